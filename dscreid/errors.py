@@ -1,0 +1,21 @@
+"""Errors that a user can mend: the tools print their one sentence and exit with code 2."""
+
+
+class DscreidError(Exception):
+    """Base of all errors whose message names the cause and the remedy."""
+
+
+class DatasetError(DscreidError):
+    """A dataset's root, index file or frame is missing or malformed."""
+
+
+class CheckpointError(DscreidError):
+    """A weights file is missing, unsafe to load, or belongs to another architecture."""
+
+
+class ConfigError(DscreidError):
+    """A config names an unknown key or type, or a value out of range."""
+
+
+class LabelingError(DscreidError):
+    """Pseudo labels cannot be made or used, for example because no cluster was found."""

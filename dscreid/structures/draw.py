@@ -1,0 +1,40 @@
+"""One draw of a sampler: which tracklet, and the seed of everything random that is done to it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Draw(NamedTuple):
+    """A dataset index with its own seed, so that results do not depend on which worker serves it.
+
+    Attributes:
+        index: Position of the tracklet in the dataset.
+        seed: Non-negative integer below 2**63 that seeds frame sampling and augmentation of this draw.
+    """
+
+    index: int
+    seed: int
+
+
+def draw_seeds(seed: int, epoch: int, positions: np.ndarray) -> np.ndarray:
+    """Seeds of the draws at the given positions of an epoch.
+
+    SplitMix64 (Steele et al., 2014) of a key made from (seed, epoch) and of the position: stateless, so a
+    rank or a resumed run computes just the positions it needs.
+
+    Args:
+        seed: The run's seed, non-negative.
+        epoch: Zero-based epoch.
+        positions: int64 (n,), positions in the *global* order of draws.
+
+    Returns:
+        int64 (n,), values in [0, 2**63).
+    """
+    key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    with np.errstate(over='ignore'):
+        z = key + (positions.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(1)).astype(np.int64)
