@@ -1,0 +1,154 @@
+"""CLIP's vision tower for images that are not square."""
+
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from open_clip.transformer import QuickGELU, VisionTransformer
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.backbones.pretrained import load_pretrained_tower
+from dscreid.registry import MODELS
+
+ACTIVATIONS = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
+
+
+@MODELS.register_module()
+class CLIPVisionTransformer(VisionTransformer, BaseModule):
+    """The vision tower of CLIP (Radford et al., ICML 2021), built on open_clip's.
+
+    Parameters keep the names of OpenAI's and open_clip's towers (``conv1``, ``class_embedding``,
+    ``positional_embedding``, ``ln_pre``, ``transformer.resblocks.N``, ``ln_post``). The projection into
+    the space shared with text is left out: the project's features end at ``ln_post``, and a parameter
+    without gradient would break distributed training.
+
+    Pretrained weights are read by :meth:`init_weights`, not on construction, so that a model whose
+    weights come from a checkpoint does not need them; see :func:`~dscreid.models.backbones.skip_pretrained`.
+
+    Args:
+        image_size: Height and width of the images, multiples of ``patch_size``.
+        patch_size: Side of a patch in pixels.
+        width: Dimension ``D`` of the tokens.
+        layers: Number of blocks.
+        heads: Attention heads of each block.
+        mlp_ratio: Hidden width of the blocks' MLPs, as a multiple of ``width``.
+        activation: 'quick_gelu' (OpenAI's weights) or 'gelu' (most of open_clip's).
+        stem: None for CLIP's patch convolution, or the config of a module that replaces it, such as
+            ``dict(type='ConvStem', channels=(32, 64))``; it is given ``width`` and ``patch_size``.
+        pretrained: None; OpenAI's TorchScript archive (``ViT-B-16.pt``); an open_clip ``.safetensors`` or
+            ``.bin``, whole model or visual tower; or a tower written by ``export_tower.py``. The grid of
+            positions is resized to ``image_size`` (see ``resize_positional_embedding``).
+        pretrained_sha256: Hash that the file must have (hexadecimal); None to accept any.
+        pretrained_activation: The activation with which the file was trained, where the file does not say
+            so itself (open_clip's do not).
+
+    Raises:
+        ConfigError: When an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        image_size: Sequence[int] = (288, 144),
+        patch_size: int = 16,
+        width: int = 768,
+        layers: int = 12,
+        heads: int = 12,
+        mlp_ratio: float = 4.0,
+        activation: str = 'quick_gelu',
+        stem: dict | None = None,
+        pretrained: str | None = None,
+        pretrained_sha256: str | None = None,
+        pretrained_activation: str | None = None,
+    ):
+        image_size = tuple(image_size)
+        _check_arguments(image_size, patch_size, width, heads, activation, pretrained_activation)
+        super().__init__(
+            image_size=image_size,
+            patch_size=patch_size,
+            width=width,
+            layers=layers,
+            heads=heads,
+            mlp_ratio=mlp_ratio,
+            act_layer=ACTIVATIONS[activation],
+        )
+        self.proj = None
+        if stem is not None:
+            self.conv1 = MODELS.build(dict(stem), default_args={'width': width, 'patch_size': patch_size})
+        self.embed_dim = width
+        self.pretrained = pretrained
+        self.pretrained_sha256 = pretrained_sha256
+        self.pretrained_activation = pretrained_activation
+        self.settings = {
+            'image_size': image_size,
+            'patch_size': patch_size,
+            'width': width,
+            'layers': layers,
+            'heads': heads,
+            'activation': activation,
+            'stem': None if stem is None else dict(stem),
+        }
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The residual attention blocks, each mapping ``(B, L, D)`` to ``(B, L, D)``."""
+        return self.transformer.resblocks
+
+    def init_weights(self) -> None:
+        """Load ``pretrained``, once; without it keep the random initialisation.
+
+        Raises:
+            CheckpointError: When the file is missing, has another hash or does not fit this tower.
+            ConfigError: When it was trained with another activation.
+        """
+        if self.pretrained is not None and not self.is_init:
+            load_pretrained_tower(
+                self, self.pretrained, sha256=self.pretrained_sha256, activation=self.pretrained_activation
+            )
+        self.is_init = True
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Turn images into the tokens that enter the first block.
+
+        Args:
+            images: Normalised floats of shape ``(B, 3, H, W)`` of this tower's ``image_size``.
+
+        Returns:
+            Tokens of shape ``(B, 1 + P, D)``: the class token, then the patches row by row; positional
+            embedding and ``ln_pre`` applied.
+
+        Raises:
+            ValueError: When the images have another shape.
+        """
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.image_size):
+            raise ValueError(f'images must be (B, 3, *{self.image_size}), got {tuple(images.shape)}')
+        return self._embeds(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Extract image features.
+
+        Args:
+            images: Normalised floats of shape ``(B, 3, H, W)``.
+
+        Returns:
+            Class tokens after the last block and ``ln_post``, ``(B, D)``.
+        """
+        tokens = self.embed(images)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.ln_post(tokens[:, 0])
+
+
+def _check_arguments(image_size, patch_size, width, heads, activation, pretrained_activation) -> None:
+    """Raise ConfigError where open_clip would fail late, with a bare assert, or not at all."""
+    if len(image_size) != 2 or any(side <= 0 or side % patch_size for side in image_size):
+        raise ConfigError(
+            f'CLIPVisionTransformer: image_size must be (height, width) in multiples of '
+            f'patch_size={patch_size}, got {image_size}.'
+        )
+    if width % heads:
+        raise ConfigError(f'CLIPVisionTransformer: width={width} must be a multiple of heads={heads}.')
+    for name, value in (('activation', activation), ('pretrained_activation', pretrained_activation)):
+        if value not in ACTIVATIONS and not (name == 'pretrained_activation' and value is None):
+            raise ConfigError(
+                f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}.'
+            )

@@ -1,0 +1,58 @@
+"""Convolutional patch embedding for small towers that are trained from scratch."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.registry import MODELS
+
+
+@MODELS.register_module()
+class ConvStem(nn.Module):
+    """Stride-2 3x3 convolutions in place of CLIP's single patch convolution.
+
+    Early convolutions make a vision transformer learn faster and more evenly on little data (Xiao et al.,
+    "Early Convolutions Help Transformers See Better", NeurIPS 2021). Every convolution but the last is
+    followed by BatchNorm and GELU; the last one projects to the tower's width. The stem's total stride
+    equals the patch size, so that the token grid is that of the patch convolution it replaces.
+
+    Args:
+        width: Channels of the tokens.
+        patch_size: Total stride: ``2 ** len(channels)`` (last convolution of stride 1) or twice that.
+        channels: Output channels of the convolutions before the last.
+
+    Raises:
+        ConfigError: When ``channels`` cannot give a total stride of ``patch_size``.
+    """
+
+    def __init__(self, width: int, patch_size: int, channels: Sequence[int] = (32, 64)):
+        super().__init__()
+        stride, remainder = divmod(patch_size, 2 ** len(channels))
+        if remainder or stride not in (1, 2):
+            raise ConfigError(
+                f'ConvStem with channels={tuple(channels)} has a total stride of {2 ** len(channels)} or '
+                f'{2 ** (len(channels) + 1)}, not patch_size={patch_size}: give as many channels as it takes.'
+            )
+        layers = []
+        previous = 3
+        for channel in channels:
+            layers += [
+                nn.Conv2d(previous, channel, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(channel),
+                nn.GELU(),
+            ]
+            previous = channel
+        layers.append(nn.Conv2d(previous, width, 3, stride=stride, padding=1, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed images.
+
+        Args:
+            images: Floats of shape ``(B, 3, H, W)``, ``H`` and ``W`` multiples of the patch size.
+
+        Returns:
+            Grid of tokens, ``(B, width, H / patch_size, W / patch_size)``.
+        """
+        return self.layers(images)

@@ -1,0 +1,220 @@
+"""Loading of published or exported weights into CLIP's vision tower."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.models.backbones.positional import resize_positional_embedding
+from dscreid.utils.checkpoint import list_differences, load_weights, read_metadata, sha256
+from dscreid.utils.torchscript import is_torchscript
+
+# From OpenAI's release, whose address contains the hash; open_clip's pretrained.py lists the same.
+OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
+OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
+OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
+TOWER_FORMAT = 'dscreid-tower'
+
+# Settings that must agree between an exported tower and the config; image_size may differ (it is resized).
+_STRICT_SETTINGS = ('patch_size', 'width', 'layers', 'heads', 'stem')
+# Parts of a CLIP model beside its visual tower, in OpenAI's and open_clip's naming.
+_TEXT_PARTS = (
+    'transformer.',
+    'token_embedding.',
+    'positional_embedding',
+    'ln_final.',
+    'text_projection',
+    'text.',
+    'logit_scale',
+    'logit_bias',
+    'attn_mask',
+    'input_resolution',
+    'context_length',
+    'vocab_size',
+)
+_OPENAI_HEAD_WIDTH = 64
+
+
+@dataclass(frozen=True)
+class TowerFile:
+    """A tower as a file holds it.
+
+    Attributes:
+        weights: Tensors of the visual tower by open_clip's names, float32.
+        activation: 'quick_gelu' or 'gelu' as far as the file tells, else None.
+        settings: What the file says about its tower; for exported towers ``image_size`` and the strict
+            settings, otherwise what is known of it.
+    """
+
+    weights: dict[str, Tensor]
+    activation: str | None
+    settings: dict = field(default_factory=dict)
+
+
+def skip_pretrained(model: nn.Module) -> None:
+    """Keep ``init_weights`` of a model from reading pretrained towers: its weights come from a checkpoint.
+
+    MMEngine's runner calls ``init_weights`` before it loads or resumes, so call this first.
+
+    Args:
+        model: Any model; the towers inside it are marked as initialised.
+    """
+    for module in model.modules():
+        if hasattr(module, 'pretrained_sha256'):
+            module.is_init = True
+
+
+def load_pretrained_tower(
+    tower: nn.Module, path: str, sha256: str | None = None, activation: str | None = None
+) -> None:
+    """Load a weights file into a :class:`CLIPVisionTransformer`.
+
+    Args:
+        tower: Changed in place.
+        path: See ``pretrained`` of the class.
+        sha256: Hash that the file must have; None to accept any.
+        activation: The activation with which the file was trained, where it does not say so itself.
+
+    Raises:
+        CheckpointError: When the file is missing, has another hash, is damaged, or does not fit the tower.
+        ConfigError: When its activation is not the tower's, or two statements about it contradict.
+    """
+    file = read_tower(path, sha256, activation)
+    _check_activation(path, file, tower.settings['activation'])
+    _check_settings(path, file, tower.settings)
+    weights = dict(file.weights)
+    if 'positional_embedding' in weights:
+        weights['positional_embedding'] = fit_positional_embedding(
+            weights['positional_embedding'], tower.grid_size, file.settings, path
+        )
+    differences = list_differences(tower, weights)
+    if differences:
+        shown = ', '.join(differences[:10]) + (', ...' if len(differences) > 10 else '')
+        raise CheckpointError(f'{path}: does not fit the tower of the config ({shown}).')
+    tower.load_state_dict(weights)
+
+
+def read_tower(path: str, sha256: str | None = None, activation: str | None = None) -> TowerFile:
+    """Read the visual tower of a weights file.
+
+    Args:
+        path: See ``pretrained`` of :class:`CLIPVisionTransformer`.
+        sha256: Hash that the file must have; None to accept any.
+        activation: What the config says about the file's activation.
+
+    Raises:
+        CheckpointError: When the file is missing, has another hash, or is no CLIP model or tower.
+        ConfigError: When ``activation`` contradicts the file.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise CheckpointError(
+            f"{path}: pretrained weights not found; for CLIP ViT-B/16 get OpenAI's file from "
+            f'{OPENAI_VIT_B_16_URL} (sha256 {OPENAI_VIT_B_16_SHA256}), or from the Hugging Face hub '
+            f'{OPENAI_VIT_B_16_HUB}, and give its path as `pretrained`.'
+        )
+    _check_hash(file, sha256)
+    weights = _visual_tower(path, load_weights(file))
+    known, settings = _describe(file, weights)
+    if known and activation and known != activation:
+        raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}.')
+    return TowerFile({name: value.float() for name, value in weights.items()}, known or activation, settings)
+
+
+def fit_positional_embedding(embedding: Tensor, grid: tuple, settings: dict, path: str) -> Tensor:
+    """Bring a file's positional embedding to a tower's grid.
+
+    Args:
+        embedding: ``(1 + P, D)``.
+        grid: The tower's grid ``(H, W)``.
+        settings: The file's settings; without ``image_size`` the grid is taken for ``grid`` where the
+            number of rows agrees, else for a square.
+        path: The file, for the message.
+
+    Raises:
+        CheckpointError: When the file's grid is not known.
+    """
+    positions = len(embedding) - 1
+    side = math.isqrt(max(positions, 0))
+    if 'image_size' in settings:
+        source = tuple(pixels // settings['patch_size'] for pixels in settings['image_size'])
+    elif positions == grid[0] * grid[1]:
+        source = tuple(grid)
+    else:
+        source = (side, side)
+    if positions != source[0] * source[1]:
+        raise CheckpointError(
+            f'{path}: positional_embedding of {positions + 1} rows is no square grid with a class position, '
+            f'nor that of a {grid[0]}x{grid[1]} grid; use the config with which the file was written.'
+        )
+    return resize_positional_embedding(embedding, source, grid)
+
+
+def _check_hash(file: Path, expected: str | None) -> None:
+    if expected is None:
+        return
+    found = sha256(file)
+    if found != expected.lower():
+        raise CheckpointError(
+            f'{file}: has sha256 {found}, expected {expected.lower()}; fetch the file again, or give the '
+            f'hash of the file that you mean as `pretrained_sha256`.'
+        )
+
+
+def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Keep the visual tower without its projection; refuse what is neither tower nor known text part."""
+    if any(name.startswith('visual.') for name in weights):
+        tower = {
+            name.removeprefix('visual.'): value
+            for name, value in weights.items()
+            if name.startswith('visual.')
+        }
+        unknown = [name for name in weights if not name.startswith(('visual.', *_TEXT_PARTS))]
+        if unknown:
+            raise CheckpointError(
+                f'{path}: holds weights that belong to no CLIP model ({", ".join(unknown[:10])}).'
+            )
+    else:
+        tower = dict(weights)
+    tower.pop('proj', None)
+    if 'class_embedding' not in tower:
+        raise CheckpointError(f'{path}: holds no vision transformer of CLIP (class_embedding is missing).')
+    return tower
+
+
+def _describe(file: Path, weights: dict[str, Tensor]) -> tuple[str | None, dict]:
+    """Tell a file's activation (None: it does not say) and settings."""
+    metadata = read_metadata(file)
+    if metadata.get('format') == TOWER_FORMAT:
+        settings = json.loads(metadata['settings'])
+        return settings['activation'], settings
+    if is_torchscript(file):  # only OpenAI published CLIP so
+        return 'quick_gelu', {'heads': weights['class_embedding'].numel() // _OPENAI_HEAD_WIDTH}
+    # The hub's names carry the origin: vit_base_patch16_clip_224.openai
+    origin = ' '.join([str(file), *metadata.values()]).lower()
+    return ('quick_gelu' if 'openai' in origin or 'quickgelu' in origin else None), {}
+
+
+def _check_activation(path: str, file: TowerFile, activation: str) -> None:
+    if file.activation not in (None, activation):
+        raise ConfigError(
+            f'{path}: was trained with {file.activation}, which a tower with activation={activation!r} '
+            f"would silently ruin; set activation={file.activation!r} in the tower's config."
+        )
+
+
+def _check_settings(path: str, file: TowerFile, settings: dict) -> None:
+    for name in _STRICT_SETTINGS:
+        if name in file.settings and _plain(file.settings[name]) != _plain(settings[name]):
+            raise CheckpointError(
+                f'{path}: is a tower with {name}={file.settings[name]}, the config says '
+                f'{name}={settings[name]}.'
+            )
+
+
+def _plain(value):
+    """Compare as JSON does: tuples are lists."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,131 @@
+"""Spatio-temporal prompting of an image tower: static and dynamic feature of a tracklet."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from dscreid.errors import ConfigError
+from dscreid.registry import MODELS
+
+
+@MODELS.register_module()
+class SpatioTemporalPrompting(BaseModule):
+    """The video encoder of VLD, used by DSC as its backbone.
+
+    Blocks before ``start_layer`` see each frame alone. Before block ``start_layer``, ``T`` learnable
+    prompt tokens are appended to each of the ``T`` frames; before every later block the prompt tokens of a
+    tracklet, seen as ``[frame, prompt]``, swap these two axes, so that what one frame wrote into its
+    prompts is read by all frames. After the last block,
+
+    * static feature: mean over frames of ``ln_post(class token)``;
+    * dynamic feature: multi-head attention with the ``T`` class tokens (before ``ln_post``) as queries and
+      all ``T * T`` prompt tokens as keys and values, then the same ``ln_post``, mean over frames.
+
+    Args:
+        tower: Config of the image tower, such as ``dict(type='CLIPVisionTransformer')``.
+        num_frames: Number of frames ``T`` of every tracklet.
+        start_layer: Block (from 0) before which the prompt tokens are appended. In the last block the
+            prompts are appended but never swapped.
+        num_heads: Heads of the attention that gathers the dynamic feature.
+        with_cp: Recompute the blocks' activations in the backward pass: less memory, more time.
+
+    Raises:
+        ConfigError: When an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        tower: dict,
+        num_frames: int = 6,
+        start_layer: int = 9,
+        num_heads: int = 12,
+        with_cp: bool = False,
+    ):
+        super().__init__()
+        self.tower = MODELS.build(tower)
+        self.embed_dim = self.tower.embed_dim
+        self.num_frames = num_frames
+        self.start_layer = start_layer
+        self.with_cp = with_cp
+        self._check_arguments(num_heads)
+        # [frame, prompt, D]; N(0, 1) as in VLD
+        self.prompt_embedding = nn.Parameter(torch.randn(num_frames, num_frames, self.embed_dim))
+        self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True)
+
+    def _check_arguments(self, num_heads: int) -> None:
+        layers = len(self.tower.blocks)
+        if not 0 <= self.start_layer < layers:
+            raise ConfigError(
+                f'SpatioTemporalPrompting: start_layer must be 0 to {layers - 1} for a tower of {layers} '
+                f'blocks, got {self.start_layer}.'
+            )
+        if self.num_frames < 1:
+            raise ConfigError(
+                f'SpatioTemporalPrompting: num_frames must be 1 or more, got {self.num_frames}.'
+            )
+        if num_heads < 1 or self.embed_dim % num_heads:
+            raise ConfigError(
+                f'SpatioTemporalPrompting: num_heads={num_heads} must divide the embedding '
+                f'dimension {self.embed_dim}.'
+            )
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode tracklets.
+
+        Args:
+            inputs: Normalised frames, floats of shape ``(N, T, 3, H, W)``.
+
+        Returns:
+            Static and dynamic feature, each ``(N, D)`` float32, not L2-normalised.
+
+        Raises:
+            ValueError: When ``T`` is not ``num_frames``.
+        """
+        if inputs.ndim != 5 or inputs.shape[1] != self.num_frames:
+            raise ValueError(
+                f'inputs must be (N, T={self.num_frames}, 3, H, W) for this model, got {tuple(inputs.shape)}'
+            )
+        class_tokens, prompts = self._encode(inputs)
+        gathered, _ = self.attn(class_tokens, prompts, prompts, need_weights=False)
+        return self._pool(class_tokens), self._pool(gathered)
+
+    def _encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Run all blocks; return class tokens ``(N, T, D)`` and prompt tokens ``(N, T * T, D)``."""
+        num_tracklets, num_frames = inputs.shape[:2]
+        tokens = self.tower.embed(inputs.flatten(0, 1))  # (N * T, 1 + P, D)
+        for block in self.tower.blocks[: self.start_layer]:
+            tokens = self._run(block, tokens)
+
+        length = tokens.shape[1]
+        prompts = self.prompt_embedding.to(tokens.dtype).repeat(num_tracklets, 1, 1)  # (N * T, T, D)
+        for block in self.tower.blocks[self.start_layer :]:
+            tokens = self._run(block, torch.cat([tokens[:, :length], prompts], dim=1))
+            prompts = swap_frame_and_prompt(tokens[:, length:], num_frames)
+        # the last swap only reorders keys and values, to which attention is indifferent
+        return (
+            tokens[:, 0].unflatten(0, (num_tracklets, num_frames)),
+            prompts.reshape(num_tracklets, num_frames**2, -1),
+        )
+
+    def _run(self, block: nn.Module, tokens: Tensor) -> Tensor:
+        if self.with_cp and self.training and torch.is_grad_enabled():
+            return checkpoint(block, tokens, use_reentrant=False)
+        return block(tokens)
+
+    def _pool(self, tokens: Tensor) -> Tensor:
+        """``ln_post`` and mean over frames: ``(N, T, D)`` to float32 ``(N, D)``."""
+        return self.tower.ln_post(tokens).float().mean(1)
+
+
+def swap_frame_and_prompt(prompts: Tensor, num_frames: int) -> Tensor:
+    """Hand prompt ``j`` of frame ``i`` to frame ``j`` as its prompt ``i``, within each tracklet.
+
+    Args:
+        prompts: Prompt tokens of each frame, ``(N * T, T, D)``.
+        num_frames: ``T``.
+
+    Returns:
+        Tokens of the same shape.
+    """
+    return prompts.unflatten(0, (-1, num_frames)).transpose(1, 2).flatten(0, 1)

@@ -1,0 +1,214 @@
+"""Reading weights files: safely, strictly, and with messages that say what to do."""
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from dscreid.errors import CheckpointError
+from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals
+from dscreid.utils.torchscript import is_torchscript, read_torchscript
+
+__all__ = [
+    'allow_mmengine_globals',
+    'list_differences',
+    'load_checkpoint',
+    'load_model_weights',
+    'load_weights',
+    'read_metadata',
+    'sha256',
+]
+
+_SHOWN = 10
+_UNREADABLE = (RuntimeError, ValueError, KeyError, EOFError, OSError, AttributeError, IndexError, TypeError)
+
+
+def sha256(path: str | Path) -> str:
+    """Return a file's SHA-256 hash, hexadecimal.
+
+    Args:
+        path: A readable file.
+    """
+    digest = hashlib.sha256()
+    with open(path, 'rb') as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Return the metadata of a ``.safetensors`` file; empty for files of other kinds.
+
+    Args:
+        path: A weights file.
+
+    Raises:
+        CheckpointError: When the file is missing or damaged.
+    """
+    path = _existing(path)
+    if path.suffix != '.safetensors':
+        return {}
+    try:
+        with safe_open(path, framework='pt') as stream:
+            return dict(stream.metadata() or {})
+    except (SafetensorError, *_UNREADABLE) as error:
+        raise _damaged(path, error) from error
+
+
+def load_checkpoint(path: str | Path) -> dict:
+    """Read a weights file whole, without running anything that it contains.
+
+    Pickles are read with ``weights_only=True`` and the names of :func:`mmengine_globals`; TorchScript
+    archives by their object tree; ``.safetensors`` by their own reader.
+
+    Args:
+        path: A ``.pth``/``.pt``/``.bin`` file, a TorchScript archive or a ``.safetensors`` file.
+
+    Returns:
+        What the file holds, tensors on the CPU: a checkpoint such as ``dict(state_dict=..., meta=...)`` or
+        weights by name.
+
+    Raises:
+        CheckpointError: When the file is missing, damaged, holds no dict, or refers to code.
+    """
+    path = _existing(path)
+    try:
+        if path.suffix == '.safetensors':
+            with safe_open(path, framework='pt') as stream:
+                content = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        elif is_torchscript(path):
+            content = read_torchscript(path)
+        else:
+            with torch.serialization.safe_globals(mmengine_globals()):
+                content = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f'{path}: refused, since it holds more than weights ({_first_line(error)}); '
+            f'ask for a file that holds tensors alone, for example .safetensors.'
+        ) from error
+    except (SafetensorError, zipfile.BadZipFile, *_UNREADABLE) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'{path}: expected a dict of weights, found {type(content).__name__}.')
+    return dict(content)
+
+
+def load_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a file, wherever the file keeps them.
+
+    They are looked for under the key 'state_dict', then 'model', else at the top; a prefix ``module.``
+    (left by DistributedDataParallel) common to all names is removed.
+
+    Args:
+        path: See :func:`load_checkpoint`.
+
+    Returns:
+        Tensors on the CPU by name, dtypes as stored.
+
+    Raises:
+        CheckpointError: When the file cannot be read or holds no weights.
+    """
+    content = load_checkpoint(path)
+    for key in ('state_dict', 'model'):
+        if isinstance(content.get(key), Mapping):
+            content = dict(content[key])
+            break
+    wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if wrong or not content:
+        raise CheckpointError(
+            f'{path}: expected weights by name, found '
+            + (f'entries that are no tensors: {_some(wrong)}.' if wrong else 'an empty file.')
+        )
+    if all(name.startswith('module.') for name in content):
+        content = {name.removeprefix('module.'): value for name, value in content.items()}
+    return content
+
+
+def load_model_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    allow_missing: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> None:
+    """Load a file's weights into a model, strictly: all or nothing.
+
+    Args:
+        model: Changed in place, only when everything fits.
+        path: See :func:`load_weights`.
+        allow_missing: Prefixes of the model's weights that the file need not hold, such as
+            ``'static_neck.'`` for a converted VLD checkpoint; they keep their values.
+        ignore: Prefixes of the file's weights that are left out, such as ``'static_head.'``.
+
+    Raises:
+        CheckpointError: When the file cannot be read or is of another architecture; the message lists the
+            differences.
+    """
+    weights = {
+        name: value for name, value in load_weights(path).items() if not name.startswith(tuple(ignore))
+    }
+    differences = list_differences(model, weights, allow_missing)
+    if differences:
+        raise CheckpointError(
+            f'{path}: does not fit {type(model).__name__} ({_some(differences)}); '
+            f'use the config with which it was trained.'
+        )
+    model.load_state_dict(weights, strict=False)
+
+
+def list_differences(
+    model: nn.Module, weights: Mapping[str, Tensor], allow_missing: Sequence[str] = ()
+) -> list[str]:
+    """List why weights do not fit a model: missing, unexpected and mis-shaped ones; empty when they do.
+
+    Args:
+        model: The model.
+        weights: Tensors by name.
+        allow_missing: Prefixes of weights that may be missing.
+    """
+    expected = model.state_dict()
+    tuple(allow_missing)
+    missing = [
+        f'missing {name}'
+        for name in expected
+        if name not in weights and not name.startswith(tuple(allow_missing))
+    ]
+    unexpected = [f'unexpected {name}' for name in weights if name not in expected]
+    shapes = [
+        f'{name} has shape {tuple(weights[name].shape)}, not {tuple(value.shape)}'
+        for name, value in expected.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    return [*shapes, *missing, *unexpected]
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such file; give the path of an existing weights file.')
+    return path
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f'{path}: is no readable weights file ({_first_line(error)}); fetch or write it again.'
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """Shorten an error to what it says about the file; torch's own advice is to load unsafely."""
+    text = str(error) or type(error).__name__
+    for line in text.splitlines():
+        if 'GLOBAL' in line or 'Unsupported' in line:
+            return line.split(' was not an allowed')[0].strip().rstrip('.')
+    return text.splitlines()[0].strip().rstrip('.')[:200]
+
+
+def _some(items: Sequence[str]) -> str:
+    shown = ', '.join(items[:_SHOWN])
+    return shown if len(items) <= _SHOWN else f'{shown} and {len(items) - _SHOWN} more'

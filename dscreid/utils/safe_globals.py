@@ -1,0 +1,50 @@
+"""The globals that MMEngine's checkpoints need under ``torch.load(weights_only=True)``.
+
+mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects, whose state holds NumPy arrays and, as
+``getattr(HistoryBuffer, 'mean')``, the buffer's four statistics. torch >= 2.6 refuses all of these by
+default. ``tests/utils/test_checkpoint.py`` fails as soon as this work-around is no longer needed.
+"""
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+_STATISTICS = ('min', 'max', 'current', 'mean')
+
+
+def _history_buffer_statistic(owner: type, name: str):
+    """Stand in for ``getattr`` while a checkpoint is read: answers for the statistics, nothing else."""
+    if owner is not HistoryBuffer or name not in _STATISTICS:
+        raise TypeError(f'a checkpoint may not refer to attribute {name!r} of {owner!r}')
+    return getattr(HistoryBuffer, name)
+
+
+def mmengine_globals() -> list:
+    """List what ``torch.serialization.add_safe_globals`` must know for MMEngine's checkpoints.
+
+    Returns:
+        Callables and ``(callable, name in the pickle)`` pairs. NumPy's reconstructors stand under the
+        names of NumPy 1 and of NumPy 2, so that a checkpoint written with one can be read with the other.
+    """
+    multiarray = np.core.multiarray if np.lib.NumpyVersion(np.__version__) < '2.0.0' else np._core.multiarray
+    dtypes = {type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')}
+    return [
+        HistoryBuffer,
+        (_history_buffer_statistic, 'builtins.getattr'),
+        np.ndarray,
+        np.dtype,
+        *sorted(dtypes, key=lambda kind: kind.__name__),
+        (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
+        (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
+        (multiarray.scalar, 'numpy.core.multiarray.scalar'),
+        (multiarray.scalar, 'numpy._core.multiarray.scalar'),
+    ]
+
+
+def allow_mmengine_globals() -> None:
+    """Let ``Runner.resume`` and ``Runner.load_checkpoint`` read MMEngine's checkpoints with torch >= 2.6.
+
+    They call ``torch.load`` with its default ``weights_only=True``; this registers, for the whole process,
+    exactly the names that their checkpoints need. Calling it again is harmless.
+    """
+    torch.serialization.add_safe_globals(mmengine_globals())

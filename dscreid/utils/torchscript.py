@@ -1,0 +1,120 @@
+"""Tensors out of a TorchScript archive, without running anything that the archive contains."""
+
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_DTYPES = {
+    'FloatStorage': torch.float32,
+    'HalfStorage': torch.float16,
+    'BFloat16Storage': torch.bfloat16,
+    'DoubleStorage': torch.float64,
+    'LongStorage': torch.int64,
+    'IntStorage': torch.int32,
+    'ShortStorage': torch.int16,
+    'CharStorage': torch.int8,
+    'ByteStorage': torch.uint8,
+    'BoolStorage': torch.bool,
+}
+
+
+def is_torchscript(path: str | Path) -> bool:
+    """Tell whether a file is an archive of ``torch.jit.save``."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+
+
+def read_torchscript(path: str | Path) -> dict[str, Tensor]:
+    """Read the parameters and buffers of a TorchScript archive.
+
+    ``torch.jit.load`` compiles the archive's code and may run parts of it. Here the archive's object tree
+    is unpickled with a closed list of names: modules become plain attribute holders, tensors are copied
+    from the archive's records, every other name is refused.
+
+    Args:
+        path: The archive.
+
+    Returns:
+        Tensors on the CPU by dotted name (``visual.conv1.weight``), dtypes as stored.
+
+    Raises:
+        pickle.UnpicklingError: When the object tree names anything that is not on the list.
+        zipfile.BadZipFile: When the archive is damaged.
+        KeyError: When a record is missing.
+    """
+    with zipfile.ZipFile(path) as archive:
+        root = next(name for name in archive.namelist() if name.endswith('/data.pkl'))[: -len('data.pkl')]
+        with archive.open(f'{root}data.pkl') as stream:
+            module = _TreeUnpickler(stream, archive, root).load()
+    tensors: dict[str, Tensor] = {}
+    _collect(module, '', tensors)
+    return tensors
+
+
+class _Module:
+    """Stands for any scripted module: attributes in, nothing run."""
+
+    def __setstate__(self, state: dict) -> None:
+        if not isinstance(state, dict):
+            raise pickle.UnpicklingError('a module whose state is no dict')
+        self.__dict__.update(state)
+
+
+def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            tensors[prefix + name] = value
+        elif isinstance(value, _Module):
+            _collect(value, f'{prefix}{name}.', tensors)
+
+
+def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
+    # as_strided checks that the view stays inside the storage
+    return torch.as_strided(storage, size, stride, offset).contiguous()
+
+
+class _TreeUnpickler(pickle.Unpickler):
+    """Unpickler that knows tensors, ordered dicts and anonymous modules only."""
+
+    def __init__(self, stream, archive: zipfile.ZipFile, root: str):
+        super().__init__(stream)
+        self._archive = archive
+        self._root = root
+        self._storages: dict[str, Tensor] = {}
+
+    def find_class(self, module: str, name: str):
+        """Resolve a global of the pickle against the closed list."""
+        if module == '__torch__' or module.startswith('__torch__.'):
+            return _Module
+        if module == 'torch' and name in _DTYPES:
+            return name
+        if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
+            return _rebuild_tensor
+        if (module, name) == ('collections', 'OrderedDict'):
+            return OrderedDict
+        if module == 'torch.jit._pickle' and name in ('build_intlist', 'build_doublelist', 'build_boollist'):
+            return list
+        if (module, name) == ('torch.jit._pickle', 'restore_type_tag'):
+            return _first
+        raise pickle.UnpicklingError(f'it refers to {module}.{name}')
+
+    def persistent_load(self, reference: tuple) -> Tensor:
+        """Read a tensor's storage from its record, on the CPU whatever its device was."""
+        kind, storage_type, key, _device, _count = reference
+        if kind != 'storage' or storage_type not in _DTYPES:
+            raise pickle.UnpicklingError(f'it holds a record of unknown kind {kind!r}')
+        if key not in self._storages:
+            data = bytearray(self._archive.read(f'{self._root}data/{key}'))
+            dtype = _DTYPES[storage_type]
+            self._storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        return self._storages[key]
+
+
+def _first(value, *_):
+    return value
