@@ -1,0 +1,176 @@
+"""All training augmentations of a batch of tracklets, on the device."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.models.augmentation import draws
+from dscreid.models.augmentation.colour import (
+    JitterPolicy,
+    View,
+    channel_choices,
+    jitter_factors,
+    jitter_frames,
+    mix_channels,
+)
+from dscreid.models.augmentation.geometry import (
+    ErasingPolicy,
+    crop_frames,
+    crop_offsets,
+    erase_boxes,
+    erase_frames,
+    flip_frames,
+)
+from dscreid.registry import MODELS
+from dscreid.structures import Modality, ReIDDataSample
+
+
+@MODELS.register_module()
+class TrackletAugmentation:
+    """Flip, pad-and-crop, light jitter, erasing and channel views of whole tracklets.
+
+    All numbers are drawn once per tracklet and hold for all its frames, so that motion stays what it was;
+    ``per_frame=True`` draws them for each frame, as VLD does. They come from the seed of the data sample
+    alone.
+
+    A tracklet enters the batch once for each view listed for its modality, each time with its own flip, crop,
+    jitter and box. Order of the result: all first views in the order of the batch, then all second views in
+    the order of the batch, and so on.
+
+    Order of the steps: flip, pad-and-crop, jitter, normalise, erase, channel view. Erasing and channel views
+    follow normalisation as in the released code of the ADCA family; ``exchange_before_normalize`` moves the
+    channel view in front of it, which gives exchanged frames the channel offsets of true infrared ones.
+
+    Args:
+        flip: Chance of a horizontal flip.
+        pad: Zero padding in pixels before the random crop; 0 switches the crop off.
+        erase: Keywords of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing.
+        visible_views: Views of visible tracklets: ``plain``, ``channel_exchange``, ``plain_or_exchange``,
+            ``channel_grey``.
+        infrared_views: Views of infrared tracklets.
+        jitter: Keywords of ``JitterPolicy``, or None for no jitter.
+        per_frame: Whether each frame has its own draws.
+        exchange_before_normalize: Whether the channel view is made before normalisation.
+
+    Raises:
+        ConfigError: A value is out of range or a view is unknown.
+    """
+
+    def __init__(
+        self,
+        flip: float = 0.5,
+        pad: int = 10,
+        erase: dict[str, Any] | None = None,
+        visible_views: Sequence[str] = ('plain', 'channel_exchange'),
+        infrared_views: Sequence[str] = ('channel_grey',),
+        jitter: dict[str, Any] | None = None,
+        per_frame: bool = False,
+        exchange_before_normalize: bool = False,
+    ) -> None:
+        if not 0 <= flip <= 1:
+            raise ConfigError(f'flip must be a probability in [0, 1], got {flip}')
+        if pad < 0:
+            raise ConfigError(f'pad must not be negative, got {pad}')
+        self.flip = flip
+        self.pad = pad
+        self.erase = None if erase is None else _policy(ErasingPolicy, 'erase', erase)
+        self.jitter = None if jitter is None else _policy(JitterPolicy, 'jitter', jitter)
+        self.views = {
+            Modality.RGB.value: _parse_views('visible_views', visible_views),
+            Modality.IR.value: _parse_views('infrared_views', infrared_views),
+        }
+        self.per_frame = per_frame
+        self.exchange_before_normalize = exchange_before_normalize
+
+    def __call__(
+        self,
+        frames: Tensor,
+        data_samples: Sequence[ReIDDataSample],
+        normalize: Callable[[Tensor], Tensor] = lambda frames: frames,
+    ) -> tuple[Tensor, list[ReIDDataSample]]:
+        """Augment a batch.
+
+        Args:
+            frames: float (N, T, 3, H, W) in [0, 1].
+            data_samples: N data samples with ``seed`` and ``modality``.
+            normalize: Normalisation, called in its place among the steps.
+
+        Returns:
+            The augmented, normalised frames (N', T, 3, H, W), and the N' data samples, repeated (not copied)
+            for repeated tracklets.
+        """
+        entries = self._entries(data_samples)
+        positions = torch.tensor([position for position, _, _ in entries], device=frames.device)
+        samples = [data_samples[position] for position, _, _ in entries]
+        numbers = [number for _, number, _ in entries]
+        views = [view for _, _, view in entries]
+        num_draws = frames.shape[1] if self.per_frame else 1
+        uniforms = draws.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
+        visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
+        frames = self._move_and_light(frames[positions], uniforms, visible)
+        return self._finish(frames, uniforms, views, normalize), samples
+
+    def _entries(self, data_samples: Sequence[ReIDDataSample]) -> list[tuple[int, int, View]]:
+        """(position in the batch, number of the view, view) of each entry of the result."""
+        rounds = max(len(views) for views in self.views.values())
+        return [
+            (position, number, self.views[sample.modality][number])
+            for number in range(rounds)
+            for position, sample in enumerate(data_samples)
+            if number < len(self.views[sample.modality])
+        ]
+
+    def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
+        """Flip, pad-and-crop and jitter."""
+        device = frames.device
+        if self.flip:
+            frames = flip_frames(frames, _to(uniforms[..., draws.FLIP] < self.flip, device))
+        if self.pad:
+            offsets = crop_offsets(uniforms[..., draws.CROP], self.pad)
+            frames = crop_frames(frames, _to(offsets, device), self.pad)
+        if self.jitter is not None:
+            factors = jitter_factors(uniforms[..., draws.JITTER], visible, self.jitter)
+            frames = jitter_frames(frames, _to(factors.astype(np.float32), device))
+        return frames
+
+    def _finish(
+        self, frames: Tensor, uniforms: np.ndarray, views: list[View], normalize: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Normalise, erase and make the channel views."""
+        choices = np.concatenate(
+            [
+                channel_choices(view, row[:1, draws.VIEW], row[None, :, draws.CHANNEL])
+                for view, row in zip(views, uniforms, strict=True)
+            ]
+        )
+        choices = _to(choices, frames.device)
+        if self.exchange_before_normalize:
+            frames = mix_channels(frames, choices)
+        frames = normalize(frames)
+        if self.erase is not None:
+            boxes = erase_boxes(uniforms[..., draws.ERASE], *frames.shape[-2:], self.erase)
+            frames = erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
+        return frames if self.exchange_before_normalize else mix_channels(frames, choices)
+
+
+def _to(array: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device, non_blocking=True)
+
+
+def _policy(kind: type, name: str, keywords: dict[str, Any]) -> Any:
+    known = list(kind.__dataclass_fields__)
+    unknown = sorted(set(keywords) - set(known))
+    if unknown:
+        raise ConfigError(f'TrackletAugmentation: {name} has unknown keys {unknown}; known are {known}')
+    return kind(**keywords)
+
+
+def _parse_views(name: str, views: Sequence[str]) -> tuple[View, ...]:
+    known = [view.value for view in View]
+    if isinstance(views, str) or not views or any(view not in known for view in views):
+        raise ConfigError(f'{name} must list one or more of {known}, got {views!r}')
+    return tuple(View(view) for view in views)

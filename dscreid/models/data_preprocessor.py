@@ -1,0 +1,99 @@
+"""From lists of uint8 tracklets to a normalised, augmented batch on the device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.models.augmentation import TrackletAugmentation
+from dscreid.registry import MODELS
+
+
+@MODELS.register_module()
+class TrackletDataPreprocessor(BaseDataPreprocessor):
+    """Stack, move, scale to [0, 1], augment (in training) and normalise.
+
+    Frames travel to the device as uint8, a quarter of their size as float32.
+
+    Args:
+        mean: Mean of each channel in [0, 1] units. The default is ImageNet's, as VLD; CLIP's own is
+            (0.48145466, 0.4578275, 0.40821073).
+        std: Standard deviation of each channel; CLIP's own is (0.26862954, 0.26130258, 0.27577711).
+        augmentation: Config of a ``TrackletAugmentation`` (``type`` may be left out), or None.
+        non_blocking: Whether copies to the device may overlap with computation.
+
+    Raises:
+        ConfigError: The mean or standard deviation is not in [0, 1] units.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+        augmentation: dict[str, Any] | TrackletAugmentation | None = None,
+        non_blocking: bool = True,
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if len(mean) != 3 or not all(0 <= value <= 1 for value in mean):
+            raise ConfigError(f'mean must give 3 values in [0, 1] (divide 0-255 values by 255), got {mean}')
+        if len(std) != 3 or not all(0 < value <= 1 for value in std):
+            raise ConfigError(f'std must give 3 values in (0, 1] (divide 0-255 values by 255), got {std}')
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+        if isinstance(augmentation, dict):
+            augmentation = MODELS.build({'type': 'TrackletAugmentation', **augmentation})
+        self.augmentation = augmentation
+
+    def normalize(self, frames: Tensor) -> Tensor:
+        """Subtract the mean and divide by the standard deviation.
+
+        Args:
+            frames: float32 (..., 3, H, W) in [0, 1].
+
+        Returns:
+            float32 of the same shape.
+        """
+        return (frames - self.mean) / self.std
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Preprocess a collated batch.
+
+        Args:
+            data: ``inputs``: uint8 (N, T, 3, H, W), or a list of N tensors (T, 3, H, W); ``data_samples``: N
+                data samples (may be missing without augmentation).
+            training: Whether to augment.
+
+        Returns:
+            ``inputs``: float32 (N', T, 3, H, W), normalised; ``data_samples``: N' data samples or None. N'
+            exceeds N when the augmentation gives a tracklet several views.
+
+        Raises:
+            TypeError: The frames are not uint8.
+            ValueError: The tracklets of the batch differ in size.
+        """
+        frames = self._stack(data['inputs']).to(self.device, non_blocking=self._non_blocking)
+        frames = frames.float() / 255
+        data_samples = data.get('data_samples')
+        if training and self.augmentation is not None:
+            frames, data_samples = self.augmentation(frames, data_samples, self.normalize)
+        else:
+            frames = self.normalize(frames)
+        return {'inputs': frames, 'data_samples': data_samples}
+
+    @staticmethod
+    def _stack(inputs: Tensor | Sequence[Tensor]) -> Tensor:
+        """One uint8 tensor (N, T, 3, H, W) of a batch."""
+        if not isinstance(inputs, Tensor):
+            shapes = sorted({tuple(frames.shape) for frames in inputs})
+            if len(shapes) > 1:
+                raise ValueError(
+                    f'tracklets of one batch must have one shape [T, 3, H, W], got {shapes}; '
+                    'give all pipelines one num_frames and one size'
+                )
+            inputs = torch.stack(list(inputs))
+        if inputs.dtype != torch.uint8:
+            raise TypeError(f'frames must come as uint8, got {inputs.dtype}')
+        return inputs

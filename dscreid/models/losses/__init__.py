@@ -1,0 +1,19 @@
+"""Losses: pure functions, and the thin modules that configs name."""
+
+from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss
+from dscreid.models.losses.functional import (
+    cluster_contrastive_loss,
+    neighbor_contrastive_loss,
+    neighbor_mask,
+    weighted_regularized_triplet,
+)
+from dscreid.models.losses.neighbor_contrast import NeighborContrastiveLoss
+
+__all__ = [
+    'ClusterContrastiveLoss',
+    'NeighborContrastiveLoss',
+    'cluster_contrastive_loss',
+    'neighbor_contrastive_loss',
+    'neighbor_mask',
+    'weighted_regularized_triplet',
+]

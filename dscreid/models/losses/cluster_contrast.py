@@ -1,0 +1,28 @@
+"""The identity loss of adaptation as a config entry."""
+
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.losses.functional import cluster_contrastive_loss
+from dscreid.registry import MODELS
+
+
+@MODELS.register_module()
+class ClusterContrastiveLoss(nn.Module):
+    """InfoNCE against a cluster memory, equations (3) and (4); see ``cluster_contrastive_loss``.
+
+    Args:
+        temperature: Softmax temperature, positive (0.05 in all released code of the family).
+        weight: Factor of the loss.
+    """
+
+    def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ConfigError(f'ClusterContrastiveLoss: temperature must be positive, got {temperature}')
+        self.temperature = temperature
+        self.weight = weight
+
+    def forward(self, features: Tensor, memory: Tensor, labels: Tensor) -> Tensor:
+        """Weighted loss of features (B, D) against centres (C, D); labels int64 (B,), -1 left out."""
+        return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature)

@@ -1,0 +1,155 @@
+"""The losses of both stages as pure functions: tensors in, a tensor out.
+
+All of them compute in float32 (float64 for float64 input) even under autocast: temperatures of 0.05 multiply
+rounding errors by 20. Cluster and instance memories never receive gradients; they follow the update rule (2).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+OUTLIER = -1
+
+
+def cluster_contrastive_loss(
+    features: Tensor, memory: Tensor, labels: Tensor, temperature: float = 0.05
+) -> Tensor:
+    """InfoNCE of features against a cluster memory, equations (3) and (4).
+
+    ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``. As in Cluster Contrast (Dai et al., 2022) the
+    features are L2-normalised here, while the rows of the memory are used as they are stored.
+
+    Args:
+        features: float (B, D).
+        memory: (C, D), one centre per cluster.
+        labels: int64 (B,), cluster of each feature in [0, C); rows labelled -1 (outliers) are left out.
+        temperature: Softmax temperature, positive.
+
+    Returns:
+        Scalar: the mean over the labelled rows; 0, still differentiable, when there are none.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        features = _full_precision(features)
+        logits = F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
+        total = F.cross_entropy(logits, labels, ignore_index=OUTLIER, reduction='sum')
+        return total / (labels != OUTLIER).sum().clamp(min=1)
+
+
+@torch.no_grad()
+def neighbor_mask(
+    query_static: Tensor,
+    query_dynamic: Tensor,
+    bank_static: Tensor,
+    bank_dynamic: Tensor,
+    alpha: float = 0.9,
+) -> Tensor:
+    """Neighbours of each query that both feature spaces agree on, equations (15) to (21).
+
+    In one space a bank row is a neighbour when its cosine similarity exceeds (strictly) ``alpha`` times the
+    query's largest similarity; the result is the intersection over both spaces. The rule is kept as published
+    for a query whose largest similarity is zero or negative: nothing exceeds the threshold, so it has no
+    neighbours. When the query itself is in the bank, the threshold is ``alpha`` and the query its own
+    neighbour.
+
+    Args:
+        query_static: float (B, D), L2-normalised here, as are the others.
+        query_dynamic: float (B, D).
+        bank_static: (N, D).
+        bank_dynamic: (N, D).
+        alpha: Share of the largest similarity, in [0, 1].
+
+    Returns:
+        bool (B, N), without gradient.
+
+    Raises:
+        ValueError: ``alpha`` is outside [0, 1].
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f'alpha must lie in [0, 1], got {alpha}')
+    static = _near_maximum(query_static, bank_static, alpha)
+    return static & _near_maximum(query_dynamic, bank_dynamic, alpha)
+
+
+def neighbor_contrastive_loss(
+    features: Tensor, bank: Tensor, mask: Tensor, temperature: float = 0.05, count_offset: float = 1
+) -> Tensor:
+    """Pull features towards their neighbours in an instance memory, equations (22) to (24), one space.
+
+    ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``, the
+    softmax over all N rows of the bank and the mean over all B queries; a query without neighbours counts
+    with 0. The released code of the parent method (SDCL) clamps probabilities at 1e-8 before the
+    logarithm, which stops the gradient of far neighbours; the log-softmax used here needs no clamp.
+
+    Args:
+        features: float (B, D), L2-normalised here.
+        bank: (N, D), L2-normalised here, without gradient.
+        mask: bool (B, N), neighbours of each query.
+        temperature: Softmax temperature, positive.
+        count_offset: Added to the number of neighbours: 1 as the released code, 0 for the plain mean.
+
+    Returns:
+        Scalar; 0, still differentiable, for an empty batch.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        features = _full_precision(features)
+        bank = F.normalize(bank.detach().to(features.dtype), dim=1)
+        log_probability = (F.normalize(features, dim=1) @ bank.T / temperature).log_softmax(dim=1)
+        count = mask.sum(dim=1)
+        divisor = torch.where(count > 0, count + count_offset, 1)
+        per_query = -(log_probability * mask).sum(dim=1) / divisor
+        return per_query.sum() / max(len(features), 1)
+
+
+def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
+    """Weighted regularisation triplet of AGW (Ye et al., 2021), on Euclidean distances inside the batch.
+
+    ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` with ``w_ip = softmax_p(d_ip)`` over the rows of
+    the anchor's identity and ``w_in = softmax_n(-d_in)`` over all others. As in the released code the anchor
+    counts among its own positives (distance 0). Unlike it, the softmax is the exact one: the released
+    ``+ 1e-6`` in its denominator makes the weights of negatives vanish where distances are large. Anchors
+    without negatives are left out.
+
+    Args:
+        features: float (B, D), raw features (not normalised here).
+        labels: int64 (B,), identities.
+
+    Returns:
+        Scalar; 0, still differentiable, when no anchor has a negative.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        distances = _pairwise_distances(_full_precision(features))
+        same = labels[:, None] == labels[None, :]
+        has_negative = ~same.all(dim=1)
+        positive = _masked_softmax_mean(distances, distances, same)
+        # anchors without a negative get an arbitrary non-empty set here and are dropped below
+        negative = _masked_softmax_mean(distances, -distances, ~same | ~has_negative[:, None])
+        per_anchor = F.softplus(positive - negative) * has_negative
+        return per_anchor.sum() / has_negative.sum().clamp(min=1)
+
+
+def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
+    """Bool (B, N): cosine similarity above ``alpha`` times the largest of the row."""
+    with torch.autocast(queries.device.type, enabled=False):
+        queries = _full_precision(queries)
+        bank = bank.to(queries.dtype)
+        similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
+    if similarity.shape[1] == 0:
+        return similarity.bool()
+    return similarity > alpha * similarity.amax(dim=1, keepdim=True)
+
+
+def _pairwise_distances(features: Tensor) -> Tensor:
+    """Euclidean distances (B, B); gradients stay finite at distance 0."""
+    squares = features.square().sum(dim=1)
+    squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
+    return squared.clamp(min=1e-12).sqrt()
+
+
+def _masked_softmax_mean(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:
+    """Row means (B,) of ``values`` under the softmax of ``logits`` over the entries in ``mask``."""
+    weights = logits.masked_fill(~mask, -torch.inf).softmax(dim=1)
+    return (weights * values).sum(dim=1)
+
+
+def _full_precision(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()

@@ -1,0 +1,102 @@
+"""The dynamic-static joint neighbour loss (DSJL) as a config entry with its schedule."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.losses.functional import neighbor_contrastive_loss, neighbor_mask
+from dscreid.registry import MODELS
+from dscreid.structures import Modality, TrackletFeatures
+
+LETTERS = {'v': Modality.RGB, 't': Modality.IR}  # the paper's: v visible, t infrared ("thermal")
+
+
+@MODELS.register_module()
+class NeighborContrastiveLoss(nn.Module):
+    """DSJL over some pairs of modalities, equations (15) to (24), with the weights and epochs of (25).
+
+    The same neighbour mask, the intersection of both spaces, serves the static and the dynamic half.
+
+    Args:
+        pairs: Pairs of query and bank modality: ``vv``, ``tt`` (intra-modal), ``vt``, ``tv`` (cross-modal).
+        alpha: Share of the largest similarity that a neighbour must exceed.
+        temperature: Softmax temperature.
+        count_offset: Added to the number of neighbours in the divisor.
+        weight: Weight while each modality has its own labels.
+        unified_weight: Weight once both share their labels; None keeps ``weight``.
+        begin: First epoch, from 0.
+        end: Epoch before which it ends; None for never.
+        static_weight: Factor of the static half (0.5 for the shallow half in the parent's code).
+        dynamic_weight: Factor of the dynamic half.
+        alternate: Whether an epoch uses one pair only, in turn (even epochs the first), as the parent's code
+            does with the cross-modal pairs.
+
+    Raises:
+        ConfigError: An unknown pair or a value out of range.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[str] = ('vv', 'tt'),
+        alpha: float = 0.9,
+        temperature: float = 0.05,
+        count_offset: float = 1,
+        weight: float = 1.0,
+        unified_weight: float | None = 0.1,
+        begin: int = 0,
+        end: int | None = None,
+        static_weight: float = 1.0,
+        dynamic_weight: float = 1.0,
+        alternate: bool = False,
+    ) -> None:
+        super().__init__()
+        known = [query + bank for query in LETTERS for bank in LETTERS]
+        if isinstance(pairs, str) or not pairs or any(pair not in known for pair in pairs):
+            raise ConfigError(f'NeighborContrastiveLoss: pairs must list some of {known}, got {pairs!r}')
+        if temperature <= 0 or not 0 <= alpha <= 1 or count_offset < 0:
+            raise ConfigError(
+                'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
+                f'{temperature}, {alpha} and {count_offset}'
+            )
+        self.pairs = tuple(pairs)
+        self.alpha = alpha
+        self.temperature = temperature
+        self.count_offset = count_offset
+        self.weight = weight
+        self.unified_weight = weight if unified_weight is None else unified_weight
+        self.begin = begin
+        self.end = end
+        self.static_weight = static_weight
+        self.dynamic_weight = dynamic_weight
+        self.alternate = alternate
+
+    def weight_at(self, epoch: int, unified: bool) -> float:
+        """Weight in an epoch (from 0), given whether both modalities share their labels; 0 when inactive."""
+        if epoch < self.begin or (self.end is not None and epoch >= self.end):
+            return 0.0
+        return self.unified_weight if unified else self.weight
+
+    def pairs_at(self, epoch: int) -> tuple[str, ...]:
+        """The pairs used in an epoch."""
+        return (self.pairs[epoch % len(self.pairs)],) if self.alternate else self.pairs
+
+    def forward(
+        self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures
+    ) -> Tensor:
+        """Unweighted loss of one pair of modalities, summed over both halves.
+
+        Args:
+            static: float (B, D), static features of the anchors.
+            dynamic: float (B, D), their dynamic features.
+            queries: B rows: the anchors' own rows of their instance memory, which choose the neighbours.
+            bank: N rows: the instance memory in which neighbours are sought.
+
+        Returns:
+            Scalar.
+        """
+        mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
+        options = {'temperature': self.temperature, 'count_offset': self.count_offset}
+        static_loss = neighbor_contrastive_loss(static, bank.static, mask, **options)
+        dynamic_loss = neighbor_contrastive_loss(dynamic, bank.dynamic, mask, **options)
+        return self.static_weight * static_loss + self.dynamic_weight * dynamic_loss

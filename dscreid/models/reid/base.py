@@ -1,0 +1,155 @@
+"""What the models of both stages share: encoder, necks, retrieval features and prediction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.necks import BNNeck
+from dscreid.registry import MODELS
+from dscreid.structures import ReIDDataSample, TrackletFeatures
+
+RETRIEVALS = ('neck', 'raw')
+MODES = ('tensor', 'loss', 'predict')
+
+
+class BaseReID(BaseModel):
+    """Encoder with a bias-free BN neck on each half.
+
+    Args:
+        backbone: Encoder, or its config: ``(N, T, 3, H, W) -> static (N, D), dynamic (N, D)``, with
+            ``embed_dim`` = D.
+        data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` may be left out).
+        retrieval: What retrieval compares by inner product: ``neck``, each half after its neck and
+            L2-normalised (the sum of two cosines), or ``raw``, the plain features (VLD's own rule).
+        flip_test: Whether features are the mean over a tracklet and its mirror image (L2-normalised again
+            with ``retrieval='neck'``).
+
+    Raises:
+        ConfigError: An unknown ``retrieval``.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any] | nn.Module,
+        data_preprocessor: dict[str, Any] | nn.Module | None = None,
+        retrieval: str = 'neck',
+        flip_test: bool = False,
+    ) -> None:
+        if not isinstance(data_preprocessor, nn.Module):
+            # built here: MMEngine would look the type up in its own registry
+            data_preprocessor = MODELS.build(
+                {'type': 'TrackletDataPreprocessor', **(data_preprocessor or {})}
+            )
+        super().__init__(data_preprocessor=data_preprocessor)
+        if retrieval not in RETRIEVALS:
+            raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
+        self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+        self.static_neck = BNNeck(self.backbone.embed_dim)
+        self.dynamic_neck = BNNeck(self.backbone.embed_dim)
+        self.retrieval = retrieval
+        self.flip_test = flip_test
+
+    def forward(
+        self, inputs: Tensor, data_samples: Sequence[ReIDDataSample] | None = None, mode: str = 'tensor'
+    ) -> tuple[Tensor, Tensor] | dict[str, Tensor] | list[ReIDDataSample]:
+        """Run one of the three modes of MMEngine's models.
+
+        Args:
+            inputs: float (N, T, 3, H, W), normalised.
+            data_samples: N data samples (modes ``loss`` and ``predict``).
+            mode: ``tensor``, raw features; ``loss``, named losses; ``predict``, data samples with features.
+
+        Returns:
+            As the mode says.
+
+        Raises:
+            ValueError: An unknown mode.
+        """
+        if mode == 'tensor':
+            return self.extract_feat(inputs)
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw static and dynamic features, before any neck.
+
+        Args:
+            inputs: float (N, T, 3, H, W), normalised.
+
+        Returns:
+            Static and dynamic features, float (N, D) each.
+        """
+        return self.backbone(inputs)
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
+        """Named losses of a training batch; stages define them."""
+        raise NotImplementedError
+
+    def embed(self, inputs: Tensor) -> TrackletFeatures:
+        """Features as clustering, memories and retrieval use them.
+
+        Args:
+            inputs: float (N, T, 3, H, W), normalised.
+
+        Returns:
+            N rows: after the neck and L2-normalised with ``retrieval='neck'``, raw with ``'raw'``.
+        """
+        return self._embed(inputs, *self.extract_feat(inputs))
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
+        """Data samples with features.
+
+        Args:
+            inputs: float (N, T, 3, H, W), normalised.
+            data_samples: N data samples; left as they are.
+
+        Returns:
+            N copies with, on the CPU in float32, ``static`` and ``dynamic`` (D,), raw features of the
+            tracklet as it is, and ``feature`` (2 D,), what retrieval compares by inner product.
+        """
+        static, dynamic = self.extract_feat(inputs)
+        feature = self._embed(inputs, static, dynamic).concatenated()
+        static, dynamic, feature = (value.float().cpu() for value in (static, dynamic, feature))
+        results = [sample.new() for sample in data_samples]
+        for row, sample in enumerate(results):
+            # clones: a view would keep, and pickle, the features of the whole batch
+            sample.static = static[row].clone()
+            sample.dynamic = dynamic[row].clone()
+            sample.feature = feature[row].clone()
+        return results
+
+    def recalibrate_necks(self, static: Tensor, dynamic: Tensor) -> None:
+        """Set the necks' running statistics to those of raw features, for example of an unlabelled target.
+
+        Args:
+            static: float (N, D), raw static features.
+            dynamic: float (N, D), raw dynamic features.
+        """
+        self.static_neck.recalibrate(static)
+        self.dynamic_neck.recalibrate(dynamic)
+
+    def _embed(self, inputs: Tensor, static: Tensor, dynamic: Tensor) -> TrackletFeatures:
+        """Retrieval features of tracklets whose raw features are already there."""
+        halves = self._finish(static, dynamic)
+        if self.flip_test:
+            mirrored = self._finish(*self.extract_feat(inputs.flip(-1)))
+            halves = [(plain + flipped) / 2 for plain, flipped in zip(halves, mirrored, strict=True)]
+            if self.retrieval == 'neck':
+                halves = [F.normalize(half, dim=1) for half in halves]
+        return TrackletFeatures(*halves)
+
+    def _finish(self, static: Tensor, dynamic: Tensor) -> list[Tensor]:
+        """Both halves as ``retrieval`` says, in float32."""
+        if self.retrieval == 'raw':
+            return [static.float(), dynamic.float()]
+        halves = [self.static_neck(static), self.dynamic_neck(dynamic)]
+        return [F.normalize(half.float(), dim=1) for half in halves]

@@ -1,0 +1,117 @@
+"""Stage 1: the model of labelled source pre-training."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.heads import IdentityHead
+from dscreid.models.losses import weighted_regularized_triplet
+from dscreid.models.reid.base import BaseReID
+from dscreid.registry import MODELS
+from dscreid.structures import ReIDDataSample
+
+
+@MODELS.register_module()
+class SourceReID(BaseReID):
+    """Classifier and weighted regularisation triplet on both halves, both modalities together in a batch.
+
+    Each half: BN neck, bias-free classifier and cross entropy; the triplet of AGW on the raw feature.
+    The classifiers' parameters are ``static_head.weight`` and ``dynamic_head.weight``, so that
+    ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives them VLD's learning rate.
+
+    Args:
+        backbone: See ``BaseReID``.
+        num_classes: Number of source identities.
+        data_preprocessor: See ``BaseReID``.
+        identity_weight: Weight of the cross entropy of the static half.
+        triplet_weight: Weight of the triplet of the static half.
+        dynamic_identity_weight: Weight of the cross entropy of the dynamic half (0.4 in VLD).
+        dynamic_triplet_weight: Weight of the triplet of the dynamic half.
+        dynamic_weight: Factor on both losses of the dynamic half. 0, for encoders whose halves are the same,
+            leaves out the dynamic classifier and losses; the dynamic neck still gathers its statistics.
+        label_smoothing: Of the cross entropy, in [0, 1).
+        retrieval: See ``BaseReID``.
+        flip_test: See ``BaseReID``.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any] | nn.Module,
+        num_classes: int,
+        data_preprocessor: dict[str, Any] | nn.Module | None = None,
+        identity_weight: float = 1.0,
+        triplet_weight: float = 1.0,
+        dynamic_identity_weight: float = 1.0,
+        dynamic_triplet_weight: float = 1.0,
+        dynamic_weight: float = 1.0,
+        label_smoothing: float = 0.0,
+        retrieval: str = 'neck',
+        flip_test: bool = False,
+    ) -> None:
+        super().__init__(backbone, data_preprocessor, retrieval, flip_test)
+        if not isinstance(num_classes, int) or num_classes < 1:
+            raise ConfigError(f'SourceReID: num_classes must be a positive integer, got {num_classes!r}')
+        if not 0 <= label_smoothing < 1:
+            raise ConfigError(f'SourceReID: label_smoothing must lie in [0, 1), got {label_smoothing}')
+        self.label_smoothing = label_smoothing
+        self.weights = {
+            'static': (identity_weight, triplet_weight),
+            'dynamic': (dynamic_weight * dynamic_identity_weight, dynamic_weight * dynamic_triplet_weight),
+        }
+        self.static_head = IdentityHead(self.backbone.embed_dim, num_classes)
+        self.dynamic_head = IdentityHead(self.backbone.embed_dim, num_classes) if dynamic_weight else None
+        # a parameter no loss reaches must not ask for a gradient, or distributed training waits for it
+        self.dynamic_neck.weight.requires_grad_(bool(dynamic_weight))
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
+        """Named losses of a labelled batch.
+
+        Args:
+            inputs: float (N, T, 3, H, W), normalised.
+            data_samples: N data samples with ``label`` in [0, num_classes).
+
+        Returns:
+            ``loss_id_static``, ``loss_triplet_static``, ``loss_id_dynamic``, ``loss_triplet_dynamic``,
+            weights applied; losses of weight 0 are absent.
+
+        Raises:
+            ConfigError: The data samples carry no labels.
+        """
+        labels = self._labels(data_samples, inputs.device)
+        static, dynamic = self.extract_feat(inputs)
+        losses = self._half_losses('static', static, self.static_neck(static), self.static_head, labels)
+        if self.dynamic_head is None:
+            self.dynamic_neck(dynamic.detach())
+            return losses
+        neck = self.dynamic_neck(dynamic)
+        return losses | self._half_losses('dynamic', dynamic, neck, self.dynamic_head, labels)
+
+    def _half_losses(
+        self, half: str, raw: Tensor, neck: Tensor, head: nn.Module, labels: Tensor
+    ) -> dict[str, Tensor]:
+        """Cross entropy and triplet of one half, named after it."""
+        identity_weight, triplet_weight = self.weights[half]
+        losses = {}
+        if identity_weight:
+            entropy = F.cross_entropy(head(neck).float(), labels, label_smoothing=self.label_smoothing)
+            losses[f'loss_id_{half}'] = identity_weight * entropy
+        if triplet_weight:
+            losses[f'loss_triplet_{half}'] = triplet_weight * weighted_regularized_triplet(raw, labels)
+        return losses
+
+    @staticmethod
+    def _labels(data_samples: Sequence[ReIDDataSample], device: torch.device) -> Tensor:
+        """int64 (N,), the identities of a batch."""
+        labels = [sample.get('label') for sample in data_samples]
+        if any(label is None for label in labels):
+            raise ConfigError(
+                'SourceReID needs a label in every data sample; use a training split with labelled=True'
+            )
+        return torch.tensor(labels, dtype=torch.int64, device=device)
