@@ -1,0 +1,97 @@
+"""Features of a test split on disk: one safetensors file with everything that retrieval needs."""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from dscreid.errors import DatasetError
+from dscreid.structures import Modality
+
+MODALITY_CODES = {Modality.RGB: 0, Modality.IR: 1}
+_MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Row-aligned features and facts of N test tracklets.
+
+    Attributes:
+        feature: float32 (N, F), what retrieval compares by inner product.
+        pid: int64 (N,), person ids.
+        camera: int64 (N,).
+        modality: int64 (N,), 0 visible, 1 infrared.
+        is_query: bool (N,).
+        index: int64 (N,), position in the dataset.
+        static: float32 (N, D), raw static features, or None.
+        dynamic: float32 (N, D), raw dynamic features, or None.
+    """
+
+    feature: np.ndarray
+    pid: np.ndarray
+    camera: np.ndarray
+    modality: np.ndarray
+    is_query: np.ndarray
+    index: np.ndarray
+    static: np.ndarray | None = None
+    dynamic: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Check that all arrays have one row per tracklet."""
+        lengths = {name: len(array) for name, array in self._arrays().items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f'the arrays must have one row per tracklet, got {lengths}')
+
+    def __len__(self) -> int:
+        """Number of tracklets."""
+        return len(self.index)
+
+    @property
+    def modalities(self) -> list[str]:
+        """``'rgb'`` or ``'ir'`` of each tracklet."""
+        return [_MODALITIES[int(code)].value for code in self.modality]
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: array for name, array in pairs if array is not None}
+
+
+def save_features(path: str | Path, table: FeatureTable) -> None:
+    """Write a feature table; a file of that name is replaced as a whole, or not at all.
+
+    Args:
+        path: Where to write, by custom ``*.safetensors``; missing folders are made.
+        table: What to write; the keys of the file are the attributes of :class:`FeatureTable`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    arrays = {name: np.ascontiguousarray(array) for name, array in table._arrays().items()}
+    try:
+        save_file(arrays, unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def load_features(path: str | Path) -> FeatureTable:
+    """Read what :func:`save_features` wrote.
+
+    Raises:
+        DatasetError: If the file is missing, is no safetensors file, or lacks an array.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(f'feature file {path} is missing; write it with tools/test.py --dump-features')
+    try:
+        arrays = load_file(path)
+    except SafetensorError as error:
+        raise DatasetError(f'{path} is not a safetensors file ({error}); write it again') from error
+    known = {field.name: field for field in fields(FeatureTable)}
+    missing = [name for name in known if name not in arrays and name not in ('static', 'dynamic')]
+    if missing:
+        raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with tools/test.py --dump-features')
+    return FeatureTable(**{name: array for name, array in arrays.items() if name in known})

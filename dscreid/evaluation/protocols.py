@@ -1,0 +1,105 @@
+"""Official protocols: which tracklets of a test split are queries, and which are searched."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dscreid.errors import ConfigError, DatasetError
+from dscreid.structures import Modality
+
+CROSS_MODAL = ('rgb2ir', 'ir2rgb')
+
+# Batch of VLD's ConsistentModalitySampler, whose incomplete last visible batch the published figures lack.
+_PUBLISHED_BATCH = 64
+
+
+class Direction(NamedTuple):
+    """One retrieval task.
+
+    Attributes:
+        query: int64 (Nq,), rows of the test split that are queries.
+        gallery: int64 (Ng,), rows that are searched.
+        drop_same_camera: Whether gallery tracklets of the query's person and camera are left out.
+    """
+
+    query: np.ndarray
+    gallery: np.ndarray
+    drop_same_camera: bool
+
+
+def protocol_directions(
+    name: str, modalities: Sequence[str | Modality], is_query: Sequence[bool]
+) -> dict[str, Direction]:
+    """The retrieval tasks of an official protocol.
+
+    * ``hitsz_vcm``: ``ir2rgb`` searches all other test tracklets for the listed (infrared) queries,
+      ``rgb2ir`` swaps the two lists; same person and camera are left out.
+    * ``bupt_campus``: all four pairs of modalities, ``rgb2ir``, ``ir2rgb``, ``rgb2rgb``, ``ir2ir``, of the
+      query and the gallery list; no camera is left out.
+    * ``bupt_campus_as_published``: the same without the visible tracklets that VLD's test sampler loses, the
+      last ``n mod 64`` of the n visible queries, and of the gallery likewise, or all where n is a multiple of
+      64 (its slice ``[:-0]`` is empty).
+
+    Args:
+        name: Name of the protocol.
+        modalities: (N,) ``'rgb'`` or ``'ir'`` of each test tracklet, in the order of the dataset.
+        is_query: (N,) whether the official lists name the tracklet as a query.
+
+    Returns:
+        Name of each direction and its rows, ascending.
+
+    Raises:
+        ConfigError: If there is no such protocol.
+        DatasetError: If a direction has no query or nothing to search.
+    """
+    if name not in _PROTOCOLS:
+        raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(_PROTOCOLS)}')
+    visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
+    queries = np.asarray(is_query, dtype=bool)
+    if visible.shape != queries.shape:
+        raise ValueError(f'{len(visible)} modalities but {len(queries)} query flags')
+    directions = _PROTOCOLS[name](visible, queries)
+    for key, direction in directions.items():
+        for role, rows in (('query', direction.query), ('gallery', direction.gallery)):
+            if len(rows) == 0:
+                raise DatasetError(
+                    f'protocol {name} finds no {role} tracklet for {key} among {len(visible)} test tracklets '
+                    f'({visible.sum()} visible, {queries.sum()} marked as queries); '
+                    "check the test split's query list, or choose another protocol"
+                )
+    return directions
+
+
+def _hitsz_vcm(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+    listed, others = np.flatnonzero(queries), np.flatnonzero(~queries)
+    return {'rgb2ir': Direction(others, listed, True), 'ir2rgb': Direction(listed, others, True)}
+
+
+def _bupt_campus(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+    pairs = (('rgb', 'ir'), ('ir', 'rgb'), ('rgb', 'rgb'), ('ir', 'ir'))  # the cross-modal ones first
+    of = {'rgb': visible, 'ir': ~visible}
+    return {
+        f'{a}2{b}': Direction(np.flatnonzero(queries & of[a]), np.flatnonzero(~queries & of[b]), False)
+        for a, b in pairs
+    }
+
+
+def _bupt_campus_as_published(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+    kept = np.ones(len(visible), dtype=bool)
+    for role in (queries, ~queries):
+        rows = np.flatnonzero(role & visible)
+        remainder = len(rows) % _PUBLISHED_BATCH
+        kept[rows[len(rows) - remainder :] if remainder else rows] = False
+    directions = _bupt_campus(visible, queries)
+    return {
+        key: Direction(query[kept[query]], gallery[kept[gallery]], drop)
+        for key, (query, gallery, drop) in directions.items()
+    }
+
+
+_PROTOCOLS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Direction]]] = {
+    'hitsz_vcm': _hitsz_vcm,
+    'bupt_campus': _bupt_campus,
+    'bupt_campus_as_published': _bupt_campus_as_published,
+}

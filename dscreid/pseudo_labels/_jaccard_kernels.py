@@ -1,0 +1,190 @@
+"""Compiled inner loops of the k-reciprocal Jaccard distance.
+
+Each kernel works on a block of rows, releases the GIL and returns arrays of its own, so that plain Python
+threads run blocks side by side: no threading layer of numba, whose pools do not survive a fork of
+data-loading workers.
+"""
+
+import numba
+import numpy as np
+
+
+def _compiled(**options):
+    """``numba.njit``, cached on disk unless no cache can be written (read-only installation)."""
+
+    def decorate(function):
+        try:
+            return numba.njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:  # "cannot cache function: no locator available"
+            return numba.njit(nogil=True, **options)(function)
+
+    return decorate
+
+
+# Re-associated sums let the compiler vectorise; NaN and infinities keep their meaning.
+@_compiled(fastmath={'reassoc', 'contract', 'nsz'})
+def _dot(a, b):
+    total = np.float32(0)
+    for position in range(len(a)):
+        total += a[position] * b[position]
+    return total
+
+
+@_compiled()
+def _grown(array, needed):
+    """Copy of ``array`` with room for at least ``needed`` entries."""
+    larger = np.empty(max(needed, 2 * len(array)), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@_compiled()
+def reciprocal_neighbors(rank, k, start, stop):
+    """Mutual members of the first ``k`` columns of ``rank``, for rows ``start`` to ``stop``.
+
+    Args:
+        rank: int32 (N, k1), nearest first.
+        k: Columns that count, at most k1.
+        start: First row.
+        stop: One past the last row.
+
+    Returns:
+        ``members`` int32 (stop - start, k), the first ``counts`` entries of a row in rank order, and
+        ``counts`` int32 (stop - start,).
+    """
+    members = np.empty((stop - start, k), np.int32)
+    counts = np.zeros(stop - start, np.int32)
+    for i in range(start, stop):
+        for j in rank[i, :k]:
+            for back in rank[j, :k]:
+                if back == i:
+                    members[i - start, counts[i - start]] = j
+                    counts[i - start] += 1
+                    break
+    return members, counts
+
+
+@_compiled()
+def expanded_weights(features, full, full_counts, half, half_counts, start, stop):
+    """Expanded k-reciprocal sets E_i, and the softmax of -(2 - 2 cos) over them, of a block of rows.
+
+    The half set of a candidate joins when more than two thirds of it are members of the full set already.
+
+    Args:
+        features: float32 (N, D), rows L2-normalised.
+        full: int32 (N, k1), reciprocal sets.
+        full_counts: int32 (N,), their sizes.
+        half: int32 (N, h), reciprocal sets of about half the size.
+        half_counts: int32 (N,), their sizes.
+        start: First row.
+        stop: One past the last row.
+
+    Returns:
+        ``lengths`` int64 (stop - start,), ``indices`` int32 and ``weights`` float32, both (lengths.sum(),),
+        the indices of a row ascending.
+    """
+    num = len(full)
+    lengths = np.empty(stop - start, np.int64)
+    indices = np.empty(16 * (stop - start) + num, np.int32)
+    weights = np.empty(len(indices), np.float32)
+    in_full = np.full(num, -1, np.int64)  # stamped with the row number, so never cleared
+    in_expanded = np.full(num, -1, np.int64)
+    end = 0
+    for i in range(start, stop):
+        if end + num > len(indices):
+            indices = _grown(indices, end + num)
+            weights = _grown(weights, end + num)
+        begin = end
+        for j in full[i, : full_counts[i]]:
+            in_full[j] = i
+            in_expanded[j] = i
+            indices[end] = j
+            end += 1
+        for candidate in full[i, : full_counts[i]]:
+            others = half[candidate, : half_counts[candidate]]
+            overlap = 0
+            for j in others:
+                overlap += in_full[j] == i
+            if 3 * overlap > 2 * len(others):
+                for j in others:
+                    if in_expanded[j] != i:
+                        in_expanded[j] = i
+                        indices[end] = j
+                        end += 1
+        indices[begin:end].sort()
+        total = 0.0
+        for position in range(begin, end):
+            weight = np.exp(2.0 * _dot(features[i], features[indices[position]]) - 2.0)
+            weights[position] = weight
+            total += weight
+        for position in range(begin, end):
+            weights[position] /= total
+        lengths[i - start] = end - begin
+    return lengths, indices[:end].copy(), weights[:end].copy()
+
+
+@_compiled()
+def _distance(overlap):
+    """J of a float32 overlap m, rounded before it is compared: so stored values obey the limit."""
+    return np.float32(max(0.0, 1.0 - overlap / (2.0 - overlap)))
+
+
+@_compiled()
+def close_pairs(indptr, indices, weights, inv_indptr, inv_indices, inv_weights, max_distance, start, stop):
+    """Pairs with J = 1 - m / (2 - m) <= ``max_distance``, where m_ij = sum_k min(V_ik, V_jk).
+
+    Args:
+        indptr: int64 (N + 1,), with ``indices`` and ``weights`` the rows of V (CSR, indices ascending).
+        indices: int32 (nnz,).
+        weights: float32 (nnz,).
+        inv_indptr: int64 (N + 1,), with ``inv_indices`` and ``inv_weights`` the columns of V (CSC).
+        inv_indices: int32 (nnz,).
+        inv_weights: float32 (nnz,).
+        max_distance: Largest distance that is kept; at 1 or above every pair is.
+        start: First row.
+        stop: One past the last row.
+
+    Returns:
+        ``lengths`` int64 (stop - start,), ``columns`` int32 and ``distances`` float32, both (lengths.sum(),),
+        the columns of a row ascending, the diagonal exactly 0.
+    """
+    num = len(indptr) - 1
+    lengths = np.empty(stop - start, np.int64)
+    columns = np.empty(16 * (stop - start) + num, np.int32)
+    distances = np.empty(len(columns), np.float32)
+    overlap = np.zeros(num, np.float32)
+    touched = np.empty(num, np.int32)
+    for i in range(num if max_distance >= 1 else 0):
+        touched[i] = i
+    end = 0
+    for i in range(start, stop):
+        count = 0
+        for position in range(indptr[i], indptr[i + 1]):
+            k, weight = indices[position], weights[position]
+            # Ascending k on both sides of a pair: m_ij and m_ji are the same sum, bit for bit.
+            for inverse in range(inv_indptr[k], inv_indptr[k + 1]):
+                j = inv_indices[inverse]
+                if max_distance < 1 and overlap[j] == 0:
+                    touched[count] = j
+                    count += 1
+                overlap[j] += min(weight, inv_weights[inverse])
+        if max_distance >= 1:
+            count = num
+        if end + count > len(columns):
+            columns = _grown(columns, end + count)
+            distances = _grown(distances, end + count)
+        begin = end
+        for j in touched[:count]:
+            distance = _distance(overlap[j])
+            if distance <= max_distance or j == i:
+                columns[end] = j
+                end += 1
+            else:
+                overlap[j] = 0
+        columns[begin:end].sort()
+        for position in range(begin, end):
+            j = columns[position]
+            distances[position] = np.float32(0) if j == i else _distance(overlap[j])
+            overlap[j] = 0
+        lengths[i - start] = end - begin
+    return lengths, columns[:end].copy(), distances[:end].copy()

@@ -1,0 +1,56 @@
+"""DBSCAN on a precomputed distance."""
+
+import numpy as np
+import scipy.sparse
+from sklearn.cluster import DBSCAN
+from sklearn.neighbors import sort_graph_by_row_values
+
+
+def dbscan(distance, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
+    """Cluster by density (Ester et al., 1996), scikit-learn's implementation.
+
+    Args:
+        distance: Non-negative symmetric (N, N). A scipy sparse matrix or array holds the pairs that matter: a
+            pair that is not stored counts as farther than ``eps``, an explicit zero as distance 0; a missing
+            diagonal is added. The matrix cannot tell up to which distance its pairs are complete, so whoever
+            cut it (``max_distance`` of :func:`jaccard_distance`) must have cut at ``eps`` or above. A dense
+            array or tensor is taken as it is.
+        eps: Two tracklets at most this far apart are neighbours.
+        min_samples: Neighbours, the tracklet itself included, that make it a core of a cluster.
+
+    Returns:
+        int64 (N,), clusters numbered from 0 in order of their first core, -1 = outlier.
+
+    Raises:
+        ValueError: If the matrix is not square or a parameter is out of range.
+
+    Example:
+        >>> dbscan(np.array([[0.0, 0.1, 9.0], [0.1, 0.0, 9.0], [9.0, 9.0, 0.0]]), eps=0.5, min_samples=2)
+        array([ 0,  0, -1])
+    """
+    if eps <= 0 or min_samples < 1:
+        raise ValueError(f'eps must be > 0 and min_samples >= 1, got eps={eps}, min_samples={min_samples}')
+    if not scipy.sparse.issparse(distance):
+        distance = np.asarray(distance)
+    if distance.ndim != 2 or distance.shape[0] != distance.shape[1]:
+        raise ValueError(f'the distance must be a square matrix, got shape {tuple(distance.shape)}')
+    if distance.shape[0] == 0:
+        return np.empty(0, dtype=np.int64)
+    if scipy.sparse.issparse(distance):
+        distance = _neighbor_graph(distance, eps)
+    labels = DBSCAN(eps=eps, min_samples=min_samples, metric='precomputed').fit(distance).labels_
+    return labels.astype(np.int64)
+
+
+def _neighbor_graph(distance, eps: float) -> scipy.sparse.csr_matrix:
+    """Copy with an explicit diagonal, without pairs beyond ``eps``, rows sorted by distance."""
+    pairs = scipy.sparse.coo_array(distance)
+    if pairs.nnz and pairs.data.min() < 0:
+        raise ValueError(f'distances must not be negative, the smallest is {pairs.data.min():.3g}')
+    kept = (pairs.data <= eps) & (pairs.row != pairs.col)
+    diagonal = np.arange(pairs.shape[0])
+    row = np.concatenate([diagonal, pairs.row[kept]])
+    column = np.concatenate([diagonal, pairs.col[kept]])
+    data = np.concatenate([np.zeros(len(diagonal)), pairs.data[kept]])
+    graph = scipy.sparse.csr_matrix((data, (row, column)), shape=pairs.shape)
+    return sort_graph_by_row_values(graph, copy=False, warn_when_not_sorted=False)

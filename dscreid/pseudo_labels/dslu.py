@@ -1,0 +1,171 @@
+"""Dynamic-static label unification (DSLU): visible labels from infrared ones, corrected among neighbours.
+
+Equation numbers are those of the DSC paper. Both functions are row-chunked; no N x N array is held.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.pseudo_labels.neighbors import (
+    as_feature_matrix,
+    knn,
+    nearest_by_inner_product,
+    normalized_rows,
+    row_chunks,
+)
+
+Features = Tensor | np.ndarray
+Labels = Tensor | np.ndarray
+
+
+def unify_labels(
+    visible_static: Features,
+    visible_dynamic: Features,
+    infrared_static: Features,
+    infrared_dynamic: Features,
+    infrared_labels: Labels,
+    topk: int = 20,
+    outliers_vote: bool = False,
+    min_votes: int | None = None,
+    return_votes: bool = False,
+) -> Labels | tuple[Labels, Labels]:
+    """Give every visible tracklet an infrared pseudo label, (5)-(9).
+
+    The labels of the ``topk`` dynamically nearest infrared tracklets are candidates, those of the ``topk``
+    statically nearest are the votes, and the candidate with most votes wins; among equals the candidate
+    nearest in dynamic similarity.
+
+    Args:
+        visible_static: Float (Nv, D); rows of all four matrices are L2-normalised inside.
+        visible_dynamic: Float (Nv, D').
+        infrared_static: Float (Nt, D).
+        infrared_dynamic: Float (Nt, D').
+        infrared_labels: Integer (Nt,), >= -1, -1 = outlier.
+        topk: K of (6), clipped to Nt.
+        outliers_vote: False: an outlier keeps its place among the nearest, but is no candidate and casts no
+            vote. True: -1 is a label like any other, and without any vote the dynamically nearest tracklet's
+            label is taken, as in the code of SDCL (Yang et al., CVPR 2024), which DSC builds on.
+        min_votes: Votes a winner needs, else the tracklet gets -1. Default: 1, or 0 with ``outliers_vote``.
+        return_votes: Also return how many votes each winner had (0 for a tracklet left without a label).
+
+    Returns:
+        int64 (Nv,): labels of the infrared numbering, -1 = none. A numpy array, or a CPU tensor if
+        ``infrared_labels`` is a tensor. With ``return_votes`` a pair of such arrays, labels and votes.
+
+    Raises:
+        ValueError: If shapes do not fit, features are not finite, or a label is below -1.
+    """
+    labels = _as_labels(infrared_labels, len(infrared_static), 'infrared_labels')
+    min_votes = (0 if outliers_vote else 1) if min_votes is None else min_votes
+    if topk < 1:
+        raise ValueError(f'topk must be at least 1, got {topk}')
+    topk = min(topk, len(labels))
+    candidates = labels[knn(visible_dynamic, infrared_dynamic, topk)[1].cpu()]  # (Nv, K), (6) and (7)
+    voters = labels[knn(visible_static, infrared_static, topk)[1].cpu()]  # (Nv, K), (6)
+    if len(candidates) != len(voters):
+        raise ValueError(f'{len(voters)} static but {len(candidates)} dynamic visible features')
+    unified = torch.full((len(candidates),), -1, dtype=torch.int64)
+    votes = torch.zeros(len(candidates), dtype=torch.int64)
+    for rows in row_chunks(len(candidates), topk * topk) if topk else ():
+        agreements = _count_equal(candidates[rows], voters[rows])  # (8)
+        if not outliers_vote:
+            agreements[candidates[rows] < 0] = -1
+        best = agreements.max(dim=1).values
+        place = agreements.argmax(dim=1)  # the first of equal maxima: dynamically nearest
+        winner = candidates[rows].gather(1, place[:, None]).squeeze(1)  # (9)
+        kept = best >= min_votes
+        unified[rows] = torch.where(kept, winner, -1)
+        votes[rows] = torch.where(kept, best, 0).clamp(min=0)
+    if return_votes:
+        return _like(unified, infrared_labels), _like(votes, infrared_labels)
+    return _like(unified, infrared_labels)
+
+
+def correct_labels(
+    static: Features,
+    dynamic: Features,
+    labels: Labels,
+    topk: int = 20,
+    static_weight: float = 1.0,
+    dynamic_weight: float = 1.0,
+    outliers_vote: bool = False,
+) -> Labels:
+    """Replace each label by the most frequent one among the nearest tracklets of its modality, (10)-(14).
+
+    Neighbours are the ``topk`` tracklets of largest fused cosine similarity
+    ``static_weight * sim_static + dynamic_weight * sim_dynamic`` (11); a tracklet always counts among its
+    own. Ties keep the tracklet's own label if it is among the winners, else take the smallest label.
+
+    Args:
+        static: Float (N, D); rows of both matrices are L2-normalised inside.
+        dynamic: Float (N, D').
+        labels: Integer (N,), >= -1, -1 = outlier.
+        topk: K of (12), the tracklet itself included; clipped to N.
+        static_weight: lambda_st, not negative.
+        dynamic_weight: lambda_dy, not negative; not both 0.
+        outliers_vote: Whether -1 is a class that can win, as in the code of SDCL. Otherwise outliers cast no
+            vote, and -1 remains only where every neighbour is an outlier.
+
+    Returns:
+        int64 (N,), -1 = outlier. A numpy array, or a CPU tensor if ``labels`` is a tensor.
+
+    Raises:
+        ValueError: If shapes do not fit, features are not finite, or a parameter is out of range.
+    """
+    own = _as_labels(labels, len(static), 'labels')
+    if topk < 1 or min(static_weight, dynamic_weight) < 0 or static_weight + dynamic_weight == 0:
+        raise ValueError(
+            'topk must be >= 1 and the weights >= 0, not both 0; '
+            f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
+        )
+    fused = _fused_rows(static, dynamic, static_weight, dynamic_weight)
+    topk = min(topk, len(own))
+    neighbors = nearest_by_inner_product(fused, fused, topk, self_first=True)[1].cpu() if topk else None
+    corrected = own.clone()
+    for rows in row_chunks(len(own), topk * topk) if topk else ():
+        corrected[rows] = _most_frequent(own[neighbors[rows]], own[rows], outliers_vote)
+    return _like(corrected, labels)
+
+
+def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynamic_weight: float) -> Tensor:
+    """Normalised halves times the roots of the weights: inner products are the fused similarity (11)."""
+    static = normalized_rows(as_feature_matrix(static, 'static'))
+    dynamic = normalized_rows(as_feature_matrix(dynamic, 'dynamic'))
+    if len(static) != len(dynamic):
+        raise ValueError(f'{len(static)} static but {len(dynamic)} dynamic features')
+    return torch.cat([static * static_weight**0.5, dynamic * dynamic_weight**0.5], dim=1)
+
+
+def _most_frequent(votes: Tensor, own: Tensor, outliers_vote: bool) -> Tensor:
+    """Winners (n,) of the votes (n, K) for tracklets labelled ``own`` (n,); see :func:`correct_labels`."""
+    counts = _count_equal(votes, votes)  # (13): how often each neighbour's label occurs among the neighbours
+    if not outliers_vote:
+        counts[votes < 0] = 0
+    best = counts.max(dim=1, keepdim=True).values
+    winning = counts == best  # (14)
+    keeps = (winning & (votes == own[:, None])).any(dim=1)
+    smallest = votes.masked_fill(~winning, torch.iinfo(votes.dtype).max).min(dim=1).values
+    return torch.where(keeps, own, smallest)
+
+
+def _count_equal(candidates: Tensor, voters: Tensor) -> Tensor:
+    """For each of the candidates (n, K) of a row, how many of the row's voters (n, K') equal it."""
+    return (candidates[:, :, None] == voters[:, None, :]).sum(dim=2)
+
+
+def _as_labels(labels: Labels, num: int, name: str) -> Tensor:
+    """Check integer labels (num,), >= -1, and return them as an int64 CPU tensor."""
+    tensor = torch.as_tensor(labels).detach().cpu()
+    if tensor.shape != (num,):
+        raise ValueError(f'{name} must have shape ({num},), one per feature row, got {tuple(tensor.shape)}')
+    if tensor.is_floating_point() or (num and int(tensor.min()) < -1):
+        raise ValueError(
+            f'{name} must be integers >= -1 (-1 = outlier), got {tensor.dtype} from {tensor.min()}'
+        )
+    return tensor.long()
+
+
+def _like(result: Tensor, given: Labels) -> Labels:
+    """Return the kind of array that was given: a tensor for a tensor, else numpy."""
+    return result if isinstance(given, Tensor) else result.numpy()

@@ -1,0 +1,121 @@
+"""k-reciprocal Jaccard distance, sparse from end to end."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from dscreid.pseudo_labels import _jaccard_kernels as kernels
+from dscreid.pseudo_labels.neighbors import as_feature_matrix, nearest_by_inner_product, normalized_rows
+
+_ROWS_PER_TASK = 512
+
+
+def jaccard_distance(
+    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, max_distance: float = 0.6
+) -> scipy.sparse.csr_array:
+    """Jaccard distance of k-reciprocal encodings (Zhong et al., CVPR 2017), as unsupervised re-ID uses it.
+
+    With R_i the ``k1`` nearest tracklets of i by cosine, i itself first, and N(i, k) the j among the first k
+    of R_i that have i among the first k of R_j:
+
+    1. E_i = N(i, k1), joined by N(j, h) of every j in it of which more than two thirds lie in N(i, k1)
+       already; h = round(k1 / 2) + 1 columns, halves rounded to even, as the field's code has it.
+    2. V_i = softmax of -(2 - 2 cos) over E_i, then the mean of V_j over the first ``k2`` j of R_i.
+    3. m_ij = sum_k min(V_ik, V_jk) and J_ij = 1 - m_ij / (2 - m_ij), not below 0.
+
+    Memory is O(N (k1 + D) + stored pairs): no N x N array.
+
+    Args:
+        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside, zero rows stay
+            zero.
+        k1: Neighbours, the tracklet itself included; clipped to N.
+        k2: Rows averaged in the query expansion, 1 for none; clipped to ``k1``.
+        max_distance: Pairs farther apart are not stored. 1 or above stores all N x N pairs.
+
+    Returns:
+        float32 (N, N) in [0, 1], symmetric, indices sorted. Stored: exactly the pairs at most
+        ``max_distance`` apart, zeros included, and the diagonal as explicit zeros. A pair not stored is
+        farther, not at 0.
+
+    Raises:
+        ValueError: If features are not finite or a parameter is out of range.
+    """
+    if k1 < 1 or k2 < 1 or max_distance < 0:
+        raise ValueError(
+            f'k1 and k2 must be >= 1 and max_distance >= 0, got k1={k1}, k2={k2}, max_distance={max_distance}'
+        )
+    features = normalized_rows(as_feature_matrix(features, 'features'))
+    num = len(features)
+    if num == 0:
+        return scipy.sparse.csr_array((0, 0), dtype=np.float32)
+    rank = nearest_by_inner_product(features, features, min(k1, num), self_first=True)[1]
+    rank = rank.cpu().numpy().astype(np.int32)
+    encodings = _encode(features.float().cpu().numpy(), rank, k1)
+    if k2 > 1:
+        encodings = _expand_queries(encodings, rank[:, :k2])
+    return _close_pairs(encodings, max_distance)
+
+
+def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr_array:
+    """Rows V_i before query expansion, as float32 (N, N) with sorted indices."""
+    num, width = rank.shape
+    half_width = min(int(np.around(k1 / 2)) + 1, width)
+
+    def reciprocal(k: int) -> tuple[np.ndarray, np.ndarray]:
+        blocks = _over_rows(num, lambda start, stop: kernels.reciprocal_neighbors(rank, k, start, stop))
+        return tuple(np.concatenate(part) for part in zip(*blocks, strict=True))
+
+    sets = (*reciprocal(width), *reciprocal(half_width))
+    features = np.ascontiguousarray(features)
+    return _stacked(
+        _over_rows(num, lambda start, stop: kernels.expanded_weights(features, *sets, start, stop)), num
+    )
+
+
+def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scipy.sparse.csr_array:
+    """Mean of the encodings of each row's nearest tracklets, ``rank`` int32 (N, k2)."""
+    num, k2 = rank.shape
+    indptr = np.arange(num + 1, dtype=np.int32) * k2
+    chooser = scipy.sparse.csr_array(
+        (np.ones(rank.size, dtype=np.float32), rank.ravel(), indptr), shape=(num, num)
+    )
+    mean = chooser @ encodings
+    mean.data /= np.float32(k2)
+    mean.sort_indices()
+    return mean
+
+
+def _close_pairs(encodings: scipy.sparse.csr_array, max_distance: float) -> scipy.sparse.csr_array:
+    """Distances between all rows of V that overlap enough."""
+    num = encodings.shape[0]
+    columns = encodings.tocsc()
+    arrays = []
+    for matrix in (encodings, columns):
+        arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data]
+    limit = float(max_distance)
+    return _stacked(
+        _over_rows(num, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop)), num
+    )
+
+
+def _over_rows(num: int, task: Callable[[int, int], tuple]) -> list[tuple]:
+    """Run ``task(start, stop)`` over blocks of rows on as many threads as torch uses; results in order."""
+    starts = range(0, num, _ROWS_PER_TASK)
+    stops = [min(start + _ROWS_PER_TASK, num) for start in starts]
+    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
+        return list(pool.map(task, starts, stops))
+
+
+def _stacked(blocks: list[tuple], num: int) -> scipy.sparse.csr_array:
+    """CSR array (num, num) from ``(lengths, indices, data)`` blocks of consecutive rows."""
+    lengths, indices, data = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    # scikit-learn wants 32-bit indices wherever they can hold the number of pairs.
+    index_type = np.int32 if indptr[-1] < 2**31 else np.int64
+    return scipy.sparse.csr_array(
+        (data, indices.astype(index_type, copy=False), indptr.astype(index_type)), shape=(num, num)
+    )

@@ -1,0 +1,112 @@
+"""How good pseudo labels are, measured against true identities: diagnostics only, never used in training."""
+
+import math
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.structures import Modality
+
+
+def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
+    """Agreement of one modality's pseudo labels with the true identities, over its labelled tracklets.
+
+    Args:
+        labels: int (N,), -1 = outlier.
+        pids: int (N,), true person ids.
+
+    Returns:
+        ``ari`` adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985), ``nmi`` normalised mutual
+        information in [0, 1] (arithmetic mean), ``purity`` share of tracklets whose identity is the most
+        frequent one of their cluster, ``labelled`` share of tracklets that are no outliers. Outliers count in
+        ``labelled`` alone; when there is nothing else the first three are NaN.
+    """
+    labels, pids = _aligned(labels, pids)
+    kept = labels >= 0
+    if not kept.any():
+        return {'ari': float('nan'), 'nmi': float('nan'), 'purity': float('nan'), 'labelled': 0.0}
+    majority = _majority_pids(labels[kept], pids[kept])
+    right = [majority[label] == pid for label, pid in zip(labels[kept], pids[kept], strict=True)]
+    return {
+        'ari': float(adjusted_rand_score(pids[kept], labels[kept])),
+        'nmi': float(normalized_mutual_info_score(pids[kept], labels[kept])),
+        'purity': float(np.mean(right)),
+        'labelled': float(kept.mean()),
+    }
+
+
+def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
+    """Share of the labelled visible tracklets whose label names their own person on the infrared side.
+
+    A label names the identity most frequent among the infrared tracklets that carry it (the smallest id of
+    equally frequent ones), and nobody where no infrared tracklet carries it.
+
+    Args:
+        labels: Labels in one shared numbering.
+        rgb_pids: int (Nv,), true person ids of the visible tracklets.
+        ir_pids: int (Nt,), true person ids of the infrared tracklets.
+
+    Returns:
+        A share in [0, 1]; NaN if the numbering is not shared or no visible tracklet is labelled.
+    """
+    rgb_labels, rgb_pids = _aligned(labels.rgb, rgb_pids)
+    ir_labels, ir_pids = _aligned(labels.ir, ir_pids)
+    kept = rgb_labels >= 0
+    if not labels.shared or not kept.any():
+        return float('nan')
+    named = _majority_pids(ir_labels[ir_labels >= 0], ir_pids[ir_labels >= 0])
+    right = [named.get(label) == pid for label, pid in zip(rgb_labels[kept], rgb_pids[kept], strict=True)]
+    return float(np.mean(right))
+
+
+def label_statistics(labels: PseudoLabels) -> dict[str, float]:
+    """Figures for the log that need no ground truth.
+
+    Returns:
+        Per modality m in ``rgb``, ``ir``: ``m_clusters`` and ``m_labelled`` (share in [0, 1]), and
+        ``m_median_size`` of the clusters (0 without any).
+    """
+    figures = {}
+    for modality in Modality:
+        sizes = labels.cluster_sizes(modality)
+        figures[f'{modality.value}_clusters'] = float(len(sizes))
+        figures[f'{modality.value}_labelled'] = labels.labelled_share(modality)
+        figures[f'{modality.value}_median_size'] = float(np.median(sizes)) if len(sizes) else 0.0
+    return figures
+
+
+def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> dict[str, float]:
+    """Figures for the log against the ground truth, without those that are undefined.
+
+    Args:
+        labels: Labels of Nv visible and Nt infrared tracklets.
+        rgb_pids: int (Nv,), true person ids.
+        ir_pids: int (Nt,), true person ids.
+
+    Returns:
+        Per modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`; with a
+        shared numbering also ``cross_modal_accuracy``.
+    """
+    figures = {}
+    for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
+        values = quality(labels.of(modality), pids)
+        figures |= {f'{modality.value}_{name}': values[name] for name in ('ari', 'nmi', 'purity')}
+    figures['cross_modal_accuracy'] = cross_modal_accuracy(labels, rgb_pids, ir_pids)
+    return {name: value for name, value in figures.items() if not math.isnan(value)}
+
+
+def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:
+    """Most frequent person id of each label; the smallest among equals."""
+    (pairs, counts) = np.unique(np.stack([labels, pids], axis=1), axis=0, return_counts=True)
+    # Per label the most frequent pair last, so that it is what the dictionary keeps.
+    order = np.lexsort((-pairs[:, 1], counts, pairs[:, 0]))
+    return {int(label): int(pid) for label, pid in pairs[order]}
+
+
+def _aligned(labels: np.ndarray, pids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays, checked to have one entry per tracklet."""
+    labels, pids = np.asarray(labels), np.asarray(pids)
+    if labels.ndim != 1 or labels.shape != pids.shape:
+        raise ValueError(f'labels and pids must be aligned vectors, got {labels.shape} and {pids.shape}')
+    return labels, pids
