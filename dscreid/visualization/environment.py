@@ -1,0 +1,45 @@
+"""What a run was made with: versions and machine."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from dscreid.version import __version__
+
+PACKAGES = ('torch', 'torchvision', 'mmengine', 'open_clip_torch', 'faiss-cpu', 'faiss-gpu', 'numpy', 'scipy')
+
+
+def collect_environment() -> dict[str, str]:
+    """Versions of dscreid, Python and the packages that matter for results, processor, cores, accelerator."""
+    facts = {'dscreid': __version__, 'Python': platform.python_version()}
+    for package in PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    facts['System'] = f'{platform.system()} {platform.release()}'
+    facts['Processor'] = _processor()
+    facts['Cores'] = str(_cores())
+    facts['Accelerator'] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none'
+    return facts
+
+
+def _processor() -> str:
+    """Marketing name of the processor where the system tells it."""
+    try:
+        for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
+            if line.startswith('model name'):
+                return line.partition(':')[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,101 @@
+"""Tracklets as small pictures inside the page."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from dscreid.errors import DatasetError
+
+MAX_HEIGHT = 160
+JPEG_QUALITY = 82
+
+
+class TrackletPictures:
+    """Reads frames of a dataset's tracklets and encodes them as JPEG data URIs.
+
+    Args:
+        dataset: A ``TrackletDataset``: ``root`` and ``tracklets`` are used.
+        num_frames: Frames shown of a tracklet: 1 (the middle one) or more (evenly spread), side by side.
+        max_height: Larger frames are shrunk to this height, smaller ones kept.
+    """
+
+    def __init__(self, dataset: Any, num_frames: int = 1, max_height: int = MAX_HEIGHT) -> None:
+        if num_frames < 1:
+            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
+        self.dataset = dataset
+        self.num_frames = num_frames
+        self.max_height = max_height
+        self._cache: dict[int, str] = {}
+
+    def __call__(self, index: int) -> str:
+        """The picture of a tracklet.
+
+        Args:
+            index: Position of the tracklet in the dataset.
+
+        Returns:
+            ``data:image/jpeg;base64,…``
+
+        Raises:
+            DatasetError: If a frame is missing or no image, or the dataset has no such tracklet.
+        """
+        if index not in self._cache:
+            self._cache[index] = encode_jpeg(self._strip(index))
+        return self._cache[index]
+
+    def _strip(self, index: int) -> np.ndarray:
+        """The chosen frames side by side, uint8 (H, W, 3) in BGR order."""
+        tracklets = self.dataset.tracklets
+        if not 0 <= index < len(tracklets):
+            raise DatasetError(
+                f'the features name tracklet {index}, but {self.dataset.root} lists {len(tracklets)}; '
+                'build the report with the dataset that the features were extracted from.'
+            )
+        frames = tracklets[index].frames
+        chosen = middle_positions(len(frames), self.num_frames)
+        images = [self._shrunk(read_image(Path(self.dataset.root) / frames[position])) for position in chosen]
+        height = images[0].shape[0]
+        return np.hstack([_to_height(image, height) for image in images])
+
+    def _shrunk(self, image: np.ndarray) -> np.ndarray:
+        """The image at no more than the greatest height."""
+        return image if image.shape[0] <= self.max_height else _to_height(image, self.max_height)
+
+
+def middle_positions(length: int, count: int) -> list[int]:
+    """Centres of ``count`` equal parts of ``length`` frames; fewer when the tracklet is shorter than that."""
+    count = min(count, length)
+    return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
+
+
+def read_image(path: Path) -> np.ndarray:
+    """A frame as uint8 (H, W, 3) in BGR order.
+
+    Raises:
+        DatasetError: If the file is missing or no image.
+    """
+    if not path.is_file():
+        raise DatasetError(f'{path} is missing; restore the frame or name another dataset root.')
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise DatasetError(f'{path} is no readable image; restore the frame.')
+    return image
+
+
+def encode_jpeg(image: np.ndarray) -> str:
+    """Data URI of a uint8 (H, W, 3) image in BGR order."""
+    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode('ascii')
+
+
+def _to_height(image: np.ndarray, height: int) -> np.ndarray:
+    """The image resized to a height, its proportions kept."""
+    if image.shape[0] == height:
+        return image
+    width = max(round(image.shape[1] * height / image.shape[0]), 1)
+    shrink = height < image.shape[0]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)

@@ -1,0 +1,117 @@
+"""The report's parts from files: metrics, features and the pictures' dataset."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from dscreid.errors import ConfigError, DscreidError
+from dscreid.evaluation import load_features
+from dscreid.registry import DATASETS
+from dscreid.visualization.results import ReportRun
+
+
+def load_run(
+    name: str, metrics: str | Path, features: str | Path | None = None, *, upper_bound: bool = False
+) -> ReportRun:
+    """A row of the table from what ``tools/test.py`` wrote.
+
+    Args:
+        name: What the row shows.
+        metrics: JSON file with a flat object of numbers in [0, 1], or one whose ``metrics`` is one.
+        features: Feature file, or None.
+        upper_bound: Whether the run used the target's true labels.
+
+    Raises:
+        DscreidError: If a file is missing or holds something else.
+    """
+    loaded = None if features is None else load_features(_existing(features))
+    return ReportRun(name, read_metrics(metrics), loaded, upper_bound)
+
+
+def read_metrics(path: str | Path) -> dict[str, float]:
+    """The figures of a metrics file.
+
+    Raises:
+        DscreidError: If the file is missing, no JSON, or holds no mAP in [0, 1].
+    """
+    path = _existing(path)
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise DscreidError(
+            f'{path} is no JSON file ({error}); name what tools/test.py --out wrote.'
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get('metrics'), dict):
+        content = content['metrics']
+    if not isinstance(content, dict) or not any(str(key).endswith('/mAP') for key in content):
+        raise DscreidError(
+            f'{path} holds no metric such as "rgb2ir/mAP"; name what tools/test.py --out wrote.'
+        )
+    figures = {key: float(value) for key, value in content.items() if _is_figure(value)}
+    for key, value in figures.items():
+        if key.endswith(('/mAP', '/mINP')) and math.isfinite(value) and not 0 <= value <= 1:
+            raise DscreidError(
+                f'{path}: {key} is {value}, but metrics lie in [0, 1]; divide percentages by 100.'
+            )
+    return figures
+
+
+def build_test_dataset(config: Config) -> Any:
+    """The dataset of ``config.test_dataloader``, without its pipeline: only records and frames are needed.
+
+    Raises:
+        ConfigError: If the config names no test dataset.
+        DatasetError: If the dataset's files are missing or malformed.
+    """
+    loader = config.get('test_dataloader')
+    if not loader or not loader.get('dataset'):
+        raise ConfigError(
+            f'{config.filename} has no test_dataloader.dataset; name the config that was tested.'
+        )
+    settings = dict(loader['dataset'])
+    settings['pipeline'] = []
+    return DATASETS.build(settings)
+
+
+def check_features_belong(dataset: Any, run: ReportRun) -> None:
+    """Check that a run's features are of the given dataset's tracklets.
+
+    Args:
+        dataset: The test dataset whose frames are to be shown.
+        run: A run with features.
+
+    Raises:
+        DscreidError: If a row names a tracklet that the dataset lacks or that shows another person.
+    """
+    tracklets = dataset.tracklets
+    for index, pid in zip(run.features.index.tolist(), run.features.pid.tolist(), strict=True):
+        if not 0 <= index < len(tracklets) or tracklets[index].pid != pid:
+            raise DscreidError(
+                f'the features of "{run.name}" are of another test set than {dataset.root} '
+                f'(tracklet {index}, person {pid}); name the config that they were extracted with.'
+            )
+
+
+def protocol_of(config: Config) -> str | None:
+    """The evaluation protocol that a config names in ``test_evaluator``, or None."""
+    evaluators = config.get('test_evaluator') or []
+    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
+        if 'protocol' in evaluator:
+            return evaluator['protocol']
+    return None
+
+
+def _existing(path: str | Path) -> Path:
+    """The path, if a file is there."""
+    path = Path(path)
+    if not path.is_file():
+        raise DscreidError(f'{path} is missing; name a file that tools/test.py wrote.')
+    return path
+
+
+def _is_figure(value: object) -> bool:
+    """Whether a JSON value is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,39 @@
+import pytest
+
+from dscreid.visualization import PAPER_TABLES, paper_reference, paper_table
+
+
+def test_every_table_of_the_paper_is_there():
+    assert [table.number for table in PAPER_TABLES] == [1, 2, 3, 4, 5, 6]
+    assert [len(table.rows) for table in PAPER_TABLES] == [16, 12, 5, 4, 4, 6]
+
+
+def test_dsc_on_both_targets():
+    bupt, hitsz = (paper_reference(target).rows[-1] for target in ('bupt_campus', 'hitsz_vcm'))
+    assert (bupt.method, bupt.rgb2ir, bupt.ir2rgb) == ('DSC', (41.8, 40.1), (41.4, 40.1))
+    assert (hitsz.method, hitsz.rgb2ir, hitsz.ir2rgb) == ('DSC', (63.8, 50.9), (64.3, 49.3))
+
+
+def test_supervised_methods_are_told_from_unsupervised_ones():
+    for number, expected in ((1, ['CD', 'ADCA', 'PGM', 'GUR', 'NG', 'DSC']), (3, None)):
+        rows = paper_table(number).rows
+        unsupervised = [row.method for row in rows if row.unsupervised]
+        assert unsupervised == (expected or [row.method for row in rows])
+    assert [row.method for row in paper_table(2).rows if not row.unsupervised][-1] == 'AuxNet'
+
+
+def test_metrics_have_the_names_and_range_of_a_run():
+    assert paper_table(3).rows[0].metrics == pytest.approx(
+        {'rgb2ir/Rank-1': 0.252, 'rgb2ir/mAP': 0.268, 'ir2rgb/Rank-1': 0.191, 'ir2rgb/mAP': 0.198}
+    )
+
+
+def test_all_ablations_end_in_the_full_method():
+    assert {table.rows[-1].rgb2ir for table in PAPER_TABLES[2:]} == {(41.8, 40.0)}
+
+
+def test_unknown_table_or_target():
+    with pytest.raises(ValueError, match='1 to 6, not 7'):
+        paper_table(7)
+    with pytest.raises(ValueError, match="'bupt_campus', 'hitsz_vcm', not on 'mars'"):
+        paper_reference('mars')

@@ -1,0 +1,59 @@
+import base64
+
+import cv2
+import numpy as np
+import pytest
+
+from dscreid.errors import DatasetError
+from dscreid.visualization import TrackletPictures
+from dscreid.visualization.pictures import middle_positions
+
+
+def decode(uri):
+    head, _, data = uri.partition(',')
+    assert head == 'data:image/jpeg;base64'
+    return cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize(
+    ('length', 'count', 'expected'),
+    [(3, 1, [1]), (24, 1, [12]), (24, 3, [4, 12, 20]), (2, 3, [0, 1]), (1, 1, [0])],
+)
+def test_middle_positions(length, count, expected):
+    assert middle_positions(length, count) == expected
+
+
+def test_the_middle_frame_is_shown(dataset):
+    image = decode(TrackletPictures(dataset)(5))
+    assert image.shape == (16, 8, 3)
+    assert abs(int(image.mean()) - (7 * 5 + 1)) <= 1
+
+
+def test_several_frames_stand_side_by_side(dataset):
+    image = decode(TrackletPictures(dataset, num_frames=3)(5))
+    assert image.shape == (16, 24, 3)
+
+
+def test_large_frames_are_shrunk(dataset):
+    assert decode(TrackletPictures(dataset, max_height=8)(0)).shape == (8, 4, 3)
+
+
+def test_bad_frames_are_named(dataset):
+    pictures = TrackletPictures(dataset)
+    (dataset.root / '00_1.png').unlink()
+    (dataset.root / '01_1.png').write_text('no image')
+    (dataset.root / '02_1.png').write_bytes(b'')
+    for index, message in (
+        (0, r'00_1\.png is missing'),
+        (1, r'01_1\.png is no readable'),
+        (2, 'no readable'),
+    ):
+        with pytest.raises(DatasetError, match=message):
+            pictures(index)
+    with pytest.raises(DatasetError, match='name tracklet 32'):
+        pictures(32)
+
+
+def test_at_least_one_frame(dataset):
+    with pytest.raises(ValueError, match='at least 1, got 0'):
+        TrackletPictures(dataset, num_frames=0)

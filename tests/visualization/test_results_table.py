@@ -1,0 +1,85 @@
+import pytest
+
+from dscreid.visualization import ReportRun, format_results_table, results_table_html
+
+
+@pytest.fixture
+def runs(metrics):
+    return [
+        ReportRun('CD <source>', metrics(0.3)),
+        ReportRun('DSC', metrics(0.367)),
+        ReportRun('bound', metrics(0.6), upper_bound=True),
+    ]
+
+
+def test_html_rows_hold_percentages_and_gains(runs, parse):
+    rows = parse(results_table_html(runs)).rows
+    assert rows[0] == ['Run', 'RGB→IR', 'IR→RGB', 'mean']
+    assert rows[1] == ['Rank-1', 'Rank-5', 'Rank-10', 'Rank-20', 'mAP', 'mINP'] * 2 + ['mAP']
+    assert rows[2][:7] == ['CD <source>', '31.0', '35.0', '40.0', '50.0', '30.0', '25.0']
+    assert rows[3][:2] == ['DSC', '37.7+6.7']
+    assert rows[3][-1] == '37.2+6.7'
+
+
+def test_html_marks_the_best_but_never_an_upper_bound(runs):
+    html = results_table_html(runs)
+    assert '<strong>37.7</strong>' in html
+    assert html.count('<strong>') == 13
+    assert '<tr class="bound">' in html
+
+
+def test_a_loss_has_a_minus_and_ties_are_both_best(metrics, parse):
+    worse = ReportRun('worse', {'rgb2ir/mAP': 0.25, 'rgb2ir/Rank-1': 0.4001})
+    first = ReportRun('first', {'rgb2ir/mAP': 0.30, 'rgb2ir/Rank-1': 0.4})
+    html = results_table_html([first, worse])
+    assert parse(html).rows[-1] == ['worse', '40.0±0.0', '25.0−5.0']
+    assert html.count('<strong>40.0</strong>') == 2
+
+
+def test_a_missing_or_undefined_figure_is_a_dash(parse):
+    runs = [
+        ReportRun('a', {'rgb2ir/mAP': 0.5, 'rgb2ir/mINP': float('nan')}),
+        ReportRun('b', {'rgb2ir/mINP': 0.2}),
+    ]
+    assert parse(results_table_html(runs)).rows[2:] == [['a', '50.0', '–'], ['b', '–', '20.0']]
+
+
+def test_headers_have_scope(runs, parse):
+    assert all('scope' in attributes for attributes in parse(results_table_html(runs)).find('th'))
+
+
+def test_no_run_is_a_sentence():
+    assert 'No run has been evaluated.' in results_table_html([])
+    assert format_results_table([]) == 'No run has been evaluated.'
+    assert 'no figures' in format_results_table([ReportRun('empty', {})])
+
+
+def test_console_table_says_the_same(runs):
+    lines = format_results_table(runs).splitlines()
+    assert lines[0].split() == ['Rank-1', 'Rank-5', 'Rank-10', 'Rank-20', 'mAP', 'mINP', 'gain', 'mAP']
+    assert lines[1] == 'CD <source>'
+    assert lines[2].split() == ['RGB→IR', '31.0', '35.0', '40.0', '50.0', '30.0', '25.0']
+    assert lines[6].split() == ['RGB→IR', '*37.7', '*41.7', '*46.7', '*56.7', '*36.7', '*31.7', '+6.7']
+    assert lines[8].split() == ['mean', '-', '-', '-', '-', '*37.2', '-', '+6.7']
+    assert '*' not in ''.join(lines[9:])
+    assert max(map(len, lines)) <= 80
+
+
+def test_console_table_beside_the_paper(runs):
+    lines = format_results_table(runs[:1], target='bupt_campus').splitlines()
+    assert lines[-1].split() == ['DSC', '41.8', '40.1', '41.4', '40.1']
+    assert 'The paper, Table 1: Comparison on BUPTCampus' in lines
+    assert any(line.split()[:3] == ['DDAG', '(target', 'labels)'] for line in lines)
+
+
+def test_html_table_beside_the_paper(runs, parse):
+    last = parse(results_table_html(runs, target='hitsz_vcm')).rows[-1]
+    assert last == ['DSC', '63.8', '', '', '', '50.9', '', '64.3', '', '', '', '49.3', '', '']
+
+
+def test_within_modality_directions_are_separate(metrics, parse):
+    run = ReportRun('CD', metrics(0.3, ('rgb2ir', 'ir2rgb', 'rgb2rgb', 'ir2ir')))
+    assert parse(results_table_html([run])).rows[0][1:3] == ['RGB→IR', 'IR→RGB']
+    within = parse(results_table_html([run], directions=('rgb2rgb', 'ir2ir'))).rows
+    assert within[0] == ['Run', 'RGB→RGB', 'IR→IR']
+    assert within[2][5] == '32.0'
