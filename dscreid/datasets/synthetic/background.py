@@ -1,0 +1,134 @@
+"""Sceneries: a picture wider than the frame that slides past a walker, in colour and in the infrared."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .camera import Camera
+
+WIDEN = 3  # width of a scenery in frames
+
+
+@dataclass(frozen=True)
+class Background:
+    """A camera's scenery.
+
+    Attributes:
+        visible: uint8[H, WIDEN * W, 3], blue, green, red.
+        infrared: uint8[H, WIDEN * W]; the same things with an unrelated brightness.
+    """
+
+    visible: np.ndarray
+    infrared: np.ndarray
+
+
+def draw_background(camera: Camera, height: int, width: int) -> Background:
+    """Draw a camera's scenery for a canvas of ``height`` times ``width`` pixels.
+
+    Returns:
+        Background: A function of ``camera.background_seed`` and the camera's levels alone.
+    """
+    rng = np.random.Generator(np.random.PCG64(camera.background_seed))
+    # Drawn small and enlarged: backgrounds are out of focus anyway, and this is many times faster.
+    rows, columns = 64, 32 * WIDEN
+    visible = np.zeros((rows, columns, 3), dtype=np.float32)
+    infrared = np.zeros((rows, columns), dtype=np.float32)
+    scene = _Scene(visible, infrared, rng, camera)
+    horizon = int(rows * (0.52 - 0.6 * camera.elevation))
+    scene.fill(0, 0, columns, max(horizon, 1), 1.1)
+    scene.fill(0, max(horizon, 0), columns, rows, 0.9)
+    _STYLES[camera.background_style](scene, max(horizon, 0), rows, columns)
+    visible = cv2.GaussianBlur(visible, (0, 0), 0.7)
+    infrared = cv2.GaussianBlur(infrared, (0, 0), 0.7)
+    grain = rng.standard_normal((rows, columns)).astype(np.float32) * 0.015
+    size = (width * WIDEN, height)
+    visible = cv2.resize(visible + grain[..., None], size, interpolation=cv2.INTER_LINEAR)
+    infrared = cv2.resize(infrared + grain, size, interpolation=cv2.INTER_LINEAR)
+    return Background(_as_bytes(visible), _as_bytes(infrared))
+
+
+class _Scene:
+    """Draws the same rectangles into both spectra, each with its own tone."""
+
+    def __init__(self, visible, infrared, rng: np.random.Generator, camera: Camera) -> None:
+        self.visible, self.infrared, self.rng, self.camera = visible, infrared, rng, camera
+
+    def _tones(self, level: float, spread: float):
+        base = self.camera.background_level * level * (1 + spread * self.rng.standard_normal())
+        colour = base * (1 + self.camera.background_colour * self.rng.standard_normal(3))
+        colour = colour * self.camera.light[::-1]
+        infrared = self.camera.infrared_background * level * (1 + spread * self.rng.standard_normal())
+        return tuple(float(v) for v in np.clip(colour, 0, 1)), float(np.clip(infrared, 0.02, 1))
+
+    def fill(self, x0: int, y0: int, x1: int, y1: int, level: float = 1.0, spread: float = 0.12) -> None:
+        colour, infrared = self._tones(level, spread)
+        cv2.rectangle(self.visible, (x0, y0), (x1, y1), colour, -1)
+        cv2.rectangle(self.infrared, (x0, y0), (x1, y1), infrared, -1)
+
+    def line(self, start, end, thickness: int, level: float = 1.0, spread: float = 0.25) -> None:
+        colour, infrared = self._tones(level, spread)
+        cv2.line(self.visible, start, end, colour, thickness)
+        cv2.line(self.infrared, start, end, infrared, thickness)
+
+    def blob(self, centre, radius: int, level: float = 1.0, spread: float = 0.3) -> None:
+        colour, infrared = self._tones(level, spread)
+        cv2.circle(self.visible, centre, radius, colour, -1)
+        cv2.circle(self.infrared, centre, radius, infrared, -1)
+
+
+def _campus(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
+    """Lawn and trees behind a path."""
+    rng = scene.rng
+    for _ in range(10):
+        scene.blob(
+            (int(rng.integers(columns)), max(horizon - int(rng.integers(12)), 0)),
+            int(rng.integers(4, 11)),
+            0.9,
+        )
+    scene.fill(0, horizon + int(rng.integers(4, 14)), columns, rows, 1.1)
+
+
+def _street(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
+    """House fronts with windows, a kerb and road markings."""
+    rng = scene.rng
+    x = 0
+    while x < columns:
+        width = int(rng.integers(10, 26))
+        scene.fill(x, 0, x + width, horizon, 1.0, 0.25)
+        for y in range(2, max(horizon - 4, 3), 9):
+            scene.fill(x + 3, y, x + width // 2, y + 5, 0.8, 0.3)
+        x += width
+    scene.line((0, horizon + 5), (columns, horizon + 5), 2, 1.2)
+    for x in range(0, columns, 20):
+        scene.line((x, rows - 6), (x + 8, rows - 6), 2, 1.3)
+
+
+def _indoor(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
+    """A corridor: doors, skirting board, floor tiles."""
+    rng = scene.rng
+    for x in range(int(rng.integers(8)), columns, int(rng.integers(16, 28))):
+        scene.fill(x, 0, x + int(rng.integers(4, 10)), horizon, 1.0, 0.25)
+    scene.line((0, horizon), (columns, horizon), 2, 0.7)
+    step = int(rng.integers(7, 12))
+    for y in range(horizon + step, rows, step):
+        scene.line((0, y), (columns, y), 1, 0.9)
+    for x in range(-columns, 2 * columns, 2 * step):
+        scene.line((columns // 2 + (x - columns // 2) // 2, horizon), (x, rows), 1, 0.9)
+
+
+def _clutter(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
+    """Anything anywhere."""
+    rng = scene.rng
+    for _ in range(14):
+        x, y = int(rng.integers(columns)), int(rng.integers(rows))
+        scene.fill(x, y, x + int(rng.integers(3, 24)), y + int(rng.integers(3, 24)), 1.0, 0.4)
+    for _ in range(6):
+        scene.blob((int(rng.integers(columns)), int(rng.integers(rows))), int(rng.integers(2, 10)), 1.0, 0.4)
+
+
+_STYLES = {'campus': _campus, 'street': _street, 'indoor': _indoor, 'clutter': _clutter}
+
+
+def _as_bytes(image: np.ndarray) -> np.ndarray:
+    return np.clip(255 * image + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,142 @@
+"""A camera: where it stands, how it is lit, and its visible and infrared sensors."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .domain import Domain
+from .seeding import choose, uniform
+from .sensor import InfraredSensor, draw_sensor
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera; both modalities share everything but the sensor.
+
+    Attributes:
+        azimuth: Direction of view in radians; 0 faces the walker, pi/2 sees the walk from left to right.
+        elevation: Height over the horizontal in radians.
+        scale: Height of the figure over the height of the frame.
+        light: Visible light's gain for red, green and blue.
+        shade: Strength of the illumination's gradient over the frame.
+        shade_angle: The gradient's direction in radians.
+        saturation: Factor on colour saturation.
+        gamma: Exponent of the visible tone curve.
+        blur: Standard deviation in pixels of a 128-row frame.
+        resolution: Linear share of the resolution that reaches the file.
+        noise: Standard deviation in grey levels.
+        jpeg: Quality 1-100.
+        background_style: Name of a scenery of ``background.py``.
+        background_level: Its visible brightness.
+        background_colour: Its saturation.
+        infrared_background: Its brightness in the infrared.
+        background_seed: Seed of the scenery.
+        sensor: The infrared sensor.
+    """
+
+    azimuth: float
+    elevation: float
+    scale: float
+    light: tuple[float, float, float]
+    shade: float
+    shade_angle: float
+    saturation: float
+    gamma: float
+    blur: float
+    resolution: float
+    noise: float
+    jpeg: int
+    background_style: str
+    background_level: float
+    background_colour: float
+    infrared_background: float
+    background_seed: int
+    sensor: InfraredSensor
+
+
+def draw_camera(
+    rng: np.random.Generator, domain: Domain, number: int, count: int, modality_gap: float
+) -> Camera:
+    """Draw the camera ``number`` of ``count``.
+
+    Args:
+        rng: The camera's own generator.
+        domain: Source of the ranges.
+        number: Camera number from 0; decides the azimuth unless the domain draws a camera per tracklet.
+        count: Number of cameras of the world.
+        modality_gap: See ``sensor.py``.
+    """
+    degrees = domain.azimuth_offset + domain.azimuth_spread * number / count + 8.0 * rng.standard_normal()
+    if domain.camera_per_tracklet:
+        degrees = 360.0 * rng.random()
+    level = uniform(rng, domain.light)
+    warmth, green = uniform(rng, domain.tint) * rng.choice((-1, 1)), 0.4 * uniform(rng, domain.tint)
+    return Camera(
+        azimuth=float(np.deg2rad(degrees)),
+        elevation=float(np.deg2rad(uniform(rng, domain.elevation))),
+        scale=uniform(rng, domain.scale),
+        light=(level * (1 + warmth), level * (1 + green), level * (1 - warmth)),
+        shade=uniform(rng, domain.shade),
+        shade_angle=2 * np.pi * rng.random(),
+        saturation=uniform(rng, domain.saturation),
+        gamma=uniform(rng, domain.gamma),
+        blur=uniform(rng, domain.blur),
+        resolution=uniform(rng, domain.resolution),
+        noise=uniform(rng, domain.noise),
+        jpeg=round(uniform(rng, domain.jpeg)),
+        background_style=choose(rng, domain.background_style),
+        background_level=uniform(rng, domain.background_level),
+        background_colour=uniform(rng, domain.background_colour),
+        infrared_background=uniform(rng, domain.infrared_background),
+        background_seed=int(rng.integers(2**31)),
+        sensor=draw_sensor(rng, modality_gap, domain.sensor_spread),
+    )
+
+
+def visible_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
+    """Return the visible light's gradient over the frame, float32[height, width, 1], mean about 1."""
+    y, x = _grid(height, width)
+    ramp = np.cos(camera.shade_angle) * x + np.sin(camera.shade_angle) * y
+    return (1 + camera.shade * ramp).astype(np.float32)[..., None]
+
+
+def infrared_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
+    """Return hot spot times vignette, float32[height, width]."""
+    y, x = _grid(height, width)
+    centre_x, centre_y = camera.sensor.hot_spot_centre
+    distance = (x - (2 * centre_x - 1)) ** 2 + (y - (2 * centre_y - 1)) ** 2
+    spot = camera.sensor.hot_spot * (np.exp(-distance / 0.5) - 0.35)
+    vignette = camera.sensor.vignette * ((x**2 + y**2) / 2 - 0.3)
+    return (1 + spot - vignette).astype(np.float32)
+
+
+def visible_tone_curve(camera: Camera) -> np.ndarray:
+    """Return the visible sensor's tone curve as a table uint8[256]."""
+    return np.clip(255 * (np.arange(256) / 255.0) ** camera.gamma + 0.5, 0, 255).astype(np.uint8)
+
+
+def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
+    """Lose sharpness as optics and a coarse sensor do.
+
+    Args:
+        image: uint8[H, W] or uint8[H, W, 3].
+        blur: Standard deviation in pixels of ``image``.
+        resolution: Linear share of the resolution to keep, in (0, 1].
+
+    Returns:
+        numpy.ndarray: uint8, the shape of ``image``.
+    """
+    height, width = image.shape[:2]
+    if resolution < 0.95:
+        small = (max(4, round(width * resolution)), max(4, round(height * resolution)))
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    if blur > 0.25:
+        image = cv2.GaussianBlur(image, (0, 0), blur)
+    return image
+
+
+def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return coordinates of the frame's pixels in [-1, 1]: y as a column, x as a row."""
+    return np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]

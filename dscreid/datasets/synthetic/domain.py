@@ -1,0 +1,213 @@
+"""The domains of the world: distributions from which people, cameras and sensors are drawn."""
+
+from dataclasses import dataclass, field
+
+from ...errors import ConfigError
+from .palette import COLOUR_NAMES
+
+Range = tuple[float, float]
+
+_PATTERNS = {
+    'plain': 3.2, 'stripes_h': 1.6, 'stripes_v': 1.0, 'checks': 1.2, 'logo': 1.6, 'band': 1.2, 'yoke': 1.2,
+    'halves': 0.7, 'sash': 0.7, 'open': 1.2, 'hem': 0.8, 'dots': 0.7,
+}  # fmt: skip
+
+
+def _weights(**emphasis: float) -> dict[str, float]:
+    """Weight 1 for every colour but those named."""
+    return {name: emphasis.get(name, 1.0) for name in COLOUR_NAMES}
+
+
+@dataclass(frozen=True)
+class Wardrobe:
+    """Clothing statistics; every dictionary holds weights by name.
+
+    Attributes:
+        sleeves: Probabilities of no sleeve below the shoulder, short and long sleeves.
+        coats: Probability of a coat that reaches down to the thighs.
+        hair: Probabilities of black, dark brown, brown, blond and grey hair.
+    """
+
+    upper_colours: dict[str, float] = field(default_factory=_weights)
+    lower_colours: dict[str, float] = field(default_factory=_weights)
+    upper_materials: dict[str, float] = field(
+        default_factory=lambda: {'cotton': 4, 'polyester': 2, 'wool': 1, 'nylon': 1, 'leather': 0.5}
+    )
+    lower_materials: dict[str, float] = field(
+        default_factory=lambda: {'cotton': 3, 'denim': 3, 'polyester': 2, 'wool': 1}
+    )
+    patterns: dict[str, float] = field(default_factory=lambda: dict(_PATTERNS))
+    lower_kinds: dict[str, float] = field(
+        default_factory=lambda: {'trousers': 4, 'wide': 1, 'shorts': 2, 'skirt': 1.5, 'dress': 0.5}
+    )
+    bags: dict[str, float] = field(
+        default_factory=lambda: {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5}
+    )
+    hats: dict[str, float] = field(default_factory=lambda: {'none': 4, 'cap': 1, 'beanie': 0.6, 'hood': 0.4})
+    sleeves: tuple[float, float, float] = (0.1, 0.45, 0.45)
+    coats: float = 0.15
+    hair: tuple[float, float, float, float, float] = (0.55, 0.25, 0.1, 0.05, 0.05)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Everything that tells one domain from another; ranges are (low, high) of a uniform draw.
+
+    Attributes:
+        name: Name in configs and tools.
+        code: Part of every seed of the domain.
+        wardrobe: Clothing statistics.
+        modality_gap: Default of the world's ``modality_gap`` (see ``sensor.py``).
+        camera_per_tracklet: Draw a camera and a sensor for each tracklet instead of once per camera number.
+        azimuth_spread: Span in degrees over which camera numbers are spread (0 faces the walker).
+        azimuth_offset: First camera's azimuth in degrees.
+        heading_jitter: Standard deviation of a walk's direction in degrees.
+        elevation: Camera's height above the walker in degrees.
+        scale: Height of the figure over the height of the frame.
+        offset: Standard deviation of the crop's displacement, in frame heights.
+        crop_jitter: Frame-to-frame jitter of the crop, in frame heights.
+        light: Level of illumination.
+        tint: Strength of the light's colour cast.
+        shade: Contrast between lit and shadow side of the illumination over the frame.
+        saturation: Colour saturation of the visible sensor.
+        gamma: Tone curve of the visible sensor.
+        blur: Gaussian blur in pixels of a 128-row frame.
+        resolution: Linear share of the resolution that reaches the file.
+        noise: Standard deviation in grey levels (0-255).
+        jpeg: Quality.
+        background_level: Brightness of the background.
+        background_colour: Saturation of the background.
+        background_style: Weights of 'campus', 'street', 'indoor', 'clutter'.
+        infrared_background: Level of the background in the infrared.
+        occluded: Probability that a tracklet has an occluder.
+        occluded_frames: Share of such a tracklet's frames that the occluder crosses.
+        sensor_spread: Camera-to-camera spread of the infrared sensor; 1 is the widest.
+    """
+
+    name: str
+    code: int
+    wardrobe: Wardrobe
+    modality_gap: float = 0.0
+    camera_per_tracklet: bool = False
+    azimuth_spread: float = 360.0
+    azimuth_offset: float = 0.0
+    heading_jitter: float = 14.0
+    elevation: Range = (5.0, 20.0)
+    scale: Range = (0.84, 0.93)
+    offset: float = 0.012
+    crop_jitter: float = 0.006
+    light: Range = (0.85, 1.1)
+    tint: Range = (0.0, 0.06)
+    shade: Range = (0.0, 0.25)
+    saturation: Range = (0.85, 1.05)
+    gamma: Range = (0.9, 1.1)
+    blur: Range = (0.4, 0.9)
+    resolution: Range = (0.85, 1.0)
+    noise: Range = (1.5, 4.0)
+    jpeg: Range = (80, 95)
+    background_level: Range = (0.35, 0.7)
+    background_colour: Range = (0.05, 0.2)
+    background_style: dict[str, float] = field(default_factory=lambda: {'campus': 1})
+    infrared_background: Range = (0.25, 0.65)
+    occluded: float = 0.25
+    occluded_frames: Range = (0.2, 0.5)
+    sensor_spread: float = 0.15
+
+
+BUPT = Domain(
+    name='bupt',
+    code=1,
+    wardrobe=Wardrobe(
+        upper_colours=_weights(black=2, white=2), lower_colours=_weights(black=2, navy=2, blue=2)
+    ),
+    azimuth_offset=20.0,
+    background_style={'campus': 2, 'street': 1},
+)
+
+HITSZ = Domain(
+    name='hitsz',
+    code=2,
+    wardrobe=Wardrobe(
+        upper_colours=_weights(
+            black=3, charcoal=2, grey=2, white=2.5, navy=2, yellow=0.4, pink=0.6, orange=0.4
+        ),
+        lower_colours=_weights(
+            black=4,
+            charcoal=3,
+            navy=3,
+            grey=2,
+            beige=1.5,
+            red=0.3,
+            orange=0.2,
+            yellow=0.2,
+            pink=0.3,
+            purple=0.3,
+        ),
+        upper_materials={'cotton': 3, 'polyester': 3, 'nylon': 2, 'wool': 1, 'leather': 0.5},
+        lower_kinds={'trousers': 5, 'wide': 1.5, 'shorts': 2, 'skirt': 1, 'dress': 0.3},
+        bags={'none': 3, 'backpack': 4, 'shoulder': 1.5, 'hand': 1},
+        sleeves=(0.05, 0.5, 0.45),
+        coats=0.1,
+        hair=(0.72, 0.18, 0.06, 0.01, 0.03),
+    ),
+    modality_gap=0.7,
+    azimuth_offset=50.0,
+    heading_jitter=12.0,
+    elevation=(14.0, 32.0),
+    scale=(0.80, 0.90),
+    light=(0.65, 0.9),
+    tint=(0.03, 0.10),
+    shade=(0.1, 0.4),
+    saturation=(0.6, 0.85),
+    gamma=(0.95, 1.2),
+    blur=(0.7, 1.2),
+    resolution=(0.65, 0.85),
+    noise=(2.0, 5.0),
+    jpeg=(70, 88),
+    background_level=(0.25, 0.55),
+    background_colour=(0.05, 0.25),
+    background_style={'indoor': 2, 'street': 1},
+    infrared_background=(0.2, 0.5),
+    occluded=0.3,
+)
+
+VARIED = Domain(
+    name='varied',
+    code=3,
+    wardrobe=Wardrobe(hair=(0.4, 0.25, 0.15, 0.1, 0.1)),
+    camera_per_tracklet=True,
+    heading_jitter=0.0,
+    elevation=(0.0, 38.0),
+    scale=(0.74, 0.98),
+    offset=0.025,
+    crop_jitter=0.012,
+    light=(0.5, 1.25),
+    tint=(0.0, 0.2),
+    shade=(0.0, 0.55),
+    saturation=(0.35, 1.25),
+    gamma=(0.7, 1.45),
+    blur=(0.2, 1.5),
+    resolution=(0.5, 1.0),
+    noise=(0.5, 9.0),
+    jpeg=(50, 96),
+    background_level=(0.1, 0.9),
+    background_colour=(0.0, 0.45),
+    background_style={'campus': 1, 'street': 1, 'indoor': 1, 'clutter': 1},
+    infrared_background=(0.1, 0.85),
+    occluded=0.3,
+    occluded_frames=(0.3, 1.0),
+    sensor_spread=1.0,
+)
+
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (BUPT, HITSZ, VARIED)}
+
+
+def get_domain(name: str) -> Domain:
+    """Return the domain called ``name``.
+
+    Raises:
+        ConfigError: The name is unknown.
+    """
+    if name not in DOMAINS:
+        raise ConfigError(f'Unknown domain {name!r}: choose one of {", ".join(DOMAINS)}.')
+    return DOMAINS[name]

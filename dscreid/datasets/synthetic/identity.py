@@ -1,0 +1,189 @@
+"""Who walks through the world: clothing, body and gait of one person."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .domain import Wardrobe
+from .palette import COLOUR_NAMES, MATERIAL_NAMES, Surface, draw_surface
+from .seeding import choose, uniform
+
+_SHOES = {'black': 4, 'white': 4, 'grey': 2, 'brown': 2, 'navy': 1, 'red': 1, 'blue': 1, 'pink': 0.6}
+_BAGS = {'black': 4, 'charcoal': 2, 'navy': 2, 'red': 2, 'brown': 2, 'white': 1.5, 'green': 1, 'yellow': 1}
+_SHOE_MATERIALS = {'leather': 2, 'cotton': 1, 'nylon': 1}
+_BAG_MATERIALS = {'nylon': 3, 'leather': 2, 'cotton': 1}
+_SKIN = ((0.94, 0.78, 0.66), (0.86, 0.67, 0.54), (0.72, 0.52, 0.40), (0.46, 0.31, 0.23))
+_HAIR = ((0.08, 0.07, 0.07), (0.20, 0.13, 0.09), (0.42, 0.27, 0.14), (0.72, 0.58, 0.34), (0.55, 0.55, 0.56))
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A garment's pattern; its geometry stands in ``texture.py``.
+
+    Attributes:
+        kind: One of ``texture.PATTERNS``.
+        period: Repetitions over the garment's height.
+        phase: Offset of the first repetition, in [0, 1).
+        duty: Share of a repetition that shows the second colour; also sizes single shapes.
+        turn: Angle around the body of a single shape's centre in radians; 0 is the chest.
+    """
+
+    kind: str
+    period: float
+    phase: float
+    duty: float
+    turn: float
+
+
+@dataclass(frozen=True)
+class Body:
+    """Proportions in units of body height, except ``bulk`` and ``head``, which are factors."""
+
+    leg: float
+    shoulder: float
+    hip: float
+    bulk: float
+    head: float
+    arm: float
+
+
+@dataclass(frozen=True)
+class Gait:
+    """How a person walks.
+
+    Attributes:
+        stride: Amplitude of the thigh's swing in radians.
+        cadence: Full cycles (two steps) per frame.
+        knee: Knee flexion in the swing phase, radians.
+        arm_swing: Amplitude of the arms in radians.
+        elbow: Resting flexion of the elbow in radians.
+        lean: Forward lean of the trunk in radians.
+        bounce: Vertical movement in units of body height.
+        sway: Sideways movement of the shoulders in units of body height.
+        splay: Distance of the hands from the body, in units of body height.
+    """
+
+    stride: float
+    cadence: float
+    knee: float
+    arm_swing: float
+    elbow: float
+    lean: float
+    bounce: float
+    sway: float
+    splay: float
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One person, as drawn in every camera and both modalities."""
+
+    upper: Surface
+    upper_second: Surface
+    upper_pattern: Pattern
+    sleeve: float
+    sleeves_second: bool
+    hem: float
+    lower: Surface
+    lower_second: Surface
+    lower_kind: str
+    lower_detail: str
+    skin: Surface
+    hair: Surface
+    hair_length: float
+    shoes: Surface
+    bag_kind: str
+    bag: Surface
+    bag_side: int
+    hat_kind: str
+    hat: Surface
+    body: Body
+    gait: Gait
+
+
+def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
+    """Draw a person.
+
+    Args:
+        rng: The identity's own generator.
+        wardrobe: The domain's clothing statistics.
+
+    Returns:
+        Identity: Independent of every other person of the world.
+    """
+    upper = draw_surface(rng, wardrobe.upper_colours, wardrobe.upper_materials)
+    lower = draw_surface(rng, wardrobe.lower_colours, wardrobe.lower_materials)
+    return Identity(
+        upper=upper,
+        upper_second=_contrasting(rng, upper, wardrobe.upper_colours, wardrobe.upper_materials),
+        upper_pattern=_draw_pattern(rng, wardrobe),
+        sleeve=float((0.0, 0.55, 1.0)[int(rng.choice(3, p=wardrobe.sleeves))]),
+        sleeves_second=bool(rng.random() < 0.18),
+        hem=0.26 if rng.random() < wardrobe.coats else uniform(rng, (0.02, 0.10)),
+        lower=lower,
+        lower_second=_contrasting(rng, lower, wardrobe.lower_colours, wardrobe.lower_materials),
+        lower_kind=choose(rng, wardrobe.lower_kinds),
+        lower_detail=choose(rng, {'plain': 0.62, 'side_stripe': 0.18, 'cuffs': 0.10, 'knees': 0.10}),
+        skin=_natural(rng, _SKIN, 'skin'),
+        hair=_natural(rng, _HAIR, 'hair', wardrobe.hair),
+        hair_length=float((0.0, 0.25, 0.6, 1.0)[int(rng.choice(4, p=(0.15, 0.4, 0.2, 0.25)))]),
+        shoes=draw_surface(rng, _SHOES, _SHOE_MATERIALS),
+        bag_kind=choose(rng, wardrobe.bags),
+        bag=draw_surface(rng, _BAGS, _BAG_MATERIALS),
+        bag_side=int(rng.integers(2)),
+        hat_kind=choose(rng, wardrobe.hats),
+        hat=draw_surface(rng, _BAGS, {'cotton': 2, 'wool': 1}),
+        body=_draw_body(rng),
+        gait=_draw_gait(rng),
+    )
+
+
+def _contrasting(rng, first: Surface, colours: dict, materials: dict) -> Surface:
+    """Draw a second surface whose visible lightness differs from the first one's."""
+    for _ in range(12):
+        second = draw_surface(rng, {name: 1 + weight for name, weight in colours.items()}, materials)
+        if abs(sum(second.rgb) - sum(first.rgb)) > 0.75:
+            return second
+    return draw_surface(rng, {'white': 1} if sum(first.rgb) < 1.5 else {'black': 1}, materials)
+
+
+def _draw_pattern(rng: np.random.Generator, wardrobe: Wardrobe) -> Pattern:
+    kind = choose(rng, wardrobe.patterns)
+    period = uniform(rng, (2.0, 5.5))
+    back = rng.random() < 0.3
+    turn = (np.pi if back else 0.0) + 0.25 * float(rng.standard_normal())
+    return Pattern(kind, period, float(rng.random()), uniform(rng, (0.3, 0.65)), turn)
+
+
+def _natural(rng, choices, material: str, weights=None) -> Surface:
+    """Draw skin or hair: no dye, a colour of nature."""
+    index = int(rng.choice(len(choices), p=weights))
+    value = np.clip(np.asarray(choices[index]) + 0.02 * rng.standard_normal(3), 0.03, 0.97)
+    colour = COLOUR_NAMES.index('beige' if material == 'skin' else 'black')
+    dye = 0.6 * float(rng.standard_normal())
+    return Surface(colour, tuple(float(v) for v in value), MATERIAL_NAMES.index(material), dye)
+
+
+def _draw_body(rng: np.random.Generator) -> Body:
+    return Body(
+        leg=uniform(rng, (0.445, 0.51)),
+        shoulder=uniform(rng, (0.088, 0.132)),
+        hip=uniform(rng, (0.045, 0.070)),
+        bulk=uniform(rng, (0.80, 1.30)),
+        head=uniform(rng, (0.90, 1.14)),
+        arm=uniform(rng, (0.30, 0.35)),
+    )
+
+
+def _draw_gait(rng: np.random.Generator) -> Gait:
+    return Gait(
+        stride=uniform(rng, (0.24, 0.58)),
+        cadence=uniform(rng, (0.070, 0.150)),
+        knee=uniform(rng, (0.45, 1.15)),
+        arm_swing=uniform(rng, (0.08, 0.80)),
+        elbow=uniform(rng, (0.05, 0.95)),
+        lean=uniform(rng, (-0.04, 0.17)),
+        bounce=uniform(rng, (0.0, 0.018)),
+        sway=uniform(rng, (0.0, 0.022)),
+        splay=uniform(rng, (0.0, 0.055)),
+    )

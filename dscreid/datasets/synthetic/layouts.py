@@ -1,0 +1,204 @@
+"""The official layouts: which walks a world holds, where their frames lie, and the index files."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from ...structures import Modality
+from .domain import get_domain
+from .seeding import Stream, generator
+from .spec import WorldSpec
+
+BUPT_CAMERAS = ('LS3', 'G25', 'CQ1', 'W4', 'TSG1', 'TSG2')
+_HITSZ_MODALITY = {Modality.IR: 1, Modality.RGB: 2}
+_BUPT_MODALITY = {Modality.RGB: 'RGB', Modality.IR: 'IR'}
+
+
+class Split(IntEnum):
+    """Part of a world; the value is part of the seeds."""
+
+    TRAIN = 0
+    AUXILIARY = 1
+    TEST = 2
+
+
+@dataclass(frozen=True)
+class PlannedWalk:
+    """One walk to render: a tracklet, or a pixel-aligned pair of them.
+
+    Attributes:
+        split: Part of the world.
+        person: Number of the person within the split, from 0: with ``split`` the seed of the identity.
+        pid: Person id in the files, from 1.
+        key: Seed of the walk within the person.
+        camera: Camera number from 0.
+        frames: Length.
+        modalities: What is rendered of it.
+        folders: Per modality, folder of the frames relative to the root.
+        first: Number of its first frame's file.
+        tracklet: Tracklet number in the files.
+    """
+
+    split: Split
+    person: int
+    pid: int
+    key: int
+    camera: int
+    frames: int
+    modalities: tuple[Modality, ...]
+    folders: dict[Modality, str]
+    first: int
+    tracklet: int
+
+    def files(self, modality: Modality) -> list[str]:
+        """Return the frames' paths relative to the root, in temporal order."""
+        return [f'{self.folders[modality]}/{self.first + n:04d}.jpg' for n in range(self.frames)]
+
+
+def plan_world(spec: WorldSpec) -> list[list[PlannedWalk]]:
+    """Return all walks of a world, grouped by person, in the order of the index files."""
+    planner = {'hitsz': _plan_hitsz_person, 'bupt': _plan_bupt_person}[spec.layout]
+    counts = (
+        (Split.TRAIN, spec.train_ids),
+        (Split.AUXILIARY, spec.auxiliary_ids),
+        (Split.TEST, spec.test_ids),
+    )
+    people, pid = [], 0
+    for split, count in counts:
+        for person in range(count):
+            pid += 1
+            people.append(planner(spec, split, person, pid))
+    return people
+
+
+def write_index(root: Path, spec: WorldSpec, people: list[list[PlannedWalk]]) -> None:
+    """Write the layout's index files under ``root``."""
+    if spec.layout == 'hitsz':
+        _write_hitsz_index(root, people)
+    else:
+        _write_bupt_index(root, people, spec.fake_ir)
+
+
+def _itinerary(spec: WorldSpec, split: Split, person: int, modality_code: int, count: int):
+    """Return cameras and lengths of a person's walks: every camera in turn, in an order of his own."""
+    code = get_domain(spec.domain).code
+    rng = generator(spec.seed, Stream.LENGTH, code, split, person, modality_code)
+    order = rng.permutation(spec.cameras)
+    lengths = rng.integers(spec.min_frames, spec.max_frames + 1, size=count)
+    cameras = [int(order[0 if split is Split.AUXILIARY else n % spec.cameras]) for n in range(count)]
+    return cameras, [int(n) for n in lengths]
+
+
+def _plan_hitsz_person(spec: WorldSpec, split: Split, person: int, pid: int) -> list[PlannedWalk]:
+    """Plan independent walks of both modalities, sorted by camera; file numbers run on within a folder."""
+    top = 'Test' if split is Split.TEST else 'Train'
+    count = spec.test_tracklets if split is Split.TEST else spec.tracklets
+    walks = []
+    for modality in (Modality.IR, Modality.RGB):
+        code = _HITSZ_MODALITY[modality]
+        cameras, lengths = _itinerary(spec, split, person, code, count)
+        next_file: dict[int, int] = {}
+        for number in sorted(range(count), key=cameras.__getitem__):
+            camera = cameras[number]
+            folder = f'{top}/{pid:04d}/{modality.value}/D{camera + 1}'
+            first = next_file.get(camera, 1)
+            next_file[camera] = first + lengths[number]
+            walks.append(
+                PlannedWalk(
+                    split, person, pid, 2 * number + code - 1, camera, lengths[number], (modality,),
+                    {modality: folder}, first, number + 1,
+                )
+            )  # fmt: skip
+    return walks
+
+
+def _plan_bupt_person(spec: WorldSpec, split: Split, person: int, pid: int) -> list[PlannedWalk]:
+    """Plan pixel-aligned pairs: one walk, both modalities."""
+    counts = {
+        Split.TRAIN: spec.tracklets, Split.AUXILIARY: spec.auxiliary_tracklets, Split.TEST: spec.test_tracklets
+    }  # fmt: skip
+    cameras, lengths = _itinerary(spec, split, person, 0, counts[split])
+    walks, seen = [], {}
+    for number, (camera, frames) in enumerate(zip(cameras, lengths, strict=True)):
+        tracklet = seen[camera] = seen.get(camera, 0) + 1
+        folders = {
+            modality: f'DATA/{pid:04d}/{name}/{BUPT_CAMERAS[camera]}/{tracklet}'
+            for modality, name in _BUPT_MODALITY.items()
+        }
+        both = (Modality.RGB, Modality.IR)
+        walks.append(PlannedWalk(split, person, pid, number, camera, frames, both, folders, 1, tracklet))
+    return walks
+
+
+def _write_hitsz_index(root: Path, people: list[list[PlannedWalk]]) -> None:
+    info = root / 'info'
+    info.mkdir(parents=True, exist_ok=True)
+    for split, name in ((Split.TRAIN, 'train'), (Split.TEST, 'test')):
+        names, tracks, queries = [], [], []
+        for walk in (walk for walks in people for walk in walks if walk.split is split):
+            modality = walk.modalities[0]
+            code = _HITSZ_MODALITY[modality]
+            prefix = f'{walk.pid:04d}M{code}D{walk.camera + 1}T{walk.tracklet}F'
+            start = len(names) + 1
+            names += [prefix + file.rsplit('/', 1)[1] for file in walk.files(modality)]
+            tracks.append(f'{code} {start} {len(names)} {walk.pid} {walk.camera + 1}')
+            if modality is Modality.IR:
+                queries.append(str(len(tracks)))
+        _write_lines(info / f'{name}_name.txt', names)
+        _write_lines(info / f'track_{name}_info.txt', tracks)
+        if split is Split.TEST:
+            _write_lines(info / 'query_IDX.txt', [' '.join(queries)])
+
+
+def _write_bupt_index(root: Path, people: list[list[PlannedWalk]], fake_ir: bool) -> None:
+    paths: dict[str, dict] = {}
+    lines = {name: [] for name in ('train', 'train_auxiliary', 'query', 'gallery')}
+    for walks in people:
+        queried = _query_walks(walks)
+        for walk in walks:
+            camera = BUPT_CAMERAS[walk.camera]
+            for modality, name in _BUPT_MODALITY.items():
+                cameras = paths.setdefault(f'{walk.pid:04d}', {}).setdefault(name, {})
+                files = [file.removeprefix('DATA/') for file in walk.files(modality)]
+                cameras.setdefault(camera, {})[str(walk.tracklet)] = files
+            if walk.split is Split.TEST:
+                target = lines['query' if walk.key in queried else 'gallery']
+                target += [
+                    f'{walk.pid:04d} {name} {camera} {walk.tracklet}' for name in _BUPT_MODALITY.values()
+                ]
+            else:
+                target = lines['train' if walk.split is Split.TRAIN else 'train_auxiliary']
+                target.append(f'{walk.pid:04d} RGB/IR {camera} {walk.tracklet}')
+    paths = _with_fake_infrared(paths) if fake_ir else paths
+    (root / 'data_paths.json').write_text(json.dumps(paths), encoding='utf-8')
+    for name, content in lines.items():
+        _write_lines(root / f'{name}.txt', content)
+
+
+def _query_walks(walks: list[PlannedWalk]) -> set[int]:
+    """Return the keys of a person's query walks: all under the first camera, and never all he has."""
+    queried = {walk.key for walk in walks if walk.camera == walks[0].camera}
+    return queried if len(queried) < len(walks) else {walks[0].key}
+
+
+def _with_fake_infrared(paths: dict) -> dict:
+    """Return ``data_paths.json``'s content with FakeIR entries beside the RGB ones."""
+    return {
+        pid: {
+            **modalities,
+            'FakeIR': {
+                camera: {
+                    tracklet: [file.replace('/RGB/', '/FakeIR/') for file in files]
+                    for tracklet, files in tracklets.items()
+                }
+                for camera, tracklets in modalities['RGB'].items()
+            },
+        }
+        for pid, modalities in paths.items()
+    }
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    path.write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')

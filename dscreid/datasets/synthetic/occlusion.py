@@ -1,0 +1,117 @@
+"""Things that move between camera and walker for a part of a tracklet's frames."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .labels import Part, Shade, label
+from .palette import COLOURS, Surface, draw_surface
+from .seeding import choose, uniform
+
+_KINDS = {'pole': 2, 'box': 2, 'bush': 1.5, 'passer': 2}
+_MATERIALS = {'cotton': 2, 'polyester': 2, 'nylon': 1, 'leather': 1}
+
+
+@dataclass(frozen=True)
+class Occluder:
+    """One occluder of one tracklet.
+
+    Attributes:
+        kind: 'pole', 'box', 'bush' or 'passer'.
+        first: First frame it shows in.
+        last: Last frame it shows in.
+        start: Horizontal centre in its first frame, in frame widths.
+        end: Horizontal centre in its last frame.
+        size: Width in frame widths.
+        top: Upper edge in frame heights (boxes and bushes).
+        surface: Its main colour and material.
+        second: Its second one.
+    """
+
+    kind: str
+    first: int
+    last: int
+    start: float
+    end: float
+    size: float
+    top: float
+    surface: Surface
+    second: Surface
+
+    def draw(self, canvas: np.ndarray, frame: int) -> None:
+        """Draw over ``canvas`` (uint8[H, W] label map) if it shows in ``frame``."""
+        if not self.first <= frame <= self.last:
+            return
+        progress = (frame - self.first) / max(self.last - self.first, 1)
+        height, width = canvas.shape
+        x = (self.start + progress * (self.end - self.start)) * width
+        _DRAW[self.kind](self, canvas, x, height, width)
+
+
+def draw_occluder(rng: np.random.Generator, frames: int, share: tuple[float, float]) -> Occluder:
+    """Draw an occluder for a tracklet of ``frames`` frames.
+
+    Args:
+        rng: The walk's generator.
+        frames: Length of the tracklet.
+        share: Range of the share of frames it shows in.
+    """
+    kind = choose(rng, _KINDS)
+    shown = max(1, round(uniform(rng, share) * frames))
+    first = int(rng.integers(frames - shown + 1))
+    from_left = rng.random() < 0.5
+    left, right = uniform(rng, (-0.15, 0.35)), uniform(rng, (0.65, 1.15))
+    size = uniform(
+        rng, {'pole': (0.10, 0.22), 'box': (0.5, 0.9), 'bush': (0.5, 0.9), 'passer': (0.4, 0.5)}[kind]
+    )
+    colours = dict.fromkeys(COLOURS, 1.0)
+    return Occluder(
+        kind=kind,
+        first=first,
+        last=first + shown - 1,
+        start=left if from_left else right,
+        end=right if from_left else left,
+        size=size,
+        top=uniform(rng, (0.62, 0.82)),
+        surface=draw_surface(rng, colours, _MATERIALS),
+        second=draw_surface(rng, colours, _MATERIALS),
+    )
+
+
+def _pole(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    half = 0.5 * item.size * width
+    cv2.rectangle(canvas, (int(x - half), 0), (int(x + half), height), label(Part.OCCLUDER, Shade.DIM), -1)
+    cv2.rectangle(canvas, (int(x - half), 0), (int(x + 0.3 * half), height), label(Part.OCCLUDER), -1)
+
+
+def _box(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    half, top = 0.5 * item.size * width, int(item.top * height)
+    left, right = int(x - half), int(x + half)
+    cv2.rectangle(canvas, (left, top), (right, height), label(Part.OCCLUDER, Shade.DIM), -1)
+    cv2.rectangle(canvas, (left, top), (right, top + height // 24), label(Part.OCCLUDER_SECOND), -1)
+
+
+def _bush(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    half, top = 0.5 * item.size * width, item.top * height
+    for number in range(7):
+        shade = (Shade.PLAIN, Shade.DIM, Shade.LIT)[number % 3]
+        centre = (int(x + (number - 3) / 3 * half), int(top + 0.05 * height * (2 + (number * 5 % 3))))
+        cv2.circle(canvas, centre, int(0.45 * half + 2), label(Part.OCCLUDER, shade), -1)
+    cv2.rectangle(
+        canvas, (int(x - half), int(top + 0.16 * height)), (int(x + half), height), label(Part.OCCLUDER), -1
+    )
+
+
+def _passer(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    """Draw somebody who crosses nearer to the camera, cut off by the frame."""
+    body, legs = label(Part.OCCLUDER, Shade.PLAIN), label(Part.OCCLUDER_SECOND, Shade.DIM)
+    thick = max(2, int(item.size * width * 0.8))
+    middle, chest, foot = int(0.62 * height), int(0.40 * height), int(1.05 * height)
+    cv2.line(canvas, (int(x), middle), (int(x + 0.12 * width), foot), legs, max(1, thick // 2))
+    cv2.line(canvas, (int(x), middle), (int(x - 0.12 * width), foot), legs, max(1, thick // 2))
+    cv2.line(canvas, (int(x), chest), (int(x), middle), body, thick)
+    cv2.circle(canvas, (int(x), int(0.24 * height)), int(0.11 * width) + 1, label(Part.HAIR), -1)
+
+
+_DRAW = {'pole': _pole, 'box': _box, 'bush': _bush, 'passer': _passer}

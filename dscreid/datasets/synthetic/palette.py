@@ -1,0 +1,79 @@
+"""Colours and materials that garments are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .seeding import choose
+
+# Visible colours, RGB in [0, 1].
+COLOURS: dict[str, tuple[float, float, float]] = {
+    'black': (0.09, 0.09, 0.10),
+    'charcoal': (0.24, 0.25, 0.27),
+    'grey': (0.50, 0.50, 0.50),
+    'white': (0.90, 0.90, 0.88),
+    'navy': (0.10, 0.14, 0.33),
+    'blue': (0.16, 0.34, 0.72),
+    'sky': (0.50, 0.70, 0.88),
+    'red': (0.74, 0.13, 0.14),
+    'wine': (0.38, 0.09, 0.16),
+    'pink': (0.88, 0.56, 0.64),
+    'orange': (0.88, 0.46, 0.12),
+    'yellow': (0.90, 0.78, 0.22),
+    'green': (0.16, 0.46, 0.22),
+    'olive': (0.36, 0.37, 0.20),
+    'teal': (0.10, 0.48, 0.50),
+    'purple': (0.40, 0.22, 0.52),
+    'brown': (0.40, 0.26, 0.15),
+    'beige': (0.78, 0.68, 0.52),
+}
+COLOUR_NAMES = tuple(COLOURS)
+
+# How strongly a material's lit core stands out from its shadow side: the visible trace of a material.
+MATERIAL_SHEEN: dict[str, float] = {
+    'cotton': 0.10,
+    'denim': 0.14,
+    'wool': 0.05,
+    'polyester': 0.22,
+    'nylon': 0.34,
+    'leather': 0.45,
+    'skin': 0.12,
+    'hair': 0.20,
+}
+MATERIAL_NAMES = tuple(MATERIAL_SHEEN)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What one part of a person is made of.
+
+    Attributes:
+        colour: Index into ``COLOUR_NAMES``; decides the dye's behaviour in the infrared.
+        rgb: Visible colour, each in [0, 1].
+        material: Index into ``MATERIAL_NAMES``.
+        dye: This very item's infrared deviation from its kind, about N(0, 1).
+    """
+
+    colour: int
+    rgb: tuple[float, float, float]
+    material: int
+    dye: float
+
+
+def draw_surface(rng: np.random.Generator, colours: dict[str, float], materials: dict[str, float]) -> Surface:
+    """Draw an item's colour and material.
+
+    Args:
+        rng: The identity's generator.
+        colours: Weights by colour name.
+        materials: Weights by material name.
+
+    Returns:
+        Surface: Its colour lies close to the named one, so that several people share colours.
+    """
+    name = choose(rng, colours)
+    material = choose(rng, materials)
+    value = np.asarray(COLOURS[name]) * (1 + 0.10 * rng.standard_normal()) + 0.015 * rng.standard_normal(3)
+    red, green, blue = (float(v) for v in np.clip(value, 0.02, 0.98))
+    dye = float(rng.standard_normal())
+    return Surface(COLOUR_NAMES.index(name), (red, green, blue), MATERIAL_NAMES.index(material), dye)

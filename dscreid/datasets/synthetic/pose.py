@@ -1,0 +1,144 @@
+"""Kinematics of walking: joints in space over a gait cycle, and their projection into the frame."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from .identity import Body, Gait
+
+
+class Joint(IntEnum):
+    """Rows of a skeleton. Left is the walker's own left, on the right of a frame that faces him."""
+
+    HIP_L = 0
+    HIP_R = 1
+    KNEE_L = 2
+    KNEE_R = 3
+    ANKLE_L = 4
+    ANKLE_R = 5
+    TOE_L = 6
+    TOE_R = 7
+    SHOULDER_L = 8
+    SHOULDER_R = 9
+    ELBOW_L = 10
+    ELBOW_R = 11
+    HAND_L = 12
+    HAND_R = 13
+    PELVIS = 14
+    NECK = 15
+    HEAD = 16
+    FACE = 17
+
+
+TORSO = 0.31
+HEAD_RISE = 0.115
+FOOT = 0.085
+
+
+def skeletons(body: Body, gait: Gait, phases: np.ndarray) -> np.ndarray:
+    """Pose a walker.
+
+    Args:
+        body: Proportions.
+        gait: Manner of walking.
+        phases: float[T], position in the gait cycle in radians (period 2 pi).
+
+    Returns:
+        numpy.ndarray: float64[T, 18, 3]; rows are ``Joint``; columns forward, left, up in body heights. The lower foot
+        stands on up = 0, the pelvis over the origin.
+    """
+    phases = np.asarray(phases, dtype=np.float64)
+    joints = np.zeros((len(phases), len(Joint), 3))
+    for side, shift in ((0, 0.0), (1, np.pi)):
+        _place_leg(joints, side, body, gait, phases + shift)
+    # The lower foot carries the body: this alone lets the hips rise and fall twice a cycle.
+    lowest = joints[:, (Joint.ANKLE_L, Joint.ANKLE_R), 2].min(axis=1)
+    hips = 0.025 - lowest + gait.bounce * np.cos(2 * phases)
+    joints[:, : Joint.TOE_R + 1, 2] += hips[:, None]
+    joints[:, Joint.PELVIS, 2] = hips
+    _place_trunk(joints, body, gait, phases)
+    for side, shift in ((0, 0.0), (1, np.pi)):
+        _place_arm(joints, side, body, gait, phases + shift)
+    return joints
+
+
+def _place_leg(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np.ndarray) -> None:
+    """Write hip, knee, ankle and toe of one side, relative to the hips' height."""
+    thigh = gait.stride * np.sin(phases) + 0.06
+    shin = thigh - 0.08 - gait.knee * np.clip(np.cos(phases - 0.25), 0, None)
+    length = body.leg / 2
+    sign = 1 - 2 * side
+    hip, knee, ankle, toe = (np.zeros((len(phases), 3)) for _ in range(4))
+    for point in (hip, knee, ankle, toe):
+        point[:, 1] = sign * body.hip
+    knee[:, 0], knee[:, 2] = length * np.sin(thigh), -length * np.cos(thigh)
+    ankle[:, 0] = knee[:, 0] + length * np.sin(shin)
+    ankle[:, 2] = knee[:, 2] - length * np.cos(shin)
+    pitch = 0.55 * np.minimum(shin, 0) - 0.1
+    toe[:, 0], toe[:, 2] = ankle[:, 0] + FOOT * np.cos(pitch), ankle[:, 2] + FOOT * np.sin(pitch)
+    for joint, point in zip(
+        (Joint.HIP_L, Joint.KNEE_L, Joint.ANKLE_L, Joint.TOE_L), (hip, knee, ankle, toe), strict=True
+    ):
+        joints[:, joint + side] = point
+
+
+def _place_trunk(joints: np.ndarray, body: Body, gait: Gait, phases: np.ndarray) -> None:
+    """Write neck, shoulders, head and face: the trunk leans forward and sways sideways."""
+    hips = joints[:, Joint.PELVIS]
+    sway = gait.sway * np.sin(phases)
+    direction = np.array((np.sin(gait.lean), 0.0, np.cos(gait.lean)))
+    neck = hips + (TORSO + 0.04) * direction
+    neck[:, 1] += sway
+    # Shoulders turn against the hips.
+    twist = -0.35 * gait.arm_swing * np.sin(phases)
+    for side, sign in ((0, 1), (1, -1)):
+        shoulder = neck - 0.035 * direction
+        shoulder[:, 0] += -sign * body.shoulder * np.sin(twist)
+        shoulder[:, 1] += sign * body.shoulder * np.cos(twist)
+        joints[:, Joint.SHOULDER_L + side] = shoulder
+    joints[:, Joint.NECK] = neck
+    head = neck + HEAD_RISE * body.head * direction * (0.9, 1, 1)
+    joints[:, Joint.HEAD] = head
+    joints[:, Joint.FACE] = head + np.array((0.045 * body.head, 0, -0.012))
+
+
+def _place_arm(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np.ndarray) -> None:
+    """Write elbow and hand of one side; the arm swings against the leg of its side."""
+    swing = -gait.arm_swing * np.sin(phases) + 0.05 + gait.lean
+    flexion = gait.elbow + 0.5 * gait.arm_swing * np.clip(-np.sin(phases), 0, None)
+    sign = 1 - 2 * side
+    shoulder = joints[:, Joint.SHOULDER_L + side]
+    length = body.arm / 2
+    elbow = shoulder + length * _swung(swing)
+    elbow[:, 1] += sign * (0.012 + 0.5 * gait.splay)
+    hand = elbow + length * _swung(swing + flexion)
+    hand[:, 1] += sign * 0.5 * gait.splay
+    joints[:, Joint.ELBOW_L + side] = elbow
+    joints[:, Joint.HAND_L + side] = hand
+
+
+def _swung(angle: np.ndarray) -> np.ndarray:
+    """Return unit vectors float64[T, 3] that hang down and are swung forward by ``angle``."""
+    return np.stack((np.sin(angle), np.zeros_like(angle), -np.cos(angle)), axis=1)
+
+
+def project(points: np.ndarray, azimuth: float, elevation: float) -> np.ndarray:
+    """Project parallel to the direction of view.
+
+    Args:
+        points: float[..., 3], forward, left, up.
+        azimuth: 0 faces the walker; pi/2 sees him walk to the right.
+        elevation: Camera's height over the horizontal, radians.
+
+    Returns:
+        numpy.ndarray: float64[..., 3], right, down and depth towards the camera, in body heights.
+    """
+    sin_a, cos_a, sin_e, cos_e = np.sin(azimuth), np.cos(azimuth), np.sin(elevation), np.cos(elevation)
+    matrix = np.array(
+        (
+            (sin_a, cos_a, 0.0),
+            (cos_a * sin_e, -sin_a * sin_e, -cos_e),
+            (cos_a * cos_e, -sin_a * cos_e, sin_e),
+        )
+    )
+    return points @ matrix.T

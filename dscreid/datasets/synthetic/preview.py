@@ -1,0 +1,79 @@
+"""A contact sheet: people by cameras, both modalities, to be looked at before a long run."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...errors import DatasetError
+from ...structures import Modality
+from .domain import get_domain
+from .identity import draw_identity
+from .layouts import PlannedWalk, Split
+from .renderer import render_walk
+from .seeding import Stream, generator
+from .spec import WorldSpec
+from .walk import draw_walk
+from .world import walk_view
+
+_BOTH = (Modality.RGB, Modality.IR)
+
+
+def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3, zoom: int = 1) -> np.ndarray:
+    """Render a few training people under all cameras.
+
+    Args:
+        spec: The world.
+        people: Rows of the sheet; each is a pair of rows, visible above infrared.
+        frames: Frames shown of each walk, spread over a tracklet.
+        zoom: Enlargement.
+
+    Returns:
+        numpy.ndarray: uint8[H, W, 3], blue, green, red.
+    """
+    rows = [_person_rows(spec, person, frames) for person in range(people)]
+    sheet = np.concatenate(rows, axis=0)
+    return cv2.resize(sheet, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST)
+
+
+def write_contact_sheet(path: str | Path, spec: WorldSpec, **options) -> None:
+    """Write ``contact_sheet(spec, **options)`` as a picture file.
+
+    Raises:
+        DatasetError: The file cannot be written.
+    """
+    try:
+        written = cv2.imwrite(str(path), contact_sheet(spec, **options))
+    except cv2.error:
+        written = False
+    if not written:
+        raise DatasetError(
+            f'Cannot write the preview {path}: name a .png or .jpg file in an existing folder.'
+        )
+
+
+def _person_rows(spec: WorldSpec, person: int, frames: int) -> np.ndarray:
+    domain = get_domain(spec.domain)
+    identity = draw_identity(
+        generator(spec.seed, Stream.IDENTITY, domain.code, Split.TRAIN, person), domain.wardrobe
+    )
+    strips = {modality: [] for modality in _BOTH}
+    length = max(spec.min_frames, 4 * frames)
+    for camera in range(spec.cameras):
+        planned = PlannedWalk(Split.TRAIN, person, person + 1, camera, camera, length, _BOTH, {}, 1, 1)
+        key = (domain.code, Split.TRAIN, person, camera)
+        walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, length)
+        view = walk_view(spec, planned)
+        noise = generator(spec.seed, Stream.FRAME, *key)
+        images = list(render_walk(identity, view, walk, _BOTH, noise))[:: length // frames][:frames]
+        for modality in _BOTH:
+            strips[modality] += [image[modality] for image in images]
+            strips[modality].append(np.full((spec.height, 4, 3), 255, np.uint8))
+    visible = np.concatenate(strips[Modality.RGB], axis=1)
+    infrared = np.concatenate([_three_channels(image) for image in strips[Modality.IR]], axis=1)
+    gap = np.full((4, visible.shape[1], 3), 255, np.uint8)
+    return np.concatenate((visible, infrared, gap), axis=0)
+
+
+def _three_channels(image: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image

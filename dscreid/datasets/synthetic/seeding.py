@@ -1,0 +1,51 @@
+"""Seeds of the synthetic world: every thing drawn has its own generator, so order and processes do not matter."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """What a generator is for; the first element of its spawn key."""
+
+    IDENTITY = 0
+    CAMERA = 1
+    WALK = 2
+    FRAME = 3
+    LENGTH = 4
+    VIEW = 5
+
+
+def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
+    """Return the generator of one thing in the world.
+
+    Args:
+        seed: The world's seed, at least 0.
+        stream: What the generator is for.
+        *key: Non-negative integers that name the thing, e.g. domain code, split code, person id.
+
+    Returns:
+        numpy.random.Generator: Independent of all generators with another key.
+    """
+    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), *key))
+    return np.random.Generator(np.random.PCG64(sequence))
+
+
+def uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
+    """Draw a float uniformly from ``bounds`` (low, high)."""
+    return float(bounds[0] + (bounds[1] - bounds[0]) * rng.random())
+
+
+def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
+    """Draw a key of ``weights`` with probability proportional to its value.
+
+    Args:
+        rng: Source of randomness; exactly one number is consumed.
+        weights: Non-negative weights with a positive sum.
+    """
+    point = rng.random() * sum(weights.values())
+    for name, weight in weights.items():
+        point -= weight
+        if point < 0:
+            return name
+    return name

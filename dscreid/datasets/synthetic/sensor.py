@@ -1,0 +1,134 @@
+"""The near-infrared sensor: what materials reflect, and what the camera makes of it.
+
+Near-infrared reflectance follows a fabric's fibre and dye more than its visible colour. Of a surface with visible
+colour ``rgb``, material ``m``, colour name ``c`` and own deviation ``dye`` the sensor sees
+
+    reflectance = offset[m] + slope[m] * (spectral . rgb) + DYE_GAIN * dye_table[c] + ITEM_GAIN * dye
+
+**The knob** ``modality_gap`` (0 to 1.5) moves every coefficient from the source family's values (0) to those of
+another sensor (1), the same for all cameras of the domain, so that the shift can be learned from the domain's own
+data: other materials' offsets, flatter slopes, another spectral weighting and dye table, fainter patterns, a darker
+tone curve and an active illuminator's hot spot. Within either modality nothing becomes harder but the pattern contrast.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .palette import COLOUR_NAMES, MATERIAL_NAMES, Surface
+from .seeding import uniform
+
+DYE_GAIN = 0.11
+ITEM_GAIN = 0.05
+# material: (offset, slope) of the source family and of the sensor at modality_gap = 1
+_RESPONSE = {
+    'cotton': ((0.28, 0.50), (0.52, 0.20)),
+    'denim': ((0.22, 0.48), (0.12, 0.30)),
+    'wool': ((0.18, 0.50), (0.40, 0.24)),
+    'polyester': ((0.40, 0.40), (0.16, 0.34)),
+    'nylon': ((0.34, 0.42), (0.60, 0.14)),
+    'leather': ((0.08, 0.45), (0.26, 0.26)),
+    'skin': ((0.44, 0.28), (0.56, 0.16)),
+    'hair': ((0.14, 0.42), (0.28, 0.30)),
+}
+_SPECTRAL = np.array(((0.60, 0.30, 0.10), (0.05, 0.35, 0.60)))
+_ORDER = tuple(MATERIAL_NAMES)
+_OFFSET = np.array([[_RESPONSE[m][s][0] for m in _ORDER] for s in range(2)])
+_SLOPE = np.array([[_RESPONSE[m][s][1] for m in _ORDER] for s in range(2)])
+# Two unrelated dye tables, fixed once for all worlds: rows source family, other sensor.
+_DYE = np.random.default_rng(20_260_719).standard_normal((2, len(COLOUR_NAMES)))
+
+
+@dataclass(frozen=True)
+class InfraredSensor:
+    """One infrared camera's response.
+
+    Attributes:
+        spectral: float64[3], weights of red, green and blue in the surface's visible share of reflectance.
+        offset: float64[materials].
+        slope: float64[materials].
+        dye_table: float64[colours].
+        pattern_contrast: Share of the reflectance difference of a garment's two surfaces that is left.
+        gamma: Exponent of the tone curve on [0, 1].
+        contrast: Gain of the tone curve around 0.45.
+        lift: Offset of the tone curve.
+        hot_spot: Strength of the illuminator's bright centre.
+        hot_spot_centre: Its (x, y) in shares of the frame.
+        vignette: Darkening towards the corners.
+        noise: Standard deviation in grey levels.
+        blur: Factor on the camera's blur.
+    """
+
+    spectral: np.ndarray
+    offset: np.ndarray
+    slope: np.ndarray
+    dye_table: np.ndarray
+    pattern_contrast: float
+    gamma: float
+    contrast: float
+    lift: float
+    hot_spot: float
+    hot_spot_centre: tuple[float, float]
+    vignette: float
+    noise: float
+    blur: float
+
+    def reflectance(self, surface: Surface) -> float:
+        """Return the share of infrared light, in [0.03, 0.97], that ``surface`` sends back."""
+        value = self.offset[surface.material] + self.slope[surface.material] * float(
+            self.spectral @ surface.rgb
+        )
+        value += DYE_GAIN * self.dye_table[surface.colour] + ITEM_GAIN * surface.dye
+        return float(np.clip(value, 0.03, 0.97))
+
+    def second_reflectance(self, first: Surface, second: Surface) -> float:
+        """Return the reflectance of a garment's second surface after the loss of pattern contrast."""
+        base = self.reflectance(first)
+        return base + self.pattern_contrast * (self.reflectance(second) - base)
+
+    def tone_curve(self) -> np.ndarray:
+        """Return the tone curve as a table uint8[256]."""
+        x = np.arange(256) / 255.0
+        y = self.contrast * (x**self.gamma - 0.45) + 0.45 + self.lift
+        # A soft shoulder and toe instead of hard clipping keep the order of tones.
+        y = 0.5 + 0.5 * np.tanh(2.1 * (y - 0.5)) / np.tanh(1.05)
+        return np.clip(255.0 * y + 0.5, 0, 255).astype(np.uint8)
+
+
+def draw_sensor(rng: np.random.Generator, modality_gap: float, spread: float) -> InfraredSensor:
+    """Draw one camera's infrared sensor.
+
+    Args:
+        rng: The camera's generator.
+        modality_gap: Position between the source family (0) and the other sensor (1).
+        spread: Size of this camera's own deviation; 1 is the widest (domain ``varied``).
+
+    Returns:
+        InfraredSensor: For ``spread = 0`` a function of ``modality_gap`` alone, but for the hot spot's place.
+    """
+    gap = modality_gap
+    offset = _between(_OFFSET, gap) + 0.13 * spread * rng.standard_normal(len(_ORDER))
+    slope = _between(_SLOPE, gap) * (1 + 0.35 * spread * rng.standard_normal(len(_ORDER)))
+    own_table = rng.standard_normal(len(COLOUR_NAMES))
+    spectral = _between(_SPECTRAL, gap) * (1 - 0.6 * spread) + 0.6 * spread * rng.dirichlet((1.5, 1.5, 1.5))
+    centre = (uniform(rng, (0.35, 0.65)), uniform(rng, (0.3, 0.6)))
+    return InfraredSensor(
+        spectral=spectral,
+        offset=offset,
+        slope=slope,
+        dye_table=np.sqrt(1 - 0.6 * spread**2) * _between(_DYE, gap) + np.sqrt(0.6) * spread * own_table,
+        pattern_contrast=max(0.95 - 0.65 * gap, 0.05) * (1 - 0.4 * spread * rng.random()),
+        gamma=(1.0 + 0.45 * gap) * float(np.exp(spread * uniform(rng, (-0.4, 0.4)))),
+        contrast=(1.0 + 0.1 * gap) * float(np.exp(spread * uniform(rng, (-0.3, 0.2)))),
+        lift=spread * uniform(rng, (-0.12, 0.12)),
+        hot_spot=0.05 + 0.40 * gap + spread * uniform(rng, (0.0, 0.35)),
+        hot_spot_centre=centre,
+        vignette=0.05 + 0.30 * gap + spread * uniform(rng, (0.0, 0.25)),
+        noise=2.5 + spread * uniform(rng, (-1.5, 5.0)),
+        blur=1.0 + 0.2 * gap,
+    )
+
+
+def _between(ends: np.ndarray, position: float) -> np.ndarray:
+    """Interpolate between the two rows of ``ends``."""
+    return ends[0] + position * (ends[1] - ends[0])

@@ -1,0 +1,113 @@
+"""Patterns of upper garments as masks on a cylinder around the body."""
+
+import numpy as np
+
+from .identity import Pattern
+
+ROWS, COLUMNS = 48, 96  # height of the garment, angle around the body
+
+
+def _stripes_h(height, angle, pattern: Pattern):
+    return (height * pattern.period + pattern.phase) % 1 < pattern.duty
+
+
+def _stripes_v(height, angle, pattern: Pattern):
+    return (angle / (2 * np.pi) * round(3 * pattern.period) + pattern.phase) % 1 < pattern.duty
+
+
+def _checks(height, angle, pattern: Pattern):
+    rows = (height * pattern.period + pattern.phase) % 1 < 0.5
+    columns = (angle / (2 * np.pi) * round(2 * pattern.period)) % 1 < 0.5
+    return rows ^ columns
+
+
+def _logo(height, angle, pattern: Pattern):
+    across = np.abs(_wrapped(angle - pattern.turn)) / (0.5 + 0.5 * pattern.duty)
+    down = np.abs(height - 0.36) / (0.10 + 0.2 * pattern.duty)
+    shape = int(pattern.phase * 3)
+    return (np.maximum(across, down), across**2 + down**2, across + down)[shape] < 1
+
+
+def _band(height, angle, pattern: Pattern):
+    return np.abs(height - (0.25 + 0.45 * pattern.phase)) < 0.5 * (0.12 + 0.3 * pattern.duty)
+
+
+def _yoke(height, angle, pattern: Pattern):
+    return height < 0.18 + 0.4 * pattern.duty
+
+
+def _hem(height, angle, pattern: Pattern):
+    return height > 0.9 - 0.5 * pattern.duty
+
+
+def _halves(height, angle, pattern: Pattern):
+    return _wrapped(angle - np.pi / 2) * (1 if pattern.phase < 0.5 else -1) > 0
+
+
+def _sash(height, angle, pattern: Pattern):
+    slope = 0.4 if pattern.phase < 0.5 else -0.4
+    return np.abs(height - 0.45 - slope * np.sin(angle)) < 0.06 + 0.15 * pattern.duty
+
+
+def _open(height, angle, pattern: Pattern):
+    return np.abs(_wrapped(angle)) < 0.2 + 0.5 * pattern.duty
+
+
+def _dots(height, angle, pattern: Pattern):
+    rows = (height * pattern.period + pattern.phase) % 1 - 0.5
+    columns = (angle / (2 * np.pi) * round(2.2 * pattern.period)) % 1 - 0.5
+    return rows**2 + columns**2 < 0.08 + 0.1 * pattern.duty
+
+
+def _plain(height, angle, pattern: Pattern):
+    return np.zeros(np.broadcast(height, angle).shape, dtype=bool)
+
+
+PATTERNS = {
+    'plain': _plain,
+    'stripes_h': _stripes_h,
+    'stripes_v': _stripes_v,
+    'checks': _checks,
+    'logo': _logo,
+    'band': _band,
+    'yoke': _yoke,
+    'halves': _halves,
+    'sash': _sash,
+    'open': _open,
+    'hem': _hem,
+    'dots': _dots,
+}
+
+
+def pattern_mask(pattern: Pattern) -> np.ndarray:
+    """Return where a garment shows its second surface.
+
+    Returns:
+        numpy.ndarray: bool[ROWS, COLUMNS]; rows from the shoulder down, columns over the angle from -pi to pi around the
+        body, 0 the chest, positive towards the walker's left.
+    """
+    height = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
+    angle = (((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * 2 * np.pi)[None, :]
+    return np.broadcast_to(PATTERNS[pattern.kind](height, angle, pattern), (ROWS, COLUMNS))
+
+
+def visible_side(mask: np.ndarray, azimuth: float, columns: int = 32) -> np.ndarray:
+    """Project the half of the cylinder that faces the camera.
+
+    Args:
+        mask: bool[ROWS, COLUMNS] of ``pattern_mask``.
+        azimuth: Direction of view, see ``Camera``.
+        columns: Width of the result.
+
+    Returns:
+        numpy.ndarray: bool[ROWS, columns], left to right as seen.
+    """
+    across = (np.arange(columns) + 0.5) / columns * 2 - 1
+    angle = _wrapped(np.arcsin(across) - azimuth)
+    index = np.clip(((angle / (2 * np.pi) + 0.5) * COLUMNS).astype(int), 0, COLUMNS - 1)
+    return mask[:, index]
+
+
+def _wrapped(angle):
+    """Map angles to [-pi, pi)."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi

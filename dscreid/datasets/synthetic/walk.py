@@ -1,0 +1,66 @@
+"""One walk past one camera: everything that differs from tracklet to tracklet of a person."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .domain import Domain
+from .identity import Identity
+from .occlusion import Occluder, draw_occluder
+from .seeding import uniform
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One walk.
+
+    Attributes:
+        turn: Deviation of the walk's direction from the camera's azimuth, radians.
+        phases: float64[T], place in the gait cycle of each frame, radians.
+        shift: float64[T, 2], displacement of the crop (right, down) in frame heights.
+        zoom: float64[T], factor on the figure's size.
+        gain: float64[T], flicker of the light.
+        scenery: float64[T], left edge of the background in frame widths, in [0, 2].
+        occluder: What passes in front, or None.
+    """
+
+    turn: float
+    phases: np.ndarray
+    shift: np.ndarray
+    zoom: np.ndarray
+    gain: np.ndarray
+    scenery: np.ndarray
+    occluder: Occluder | None
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.phases)
+
+
+def draw_walk(rng: np.random.Generator, domain: Domain, identity: Identity, frames: int) -> Walk:
+    """Draw a walk of ``frames`` frames.
+
+    Args:
+        rng: The walk's own generator.
+        domain: Source of jitter and occlusion statistics.
+        identity: Who walks; the cadence varies by a few per cent from walk to walk.
+        frames: Length, at least 1.
+    """
+    time = np.arange(frames)
+    cadence = identity.gait.cadence * (1 + 0.04 * rng.standard_normal())
+    phases = 2 * np.pi * (rng.random() + cadence * time)
+    steady = domain.offset * rng.standard_normal(2) * (1.0, 0.6)
+    shift = steady + domain.crop_jitter * rng.standard_normal((frames, 2))
+    zoom = (1 + 0.02 * rng.standard_normal()) * (1 + 0.5 * domain.crop_jitter * rng.standard_normal(frames))
+    start = uniform(rng, (0.4, 1.6))
+    scenery = np.clip(start + uniform(rng, (-0.06, 0.06)) * time, 0, 2)
+    occluded = rng.random() < domain.occluded
+    return Walk(
+        turn=float(np.deg2rad(domain.heading_jitter) * rng.standard_normal()),
+        phases=phases,
+        shift=shift,
+        zoom=zoom,
+        gain=1 + 0.015 * rng.standard_normal(frames),
+        scenery=scenery,
+        occluder=draw_occluder(rng, frames, domain.occluded_frames) if occluded else None,
+    )

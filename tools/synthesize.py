@@ -1,0 +1,104 @@
+"""Render a synthetic world of walking people in the layout of HITSZ-VCM or BUPTCampus.
+
+Examples:
+    python tools/synthesize.py --layout bupt --preset demo --out data/synthetic/source
+    python tools/synthesize.py --layout hitsz --preset demo --seed 7 --modality-gap 1 --out data/synthetic/target
+    python tools/synthesize.py --layout hitsz --preset demo --preview sheet.png
+"""
+
+import argparse
+import sys
+
+from dscreid.datasets.synthetic import (
+    DOMAINS,
+    LAYOUTS,
+    PRESETS,
+    WorldSpec,
+    make_spec,
+    render_world,
+    write_contact_sheet,
+)
+from dscreid.errors import DscreidError
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument('--layout', choices=LAYOUTS, required=True, help="which dataset's files to write")
+    parser.add_argument(
+        '--domain', choices=DOMAINS, help='how the world looks (default: as the layout; pretrain: varied)'
+    )
+    parser.add_argument('--preset', choices=PRESETS, default='tiny', help='size of the world (default: tiny)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of everything (default: 0)')
+    parser.add_argument('--out', metavar='DIR', help='folder to write; must be empty or missing')
+    parser.add_argument('--overwrite', action='store_true', help='replace a synthetic world that lies in DIR')
+    parser.add_argument('--processes', type=int, metavar='N', help='processes (default: one per core)')
+    parser.add_argument(
+        '--preview', metavar='PICTURE', help='write a contact sheet; without --out nothing else'
+    )
+    parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    size = parser.add_argument_group("in place of the preset's values")
+    size.add_argument('--identities', type=int, dest='train_ids', metavar='N', help='training identities')
+    size.add_argument('--test-identities', type=int, dest='test_ids', metavar='N', help='test identities')
+    size.add_argument(
+        '--auxiliary-identities', type=int, dest='auxiliary_ids', metavar='N', help='layout bupt only'
+    )
+    size.add_argument('--tracklets', type=int, metavar='N', help='per training identity and modality')
+    size.add_argument('--test-tracklets', type=int, metavar='N', help='per test identity and modality')
+    size.add_argument('--cameras', type=int, metavar='N', help='number of cameras')
+    size.add_argument('--frames', type=int, nargs=2, metavar=('MIN', 'MAX'), help='length of a tracklet')
+    size.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='of a frame in pixels')
+    size.add_argument(
+        '--modality-gap', type=float, metavar='G',
+        help='infrared sensor: 0 as in the source domain ... 1 strongly different (default: the domain\'s)',
+    )  # fmt: skip
+    size.add_argument(
+        '--fake-ir', action='store_true', default=None, help='write FakeIR frames (layout bupt only)'
+    )
+    args = parser.parse_args(argv)
+    if args.out is None and args.preview is None:
+        parser.error('name a folder with --out, a picture with --preview, or both')
+    if args.processes is not None and args.processes < 1:
+        parser.error('--processes must be at least 1')
+    return args
+
+
+def spec_of(args: argparse.Namespace) -> WorldSpec:
+    """Return the world that the command line describes."""
+    names = (
+        'train_ids', 'test_ids', 'auxiliary_ids', 'tracklets', 'test_tracklets', 'cameras', 'modality_gap', 'fake_ir'
+    )  # fmt: skip
+    overrides = {name: getattr(args, name) for name in names}
+    min_frames, max_frames = args.frames or (None, None)
+    height, width = args.size or (None, None)
+    return make_spec(
+        args.preset, args.layout, args.domain, seed=args.seed,
+        min_frames=min_frames, max_frames=max_frames, height=height, width=width, **overrides,
+    )  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the tool and return its exit code."""
+    args = parse_args(argv)
+    try:
+        spec = spec_of(args)
+        if args.preview:
+            write_contact_sheet(args.preview, spec)
+        if args.out:
+            summary = render_world(args.out, spec, args.processes, args.overwrite, progress=not args.quiet)
+            for split, counts in summary.counts.items():
+                print(f'{split}: ' + ', '.join(f'{number} {name}' for name, number in counts.items()))
+            print(f'{summary.root}: {summary.frames} frames in {summary.seconds:.1f} s')
+    except (DscreidError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('error: interrupted; the world is unfinished, run again with --overwrite', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
