@@ -71,7 +71,7 @@ svg .grid { stroke: var(--grid); }
 svg .axis { stroke: var(--edge); }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .line.dash { stroke-dasharray: 7 4; }
-svg .rule { stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 3 4; }
+.rule { stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 3 4; }
 svg .area { fill-opacity: 0.16; }
 .query { display: flex; flex-wrap: wrap; gap: 0.9rem 1.2rem; margin-bottom: 0.9rem; }
 .probe { margin: 0; text-align: center; }

@@ -62,7 +62,7 @@ class RetrievalGallery:
     examples: Sequence[RetrievalExample]
     picture: Callable[[int], str]
     selection: str = (
-        'Queries were drawn at random with a fixed seed, each of another person, before any result was seen.'
+        'Queries were drawn at random with a fixed seed, no person twice, without regard to the results.'
     )
 
 
