@@ -63,7 +63,7 @@ def build_test_dataset(config: Config) -> Any:
     """The dataset of ``config.test_dataloader``, without its pipeline: only records and frames are needed.
 
     Raises:
-        ConfigError: If the config names no test dataset.
+        ConfigError: If the config names no test dataset, or one that cannot be built.
         DatasetError: If the dataset's files are missing or malformed.
     """
     loader = config.get('test_dataloader')
@@ -73,7 +73,11 @@ def build_test_dataset(config: Config) -> Any:
         )
     settings = dict(loader['dataset'])
     settings['pipeline'] = []
-    return DATASETS.build(settings)
+    try:
+        return DATASETS.build(settings)
+    except (KeyError, TypeError) as error:  # an unknown type or an unknown argument
+        reason = error.args[0] if error.args else error
+        raise ConfigError(f'the test dataset of {config.filename} cannot be built ({reason}).') from error
 
 
 def check_features_belong(dataset: Any, run: ReportRun) -> None:

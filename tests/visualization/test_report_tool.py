@@ -107,6 +107,15 @@ def test_a_config_without_protocol_or_dataset(tool, files, arguments, capsys):
     assert 'no test_dataloader.dataset' in capsys.readouterr().err
 
 
+def test_a_dataset_that_cannot_be_built(tool, files, arguments, capsys, monkeypatch):
+    def fail(settings):
+        raise KeyError(f'{settings["type"]} is not in the registry')
+
+    monkeypatch.setattr('dscreid.visualization.sources.DATASETS.build', fail)
+    assert tool.main([*arguments, '--config', f'{files}/config.py']) == 2
+    assert 'cannot be built (Fake is not in the registry)' in capsys.readouterr().err
+
+
 def test_features_of_another_test_set(tool, files, arguments, dataset, capsys):
     dataset.tracklets.reverse()
     assert tool.main([*arguments, '--config', f'{files}/config.py']) == 2
