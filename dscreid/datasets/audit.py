@@ -1,0 +1,119 @@
+"""What goes to the log about an index: counts, a fingerprint, differences from the published counts."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dscreid.structures import Modality, Tracklet
+
+
+@dataclass(frozen=True)
+class ModalityStatistics:
+    """Counts of one modality of a split, or of both together.
+
+    Attributes:
+        identities: Number of different person ids; None in an unlabelled split.
+        tracklets: Number of tracklets.
+        queries: How many of them are queries.
+        frames: Number of frames.
+        cameras: Number of different cameras.
+        shortest: Frames of the shortest tracklet (0 without tracklets).
+        longest: Frames of the longest tracklet.
+    """
+
+    identities: int | None
+    tracklets: int
+    queries: int
+    frames: int
+    cameras: int
+    shortest: int
+    longest: int
+
+
+def split_statistics(tracklets: Sequence[Tracklet]) -> dict[str, ModalityStatistics]:
+    """Count a split's tracklets.
+
+    Args:
+        tracklets: Records; person ids are counted where every record has one.
+
+    Returns:
+        Statistics under the keys ``'rgb'``, ``'ir'`` and ``'all'``.
+    """
+    groups = {m.value: [t for t in tracklets if t.modality is m] for m in Modality}
+    return {name: _count(group) for name, group in (*groups.items(), ('all', tracklets))}
+
+
+def _count(tracklets: Sequence[Tracklet]) -> ModalityStatistics:
+    pids = {t.pid for t in tracklets}
+    lengths = [len(t) for t in tracklets]
+    return ModalityStatistics(
+        identities=None if None in pids else len(pids),
+        tracklets=len(tracklets),
+        queries=sum(t.is_query for t in tracklets),
+        frames=sum(lengths),
+        cameras=len({t.camera for t in tracklets}),
+        shortest=min(lengths, default=0),
+        longest=max(lengths, default=0),
+    )
+
+
+def statistics_table(statistics: Mapping[str, ModalityStatistics]) -> str:
+    """Lay statistics out as text.
+
+    Args:
+        statistics: Rows by name, as ``split_statistics`` returns them.
+
+    Returns:
+        A table with a header line and one line per row.
+    """
+    header = ('', 'identities', 'tracklets', 'queries', 'frames', 'cameras', 'frames/tracklet')
+    rows = [header]
+    for name, s in statistics.items():
+        identities = '-' if s.identities is None else f'{s.identities:,}'
+        counts = (f'{n:,}' for n in (s.tracklets, s.queries, s.frames, s.cameras))
+        rows.append((name, identities, *counts, f'{s.shortest:,}-{s.longest:,}'))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return '\n'.join(
+        '  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    )
+
+
+def index_fingerprint(tracklets: Iterable[Tracklet]) -> str:
+    """Identify an index by its content.
+
+    Args:
+        tracklets: Records in dataset order.
+
+    Returns:
+        The first 16 hex digits of the SHA-256 of frames, modality, camera, query flag and, where present,
+        pid.
+    """
+    digest = hashlib.sha256()
+    for t in tracklets:
+        pid = '' if t.pid is None else t.pid
+        record = '\n'.join((f'{t.modality.value} {t.camera} {int(t.is_query)} {pid}', *t.frames, '\n'))
+        digest.update(record.encode('utf-8', 'surrogatepass'))
+    return digest.hexdigest()[:16]
+
+
+def differences_from_published(
+    counts: Mapping[str, int], published: Mapping[str, int | tuple[int, int]]
+) -> list[str]:
+    """Compare counts with those a dataset's owners published.
+
+    Args:
+        counts: What was counted; keys that are missing are not compared.
+        published: Expected number, or inclusive range where only a rounded number was published.
+
+    Returns:
+        One phrase per difference, for example ``'train identities: 367 found, 500 published'``.
+    """
+    differences = []
+    for name, expected in published.items():
+        if name not in counts:
+            continue
+        low, high = expected if isinstance(expected, tuple) else (expected, expected)
+        if not low <= counts[name] <= high:
+            wanted = f'{low:,}' if low == high else f'{low:,} to {high:,}'
+            differences.append(f'{name}: {counts[name]:,} found, {wanted} published')
+    return differences

@@ -1,0 +1,161 @@
+"""BUPTCampus (Du et al., TIFS 2023): pixel-aligned visible and infrared tracklets under six cameras."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from dscreid.datasets.bupt_index import (
+    CAMERAS,
+    PAIR,
+    Line,
+    count_tracklets,
+    frames_of,
+    parse_lines,
+    read_data_paths,
+)
+from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
+from dscreid.errors import DatasetError
+from dscreid.registry import DATASETS
+from dscreid.structures import Modality, Tracklet
+
+LIST_FILES = {
+    'train': ('train.txt',),
+    'auxiliary': ('train_auxiliary.txt',),
+    'train+auxiliary': ('train.txt', 'train_auxiliary.txt'),
+    'test': ('query.txt', 'gallery.txt'),
+}
+
+
+class _Entry(NamedTuple):
+    tracklet: Tracklet
+    line: Line
+
+
+@DATASETS.register_module()
+class BUPTCampus(TrackletDataset):
+    """BUPTCampus in its owners' layout.
+
+    .. code-block:: text
+
+        ROOT/
+          DATA/...                         images
+          data_paths.json                  {pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path in DATA,
+          ...]}}}} train.txt train_auxiliary.txt    pid RGB/IR camera tracklet_id   (a pixel-aligned pair
+          each) query.txt gallery.txt            pid RGB|IR camera tracklet_id
+
+    As published: 1,074 train, 930 auxiliary (one camera each) and 1,076 test identities, 16,826 tracklets,
+    1.87 M frames; cameras LS3, G25, CQ1, W4, TSG1, TSG2 (0 to 5). Queries and gallery hold both modalities.
+
+    A training line gives one visible and one infrared tracklet. All visible tracklets come first, then all
+    infrared ones, a labelled split in file order. An unlabelled split is ordered by a hash of the frame
+    paths, each modality for itself, so that neither the pairs nor the identities (which are adjacent in the
+    files) can be told from it; the order does not depend on the person ids in the files.
+
+    Person ids must be written in digits where they are used (labelled splits, ground truth); an unlabelled
+    split takes any key, and has no ground truth if its keys are no ids.
+
+    Args:
+        root: Folder of the dataset.
+        split: ``'train'``, ``'auxiliary'``, ``'train+auxiliary'`` or ``'test'``.
+        fake_ir: Visible tracklets read the infrared frames that were generated from them (``/RGB/`` in a path
+            becomes ``/FakeIR/``).
+        **kwargs: See ``TrackletDataset``.
+    """
+
+    NAME = 'bupt_campus'
+    SPLITS = tuple(LIST_FILES)
+    TRAIN_SPLITS = ('train', 'auxiliary', 'train+auxiliary')
+    ROOT_VARIABLE = 'DSCREID_BUPT_CAMPUS'
+    LAYOUT = 'DATA/, data_paths.json, train.txt, train_auxiliary.txt, query.txt and gallery.txt'
+    PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = {
+        'train identities': 1_074,
+        'auxiliary identities': 930,
+        'test identities': 1_076,
+        'identities': 3_080,
+        'tracklets': 16_826,
+        'frames': (1_865_000, 1_875_000),  # published as 1.87 M
+    }
+
+    def __init__(self, root: str | Path, split: str, fake_ir: bool = False, **kwargs: Any) -> None:
+        self.fake_ir = fake_ir
+        super().__init__(root, split, **kwargs)
+
+    def _parse(self) -> ParsedIndex:
+        data = read_data_paths(self.root / 'data_paths.json')
+        if not (self.root / 'DATA').is_dir():
+            raise DatasetError(
+                f'{self.root / "DATA"}: the image folder is missing; unpack the image archive there'
+            )
+        entries = list(self._entries(data))
+        entries.sort(key=lambda entry: entry.tracklet.modality is Modality.IR)
+        if not self.labelled:
+            entries.sort(key=lambda entry: _anonymous_rank(entry.tracklet))
+        pids = _parse_pids([entry.line for entry in entries], strict=self.labelled)
+        return ParsedIndex([entry.tracklet for entry in entries], pids, _pair_warnings(entries))
+
+    def _entries(self, data: Mapping[str, Any]) -> Iterator[_Entry]:
+        """Tracklets of the split's list files, in file order, a pair's visible one first."""
+        for name in LIST_FILES[self.split]:
+            for line in self._list_lines(name):
+                for modality in Modality:
+                    if modality.name not in line.kind.split('/'):
+                        continue
+                    frames = frames_of(data, line, modality, self.fake_ir and modality is Modality.RGB)
+                    camera = CAMERAS.index(line.camera)
+                    yield _Entry(Tracklet(frames, modality, camera, is_query=name == 'query.txt'), line)
+
+    def _list_lines(self, name: str) -> list[Line]:
+        kinds = (PAIR,) if name.startswith('train') else ('RGB', 'IR')
+        return parse_lines(self.root / name, kinds)
+
+    def _census(self) -> dict[str, int]:
+        people = {
+            split: {line.pid for name in LIST_FILES[split] for line in self._list_lines(name)}
+            for split in ('train', 'auxiliary', 'test')
+        }
+        tracklets, frames = count_tracklets(read_data_paths(self.root / 'data_paths.json'))
+        return {
+            **{f'{split} identities': len(pids) for split, pids in people.items()},
+            'identities': len(set().union(*people.values())),
+            'tracklets': tracklets,
+            'frames': frames,
+        }
+
+
+def _anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:
+    """Sort key from frame paths, modality and camera: leaves neither pairs nor identities adjacent."""
+    content = '\n'.join((tracklet.modality.value, *tracklet.frames)).encode('utf-8', 'surrogatepass')
+    digest = hashlib.blake2b(content, digest_size=16, key=b'dscreid').digest()
+    return tracklet.modality is Modality.IR, digest, tracklet.camera
+
+
+def _parse_pids(lines: list[Line], strict: bool) -> np.ndarray:
+    """int64 person ids of the lines; -1 (or an error, if strict) where an id is not written in digits."""
+    pids, spelling = [], {}
+    for line in lines:
+        usable = line.pid.isascii() and line.pid.isdigit() and len(line.pid) <= 18
+        usable = usable and spelling.setdefault(int(line.pid), line.pid) == line.pid
+        if strict and not usable:
+            raise DatasetError(
+                f'{line.where}: person id {line.pid[:40]!r} is not a number of its own; a labelled split '
+                'needs ids in digits, each written in one way'
+            )
+        pids.append(int(line.pid) if usable else -1)
+    return np.array(pids, dtype=np.int64)
+
+
+def _pair_warnings(entries: list[_Entry]) -> tuple[str, ...]:
+    """Warn of training lines whose two tracklets differ in length."""
+    lengths: dict[str, set[int]] = {}
+    for entry in entries:
+        lengths.setdefault(entry.line.where, set()).add(len(entry.tracklet))
+    unequal = [where for where, found in lengths.items() if len(found) > 1]
+    if not unequal:
+        return ()
+    return (
+        f'{len(unequal)} training lines have a visible and an infrared tracklet of different lengths, which '
+        f'the layout calls aligned; first: {unequal[0]}',
+    )

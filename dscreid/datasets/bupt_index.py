@@ -1,0 +1,159 @@
+"""Parsers of BUPTCampus's index files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dscreid.datasets.index_files import check_paths, read_json, read_lines
+from dscreid.errors import DatasetError
+from dscreid.structures import Modality
+
+CAMERAS = ('LS3', 'G25', 'CQ1', 'W4', 'TSG1', 'TSG2')
+IMAGE_FOLDER = 'DATA/'
+PAIR = 'RGB/IR'
+
+
+class Line(NamedTuple):
+    """One line of ``train.txt``, ``train_auxiliary.txt``, ``query.txt`` or ``gallery.txt``.
+
+    Attributes:
+        where: ``file:line``, what an error message about it begins with.
+        pid: Person id as written.
+        kind: ``'RGB'``, ``'IR'`` or ``'RGB/IR'``.
+        camera: Name of the camera, one of ``CAMERAS``.
+        tracklet: Tracklet id as written.
+    """
+
+    where: str
+    pid: str
+    kind: str
+    camera: str
+    tracklet: str
+
+
+def parse_lines(path: Path, kinds: tuple[str, ...]) -> list[Line]:
+    """Parse a list file.
+
+    Args:
+        path: File with ``pid modality camera tracklet_id`` a line.
+        kinds: Allowed values of the second field.
+
+    Returns:
+        The lines in file order.
+
+    Raises:
+        DatasetError: Naming file and line of an entry that does not parse.
+    """
+    lines = []
+    for number, text in enumerate(read_lines(path), start=1):
+        fields = text.split()
+        if len(fields) != 4:
+            raise DatasetError(
+                f'{path}:{number}: expected four fields "pid modality camera tracklet_id", got '
+                f'{text[:80]!r}; restore the file from the dataset archive'
+            )
+        line = Line(f'{path}:{number}', *fields)
+        if line.kind not in kinds:
+            raise DatasetError(
+                f'{line.where}: modality must be {" or ".join(kinds)} here, got {line.kind[:40]!r}; correct '
+                'the line'
+            )
+        if line.camera not in CAMERAS:
+            raise DatasetError(
+                f'{line.where}: unknown camera {line.camera[:40]!r}, expected one of {", ".join(CAMERAS)}; '
+                'correct the line'
+            )
+        lines.append(line)
+    return lines
+
+
+def read_data_paths(path: Path) -> Mapping[str, Any]:
+    """Read ``data_paths.json``.
+
+    Args:
+        path: File with ``{pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path, ...]}}}}``.
+
+    Returns:
+        The mapping; its inner levels are checked by ``frames_of`` when they are used.
+
+    Raises:
+        DatasetError: If the file is missing, no JSON, or no mapping.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or not data:
+        raise DatasetError(
+            f'{path}:1: expected a JSON object {{pid: {{modality: {{camera: {{tracklet: [path, ...]}}}}}}}}; '
+            'restore the file from the dataset archive'
+        )
+    return data
+
+
+def frames_of(
+    data: Mapping[str, Any], line: Line, modality: Modality, fake_ir: bool = False
+) -> tuple[str, ...]:
+    """Frames of one modality of a list file's line.
+
+    Args:
+        data: Content of ``data_paths.json``.
+        line: The line.
+        modality: Visible or infrared; ``'RGB/IR'`` lines have both.
+        fake_ir: Replace ``/RGB/`` by ``/FakeIR/``: the infrared image that was generated from each visible
+            one.
+
+    Returns:
+        Paths relative to the dataset's root.
+
+    Raises:
+        DatasetError: If the tracklet is not listed, is empty, or a path leaves the image folder.
+    """
+    keys = (line.pid, modality.name, line.camera, line.tracklet)
+    entry: Any = data
+    for key in keys:
+        entry = entry.get(key) if isinstance(entry, dict) else None
+    named = ' '.join(keys)
+    if not isinstance(entry, list) or not entry or not all(isinstance(path, str) for path in entry):
+        fault = 'is not listed' if entry is None else 'is no list of frame paths'
+        raise DatasetError(
+            f'{line.where}: tracklet {named!r} {fault} in data_paths.json; take both files from the same '
+            'archive'
+        )
+    check_paths(entry, f'{line.where}: tracklet {named!r} of data_paths.json')
+    frames = tuple(IMAGE_FOLDER + path for path in entry)
+    return tuple(_fake(frame, line.where) for frame in frames) if fake_ir else frames
+
+
+def count_tracklets(data: Mapping[str, Any]) -> tuple[int, int]:
+    """Count what ``data_paths.json`` lists, generated infrared frames aside.
+
+    Args:
+        data: Content of the file.
+
+    Returns:
+        Number of visible and infrared tracklets, and of their frames.
+    """
+    lengths = [
+        len(paths)
+        for person in data.values()
+        for modality in ('RGB', 'IR')
+        for tracklets in _values(_get(person, modality))
+        for paths in _values(tracklets)
+        if isinstance(paths, list)
+    ]
+    return len(lengths), sum(lengths)
+
+
+def _get(mapping: Any, key: str) -> Any:
+    return mapping.get(key) if isinstance(mapping, dict) else None
+
+
+def _values(mapping: Any) -> list[Any]:
+    return list(mapping.values()) if isinstance(mapping, dict) else []
+
+
+def _fake(frame: str, where: str) -> str:
+    if '/RGB/' not in frame:
+        raise DatasetError(
+            f'{where}: visible frame {frame!r} has no /RGB/ folder, so its generated infrared frame cannot '
+            'be found; use fake_ir=False'
+        )
+    return frame.replace('/RGB/', '/FakeIR/')

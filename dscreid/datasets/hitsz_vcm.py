@@ -1,0 +1,177 @@
+"""HITSZ-VCM (Lin et al., CVPR 2022): visible and infrared tracklets of pedestrians under twelve cameras."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dscreid.datasets.hitsz_index import (
+    FrameNames,
+    describe_foreign_frames,
+    find_foreign_frames,
+    modality_of,
+    parse_frame_names,
+    parse_query_rows,
+    parse_tracks,
+)
+from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
+from dscreid.errors import ConfigError, DatasetError
+from dscreid.registry import DATASETS
+from dscreid.structures import Tracklet
+
+
+@DATASETS.register_module()
+class HITSZVCM(TrackletDataset):
+    """HITSZ-VCM in its owners' layout.
+
+    .. code-block:: text
+
+        ROOT/
+          info/                      (or the five files directly under ROOT)
+            train_name.txt           one frame name a line
+            track_train_info.txt     one tracklet a line: m start end pid camid
+            test_name.txt  track_test_info.txt
+            query_IDX.txt            1-based line numbers of the queries in track_test_info.txt
+          Train/0001/rgb/D1/...      (or ROOT/data/0001/..., or ROOT/0001/...)
+          Train/0001/ir/D2/...
+          Test/...
+
+    As published: 500 train and 427 test identities, 251,452 visible and 211,807 infrared frames, mostly 24
+    frames a tracklet. Queries of the test split are infrared.
+
+    Args:
+        root: Folder of the dataset.
+        split: ``'train'`` or ``'test'``.
+        foreign_frames: What to do with frames whose names carry another person, modality or camera than their
+            tracklet (39 tracklets of the released train index have some): ``'keep'`` them, as the official
+            protocol does, and warn; ``'drop'`` them; or refuse the index (``'error'``). In an unlabelled
+            split the tracklet's person id is not looked at: there only modality and camera are compared.
+        min_seq_len: Tracklets with fewer frames are left out; 12 in the official protocol.
+        **kwargs: See ``TrackletDataset``.
+    """
+
+    NAME = 'hitsz_vcm'
+    SPLITS = ('train', 'test')
+    TRAIN_SPLITS = ('train',)
+    ROOT_VARIABLE = 'DSCREID_HITSZ_VCM'
+    LAYOUT = (
+        'info/{train_name,track_train_info,test_name,track_test_info,query_IDX}.txt and images in '
+        'Train/0001/rgb/D1/ and Test/..., data/0001/... or 0001/...'
+    )
+    PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = {
+        'train identities': 500,
+        'test identities': 427,
+        'identities': 927,
+        'visible frames': 251_452,
+        'infrared frames': 211_807,
+    }
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        foreign_frames: str = 'keep',
+        min_seq_len: int = 12,
+        **kwargs: Any,
+    ) -> None:
+        if foreign_frames not in ('keep', 'drop', 'error'):
+            raise ConfigError(f"foreign_frames must be 'keep', 'drop' or 'error', got {foreign_frames!r}")
+        self.foreign_frames = foreign_frames
+        super().__init__(root, split, min_seq_len=min_seq_len, **kwargs)
+
+    def _parse(self) -> ParsedIndex:
+        info = self._info_folder()
+        names = parse_frame_names(info / f'{self.split}_name.txt')
+        tracks_file = info / f'track_{self.split}_info.txt'
+        tracks = parse_tracks(tracks_file, len(names.paths))
+        if self.labelled:
+            _require_pids(tracks, tracks_file)
+        is_query = np.zeros(len(tracks), dtype=bool)
+        if self.split == 'test':
+            is_query[parse_query_rows(info / 'query_IDX.txt', len(tracks))] = True
+        foreign, warnings = self._audit(tracks, names, tracks_file)
+        prefix = self._image_prefix(names)
+        tracklets = [
+            Tracklet(
+                frames=tuple(
+                    prefix + names.paths[i] for i in range(start - 1, end) if i not in foreign.get(row, ())
+                ),
+                modality=modality_of(kind),
+                camera=camera,
+                is_query=bool(is_query[row]),
+            )
+            for row, (kind, start, end, _, camera) in enumerate(tracks.tolist())
+        ]
+        return ParsedIndex(tracklets, tracks[:, 3], warnings)
+
+    def _audit(
+        self, tracks: np.ndarray, names: FrameNames, path: Path
+    ) -> tuple[dict[int, frozenset[int]], tuple[str, ...]]:
+        """Frames to leave out, by row, and what to warn of."""
+        found = find_foreign_frames(tracks, names, compare_persons=self.labelled)
+        if not found:
+            return {}, ()
+        compared = 'another person, modality or camera' if self.labelled else 'another modality or camera'
+        phrases = ', '.join(describe_foreign_frames(found, path, names, limit=50))
+        if self.foreign_frames == 'error':
+            raise DatasetError(
+                f'{path}:{found[0].row + 1}: {len(found)} tracklets hold frames whose names carry '
+                f'{compared}: '
+                f"{phrases}; correct the index, or set foreign_frames='keep' or 'drop'"
+            )
+        what = 'kept, as in the official protocol' if self.foreign_frames == 'keep' else 'left out'
+        warning = (
+            f'{path}: {len(found)} tracklets hold frames whose names carry {compared}, {what}: {phrases}'
+        )
+        drop = self.foreign_frames == 'drop'
+        return {f.row: frozenset(f.frames.tolist()) for f in found} if drop else {}, (warning,)
+
+    def _info_folder(self) -> Path:
+        """``ROOT/info`` or ROOT, whichever holds the split's info file."""
+        wanted = f'track_{self.split}_info.txt'
+        folders = (self.root / 'info', self.root)
+        for folder in folders:
+            if (folder / wanted).is_file():
+                return folder
+        tried = ' and '.join(str(folder / wanted) for folder in folders)
+        raise DatasetError(
+            f'{self.root}: index file {wanted} is missing (tried {tried}); expected: {self.LAYOUT}'
+        )
+
+    def _image_prefix(self, names: FrameNames) -> str:
+        """Folder of the person folders below ROOT: ``'Train/'`` or ``'Test/'``, ``'data/'``, or ``''``."""
+        probes = [names.paths[i] for i in np.linspace(0, len(names.paths) - 1, 16).astype(int)]
+        people = {path.split('/')[0] for path in probes}
+        prefixes = (f'{self.split.capitalize()}/', 'data/', '')
+        for prefix in prefixes:
+            if any((self.root / prefix / person).is_dir() for person in people):
+                return prefix
+        tried = ', '.join(str(self.root / prefix / min(people)) for prefix in prefixes)
+        raise DatasetError(
+            f'{self.root}: no folder with images of split {self.split!r} was found (tried {tried}); '
+            'unpack the image archive there'
+        )
+
+    def _census(self) -> dict[str, int]:
+        info = self._info_folder()
+        tracks = {split: parse_tracks(info / f'track_{split}_info.txt') for split in self.SPLITS}
+        everything = np.concatenate(list(tracks.values()))
+        lengths = everything[:, 2] - everything[:, 1] + 1
+        counts = {
+            'visible frames': int(lengths[everything[:, 0] == 2].sum()),
+            'infrared frames': int(lengths[everything[:, 0] == 1].sum()),
+        }
+        if everything[:, 3].min() < 0:  # an index whose ids were removed: there is nothing to count
+            return counts
+        identities = {f'{split} identities': len(np.unique(t[:, 3])) for split, t in tracks.items()}
+        return {**counts, **identities, 'identities': sum(identities.values())}
+
+
+def _require_pids(tracks: np.ndarray, path: Path) -> None:
+    absent = np.flatnonzero(tracks[:, 3] < 0)
+    if len(absent):
+        raise DatasetError(
+            f'{path}:{absent[0] + 1}: no person id (column 4 is {tracks[absent[0], 3]}); a labelled split '
+            'needs one in every line, use labelled=False without them'
+        )

@@ -1,0 +1,104 @@
+"""Reading of index files: every fault ends in a sentence with file, line and remedy."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dscreid.errors import DatasetError
+
+RESTORE = 'restore the file from the dataset archive'
+
+
+def read_text(path: Path) -> str:
+    """Text of an index file.
+
+    Args:
+        path: A UTF-8 text file, with or without a byte order mark.
+
+    Returns:
+        The whole text.
+
+    Raises:
+        DatasetError: If the file is missing, unreadable or no text.
+    """
+    try:
+        return path.read_text(encoding='utf-8-sig')
+    except FileNotFoundError:
+        raise DatasetError(f'{path}: the index file is missing; {RESTORE}') from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(f'{path}: not a UTF-8 text file (byte {error.start}); {RESTORE}') from None
+    except OSError as error:
+        raise DatasetError(
+            f'{path}: cannot be read ({error.strerror}); check its kind and its permissions'
+        ) from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of an index file, stripped, without the blank lines at its end.
+
+    Args:
+        path: A UTF-8 text file.
+
+    Returns:
+        The lines; entry ``i`` is line ``i + 1`` of the file.
+
+    Raises:
+        DatasetError: If the file is missing, no text, or empty.
+    """
+    lines = [line.strip() for line in read_text(path).rstrip().split('\n')]
+    if lines == ['']:
+        raise DatasetError(f'{path}: the index file is empty; {RESTORE}')
+    return lines
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file.
+
+    Args:
+        path: A UTF-8 text file.
+
+    Returns:
+        The decoded value.
+
+    Raises:
+        DatasetError: If the file is missing or does not parse.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise DatasetError(f'{path}:{error.lineno}: not valid JSON ({error.msg}); {RESTORE}') from None
+    except RecursionError:
+        raise DatasetError(f'{path}:1: not an index, its JSON nests too deep; {RESTORE}') from None
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether a path from an index stays below the folder it is relative to, judged by its text alone.
+
+    Args:
+        path: A relative path with ``/`` as separator.
+
+    Returns:
+        False for empty and absolute paths, for backslashes, drive letters, NUL and for ``..`` components.
+    """
+    if not path or path[0] in '/~' or '\\' in path or '\0' in path or path[1:2] == ':':
+        return False
+    return '..' not in path or '..' not in path.split('/')
+
+
+def check_paths(paths: Iterable[str], where: str) -> None:
+    """Refuse paths that leave the dataset's folder.
+
+    Args:
+        paths: Relative paths of one index entry.
+        where: What the message begins with, for example ``'train.txt:3'``.
+
+    Raises:
+        DatasetError: Naming the first offending path.
+    """
+    for path in paths:
+        if not is_safe_path(path):
+            raise DatasetError(
+                f'{where}: frame path {path!r} is empty or leaves the dataset folder; '
+                'write paths relative to it, with "/" and without ".."'
+            )

@@ -1,0 +1,66 @@
+"""What the training samplers share: a plan of global batches, of which each rank takes its part."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from dscreid.datasets.samplers.drawing import seeded_draws
+from dscreid.errors import ConfigError
+from dscreid.structures import Draw
+
+
+class BatchPlanSampler(Sampler, ABC):
+    """A fixed number of batches per epoch, drawn from ``(seed, epoch)`` alone.
+
+    The global batches do not depend on the number of ranks; a rank takes whole groups of each.
+
+    Args:
+        share: int64 (batch_size,), this rank's positions in a global batch.
+        global_batch_size: Draws per global batch.
+        iterations: Batches per epoch.
+        seed: The run's seed; None (MMEngine's ``diff_rank_seed``) counts as 0, since ranks must agree.
+
+    Attributes:
+        batch_size: Draws per batch on this rank; the data loader's ``batch_size`` must equal it.
+    """
+
+    def __init__(self, share: np.ndarray, global_batch_size: int, iterations: int, seed: int | None) -> None:
+        if iterations < 1:
+            raise ConfigError(f'{type(self).__name__}: iterations must be at least 1, got {iterations}')
+        self.iterations = iterations
+        self.seed = 0 if seed is None else int(seed)
+        self.epoch = 0
+        self._share = share
+        self._global_batch_size = global_batch_size
+
+    @property
+    def batch_size(self) -> int:
+        """Draws per batch on this rank."""
+        return len(self._share)
+
+    def __len__(self) -> int:
+        """Draws per epoch on this rank."""
+        return self.iterations * self.batch_size
+
+    def __iter__(self) -> Iterator[Draw]:
+        """Yield this rank's draws of the epoch set by ``set_epoch``."""
+        batches = self._plan(self.epoch)
+        if batches.shape != (self.iterations, self._global_batch_size):
+            raise RuntimeError(f'{type(self).__name__} planned batches of shape {batches.shape}')
+        starts = np.arange(self.iterations, dtype=np.int64)[:, None] * self._global_batch_size
+        positions = (starts + self._share).ravel()
+        return seeded_draws(batches.ravel()[positions], self.seed, self.epoch, positions)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose draws ``iter`` yields next.
+
+        Args:
+            epoch: Zero-based epoch.
+        """
+        self.epoch = epoch
+
+    @abstractmethod
+    def _plan(self, epoch: int) -> np.ndarray:
+        """int64 (iterations, global_batch_size): dataset indices of the epoch's global batches."""

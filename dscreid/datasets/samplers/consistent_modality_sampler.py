@@ -1,0 +1,80 @@
+"""Evaluation batches of one modality each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from dscreid.datasets.samplers.sequential_sampler import SequentialSampler
+from dscreid.datasets.tracklet_dataset import TrackletDataset
+from dscreid.errors import ConfigError
+from dscreid.registry import DATA_SAMPLERS
+from dscreid.structures import Draw, Modality
+
+
+@DATA_SAMPLERS.register_module()
+class ConsistentModalitySampler(Sampler):
+    """A batch sampler: first all visible, then all infrared tracklets, no batch with both.
+
+    Use it as ``batch_sampler=dict(type='ConsistentModalitySampler')`` beside
+    ``sampler=dict(type='SequentialSampler')``.
+
+    Args:
+        sampler: A sampler with an attribute ``dataset``, whose draws are regrouped; or a dataset, of which
+            every tracklet is drawn.
+        batch_size: Tracklets per batch; the last batch of a modality may be smaller.
+        drop_last_like_reference: Reproduce a fault of BUPTCampus's reference code, to compare old figures:
+            among queries and among the other tracklets, leave out the last ``n mod batch_size`` visible ones,
+            and all visible ones where the remainder is 0. Never use it to extract features for clustering.
+
+    Raises:
+        ConfigError: If the sampler has no dataset or the batch size is less than 1.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler | TrackletDataset,
+        batch_size: int,
+        drop_last_like_reference: bool = False,
+    ) -> None:
+        if hasattr(sampler, 'indices'):
+            sampler = SequentialSampler(sampler)
+        if not hasattr(getattr(sampler, 'dataset', None), 'indices'):
+            raise ConfigError(
+                f'ConsistentModalitySampler cannot regroup {type(sampler).__name__}; use SequentialSampler'
+            )
+        if batch_size < 1:
+            raise ConfigError(f'ConsistentModalitySampler: batch_size must be at least 1, got {batch_size}')
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.drop_last_like_reference = drop_last_like_reference
+
+    def __len__(self) -> int:
+        """Number of batches on this rank."""
+        return sum(-(-len(draws) // self.batch_size) for draws in self._draws_by_modality())
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Yield batches."""
+        for draws in self._draws_by_modality():
+            for start in range(0, len(draws), self.batch_size):
+                yield draws[start : start + self.batch_size]
+
+    def _draws_by_modality(self) -> list[list[Draw]]:
+        visible = set(self.sampler.dataset.indices(Modality.RGB).tolist())
+        dropped = self._dropped() if self.drop_last_like_reference else set()
+        groups: dict[bool, list[Draw]] = {True: [], False: []}
+        for draw in self.sampler:
+            if draw.index not in dropped:
+                groups[draw.index in visible].append(draw)
+        return list(groups.values())
+
+    def _dropped(self) -> set[int]:
+        """Indices that the reference leaves out, which it decides over the whole dataset."""
+        dataset = self.sampler.dataset
+        visible = dataset.indices(Modality.RGB)
+        is_query = np.array([dataset.tracklets[i].is_query for i in visible], dtype=bool)
+        dropped: set[int] = set()
+        for group in (visible[is_query], visible[~is_query]):
+            remainder = len(group) % self.batch_size
+            dropped.update(group[len(group) - remainder :].tolist() if remainder else group.tolist())
+        return dropped

@@ -1,0 +1,119 @@
+"""Batches of P identities x K tracklets x modalities of a labelled split."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.dist import get_dist_info
+
+from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
+from dscreid.datasets.samplers.drawing import PermutationStream, draw_members, rank_share
+from dscreid.datasets.tracklet_dataset import TrackletDataset
+from dscreid.errors import ConfigError, DatasetError
+from dscreid.registry import DATA_SAMPLERS
+from dscreid.structures import Modality
+
+
+@DATA_SAMPLERS.register_module()
+class IdentitySampler(BatchPlanSampler):
+    """Draw identities, and tracklets of each in every modality.
+
+    Layout of a batch: per identity K visible, then K infrared tracklets (the order of ``modalities``).
+    Identities come in seeded permutations, a fresh one when the last is exhausted; one that lacks a modality
+    is never drawn.
+
+    Args:
+        dataset: A labelled train split.
+        num_identities: P, identities per global batch; a multiple of the number of processes.
+        num_tracklets: K, tracklets per identity and modality; an identity with fewer gives each once and then
+            repeats.
+        iterations: Batches per epoch.
+        seed: The run's seed.
+        camera_pairs: Draw K cameras of an identity, and in each one tracklet of every modality, as
+            BUPTCampus's reference does with its pixel-aligned pairs. Identities without a camera in common
+            are not drawn.
+        modalities: Which modalities a batch holds, in this order.
+
+    Raises:
+        ConfigError: If the split has no labels, or a number does not fit the split or the number of
+            processes.
+        DatasetError: If no identity has all modalities.
+    """
+
+    def __init__(
+        self,
+        dataset: TrackletDataset,
+        num_identities: int = 4,
+        num_tracklets: int = 4,
+        iterations: int = 200,
+        seed: int | None = 0,
+        camera_pairs: bool = False,
+        modalities: Sequence[str] = ('rgb', 'ir'),
+    ) -> None:
+        if dataset.labels is None:
+            raise ConfigError(
+                'IdentitySampler needs a labelled train split; use PseudoLabelSampler without labels'
+            )
+        if num_identities < 1 or num_tracklets < 1 or not modalities:
+            raise ConfigError(
+                'IdentitySampler: num_identities, num_tracklets and modalities must not be empty'
+            )
+        self.num_identities = num_identities
+        self.num_tracklets = num_tracklets
+        self.camera_pairs = camera_pairs
+        self._members = _members_by_identity(dataset, [Modality(m) for m in modalities], camera_pairs)
+        self._check_supply(dataset, modalities)
+        group_size = num_tracklets * len(modalities)
+        share = rank_share(num_identities, group_size, *get_dist_info(), what='identities')
+        super().__init__(share, num_identities * group_size, iterations, seed)
+
+    def _check_supply(self, dataset: TrackletDataset, modalities: Sequence[str]) -> None:
+        wanted = ' and '.join(modalities) + (' under one camera' if self.camera_pairs else '')
+        if not self._members:
+            raise DatasetError(
+                f'{dataset.root}: no identity of split {dataset.split!r} has tracklets in {wanted}; '
+                'check the index files'
+            )
+        if len(self._members) < self.num_identities:
+            raise ConfigError(
+                f'IdentitySampler: {self.num_identities} identities per batch, but only '
+                f'{len(self._members)} of split {dataset.split!r} have tracklets in {wanted}; lower '
+                'num_identities'
+            )
+
+    def _plan(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, epoch])
+        identities = PermutationStream(len(self._members), rng)
+        batches = [
+            np.concatenate([self._draw(self._members[i], rng) for i in identities.take(self.num_identities)])
+            for _ in range(self.iterations)
+        ]
+        return np.stack(batches)
+
+    def _draw(self, members: list[list[np.ndarray]], rng: np.random.Generator) -> np.ndarray:
+        """Indices of one identity, modality after modality; ``members[group][modality]`` as below."""
+        if not self.camera_pairs:
+            return np.concatenate([draw_members(m, self.num_tracklets, rng) for m in members[0]])
+        groups = draw_members(np.arange(len(members)), self.num_tracklets, rng)
+        drawn = [[rng.choice(m) for m in members[group]] for group in groups]
+        return np.array(drawn, dtype=np.int64).T.ravel()
+
+
+def _members_by_identity(
+    dataset: TrackletDataset, modalities: Sequence[Modality], by_camera: bool
+) -> list[list[list[np.ndarray]]]:
+    """Per identity: its groups (cameras, or one group of all), and per group the indices of each modality.
+
+    Groups that lack a modality, and identities without a group, are left out.
+    """
+    cameras = dataset.cameras if by_camera else np.zeros(len(dataset), dtype=np.int64)
+    table: dict[tuple[int, int], list[list[int]]] = {}
+    for slot, modality in enumerate(modalities):
+        for index in dataset.indices(modality).tolist():
+            key = int(dataset.labels[index]), int(cameras[index])
+            table.setdefault(key, [[] for _ in modalities])[slot].append(index)
+    identities: dict[int, list[list[np.ndarray]]] = {}
+    for label, camera in sorted(table):
+        members = table[label, camera]
+        if all(members):
+            identities.setdefault(label, []).append([np.array(m, dtype=np.int64) for m in members])
+    return list(identities.values())

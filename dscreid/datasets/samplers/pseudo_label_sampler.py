@@ -1,0 +1,110 @@
+"""Batches of pseudo-label clusters, drawn for each modality on its own."""
+
+import numpy as np
+from mmengine.dist import get_dist_info
+
+from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
+from dscreid.datasets.samplers.drawing import PermutationStream, draw_members, rank_share
+from dscreid.datasets.tracklet_dataset import TrackletDataset
+from dscreid.errors import ConfigError, LabelingError
+from dscreid.registry import DATA_SAMPLERS
+from dscreid.structures import Modality
+
+NAMES = {Modality.IR: 'infrared', Modality.RGB: 'visible'}
+
+
+@DATA_SAMPLERS.register_module()
+class PseudoLabelSampler(BatchPlanSampler):
+    """Draw clusters of infrared and, independently, of visible tracklets.
+
+    Layout of a global batch: all infrared draws, cluster after cluster, then all visible ones. A rank takes
+    whole clusters of both. Each modality's clusters come in seeded permutations, a fresh one when the last is
+    exhausted. The sampler lives in the main process, so workers, persistent ones too, never hold labels.
+
+    Args:
+        dataset: The split to draw from, normally unlabelled.
+        visible: (clusters, tracklets per cluster) of visible tracklets in a global batch.
+        infrared: The same of infrared tracklets.
+        iterations: Batches per epoch.
+        seed: The run's seed.
+
+    Raises:
+        ConfigError: If a number is out of range or does not fit the number of processes.
+    """
+
+    def __init__(
+        self,
+        dataset: TrackletDataset,
+        visible: tuple[int, int] = (2, 4),
+        infrared: tuple[int, int] = (4, 4),
+        iterations: int = 200,
+        seed: int | None = 0,
+    ) -> None:
+        self._sizes = {Modality.IR: tuple(infrared), Modality.RGB: tuple(visible)}
+        if any(len(size) != 2 or min(size) < 1 for size in self._sizes.values()):
+            raise ConfigError(
+                'PseudoLabelSampler: visible and infrared must be (clusters, tracklets per cluster), both '
+                f'positive, got {visible} and {infrared}'
+            )
+        self._rows = {modality: dataset.indices(modality) for modality in self._sizes}
+        self._clusters: dict[Modality, list[np.ndarray]] | None = None
+        shares, offset = [], 0
+        for modality, (clusters, size) in self._sizes.items():
+            share = rank_share(clusters, size, *get_dist_info(), what=f'{NAMES[modality]} clusters')
+            shares.append(offset + share)
+            offset += clusters * size
+        super().__init__(np.concatenate(shares), offset, iterations, seed)
+
+    def set_labels(self, rgb_labels: np.ndarray, ir_labels: np.ndarray) -> None:
+        """Take the labels that the next epochs draw from.
+
+        Args:
+            rgb_labels: int64 (Nv,), cluster of each visible tracklet in the order of
+                ``dataset.indices('rgb')``; -1 is never drawn.
+            ir_labels: int64 (Nt,), the same of ``dataset.indices('ir')``.
+
+        Raises:
+            ValueError: If a length differs from the dataset's.
+            LabelingError: If a modality has fewer clusters than a batch asks for.
+        """
+        labels = {Modality.IR: np.asarray(ir_labels), Modality.RGB: np.asarray(rgb_labels)}
+        clusters = {}
+        for modality, values in labels.items():
+            if values.shape != self._rows[modality].shape:
+                raise ValueError(
+                    f'{len(self._rows[modality])} {NAMES[modality]} tracklets need as many labels, '
+                    f'got an array of shape {values.shape}'
+                )
+            numbers = np.unique(values[values >= 0])
+            self._check_supply(modality, len(numbers))
+            clusters[modality] = [self._rows[modality][values == number] for number in numbers]
+        self._clusters = clusters
+
+    def _check_supply(self, modality: Modality, found: int) -> None:
+        wanted = self._sizes[modality][0]
+        if found < wanted:
+            raise LabelingError(
+                f'{found} clusters of {NAMES[modality]} tracklets were found, but a batch asks for '
+                f'{wanted}; loosen the clustering (larger eps, smaller min_samples or k1) or lower the '
+                f'{NAMES[modality]} clusters per batch'
+            )
+
+    def _plan(self, epoch: int) -> np.ndarray:
+        if self._clusters is None:
+            raise LabelingError(
+                'PseudoLabelSampler has no labels yet; call set_labels before training (ClusterHook does, '
+                'when the config lists it in custom_hooks)'
+            )
+        return np.concatenate([self._plan_modality(modality, epoch) for modality in self._sizes], axis=1)
+
+    def _plan_modality(self, modality: Modality, epoch: int) -> np.ndarray:
+        """int64 (iterations, clusters * size); its own generator keeps the modalities independent."""
+        num_clusters, size = self._sizes[modality]
+        clusters = self._clusters[modality]
+        rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])
+        stream = PermutationStream(len(clusters), rng)
+        batches = [
+            np.concatenate([draw_members(clusters[c], size, rng) for c in stream.take(num_clusters)])
+            for _ in range(self.iterations)
+        ]
+        return np.stack(batches)

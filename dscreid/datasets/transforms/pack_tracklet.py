@@ -1,0 +1,39 @@
+"""Turn loaded frames into what a model receives."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from dscreid.registry import TRANSFORMS
+from dscreid.structures import ReIDDataSample
+
+
+@TRANSFORMS.register_module()
+class PackTracklet:
+    """Return ``dict(inputs, data_samples)``.
+
+    ``inputs`` is a contiguous uint8 tensor (T, 3, H, W) in RGB order. ``data_samples`` is a
+    ``ReIDDataSample`` with the meta information ``index``, ``modality``, ``camera``, ``seed``, ``is_query``,
+    and, only where the split has them, ``pid`` (labelled) and ``label`` (labelled train).
+    """
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack ``frames`` and the facts of ``tracklet``; everything else is left behind."""
+        tracklet = results['tracklet']
+        facts = {
+            'index': int(results['index']),
+            'modality': tracklet.modality.value,
+            'camera': int(tracklet.camera),
+            'seed': int(results['seed']),
+            'is_query': bool(tracklet.is_query),
+        }
+        if tracklet.pid is not None:
+            facts['pid'] = int(tracklet.pid)
+        if results['label'] is not None:
+            facts['label'] = int(results['label'])
+        frames = np.ascontiguousarray(results['frames'].transpose(0, 3, 1, 2))
+        return {'inputs': torch.from_numpy(frames), 'data_samples': ReIDDataSample(metainfo=facts)}
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
