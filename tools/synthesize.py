@@ -1,8 +1,8 @@
 """Render a synthetic world of walking people in the layout of HITSZ-VCM or BUPTCampus.
 
 Examples:
-    python tools/synthesize.py --layout bupt --preset demo --out data/synthetic/source
-    python tools/synthesize.py --layout hitsz --preset demo --seed 7 --modality-gap 1 --out data/synthetic/target
+    python tools/synthesize.py --layout bupt --preset demo --out data/source
+    python tools/synthesize.py --layout hitsz --preset demo --seed 7 --modality-gap 1 --out data/target
     python tools/synthesize.py --layout hitsz --preset demo --preview sheet.png
 """
 
@@ -68,7 +68,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def spec_of(args: argparse.Namespace) -> WorldSpec:
     """Return the world that the command line describes."""
     names = (
-        'train_ids', 'test_ids', 'auxiliary_ids', 'tracklets', 'test_tracklets', 'cameras', 'modality_gap', 'fake_ir'
+        'train_ids', 'test_ids', 'auxiliary_ids', 'tracklets', 'test_tracklets', 'cameras', 'modality_gap',
+        'fake_ir',
     )  # fmt: skip
     overrides = {name: getattr(args, name) for name in names}
     min_frames, max_frames = args.frames or (None, None)

@@ -1,10 +1,11 @@
-"""A procedurally drawn world of walking people, written in the official layouts of HITSZ-VCM and BUPTCampus."""
+"""A procedurally drawn world of walking people, in the official layouts of HITSZ-VCM and BUPTCampus."""
 
 from .domain import DOMAINS, Domain
 from .presets import PRESETS, make_spec
 from .preview import contact_sheet, write_contact_sheet
 from .spec import LAYOUTS, WorldSpec
-from .world import WorldSummary, is_complete, render_world
+from .target_folder import is_complete
+from .world import WorldSummary, render_world
 
 __all__ = [
     'DOMAINS',

@@ -108,7 +108,8 @@ def infrared_illumination(camera: Camera, height: int, width: int) -> np.ndarray
     distance = (x - (2 * centre_x - 1)) ** 2 + (y - (2 * centre_y - 1)) ** 2
     spot = camera.sensor.hot_spot * (np.exp(-distance / 0.5) - 0.35)
     vignette = camera.sensor.vignette * ((x**2 + y**2) / 2 - 0.3)
-    return (1 + spot - vignette).astype(np.float32)
+    # The exposure leaves the bright centre unclipped.
+    return ((1 + spot - vignette) / (1 + 0.5 * camera.sensor.hot_spot)).astype(np.float32)
 
 
 def visible_tone_curve(camera: Camera) -> np.ndarray:

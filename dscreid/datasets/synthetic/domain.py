@@ -106,7 +106,7 @@ class Domain:
     noise: Range = (1.5, 4.0)
     jpeg: Range = (80, 95)
     background_level: Range = (0.35, 0.7)
-    background_colour: Range = (0.05, 0.2)
+    background_colour: Range = (0.03, 0.10)
     background_style: dict[str, float] = field(default_factory=lambda: {'campus': 1})
     infrared_background: Range = (0.25, 0.65)
     occluded: float = 0.25
@@ -165,9 +165,9 @@ HITSZ = Domain(
     noise=(2.0, 5.0),
     jpeg=(70, 88),
     background_level=(0.25, 0.55),
-    background_colour=(0.05, 0.25),
+    background_colour=(0.03, 0.12),
     background_style={'indoor': 2, 'street': 1},
-    infrared_background=(0.2, 0.5),
+    infrared_background=(0.28, 0.55),
     occluded=0.3,
 )
 
@@ -181,7 +181,7 @@ VARIED = Domain(
     scale=(0.74, 0.98),
     offset=0.025,
     crop_jitter=0.012,
-    light=(0.5, 1.25),
+    light=(0.55, 1.25),
     tint=(0.0, 0.2),
     shade=(0.0, 0.55),
     saturation=(0.35, 1.25),
@@ -191,7 +191,7 @@ VARIED = Domain(
     noise=(0.5, 9.0),
     jpeg=(50, 96),
     background_level=(0.1, 0.9),
-    background_colour=(0.0, 0.45),
+    background_colour=(0.0, 0.35),
     background_style={'campus': 1, 'street': 1, 'indoor': 1, 'clutter': 1},
     infrared_background=(0.1, 0.85),
     occluded=0.3,

@@ -1,17 +1,14 @@
 """Draws one walker into a label map with OpenCV's thick lines and polygons."""
 
-import cv2
 import numpy as np
 
+from .brush import Brush, moved
 from .identity import Identity
-from .labels import SHADE_STEP, Part, Shade, label
+from .labels import Part, Shade, label
 from .pose import TORSO, Joint
 
-SHIFT = 4  # fractional bits of OpenCV coordinates: limbs move smoothly, not by whole pixels
-_ONE = 1 << SHIFT
 
-
-class Figure:
+class Figure(Brush):
     """A walker in one frame, ready to be drawn.
 
     Args:
@@ -27,13 +24,11 @@ class Figure:
     def __init__(
         self, canvas, points, depth, identity: Identity, azimuth: float, texture, scale: float
     ) -> None:
-        self.canvas = canvas
+        super().__init__(canvas, scale, azimuth)
         self.points = points
         self.depth = depth
         self.identity = identity
-        self.sin, self.cos = float(np.sin(azimuth)), float(np.cos(azimuth))
         self.texture = texture
-        self.scale = scale
 
     def draw(self) -> None:
         """Draw all parts from far to near."""
@@ -57,36 +52,6 @@ class Figure:
         self._arm(near, Shade.PLAIN)
         self._carried_bag(near)
 
-    # -- primitives ------------------------------------------------------------------------------------------------
-
-    def _line(self, start, end, width: float, value: int) -> None:
-        thickness = max(1, round(width * self.scale))
-        ends = [(int(p[0] * _ONE), int(p[1] * _ONE)) for p in (start, end)]
-        cv2.line(self.canvas, ends[0], ends[1], value, thickness, cv2.LINE_8, SHIFT)
-
-    def _limb(self, start, end, width: float, part: Part, shade: Shade) -> None:
-        """Draw a limb: a darker rim and a core, so that it reads as round and keeps apart from its neighbours."""
-        rim = Shade.DARK if shade is Shade.DIM else Shade.DIM
-        self._line(start, end, width, label(part, rim))
-        light = (0.12 * width * self.scale, 0.0)
-        self._line(start - light, end - light, 0.62 * width, label(part, shade))
-
-    def _polygon(self, corners, value: int) -> None:
-        cv2.fillConvexPoly(self.canvas, _fixed(corners), value, cv2.LINE_8, SHIFT)
-
-    def _ellipse(
-        self, centre, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0
-    ) -> None:
-        centre = (int(centre[0] * _ONE), int(centre[1] * _ONE))
-        axes = (int(axes[0] * self.scale * _ONE), int(axes[1] * self.scale * _ONE))
-        cv2.ellipse(self.canvas, centre, axes, angle, start, end, value, -1, cv2.LINE_8, SHIFT)
-
-    def _width(self, lateral: float, frontal: float) -> float:
-        """Return the seen half width of an upright elliptic cylinder, in pixels."""
-        return self.scale * float(np.hypot(lateral * self.cos, frontal * self.sin))
-
-    # -- limbs -----------------------------------------------------------------------------------------------------
-
     def _leg(self, side: int, shade: Shade) -> None:
         person, bulk, at = self.identity, self.identity.body.bulk, self.points
         hip, knee, ankle, toe = (
@@ -96,22 +61,22 @@ class Figure:
         wide = 1.35 if person.lower_kind == 'wide' else 1.0
         cloth, upper_width, lower_width = Part.LOWER, 0.082 * bulk * wide, 0.058 * bulk * wide
         sole = np.array((0, 0.010 * self.scale))
-        self._line(ankle + sole, toe + sole, 0.034, label(Part.SOLE, shade))
-        self._line(ankle, toe, 0.036, label(Part.SHOE, shade))
+        self.line(ankle + sole, toe + sole, 0.034, label(Part.SOLE, shade))
+        self.line(ankle, toe, 0.036, label(Part.SHOE, shade))
         if short:
-            self._limb(knee, ankle, 0.044 * bulk, Part.SKIN, shade)
+            self.limb(knee, ankle, 0.044 * bulk, Part.SKIN, shade)
         else:
             second = person.lower_detail == 'cuffs'
-            self._limb(knee, ankle, lower_width, cloth, shade)
+            self.limb(knee, ankle, lower_width, cloth, shade)
             if second:
                 middle = knee + 0.62 * (ankle - knee)
-                self._limb(middle, ankle, lower_width, Part.LOWER_SECOND, shade)
+                self.limb(middle, ankle, lower_width, Part.LOWER_SECOND, shade)
         if person.lower_kind in ('skirt', 'dress'):
-            self._limb(hip, knee, 0.055 * bulk, Part.SKIN, shade)
+            self.limb(hip, knee, 0.055 * bulk, Part.SKIN, shade)
             return
-        self._limb(hip, knee, upper_width, cloth, shade)
+        self.limb(hip, knee, upper_width, cloth, shade)
         if person.lower_detail == 'knees' and not short:
-            self._line(
+            self.line(
                 knee + 0.2 * (hip - knee),
                 knee + 0.2 * (ankle - knee),
                 upper_width,
@@ -127,23 +92,21 @@ class Figure:
             return
         shift = (0.42 * outward * width * self.scale, 0.0)
         value = label(Part.LOWER_SECOND, shade)
-        self._line(hip + shift, knee + shift, 0.022, value)
+        self.line(hip + shift, knee + shift, 0.022, value)
         if ankle is not None:
-            self._line(knee + shift, ankle + shift, 0.022, value)
+            self.line(knee + shift, ankle + shift, 0.022, value)
 
     def _arm(self, side: int, shade: Shade) -> None:
         person, at = self.identity, self.points
         shoulder, elbow, hand = (at[j + side] for j in (Joint.SHOULDER_L, Joint.ELBOW_L, Joint.HAND_L))
         width = 0.055 * (0.6 + 0.4 * person.body.bulk)
         cloth = Part.UPPER_SECOND if person.sleeves_second else Part.UPPER
-        self._limb(elbow, hand, 0.78 * width, cloth if person.sleeve >= 1 else Part.SKIN, shade)
+        self.limb(elbow, hand, 0.78 * width, cloth if person.sleeve >= 1 else Part.SKIN, shade)
         fingers = hand + 0.25 * (hand - elbow)
-        self._line(hand, fingers, 0.034, label(Part.SKIN, shade))
-        self._limb(shoulder, elbow, width, cloth if person.sleeve > 0 else Part.SKIN, shade)
+        self.line(hand, fingers, 0.034, label(Part.SKIN, shade))
+        self.limb(shoulder, elbow, width, cloth if person.sleeve > 0 else Part.SKIN, shade)
         if person.sleeve == 0:
-            self._line(shoulder, shoulder + 0.15 * (elbow - shoulder), width, label(cloth, shade))
-
-    # -- trunk and head --------------------------------------------------------------------------------------------
+            self.line(shoulder, shoulder + 0.15 * (elbow - shoulder), width, label(cloth, shade))
 
     def _skirt(self) -> None:
         person = self.identity
@@ -154,23 +117,13 @@ class Figure:
         knees = 0.5 * (self.points[Joint.KNEE_L] + self.points[Joint.KNEE_R])
         length = 1.0 if person.lower_kind == 'dress' else 0.8
         bottom = pelvis + length * (knees - pelvis) * (0.4, 1.0)
-        top_width = self._width(0.085 * bulk, 0.065 * bulk)
+        top_width = self.half_width(0.085 * bulk, 0.065 * bulk)
         spread = 0.5 * abs(self.points[Joint.KNEE_L][0] - self.points[Joint.KNEE_R][0])
-        width = self._width(0.115 * bulk, 0.10 * bulk) + 0.4 * spread
-        self._trapeze(pelvis - (0, 0.05 * self.scale), bottom, top_width, width, Part.LOWER)
+        width = self.half_width(0.115 * bulk, 0.10 * bulk) + 0.4 * spread
+        self.trapeze(moved(pelvis, 0, -0.05 * self.scale), bottom, top_width, width, Part.LOWER)
         if person.lower_detail in ('cuffs', 'knees'):
             edge = bottom + 0.25 * (pelvis - bottom)
-            self._trapeze(edge, bottom, 0.94 * width, width, Part.LOWER_SECOND)
-
-    def _trapeze(self, top, bottom, top_width: float, bottom_width: float, part: Part) -> None:
-        for share, shift, shade in ((1.0, 0.0, Shade.DIM), (0.72, -0.10, Shade.PLAIN)):
-            corners = (
-                top + ((shift - share) * top_width, 0),
-                top + ((shift + share) * top_width, 0),
-                bottom + ((shift + share) * bottom_width, 0),
-                bottom + ((shift - share) * bottom_width, 0),
-            )
-            self._polygon(corners, label(part, shade))
+            self.trapeze(edge, bottom, 0.94 * width, width, Part.LOWER_SECOND)
 
     def _torso(self) -> None:
         person, at = self.identity, self.points
@@ -179,10 +132,10 @@ class Figure:
         axis = (pelvis - neck) / TORSO
         hem = pelvis + axis * person.hem * 0.85
         top = neck + axis * 0.012
-        chest = self._width(person.body.shoulder + 0.012, 0.060 * bulk)
-        waist = self._width(0.078 * bulk, 0.062 * bulk)
-        bottom = self._width((0.085 + 0.10 * person.hem) * bulk, (0.066 + 0.12 * person.hem) * bulk)
-        self._line(neck, at[Joint.HEAD], 0.045, label(Part.SKIN, Shade.DIM))
+        chest = self.half_width(person.body.shoulder + 0.012, 0.060 * bulk)
+        waist = self.half_width(0.078 * bulk, 0.062 * bulk)
+        bottom = self.half_width((0.085 + 0.10 * person.hem) * bulk, (0.066 + 0.12 * person.hem) * bulk)
+        self.line(neck, at[Joint.HEAD], 0.045, label(Part.SKIN, Shade.DIM))
         profile = (
             (neck - axis * 0.008, 0.35 * chest),
             (neck + axis * 0.035, 0.94 * chest),
@@ -191,34 +144,12 @@ class Figure:
             (hem, bottom),
         )
         outline = np.array(
-            [centre + (width, 0) for centre, width in profile]
-            + [centre - (width, 0) for centre, width in reversed(profile)]
+            [moved(centre, width) for centre, width in profile]
+            + [moved(centre, -width) for centre, width in reversed(profile)]
         )
-        self._textured(outline, top, hem, 1.02 * max(chest, bottom))
+        self.textured(self.texture, outline, top, hem, 1.02 * max(chest, bottom))
         if person.lower_kind == 'dress':
-            self._trapeze(pelvis, hem, waist, bottom, Part.UPPER)
-
-    def _textured(self, outline, top, hem, half_width: float) -> None:
-        """Fill ``outline`` with the garment's pattern, stretched between ``top`` and ``hem``."""
-        x0, y0 = np.maximum(np.floor(outline.min(axis=0)).astype(int), 0)
-        x1, y1 = np.ceil(outline.max(axis=0)).astype(int) + 1
-        region = self.canvas[y0:y1, x0:x1]
-        if region.size == 0:
-            return
-        origin = np.array((x0, y0))
-        rows, columns = self.texture.shape
-        source = np.array(((0, 0), (columns, 0), (0, rows)), dtype=np.float32)
-        target = np.array(
-            (top - (half_width, 0), top + (half_width, 0), hem - (half_width, 0)), dtype=np.float32
-        )
-        matrix = cv2.getAffineTransform(source, (target - origin).astype(np.float32))
-        size = (region.shape[1], region.shape[0])
-        warped = cv2.warpAffine(
-            self.texture, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-        )
-        mask = np.zeros(region.shape, dtype=np.uint8)
-        cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_8, SHIFT)
-        cv2.copyTo(warped, mask, region)
+            self.trapeze(pelvis, hem, waist, bottom, Part.UPPER)
 
     def _head(self) -> None:
         person = self.identity
@@ -226,28 +157,30 @@ class Figure:
         head, face = self.points[Joint.HEAD], self.points[Joint.FACE]
         rx, ry = 0.052 * size, 0.068 * size
         hooded = person.hat_kind == 'hood'
-        self._ellipse(head, (1.1 * rx, 1.06 * ry), label(Part.UPPER if hooded else Part.HAIR))
+        self.ellipse(head, (1.1 * rx, 1.06 * ry), label(Part.UPPER if hooded else Part.HAIR))
         if self.cos > -0.35:
-            turned = 0.62 * (face - head) + (0, 0.012 * self.scale)
+            turned = moved(0.62 * (face - head), 0, 0.012 * self.scale)
             width = rx * (0.86 if self.cos > 0.5 else 0.74)
-            self._ellipse(head + turned, (width, 0.80 * ry), label(Part.SKIN))
+            self.ellipse(head + turned, (width, 0.80 * ry), label(Part.SKIN))
             self._face_marks(head + turned, width, ry)
         elif person.hair_length == 0 and not hooded:
-            self._ellipse(head + (0, 0.03 * self.scale), (0.8 * rx, 0.6 * ry), label(Part.SKIN, Shade.DIM))
+            nape = moved(head, 0, 0.03 * self.scale)
+            self.ellipse(nape, (0.8 * rx, 0.6 * ry), label(Part.SKIN, Shade.DIM))
         if person.hat_kind in ('cap', 'beanie'):
-            crown = head - (0, 0.018 * self.scale)
-            self._ellipse(crown, (1.16 * rx, 0.98 * ry), label(Part.HAT), 0, 180, 360)
+            crown = moved(head, 0, -0.018 * self.scale)
+            self.ellipse(crown, (1.16 * rx, 0.98 * ry), label(Part.HAT), 0, 180, 360)
         if person.hat_kind == 'cap' and self.cos > -0.6:
-            brim = head + (1.5 * (face - head)[0], -0.016 * self.scale)
-            self._line(head - (0, 0.016 * self.scale), brim, 0.020, label(Part.HAT, Shade.DIM))
+            edge = moved(head, 0, -0.016 * self.scale)
+            brim = moved(edge, 1.5 * (face - head)[0])
+            self.line(edge, brim, 0.020, label(Part.HAT, Shade.DIM))
 
     def _face_marks(self, centre, width: float, height: float) -> None:
         """Draw shaded eyes, so that front and back differ in both modalities."""
-        middle = centre + (0.4 * self.sin * width * self.scale, -0.12 * height * self.scale)
+        middle = moved(centre, 0.4 * self.sin * width * self.scale, -0.12 * height * self.scale)
         for sign in (-1, 1):
             if sign * self.sin < 0.8:
-                at = middle + (sign * 0.42 * width * self.scale * max(abs(self.cos), 0.4), 0)
-                self._line(at, at, 0.014, label(Part.HAIR))
+                at = moved(middle, sign * 0.42 * width * self.scale * max(abs(self.cos), 0.4))
+                self.line(at, at, 0.014, label(Part.HAIR))
 
     def _long_hair(self) -> None:
         person = self.identity
@@ -255,12 +188,10 @@ class Figure:
             return
         head, neck, face = (self.points[j] for j in (Joint.HEAD, Joint.NECK, Joint.FACE))
         start = head - 0.35 * (face - head)
-        end = neck - 0.7 * (face - head) + (0, (0.11 * person.hair_length - 0.05) * self.scale)
-        self._line(
+        end = moved(neck - 0.7 * (face - head), 0, (0.11 * person.hair_length - 0.05) * self.scale)
+        self.line(
             start, end, 0.085 * person.body.head * (0.75 + 0.25 * abs(self.cos)), label(Part.HAIR, Shade.DIM)
         )
-
-    # -- bags ------------------------------------------------------------------------------------------------------
 
     def _bag_on_back(self) -> None:
         if self.identity.bag_kind != 'backpack':
@@ -268,17 +199,17 @@ class Figure:
         neck, pelvis = self.points[Joint.NECK], self.points[Joint.PELVIS]
         middle = neck + 0.48 * (pelvis - neck)
         behind = np.array((-0.085 * self.sin * self.scale, 0.0))
-        half = np.array((self._width(0.080, 0.052), 0.0))
+        half = np.array((self.half_width(0.080, 0.052), 0.0))
         rise = 0.36 * (neck - pelvis)
         for share, shade in ((1.0, Shade.DIM), (0.74, Shade.PLAIN)):
             corners = [
                 middle + behind + share * (sx * half + sy * rise)
                 for sx, sy in ((-1, 1), (1, 1), (1, -1), (-1, -1))
             ]
-            self._polygon(corners, label(Part.BAG, shade))
+            self.polygon(corners, label(Part.BAG, shade))
         if self.cos < 0.3:
             pocket = middle + behind - 0.45 * rise
-            self._line(pocket - 0.4 * half, pocket + 0.4 * half, 0.05, label(Part.STRAP))
+            self.line(pocket - 0.4 * half, pocket + 0.4 * half, 0.05, label(Part.STRAP))
 
     def _strap(self) -> None:
         person, at = self.identity, self.points
@@ -286,51 +217,23 @@ class Figure:
             for side in (0, 1):
                 shoulder = at[Joint.NECK] + 0.62 * (at[Joint.SHOULDER_L + side] - at[Joint.NECK])
                 end = shoulder + 0.55 * (at[Joint.PELVIS] - at[Joint.NECK])
-                self._line(shoulder, end, 0.020, label(Part.STRAP))
+                self.line(shoulder, end, 0.020, label(Part.STRAP))
         if person.bag_kind == 'shoulder':
             hip = at[Joint.HIP_L + person.bag_side]
             shoulder = at[Joint.NECK] + 0.6 * (at[Joint.SHOULDER_R - person.bag_side] - at[Joint.NECK])
-            self._line(shoulder, hip, 0.018, label(Part.STRAP))
+            self.line(shoulder, hip, 0.018, label(Part.STRAP))
             if self._outer_side_seen(person.bag_side):
                 outward = hip - at[Joint.PELVIS]
-                self._box(hip + 0.7 * outward, 0.055, 0.05, Part.BAG)
+                self.box(hip + 0.7 * outward, 0.055, 0.05, Part.BAG)
 
     def _carried_bag(self, near: int) -> None:
         person = self.identity
         if person.bag_kind != 'hand' or (person.bag_side != near and abs(self.sin) > 0.75):
             return
         hand = self.points[Joint.HAND_L + person.bag_side]
-        self._line(hand, hand + (0, 0.05 * self.scale), 0.016, label(Part.STRAP))
-        self._box(hand + (0, 0.10 * self.scale), 0.055, 0.055, Part.BAG)
+        self.line(hand, moved(hand, 0, 0.05 * self.scale), 0.016, label(Part.STRAP))
+        self.box(moved(hand, 0, 0.10 * self.scale), 0.055, 0.055, Part.BAG)
 
     def _outer_side_seen(self, side: int) -> bool:
         """Whether the walker's left (0) or right (1) side is not turned away."""
         return (-self.sin if side == 0 else self.sin) > -0.4
-
-    def _box(self, centre, half_width: float, half_height: float, part: Part) -> None:
-        for share, shade in ((1.0, Shade.DIM), (0.72, Shade.PLAIN)):
-            reach = np.array((share * half_width * self.scale, share * half_height * self.scale))
-            corners = [centre + reach * sign for sign in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-            self._polygon(corners, label(part, shade))
-
-
-def label_texture(mask: np.ndarray) -> np.ndarray:
-    """Turn a garment's visible half into labels with the shading of a lit cylinder.
-
-    Args:
-        mask: bool[rows, columns] of ``visible_side``.
-
-    Returns:
-        numpy.ndarray: uint8[rows, columns].
-    """
-    across = np.linspace(-1, 1, mask.shape[1])
-    shade = np.full(mask.shape[1], int(Shade.PLAIN))
-    shade[(across > -0.5) & (across < -0.1)] = Shade.LIT
-    shade[np.abs(across + 0.02) > 0.82] = Shade.DIM
-    part = np.where(mask, int(Part.UPPER_SECOND), int(Part.UPPER))
-    return (part + SHADE_STEP * shade[None, :]).astype(np.uint8)
-
-
-def _fixed(corners) -> np.ndarray:
-    """Return corners as fixed-point int32[N, 2]."""
-    return np.round(np.asarray(corners) * _ONE).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Values of a label map: which part of which person or occluder a pixel shows, and how it is turned to the light."""
+"""Values of a label map: the part that a pixel shows, and how it is turned to the light."""
 
 from enum import IntEnum
 

@@ -117,8 +117,10 @@ def _plan_hitsz_person(spec: WorldSpec, split: Split, person: int, pid: int) -> 
 def _plan_bupt_person(spec: WorldSpec, split: Split, person: int, pid: int) -> list[PlannedWalk]:
     """Plan pixel-aligned pairs: one walk, both modalities."""
     counts = {
-        Split.TRAIN: spec.tracklets, Split.AUXILIARY: spec.auxiliary_tracklets, Split.TEST: spec.test_tracklets
-    }  # fmt: skip
+        Split.TRAIN: spec.tracklets,
+        Split.AUXILIARY: spec.auxiliary_tracklets,
+        Split.TEST: spec.test_tracklets,
+    }
     cameras, lengths = _itinerary(spec, split, person, 0, counts[split])
     walks, seen = [], {}
     for number, (camera, frames) in enumerate(zip(cameras, lengths, strict=True)):
@@ -183,6 +185,11 @@ def _query_walks(walks: list[PlannedWalk]) -> set[int]:
     return queried if len(queried) < len(walks) else {walks[0].key}
 
 
+def fake_infrared_path(file: str) -> str:
+    """Return where the FakeIR frame of a visible frame lies."""
+    return file.replace('/RGB/', '/FakeIR/')
+
+
 def _with_fake_infrared(paths: dict) -> dict:
     """Return ``data_paths.json``'s content with FakeIR entries beside the RGB ones."""
     return {
@@ -190,7 +197,7 @@ def _with_fake_infrared(paths: dict) -> dict:
             **modalities,
             'FakeIR': {
                 camera: {
-                    tracklet: [file.replace('/RGB/', '/FakeIR/') for file in files]
+                    tracklet: [fake_infrared_path(file) for file in files]
                     for tracklet, files in tracklets.items()
                 }
                 for camera, tracklets in modalities['RGB'].items()

@@ -44,8 +44,8 @@ def skeletons(body: Body, gait: Gait, phases: np.ndarray) -> np.ndarray:
         phases: float[T], position in the gait cycle in radians (period 2 pi).
 
     Returns:
-        numpy.ndarray: float64[T, 18, 3]; rows are ``Joint``; columns forward, left, up in body heights. The lower foot
-        stands on up = 0, the pelvis over the origin.
+        numpy.ndarray: float64[T, 18, 3]; rows are ``Joint``; columns forward, left, up in body heights.
+        The lower foot stands on up = 0, the pelvis over the origin.
     """
     phases = np.asarray(phases, dtype=np.float64)
     joints = np.zeros((len(phases), len(Joint), 3))

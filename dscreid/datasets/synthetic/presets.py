@@ -9,29 +9,36 @@ _SMALL = {'height': 64, 'width': 32}
 PRESETS: dict[str, dict[str, dict]] = {
     # Seconds to render: for tests.
     'tiny': {
-        'common': dict(train_ids=8, test_ids=6, tracklets=4, test_tracklets=4, cameras=4, min_frames=12, max_frames=14, **_SMALL),
-        'bupt': dict(auxiliary_ids=4),
+        'common': _SMALL
+        | {'train_ids': 8, 'test_ids': 6, 'tracklets': 4, 'test_tracklets': 4, 'cameras': 4}
+        | {'min_frames': 12, 'max_frames': 14},
+        'bupt': {'auxiliary_ids': 4},
     },
     # The demo: a source and a target that two processor cores can learn in minutes.
     'demo': {
-        'common': dict(cameras=6, min_frames=12, max_frames=12, **_SMALL),
-        'bupt': dict(train_ids=240, test_ids=60, auxiliary_ids=12, tracklets=8, test_tracklets=8),
-        'hitsz': dict(train_ids=150, test_ids=80, tracklets=12, test_tracklets=12),
+        'common': _SMALL | {'min_frames': 12, 'max_frames': 12},
+        'bupt': {'train_ids': 240, 'test_ids': 60, 'auxiliary_ids': 12, 'tracklets': 8, 'test_tracklets': 8},
+        'hitsz': {'train_ids': 150, 'test_ids': 80, 'tracklets': 12, 'test_tracklets': 12},
     },
     # Identities as in the published datasets, frames of the size the paper's model reads.
     'full': {
-        'common': dict(cameras=6, min_frames=24, max_frames=24, height=288, width=144),
-        'bupt': dict(train_ids=1074, auxiliary_ids=930, test_ids=1076, tracklets=3, test_tracklets=3),
-        'hitsz': dict(train_ids=500, test_ids=427, tracklets=10, test_tracklets=10),
+        'common': {'min_frames': 24, 'max_frames': 24, 'height': 288, 'width': 144},
+        'bupt': {
+            'train_ids': 1074,
+            'auxiliary_ids': 930,
+            'test_ids': 1076,
+            'tracklets': 3,
+            'test_tracklets': 3,
+        },
+        'hitsz': {'train_ids': 500, 'test_ids': 427, 'tracklets': 10, 'test_tracklets': 10},
     },
     # Many people, cameras and sensors, few frames of each: what a small tower learns from in CLIP's stead.
     'pretrain': {
-        'common': dict(
-            train_ids=1600, test_ids=60, tracklets=12, test_tracklets=6, cameras=6, min_frames=2, max_frames=2, **_SMALL
-        ),
-        'hitsz': dict(min_frames=12, max_frames=12),
+        'common': _SMALL | {'train_ids': 1600, 'test_ids': 60, 'tracklets': 12, 'test_tracklets': 6},
+        'bupt': {'min_frames': 2, 'max_frames': 2},
+        'hitsz': {'min_frames': 12, 'max_frames': 12},
     },
-}  # fmt: skip
+}
 _DEFAULT_DOMAIN = {'pretrain': 'varied'}
 
 

@@ -8,13 +8,12 @@ import numpy as np
 from ...errors import DatasetError
 from ...structures import Modality
 from .domain import get_domain
-from .identity import draw_identity
 from .layouts import PlannedWalk, Split
+from .person import draw_person, walk_view
 from .renderer import render_walk
 from .seeding import Stream, generator
 from .spec import WorldSpec
 from .walk import draw_walk
-from .world import walk_view
 
 _BOTH = (Modality.RGB, Modality.IR)
 
@@ -54,9 +53,7 @@ def write_contact_sheet(path: str | Path, spec: WorldSpec, **options) -> None:
 
 def _person_rows(spec: WorldSpec, person: int, frames: int) -> np.ndarray:
     domain = get_domain(spec.domain)
-    identity = draw_identity(
-        generator(spec.seed, Stream.IDENTITY, domain.code, Split.TRAIN, person), domain.wardrobe
-    )
+    identity = draw_person(spec, Split.TRAIN, person)
     strips = {modality: [] for modality in _BOTH}
     length = max(spec.min_frames, 4 * frames)
     for camera in range(spec.cameras):

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...structures import Modality
 from .background import WIDEN, Background, draw_background
+from .brush import label_texture
 from .camera import Camera, degrade, infrared_illumination, visible_illumination, visible_tone_curve
-from .figure import Figure, label_texture
+from .figure import Figure
 from .identity import Identity
 from .paint import infrared_table, visible_table
 from .pose import project, skeletons

@@ -1,4 +1,4 @@
-"""Seeds of the synthetic world: every thing drawn has its own generator, so order and processes do not matter."""
+"""Seeds of the synthetic world: each thing drawn has its own generator, so order does not matter."""
 
 from enum import IntEnum
 

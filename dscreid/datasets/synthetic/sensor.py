@@ -1,14 +1,15 @@
 """The near-infrared sensor: what materials reflect, and what the camera makes of it.
 
-Near-infrared reflectance follows a fabric's fibre and dye more than its visible colour. Of a surface with visible
-colour ``rgb``, material ``m``, colour name ``c`` and own deviation ``dye`` the sensor sees
+Near-infrared reflectance follows a fabric's fibre and dye more than its visible colour. Of a surface with
+visible colour ``rgb``, material ``m``, colour name ``c`` and own deviation ``dye`` the sensor sees
 
     reflectance = offset[m] + slope[m] * (spectral . rgb) + DYE_GAIN * dye_table[c] + ITEM_GAIN * dye
 
-**The knob** ``modality_gap`` (0 to 1.5) moves every coefficient from the source family's values (0) to those of
-another sensor (1), the same for all cameras of the domain, so that the shift can be learned from the domain's own
-data: other materials' offsets, flatter slopes, another spectral weighting and dye table, fainter patterns, a darker
-tone curve and an active illuminator's hot spot. Within either modality nothing becomes harder but the pattern contrast.
+**The knob** ``modality_gap`` (0 to 1.5) moves every coefficient from the source family's values (0) to those
+of another sensor (1), the same for all cameras of the domain, so that the shift can be learned from the
+domain's own data: other materials' offsets, flatter slopes, another spectral weighting and dye table, fainter
+patterns, a darker tone curve and an active illuminator's hot spot. Within either modality nothing becomes
+harder but the contrast of patterns in the infrared.
 """
 
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class InfraredSensor:
         x = np.arange(256) / 255.0
         y = self.contrast * (x**self.gamma - 0.45) + 0.45 + self.lift
         # A soft shoulder and toe instead of hard clipping keep the order of tones.
-        y = 0.5 + 0.5 * np.tanh(2.1 * (y - 0.5)) / np.tanh(1.05)
+        y = 0.5 + 0.5 * np.tanh(1.5 * (y - 0.5)) / np.tanh(0.75)
         return np.clip(255.0 * y + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -118,9 +119,9 @@ def draw_sensor(rng: np.random.Generator, modality_gap: float, spread: float) ->
         slope=slope,
         dye_table=np.sqrt(1 - 0.6 * spread**2) * _between(_DYE, gap) + np.sqrt(0.6) * spread * own_table,
         pattern_contrast=max(0.95 - 0.65 * gap, 0.05) * (1 - 0.4 * spread * rng.random()),
-        gamma=(1.0 + 0.45 * gap) * float(np.exp(spread * uniform(rng, (-0.4, 0.4)))),
+        gamma=(1.0 + 0.30 * gap) * float(np.exp(spread * uniform(rng, (-0.4, 0.4)))),
         contrast=(1.0 + 0.1 * gap) * float(np.exp(spread * uniform(rng, (-0.3, 0.2)))),
-        lift=spread * uniform(rng, (-0.12, 0.12)),
+        lift=0.07 * gap + spread * uniform(rng, (-0.12, 0.12)),
         hot_spot=0.05 + 0.40 * gap + spread * uniform(rng, (0.0, 0.35)),
         hot_spot_centre=centre,
         vignette=0.05 + 0.30 * gap + spread * uniform(rng, (0.0, 0.25)),

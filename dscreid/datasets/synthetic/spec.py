@@ -28,8 +28,8 @@ class WorldSpec:
         max_frames: Longest tracklet.
         height: Height of a frame in pixels.
         width: Width of a frame in pixels.
-        modality_gap: How far the infrared sensor is from the source family's, 0 to 1.5 (see ``sensor.py``); None takes
-            the domain's own default.
+        modality_gap: How far the infrared sensor is from the source family's, 0 to 1.5 (see ``sensor.py``);
+            None takes the domain's own default.
         fake_ir: Write BUPTCampus' FakeIR frames too.
     """
 

@@ -83,8 +83,8 @@ def pattern_mask(pattern: Pattern) -> np.ndarray:
     """Return where a garment shows its second surface.
 
     Returns:
-        numpy.ndarray: bool[ROWS, COLUMNS]; rows from the shoulder down, columns over the angle from -pi to pi around the
-        body, 0 the chest, positive towards the walker's left.
+        numpy.ndarray: bool[ROWS, COLUMNS]; rows from the shoulder down, columns over the angle from -pi to pi
+        around the body, 0 the chest, positive towards the walker's left.
     """
     height = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
     angle = (((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * 2 * np.pi)[None, :]

@@ -1,0 +1,126 @@
+"""Strokes of a label map: limbs, boxes and textured outlines, measured in body heights."""
+
+import cv2
+import numpy as np
+
+from .labels import SHADE_STEP, Part, Shade, label
+
+SHIFT = 4  # fractional bits of OpenCV coordinates: limbs move smoothly, not by whole pixels
+_ONE = 1 << SHIFT
+
+
+class Brush:
+    """Draws into a label map; points are in pixels, widths in body heights.
+
+    Args:
+        canvas: uint8[H, W] label map, drawn into.
+        scale: Pixels per body height.
+        azimuth: Direction of view in radians.
+    """
+
+    def __init__(self, canvas: np.ndarray, scale: float, azimuth: float) -> None:
+        self.canvas = canvas
+        self.scale = scale
+        self.sin, self.cos = float(np.sin(azimuth)), float(np.cos(azimuth))
+
+    def line(self, start, end, width: float, value: int) -> None:
+        """Draw a line with round ends."""
+        thickness = max(1, round(width * self.scale))
+        ends = [(int(p[0] * _ONE), int(p[1] * _ONE)) for p in (start, end)]
+        cv2.line(self.canvas, ends[0], ends[1], value, thickness, cv2.LINE_8, SHIFT)
+
+    def limb(self, start, end, width: float, part: Part, shade: Shade) -> None:
+        """Draw a limb: a darker rim and a core, so that it reads as round and stands out."""
+        rim = Shade.DARK if shade is Shade.DIM else Shade.DIM
+        self.line(start, end, width, label(part, rim))
+        light = -0.12 * width * self.scale
+        self.line(moved(start, light), moved(end, light), 0.62 * width, label(part, shade))
+
+    def polygon(self, corners, value: int) -> None:
+        """Fill a convex polygon."""
+        cv2.fillConvexPoly(self.canvas, _fixed(corners), value, cv2.LINE_8, SHIFT)
+
+    def ellipse(
+        self, centre, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0
+    ) -> None:
+        """Fill an ellipse, or its sector from ``start`` to ``end`` degrees; ``axes`` are half axes."""
+        centre = (int(centre[0] * _ONE), int(centre[1] * _ONE))
+        axes = (int(axes[0] * self.scale * _ONE), int(axes[1] * self.scale * _ONE))
+        cv2.ellipse(self.canvas, centre, axes, angle, start, end, value, -1, cv2.LINE_8, SHIFT)
+
+    def half_width(self, lateral: float, frontal: float) -> float:
+        """Return the seen half width of an upright elliptic cylinder, in pixels."""
+        return self.scale * float(np.hypot(lateral * self.cos, frontal * self.sin))
+
+    def trapeze(self, top, bottom, top_width: float, bottom_width: float, part: Part) -> None:
+        """Draw a skirt-like shape with a shaded rim; half widths in pixels."""
+        for share, shift, shade in ((1.0, 0.0, Shade.DIM), (0.72, -0.10, Shade.PLAIN)):
+            corners = (
+                moved(top, (shift - share) * top_width),
+                moved(top, (shift + share) * top_width),
+                moved(bottom, (shift + share) * bottom_width),
+                moved(bottom, (shift - share) * bottom_width),
+            )
+            self.polygon(corners, label(part, shade))
+
+    def box(self, centre, half_width: float, half_height: float, part: Part) -> None:
+        """Draw a rectangle with a shaded rim."""
+        for share, shade in ((1.0, Shade.DIM), (0.72, Shade.PLAIN)):
+            reach = np.array((share * half_width * self.scale, share * half_height * self.scale))
+            corners = [centre + reach * sign for sign in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+            self.polygon(corners, label(part, shade))
+
+    def textured(self, texture: np.ndarray, outline: np.ndarray, top, hem, half_width: float) -> None:
+        """Fill an outline with a garment's pattern.
+
+        Args:
+            texture: uint8[rows, columns] of ``label_texture``.
+            outline: float[N, 2], corners in pixels.
+            top: Middle of the texture's first row.
+            hem: Middle of its last row.
+            half_width: Half the texture's width in pixels.
+        """
+        x0, y0 = np.maximum(np.floor(outline.min(axis=0)).astype(int), 0)
+        x1, y1 = np.maximum(np.ceil(outline.max(axis=0)).astype(int) + 1, 0)
+        region = self.canvas[y0:y1, x0:x1]
+        if region.size == 0:
+            return
+        origin = np.array((x0, y0))
+        rows, columns = texture.shape
+        source = np.array(((0, 0), (columns, 0), (0, rows)), dtype=np.float32)
+        target = np.array((moved(top, -half_width), moved(top, half_width), moved(hem, -half_width)))
+        matrix = cv2.getAffineTransform(source, (target - origin).astype(np.float32))
+        size = (region.shape[1], region.shape[0])
+        warped = cv2.warpAffine(
+            texture, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        )
+        mask = np.zeros(region.shape, dtype=np.uint8)
+        cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_8, SHIFT)
+        cv2.copyTo(warped, mask, region)
+
+
+def moved(point: np.ndarray, right: float, down: float = 0.0) -> np.ndarray:
+    """Return ``point`` (float[2]) moved by pixels."""
+    return np.array((point[0] + right, point[1] + down))
+
+
+def label_texture(mask: np.ndarray) -> np.ndarray:
+    """Turn a garment's visible half into labels with the shading of a lit cylinder.
+
+    Args:
+        mask: bool[rows, columns] of ``visible_side``.
+
+    Returns:
+        numpy.ndarray: uint8[rows, columns].
+    """
+    across = np.linspace(-1, 1, mask.shape[1])
+    shade = np.full(mask.shape[1], int(Shade.PLAIN))
+    shade[(across > -0.5) & (across < -0.1)] = Shade.LIT
+    shade[np.abs(across + 0.02) > 0.82] = Shade.DIM
+    part = np.where(mask, int(Part.UPPER_SECOND), int(Part.UPPER))
+    return (part + SHADE_STEP * shade[None, :]).astype(np.uint8)
+
+
+def _fixed(corners) -> np.ndarray:
+    """Return corners as fixed-point int32[N, 2]."""
+    return np.round(np.asarray(corners) * _ONE).astype(np.int32)

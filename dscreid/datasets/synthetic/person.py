@@ -1,0 +1,84 @@
+"""Renders and writes all walks of one person: the unit of work of a process."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...structures import Modality
+from .camera import draw_camera
+from .domain import Domain, get_domain
+from .identity import Identity, draw_identity
+from .layouts import PlannedWalk, Split, fake_infrared_path
+from .renderer import View, fake_infrared, render_walk
+from .seeding import Stream, generator
+from .spec import WorldSpec
+from .walk import draw_walk
+
+
+def render_person(root: Path, spec: WorldSpec, walks: list[PlannedWalk]) -> int:
+    """Render and write all walks of one person.
+
+    Args:
+        root: The world's folder.
+        spec: What the world is made of.
+        walks: All of one person.
+
+    Returns:
+        int: Frames written.
+    """
+    domain = get_domain(spec.domain)
+    identity = draw_person(spec, walks[0].split, walks[0].person)
+    return sum(_render_one(root, spec, domain, identity, walk) for walk in walks)
+
+
+def draw_person(spec: WorldSpec, split: Split, person: int) -> Identity:
+    """Return the identity of person number ``person`` (from 0) of a split."""
+    domain = get_domain(spec.domain)
+    rng = generator(spec.seed, Stream.IDENTITY, domain.code, split, person)
+    return draw_identity(rng, domain.wardrobe)
+
+
+def _render_one(root: Path, spec: WorldSpec, domain: Domain, identity: Identity, planned: PlannedWalk) -> int:
+    key = (domain.code, planned.split, planned.person, planned.key)
+    walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, planned.frames)
+    view = walk_view(spec, planned)
+    names = {modality: planned.files(modality) for modality in planned.modalities}
+    fake_names = [fake_infrared_path(file) for file in names[Modality.RGB]] if spec.fake_ir else None
+    for files in (*names.values(), *([fake_names] if fake_names else [])):
+        (root / files[0]).parent.mkdir(parents=True, exist_ok=True)
+    noise = generator(spec.seed, Stream.FRAME, *key)
+    quality = view.camera.jpeg
+    for number, images in enumerate(render_walk(identity, view, walk, planned.modalities, noise)):
+        for modality, image in images.items():
+            _write_jpeg(root / names[modality][number], image, quality)
+        if fake_names is not None:
+            _write_jpeg(root / fake_names[number], fake_infrared(images[Modality.RGB]), quality)
+    return planned.frames * len(planned.modalities)
+
+
+def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:
+    """Return the camera of a planned walk, from the cache unless the domain draws one per tracklet."""
+    domain = get_domain(spec.domain)
+    if not domain.camera_per_tracklet:
+        return _camera_view(spec, planned.camera)
+    rng = generator(spec.seed, Stream.VIEW, domain.code, planned.split, planned.person, planned.key)
+    return View(
+        draw_camera(rng, domain, planned.camera, spec.cameras, spec.modality_gap), spec.height, spec.width
+    )
+
+
+@lru_cache(maxsize=32)
+def _camera_view(spec: WorldSpec, number: int) -> View:
+    domain = get_domain(spec.domain)
+    rng = generator(spec.seed, Stream.CAMERA, domain.code, number)
+    return View(draw_camera(rng, domain, number, spec.cameras, spec.modality_gap), spec.height, spec.width)
+
+
+def _write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
+    """Encode in memory and write: unlike ``cv2.imwrite`` a full disk raises."""
+    ok, data = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    if not ok:
+        raise RuntimeError(f'OpenCV could not encode {path}.')
+    path.write_bytes(data)

@@ -1,0 +1,70 @@
+"""The folder a world is written to: never anybody else's, and unfinished until its marker is there."""
+
+import json
+import shutil
+from pathlib import Path
+
+from ...errors import DatasetError
+from .spec import WorldSpec
+
+RENDERER_VERSION = 2  # raise it whenever the same spec gives other pictures
+MARKER = 'world.json'  # written last: a finished world
+STARTED = 'world.started'  # written first, removed last: an unfinished one
+
+
+def is_complete(root: str | Path, spec: WorldSpec) -> bool:
+    """Whether ``root`` holds a finished world of exactly this ``spec``, rendered by this version."""
+    try:
+        marker = json.loads((Path(root) / MARKER).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return False
+    return (
+        isinstance(marker, dict)
+        and marker.get('renderer') == RENDERER_VERSION
+        and marker.get('spec') == spec.to_dict()
+    )
+
+
+def prepare_root(root: Path, overwrite: bool) -> None:
+    """Make ``root`` an empty folder that holds the marker of an unfinished world.
+
+    Raises:
+        DatasetError: ``root`` is a file, or holds something that is not a synthetic world, or holds one and
+            ``overwrite`` is False.
+    """
+    if root.exists() and not root.is_dir():
+        raise DatasetError(f'{root} is a file: name a folder to write the synthetic world to.')
+    if root.exists() and any(root.iterdir()):
+        ours = (root / MARKER).is_file() or (root / STARTED).is_file()
+        if not ours:
+            raise DatasetError(f'{root} holds files but no synthetic world: name an empty or new folder.')
+        if not overwrite:
+            state = 'a finished' if (root / MARKER).is_file() else 'an unfinished'
+            raise DatasetError(
+                f'{root} holds {state} synthetic world: pass --overwrite (overwrite=True) to replace it.'
+            )
+        _clear(root)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / STARTED).write_text('A synthetic world is being written here.\n', encoding='utf-8')
+
+
+def _clear(root: Path) -> None:
+    """Empty ``root`` but for the unfinished marker, by which a killed run is still known as ours."""
+    (root / STARTED).write_text('A synthetic world is being replaced here.\n', encoding='utf-8')
+    (root / MARKER).unlink(missing_ok=True)
+    for entry in sorted(root.iterdir()):
+        if entry.name == STARTED:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def write_marker(root: Path, spec: WorldSpec, counts: dict[str, dict[str, int]]) -> None:
+    """Declare the world in ``root`` finished: what it is made of, and what it holds per split."""
+    content = {'renderer': RENDERER_VERSION, 'spec': spec.to_dict(), 'counts': counts}
+    partial = root / f'{MARKER}.partial'
+    partial.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+    partial.replace(root / MARKER)
+    (root / STARTED).unlink()
