@@ -81,7 +81,8 @@ def load_features(path: str | Path) -> FeatureTable:
     """Read what :func:`save_features` wrote.
 
     Raises:
-        DatasetError: If the file is missing, is no safetensors file, or lacks an array.
+        DatasetError: If the file is missing, is no safetensors file, lacks an array, or its arrays differ in
+            length.
     """
     path = Path(path)
     if not path.is_file():
@@ -90,8 +91,11 @@ def load_features(path: str | Path) -> FeatureTable:
         arrays = load_file(path)
     except SafetensorError as error:
         raise DatasetError(f'{path} is not a safetensors file ({error}); write it again') from error
-    known = {field.name: field for field in fields(FeatureTable)}
+    known = [field.name for field in fields(FeatureTable)]
     missing = [name for name in known if name not in arrays and name not in ('static', 'dynamic')]
     if missing:
         raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with tools/test.py --dump-features')
-    return FeatureTable(**{name: array for name, array in arrays.items() if name in known})
+    try:
+        return FeatureTable(**{name: array for name, array in arrays.items() if name in known})
+    except ValueError as error:
+        raise DatasetError(f'{path} is damaged: {error}; write it again') from error

@@ -113,7 +113,7 @@ def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
 
 def _vector(feature: Any) -> np.ndarray:
     """float32 (D,), a copy that keeps no batch alive."""
-    return np.array(torch.as_tensor(feature).detach().cpu().float())
+    return torch.as_tensor(feature).detach().cpu().float().numpy().copy()
 
 
 def _table(records: list[dict]) -> FeatureTable:

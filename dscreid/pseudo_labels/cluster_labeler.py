@@ -57,7 +57,8 @@ class ClusterLabeler:
             Labels in two separate numberings, each from 0 without gaps.
 
         Raises:
-            LabelingError: If a modality has no cluster; the message carries the figures needed to mend it.
+            LabelingError: If a modality has no cluster, with the figures needed to mend it, or features that
+            are not finite.
         """
         rgb = _cluster(Modality.RGB, visible, **self.params[Modality.RGB])
         ir = _cluster(Modality.IR, infrared, **self.params[Modality.IR])
@@ -90,6 +91,12 @@ def _cluster(
 ) -> np.ndarray:
     """int64 (N,) labels of one modality; raises LabelingError if there is no cluster."""
     joined = cluster_input(features)
+    broken = int((~torch.isfinite(joined).all(dim=1)).sum())
+    if broken:
+        raise LabelingError(
+            f'{broken} of {len(joined)} {modality.value} tracklets have NaN or infinite features: training '
+            'has diverged; lower the learning rate and resume from an earlier checkpoint'
+        )
     labels = dbscan(jaccard_distance(joined, k1, k2, max_distance=eps), eps, min_samples)
     if not (labels >= 0).any():
         raise LabelingError(_no_cluster_message(modality, joined, k1, k2, eps, min_samples))
@@ -108,11 +115,11 @@ def _no_cluster_message(
         )
     nearest = _core_distances(joined, k1, k2, min_samples)
     low, half, high = np.quantile(nearest, [0.1, 0.5, 0.9])
+    cure = 'raise eps above that, or lower min_samples or k1' if nearest.min() < 1 else 'lower min_samples'
     return (
-        f'no cluster in modality {modality.value} ({given}): the Jaccard distance to the '
-        f'{max(min_samples - 1, 1)}th nearest other tracklet is {low:.2f} / {half:.2f} / {high:.2f} at the '
-        f'10th / 50th / 90th percentile and {nearest.min():.2f} at least; raise eps above that, '
-        'or lower min_samples or k1'
+        f'no cluster in modality {modality.value} ({given}): the Jaccard distance within which a tracklet '
+        f'has {max(min_samples - 1, 1)} others is {low:.2f} / {half:.2f} / {high:.2f} at the '
+        f'10th / 50th / 90th percentile and {nearest.min():.2f} at least; {cure}'
     )
 
 

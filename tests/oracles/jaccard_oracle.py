@@ -1,4 +1,4 @@
-"""Dense, slow reading of the k-reciprocal Jaccard distance, written from its description with sets and loops."""
+"""Dense, slow reading of the k-reciprocal Jaccard distance, from its description, with sets and loops."""
 
 import numpy as np
 

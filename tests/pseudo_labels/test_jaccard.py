@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from dscreid.pseudo_labels import jaccard, jaccard_distance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.jaccard_oracle import dense_jaccard
+
+from dscreid.pseudo_labels import jaccard, jaccard_distance
 
 
 def _features(n, d=8, centres=0, noise=0.4, seed=0):
@@ -85,7 +86,9 @@ def test_structure(max_distance):
 
 
 def test_duplicates_are_at_distance_zero_and_stored():
-    features = np.repeat(_features(4, 6), 20, axis=0)  # more copies than k1: neighbours are chosen by ties alone
+    features = np.repeat(
+        _features(4, 6), 20, axis=0
+    )  # more copies than k1: neighbours are chosen by ties alone
     graph = jaccard_distance(features, k1=10, k2=3, max_distance=0.9)
     full = _dense(graph)
     group = np.repeat(np.arange(4), 20)
@@ -118,7 +121,11 @@ def test_zero_rows_and_scale():
 def test_kinds_of_input():
     features = _features(30, centres=3)
     expected = _dense(jaccard_distance(features, 8, 2))
-    for given_ in (torch.from_numpy(features), features.astype(np.float64), torch.from_numpy(features).double()):
+    for given_ in (
+        torch.from_numpy(features),
+        features.astype(np.float64),
+        torch.from_numpy(features).double(),
+    ):
         np.testing.assert_allclose(_dense(jaccard_distance(given_, 8, 2)), expected, atol=1e-6)
     before = features.copy()
     jaccard_distance(features, 8, 2)

@@ -1,0 +1,74 @@
+"""Which tracklets the official protocols search for and in."""
+
+import numpy as np
+import pytest
+
+from dscreid.errors import ConfigError, DatasetError
+from dscreid.evaluation import protocol_directions
+from dscreid.structures import Modality
+
+
+def test_hitsz_vcm():
+    modalities = ['ir', 'rgb', 'ir', 'rgb', 'ir']
+    directions = protocol_directions('hitsz_vcm', modalities, [True, False, True, False, False])
+    assert set(directions) == {'rgb2ir', 'ir2rgb'}
+    assert directions['ir2rgb'].query.tolist() == [0, 2]
+    assert directions['ir2rgb'].gallery.tolist() == [1, 3, 4]  # all other tracklets, whatever their modality
+    assert directions['rgb2ir'].query.tolist() == [1, 3, 4]
+    assert directions['rgb2ir'].gallery.tolist() == [0, 2]
+    assert all(direction.drop_same_camera for direction in directions.values())
+
+
+def test_bupt_campus():
+    modalities = [Modality.RGB, Modality.IR, Modality.RGB, Modality.IR, Modality.RGB]
+    directions = protocol_directions('bupt_campus', modalities, [True, True, False, False, False])
+    rows = {name: (d.query.tolist(), d.gallery.tolist()) for name, d in directions.items()}
+    assert rows == {
+        'rgb2ir': ([0], [3]), 'ir2rgb': ([1], [2, 4]), 'rgb2rgb': ([0], [2, 4]), 'ir2ir': ([1], [3])
+    }  # fmt: skip
+    assert not any(direction.drop_same_camera for direction in directions.values())
+
+
+def _bupt_test_set(rgb_queries, ir_queries, rgb_gallery, ir_gallery):
+    modalities = ['rgb'] * rgb_queries + ['ir'] * ir_queries + ['rgb'] * rgb_gallery + ['ir'] * ir_gallery
+    is_query = [True] * (rgb_queries + ir_queries) + [False] * (rgb_gallery + ir_gallery)
+    return modalities, is_query
+
+
+def test_published_bupt_figures_lack_the_last_visible_tracklets():
+    # chosen such that the counts of the reference remain: 1,048 queries and 4,790 in the gallery
+    world = _bupt_test_set(512 + 28, 536, 2368 + 60, 2422)
+    exact = protocol_directions('bupt_campus', *world)
+    published = protocol_directions('bupt_campus_as_published', *world)
+
+    def sizes(directions, part):
+        pair = directions['rgb2ir'], directions['ir2rgb']
+        return sum(len(getattr(direction, part)) for direction in pair)
+
+    assert (sizes(exact, 'query'), sizes(exact, 'gallery')) == (1076, 4850)
+    assert (sizes(published, 'query'), sizes(published, 'gallery')) == (1048, 4790)
+    assert published['rgb2ir'].query.tolist() == list(range(512))
+    np.testing.assert_array_equal(published['ir2ir'].query, exact['ir2ir'].query)
+    np.testing.assert_array_equal(published['ir2ir'].gallery, exact['ir2ir'].gallery)
+    assert published['rgb2rgb'].gallery.tolist() == exact['rgb2rgb'].gallery[:2368].tolist()
+
+
+@pytest.mark.parametrize('rgb_queries', [64, 63])
+def test_published_bupt_slice_may_leave_nothing(rgb_queries):
+    world = _bupt_test_set(rgb_queries, 5, 65, 5)
+    with pytest.raises(
+        DatasetError,
+        match=f'bupt_campus_as_published finds no query tracklet for rgb2.*{70 + rgb_queries + 5}',
+    ):
+        protocol_directions('bupt_campus_as_published', *world)
+
+
+def test_refuses_what_cannot_be_evaluated():
+    with pytest.raises(ConfigError, match=r"unknown evaluation protocol 'sysu'; known are hitsz_vcm"):
+        protocol_directions('sysu', ['rgb'], [True])
+    with pytest.raises(DatasetError, match=r'hitsz_vcm finds no gallery tracklet for rgb2ir among 2'):
+        protocol_directions('hitsz_vcm', ['rgb', 'ir'], [False, False])
+    with pytest.raises(DatasetError, match='finds no gallery tracklet for ir2rgb'):
+        protocol_directions('bupt_campus', ['rgb', 'ir', 'ir'], [True, True, False])
+    with pytest.raises(ValueError, match='2 modalities but 1'):
+        protocol_directions('hitsz_vcm', ['rgb', 'ir'], [False])

@@ -1,0 +1,162 @@
+"""CMC, mAP, mINP and ranked lists against sorting query by query."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from oracles.ranking_oracle import evaluate
+
+from dscreid.evaluation import rank_lists, rank_metrics
+from dscreid.pseudo_labels import neighbors
+
+
+def _world(seed, nq=20, ng=50, pids=8, cameras=3, d=4, whole_numbers=False):
+    """Arguments of rank_metrics; whole numbers make exact ties."""
+    rng = np.random.default_rng(seed)
+
+    def features(n):
+        return (rng.integers(-2, 3, size=(n, d)) if whole_numbers else rng.normal(size=(n, d))).astype(float)
+
+    sides = []
+    for n in (nq, ng):
+        sides += [features(n), rng.integers(pids, size=n), rng.integers(cameras, size=n)]
+    return sides
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    nq=st.integers(1, 12),
+    ng=st.integers(1, 40),
+    pids=st.integers(1, 12),
+    whole_numbers=st.booleans(),
+    drop=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_equals_oracle(nq, ng, pids, whole_numbers, drop, seed):
+    world = _world(seed, nq, ng, pids, whole_numbers=whole_numbers)
+    matches = (world[1][:, None] == world[4]) & ~(drop & (world[2][:, None] == world[5]))
+    assume(matches.any())
+    ranks = (1, 2, 5, 20)
+    metrics = rank_metrics(*world, ranks=ranks, drop_same_camera=drop)
+    assert metrics == pytest.approx(evaluate(*world, ranks, drop), abs=1e-12)
+
+
+def test_row_chunks_do_not_show(monkeypatch):
+    world = _world(0)
+    whole = rank_metrics(*world), rank_lists(*world)
+    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', 150)
+    assert rank_metrics(*world) == pytest.approx(whole[0])
+    np.testing.assert_array_equal(rank_lists(*world).index, whole[1].index)
+
+
+def test_by_hand():
+    # one query of person 1 at camera 0; gallery in ranked order: 2, 1, 2, 1
+    query = (torch.tensor([[1.0]]), [1], [0])
+    gallery = (torch.tensor([[4.0], [3.0], [2.0], [1.0]]), [2, 1, 2, 1], [0, 0, 0, 1])
+    metrics = rank_metrics(*query, *gallery, ranks=(1, 2, 9))
+    assert metrics == pytest.approx(
+        {'mAP': (1 / 2 + 2 / 4) / 2, 'mINP': 2 / 4, 'Rank-1': 0, 'Rank-2': 1, 'Rank-9': 1, 'valid_queries': 1}
+    )
+    # the match at rank 2 shares the camera: left are 2, 2, 1
+    metrics = rank_metrics(*query, *gallery, ranks=(1, 2, 3), drop_same_camera=True)
+    assert metrics == pytest.approx(
+        {'mAP': 1 / 3, 'mINP': 1 / 3, 'Rank-1': 0, 'Rank-2': 0, 'Rank-3': 1, 'valid_queries': 1}
+    )
+
+
+def test_same_camera_of_other_persons_stays():
+    query = (np.ones((1, 1)), [1], [0])
+    gallery = (np.array([[2.0], [1.0]]), [2, 1], [0, 1])
+    assert rank_metrics(*query, *gallery, ranks=(1,), drop_same_camera=True)['Rank-1'] == 0
+
+
+def test_ties_keep_the_order_of_the_gallery():
+    same = np.ones((3, 2))
+    query = (np.ones((1, 2)), [5], [0])
+    for pids, precision in (([5, 6, 7], 1), ([6, 5, 7], 1 / 2), ([6, 7, 5], 1 / 3)):
+        assert rank_metrics(*query, same, pids, [1, 1, 1])['mAP'] == pytest.approx(precision)
+
+
+def test_queries_without_a_match_are_not_counted():
+    features = np.eye(2)
+    metrics = rank_metrics(features, [1, 9], [0, 0], features, [1, 2], [1, 1])
+    assert metrics['valid_queries'] == 1
+    assert metrics['mAP'] == 1
+    assert {type(value) for key, value in metrics.items() if key != 'valid_queries'} == {float}
+    assert type(metrics['valid_queries']) is int
+
+
+def test_no_match_at_all():
+    features = np.eye(2)
+    with pytest.raises(ValueError, match='none of the 2 queries has a true match among the 2'):
+        rank_metrics(features, [1, 2], [0, 0], features, [3, 4], [1, 1])
+    with pytest.raises(ValueError, match='same person and camera are left out'):
+        rank_metrics(features, [1, 2], [0, 0], features, [1, 2], [0, 0], drop_same_camera=True)
+    with pytest.raises(ValueError, match='none of the 0 queries'):
+        rank_metrics(features[:0], [], [], features, [3, 4], [1, 1])
+    with pytest.raises(ValueError, match='among the 0'):
+        rank_metrics(features, [1, 2], [0, 0], features[:0], [], [])
+
+
+def test_kinds_of_input_and_untouched():
+    world = _world(1)
+    before = [part.copy() for part in world]
+    expected = rank_metrics(*world)
+    tensors = [torch.from_numpy(part) for part in world]
+    assert rank_metrics(*tensors) == pytest.approx(expected)
+    mixed = [tensors[0].float(), *world[1:]]
+    assert rank_metrics(*mixed) == pytest.approx(expected)
+    for part, old in zip(world, before, strict=True):
+        np.testing.assert_array_equal(part, old)
+
+
+def test_refuses_bad_input():
+    world = _world(2)
+    with pytest.raises(ValueError, match='query features, pids and cameras differ in length'):
+        rank_metrics(world[0], world[1][:3], *world[2:])
+    with pytest.raises(ValueError, match='4 dimensions but gallery features have 3'):
+        rank_metrics(*world[:3], world[3][:, :3], *world[4:])
+    with pytest.raises(ValueError, match='ranks must be positive'):
+        rank_metrics(*world, ranks=(0, 1))
+    with pytest.raises(ValueError, match='ranks must be positive'):
+        rank_metrics(*world, ranks=())
+    with pytest.raises(ValueError, match='of gallery_features hold NaN'):
+        rank_metrics(*world[:3], world[3] * np.nan, *world[4:])
+    with pytest.raises(ValueError, match='topk'):
+        rank_lists(*world, topk=0)
+
+
+@pytest.mark.parametrize('drop', [False, True])
+@pytest.mark.parametrize('whole_numbers', [False, True])
+def test_lists_are_the_head_of_the_ranking(drop, whole_numbers):
+    world = _world(3, whole_numbers=whole_numbers)
+    query, query_pids, query_cameras, gallery, gallery_pids, gallery_cameras = world
+    lists = rank_lists(*world, topk=6, drop_same_camera=drop)
+    for i in range(len(query)):
+        similarity = gallery @ query[i]
+        order = np.argsort(-similarity, kind='stable')
+        if drop:
+            order = [
+                j for j in order
+                if gallery_pids[j] != query_pids[i] or gallery_cameras[j] != query_cameras[i]
+            ]  # fmt: skip
+        np.testing.assert_array_equal(lists.index[i], order[:6])
+        np.testing.assert_array_equal(lists.correct[i], gallery_pids[order[:6]] == query_pids[i])
+        np.testing.assert_allclose(lists.similarity[i], similarity[order[:6]], rtol=1e-6)
+
+
+def test_lists_of_a_short_gallery_are_padded():
+    query = (np.ones((2, 1)), [1, 2], [0, 0])
+    lists = rank_lists(*query, np.array([[1.0], [2.0]]), [1, 3], [0, 0], topk=3, drop_same_camera=True)
+    assert lists.index.tolist() == [[1, -1, -1], [1, 0, -1]]
+    assert not lists.correct.any()
+    assert np.isnan(lists.similarity).tolist() == [[False, True, True], [False, False, True]]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_equal_on_the_gpu():
+    world = _world(4)
+    on_gpu = [torch.from_numpy(part).cuda() for part in world]
+    assert rank_metrics(*on_gpu) == pytest.approx(rank_metrics(*world))
+    np.testing.assert_array_equal(rank_lists(*on_gpu).index, rank_lists(*world).index)

@@ -1,0 +1,129 @@
+"""The metric on data samples, alone and through MMEngine's evaluator."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+
+from dscreid.evaluation import ReIDMetric, load_features, rank_metrics
+from dscreid.registry import METRICS
+from dscreid.structures import ReIDDataSample
+
+
+def _samples(n=40, seed=0, d=4):
+    rng = np.random.default_rng(seed)
+    samples = []
+    for index in range(n):
+        sample = ReIDDataSample()
+        modality = 'ir' if index % 2 else 'rgb'
+        sample.set_metainfo(
+            {
+                'index': index, 'pid': int(rng.integers(5)), 'camera': int(rng.integers(3)),
+                'modality': modality, 'is_query': modality == 'ir', 'seed': 0,
+            }
+        )  # fmt: skip
+        sample.static, sample.dynamic = torch.from_numpy(rng.normal(size=(2, d)).astype(np.float32))
+        sample.feature = torch.cat([sample.static, sample.dynamic])
+        samples.append(sample)
+    return samples
+
+
+def _expected(samples, query, gallery, feature='feature', **options):
+    sides = []
+    for modality in (query, gallery):
+        chosen = [s for s in samples if s.modality == modality]
+        sides += [
+            torch.stack([s.get(feature) for s in chosen]),
+            [s.pid for s in chosen],
+            [s.camera for s in chosen],
+        ]
+    metrics = rank_metrics(*sides, **options)
+    metrics.pop('valid_queries')
+    return metrics
+
+
+@pytest.mark.parametrize('feature', ['feature', 'dynamic'])
+def test_measures_both_directions_and_their_mean(feature):
+    samples = _samples()
+    metric = METRICS.build(
+        {'type': 'ReIDMetric', 'protocol': 'hitsz_vcm', 'ranks': (1, 5), 'feature': feature}
+    )
+    metric.process({}, samples[:25])
+    metric.process({}, [sample.to_dict() for sample in samples[25:]])
+    values = metric.evaluate(len(samples))
+    rgb2ir = _expected(samples, 'rgb', 'ir', feature, ranks=(1, 5), drop_same_camera=True)
+    ir2rgb = _expected(samples, 'ir', 'rgb', feature, ranks=(1, 5), drop_same_camera=True)
+    expected = {f'rgb2ir/{k}': v for k, v in rgb2ir.items()} | {f'ir2rgb/{k}': v for k, v in ir2rgb.items()}
+    expected |= {f'mean/{k}': (rgb2ir[k] + ir2rgb[k]) / 2 for k in rgb2ir}
+    assert values == pytest.approx(expected)
+    assert metric.results == []
+
+
+def test_through_the_evaluator():
+    samples = _samples()
+    evaluator = Evaluator(ReIDMetric())
+    evaluator.process(data_samples=samples, data_batch={})
+    values = evaluator.evaluate(len(samples))
+    assert set(values) == {
+        f'{direction}/{measure}'
+        for direction in ('rgb2ir', 'ir2rgb', 'mean')
+        for measure in ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10', 'Rank-20')
+    }
+    assert all(0 <= value <= 1 for value in values.values())
+
+
+def test_order_and_repetition_of_records_do_not_matter():
+    samples = _samples()
+    metric = ReIDMetric()
+    metric.process({}, samples)
+    expected = metric.compute_metrics(metric.results)
+    shuffled = [metric.results[i] for i in np.random.default_rng(0).permutation(len(samples))]
+    assert metric.compute_metrics(shuffled + shuffled[:7]) == expected
+
+
+def test_bupt_protocol_has_four_directions():
+    samples = _samples()
+    for sample in samples:
+        sample.set_metainfo({'is_query': sample.index % 4 < 2})
+    metric = ReIDMetric(protocol='bupt_campus', ranks=(1,))
+    metric.process({}, samples)
+    values = metric.compute_metrics(metric.results)
+    assert {key.split('/')[0] for key in values} == {'rgb2ir', 'ir2rgb', 'rgb2rgb', 'ir2ir', 'mean'}
+    assert values['mean/mAP'] == pytest.approx((values['rgb2ir/mAP'] + values['ir2rgb/mAP']) / 2)
+
+
+def test_dumps_features(tmp_path):
+    samples = _samples()
+    path = tmp_path / 'features.safetensors'
+    metric = ReIDMetric(dump=path)
+    metric.process({}, samples[::-1])
+    metric.evaluate(len(samples))
+    table = load_features(path)
+    np.testing.assert_array_equal(table.index, np.arange(len(samples)))
+    np.testing.assert_array_equal(table.pid, [s.pid for s in samples])
+    np.testing.assert_array_equal(table.camera, [s.camera for s in samples])
+    assert table.modalities == [s.modality for s in samples]
+    np.testing.assert_array_equal(table.is_query, [s.is_query for s in samples])
+    for name in ('static', 'dynamic', 'feature'):
+        np.testing.assert_array_equal(getattr(table, name), torch.stack([s.get(name) for s in samples]))
+
+
+def test_keeps_no_batch_alive_and_no_halves_without_dump():
+    batch = torch.randn(3, 8)
+    sample = _samples(1)[0].to_dict() | {'feature': batch[1]}
+    metric = ReIDMetric()
+    metric.process({}, [sample])
+    (record,) = metric.results
+    assert 'static' not in record
+    assert record['feature'].base is None
+    batch.zero_()
+    assert record['feature'].any()
+
+
+def test_says_what_is_missing():
+    sample = _samples(1)[0].to_dict()
+    del sample['pid'], sample['feature']
+    with pytest.raises(ValueError, match='a data sample lacks feature, pid'):
+        ReIDMetric().process({}, [sample])
+    with pytest.raises(ValueError, match='no tracklet was evaluated'):
+        ReIDMetric().compute_metrics([])

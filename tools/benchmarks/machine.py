@@ -1,0 +1,76 @@
+"""What the benchmark tools share: naming the machine, timing, memory of a process of its own."""
+
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+
+def describe_machine() -> str:
+    """One line: processor, cores in use, GPU if there is one, versions."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    versions = f'Python {platform.python_version()}, torch {torch.__version__}'
+    return f'{_processor()}, {cores} cores, {torch.get_num_threads()} threads, {gpu}; {versions}'
+
+
+def median_seconds(function: Callable[[], Any], repeats: int) -> float:
+    """Median wall time of ``function()`` over some repeats."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def in_fresh_process(function: Callable[..., dict], *args: Any) -> dict:
+    """Call a module-level function in a new process.
+
+    Returns:
+        What the function returned, with ``peak_gb``: the process's highest resident memory in 10^9 bytes, the
+        interpreter and its libraries included.
+    """
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(_measured, function, args).result()
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print the machine and a table, numbers right-aligned."""
+    console = Console(width=110)
+    console.print(describe_machine())
+    table = Table(title=title)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify='left' if number == 0 else 'right')
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _measured(function: Callable[..., dict], args: tuple) -> dict:
+    """Run in the new process: the result and the peak memory."""
+    result = function(*args)
+    unit = 1 if sys.platform == 'darwin' else 1024  # ru_maxrss is in kilobytes on Linux
+    return {**result, 'peak_gb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+
+
+def _processor() -> str:
+    """Name of the processor as far as the system tells."""
+    information = Path('/proc/cpuinfo')
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith('model name'):
+                return line.split(':', 1)[1].strip()
+    return platform.processor() or platform.machine()
