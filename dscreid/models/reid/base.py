@@ -149,7 +149,11 @@ class BaseReID(BaseModel):
 
     def _finish(self, static: Tensor, dynamic: Tensor) -> list[Tensor]:
         """Both halves as ``retrieval`` says, in float32."""
+        halves = [half.float() for half in self._project(static, dynamic)]
+        return halves if self.retrieval == 'raw' else [F.normalize(half, dim=1) for half in halves]
+
+    def _project(self, static: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
+        """Both halves after their necks, or as they are with ``retrieval='raw'``."""
         if self.retrieval == 'raw':
-            return [static.float(), dynamic.float()]
-        halves = [self.static_neck(static), self.dynamic_neck(dynamic)]
-        return [F.normalize(half.float(), dim=1) for half in halves]
+            return static, dynamic
+        return self.static_neck(static), self.dynamic_neck(dynamic)

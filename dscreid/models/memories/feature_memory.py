@@ -1,0 +1,128 @@
+"""Memories of pairs of features: one centre per cluster, or one row per tracklet."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.memories.functional import cluster_centers, hardest_rows, momentum_update_
+from dscreid.registry import MODELS
+from dscreid.structures import TrackletFeatures
+
+DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
+
+
+class FeatureMemory(nn.Module):
+    """A static and a dynamic matrix that follow features by momentum.
+
+    Both are buffers, so that they move with the model, but not persistent: their number of rows changes with
+    every labelling, which rebuilds them, also on the first epoch after a resume.
+
+    Args:
+        momentum: Share of the *old* entry in an update, in [0, 1].
+
+    Raises:
+        ConfigError: The momentum is out of range.
+    """
+
+    def __init__(self, momentum: float) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise ConfigError(f'{type(self).__name__}: momentum must lie in [0, 1], got {momentum}')
+        self.momentum = momentum
+        self.register_buffer('static', torch.empty(0, 0), persistent=False)
+        self.register_buffer('dynamic', torch.empty(0, 0), persistent=False)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.static)
+
+    def features(self, rows: Tensor | None = None) -> TrackletFeatures:
+        """Some rows (int64 (n,)), or all of them without a copy."""
+        if rows is None:
+            return TrackletFeatures(self.static, self.dynamic)
+        return TrackletFeatures(self.static[rows], self.dynamic[rows])
+
+
+@MODELS.register_module()
+class ClusterMemory(FeatureMemory):
+    """A static and a dynamic centre of each cluster, equations (1) and (2).
+
+    Args:
+        momentum: Share of the old centre: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
+        normalize: Whether centres are L2-normalised, when built and after each update.
+        hard: Whether a batch updates each cluster once, with its least similar member (of each half), instead
+            of with all members one after another.
+    """
+
+    def __init__(self, momentum: float = 0.1, normalize: bool = True, hard: bool = False) -> None:
+        super().__init__(momentum)
+        self.normalize = normalize
+        self.hard = hard
+
+    def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
+        """Rebuild the centres.
+
+        Args:
+            features: N rows, L2-normalised here.
+            labels: int64 (N,) in [-1, num_clusters), -1 = outlier, left out.
+            num_clusters: Number C of clusters.
+        """
+        for name in ('static', 'dynamic'):
+            # on the CPU, which sums in a fixed order
+            members = F.normalize(getattr(features, name).float().cpu(), dim=1)
+            centers = cluster_centers(members, labels.cpu(), num_clusters, self.normalize)
+            setattr(self, name, centers.to(self.static.device))
+
+    def update(self, static: Tensor, dynamic: Tensor, labels: Tensor) -> None:
+        """Let the centres follow a batch, one sample after another.
+
+        Args:
+            static: float (B, D), L2-normalised here.
+            dynamic: float (B, D), likewise.
+            labels: int64 (B,) in [-1, C), -1 is skipped.
+        """
+        for memory, values in ((self.static, static), (self.dynamic, dynamic)):
+            values = F.normalize(values.float(), dim=1)
+            rows = hardest_rows(memory, values, labels) if self.hard else labels
+            momentum_update_(memory, values, rows, self.momentum, self.normalize)
+
+
+@MODELS.register_module()
+class InstanceMemory(FeatureMemory):
+    """The static and the dynamic feature of every training tracklet of one modality, L2-normalised.
+
+    Args:
+        momentum: Share of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``.
+        normalize_queries: Whether q is L2-normalised first. False feeds the raw neck output as the
+            parent's released code does, whose norm of about sqrt(D) lets it outweigh the old row.
+        dtype: ``float32``, or ``bfloat16`` / ``float16`` to halve the memory of large sets.
+
+    Raises:
+        ConfigError: An unknown ``dtype``.
+    """
+
+    def __init__(self, momentum: float = 0.9, normalize_queries: bool = True, dtype: str = 'float32') -> None:
+        super().__init__(momentum)
+        if dtype not in DTYPES:
+            raise ConfigError(f'InstanceMemory: dtype must be one of {sorted(DTYPES)}, got {dtype!r}')
+        self.normalize_queries = normalize_queries
+        self.dtype = DTYPES[dtype]
+
+    def reset(self, features: TrackletFeatures) -> None:
+        """Fill the memory with the features of N tracklets, L2-normalised here."""
+        for name in ('static', 'dynamic'):
+            rows = F.normalize(getattr(features, name).float(), dim=1)
+            setattr(self, name, rows.to(self.static.device, self.dtype, copy=True))
+
+    def update(self, static: Tensor, dynamic: Tensor, rows: Tensor) -> None:
+        """Let rows follow a batch, one sample after another.
+
+        Args:
+            static: float (B, D).
+            dynamic: float (B, D).
+            rows: int64 (B,) in [-1, N), -1 is skipped.
+        """
+        for memory, values in ((self.static, static), (self.dynamic, dynamic)):
+            values = F.normalize(values.float(), dim=1) if self.normalize_queries else values
+            momentum_update_(memory, values, rows, self.momentum)
