@@ -53,13 +53,13 @@ def protocol_directions(
         ConfigError: If there is no such protocol.
         DatasetError: If a direction has no query or nothing to search.
     """
-    if name not in _PROTOCOLS:
-        raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(_PROTOCOLS)}')
+    if name not in PROTOCOLS:
+        raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(PROTOCOLS)}')
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
     queries = np.asarray(is_query, dtype=bool)
     if visible.shape != queries.shape:
         raise ValueError(f'{len(visible)} modalities but {len(queries)} query flags')
-    directions = _PROTOCOLS[name](visible, queries)
+    directions = PROTOCOLS[name](visible, queries)
     for key, direction in directions.items():
         for role, rows in (('query', direction.query), ('gallery', direction.gallery)):
             if len(rows) == 0:
@@ -98,7 +98,8 @@ def _bupt_campus_as_published(visible: np.ndarray, queries: np.ndarray) -> dict[
     }
 
 
-_PROTOCOLS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Direction]]] = {
+# Names of the protocols; each function maps (visible, queries), both bool (N,), to directions.
+PROTOCOLS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Direction]]] = {
     'hitsz_vcm': _hitsz_vcm,
     'bupt_campus': _bupt_campus,
     'bupt_campus_as_published': _bupt_campus_as_published,

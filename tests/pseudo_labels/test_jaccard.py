@@ -85,6 +85,14 @@ def test_structure(max_distance):
         assert graph.nnz == 80 * 80
 
 
+@pytest.mark.parametrize('k2', [1, 3])
+def test_each_tracklet_is_its_own_first_neighbour(k2):
+    """With more exact copies than k1, a plain search would leave most rows out of their own neighbours."""
+    copies = np.repeat(np.eye(4, dtype=np.float32), 20, axis=0)
+    _check_against_oracle(copies, 10, k2, 0.6)
+    _check_against_oracle(copies, 10, k2, 1.0)
+
+
 def test_duplicates_are_at_distance_zero_and_stored():
     features = np.repeat(
         _features(4, 6), 20, axis=0

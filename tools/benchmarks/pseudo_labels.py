@@ -39,8 +39,8 @@ def main() -> None:
     ]
     print_table(f'Pseudo labels, D = {args.dim}, medians of {args.repeats}', columns, rows)
     print(
-        'Jaccard includes its own kNN search. First call: a Jaccard distance of 50 tracklets, which loads or\n'
-        'compiles the kernels. Peak memory: the whole process, libraries included.\n'
+        'Jaccard includes its own kNN search. First call: a Jaccard distance of 50 tracklets, which\n'
+        'loads or compiles the kernels. Peak memory: the whole process, libraries included.\n'
         'Oracle: dense reading of the definition in plain Python.'
     )
 
