@@ -117,7 +117,7 @@ def draw_sensor(rng: np.random.Generator, modality_gap: float, spread: float) ->
         spectral=spectral,
         offset=offset,
         slope=slope,
-        dye_table=np.sqrt(1 - 0.6 * spread**2) * _between(_DYE, gap) + np.sqrt(0.6) * spread * own_table,
+        dye_table=np.sqrt(1 - 0.6 * spread**2) * _dye_table(gap) + np.sqrt(0.6) * spread * own_table,
         pattern_contrast=max(0.95 - 0.65 * gap, 0.05) * (1 - 0.4 * spread * rng.random()),
         gamma=(1.0 + 0.30 * gap) * float(np.exp(spread * uniform(rng, (-0.4, 0.4)))),
         contrast=(1.0 + 0.1 * gap) * float(np.exp(spread * uniform(rng, (-0.3, 0.2)))),
@@ -133,3 +133,8 @@ def draw_sensor(rng: np.random.Generator, modality_gap: float, spread: float) ->
 def _between(ends: np.ndarray, position: float) -> np.ndarray:
     """Interpolate between the two rows of ``ends``."""
     return ends[0] + position * (ends[1] - ends[0])
+
+
+def _dye_table(position: float) -> np.ndarray:
+    """Blend the two dye tables; the norm keeps dyes as far apart as at either end."""
+    return _between(_DYE, position) / np.hypot(1 - position, position)

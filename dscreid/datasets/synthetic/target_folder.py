@@ -7,7 +7,7 @@ from pathlib import Path
 from ...errors import DatasetError
 from .spec import WorldSpec
 
-RENDERER_VERSION = 2  # raise it whenever the same spec gives other pictures
+RENDERER_VERSION = 3  # raise it whenever the same spec gives other pictures
 MARKER = 'world.json'  # written last: a finished world
 STARTED = 'world.started'  # written first, removed last: an unfinished one
 

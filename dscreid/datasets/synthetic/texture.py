@@ -41,7 +41,7 @@ def _hem(height, angle, pattern: Pattern):
 
 
 def _halves(height, angle, pattern: Pattern):
-    return _wrapped(angle - np.pi / 2) * (1 if pattern.phase < 0.5 else -1) > 0
+    return angle * (1 if pattern.phase < 0.5 else -1) > 0
 
 
 def _sash(height, angle, pattern: Pattern):

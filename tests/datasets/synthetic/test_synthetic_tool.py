@@ -1,0 +1,59 @@
+import runpy
+from pathlib import Path
+
+import cv2
+import pytest
+
+TOOL = Path(__file__).parents[3] / 'tools' / 'synthesize.py'
+
+
+@pytest.fixture(scope='module')
+def main():
+    return runpy.run_path(str(TOOL))['main']
+
+
+SMALL = [
+    '--preset',
+    'tiny',
+    '--identities',
+    '1',
+    '--test-identities',
+    '1',
+    '--tracklets',
+    '2',
+    '--processes',
+    '1',
+]
+
+
+def test_renders_and_refuses_a_second_time(main, tmp_path, capsys):
+    command = ['--layout', 'hitsz', *SMALL, '--out', str(tmp_path / 'w'), '--modality-gap', '1', '--quiet']
+    assert main(command) == 0
+    assert (tmp_path / 'w' / 'info' / 'query_IDX.txt').is_file()
+    assert 'train: 1 identities, 4 tracklets' in capsys.readouterr().out
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert '--overwrite' in error
+    assert error.count('\n') == 1
+    assert main([*command, '--overwrite']) == 0
+
+
+def test_bad_value_is_one_sentence(main, tmp_path, capsys):
+    out = tmp_path / 'w'
+    assert main(['--layout', 'bupt', *SMALL, '--out', str(out), '--modality-gap', '7']) == 2
+    assert 'modality_gap must lie between' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_nothing_to_do_is_a_usage_error(main):
+    with pytest.raises(SystemExit, match='2'):
+        main(['--layout', 'bupt'])
+
+
+def test_preview_alone(main, tmp_path):
+    sheet = tmp_path / 'sheet.png'
+    assert main(['--layout', 'bupt', '--preset', 'tiny', '--preview', str(sheet)]) == 0
+    height, width, _ = cv2.imread(str(sheet)).shape
+    assert height == 8 * (2 * 64 + 4)
+    assert width == 4 * (3 * 32 + 4)
+    assert main(['--layout', 'bupt', '--preview', str(tmp_path / 'none' / 'sheet.png')]) == 2
