@@ -1,0 +1,261 @@
+"""The losses against plain loops, on hand-made angles and at their edges."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dscreid.models.losses import (
+    cluster_contrastive_loss,
+    neighbor_contrastive_loss,
+    neighbor_mask,
+    weighted_regularized_triplet,
+)
+
+
+def directions(*degrees):
+    """float64 unit vectors (n, 2) at the given angles."""
+    angles = torch.tensor(degrees, dtype=torch.float64).deg2rad()
+    return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def random_rows(seed, *shape):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def cosine(a, b):
+    return float(a @ b / (a.norm() * b.norm()))
+
+
+def cluster_oracle(features, memory, labels, temperature):
+    terms = []
+    for feature, label in zip(features, labels.tolist(), strict=True):
+        if label == -1:
+            continue
+        logits = [float(feature @ center / feature.norm()) / temperature for center in memory]
+        terms.append(-logits[label] + math.log(sum(math.exp(x) for x in logits)))
+    return sum(terms) / len(terms) if terms else 0.0
+
+
+def mask_oracle(query_static, query_dynamic, bank_static, bank_dynamic, alpha):
+    mask = torch.zeros(len(query_static), len(bank_static), dtype=torch.bool)
+    for i in range(len(query_static)):
+        static = [cosine(query_static[i], row) for row in bank_static]
+        dynamic = [cosine(query_dynamic[i], row) for row in bank_dynamic]
+        for j in range(len(bank_static)):
+            mask[i, j] = static[j] > alpha * max(static) and dynamic[j] > alpha * max(dynamic)
+    return mask
+
+
+def neighbor_oracle(features, bank, mask, temperature, count_offset):
+    total = 0.0
+    for i, feature in enumerate(features):
+        weights = [math.exp(cosine(feature, row) / temperature) for row in bank]
+        neighbors = [j for j in range(len(bank)) if mask[i, j]]
+        if neighbors:
+            terms = [-math.log(weights[j] / sum(weights)) for j in neighbors]
+            total += sum(terms) / (len(neighbors) + count_offset)
+    return total / len(features)
+
+
+def triplet_oracle(features, labels):
+    terms = []
+    for i in range(len(features)):
+        distance = [float((features[i] - other).norm()) for other in features]
+        positive = [j for j in range(len(features)) if labels[j] == labels[i]]  # the anchor among them
+        negative = [j for j in range(len(features)) if labels[j] != labels[i]]
+        if not negative:
+            continue
+        far = sum(math.exp(distance[j]) * distance[j] for j in positive)
+        far /= sum(math.exp(distance[j]) for j in positive)
+        near = sum(math.exp(-distance[j]) * distance[j] for j in negative)
+        near /= sum(math.exp(-distance[j]) for j in negative)
+        terms.append(math.log(1 + math.exp(far - near)))
+    return sum(terms) / len(terms)
+
+
+class TestClusterContrastive:
+    @pytest.mark.parametrize('temperature', [0.05, 0.5])
+    def test_equals_a_plain_loop(self, temperature):
+        features, memory = random_rows(0, 7, 5), F.normalize(random_rows(1, 4, 5), dim=1)
+        labels = torch.tensor([0, 3, -1, 2, 2, -1, 1])
+        loss = cluster_contrastive_loss(features, memory, labels, temperature)
+        assert float(loss) == pytest.approx(cluster_oracle(features, memory, labels, temperature), rel=1e-9)
+
+    def test_memory_is_used_as_stored(self):
+        features, labels = directions(10.0), torch.tensor([0])
+        memory = directions(0.0, 90.0)
+        doubled = cluster_contrastive_loss(features, 2 * memory, labels, 0.1)
+        assert torch.isclose(doubled, cluster_contrastive_loss(features, memory, labels, 0.05))
+
+    def test_scale_of_features_does_not_matter(self):
+        features, memory, labels = random_rows(0, 3, 4), random_rows(1, 2, 4), torch.tensor([0, 1, 1])
+        scaled = cluster_contrastive_loss(27 * features, memory, labels)
+        assert torch.isclose(scaled, cluster_contrastive_loss(features, memory, labels))
+
+    @pytest.mark.parametrize('labels', [[-1, -1], []])
+    def test_nothing_labelled_gives_a_differentiable_zero(self, labels):
+        features = random_rows(0, len(labels), 3).requires_grad_()
+        loss = cluster_contrastive_loss(
+            features, random_rows(1, 2, 3), torch.tensor(labels, dtype=torch.int64)
+        )
+        loss.backward()
+        assert loss.item() == 0
+        assert not features.grad.any()
+
+    def test_memory_gets_no_gradient(self):
+        features, memory = random_rows(0, 2, 3).requires_grad_(), random_rows(1, 2, 3).requires_grad_()
+        cluster_contrastive_loss(features, memory, torch.tensor([0, 1])).backward()
+        assert memory.grad is None
+        assert features.grad.abs().sum() > 0
+
+    def test_computes_in_float32_under_autocast(self):
+        features, memory = random_rows(0, 4, 8).float(), random_rows(1, 3, 8).float()
+        labels = torch.tensor([0, 1, 2, 0])
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            loss = cluster_contrastive_loss(features, memory, labels)
+        assert torch.equal(loss, cluster_contrastive_loss(features, memory, labels))
+
+
+class TestNeighborMask:
+    def test_hand_made_angles(self):
+        # cos 0 = 1 is the largest, 0.9 its threshold: cos 20 = 0.94 passes, cos 30 = 0.87 does not
+        bank_static = directions(0, 20, 30, 180)
+        bank_dynamic = directions(20, 90, 0, 0)
+        mask = neighbor_mask(directions(0), directions(0), bank_static, bank_dynamic, alpha=0.9)
+        assert mask.tolist() == [[True, False, False, False]]
+        static_alone = neighbor_mask(directions(0), directions(0), bank_static, bank_static, alpha=0.9)
+        assert static_alone.tolist() == [[True, True, False, False]]
+
+    @pytest.mark.parametrize('alpha', [0.0, 0.3, 0.9])
+    def test_equals_a_plain_loop(self, alpha):
+        args = [random_rows(seed, rows, 3) for seed, rows in ((0, 6), (1, 6), (2, 20), (3, 20))]
+        mask = neighbor_mask(*args, alpha=alpha)
+        assert torch.equal(mask, mask_oracle(*args, alpha))
+        assert mask.any()
+
+    def test_comparison_is_strict(self):
+        bank = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+        assert not neighbor_mask(bank[:1], bank[:1], bank, bank, alpha=1.0).any()
+
+    def test_no_neighbors_when_nothing_is_similar(self):
+        query, bank = directions(0), directions(100, 180)
+        assert not neighbor_mask(query, query, bank, bank).any()
+
+    def test_a_query_in_the_bank_is_its_own_neighbor(self):
+        static, dynamic = random_rows(0, 9, 16).float(), random_rows(1, 9, 16).float()
+        assert neighbor_mask(static, dynamic, static, dynamic).diagonal().all()
+
+    def test_permuting_the_bank_permutes_the_mask(self):
+        queries, bank = random_rows(0, 4, 3), random_rows(1, 12, 3)
+        order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+        mask = neighbor_mask(queries, queries, bank, bank, 0.5)
+        assert torch.equal(neighbor_mask(queries, queries, bank[order], bank[order], 0.5), mask[:, order])
+
+    def test_shape_dtype_and_gradient(self):
+        queries = random_rows(0, 3, 4).requires_grad_()
+        mask = neighbor_mask(queries, queries, random_rows(1, 5, 4), random_rows(2, 5, 4))
+        assert mask.shape == (3, 5)
+        assert mask.dtype == torch.bool
+        assert not mask.requires_grad
+
+    @pytest.mark.parametrize(('queries', 'rows'), [(0, 3), (3, 0), (0, 0)])
+    def test_empty(self, queries, rows):
+        query, bank = random_rows(0, queries, 4), random_rows(1, rows, 4)
+        assert neighbor_mask(query, query, bank, bank).shape == (queries, rows)
+
+    def test_low_precision_bank(self):
+        queries, bank = random_rows(0, 3, 8).float(), random_rows(1, 6, 8).bfloat16()
+        mask = neighbor_mask(queries, queries, bank, bank, 0.5)
+        assert torch.equal(mask, neighbor_mask(queries, queries, bank.float(), bank.float(), 0.5))
+
+    @pytest.mark.parametrize('alpha', [-0.1, 1.5])
+    def test_alpha_out_of_range(self, alpha):
+        rows = random_rows(0, 2, 2)
+        with pytest.raises(ValueError, match='alpha must lie in'):
+            neighbor_mask(rows, rows, rows, rows, alpha)
+
+
+class TestNeighborContrastive:
+    @pytest.mark.parametrize('count_offset', [0, 1])
+    def test_equals_a_plain_loop(self, count_offset):
+        features, bank = 3 * random_rows(0, 6, 4), 2 * random_rows(1, 11, 4)
+        mask = random_rows(2, 6, 11) > 0.5
+        mask[4] = False
+        loss = neighbor_contrastive_loss(features, bank, mask, 0.2, count_offset)
+        expected = neighbor_oracle(features, bank, mask, 0.2, count_offset)
+        assert float(loss) == pytest.approx(expected, rel=1e-9)
+
+    def test_hand_made_angles(self):
+        features, bank = directions(0), directions(0, 90)
+        loss = neighbor_contrastive_loss(features, bank, torch.tensor([[True, False]]), 1.0, 1)
+        assert float(loss) == pytest.approx(-math.log(math.e / (math.e + 1)) / 2)
+
+    def test_mean_is_over_all_queries(self):
+        features, bank = random_rows(0, 2, 3), random_rows(1, 4, 3)
+        mask = torch.tensor([[True, False, True, False], [False] * 4])
+        both = neighbor_contrastive_loss(features, bank, mask)
+        assert torch.isclose(both, neighbor_contrastive_loss(features[:1], bank, mask[:1]) / 2)
+
+    def test_permuting_the_bank_changes_nothing(self):
+        features, bank, mask = random_rows(0, 3, 4), random_rows(1, 9, 4), random_rows(2, 3, 9) > 0
+        order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+        permuted = neighbor_contrastive_loss(features, bank[order], mask[:, order])
+        assert torch.isclose(permuted, neighbor_contrastive_loss(features, bank, mask))
+
+    @pytest.mark.parametrize('count_offset', [0, 1])
+    @pytest.mark.parametrize(('queries', 'rows'), [(3, 5), (0, 5), (3, 0)])
+    def test_without_neighbors_a_differentiable_zero(self, queries, rows, count_offset):
+        features = random_rows(0, queries, 4).requires_grad_()
+        mask = torch.zeros(queries, rows, dtype=torch.bool)
+        loss = neighbor_contrastive_loss(features, random_rows(1, rows, 4), mask, count_offset=count_offset)
+        loss.backward()
+        assert loss.item() == 0
+        assert not features.grad.any()
+
+    def test_far_neighbors_keep_a_finite_gradient(self):
+        # softmax probability exp(-40): below the 1e-8 at which the published code cuts the gradient off
+        features = torch.tensor([[1.0, 0.1]], requires_grad=True)
+        bank = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+        loss = neighbor_contrastive_loss(features, bank, torch.tensor([[False, True]]), 0.05)
+        loss.backward()
+        assert torch.isfinite(features.grad).all()
+        assert features.grad.abs().max() > 0
+
+    def test_gradient_equals_finite_differences(self):
+        features = random_rows(0, 3, 4).requires_grad_()
+        bank, mask = random_rows(1, 6, 4), random_rows(2, 3, 6) > 0
+        assert torch.autograd.gradcheck(lambda x: neighbor_contrastive_loss(x, bank, mask, 0.5), features)
+
+
+class TestWeightedRegularizedTriplet:
+    def test_equals_a_plain_loop(self):
+        features, labels = random_rows(0, 10, 4), torch.tensor([0, 0, 1, 1, 1, 2, 3, 3, 0, 2])
+        expected = triplet_oracle(features, labels.tolist())
+        assert float(weighted_regularized_triplet(features, labels)) == pytest.approx(expected, rel=1e-6)
+
+    def test_far_negatives_keep_their_weight(self):
+        # all distances near 60: exp(-60) is far below the 1e-6 in the published denominator
+        features = 40 * torch.eye(4, dtype=torch.float64)
+        labels = torch.arange(4)
+        expected = triplet_oracle(features, labels.tolist())
+        assert float(weighted_regularized_triplet(features, labels)) == pytest.approx(expected, rel=1e-6)
+
+    @pytest.mark.parametrize('count', [0, 1, 4])
+    def test_one_identity_gives_a_differentiable_zero(self, count):
+        features = random_rows(0, count, 3).requires_grad_()
+        loss = weighted_regularized_triplet(features, torch.zeros(count, dtype=torch.int64))
+        loss.backward()
+        assert loss.item() == 0
+        assert torch.isfinite(features.grad).all()
+
+    def test_equal_features_keep_a_finite_gradient(self):
+        features = torch.ones(6, 3, requires_grad=True)
+        weighted_regularized_triplet(features, torch.tensor([0, 0, 1, 1, 2, 2])).backward()
+        assert torch.isfinite(features.grad).all()
+
+    def test_gradient_equals_finite_differences(self):
+        features, labels = random_rows(0, 6, 3).requires_grad_(), torch.tensor([0, 0, 1, 1, 2, 2])
+        assert torch.autograd.gradcheck(lambda x: weighted_regularized_triplet(x, labels), features)

@@ -1,0 +1,67 @@
+"""The losses as configs name them: weights, schedules and messages."""
+
+import pytest
+import torch
+
+from dscreid.errors import ConfigError
+from dscreid.models.losses import (
+    ClusterContrastiveLoss,
+    NeighborContrastiveLoss,
+    cluster_contrastive_loss,
+    neighbor_contrastive_loss,
+    neighbor_mask,
+)
+from dscreid.registry import MODELS
+from dscreid.structures import TrackletFeatures
+
+
+def rows(seed, count, width=6):
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+
+
+def test_cluster_loss_is_the_weighted_function():
+    module = MODELS.build({'type': 'ClusterContrastiveLoss', 'temperature': 0.1, 'weight': 3.0})
+    features, memory, labels = rows(0, 4), rows(1, 2), torch.tensor([0, 1, 1, -1])
+    assert torch.equal(
+        module(features, memory, labels), 3 * cluster_contrastive_loss(features, memory, labels, 0.1)
+    )
+
+
+def test_neighbor_loss_sums_both_halves_over_one_mask():
+    module = NeighborContrastiveLoss(alpha=0.5, temperature=0.2, count_offset=0, static_weight=0.5)
+    static, dynamic = rows(0, 3), rows(1, 3)
+    queries, bank = TrackletFeatures(rows(2, 3), rows(3, 3)), TrackletFeatures(rows(4, 12), rows(5, 12))
+    mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, 0.5)
+    expected = 0.5 * neighbor_contrastive_loss(static, bank.static, mask, 0.2, 0)
+    expected = expected + neighbor_contrastive_loss(dynamic, bank.dynamic, mask, 0.2, 0)
+    assert mask.any()
+    assert torch.equal(module(static, dynamic, queries, bank), expected)
+
+
+def test_weight_schedule():
+    module = NeighborContrastiveLoss(weight=0.5, unified_weight=0.1, begin=10, end=20)
+    assert [module.weight_at(epoch, False) for epoch in (0, 9, 10, 19, 20)] == [0, 0, 0.5, 0.5, 0]
+    assert module.weight_at(10, True) == 0.1
+    assert NeighborContrastiveLoss(weight=0.7, unified_weight=None).weight_at(0, True) == 0.7
+
+
+def test_alternating_pairs():
+    module = NeighborContrastiveLoss(pairs=('vt', 'tv'), alternate=True)
+    assert [module.pairs_at(epoch) for epoch in range(3)] == [('vt',), ('tv',), ('vt',)]
+    assert NeighborContrastiveLoss(pairs=('vt', 'tv')).pairs_at(1) == ('vt', 'tv')
+
+
+@pytest.mark.parametrize(
+    ('kind', 'keywords', 'message'),
+    [
+        (ClusterContrastiveLoss, {'temperature': 0}, 'temperature must be positive'),
+        (NeighborContrastiveLoss, {'pairs': ('vx',)}, 'pairs must list some of'),
+        (NeighborContrastiveLoss, {'pairs': 'vv'}, 'pairs must list some of'),
+        (NeighborContrastiveLoss, {'pairs': ()}, 'pairs must list some of'),
+        (NeighborContrastiveLoss, {'alpha': 1.2}, 'alpha in'),
+        (NeighborContrastiveLoss, {'count_offset': -1}, 'count_offset'),
+    ],
+)
+def test_bad_values_are_named(kind, keywords, message):
+    with pytest.raises(ConfigError, match=message):
+        kind(**keywords)
