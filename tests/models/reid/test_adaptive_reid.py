@@ -1,0 +1,206 @@
+"""Stage 2: losses against memories, whole iterations, schedules and what is saved."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.optim import OptimWrapper
+
+from dscreid.models.losses import cluster_contrastive_loss, neighbor_contrastive_loss, neighbor_mask
+from dscreid.models.memories import target_memories
+from dscreid.models.reid import AdaptiveReID, SourceReID
+from dscreid.pseudo_labels import PseudoLabels
+from dscreid.registry import MODELS
+from dscreid.structures import Modality, TrackletFeatures
+
+INTRA = {'type': 'NeighborContrastiveLoss', 'pairs': ('vv', 'tt'), 'alpha': 0.3}
+CROSS = {'pairs': ('vt', 'tv'), 'alpha': 0.3, 'weight': 0.5, 'begin': 2}
+RGB = np.arange(0, 24, 2)
+IR = np.arange(1, 21, 2)
+
+
+def features(seed, count):
+    rows = torch.randn(2, count, 8, generator=torch.Generator().manual_seed(seed))
+    return TrackletFeatures(*F.normalize(rows, dim=2))
+
+
+def build(shared=False, reset=True, **keywords):
+    keywords = {'neighbor_losses': [INTRA, CROSS]} | keywords
+    model = MODELS.build({'type': 'AdaptiveReID', 'backbone': {'type': 'TinyEncoder'}, **keywords})
+    if reset:
+        labels = PseudoLabels(np.arange(12) % 4 - 1, np.arange(10) % 3, shared)
+        model.reset_memories(features(0, 12), features(1, 10), labels, RGB, IR)
+    return model
+
+
+def expected_losses(model, inputs, samples, pairs, weights):
+    """All losses of a batch from the memories, spelt out."""
+    halves = {}
+    with torch.no_grad():
+        raw = model.extract_feat(inputs)
+    for name, values in zip(('static', 'dynamic'), raw, strict=True):
+        halves[name] = F.batch_norm(values, None, None, training=True)
+    batch = model.memories.locate([s.index for s in samples], [s.modality for s in samples])
+    result = {}
+    for name, values in halves.items():
+        result[f'loss_id_{name}'] = sum(
+            cluster_contrastive_loss(
+                values[batch.members[m]],
+                getattr(model.memories.cluster_memory(m), name),
+                batch.labels[batch.members[m]],
+            )
+            for m in Modality
+        )
+    letters = {'v': Modality.RGB, 't': Modality.IR}
+    for pair, weight in zip(pairs, weights, strict=True):
+        query, bank = (model.memories.instance_memory(letters[letter]) for letter in pair)
+        anchors = [i for i in batch.members[letters[pair[0]]].tolist() if batch.labels[i] >= 0]
+        rows = batch.rows[anchors]
+        mask = neighbor_mask(query.static[rows], query.dynamic[rows], bank.static, bank.dynamic, 0.3)
+        result[f'loss_neighbor_{pair}'] = weight * sum(
+            neighbor_contrastive_loss(halves[name][anchors], getattr(bank, name), mask)
+            for name in ('static', 'dynamic')
+        )
+    return result
+
+
+# visible 0 is an outlier, 4 appears in two views
+BATCH = [1, 3, 7, 0, 2, 4, 6, 4]
+
+
+@pytest.mark.parametrize(
+    ('shared', 'epoch', 'pairs', 'weights'),
+    [
+        (False, 0, ['vv', 'tt'], [1.0, 1.0]),
+        (False, 2, ['vv', 'tt', 'vt', 'tv'], [1.0, 1.0, 0.5, 0.5]),
+        (True, 2, ['vv', 'tt', 'vt', 'tv'], [0.1, 0.1, 0.1, 0.1]),
+    ],
+)
+def test_losses_of_equation_25(tracklets, shared, epoch, pairs, weights):
+    model = build(shared)
+    model.set_epoch(epoch)
+    inputs, samples = tracklets(BATCH)
+    losses = model(inputs, samples, mode='loss')
+    expected = expected_losses(model, inputs, samples, pairs, weights)
+    assert losses.keys() == expected.keys()
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss, expected[name])
+        assert loss > 0
+
+
+@pytest.mark.parametrize('shared', [False, True])
+def test_whole_iterations_learn_and_move_the_memories(tracklets, shared):
+    model = build(shared).train()
+    optimizer = OptimWrapper(torch.optim.Adam(model.parameters(), lr=0.01))
+    inputs, samples = tracklets(BATCH)
+    totals = []
+    for _ in range(15):
+        before = model.memories.instance_memory(Modality.RGB).static.clone()
+        total, _ = model.parse_losses(model(inputs, samples, mode='loss'))
+        optimizer.update_params(total)
+        assert torch.equal(model.memories.instance_memory(Modality.RGB).static, before)
+        model.update_memories()
+        totals.append(total.item())
+    after = model.memories.instance_memory(Modality.RGB).static
+    moved = (after != before).any(dim=1).nonzero()[:, 0].tolist()
+    assert moved == [0, 1, 2, 3]  # visible tracklets 0 (the outlier), 2, 4 and 6
+    torch.testing.assert_close(after.norm(dim=1), torch.ones(12))
+    assert np.isfinite(totals).all()
+    assert totals[-1] < totals[0]
+
+
+def test_update_uses_the_features_that_the_losses_saw(tracklets):
+    model = build(memories={'instance': {'momentum': 0.0}})
+    inputs, samples = tracklets([1, 3, 2])
+    static = F.batch_norm(model.extract_feat(inputs)[0], None, None, training=True)
+    model(inputs, samples, mode='loss')
+    model.update_memories()
+    rows = model.memories.instance_memory(Modality.IR).static[:2]
+    torch.testing.assert_close(rows, F.normalize(static[:2], dim=1).detach())
+
+
+def test_all_ranks_update_alike(tracklets, monkeypatch):
+    inputs, samples = tracklets(BATCH)
+    gathered, alone = build(), build()
+    for model, indices in ((gathered, slice(0, 4)), (alone, slice(0, 8))):
+        rows = TrackletFeatures(*(half[indices] for half in model.extract_feat(inputs)))
+        batch = model.memories.locate(
+            [s.index for s in samples[indices]], [s.modality for s in samples[indices]]
+        )
+        model.memories.stage(rows.static, rows.dynamic, batch)
+    staged = alone.memories._staged
+    other = {2: staged.features[4:], 0: staged.keys[4:]}
+    monkeypatch.setattr(
+        target_memories.dist,
+        'all_gather',
+        lambda own: [own, other[2 if own.is_floating_point() else 0]] if len(own) == 4 else [own],
+    )
+    gathered.update_memories()
+    alone.update_memories()
+    for modality in Modality:
+        for kind in ('cluster_memory', 'instance_memory'):
+            first, second = (getattr(m.memories, kind)(modality) for m in (gathered, alone))
+            assert torch.equal(first.static, second.static)
+            assert torch.equal(first.dynamic, second.dynamic)
+
+
+def test_batch_of_one_modality(tracklets):
+    losses = build()(*tracklets([2, 4, 6]), mode='loss')
+    assert losses['loss_neighbor_tt'] == 0
+    assert losses['loss_id_static'] > 0
+
+
+def test_batch_of_outliers_alone(tracklets):
+    model = build()
+    losses = model(*tracklets([0, 8, 16]), mode='loss')
+    total = sum(losses.values())
+    total.backward()
+    assert total == 0
+    model.update_memories()
+
+
+def test_raw_retrieval_trains_raw_features(tracklets):
+    model = build(retrieval='raw', neighbor_losses=())
+    inputs, samples = tracklets([1, 3])
+    losses = model(inputs, samples, mode='loss')
+    batch = model.memories.locate([1, 3], ['ir', 'ir'])
+    centers = model.memories.cluster_memory(Modality.IR).static
+    expected = cluster_contrastive_loss(model.extract_feat(inputs)[0], centers, batch.labels)
+    torch.testing.assert_close(losses['loss_id_static'], expected)
+    sum(losses.values()).backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+def test_two_losses_of_one_pair_add_up(tracklets):
+    inputs, samples = tracklets(BATCH)
+    once = build(neighbor_losses=[INTRA])(inputs, samples, mode='loss')
+    twice = build(neighbor_losses=[INTRA, INTRA])(inputs, samples, mode='loss')
+    torch.testing.assert_close(twice['loss_neighbor_vv'], 2 * once['loss_neighbor_vv'])
+
+
+def test_memories_are_not_saved_and_a_source_model_fits():
+    model = build()
+    assert not [name for name in model.state_dict() if 'memor' in name or 'loss' in name]
+    source = SourceReID({'type': 'TinyEncoder'}, num_classes=3)
+    weights = {name: value for name, value in source.state_dict().items() if '_head' not in name}
+    model.load_state_dict(weights, strict=True)
+    model.load_state_dict(build(shared=True).state_dict(), strict=True)
+
+
+def test_loss_before_the_memories_is_explained(tracklets):
+    with pytest.raises(RuntimeError, match='call reset_memories'):
+        build(reset=False)(*tracklets([0]), mode='loss')
+
+
+def test_default_has_no_neighbor_losses(tracklets):
+    model = AdaptiveReID({'type': 'TinyEncoder'})
+    labels = PseudoLabels(np.zeros(12, np.int64), np.zeros(10, np.int64), False)
+    model.reset_memories(features(0, 12), features(1, 10), labels, RGB, IR)
+    assert set(model(*tracklets(BATCH), mode='loss')) == {'loss_id_static', 'loss_id_dynamic'}
+
+
+def test_labels_of_data_samples_are_never_read(tracklets):
+    inputs, samples = tracklets(BATCH)
+    _, labelled = tracklets(BATCH, labels=list(range(8)))
+    plain, informed = build()(inputs, samples, mode='loss'), build()(inputs, labelled, mode='loss')
+    assert all(torch.equal(plain[name], informed[name]) for name in plain)

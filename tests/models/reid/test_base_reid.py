@@ -1,0 +1,103 @@
+"""Features, prediction and necks, as both models share them."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dscreid.errors import ConfigError
+from dscreid.models.necks import BNNeck
+from dscreid.models.reid import SourceReID
+from dscreid.registry import MODELS
+
+
+def build(**keywords):
+    model = SourceReID({'type': 'TinyEncoder'}, num_classes=3, **keywords)
+    generator = torch.Generator().manual_seed(1)
+    model.recalibrate_necks(torch.randn(50, 8, generator=generator), torch.randn(50, 8, generator=generator))
+    return model.eval()
+
+
+def test_tensor_mode_gives_raw_features(tracklets):
+    model = build()
+    inputs, _ = tracklets(range(5))
+    for features, expected in zip(model(inputs), model.backbone(inputs), strict=True):
+        assert torch.equal(features, expected)
+        assert features.shape == (5, 8)
+
+
+def test_embed_is_the_normalised_neck_output(tracklets):
+    model = build()
+    inputs, _ = tracklets(range(5))
+    static, dynamic = model.extract_feat(inputs)
+    embedded = model.embed(inputs)
+    torch.testing.assert_close(embedded.static, F.normalize(model.static_neck(static), dim=1))
+    torch.testing.assert_close(embedded.dynamic, F.normalize(model.dynamic_neck(dynamic), dim=1))
+
+
+def test_raw_retrieval_is_the_plain_concatenation(tracklets):
+    model = build(retrieval='raw')
+    inputs, samples = tracklets(range(5))
+    static, dynamic = model.extract_feat(inputs)
+    assert torch.equal(model.embed(inputs).concatenated(), torch.cat([static, dynamic], 1))
+    assert torch.equal(model.predict(inputs, samples)[2].feature, torch.cat([static, dynamic], 1)[2])
+
+
+@pytest.mark.parametrize('retrieval', ['neck', 'raw'])
+def test_flip_averages_with_the_mirror_image(tracklets, retrieval):
+    inputs, _ = tracklets(range(5))
+    plain = build(retrieval=retrieval)
+    averaged = build(retrieval=retrieval, flip_test=True).embed(inputs)
+    mean = (plain.embed(inputs).static + plain.embed(inputs.flip(-1)).static) / 2
+    torch.testing.assert_close(averaged.static, F.normalize(mean, dim=1) if retrieval == 'neck' else mean)
+    assert not torch.allclose(averaged.static, plain.embed(inputs).static, atol=1e-3)
+
+
+def test_predict_fills_copies(tracklets):
+    model = build()
+    inputs, samples = tracklets(range(4))
+    static, dynamic = model.extract_feat(inputs)
+    results = model(inputs, samples, mode='predict')
+    for row, (result, original) in enumerate(zip(results, samples, strict=True)):
+        assert 'feature' not in original
+        assert result.index == original.index
+        assert torch.equal(result.static, static[row])
+        assert torch.equal(result.dynamic, dynamic[row])
+        assert result.feature.shape == (16,)
+        assert not result.feature.requires_grad
+        assert result.feature.untyped_storage().nbytes() == 16 * 4  # its own, not the batch's
+    torch.testing.assert_close(results[0].feature, model.embed(inputs).concatenated()[0])
+
+
+def test_state_dict_prefixes():
+    prefixes = {name.split('.')[0] for name in build().state_dict()}
+    assert prefixes == {'backbone', 'static_neck', 'dynamic_neck', 'static_head', 'dynamic_head'}
+
+
+def test_recalibrated_necks_standardise_the_given_features(tracklets):
+    model = build()
+    static, dynamic = model.extract_feat(tracklets(range(40))[0])
+    model.recalibrate_necks(static, dynamic)
+    for neck, raw in ((model.static_neck, static), (model.dynamic_neck, dynamic)):
+        output = neck(raw)
+        torch.testing.assert_close(output.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
+        torch.testing.assert_close(output.std(0), torch.ones(8), atol=1e-3, rtol=0)
+
+
+def test_neck_bias_is_frozen_at_zero():
+    neck = MODELS.build({'type': 'BNNeck', 'num_features': 4})
+    assert not neck.bias.requires_grad
+    assert not neck.bias.any()
+    assert neck.weight.requires_grad
+
+
+@pytest.mark.parametrize('shape', [(1, 4), (5, 3), (5,)])
+def test_recalibration_needs_features(shape):
+    with pytest.raises(ValueError, match='at least two rows of 4'):
+        BNNeck(4).recalibrate(torch.zeros(shape))
+
+
+def test_unknown_mode_and_retrieval(tracklets):
+    with pytest.raises(ValueError, match='mode must be one of'):
+        build()(tracklets(range(2))[0], mode='train')
+    with pytest.raises(ConfigError, match='retrieval must be one of'):
+        build(retrieval='cosine')
