@@ -37,6 +37,9 @@ class ReIDMetric(BaseMetric):
         test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
     """
 
+    # names carry their direction; without a prefix of any kind MMEngine warns
+    default_prefix = ''
+
     def __init__(
         self,
         protocol: str = 'hitsz_vcm',
