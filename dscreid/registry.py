@@ -1,23 +1,33 @@
 """Child registries of MMEngine's, scope ``dscreid``: what a config can name with ``type``."""
 
-from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 SCOPE = 'dscreid'
 
-MODELS = Registry('model', parent=MMENGINE_MODELS, scope=SCOPE, locations=['dscreid.models'])
-DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope=SCOPE, locations=['dscreid.datasets'])
-DATA_SAMPLERS = Registry(
-    'data sampler', parent=MMENGINE_DATA_SAMPLERS, scope=SCOPE, locations=['dscreid.datasets.samplers']
-)
-TRANSFORMS = Registry(
-    'transform', parent=MMENGINE_TRANSFORMS, scope=SCOPE, locations=['dscreid.datasets.transforms']
-)
-HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope=SCOPE, locations=['dscreid.engine.hooks'])
-METRICS = Registry('metric', parent=MMENGINE_METRICS, scope=SCOPE, locations=['dscreid.evaluation'])
+
+def _child(parent: Registry, *locations: str) -> Registry:
+    """A registry of this package that falls back on MMEngine's of the same name."""
+    return Registry(parent.name, parent=parent, scope=SCOPE, locations=list(locations))
+
+
+MODELS = _child(mmengine_registry.MODELS, 'dscreid.models')
+DATASETS = _child(mmengine_registry.DATASETS, 'dscreid.datasets')
+DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'dscreid.datasets.samplers')
+TRANSFORMS = _child(mmengine_registry.TRANSFORMS, 'dscreid.datasets.transforms')
+HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')
+METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation')
 LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels'])
+
+# Nothing of this package is registered in these; without a child MMEngine warns at each look-up in this scope.
+EVALUATOR = _child(mmengine_registry.EVALUATOR)
+LOG_PROCESSORS = _child(mmengine_registry.LOG_PROCESSORS)
+LOOPS = _child(mmengine_registry.LOOPS)
+MODEL_WRAPPERS = _child(mmengine_registry.MODEL_WRAPPERS)
+OPTIMIZERS = _child(mmengine_registry.OPTIMIZERS)
+OPTIM_WRAPPERS = _child(mmengine_registry.OPTIM_WRAPPERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS)
+PARAM_SCHEDULERS = _child(mmengine_registry.PARAM_SCHEDULERS)
+RUNNERS = _child(mmengine_registry.RUNNERS)
+VISBACKENDS = _child(mmengine_registry.VISBACKENDS)
+VISUALIZERS = _child(mmengine_registry.VISUALIZERS)

@@ -1,0 +1,26 @@
+# BUPTCampus: the test set, its official protocol and the owners' frame sampling.
+data_root = '{{$DSCREID_BUPT_CAMPUS:data/bupt_campus}}'
+num_frames = 6  # T, the paper's
+frame_size = (288, 144)  # height, width; the paper's
+
+train_pipeline = [
+    dict(type='SampleFrames', num_frames=num_frames, rule='sorted_random'),
+    dict(type='LoadFrames', size=frame_size),
+    dict(type='PackTracklet'),
+]
+eval_pipeline = [
+    dict(type='SampleFrames', num_frames=num_frames, rule='linspace'),
+    dict(type='LoadFrames', size=frame_size),
+    dict(type='PackTracklet'),
+]
+
+test_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='SequentialSampler'),
+    dataset=dict(type='BUPTCampus', root=data_root, split='test', pipeline=eval_pipeline),
+)
+val_dataloader = test_dataloader
+test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')
+val_evaluator = test_evaluator

@@ -1,0 +1,13 @@
+# BUPTCampus as the labelled source of stage 1.
+_base_ = './bupt_campus.py'
+
+train_dataloader = dict(
+    # 4 identities x 4 tracklets x 2 modalities (VLD's released settings)
+    batch_size=4 * 4 * 2,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=200),
+    dataset=dict(
+        type='BUPTCampus', root=_base_.data_root, split='train', pipeline=_base_.train_pipeline
+    ),
+)

@@ -1,0 +1,31 @@
+# BUPTCampus as the unlabelled target of stage 2: its person ids cannot reach training.
+_base_ = './bupt_campus.py'
+
+train_dataloader = dict(
+    # 16 infrared tracklets and 8 visible ones, each visible one in two views (the paper, read as in ADCA);
+    # 4 tracklets per pseudo identity and modality
+    batch_size=4 * 4 + 2 * 4,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='PseudoLabelSampler', visible=(2, 4), infrared=(4, 4), iterations=200),
+    dataset=dict(
+        type='BUPTCampus',
+        root=_base_.data_root,
+        split='train',
+        labelled=False,
+        pipeline=_base_.train_pipeline,
+    ),
+)
+extraction_dataloader = dict(
+    batch_size=128,  # the paper's "clustering batch"
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='SequentialSampler'),
+    dataset=dict(
+        type='BUPTCampus',
+        root=_base_.data_root,
+        split='train',
+        labelled=False,
+        pipeline=_base_.eval_pipeline,
+    ),
+)

@@ -1,0 +1,31 @@
+# What every run shares: hooks, logs, checkpoints, seed.
+default_scope = 'dscreid'
+
+default_hooks = dict(
+    runtime_info=dict(type='RuntimeInfoHook'),
+    timer=dict(type='IterTimerHook'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    logger=dict(type='LoggerHook', interval=20),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # the last two epochs, so that a damaged file never costs the run
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+    initial_checkpoint=dict(type='InitialCheckpointHook'),
+    evaluation_progress=dict(type='EvaluationProgressHook'),
+    speed=dict(type='SpeedHook'),
+)
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+
+vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+visualizer = dict(type='Visualizer', vis_backends=vis_backends)
+log_processor = dict(type='LogProcessor', by_epoch=True, window_size=20)
+log_level = 'INFO'
+
+# seed 1: the paper's
+randomness = dict(seed=1, deterministic=False)
+load_from = None
+resume = False

@@ -1,0 +1,33 @@
+# Stage 2 on the source model's architecture.
+_base_ = './stp_vit_b16.py'
+
+model = dict(
+    _delete_=True,
+    type='AdaptiveReID',
+    retrieval='neck',
+    flip_test=False,
+    data_preprocessor=dict(
+        type='TrackletDataPreprocessor',
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        augmentation=dict(
+            flip=0.5,
+            pad=10,
+            erase=dict(probability=0.5),
+            # each of the 8 visible tracklets enters twice (ADCA)
+            visible_views=('plain', 'channel_exchange'),
+            infrared_views=('channel_grey',),
+            per_frame=False,
+        ),
+    ),
+    backbone=_base_.model.backbone,
+    # (3), (4); temperature as in every method of the family
+    identity_loss=dict(type='ClusterContrastiveLoss', temperature=0.05),
+    # (15)-(24); weights 1 and 0.5 before labels are unified, 0.1 and 0.1 afterwards (the released shallow-deep code)
+    neighbor_losses=[
+        dict(type='NeighborContrastiveLoss', pairs=('vv', 'tt'), alpha=0.9, weight=1.0, unified_weight=0.1),
+        dict(type='NeighborContrastiveLoss', pairs=('vt', 'tv'), alpha=0.9, weight=0.5, unified_weight=0.1, begin=10),
+    ],
+    # (2): beta 0.1 for cluster memories, 0.9 for instance memories (the released shallow-deep code)
+    memories=dict(cluster_momentum=0.1, instance_momentum=0.9),
+)

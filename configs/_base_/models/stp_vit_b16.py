@@ -1,0 +1,41 @@
+# CLIP ViT-B/16 with spatio-temporal prompts, as VLD trains it on the labelled source.
+model = dict(
+    type='SourceReID',
+    # None: counted in the training data
+    num_classes=None,
+    # the plain raw concatenation is VLD's own; adaptation takes necks and unit halves ('neck')
+    retrieval='neck',
+    flip_test=False,
+    data_preprocessor=dict(
+        type='TrackletDataPreprocessor',
+        # ImageNet's, as VLD; CLIP's own: (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        augmentation=dict(
+            flip=0.5,
+            pad=10,
+            # probability as in VLD and ADCA; the paper is silent
+            erase=dict(probability=0.5),
+            # VLD: each visible tracklet is plain or channel-exchanged, never both
+            visible_views=('plain_or_exchange',),
+            infrared_views=('channel_grey',),
+            per_frame=False,
+        ),
+    ),
+    backbone=dict(
+        type='SpatioTemporalPrompting',
+        num_frames=6,  # T, the paper's
+        start_layer=9,  # VLD's default
+        num_heads=12,
+        tower=dict(
+            type='CLIPVisionTransformer',
+            image_size=(288, 144),
+            patch_size=16,
+            width=768,
+            layers=12,
+            heads=12,
+            activation='quick_gelu',  # OpenAI's weights need it
+            pretrained='{{$DSCREID_CLIP_VIT_B16:weights/ViT-B-16.pt}}',
+        ),
+    ),
+)

@@ -1,0 +1,13 @@
+# CD: the source model on the target, no adaptation; VLD's own ranking (plain inner product of the raw halves).
+_base_ = [
+    '../_base_/datasets/bupt_campus.py',
+    '../_base_/models/stp_vit_b16.py',
+    '../_base_/default_runtime.py',
+]
+
+source = dict(config='../source/stp_hitsz.py', checkpoint=None)
+model = dict(retrieval='raw')
+test_cfg = dict(type='TestLoop')
+# nothing is trained
+val_dataloader = None
+val_evaluator = None

@@ -1,0 +1,89 @@
+# The synthetic benchmark's own CLIP: a small tower trained on single frames of a very varied synthetic world.
+#   python tools/synthesize.py --layout bupt --preset pretrain --seed 7 --out data/synthetic/pretrain
+#   python tools/train.py configs/synthetic/pretrain_tower.py
+#   python tools/model_converters/export_tower.py work_dirs/pretrain_tower/epoch_20.pth weights/synthetic_tower.safetensors
+_base_ = ['../_base_/default_runtime.py']
+
+data_root = '{{$DSCREID_SYNTHETIC_PRETRAIN:data/synthetic/pretrain}}'
+
+train_pipeline = [
+    dict(type='SampleFrames', num_frames=1, rule='sorted_random'),
+    dict(type='LoadFrames', size=(64, 32)),
+    dict(type='PackTracklet'),
+]
+eval_pipeline = [
+    dict(type='SampleFrames', num_frames=2, rule='linspace'),
+    dict(type='LoadFrames', size=(64, 32)),
+    dict(type='PackTracklet'),
+]
+train_dataloader = dict(
+    # 12 identities x 4 frames x 2 modalities
+    batch_size=12 * 4 * 2,
+    num_workers=0,
+    sampler=dict(type='IdentitySampler', num_identities=12, num_tracklets=4, iterations=500),
+    dataset=dict(
+        type='BUPTCampus',
+        root=data_root,
+        split='train',
+        expected_statistics=None,
+        pipeline=train_pipeline,
+    ),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type='SequentialSampler'),
+    dataset=dict(
+        type='BUPTCampus', root=data_root, split='test', expected_statistics=None, pipeline=eval_pipeline
+    ),
+)
+val_dataloader = test_dataloader
+test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')
+val_evaluator = test_evaluator
+
+model = dict(
+    type='SourceReID',
+    num_classes=None,
+    # both halves of FrameAverage are the same
+    dynamic_weight=0.0,
+    retrieval='neck',
+    data_preprocessor=dict(
+        type='TrackletDataPreprocessor',
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        augmentation=dict(
+            flip=0.5,
+            pad=3,
+            erase=dict(probability=0.3),
+            visible_views=('plain_or_exchange',),
+            infrared_views=('plain',),
+        ),
+    ),
+    backbone=dict(
+        type='FrameAverage',
+        tower=dict(
+            type='CLIPVisionTransformer',
+            image_size=(64, 32),
+            patch_size=8,
+            width=128,
+            layers=4,
+            heads=4,
+            activation='gelu',
+            stem=dict(type='ConvStem', channels=(32, 64)),
+        ),
+    ),
+)
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.02),
+    clip_grad=dict(max_norm=5.0),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, begin=0, end=1, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=1, end=20, eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=2)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+default_hooks = dict(logger=dict(interval=50))

@@ -1,0 +1,107 @@
+"""Read a config, apply overrides from the command line, and fit it to the machine."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine import Config
+from mmengine.logging import print_log
+
+from dscreid.apis.config_check import check_config
+from dscreid.errors import ConfigError
+
+#: Keys that say where and how a run is executed, not what it computes.
+_EXECUTION_KEYS = ('work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name')
+
+
+def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+    """Read and check a config file.
+
+    Args:
+        path: A Python config.
+        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there.
+
+    Returns:
+        The config; a relative ``source.config`` is made absolute.
+
+    Raises:
+        ConfigError: The file is missing or cannot be read, or it names an unknown type or key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f'{path}: no such config; the shipped ones lie in configs/')
+    try:
+        config = Config.fromfile(path)
+    except Exception as error:
+        raise ConfigError(f'{path}: cannot be read as a config: {error}') from error
+    if options:
+        _merge(config, options)
+    check_config(config.to_dict(), path.name)
+    if config.get('source') is not None:
+        config.source.config = str((path.parent / config.source.config).resolve())
+    return config
+
+
+def fit_to_machine(config: Config, amp: bool = False) -> None:
+    """Change, in place, what this machine cannot do, and say so in the log.
+
+    Without a GPU: no mixed precision (MMEngine's ``AmpOptimWrapper`` insists on one) and the ``gloo`` backend.
+    ``persistent_workers`` is dropped where there are no workers.
+
+    Args:
+        config: A config for MMEngine's Runner.
+        amp: Whether to train in bfloat16 mixed precision.
+    """
+    has_gpu = torch.cuda.is_available()
+    wrapper = config.get('optim_wrapper')
+    if wrapper is not None and amp:
+        wrapper.type = 'AmpOptimWrapper'
+        wrapper.setdefault('dtype', 'bfloat16')
+    if not has_gpu:
+        if wrapper is not None and wrapper.type == 'AmpOptimWrapper':
+            print_log('no GPU: training in float32 instead of mixed precision', logger='current')
+            wrapper.type = 'OptimWrapper'
+            for key in ('dtype', 'loss_scale', 'use_fsdp'):
+                wrapper.pop(key, None)
+        if config.get('env_cfg') is not None:
+            config.env_cfg.setdefault('dist_cfg', {})['backend'] = 'gloo'
+    for loader in _loaders(config):
+        if not loader.get('num_workers'):
+            loader.pop('persistent_workers', None)
+
+
+def config_hash(config: Config) -> str:
+    """Sixteen hexadecimal digits that name what a config computes, wherever it runs."""
+    content = {key: value for key, value in config.to_dict().items() if key not in _EXECUTION_KEYS}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _merge(config: Config, options: dict[str, Any]) -> None:
+    old_root = config.get('data_root')
+    try:
+        config.merge_from_dict(options)
+    except (KeyError, TypeError, IndexError, AssertionError) as error:
+        raise ConfigError(f'--cfg-options {options}: does not fit the config: {error}') from error
+    new_root = config.get('data_root')
+    if new_root != old_root:
+        _replace_root(config._cfg_dict, old_root, new_root)
+
+
+def _replace_root(node: Any, old: str, new: str) -> None:
+    if isinstance(node, dict):
+        if node.get('root') == old:
+            node['root'] = new
+        for value in node.values():
+            _replace_root(value, old, new)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _replace_root(value, old, new)
+
+
+def _loaders(config: Config) -> list[dict]:
+    names = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    loaders = [config.get(name) for name in names]
+    loaders.append(config.get('default_hooks', {}).get('cluster', {}).get('dataloader'))
+    return [loader for loader in loaders if loader]

@@ -1,0 +1,53 @@
+"""A model ready for inference."""
+
+from pathlib import Path
+
+import torch
+from mmengine import Config
+from mmengine.logging import print_log
+
+from dscreid.apis.config import load_config
+from dscreid.engine.source_weights import load_source_weights
+from dscreid.models.reid import BaseReID
+from dscreid.registry import MODELS
+from dscreid.utils.checkpoint import load_weights
+
+
+def init_model(
+    config: str | Path | Config, checkpoint: str | Path | None = None, device: str | torch.device = 'cpu'
+) -> BaseReID:
+    """Build a config's model, load weights, and set it to evaluation mode.
+
+    The CLIP weights that a config names as ``pretrained`` are never read here: a checkpoint brings the tower's
+    weights with it.
+
+    Args:
+        config: Path of a config, or the config itself.
+        checkpoint: A checkpoint of either stage or a converted published one; None leaves the weights random,
+            which the log says.
+        device: Where the model goes.
+
+    Returns:
+        The model; ``model.extract_feat(inputs)`` gives raw static and dynamic features (N, D).
+
+    Raises:
+        ConfigError: The config is missing or malformed.
+        CheckpointError: The checkpoint is missing, unsafe, or of another architecture.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config)
+    settings = config.model.copy()
+    if settings.type == 'SourceReID' and settings.get('num_classes') is None:
+        settings.num_classes = 1 if checkpoint is None else _count_classes(checkpoint)
+    model = MODELS.build(settings)
+    if checkpoint is None:
+        print_log('init_model: no checkpoint is given, the weights are random', logger='current', level=30)
+    else:
+        load_source_weights(model, checkpoint)
+    return model.to(device).eval()
+
+
+def _count_classes(checkpoint: str | Path) -> int:
+    """Number of identities of a checkpoint's classifier; 1 where it has none (converted checkpoints)."""
+    weight = load_weights(checkpoint).get('static_head.weight')
+    return 1 if weight is None else len(weight)

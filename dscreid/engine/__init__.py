@@ -1,0 +1,1 @@
+"""What drives models: feature extraction, schedules and hooks."""

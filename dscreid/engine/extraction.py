@@ -1,0 +1,73 @@
+"""Features of every tracklet of a data loader, in dataset order."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from mmengine.dist import all_gather_object
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from dscreid.structures import TrackletFeatures
+from dscreid.utils.progress import track
+
+
+@torch.no_grad()
+def extract_features(
+    model: nn.Module,
+    dataloader: DataLoader,
+    encode: Callable[[Tensor], TrackletFeatures],
+    description: str = 'extract',
+) -> TrackletFeatures:
+    """Extract the static and dynamic feature of each tracklet once.
+
+    Every rank extracts its share (see ``SequentialSampler``); all ranks return all rows. The model is left in
+    the mode (training or evaluation) it came in.
+
+    Args:
+        model: A re-ID model with a ``data_preprocessor``, not wrapped for distributed use.
+        dataloader: Loader over the dataset with the evaluation pipeline.
+        encode: Normalised inputs (N, T, 3, H, W) to N features, for example ``model.embed``.
+        description: Text beside the progress bar.
+
+    Returns:
+        Float32 features (N, D) on the model's device, row i for tracklet i of the dataset.
+
+    Raises:
+        RuntimeError: The loader left out a tracklet or gave one twice.
+    """
+    was_training = model.training
+    model.eval()
+    start = time.perf_counter()
+    indices, static, dynamic = [], [], []
+    for batch in track(dataloader, description, total=len(dataloader)):
+        batch = model.data_preprocessor(batch, training=False)
+        features = encode(batch['inputs'])
+        indices.extend(sample.index for sample in batch['data_samples'])
+        static.append(features.static.float())
+        dynamic.append(features.dynamic.float())
+    model.train(was_training)
+
+    num_tracklets = len(dataloader.dataset)
+    static = _gather_rows(indices, static, num_tracklets)
+    dynamic = _gather_rows(indices, dynamic, num_tracklets)
+    rate = num_tracklets / (time.perf_counter() - start)
+    print_log(f'{description}: {num_tracklets} tracklets, {rate:.1f} tracklets/s', logger='current')
+    return TrackletFeatures(static=static, dynamic=dynamic)
+
+
+def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
+    """Bring the rows of all ranks into dataset order, on the device they came from."""
+    local = torch.cat(rows) if rows else torch.empty(0)
+    gathered = all_gather_object((indices, local.cpu()))
+    all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
+    if sorted(all_indices) != list(range(num_rows)):
+        raise RuntimeError(
+            f'extraction saw {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}: '
+            'the loader must give each tracklet once, use SequentialSampler or ConsistentModalitySampler'
+        )
+    all_rows = torch.cat([rank_rows for _, rank_rows in gathered if len(rank_rows)])
+    ordered = torch.empty_like(all_rows)
+    ordered[torch.as_tensor(all_indices)] = all_rows
+    return ordered.to(local.device)

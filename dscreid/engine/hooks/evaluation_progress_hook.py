@@ -1,0 +1,49 @@
+"""A progress bar over validation and test batches."""
+
+from mmengine.hooks import Hook
+
+from dscreid.registry import HOOKS
+from dscreid.utils.progress import progress_bar
+
+
+@HOOKS.register_module()
+class EvaluationProgressHook(Hook):
+    """Show how far validation or test has come."""
+
+    def __init__(self) -> None:
+        self._bar = None
+        self._task = None
+
+    def _start(self, runner, loop, description: str) -> None:
+        self._bar = progress_bar()
+        self._task = self._bar.add_task(description, total=len(loop.dataloader))
+        self._bar.start()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def before_val_epoch(self, runner) -> None:
+        """Open the bar."""
+        self._start(runner, runner.val_loop, 'validate')
+
+    def before_test_epoch(self, runner) -> None:
+        """Open the bar."""
+        self._start(runner, runner.test_loop, 'test')
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Advance by one batch."""
+        self._bar.advance(self._task)
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Advance by one batch."""
+        self._bar.advance(self._task)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Close the bar."""
+        self._stop()
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        """Close the bar."""
+        self._stop()

@@ -1,0 +1,26 @@
+"""Start an adaptation from the weights of its source stage."""
+
+from mmengine.hooks import Hook
+
+from dscreid.engine.source_weights import load_source_weights, unwrap_model
+from dscreid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SourceWeightsHook(Hook):
+    """Load a source model's weights before training, unless the run resumes its own.
+
+    Args:
+        checkpoint: Path of a checkpoint of ``SourceReID``, or one converted from a published model.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, checkpoint: str) -> None:
+        self.checkpoint = checkpoint
+
+    def before_train(self, runner) -> None:
+        """Load strictly: a checkpoint of another architecture is refused with the list of differences."""
+        if runner.iter == 0:
+            load_source_weights(unwrap_model(runner.model), self.checkpoint)
+            runner.logger.info(f'source weights: {self.checkpoint}')

@@ -1,0 +1,23 @@
+"""Choose by epoch: pure helpers behind the scheduled parts of a config."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from dscreid.errors import ConfigError
+
+Value = TypeVar('Value')
+
+
+def check_stages(begins: Sequence[int]) -> None:
+    """Check that stages begin at epoch 0 and in strictly rising order.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    if not begins or begins[0] != 0 or any(b <= a for a, b in zip(begins, begins[1:], strict=False)):
+        raise ConfigError(f'stages must begin at epoch 0 and then at rising epochs, got begin_epoch = {list(begins)}')
+
+
+def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Value:
+    """The value of the last stage that has begun by the given zero-based epoch."""
+    return [value for begin, value in zip(begins, values, strict=True) if begin <= epoch][-1]

@@ -1,0 +1,42 @@
+"""Progress bars on standard error, shown by the first rank alone."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from mmengine.dist import is_main_process
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Item = TypeVar('Item')
+
+
+def progress_bar(enabled: bool = True) -> Progress:
+    """A bar with count, elapsed and remaining time.
+
+    Nothing is drawn on ranks other than the first, nor where standard error is no terminal: a log file should
+    not fill with bars.
+    """
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (enabled and console.is_terminal and is_main_process()),
+    )
+
+
+def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """Yield the items while a bar counts them; ``total`` defaults to ``len(items)``."""
+    with progress_bar() as bar:
+        yield from bar.track(items, total=len(items) if total is None else total, description=description)

@@ -1,0 +1,67 @@
+"""Run a config's whole experiment: source stage where it names one, training, evaluation."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from dscreid.apis.command_line import run_command
+from dscreid.apis.train import RunOptions, run_experiment
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: python tools/train.py configs/dsc/dsc_bupt2hitsz.py --amp',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', type=Path, help='config file, for example configs/dsc/dsc_bupt2hitsz.py')
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        help="folder for logs, checkpoints and metrics.json (default: work_dirs/<config's name>); the source stage's "
+        'lies beside it',
+    )
+    parser.add_argument(
+        '--source-checkpoint',
+        type=Path,
+        help='source weights to adapt: a checkpoint of this project, or one made by '
+        'tools/model_converters/convert_vld.py (default: the one in the config, else the finished source run, else '
+        'the source stage is trained first)',
+    )
+    parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint in the work directory')
+    parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)')
+    parser.add_argument('--seed', type=int, help="seed in place of the config's (the paper's is 1)")
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='overrides of the config, for example data_root=/data/hitsz_vcm optim_wrapper.optimizer.lr=2.5e-5',
+    )
+    parser.add_argument(
+        '--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none', help='how ranks were started'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train and print the metrics."""
+    arguments = parse_arguments()
+    options = RunOptions(
+        work_dir=arguments.work_dir,
+        resume=arguments.resume,
+        amp=arguments.amp,
+        seed=arguments.seed,
+        launcher=arguments.launcher,
+        source_checkpoint=arguments.source_checkpoint,
+        config_options=arguments.cfg_options,
+    )
+    run_experiment(arguments.config, options)
+
+
+if __name__ == '__main__':
+    run_command(main)
