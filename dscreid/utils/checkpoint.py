@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from dscreid.errors import CheckpointError
+from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
@@ -87,10 +88,7 @@ def load_checkpoint(path: str | Path) -> dict:
             with torch.serialization.safe_globals(mmengine_globals()):
                 content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f'{path}: refused, since it holds more than weights ({_first_line(error)}); '
-            f'ask for a file that holds tensors alone, for example .safetensors.'
-        ) from error
+        raise _refused(path, error) from error
     except (SafetensorError, zipfile.BadZipFile, *_UNREADABLE) as error:
         raise _damaged(path, error) from error
     if not isinstance(content, Mapping):
@@ -113,20 +111,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: When the file cannot be read or holds no weights.
     """
-    content = load_checkpoint(path)
-    for key in ('state_dict', 'model'):
-        if isinstance(content.get(key), Mapping):
-            content = dict(content[key])
-            break
-    wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if wrong or not content:
-        raise CheckpointError(
-            f'{path}: expected weights by name, found '
-            + (f'entries that are no tensors: {_some(wrong)}.' if wrong else 'an empty file.')
-        )
-    if all(name.startswith('module.') for name in content):
-        content = {name.removeprefix('module.'): value for name, value in content.items()}
-    return content
+    return _weights(path, load_checkpoint(path))
 
 
 def load_model_weights(
@@ -148,16 +133,19 @@ def load_model_weights(
     Raises:
         CheckpointError: When the file cannot be read or is of another architecture; the message lists the
             differences.
+        ConfigError: When the file says with which activation its tower was trained, and the model has
+            another.
     """
-    weights = {
-        name: value for name, value in load_weights(path).items() if not name.startswith(tuple(ignore))
-    }
+    content = load_checkpoint(path)
+    weights = _weights(path, content)
+    weights = {name: value for name, value in weights.items() if not name.startswith(tuple(ignore))}
     differences = list_differences(model, weights, allow_missing)
     if differences:
         raise CheckpointError(
             f'{path}: does not fit {type(model).__name__} ({_some(differences)}); '
             f'use the config with which it was trained.'
         )
+    _check_activation(model, path, content.get('meta'))
     model.load_state_dict(weights, strict=False)
 
 
@@ -194,19 +182,52 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _damaged(path: Path, error: Exception) -> CheckpointError:
+def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
+    """Find the weights in a checkpoint's content; see :func:`load_weights`."""
+    for key in ('state_dict', 'model'):
+        if isinstance(content.get(key), Mapping):
+            content = dict(content[key])
+            break
+    wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if wrong or not content:
+        raise CheckpointError(
+            f'{path}: expected weights by name, found '
+            + (f'entries that are no tensors: {_some(wrong)}.' if wrong else 'an empty file.')
+        )
+    if all(name.startswith('module.') for name in content):
+        content = {name.removeprefix('module.'): value for name, value in content.items()}
+    return content
+
+
+def _check_activation(model: nn.Module, path: str | Path, meta: object) -> None:
+    """Refuse what no shape can tell: a tower trained with another activation (``meta['tower']``)."""
+    trained = meta.get('tower', {}).get('activation') if isinstance(meta, Mapping) else None
+    for module in model.modules():
+        activation = getattr(module, 'settings', {}).get('activation')
+        if trained and activation and activation != trained:
+            raise ConfigError(
+                f'{path}: its tower was trained with {trained}; set activation={trained!r} in the tower of '
+                f'the config, which has {activation!r}.'
+            )
+
+
+def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
+    """Tell a pickle that refers to code from one that is damaged."""
+    text = str(error)
+    found = re.search(r'GLOBAL ([\w.]+)', text) or re.search(r'refers? to ([^\n]+)', text)
+    if found is None:
+        return _damaged(path, error)
     return CheckpointError(
-        f'{path}: is no readable weights file ({_first_line(error)}); fetch or write it again.'
+        f'{path}: refused, since it refers to {found[1].rstrip(".")} and so may run code when read; ask for '
+        f'a file that holds tensors alone, for example .safetensors.'
     )
 
 
-def _first_line(error: Exception) -> str:
-    """Shorten an error to what it says about the file; torch's own advice is to load unsafely."""
-    text = str(error) or type(error).__name__
-    for line in text.splitlines():
-        if 'GLOBAL' in line or 'Unsupported' in line:
-            return line.split(' was not an allowed')[0].strip().rstrip('.')
-    return text.splitlines()[0].strip().rstrip('.')[:200]
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    reason = (str(error) or type(error).__name__).splitlines()[0].strip().rstrip('.')
+    if isinstance(error, pickle.UnpicklingError):  # torch's text advises to load unsafely
+        reason = 'neither weights of PyTorch nor .safetensors'
+    return CheckpointError(f'{path}: is no readable weights file ({reason[:200]}); fetch or write it again.')
 
 
 def _some(items: Sequence[str]) -> str:

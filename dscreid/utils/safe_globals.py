@@ -5,6 +5,8 @@ mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects, whose state 
 default. ``tests/utils/test_checkpoint.py`` fails as soon as this work-around is no longer needed.
 """
 
+import pickle
+
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
@@ -15,7 +17,7 @@ _STATISTICS = ('min', 'max', 'current', 'mean')
 def _history_buffer_statistic(owner: type, name: str):
     """Stand in for ``getattr`` while a checkpoint is read: answers for the statistics, nothing else."""
     if owner is not HistoryBuffer or name not in _STATISTICS:
-        raise TypeError(f'a checkpoint may not refer to attribute {name!r} of {owner!r}')
+        raise pickle.UnpicklingError(f'it refers to attribute {name!r} of {owner!r}')
     return getattr(HistoryBuffer, name)
 
 

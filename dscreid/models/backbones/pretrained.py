@@ -16,7 +16,7 @@ from dscreid.utils.torchscript import is_torchscript
 OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
 OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
-TOWER_FORMAT = 'dscreid-tower'
+TOWER_KIND = 'dscreid-tower'
 
 # Settings that must agree between an exported tower and the config; image_size may differ (it is resized).
 _STRICT_SETTINGS = ('patch_size', 'width', 'layers', 'heads', 'stem')
@@ -188,7 +188,7 @@ def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def _describe(file: Path, weights: dict[str, Tensor]) -> tuple[str | None, dict]:
     """Tell a file's activation (None: it does not say) and settings."""
     metadata = read_metadata(file)
-    if metadata.get('format') == TOWER_FORMAT:
+    if metadata.get('kind') == TOWER_KIND:
         settings = json.loads(metadata['settings'])
         return settings['activation'], settings
     if is_torchscript(file):  # only OpenAI published CLIP so

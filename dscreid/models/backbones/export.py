@@ -1,0 +1,106 @@
+"""Export of a trained tower as a weights file of its own, with what is needed to load it rightly."""
+
+import ast
+import json
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.models.backbones.pretrained import TOWER_KIND
+from dscreid.registry import MODELS
+from dscreid.utils.checkpoint import list_differences, load_checkpoint, load_weights
+from dscreid.utils.files import replacing
+
+TOWER_PREFIX = 'backbone.tower.'
+
+
+def export_tower(
+    checkpoint: str,
+    target: str | Path,
+    tower: dict | None = None,
+    prefix: str = TOWER_PREFIX,
+    half: bool = False,
+    note: str | None = None,
+) -> dict:
+    """Write the tower of a checkpoint as ``.safetensors`` with open_clip's names.
+
+    The file's metadata hold the tower's settings, against which ``CLIPVisionTransformer`` checks its config
+    when it loads the file.
+
+    Args:
+        checkpoint: A checkpoint of this project.
+        target: File to write.
+        tower: Config of the tower; None to take it from the config text that the checkpoint holds.
+        prefix: What the names of the tower's weights begin with.
+        half: Store matrices in half precision; vectors (biases, norms) stay in single precision.
+        note: Text to keep with the file, such as the command and seed that made it.
+
+    Returns:
+        The tower's settings.
+
+    Raises:
+        CheckpointError: When the checkpoint cannot be read, or its tower is not that of the config.
+        ConfigError: When no config is known.
+    """
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in load_weights(checkpoint).items()
+        if name.startswith(prefix)
+    }
+    if not weights:
+        raise CheckpointError(f'{checkpoint}: holds no weights named {prefix}*; give their prefix.')
+    module = MODELS.build({**(tower or tower_config(checkpoint)), 'pretrained': None})
+    differences = list_differences(module, weights)
+    if differences:
+        shown = ', '.join(differences[:10])
+        raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({shown}).')
+    metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
+    if note:
+        metadata['note'] = note
+    with replacing(target) as path:
+        save_file({name: _stored(value, half) for name, value in weights.items()}, path, metadata)
+    return module.settings
+
+
+def tower_config(checkpoint: str) -> dict:
+    """Read the tower's config out of a checkpoint: ``meta['tower']`` or the training config's text.
+
+    The text is parsed, not executed: only literals and ``dict(...)`` are understood, which is what MMEngine
+    writes.
+
+    Args:
+        checkpoint: A checkpoint of this project.
+
+    Raises:
+        ConfigError: When the checkpoint does not tell.
+    """
+    meta = load_checkpoint(checkpoint).get('meta') or {}
+    if 'tower' in meta:
+        return {'type': 'CLIPVisionTransformer', **meta['tower']}
+    try:
+        for statement in ast.parse(meta.get('cfg') or '').body:
+            if isinstance(statement, ast.Assign) and statement.targets[0].id == 'model':
+                return dict(_literal(statement.value)['backbone']['tower'])
+    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError):
+        pass
+    raise ConfigError(f'{checkpoint}: does not tell the config of its tower; give the config file.')
+
+
+def _literal(node: ast.AST):
+    """Evaluate literals and calls of ``dict`` with keywords."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        if node.args or any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError('only dict(key=value) is understood')
+        return {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.Dict):
+        return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values, strict=True)}
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_literal(item) for item in node.elts]
+    return ast.literal_eval(node)
+
+
+def _stored(value: Tensor, half: bool) -> Tensor:
+    value = value.contiguous()
+    return value.half() if half and value.is_floating_point() and value.ndim > 1 else value.clone()

@@ -1,0 +1,136 @@
+"""Conversion of VLD's released checkpoints into this project's names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dscreid.errors import CheckpointError
+from dscreid.models.backbones.pretrained import fit_positional_embedding
+
+_TOWER_PARTS = (
+    'conv1.weight',
+    'class_embedding',
+    'positional_embedding',
+    'ln_pre.',
+    'transformer.resblocks.',
+    'ln_post.',
+)
+_ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
+_HEAD_WIDTH = 64  # of every CLIP tower that VLD can be built on
+
+
+@dataclass(frozen=True)
+class ConvertedVLD:
+    """What a VLD checkpoint gives to this project.
+
+    Attributes:
+        state_dict: ``backbone.tower.*``, ``backbone.prompt_embedding`` and ``backbone.attn.*``, float32.
+        dropped: Names of the source's weights that have no place here, sorted.
+        num_frames: Number of frames ``T`` of its spatio-temporal prompts.
+        tower: Settings of its tower, as far as they follow from the weights.
+    """
+
+    state_dict: dict[str, Tensor]
+    dropped: list[str]
+    num_frames: int
+    tower: dict
+
+
+def convert_vld(
+    weights: dict[str, Tensor], path: str = 'VLD checkpoint', image_size: Sequence[int] = (288, 144)
+) -> ConvertedVLD:
+    """Take the visual tower and the spatio-temporal prompting out of VLD's weights.
+
+    VLD (Li et al., "Video-Level Language-Driven Video-Based Visible-Infrared Person Re-Identification", TIFS
+    2025) names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``. The parts are found by the
+    ends of their names, wherever they are nested. Its ``ln_post2`` is a copy that its forward pass never
+    uses: the dynamic feature goes through ``image_encoder.ln_post``, as here.
+
+    Args:
+        weights: VLD's weights by name, any floating dtype.
+        path: Where they come from, for messages.
+        image_size: Height and width that the converted tower is for. Positions of another grid are resized.
+
+    Raises:
+        CheckpointError: When a part is missing, found twice, or of an unexpected shape.
+    """
+    prefix = _unique(path, weights, 'class_embedding').removesuffix('class_embedding')
+    tower = {
+        name: name.removeprefix(prefix)
+        for name in weights
+        if name.startswith(prefix) and name.removeprefix(prefix).startswith(_TOWER_PARTS)
+    }
+    prompt = _unique(path, weights, 'prompt_embedding')
+    attention = _unique(path, weights, 'attn.in_proj_weight', excluding='resblocks.').removesuffix(
+        'in_proj_weight'
+    )
+    names = {name: f'backbone.tower.{short}' for name, short in tower.items()}
+    names[prompt] = 'backbone.prompt_embedding'
+    names.update({attention + part: f'backbone.attn.{part}' for part in _ATTENTION})
+    missing = sorted(name for name in names if name not in weights)
+    if missing:
+        raise CheckpointError(f'{path}: is no VLD checkpoint ({", ".join(missing)} missing).')
+
+    dropped = sorted(set(weights) - set(names))
+    unknown = [n for n in dropped if n.startswith(prefix) and n != f'{prefix}proj'] if prefix else []
+    if unknown:
+        raise CheckpointError(
+            f'{path}: its image encoder is no vision transformer of CLIP '
+            f'(unexpected {", ".join(unknown[:10])}).'
+        )
+    state_dict = {new: weights[old].float() for old, new in names.items()}
+    settings = _tower_settings(path, state_dict, image_size)
+    _check_prompting(path, state_dict, settings['width'])
+    state_dict['backbone.tower.positional_embedding'] = fit_positional_embedding(
+        state_dict['backbone.tower.positional_embedding'],
+        tuple(side // settings['patch_size'] for side in image_size),
+        {},
+        path,
+    )
+    return ConvertedVLD(state_dict, dropped, len(state_dict['backbone.prompt_embedding']), settings)
+
+
+def _unique(path: str, weights: dict[str, Tensor], ending: str, excluding: str | None = None) -> str:
+    """Find the one weight whose name is, or ends with a dot and, ``ending``."""
+    found = [
+        name
+        for name in weights
+        if f'.{name}'.endswith(f'.{ending}') and not (excluding and excluding in name)
+    ]
+    if len(found) != 1:
+        what = f'found more than once ({", ".join(sorted(found))})' if found else 'missing'
+        raise CheckpointError(f'{path}: is no VLD checkpoint ({ending} is {what}).')
+    return found[0]
+
+
+def _tower_settings(path: str, state_dict: dict[str, Tensor], image_size: Sequence[int]) -> dict:
+    needed = ('conv1.weight', 'positional_embedding', 'ln_post.weight')
+    missing = [name for name in needed if f'backbone.tower.{name}' not in state_dict]
+    if missing:
+        raise CheckpointError(f'{path}: its image encoder lacks {", ".join(missing)}.')
+    width, _, patch_size, _ = state_dict['backbone.tower.conv1.weight'].shape
+    blocks = {name.split('.')[4] for name in state_dict if name.startswith('backbone.tower.transformer.')}
+    return {
+        'activation': 'quick_gelu',  # VLD starts from OpenAI's weights
+        'image_size': tuple(image_size),
+        'patch_size': patch_size,
+        'width': width,
+        'layers': len(blocks),
+        'heads': width // _HEAD_WIDTH,
+        'stem': None,
+    }
+
+
+def _check_prompting(path: str, state_dict: dict[str, Tensor], width: int) -> None:
+    prompt = tuple(state_dict['backbone.prompt_embedding'].shape)
+    if len(prompt) != 3 or prompt[0] != prompt[1] or prompt[2] != width:
+        raise CheckpointError(
+            f'{path}: prompt_embedding must have shape (T, T, {width}), it has {prompt}: these are not the '
+            f'spatio-temporal prompts of VLD.'
+        )
+    attention = tuple(state_dict['backbone.attn.in_proj_weight'].shape)
+    if attention != (3 * width, width):
+        raise CheckpointError(
+            f'{path}: attn.in_proj_weight must have shape ({3 * width}, {width}), it has {attention}.'
+        )
