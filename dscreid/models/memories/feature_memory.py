@@ -113,7 +113,7 @@ class InstanceMemory(FeatureMemory):
         """Fill the memory with the features of N tracklets, L2-normalised here."""
         for name in ('static', 'dynamic'):
             rows = F.normalize(getattr(features, name).float(), dim=1)
-            setattr(self, name, rows.to(self.static.device, self.dtype, copy=True))
+            setattr(self, name, rows.to(self.static.device, self.dtype))
 
     def update(self, static: Tensor, dynamic: Tensor, rows: Tensor) -> None:
         """Let rows follow a batch, one sample after another.

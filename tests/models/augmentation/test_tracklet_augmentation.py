@@ -135,6 +135,16 @@ def test_erasing_follows_and_exchange_follows_or_precedes_normalisation(before):
         assert ((result[0] == 7) | (result[0] == 8) | (result[0] == 9)).any()
 
 
+def test_plain_or_exchange_holds_for_the_tracklet_even_per_frame():
+    augmentation = TrackletAugmentation(flip=0, pad=0, visible_views=('plain_or_exchange',), per_frame=True)
+    frames = still_frames(40)
+    result, _ = augmentation(frames, [sample(seed, 'rgb') for seed in range(40)])
+    plain = (result == frames).flatten(2).all(2)  # (N, T)
+    assert 8 < plain[:, 0].sum() < 32
+    assert torch.equal(plain, plain[:, :1].expand_as(plain))
+    assert not frames_agree(result[~plain[:, 0]])
+
+
 def test_input_stays_untouched():
     frames, data = still_frames(), samples()
     before = frames.clone()

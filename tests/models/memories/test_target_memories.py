@@ -92,6 +92,15 @@ def test_update_follows_the_batch_in_its_order(shared):
     torch.testing.assert_close(memories.cluster_memory(Modality.IR).static[1:], infrared_before[1:])
 
 
+def test_each_sample_updates_a_shared_memory_once():
+    memories, _, _ = build(pseudo_labels(shared=True), cluster={'momentum': 0.5})
+    before = memories.cluster_memory(Modality.RGB).static[0].clone()
+    query = unit_rows(7, 1)
+    memories.stage(query, query, memories.locate([12], ['rgb']))
+    memories.update()
+    torch.testing.assert_close(memories.cluster_memory(Modality.IR).static[0], mean(before, query[0]))
+
+
 def test_stage_needs_no_gradient_and_serves_once():
     memories, _, _ = build()
     batch = memories.locate([10], ['rgb'])
