@@ -11,8 +11,6 @@ import numpy as np
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import TRANSFORMS
 
-JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
-
 
 @lru_cache(maxsize=1 << 16)
 def _real_path(path: str) -> str:
@@ -58,9 +56,9 @@ def decode_frame(content: bytes) -> np.ndarray | None:
         content: Bytes of a JPEG, PNG or other file that OpenCV knows. A rotation in its EXIF data is ignored.
 
     Returns:
-        uint8 (H, W, 3) in RGB order, or None if the bytes are no image or a JPEG that was cut off.
+        uint8 (H, W, 3) in RGB order, or None if the bytes are no image or were cut off.
     """
-    if not content or (content.startswith(JPEG_START) and JPEG_END not in content):
+    if not content:
         return None
     try:
         image = cv2.imdecode(

@@ -75,6 +75,14 @@ def test_modalities_are_independent(dataset):
     assert [b[:8] for b in one] != [b[:8] for b in other]
 
 
+def test_equal_labels_are_drawn_differently_in_both_modalities(fake_dataset):
+    dataset = fake_dataset([(m, -1, 0, False) for m in ('rgb', 'ir') for _ in range(30)], labelled=False)
+    labels = np.arange(30) // 3
+    sampler = labelled(dataset, labels, labels, visible=(3, 2), infrared=(3, 2))
+    rows = np.array([[draw.index % 30 for draw in batch] for batch in batches(sampler)])
+    assert (rows[:, :6] != rows[:, 6:]).any(axis=1).all()
+
+
 def test_epochs_differ_and_repeat(dataset):
     sampler = labelled(dataset)
     first = list(sampler)
