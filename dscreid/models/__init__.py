@@ -2,4 +2,13 @@
 
 from dscreid.models import augmentation, backbones, data_preprocessor, heads, losses, memories, necks, reid
 
-__all__ = ['augmentation', 'backbones', 'data_preprocessor', 'heads', 'losses', 'memories', 'necks', 'reid']
+__all__ = [
+    'augmentation',
+    'backbones',
+    'data_preprocessor',
+    'heads',
+    'losses',
+    'memories',
+    'necks',
+    'reid',
+]

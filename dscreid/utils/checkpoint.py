@@ -203,7 +203,8 @@ def _check_activation(model: nn.Module, path: str | Path, meta: object) -> None:
     """Refuse what no shape can tell: a tower trained with another activation (``meta['tower']``)."""
     trained = meta.get('tower', {}).get('activation') if isinstance(meta, Mapping) else None
     for module in model.modules():
-        activation = getattr(module, 'settings', {}).get('activation')
+        settings = getattr(module, 'settings', None)
+        activation = settings.get('activation') if isinstance(settings, Mapping) else None
         if trained and activation and activation != trained:
             raise ConfigError(
                 f'{path}: its tower was trained with {trained}; set activation={trained!r} in the tower of '

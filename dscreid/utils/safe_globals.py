@@ -29,6 +29,7 @@ def mmengine_globals() -> list:
         names of NumPy 1 and of NumPy 2, so that a checkpoint written with one can be read with the other.
     """
     multiarray = np.core.multiarray if np.lib.NumpyVersion(np.__version__) < '2.0.0' else np._core.multiarray
+    # float64 and int64 fill the histories; the others come as scalars, such as a metric of type float32
     dtypes = {type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')}
     return [
         HistoryBuffer,

@@ -1,0 +1,117 @@
+"""An exported tower loads through `pretrained` and gives the same features."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dscreid.models.backbones import CLIPVisionTransformer, FrameAverage
+from dscreid.utils.checkpoint import load_weights, read_metadata, sha256
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'export_tower.py'
+TOWER = {
+    'type': 'CLIPVisionTransformer',
+    'image_size': (32, 16),
+    'patch_size': 8,
+    'width': 32,
+    'layers': 2,
+    'heads': 4,
+    'activation': 'gelu',
+    'stem': {'type': 'ConvStem', 'channels': (8, 16)},
+}
+TEXT = """custom_hooks = [dict(type='A', rate=1 / 2)]
+model = dict(
+    backbone=dict(tower=dict(
+        type='CLIPVisionTransformer', image_size=(32, 16), patch_size=8, width=32, layers=2, heads=4,
+        activation='gelu', pretrained='not/there.pt', stem=dict(channels=(8, 16), type='ConvStem')),
+        type='FrameAverage'), type='SourceReID')
+"""
+
+
+@pytest.fixture(scope='module')
+def export():
+    spec = importlib.util.spec_from_file_location('export_tower', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(0)
+    model = FrameAverage(TOWER)
+    model(torch.randn(4, 2, 3, 32, 16))  # gives BatchNorm statistics of its own
+    return model.eval()
+
+
+@pytest.fixture
+def checkpoint(model, tmp_path):
+    state_dict = {f'backbone.{name}': value for name, value in model.state_dict().items()}
+    state_dict['static_neck.weight'] = torch.ones(32)
+    torch.save({'state_dict': state_dict, 'meta': {'cfg': TEXT}}, path := tmp_path / 'epoch_1.pth')
+    return path
+
+
+def load(path, **settings):
+    settings = {**TOWER, **settings, 'pretrained': str(path)}
+    settings.pop('type')
+    tower = CLIPVisionTransformer(**settings).eval()
+    tower.init_weights()
+    return tower
+
+
+def test_round_trip(export, checkpoint, model, tmp_path, capsys):
+    target = tmp_path / 'weights' / 'tower.safetensors'
+    assert export([str(checkpoint), str(target), '--note', 'seed 3']) == 0
+    report = capsys.readouterr().out
+    assert sha256(target) in report
+    assert 'MiB' in report
+    images = torch.randn(2, 3, 32, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(load(target)(images), model.tower(images))
+    metadata = read_metadata(target)
+    assert metadata['note'] == 'seed 3'
+    assert json.loads(metadata['settings'])['stem'] == {'type': 'ConvStem', 'channels': [8, 16]}
+
+
+def test_half_precision_of_matrices_alone(export, checkpoint, model, tmp_path):
+    target = tmp_path / 'tower.safetensors'
+    assert export([str(checkpoint), str(target), '--half']) == 0
+    for value in load_weights(target).values():
+        if value.is_floating_point():
+            assert value.dtype == (torch.half if value.ndim > 1 else torch.float32)
+    images = torch.randn(2, 3, 32, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(load(target)(images), model.tower(images), rtol=0.02, atol=0.02)
+
+
+def test_config_file(export, model, tmp_path):
+    torch.save({f'model.{k}': v for k, v in model.state_dict().items()}, path := tmp_path / 'bare.pth')
+    target = tmp_path / 'tower.safetensors'
+    (config := tmp_path / 'config.py').write_text(TEXT)
+    assert export([str(path), str(target), '--config', str(config), '--prefix', 'model.tower.']) == 0
+    load(target)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'text', 'message'),
+    [
+        ((), '', 'does not tell the config of its tower'),
+        ((), 'import os\nmodel = os.system("true")', 'does not tell the config of its tower'),
+        (('--prefix', 'x.'), TEXT, 'holds no weights named x.*'),
+        ((), TEXT.replace('layers=2', 'layers=3'), 'its tower is not that of its config'),
+    ],
+)
+def test_errors(arguments, text, message, export, model, tmp_path, capsys):
+    state_dict = {f'backbone.{name}': value for name, value in model.state_dict().items()}
+    torch.save({'state_dict': state_dict, 'meta': {'cfg': text}}, path := tmp_path / 'epoch_1.pth')
+    assert export([str(path), str(target := tmp_path / 'tower.safetensors'), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_wrong_name(export, checkpoint, tmp_path, capsys):
+    assert export([str(checkpoint), str(tmp_path / 'tower.pth')]) == 2
+    assert 'must be named *.safetensors' in capsys.readouterr().err
