@@ -19,12 +19,20 @@ def parse_arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', type=Path, help='config file whose model and test set are used')
-    parser.add_argument('checkpoint', type=Path, help='checkpoint of either stage, or a converted published one')
+    parser.add_argument(
+        'checkpoint', type=Path, help='checkpoint of either stage, or a converted published one'
+    )
     parser.add_argument('--protocol', choices=sorted(PROTOCOLS), help="protocol in place of the config's")
-    parser.add_argument('--flip', action='store_true', help='average features with those of the mirrored tracklets')
+    parser.add_argument(
+        '--flip', action='store_true', help='average features with those of the mirrored tracklets'
+    )
     parser.add_argument('--out', type=Path, help='write the metrics, in [0, 1], to this JSON file')
-    parser.add_argument('--dump-features', type=Path, help='write all test features to this .safetensors file')
-    parser.add_argument('--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)")
+    parser.add_argument(
+        '--dump-features', type=Path, help='write all test features to this .safetensors file'
+    )
+    parser.add_argument(
+        '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -34,7 +42,10 @@ def parse_arguments() -> argparse.Namespace:
         help='overrides of the config, for example data_root=/data/hitsz_vcm',
     )
     parser.add_argument(
-        '--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none', help='how ranks were started'
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='how ranks were started',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -30,8 +30,12 @@ def parse_arguments() -> argparse.Namespace:
         'tools/model_converters/convert_vld.py (default: the one in the config, else the finished source run, else '
         'the source stage is trained first)',
     )
-    parser.add_argument('--resume', action='store_true', help='continue from the last checkpoint in the work directory')
-    parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)')
+    parser.add_argument(
+        '--resume', action='store_true', help='continue from the last checkpoint in the work directory'
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)'
+    )
     parser.add_argument('--seed', type=int, help="seed in place of the config's (the paper's is 1)")
     parser.add_argument(
         '--cfg-options',
@@ -42,7 +46,10 @@ def parse_arguments() -> argparse.Namespace:
         help='overrides of the config, for example data_root=/data/hitsz_vcm optim_wrapper.optimizer.lr=2.5e-5',
     )
     parser.add_argument(
-        '--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none', help='how ranks were started'
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='how ranks were started',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,9 +1,14 @@
-# The synthetic benchmark's own CLIP: a small tower trained on single frames of a very varied synthetic world.
-#   python tools/synthesize.py --layout bupt --preset pretrain --seed 7 --out data/synthetic/pretrain
+# The synthetic benchmark's own CLIP: a small tower trained on single frames of a very varied synthetic world, after
+# a warm-up on a plainer one (from random weights the varied world alone teaches it nothing for a long time).
+#   python tools/synthesize.py --layout bupt --preset pretrain --domain bupt --identities 1200 --seed 8 \
+#       --out data/synthetic/pretrain_warmup
+#   python tools/synthesize.py --layout bupt --preset pretrain --identities 2000 --seed 7 --out data/synthetic/pretrain
 #   python tools/train.py configs/synthetic/pretrain_tower.py
-#   python tools/model_converters/export_tower.py work_dirs/pretrain_tower/epoch_20.pth weights/synthetic_tower.safetensors
+#   python tools/model_converters/export_tower.py work_dirs/pretrain_tower/epoch_16.pth \
+#       weights/synthetic_tower.safetensors
 _base_ = ['../_base_/default_runtime.py']
 
+source = dict(config='pretrain_warmup.py', checkpoint=None)
 data_root = '{{$DSCREID_SYNTHETIC_PRETRAIN:data/synthetic/pretrain}}'
 
 train_pipeline = [
@@ -46,6 +51,9 @@ model = dict(
     num_classes=None,
     # both halves of FrameAverage are the same
     dynamic_weight=0.0,
+    # the published triplet collapses a tower that starts from random weights
+    triplet_weight=0.0,
+    contrast_weight=1.0,
     retrieval='neck',
     data_preprocessor=dict(
         type='TrackletDataPreprocessor',
@@ -76,14 +84,21 @@ model = dict(
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.02),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02),
     clip_grad=dict(max_norm=5.0),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, begin=0, end=1, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=1, end=20, eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.05, begin=0, end=1, by_epoch=True, convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        begin=1,
+        end=16,
+        eta_min_ratio=0.01,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=2)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=16, val_interval=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 default_hooks = dict(logger=dict(interval=50))

@@ -21,5 +21,8 @@ def run_command(command: Callable[[], None]) -> None:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(UNUSABLE_INPUT)
     except KeyboardInterrupt:
-        print('interrupted: run the same command with --resume to continue from the last checkpoint', file=sys.stderr)
+        print(
+            'interrupted: run the same command with --resume to continue from the last checkpoint',
+            file=sys.stderr,
+        )
         sys.exit(INTERRUPTED)

@@ -10,7 +10,6 @@ from dscreid.apis.config import load_config
 from dscreid.engine.source_weights import load_source_weights
 from dscreid.models.reid import BaseReID
 from dscreid.registry import MODELS
-from dscreid.utils.checkpoint import load_weights
 
 
 def init_model(
@@ -38,16 +37,10 @@ def init_model(
         config = load_config(config)
     settings = config.model.copy()
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
-        settings.num_classes = 1 if checkpoint is None else _count_classes(checkpoint)
+        settings.num_classes = 1  # features need no classifier
     model = MODELS.build(settings)
     if checkpoint is None:
         print_log('init_model: no checkpoint is given, the weights are random', logger='current', level=30)
     else:
         load_source_weights(model, checkpoint)
     return model.to(device).eval()
-
-
-def _count_classes(checkpoint: str | Path) -> int:
-    """Number of identities of a checkpoint's classifier; 1 where it has none (converted checkpoints)."""
-    weight = load_weights(checkpoint).get('static_head.weight')
-    return 1 if weight is None else len(weight)

@@ -104,15 +104,19 @@ def train_stage(config: Config, resume: bool = False, source_checkpoint: Path | 
     config = config.copy()
     config.resume = resume and (work_dir / 'last_checkpoint').is_file()
     if source_checkpoint is not None:
-        config.default_hooks.source_weights = dict(type='SourceWeightsHook', checkpoint=str(source_checkpoint))
+        config.default_hooks.source_weights = dict(
+            type='SourceWeightsHook', checkpoint=str(source_checkpoint)
+        )
     start = time.perf_counter()
     runner = Runner.from_cfg(config)
-    if source_checkpoint is not None:
+    if source_checkpoint is not None or config.resume:
         skip_pretrained(runner.model)
     runner.train()
     checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
     if is_main_process():
-        content = dict(config=digest, checkpoint=checkpoint.name, seconds=round(time.perf_counter() - start, 1))
+        content = dict(
+            config=digest, checkpoint=checkpoint.name, seconds=round(time.perf_counter() - start, 1)
+        )
         write_json(work_dir / FINISHED_FILE, content)
     barrier()
     return checkpoint
@@ -176,5 +180,7 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
         print_log(f'source stage: {source_path.name} in {source_dir} comes first', logger='current')
     checkpoint = train_stage(source_config, resume=True)
     if not checkpoint.is_file():
-        raise CheckpointError(f'{checkpoint}: the source stage left no checkpoint here; remove {source_dir} and rerun')
+        raise CheckpointError(
+            f'{checkpoint}: the source stage left no checkpoint here; remove {source_dir} and rerun'
+        )
     return checkpoint

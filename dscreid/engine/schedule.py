@@ -1,6 +1,7 @@
 """Choose by epoch: pure helpers behind the scheduled parts of a config."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from dscreid.errors import ConfigError
@@ -14,8 +15,10 @@ def check_stages(begins: Sequence[int]) -> None:
     Raises:
         ConfigError: They do not.
     """
-    if not begins or begins[0] != 0 or any(b <= a for a, b in zip(begins, begins[1:], strict=False)):
-        raise ConfigError(f'stages must begin at epoch 0 and then at rising epochs, got begin_epoch = {list(begins)}')
+    if not begins or begins[0] != 0 or any(later <= earlier for earlier, later in pairwise(begins)):
+        raise ConfigError(
+            f'stages must begin at epoch 0 and then at rising epochs, got begin_epoch = {list(begins)}'
+        )
 
 
 def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Value:

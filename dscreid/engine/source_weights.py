@@ -7,10 +7,10 @@ from torch import nn
 
 from dscreid.utils.checkpoint import load_model_weights
 
-#: Classifiers know the source's identities and stay behind.
-_SOURCE_ONLY = ('static_head.', 'dynamic_head.')
+#: Classifiers know the identities they were trained on and stay behind.
+_HEADS = ('static_head.', 'dynamic_head.')
 #: Published checkpoints converted by ``convert_vld.py`` carry no necks of ours.
-_MAY_BE_MISSING = ('static_neck.', 'dynamic_neck.', 'static_head.', 'dynamic_head.')
+_NECKS = ('static_neck.', 'dynamic_neck.')
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
@@ -19,7 +19,7 @@ def unwrap_model(model: nn.Module) -> nn.Module:
 
 
 def load_source_weights(model: nn.Module, checkpoint: str | Path) -> None:
-    """Load a source model's encoder and necks, strictly.
+    """Load a checkpoint's encoder and necks, strictly; classifiers are left as they are.
 
     Args:
         model: The model to adapt or to test, unwrapped.
@@ -28,5 +28,4 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path) -> None:
     Raises:
         CheckpointError: The file is missing, unsafe, or of another architecture; the message lists the differences.
     """
-    has_heads = any(name.startswith(_SOURCE_ONLY) for name in model.state_dict())
-    load_model_weights(model, checkpoint, allow_missing=_MAY_BE_MISSING, ignore=() if has_heads else _SOURCE_ONLY)
+    load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS)

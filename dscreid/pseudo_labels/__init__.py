@@ -8,11 +8,13 @@ from dscreid.pseudo_labels.jaccard import jaccard_distance
 from dscreid.pseudo_labels.labels import PseudoLabels
 from dscreid.pseudo_labels.neighbors import knn
 from dscreid.pseudo_labels.quality import cross_modal_accuracy, label_diagnostics, label_statistics, quality
+from dscreid.pseudo_labels.true_labels import TrueLabels
 
 __all__ = [
     'ClusterLabeler',
     'DSLULabeler',
     'PseudoLabels',
+    'TrueLabels',
     'correct_labels',
     'cross_modal_accuracy',
     'dbscan',

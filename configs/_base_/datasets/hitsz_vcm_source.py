@@ -7,7 +7,5 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=200),
-    dataset=dict(
-        type='HITSZVCM', root=_base_.data_root, split='train', pipeline=_base_.train_pipeline
-    ),
+    dataset=dict(type='HITSZVCM', root=_base_.data_root, split='train', pipeline=_base_.train_pipeline),
 )

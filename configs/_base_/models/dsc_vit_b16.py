@@ -26,8 +26,15 @@ model = dict(
     # (15)-(24); weights 1 and 0.5 before labels are unified, 0.1 and 0.1 afterwards (the released shallow-deep code)
     neighbor_losses=[
         dict(type='NeighborContrastiveLoss', pairs=('vv', 'tt'), alpha=0.9, weight=1.0, unified_weight=0.1),
-        dict(type='NeighborContrastiveLoss', pairs=('vt', 'tv'), alpha=0.9, weight=0.5, unified_weight=0.1, begin=10),
+        dict(
+            type='NeighborContrastiveLoss',
+            pairs=('vt', 'tv'),
+            alpha=0.9,
+            weight=0.5,
+            unified_weight=0.1,
+            begin=10,
+        ),
     ],
     # (2): beta 0.1 for cluster memories, 0.9 for instance memories (the released shallow-deep code)
-    memories=dict(cluster_momentum=0.1, instance_momentum=0.9),
+    memories=dict(cluster=dict(momentum=0.1), instance=dict(momentum=0.9)),
 )

@@ -3,7 +3,14 @@
 learning_rate = 2.5e-4
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=learning_rate))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', begin=0, end=50, eta_min_ratio=0.01, by_epoch=True, convert_to_iter_based=True)
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=50,
+        eta_min_ratio=0.01,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    )
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=10)
 val_cfg = dict(type='ValLoop')

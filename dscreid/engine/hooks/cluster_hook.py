@@ -72,7 +72,10 @@ class ClusterHook(Hook):
 
         if self.recalibrate_necks and runner.epoch == 0:
             raw = extract_features(
-                model, self.dataloader, lambda inputs: TrackletFeatures(*model.extract_feat(inputs)), 'calibrate'
+                model,
+                self.dataloader,
+                lambda inputs: TrackletFeatures(*model.extract_feat(inputs)),
+                'calibrate',
             )
             model.recalibrate_necks(raw.static, raw.dynamic)
         features = extract_features(model, self.dataloader, model.embed)
@@ -97,13 +100,17 @@ class ClusterHook(Hook):
         runner.logger.info(f'epoch {runner.epoch + 1} pseudo labels: {labels.summary()}')
         values = label_statistics(labels)
         if self._pids is not None:
-            diagnostics = label_diagnostics(labels, self._pids[indices[Modality.RGB]], self._pids[indices[Modality.IR]])
+            diagnostics = label_diagnostics(
+                labels, self._pids[indices[Modality.RGB]], self._pids[indices[Modality.IR]]
+            )
             runner.logger.info(
                 'against the ground truth (diagnostics only): '
                 + ', '.join(f'{name} {value:.3f}' for name, value in diagnostics.items())
             )
             values |= diagnostics
-        runner.visualizer.add_scalars({f'labels/{name}': value for name, value in values.items()}, step=runner.epoch + 1)
+        runner.visualizer.add_scalars(
+            {f'labels/{name}': value for name, value in values.items()}, step=runner.epoch + 1
+        )
 
 
 def _rows(features: TrackletFeatures, indices: np.ndarray) -> TrackletFeatures:

@@ -8,6 +8,7 @@ from dscreid.models.losses.functional import (
     weighted_regularized_triplet,
 )
 from dscreid.models.losses.neighbor_contrast import NeighborContrastiveLoss
+from dscreid.models.losses.supervised_contrast import supervised_contrastive_loss
 
 __all__ = [
     'ClusterContrastiveLoss',
@@ -15,5 +16,6 @@ __all__ = [
     'cluster_contrastive_loss',
     'neighbor_contrastive_loss',
     'neighbor_mask',
+    'supervised_contrastive_loss',
     'weighted_regularized_triplet',
 ]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
 from dscreid.models.heads import IdentityHead
-from dscreid.models.losses import weighted_regularized_triplet
+from dscreid.models.losses import supervised_contrastive_loss, weighted_regularized_triplet
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample
@@ -33,6 +33,9 @@ class SourceReID(BaseReID):
         dynamic_triplet_weight: Weight of the triplet of the dynamic half.
         dynamic_weight: Factor on both losses of the dynamic half. 0, for encoders whose halves are the same,
             leaves out the dynamic classifier and losses; the dynamic neck still gathers its statistics.
+        contrast_weight: Weight of a supervised contrastive loss on each neck's output, times the half's weight; 0
+            (the published recipe) leaves it out. It gives a tower that starts from random weights a signal
+            long before the classifier does.
         label_smoothing: Of the cross entropy, in [0, 1).
         retrieval: See ``BaseReID``.
         flip_test: See ``BaseReID``.
@@ -51,6 +54,7 @@ class SourceReID(BaseReID):
         dynamic_identity_weight: float = 1.0,
         dynamic_triplet_weight: float = 1.0,
         dynamic_weight: float = 1.0,
+        contrast_weight: float = 0.0,
         label_smoothing: float = 0.0,
         retrieval: str = 'neck',
         flip_test: bool = False,
@@ -62,8 +66,11 @@ class SourceReID(BaseReID):
             raise ConfigError(f'SourceReID: label_smoothing must lie in [0, 1), got {label_smoothing}')
         self.label_smoothing = label_smoothing
         self.weights = {
-            'static': (identity_weight, triplet_weight),
-            'dynamic': (dynamic_weight * dynamic_identity_weight, dynamic_weight * dynamic_triplet_weight),
+            'static': (identity_weight, triplet_weight, contrast_weight),
+            'dynamic': tuple(
+                dynamic_weight * weight
+                for weight in (dynamic_identity_weight, dynamic_triplet_weight, contrast_weight)
+            ),
         }
         self.static_head = IdentityHead(self.backbone.embed_dim, num_classes)
         self.dynamic_head = IdentityHead(self.backbone.embed_dim, num_classes) if dynamic_weight else None
@@ -96,14 +103,16 @@ class SourceReID(BaseReID):
     def _half_losses(
         self, half: str, raw: Tensor, neck: Tensor, head: nn.Module, labels: Tensor
     ) -> dict[str, Tensor]:
-        """Cross entropy and triplet of one half, named after it."""
-        identity_weight, triplet_weight = self.weights[half]
+        """Cross entropy, triplet and contrast of one half, named after it."""
+        identity_weight, triplet_weight, contrast_weight = self.weights[half]
         losses = {}
         if identity_weight:
             entropy = F.cross_entropy(head(neck).float(), labels, label_smoothing=self.label_smoothing)
             losses[f'loss_id_{half}'] = identity_weight * entropy
         if triplet_weight:
             losses[f'loss_triplet_{half}'] = triplet_weight * weighted_regularized_triplet(raw, labels)
+        if contrast_weight:
+            losses[f'loss_contrast_{half}'] = contrast_weight * supervised_contrastive_loss(neck, labels)
         return losses
 
     @staticmethod

@@ -1,0 +1,35 @@
+# A synthetic world in BUPTCampus' layout (tools/synthesize.py): frames of 64x32, no published counts.
+data_root = '{{$DSCREID_SYNTHETIC_BUPT:data/synthetic/demo_bupt}}'
+num_frames = 6
+frame_size = (64, 32)
+
+train_pipeline = [
+    dict(type='SampleFrames', num_frames=num_frames, rule='sorted_random'),
+    dict(type='LoadFrames', size=frame_size),
+    dict(type='PackTracklet'),
+]
+eval_pipeline = [
+    dict(type='SampleFrames', num_frames=num_frames, rule='linspace'),
+    dict(type='LoadFrames', size=frame_size),
+    dict(type='PackTracklet'),
+]
+train_dataloader = dict(
+    # 4 identities x 4 tracklets x 2 modalities
+    batch_size=4 * 4 * 2,
+    num_workers=0,
+    sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=100),
+    dataset=dict(
+        type='BUPTCampus', root=data_root, split='train', expected_statistics=None, pipeline=train_pipeline
+    ),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type='SequentialSampler'),
+    dataset=dict(
+        type='BUPTCampus', root=data_root, split='test', expected_statistics=None, pipeline=eval_pipeline
+    ),
+)
+val_dataloader = test_dataloader
+test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')
+val_evaluator = test_evaluator

@@ -1,0 +1,41 @@
+# A synthetic world in HITSZ-VCM's layout (tools/synthesize.py): frames of 64x32, no published counts.
+data_root = '{{$DSCREID_SYNTHETIC_HITSZ:data/synthetic/demo_hitsz}}'
+num_frames = 6
+frame_size = (64, 32)
+
+train_pipeline = [
+    dict(type='SampleFrames', num_frames=num_frames, rule='segment_random'),
+    dict(type='LoadFrames', size=frame_size),
+    dict(type='PackTracklet'),
+]
+eval_pipeline = [
+    dict(type='SampleFrames', num_frames=num_frames, rule='segment_first'),
+    dict(type='LoadFrames', size=frame_size),
+    dict(type='PackTracklet'),
+]
+# both training loaders list the same unlabelled tracklets
+unlabelled = dict(type='HITSZVCM', root=data_root, split='train', labelled=False, expected_statistics=None)
+train_dataloader = dict(
+    # 16 infrared tracklets and 8 visible ones in two views, as the paper
+    batch_size=4 * 4 + 2 * 4,
+    num_workers=0,
+    sampler=dict(type='PseudoLabelSampler', visible=(2, 4), infrared=(4, 4), iterations=100),
+    dataset=dict(pipeline=train_pipeline, **unlabelled),
+)
+extraction_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type='SequentialSampler'),
+    dataset=dict(pipeline=eval_pipeline, **unlabelled),
+)
+test_dataloader = dict(
+    batch_size=64,
+    num_workers=0,
+    sampler=dict(type='SequentialSampler'),
+    dataset=dict(
+        type='HITSZVCM', root=data_root, split='test', expected_statistics=None, pipeline=eval_pipeline
+    ),
+)
+val_dataloader = test_dataloader
+test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
+val_evaluator = test_evaluator

@@ -1,0 +1,38 @@
+# The model of stp_vit_b16.py with a small tower for a processor: the same classes, other numbers.
+model = dict(
+    type='SourceReID',
+    num_classes=None,
+    retrieval='neck',
+    flip_test=False,
+    data_preprocessor=dict(
+        type='TrackletDataPreprocessor',
+        # the tower's own, as it was pre-trained
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        augmentation=dict(
+            flip=0.5,
+            pad=3,
+            erase=dict(probability=0.3),
+            visible_views=('plain_or_exchange',),
+            infrared_views=('plain',),
+        ),
+    ),
+    backbone=dict(
+        type='SpatioTemporalPrompting',
+        num_frames=6,
+        start_layer=2,
+        num_heads=4,
+        tower=dict(
+            type='CLIPVisionTransformer',
+            image_size=(64, 32),
+            patch_size=8,
+            width=128,
+            layers=4,
+            heads=4,
+            activation='gelu',
+            stem=dict(type='ConvStem', channels=(32, 64)),
+            # made by configs/synthetic/pretrain_tower.py
+            pretrained='{{$DSCREID_SYNTHETIC_TOWER:weights/synthetic_tower.safetensors}}',
+        ),
+    ),
+)

@@ -1,0 +1,5 @@
+# B+Clu on the demo's target: clusters of each modality alone.
+_base_ = './demo_dsc.py'
+
+model = dict(neighbor_losses=[])
+default_hooks = dict(cluster=dict(labelers=[dict(type='ClusterLabeler', **_base_.clustering)]))

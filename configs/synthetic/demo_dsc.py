@@ -1,0 +1,70 @@
+# DSC on the demo's target, the method of configs/dsc/dsc_bupt2hitsz.py on a small tower and a short schedule.
+_base_ = [
+    '../_base_/datasets/synthetic_hitsz.py',
+    '../_base_/models/stp_tiny.py',
+    '../_base_/default_runtime.py',
+]
+
+source = dict(config='demo_source.py', checkpoint=None)
+
+model = dict(
+    _delete_=True,
+    type='AdaptiveReID',
+    retrieval='neck',
+    flip_test=False,
+    data_preprocessor=dict(
+        type='TrackletDataPreprocessor',
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        augmentation=dict(
+            flip=0.5,
+            pad=3,
+            erase=dict(probability=0.3),
+            visible_views=('plain', 'channel_exchange'),
+            infrared_views=('plain',),
+        ),
+    ),
+    backbone=_base_.model.backbone,
+    identity_loss=dict(type='ClusterContrastiveLoss', temperature=0.05),
+    neighbor_losses=[
+        dict(type='NeighborContrastiveLoss', pairs=('vv', 'tt'), alpha=0.9, weight=1.0, unified_weight=0.1),
+        dict(type='NeighborContrastiveLoss', pairs=('vt', 'tv'), alpha=0.9, weight=0.5, unified_weight=0.1),
+    ],
+    memories=dict(cluster=dict(momentum=0.1), instance=dict(momentum=0.9)),
+)
+
+clustering = dict(k1=8, k2=3, eps=0.5, min_samples=4)
+default_hooks = dict(
+    cluster=dict(
+        type='ClusterHook',
+        dataloader=_base_.extraction_dataloader,
+        labelers=[
+            dict(
+                type='DSLULabeler',
+                clustering=dict(type='ClusterLabeler', **clustering),
+                inter=dict(topk=20),
+                intra=dict(topk=12, static_weight=1.0, dynamic_weight=1.0),
+            ),
+        ],
+    ),
+    memory=dict(type='MemoryUpdateHook'),
+)
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='Adam', lr=5e-4),
+    clip_grad=dict(max_norm=5.0),
+)
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR',
+        begin=0,
+        end=6,
+        eta_min_ratio=0.01,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    )
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')

@@ -1,0 +1,37 @@
+"""True identities in the place of pseudo labels: the upper bound that experiments are compared with."""
+
+import numpy as np
+
+from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.registry import DATASETS, LABELERS
+from dscreid.structures import Modality, TrackletFeatures
+
+
+@LABELERS.register_module()
+class TrueLabels:
+    """Label tracklets with their true identities, one numbering for both modalities.
+
+    Using it makes a run supervised; it exists to measure what perfect labels would gain.
+
+    Args:
+        dataset: Config of the unlabelled training split, whose ground truth is read.
+    """
+
+    def __init__(self, dataset: dict) -> None:
+        target = DATASETS.build(dataset)
+        _, numbers = np.unique(target.read_ground_truth().pids, return_inverse=True)
+        rgb, ir = (numbers[target.indices(modality)] for modality in Modality)
+        self.labels = PseudoLabels(rgb=rgb, ir=ir, shared=True)
+
+    def __call__(self, visible: TrackletFeatures, infrared: TrackletFeatures) -> PseudoLabels:
+        """The true labels, whatever the features.
+
+        Raises:
+            ValueError: The features are of another number of tracklets.
+        """
+        if (len(visible), len(infrared)) != (len(self.labels.rgb), len(self.labels.ir)):
+            raise ValueError(
+                f'{len(visible)} visible and {len(infrared)} infrared features, but the ground truth knows '
+                f'{len(self.labels.rgb)} and {len(self.labels.ir)} tracklets'
+            )
+        return self.labels
