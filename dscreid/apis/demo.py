@@ -1,0 +1,258 @@
+"""The main job on two rendered worlds: render, pre-train, evaluate, adapt, evaluate, report."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmengine import Config
+
+from dscreid.apis.config import load_config
+from dscreid.apis.test import evaluate, write_json
+from dscreid.apis.train import FINISHED_FILE, RunOptions, run_experiment
+from dscreid.datasets.synthetic import is_complete, make_spec, render_world
+from dscreid.visualization import (
+    ReportRun,
+    RetrievalGallery,
+    Scalars,
+    TrackletPictures,
+    build_test_dataset,
+    collect_environment,
+    distance_density,
+    format_results_table,
+    load_run,
+    protocol_of,
+    read_scalars,
+    retrieval_examples,
+    write_report,
+)
+
+Result = TypeVar('Result')
+
+SOURCE_ROW = 'source model on unseen source people'
+CD_ROW = 'CD (source model, no adaptation)'
+DSC_ROW = 'DSC'
+CLUSTERING_ROW = 'B+Clu (clustering alone)'
+BOUND_ROW = 'true target labels (bound)'
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the demo runs and where.
+
+    Attributes:
+        out: Folder of worlds, runs and ``report.html``.
+        configs: The folder ``configs/synthetic``.
+        seed: Chooses both worlds' people and cameras, and seeds both trainings.
+        processes: Rendering processes; None for one per core.
+        compare: Also run clustering alone (B+Clu) and the bound with true target labels.
+    """
+
+    out: Path
+    configs: Path
+    seed: int = 1
+    processes: int | None = None
+    compare: bool = False
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What a healthy demo reaches, shares in [0, 1]; misses mean that something broke.
+
+    Attributes:
+        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions.
+        gain: mAP of DSC above CD, mean of both directions.
+        labelled: Share of tracklets with a pseudo label in the last epoch, in each modality.
+        clusters: Fewest and most clusters per true identity in the last epoch, in each modality.
+    """
+
+    source_rank1: float = 0.90
+    gain: float = 0.05
+    labelled: float = 0.4
+    clusters: tuple[float, float] = (0.4, 2.0)
+
+
+class Demo:
+    """One demo in one folder; finished parts are taken as they are.
+
+    Args:
+        options: What to run and where.
+    """
+
+    def __init__(self, options: DemoOptions) -> None:
+        self.options = options
+        self._timings_file = options.out / 'timings.json'
+
+    def run(self) -> list[ReportRun]:
+        """Run what is not finished and write the report.
+
+        Returns:
+            The rows of the results table, CD first.
+
+        Raises:
+            DscreidError: A part cannot run; the message names the remedy.
+        """
+        options = self.options
+        source_root, target_root = self._render()
+        source = self._train('demo_source', 'source', source_root)
+        source_checkpoint = _checkpoint_of(options.out / 'source')
+        cd = self._evaluate_source_model(source_checkpoint, target_root)
+        runs = [cd, self._adapt('demo_dsc', DSC_ROW, target_root, source_checkpoint)]
+        if options.compare:
+            runs.insert(1, self._adapt('demo_bclu', CLUSTERING_ROW, target_root, source_checkpoint))
+            bound = self._adapt('demo_true_labels', BOUND_ROW, target_root, source_checkpoint)
+            runs.append(ReportRun(bound.name, bound.metrics, bound.features, upper_bound=True))
+        self._write_report(runs, ReportRun(SOURCE_ROW, source), target_root)
+        return runs
+
+    def problems(self, runs: list[ReportRun], expected: Expectations) -> list[str]:
+        """What fell short of the expectations, one sentence each; empty for a healthy demo."""
+        metrics = {run.name: run.metrics for run in runs}
+        source = json.loads((self.options.out / 'source' / 'metrics.json').read_text())
+        gain = metrics[DSC_ROW]['mean/mAP'] - metrics[CD_ROW]['mean/mAP']
+        problems = []
+        if source['mean/Rank-1'] < expected.source_rank1:
+            problems.append(
+                f'the source model reaches Rank-1 {source["mean/Rank-1"]:.3f} on unseen source people'
+            )
+        if gain < expected.gain:
+            problems.append(
+                f'DSC gains {100 * gain:.1f} mAP points over CD, expected {100 * expected.gain:.1f}'
+            )
+        return problems + _label_problems(self._last_labels(), self._target_spec().train_ids, expected)
+
+    def _render(self) -> tuple[Path, Path]:
+        worlds = {
+            'source world': (self.options.out / 'worlds' / 'source', self._source_spec()),
+            'target world': (self.options.out / 'worlds' / 'target', self._target_spec()),
+        }
+        for name, (root, spec) in worlds.items():
+            if not is_complete(root, spec):
+                self._timed(
+                    name,
+                    lambda root=root, spec=spec: render_world(
+                        root, spec, self.options.processes, overwrite=True
+                    ),
+                )
+        return tuple(root for root, _ in worlds.values())
+
+    def _source_spec(self):
+        return make_spec('demo', 'bupt', seed=1000 + self.options.seed)
+
+    def _target_spec(self):
+        return make_spec('demo', 'hitsz', seed=2000 + self.options.seed)
+
+    def _train(self, config: str, name: str, root: Path, source: Path | None = None) -> dict[str, float]:
+        """Metrics of a run in ``out/name``, trained and evaluated unless both are done."""
+        work_dir = self.options.out / name
+        metrics = work_dir / 'metrics.json'
+        if not (work_dir / FINISHED_FILE).is_file() or not metrics.is_file():
+            run_options = RunOptions(
+                work_dir=work_dir,
+                resume=True,
+                seed=self.options.seed,
+                source_checkpoint=source,
+                config_options={'data_root': str(root)},
+            )
+            self._timed(name, lambda: run_experiment(self._path(config), run_options))
+        return json.loads(metrics.read_text())
+
+    def _evaluate_source_model(self, checkpoint: Path, root: Path) -> ReportRun:
+        work_dir = self.options.out / 'cd'
+        metrics, features = work_dir / 'metrics.json', work_dir / 'features.safetensors'
+        if not metrics.is_file():
+            config = self._config('demo_cd', root)
+            self._timed(
+                'cd', lambda: evaluate(config, checkpoint, work_dir, out=metrics, dump_features=features)
+            )
+        return load_run(CD_ROW, metrics, features)
+
+    def _adapt(self, config: str, row: str, root: Path, source: Path) -> ReportRun:
+        name = config.removeprefix('demo_')
+        self._train(config, name, root, source)
+        work_dir = self.options.out / name
+        return load_run(row, work_dir / 'metrics.json', work_dir / 'features.safetensors')
+
+    def _write_report(self, runs: list[ReportRun], source: ReportRun, target_root: Path) -> None:
+        config = self._config('demo_cd', target_root)
+        curves = {'Source stage': _scalars(self.options.out / 'source')}
+        identities = self._target_spec().train_ids
+        curves |= {'Adaptation (DSC)': _scalars(self.options.out / 'dsc', identities)}
+        shown = [run for run in runs if run.name in (CD_ROW, DSC_ROW)]
+        write_report(
+            self.options.out / 'report.html',
+            title='dscreid demo',
+            runs=runs,
+            curves=curves,
+            retrieval=RetrievalGallery(
+                retrieval_examples(shown, protocol_of(config)), TrackletPictures(build_test_dataset(config))
+            ),
+            densities=[distance_density(run.name, run.features) for run in shown],
+            timings=json.loads(self._timings_file.read_text()) if self._timings_file.is_file() else None,
+            environment=collect_environment(),
+            notes=[
+                'Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world in HITSZ-VCM '
+                f'layout, no real person. Made by `python tools/demo.py --seed {self.options.seed}`.',
+                f'The source model reaches Rank-1 {100 * source.metrics["mean/Rank-1"]:.1f} % and mAP '
+                f'{100 * source.metrics["mean/mAP"]:.1f} % on unseen people of the source world (mean of both '
+                'directions).',
+                'Pseudo labels are compared with the true identities for the curves alone; training never sees them.',
+            ],
+        )
+        print(format_results_table(runs))
+
+    def _last_labels(self) -> dict[str, float]:
+        """Label statistics of the adaptation's last epoch."""
+        records: dict[str, float] = {}
+        for path in _scalar_files(self.options.out / 'dsc'):
+            for line in path.read_text().splitlines():
+                records |= {
+                    key: value for key, value in json.loads(line).items() if key.startswith('labels/')
+                }
+        return records
+
+    def _config(self, name: str, root: Path) -> Config:
+        return load_config(self._path(name), {'data_root': str(root)})
+
+    def _path(self, name: str) -> Path:
+        return self.options.configs / f'{name}.py'
+
+    def _timed(self, name: str, job: Callable[[], Result]) -> Result:
+        """Run a job and add its wall time to the demo's list."""
+        start = time.perf_counter()
+        result = job()
+        timings: dict[str, Any] = (
+            json.loads(self._timings_file.read_text()) if self._timings_file.is_file() else {}
+        )
+        write_json(self._timings_file, timings | {name: round(time.perf_counter() - start, 1)})
+        return result
+
+
+def _checkpoint_of(work_dir: Path) -> Path:
+    return work_dir / json.loads((work_dir / FINISHED_FILE).read_text())['checkpoint']
+
+
+def _scalar_files(work_dir: Path) -> list[Path]:
+    return sorted(work_dir.glob('*/vis_data/scalars.json'))
+
+
+def _scalars(work_dir: Path, identities: int | None = None) -> Scalars:
+    return read_scalars(*_scalar_files(work_dir), identities=identities)
+
+
+def _label_problems(labels: dict[str, float], identities: int, expected: Expectations) -> list[str]:
+    problems = []
+    fewest, most = (factor * identities for factor in expected.clusters)
+    for modality in ('rgb', 'ir'):
+        clusters, labelled = labels[f'labels/{modality}_clusters'], labels[f'labels/{modality}_labelled']
+        if not fewest <= clusters <= most:
+            problems.append(
+                f'{modality}: {clusters:.0f} clusters in the last epoch for {identities} identities'
+            )
+        if labelled < expected.labelled:
+            problems.append(
+                f'{modality}: only {100 * labelled:.0f} % of the tracklets are labelled in the last epoch'
+            )
+    return problems

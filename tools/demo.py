@@ -1,0 +1,56 @@
+"""Run the whole experiment on two rendered worlds and write report.html; finished parts are reused."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dscreid.apis.command_line import run_command
+from dscreid.apis.demo import Demo, DemoOptions, Expectations
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'synthetic'
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    expected = Expectations()
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='Exits with 1 when the outcome falls short of what a healthy demo reaches.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/demo'), help='folder of worlds, runs and report'
+    )
+    parser.add_argument('--seed', type=int, default=1, help='chooses people, cameras and training order')
+    parser.add_argument('--processes', type=int, help='rendering processes (None: one per core)')
+    parser.add_argument(
+        '--compare',
+        action='store_true',
+        help='also run clustering alone and the bound with true target labels',
+    )
+    parser.add_argument(
+        '--min-gain', type=float, default=100 * expected.gain, help='mAP points that DSC must gain over CD'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the demo and judge it."""
+    arguments = parse_arguments()
+    options = DemoOptions(
+        out=arguments.out,
+        configs=CONFIGS,
+        seed=arguments.seed,
+        processes=arguments.processes,
+        compare=arguments.compare,
+    )
+    demo = Demo(options)
+    runs = demo.run()
+    print(f'report: {arguments.out / "report.html"}')
+    if problems := demo.problems(runs, Expectations(gain=arguments.min_gain / 100)):
+        print('\n'.join(f'short of what is expected: {problem}' for problem in problems), file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    run_command(main)
