@@ -3,15 +3,13 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from dscreid.apis.command_line import run_command
+from dscreid.apis.command_line import ConfigOptions, format_metrics, run_command
 from dscreid.apis.config import load_config
 from dscreid.apis.test import evaluate
 from dscreid.evaluation.protocols import PROTOCOLS
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -36,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         default={},
         metavar='KEY=VALUE',
         help='overrides of the config, for example data_root=/data/hitsz_vcm',
@@ -48,14 +46,14 @@ def parse_arguments() -> argparse.Namespace:
         help='how ranks were started',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Evaluate and print the metrics."""
-    arguments = parse_arguments()
+    arguments = parse_arguments(argv)
     config = load_config(arguments.config, arguments.cfg_options)
-    evaluate(
+    metrics = evaluate(
         config,
         arguments.checkpoint,
         arguments.work_dir or Path('work_dirs') / arguments.config.stem,
@@ -65,6 +63,7 @@ def main() -> None:
         dump_features=arguments.dump_features,
         launcher=arguments.launcher,
     )
+    print(format_metrics(metrics))
 
 
 if __name__ == '__main__':

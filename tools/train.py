@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from dscreid.apis.command_line import run_command
+from dscreid.apis.command_line import ConfigOptions, format_metrics, run_command
 from dscreid.apis.train import RunOptions, run_experiment
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -40,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         default={},
         metavar='KEY=VALUE',
         help='overrides of the config, for example data_root=/data/hitsz_vcm optim_wrapper.optimizer.lr=2.5e-5',
@@ -52,12 +50,12 @@ def parse_arguments() -> argparse.Namespace:
         help='how ranks were started',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Train and print the metrics."""
-    arguments = parse_arguments()
+    arguments = parse_arguments(argv)
     options = RunOptions(
         work_dir=arguments.work_dir,
         resume=arguments.resume,
@@ -67,8 +65,8 @@ def main() -> None:
         source_checkpoint=arguments.source_checkpoint,
         config_options=arguments.cfg_options,
     )
-    run_experiment(arguments.config, options)
+    print(format_metrics(run_experiment(arguments.config, options)))
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_command(main, on_interrupt='run it again with --resume to continue from the last checkpoint')

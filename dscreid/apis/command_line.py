@@ -1,28 +1,85 @@
 """What the tools share: one sentence and an exit code instead of a traceback."""
 
+import argparse
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from mmengine.config import DictAction
 
 from dscreid.errors import DscreidError
+from dscreid.utils.progress import show_cursor
 
 INTERRUPTED = 130
 UNUSABLE_INPUT = 2
 
+#: Paths that cannot be used as a tool was told to; other errors of the operating system keep their traceback.
+_PATH_ERRORS = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
+#: How torch repeats the error of a data loader's worker: this line, then the worker's traceback.
+_WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
-def run_command(command: Callable[[], None]) -> None:
+
+def run_command(
+    command: Callable[[], object], on_interrupt: str = 'the command can be run again as it is'
+) -> None:
     """Run a tool's work and exit: 0, 2 for input that a user can mend, 130 after Ctrl-C.
 
     Args:
-        command: The work; errors that are no ``DscreidError`` are bugs and keep their traceback.
+        command: The work; errors that a user cannot mend are bugs and keep their traceback.
+        on_interrupt: What to tell after Ctrl-C.
     """
     try:
         command()
     except DscreidError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(UNUSABLE_INPUT)
+        _fail(sentence(error))
+    except _PATH_ERRORS as error:
+        _fail(f'{error.filename}: {error.strerror}; choose another path')
     except KeyboardInterrupt:
-        print(
-            'interrupted: run the same command with --resume to continue from the last checkpoint',
-            file=sys.stderr,
-        )
+        show_cursor()
+        print(f'interrupted: {on_interrupt}', file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def sentence(error: Exception) -> str:
+    """An error's message in one line, without the traceback that torch adds in a worker."""
+    text = str(error).strip()
+    if _WORKER_ERROR.match(text):
+        # the last line of a traceback: "package.module.DatasetError: the message"
+        text = re.sub(r'^[\w.]+: ', '', text.splitlines()[-1])
+    return ' '.join(text.split())
+
+
+class ConfigOptions(DictAction):
+    """``--cfg-options KEY=VALUE …`` that refuses what is no pair with a usage message (exit code 2)."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Add the pairs to the options given so far."""
+        wrong = [value for value in values if not re.match(r'[\w.]+=', value)]
+        if wrong:
+            raise argparse.ArgumentError(self, f'{wrong[0]!r} is not KEY=VALUE')
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except AssertionError as error:  # brackets that do not match
+            raise argparse.ArgumentError(self, str(error)) from error
+
+
+def format_metrics(metrics: Mapping[str, float]) -> str:
+    """Metrics as a table in percent, one line per direction.
+
+    Args:
+        metrics: Values in [0, 1] under names such as ``rgb2ir/mAP``, as ``ReIDMetric`` gives them.
+    """
+    directions = list(dict.fromkeys(name.split('/')[0] for name in metrics))
+    measures = list(dict.fromkeys(name.split('/')[1] for name in metrics))
+    measures.sort(key=('mAP', 'mINP').__contains__)  # ranks first, as papers print them
+    lines = [' ' * 8 + ''.join(f'{measure:>9}' for measure in measures)]
+    for direction in directions:
+        values = (metrics.get(f'{direction}/{measure}', float('nan')) for measure in measures)
+        lines.append(f'{direction:8}' + ''.join(f'{100 * value:9.1f}' for value in values))
+    return '\n'.join(lines)
+
+
+def _fail(message: str) -> None:
+    show_cursor()
+    print(f'error: {message}', file=sys.stderr)
+    sys.exit(UNUSABLE_INPUT)

@@ -34,8 +34,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         raise ConfigError(f'{path}: no such config; the shipped ones lie in configs/')
     try:
         config = Config.fromfile(path)
-    except Exception as error:
-        raise ConfigError(f'{path}: cannot be read as a config: {error}') from error
+    except Exception as error:  # a config is a program and may raise anything
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
     if options:
         _merge(config, options)
     check_config(config.to_dict(), path.name)
@@ -67,9 +68,25 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
                 wrapper.pop(key, None)
         if config.get('env_cfg') is not None:
             config.env_cfg.setdefault('dist_cfg', {})['backend'] = 'gloo'
-    for loader in _loaders(config):
-        if not loader.get('num_workers'):
-            loader.pop('persistent_workers', None)
+    _drop_idle_workers(config._cfg_dict)
+
+
+def config_name(config: Config) -> str:
+    """How messages name a config: its file's name, where it has one."""
+    return Path(config.filename).name if config.filename else 'config'
+
+
+def require_keys(config: Config, *names: str) -> None:
+    """Check that a config gives what a job cannot do without.
+
+    Raises:
+        ConfigError: A name is missing or None.
+    """
+    for name in names:
+        if config.get(name) is None:
+            raise ConfigError(
+                f'{config.filename}: {name} is missing; inherit it from a file in configs/_base_'
+            )
 
 
 def config_hash(config: Config) -> str:
@@ -100,8 +117,11 @@ def _replace_root(node: Any, old: str, new: str) -> None:
             _replace_root(value, old, new)
 
 
-def _loaders(config: Config) -> list[dict]:
-    names = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    loaders = [config.get(name) for name in names]
-    loaders.append(config.get('default_hooks', {}).get('cluster', {}).get('dataloader'))
-    return [loader for loader in loaders if loader]
+def _drop_idle_workers(node: Any) -> None:
+    if isinstance(node, dict):
+        if node.get('num_workers') == 0:
+            node.pop('persistent_workers', None)
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            _drop_idle_workers(value)

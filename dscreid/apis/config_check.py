@@ -5,13 +5,21 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from mmengine.registry import Registry
+from mmengine import Config
+from mmengine.registry import Registry, root
+from mmengine.runner import Runner
 
 from dscreid import registry as registries
 from dscreid.errors import ConfigError
+from dscreid.utils.build_errors import config_errors
 
 #: Keys that a config gives but that never reach the constructor.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
+#: Top-level keys of this package beside the arguments of MMEngine's Runner.
+_OWN_KEYS = ('source', 'data_root')
+#: Similarity from which a key counts as a misspelling: where the key it resembles is absent, and where it is given.
+_NEAR, _VERY_NEAR = 0.85, 0.92
+_KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def check_config(config: dict, name: str = 'config') -> None:
@@ -23,8 +31,11 @@ def check_config(config: dict, name: str = 'config') -> None:
 
     Raises:
         ConfigError: A type is not registered, or a key is not an argument of one of this package's classes;
-            the message gives the place in the config and the closest valid name.
+            the message gives the place in the config and the closest valid name. Or a top-level key looks
+            like a misspelt argument of MMEngine's Runner.
     """
+    if 'type' not in config:
+        _check_top_level(config, name)
     known = _registered_classes()
     for place, node in _typed_dicts(config, name):
         component = node['type']
@@ -34,10 +45,56 @@ def check_config(config: dict, name: str = 'config') -> None:
             _check_keys(component, node, place)
 
 
+def check_parts(config: Config, name: str = 'config') -> None:
+    """Build a config's model, hooks, datasets and samplers once, before another stage takes hours.
+
+    Args:
+        config: A config for MMEngine's Runner; left as it is.
+        name: How messages name it.
+
+    Raises:
+        DscreidError: A part cannot be built; the message names the remedy.
+    """
+    config = config.copy()
+    hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
+    loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
+    loaders += [hook.get('dataloader') for hook in hooks if hook]
+    settings = config.model
+    if settings.type == 'SourceReID' and settings.get('num_classes') is None:
+        settings.num_classes = 1
+    with config_errors(name):
+        registries.MODELS.build(settings)
+        for hook in hooks:
+            if hook and 'type' in hook:
+                registries.HOOKS.build({key: value for key, value in hook.items() if key != 'priority'})
+        for number, loader in enumerate(loaders):
+            if loader and loader not in loaders[:number]:
+                dataset = registries.DATASETS.build(loader.dataset)
+                registries.DATA_SAMPLERS.build(loader.sampler, default_args=dict(dataset=dataset))
+
+
 def closest(word: str, names: list[str]) -> str:
     """A hint such as ``; did you mean 'eps'?``, or an empty string where nothing is near."""
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ''
+
+
+def accepted_arguments(component: Any) -> list[str] | None:
+    """Names that a class or function takes as keywords; None where it takes any.
+
+    ``**kwargs`` of a class's ``__init__`` stand for the arguments of the next class in its resolution order.
+    """
+    layers = [component]
+    if inspect.isclass(component):
+        # without object, whose constructor takes nothing
+        layers = [vars(owner)['__init__'] for owner in component.__mro__[:-1] if '__init__' in vars(owner)]
+    names: list[str] = []
+    for layer in layers:
+        parameters = inspect.signature(layer).parameters.values()
+        names += [p.name for p in parameters if p.kind in _KEYWORDS and p.name not in ('self', *names)]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return names
+    return None if layers else []
 
 
 def _registered_classes() -> dict[str, Any]:
@@ -63,8 +120,6 @@ def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
 
 
 def _mmengine_names() -> dict[str, Any]:
-    from mmengine.registry import root
-
     names: dict[str, Any] = {}
     for value in vars(root).values():
         if isinstance(value, Registry):
@@ -73,11 +128,22 @@ def _mmengine_names() -> dict[str, Any]:
     return names
 
 
+def _check_top_level(config: dict, name: str) -> None:
+    """Refuse near misses of the Runner's arguments; configs may define other helper variables freely."""
+    known = [*inspect.signature(Runner.__init__).parameters, *_OWN_KEYS]
+    for key in config:
+        if key in known or not isinstance(key, str):
+            continue
+        for near in difflib.get_close_matches(key, known, n=1, cutoff=_NEAR):
+            similarity = difflib.SequenceMatcher(None, key, near).ratio()
+            if near not in config or similarity >= _VERY_NEAR:
+                raise ConfigError(f"{name}: nothing reads the key '{key}'; did you mean '{near}'?")
+
+
 def _check_keys(component: Any, node: dict, place: str) -> None:
-    parameters = inspect.signature(component).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+    accepted = accepted_arguments(component)
+    if accepted is None:
         return
-    accepted = [p.name for p in parameters]
     for key in node:
         if key not in accepted and key not in _CONSUMED_KEYS:
             raise ConfigError(

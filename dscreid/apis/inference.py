@@ -1,15 +1,17 @@
 """A model ready for inference."""
 
+import logging
 from pathlib import Path
 
 import torch
 from mmengine import Config
 from mmengine.logging import print_log
 
-from dscreid.apis.config import load_config
+from dscreid.apis.config import load_config, require_keys
 from dscreid.engine.source_weights import load_source_weights
 from dscreid.models.reid import BaseReID
 from dscreid.registry import MODELS
+from dscreid.utils.build_errors import config_errors
 
 
 def init_model(
@@ -35,12 +37,18 @@ def init_model(
     """
     if not isinstance(config, Config):
         config = load_config(config)
+    require_keys(config, 'model')
     settings = config.model.copy()
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = 1  # features need no classifier
-    model = MODELS.build(settings)
+    with config_errors('model'):
+        model = MODELS.build(settings)
     if checkpoint is None:
-        print_log('init_model: no checkpoint is given, the weights are random', logger='current', level=30)
+        print_log(
+            'init_model: no checkpoint is given, the weights are random',
+            logger='current',
+            level=logging.WARNING,
+        )
     else:
         load_source_weights(model, checkpoint)
     return model.to(device).eval()

@@ -1,14 +1,17 @@
 """Evaluate a checkpoint by an official protocol."""
 
 import json
-import os
+import uuid
 from pathlib import Path
 
 from mmengine import Config
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from dscreid.apis.config import fit_to_machine
+from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.inference import init_model
+from dscreid.utils.build_errors import config_errors
+from dscreid.utils.files import replacing
 
 
 def evaluate(
@@ -40,6 +43,7 @@ def evaluate(
     Raises:
         DscreidError: Data, config or checkpoint cannot be used; the message names the remedy.
     """
+    require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     config = config.copy()
     fit_to_machine(config)
     if protocol is not None:
@@ -49,34 +53,40 @@ def evaluate(
     if flip:
         config.model.flip_test = True
     model = init_model(config, checkpoint)
-    runner = Runner(
-        model=model,
-        work_dir=str(work_dir),
-        test_dataloader=config.test_dataloader,
-        test_evaluator=config.test_evaluator,
-        test_cfg=config.get('test_cfg', dict(type='TestLoop')),
-        default_hooks=_evaluation_hooks(config),
-        launcher=launcher,
-        env_cfg=config.get('env_cfg', {}),
-        log_processor=config.get('log_processor'),
-        log_level=config.get('log_level', 'INFO'),
-        randomness=config.get('randomness', {}),
-        default_scope='dscreid',
-        experiment_name=f'test_{Path(work_dir).name}_{os.getpid()}_{_next_number()}',
-    )
+    with config_errors(config_name(config)):
+        runner = Runner(
+            model=model,
+            work_dir=str(work_dir),
+            test_dataloader=config.test_dataloader,
+            test_evaluator=config.test_evaluator,
+            test_cfg=config.get('test_cfg') or dict(type='TestLoop'),
+            default_hooks=_evaluation_hooks(config),
+            launcher=launcher,
+            env_cfg=config.get('env_cfg', {}),
+            log_processor=config.get('log_processor'),
+            log_level=config.get('log_level', 'INFO'),
+            randomness=config.get('randomness', {}),
+            default_scope='dscreid',
+            experiment_name=unique_name(work_dir),
+            # without its file's name, under which it would replace the config of the training
+            cfg=Config(config.to_dict()),
+        )
+        _ = runner.test_loop
     metrics = {name: float(value) for name, value in runner.test().items()}
-    if out is not None:
+    if out is not None and is_main_process():
         write_json(out, metrics)
     return metrics
 
 
+def unique_name(work_dir: str | Path) -> str:
+    """A name for one of several runs in a process: MMEngine keeps loggers and message hubs by name and second."""
+    return f'{Path(work_dir).name}_{uuid.uuid4().hex[:8]}'
+
+
 def write_json(path: str | Path, content: dict) -> None:
     """Write a JSON file as a whole: a reader sees the old content or the new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.partial')
-    temporary.write_text(json.dumps(content, indent=2) + '\n')
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + '\n')
 
 
 def _evaluation_hooks(config: Config) -> dict:
@@ -84,13 +94,3 @@ def _evaluation_hooks(config: Config) -> dict:
     names = ('runtime_info', 'timer', 'logger', 'evaluation_progress')
     hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in names}
     return hooks | {'checkpoint': None, 'param_scheduler': None}
-
-
-_runs = 0
-
-
-def _next_number() -> int:
-    """Numbers for the runs of one process: MMEngine keeps loggers by the experiment's name."""
-    global _runs
-    _runs += 1
-    return _runs

@@ -11,11 +11,15 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from dscreid.apis.config import config_hash, fit_to_machine, load_config
-from dscreid.apis.test import evaluate, write_json
+from dscreid.apis.config import config_hash, config_name, fit_to_machine, load_config, require_keys
+from dscreid.apis.config_check import check_parts
+from dscreid.apis.test import evaluate, unique_name, write_json
+from dscreid.engine.source_weights import check_resumable, unwrap_model
+from dscreid.engine.training_data import check_batch_size, check_num_classes
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
+from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.utils.safe_globals import allow_mmengine_globals
 
@@ -62,16 +66,16 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
     Raises:
         DscreidError: Config, data or weights cannot be used; the message names the remedy.
     """
-    allow_mmengine_globals()
     config = _prepare(config_path, options)
+    require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     work_dir = Path(config.work_dir)
     source = _source_checkpoint(config, options)
-    if config.get('train_cfg') is None:
-        if source is None:
-            raise ConfigError(f'{config_path}: neither a train_cfg nor a source; there is nothing to run')
+    if config.get('train_cfg') is not None:
+        checkpoint = train_stage(config, resume=options.resume, source_checkpoint=source)
+    elif source is not None:
         checkpoint = source
     else:
-        checkpoint = train_stage(config, resume=options.resume, source_checkpoint=source)
+        raise ConfigError(f'{config_path}: neither a train_cfg nor a source; there is nothing to run')
     return evaluate(
         config,
         checkpoint,
@@ -92,27 +96,23 @@ def train_stage(config: Config, resume: bool = False, source_checkpoint: Path | 
 
     Returns:
         Path of the last checkpoint.
+
+    Raises:
+        DscreidError: Config, data or weights cannot be used; nothing but logs is written then.
     """
     work_dir = Path(config.work_dir)
     digest = config_hash(config)
     if resume and (finished := finished_checkpoint(work_dir, digest)) is not None:
         print_log(f'{work_dir}: finished before, taken as it is', logger='current')
         return finished
-    # the marker first: an interrupted second run must not look like a finished one
+    start = time.perf_counter()
+    resumed = last_checkpoint(work_dir) if resume else None
+    runner = _build_runner(config, resumed, source_checkpoint)
+    # now the run is sure to start: an interrupted second one must not look like a finished one
     if is_main_process():
         (work_dir / FINISHED_FILE).unlink(missing_ok=True)
-    config = config.copy()
-    config.resume = resume and (work_dir / 'last_checkpoint').is_file()
-    if source_checkpoint is not None:
-        config.default_hooks.source_weights = dict(
-            type='SourceWeightsHook', checkpoint=str(source_checkpoint)
-        )
-    start = time.perf_counter()
-    runner = Runner.from_cfg(config)
-    if source_checkpoint is not None or config.resume:
-        skip_pretrained(runner.model)
     runner.train()
-    checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
+    checkpoint = last_checkpoint(work_dir)
     if is_main_process():
         content = dict(
             config=digest, checkpoint=checkpoint.name, seconds=round(time.perf_counter() - start, 1)
@@ -141,46 +141,85 @@ def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
     return checkpoint if checkpoint.is_file() else None
 
 
+def last_checkpoint(work_dir: Path) -> Path | None:
+    """The newest checkpoint of a run, looked for in ``work_dir`` by its name; None before the first.
+
+    Raises:
+        CheckpointError: It was removed.
+    """
+    pointer = work_dir / 'last_checkpoint'
+    if not pointer.is_file():
+        return None
+    checkpoint = work_dir / Path(pointer.read_text().strip()).name
+    if not checkpoint.is_file():
+        raise CheckpointError(
+            f'{pointer}: names {checkpoint.name}, which is missing; write the name of another checkpoint there, or '
+            'run without --resume'
+        )
+    return checkpoint
+
+
+def _build_runner(config: Config, resumed: Path | None, source_checkpoint: Path | None) -> Runner:
+    """A runner whose parts are all built and fit together, so that bad input ends before the first epoch."""
+    config = config.copy()
+    config.experiment_name = unique_name(config.work_dir)
+    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
+        config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
+    config.resume, config.load_from = resumed is not None, resumed and str(resumed)
+    if source_checkpoint is not None:
+        config.default_hooks.source_weights = dict(
+            type='SourceWeightsHook', checkpoint=str(source_checkpoint)
+        )
+    allow_mmengine_globals()
+    with config_errors(config_name(config)):
+        runner = Runner.from_cfg(config)
+        loader = runner.train_loop.dataloader
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        if runner.param_schedulers is not None:
+            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+        _ = runner.val_loop or runner.test_loop
+    check_batch_size(loader)
+    if config.model.type == 'SourceReID':
+        check_num_classes(loader, config.model.num_classes)
+    if resumed is not None:
+        check_resumable(unwrap_model(runner.model), resumed)
+    if resumed is not None or source_checkpoint is not None:
+        skip_pretrained(runner.model)
+    return runner
+
+
 def _prepare(config_path: str | Path, options: RunOptions) -> Config:
     """The config as this run executes it."""
     config = load_config(config_path, options.config_options)
+    require_keys(config, 'model')
+    if config.get('load_from') is not None:
+        raise ConfigError(
+            f'{config_path}: load_from is not used here; name weights to start from with --source-checkpoint'
+        )
     config.work_dir = str(options.work_dir or Path('work_dirs') / Path(config_path).stem)
     config.launcher = options.launcher
     if options.seed is not None:
         config.setdefault('randomness', {})['seed'] = options.seed
     fit_to_machine(config, options.amp)
-    if config.model.type == 'SourceReID' and config.get('train_cfg') is not None:
-        _count_identities(config)
-    Path(config.work_dir).mkdir(parents=True, exist_ok=True)
     return config
-
-
-def _count_identities(config: Config) -> None:
-    """Fill in the number of classes from the training data, where the config leaves it open."""
-    if config.model.get('num_classes') is None:
-        config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     """Where the source weights are: named, finished before, or trained now."""
-    named = options.source_checkpoint or config.get('source', {}).get('checkpoint')
+    source = config.get('source') or {}
+    named = options.source_checkpoint or source.get('checkpoint')
     if named is not None:
         load_checkpoint(named)  # an unusable file is refused before anything long starts
         return Path(named)
-    if config.get('source') is None:
+    if not source:
         return None
-    source_path = Path(config.source.config)
-    source_options = replace(
-        options, work_dir=Path(config.work_dir).parent / source_path.stem, resume=True, config_options={}
-    )
+    source_path = Path(source.config)
+    source_dir = Path(config.work_dir).parent / source_path.stem
+    source_options = replace(options, work_dir=source_dir, resume=True, config_options={})
     source_config = _prepare(source_path, source_options)
-    source_dir = Path(source_config.work_dir)
-    finished = finished_checkpoint(source_dir, config_hash(source_config))
-    if finished is None:
+    if finished_checkpoint(source_dir, config_hash(source_config)) is None:
         print_log(f'source stage: {source_path.name} in {source_dir} comes first', logger='current')
-    checkpoint = train_stage(source_config, resume=True)
-    if not checkpoint.is_file():
-        raise CheckpointError(
-            f'{checkpoint}: the source stage left no checkpoint here; remove {source_dir} and rerun'
-        )
-    return checkpoint
+        check_parts(config, config_name(config))
+        weights = _source_checkpoint(source_config, source_options)
+        return train_stage(source_config, resume=True, source_checkpoint=weights)
+    return train_stage(source_config, resume=True)

@@ -50,17 +50,18 @@ def extract_features(
     model.train(was_training)
 
     num_tracklets = len(dataloader.dataset)
-    static = _gather_rows(indices, static, num_tracklets)
-    dynamic = _gather_rows(indices, dynamic, num_tracklets)
+    device = next(model.parameters()).device
+    static = _gather_rows(indices, static, num_tracklets).to(device)
+    dynamic = _gather_rows(indices, dynamic, num_tracklets).to(device)
     rate = num_tracklets / (time.perf_counter() - start)
     print_log(f'{description}: {num_tracklets} tracklets, {rate:.1f} tracklets/s', logger='current')
     return TrackletFeatures(static=static, dynamic=dynamic)
 
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
-    """Bring the rows of all ranks into dataset order, on the device they came from."""
-    local = torch.cat(rows) if rows else torch.empty(0)
-    gathered = all_gather_object((indices, local.cpu()))
+    """Bring the rows of all ranks into dataset order, on the CPU."""
+    local = torch.cat(rows).cpu() if rows else torch.empty(0)
+    gathered = all_gather_object((indices, local))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
         raise RuntimeError(
@@ -70,4 +71,4 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
     all_rows = torch.cat([rank_rows for _, rank_rows in gathered if len(rank_rows)])
     ordered = torch.empty_like(all_rows)
     ordered[torch.as_tensor(all_indices)] = all_rows
-    return ordered.to(local.device)
+    return ordered

@@ -40,3 +40,10 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     """Yield the items while a bar counts them; ``total`` defaults to ``len(items)``."""
     with progress_bar() as bar:
         yield from bar.track(items, total=len(items) if total is None else total, description=description)
+
+
+def show_cursor() -> None:
+    """Bring back the cursor that a bar hid which an error or Ctrl-C kept from closing."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.show_cursor(True)

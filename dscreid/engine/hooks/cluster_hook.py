@@ -1,20 +1,22 @@
 """New pseudo labels, memories and batches before each epoch (DSLU and its simpler relatives)."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dscreid.datasets import TrackletDataset
 from dscreid.engine.extraction import extract_features
 from dscreid.engine.schedule import check_stages, stage_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import DatasetError, DscreidError
+from dscreid.errors import ConfigError, DatasetError, DscreidError
 from dscreid.pseudo_labels import PseudoLabels, label_diagnostics, label_statistics
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.build_errors import config_errors
 
 
 @HOOKS.register_module()
@@ -52,14 +54,21 @@ class ClusterHook(Hook):
         self._pids = None
 
     def before_train(self, runner) -> None:
-        """Build the extraction loader and check that it lists what the training loader lists."""
-        self.dataloader = Runner.build_dataloader(self.dataloader_config, seed=runner.seed)
-        extracted, trained = self.dataloader.dataset, runner.train_loop.dataloader.dataset
-        if extracted.fingerprint() != trained.fingerprint():
-            raise DscreidError(
-                'ClusterHook extracts from another list of tracklets than the one that is trained on: '
-                f'{extracted.fingerprint()} against {trained.fingerprint()}; give both loaders the same dataset'
+        """Build the extraction loader and check that it, the training loader and the model belong together."""
+        train_loader = runner.train_loop.dataloader
+        if not hasattr(train_loader.sampler, 'set_labels'):
+            raise ConfigError(
+                f'ClusterHook: {type(train_loader.sampler).__name__} takes no pseudo labels; '
+                "train_dataloader needs sampler=dict(type='PseudoLabelSampler', ...)"
             )
+        if not hasattr(unwrap_model(runner.model), 'reset_memories'):
+            raise ConfigError(
+                f'ClusterHook: {type(unwrap_model(runner.model)).__name__} has no memories; '
+                'use AdaptiveReID as the model'
+            )
+        with config_errors('ClusterHook.dataloader'):
+            self.dataloader = Runner.build_dataloader(self.dataloader_config, seed=runner.seed)
+        _check_same_tracklets(self.dataloader.dataset, train_loader.dataset)
         if self.diagnostics:
             self._read_ground_truth(runner)
 
@@ -113,11 +122,19 @@ class ClusterHook(Hook):
         )
 
 
+def _check_same_tracklets(extracted: TrackletDataset, trained: TrackletDataset) -> None:
+    if extracted.fingerprint() != trained.fingerprint():
+        raise ConfigError(
+            'ClusterHook: its dataloader lists other tracklets than train_dataloader (index '
+            f'{extracted.fingerprint()} against {trained.fingerprint()}); give both the same dataset'
+        )
+
+
 def _rows(features: TrackletFeatures, indices: np.ndarray) -> TrackletFeatures:
     return TrackletFeatures(static=features.static[indices], dynamic=features.dynamic[indices])
 
 
-def _on_main_process(labeler, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
+def _on_main_process(labeler: Callable, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
     """Label on the first rank and send the result, or its error, to the others."""
     result: list = [None]
     if is_main_process():

@@ -12,12 +12,12 @@ from dscreid.registry import HOOKS
 class SpeedHook(Hook):
     """Log how many tracklets an epoch of training read per second, over all ranks."""
 
-    def __init__(self) -> None:
-        self._start = 0.0
-        self._tracklets = 0
-
     # the clock starts after clustering and stops before checkpoints and validation
     priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._start = self._end = 0.0
+        self._tracklets = 0
 
     def before_train_epoch(self, runner) -> None:
         """Start the clock."""
