@@ -1,14 +1,18 @@
-"""Fixtures of the whole tree: two tiny rendered worlds, and configs of runs on them."""
+"""Fixtures of the whole tree: two tiny rendered worlds, configs of runs on them, and one finished experiment."""
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 import torch
 from tiny_runs import write_tiny_configs
 
+from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.datasets.synthetic import make_spec, render_world
 
+REPOSITORY = Path(__file__).parents[1]
 SIZE = {'height': 32, 'width': 16, 'train_ids': 6, 'test_ids': 3}
 
 
@@ -19,6 +23,16 @@ class TinyRuns(NamedTuple):
     hitsz: Path
     source: Path
     adapt: Path
+
+
+class TinyExperiment(NamedTuple):
+    """A finished run of both stages."""
+
+    work_dir: Path
+    source_dir: Path
+    source_checkpoint: Path
+    checkpoint: Path
+    metrics: dict[str, float]
 
 
 @pytest.fixture(scope='session')
@@ -33,6 +47,20 @@ def tiny_runs(tmp_path_factory) -> TinyRuns:
     return TinyRuns(folder / 'bupt', folder / 'hitsz', source, adapt)
 
 
+@pytest.fixture(scope='session')
+def tiny_experiment(tiny_runs, tmp_path_factory) -> TinyExperiment:
+    """Source stage, adaptation and evaluation, two epochs each; nobody may change its files."""
+    folder = tmp_path_factory.mktemp('experiment')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    metrics = run_experiment(tiny_runs.adapt, RunOptions(work_dir=folder / 'dsc'))
+    torch.set_num_threads(threads)
+    source_dir = folder / 'tiny_source'
+    return TinyExperiment(
+        folder / 'dsc', source_dir, source_dir / 'epoch_2.pth', folder / 'dsc' / 'epoch_2.pth', metrics
+    )
+
+
 @pytest.fixture
 def one_thread():
     """Run on one thread, where sums have one order."""
@@ -40,3 +68,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='session')
+def load_tool():
+    """Function that imports a script of ``tools/`` by its path."""
+
+    def load(path: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f'tool_{Path(path).stem}', REPOSITORY / 'tools' / path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -85,7 +85,7 @@ def require_keys(config: Config, *names: str) -> None:
     for name in names:
         if config.get(name) is None:
             raise ConfigError(
-                f'{config.filename}: {name} is missing; inherit it from a file in configs/_base_'
+                f'{config_name(config)}: {name} is missing; inherit it from a file in configs/_base_'
             )
 
 
@@ -99,7 +99,7 @@ def _merge(config: Config, options: dict[str, Any]) -> None:
     old_root = config.get('data_root')
     try:
         config.merge_from_dict(options)
-    except (KeyError, TypeError, IndexError, AssertionError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
         raise ConfigError(f'--cfg-options {options}: does not fit the config: {error}') from error
     new_root = config.get('data_root')
     if new_root != old_root:

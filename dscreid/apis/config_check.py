@@ -1,5 +1,6 @@
 """Look for misspelt types and keys in a config before anything long starts."""
 
+import copy
 import difflib
 import inspect
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def check_parts(config: Config, name: str = 'config') -> None:
     Raises:
         DscreidError: A part cannot be built; the message names the remedy.
     """
-    config = config.copy()
+    config = copy.deepcopy(config)
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
     loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
     loaders += [hook.get('dataloader') for hook in hooks if hook]

@@ -1,5 +1,6 @@
 """A model ready for inference."""
 
+import copy
 import logging
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def init_model(
     if not isinstance(config, Config):
         config = load_config(config)
     require_keys(config, 'model')
-    settings = config.model.copy()
+    settings = copy.deepcopy(config.model)
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = 1  # features need no classifier
     with config_errors('model'):

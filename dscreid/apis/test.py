@@ -1,5 +1,6 @@
 """Evaluate a checkpoint by an official protocol."""
 
+import copy
 import json
 import uuid
 from pathlib import Path
@@ -44,7 +45,7 @@ def evaluate(
         DscreidError: Data, config or checkpoint cannot be used; the message names the remedy.
     """
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
-    config = config.copy()
+    config = copy.deepcopy(config)
     fit_to_machine(config)
     if protocol is not None:
         config.test_evaluator.protocol = protocol

@@ -1,5 +1,6 @@
 """The whole experiment: source stage, adaptation, evaluation."""
 
+import copy
 import json
 import time
 from dataclasses import dataclass, field, replace
@@ -161,7 +162,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
 
 def _build_runner(config: Config, resumed: Path | None, source_checkpoint: Path | None) -> Runner:
     """A runner whose parts are all built and fit together, so that bad input ends before the first epoch."""
-    config = config.copy()
+    config = copy.deepcopy(config)
     config.experiment_name = unique_name(config.work_dir)
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
         config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes

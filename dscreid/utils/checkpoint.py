@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals
+from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals_allowed
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 __all__ = [
@@ -64,7 +64,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 def load_checkpoint(path: str | Path) -> dict:
     """Read a weights file whole, without running anything that it contains.
 
-    Pickles are read with ``weights_only=True`` and the names of :func:`mmengine_globals`; TorchScript
+    Pickles are read with ``weights_only=True`` and the names that MMEngine's need; TorchScript
     archives by their object tree; ``.safetensors`` by their own reader.
 
     Args:
@@ -85,7 +85,7 @@ def load_checkpoint(path: str | Path) -> dict:
         elif is_torchscript(path):
             content = read_torchscript(path)
         else:
-            with torch.serialization.safe_globals(mmengine_globals()):
+            with mmengine_globals_allowed():
                 content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
@@ -160,7 +160,6 @@ def list_differences(
         allow_missing: Prefixes of weights that may be missing.
     """
     expected = model.state_dict()
-    tuple(allow_missing)
     missing = [
         f'missing {name}'
         for name in expected

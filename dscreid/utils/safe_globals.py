@@ -6,6 +6,8 @@ default. ``tests/utils/test_checkpoint.py`` fails as soon as this work-around is
 """
 
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -42,6 +44,21 @@ def mmengine_globals() -> list:
         (multiarray.scalar, 'numpy.core.multiarray.scalar'),
         (multiarray.scalar, 'numpy._core.multiarray.scalar'),
     ]
+
+
+@contextmanager
+def mmengine_globals_allowed() -> Iterator[None]:
+    """Allow the names for a block; what was allowed before it stays allowed after it.
+
+    ``torch.serialization.safe_globals`` would take away what :func:`allow_mmengine_globals` gave.
+    """
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(mmengine_globals())
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
 
 
 def allow_mmengine_globals() -> None:

@@ -18,11 +18,11 @@ from dscreid.utils.checkpoint import (
     load_checkpoint,
     load_model_weights,
     load_weights,
-    mmengine_globals,
     read_metadata,
     sha256,
 )
 from dscreid.utils.files import replacing
+from dscreid.utils.safe_globals import mmengine_globals
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 
@@ -91,6 +91,12 @@ def test_resume(mmengine_checkpoint, tmp_path, no_safe_globals):
     runner.train()
     assert runner.epoch == 2
     assert (tmp_path / 'epoch_2.pth').exists()
+
+
+def test_reading_between_leaves_resume_possible(mmengine_checkpoint, no_safe_globals):
+    allow_mmengine_globals()
+    load_checkpoint(mmengine_checkpoint)
+    torch.load(mmengine_checkpoint)  # as Runner.resume does, with weights_only=True by default
 
 
 def test_work_around_is_still_needed(mmengine_checkpoint, no_safe_globals):

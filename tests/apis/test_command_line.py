@@ -1,0 +1,102 @@
+import argparse
+
+import pytest
+from torch.utils.data import DataLoader, Dataset
+
+from dscreid.apis.command_line import ConfigOptions, format_metrics, run_command, sentence
+from dscreid.errors import DatasetError, DscreidError
+
+
+def exit_code(command, **options):
+    with pytest.raises(SystemExit) as stop:
+        run_command(command, **options)
+    return stop.value.code
+
+
+def fail_with(error):
+    def command():
+        raise error
+
+    return command
+
+
+def test_success_returns():
+    seen = []
+    assert run_command(lambda: seen.append(1)) is None
+    assert seen == [1]
+
+
+def test_mendable_errors_are_one_sentence_and_code_2(capsys):
+    assert exit_code(fail_with(DatasetError('a.txt:3: odd line;\n  mend it'))) == 2
+    assert capsys.readouterr().err == 'error: a.txt:3: odd line; mend it\n'
+
+
+def test_unusable_paths_are_one_sentence_and_code_2(tmp_path, capsys):
+    (tmp_path / 'file').touch()
+    assert exit_code(lambda: (tmp_path / 'file').mkdir()) == 2
+    assert capsys.readouterr().err == f'error: {tmp_path}/file: File exists; choose another path\n'
+
+
+@pytest.mark.parametrize('error', [ValueError('bug'), FileNotFoundError(2, 'no such file', 'x')])
+def test_bugs_keep_their_traceback(error):
+    with pytest.raises(type(error)):
+        run_command(fail_with(error))
+
+
+def test_interrupt_is_code_130(capsys):
+    assert exit_code(fail_with(KeyboardInterrupt()), on_interrupt='try --resume') == 130
+    assert capsys.readouterr().err == 'interrupted: try --resume\n'
+
+
+class BrokenDataset(Dataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise DatasetError('x/1.jpg: the frame is missing; unpack: again')
+
+
+def test_errors_of_loader_workers_lose_their_traceback(capsys):
+    def command():
+        next(iter(DataLoader(BrokenDataset(), num_workers=1)))
+
+    assert exit_code(command) == 2
+    assert capsys.readouterr().err == 'error: x/1.jpg: the frame is missing; unpack: again\n'
+
+
+def test_a_message_that_merely_begins_alike_is_kept():
+    assert sentence(DscreidError('Caught: in the act')) == 'Caught: in the act'
+
+
+@pytest.fixture
+def parser():
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions, default={})
+    return parser
+
+
+def test_config_options_are_pairs(parser):
+    given = parser.parse_args(['--cfg-options', 'a.b=1e-3', 'c=[1,2]', '--cfg-options', 'd=x=y'])
+    assert given.cfg_options == {'a.b': 1e-3, 'c': [1, 2], 'd': 'x=y'}
+
+
+@pytest.mark.parametrize('words', [['a'], ['a=1', '=2'], ['a=[1,(2]'], ['a b=1']])
+def test_other_words_are_refused(parser, words):
+    with pytest.raises(argparse.ArgumentError):
+        parser.parse_args(['--cfg-options', *words])
+
+
+def test_metrics_table():
+    metrics = {
+        'rgb2ir/mAP': 0.5,
+        'rgb2ir/Rank-1': 0.25,
+        'mean/mAP': 1.0,
+        'mean/Rank-1': 0.0,
+    }
+    lines = format_metrics(metrics).splitlines()
+    assert [line.split() for line in lines] == [
+        ['Rank-1', 'mAP'],
+        ['rgb2ir', '25.0', '50.0'],
+        ['mean', '0.0', '100.0'],
+    ]
+    assert len({len(line) for line in lines}) == 1

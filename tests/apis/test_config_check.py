@@ -1,0 +1,91 @@
+import pytest
+
+from dscreid.apis.config_check import accepted_arguments, check_config
+from dscreid.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        (
+            dict(model=dict(type='SourceReId')),
+            r"^config\.model: type 'SourceReId'.*did you mean 'SourceReID'",
+        ),
+        (dict(hooks=[dict(type='Nonsense')]), r"^config\.hooks\[0\]: type 'Nonsense' is not registered$"),
+        (
+            dict(a=dict(type='ClusterLabeler', esp=1)),
+            r"no argument 'esp'; did you mean 'eps'\? \(it takes k1, k2",
+        ),
+        (
+            dict(a=(dict(type='MemoryUpdateHook', x=1),)),
+            r"config\.a\[0\]: MemoryUpdateHook has no argument 'x'",
+        ),
+        # keywords that HITSZVCM hands on to its base class
+        (dict(a=dict(type='HITSZVCM', min_sequence_len=3)), "did you mean 'min_seq_len'"),
+        (dict(a=dict(type='HITSZVCM', label=True)), "did you mean 'labelled'"),
+        (dict(a=dict(type='BUPTCampus', expected_statistic=None)), "did you mean 'expected_statistics'"),
+        (dict(a=dict(type='dscreid.Missing')), "type 'dscreid.Missing' is not registered"),
+    ],
+)
+def test_misspelt_types_and_keys(config, message):
+    with pytest.raises(ConfigError, match=message):
+        check_config(config)
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(a=dict(type='ClusterLabeler', eps=0.5, begin_epoch=3)),
+        dict(a=dict(type='HITSZVCM', foreign_frames='drop', labelled=False, pipeline=[])),
+        dict(a=dict(type='MemoryUpdateHook', priority='LOW')),
+        dict(optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1))),
+        dict(a=dict(type='somebodys.module.Thing', whatever=1)),
+        dict(a=dict(type=3), b=[1, 'x', None]),
+        dict(num_frames=6, clustering=dict(k1=3), learning_rate=1, val_dataloader=None, eval_pipeline=[]),
+    ],
+)
+def test_valid_configs(config):
+    check_config(config)
+
+
+@pytest.mark.parametrize(
+    ('config', 'near'),
+    [
+        (dict(optim_wraper=1), 'optim_wrapper'),
+        (dict(test_dataloder=1), 'test_dataloader'),
+        (dict(sources=dict()), 'source'),
+        # a misspelt override of an inherited key
+        (dict(optim_wraper=1, optim_wrapper=2), 'optim_wrapper'),
+        (dict(default_hook=1, default_hooks=2), 'default_hooks'),
+    ],
+)
+def test_misspelt_top_level_keys(config, near):
+    with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
+        check_config(config)
+
+
+def test_keywords_are_followed_through_the_bases():
+    class Base:
+        def __init__(self, a, b=1):
+            pass
+
+    class Middle(Base):
+        pass
+
+    class Child(Middle):
+        def __init__(self, c, a=2, **kwargs):
+            pass
+
+    class Open(Child):
+        def __init__(self, *args, **kwargs):
+            pass
+
+    class Swallows:
+        def __init__(self, **kwargs):
+            pass
+
+    assert accepted_arguments(Child) == ['c', 'a', 'b']
+    assert accepted_arguments(Open) == ['c', 'a', 'b']
+    assert accepted_arguments(Swallows) is None
+    assert accepted_arguments(type('Bare', (), {})) == []
+    assert accepted_arguments(lambda x, *, y: None) == ['x', 'y']

@@ -1,0 +1,119 @@
+import os
+
+import pytest
+import torch
+from mmengine import Config
+
+from dscreid.apis.config import config_hash, config_name, fit_to_machine, load_config, require_keys
+from dscreid.errors import ConfigError
+
+
+def write(folder, text, name='a.py'):
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match='no such config'):
+        load_config(tmp_path / 'a.py')
+
+
+@pytest.mark.parametrize('text', ['a = (', 'raise ValueError("two\\nlines")', "_base_ = 'gone.py'", 'a = b'])
+def test_a_file_that_is_no_config(tmp_path, text):
+    with pytest.raises(ConfigError, match=r'a\.py: cannot be read as a config: .+') as error:
+        load_config(write(tmp_path, text))
+    assert '\n' not in str(error.value)
+
+
+def test_the_source_is_found_beside_the_config(tmp_path, monkeypatch):
+    (tmp_path / 'sub').mkdir()
+    path = write(tmp_path / 'sub', "source = dict(config='../source.py')")
+    monkeypatch.chdir(tmp_path)
+    assert load_config(os.path.relpath(path)).source.config == str(tmp_path / 'source.py')
+
+
+def test_data_root_moves_the_datasets_that_lie_there(tmp_path):
+    text = """
+data_root = 'old'
+train_dataloader = dict(dataset=dict(root=data_root))
+hooks = [dict(dataset=dict(root='old')), dict(dataset=dict(root='other'))]
+"""
+    config = load_config(write(tmp_path, text), {'data_root': 'new'})
+    assert config.train_dataloader.dataset.root == 'new'
+    assert [hook.dataset.root for hook in config.hooks] == ['new', 'other']
+
+
+def test_options_that_do_not_fit(tmp_path):
+    path = write(tmp_path, 'items = [dict(a=1)]\nnumber = 3')
+    assert load_config(path, {'items.0.a': 2})['items'] == [{'a': 2}]
+    for options in ({'items.5.a': 1}, {'items.x.a': 1}, {'number.x': 1}):
+        with pytest.raises(ConfigError, match='--cfg-options'):
+            load_config(path, options)
+
+
+def test_options_are_checked_too(tmp_path):
+    path = write(tmp_path, "labeler = dict(type='ClusterLabeler')")
+    with pytest.raises(ConfigError, match="did you mean 'eps'"):
+        load_config(path, {'labeler.epz': 0.5})
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    def set_gpu(available):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: available)
+
+    return set_gpu
+
+
+def training_config():
+    return Config(
+        dict(
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam')),
+            env_cfg=dict(dist_cfg=dict(backend='nccl')),
+            train_dataloader=dict(num_workers=0, persistent_workers=True),
+            custom_hooks=[dict(dataloader=dict(num_workers=0, persistent_workers=True))],
+            val_dataloader=dict(num_workers=2, persistent_workers=True),
+        )
+    )
+
+
+def test_without_gpu_everything_is_float32(machine):
+    machine(False)
+    config = training_config()
+    fit_to_machine(config, amp=True)
+    assert config.optim_wrapper == dict(type='OptimWrapper', optimizer=dict(type='Adam'))
+    assert config.env_cfg.dist_cfg.backend == 'gloo'
+
+
+def test_with_gpu_amp_is_bfloat16(machine):
+    machine(True)
+    config = training_config()
+    fit_to_machine(config, amp=True)
+    assert config.optim_wrapper.type == 'AmpOptimWrapper'
+    assert config.optim_wrapper.dtype == 'bfloat16'
+    assert config.env_cfg.dist_cfg.backend == 'nccl'
+
+
+def test_workers_persist_only_where_there_are_workers(machine):
+    machine(False)
+    config = training_config()
+    fit_to_machine(config)
+    assert 'persistent_workers' not in config.train_dataloader
+    assert 'persistent_workers' not in config.custom_hooks[0].dataloader
+    assert config.val_dataloader.persistent_workers
+
+
+def test_the_hash_names_what_is_computed():
+    config = Config(dict(a=1, work_dir='x', launcher='none'))
+    assert config_hash(config) == config_hash(Config(dict(launcher='slurm', work_dir='y', a=1)))
+    assert config_hash(config) != config_hash(Config(dict(a=2)))
+    assert len(config_hash(config)) == 16
+
+
+def test_required_keys(tmp_path):
+    config = Config.fromfile(write(tmp_path, 'a = 1\nb = None'))
+    require_keys(config, 'a')
+    for name in ('b', 'c'):
+        with pytest.raises(ConfigError, match=rf'^a\.py: {name} is missing'):
+            require_keys(config, 'a', name)
+    assert config_name(Config(dict())) == 'config'

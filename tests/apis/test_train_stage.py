@@ -1,0 +1,243 @@
+"""Stages: what they write, resume, refuse; what their results may not depend on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.train import (
+    FINISHED_FILE,
+    RunOptions,
+    finished_checkpoint,
+    last_checkpoint,
+    run_experiment,
+    train_stage,
+)
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.registry import HOOKS
+from dscreid.utils.checkpoint import load_checkpoint, load_weights
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+@HOOKS.register_module()
+class InterruptHook(Hook):
+    """Ctrl-C before an iteration (from 0, over all epochs), or before the epoch's hooks have done anything."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, iteration=None, epoch=None):
+        self.iteration, self.epoch = iteration, epoch
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration:
+            raise KeyboardInterrupt
+
+
+def run(path, work_dir, source=None, resume=False, **options):
+    config = load_config(path, options)
+    config.work_dir = str(work_dir)
+    fit_to_machine(config)
+    return train_stage(config, resume=resume, source_checkpoint=source)
+
+
+def assert_same_weights(left, right):
+    left, right = load_weights(left), load_weights(right)
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        assert torch.equal(value, right[name]), name
+
+
+@pytest.fixture
+def stage(request, tiny_runs, tiny_experiment):
+    """Config, source checkpoint and result of a stage that ran without a break."""
+    if request.param == 'source':
+        return tiny_runs.source, None, tiny_experiment.source_checkpoint
+    return tiny_runs.adapt, tiny_experiment.source_checkpoint, tiny_experiment.checkpoint
+
+
+both_stages = pytest.mark.parametrize('stage', ['source', 'adapt'], indirect=True)
+
+
+@both_stages
+@pytest.mark.parametrize(
+    ('when', 'left'),
+    [(dict(epoch=1), 'epoch_1.pth'), (dict(iteration=4), 'epoch_1.pth'), (dict(iteration=1), 'epoch_0.pth')],
+)
+def test_a_resumed_run_ends_where_an_unbroken_one_does(stage, when, left, tmp_path):
+    path, source, reference = stage
+    with pytest.raises(KeyboardInterrupt):
+        run(path, tmp_path, source, custom_hooks=[dict(type='InterruptHook', **when)])
+    assert last_checkpoint(tmp_path).name == left
+    assert not (tmp_path / FINISHED_FILE).exists()
+    moved = tmp_path / 'moved'  # a run's folder may be moved before it is resumed
+    moved.mkdir()
+    for file in (*tmp_path.glob('*.pth'), tmp_path / 'last_checkpoint'):
+        shutil.move(file, moved)
+    assert_same_weights(run(path, moved, source, resume=True), reference)
+    assert (moved / FINISHED_FILE).is_file()
+
+
+def test_optimizer_and_schedule_are_resumed_too(tiny_runs, tiny_experiment, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+    resumed = load_checkpoint(run(tiny_runs.source, tmp_path, resume=True))
+    whole = load_checkpoint(tiny_experiment.source_checkpoint)
+    assert resumed['meta']['iter'] == whole['meta']['iter'] == 6
+    assert resumed['param_schedulers'] == whole['param_schedulers']
+    moments = [part['optimizer']['state'][0]['exp_avg'] for part in (resumed, whole)]
+    assert torch.equal(*moments)
+
+
+def test_resuming_needs_no_pretrained_weights(tiny_runs, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+    gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt')}
+    with pytest.raises(CheckpointError, match='pretrained weights not found'):
+        run(tiny_runs.source, tmp_path / 'new', **gone)
+    run(tiny_runs.source, tmp_path, resume=True, **gone)
+
+
+def test_adapting_needs_no_pretrained_weights(tiny_runs, tiny_experiment, tmp_path):
+    gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt'), 'train_cfg.max_epochs': 1}
+    run(tiny_runs.adapt, tmp_path, tiny_experiment.source_checkpoint, **gone)
+
+
+def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+    with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed.*has shape'):
+        run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
+
+
+def test_the_last_checkpoint(tmp_path):
+    assert last_checkpoint(tmp_path) is None
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_3.pth\n')
+    with pytest.raises(CheckpointError, match=r'names epoch_3\.pth, which is missing'):
+        last_checkpoint(tmp_path)
+    (tmp_path / 'epoch_3.pth').touch()
+    assert last_checkpoint(tmp_path) == tmp_path / 'epoch_3.pth'
+
+
+def test_a_finished_stage(tmp_path):
+    assert finished_checkpoint(tmp_path, 'abc') is None
+    (tmp_path / FINISHED_FILE).write_text(json.dumps(dict(config='abc', checkpoint='epoch_3.pth')))
+    assert finished_checkpoint(tmp_path, 'abc') is None
+    (tmp_path / 'epoch_3.pth').touch()
+    assert finished_checkpoint(tmp_path, 'abc') == tmp_path / 'epoch_3.pth'
+    with pytest.raises(ConfigError, match='another config or seed'):
+        finished_checkpoint(tmp_path, 'abd')
+
+
+def test_only_a_start_that_succeeds_takes_away_the_mark_of_an_earlier_run(tiny_runs, tmp_path):
+    (tmp_path / FINISHED_FILE).touch()
+    with pytest.raises(ConfigError):
+        run(tiny_runs.source, tmp_path, **{'train_dataloader.batch_size': 3})
+    assert (tmp_path / FINISHED_FILE).exists()
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', iteration=0)])
+    assert not (tmp_path / FINISHED_FILE).exists()
+
+
+@both_stages
+def test_loader_and_sampler_must_agree_on_the_batch(stage, tmp_path):
+    path, source, _ = stage
+    with pytest.raises(ConfigError, match=r'batch_size=7, but \w+Sampler plans batches of 8'):
+        run(path, tmp_path, source, **{'train_dataloader.batch_size': 7})
+    assert last_checkpoint(tmp_path) is None
+
+
+def test_more_identities_than_classes(tiny_runs, tmp_path):
+    with pytest.raises(ConfigError, match=r'num_classes=2, but the training split has 6 identities'):
+        run(tiny_runs.source, tmp_path, **{'model.num_classes': 2})
+
+
+def test_labels_cannot_be_missing(tiny_runs, tmp_path):
+    with pytest.raises(ConfigError, match='labels'):
+        run(
+            tiny_runs.source,
+            tmp_path,
+            **{'train_dataloader.dataset.labelled': False, 'model.num_classes': 6},
+        )
+
+
+def test_weights_to_load_are_named_in_one_way_only(tiny_runs, tmp_path):
+    options = RunOptions(work_dir=tmp_path, config_options={'load_from': 'x.pth'})
+    with pytest.raises(ConfigError, match='--source-checkpoint'):
+        run_experiment(tiny_runs.source, options)
+
+
+@pytest.mark.parametrize(
+    ('workers', 'persistent'),
+    [(1, False), (1, True), (2, True)],
+    ids=['one', 'one persistent', 'two persistent'],
+)
+def test_adaptation_does_not_depend_on_the_workers(tiny_runs, tiny_experiment, tmp_path, workers, persistent):
+    loader = dict(num_workers=workers, persistent_workers=persistent)
+    options = {f'train_dataloader.{key}': value for key, value in loader.items()}
+    options |= {f'default_hooks.cluster.dataloader.{key}': value for key, value in loader.items()}
+    result = run(tiny_runs.adapt, tmp_path, tiny_experiment.source_checkpoint, **options)
+    assert_same_weights(result, tiny_experiment.checkpoint)
+
+
+def test_the_seed_matters(tiny_runs, tiny_experiment, tmp_path):
+    # what the tests for equality compare is not always equal
+    result = run(tiny_runs.adapt, tmp_path, tiny_experiment.source_checkpoint, **{'randomness.seed': 5})
+    with pytest.raises(AssertionError):
+        assert_same_weights(result, tiny_experiment.checkpoint)
+
+
+def rewrite_pids(root: Path, new_pid) -> None:
+    """Replace column 4 of the training index: m start end PID camid."""
+    index = next(root.rglob('track_train_info.txt'))
+    rows = [line.split() for line in index.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row[3] = str(new_pid(number))
+    index.write_text('\n'.join(' '.join(row) for row in rows) + '\n')
+
+
+@pytest.mark.parametrize(
+    'new_pid', [lambda row: (row * 7) % 11 + 1, lambda row: -1], ids=['scrambled', 'deleted']
+)
+def test_no_label_of_the_target_reaches_training(tiny_runs, tiny_experiment, tmp_path, new_pid):
+    root = tmp_path / 'hitsz'
+    shutil.copytree(tiny_runs.hitsz, root)
+    rewrite_pids(root, new_pid)
+    result = run(tiny_runs.adapt, tmp_path / 'run', tiny_experiment.source_checkpoint, data_root=str(root))
+    assert_same_weights(result, tiny_experiment.checkpoint)
+
+
+def test_the_source_stage_of_a_source_stage(tiny_runs, tmp_path):
+    for name in ('tiny_source.py', 'tiny_dsc.py'):
+        shutil.copy(tiny_runs.source.parent / name, tmp_path / name)
+    (tmp_path / 'warm_up.py').write_text(
+        "_base_ = 'tiny_source.py'\ntrain_cfg = dict(max_epochs=1, val_interval=1)\n"
+    )
+    (tmp_path / 'tiny_source.py').open('a').write("source = dict(config='warm_up.py', checkpoint=None)\n")
+    (tmp_path / 'warm_up.py').open('a').write('source = None\n')
+    loose = {'train_dataloader.sampler.visible': (1, 4), 'train_cfg.max_epochs': 1}
+    run_experiment(
+        tmp_path / 'tiny_dsc.py', RunOptions(work_dir=tmp_path / 'runs' / 'dsc', config_options=loose)
+    )
+    runs = sorted(path.name for path in (tmp_path / 'runs').iterdir())
+    assert runs == ['dsc', 'tiny_source', 'warm_up']
+    started = load_weights(tmp_path / 'runs' / 'tiny_source' / 'epoch_0.pth')
+    warm = load_weights(tmp_path / 'runs' / 'warm_up' / 'epoch_1.pth')
+    assert torch.equal(started['backbone.tower.conv1.weight'], warm['backbone.tower.conv1.weight'])
+
+
+def test_a_broken_target_is_found_before_the_source_is_trained(tiny_runs, tmp_path):
+    options = RunOptions(
+        work_dir=tmp_path / 'dsc', config_options={'default_hooks.cluster.labelers.1.inter.topkk': 1}
+    )
+    with pytest.raises(ConfigError, match='topkk'):
+        run_experiment(tiny_runs.adapt, options)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,31 @@
+import pytest
+from torch.optim import Adam
+
+from dscreid.errors import ConfigError
+from dscreid.registry import MODELS
+from dscreid.utils.build_errors import config_errors
+
+
+def takes(a, b):
+    pass
+
+
+@pytest.mark.parametrize(
+    ('call', 'message'),
+    [
+        (lambda: Adam([], lrr=1), r"^model: (Adam|Optimizer).*has no argument 'lrr'"),
+        (lambda: takes(1), r"takes needs 'b'; add it"),
+        (lambda: takes(), r"takes needs 'a' and 'b'"),
+        (lambda: MODELS.build(dict(type='Nothing')), "type 'Nothing' is no registered model"),
+    ],
+)
+def test_wrong_calls_become_sentences(call, message):
+    with pytest.raises(ConfigError, match=message), config_errors('model'):
+        call()
+
+
+@pytest.mark.parametrize('error', [TypeError('unhashable'), KeyError('a'), KeyError(), ValueError('x')])
+def test_other_errors_pass(error):
+    with pytest.raises(type(error)) as caught, config_errors('model'):
+        raise error
+    assert caught.value is error
