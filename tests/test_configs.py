@@ -1,0 +1,138 @@
+"""Every config builds: its full-size model, and everything else in a runner on a tiny world."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+
+from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.train import _build_runner
+from dscreid.datasets.synthetic import make_spec, render_world
+from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+FILES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+NAMES = [str(path.relative_to(CONFIGS)) for path in FILES]
+ROOTS = {
+    'bupt': ('BUPT_CAMPUS', 'SYNTHETIC_BUPT', 'SYNTHETIC_PRETRAIN', 'SYNTHETIC_WARMUP'),
+    'hitsz': ('HITSZ_VCM', 'SYNTHETIC_HITSZ'),
+}
+every_config = pytest.mark.parametrize('path', FILES, ids=NAMES)
+
+
+@pytest.fixture(scope='module')
+def worlds(tmp_path_factory):
+    """Twelve training identities in both layouts: what the largest batch asks for."""
+    folder = tmp_path_factory.mktemp('worlds')
+    size = dict(height=32, width=16, train_ids=12, test_ids=2, tracklets=2, test_tracklets=2)
+    for layout in ROOTS:
+        overrides = dict(auxiliary_ids=0) if layout == 'bupt' else {}
+        spec = make_spec('tiny', layout, **size, **overrides)
+        render_world(folder / layout, spec, num_processes=1, progress=False)
+    return folder
+
+
+@pytest.fixture
+def load(worlds, monkeypatch):
+    """Function that loads a config with all data roots in the tiny worlds."""
+    for layout, names in ROOTS.items():
+        for name in names:
+            monkeypatch.setenv(f'DSCREID_{name}', str(worlds / layout))
+
+    def load(path):
+        config = load_config(path)
+        fit_to_machine(config)
+        return config
+
+    return load
+
+
+def shrink(node):
+    """Make all towers of a config tiny, and drop what only their real size can load."""
+    if isinstance(node, dict):
+        if node.get('type') == 'CLIPVisionTransformer':
+            node.update(layers=2, width=32, heads=2, stem=None, pretrained=None)
+        if node.get('type') == 'SpatioTemporalPrompting':
+            node.update(start_layer=1, num_heads=2)
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            shrink(value)
+
+
+def test_there_are_configs():
+    assert {'dsc/dsc_bupt2hitsz.py', 'source/stp_bupt.py', 'synthetic/demo_dsc.py'} <= set(NAMES)
+
+
+@every_config
+def test_the_model_builds_in_full_size(path, load):
+    config = load(path)
+    if config.model.type == 'SourceReID':
+        config.model.num_classes = 5
+    with torch.device('meta'):  # shapes without memory
+        model = MODELS.build(config.model)
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert any(name.startswith('backbone.') for name in trained)
+
+
+@every_config
+def test_the_runner_builds(path, load, tmp_path):
+    config = load(path)
+    shrink(config._cfg_dict)
+    config.work_dir = str(tmp_path)
+    if config.get('train_cfg') is None:
+        dataset = DATASETS.build(config.test_dataloader.dataset)
+        DATA_SAMPLERS.build(config.test_dataloader.sampler, default_args=dict(dataset=dataset))
+        METRICS.build(config.test_evaluator)
+        return
+    runner = _build_runner(config, None, None)
+    assert isinstance(runner.optim_wrapper, OptimWrapper)
+    assert len(runner.param_schedulers) == len(config.param_scheduler)
+    # the schedules end with the training
+    ends = [scheduler.end for scheduler in runner.param_schedulers]
+    if (
+        any(scheduler.by_epoch is False for scheduler in runner.param_schedulers)
+        and 'warmup' not in path.name
+    ):
+        assert max(ends) == runner.max_iters
+    names = [type(hook).__name__ for hook in runner.hooks]
+    assert 'InitialCheckpointHook' in names
+    if config.model.type == 'AdaptiveReID':
+        assert {'ClusterHook', 'MemoryUpdateHook'} <= set(names)
+        assert runner.train_dataloader.dataset.labels is None
+
+
+@every_config
+def test_the_named_source_stage_exists_and_fits(path, load):
+    config = load(path)
+    if not config.get('source'):
+        return
+    source = load(config.source.config)
+    assert source.model.backbone == config.model.backbone
+    assert source.model.retrieval in ('neck', 'raw')
+    for key in ('mean', 'std'):
+        assert source.model.data_preprocessor[key] == config.model.data_preprocessor[key]
+
+
+def test_the_target_of_each_direction_is_unlabelled_and_the_source_labelled(load):
+    for name, dataset in (('dsc/dsc_bupt2hitsz.py', 'HITSZVCM'), ('dsc/dsc_hitsz2bupt.py', 'BUPTCampus')):
+        config = load(CONFIGS / name)
+        target = config.train_dataloader.dataset
+        assert (target.type, target.labelled) == (dataset, False)
+        assert config.default_hooks.cluster.dataloader.dataset.labelled is False
+        source = load(config.source.config).train_dataloader.dataset
+        assert source.type != dataset
+        assert source.get('labelled', True)
+
+
+def test_roots_come_from_the_environment_or_the_command_line(monkeypatch):
+    monkeypatch.delenv('DSCREID_HITSZ_VCM', raising=False)
+    path = CONFIGS / 'dsc/dsc_bupt2hitsz.py'
+    assert load_config(path).test_dataloader.dataset.root == 'data/hitsz_vcm'
+    monkeypatch.setenv('DSCREID_HITSZ_VCM', '/x')
+    assert load_config(path).train_dataloader.dataset.root == '/x'
+    config = load_config(path, {'data_root': '/y'})
+    roots = [config[f'{part}_dataloader'].dataset.root for part in ('train', 'val', 'test')]
+    roots.append(config.default_hooks.cluster.dataloader.dataset.root)
+    assert roots == ['/y'] * 4
