@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from dscreid.evaluation.feature_file import MODALITY_CODES, FeatureTable, save_features
-from dscreid.evaluation.protocols import CROSS_MODAL, protocol_directions
+from dscreid.evaluation.protocols import CROSS_MODAL, check_protocol, protocol_directions
 from dscreid.evaluation.ranking import rank_metrics
 from dscreid.registry import METRICS
 from dscreid.structures import Modality
@@ -32,6 +32,9 @@ class ReIDMetric(BaseMetric):
             :mod:`dscreid.evaluation.feature_file`).
         collect_device: Where ranks exchange results, ``'cpu'`` or ``'gpu'``.
 
+    Raises:
+        ConfigError: If there is no such protocol.
+
     Example (config)::
 
         test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
@@ -49,6 +52,7 @@ class ReIDMetric(BaseMetric):
         collect_device: str = 'cpu',
     ) -> None:
         super().__init__(collect_device=collect_device)
+        check_protocol(protocol)  # now, not after a training
         self.protocol = protocol
         self.ranks = tuple(ranks)
         self.feature = feature

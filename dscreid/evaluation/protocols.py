@@ -53,8 +53,7 @@ def protocol_directions(
         ConfigError: If there is no such protocol.
         DatasetError: If a direction has no query or nothing to search.
     """
-    if name not in PROTOCOLS:
-        raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(PROTOCOLS)}')
+    check_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
     queries = np.asarray(is_query, dtype=bool)
     if visible.shape != queries.shape:
@@ -69,6 +68,16 @@ def protocol_directions(
                     "check the test split's query list, or choose another protocol"
                 )
     return directions
+
+
+def check_protocol(name: str) -> None:
+    """Check that a protocol exists.
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    if name not in PROTOCOLS:
+        raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(PROTOCOLS)}')
 
 
 def _hitsz_vcm(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:

@@ -31,11 +31,12 @@ def test_flip_and_protocol(tiny_runs, tiny_experiment, tmp_path):
         load_config(tiny_runs.source),
         tiny_experiment.source_checkpoint,
         tmp_path,
-        protocol='bupt_campus_as_published',
+        protocol='hitsz_vcm',
         flip=True,
         dump_features=dump,
     )
     assert 'rgb2ir/mAP' in metrics
+    assert 'rgb2rgb/mAP' not in metrics  # which the config's own protocol measures
     plain = load_features(tiny_experiment.work_dir / 'features.safetensors')
     flipped = load_features(dump)
     assert np.allclose(np.linalg.norm(flipped.feature, axis=1) ** 2, 2, atol=1e-5)

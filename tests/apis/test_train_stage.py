@@ -42,6 +42,18 @@ class InterruptHook(Hook):
             raise KeyboardInterrupt
 
 
+@HOOKS.register_module()
+class NeckProbe(Hook):
+    """Save the running mean of a neck before the first iteration, and stop."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        torch.save(runner.model.static_neck.running_mean, self.path)
+        raise KeyboardInterrupt
+
+
 def run(path, work_dir, source=None, resume=False, **options):
     config = load_config(path, options)
     config.work_dir = str(work_dir)
@@ -109,6 +121,21 @@ def test_resuming_needs_no_pretrained_weights(tiny_runs, tmp_path):
 def test_adapting_needs_no_pretrained_weights(tiny_runs, tiny_experiment, tmp_path):
     gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt'), 'train_cfg.max_epochs': 1}
     run(tiny_runs.adapt, tmp_path, tiny_experiment.source_checkpoint, **gone)
+
+
+def test_a_converted_checkpoint_gets_its_necks_from_the_target(tiny_runs, tiny_experiment, tmp_path):
+    weights = load_weights(tiny_experiment.source_checkpoint)
+    converted = {name: value for name, value in weights.items() if name.startswith('backbone.')}
+    torch.save(dict(state_dict=converted), tmp_path / 'vld.pth')
+    with pytest.raises(KeyboardInterrupt):  # before the first step, after the first labelling
+        run(
+            tiny_runs.adapt,
+            tmp_path / 'run',
+            tmp_path / 'vld.pth',
+            custom_hooks=[dict(type='NeckProbe', path=str(tmp_path / 'necks.pth'))],
+            **{'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt')},
+        )
+    assert not torch.load(tmp_path / 'necks.pth').eq(0).any()
 
 
 def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
+from dscreid.errors import ConfigError
 from dscreid.evaluation import ReIDMetric, load_features, rank_metrics
 from dscreid.registry import METRICS
 from dscreid.structures import ReIDDataSample
@@ -127,3 +128,8 @@ def test_says_what_is_missing():
         ReIDMetric().process({}, [sample])
     with pytest.raises(ValueError, match='no tracklet was evaluated'):
         ReIDMetric().compute_metrics([])
+
+
+def test_an_unknown_protocol_is_refused_at_once():
+    with pytest.raises(ConfigError, match='unknown evaluation protocol'):
+        ReIDMetric(protocol='mars')
