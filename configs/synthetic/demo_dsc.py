@@ -33,17 +33,22 @@ model = dict(
     memories=dict(cluster=dict(momentum=0.1), instance=dict(momentum=0.9)),
 )
 
+# 12 tracklets per identity and modality: the family's k1=30, eps=0.6 would merge identities
 clustering = dict(k1=8, k2=3, eps=0.5, min_samples=4)
 default_hooks = dict(
     cluster=dict(
         type='ClusterHook',
         dataloader=_base_.extraction_dataloader,
+        # On the tuning world (seed 0) unification gains most once two epochs of clustering have settled each
+        # modality; four of ten agreeing neighbours make 65 % of the labels given right, any vote at all 44 %.
         labelers=[
+            dict(type='ClusterLabeler', begin_epoch=0, **clustering),
             dict(
                 type='DSLULabeler',
+                begin_epoch=2,
                 clustering=dict(type='ClusterLabeler', **clustering),
-                inter=dict(topk=20),
-                intra=dict(topk=12, static_weight=1.0, dynamic_weight=1.0),
+                inter=dict(topk=10, min_votes=4),
+                intra=dict(topk=6, static_weight=1.0, dynamic_weight=1.0),
             ),
         ],
     ),
@@ -52,7 +57,8 @@ default_hooks = dict(
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=5e-4),
+    # 5e-4 first loses two mAP points that the decay then regains
+    optimizer=dict(type='Adam', lr=2e-4),
     clip_grad=dict(max_norm=5.0),
 )
 param_scheduler = [
@@ -65,6 +71,6 @@ param_scheduler = [
         convert_to_iter_based=True,
     )
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=1)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
