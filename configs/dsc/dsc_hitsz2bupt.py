@@ -21,7 +21,7 @@ default_hooks = dict(
             dict(type='ClusterLabeler', begin_epoch=0, **clustering),
             dict(
                 type='DSLULabeler',
-                begin_epoch=30,
+                begin_epoch=30,  # the released shallow-deep code; the paper is silent
                 clustering=dict(type='ClusterLabeler', **clustering),
                 # K = 20 (Figure 4)
                 inter=dict(topk=20),

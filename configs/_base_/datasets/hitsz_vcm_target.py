@@ -3,7 +3,7 @@ _base_ = './hitsz_vcm.py'
 
 train_dataloader = dict(
     # 16 infrared tracklets and 8 visible ones, each visible one in two views (the paper, read as in ADCA);
-    # 4 tracklets per pseudo identity and modality
+    # 4 tracklets per pseudo identity and modality; 200 iterations an epoch as VLD and ADCA
     batch_size=4 * 4 + 2 * 4,
     num_workers=8,
     persistent_workers=True,

@@ -11,6 +11,7 @@ model = dict(
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         augmentation=dict(
+            # pad 10, crop and flip: the paper's; chance of a flip and erasing as in VLD and ADCA
             flip=0.5,
             pad=10,
             erase=dict(probability=0.5),
@@ -32,7 +33,7 @@ model = dict(
             alpha=0.9,
             weight=0.5,
             unified_weight=0.1,
-            begin=10,
+            begin=10,  # the released shallow-deep code
         ),
     ],
     # (2): beta 0.1 for cluster memories, 0.9 for instance memories (the released shallow-deep code)

@@ -12,9 +12,9 @@ model = dict(
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         augmentation=dict(
+            # pad 10, crop and flip: the paper's; chance of a flip and erasing as in VLD and ADCA
             flip=0.5,
             pad=10,
-            # probability as in VLD and ADCA; the paper is silent
             erase=dict(probability=0.5),
             # VLD: each visible tracklet is plain or channel-exchanged, never both
             visible_views=('plain_or_exchange',),
@@ -26,7 +26,7 @@ model = dict(
         type='SpatioTemporalPrompting',
         num_frames=6,  # T, the paper's
         start_layer=9,  # VLD's default
-        num_heads=12,
+        num_heads=12,  # as the tower's blocks
         tower=dict(
             type='CLIPVisionTransformer',
             image_size=(288, 144),

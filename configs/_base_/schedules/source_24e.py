@@ -1,4 +1,4 @@
-# VLD's released settings: AdamW 2.5e-5, classifiers x25, 3 epochs of warm-up, cosine to 1 %, 24 epochs.
+# VLD's released settings: AdamW 2.5e-5, classifiers x25, 3 epochs of warm-up from 1 %, cosine to 1 %, 24 epochs.
 learning_rate = 2.5e-5
 optim_wrapper = dict(
     type='OptimWrapper',
