@@ -29,6 +29,8 @@ EXAMPLE = """example:
       --scalars "Adaptation=work_dirs/dsc_bupt2hitsz/RUN/vis_data/scalars.json" \\
       --config configs/dsc/dsc_bupt2hitsz.py --note "HITSZ-VCM, test split" --out report.html"""
 
+TITLE = 'Cross-modal retrieval before and after adaptation'
+
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
@@ -73,7 +75,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         choices=('bupt_campus', 'hitsz_vcm'),
         help="print the paper's figures on this real dataset in the table",
     )
-    parser.add_argument('--title', default='Cross-modal retrieval before and after adaptation')
+    parser.add_argument('--title', default=TITLE, help='heading of the page')
     parser.add_argument(
         '--note',
         action='append',

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.inference import init_model
+from dscreid.models.reid import BaseReID
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.files import replacing
 
@@ -53,7 +54,26 @@ def evaluate(
         config.test_evaluator.dump = str(dump_features)
     if flip:
         config.model.flip_test = True
-    model = init_model(config, checkpoint)
+    runner = _build_runner(config, init_model(config, checkpoint), work_dir, launcher)
+    metrics = {name: float(value) for name, value in runner.test().items()}
+    if out is not None and is_main_process():
+        write_json(out, metrics)
+    return metrics
+
+
+def unique_name(work_dir: str | Path) -> str:
+    """A name for one of several runs in a process: MMEngine keeps loggers and message hubs by name and second."""
+    return f'{Path(work_dir).name}_{uuid.uuid4().hex[:8]}'
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write a JSON file as a whole: a reader sees the old content or the new one."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + '\n')
+
+
+def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launcher: str) -> Runner:
+    """A runner whose data and protocol are checked, so that bad input ends before the first batch."""
     with config_errors(config_name(config)):
         runner = Runner(
             model=model,
@@ -73,21 +93,7 @@ def evaluate(
             cfg=Config(config.to_dict()),
         )
         _ = runner.test_loop
-    metrics = {name: float(value) for name, value in runner.test().items()}
-    if out is not None and is_main_process():
-        write_json(out, metrics)
-    return metrics
-
-
-def unique_name(work_dir: str | Path) -> str:
-    """A name for one of several runs in a process: MMEngine keeps loggers and message hubs by name and second."""
-    return f'{Path(work_dir).name}_{uuid.uuid4().hex[:8]}'
-
-
-def write_json(path: str | Path, content: dict) -> None:
-    """Write a JSON file as a whole: a reader sees the old content or the new one."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + '\n')
+    return runner
 
 
 def _evaluation_hooks(config: Config) -> dict:

@@ -41,10 +41,12 @@ class BUPTCampus(TrackletDataset):
     .. code-block:: text
 
         ROOT/
-          DATA/...                         images
-          data_paths.json                  {pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path in DATA,
-          ...]}}}} train.txt train_auxiliary.txt    pid RGB/IR camera tracklet_id   (a pixel-aligned pair
-          each) query.txt gallery.txt            pid RGB|IR camera tracklet_id
+          DATA/...               images
+          data_paths.json        {pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path in DATA, ...]}}}}
+          train.txt              pid RGB/IR camera tracklet_id   (a pixel-aligned pair each)
+          train_auxiliary.txt    the same
+          query.txt              pid RGB|IR camera tracklet_id
+          gallery.txt            the same
 
     As published: 1,074 train, 930 auxiliary (one camera each) and 1,076 test identities, 16,826 tracklets,
     1.87 M frames; cameras LS3, G25, CQ1, W4, TSG1, TSG2 (0 to 5). Queries and gallery hold both modalities.

@@ -77,9 +77,8 @@ def unify_labels(
         kept = best >= min_votes
         unified[rows] = torch.where(kept, winner, -1)
         votes[rows] = torch.where(kept, best, 0).clamp(min=0)
-    if return_votes:
-        return _like(unified, infrared_labels), _like(votes, infrared_labels)
-    return _like(unified, infrared_labels)
+    results = _like(unified, infrared_labels), _like(votes, infrared_labels)
+    return results if return_votes else results[0]
 
 
 def correct_labels(

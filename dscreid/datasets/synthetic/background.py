@@ -62,16 +62,19 @@ class _Scene:
         return tuple(float(v) for v in np.clip(colour, 0, 1)), float(np.clip(infrared, 0.02, 1))
 
     def fill(self, x0: int, y0: int, x1: int, y1: int, level: float = 1.0, spread: float = 0.12) -> None:
+        """Fill a rectangle in both pictures."""
         colour, infrared = self._tones(level, spread)
         cv2.rectangle(self.visible, (x0, y0), (x1, y1), colour, -1)
         cv2.rectangle(self.infrared, (x0, y0), (x1, y1), infrared, -1)
 
     def line(self, start, end, thickness: int, level: float = 1.0, spread: float = 0.25) -> None:
+        """Draw a line in both pictures."""
         colour, infrared = self._tones(level, spread)
         cv2.line(self.visible, start, end, colour, thickness)
         cv2.line(self.infrared, start, end, infrared, thickness)
 
     def blob(self, centre, radius: int, level: float = 1.0, spread: float = 0.3) -> None:
+        """Fill a disc in both pictures."""
         colour, infrared = self._tones(level, spread)
         cv2.circle(self.visible, centre, radius, colour, -1)
         cv2.circle(self.infrared, centre, radius, infrared, -1)

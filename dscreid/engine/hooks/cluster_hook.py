@@ -17,6 +17,7 @@ from dscreid.pseudo_labels import PseudoLabels, label_diagnostics, label_statist
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
+from dscreid.utils.progress import progress_bar
 
 
 @HOOKS.register_module()
@@ -92,7 +93,9 @@ class ClusterHook(Hook):
 
         start = time.perf_counter()
         labeler = stage_at(runner.epoch, self.begin_epochs, self.labelers)
-        labels = _on_main_process(labeler, rgb, ir)
+        with progress_bar() as bar:
+            bar.add_task('cluster', total=None)
+            labels = _on_main_process(labeler, rgb, ir)
         runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')
 
         model.reset_memories(rgb, ir, labels, indices[Modality.RGB], indices[Modality.IR])
