@@ -136,8 +136,9 @@ def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
     checkpoint = work_dir / content['checkpoint']
     if content['config'] != digest:
         raise ConfigError(
-            f'{marker}: this run was made with another config or seed; choose another --work-dir, remove the folder, '
-            'or name its weights with --source-checkpoint to use them all the same'
+            f'{marker}: this run was made with another config or seed, or on another machine; choose a --work-dir in '
+            'another folder (source stages lie beside it), remove this run, or, to use its weights as a source all the '
+            'same, name them with --source-checkpoint'
         )
     return checkpoint if checkpoint.is_file() else None
 
