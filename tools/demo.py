@@ -22,7 +22,9 @@ def parse_arguments() -> argparse.Namespace:
         '--out', type=Path, default=Path('work_dirs/demo'), help='folder of worlds, runs and report'
     )
     parser.add_argument('--seed', type=int, default=1, help='chooses people, cameras and training order')
-    parser.add_argument('--processes', type=int, help='rendering processes (None: one per core)')
+    parser.add_argument(
+        '--processes', type=int, default=argparse.SUPPRESS, help='rendering processes (default: one per core)'
+    )
     parser.add_argument(
         '--compare',
         action='store_true',
@@ -41,7 +43,7 @@ def main() -> None:
         out=arguments.out,
         configs=CONFIGS,
         seed=arguments.seed,
-        processes=arguments.processes,
+        processes=getattr(arguments, 'processes', None),
         compare=arguments.compare,
     )
     demo = Demo(options)

@@ -2,8 +2,11 @@
 
 import argparse
 import re
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from mmengine.config import DictAction
 
@@ -28,16 +31,38 @@ def run_command(
         command: The work; errors that a user cannot mend are bugs and keep their traceback.
         on_interrupt: What to tell after Ctrl-C.
     """
+    with _interrupts_noted() as interrupted:
+        try:
+            command()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or interrupted.is_set():
+                show_cursor()
+                print(f'interrupted: {on_interrupt}', file=sys.stderr)
+                sys.exit(INTERRUPTED)
+            if isinstance(error, DscreidError):
+                _fail(sentence(error))
+            if isinstance(error, _PATH_ERRORS):
+                _fail(f'{error.filename}: {error.strerror}; choose another path')
+            raise
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[threading.Event]:
+    """Note that Ctrl-C came: raised inside a library, its KeyboardInterrupt may surface as another error."""
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # only the main thread may set handlers, and only it is interrupted
+        return
+
+    def interrupt(signal_number: int, frame: object) -> None:
+        noted.set()
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        command()
-    except DscreidError as error:
-        _fail(sentence(error))
-    except _PATH_ERRORS as error:
-        _fail(f'{error.filename}: {error.strerror}; choose another path')
-    except KeyboardInterrupt:
-        show_cursor()
-        print(f'interrupted: {on_interrupt}', file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def sentence(error: Exception) -> str:

@@ -12,8 +12,17 @@ from mmengine.logging import print_log
 from dscreid.apis.config_check import check_config
 from dscreid.errors import ConfigError
 
-#: Keys that say where and how a run is executed, not what it computes.
-_EXECUTION_KEYS = ('work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name')
+#: Top-level keys that say where and how a run is executed, logged and tested, not what it learns.
+_EXECUTION_KEYS = (
+    'work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name', 'env_cfg', 'data_root',
+    'visualizer', 'vis_backends', 'log_processor', 'log_level',
+    'val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator',
+)  # fmt: skip
+#: The same, at any depth: another folder, machine, precision or pace of logging and testing.
+_EXECUTION_SETTINGS = {
+    'root', 'num_workers', 'persistent_workers', 'dtype', 'loss_scale', 'val_interval',
+    'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
+}  # fmt: skip
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -90,9 +99,20 @@ def require_keys(config: Config, *names: str) -> None:
 
 
 def config_hash(config: Config) -> str:
-    """Sixteen hexadecimal digits that name what a config computes, wherever it runs."""
+    """Sixteen hexadecimal digits that name what a config learns, on whatever machine and from whatever folder."""
     content = {key: value for key, value in config.to_dict().items() if key not in _EXECUTION_KEYS}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    if isinstance(content.get('optim_wrapper'), dict):
+        content['optim_wrapper'].pop('type', None)  # mixed precision or not
+    text = json.dumps(_without_execution(content), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_execution(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_execution(node[key]) for key in node if key not in _EXECUTION_SETTINGS}
+    if isinstance(node, (list, tuple)):
+        return [_without_execution(value) for value in node]
+    return node
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:

@@ -136,7 +136,7 @@ def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
     checkpoint = work_dir / content['checkpoint']
     if content['config'] != digest:
         raise ConfigError(
-            f'{marker}: this run was made with another config or seed, or on another machine; choose a --work-dir in '
+            f'{marker}: this run was made with another config or seed; choose a --work-dir in '
             'another folder (source stages lie beside it), remove this run, or, to use its weights as a source all the '
             'same, name them with --source-checkpoint'
         )
@@ -206,14 +206,19 @@ def _prepare(config_path: str | Path, options: RunOptions) -> Config:
     return config
 
 
+def _can_continue(config: Config) -> bool:
+    """Whether the run left a checkpoint to train on from, which holds what it took from its source."""
+    return config.get('train_cfg') is not None and last_checkpoint(Path(config.work_dir)) is not None
+
+
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
-    """Where the source weights are: named, finished before, or trained now."""
+    """Where the source weights are: named, finished before, or trained now; None where a resumed run needs none."""
     source = config.get('source') or {}
     named = options.source_checkpoint or source.get('checkpoint')
     if named is not None:
         load_checkpoint(named)  # an unusable file is refused before anything long starts
         return Path(named)
-    if not source:
+    if not source or (options.resume and _can_continue(config)):
         return None
     source_path = Path(source.config)
     source_dir = Path(config.work_dir).parent / source_path.stem

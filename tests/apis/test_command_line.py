@@ -1,4 +1,6 @@
 import argparse
+import os
+import signal
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
@@ -46,6 +48,19 @@ def test_bugs_keep_their_traceback(error):
 def test_interrupt_is_code_130(capsys):
     assert exit_code(fail_with(KeyboardInterrupt()), on_interrupt='try --resume') == 130
     assert capsys.readouterr().err == 'interrupted: try --resume\n'
+
+
+def test_an_interrupt_that_surfaces_as_another_error_is_code_130(capsys):
+    def command():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt as interrupt:
+            raise RuntimeError('a library was interrupted') from interrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    assert exit_code(command) == 130
+    assert capsys.readouterr().err.startswith('interrupted: ')
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 class BrokenDataset(Dataset):

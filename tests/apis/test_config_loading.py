@@ -110,6 +110,26 @@ def test_the_hash_names_what_is_computed():
     assert len(config_hash(config)) == 16
 
 
+def test_hash_is_that_of_the_experiment_not_of_the_machine():
+    def config(root='x', workers=0, wrapper='OptimWrapper', lr=1e-3, interval=1, batch=4):
+        loader = dict(batch_size=batch, num_workers=workers, dataset=dict(type='HITSZVCM', root=root))
+        return Config(
+            dict(
+                data_root=root,
+                env_cfg=dict(dist_cfg=dict(backend='gloo' if workers else 'nccl')),
+                train_dataloader=loader,
+                test_dataloader=loader,
+                optim_wrapper=dict(type=wrapper, optimizer=dict(type='Adam', lr=lr)),
+                train_cfg=dict(max_epochs=2, val_interval=interval),
+            )
+        )
+
+    same = config_hash(config())
+    assert same == config_hash(config('y', 4, 'AmpOptimWrapper', interval=5))
+    assert same != config_hash(config(lr=2e-3))
+    assert same != config_hash(config(batch=8))
+
+
 def test_required_keys(tmp_path):
     config = Config.fromfile(write(tmp_path, 'a = 1\nb = None'))
     require_keys(config, 'a')

@@ -61,3 +61,30 @@ def test_timings_of_several_runs_add_up(demo):
     assert demo._timed('one', lambda: 1) == 1
     demo._timed('two', lambda: None)
     assert list(json.loads((demo.options.out / 'timings.json').read_text())) == ['one', 'two']
+
+
+def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
+    out = demo.options.out
+    (out / 'demo_dsc.py').write_text('a = 1\n')
+    (out / 'source').mkdir()
+    (out / 'source' / 'key').write_text('source model')
+    world = out / 'world'
+    world.mkdir()
+    (world / 'world.json').write_text('seed 1')
+
+    def survives():
+        """Whether what a run left is still there when its folder is asked for again."""
+        folder = demo._work_dir('dsc', 'demo_dsc', world)
+        kept = (folder / 'metrics.json').is_file()
+        (folder / 'metrics.json').write_text('{}')
+        return kept
+
+    assert not survives()
+    assert survives()
+    (world / 'world.json').write_text('seed 2')
+    assert not survives()
+    (out / 'source' / 'key').write_text('another source model')
+    assert not survives()
+    (out / 'demo_dsc.py').write_text('a = 2\n')
+    assert not survives()
+    assert survives()
