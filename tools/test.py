@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dscreid.apis.command_line import ConfigOptions, format_metrics, run_command
+from dscreid.apis.command_line import add_config_arguments, format_metrics, run_command
 from dscreid.apis.config import load_config
 from dscreid.apis.test import evaluate
 from dscreid.evaluation.protocols import PROTOCOLS
@@ -31,21 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        default={},
-        metavar='KEY=VALUE',
-        help='overrides of the config, for example data_root=/data/hitsz_vcm',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='how ranks were started',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    add_config_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dscreid.apis.command_line import ConfigOptions, format_metrics, run_command
+from dscreid.apis.command_line import add_config_arguments, format_metrics, run_command
 from dscreid.apis.train import RunOptions, run_experiment
 
 
@@ -35,21 +35,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)'
     )
     parser.add_argument('--seed', type=int, help="seed in place of the config's (the paper's is 1)")
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        default={},
-        metavar='KEY=VALUE',
-        help='overrides of the config, for example data_root=/data/hitsz_vcm optim_wrapper.optimizer.lr=2.5e-5',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='how ranks were started',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    add_config_arguments(parser)
     return parser.parse_args(argv)
 
 

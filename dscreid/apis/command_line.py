@@ -88,6 +88,25 @@ class ConfigOptions(DictAction):
             raise argparse.ArgumentError(self, str(error)) from error
 
 
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a tool the arguments that every one with a config has: overrides and how its ranks are started."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        default={},
+        metavar='KEY=VALUE',
+        help='overrides of the config, for example data_root=/data/hitsz_vcm optim_wrapper.optimizer.lr=2.5e-5',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='how ranks were started',
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
 def format_metrics(metrics: Mapping[str, float]) -> str:
     """Metrics as a table in percent, one line per direction.
 
