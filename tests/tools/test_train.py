@@ -234,7 +234,8 @@ def test_ctrl_c_and_resume_as_a_process(tool, tiny_runs, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert error.splitlines()[-1].startswith('interrupted: run it again with --resume')
+    # a loader worker that loses its pipe may still print its own traceback afterwards
+    assert any(line.startswith('interrupted: run it again with --resume') for line in error.splitlines())
     last = int((run / 'last_checkpoint').read_text().rpartition('_')[2].removesuffix('.pth'))
     assert last >= 1
     tool.main([*map(str, arguments), f'train_cfg.max_epochs={last + 1}'])
