@@ -55,6 +55,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='infrared sensor: 0 as in the source domain ... 1 strongly different (default: the domain\'s)',
     )  # fmt: skip
     size.add_argument(
+        '--occluded',
+        type=float,
+        metavar='P',
+        help="share of tracklets with an occluder (default: the domain's)",
+    )
+    size.add_argument(
+        '--sensor-spread', type=float, metavar='S',
+        help="how far infrared cameras differ, 0 to 1 (default: the domain's)",
+    )  # fmt: skip
+    size.add_argument(
         '--fake-ir', action='store_true', default=None, help='write FakeIR frames (layout bupt only)'
     )
     args = parser.parse_args(argv)
@@ -69,7 +79,7 @@ def spec_of(args: argparse.Namespace) -> WorldSpec:
     """Return the world that the command line describes."""
     names = (
         'train_ids', 'test_ids', 'auxiliary_ids', 'tracklets', 'test_tracklets', 'cameras', 'modality_gap',
-        'fake_ir',
+        'occluded', 'sensor_spread', 'fake_ir',
     )  # fmt: skip
     overrides = {name: getattr(args, name) for name in names}
     min_frames, max_frames = args.frames or (None, None)

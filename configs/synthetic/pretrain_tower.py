@@ -1,10 +1,18 @@
 # The synthetic benchmark's own CLIP: a small tower trained on single frames of a very varied synthetic world, after
-# a warm-up on a plainer one (from random weights the varied world alone teaches it nothing for a long time).
+# a warm-up on a plainer one (from random weights the varied world alone teaches it nothing for a long time), and at
+# last on two worlds whose cameras span both benchmark domains. All of it, from the repository's root:
 #   python tools/synthesize.py --layout bupt --preset pretrain --domain bupt --identities 1200 --seed 8 \
 #       --out data/synthetic/pretrain_warmup
 #   python tools/synthesize.py --layout bupt --preset pretrain --identities 2000 --seed 7 --out data/synthetic/pretrain
 #   python tools/train.py configs/synthetic/pretrain_tower.py
 #   python tools/model_converters/export_tower.py work_dirs/pretrain_tower/epoch_16.pth \
+#       weights/synthetic_tower_varied.safetensors
+#   python tools/synthesize.py --layout bupt --preset pretrain --domain everyday --identities 2000 --seed 9 \
+#       --out data/synthetic/pretrain_everyday
+#   python tools/synthesize.py --layout bupt --preset pretrain --domain everyday --identities 2000 --seed 10 \
+#       --out data/synthetic/pretrain_everyday2
+#   python tools/train.py configs/synthetic/pretrain_everyday2.py
+#   python tools/model_converters/export_tower.py work_dirs/pretrain_everyday2/epoch_6.pth \
 #       weights/synthetic_tower.safetensors
 _base_ = ['../_base_/default_runtime.py']
 

@@ -199,7 +199,38 @@ VARIED = Domain(
     sensor_spread=1.0,
 )
 
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (BUPT, HITSZ, VARIED)}
+# Spans the cameras of BUPT and HITSZ and stays near the source family's infrared sensors.
+EVERYDAY = Domain(
+    name='everyday',
+    code=4,
+    wardrobe=Wardrobe(
+        upper_colours=_weights(black=2, white=2, charcoal=1.5, grey=1.5, navy=1.5),
+        lower_colours=_weights(black=3, navy=2.5, blue=1.5, charcoal=2, grey=1.5),
+    ),
+    camera_per_tracklet=True,
+    heading_jitter=0.0,
+    elevation=(5.0, 32.0),
+    scale=(0.80, 0.93),
+    offset=0.015,
+    crop_jitter=0.008,
+    light=(0.65, 1.1),
+    tint=(0.0, 0.10),
+    shade=(0.0, 0.4),
+    saturation=(0.6, 1.05),
+    gamma=(0.9, 1.2),
+    blur=(0.4, 1.2),
+    resolution=(0.65, 1.0),
+    noise=(1.5, 5.0),
+    jpeg=(70, 95),
+    background_level=(0.25, 0.7),
+    background_colour=(0.03, 0.12),
+    background_style={'campus': 1, 'street': 1, 'indoor': 1},
+    infrared_background=(0.25, 0.65),
+    occluded=0.3,
+    sensor_spread=0.3,
+)
+
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (BUPT, HITSZ, VARIED, EVERYDAY)}
 
 
 def get_domain(name: str) -> Domain:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...structures import Modality
 from .camera import draw_camera
-from .domain import Domain, get_domain
+from .domain import Domain
 from .identity import Identity, draw_identity
 from .layouts import PlannedWalk, Split, fake_infrared_path
 from .renderer import View, fake_infrared, render_walk
@@ -28,14 +28,14 @@ def render_person(root: Path, spec: WorldSpec, walks: list[PlannedWalk]) -> int:
     Returns:
         int: Frames written.
     """
-    domain = get_domain(spec.domain)
+    domain = spec.appearance
     identity = draw_person(spec, walks[0].split, walks[0].person)
     return sum(_render_one(root, spec, domain, identity, walk) for walk in walks)
 
 
 def draw_person(spec: WorldSpec, split: Split, person: int) -> Identity:
     """Return the identity of person number ``person`` (from 0) of a split."""
-    domain = get_domain(spec.domain)
+    domain = spec.appearance
     rng = generator(spec.seed, Stream.IDENTITY, domain.code, split, person)
     return draw_identity(rng, domain.wardrobe)
 
@@ -60,7 +60,7 @@ def _render_one(root: Path, spec: WorldSpec, domain: Domain, identity: Identity,
 
 def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:
     """Return the camera of a planned walk, from the cache unless the domain draws one per tracklet."""
-    domain = get_domain(spec.domain)
+    domain = spec.appearance
     if not domain.camera_per_tracklet:
         return _camera_view(spec, planned.camera)
     rng = generator(spec.seed, Stream.VIEW, domain.code, planned.split, planned.person, planned.key)
@@ -71,7 +71,7 @@ def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:
 
 @lru_cache(maxsize=32)
 def _camera_view(spec: WorldSpec, number: int) -> View:
-    domain = get_domain(spec.domain)
+    domain = spec.appearance
     rng = generator(spec.seed, Stream.CAMERA, domain.code, number)
     return View(draw_camera(rng, domain, number, spec.cameras, spec.modality_gap), spec.height, spec.width)
 

@@ -48,7 +48,7 @@ def make_spec(preset: str, layout: str, domain: str | None = None, **overrides) 
     Args:
         preset: 'tiny', 'demo', 'full' or 'pretrain'.
         layout: 'hitsz' or 'bupt'.
-        domain: 'bupt', 'hitsz' or 'varied'; by default the layout's own, 'varied' for 'pretrain'.
+        domain: 'bupt', 'hitsz', 'varied' or 'everyday'; by default the layout's own, 'varied' for 'pretrain'.
         **overrides: Any other field of ``WorldSpec``; None leaves the preset's value.
 
     Raises:

@@ -7,7 +7,6 @@ import numpy as np
 
 from ...errors import DatasetError
 from ...structures import Modality
-from .domain import get_domain
 from .layouts import PlannedWalk, Split
 from .person import draw_person, walk_view
 from .renderer import render_walk
@@ -52,7 +51,7 @@ def write_contact_sheet(path: str | Path, spec: WorldSpec, **options) -> None:
 
 
 def _person_rows(spec: WorldSpec, person: int, frames: int) -> np.ndarray:
-    domain = get_domain(spec.domain)
+    domain = spec.appearance
     identity = draw_person(spec, Split.TRAIN, person)
     strips = {modality: [] for modality in _BOTH}
     length = max(spec.min_frames, 4 * frames)

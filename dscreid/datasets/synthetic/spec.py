@@ -1,9 +1,9 @@
 """What a world is made of: the one object that, with the code, decides every byte of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ...errors import ConfigError
-from .domain import get_domain
+from .domain import Domain, get_domain
 
 LAYOUTS = ('hitsz', 'bupt')
 MAX_GAP = 1.5
@@ -15,7 +15,7 @@ class WorldSpec:
 
     Attributes:
         layout: 'hitsz' or 'bupt': which dataset's files are written.
-        domain: 'bupt', 'hitsz' or 'varied': how the world looks.
+        domain: 'bupt', 'hitsz', 'varied' or 'everyday': how the world looks.
         seed: Seed of everything, at least 0.
         train_ids: Training identities.
         test_ids: Test identities; nobody is in two splits.
@@ -30,6 +30,8 @@ class WorldSpec:
         width: Width of a frame in pixels.
         modality_gap: How far the infrared sensor is from the source family's, 0 to 1.5 (see ``sensor.py``);
             None takes the domain's own default.
+        occluded: Probability that a tracklet has an occluder; None takes the domain's own.
+        sensor_spread: Camera-to-camera spread of the infrared sensor, 0 to 1; None takes the domain's own.
         fake_ir: Write BUPTCampus' FakeIR frames too.
     """
 
@@ -48,22 +50,29 @@ class WorldSpec:
     height: int = 64
     width: int = 32
     modality_gap: float | None = None
+    occluded: float | None = None
+    sensor_spread: float | None = None
     fake_ir: bool = False
 
     def __post_init__(self) -> None:
-        """Fill in the domain's modality gap and check all values."""
-        if self.modality_gap is None:
-            object.__setattr__(self, 'modality_gap', get_domain(self.domain).modality_gap)
-        object.__setattr__(self, 'modality_gap', float(self.modality_gap))
+        """Fill in the domain's own values and check all of them."""
+        domain = get_domain(self.domain)
+        for name in _FROM_DOMAIN:
+            value = getattr(self, name)
+            object.__setattr__(self, name, float(getattr(domain, name) if value is None else value))
         self._check_values()
         self._check_layout()
+
+    @property
+    def appearance(self) -> Domain:
+        """The domain as this world shows it."""
+        return replace(get_domain(self.domain), **{name: getattr(self, name) for name in _FROM_DOMAIN})
 
     def to_dict(self) -> dict:
         """Return all fields as plain values for JSON."""
         return asdict(self)
 
     def _check_values(self) -> None:
-        get_domain(self.domain)
         if self.layout not in LAYOUTS:
             raise ConfigError(f'Unknown layout {self.layout!r}: choose one of {", ".join(LAYOUTS)}.')
         for name, least in _LEAST.items():
@@ -76,8 +85,10 @@ class WorldSpec:
             raise ConfigError(
                 f'max_frames ({self.max_frames}) must not be below min_frames ({self.min_frames}).'
             )
-        if not 0 <= self.modality_gap <= MAX_GAP:
-            raise ConfigError(f'modality_gap must lie between 0 and {MAX_GAP}, not {self.modality_gap}.')
+        for name, most in _FROM_DOMAIN.items():
+            value = getattr(self, name)
+            if not 0 <= value <= most:
+                raise ConfigError(f'{name} must lie between 0 and {most:g}, not {value}.')
 
     def _check_layout(self) -> None:
         most = {'hitsz': 9999, 'bupt': 999_999}[self.layout]
@@ -96,6 +107,8 @@ class WorldSpec:
             raise ConfigError(f'Layout hitsz has room for 9 cameras, not {self.cameras}: ask for at most 9.')
 
 
+# What a world may set in its domain's place, with its largest value.
+_FROM_DOMAIN = {'modality_gap': MAX_GAP, 'occluded': 1.0, 'sensor_spread': 1.0}
 _LEAST = {
     'seed': 0,
     'train_ids': 1,

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from dscreid.datasets.synthetic import PRESETS, WorldSpec, make_spec
+from dscreid.datasets.synthetic.domain import get_domain
 from dscreid.datasets.synthetic.layouts import Split, plan_world
 from dscreid.errors import ConfigError
 
@@ -50,6 +53,12 @@ def test_overrides_and_none():
     assert numbers(spec, 'train_ids', 'modality_gap', 'seed', 'test_ids') == (5, 0.25, 3, 6)
 
 
+def test_a_world_may_set_what_its_domain_would():
+    own, eased = make_spec('tiny', 'bupt'), make_spec('tiny', 'bupt', occluded=0, sensor_spread=0.05)
+    assert own.appearance == get_domain('bupt')
+    assert eased.appearance == replace(get_domain('bupt'), occluded=0.0, sensor_spread=0.05)
+
+
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
@@ -59,6 +68,8 @@ def test_overrides_and_none():
         ({'min_frames': 9, 'max_frames': 8}, 'max_frames'),
         ({'modality_gap': 2.0}, 'modality_gap'),
         ({'modality_gap': float('nan')}, 'modality_gap'),
+        ({'occluded': 1.1}, 'occluded must lie between 0 and 1'),
+        ({'sensor_spread': -0.1}, 'sensor_spread'),
         ({'cameras': 7}, '6 cameras'),
         ({'height': 64.0}, 'height'),
         ({'colour': 1}, "no field 'colour'"),

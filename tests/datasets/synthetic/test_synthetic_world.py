@@ -24,7 +24,9 @@ def small(layout='bupt', domain=None, **overrides):
     return make_spec('tiny', layout, domain, **values)
 
 
-@pytest.mark.parametrize(('layout', 'domain'), [('hitsz', 'hitsz'), ('bupt', 'bupt'), ('bupt', 'varied')])
+@pytest.mark.parametrize(
+    ('layout', 'domain'), [('hitsz', 'hitsz'), ('bupt', 'bupt'), ('bupt', 'varied'), ('bupt', 'everyday')]
+)
 def test_same_bytes_from_one_and_two_processes(tmp_path, layout, domain):
     spec = small(layout, domain)
     render_world(tmp_path / 'one', spec, num_processes=1, progress=False)
@@ -61,6 +63,18 @@ def test_marker_tells_a_finished_world_of_this_spec(tmp_path):
     assert marker['spec'] == spec.to_dict()
     (tmp_path / 'world.json').write_text('[1]')
     assert not is_complete(tmp_path, spec)
+
+
+@pytest.mark.parametrize('change', [{'occluded': 1.0}, {'sensor_spread': 0.9}])
+def test_what_a_world_sets_in_its_domains_place_is_seen(tmp_path, change):
+    render_world(tmp_path / 'own', small(occluded=0.0), num_processes=1, progress=False)
+    render_world(tmp_path / 'set', small(**{'occluded': 0.0} | change), num_processes=1, progress=False)
+    own, changed = (
+        {name: digest for name, digest in contents(tmp_path / part).items() if name.endswith('.jpg')}
+        for part in ('own', 'set')
+    )
+    assert own.keys() == changed.keys()
+    assert own != changed
 
 
 def test_finished_world_is_replaced_only_on_demand(tmp_path):
