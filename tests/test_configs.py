@@ -15,7 +15,14 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 FILES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 NAMES = [str(path.relative_to(CONFIGS)) for path in FILES]
 ROOTS = {
-    'bupt': ('BUPT_CAMPUS', 'SYNTHETIC_BUPT', 'SYNTHETIC_PRETRAIN', 'SYNTHETIC_WARMUP'),
+    'bupt': (
+        'BUPT_CAMPUS',
+        'SYNTHETIC_BUPT',
+        'SYNTHETIC_PRETRAIN',
+        'SYNTHETIC_WARMUP',
+        'SYNTHETIC_EVERYDAY',
+        'SYNTHETIC_EVERYDAY2',
+    ),
     'hitsz': ('HITSZ_VCM', 'SYNTHETIC_HITSZ'),
 }
 every_config = pytest.mark.parametrize('path', FILES, ids=NAMES)
@@ -136,3 +143,21 @@ def test_roots_come_from_the_environment_or_the_command_line(monkeypatch):
     roots = [config[f'{part}_dataloader'].dataset.root for part in ('train', 'val', 'test')]
     roots.append(config.default_hooks.cluster.dataloader.dataset.root)
     assert roots == ['/y'] * 4
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name.startswith('baselines/resnet50/')])
+def test_resnet50_variants_differ_in_encoder_and_source_alone(name, load):
+    path = CONFIGS / name
+    method = path.name.replace('_resnet50', '')
+    variant, original = load(path).to_dict(), load(path.parents[1] / method).to_dict()
+    assert variant['model'].pop('backbone') == variant.pop('resnet50')
+    assert original['model'].pop('backbone')['type'] == 'SpatioTemporalPrompting'
+    assert 'resnet50' in Path(variant.pop('source')['config']).name
+    del original['source']
+    assert variant == original
+
+
+def test_no_two_configs_share_a_work_folder():
+    # work_dirs/<name>, by default: a run of one config would refuse the other's files
+    stems = [path.stem for path in FILES]
+    assert sorted(stems) == sorted(set(stems))

@@ -1,7 +1,7 @@
 """Features of every tracklet of a data loader, in dataset order."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.dist import all_gather_object
@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from dscreid.structures import TrackletFeatures
+from dscreid.structures import ReIDDataSample, TrackletFeatures
 from dscreid.utils.progress import track
 
 
@@ -17,7 +17,7 @@ from dscreid.utils.progress import track
 def extract_features(
     model: nn.Module,
     dataloader: DataLoader,
-    encode: Callable[[Tensor], TrackletFeatures],
+    encode: Callable[..., TrackletFeatures],
     description: str = 'extract',
 ) -> TrackletFeatures:
     """Extract the static and dynamic feature of each tracklet once.
@@ -28,7 +28,8 @@ def extract_features(
     Args:
         model: A re-ID model with a ``data_preprocessor``, not wrapped for distributed use.
         dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Normalised inputs (N, T, 3, H, W) to N features, for example ``model.embed``.
+        encode: Normalised inputs (N, T, 3, H, W) to N features, for example ``model.embed``. For a model with
+            ``needs_modalities`` it is given the modality of each tracklet as second argument.
         description: Text beside the progress bar.
 
     Returns:
@@ -43,7 +44,7 @@ def extract_features(
     indices, static, dynamic = [], [], []
     for batch in track(dataloader, description, total=len(dataloader)):
         batch = model.data_preprocessor(batch, training=False)
-        features = encode(batch['inputs'])
+        features = encode(batch['inputs'], *_modalities(model, batch['data_samples']))
         indices.extend(sample.index for sample in batch['data_samples'])
         static.append(features.static.float())
         dynamic.append(features.dynamic.float())
@@ -56,6 +57,13 @@ def extract_features(
     rate = num_tracklets / (time.perf_counter() - start)
     print_log(f'{description}: {num_tracklets} tracklets, {rate:.1f} tracklets/s', logger='current')
     return TrackletFeatures(static=static, dynamic=dynamic)
+
+
+def _modalities(model: nn.Module, data_samples: Sequence[ReIDDataSample]) -> tuple[list[str], ...]:
+    """The modalities as ``encode``'s second argument, or nothing for models that do not ask for them."""
+    if not getattr(model, 'needs_modalities', False):
+        return ()
+    return (model.modalities_of(data_samples),)
 
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:

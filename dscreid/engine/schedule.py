@@ -24,3 +24,15 @@ def check_stages(begins: Sequence[int]) -> None:
 def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Value:
     """The value of the last stage that has begun by the given zero-based epoch."""
     return [value for begin, value in zip(begins, values, strict=True) if begin <= epoch][-1]
+
+
+def turn_at(epoch: int, begins: Sequence[int], cycles: Sequence[Sequence[Value]]) -> Value:
+    """The value whose turn it is in an epoch: a stage gives its values in turn, one an epoch, from its beginning.
+
+    Args:
+        epoch: Zero-based.
+        begins: First epoch of each stage, rising from 0.
+        cycles: Values of each stage, at least one.
+    """
+    begin, cycle = stage_at(epoch, begins, list(zip(begins, cycles, strict=True)))
+    return cycle[(epoch - begin) % len(cycle)]

@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
+from mmengine.logging import print_log
 
 from dscreid.errors import ConfigError, LabelingError
+from dscreid.pseudo_labels.agreement import votes_needed
+from dscreid.pseudo_labels.context import LabelingContext, apply_labeler, needs_context
 from dscreid.pseudo_labels.dslu import correct_labels, unify_labels
 from dscreid.pseudo_labels.labels import PseudoLabels
 from dscreid.registry import LABELERS
@@ -33,6 +36,9 @@ class DSLULabeler:
             ``outliers_vote``), or None.
         require_own_cluster: Drop visible tracklets that were outliers in their own modality, as the code of
             SDCL does.
+        agreement: Keyword arguments of :func:`votes_needed` beside ``epoch`` and ``topk`` (``start``, ``end``,
+            ``epochs``, ``begin``), in the place of ``inter.min_votes``: votes that a label needs, many at first and
+            fewer later. The paper asks for one vote (None). The labeler then needs the context.
 
     Example (config)::
 
@@ -41,6 +47,8 @@ class DSLULabeler:
             clustering=dict(type='ClusterLabeler', eps=0.6),
             inter=dict(topk=20),
             intra=dict(topk=20, static_weight=1.0, dynamic_weight=1.0),
+            # half of the 20 votes in epoch 30 (counted from 0), one in 20 from epoch 50 on
+            agreement=dict(start=0.5, end=0.05, begin=30, epochs=20),
         )
     """
 
@@ -50,30 +58,39 @@ class DSLULabeler:
         inter: Mapping | None = _DEFAULTS,
         intra: Mapping | None = _DEFAULTS,
         require_own_cluster: bool = False,
+        agreement: Mapping | None = None,
     ) -> None:
         self.clustering = LABELERS.build(dict(clustering))
         self.inter = _checked('inter', inter, unify_labels)
         self.intra = _checked('intra', intra, correct_labels)
         self.require_own_cluster = require_own_cluster
+        self.agreement = _checked_agreement(agreement, self.inter)
+        self.needs_context = self.agreement is not None or needs_context(self.clustering)
+        self.needs_centers = getattr(self.clustering, 'needs_centers', False)
 
-    def __call__(self, visible: TrackletFeatures, infrared: TrackletFeatures) -> PseudoLabels:
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
         """Label both modalities.
 
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
+            context: For ``agreement``, which asks for the epoch, or for the clustering.
 
         Returns:
             Pseudo labels, ``shared`` if ``inter`` is on. Visible labels may leave numbers out.
 
         Raises:
+            ConfigError: If there is no context, but one is needed.
             LabelingError: If there is no cluster, or no visible tracklet gets a label.
         """
-        clusters = self.clustering(visible, infrared)
+        clusters = apply_labeler(self.clustering, visible, infrared, context)
         rgb = clusters.rgb
         if self.inter is not None:
+            inter = self.inter if self.agreement is None else self._scheduled(context, len(infrared))
             rgb = unify_labels(
-                visible.static, visible.dynamic, infrared.static, infrared.dynamic, clusters.ir, **self.inter
+                visible.static, visible.dynamic, infrared.static, infrared.dynamic, clusters.ir, **inter
             )
         if self.intra is not None:
             rgb = correct_labels(visible.static, visible.dynamic, rgb, **self.intra)
@@ -83,10 +100,23 @@ class DSLULabeler:
             raise LabelingError(self._nothing_left_message(clusters))
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
 
+    def _scheduled(self, context: LabelingContext | None, num_infrared: int) -> dict:
+        """Arguments of the unification with the votes that the epoch asks for."""
+        if context is None:
+            raise ConfigError(
+                'DSLULabeler: its agreement goes by the epoch, which only a LabelingContext tells; call it with one, '
+                'as ClusterHook does'
+            )
+        topk = min(_topk(self.inter), num_infrared)
+        votes = votes_needed(context.epoch, topk, **self.agreement)
+        print_log(f'label unification: {votes} of {topk} votes needed', logger='current')
+        return {**self.inter, 'min_votes': votes}
+
     def _nothing_left_message(self, clusters: PseudoLabels) -> str:
         return (
             f'label unification left no visible tracklet with a label (clusters: {clusters.summary()}); '
-            'raise inter.topk, lower inter.min_votes, set outliers_vote=False, or start unification later'
+            'raise inter.topk, lower inter.min_votes or agreement.start, set outliers_vote=False, or start '
+            'unification later'
         )
 
 
@@ -100,3 +130,29 @@ def _checked(name: str, arguments: Mapping | None, function: Callable) -> dict |
     if unknown:
         raise ConfigError(f'DSLULabeler: unknown setting {unknown} in {name}=; known are {", ".join(known)}')
     return dict(arguments)
+
+
+def _topk(inter: Mapping) -> int:
+    """K of the unification, the function's own where the config has none."""
+    return inter.get('topk', inspect.signature(unify_labels).parameters['topk'].default)
+
+
+def _checked_agreement(agreement: Mapping | None, inter: Mapping | None) -> dict | None:
+    """Return the arguments of the schedule as a plain dict if they fit it and the unification."""
+    if agreement is None:
+        return None
+    if inter is None or inter.get('min_votes') is not None:
+        raise ConfigError(
+            'DSLULabeler: agreement sets the votes that inter asks for in each epoch: give inter, without min_votes'
+        )
+    topk = _topk(inter)
+    try:
+        votes_needed(0, topk, **agreement)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'DSLULabeler: agreement={dict(agreement)}: {error}') from None
+    too_many = [value for value in (agreement['start'], agreement['end']) if value > topk]
+    if too_many:
+        raise ConfigError(
+            f'DSLULabeler: agreement asks for {max(too_many)} votes, but topk={topk} tracklets vote; lower it'
+        )
+    return dict(agreement)

@@ -1,10 +1,56 @@
-"""Pseudo labels of both modalities."""
+"""Pseudo labels of both modalities, and what methods add to them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from dscreid.structures import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class SoftTargets:
+    """Distributions over the clusters of one numbering, for the tracklets of one modality.
+
+    Attributes:
+        probabilities: float32 csr (N, C); a row sums to 1, or is empty where a tracklet has no target.
+        weights: float32 (N,), in [0, 1]: how much a tracklet's loss counts.
+    """
+
+    probabilities: csr_array
+    weights: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check that both describe the same tracklets."""
+        if self.probabilities.shape[0] != len(self.weights):
+            raise ValueError(
+                f'{self.probabilities.shape[0]} soft targets but {len(self.weights)} weights: one each per tracklet'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CrossLabels:
+    """For every tracklet a cluster of the *other* modality's numbering.
+
+    Attributes:
+        rgb: int64 (Nv,), infrared clusters of the visible tracklets, -1 = none.
+        ir: int64 (Nt,), visible clusters of the infrared tracklets, -1 = none.
+        soft: Distributions over the other modality's clusters, by the tracklets' modality; None: the labels alone.
+    """
+
+    rgb: np.ndarray
+    ir: np.ndarray
+    soft: Mapping[Modality, SoftTargets] | None = None
+
+    def __post_init__(self) -> None:
+        """Check dtypes, shapes and range."""
+        for modality in Modality:
+            _check_labels(self.of(modality), f'{modality.value} cross labels')
+
+    def of(self, modality: Modality) -> np.ndarray:
+        """int64 (N,), the other modality's clusters for the tracklets of one modality."""
+        return self.rgb if Modality(modality) is Modality.RGB else self.ir
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,20 +61,28 @@ class PseudoLabels:
         rgb: int64 (Nv,), clusters of the visible tracklets, -1 = outlier.
         ir: int64 (Nt,), clusters of the infrared tracklets, -1 = outlier.
         shared: Whether equal numbers in both modalities name one cluster. False: two unrelated numberings.
+        cross: Clusters of the other modality, for methods that match two numberings.
+        matches: int64 (P, 2), pairs (visible cluster, infrared cluster) whose centres are brought together when the
+            memories are built.
+        soft: Distributions over the own modality's clusters, by modality; None: the labels alone.
+        groups: By modality int64 (C,): the group of each cluster; a cluster is told apart from those of its group
+            alone. None: from all.
+        center_modality: Whose members alone the centres of shared clusters are means of; None: of both modalities'.
     """
 
     rgb: np.ndarray
     ir: np.ndarray
     shared: bool
+    cross: CrossLabels | None = None
+    matches: np.ndarray | None = None
+    soft: Mapping[Modality, SoftTargets] | None = None
+    groups: Mapping[Modality, np.ndarray] | None = None
+    center_modality: Modality | None = None
 
     def __post_init__(self) -> None:
         """Check dtypes, shapes and range."""
         for modality in Modality:
-            labels = self.of(modality)
-            if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
-                raise TypeError(f'{modality.value} labels must be a one-dimensional int64 numpy array')
-            if len(labels) and labels.min() < -1:
-                raise ValueError(f'{modality.value} labels must be >= -1, got {labels.min()}')
+            _check_labels(self.of(modality), f'{modality.value} labels')
 
     def of(self, modality: Modality) -> np.ndarray:
         """int64 (N,), the labels of one modality."""
@@ -59,3 +113,10 @@ class PseudoLabels:
         median = f' of median size {np.median(sizes):g}' if len(sizes) else ''
         share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labelled'
         return f'{len(sizes)} clusters{median}, {share}'
+
+
+def _check_labels(labels: np.ndarray, name: str) -> None:
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
+        raise TypeError(f'{name} must be a one-dimensional int64 numpy array')
+    if len(labels) and labels.min() < -1:
+        raise ValueError(f'{name} must be >= -1, got {labels.min()}')

@@ -40,3 +40,17 @@ def test_ranks_share_the_work(number_model, number_loader, monkeypatch):
     monkeypatch.setattr(extraction, 'all_gather_object', lambda share: next(gathers))
     features = extract_features(number_model, number_loader((1, 3, 5, 7, 9)), number_model.embed)
     assert torch.equal(features.static[:, 0], torch.arange(10.0) ** 2)
+
+
+def test_models_that_need_modalities_are_told_them(number_model, number_loader):
+    number_model.needs_modalities = True
+    number_model.modalities_of = lambda samples: ['ir' if sample.index % 2 else 'rgb' for sample in samples]
+
+    def encode(inputs, modalities):
+        signs = torch.tensor([-1.0 if modality == 'ir' else 1.0 for modality in modalities])
+        return number_model.embed(inputs * signs)
+
+    order = (3, 1, 4, 0, 5, 9, 2, 6, 8, 7)
+    features = extract_features(number_model, number_loader(order), encode)
+    numbers = torch.arange(10.0)
+    assert torch.equal(features.static[:, 0], numbers**2 * (-1) ** numbers)

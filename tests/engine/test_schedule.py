@@ -1,6 +1,6 @@
 import pytest
 
-from dscreid.engine.schedule import check_stages, stage_at
+from dscreid.engine.schedule import check_stages, stage_at, turn_at
 from dscreid.errors import ConfigError
 
 
@@ -20,3 +20,8 @@ def test_other_stages(begins):
 )
 def test_the_last_stage_that_has_begun(epoch, value):
     assert stage_at(epoch, [0, 30, 35], 'abc') == value
+
+
+def test_turns_begin_with_their_stage():
+    cycles = ['ab', 'c', 'def']
+    assert ''.join(turn_at(epoch, [0, 5, 7], cycles) for epoch in range(12)) == 'ababaccdefde'

@@ -1,7 +1,7 @@
 """New pseudo labels, memories and batches before each epoch (DSLU and its simpler relatives)."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -9,15 +9,21 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.datasets import TrackletDataset
+from dscreid.engine.centers import Centers, held_centers
+from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
-from dscreid.engine.schedule import check_stages, stage_at
+from dscreid.engine.schedule import check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, DatasetError, DscreidError
-from dscreid.pseudo_labels import PseudoLabels, label_diagnostics, label_statistics
+from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
+from dscreid.pseudo_labels.context import apply_labeler, needs_context
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.progress import progress_bar
+
+#: Where a checkpoint holds the cluster centres, for labelers that read them in the first epoch after a resume.
+_CENTERS_KEY = 'cluster_centers'
 
 
 @HOOKS.register_module()
@@ -28,7 +34,8 @@ class ClusterHook(Hook):
         dataloader: Config of a loader over the *same* unlabelled training split, with the evaluation pipeline
             and ``SequentialSampler``.
         labelers: Labeler configs, each with its zero-based ``begin_epoch``; the last one that has begun labels
-            an epoch. One config without ``begin_epoch`` labels all epochs.
+            an epoch. One config without ``begin_epoch`` labels all epochs. In place of a labeler
+            ``dict(begin_epoch=b, cycle=[A, B])`` lets A and B take turns, A in epoch b.
         recalibrate_necks: Re-estimate the necks' statistics on the target's raw features before the first
             epoch (needed for converted checkpoints, which bring no necks).
         diagnostics: Compare the labels with the ground truth where the dataset has one, for the log alone.
@@ -44,14 +51,24 @@ class ClusterHook(Hook):
         recalibrate_necks: bool = True,
         diagnostics: bool = True,
     ) -> None:
-        labelers = [dict(labeler) for labeler in labelers]
-        self.begin_epochs = [labeler.pop('begin_epoch', 0) for labeler in labelers]
+        stages = [dict(stage) for stage in labelers]
+        self.begin_epochs = [stage.pop('begin_epoch', 0) for stage in stages]
         check_stages(self.begin_epochs)
-        self.labelers = [LABELERS.build(labeler) for labeler in labelers]
+        #: All labelers in the order of the config, and the places of each stage's among them.
+        self.labelers: list[Callable] = []
+        self.turns: list[list[int]] = []
+        for stage in stages:
+            cycle = _cycle(stage)
+            self.turns.append([len(self.labelers) + place for place in range(len(cycle))])
+            self.labelers += [LABELERS.build(dict(labeler)) for labeler in cycle]
+        _check_first(self.labelers[0])
         self.dataloader_config = dataloader
         self.recalibrate_necks = recalibrate_necks
         self.diagnostics = diagnostics
         self.dataloader = None
+        #: The last epoch's features and labels, for hooks that judge them.
+        self.last: ClusteringRound | None = None
+        self._resumed_centers: Centers | None = None
         self._pids = None
 
     def before_train(self, runner) -> None:
@@ -70,6 +87,11 @@ class ClusterHook(Hook):
         with config_errors('ClusterHook.dataloader'):
             self.dataloader = Runner.build_dataloader(self.dataloader_config, seed=runner.seed)
         _check_same_tracklets(self.dataloader.dataset, train_loader.dataset)
+        for labeler in self.labelers:
+            if hasattr(labeler, 'check_cameras'):
+                labeler.check_cameras(self._cameras())
+        if runner.iter == 0:
+            self._resumed_centers = None  # another run's, whose weights this one starts from
         if self.diagnostics:
             self._read_ground_truth(runner)
 
@@ -77,30 +99,73 @@ class ClusterHook(Hook):
         """One round of extraction, labelling and rebuilding."""
         model = unwrap_model(runner.model)
         model.set_epoch(runner.epoch)
-        dataset = self.dataloader.dataset
-        indices = {modality: dataset.indices(modality) for modality in Modality}
-
         if self.recalibrate_necks and runner.epoch == 0:
             raw = extract_features(
                 model,
                 self.dataloader,
-                lambda inputs: TrackletFeatures(*model.extract_feat(inputs)),
+                # inputs, and their modalities for a model that asks for them
+                lambda *batch: TrackletFeatures(*model.extract_feat(*batch)),
                 'calibrate',
             )
             model.recalibrate_necks(raw.static, raw.dynamic)
-        features = extract_features(model, self.dataloader, model.embed)
-        rgb, ir = (_rows(features, indices[modality]) for modality in Modality)
-
-        start = time.perf_counter()
-        labeler = stage_at(runner.epoch, self.begin_epochs, self.labelers)
-        with progress_bar() as bar:
-            bar.add_task('cluster', total=None)
-            labels = _on_main_process(labeler, rgb, ir)
-        runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')
-
-        model.reset_memories(rgb, ir, labels, indices[Modality.RGB], indices[Modality.IR])
+        self.last = self.make_round(runner)
+        labels, indices = self.last.labels, self._indices()
+        model.reset_memories(self.last.rgb, self.last.ir, labels, indices[Modality.RGB], indices[Modality.IR])
         self._log(runner, labels, indices)
         runner.train_loop.dataloader.sampler.set_labels(labels.rgb, labels.ir)
+
+    def make_round(self, runner) -> ClusteringRound:
+        """Extract and label every tracklet with the weights and the labeler of now; the run is left as it is.
+
+        Raises:
+            LabelingError: The labeler found no cluster.
+        """
+        model = unwrap_model(runner.model)
+        indices = self._indices()
+        features = extract_features(model, self.dataloader, model.embed)
+        rgb, ir = (_rows(features, indices[modality]) for modality in Modality)
+        start = time.perf_counter()
+        labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
+        context = self._context(runner) if needs_context(labeler) else None
+        with progress_bar() as bar:
+            bar.add_task('cluster', total=None)
+            labels = _on_main_process(labeler, rgb, ir, context)
+        runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')
+        return ClusteringRound(epoch=runner.epoch, rgb=rgb, ir=ir, labels=labels)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Put the centres of the epoch into its checkpoint where the next epoch's labeler may ask for them."""
+        if any(getattr(labeler, 'needs_centers', False) for labeler in self.labelers):
+            centers = self._centers(runner)
+            if centers is not None:
+                checkpoint[_CENTERS_KEY] = centers.state()
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Take the centres of the epoch before the resumed one out of the checkpoint."""
+        if state := checkpoint.get(_CENTERS_KEY):
+            self._resumed_centers = Centers.from_state(state)
+
+    def _context(self, runner) -> LabelingContext:
+        centers = self._centers(runner)
+        return LabelingContext(
+            epoch=runner.epoch,
+            cameras=self._cameras(),
+            centers=None if centers is None else centers.features,
+            groups=None if centers is None else centers.groups,
+        )
+
+    def _centers(self, runner) -> Centers | None:
+        """What the memories hold, or held when the resumed checkpoint was written."""
+        groups = None if self.last is None else self.last.labels.groups
+        return held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
+
+    def _cameras(self) -> dict[Modality, np.ndarray]:
+        """Camera of each tracklet."""
+        return {m: self.dataloader.dataset.cameras[rows] for m, rows in self._indices().items()}
+
+    def _indices(self) -> dict[Modality, np.ndarray]:
+        """Tracklets of each modality, by their rows in the dataset."""
+        return {modality: self.dataloader.dataset.indices(modality) for modality in Modality}
 
     def _read_ground_truth(self, runner) -> None:
         try:
@@ -137,12 +202,36 @@ def _rows(features: TrackletFeatures, indices: np.ndarray) -> TrackletFeatures:
     return TrackletFeatures(static=features.static[indices], dynamic=features.dynamic[indices])
 
 
-def _on_main_process(labeler: Callable, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
+def _cycle(stage: Mapping) -> list[Mapping]:
+    """Configs of the labelers that take turns in a stage: those of its ``cycle``, or the one that it is."""
+    if 'cycle' not in stage:
+        return [stage]
+    cycle = stage['cycle']
+    nested = not isinstance(cycle, (list, tuple)) or any('begin_epoch' in labeler for labeler in cycle)
+    if nested or not cycle or set(stage) != {'cycle'}:
+        raise ConfigError(
+            'ClusterHook: labelers that take turns are dict(begin_epoch=..., cycle=[...]), with at least one labeler, '
+            f'none of which has a begin_epoch, and nothing else; got {dict(stage)}'
+        )
+    return list(cycle)
+
+
+def _check_first(labeler: Callable) -> None:
+    if getattr(labeler, 'needs_centers', False):
+        raise ConfigError(
+            f'ClusterHook: {type(labeler).__name__} reads the cluster centres of the epoch before, so it cannot label '
+            'the first; begin with another labeler, such as ClusterLabeler'
+        )
+
+
+def _on_main_process(
+    labeler: Callable, rgb: TrackletFeatures, ir: TrackletFeatures, context: LabelingContext | None
+) -> PseudoLabels:
     """Label on the first rank and send the result, or its error, to the others."""
     result: list = [None]
     if is_main_process():
         try:
-            result = [labeler(rgb, ir)]
+            result = [apply_labeler(labeler, rgb, ir, context)]
         except DscreidError as error:
             result = [error]
     broadcast_object_list(result)

@@ -116,7 +116,7 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
             f'{OPENAI_VIT_B_16_URL} (sha256 {OPENAI_VIT_B_16_SHA256}), or from the Hugging Face hub '
             f'{OPENAI_VIT_B_16_HUB}, and give its path as `pretrained`.'
         )
-    _check_hash(file, sha256)
+    check_hash(file, sha256)
     weights = _visual_tower(path, load_weights(file))
     known, settings = _describe(file, weights)
     if known and activation and known != activation:
@@ -153,7 +153,16 @@ def fit_positional_embedding(embedding: Tensor, grid: tuple, settings: dict, pat
     return resize_positional_embedding(embedding, source, grid)
 
 
-def _check_hash(file: Path, expected: str | None) -> None:
+def check_hash(file: Path, expected: str | None) -> None:
+    """Check a weights file against the hash that a config gives.
+
+    Args:
+        file: An existing file.
+        expected: SHA-256, hexadecimal; None accepts any file.
+
+    Raises:
+        CheckpointError: The file has another hash.
+    """
     if expected is None:
         return
     found = sha256(file)

@@ -1,10 +1,12 @@
 """Losses: pure functions, and the thin modules that configs name."""
 
 from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss
+from dscreid.models.losses.cross_cluster import CrossClusterLoss
 from dscreid.models.losses.functional import (
     cluster_contrastive_loss,
     neighbor_contrastive_loss,
     neighbor_mask,
+    soft_cluster_contrastive_loss,
     weighted_regularized_triplet,
 )
 from dscreid.models.losses.neighbor_contrast import NeighborContrastiveLoss
@@ -12,10 +14,12 @@ from dscreid.models.losses.supervised_contrast import supervised_contrastive_los
 
 __all__ = [
     'ClusterContrastiveLoss',
+    'CrossClusterLoss',
     'NeighborContrastiveLoss',
     'cluster_contrastive_loss',
     'neighbor_contrastive_loss',
     'neighbor_mask',
+    'soft_cluster_contrastive_loss',
     'supervised_contrastive_loss',
     'weighted_regularized_triplet',
 ]

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
-from dscreid.models.losses.functional import cluster_contrastive_loss
+from dscreid.models.losses.functional import cluster_contrastive_loss, soft_cluster_contrastive_loss
 from dscreid.registry import MODELS
 
 
@@ -23,6 +23,27 @@ class ClusterContrastiveLoss(nn.Module):
         self.temperature = temperature
         self.weight = weight
 
-    def forward(self, features: Tensor, memory: Tensor, labels: Tensor) -> Tensor:
-        """Weighted loss of features (B, D) against centres (C, D); labels int64 (B,), -1 left out."""
-        return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature)
+    def forward(
+        self,
+        features: Tensor,
+        memory: Tensor,
+        labels: Tensor,
+        soft: tuple[Tensor, Tensor] | None = None,
+        groups: Tensor | None = None,
+    ) -> Tensor:
+        """Weighted loss of features against centres.
+
+        Args:
+            features: float (B, D).
+            memory: (C, D).
+            labels: int64 (B,) in [0, C), -1 left out.
+            soft: Targets float (B, C) and weights float (B,) in place of labels and groups; see
+                ``soft_cluster_contrastive_loss``.
+            groups: int64 (C,), group of each cluster; see ``cluster_contrastive_loss``.
+
+        Returns:
+            Scalar.
+        """
+        if soft is not None:
+            return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
+        return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature, groups)

@@ -12,7 +12,11 @@ OUTLIER = -1
 
 
 def cluster_contrastive_loss(
-    features: Tensor, memory: Tensor, labels: Tensor, temperature: float = 0.05
+    features: Tensor,
+    memory: Tensor,
+    labels: Tensor,
+    temperature: float = 0.05,
+    groups: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE of features against a cluster memory, equations (3) and (4).
 
@@ -24,15 +28,47 @@ def cluster_contrastive_loss(
         memory: (C, D), one centre per cluster.
         labels: int64 (B,), cluster of each feature in [0, C); rows labelled -1 (outliers) are left out.
         temperature: Softmax temperature, positive.
+        groups: int64 (C,), group of each cluster: the softmax of a row runs over the clusters of its label's group
+            alone, as where each camera is clustered by itself (GUR; Yang et al., ICCV 2023). None: over all.
 
     Returns:
         Scalar: the mean over the labelled rows; 0, still differentiable, when there are none.
     """
     with torch.autocast(features.device.type, enabled=False):
-        features = _full_precision(features)
-        logits = F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
+        logits = _cluster_logits(features, memory, temperature)
+        if groups is not None:
+            # an outlier's row is left out below whatever its mask
+            own = groups[labels.clamp(min=0)]
+            logits = logits.masked_fill(own[:, None] != groups[None, :], -torch.inf)
         total = F.cross_entropy(logits, labels, ignore_index=OUTLIER, reduction='sum')
         return total / (labels != OUTLIER).sum().clamp(min=1)
+
+
+def soft_cluster_contrastive_loss(
+    features: Tensor, memory: Tensor, targets: Tensor, weights: Tensor, temperature: float = 0.05
+) -> Tensor:
+    """InfoNCE of features against a cluster memory with distributions as targets.
+
+    ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``, the neighbour-guided loss of N-ULC with the
+    confidence weights of N-DW (Teng et al., arXiv 2412.12220). With one-hot targets and weights of 1 it is
+    ``cluster_contrastive_loss``.
+
+    Args:
+        features: float (B, D), L2-normalised here.
+        memory: (C, D), one centre per cluster, used as stored.
+        targets: float (B, C); a row sums to 1, or to 0 where the sample has no target.
+        weights: float (B,), in [0, 1].
+        temperature: Softmax temperature, positive.
+
+    Returns:
+        Scalar: the mean over the rows that have a target, those of weight 0 among them; 0, still differentiable, when
+        there are none.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        log_probability = _cluster_logits(features, memory, temperature).log_softmax(dim=1)
+        entropy = -(targets.to(log_probability.dtype) * log_probability).sum(dim=1)
+        given = (targets > 0).any(dim=1).sum().clamp(min=1)
+        return (weights.to(entropy.dtype) * entropy).sum() / given
 
 
 @torch.no_grad()
@@ -125,6 +161,12 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
         negative = _masked_softmax_mean(distances, -distances, ~same | ~has_negative[:, None])
         per_anchor = F.softplus(positive - negative) * has_negative
         return per_anchor.sum() / has_negative.sum().clamp(min=1)
+
+
+def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
+    """Float (B, C): cosine-like similarity to each centre over the temperature, without gradient to the memory."""
+    features = _full_precision(features)
+    return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
 
 
 def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:

@@ -31,6 +31,8 @@ class NeighborContrastiveLoss(nn.Module):
         dynamic_weight: Factor of the dynamic half.
         alternate: Whether an epoch uses one pair only, in turn (even epochs the first), as the parent's code
             does with the cross-modal pairs.
+        pair_weights: A further factor of each pair, in the order of ``pairs`` (the parent's code has 0.1 for ``vt``);
+            None: 1 each.
 
     Raises:
         ConfigError: An unknown pair or a value out of range.
@@ -49,6 +51,7 @@ class NeighborContrastiveLoss(nn.Module):
         static_weight: float = 1.0,
         dynamic_weight: float = 1.0,
         alternate: bool = False,
+        pair_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         known = [query + bank for query in LETTERS for bank in LETTERS]
@@ -59,7 +62,14 @@ class NeighborContrastiveLoss(nn.Module):
                 'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
                 f'{temperature}, {alpha} and {count_offset}'
             )
+        factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
+        if len(factors) != len(pairs) or min(factors) < 0:
+            raise ConfigError(
+                f'NeighborContrastiveLoss: pair_weights must give each of {list(pairs)} a factor of at least 0, got '
+                f'{pair_weights}'
+            )
         self.pairs = tuple(pairs)
+        self.pair_weights = dict(zip(pairs, factors, strict=True))
         self.alpha = alpha
         self.temperature = temperature
         self.count_offset = count_offset

@@ -1,15 +1,23 @@
 """Memories of adaptation: cluster centres and every tracklet's feature."""
 
+from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
 from dscreid.models.memories.functional import cluster_centers, hardest_rows, momentum_update_
-from dscreid.models.memories.target_memories import LocatedBatch, TargetMemories
+from dscreid.models.memories.label_table import Labels, number_clusters
+from dscreid.models.memories.located_batch import LocatedBatch, SoftRows
+from dscreid.models.memories.target_memories import TargetMemories
 
 __all__ = [
+    'Aggregation',
     'ClusterMemory',
     'InstanceMemory',
+    'Labels',
     'LocatedBatch',
+    'SoftRows',
     'TargetMemories',
+    'aggregate_centers',
     'cluster_centers',
     'hardest_rows',
     'momentum_update_',
+    'number_clusters',
 ]

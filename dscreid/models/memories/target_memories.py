@@ -1,8 +1,8 @@
 """All memories of adaptation, and the map from a tracklet's dataset index to its rows and labels."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,43 +10,25 @@ from mmengine import dist
 from torch import Tensor, nn
 
 from dscreid.errors import LabelingError
+from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
+from dscreid.models.memories.label_table import Labels, LabelTable, SoftTable, number_clusters
+from dscreid.models.memories.located_batch import LocatedBatch, SoftRows
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
 
 SHARED = 'shared'
 
 
-class Labels(Protocol):
-    """What the memories read of pseudo labels (``dscreid.pseudo_labels.PseudoLabels``)."""
-
-    rgb: np.ndarray
-    ir: np.ndarray
-    shared: bool
-
-
-@dataclass(frozen=True)
-class LocatedBatch:
-    """Where the tracklets of a batch stand in the memories.
-
-    Attributes:
-        rows: int64 (B,), row in the instance memory of the tracklet's modality.
-        labels: int64 (B,), row in its cluster memory, -1 = outlier.
-        visible: bool (B,), whether the tracklet is visible.
-        members: int64 positions in the batch of each modality's tracklets.
-        anchors: The same without outliers.
-    """
-
-    rows: Tensor
-    labels: Tensor
-    visible: Tensor
-    members: dict[Modality, Tensor]
-    anchors: dict[Modality, Tensor]
-
-
 @dataclass(frozen=True)
 class _Staged:
-    """What one iteration's losses saw, kept for the update: features float32 (B, 2 D), keys int64 (B, 3)."""
+    """What one iteration's losses saw, kept for the update.
+
+    Attributes:
+        features: float32 (B, 2 D), both halves.
+        keys: int64 (B, 3): instance row, cluster row, whether visible; with ``cross_update`` (B, 4): also the cluster
+            row of the other modality's memory.
+    """
 
     features: Tensor
     keys: Tensor
@@ -65,16 +47,28 @@ class TargetMemories(nn.Module):
     Args:
         cluster: Keywords of ``ClusterMemory``.
         instance: Keywords of ``InstanceMemory``.
+        aggregation: Keywords of ``Aggregation``, applied where the labels bring ``matches``.
+        cross_update: Whether a cluster memory also follows the other modality's features where a cross loss compared
+            them with it, before its own features, which thus write last: PGM's and N-ULC's released code does so, by
+            sharing one object among the losses. False keeps each memory in its modality.
     """
 
-    def __init__(self, cluster: dict[str, Any] | None = None, instance: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        cluster: dict[str, Any] | None = None,
+        instance: dict[str, Any] | None = None,
+        aggregation: dict[str, Any] | None = None,
+        cross_update: bool = False,
+    ) -> None:
         super().__init__()
         names = [modality.value for modality in Modality]
         self.clusters = nn.ModuleDict({name: ClusterMemory(**(cluster or {})) for name in [*names, SHARED]})
         self.instances = nn.ModuleDict({name: InstanceMemory(**(instance or {})) for name in names})
+        self.aggregation = Aggregation(**(aggregation or {}))
+        self.cross_update = cross_update
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        self._labels: dict[Modality, np.ndarray] = {}
+        self._table: LabelTable | None = None
         self._staged: _Staged | None = None
 
     def reset(
@@ -95,7 +89,7 @@ class TargetMemories(nn.Module):
             ir_indices: int64 (Nt,), likewise.
 
         Raises:
-            ValueError: Features, labels and indices differ in length.
+            ValueError: Features, labels and indices differ in length, or parts of the labels contradict each other.
             LabelingError: A modality has no cluster at all.
         """
         features = {Modality.RGB: rgb, Modality.IR: ir}
@@ -110,8 +104,8 @@ class TargetMemories(nn.Module):
                     f'no {modality.value} tracklet has a pseudo label; loosen the clustering '
                     '(larger eps, smaller min_samples)'
                 )
-        self.shared = bool(labels.shared)
-        self._labels = _renumber(raw_labels, self.shared)
+        self._table = number_clusters(labels)
+        self.shared = self._table.shared
         self._rows = {m: {int(index): row for row, index in enumerate(indices[m])} for m in Modality}
         self._staged = None
         for modality in Modality:
@@ -150,27 +144,42 @@ class TargetMemories(nn.Module):
         if missing:
             raise ValueError(f'(index, modality) {missing[:5]} are not among the tracklets of the memories')
         rows = np.array([self._rows[m][i] for i, m in zip(indices, modalities, strict=True)], np.int64)
-        labels = np.array([self._labels[m][row] for m, row in zip(modalities, rows, strict=True)], np.int64)
+        labels = _pick(self._table.own, modalities, rows)
         visible = np.array([modality is Modality.RGB for modality in modalities], bool)
         of = {Modality.RGB: visible, Modality.IR: ~visible}
+        cross, groups = self._table.cross, self._table.groups
         return LocatedBatch(
             rows=self._tensor(rows),
             labels=self._tensor(labels),
             visible=self._tensor(visible),
             members={m: self._tensor(np.flatnonzero(of[m])) for m in Modality},
             anchors={m: self._tensor(np.flatnonzero(of[m] & (labels >= 0))) for m in Modality},
+            cross=None if cross is None else self._tensor(_pick(cross, modalities, rows)),
+            soft=self._soft_rows(self._table.soft, rows, of),
+            cross_soft=self._soft_rows(self._table.cross_soft, rows, of),
+            groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
         )
 
-    def stage(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> None:
+    def stage(
+        self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()
+    ) -> None:
         """Keep an iteration's features until ``update``; an earlier, unused stage is dropped.
 
         Args:
             static: float (B, D), as the losses saw them.
             dynamic: float (B, D), likewise.
             batch: Where the B tracklets stand.
+            crossed: Modalities whose features a loss compared with the other modality's clusters.
         """
         features = torch.cat([static, dynamic], dim=1).detach().float()
-        self._staged = _Staged(features, torch.stack([batch.rows, batch.labels, batch.visible.long()], dim=1))
+        keys = [batch.rows, batch.labels, batch.visible.long()]
+        if self.cross_update and batch.cross is not None:
+            cross = torch.full_like(batch.cross, -1)
+            for modality in crossed:
+                members = batch.members[modality]
+                cross[members] = batch.cross[members]
+            keys.append(cross)
+        self._staged = _Staged(features, torch.stack(keys, dim=1))
 
     @torch.no_grad()
     def update(self) -> None:
@@ -187,10 +196,13 @@ class TargetMemories(nn.Module):
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
         features = torch.cat(dist.all_gather(self._staged.features))
-        rows, labels, visible = torch.cat(dist.all_gather(self._staged.keys)).unbind(dim=1)
+        rows, labels, visible, *cross = torch.cat(dist.all_gather(self._staged.keys)).unbind(dim=1)
         self._staged = None
         static, dynamic = features.chunk(2, dim=1)
         nowhere = torch.full_like(rows, -1)
+        for clusters in cross:  # at most one: with cross_update
+            for modality, member in ((Modality.IR, visible == 1), (Modality.RGB, visible == 0)):
+                self.cluster_memory(modality).update(static, dynamic, torch.where(member, clusters, nowhere))
         for modality, member in ((Modality.RGB, visible == 1), (Modality.IR, visible == 0)):
             self.instance_memory(modality).update(static, dynamic, torch.where(member, rows, nowhere))
             if not self.shared:
@@ -201,16 +213,42 @@ class TargetMemories(nn.Module):
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
         """Rebuild the cluster memories that the current labels use."""
-        labels = {modality: torch.from_numpy(self._labels[modality]) for modality in Modality}
+        labels = {modality: torch.from_numpy(self._table.own[modality]) for modality in Modality}
         if not self.shared:
             for modality in Modality:
                 self._fill(self.clusters[modality.value], features[modality], labels[modality])
+            self._aggregate()
+            return
+        if self._table.center_modality is not None:
+            modality = self._table.center_modality
+            self._fill(self.clusters[SHARED], features[modality], labels[modality])
             return
         both = TrackletFeatures(
             torch.cat([features[modality].static for modality in Modality]),
             torch.cat([features[modality].dynamic for modality in Modality]),
         )
         self._fill(self.clusters[SHARED], both, torch.cat([labels[modality] for modality in Modality]))
+
+    def _aggregate(self) -> None:
+        """Bring matched centres together, where the labels match any."""
+        if self._table.matches is None:
+            return
+        matches = self._tensor(self._table.matches)
+        visible, infrared = (self.clusters[modality.value] for modality in (Modality.RGB, Modality.IR))
+        for half in ('static', 'dynamic'):
+            centers = (getattr(visible, half), getattr(infrared, half))
+            new_centers = aggregate_centers(*centers, matches, **asdict(self.aggregation))
+            for memory, values in zip((visible, infrared), new_centers, strict=True):
+                setattr(memory, half, values)
+
+    def _soft_rows(
+        self, tables: dict[Modality, SoftTable] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]
+    ) -> dict[Modality, SoftRows] | None:
+        """Dense soft targets of a batch's members of each modality."""
+        if tables is None:
+            return None
+        dense = {m: tables[m].dense_rows(rows[of[m]]) for m in Modality}
+        return {m: SoftRows(*(self._tensor(part) for part in parts)) for m, parts in dense.items()}
 
     @staticmethod
     def _fill(memory: ClusterMemory, features: TrackletFeatures, labels: Tensor) -> None:
@@ -220,12 +258,6 @@ class TargetMemories(nn.Module):
         return torch.from_numpy(array).to(self.instances[Modality.RGB.value].static.device)
 
 
-def _renumber(labels: dict[Modality, np.ndarray], shared: bool) -> dict[Modality, np.ndarray]:
-    """Number clusters from 0 without gaps, over both modalities together if they share their labels."""
-    known = {modality: np.unique(values[values >= 0]) for modality, values in labels.items()}
-    if shared:
-        known = dict.fromkeys(labels, np.unique(np.concatenate(list(known.values()))))
-    return {
-        modality: np.where(values >= 0, np.searchsorted(known[modality], values), -1).astype(np.int64)
-        for modality, values in labels.items()
-    }
+def _pick(table: dict[Modality, np.ndarray], modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
+    """int64 (B,), a table's entries for tracklets of mixed modality."""
+    return np.array([table[m][row] for m, row in zip(modalities, rows, strict=True)], np.int64)

@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dscreid.errors import ConfigError
 from dscreid.models.losses.neighbor_contrast import LETTERS
-from dscreid.models.memories import LocatedBatch
-from dscreid.models.memories.target_memories import Labels
+from dscreid.models.memories import Labels, LocatedBatch
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample, TrackletFeatures
+
+#: Names of the cross directions, by the modality of the features.
+PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
 
 
 @MODELS.register_module()
@@ -29,6 +32,7 @@ class AdaptiveReID(BaseReID):
         data_preprocessor: See ``BaseReID``.
         identity_loss: Config of the identity loss, called with features, centres and labels.
         neighbor_losses: Configs of ``NeighborContrastiveLoss``; none gives the clustering baseline.
+        cross_loss: Config of ``CrossClusterLoss``, for labels that match the modalities' clusters; None: without.
         memories: Keywords of ``TargetMemories``.
         retrieval: See ``BaseReID``.
         flip_test: See ``BaseReID``.
@@ -43,11 +47,15 @@ class AdaptiveReID(BaseReID):
         memories: dict[str, Any] | None = None,
         retrieval: str = 'neck',
         flip_test: bool = False,
+        cross_loss: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone, data_preprocessor, retrieval, flip_test)
         self.identity_loss = MODELS.build({'type': 'ClusterContrastiveLoss', **(identity_loss or {})})
         self.neighbor_losses = nn.ModuleList(
             MODELS.build({'type': 'NeighborContrastiveLoss', **config}) for config in neighbor_losses
+        )
+        self.cross_loss = (
+            None if cross_loss is None else MODELS.build({'type': 'CrossClusterLoss', **cross_loss})
         )
         self.memories = MODELS.build({'type': 'TargetMemories', **(memories or {})})
         self.epoch = 0
@@ -85,17 +93,22 @@ class AdaptiveReID(BaseReID):
 
         Returns:
             ``loss_id_static`` and ``loss_id_dynamic``, each the sum over both modalities of their means, and
-            ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` as far as they are active; weights applied.
+            ``loss_cross_vt``, ``_tv``, ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` as far as they are active
+            (visible features against infrared entries: ``vt``); weights applied.
 
         Raises:
             RuntimeError: The memories have not been built.
+            ConfigError: The cross loss is active, but the labels bring no cross labels.
         """
         batch = self.memories.locate(
             [sample.index for sample in data_samples], [sample.modality for sample in data_samples]
         )
-        static, dynamic = self._project(*self.extract_feat(inputs))
-        self.memories.stage(static, dynamic, batch)
-        return self._identity_terms(static, dynamic, batch) | self._neighbor_terms(static, dynamic, batch)
+        static, dynamic = self._project(*self.extract_feat(inputs, self.modalities_of(data_samples)))
+        crossed = () if self.cross_loss is None else self.cross_loss.queries_at(self.epoch)
+        self.memories.stage(static, dynamic, batch, crossed)
+        losses = self._identity_terms(static, dynamic, batch)
+        losses |= self._cross_terms(static, dynamic, batch, crossed)
+        return losses | self._neighbor_terms(static, dynamic, batch)
 
     def _identity_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
         """L_st^id and L_dy^id of (3) and (4); modalities absent from the batch add nothing."""
@@ -105,8 +118,31 @@ class AdaptiveReID(BaseReID):
             for modality, members in batch.members.items():
                 if len(members):
                     centers = getattr(self.memories.cluster_memory(modality), half)
-                    terms.append(self.identity_loss(features[members], centers, batch.labels[members]))
+                    targets = (features[members], centers, batch.labels[members])
+                    terms.append(self.identity_loss(*targets, **_finer_targets(batch, modality)))
             losses[f'loss_id_{half}'] = torch.stack(terms).sum()
+        return losses
+
+    def _cross_terms(
+        self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Sequence[Modality]
+    ) -> dict[str, Tensor]:
+        """Features of the modalities in ``crossed`` against the cluster memory of the other modality."""
+        if crossed and batch.cross is None:
+            raise ConfigError(
+                f'cross_loss is active in epoch {self.epoch + 1}, whose labeler brings no cross labels; set its '
+                'begin and end (counted from 0) to the epochs of a labeler that matches clusters, such as '
+                'MatchingLabeler'
+            )
+        losses = {}
+        for modality in crossed:
+            members = batch.members[modality]
+            losses[f'loss_cross_{PAIRS[modality]}'] = self.cross_loss(
+                static[members],
+                dynamic[members],
+                self.memories.cluster_memory(modality.other).features(),
+                batch.cross[members],
+                None if batch.cross_soft is None else batch.cross_soft[modality],
+            )
         return losses
 
     def _neighbor_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
@@ -119,7 +155,8 @@ class AdaptiveReID(BaseReID):
             for pair in module.pairs_at(self.epoch):
                 query, bank = (LETTERS[letter] for letter in pair)
                 anchors = batch.anchors[query]
-                term = weight * module(
+                factor = weight * module.pair_weights[pair]
+                term = factor * module(
                     static[anchors],
                     dynamic[anchors],
                     self._instances(query, batch.rows[anchors]),
@@ -132,3 +169,13 @@ class AdaptiveReID(BaseReID):
     def _instances(self, modality: Modality, rows: Tensor | None = None) -> TrackletFeatures:
         """Rows of a modality's instance memory."""
         return self.memories.instance_memory(modality).features(rows)
+
+
+def _finer_targets(batch: LocatedBatch, modality: Modality) -> dict[str, Any]:
+    """Keywords of the identity loss that say more than labels; empty for plain labels."""
+    targets: dict[str, Any] = {}
+    if batch.soft is not None:
+        targets['soft'] = batch.soft[modality]
+    if batch.groups is not None:
+        targets['groups'] = batch.groups[modality]
+    return targets

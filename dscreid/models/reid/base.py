@@ -22,7 +22,7 @@ class BaseReID(BaseModel):
 
     Args:
         backbone: Encoder, or its config: ``(N, T, 3, H, W) -> static (N, D), dynamic (N, D)``, with
-            ``embed_dim`` = D.
+            ``embed_dim`` = D. One with ``needs_modalities = True`` is called with the modalities as well.
         data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` may be left out).
         retrieval: What retrieval compares by inner product: ``neck``, each half after its neck and
             L2-normalised (the sum of two cosines), or ``raw``, the plain features (VLD's own rule).
@@ -61,7 +61,7 @@ class BaseReID(BaseModel):
 
         Args:
             inputs: float (N, T, 3, H, W), normalised.
-            data_samples: N data samples (modes ``loss`` and ``predict``).
+            data_samples: N data samples (modes ``loss`` and ``predict``, and encoders that need modalities).
             mode: ``tensor``, raw features; ``loss``, named losses; ``predict``, data samples with features.
 
         Returns:
@@ -71,38 +71,52 @@ class BaseReID(BaseModel):
             ValueError: An unknown mode.
         """
         if mode == 'tensor':
-            return self.extract_feat(inputs)
+            return self.extract_feat(inputs, self.modalities_of(data_samples or ()))
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
 
-    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def needs_modalities(self) -> bool:
+        """Whether the encoder must be told the modality of each tracklet."""
+        return getattr(self.backbone, 'needs_modalities', False)
+
+    def modalities_of(self, data_samples: Sequence[ReIDDataSample]) -> list[str] | None:
+        """Modality of each data sample; None where the encoder does not ask for it."""
+        return [sample.modality for sample in data_samples] if self.needs_modalities else None
+
+    def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """Raw static and dynamic features, before any neck.
 
         Args:
             inputs: float (N, T, 3, H, W), normalised.
+            modalities: ``'rgb'`` or ``'ir'`` of each tracklet; only encoders that need them look at them.
 
         Returns:
             Static and dynamic features, float (N, D) each.
+
+        Raises:
+            ValueError: The encoder needs the modalities and they are missing.
         """
-        return self.backbone(inputs)
+        return self.backbone(inputs, modalities) if self.needs_modalities else self.backbone(inputs)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Named losses of a training batch; stages define them."""
         raise NotImplementedError
 
-    def embed(self, inputs: Tensor) -> TrackletFeatures:
+    def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
         """Features as clustering, memories and retrieval use them.
 
         Args:
             inputs: float (N, T, 3, H, W), normalised.
+            modalities: See ``extract_feat``.
 
         Returns:
             N rows: after the neck and L2-normalised with ``retrieval='neck'``, raw with ``'raw'``.
         """
-        return self._embed(inputs, *self.extract_feat(inputs))
+        return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
@@ -116,8 +130,9 @@ class BaseReID(BaseModel):
             N copies with, on the CPU in float32, ``static`` and ``dynamic`` (D,), raw features of the
             tracklet as it is, and ``feature`` (2 D,), what retrieval compares by inner product.
         """
-        static, dynamic = self.extract_feat(inputs)
-        feature = self._embed(inputs, static, dynamic).concatenated()
+        modalities = self.modalities_of(data_samples)
+        static, dynamic = self.extract_feat(inputs, modalities)
+        feature = self._embed(inputs, modalities, static, dynamic).concatenated()
         static, dynamic, feature = (value.float().cpu() for value in (static, dynamic, feature))
         results = [sample.new() for sample in data_samples]
         for row, sample in enumerate(results):
@@ -137,11 +152,13 @@ class BaseReID(BaseModel):
         self.static_neck.recalibrate(static)
         self.dynamic_neck.recalibrate(dynamic)
 
-    def _embed(self, inputs: Tensor, static: Tensor, dynamic: Tensor) -> TrackletFeatures:
+    def _embed(
+        self, inputs: Tensor, modalities: Sequence[str] | None, static: Tensor, dynamic: Tensor
+    ) -> TrackletFeatures:
         """Retrieval features of tracklets whose raw features are already there."""
         halves = self._finish(static, dynamic)
         if self.flip_test:
-            mirrored = self._finish(*self.extract_feat(inputs.flip(-1)))
+            mirrored = self._finish(*self.extract_feat(inputs.flip(-1), modalities))
             halves = [(plain + flipped) / 2 for plain, flipped in zip(halves, mirrored, strict=True)]
             if self.retrieval == 'neck':
                 halves = [F.normalize(half, dim=1) for half in halves]

@@ -92,7 +92,7 @@ class SourceReID(BaseReID):
             ConfigError: The data samples carry no labels.
         """
         labels = self._labels(data_samples, inputs.device)
-        static, dynamic = self.extract_feat(inputs)
+        static, dynamic = self.extract_feat(inputs, self.modalities_of(data_samples))
         losses = self._half_losses('static', static, self.static_neck(static), self.static_head, labels)
         if self.dynamic_head is None:
             self.dynamic_neck(dynamic.detach())

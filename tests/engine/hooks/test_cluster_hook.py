@@ -7,12 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
+from tiny_runs import write_tiny_configs
 
+from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.train import train_stage
 from dscreid.engine.hooks import ClusterHook, cluster_hook
 from dscreid.errors import ConfigError, DatasetError, LabelingError
+from dscreid.models.memories import TargetMemories
 from dscreid.pseudo_labels import PseudoLabels
-from dscreid.registry import LABELERS
+from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality
+from dscreid.utils.checkpoint import load_weights
 
 LABELS = PseudoLabels(rgb=np.array([0, 0, 1, -1, 1]), ir=np.array([0, 1, 1, 0, 0]), shared=False)
 
@@ -27,6 +33,24 @@ class RecordingLabeler:
     def __call__(self, visible, infrared):
         self.calls.append((visible, infrared))
         return LABELS
+
+
+@LABELERS.register_module()
+class CuriousLabeler:
+    """Remembers the context that it asks for."""
+
+    needs_context = True
+
+    def __init__(self, needs_centers=False, groups=None):
+        self.needs_centers, self.groups, self.contexts = needs_centers, groups, []
+
+    def __call__(self, visible, infrared, context):
+        self.contexts.append(context)
+        return PseudoLabels(LABELS.rgb, LABELS.ir, shared=False, groups=self.groups)
+
+    def check_cameras(self, cameras):
+        if len(np.unique(cameras[Modality.RGB])) < 2:
+            raise ConfigError('one camera')
 
 
 def labelers(*begins):
@@ -53,8 +77,9 @@ def test_labelers_must_rise_from_epoch_0(begins):
 class Target:
     """Ten tracklets, visible ones at even indices."""
 
-    def __init__(self, pids=True, fingerprint='same'):
+    def __init__(self, pids=True, fingerprint='same', cameras=10):
         self.pids, self.name = pids, fingerprint
+        self.cameras = np.arange(10) % cameras
 
     def fingerprint(self):
         return self.name
@@ -199,3 +224,161 @@ def test_a_real_run_logs_labels_of_each_epoch(tiny_experiment):
     assert ['labels/cross_modal_accuracy' in row for row in rows] == [False, True]
     losses = [row for row in map(json.loads, lines) if 'loss' in row]
     assert [('loss_neighbor_vt' in row) for row in losses] == [False] * 3 + [True] * 3
+
+
+# ---- labelers in turn, and what they may know
+
+
+def test_labelers_take_turns_from_their_beginning(floor):
+    cycle = [dict(type='RecordingLabeler', name=name) for name in 'ab']
+    stages = [*labelers(0), dict(begin_epoch=2, cycle=cycle), dict(begin_epoch=5, cycle=cycle[:1])]
+    hook, runner = floor(ClusterHook({}, stages, recalibrate_necks=False))
+    assert stages[1] == dict(begin_epoch=2, cycle=[dict(type='RecordingLabeler', name=name) for name in 'ab'])
+    hook.before_train(runner)
+    turns = []
+    for runner.epoch in range(7):
+        before = [len(labeler.calls) for labeler in hook.labelers]
+        hook.before_train_epoch(runner)
+        after = [len(labeler.calls) for labeler in hook.labelers]
+        turns += [place for place, (b, a) in enumerate(zip(before, after, strict=True)) if a > b]
+    assert turns == [0, 0, 1, 2, 1, 3, 3]
+
+
+@pytest.mark.parametrize(
+    'stage',
+    [
+        dict(cycle=[]),
+        dict(cycle=dict(type='RecordingLabeler')),
+        dict(cycle=labelers(0)),
+        dict(cycle=[dict(type='RecordingLabeler')], type='RecordingLabeler'),
+    ],
+)
+def test_cycles_that_are_none_are_refused(stage):
+    with pytest.raises(ConfigError, match='labelers that take turns'):
+        ClusterHook({}, [stage])
+
+
+def test_the_first_labeler_cannot_read_centres():
+    reading = dict(type='CuriousLabeler', needs_centers=True)
+    with pytest.raises(ConfigError, match='CuriousLabeler reads the cluster centres of the epoch before'):
+        ClusterHook({}, [dict(cycle=[reading, dict(type='RecordingLabeler')])])
+    ClusterHook({}, [dict(cycle=[dict(type='RecordingLabeler'), reading])])
+
+
+def with_memories(model, hook):
+    """Let the model's memories follow the labels of the hook."""
+    model.memories = TargetMemories()
+    model.reset_memories = model.memories.reset
+
+
+def test_context_of_an_epoch(floor):
+    groups = {Modality.RGB: np.array([4, 6]), Modality.IR: np.array([1, 1])}
+    cycle = [dict(type='CuriousLabeler', groups=groups), dict(type='CuriousLabeler')]
+    hook, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    with_memories(runner.model, hook)
+    hook.before_train(runner)
+    for runner.epoch in range(3):
+        hook.before_train_epoch(runner)
+        centers = runner.model.memories.cluster_memory(Modality.IR)
+        centers.static += 1  # training moves them
+    first, third = hook.labelers[0].contexts
+    (second,) = hook.labelers[1].contexts
+    assert [context.epoch for context in (first, second, third)] == [0, 1, 2]
+    assert (first.centers, first.groups) == (None, None)
+    assert second.cameras[Modality.RGB].tolist() == [0, 2, 4, 6, 8]
+    assert second.cameras[Modality.IR].tolist() == [1, 3, 5, 7, 9]
+    assert second.groups is groups
+    assert third.groups is None
+    # the centre of tracklets 3 and 5, [x, 1] normalised, after training
+    static = torch.nn.functional.normalize(torch.tensor([[9.0, 1], [25, 1]]), dim=1).mean(dim=0)
+    expected = torch.nn.functional.normalize(static, dim=0) + 1
+    torch.testing.assert_close(second.centers[Modality.IR].static[1], expected)
+
+
+def test_the_data_is_checked_before_training(floor):
+    hook, runner = floor(ClusterHook({}, [dict(type='CuriousLabeler')]), Target(cameras=1))
+    with pytest.raises(ConfigError, match='one camera'):
+        hook.before_train(runner)
+
+
+@pytest.mark.parametrize('reads', [True, False])
+def test_centres_are_saved_for_those_who_read_them(floor, reads):
+    cycle = [dict(type='CuriousLabeler'), dict(type='CuriousLabeler', needs_centers=reads)]
+    hook, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    with_memories(runner.model, hook)
+    hook.before_train(runner)
+    checkpoint = {}
+    hook.before_save_checkpoint(runner, checkpoint)
+    assert checkpoint == {}  # nothing is held yet
+    hook.before_train_epoch(runner)
+    hook.before_save_checkpoint(runner, checkpoint)
+    assert ('cluster_centers' in checkpoint) is reads
+
+
+@pytest.mark.parametrize('resumed', [True, False])
+def test_centres_come_back_on_a_resume_alone(floor, resumed):
+    cycle = [dict(type='CuriousLabeler'), dict(type='CuriousLabeler', needs_centers=True)]
+    hook, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    with_memories(runner.model, hook)
+    hook.before_train(runner)
+    hook.before_train_epoch(runner)
+    checkpoint = {}
+    hook.before_save_checkpoint(runner, checkpoint)
+    saved = runner.model.memories.cluster_memory(Modality.RGB).static
+
+    again, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    with_memories(runner.model, again)
+    runner.iter = runner.epoch = 1 if resumed else 0
+    again.after_load_checkpoint(runner, checkpoint)
+    again.before_train(runner)
+    again.before_train_epoch(runner)
+    (context,) = again.labelers[runner.epoch].contexts
+    if resumed:
+        assert torch.equal(context.centers[Modality.RGB].static, saved)
+    else:
+        assert context.centers is None
+
+
+@HOOKS.register_module()
+class StopHook(Hook):
+    """Ctrl-C at the beginning of an epoch."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+PHASES = """
+model['neighbor_losses'] = []
+train_cfg.update(max_epochs=4, val_interval=4)
+settings = dict(k1=4, k2=1, eps=0.6, min_samples=2)
+within = dict(type='ProxyAffinityLabeler', **settings)
+default_hooks['cluster']['labelers'] = [
+    dict(begin_epoch=0, cycle=[dict(type='CameraLabeler', **settings), within, dict(type='JointLabeler', **settings)]),
+    dict(begin_epoch=3, type='UnificationLabeler', clustering=dict(type='ClusterLabeler', **settings),
+         topk=1, smoothing_topk=None),
+]
+"""
+
+
+@pytest.mark.usefixtures('one_thread')
+def test_phases_of_a_real_run_resume_where_they_stopped(tiny_runs, tmp_path):
+    _, path = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz, PHASES)
+
+    def run(name, resume=False, **options):
+        config = load_config(path, options)
+        config.work_dir = str(tmp_path / name)
+        fit_to_machine(config)
+        return train_stage(config, resume=resume)
+
+    whole = load_weights(run('whole'))
+    for epoch in (1, 2):  # after camera clusters, after clusters across cameras
+        with pytest.raises(KeyboardInterrupt):
+            run(f'broken_{epoch}', custom_hooks=[dict(type='StopHook', epoch=epoch)])
+        resumed = load_weights(run(f'broken_{epoch}', resume=True))
+        assert all(torch.equal(value, resumed[name]) for name, value in whole.items())

@@ -10,6 +10,7 @@ from dscreid.models.losses import (
     cluster_contrastive_loss,
     neighbor_contrastive_loss,
     neighbor_mask,
+    soft_cluster_contrastive_loss,
     weighted_regularized_triplet,
 )
 
@@ -37,6 +38,19 @@ def cluster_oracle(features, memory, labels, temperature):
         logits = [float(feature @ center / feature.norm()) / temperature for center in memory]
         terms.append(-logits[label] + math.log(sum(math.exp(x) for x in logits)))
     return sum(terms) / len(terms) if terms else 0.0
+
+
+def soft_oracle(features, memory, targets, weights, temperature):
+    terms = []
+    for feature, target, weight in zip(features, targets.tolist(), weights.tolist(), strict=True):
+        if sum(target) == 0:
+            continue
+        scores = [math.exp(float(feature @ center / feature.norm()) / temperature) for center in memory]
+        entropy = -sum(
+            share * math.log(score / sum(scores)) for share, score in zip(target, scores, strict=True)
+        )
+        terms.append(weight * entropy)
+    return sum(terms) / len(terms)
 
 
 def mask_oracle(query_static, query_dynamic, bank_static, bank_dynamic, alpha):
@@ -117,6 +131,87 @@ class TestClusterContrastive:
         with torch.autocast('cpu', dtype=torch.bfloat16):
             loss = cluster_contrastive_loss(features, memory, labels)
         assert torch.equal(loss, cluster_contrastive_loss(features, memory, labels))
+
+
+class TestGroups:
+    GROUPS = torch.tensor([0, 1, 0, 1])
+
+    def test_each_row_sees_its_group_alone(self):
+        features, memory = random_rows(0, 5, 6), random_rows(1, 4, 6)
+        labels = torch.tensor([0, 1, -1, 3, 2])
+        loss = cluster_contrastive_loss(features, memory, labels, 0.3, self.GROUPS)
+        first = cluster_contrastive_loss(features[[0, 4]], memory[[0, 2]], torch.tensor([0, 1]), 0.3)
+        second = cluster_contrastive_loss(features[[1, 3]], memory[[1, 3]], torch.tensor([0, 1]), 0.3)
+        assert torch.isclose(loss, (first + second) / 2)
+        assert not torch.isclose(loss, cluster_contrastive_loss(features, memory, labels, 0.3))
+
+    def test_one_group_is_no_group(self):
+        features, memory, labels = random_rows(0, 3, 4), random_rows(1, 4, 4), torch.tensor([0, 3, -1])
+        one = cluster_contrastive_loss(features, memory, labels, groups=torch.full((4,), 7))
+        assert torch.equal(one, cluster_contrastive_loss(features, memory, labels))
+
+    def test_gradient_stays_finite(self):
+        features = random_rows(0, 3, 4).requires_grad_()
+        labels = torch.tensor([0, 3, -1])
+        cluster_contrastive_loss(features, random_rows(1, 4, 4), labels, groups=self.GROUPS).backward()
+        assert torch.isfinite(features.grad).all()
+        assert not features.grad[2].any()
+
+
+class TestSoftClusterContrastive:
+    def test_equals_a_plain_loop(self):
+        features, memory = random_rows(0, 6, 5), random_rows(1, 4, 5)
+        targets = random_rows(2, 6, 4).abs()
+        targets = targets / targets.sum(dim=1, keepdim=True)
+        targets[3] = 0
+        weights = torch.tensor([1.0, 0.5, 0.0, 1.0, 0.2, 0.9], dtype=torch.float64)
+        loss = soft_cluster_contrastive_loss(features, memory, targets, weights, 0.3)
+        assert float(loss) == pytest.approx(soft_oracle(features, memory, targets, weights, 0.3), rel=1e-9)
+
+    def test_one_hot_targets_of_weight_one_are_labels(self):
+        features, memory, labels = random_rows(0, 3, 4), random_rows(1, 3, 4), torch.tensor([2, 0, -1])
+        targets = torch.tensor([[0, 0, 1], [1, 0, 0], [0, 0, 0]], dtype=torch.float32)
+        soft = soft_cluster_contrastive_loss(features, memory, targets, torch.ones(3))
+        assert torch.isclose(soft, cluster_contrastive_loss(features, memory, labels))
+
+    def test_hand_made_even_target(self):
+        # both centres are equally near: -log 1/2 whatever the target
+        loss = soft_cluster_contrastive_loss(
+            directions(45), directions(0, 90), torch.tensor([[0.3, 0.7]]), torch.tensor([0.5]), 1.0
+        )
+        assert float(loss) == pytest.approx(0.5 * math.log(2), rel=1e-6)
+
+    @pytest.mark.parametrize('rows', [0, 2])
+    def test_no_target_gives_a_differentiable_zero(self, rows):
+        features = random_rows(0, rows, 3).requires_grad_()
+        loss = soft_cluster_contrastive_loss(
+            features, random_rows(1, 2, 3), torch.zeros(rows, 2), torch.ones(rows)
+        )
+        loss.backward()
+        assert loss.item() == 0
+        assert not features.grad.any()
+
+    def test_memory_gets_no_gradient_and_features_the_right_one(self):
+        memory, targets = random_rows(1, 3, 4).requires_grad_(), random_rows(2, 2, 3).softmax(1)
+        features, weights = (
+            random_rows(0, 2, 4).requires_grad_(),
+            torch.tensor([0.3, 1.0], dtype=torch.float64),
+        )
+        assert torch.autograd.gradcheck(
+            lambda x: soft_cluster_contrastive_loss(x, memory.detach(), targets, weights, 0.5), features
+        )
+        soft_cluster_contrastive_loss(features, memory, targets, weights).backward()
+        assert memory.grad is None
+
+    def test_computes_in_float32_under_autocast(self):
+        args = (
+            random_rows(0, 4, 8).float(),
+            random_rows(1, 3, 8).float(),
+            random_rows(2, 4, 3).softmax(1).float(),
+        )
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            loss = soft_cluster_contrastive_loss(*args, torch.ones(4))
+        assert torch.equal(loss, soft_cluster_contrastive_loss(*args, torch.ones(4)))
 
 
 class TestNeighborMask:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.sparse import csr_array
 
 from dscreid.errors import LabelingError
 from dscreid.models.memories import TargetMemories
-from dscreid.pseudo_labels import PseudoLabels
+from dscreid.pseudo_labels import CrossLabels, PseudoLabels, SoftTargets
 from dscreid.structures import Modality, TrackletFeatures
 
 RGB_INDICES = np.array([10, 12, 14, 16])
@@ -53,6 +54,17 @@ def test_one_shared_pair_after_unification():
     assert shared is memories.cluster_memory(Modality.IR)
     expected = [mean(rgb.static[1], *ir.static[:2]), mean(*rgb.static[[0, 3]]), ir.static[2]]  # 2, 5, 7
     torch.testing.assert_close(shared.static, torch.stack(expected))
+
+
+def test_shared_centres_of_one_modality_alone():
+    labels = PseudoLabels(
+        np.array([7, 2, -1, 7]), np.array([2, 2, 7]), shared=True, center_modality=Modality.IR
+    )
+    memories, _, ir = build(labels)
+    shared = memories.cluster_memory(Modality.RGB)
+    assert shared is memories.cluster_memory(Modality.IR)
+    torch.testing.assert_close(shared.static, torch.stack([mean(*ir.static[:2]), ir.static[2]]))
+    assert memories.locate([RGB_INDICES[0], IR_INDICES[0]], ['rgb', 'ir']).labels.tolist() == [1, 0]
 
 
 def test_locate_finds_rows_labels_and_anchors():
@@ -136,3 +148,113 @@ def test_no_cluster_is_named_with_a_remedy():
 def test_lengths_must_align():
     with pytest.raises(ValueError, match='must align'):
         build(pseudo_labels(rgb=(0, 1)))
+
+
+def rich_labels(**parts):
+    """Visible labels 5 2 -1 5 and infrared ones 2 2 7, numbered 1 0 -1 1 and 0 0 1 by the memories."""
+    return PseudoLabels(np.array([5, 2, -1, 5], np.int64), np.array([2, 2, 7], np.int64), False, **parts)
+
+
+def soft_targets(seed, rows, columns):
+    """Random targets on the given columns of a matrix that is as wide as the largest one."""
+    shares = np.zeros((rows, max(columns) + 1), np.float32)
+    shares[:, columns] = np.random.default_rng(seed).dirichlet(np.ones(len(columns)), rows)
+    return SoftTargets(csr_array(shares), np.linspace(0.1, 1, rows, dtype=np.float32))
+
+
+CROSS = CrossLabels(np.array([7, 2, -1, 7], np.int64), np.array([5, -1, 2], np.int64))
+
+
+def test_plain_labels_bring_nothing_more():
+    memories, _, _ = build()
+    batch = memories.locate([13, 10], ['ir', 'rgb'])
+    assert [batch.cross, batch.soft, batch.cross_soft, batch.groups] == [None] * 4
+
+
+def test_cross_labels_of_a_mixed_batch():
+    memories, _, _ = build(rich_labels(cross=CROSS))
+    batch = memories.locate([15, 16, 14, 13, 12, 11], ['ir', 'rgb', 'rgb', 'ir', 'rgb', 'ir'])
+    assert batch.cross.tolist() == [0, 1, -1, -1, 0, 1]
+    assert batch.cross_soft is None
+
+
+def test_soft_targets_of_a_mixed_batch_are_rows_of_its_members():
+    soft = {Modality.RGB: soft_targets(0, 4, [2, 5]), Modality.IR: soft_targets(1, 3, [2, 7])}
+    cross_soft = {Modality.RGB: soft_targets(2, 4, [2, 7]), Modality.IR: soft_targets(3, 3, [2, 5])}
+    cross = CrossLabels(CROSS.rgb, CROSS.ir, cross_soft)
+    memories, _, _ = build(rich_labels(soft=soft, cross=cross))
+    batch = memories.locate([15, 16, 11, 10], ['ir', 'rgb', 'ir', 'rgb'])
+    for located, given, columns in (
+        (batch.soft, soft, {Modality.RGB: [2, 5], Modality.IR: [2, 7]}),
+        (batch.cross_soft, cross_soft, {Modality.RGB: [2, 7], Modality.IR: [2, 5]}),
+    ):
+        for modality, rows in ((Modality.RGB, [3, 0]), (Modality.IR, [2, 0])):
+            expected = given[modality].probabilities.toarray()[rows][:, columns[modality]]
+            np.testing.assert_array_equal(located[modality].targets, expected)
+            np.testing.assert_array_equal(located[modality].weights, given[modality].weights[rows])
+    only_infrared = memories.locate([13], ['ir'])
+    assert only_infrared.soft[Modality.RGB].targets.shape == (0, 2)
+
+
+def test_groups_of_the_clusters():
+    groups = {Modality.RGB: np.array([0, 0, 4, 0, 0, 3]), Modality.IR: np.arange(8)}
+    memories, _, _ = build(rich_labels(groups=groups))
+    batch = memories.locate([10], ['rgb'])
+    assert batch.groups[Modality.RGB].tolist() == [4, 3]
+    assert batch.groups[Modality.IR].tolist() == [2, 7]
+
+
+def test_matched_centres_are_aggregated_once_and_infrared_ones_stay():
+    plain, _, _ = build(rich_labels())
+    matches = np.array([[5, 2]])  # rows 1 and 0
+    matched, _, _ = build(rich_labels(matches=matches))
+    for half in ('static', 'dynamic'):
+        visible, infrared = (getattr(plain.cluster_memory(m), half) for m in Modality)
+        expected = torch.stack([visible[0], 0.1 * visible[1] + 0.9 * infrared[0]])
+        torch.testing.assert_close(getattr(matched.cluster_memory(Modality.RGB), half), expected)
+        assert torch.equal(getattr(matched.cluster_memory(Modality.IR), half), infrared)
+    options = {'momentum': 0.5, 'both_ways': True, 'normalize': True}
+    matched, _, _ = build(rich_labels(matches=matches), aggregation=options)
+    middle = mean(plain.cluster_memory(Modality.RGB).static[1], plain.cluster_memory(Modality.IR).static[0])
+    torch.testing.assert_close(matched.cluster_memory(Modality.RGB).static[1], middle)
+    torch.testing.assert_close(matched.cluster_memory(Modality.IR).static[0], middle)
+
+
+@pytest.mark.parametrize('crossed', [(), (Modality.RGB,), (Modality.IR,), tuple(Modality)])
+def test_cross_update_lets_a_memory_follow_both_modalities(crossed):
+    memories, _, _ = build(rich_labels(cross=CROSS), cross_update=True, cluster={'momentum': 0.5})
+    expected = {m: memories.cluster_memory(m).static.clone() for m in Modality}
+    static, dynamic = unit_rows(7, 4), unit_rows(8, 4)
+    batch = memories.locate([10, 13, 11, 14], ['rgb', 'ir', 'ir', 'rgb'])  # cross labels 1, -1, 1, -1
+    memories.stage(static, dynamic, batch, crossed)
+    memories.update()
+    if Modality.RGB in crossed:
+        expected[Modality.IR][1] = mean(expected[Modality.IR][1], static[0])
+    if Modality.IR in crossed:
+        expected[Modality.RGB][1] = mean(expected[Modality.RGB][1], static[2])
+    # own features write last: 10 has label 1, 13 and 11 have label 0
+    expected[Modality.RGB][1] = mean(expected[Modality.RGB][1], static[0])
+    expected[Modality.IR][0] = mean(mean(expected[Modality.IR][0], static[1]), static[2])
+    for modality in Modality:
+        torch.testing.assert_close(memories.cluster_memory(modality).static, expected[modality])
+
+
+def test_without_cross_update_memories_keep_to_their_modality():
+    results = []
+    for crossed in ((), tuple(Modality)):
+        memories, _, _ = build(rich_labels(cross=CROSS))
+        memories.stage(unit_rows(7, 2), unit_rows(8, 2), memories.locate([10, 11], ['rgb', 'ir']), crossed)
+        memories.update()
+        results.append([memories.cluster_memory(m).static for m in Modality])
+    assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
+
+
+def test_centres_of_one_modality_in_a_shared_memory():
+    labels = PseudoLabels(np.array([7, 2, -1, 7]), np.array([2, 2, 7]), True, center_modality=Modality.IR)
+    memories, _, ir = build(labels)
+    shared = memories.cluster_memory(Modality.RGB)
+    assert shared is memories.cluster_memory(Modality.IR)
+    torch.testing.assert_close(shared.static, torch.stack([mean(*ir.static[:2]), ir.static[2]]))
+    lacking = PseudoLabels(np.array([5, 2, -1, 5]), np.array([2, 2, 7]), True, center_modality=Modality.IR)
+    with pytest.raises(ValueError, match='5'):
+        build(lacking)

@@ -44,3 +44,16 @@ def tracklets():
         return inputs, samples
 
     return make
+
+
+@MODELS.register_module()
+class TinyTwoStreamEncoder(TinyEncoder):
+    """A tiny encoder that must be told the modalities: it scales infrared tracklets."""
+
+    needs_modalities = True
+
+    def forward(self, inputs, modalities=None):
+        if modalities is None or len(modalities) != len(inputs):
+            raise ValueError('needs one modality per tracklet')
+        scale = torch.tensor([1.0 if modality == 'rgb' else -2.0 for modality in modalities])
+        return super().forward(inputs * scale[:, None, None, None, None])

@@ -204,3 +204,24 @@ def test_labels_of_data_samples_are_never_read(tracklets):
     _, labelled = tracklets(BATCH, labels=list(range(8)))
     plain, informed = build()(inputs, samples, mode='loss'), build()(inputs, labelled, mode='loss')
     assert all(torch.equal(plain[name], informed[name]) for name in plain)
+
+
+def test_pair_weights_scale_single_pairs(tracklets):
+    inputs, samples = tracklets(BATCH)
+    even = build(neighbor_losses=[{**CROSS, 'begin': 0}])(inputs, samples, mode='loss')
+    scaled = {**CROSS, 'begin': 0, 'pair_weights': (0.1, 2.0)}
+    losses = build(neighbor_losses=[scaled])(inputs, samples, mode='loss')
+    torch.testing.assert_close(losses['loss_neighbor_vt'], 0.1 * even['loss_neighbor_vt'])
+    torch.testing.assert_close(losses['loss_neighbor_tv'], 2 * even['loss_neighbor_tv'])
+
+
+def test_a_pair_has_a_factor_of_its_own(tracklets):
+    inputs, samples = tracklets([1, 3, 0, 2])
+    model = build(neighbor_losses=[CROSS | {'begin': 0}])
+    plain = model(inputs, samples, mode='loss')
+    options = CROSS | {'type': 'NeighborContrastiveLoss', 'begin': 0, 'pair_weights': (0.25, 1)}
+    model.neighbor_losses[0] = MODELS.build(options)
+    scaled = model(inputs, samples, mode='loss')
+    assert plain['loss_neighbor_vt'] > 0
+    assert scaled['loss_neighbor_vt'] == plain['loss_neighbor_vt'] * 0.25
+    assert scaled['loss_neighbor_tv'] == plain['loss_neighbor_tv']

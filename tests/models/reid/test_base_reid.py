@@ -101,3 +101,46 @@ def test_unknown_mode_and_retrieval(tracklets):
         build()(tracklets(range(2))[0], mode='train')
     with pytest.raises(ConfigError, match='retrieval must be one of'):
         build(retrieval='cosine')
+
+
+class TestModalities:
+    """An encoder that needs them is told the modality of each tracklet on all ways."""
+
+    @staticmethod
+    def build(**keywords):
+        model = SourceReID({'type': 'TinyTwoStreamEncoder'}, num_classes=3, **keywords)
+        return model.eval()
+
+    @pytest.mark.parametrize('flip', [False, True])
+    def test_predict_and_embed(self, tracklets, flip):
+        model = self.build(flip_test=flip)
+        inputs, samples = tracklets([0, 1, 3])  # rgb, ir, ir
+        scaled = inputs * torch.tensor([1.0, -2.0, -2.0])[:, None, None, None, None]
+        single = build(flip_test=flip)
+        single.load_state_dict(model.state_dict())
+        for found, expected in zip(
+            model.predict(inputs, samples), single.predict(scaled, samples), strict=True
+        ):
+            assert torch.equal(found.feature, expected.feature)
+            assert torch.equal(found.static, expected.static)
+        embedded = model.embed(inputs, ['rgb', 'ir', 'ir'])
+        assert torch.equal(embedded.dynamic, single.embed(scaled).dynamic)
+
+    def test_loss_and_tensor_mode(self, tracklets):
+        model = self.build()
+        inputs, samples = tracklets([0, 1, 3], labels=[0, 1, 1])
+        assert set(model(inputs, samples, mode='loss')) >= {'loss_id_static', 'loss_triplet_dynamic'}
+        expected = model.extract_feat(inputs, ['rgb', 'ir', 'ir'])
+        assert torch.equal(model(inputs, samples)[0], expected[0])
+
+    def test_missing_ones_are_the_encoders_error(self, tracklets):
+        inputs, _ = tracklets([0, 1])
+        for call in (self.build().extract_feat, self.build().embed, self.build()):
+            with pytest.raises(ValueError, match='one modality per tracklet'):
+                call(inputs)
+
+    def test_other_encoders_ignore_them(self, tracklets):
+        inputs, samples = tracklets([0, 1])
+        model = build()
+        assert model.modalities_of(samples) is None
+        assert torch.equal(model.extract_feat(inputs, ['rgb', 'ir'])[0], model.extract_feat(inputs)[0])

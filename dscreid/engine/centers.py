@@ -1,0 +1,55 @@
+"""The cluster centres that one epoch leaves to the labeler of the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dscreid.models.memories import TargetMemories
+from dscreid.structures import Modality, TrackletFeatures
+
+
+@dataclass(frozen=True)
+class Centers:
+    """Centres of the clusters of both modalities.
+
+    Attributes:
+        features: By modality, C rows; one object for both where the labels are shared.
+        groups: By modality int64 (C,), group of each centre; None without groups.
+    """
+
+    features: Mapping[Modality, TrackletFeatures]
+    groups: Mapping[Modality, np.ndarray] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Tensors alone, for a checkpoint."""
+        shared = self.features[Modality.RGB] is self.features[Modality.IR]
+        groups = self.groups and {m.value: torch.from_numpy(self.groups[m]) for m in Modality}
+        kept = (Modality.RGB,) if shared else tuple(Modality)
+        features = {m.value: (self.features[m].static.cpu(), self.features[m].dynamic.cpu()) for m in kept}
+        return {'features': features, 'groups': groups}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> 'Centers':
+        """The centres whose :meth:`state` it is."""
+        kept = {name: TrackletFeatures(*halves) for name, halves in state['features'].items()}
+        features = {m: kept.get(m.value, kept[Modality.RGB.value]) for m in Modality}
+        groups = state['groups'] and {m: state['groups'][m.value].numpy() for m in Modality}
+        return cls(features, groups)
+
+
+def held_centers(
+    memories: TargetMemories, groups: Mapping[Modality, np.ndarray] | None = None
+) -> Centers | None:
+    """The centres that memories hold now, with the groups of the labels that they were built from.
+
+    Returns:
+        None before the memories are built.
+    """
+    visible = memories.cluster_memory(Modality.RGB).features()
+    if not len(visible):
+        return None
+    infrared = visible if memories.shared else memories.cluster_memory(Modality.IR).features()
+    return Centers({Modality.RGB: visible, Modality.IR: infrared}, groups)

@@ -1,0 +1,56 @@
+"""Loading of torchvision's ImageNet weights into the two-stream ResNet-50."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from dscreid.errors import CheckpointError
+from dscreid.models.backbones.pretrained import check_hash
+from dscreid.structures import Modality
+from dscreid.utils.checkpoint import list_differences, load_weights
+
+# torchvision's IMAGENET1K_V1; the file's name begins with its hash.
+RESNET50_SHA256 = '0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a'
+RESNET50_URL = 'https://download.pytorch.org/models/resnet50-0676ba61.pth'
+_STEM_PARTS = ('conv1.', 'bn1.')
+_COUNTER = '.num_batches_tracked'
+
+
+def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None = None) -> None:
+    """Load torchvision's ``resnet50`` weights into a :class:`TwoStreamResNet50`.
+
+    Args:
+        backbone: Changed in place; both stems get the file's stem.
+        path: A ``.pth`` file of torchvision; its classifier is left out.
+        sha256: Hash that the file must have; None to accept any.
+
+    Raises:
+        CheckpointError: The file is missing, has another hash, is damaged, or holds no ResNet-50.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise CheckpointError(
+            f"{path}: pretrained weights not found; get torchvision's resnet50 from {RESNET50_URL} "
+            f'(sha256 {RESNET50_SHA256}) and give its path as `pretrained`.'
+        )
+    check_hash(file, sha256)
+    weights = two_stream_weights(load_weights(file))
+    expected = backbone.state_dict()
+    # files written before PyTorch 0.4 lack the counters of batch normalisation, which nothing here reads
+    weights = {name: value for name, value in expected.items() if name.endswith(_COUNTER)} | weights
+    differences = list_differences(backbone, weights)
+    if differences:
+        shown = ', '.join(differences[:10]) + (', ...' if len(differences) > 10 else '')
+        raise CheckpointError(f"{path}: does not hold torchvision's resnet50 ({shown}).")
+    backbone.load_state_dict(weights)
+
+
+def two_stream_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of torchvision's ``resnet50`` by the names of :class:`TwoStreamResNet50`, without the classifier."""
+    renamed = {}
+    for name, value in weights.items():
+        if name.startswith(_STEM_PARTS):
+            renamed |= {f'stems.{modality.value}.{name}': value for modality in Modality}
+        elif not name.startswith('fc.'):
+            renamed[f'layers.{name}'] = value
+    return renamed

@@ -1,0 +1,111 @@
+"""The two-stream ResNet-50 of the unsupervised visible-infrared methods, on tracklets."""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torchvision.models import ResNet, resnet50
+
+from dscreid.errors import ConfigError
+from dscreid.models.backbones.pooling import generalized_mean
+from dscreid.models.backbones.pretrained_resnet50 import load_pretrained_resnet50
+from dscreid.registry import MODELS
+from dscreid.structures import Modality
+
+
+@MODELS.register_module()
+class TwoStreamResNet50(BaseModule):
+    """ResNet-50 with a stem for each modality and a shared trunk (AGW; Ye et al., TPAMI 2021), averaged over frames.
+
+    As ADCA, GUR and N-ULC use it, without non-local blocks (PGM's released code has them): the first convolution and
+    its batch normalisation belong to a modality, ``layer1`` to ``layer4`` to both, ``layer4`` keeps its input's
+    resolution (last stride 1), and maps are pooled by GeM with a fixed power. A tracklet's feature is the mean of its
+    frames', taken before any neck; it serves as static and as dynamic feature. ImageNet's weights are read by
+    ``init_weights``, not on construction, as those of CLIP's towers.
+
+    Args:
+        pretrained: None, or the path of torchvision's official ``resnet50`` weights (``.pth``); both stems start from
+            its one stem.
+        pretrained_sha256: Hash that the file must have (hexadecimal); None to accept any.
+        gem_power: Power of the generalised mean, positive; 1 averages.
+
+    Raises:
+        ConfigError: The power is out of range.
+    """
+
+    #: Tells models to call this encoder with the modality of each tracklet.
+    needs_modalities = True
+    embed_dim = 2048
+
+    def __init__(
+        self, pretrained: str | None = None, pretrained_sha256: str | None = None, gem_power: float = 3.0
+    ):
+        super().__init__()
+        if gem_power <= 0:
+            raise ConfigError(f'TwoStreamResNet50: gem_power must be positive, got {gem_power}')
+        self.pretrained = pretrained
+        self.pretrained_sha256 = pretrained_sha256
+        self.gem_power = gem_power
+        trunk = resnet50(weights=None)
+        # equal at first, as with ImageNet's weights
+        self.stems = nn.ModuleDict({modality.value: copy.deepcopy(_stem(trunk)) for modality in Modality})
+        self.layers = nn.Sequential(
+            OrderedDict((name, getattr(trunk, name)) for name in ('layer1', 'layer2', 'layer3', 'layer4'))
+        )
+        first_block = self.layers.layer4[0]
+        first_block.conv2.stride = first_block.downsample[0].stride = (1, 1)
+
+    def init_weights(self) -> None:
+        """Load ``pretrained``, once; without it keep the random initialisation.
+
+        Raises:
+            CheckpointError: The file is missing, has another hash or is no ResNet-50.
+        """
+        if self.pretrained is not None and not self.is_init:
+            load_pretrained_resnet50(self, self.pretrained, self.pretrained_sha256)
+        self.is_init = True
+
+    def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
+        """Encode tracklets.
+
+        Args:
+            inputs: Normalised frames, floats of shape ``(N, T, 3, H, W)``.
+            modalities: ``'rgb'`` or ``'ir'`` of each tracklet.
+
+        Returns:
+            Static and dynamic feature, the same tensor twice: ``(N, 2048)`` float32, not L2-normalised.
+
+        Raises:
+            ValueError: The modalities are missing or not one per tracklet.
+        """
+        if not modalities or len(modalities) != len(inputs):
+            raise ValueError(
+                f'TwoStreamResNet50 has a stem for each modality and needs one modality per tracklet, got '
+                f"{len(modalities or ())} for {len(inputs)} tracklets: extract_feat(inputs, modalities=['rgb', ...])"
+            )
+        maps = self.layers(self._run_stems(inputs, [Modality(modality) for modality in modalities]))
+        mean = generalized_mean(maps, self.gem_power).unflatten(0, inputs.shape[:2]).mean(1)
+        return mean, mean
+
+    def _run_stems(self, inputs: Tensor, modalities: list[Modality]) -> Tensor:
+        """Maps ``(N * T, 64, H / 4, W / 4)`` in the order of the tracklets, each through its modality's stem."""
+        present = [modality for modality in Modality if modality in modalities]
+        if len(present) == 1:
+            return self.stems[present[0].value](inputs.flatten(0, 1))
+        rows = [[i for i, own in enumerate(modalities) if own is modality] for modality in present]
+        parts = [
+            self.stems[modality.value](inputs[members].flatten(0, 1)).unflatten(0, (len(members), -1))
+            for modality, members in zip(present, rows, strict=True)
+        ]
+        order = torch.tensor([row for members in rows for row in members]).argsort()
+        return torch.cat(parts)[order.to(inputs.device)].flatten(0, 1)
+
+
+def _stem(network: ResNet) -> nn.Sequential:
+    """What stands before the residual stages."""
+    return nn.Sequential(
+        OrderedDict((name, getattr(network, name)) for name in ('conv1', 'bn1', 'relu', 'maxpool'))
+    )

@@ -1,0 +1,82 @@
+"""The identity loss against the other modality's clusters, as a config entry with its schedule."""
+
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.losses.functional import cluster_contrastive_loss, soft_cluster_contrastive_loss
+from dscreid.registry import MODELS
+from dscreid.structures import Modality, TrackletFeatures
+
+
+@MODELS.register_module()
+class CrossClusterLoss(nn.Module):
+    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023): features against matched clusters.
+
+    Visible features are compared with the infrared cluster memory, infrared ones with the visible memory, by the
+    labels, or soft targets, that ``PseudoLabels.cross`` brings.
+
+    Args:
+        weight: Factor of the loss (0.25 in PGM's released code, 3.0 in that of N-ULC).
+        alternate: Whether an epoch uses one direction only: even epochs (from 0) visible features against the
+            infrared memory, odd ones infrared features against the visible memory. False: both in every epoch.
+        temperature: Softmax temperature, positive.
+        begin: First epoch, from 0.
+        end: Epoch before which it ends; None for never.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.25,
+        alternate: bool = True,
+        temperature: float = 0.05,
+        begin: int = 0,
+        end: int | None = None,
+    ) -> None:
+        super().__init__()
+        if temperature <= 0 or weight < 0:
+            raise ConfigError(
+                f'CrossClusterLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
+            )
+        self.weight = weight
+        self.alternate = alternate
+        self.temperature = temperature
+        self.begin = begin
+        self.end = end
+
+    def queries_at(self, epoch: int) -> tuple[Modality, ...]:
+        """The modalities whose features are compared with the other's clusters in an epoch (from 0)."""
+        if not self.weight or epoch < self.begin or (self.end is not None and epoch >= self.end):
+            return ()
+        both = (Modality.RGB, Modality.IR)
+        return (both[epoch % 2],) if self.alternate else both
+
+    def forward(
+        self,
+        static: Tensor,
+        dynamic: Tensor,
+        centers: TrackletFeatures,
+        labels: Tensor,
+        soft: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Weighted loss of one direction, summed over both halves.
+
+        Args:
+            static: float (B, D), static features of one modality.
+            dynamic: float (B, D), their dynamic features.
+            centers: C rows: the cluster memory of the other modality.
+            labels: int64 (B,) in [0, C), cluster of the other modality for each feature, -1 left out.
+            soft: Targets float (B, C) and weights float (B,) in place of the labels.
+
+        Returns:
+            Scalar.
+        """
+        total = 0
+        for features, memory in ((static, centers.static), (dynamic, centers.dynamic)):
+            if soft is None:
+                total = total + cluster_contrastive_loss(features, memory, labels, self.temperature)
+            else:
+                total = total + soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
+        return self.weight * total

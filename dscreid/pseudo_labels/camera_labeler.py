@@ -1,0 +1,131 @@
+"""Labeler of GUR's intra-camera phase: each camera of each modality clustered alone."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.context import LabelingContext
+from dscreid.pseudo_labels.jaccard_clustering import (
+    JaccardClustering,
+    check_any_cluster,
+    finite_descriptors,
+)
+from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, TrackletFeatures
+
+_REMEDY = 'loosen it (larger eps, smaller min_samples or k1), or use GUR without cameras: ClusterLabeler in its place'
+
+
+@LABELERS.register_module()
+class CameraLabeler:
+    """Cluster the tracklets of each camera alone; clusters are told apart within their camera only.
+
+    The released code of GUR trains one pair of a visible and an infrared camera after another, each on its own; here
+    all cameras train in one epoch, and ``PseudoLabels.groups`` keeps them apart in the identity loss. A camera without
+    a cluster is logged and its tracklets are outliers of this epoch.
+
+    Args:
+        k1: Neighbours of the Jaccard distance.
+        k2: Rows averaged in its query expansion, 1 for none.
+        eps: DBSCAN radius, in (0, 1); 0.55 in the released code.
+        min_samples: Tracklets within ``eps``, itself included, that make a core.
+
+    Example (config)::
+
+        labelers = [dict(cycle=[dict(type='CameraLabeler', eps=0.55), dict(type='ProxyAffinityLabeler', eps=0.6)])]
+    """
+
+    needs_context = True
+
+    def __init__(self, k1: int = 30, k2: int = 6, eps: float = 0.55, min_samples: int = 4) -> None:
+        self.clustering = JaccardClustering(k1, k2, eps, min_samples)
+
+    def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
+        """Refuse data in which no camera has tracklets enough for a cluster.
+
+        Args:
+            cameras: By modality int64 (N,), camera of each tracklet.
+
+        Raises:
+            ConfigError: So it is in one of the modalities.
+        """
+        for modality in Modality:
+            numbers, counts = np.unique(cameras[modality], return_counts=True)
+            most = counts.max(initial=0)
+            if most < self.clustering.min_samples:
+                raise ConfigError(
+                    f'CameraLabeler: no camera has {self.clustering.min_samples} (min_samples) {modality.value} '
+                    f'tracklets, the most of {len(numbers)} cameras is {most}; lower min_samples, or use GUR without '
+                    'cameras: ClusterLabeler in its place'
+                )
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext
+    ) -> PseudoLabels:
+        """Label both modalities.
+
+        Args:
+            visible: Features of the Nv visible tracklets.
+            infrared: Features of the Nt infrared tracklets.
+            context: With the camera of each tracklet.
+
+        Returns:
+            Labels in two numberings, each from 0 without gaps, with the camera of each cluster as its group.
+
+        Raises:
+            LabelingError: A modality has no cluster in any camera.
+        """
+        labels, groups = {}, {}
+        for modality, features in ((Modality.RGB, visible), (Modality.IR, infrared)):
+            cameras = context.cameras[modality]
+            descriptors = finite_descriptors(features, modality)
+            labels[modality], groups[modality] = cluster_cameras(descriptors, cameras, self.clustering)
+            check_any_cluster('CameraLabeler', labels[modality], modality, _REMEDY)
+            _log(modality, np.setdiff1d(cameras, groups[modality]), len(np.unique(cameras)))
+        return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False, groups=groups)
+
+
+def cluster_cameras(
+    descriptors: Tensor, cameras: np.ndarray, cluster: Callable[[Tensor], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster each camera's rows alone.
+
+    Args:
+        descriptors: Float (N, D).
+        cameras: int64 (N,), camera of each row.
+        cluster: From float (n, D) to int64 (n,), numbers from 0 without gaps, -1 = outlier.
+
+    Returns:
+        ``labels`` int64 (N,), numbered from 0 without gaps in the order of the cameras' numbers, -1 = outlier, and
+        ``groups`` int64 (C,), the camera of each cluster.
+
+    Raises:
+        ValueError: There is not one camera for each row.
+    """
+    cameras = np.asarray(cameras, np.int64)
+    if cameras.shape != (len(descriptors),):
+        raise ValueError(f'{len(descriptors)} descriptors but cameras of shape {cameras.shape}')
+    labels = np.full(len(cameras), -1, np.int64)
+    groups: list[int] = []
+    for camera in np.unique(cameras):
+        rows = np.flatnonzero(cameras == camera)
+        found = cluster(descriptors[torch.from_numpy(rows).to(descriptors.device)])
+        labels[rows] = np.where(found >= 0, found + len(groups), -1)
+        groups += [int(camera)] * (int(found.max(initial=-1)) + 1)
+    return labels, np.array(groups, np.int64)
+
+
+def _log(modality: Modality, empty: np.ndarray, num_cameras: int) -> None:
+    if len(empty):
+        print_log(
+            f'CameraLabeler: {len(empty)} of {num_cameras} {modality.value} cameras have no cluster, their tracklets '
+            f'are left out of this epoch: {", ".join(map(str, empty))}',
+            logger='current',
+            level=logging.WARNING,
+        )

@@ -1,0 +1,105 @@
+"""One descriptor per tracklet, and what the comparison methods need of clusters numbered per modality."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.errors import ConfigError, LabelingError
+from dscreid.pseudo_labels.cluster_labeler import cluster_input
+from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, TrackletFeatures
+
+
+def tracklet_descriptors(features: TrackletFeatures) -> Tensor:
+    """Float (N, 2 D), rows of length 1: both halves L2-normalised, joined, and the whole L2-normalised."""
+    return normalized_rows(cluster_input(features))
+
+
+def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Tensor:
+    """Plain mean of each cluster's descriptors, not normalised.
+
+    Args:
+        descriptors: Float (N, D).
+        labels: int64 (N,), clusters numbered from 0 without gaps, -1 = outlier, left out.
+
+    Returns:
+        Float (C, D) on the CPU, which sums in a fixed order.
+
+    Raises:
+        ValueError: A number below the largest label has no member, or descriptors are not finite.
+    """
+    descriptors = as_feature_matrix(descriptors, 'descriptors').cpu()
+    labels = torch.from_numpy(np.asarray(labels, np.int64))
+    member = labels >= 0
+    sizes = torch.bincount(labels[member])
+    if (sizes == 0).any():
+        raise ValueError('clusters must be numbered from 0 without gaps')
+    sums = descriptors.new_zeros(len(sizes), descriptors.shape[1])
+    return sums.index_add_(0, labels[member], descriptors[member]) / sizes[:, None]
+
+
+def build_clustering(owner: str, config: Mapping) -> Callable:
+    """Build the labeler that makes the clusters of a method with two numberings.
+
+    Args:
+        owner: Name of the labeler that uses it, for messages.
+        config: Config of a labeler.
+
+    Raises:
+        ConfigError: The labeler needs to know more than the features.
+    """
+    clustering = LABELERS.build(dict(config))
+    if getattr(clustering, 'needs_context', False):
+        raise ConfigError(
+            f'{owner}: {type(clustering).__name__} cannot be its clustering, since it needs more than the features; '
+            'use ClusterLabeler'
+        )
+    return clustering
+
+
+def cluster_separately(
+    owner: str, clustering: Callable, visible: TrackletFeatures, infrared: TrackletFeatures
+) -> PseudoLabels:
+    """Cluster both modalities, each with a numbering of its own from 0 without gaps.
+
+    Args:
+        owner: Name of the labeler that asks, for messages.
+        clustering: A labeler.
+        visible: Features of the Nv visible tracklets.
+        infrared: Features of the Nt infrared tracklets.
+
+    Returns:
+        The clustering's labels, renumbered where it left numbers out, and nothing else of its result.
+
+    Raises:
+        ConfigError: The clustering gives both modalities one numbering.
+        LabelingError: A modality has no cluster.
+    """
+    clusters = clustering(visible, infrared)
+    if clusters.shared:
+        raise ConfigError(
+            f'{owner}: {type(clustering).__name__} gives both modalities one numbering, which leaves nothing to match; '
+            'use ClusterLabeler as its clustering'
+        )
+    for modality in Modality:
+        if not clusters.num_clusters(modality):
+            raise LabelingError(
+                f'{owner}: none of {len(clusters.of(modality))} {modality.value} tracklets is in a cluster; '
+                'loosen the clustering (larger eps, smaller min_samples)'
+            )
+    return PseudoLabels(rgb=_gapless(clusters.rgb), ir=_gapless(clusters.ir), shared=False)
+
+
+def other_modality(modality: Modality) -> Modality:
+    """Infrared for visible, visible for infrared."""
+    return Modality.IR if Modality(modality) is Modality.RGB else Modality.RGB
+
+
+def _gapless(labels: np.ndarray) -> np.ndarray:
+    """Clusters numbered from 0 in the order of their numbers; -1 stays."""
+    known = np.unique(labels[labels >= 0])
+    return np.where(labels >= 0, np.searchsorted(known, labels), -1).astype(np.int64)

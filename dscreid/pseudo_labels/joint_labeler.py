@@ -1,0 +1,85 @@
+"""Labeler of GUR's inter-modality phase: all tracklets clustered together."""
+
+import torch
+
+from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.context import LabelingContext
+from dscreid.pseudo_labels.descriptors import tracklet_descriptors
+from dscreid.pseudo_labels.jaccard_clustering import (
+    JaccardClustering,
+    check_any_cluster,
+    finite_descriptors,
+)
+from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.pseudo_labels.proxy_affinity import proxy_affinities
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, TrackletFeatures
+
+
+@LABELERS.register_module()
+class JointLabeler:
+    """Describe every tracklet by its affinity to both modalities' clusters, and cluster all of them jointly.
+
+    The description is ``[softmax(scale n(x) . M_v), softmax(scale n(x) . M_t)]`` with the cluster memories that the
+    epoch before has trained, so the labeler cannot be the first. Where those labels were shared, both halves are the
+    same.
+
+    Args:
+        scale: Factor of the cosines, positive; the reciprocal of the loss's temperature of 0.05.
+        k1: Neighbours of the Jaccard distance.
+        k2: Rows averaged in its query expansion, 1 for none.
+        eps: DBSCAN radius, in (0, 1); 0.6 for SYSU-MM01 and 0.3 for RegDB in the released code.
+        min_samples: Tracklets within ``eps``, itself included, that make a core.
+
+    Example (config)::
+
+        labelers = [dict(cycle=[dict(type='ClusterLabeler', eps=0.6), dict(type='JointLabeler', eps=0.6)])]
+    """
+
+    needs_context = True
+    #: ClusterHook refuses it in the first epoch, which has no centres.
+    needs_centers = True
+
+    def __init__(
+        self, scale: float = 20.0, k1: int = 30, k2: int = 6, eps: float = 0.6, min_samples: int = 4
+    ) -> None:
+        if scale <= 0:
+            raise ConfigError(f'JointLabeler: scale must be positive, got {scale}')
+        self.scale = scale
+        self.clustering = JaccardClustering(k1, k2, eps, min_samples)
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext
+    ) -> PseudoLabels:
+        """Label both modalities.
+
+        Args:
+            visible: Features of the Nv visible tracklets.
+            infrared: Features of the Nt infrared tracklets.
+            context: With the centres of the epoch before.
+
+        Returns:
+            Shared labels from 0 without gaps; a cluster may have members in one modality only.
+
+        Raises:
+            ConfigError: There are no centres yet.
+            LabelingError: No tracklet of a modality is in a cluster.
+        """
+        if context.centers is None:
+            raise ConfigError(
+                'JointLabeler: there are no cluster centres before the first epoch; begin with another labeler, such '
+                'as ClusterLabeler'
+            )
+        proxies = [tracklet_descriptors(context.centers[modality]) for modality in Modality]
+        tracklets = torch.cat(
+            [finite_descriptors(visible, Modality.RGB), finite_descriptors(infrared, Modality.IR)]
+        )
+        labels = self.clustering(
+            torch.cat([proxy_affinities(tracklets, part, scale=self.scale) for part in proxies], dim=1)
+        )
+        rgb, ir = labels[: len(visible)], labels[len(visible) :]
+        for modality, values in ((Modality.RGB, rgb), (Modality.IR, ir)):
+            check_any_cluster(
+                'JointLabeler', values, modality, 'loosen it (larger eps, smaller min_samples or k1)'
+            )
+        return PseudoLabels(rgb=rgb, ir=ir, shared=True)

@@ -1,0 +1,173 @@
+"""Which clusters of two modalities belong together: votes of tracklet pairs, or assignment of centres."""
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows, row_chunks
+
+Features = Tensor | np.ndarray
+
+
+def match_clusters_by_votes(
+    visible: Features,
+    infrared: Features,
+    visible_labels: np.ndarray,
+    infrared_labels: np.ndarray,
+    threshold: float = 0.5,
+) -> np.ndarray:
+    """Pair clusters one to one by how many of their tracklets look alike.
+
+    The cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation Learning for
+    Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022): :func:`count_votes`, then
+    :func:`greedy_matches`.
+
+    Args:
+        visible: Float (Nv, D), rows L2-normalised inside.
+        infrared: Float (Nt, D), likewise.
+        visible_labels: int64 (Nv,), -1 = outlier, which has no vote.
+        infrared_labels: int64 (Nt,), likewise.
+        threshold: Cosine from which a visible and an infrared tracklet count as alike.
+
+    Returns:
+        int64 (P, 2): visible and infrared label of each pair, most votes first. Clusters without any vote, or
+        whose candidates are all taken, have no pair.
+
+    Raises:
+        ValueError: Shapes do not fit or features are not finite.
+    """
+    votes, _ = count_votes(visible, infrared, visible_labels, infrared_labels, threshold)
+    return greedy_matches(votes)
+
+
+def count_votes(
+    visible: Features,
+    infrared: Features,
+    visible_labels: np.ndarray,
+    infrared_labels: np.ndarray,
+    threshold: float = 0.5,
+) -> tuple[np.ndarray, float]:
+    """How many tracklet pairs of each pair of clusters reach a similarity.
+
+    Args:
+        visible: Float (Nv, D), rows L2-normalised inside.
+        infrared: Float (Nt, D), likewise.
+        visible_labels: int64 (Nv,), -1 = outlier.
+        infrared_labels: int64 (Nt,), likewise.
+        threshold: Smallest cosine that counts.
+
+    Returns:
+        ``votes`` int64 (Cv, Ct), C being the largest label + 1, and the share in [0, 1] of the pairs of
+        labelled tracklets that count (0 without any). Near 1 the votes are mere products of cluster sizes.
+
+    Raises:
+        ValueError: Shapes do not fit or features are not finite.
+    """
+    visible, visible_labels = _labelled_rows(visible, visible_labels, 'visible')
+    infrared, infrared_labels = _labelled_rows(infrared, infrared_labels, 'infrared')
+    size = [int(labels.max()) + 1 if len(labels) else 0 for labels in (visible_labels, infrared_labels)]
+    votes = torch.zeros(*size, dtype=torch.int64, device=visible.device)
+    for rows in row_chunks(len(visible), len(infrared)):
+        alike = (infrared @ visible[rows].T >= threshold).to(torch.int32)  # (Nt, n)
+        by_cluster = alike.new_zeros(size[1], alike.shape[1]).index_add_(0, infrared_labels, alike)
+        votes.index_add_(0, visible_labels[rows], by_cluster.T.long())
+    pairs = len(visible) * len(infrared)
+    return votes.cpu().numpy(), float(votes.sum() / pairs) if pairs else 0.0
+
+
+def greedy_matches(votes: np.ndarray) -> np.ndarray:
+    """Accept pairs by falling number of votes, skipping those with a side that is taken already.
+
+    Args:
+        votes: Non-negative int (Cv, Ct).
+
+    Returns:
+        int64 (P, 2), row and column of the accepted pairs with at least one vote, in the order of acceptance;
+        among equal votes the smaller row, then the smaller column, comes first.
+    """
+    rows, columns = np.nonzero(votes)
+    order = np.argsort(-votes[rows, columns], kind='stable')
+    row_is_free, column_is_free = (np.ones(size, bool) for size in votes.shape)
+    accepted = []
+    for row, column in zip(rows[order], columns[order], strict=True):
+        if row_is_free[row] and column_is_free[column]:
+            row_is_free[row] = column_is_free[column] = False
+            accepted.append((row, column))
+    return np.array(accepted, np.int64).reshape(-1, 2)
+
+
+def match_clusters_progressively(
+    visible_centers: Features,
+    infrared_centers: Features,
+    passes: int | None = None,
+    mirror: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give every cluster a partner by repeated minimum-cost assignment of centres.
+
+    Progressive graph matching (Wu and Ye, "Unsupervised Visible-Infrared Person Re-Identification via
+    Progressive Graph Matching and Alternate Learning", CVPR 2023). The cost of a pair is exp(-cos). The first
+    assignment pairs all clusters of the side that has fewer, both ways; the clusters left over on the other side
+    are assigned to *all* clusters of the smaller side, as many as it has at a time, until none is left. The
+    smaller side keeps its first partners.
+
+    Args:
+        visible_centers: Float (Cv, D), at least one row; rows are L2-normalised inside.
+        infrared_centers: Float (Ct, D), likewise.
+        passes: Assignments at most. None repeats until all are matched, as "progressive" says; the released code
+            stops after 2 and fails later where one side has more than twice as many clusters as the other.
+        mirror: Whether it may be the infrared side that has more clusters. False gives no partners then, which is
+            what the authors' code for SYSU-MM01 does, silently.
+
+    Returns:
+        ``rgb_to_ir`` int64 (Cv,), the infrared partner of each visible cluster, and ``ir_to_rgb`` int64 (Ct,)
+        the other way round; -1 = none, which ``passes=None`` with ``mirror=True`` never leaves.
+
+    Raises:
+        ValueError: A side has no centre, shapes do not fit, centres are not finite, or ``passes`` is below 1.
+    """
+    cost = _assignment_cost(visible_centers, infrared_centers)
+    if passes is not None and passes < 1:
+        raise ValueError(f'passes must be at least 1 or None, got {passes}')
+    if cost.shape[0] >= cost.shape[1]:
+        return _match_larger_side(cost, passes)
+    if not mirror:
+        return tuple(np.full(size, -1, np.int64) for size in cost.shape)
+    ir_to_rgb, rgb_to_ir = _match_larger_side(cost.T, passes)
+    return rgb_to_ir, ir_to_rgb
+
+
+def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Partners of the rows (R,) and of the columns (C,) of a cost with R >= C; -1 where passes ran out."""
+    partner_of_row, partner_of_column = (np.full(size, -1, np.int64) for size in cost.shape)
+    rows, columns = linear_sum_assignment(cost)
+    partner_of_row[rows] = columns
+    partner_of_column[columns] = rows
+    done = 1
+    while (partner_of_row < 0).any() and (passes is None or done < passes):
+        left = np.flatnonzero(partner_of_row < 0)
+        rows, columns = linear_sum_assignment(cost[left])
+        partner_of_row[left[rows]] = columns
+        done += 1
+    return partner_of_row, partner_of_column
+
+
+def _assignment_cost(visible_centers: Features, infrared_centers: Features) -> np.ndarray:
+    """float64 (Cv, Ct), exp(-cos)."""
+    visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
+    infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
+    if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
+        raise ValueError(
+            'both sides need at least one centre, of one dimension, got shapes '
+            f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
+        )
+    return torch.exp(-(visible @ infrared.T)).numpy()
+
+
+def _labelled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
+    """L2-normalised rows and int64 labels, on the features' device, of those that are no outliers."""
+    features = normalized_rows(as_feature_matrix(features, name))
+    labels = torch.from_numpy(np.asarray(labels, np.int64)).to(features.device)
+    if labels.shape != (len(features),):
+        raise ValueError(f'{len(features)} {name} features but labels of shape {tuple(labels.shape)}')
+    return features[labels >= 0], labels[labels >= 0]

@@ -1,0 +1,137 @@
+"""Labeler of NG, in the reading of label calibration by neighbours."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.descriptors import (
+    build_clustering,
+    cluster_separately,
+    other_modality,
+    tracklet_descriptors,
+)
+from dscreid.pseudo_labels.labels import CrossLabels, PseudoLabels, SoftTargets
+from dscreid.pseudo_labels.matching_labeler import matched_cross_labels
+from dscreid.pseudo_labels.neighbor_soft import (
+    confidence_weights,
+    neighbor_count,
+    overlap_shares,
+    soft_targets,
+)
+from dscreid.pseudo_labels.neighbors import nearest_by_inner_product
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, TrackletFeatures
+
+_CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
+
+
+@LABELERS.register_module()
+class NeighborSoftLabeler:
+    """Cluster each modality, match progressively, soften own and cross labels by neighbours (Teng et al.).
+
+    Own labels are softened and weighted by the neighbours in the own modality, the tracklet itself among them; cross
+    labels (those of ``MatchingLabeler``) by the neighbours in the other modality.
+
+    Args:
+        clustering: Config of the labeler that makes the per-modality labels.
+        topk: Neighbours of a tracklet; 30 for SYSU-MM01 and 20 for RegDB in the released scripts.
+        max_cluster_ratio: Neighbours at most, in mean cluster sizes of the modality that is asked; None for ``topk``
+            whatever the clusters. The published 30 against clusters of 3 makes targets flat and weights vanish.
+        balance: Share of the hard label in a target, in [0, 1].
+        sharpness: How fast the weight falls with the neighbours' disagreement.
+        passes: Assignments of the matching at most; None until every cluster has a partner.
+
+    Example (config)::
+
+        labeler = dict(type='NeighborSoftLabeler', clustering=dict(type='ClusterLabeler', eps=0.6), topk=20)
+    """
+
+    def __init__(
+        self,
+        clustering: Mapping = _CLUSTERING,
+        topk: int = 30,
+        max_cluster_ratio: float | None = 2.0,
+        balance: float = 0.7,
+        sharpness: float = 10.0,
+        passes: int | None = None,
+    ) -> None:
+        if topk < 1 or (max_cluster_ratio or 1) <= 0 or not 0 <= balance <= 1 or sharpness < 0:
+            raise ConfigError(
+                'NeighborSoftLabeler: topk must be at least 1, max_cluster_ratio positive or None, balance in [0, 1] '
+                f'and sharpness not negative, got {topk}, {max_cluster_ratio}, {balance} and {sharpness}'
+            )
+        if passes is not None and passes < 1:
+            raise ConfigError(f'NeighborSoftLabeler: passes must be at least 1 or None, got {passes}')
+        self.clustering = build_clustering('NeighborSoftLabeler', clustering)
+        self.topk = topk
+        self.max_cluster_ratio = max_cluster_ratio
+        self.balance = balance
+        self.sharpness = sharpness
+        self.passes = passes
+
+    def __call__(self, visible: TrackletFeatures, infrared: TrackletFeatures) -> PseudoLabels:
+        """Label both modalities.
+
+        Args:
+            visible: Features of the Nv visible tracklets.
+            infrared: Features of the Nt infrared tracklets.
+
+        Returns:
+            Labels in two numberings, with ``soft``, ``cross`` and ``cross.soft``. A tracklet none of whose neighbours
+            is in a cluster keeps its hard label, at weight 0.
+
+        Raises:
+            ConfigError: The clustering gives one numbering to both modalities.
+            LabelingError: There is no cluster.
+        """
+        labels = cluster_separately('NeighborSoftLabeler', self.clustering, visible, infrared)
+        descriptors = {
+            Modality.RGB: tracklet_descriptors(visible),
+            Modality.IR: tracklet_descriptors(infrared),
+        }
+        cross = matched_cross_labels(descriptors[Modality.RGB], descriptors[Modality.IR], labels, self.passes)
+        counts = {m: neighbor_count(labels.of(m), self.topk, self.max_cluster_ratio) for m in Modality}
+        soft, cross_soft = {}, {}
+        for own in Modality:
+            for asked, wanted, result in (
+                (own, labels, soft),
+                (other_modality(own), cross, cross_soft),
+            ):
+                neighbors = nearest_rows(descriptors[own], descriptors[asked], counts[asked], own is asked)
+                result[own] = self._soften(wanted.of(own), neighbors, labels.of(asked))
+        self._log(counts, soft, cross_soft, labels)
+        return PseudoLabels(
+            rgb=labels.rgb, ir=labels.ir, shared=False, soft=soft, cross=CrossLabels(cross.rgb, cross.ir, cross_soft)
+        )  # fmt: skip
+
+    def _soften(self, wanted: np.ndarray, neighbors: np.ndarray, labels: np.ndarray) -> SoftTargets:
+        """Targets near the wanted labels (N,), by the labels (M,) of the neighbours (N, k)."""
+        shares = overlap_shares(neighbors, labels)
+        return SoftTargets(
+            soft_targets(wanted, shares, self.balance), confidence_weights(wanted, shares, self.sharpness)
+        )
+
+    def _log(
+        self,
+        counts: Mapping[Modality, int],
+        soft: Mapping[Modality, SoftTargets],
+        cross_soft: Mapping[Modality, SoftTargets],
+        labels: PseudoLabels,
+    ) -> None:
+        parts = []
+        for modality in Modality:
+            labelled = labels.of(modality) >= 0
+            own, cross = (targets[modality].weights[labelled].mean() for targets in (soft, cross_soft))
+            parts.append(
+                f'{modality.value} {counts[modality]} neighbours, mean weight {own:.2f} own, {cross:.2f} cross'
+            )
+        print_log(f'neighbour-guided labels: {"; ".join(parts)}', logger='current')
+
+
+def nearest_rows(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> np.ndarray:
+    """int64 (N, min(k, M)) indices into the gallery (M, D) of L2-normalised rows, nearest first."""
+    return nearest_by_inner_product(queries, gallery, k, self_first)[1].cpu().numpy()

@@ -1,0 +1,143 @@
+"""Labeler of NG, in the reading of dual optimal transport: a RECONSTRUCTION."""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.descriptors import (
+    build_clustering,
+    cluster_separately,
+    mean_descriptors,
+    other_modality,
+    tracklet_descriptors,
+)
+from dscreid.pseudo_labels.labels import CrossLabels, PseudoLabels, SoftTargets
+from dscreid.pseudo_labels.neighbor_soft import label_shares, neighbor_count, soft_targets
+from dscreid.pseudo_labels.neighbor_soft_labeler import nearest_rows
+from dscreid.pseudo_labels.transport import transport_labels
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, TrackletFeatures
+
+_CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
+_MARGINALS = ('uniform', 'empirical')
+
+
+@LABELERS.register_module()
+class TransportLabeler:
+    """Cluster each modality; carry its tracklets to the other's clusters by optimal transport, both ways.
+
+    A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of it. The transport follows a later release of
+    its group (see :mod:`dscreid.pseudo_labels.transport`); how neighbours refine labels, with every number of it, is
+    guessed; the paper's third part, a consistency loss among cross-modality neighbours, is left out.
+
+    Args:
+        clustering: Config of the labeler that makes the per-modality labels.
+        marginals: Mass that clusters receive: ``uniform``, as that release has it, or ``empirical``, their sizes.
+        sharpness: Factor of the cost; 25 in that release.
+        tolerance: Of the Sinkhorn iteration; 0.1 in that release.
+        max_steps: Of the Sinkhorn iteration; 500 in that release.
+        topk: Neighbours in the other modality that refine a label (guessed); 0 for none, which leaves hard labels.
+        max_cluster_ratio: Neighbours at most, in mean cluster sizes of the other modality; None for ``topk``.
+        balance: Share of the transported label in a refined one, in [0, 1] (guessed).
+
+    Example (config)::
+
+        labeler = dict(type='TransportLabeler', clustering=dict(type='ClusterLabeler', eps=0.6), marginals='empirical')
+    """
+
+    def __init__(
+        self,
+        clustering: Mapping = _CLUSTERING,
+        marginals: str = 'uniform',
+        sharpness: float = 25.0,
+        tolerance: float = 0.1,
+        max_steps: int = 500,
+        topk: int = 20,
+        max_cluster_ratio: float | None = 2.0,
+        balance: float = 0.5,
+    ) -> None:
+        if marginals not in _MARGINALS:
+            raise ConfigError(f'TransportLabeler: marginals must be one of {_MARGINALS}, got {marginals!r}')
+        if sharpness <= 0 or tolerance < 0 or max_steps < 1:
+            raise ConfigError(
+                'TransportLabeler: sharpness must be positive, tolerance not negative and max_steps at least 1, got '
+                f'{sharpness}, {tolerance} and {max_steps}'
+            )
+        if topk < 0 or (max_cluster_ratio or 1) <= 0 or not 0 <= balance <= 1:
+            raise ConfigError(
+                'TransportLabeler: topk must not be negative, max_cluster_ratio be positive or None and balance lie in '
+                f'[0, 1], got {topk}, {max_cluster_ratio} and {balance}'
+            )
+        self.clustering = build_clustering('TransportLabeler', clustering)
+        self.marginals = marginals
+        self.transport = {'sharpness': sharpness, 'tolerance': tolerance, 'max_steps': max_steps}
+        self.topk = topk
+        self.max_cluster_ratio = max_cluster_ratio
+        self.balance = balance
+
+    def __call__(self, visible: TrackletFeatures, infrared: TrackletFeatures) -> PseudoLabels:
+        """Label both modalities.
+
+        Args:
+            visible: Features of the Nv visible tracklets.
+            infrared: Features of the Nt infrared tracklets.
+
+        Returns:
+            Labels in two numberings, with ``cross`` and, unless ``topk`` is 0, ``cross.soft``. Outliers are not
+            transported and have no cross label.
+
+        Raises:
+            ConfigError: The clustering gives one numbering to both modalities.
+            LabelingError: There is no cluster.
+        """
+        labels = cluster_separately('TransportLabeler', self.clustering, visible, infrared)
+        descriptors = {
+            Modality.RGB: tracklet_descriptors(visible),
+            Modality.IR: tracklet_descriptors(infrared),
+        }
+        cross = {m: self._transported(descriptors, labels, m) for m in Modality}
+        soft = {m: self._refined(descriptors, labels, m, cross[m]) for m in Modality} if self.topk else None
+        return PseudoLabels(
+            rgb=labels.rgb, ir=labels.ir, shared=False, cross=CrossLabels(cross[Modality.RGB], cross[Modality.IR], soft)
+        )  # fmt: skip
+
+    def _transported(
+        self, descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, modality: Modality
+    ) -> np.ndarray:
+        """int64 (N,), the other modality's clusters for the labelled tracklets of one; -1 for outliers."""
+        other = other_modality(modality)
+        centers = mean_descriptors(descriptors[other], labels.of(other))
+        sizes = np.bincount(labels.of(other)[labels.of(other) >= 0])
+        masses = sizes if self.marginals == 'empirical' else None
+        rows = np.flatnonzero(labels.of(modality) >= 0)
+        transported = np.full(len(labels.of(modality)), -1, np.int64)
+        transported[rows], converged = transport_labels(
+            descriptors[modality].cpu()[rows], centers, masses, **self.transport
+        )
+        if not converged:
+            print_log(
+                f'transport of {len(rows)} {modality.value} tracklets to {len(centers)} clusters is unfinished after '
+                f'{self.transport["max_steps"]} steps and taken as it is; raise max_steps or lower sharpness',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return transported
+
+    def _refined(
+        self,
+        descriptors: Mapping[Modality, Tensor],
+        labels: PseudoLabels,
+        modality: Modality,
+        transported: np.ndarray,
+    ) -> SoftTargets:
+        """Transported labels (N,) mixed with the labels of the nearest tracklets of the other modality."""
+        other = other_modality(modality)
+        k = neighbor_count(labels.of(other), self.topk, self.max_cluster_ratio)
+        shares = label_shares(nearest_rows(descriptors[modality], descriptors[other], k), labels.of(other))
+        weights = (transported >= 0).astype(np.float32)
+        return SoftTargets(soft_targets(transported, shares, self.balance), weights)

@@ -1,0 +1,127 @@
+"""GUR's label unification against its formulas on dense matrices, and by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from dscreid.pseudo_labels import neighbors, smooth_labels, vote_across
+
+
+def unit(rng, num, dim=5):
+    rows = rng.standard_normal((num, dim))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def one_hot(labels):
+    return np.eye(labels.max() + 2)[labels + 1]
+
+
+def dense_votes(visible, infrared, labels, topk, temperature=1.0):
+    """argmax(W onehot(y + 1)) - 1 with W the softmax of the cosines, its topk entries per row alone."""
+    weights = np.exp(visible @ infrared.T / temperature)
+    weights /= weights.sum(axis=1, keepdims=True)
+    last = np.sort(weights, axis=1)[:, -min(topk, weights.shape[1])]
+    return (np.where(weights >= last[:, None], weights, 0) @ one_hot(labels)).argmax(axis=1) - 1
+
+
+def dense_smoothing(rows, labels, topk):
+    similarity = rows @ rows.T
+    last = np.sort(similarity, axis=1)[:, -min(topk, len(rows))]
+    return ((similarity >= last[:, None]) @ one_hot(labels)).argmax(axis=1) - 1
+
+
+@pytest.mark.parametrize('seed', range(5))
+@pytest.mark.parametrize('topk', [1, 4, 20, 100])
+@pytest.mark.parametrize('temperature', [1.0, 0.05])
+def test_votes_are_those_of_the_formula(seed, topk, temperature):
+    rng = np.random.default_rng(seed)
+    visible, infrared = unit(rng, 30), unit(rng, 50)
+    labels = rng.integers(-1, 6, 50)
+    expected = dense_votes(visible, infrared, labels, topk, temperature)
+    np.testing.assert_array_equal(vote_across(visible, infrared, labels, topk, temperature), expected)
+    assert len(np.unique(expected)) > 1
+
+
+@pytest.mark.parametrize('seed', range(5))
+@pytest.mark.parametrize('topk', [1, 3, 10, 100])
+def test_smoothing_is_that_of_the_formula(seed, topk):
+    rng = np.random.default_rng(seed)
+    rows, labels = unit(rng, 60), rng.integers(-1, 4, 60)
+    expected = dense_smoothing(rows, labels, topk)
+    np.testing.assert_array_equal(smooth_labels(rows, labels, topk), expected)
+    assert topk > 1 or (expected == labels).all()
+
+
+def test_chunks_do_not_matter(monkeypatch):
+    rng = np.random.default_rng(1)
+    visible, infrared, labels = unit(rng, 30), unit(rng, 50), rng.integers(-1, 6, 50)
+    whole = vote_across(visible, infrared, labels, 8), smooth_labels(infrared, labels, 8)
+    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', 200)
+    np.testing.assert_array_equal(vote_across(visible, infrared, labels, 8), whole[0])
+    np.testing.assert_array_equal(smooth_labels(infrared, labels, 8), whole[1])
+
+
+def at(*degrees):
+    angles = torch.tensor(degrees, dtype=torch.float64).deg2rad()
+    return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def test_weights_decide_between_equal_counts():
+    infrared, labels = at(10, 40, 50, 60), np.array([3, 3, 1, 1])
+    assert vote_across(at(0), infrared, labels, topk=4).tolist() == [3]
+    # of three, the two farther ones outweigh the nearest unless the softmax is sharp
+    labels = np.array([3, 1, 1, 0])
+    assert vote_across(at(0), infrared, labels, topk=3).tolist() == [1]
+    assert vote_across(at(0), infrared, labels, topk=3, temperature=0.1).tolist() == [3]
+
+
+def test_an_outlier_is_a_class_or_silent():
+    infrared, labels = at(10, 20, 30, 40), np.array([-1, -1, 2, 5])
+    assert vote_across(at(0), infrared, labels, topk=4).tolist() == [-1]
+    assert vote_across(at(0), infrared, labels, topk=4, outliers_vote=False).tolist() == [2]
+    assert vote_across(at(0), infrared, labels, topk=2, outliers_vote=False).tolist() == [-1]
+    assert smooth_labels(infrared, labels, topk=4).tolist() == [-1] * 4
+    assert smooth_labels(infrared, labels, topk=4, outliers_vote=False).tolist() == [2] * 4
+
+
+def test_equals_go_to_the_smallest_label():
+    assert smooth_labels(at(0, 1, 2, 3), np.array([7, 4, 7, 4]), topk=4).tolist() == [4] * 4
+    assert smooth_labels(at(0, 1), np.array([-1, 4]), topk=2).tolist() == [-1] * 2
+
+
+def test_a_tracklet_is_its_own_neighbour_among_duplicates():
+    assert smooth_labels(at(0, 0, 0), np.array([2, 1, 0]), topk=1).tolist() == [2, 1, 0]
+
+
+def test_lengths_do_not_matter_and_inputs_stay():
+    rng = np.random.default_rng(2)
+    visible, infrared, labels = unit(rng, 20), unit(rng, 30), rng.integers(-1, 5, 30)
+    copies = visible.copy(), infrared.copy(), labels.copy()
+    scaled = vote_across(visible * 7, infrared * rng.uniform(1, 9, (30, 1)), labels, 6)
+    np.testing.assert_array_equal(scaled, vote_across(visible, infrared, labels, 6))
+    for before, after in zip(copies, (visible, infrared, labels), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_empty_sides():
+    assert vote_across(at(), at(0), np.array([1])).tolist() == []
+    assert vote_across(at(0, 1), at(), np.empty(0, np.int64)).tolist() == [-1, -1]
+    assert smooth_labels(at(), np.empty(0, np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize(
+    'bad',
+    [
+        {'topk': 0},
+        {'temperature': 0},
+        {'infrared_labels': np.array([0])},
+        {'infrared_labels': np.array([0, -2])},
+        {'infrared_labels': np.array([0.0, 1.0])},
+        {'visible': at(0) * np.nan},
+    ],
+)
+def test_bad_input_is_refused(bad):
+    with pytest.raises(ValueError, match=r'must|hold NaN'):
+        vote_across(**{'visible': at(0), 'infrared': at(0, 1), 'infrared_labels': np.array([0, 1]), **bad})
+    with pytest.raises(ValueError, match='topk'):
+        smooth_labels(at(0), np.array([0]), topk=0)
