@@ -30,4 +30,6 @@ default_hooks = dict(
         ],
     ),
     memory=dict(type='MemoryUpdateHook'),
+    # logs label-free criteria; selection=dict(criterion='silhouette') evaluates the checkpoint that one chooses
+    selection=dict(type='SelectionHook'),
 )

@@ -3,7 +3,9 @@
 import copy
 import json
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine import Config
 from mmengine.dist import is_main_process
@@ -26,6 +28,7 @@ def evaluate(
     out: str | Path | None = None,
     dump_features: str | Path | None = None,
     launcher: str = 'none',
+    note: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """Run a config's test set through a checkpoint.
 
@@ -38,6 +41,7 @@ def evaluate(
         out: JSON file for the metrics.
         dump_features: ``.safetensors`` file for the features of all test tracklets.
         launcher: As MMEngine's Runner.
+        note: What else to write into ``out``, for example why this checkpoint.
 
     Returns:
         Metrics in [0, 1] by name, for example ``rgb2ir/mAP``.
@@ -57,7 +61,7 @@ def evaluate(
     runner = _build_runner(config, init_model(config, checkpoint), work_dir, launcher)
     metrics = {name: float(value) for name, value in runner.test().items()}
     if out is not None and is_main_process():
-        write_json(out, metrics)
+        write_json(out, metrics | dict(note or {}))
     return metrics
 
 

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_hash, config_name, fit_to_machine, load_config, require_keys
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, unique_name, write_json
 from dscreid.engine.source_weights import check_resumable, unwrap_model
 from dscreid.engine.training_data import check_batch_size, check_num_classes
@@ -54,7 +55,9 @@ class RunOptions:
 def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, float]:
     """Train a config, its source stage first where it names one, and evaluate the last checkpoint.
 
-    A config without ``train_cfg`` (the baseline CD) is evaluated with its source stage's weights.
+    With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``) it evaluates the checkpoint that the
+    criterion chose instead, and ``metrics.json`` says which and why. A config without ``train_cfg`` (the baseline CD)
+    is evaluated with its source stage's weights.
 
     Args:
         config_path: The config.
@@ -71,8 +74,10 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     work_dir = Path(config.work_dir)
     source = _source_checkpoint(config, options)
+    note = {}
     if config.get('train_cfg') is not None:
-        checkpoint = train_stage(config, resume=options.resume, source_checkpoint=source)
+        last = train_stage(config, resume=options.resume, source_checkpoint=source)
+        checkpoint, note = choose_checkpoint(config, last)
     elif source is not None:
         checkpoint = source
     else:
@@ -84,6 +89,7 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
         out=work_dir / 'metrics.json',
         dump_features=work_dir / 'features.safetensors',
         launcher=options.launcher,
+        note=note,
     )
 
 

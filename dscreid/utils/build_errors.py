@@ -8,6 +8,7 @@ from dscreid.errors import ConfigError
 
 _UNKNOWN = re.compile(r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'(\w[\w.]*?)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: (.+)')
+_UNTYPED = re.compile(r'`cfg` or `default_args` must contain the key "type", but got ([^\n]+)')
 _UNREGISTERED = re.compile(r'(\w[\w.]*) is not in the \w+::([\w ]+) registry')
 
 
@@ -38,6 +39,8 @@ def _explain(text: str) -> str | None:
         return f"{match[1]} has no argument '{match[2]}'; remove it from the config or correct its name"
     if match := _MISSING.match(text):
         return f'{match[1]} needs {match[2]}; add it to the config'
+    if match := _UNTYPED.match(text):
+        return f'{match[1]} says no type, and the config has no such part whose settings it could change; add type='
     if match := _UNREGISTERED.match(text):
         return f"type '{match[1]}' is no registered {match[2]}; correct its name"
     return None

@@ -179,6 +179,11 @@ _FIGURES = (
         'How often a visible pseudo label names the infrared cluster of the same person.',
         _one_of('labels/cross_modal_accuracy'),
     ),
+    _Figure(
+        'Label-free criteria',
+        'What can be said of the weights without labels; the higher the better.',
+        lambda key: key.startswith('criteria/') and not key.endswith(('_rgb', '_ir')),
+    ),
     _Figure('Validation mAP', 'Percent.', lambda key: key.endswith('/mAP')),
     _Figure('Validation Rank-1', 'Percent.', lambda key: key.endswith('/Rank-1')),
 )
@@ -239,6 +244,7 @@ def _label(key: str) -> str:
                 if what == 'purity'
                 else name
             )
+    if head in ('labels', 'criteria'):
         return tail.replace('_', ' ')
     if tail in ('mAP', 'Rank-1'):
         return {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB'}.get(head, head)

@@ -16,6 +16,10 @@ def takes(a, b):
         (lambda: Adam([], lrr=1), r"^model: (Adam|Optimizer).*has no argument 'lrr'"),
         (lambda: takes(1), r"takes needs 'b'; add it"),
         (lambda: takes(), r"takes needs 'a' and 'b'"),
+        (
+            lambda: MODELS.build(dict(criterion='x')),
+            r"^model: \{'criterion': 'x'\} says no type, and the config has no such",
+        ),
         (lambda: MODELS.build(dict(type='Nothing')), "type 'Nothing' is no registered model"),
     ],
 )

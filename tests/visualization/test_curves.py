@@ -76,6 +76,23 @@ def test_figures(records, parse):
     assert all(len(page.find('svg')) == len(page.find(tag)) for tag in ('figure', 'h4'))
 
 
+def test_criteria_are_means_over_the_modalities(parse):
+    lines = [
+        {
+            'criteria/cycle_return': 0.1,
+            'criteria/cycle_return_rgb': 0.7,
+            'criteria/silhouette': 0.2,
+            'step': step,
+        }
+        for step in range(3)
+    ]
+    page = parse(curves_html(make_scalars(lines)))
+    (svg,) = page.find('svg')
+    assert svg['aria-label'] == (
+        'Label-free criteria by epoch: cycle return from 0.1 to 0.1; silhouette from 0.2 to 0.2'
+    )
+
+
 def test_nothing_logged_is_a_sentence(tmp_path):
     empty = tmp_path / 'scalars.json'
     empty.write_text('')

@@ -4,6 +4,7 @@ from dscreid.engine.hooks.cluster_hook import ClusterHook
 from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
 from dscreid.engine.hooks.initial_checkpoint_hook import InitialCheckpointHook
 from dscreid.engine.hooks.memory_update_hook import MemoryUpdateHook
+from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.source_weights_hook import SourceWeightsHook
 from dscreid.engine.hooks.speed_hook import SpeedHook
 
@@ -12,6 +13,7 @@ __all__ = [
     'EvaluationProgressHook',
     'InitialCheckpointHook',
     'MemoryUpdateHook',
+    'SelectionHook',
     'SourceWeightsHook',
     'SpeedHook',
 ]

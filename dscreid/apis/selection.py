@@ -1,0 +1,69 @@
+"""Which checkpoint of a finished run is evaluated: the last one, or the one that a label-free criterion chose."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from mmengine import Config
+from mmengine.logging import print_log
+
+from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, read_record
+from dscreid.errors import CheckpointError
+
+
+def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint to evaluate, and why.
+
+    Args:
+        config: The run's config; ``default_hooks.selection.criterion`` names the criterion, without which the last
+            checkpoint counts.
+        last: The run's last checkpoint, in its work directory.
+
+    Returns:
+        The checkpoint, and a note for ``metrics.json``: empty without a criterion, otherwise ``checkpoint`` with the
+        file, the epochs of training behind it, the criterion, its value (None where it was undefined in all epochs,
+        so that the last checkpoint counts) and the reason in words.
+
+    Raises:
+        CheckpointError: The record of the criteria or the chosen checkpoint is gone.
+    """
+    selection = (config.get('default_hooks') or {}).get('selection') or {}
+    criterion = selection.get('criterion')
+    if criterion is None:
+        return last, {}
+    record = read_record(last.parent)
+    if record is None:
+        raise CheckpointError(
+            f'{last.parent / RECORD_FILE} is missing, which says what {criterion} chose; run without --resume, or '
+            'evaluate a checkpoint with tools/test.py'
+        )
+    if record.kept is None:
+        return last, _fallback_note(criterion, last)
+    return _existing(last.parent, record.kept), _note(record.kept, len(record.epochs))
+
+
+def _existing(work_dir: Path, kept: KeptCheckpoint) -> Path:
+    path = work_dir / Path(kept.checkpoint).name
+    if not path.is_file():
+        raise CheckpointError(
+            f'{path}: the checkpoint that {kept.criterion} chose is missing; run without --resume, or evaluate another '
+            'one with tools/test.py'
+        )
+    return path
+
+
+def _note(kept: KeptCheckpoint, num_epochs: int) -> dict[str, Any]:
+    extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
+    reason = f'{extreme} {kept.criterion} without labels, of {num_epochs} epochs judged'
+    print_log(f'evaluating {kept.checkpoint}: {reason}', logger='current')
+    return dict(
+        checkpoint=dict(
+            file=kept.checkpoint, epoch=kept.epoch, criterion=kept.criterion, value=kept.value, reason=reason
+        )
+    )
+
+
+def _fallback_note(criterion: str, last: Path) -> dict[str, Any]:
+    reason = f'the last one, since {criterion} was undefined in all epochs'
+    print_log(f'evaluating {last.name}: {reason}', logger='current', level=logging.WARNING)
+    return dict(checkpoint=dict(file=last.name, epoch=None, criterion=criterion, value=None, reason=reason))

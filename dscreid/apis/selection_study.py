@@ -1,0 +1,209 @@
+"""How well label-free criteria choose a checkpoint: a study of finished runs, for which test labels are read."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from dscreid.apis.config import load_config
+from dscreid.apis.test import evaluate, write_json
+from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, is_chosen, read_record
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.pseudo_labels.criteria import CRITERIA
+from dscreid.visualization import read_scalars
+
+#: Metrics of checkpoints that training did not validate, in the run's folder.
+SCORES_FILE = 'epoch_metrics.json'
+_TIMESTAMP = re.compile(r'\d{8}_\d{6}')
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """What is known of a run's epochs with and without labels.
+
+    Attributes:
+        name: The run's folder.
+        criteria: Values by criterion, by the number of epochs trained.
+        scores: Test metric in [0, 1], by the same number.
+    """
+
+    name: str
+    criteria: Mapping[int, Mapping[str, float]]
+    scores: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What one way of choosing gave in one run.
+
+    Attributes:
+        epoch: The epoch chosen; NaN where none was or where it is a mean over epochs.
+        score: Its test metric; NaN where none was chosen.
+        gap: By how much the best epoch exceeds it.
+        gain: By how much it exceeds the last epoch.
+        correlation: Spearman's rank correlation of criterion and test metric over the epochs; NaN where it is not
+            defined.
+    """
+
+    epoch: float
+    score: float
+    gap: float
+    gain: float
+    correlation: float = math.nan
+
+
+def read_run(work_dir: str | Path, metric: str = 'mean/mAP') -> JudgedRun:
+    """Gather a run's criteria and test metrics; checkpoints that were not validated are evaluated now, once.
+
+    Args:
+        work_dir: Folder of a run with ``criteria.json`` that validated each epoch (``train_cfg.val_interval=1``) or
+            kept each checkpoint (``default_hooks.checkpoint.max_keep_ckpts=-1``).
+        metric: Test metric.
+
+    Raises:
+        DscreidError: The run has no criteria, or an epoch has neither metrics nor a checkpoint.
+    """
+    work_dir = Path(work_dir)
+    record = read_record(work_dir)
+    if record is None:
+        raise CheckpointError(
+            f'{work_dir / RECORD_FILE} is missing; train with SelectionHook and a criterion, for example '
+            '--cfg-options default_hooks.selection.criterion=silhouette'
+        )
+    epochs = {epoch: values for epoch, values in record.epochs.items() if epoch > 0}
+    scores = _validated(work_dir, metric)
+    scores |= _evaluated(work_dir, metric, sorted(set(epochs) - set(scores)))
+    return JudgedRun(work_dir.name, epochs, {epoch: scores[epoch] for epoch in epochs})
+
+
+def picks_of(run: JudgedRun, criteria: Sequence[str] = CRITERIA) -> dict[str, Pick]:
+    """What each way of choosing gives in a run.
+
+    Args:
+        run: A run with at least one judged epoch.
+        criteria: Names of label-free criteria, the greater the better.
+
+    Returns:
+        By way of choosing: ``last``, each criterion, ``mean of the epochs`` (a choice at random) and ``best`` (by
+        the test labels, the bound).
+    """
+    if not run.scores:
+        raise ConfigError(
+            f'{run.name}: no trained epoch was judged; train for at least one epoch with a criterion'
+        )
+    best, last = max(run.scores.values()), run.scores[max(run.scores)]
+
+    def pick(epoch: float, score: float, correlation: float = math.nan) -> Pick:
+        return Pick(epoch, score, best - score, score - last, correlation)
+
+    picks = {'last': pick(max(run.scores), last)}
+    for name in criteria:
+        values = {epoch: part[name] for epoch, part in run.criteria.items() if name in part}
+        epoch = chosen_epoch(values)
+        picks[name] = pick(epoch, run.scores.get(epoch, math.nan), _correlation(values, run.scores))
+    picks['mean of the epochs'] = pick(math.nan, float(np.mean(list(run.scores.values()))))
+    picks['best'] = pick(min(epoch for epoch, score in run.scores.items() if score == best), best)
+    return picks
+
+
+def chosen_epoch(values: Mapping[int, float]) -> float:
+    """The epoch that ``SelectionHook`` chooses by these values; NaN without any."""
+    kept = None
+    for epoch, value in sorted(values.items()):
+        if is_chosen(epoch, value, kept, 'greater'):
+            kept = KeptCheckpoint('', 'greater', epoch, value, '')
+    return math.nan if kept is None else kept.epoch
+
+
+def study_markdown(runs: Sequence[JudgedRun], metric: str = 'mean/mAP') -> str:
+    """A Markdown table per run, and with several runs one of their means.
+
+    Args:
+        runs: Runs to study.
+        metric: How the metric is called in the heading.
+    """
+    head = [
+        f'| chosen by | epoch | {metric} | below the best epoch | above the last epoch | rank correlation |',
+        '|---|---|---|---|---|---|',
+    ]
+    studied = [picks_of(run) for run in runs]
+    parts = []
+    for run, picks in zip(runs, studied, strict=True):
+        rows = [_row(name, [pick]) for name, pick in picks.items()]
+        parts.append('\n'.join([f'**{run.name}**, {len(run.scores)} epochs', '', *head, *rows]))
+    if len(runs) > 1:
+        rows = [_row(name, [picks[name] for picks in studied]) for name in studied[0]]
+        parts.append('\n'.join([f'**Mean of {len(runs)} runs** (± standard deviation)', '', *head, *rows]))
+    return '\n\n'.join(parts) + '\n'
+
+
+def _row(name: str, picks: Sequence[Pick]) -> str:
+    epochs = ', '.join('–' if math.isnan(pick.epoch) else f'{pick.epoch:.0f}' for pick in picks)
+    label = 'best (test labels)' if name == 'best' else name
+    cells = [
+        _cell([100 * pick.score for pick in picks], '.1f'),
+        _cell([100 * pick.gap for pick in picks], '.1f'),
+        _cell([100 * pick.gain for pick in picks], '+.1f'),
+        _cell([pick.correlation for pick in picks], '+.2f'),
+    ]
+    return f'| {label} | {epochs} | ' + ' | '.join(cells) + ' |'
+
+
+def _cell(values: Sequence[float], form: str) -> str:
+    """Mean of the defined values, with their standard deviation where there are several."""
+    values = [value for value in values if not math.isnan(value)]
+    if not values:
+        return '–'
+    text = format(float(np.mean(values)) + 0.0, form)
+    return f'{text} ± {np.std(values, ddof=1):{form.lstrip("+")}}' if len(values) > 1 else text
+
+
+def _correlation(values: Mapping[int, float], scores: Mapping[int, float]) -> float:
+    epochs = [epoch for epoch in values if epoch in scores]
+    left, right = [values[epoch] for epoch in epochs], [scores[epoch] for epoch in epochs]
+    if len(set(left)) < 2 or len(set(right)) < 2:
+        return math.nan
+    return float(spearmanr(left, right).statistic)
+
+
+def _validated(work_dir: Path, metric: str) -> dict[int, float]:
+    """Metrics that training logged, by epoch."""
+    paths = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    epochs, values = read_scalars(*paths).series.get(metric, ((), ()))
+    return {int(epoch): float(value) for epoch, value in zip(epochs, values, strict=True)}
+
+
+def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, float]:
+    """Metrics of checkpoints, from ``SCORES_FILE`` or by evaluating them."""
+    path = work_dir / SCORES_FILE
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    missing = [epoch for epoch in epochs if not (work_dir / f'epoch_{epoch}.pth').is_file()]
+    missing = [epoch for epoch in missing if str(epoch) not in known]
+    if missing:
+        raise CheckpointError(
+            f'{work_dir}: epochs {missing} have neither metrics nor checkpoints; train with --cfg-options '
+            'default_hooks.checkpoint.max_keep_ckpts=-1 or train_cfg.val_interval=1'
+        )
+    for epoch in epochs:
+        if str(epoch) not in known:
+            config = load_config(_config_of(work_dir))
+            checkpoint = work_dir / f'epoch_{epoch}.pth'
+            known[str(epoch)] = evaluate(config, checkpoint, work_dir / 'selection_study')
+            write_json(path, known)
+    unknown = [epoch for epoch in epochs if metric not in known[str(epoch)]]
+    if unknown:
+        raise ConfigError(f"no metric '{metric}'; known are {', '.join(known[str(unknown[0])])}")
+    return {epoch: known[str(epoch)][metric] for epoch in epochs}
+
+
+def _config_of(work_dir: Path) -> Path:
+    """The config that training left in its folder; evaluations leave theirs under a time stamp."""
+    paths = [path for path in sorted(work_dir.glob('*.py')) if not _TIMESTAMP.fullmatch(path.stem)]
+    if len(paths) != 1:
+        raise ConfigError(f'{work_dir}: holds {len(paths)} configs, expected the one that was trained')
+    return paths[0]

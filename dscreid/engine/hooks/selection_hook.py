@@ -1,0 +1,212 @@
+"""Label-free criteria of each epoch's weights, and the checkpoint that one of them chooses."""
+
+import contextlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from dscreid.engine.clustering_round import ClusteringRound
+from dscreid.engine.hooks.cluster_hook import ClusterHook
+from dscreid.engine.selection_record import (
+    RECORD_FILE,
+    RULES,
+    KeptCheckpoint,
+    SelectionRecord,
+    is_chosen,
+    read_record,
+)
+from dscreid.errors import CheckpointError, ConfigError, LabelingError
+from dscreid.pseudo_labels import ClusterLabeler, PseudoLabels
+from dscreid.pseudo_labels.criteria import CRITERIA, label_free_criteria, single_feature_labels
+from dscreid.pseudo_labels.descriptors import build_clustering
+from dscreid.registry import HOOKS
+from dscreid.structures import Modality
+
+#: Where a checkpoint holds the labels of the round before it, for ``stability`` after a resume.
+_LABELS_KEY = 'selection_labels'
+
+
+@HOOKS.register_module()
+class SelectionHook(Hook):
+    """Log label-free criteria of each epoch, and keep the checkpoint that stands out by one of them.
+
+    The features and labels of ``ClusterHook`` at the start of an epoch describe the weights after the epochs before
+    it: the criteria logged for step 3 are those of ``epoch_3.pth``. With a ``criterion``, the weights of the last
+    epoch are extracted and labelled once more after training, and the best checkpoint so far lies in the work
+    directory as ``best_<criterion>_epoch_<N>.pth`` (weights alone). All values are in ``criteria.json`` there, which
+    a resumed run continues.
+
+    Where labelers take turns or a later one takes over, criteria that rest on the labels jump for that reason:
+    ``begin`` leaves the epochs before out of the choice.
+
+    Args:
+        criterion: Name of the value that chooses, one of ``CRITERIA`` with or without ``_rgb`` or ``_ir``; None
+            chooses nothing, the values are logged alone.
+        rule: Whether the ``greater`` or the ``less`` value is better; ``greater`` for all criteria of this package.
+        begin: Fewest epochs of training behind a checkpoint that may be chosen, at least 1: before any, the weights
+            are the source model's.
+        clustering: Config of the labeler by which static and dynamic features are clustered on their own; None takes
+            the first ``ClusterLabeler`` within the labelers of ``ClusterHook``.
+    """
+
+    # after ClusterHook (BELOW_NORMAL) has labelled the epoch
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        criterion: str | None = None,
+        rule: str = 'greater',
+        begin: int = 1,
+        clustering: Mapping | None = None,
+    ) -> None:
+        known = [f'{name}{part}' for name in CRITERIA for part in ('', '_rgb', '_ir')]
+        if criterion is not None and criterion not in known:
+            raise ConfigError(f"SelectionHook: no criterion '{criterion}'; known are {', '.join(known)}")
+        if rule not in RULES or begin < 1:
+            raise ConfigError(
+                f"SelectionHook: rule must be one of {', '.join(RULES)} and begin at least 1, got rule='{rule}', "
+                f'begin={begin}'
+            )
+        self.criterion, self.rule, self.begin = criterion, rule, begin
+        self.clustering = None if clustering is None else build_clustering('SelectionHook', clustering)
+        self.record = SelectionRecord()
+        self.previous: PseudoLabels | None = None
+        self._clusterer: ClusterHook | None = None
+
+    def before_train(self, runner) -> None:
+        """Find the hook that labels, and take up or remove the record of an earlier run in the folder."""
+        self._clusterer = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
+        if self._clusterer is None:
+            raise ConfigError(
+                'SelectionHook: its criteria come from the labels of ClusterHook, and default_hooks has none; '
+                'remove the hook from a config that makes no pseudo labels'
+            )
+        if self.clustering is None:
+            self.clustering = _first_clustering(self._clusterer.labelers)
+        if is_main_process():
+            self._take_up_record(runner)
+
+    def before_train_epoch(self, runner) -> None:
+        """Judge the weights with which the epoch begins."""
+        self._judge(runner, self._clusterer.last)
+
+    def after_train(self, runner) -> None:
+        """Judge the last weights too, and say which checkpoint was chosen."""
+        if self.criterion is None:
+            return
+        try:
+            self._judge(runner, self._clusterer.make_round(runner))
+        except LabelingError as error:
+            runner.logger.warning(f'the weights of the last epoch cannot be judged: {error}')
+        if is_main_process():
+            runner.logger.info(f'chosen by {self.criterion}: {_describe(self.record.kept)}')
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Put the labels of the running epoch into its checkpoint."""
+        if self.previous is not None:
+            checkpoint[_LABELS_KEY] = {
+                modality.value: torch.from_numpy(self.previous.of(modality)) for modality in Modality
+            }
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Take the labels of the epoch before the resumed one out of the checkpoint."""
+        if labels := checkpoint.get(_LABELS_KEY):
+            arrays = {name: np.asarray(values) for name, values in labels.items()}
+            self.previous = PseudoLabels(**arrays, shared=False)
+
+    def _judge(self, runner, labelled: ClusteringRound) -> None:
+        """Log one round's criteria, and keep the weights where they stand out."""
+        if not is_main_process():
+            return
+        values = self._criteria(labelled)
+        self.previous = labelled.labels
+        runner.logger.info(
+            f'criteria without labels after {runner.epoch} epochs: '
+            + ', '.join(f'{name} {values[name]:.3f}' for name in CRITERIA if name in values)
+        )
+        runner.visualizer.add_scalars(
+            {f'criteria/{name}': value for name, value in values.items()}, step=runner.epoch
+        )
+        self.record = self.record.with_epoch(runner.epoch, values)
+        superseded = self._keep(runner, values.get(self.criterion, math.nan))
+        self.record.write(runner.work_dir)
+        # last, so that the record never names a file that is gone
+        _remove(runner.work_dir, superseded)
+
+    def _criteria(self, labelled: ClusteringRound) -> dict[str, float]:
+        visible, infrared = labelled.rgb, labelled.ir
+        single = self.clustering and single_feature_labels(self.clustering, visible, infrared)
+        return label_free_criteria(visible, infrared, labelled.labels, self.previous, single)
+
+    def _keep(self, runner, value: float) -> KeptCheckpoint | None:
+        """Save the weights and note them in the record if they are chosen; return what they supersede."""
+        epoch, kept = runner.epoch, self.record.kept
+        if self.criterion is None or epoch < self.begin or not is_chosen(epoch, value, kept, self.rule):
+            return None
+        name = f'best_{self.criterion}_epoch_{epoch}.pth'
+        runner.save_checkpoint(
+            runner.work_dir,
+            name,
+            save_optimizer=False,
+            save_param_scheduler=False,
+            meta=dict(epoch=epoch, iter=runner.iter),
+        )
+        chosen = KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
+        self.record = replace(self.record, kept=chosen)
+        runner.logger.info(f'chosen so far: {_describe(chosen)}')
+        return None if kept is None or kept.checkpoint == name else kept
+
+    def _take_up_record(self, runner) -> None:
+        """Continue the record of a resumed run; a run from the start removes that of an earlier one."""
+        if runner.iter == 0:
+            _forget(runner.work_dir)
+            return
+        self.record = read_record(runner.work_dir) or SelectionRecord()
+        kept = self.record.kept
+        if kept is not None and not self._continues(kept, runner.work_dir):
+            self.record, kept = replace(self.record, kept=None), None
+        if self.criterion is not None and kept is None:
+            runner.logger.warning(
+                f'no checkpoint of this run was kept by {self.criterion} before it was resumed: only weights from '
+                f'epoch {runner.epoch} on can be chosen'
+            )
+
+    def _continues(self, kept: KeptCheckpoint, work_dir: str) -> bool:
+        """Whether a kept checkpoint is there and was chosen as this hook chooses."""
+        same_choice = (kept.criterion, kept.rule) == (self.criterion, self.rule) and kept.epoch >= self.begin
+        return same_choice and Path(work_dir, kept.checkpoint).is_file()
+
+
+def _first_clustering(labelers: Iterable) -> ClusterLabeler | None:
+    """The first ``ClusterLabeler`` that labelers are or build upon, or None."""
+    for labeler in labelers:
+        while labeler is not None and not isinstance(labeler, ClusterLabeler):
+            labeler = getattr(labeler, 'clustering', None)
+        if labeler is not None:
+            return labeler
+    return None
+
+
+def _forget(work_dir: str) -> None:
+    """Remove the record of an earlier run and the checkpoint that it names."""
+    with contextlib.suppress(CheckpointError):  # an unreadable record names nothing
+        record = read_record(work_dir)
+        _remove(work_dir, record and record.kept)
+    Path(work_dir, RECORD_FILE).unlink(missing_ok=True)
+
+
+def _remove(work_dir: str, kept: KeptCheckpoint | None) -> None:
+    if kept is not None:
+        Path(work_dir, Path(kept.checkpoint).name).unlink(missing_ok=True)
+
+
+def _describe(kept: KeptCheckpoint | None) -> str:
+    if kept is None:
+        return 'nothing, since its value was undefined in all epochs; the last checkpoint counts'
+    return f'{kept.checkpoint}, {kept.criterion} {kept.value:.4f} after {kept.epoch} epochs'

@@ -1,0 +1,96 @@
+"""What is known of a run's checkpoints without labels: ``criteria.json`` in its work directory."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from dscreid.errors import CheckpointError
+from dscreid.utils.files import replacing
+
+RECORD_FILE = 'criteria.json'
+RULES = ('greater', 'less')
+
+
+@dataclass(frozen=True)
+class KeptCheckpoint:
+    """The checkpoint that stands out so far.
+
+    Attributes:
+        criterion: By what it was chosen.
+        rule: Whether the ``greater`` or the ``less`` value is the better one.
+        epoch: Epochs of training behind it.
+        value: The criterion's value.
+        checkpoint: Its file's name, beside the record.
+    """
+
+    criterion: str
+    rule: str
+    epoch: int
+    value: float
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class SelectionRecord:
+    """Criteria of a run by epoch, and the checkpoint kept by one of them.
+
+    Attributes:
+        epochs: Values by criterion, by the number of epochs trained before they were taken: those of 3 describe
+            ``epoch_3.pth``.
+        kept: None where no checkpoint is kept.
+    """
+
+    epochs: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    kept: KeptCheckpoint | None = None
+
+    def with_epoch(self, epoch: int, values: Mapping[str, float]) -> 'SelectionRecord':
+        """The record with the values of one more epoch, or with new ones of an epoch that was repeated."""
+        return replace(self, epochs=dict(sorted({**self.epochs, epoch: dict(values)}.items())))
+
+    def write(self, work_dir: str | Path) -> None:
+        """Write the record into a run's folder, as a whole."""
+        content = dict(
+            kept=self.kept and asdict(self.kept),
+            epochs={str(epoch): dict(values) for epoch, values in self.epochs.items()},
+        )
+        with replacing(Path(work_dir, RECORD_FILE)) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + '\n')
+
+
+def read_record(work_dir: str | Path) -> SelectionRecord | None:
+    """The record of a run, or None where the run has none.
+
+    Raises:
+        CheckpointError: The file is no such record.
+    """
+    path = Path(work_dir, RECORD_FILE)
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text())
+        epochs = {int(epoch): dict(values) for epoch, values in content['epochs'].items()}
+        return SelectionRecord(epochs, content['kept'] and KeptCheckpoint(**content['kept']))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f'{path}: is no record of criteria ({type(error).__name__}: {error}); remove it and run without --resume'
+        ) from error
+
+
+def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) -> bool:
+    """Whether an epoch's checkpoint takes the place of the one kept so far.
+
+    Among equal values the later epoch counts, as it does without any criterion. NaN is never chosen.
+
+    Args:
+        epoch: Epochs of training behind the checkpoint.
+        value: Its value of the criterion.
+        kept: The checkpoint kept so far; the same epoch again (a repeated one) always replaces it.
+        rule: ``greater`` or ``less``, whichever is better.
+    """
+    if math.isnan(value):
+        return False
+    if kept is None or kept.epoch == epoch:
+        return True
+    return value >= kept.value if rule == 'greater' else value <= kept.value

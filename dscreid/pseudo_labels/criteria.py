@@ -1,0 +1,226 @@
+"""Label-free criteria: how good the weights of an epoch are, judged from unlabelled target features alone.
+
+Each lies in [-1, 1], higher is better, and NaN stands for "cannot be said". None needs a person id, so a checkpoint
+may be chosen by them. A clustering that has collapsed into a few clusters satisfies :func:`cycle_consistency` and
+:func:`label_agreement` all the same: read them beside the number of clusters.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import torch
+from sklearn.metrics import adjusted_rand_score
+from torch import Tensor
+
+from dscreid.errors import LabelingError
+from dscreid.pseudo_labels.descriptors import tracklet_descriptors
+from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.pseudo_labels.neighbors import as_feature_matrix, knn, normalized_rows, row_chunks
+from dscreid.structures import Modality, TrackletFeatures
+
+#: What a checkpoint may be chosen by; each is the mean over both modalities of the same name with ``_rgb``, ``_ir``.
+CRITERIA = ('silhouette', 'static_dynamic_agreement', 'cycle_consistency', 'cycle_return', 'stability')
+
+#: Cosine distances up to here are float32 rounding: features that all point the same way have no clusters.
+_ROUNDING = 1e-6
+
+
+def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
+    """Mean silhouette of a clustering under the cosine distance (Rousseeuw, J. Comput. Appl. Math. 1987).
+
+    For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster it is
+    ``(b - a) / max(a, b)``, and 0 for the only member of a cluster. Outliers are left out altogether. The cosine
+    distance is linear in one of its arguments, so means over a cluster come from the cluster's sum: no N x N array.
+
+    Args:
+        features: Float (N, D), normalised inside.
+        labels: int (N,), -1 = outlier.
+
+    Returns:
+        A value in [-1, 1]; NaN with fewer than two clusters.
+
+    Raises:
+        ValueError: The shapes do not fit, or a feature is not finite.
+    """
+    features, labels = _aligned(features, labels)
+    kept = labels >= 0
+    _, members, sizes = np.unique(labels[kept], return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        return math.nan
+    rows = normalized_rows(features[torch.from_numpy(kept).to(features.device)]).double()
+    members = torch.from_numpy(members).to(rows.device)
+    sizes = torch.from_numpy(sizes).to(rows)
+    sums = rows.new_zeros(len(sizes), rows.shape[1]).index_add_(0, members, rows)
+    total = 0.0
+    for chunk in row_chunks(len(rows), len(sizes)):
+        total += float(_silhouettes(rows[chunk], members[chunk], sums, sizes).sum())
+    return total / len(rows)
+
+
+def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
+    """Agreement of two clusterings on the tracklets that both label: adjusted Rand index (Hubert and Arabie, 1985).
+
+    Args:
+        first: int (N,), -1 = outlier.
+        second: int (N,), likewise; its numbering may be another one.
+
+    Returns:
+        A value in [-0.5, 1], 0 for chance; NaN if fewer than two tracklets are labelled by both.
+
+    Raises:
+        ValueError: The shapes do not fit.
+    """
+    first, second = np.asarray(first), np.asarray(second)
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f'two label vectors of one length are needed, got {first.shape} and {second.shape}')
+    common = (first >= 0) & (second >= 0)
+    if common.sum() < 2:
+        return math.nan
+    return float(adjusted_rand_score(first[common], second[common]))
+
+
+def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where one lands that goes to the nearest tracklet of the other modality and from there to the nearest one back.
+
+    Args:
+        visible: Float (Nv, D), compared by cosine similarity.
+        infrared: Float (Nt, D).
+
+    Returns:
+        int64 (Nv,), the visible tracklet at the end of each visible one's trip, and int64 (Nt,) likewise for the
+        infrared ones.
+
+    Raises:
+        ValueError: A modality has no tracklet.
+    """
+    if not len(visible) or not len(infrared):
+        raise ValueError(
+            f'a round trip needs tracklets of both modalities, got {len(visible)} visible and {len(infrared)} infrared'
+        )
+    to_infrared = knn(visible, infrared, 1)[1][:, 0]
+    to_visible = knn(infrared, visible, 1)[1][:, 0]
+    return to_visible[to_infrared].cpu().numpy(), to_infrared[to_visible].cpu().numpy()
+
+
+def cycle_return(trips: np.ndarray) -> float:
+    """Share of tracklets whose round trip ends where it began: mutual nearest neighbours across modalities.
+
+    Args:
+        trips: int64 (N,), one of the results of :func:`round_trips`.
+
+    Returns:
+        A share in [0, 1]; NaN without tracklets.
+    """
+    return float((trips == np.arange(len(trips))).mean()) if len(trips) else math.nan
+
+
+def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
+    """Share of labelled tracklets whose round trip ends at a tracklet of their own label.
+
+    Args:
+        trips: int64 (N,), one of the results of :func:`round_trips`.
+        labels: int (N,), -1 = outlier; a trip that ends at an outlier is not consistent.
+
+    Returns:
+        A share in [0, 1]; NaN without a labelled tracklet.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != np.shape(trips):
+        raise ValueError(f'one label per round trip is needed, got {labels.shape} and {np.shape(trips)}')
+    kept = labels >= 0
+    return float((labels[trips[kept]] == labels[kept]).mean()) if kept.any() else math.nan
+
+
+def single_feature_labels(
+    clustering: Callable, visible: TrackletFeatures, infrared: TrackletFeatures
+) -> tuple[PseudoLabels, PseudoLabels] | None:
+    """Cluster twice: by the static features alone, and by the dynamic features alone.
+
+    Args:
+        clustering: A labeler that joins both features, such as ``ClusterLabeler``; given one feature twice, it sees
+            the cosine similarity of that feature.
+        visible: Features of the Nv visible tracklets.
+        infrared: Features of the Nt infrared tracklets.
+
+    Returns:
+        Labels from static and labels from dynamic features; None if one of them forms no cluster.
+    """
+    try:
+        return tuple(
+            clustering(*(_twice(features, name) for features in (visible, infrared)))
+            for name in ('static', 'dynamic')
+        )
+    except LabelingError:
+        return None
+
+
+def label_free_criteria(
+    visible: TrackletFeatures,
+    infrared: TrackletFeatures,
+    labels: PseudoLabels,
+    previous: PseudoLabels | None = None,
+    single: tuple[PseudoLabels, PseudoLabels] | None = None,
+) -> dict[str, float]:
+    """All criteria of one round of labelling, without those that are undefined.
+
+    Args:
+        visible: Features of the Nv visible tracklets.
+        infrared: Features of the Nt infrared tracklets.
+        labels: Their pseudo labels.
+        previous: Those of the round before; None leaves ``stability`` out.
+        single: What :func:`single_feature_labels` gave; None leaves ``static_dynamic_agreement`` out.
+
+    Returns:
+        Values by name: those of ``CRITERIA`` and, per modality, the same names with ``_rgb`` and ``_ir``. A mean is
+        given only where both modalities have the value, so that it means the same in every epoch.
+    """
+    rgb, ir = tracklet_descriptors(visible), tracklet_descriptors(infrared)
+    values = {name: {} for name in CRITERIA}
+    for modality, descriptors, trips in zip(Modality, (rgb, ir), round_trips(rgb, ir), strict=True):
+        own = labels.of(modality)
+        values['silhouette'][modality] = silhouette(descriptors, own)
+        values['cycle_consistency'][modality] = cycle_consistency(trips, own)
+        values['cycle_return'][modality] = cycle_return(trips)
+        if single is not None:
+            static, dynamic = (part.of(modality) for part in single)
+            values['static_dynamic_agreement'][modality] = label_agreement(static, dynamic)
+        if previous is not None:
+            values['stability'][modality] = label_agreement(previous.of(modality), own)
+    return {name: value for name, value in _with_means(values) if not math.isnan(value)}
+
+
+def _with_means(values: Mapping[str, Mapping[Modality, float]]) -> Iterator[tuple[str, float]]:
+    """Names and values: the mean over the modalities first, NaN where one has none, then each modality's own."""
+    for name, parts in values.items():
+        if parts:
+            yield name, sum(parts.values()) / len(parts)
+            yield from ((f'{name}_{modality.value}', value) for modality, value in parts.items())
+
+
+def _silhouettes(rows: Tensor, members: Tensor, sums: Tensor, sizes: Tensor) -> Tensor:
+    """Float64 (n,), silhouettes of some rows; ``sums`` (C, D) and ``sizes`` (C,) are those of the whole clusters."""
+    local = torch.arange(len(rows), device=rows.device)
+    similarity = rows @ sums.T  # (n, C), to each cluster's sum
+    own_sum = similarity[local, members] - rows.square().sum(dim=1)  # without the tracklet itself
+    own_size = sizes[members]
+    within = 1 - own_sum / (own_size - 1).clamp(min=1)
+    distance = 1 - similarity / sizes
+    distance[local, members] = torch.inf
+    between = distance.min(dim=1).values
+    scale = torch.maximum(within, between)
+    defined = (own_size > 1) & (scale > _ROUNDING)
+    return torch.where(defined, (between - within) / scale.where(defined, torch.ones_like(scale)), 0.0)
+
+
+def _twice(features: TrackletFeatures, name: str) -> TrackletFeatures:
+    half = getattr(features, name)
+    return TrackletFeatures(static=half, dynamic=half)
+
+
+def _aligned(features: Tensor | np.ndarray, labels: np.ndarray) -> tuple[Tensor, np.ndarray]:
+    """Both, checked to have one row per tracklet."""
+    features, labels = as_feature_matrix(features, 'features'), np.asarray(labels)
+    if labels.shape != (len(features),):
+        raise ValueError(f'one label per feature row is needed, got {labels.shape} for {len(features)} rows')
+    return features, labels

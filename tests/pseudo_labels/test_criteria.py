@@ -1,0 +1,222 @@
+"""Label-free criteria against scikit-learn, plain loops and hand-made cases."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from dscreid.errors import LabelingError
+from dscreid.pseudo_labels import ClusterLabeler, PseudoLabels, neighbors
+from dscreid.pseudo_labels.criteria import (
+    CRITERIA,
+    cycle_consistency,
+    cycle_return,
+    label_agreement,
+    label_free_criteria,
+    round_trips,
+    silhouette,
+    single_feature_labels,
+)
+from dscreid.structures import TrackletFeatures
+
+
+def ids(*values):
+    return np.array(values, dtype=np.int64)
+
+
+def clustered(num_rows=60, num_clusters=6, dim=8, spread=0.6, seed=0, rows_seed=100):
+    """Features around random centres, float32 (N, D), and the number of each row's centre."""
+    centres = torch.randn(num_clusters, dim, generator=torch.Generator().manual_seed(seed))
+    numbers = torch.arange(num_rows) % num_clusters
+    noise = torch.randn(num_rows, dim, generator=torch.Generator().manual_seed(rows_seed))
+    return centres[numbers] + spread * noise, numbers.numpy()
+
+
+def angles(*degrees):
+    """Unit vectors in the plane."""
+    radians = torch.deg2rad(torch.tensor(degrees, dtype=torch.float32))
+    return torch.stack([radians.cos(), radians.sin()], dim=1)
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('chunk', [2**24, 50], ids=['whole', 'chunks'])
+def test_silhouette_is_scikit_learns(seed, chunk, monkeypatch):
+    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', chunk)
+    features, _ = clustered(seed=seed)
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(-1, 9, size=60)
+    labels[:2] = 30, 31  # clusters of one, and numbers with gaps
+    kept = labels >= 0
+    expected = silhouette_score(features.numpy()[kept], labels[kept], metric='cosine')
+    assert silhouette(features, labels) == pytest.approx(expected, abs=1e-6)
+
+
+def test_silhouette_of_true_clusters_and_of_random_ones():
+    features, numbers = clustered(spread=0.3)
+    shuffled = np.random.default_rng(0).permutation(numbers)
+    assert silhouette(features, numbers) > 0.6
+    assert silhouette(features, shuffled) < 0.05
+
+
+def test_silhouette_by_hand():
+    # rows at 0 and 60 degrees in one cluster, at 90 and 90 in the other; cosine distances 1/2, 1 and 1 - sqrt(3)/2
+    near = 1 - math.sqrt(3) / 2
+    expected = [(1 - 0.5) / 1, (near - 0.5) / 0.5, (1 + near) / 2 / ((1 + near) / 2), 1]
+    value = silhouette(angles(0, 60, 90, 90), ids(0, 0, 1, 1))
+    assert value == pytest.approx(np.mean(expected), abs=1e-5)
+
+
+def test_silhouette_ignores_lengths_numbers_and_the_order():
+    features, numbers = clustered()
+    value = silhouette(features, numbers)
+    scaled = features * torch.rand(60, 1, generator=torch.Generator().manual_seed(1)).add(0.1)
+    assert silhouette(scaled, 3 * numbers + 5) == pytest.approx(value, abs=1e-6)
+    order = np.random.default_rng(0).permutation(60)
+    assert silhouette(features[order], numbers[order]) == pytest.approx(value, abs=1e-9)
+
+
+def test_silhouette_edge_cases():
+    assert math.isnan(silhouette(torch.empty(0, 3), ids()))
+    assert math.isnan(silhouette(angles(0, 10), ids(-1, -1)))
+    assert math.isnan(silhouette(angles(0, 10, 90), ids(4, 4, -1)))
+    assert silhouette(angles(0, 90, 45), ids(0, 1, -1)) == 0  # nothing but clusters of one
+    # collapsed features: whatever the rounding of their lengths, no cluster stands out
+    same = torch.ones(12, 5) * torch.linspace(0.1, 7, 12)[:, None]
+    assert silhouette(same, ids(*[0, 1, 2] * 4)) == 0
+    assert silhouette(torch.zeros(4, 3), ids(0, 0, 1, 1)) == 0
+
+
+def test_silhouette_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match='one label per feature row'):
+        silhouette(angles(0, 10), ids(0))
+    with pytest.raises(ValueError, match='NaN'):
+        silhouette(torch.tensor([[math.nan, 1.0]]), ids(0))
+
+
+def test_inputs_stay_as_they_are():
+    features, numbers = clustered()
+    before, labels = features.clone(), numbers.copy()
+    silhouette(features, numbers)
+    round_trips(features, features)
+    assert torch.equal(features, before)
+    assert np.array_equal(numbers, labels)
+
+
+def test_agreement_counts_what_both_label():
+    first, second = ids(0, 0, 1, 1, -1, 2, 2), ids(5, 5, 5, 3, 3, -1, 3)
+    expected = adjusted_rand_score([0, 0, 1, 1, 2], [5, 5, 5, 3, 3])
+    assert label_agreement(first, second) == pytest.approx(expected)
+    assert label_agreement(first, first + 0) == 1
+    assert label_agreement(ids(0, 0, 1, 1), ids(7, 7, 2, 2)) == 1  # other numbers, the same clusters
+
+
+def test_agreement_of_nothing_in_common():
+    assert math.isnan(label_agreement(ids(), ids()))
+    assert math.isnan(label_agreement(ids(-1, 0, 1), ids(2, -1, 3)))
+    with pytest.raises(ValueError, match='two label vectors of one length'):
+        label_agreement(ids(0), ids(0, 1))
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_round_trips_by_brute_force(seed):
+    generator = torch.Generator().manual_seed(seed)
+    visible = torch.randn(30, 4, generator=generator)
+    infrared = torch.randn(20, 4, generator=generator)
+    similarity = torch.nn.functional.cosine_similarity(visible[:, None], infrared[None], dim=2)
+    there, back = similarity.argmax(dim=1), similarity.argmax(dim=0)
+    from_visible, from_infrared = round_trips(visible, infrared)
+    assert from_visible.tolist() == [int(back[there[i]]) for i in range(30)]
+    assert from_infrared.tolist() == [int(there[back[j]]) for j in range(20)]
+
+
+def test_cycles_by_hand():
+    # visible 0 and 1 both go to infrared 0, which goes back to 0; visible 2 and infrared 1 are mutually nearest
+    trips, back = round_trips(angles(10, 30, 90), angles(0, 80))
+    assert trips.tolist() == [0, 0, 2]
+    assert back.tolist() == [0, 1]
+    assert cycle_return(trips) == pytest.approx(2 / 3)
+    assert cycle_consistency(trips, ids(4, 4, 5)) == 1
+    assert cycle_consistency(trips, ids(4, 3, 5)) == pytest.approx(2 / 3)
+    assert cycle_consistency(trips, ids(-1, 3, 5)) == pytest.approx(1 / 2)  # ends at an outlier
+    assert cycle_consistency(trips, ids(0, -1, -1)) == 1
+
+
+def test_cycles_of_nothing():
+    with pytest.raises(ValueError, match='0 visible and 2 infrared'):
+        round_trips(torch.empty(0, 2), angles(0, 80))
+    assert math.isnan(cycle_return(ids()))
+    assert math.isnan(cycle_consistency(ids(0, 1), ids(-1, -1)))
+    with pytest.raises(ValueError, match='one label per round trip'):
+        cycle_consistency(ids(0, 1), ids(0))
+
+
+def pair(seed=0, spread=0.3):
+    """Features of 48 visible and 36 infrared tracklets of six persons, and their true labels."""
+    parts = []
+    for rows in (48, 36):
+        static, numbers = clustered(rows, spread=spread, seed=seed, rows_seed=rows)
+        dynamic, _ = clustered(rows, spread=spread, seed=seed + 1, rows_seed=rows + 1)
+        parts.append((TrackletFeatures(static=static, dynamic=dynamic), numbers))
+    (visible, rgb), (infrared, ir) = parts
+    return visible, infrared, PseudoLabels(rgb=rgb, ir=ir, shared=True)
+
+
+CLUSTERING = ClusterLabeler(k1=8, k2=2, eps=0.6, min_samples=3)
+
+
+def test_single_features_see_one_feature():
+    visible, infrared, labels = pair()
+    noise = torch.randn(48, 8, generator=torch.Generator().manual_seed(5))
+    spoilt = TrackletFeatures(static=visible.static, dynamic=noise)
+    static, dynamic = single_feature_labels(CLUSTERING, spoilt, infrared)
+    assert label_agreement(static.rgb, labels.rgb) > 0.9
+    alone = TrackletFeatures(static=noise, dynamic=noise)
+    assert np.array_equal(dynamic.rgb, CLUSTERING(alone, infrared).rgb)
+    assert not np.array_equal(static.rgb, dynamic.rgb)
+
+
+def test_single_features_without_a_cluster():
+    def fail(visible, infrared):
+        raise LabelingError('no cluster')
+
+    visible, infrared, _ = pair()
+    assert single_feature_labels(fail, visible, infrared) is None
+
+
+def test_all_criteria_together():
+    visible, infrared, labels = pair()
+    single = single_feature_labels(CLUSTERING, visible, infrared)
+    previous = PseudoLabels(rgb=labels.rgb + 3, ir=np.roll(labels.ir, 1), shared=True)
+    values = label_free_criteria(visible, infrared, labels, previous, single)
+    assert set(values) == {f'{name}{part}' for name in CRITERIA for part in ('', '_rgb', '_ir')}
+    for name in CRITERIA:
+        assert values[name] == pytest.approx((values[f'{name}_rgb'] + values[f'{name}_ir']) / 2)
+        assert -1 <= values[name] <= 1
+    joined = torch.nn.functional.normalize(
+        torch.cat([torch.nn.functional.normalize(half) for half in (visible.static, visible.dynamic)], dim=1)
+    )
+    expected = silhouette_score(joined.numpy(), labels.rgb, metric='cosine')
+    assert values['silhouette_rgb'] == pytest.approx(expected, abs=1e-6)
+    assert values['stability_rgb'] == 1
+    assert values['stability_ir'] == pytest.approx(adjusted_rand_score(previous.ir, labels.ir))
+    assert values['cycle_consistency'] > 0.9 > values['cycle_return'] > 0
+
+
+def test_criteria_fall_with_the_features():
+    good = label_free_criteria(*pair(spread=0.2))
+    bad = label_free_criteria(*pair(spread=3.0))
+    for name in ('silhouette', 'cycle_consistency'):
+        assert good[name] > bad[name] + 0.3
+
+
+def test_undefined_criteria_are_left_out():
+    visible, infrared, labels = pair()
+    one_cluster = PseudoLabels(rgb=labels.rgb * 0, ir=labels.ir, shared=False)
+    values = label_free_criteria(visible, infrared, one_cluster)
+    assert not any(name.startswith(('stability', 'static_dynamic')) for name in values)
+    assert 'silhouette_ir' in values
+    # a mean over one modality would not compare with means over two
+    assert 'silhouette' not in values
+    assert 'silhouette_rgb' not in values

@@ -1,0 +1,42 @@
+"""Study how well label-free criteria choose a checkpoint: per criterion its epoch, metric and gap to the best epoch.
+
+Test labels are read to measure the choice; nothing is chosen by them. Each run needs the criteria of all its epochs
+and a test metric or a checkpoint of each:
+
+  python tools/train.py CONFIG --cfg-options default_hooks.selection.criterion=silhouette \
+      default_hooks.checkpoint.max_keep_ckpts=-1
+"""
+
+import argparse
+from pathlib import Path
+
+from dscreid.apis.command_line import run_command
+from dscreid.apis.selection_study import read_run, study_markdown
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: python tools/analysis/selection_study.py work_dirs/dsc_seed*/ --out selection.md',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('runs', nargs='+', type=Path, metavar='RUN', help='work directories of finished runs')
+    parser.add_argument('--metric', default='mean/mAP', help='test metric (default: mean/mAP)')
+    parser.add_argument('--out', type=Path, help='Markdown file to write as well')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the tables."""
+    arguments = parse_arguments(argv)
+    runs = [read_run(path, arguments.metric) for path in arguments.runs]
+    text = study_markdown(runs, arguments.metric)
+    if arguments.out is not None:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text)
+    print(text, end='')
+
+
+if __name__ == '__main__':
+    run_command(main)
