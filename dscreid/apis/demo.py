@@ -14,7 +14,8 @@ from mmengine import Config
 from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.test import evaluate, write_json
 from dscreid.apis.train import FINISHED_FILE, RunOptions, run_experiment
-from dscreid.datasets.synthetic import is_complete, make_spec, render_world
+from dscreid.apis.worlds import adaptation_worlds
+from dscreid.datasets.synthetic import is_complete, render_world
 from dscreid.visualization import (
     ReportRun,
     RetrievalGallery,
@@ -141,12 +142,10 @@ class Demo:
         return tuple(root for root, _ in worlds.values())
 
     def _source_spec(self):
-        return make_spec('demo', 'bupt', seed=1000 + self.options.seed)
+        return adaptation_worlds(self.options.seed)[0]
 
     def _target_spec(self):
-        # six test tracklets per person and modality, one per camera: enough to measure, quick to extract; a wider
-        # gap leaves the small tower too few right neighbours across modalities to start from
-        return make_spec('demo', 'hitsz', seed=2000 + self.options.seed, test_tracklets=6, modality_gap=0.2)
+        return adaptation_worlds(self.options.seed)[1]
 
     def _train(self, config: str, name: str, root: Path, source: Path | None = None) -> dict[str, float]:
         """Metrics of a run in ``out/name``, trained and evaluated unless both are done."""

@@ -1,0 +1,11 @@
+# Table 5, intra-modal correction only: visible tracklets keep their own clusters, corrected by neighbours.
+_base_ = '../dsc/dsc_bupt2hitsz.py'
+
+default_hooks = dict(
+    cluster=dict(
+        labelers=[
+            *_base_.default_hooks.cluster.labelers[:-1],
+            dict(_base_.default_hooks.cluster.labelers[-1], inter=None),
+        ],
+    ),
+)

@@ -1,0 +1,5 @@
+# Table 4, intra-modal only: neighbours of the own modality, none of the other.
+_base_ = '../demo_dsc.py'
+
+source = dict(config='../demo_source.py')
+model = dict(neighbor_losses=[_base_.model.neighbor_losses[0]])

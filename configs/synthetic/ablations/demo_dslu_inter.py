@@ -1,0 +1,12 @@
+# Table 5, inter-modal unification only: visible tracklets keep the label that the votes gave them.
+_base_ = '../demo_dsc.py'
+
+source = dict(config='../demo_source.py')
+default_hooks = dict(
+    cluster=dict(
+        labelers=[
+            *_base_.default_hooks.cluster.labelers[:-1],
+            dict(_base_.default_hooks.cluster.labelers[-1], intra=None),
+        ],
+    ),
+)

@@ -1,0 +1,5 @@
+# Table 3, without DSJL (Table 4, neither): the identity losses alone; DSLU is on.
+_base_ = '../demo_dsc.py'
+
+source = dict(config='../demo_source.py')
+model = dict(neighbor_losses=[])

@@ -1,0 +1,46 @@
+"""In which settings two configs differ."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine import Config
+
+#: Settings that say where a run lies, not what it does.
+_ELSEWHERE = ('root', 'data_root')
+_ABSENT = 'absent'
+
+
+def config_difference(reference: Config, config: Config) -> dict[str, list]:
+    """Dotted key → [value in the reference, value here] of every setting that differs, ``'absent'`` where missing."""
+    ours, theirs = dict(_flat(config.to_dict())), dict(_flat(reference.to_dict()))
+    keys = [key for key in dict.fromkeys([*theirs, *ours]) if key.rpartition('.')[2] not in _ELSEWHERE]
+    pairs = {key: [theirs.get(key, _ABSENT), ours.get(key, _ABSENT)] for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def effective_overrides(config: Config, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides that change something: those whose value the config does not have anyway."""
+    flat = dict(_flat(config.to_dict()))
+    return {key: value for key, value in overrides.items() if flat.get(key, _ABSENT) != value}
+
+
+def _flat(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Dotted keys and plain values; lists of plain values stay whole, empty containers too."""
+    if isinstance(node, Mapping) and node:
+        pairs = node.items()
+    elif isinstance(node, (list, tuple)) and any(isinstance(value, (Mapping, list, tuple)) for value in node):
+        pairs = enumerate(node)
+    else:
+        yield prefix, _plain(node)
+        return
+    for key, value in pairs:
+        yield from _flat(value, f'{prefix}.{key}' if prefix else str(key))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON knows it."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

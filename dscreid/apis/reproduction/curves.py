@@ -1,0 +1,56 @@
+"""Sweeps of one parameter as curves, as in the paper's Figure 4."""
+
+import io
+from collections.abc import Sequence
+
+from dscreid.apis.reproduction.summary import Summary, SummaryRow
+
+_LINES = {'rgb2ir/mAP': 'RGB→IR', 'ir2rgb/mAP': 'IR→RGB', 'mean/mAP': 'mean'}
+_MARKERS = ('o', 's', 'x')
+
+
+def curves_svg(summary: Summary) -> str:
+    """Draw mAP over each swept parameter, with the standard deviation over seeds, as a standalone SVG.
+
+    A sweep is the rows whose names begin with the same word, the parameter's. Equal summaries give equal bytes.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    sweeps = _sweeps(summary.rows)
+    with matplotlib.rc_context({'svg.hashsalt': summary.title, 'font.size': 9}):
+        figure, axes = pyplot.subplots(1, len(sweeps), figsize=(4.2 * len(sweeps), 3.2), squeeze=False)
+        for panel, (name, rows) in zip(axes[0], sweeps.items(), strict=True):
+            _draw(panel, name, rows)
+        axes[0][0].set_ylabel('mAP, percent')
+        axes[0][0].legend(fontsize=8)
+        figure.suptitle(summary.title, fontsize=8)
+        figure.tight_layout()
+        stream = io.StringIO()
+        figure.savefig(stream, format='svg', metadata={'Date': None})
+        pyplot.close(figure)
+    return stream.getvalue()
+
+
+def _sweeps(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
+    """Parameter → its rows by ascending value."""
+    sweeps: dict[str, list[SummaryRow]] = {}
+    for row in sorted(rows, key=lambda row: row.row.x):
+        sweeps.setdefault(row.row.name.partition(' ')[0], []).append(row)
+    return dict(sorted(sweeps.items(), reverse=True))  # alpha first, as in the paper
+
+
+def _draw(panel, name: str, rows: Sequence[SummaryRow]) -> None:
+    """One parameter's panel."""
+    for (key, label), marker in zip(_LINES.items(), _MARKERS, strict=True):
+        points = [(row.row.x, row.figure(key)) for row in rows if row.figure(key) is not None]
+        if points:
+            means = [100 * figure.mean for _, figure in points]
+            deviations = [100 * (figure.deviation or 0) for _, figure in points]
+            panel.errorbar(
+                [x for x, _ in points], means, deviations, label=label, marker=marker, ms=4, capsize=2
+            )
+    panel.set_xlabel({'alpha': 'α'}.get(name, name))
+    panel.grid(alpha=0.3)

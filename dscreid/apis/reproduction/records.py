@@ -1,0 +1,120 @@
+"""What a run leaves beside its results: how it was started, its attempts, and its run card when it is done."""
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from dscreid.apis.reproduction.identity import differences
+from dscreid.apis.reproduction.jobs import Job
+from dscreid.apis.test import write_json
+from dscreid.datasets.synthetic import WorldSpec, is_complete
+
+START_FILE, CARD_FILE = 'run_start.json', 'run_card.json'
+
+
+class State(Enum):
+    """How far a job is."""
+
+    MISSING = 'missing'
+    UNFINISHED = 'unfinished'
+    FINISHED = 'finished'
+    STALE = 'stale'
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A job's folder as it was found.
+
+    Attributes:
+        state: How far the job is.
+        reasons: Why a stale run is not the one that would be made now.
+    """
+
+    state: State
+    reasons: tuple[str, ...] = ()
+
+
+def inspect_job(job: Job, accept_revision: bool = False) -> Inspection:
+    """How far a job is, by what lies in its folder.
+
+    Args:
+        job: The job.
+        accept_revision: Whether a run of another code revision counts as the same.
+    """
+    if job.world is not None:
+        return Inspection(
+            State.FINISHED if is_complete(job.folder, WorldSpec(**job.world)) else State.MISSING
+        )
+    if not job.folder.is_dir() or not any(job.folder.iterdir()):
+        return Inspection(State.MISSING)
+    card = read_record(job.folder / CARD_FILE)
+    record = card or read_record(job.folder / START_FILE)
+    if record is None:
+        return Inspection(State.STALE, ('it holds files but no record of this tool',))
+    if reasons := differences(record['identity'], job.identity, accept_revision):
+        return Inspection(State.STALE, tuple(reasons))
+    complete = card is not None and all((job.folder / name).is_file() for name in job.outputs)
+    return Inspection(State.FINISHED if complete else State.UNFINISHED)
+
+
+def begin_attempt(job: Job) -> None:
+    """Note, before a process starts, what it is about to do; a card from before is no longer true."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    record = read_record(job.folder / START_FILE) or dict(identity=dict(job.identity), attempts=[])
+    # the first attempt's identity stays: a later one may be of another revision that was accepted
+    started, revision = time.strftime('%Y-%m-%dT%H:%M:%S%z'), job.identity['code']
+    record['attempts'].append(dict(started=started, revision=revision, seconds=None, exit_code=None))
+    write_json(job.folder / START_FILE, record)
+    (job.folder / CARD_FILE).unlink(missing_ok=True)
+
+
+def end_attempt(job: Job, seconds: float, exit_code: int) -> None:
+    """Note how the last attempt ended."""
+    record = read_record(job.folder / START_FILE)
+    record['attempts'][-1].update(seconds=round(seconds, 1), exit_code=exit_code)
+    write_json(job.folder / START_FILE, record)
+
+
+def write_card(job: Job, measured: dict[str, Any]) -> None:
+    """Declare a run finished.
+
+    Args:
+        job: The run.
+        measured: What was found out about it, such as its metrics.
+    """
+    record = read_record(job.folder / START_FILE)
+    attempts = record['attempts']
+    known = [attempt['seconds'] for attempt in attempts if attempt['seconds'] is not None]
+    card = dict(
+        run=job.name,
+        **job.facts,
+        identity=record['identity'],
+        revisions=sorted({attempt['revision'] for attempt in attempts}),
+        command=list(job.command),
+        started=attempts[0]['started'],
+        wall_seconds=round(sum(known), 1),
+        attempts=len(attempts),
+        # killed together with this tool: their time is unknown and not in wall_seconds
+        unmeasured_attempts=len(attempts) - len(known),
+        **measured,
+    )
+    write_json(job.folder / CARD_FILE, card)
+
+
+def remove_run(job: Job) -> None:
+    """Remove a run's folder, so that it is made anew."""
+    if job.folder.is_dir():
+        shutil.rmtree(job.folder)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Content of a record; None where it is missing or unreadable, as after a crash of the machine."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) and 'identity' in content else None

@@ -1,0 +1,61 @@
+"""The features of a finished run ranked another way, without another extraction."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from dscreid.errors import DatasetError
+from dscreid.evaluation import FeatureTable, ReIDMetric
+
+
+def raw_halves(table: FeatureTable) -> np.ndarray:
+    """float32 (N, 2 D): raw static and dynamic features joined, as VLD ranks them."""
+    return np.concatenate([table.static, table.dynamic], axis=1)
+
+
+def static_half(table: FeatureTable) -> np.ndarray:
+    """float32 (N, D): raw static features, L2-normalised."""
+    return _normalised(table.static)
+
+
+def dynamic_half(table: FeatureTable) -> np.ndarray:
+    """float32 (N, D): raw dynamic features, L2-normalised."""
+    return _normalised(table.dynamic)
+
+
+VIEW_FUNCTIONS: Mapping[str, Callable[[FeatureTable], np.ndarray]] = {
+    'raw': raw_halves,
+    'static': static_half,
+    'dynamic': dynamic_half,
+}
+
+
+def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, float]:
+    """Metrics of a test set whose features are ranked another way.
+
+    Args:
+        table: Features with both raw halves.
+        view: One of ``VIEW_FUNCTIONS``.
+        protocol: Name of the evaluation protocol.
+
+    Returns:
+        Metrics in [0, 1], named as ``ReIDMetric`` names them.
+
+    Raises:
+        DatasetError: The table holds no raw halves.
+    """
+    if table.static is None or table.dynamic is None:
+        raise DatasetError(
+            'the feature file holds no raw halves; write it with tools/test.py --dump-features'
+        )
+    feature = VIEW_FUNCTIONS[view](table)
+    facts = ('pid', 'camera', 'modality', 'is_query', 'index')
+    records = [
+        {'feature': feature[row], **{name: getattr(table, name)[row] for name in facts}}
+        for row in range(len(table))
+    ]
+    return ReIDMetric(protocol).compute_metrics(records)
+
+
+def _normalised(matrix: np.ndarray) -> np.ndarray:
+    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)

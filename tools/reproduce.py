@@ -1,0 +1,195 @@
+"""Rebuild the paper's tables and figures: run what is missing of them, and show what is there."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dscreid.apis.command_line import run_command
+from dscreid.apis.reproduction import (
+    PRESETS,
+    ReproductionOptions,
+    ShowOptions,
+    find_experiment,
+    find_preset,
+    list_experiments,
+    reproduce,
+    show,
+)
+from dscreid.apis.reproduction.driver import failures
+from dscreid.apis.reproduction.execution import execute
+from dscreid.apis.reproduction.jobs import Job
+from dscreid.apis.reproduction.place import Place
+from dscreid.apis.reproduction.slurm import SlurmOptions
+from dscreid.apis.worlds import DIRECTIONS
+from dscreid.errors import ConfigError
+from dscreid.visualization import collect_environment
+
+EXAMPLES = """examples:
+  python tools/reproduce.py list
+  python tools/reproduce.py run table3 --data synthetic-demo --seeds 1 2 3 --direction both
+  python tools/reproduce.py run table1 --data real --amp --slurm gpu gres=gpu:1 time=24:00:00
+  python tools/reproduce.py show table3 --data synthetic-demo --direction both
+
+Runs lie in OUT/DATA/DIRECTION/seedK, one folder each with its run_card.json; tables are written to OUT/DATA/tables.
+A run that was killed is continued by the same command. Results of another code revision, config or data are refused:
+--rerun-stale repeats them, --accept-revision takes those that differ in the code alone."""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+    _add_list(commands)
+    _add_run(commands)
+    _add_show(commands)
+    _add_execute(commands)
+    return parser.parse_args(argv)
+
+
+def list_command(arguments: argparse.Namespace) -> None:
+    """Print the tables and figures with their rows."""
+    print(list_experiments(find_preset(arguments.data)))
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run what is missing of a table or figure; exits with 1 where a run failed."""
+    options = ReproductionOptions(
+        experiment=arguments.experiment,
+        place=_place(arguments),
+        seeds=_seeds(arguments.seeds),
+        directions=_directions(arguments),
+        rows=arguments.rows or (),
+        jobs=arguments.jobs,
+        slurm=SlurmOptions.parse(arguments.slurm) if arguments.slurm else None,
+        accept_revision=arguments.accept_revision,
+        rerun_stale=arguments.rerun_stale,
+    )
+    failed = failures(reproduce(options))
+    if failed:
+        print('\n'.join(failed), file=sys.stderr)
+        sys.exit(1)
+
+
+def show_command(arguments: argparse.Namespace) -> None:
+    """Print a table and write it; figures are written."""
+    options = ShowOptions(
+        experiment=arguments.experiment,
+        place=_place(arguments),
+        directions=_directions(arguments),
+        seeds=_seeds(arguments.seeds) if arguments.seeds else None,
+        rows=arguments.rows or (),
+    )
+    text, files = show(options)
+    print(text)
+    print('\nwrote ' + ', '.join(str(path) for path in files))
+
+
+def execute_command(arguments: argparse.Namespace) -> None:
+    """Do one submitted job."""
+    if not arguments.job.is_file():
+        raise ConfigError(f'{arguments.job}: no such job; submit the table again')
+    execute(Job.from_json(arguments.job.read_text()), collect_environment, arguments.accept_revision)
+
+
+def _add_list(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser('list', help='tables and figures with their rows')
+    _add_data(parser)
+    parser.set_defaults(run=list_command)
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'run',
+        help='run what is missing of a table or figure',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_selection(parser)
+    parser.add_argument('--seeds', type=int, nargs='+', default=[1], metavar='K', help='default: 1')
+    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='processes at a time (default: 1)')
+    parser.add_argument(
+        '--slurm',
+        nargs='+',
+        metavar=('PARTITION', 'KEY=VALUE'),
+        help='submit each run with sbatch, with these options of it, instead of running it here',
+    )
+    parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (on a GPU)')
+    parser.add_argument(
+        '--accept-revision',
+        action='store_true',
+        help='take and continue runs of another code revision; tables that mix revisions say so',
+    )
+    parser.add_argument(
+        '--rerun-stale',
+        action='store_true',
+        help='remove and repeat runs of another revision, config or data',
+    )
+    parser.set_defaults(run=run)
+
+
+def _add_show(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser('show', help='print and write a table or figure from finished runs')
+    _add_selection(parser)
+    parser.add_argument('--seeds', type=int, nargs='+', metavar='K', help='default: all that were run')
+    parser.set_defaults(run=show_command, amp=False)
+
+
+def _add_execute(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser('execute', help='do one submitted job (what --slurm submits)')
+    parser.add_argument('job', type=Path, help='the file that --slurm wrote')
+    parser.add_argument('--accept-revision', action='store_true', help='as for run')
+    parser.set_defaults(run=execute_command)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--data',
+        default='synthetic-demo',
+        metavar='DATA',
+        help=f'{", ".join(PRESETS)} (default: synthetic-demo)',
+    )
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('experiment', metavar='TABLE', help='table1 to table6, figure3 to figure5; see list')
+    _add_data(parser)
+    parser.add_argument(
+        '--direction', choices=(*DIRECTIONS, 'both'), help="adaptation direction (default: the paper's)"
+    )
+    parser.add_argument(
+        '--rows', nargs='+', metavar='ROW', help='names or methods of some rows (default: all)'
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/reproduce'), help='default: work_dirs/reproduce'
+    )
+
+
+def _place(arguments: argparse.Namespace) -> Place:
+    return Place(arguments.out.resolve(), find_preset(arguments.data), amp=arguments.amp)
+
+
+def _directions(arguments: argparse.Namespace) -> tuple[str, ...]:
+    if arguments.direction is None:
+        return find_experiment(arguments.experiment).directions
+    return DIRECTIONS if arguments.direction == 'both' else (arguments.direction,)
+
+
+def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    if negative := [seed for seed in seeds if seed < 0]:
+        raise ConfigError(f'--seeds: a seed must not be negative, got {negative[0]}')
+    return tuple(dict.fromkeys(seeds))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Do what the command line says."""
+    arguments = parse_arguments(argv)
+    if getattr(arguments, 'jobs', 1) < 1:
+        raise ConfigError(f'--jobs must be at least 1, got {arguments.jobs}')
+    arguments.run(arguments)
+
+
+if __name__ == '__main__':
+    run_command(main, on_interrupt='the same command continues')
