@@ -2,7 +2,7 @@
 _base_ = './dsc_bupt2hitsz.py'
 
 # As in SDCL's release: neighbours within a modality from the first epoch, across modalities from epoch 10, unification
-# from epoch 30 (of 50), weights 1 and 0.5 before it, 0.1 and 0.1 after it; those are DSC's too.
+# from epoch 30 (of 50); weights 1 and 0.5 before it, 0.1 and 0.1 after it, which are DSC's too.
 # Otherwise than there: the optimiser and its cosine stay the DSC paper's (SDCL: SGD 3.5e-4, x0.1 every 20 epochs), and
 # an epoch keeps its 200 iterations after unification, where SDCL goes down to 100.
 model = dict(
