@@ -48,13 +48,50 @@ def jaccard_distance(
         raise ValueError(
             f'k1 and k2 must be >= 1 and max_distance >= 0, got k1={k1}, k2={k2}, max_distance={max_distance}'
         )
+    features, rank = nearest_tracklets(features, k1)
+    return jaccard_of_neighbors(features, rank, k1, k2, max_distance)
+
+
+def nearest_tracklets(features: Tensor | np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` nearest tracklets of each tracklet by cosine, itself first.
+
+    Args:
+        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside.
+        k: Neighbours, the tracklet itself included; clipped to N.
+
+    Returns:
+        float32 (N, D), the normalised features, and int32 (N, k), both what :func:`jaccard_of_neighbors` takes.
+
+    Raises:
+        ValueError: If features are not finite.
+    """
     features = normalized_rows(as_feature_matrix(features, 'features'))
-    num = len(features)
+    rank = nearest_by_inner_product(features, features, min(k, len(features)), self_first=True)[1]
+    return features.float().cpu().numpy(), rank.cpu().numpy().astype(np.int32)
+
+
+def jaccard_of_neighbors(
+    features: np.ndarray, rank: np.ndarray, k1: int, k2: int, max_distance: float
+) -> scipy.sparse.csr_array:
+    """:func:`jaccard_distance` where the neighbours are known, which several ``k1`` share.
+
+    Args:
+        features: float32 (N, D), L2-normalised.
+        rank: int32 (N, K), the nearest tracklets of each, itself first; K at least ``min(k1, N)``.
+        k1: As there.
+        k2: As there.
+        max_distance: As there.
+
+    Returns:
+        As there.
+    """
+    num = len(rank)
     if num == 0:
         return scipy.sparse.csr_array((0, 0), dtype=np.float32)
-    rank = nearest_by_inner_product(features, features, min(k1, num), self_first=True)[1]
-    rank = rank.cpu().numpy().astype(np.int32)
-    encodings = _encode(features.float().cpu().numpy(), rank, k1)
+    if rank.shape[1] < min(k1, num):
+        raise ValueError(f'k1={k1} needs as many neighbors of each tracklet, got {rank.shape[1]}')
+    rank = np.ascontiguousarray(rank[:, :k1])
+    encodings = _encode(features, rank, k1)
     if k2 > 1:
         encodings = _expand_queries(encodings, rank[:, :k2])
     return _close_pairs(encodings, max_distance)
