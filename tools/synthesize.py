@@ -65,6 +65,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help="how far infrared cameras differ, 0 to 1 (default: the domain's)",
     )  # fmt: skip
     size.add_argument(
+        '--material-spread', type=float, metavar='S',
+        help="how far materials of one colour differ in the infrared, 0 to 1 (default: the domain's)",
+    )  # fmt: skip
+    size.add_argument(
         '--fake-ir', action='store_true', default=None, help='write FakeIR frames (layout bupt only)'
     )
     args = parser.parse_args(argv)
@@ -79,7 +83,7 @@ def spec_of(args: argparse.Namespace) -> WorldSpec:
     """Return the world that the command line describes."""
     names = (
         'train_ids', 'test_ids', 'auxiliary_ids', 'tracklets', 'test_tracklets', 'cameras', 'modality_gap',
-        'occluded', 'sensor_spread', 'fake_ir',
+        'occluded', 'sensor_spread', 'material_spread', 'fake_ir',
     )  # fmt: skip
     overrides = {name: getattr(args, name) for name in names}
     min_frames, max_frames = args.frames or (None, None)

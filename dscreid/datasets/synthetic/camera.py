@@ -90,7 +90,7 @@ def draw_camera(
         background_colour=uniform(rng, domain.background_colour),
         infrared_background=uniform(rng, domain.infrared_background),
         background_seed=int(rng.integers(2**31)),
-        sensor=draw_sensor(rng, modality_gap, domain.sensor_spread),
+        sensor=draw_sensor(rng, modality_gap, domain.sensor_spread, domain.material_spread),
     )
 
 

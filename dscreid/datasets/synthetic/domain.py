@@ -82,6 +82,7 @@ class Domain:
         occluded: Probability that a tracklet has an occluder.
         occluded_frames: Share of such a tracklet's frames that the occluder crosses.
         sensor_spread: Camera-to-camera spread of the infrared sensor; 1 is the widest.
+        material_spread: How far materials of one colour differ in the infrared, 0 (alike) to 1.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Domain:
     occluded: float = 0.25
     occluded_frames: Range = (0.2, 0.5)
     sensor_spread: float = 0.15
+    material_spread: float = 1.0
 
 
 BUPT = Domain(

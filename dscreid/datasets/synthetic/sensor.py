@@ -49,6 +49,7 @@ class InfraredSensor:
         offset: float64[materials].
         slope: float64[materials].
         dye_table: float64[colours].
+        item_gain: Weight of a garment's own deviation.
         pattern_contrast: Share of the reflectance difference of a garment's two surfaces that is left.
         gamma: Exponent of the tone curve on [0, 1].
         contrast: Gain of the tone curve around 0.45.
@@ -64,6 +65,7 @@ class InfraredSensor:
     offset: np.ndarray
     slope: np.ndarray
     dye_table: np.ndarray
+    item_gain: float
     pattern_contrast: float
     gamma: float
     contrast: float
@@ -79,7 +81,7 @@ class InfraredSensor:
         value = self.offset[surface.material] + self.slope[surface.material] * float(
             self.spectral @ surface.rgb
         )
-        value += DYE_GAIN * self.dye_table[surface.colour] + ITEM_GAIN * surface.dye
+        value += DYE_GAIN * self.dye_table[surface.colour] + self.item_gain * surface.dye
         return float(np.clip(value, 0.03, 0.97))
 
     def second_reflectance(self, first: Surface, second: Surface) -> float:
@@ -96,19 +98,24 @@ class InfraredSensor:
         return np.clip(255.0 * y + 0.5, 0, 255).astype(np.uint8)
 
 
-def draw_sensor(rng: np.random.Generator, modality_gap: float, spread: float) -> InfraredSensor:
+def draw_sensor(
+    rng: np.random.Generator, modality_gap: float, spread: float, material_spread: float = 1.0
+) -> InfraredSensor:
     """Draw one camera's infrared sensor.
 
     Args:
         rng: The camera's generator.
         modality_gap: Position between the source family (0) and the other sensor (1).
         spread: Size of this camera's own deviation; 1 is the widest (domain ``varied``).
+        material_spread: How far materials and single garments of one colour differ, 0 (alike) to 1 (as listed).
 
     Returns:
         InfraredSensor: For ``spread = 0`` a function of ``modality_gap`` alone, but for the hot spot's place.
     """
     gap = modality_gap
-    offset = _between(_OFFSET, gap) + 0.13 * spread * rng.standard_normal(len(_ORDER))
+    offset = _between(_OFFSET, gap)
+    offset = offset + (1 - material_spread) * (offset.mean() - offset)
+    offset = offset + 0.13 * spread * rng.standard_normal(len(_ORDER))
     slope = _between(_SLOPE, gap) * (1 + 0.35 * spread * rng.standard_normal(len(_ORDER)))
     own_table = rng.standard_normal(len(COLOUR_NAMES))
     spectral = _between(_SPECTRAL, gap) * (1 - 0.6 * spread) + 0.6 * spread * rng.dirichlet((1.5, 1.5, 1.5))
@@ -118,6 +125,7 @@ def draw_sensor(rng: np.random.Generator, modality_gap: float, spread: float) ->
         offset=offset,
         slope=slope,
         dye_table=np.sqrt(1 - 0.6 * spread**2) * _dye_table(gap) + np.sqrt(0.6) * spread * own_table,
+        item_gain=ITEM_GAIN * material_spread,
         pattern_contrast=max(0.95 - 0.65 * gap, 0.05) * (1 - 0.4 * spread * rng.random()),
         gamma=(1.0 + 0.30 * gap) * float(np.exp(spread * uniform(rng, (-0.4, 0.4)))),
         contrast=(1.0 + 0.1 * gap) * float(np.exp(spread * uniform(rng, (-0.3, 0.2)))),

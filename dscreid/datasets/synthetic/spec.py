@@ -32,6 +32,7 @@ class WorldSpec:
             None takes the domain's own default.
         occluded: Probability that a tracklet has an occluder; None takes the domain's own.
         sensor_spread: Camera-to-camera spread of the infrared sensor, 0 to 1; None takes the domain's own.
+        material_spread: How far materials of one colour differ in the infrared, 0 to 1; None takes the domain's own.
         fake_ir: Write BUPTCampus' FakeIR frames too.
     """
 
@@ -52,6 +53,7 @@ class WorldSpec:
     modality_gap: float | None = None
     occluded: float | None = None
     sensor_spread: float | None = None
+    material_spread: float | None = None
     fake_ir: bool = False
 
     def __post_init__(self) -> None:
@@ -108,7 +110,7 @@ class WorldSpec:
 
 
 # What a world may set in its domain's place, with its largest value.
-_FROM_DOMAIN = {'modality_gap': MAX_GAP, 'occluded': 1.0, 'sensor_spread': 1.0}
+_FROM_DOMAIN = {'modality_gap': MAX_GAP, 'occluded': 1.0, 'sensor_spread': 1.0, 'material_spread': 1.0}
 _LEAST = {
     'seed': 0,
     'train_ids': 1,

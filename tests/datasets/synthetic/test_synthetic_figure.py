@@ -10,7 +10,7 @@ from dscreid.datasets.synthetic.labels import SHADE_STEP, Part
 from dscreid.datasets.synthetic.occlusion import draw_occluder
 from dscreid.datasets.synthetic.pose import Joint, project, skeletons
 from dscreid.datasets.synthetic.renderer import View, label_maps, render_walk
-from dscreid.datasets.synthetic.sensor import draw_sensor
+from dscreid.datasets.synthetic.sensor import ITEM_GAIN, draw_sensor
 from dscreid.datasets.synthetic.texture import COLUMNS, PATTERNS, pattern_mask, visible_side
 from dscreid.datasets.synthetic.walk import draw_walk
 from dscreid.structures import Modality
@@ -132,6 +132,13 @@ def test_modality_gap_lowers_agreement_and_pattern_contrast_step_by_step():
     assert 0 < agreement[2] < agreement[1]
     assert tones.std(axis=1).min() > 0.1  # people stay distinguishable in the infrared
     assert np.all(np.diff([s.pattern_contrast for s in sensors]) < -0.2)
+
+
+def test_without_material_spread_the_infrared_knows_colours_alone():
+    listed, alike = (draw_sensor(np.random.default_rng(0), 0.0, 0.0, spread) for spread in (1.0, 0.0))
+    assert np.ptp(listed.offset) > 0.2
+    np.testing.assert_allclose(alike.offset, listed.offset.mean())
+    assert (listed.item_gain, alike.item_gain) == (ITEM_GAIN, 0.0)
 
 
 def test_modality_gap_is_one_shift_for_all_cameras():

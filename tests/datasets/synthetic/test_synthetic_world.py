@@ -65,7 +65,7 @@ def test_marker_tells_a_finished_world_of_this_spec(tmp_path):
     assert not is_complete(tmp_path, spec)
 
 
-@pytest.mark.parametrize('change', [{'occluded': 1.0}, {'sensor_spread': 0.9}])
+@pytest.mark.parametrize('change', [{'occluded': 1.0}, {'sensor_spread': 0.9}, {'material_spread': 0.0}])
 def test_what_a_world_sets_in_its_domains_place_is_seen(tmp_path, change):
     render_world(tmp_path / 'own', small(occluded=0.0), num_processes=1, progress=False)
     render_world(tmp_path / 'set', small(**{'occluded': 0.0} | change), num_processes=1, progress=False)
