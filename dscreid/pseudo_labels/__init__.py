@@ -5,8 +5,10 @@ from dscreid.pseudo_labels.agreement import votes_needed
 from dscreid.pseudo_labels.camera_labeler import CameraLabeler, cluster_cameras
 from dscreid.pseudo_labels.cluster_labeler import ClusterLabeler
 from dscreid.pseudo_labels.clustering import dbscan
+from dscreid.pseudo_labels.clustering_settings import ClusteringSettings, settings_for
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.criteria import CRITERIA, label_free_criteria
+from dscreid.pseudo_labels.density import DensityChoice, choose_settings
 from dscreid.pseudo_labels.dslu import correct_labels, unify_labels
 from dscreid.pseudo_labels.dslu_labeler import DSLULabeler
 from dscreid.pseudo_labels.jaccard import jaccard_distance
@@ -19,7 +21,13 @@ from dscreid.pseudo_labels.neighbor_soft_labeler import NeighborSoftLabeler
 from dscreid.pseudo_labels.neighbors import knn
 from dscreid.pseudo_labels.proxy_affinity import proxy_affinities
 from dscreid.pseudo_labels.proxy_affinity_labeler import ProxyAffinityLabeler
-from dscreid.pseudo_labels.quality import cross_modal_accuracy, label_diagnostics, label_statistics, quality
+from dscreid.pseudo_labels.quality import (
+    ari_of_all,
+    cross_modal_accuracy,
+    label_diagnostics,
+    label_statistics,
+    quality,
+)
 from dscreid.pseudo_labels.transport import sinkhorn, transport_labels
 from dscreid.pseudo_labels.transport_labeler import TransportLabeler
 from dscreid.pseudo_labels.true_labels import TrueLabels
@@ -31,8 +39,10 @@ __all__ = [
     'AggregationLabeler',
     'CameraLabeler',
     'ClusterLabeler',
+    'ClusteringSettings',
     'CrossLabels',
     'DSLULabeler',
+    'DensityChoice',
     'JointLabeler',
     'LabelingContext',
     'MatchingLabeler',
@@ -43,6 +53,8 @@ __all__ = [
     'TransportLabeler',
     'TrueLabels',
     'UnificationLabeler',
+    'ari_of_all',
+    'choose_settings',
     'cluster_cameras',
     'confidence_weights',
     'correct_labels',
@@ -59,6 +71,7 @@ __all__ = [
     'overlap_shares',
     'proxy_affinities',
     'quality',
+    'settings_for',
     'sinkhorn',
     'smooth_labels',
     'soft_targets',

@@ -36,6 +36,31 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
     }
 
 
+def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
+    """Adjusted Rand index (Hubert and Arabie, 1985) over all tracklets, each outlier a cluster of its own.
+
+    Unlike ``ari`` of :func:`quality` it does not rise when difficult tracklets are left out, so clusterings that
+    label different shares can be compared.
+
+    Args:
+        labels: int (N,), -1 = outlier.
+        pids: int (N,), true person ids.
+
+    Returns:
+        A value in [-0.5, 1]; 1 where both put all tracklets together, or each alone; NaN without tracklets.
+    """
+    labels, pids = _aligned(labels, pids)
+    if not len(labels):
+        return float('nan')
+    alone = labels < 0
+    labels = np.where(alone, labels.max(initial=-1) + np.cumsum(alone), labels)
+    together = _pairs(np.stack([labels, pids], axis=1))
+    same_label, same_pid = _pairs(labels[:, None]), _pairs(pids[:, None])
+    expected = same_label * same_pid / max(len(labels) * (len(labels) - 1) / 2, 1)
+    largest = (same_label + same_pid) / 2
+    return 1.0 if largest == expected else float((together - expected) / (largest - expected))
+
+
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
     """Share of the labelled visible tracklets whose label names their own person on the infrared side.
 
@@ -94,6 +119,12 @@ def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.nd
         figures |= {f'{modality.value}_{name}': values[name] for name in ('ari', 'nmi', 'purity')}
     figures['cross_modal_accuracy'] = cross_modal_accuracy(labels, rgb_pids, ir_pids)
     return {name: value for name, value in figures.items() if not math.isnan(value)}
+
+
+def _pairs(rows: np.ndarray) -> float:
+    """Pairs of equal rows of an int (N, C) matrix."""
+    counts = np.unique(rows, axis=0, return_counts=True)[1].astype(np.float64)
+    return float((counts * (counts - 1) / 2).sum())
 
 
 def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:

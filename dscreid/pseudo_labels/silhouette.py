@@ -30,18 +30,60 @@ def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
         ValueError: The shapes do not fit, or a feature is not finite.
     """
     features, labels = _aligned(features, labels)
+    judged = np.flatnonzero(labels >= 0)
+    total = _sum_of_silhouettes(features, labels, judged)
+    return math.nan if total is None else total / len(judged)
+
+
+def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: int | None = None) -> float:
+    """Mean silhouette over all tracklets, outliers counted as 0, so that leaving tracklets out does not pay.
+
+    Args:
+        features: Float (N, D), normalised inside.
+        labels: int (N,), -1 = outlier.
+        most: The mean is over at most so many tracklets, evenly spaced; None for all.
+
+    Returns:
+        A value in [-1, 1]; 0 with fewer than two clusters.
+
+    Raises:
+        ValueError: The shapes do not fit, or a feature is not finite.
+    """
+    features, labels = _aligned(features, labels)
+    num = len(labels)
+    asked = np.arange(num) if most is None or num <= most else np.arange(most) * num // most
+    total = _sum_of_silhouettes(features, labels, asked[labels[asked] >= 0])
+    return 0.0 if total is None else total / len(asked)
+
+
+def mean_cluster_size(labels: np.ndarray) -> float:
+    """Size of a tracklet's cluster, mean over the tracklets of int (N,) labels, an outlier being a cluster of its own.
+
+    Returns:
+        At least 1; NaN without tracklets.
+    """
+    labels = np.asarray(labels)
+    sizes = np.bincount(labels[labels >= 0]).astype(np.float64)
+    outliers = (labels < 0).sum()
+    return float(((sizes**2).sum() + outliers) / len(labels)) if len(labels) else math.nan
+
+
+def _sum_of_silhouettes(features: Tensor, labels: np.ndarray, judged: np.ndarray) -> float | None:
+    """Sum over the tracklets ``judged``, none of them an outlier; None with fewer than two clusters."""
     kept = labels >= 0
     _, members, sizes = np.unique(labels[kept], return_inverse=True, return_counts=True)
     if len(sizes) < 2:
-        return math.nan
+        return None
     rows = normalized_rows(features[torch.from_numpy(kept).to(features.device)]).double()
     members = torch.from_numpy(members).to(rows.device)
     sizes = torch.from_numpy(sizes).to(rows)
     sums = rows.new_zeros(len(sizes), rows.shape[1]).index_add_(0, members, rows)
+    places = torch.from_numpy(np.cumsum(kept)[judged] - 1).to(rows.device)
+    rows, members = rows[places], members[places]
     total = 0.0
     for chunk in row_chunks(len(rows), len(sizes)):
         total += float(_silhouettes(rows[chunk], members[chunk], sums, sizes).sum())
-    return total / len(rows)
+    return total
 
 
 def _silhouettes(rows: Tensor, members: Tensor, sums: Tensor, sizes: Tensor) -> Tensor:

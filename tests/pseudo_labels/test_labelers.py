@@ -6,7 +6,15 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, unify_labels
+from dscreid.pseudo_labels import (
+    ClusteringSettings,
+    choose_settings,
+    correct_labels,
+    dbscan,
+    jaccard_distance,
+    settings_for,
+    unify_labels,
+)
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 
@@ -53,7 +61,87 @@ def test_settings_per_modality():
     np.testing.assert_array_equal(labels.ir, dbscan(jaccard_distance(ir.concatenated(), 12, 3), 0.6, 2))
 
 
-@pytest.mark.parametrize('bad', [{'eps': 0}, {'eps': 1.2}, {'k1': 0}, {'visible': {'radius': 3}}])
+@pytest.fixture
+def lines(monkeypatch) -> list[str]:
+    """What the labeler logs."""
+    logged = []
+    monkeypatch.setattr(
+        'dscreid.pseudo_labels.cluster_labeler.print_log', lambda message, **_: logged.append(message)
+    )
+    return logged
+
+
+AUTO = {'type': 'ClusterLabeler', 'k1': 'auto', 'k2': 'auto', 'eps': 'auto', 'min_samples': 'auto'}
+
+
+def test_chosen_settings_are_used_kept_and_logged(lines):
+    rgb, ir, rgb_pids, _ = _world(identities=20)
+    few = torch.arange(len(ir)) % 3 == 0  # a third of the tracklets: another density
+    ir = TrackletFeatures(ir.static[few], ir.dynamic[few])
+    labeler = LABELERS.build(AUTO)
+    assert labeler.chosen == {}
+    labels = labeler(rgb, ir)
+    for modality, features in ((Modality.RGB, rgb), (Modality.IR, ir)):
+        joined = features.concatenated()
+        chosen = choose_settings(joined).settings
+        assert labeler.chosen[modality] == chosen
+        expected = dbscan(
+            jaccard_distance(joined, chosen.k1, chosen.k2, chosen.eps), chosen.eps, chosen.min_samples
+        )
+        np.testing.assert_array_equal(labels.of(modality), expected)
+        assert any(
+            line.startswith(f'clustering of {modality.value}: k1={chosen.k1}, k2={chosen.k2}, eps=0.55, min')
+            for line in lines
+        )
+    assert labeler.chosen[Modality.IR].k1 < labeler.chosen[Modality.RGB].k1
+    assert adjusted_rand_score(labels.rgb, rgb_pids) > 0.95
+
+
+def test_some_settings_chosen():
+    rgb, ir, *_ = _world(noise=0.5)
+    labeler = LABELERS.build({**CLUSTERING, 'k2': 'auto', 'visible': {'k1': 'auto', 'min_samples': 'auto'}})
+    labels = labeler(rgb, ir)
+    assert labeler.chosen[Modality.IR] == settings_for(12, eps=0.6, min_samples=3)
+    visible = choose_settings(rgb.concatenated(), eps=0.6).settings
+    assert labeler.chosen[Modality.RGB] == visible
+    expected = dbscan(jaccard_distance(rgb.concatenated(), visible.k1, visible.k2), 0.6, visible.min_samples)
+    np.testing.assert_array_equal(labels.rgb, expected)
+
+
+def test_fixed_settings_are_not_touched(monkeypatch, lines):
+    def choose(*_, **__):
+        raise AssertionError('nothing is left to choose')
+
+    monkeypatch.setattr('dscreid.pseudo_labels.cluster_labeler.choose_settings', choose)
+    rgb, ir, *_ = _world(noise=0.5)
+    labeler = LABELERS.build(CLUSTERING)
+    labeler(rgb, ir)
+    assert labeler.chosen == dict.fromkeys(Modality, ClusteringSettings(12, 3, 0.6, 3))
+    assert not lines
+
+
+def test_nothing_to_choose_from_is_explained(lines):
+    rgb, *_ = _world()
+    empty = TrackletFeatures(torch.zeros(0, 24), torch.zeros(0, 24))
+    with pytest.raises(LabelingError, match=r'modality ir \(N=0, k1=2.*fewer tracklets'):
+        LABELERS.build(AUTO)(rgb, empty)
+    assert lines[-1].startswith(
+        'clustering of ir: k1=2, k2=2, eps=0.55, min_samples=2 (the smallest: no number of'
+    )
+
+
+@pytest.mark.parametrize(
+    'bad',
+    [
+        {'eps': 0},
+        {'eps': 1.2},
+        {'k1': 0},
+        {'visible': {'radius': 3}},
+        {'k1': 'many'},
+        {'k1': 'auto', 'k2': 0},
+        {'k2': 'auto', 'eps': 1.0},
+    ],
+)
 def test_clustering_refuses_bad_settings(bad):
     with pytest.raises(ConfigError, match='ClusterLabeler'):
         LABELERS.build({**CLUSTERING, **bad})

@@ -1,0 +1,60 @@
+"""What clustering by k-reciprocal Jaccard distances and DBSCAN needs, derived from the size of an identity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dscreid.pseudo_labels.clustering import dbscan
+from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors
+
+
+@dataclass(frozen=True)
+class ClusteringSettings:
+    """What k-reciprocal Jaccard distances and DBSCAN need.
+
+    Attributes:
+        k1: Neighbours of the Jaccard distance, at least 1.
+        k2: Rows averaged in its query expansion, 1 for none.
+        eps: DBSCAN radius, in (0, 1).
+        min_samples: Tracklets within ``eps``, itself included, that make a core.
+    """
+
+    k1: int
+    k2: int
+    eps: float
+    min_samples: int
+
+
+def settings_for(
+    k1: int, k2: int | None = None, eps: float | None = None, min_samples: int | None = None
+) -> ClusteringSettings:
+    """The settings that belong to identities of ``k1`` tracklets.
+
+    Args:
+        k1: Tracklets per identity, at least 1.
+        k2: None for the square root of ``k1``, rounded, in [2, 4] and at most ``k1``.
+        eps: None for 0.55.
+        min_samples: None for a quarter of ``k1``, rounded, in [2, 4]: 4 as usual, fewer where an identity has too few
+            tracklets to form a core of four.
+    """
+    return ClusteringSettings(
+        k1=k1,
+        k2=min(k1, int(np.clip(round(k1**0.5), 2, 4))) if k2 is None else k2,
+        eps=0.55 if eps is None else eps,
+        min_samples=int(np.clip(round(k1 / 4), 2, 4)) if min_samples is None else min_samples,
+    )
+
+
+def cluster_neighbors(features: np.ndarray, rank: np.ndarray, settings: ClusteringSettings) -> np.ndarray:
+    """Cluster tracklets whose neighbours are known.
+
+    Args:
+        features: float32 (N, D), L2-normalised.
+        rank: int32 (N, K), the nearest tracklets of each, itself first; K at least ``min(k1, N)``.
+        settings: Settings.
+
+    Returns:
+        int64 (N,), clusters numbered from 0, -1 = outlier: those of ``jaccard_distance`` and ``dbscan``.
+    """
+    distance = jaccard_of_neighbors(features, rank, settings.k1, settings.k2, settings.eps)
+    return dbscan(distance, settings.eps, settings.min_samples)

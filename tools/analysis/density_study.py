@@ -1,0 +1,58 @@
+"""Study how close clustering settings chosen without labels come to the best fixed ones, on targets with labels.
+
+Extracts the features of each target's training split with a source model, as the first labelling of an adaptation sees
+them, and prints a Markdown table: the best settings of a grid (chosen with the labels), the usual ones of the field
+(k1=30, k2=6, eps=0.6) and those that the density of the features gives (k1='auto' ...). Worlds of other densities:
+
+  python tools/synthesize.py --layout hitsz --preset demo --help
+"""
+
+import argparse
+from pathlib import Path
+
+from dscreid.apis.command_line import run_command
+from dscreid.apis.density_study import read_target, save_target, study_markdown
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example: python tools/analysis/density_study.py worlds/d3 worlds/d12 '
+        '--checkpoint work_dirs/demo_source/epoch_7.pth --out density.md',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'targets', nargs='+', type=Path, metavar='TARGET', help='roots of targets, or .npz files of --save'
+    )
+    parser.add_argument('--checkpoint', type=Path, help="the source stage's; not needed for .npz files")
+    parser.add_argument(
+        '--config',
+        type=Path,
+        default=Path('configs/synthetic/demo_dsc.py'),
+        help='config of an adaptation to such targets (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--save', type=Path, metavar='FOLDER', help='keep the features there, one .npz per target'
+    )
+    parser.add_argument('--out', type=Path, help='Markdown file to write as well')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the table."""
+    arguments = parse_arguments(argv)
+    targets = {}
+    for place in arguments.targets:
+        targets[place.stem] = read_target(place, arguments.config, arguments.checkpoint)
+        if arguments.save is not None:
+            save_target(targets[place.stem], arguments.save / f'{place.stem}.npz')
+    text = study_markdown(targets)
+    if arguments.out is not None:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text)
+    print(text, end='')
+
+
+if __name__ == '__main__':
+    run_command(main)
