@@ -23,8 +23,10 @@ from dscreid.pseudo_labels import (
     jaccard_distance,
     quality,
 )
-from dscreid.pseudo_labels.cluster_labeler import cluster_input
+from dscreid.pseudo_labels.descriptors import joined_halves
+from dscreid.pseudo_labels.jaccard_clustering import cluster
 from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.progress import track
 
 #: What unsupervised re-identification usually takes.
 FAMILY = ClusteringSettings(k1=30, k2=6, eps=0.6, min_samples=4)
@@ -126,8 +128,7 @@ def save_target(target: Mapping[Modality, LabelledFeatures], path: str | Path) -
 
 def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings) -> Outcome:
     """Cluster float (N, D) with some settings and compare with int (N,) true ids."""
-    distance = jaccard_distance(joined, settings.k1, settings.k2, settings.eps)
-    labels = dbscan(distance, settings.eps, settings.min_samples)
+    labels = cluster(joined, settings)
     with warnings.catch_warnings():
         # scikit-learn takes many small clusters for a regression problem
         warnings.filterwarnings('ignore', 'The number of unique classes', UserWarning)
@@ -146,9 +147,8 @@ def best_fixed(
         grid: Values by setting; a ``k2`` above ``k1`` is left out.
     """
     best, largest = None, -1.0
-    for k1, k2 in itertools.product(grid['k1'], grid['k2']):
-        if k2 > k1:
-            continue
+    pairs = [pair for pair in itertools.product(grid['k1'], grid['k2']) if pair[1] <= pair[0]]
+    for k1, k2 in track(pairs, 'best fixed settings'):
         # made once for all radii
         distance = jaccard_distance(joined, k1, k2, max(grid['eps']))
         for eps, min_samples in itertools.product(grid['eps'], grid['min_samples']):
@@ -168,7 +168,7 @@ def study_target(
     """
     results = {}
     for modality, part in target.items():
-        joined = cluster_input(part.features)
+        joined = joined_halves(part.features)
         chosen = choose_settings(joined).settings
         results[modality] = {
             'best fixed': outcome(joined, part.pids, best_fixed(joined, part.pids, grid)),

@@ -34,7 +34,8 @@ class CameraLabeler:
         k1: Neighbours of the Jaccard distance.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1); 0.55 in the released code.
-        min_samples: Tracklets within ``eps``, itself included, that make a core.
+        min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
+            as in ``ClusterLabeler``.
 
     Example (config)::
 
@@ -43,7 +44,9 @@ class CameraLabeler:
 
     needs_context = True
 
-    def __init__(self, k1: int = 30, k2: int = 6, eps: float = 0.55, min_samples: int = 4) -> None:
+    def __init__(
+        self, k1: int | str = 30, k2: int | str = 6, eps: float | str = 0.55, min_samples: int | str = 4
+    ) -> None:
         self.clustering = JaccardClustering(k1, k2, eps, min_samples)
 
     def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
@@ -58,9 +61,9 @@ class CameraLabeler:
         for modality in Modality:
             numbers, counts = np.unique(cameras[modality], return_counts=True)
             most = counts.max(initial=0)
-            if most < self.clustering.min_samples:
+            if most < self.clustering.fewest:
                 raise ConfigError(
-                    f'CameraLabeler: no camera has {self.clustering.min_samples} (min_samples) {modality.value} '
+                    f'CameraLabeler: no camera has {self.clustering.fewest} (min_samples) {modality.value} '
                     f'tracklets, the most of {len(numbers)} cameras is {most}; lower min_samples, or use GUR without '
                     'cameras: ClusterLabeler in its place'
                 )

@@ -24,6 +24,10 @@ class ClusteringSettings:
     eps: float
     min_samples: int
 
+    def __str__(self) -> str:
+        """As configs write it."""
+        return f'k1={self.k1}, k2={self.k2}, eps={self.eps:g}, min_samples={self.min_samples}'
+
 
 def settings_for(
     k1: int, k2: int | None = None, eps: float | None = None, min_samples: int | None = None

@@ -5,18 +5,25 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels.cluster_labeler import cluster_input
 from dscreid.pseudo_labels.labels import PseudoLabels
 from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 
 
+def joined_halves(features: TrackletFeatures) -> Tensor:
+    """Float (N, 2 D): both halves L2-normalised, then joined, so that they weigh the same."""
+    return torch.cat(
+        [functional.normalize(half, dim=1) for half in (features.static, features.dynamic)], dim=1
+    )
+
+
 def tracklet_descriptors(features: TrackletFeatures) -> Tensor:
     """Float (N, 2 D), rows of length 1: both halves L2-normalised, joined, and the whole L2-normalised."""
-    return normalized_rows(cluster_input(features))
+    return normalized_rows(joined_halves(features))
 
 
 def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Tensor:

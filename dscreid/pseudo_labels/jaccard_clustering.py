@@ -1,20 +1,32 @@
-"""DBSCAN on the k-reciprocal Jaccard distance of any descriptors, with its settings checked once."""
+"""DBSCAN on k-reciprocal Jaccard distances of any descriptors, its settings checked, or chosen, in one place."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
+import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.clustering import dbscan
+from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
+from dscreid.pseudo_labels.density import choose_settings
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.pseudo_labels.jaccard import jaccard_distance
 from dscreid.structures import Modality, TrackletFeatures
 
+#: In the place of a number: choose it from the density of the features, each time.
+AUTO = 'auto'
+
 
 @dataclass(frozen=True)
 class JaccardClustering:
-    """Settings of a clustering that is not one of each modality, and the clustering itself.
+    """Settings of a clustering, and the clustering itself.
+
+    Each may be ``'auto'``: chosen without labels, for each set of descriptors anew, from how many tracklets an identity
+    seems to have (:func:`dscreid.pseudo_labels.choose_settings`), and logged. With a fixed ``k1`` the others follow
+    from it.
 
     Attributes:
         k1: Neighbours of the Jaccard distance, at least 1.
@@ -23,20 +35,56 @@ class JaccardClustering:
         min_samples: Tracklets within ``eps``, itself included, that make a core.
     """
 
-    k1: int = 30
-    k2: int = 6
-    eps: float = 0.6
-    min_samples: int = 4
+    k1: int | str = 30
+    k2: int | str = 6
+    eps: float | str = 0.6
+    min_samples: int | str = 4
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not 0 < self.eps < 1 or min(self.k1, self.k2, self.min_samples) < 1:
+        fixed = self.fixed
+        words = {name: value for name, value in fixed.items() if isinstance(value, str)}
+        if words:
+            raise ConfigError(f"k1, k2, eps and min_samples are numbers or '{AUTO}', got {words}")
+        counts = [value for name, value in fixed.items() if name != 'eps']
+        if not 0 < fixed.get('eps', 0.5) < 1 or min(counts, default=1) < 1:
             raise ConfigError(f'eps must lie in (0, 1) and k1, k2, min_samples be at least 1, got {self}')
 
-    def __call__(self, descriptors: Tensor) -> np.ndarray:
+    @property
+    def fixed(self) -> Mapping[str, float]:
+        """The settings that are not left to the data."""
+        return {name: value for name, value in asdict(self).items() if value != AUTO}
+
+    @property
+    def fewest(self) -> int:
+        """Fewest tracklets that can make a cluster."""
+        return 2 if self.min_samples == AUTO else self.min_samples
+
+    def settings(self, descriptors: Tensor, name: str | None = None) -> ClusteringSettings:
+        """The fixed settings, or those that descriptors ask for.
+
+        Args:
+            descriptors: Float (N, D), normalised inside.
+            name: What the log calls the descriptors; None keeps a choice out of the log.
+        """
+        fixed = self.fixed
+        if len(fixed) == len(asdict(self)):
+            return ClusteringSettings(**fixed)
+        choice = choose_settings(descriptors, **fixed)
+        if name is not None:
+            note = ' (the smallest: no number of neighbors gives two clusters)' if choice.silent else ''
+            print_log(f'clustering of {name}: {choice.settings}{note}', logger='current')
+        return choice.settings
+
+    def __call__(self, descriptors: Tensor, name: str | None = None) -> np.ndarray:
         """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
-        distance = jaccard_distance(descriptors, self.k1, self.k2, max_distance=self.eps)
-        return dbscan(distance, self.eps, self.min_samples)
+        return cluster(descriptors, self.settings(descriptors, name))
+
+
+def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:
+    """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
+    distance = jaccard_distance(descriptors, settings.k1, settings.k2, max_distance=settings.eps)
+    return dbscan(distance, settings.eps, settings.min_samples)
 
 
 def finite_descriptors(features: TrackletFeatures, modality: Modality) -> Tensor:
@@ -46,13 +94,22 @@ def finite_descriptors(features: TrackletFeatures, modality: Modality) -> Tensor
         LabelingError: A feature is not finite.
     """
     descriptors = tracklet_descriptors(features)
-    broken = int((~descriptors.isfinite().all(dim=1)).sum())
+    check_finite(descriptors, modality)
+    return descriptors
+
+
+def check_finite(descriptors: Tensor, modality: Modality) -> None:
+    """Refuse descriptors float (N, D) of a modality that training has spoilt.
+
+    Raises:
+        LabelingError: A row is not finite.
+    """
+    broken = int((~torch.isfinite(descriptors).all(dim=1)).sum())
     if broken:
         raise LabelingError(
             f'{broken} of {len(descriptors)} {Modality(modality).value} tracklets have NaN or infinite features: '
             'training has diverged; lower the learning rate and resume from an earlier checkpoint'
         )
-    return descriptors
 
 
 def check_any_cluster(owner: str, labels: np.ndarray, modality: Modality, remedy: str) -> None:

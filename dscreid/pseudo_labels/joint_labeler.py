@@ -29,7 +29,8 @@ class JointLabeler:
         k1: Neighbours of the Jaccard distance.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1); 0.6 for SYSU-MM01 and 0.3 for RegDB in the released code.
-        min_samples: Tracklets within ``eps``, itself included, that make a core.
+        min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
+            as in ``ClusterLabeler``.
 
     Example (config)::
 
@@ -41,7 +42,12 @@ class JointLabeler:
     needs_centers = True
 
     def __init__(
-        self, scale: float = 20.0, k1: int = 30, k2: int = 6, eps: float = 0.6, min_samples: int = 4
+        self,
+        scale: float = 20.0,
+        k1: int | str = 30,
+        k2: int | str = 6,
+        eps: float | str = 0.6,
+        min_samples: int | str = 4,
     ) -> None:
         if scale <= 0:
             raise ConfigError(f'JointLabeler: scale must be positive, got {scale}')
@@ -75,7 +81,8 @@ class JointLabeler:
             [finite_descriptors(visible, Modality.RGB), finite_descriptors(infrared, Modality.IR)]
         )
         labels = self.clustering(
-            torch.cat([proxy_affinities(tracklets, part, scale=self.scale) for part in proxies], dim=1)
+            torch.cat([proxy_affinities(tracklets, part, scale=self.scale) for part in proxies], dim=1),
+            'both modalities',
         )
         rgb, ir = labels[: len(visible)], labels[len(visible) :]
         for modality, values in ((Modality.RGB, rgb), (Modality.IR, ir)):

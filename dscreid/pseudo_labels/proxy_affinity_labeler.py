@@ -26,7 +26,8 @@ class ProxyAffinityLabeler:
         k1: Neighbours of the Jaccard distance.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
-        min_samples: Tracklets within ``eps``, itself included, that make a core.
+        min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
+            as in ``ClusterLabeler``.
 
     Example (config)::
 
@@ -38,7 +39,12 @@ class ProxyAffinityLabeler:
     needs_centers = True
 
     def __init__(
-        self, scale: float = 20.0, k1: int = 30, k2: int = 6, eps: float = 0.6, min_samples: int = 4
+        self,
+        scale: float = 20.0,
+        k1: int | str = 30,
+        k2: int | str = 6,
+        eps: float | str = 0.6,
+        min_samples: int | str = 4,
     ) -> None:
         if scale <= 0:
             raise ConfigError(f'ProxyAffinityLabeler: scale must be positive, got {scale}')
@@ -75,7 +81,9 @@ class ProxyAffinityLabeler:
         """int64 (N,), labels of one modality."""
         proxies = tracklet_descriptors(context.centers[modality])
         descriptors = finite_descriptors(features, modality)
-        labels = self.clustering(proxy_affinities(descriptors, proxies, context.groups[modality], self.scale))
+        labels = self.clustering(
+            proxy_affinities(descriptors, proxies, context.groups[modality], self.scale), modality.value
+        )
         check_any_cluster(
             'ProxyAffinityLabeler', labels, modality, 'loosen it (larger eps, smaller min_samples or k1)'
         )

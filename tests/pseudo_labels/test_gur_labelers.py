@@ -290,3 +290,26 @@ def test_diverged_features_are_explained(world, kind):
     world.features[IR].dynamic[3, 2] = torch.nan
     with pytest.raises(LabelingError, match='1 of 50 ir tracklets have NaN'):
         world.label({'type': kind, **LOOSE}, context)
+
+
+# ---- settings chosen from the features
+
+
+AUTO = {'k1': 'auto', 'k2': 'auto', 'eps': 'auto', 'min_samples': 'auto'}
+
+
+def test_every_phase_takes_chosen_settings(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'dscreid.pseudo_labels.jaccard_clustering.print_log', lambda text, **_: lines.append(text)
+    )
+    world = World(identities=16)
+    cameras = world.label({'type': 'CameraLabeler', **AUTO}, world.context())
+    assert adjusted_rand_score(world.pids[RGB] * 10 + world.cameras[RGB], cameras.rgb) > 0.95
+    assert not lines  # a line for each camera and epoch would drown the log
+    within = world.label({'type': 'ProxyAffinityLabeler', **AUTO}, world.context(labels=cameras))
+    assert adjusted_rand_score(world.pids[IR], within.ir) > 0.9
+    assert [line.split(':')[0] for line in lines] == ['clustering of rgb', 'clustering of ir']
+    joint = world.label({'type': 'JointLabeler', **AUTO}, world.context(labels=within))
+    assert joint.shared
+    assert lines[-1].startswith('clustering of both modalities: k1=')

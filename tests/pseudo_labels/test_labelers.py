@@ -66,7 +66,7 @@ def lines(monkeypatch) -> list[str]:
     """What the labeler logs."""
     logged = []
     monkeypatch.setattr(
-        'dscreid.pseudo_labels.cluster_labeler.print_log', lambda message, **_: logged.append(message)
+        'dscreid.pseudo_labels.jaccard_clustering.print_log', lambda message, **_: logged.append(message)
     )
     return logged
 
@@ -112,7 +112,7 @@ def test_fixed_settings_are_not_touched(monkeypatch, lines):
     def choose(*_, **__):
         raise AssertionError('nothing is left to choose')
 
-    monkeypatch.setattr('dscreid.pseudo_labels.cluster_labeler.choose_settings', choose)
+    monkeypatch.setattr('dscreid.pseudo_labels.jaccard_clustering.choose_settings', choose)
     rgb, ir, *_ = _world(noise=0.5)
     labeler = LABELERS.build(CLUSTERING)
     labeler(rgb, ir)
@@ -152,7 +152,7 @@ def test_no_cluster_is_explained():
     lonely = TrackletFeatures(*torch.randn(2, 40, 24, generator=torch.Generator().manual_seed(0)))
     labeler = LABELERS.build({**CLUSTERING, 'k2': 1, 'eps': 0.01})
     with pytest.raises(
-        LabelingError, match=r'modality rgb \(N=40, k1=12, eps=0.01, min_samples=3\).*has 2 others is'
+        LabelingError, match=r'modality rgb \(N=40, k1=12, k2=1, eps=0.01, min_samples=3\).*has 2 others is'
     ):
         labeler(lonely, ir)
     with pytest.raises(LabelingError, match=r'raise eps above that'):
@@ -207,7 +207,7 @@ def test_dslu_defaults_switch_both_halves_on():
     labels = LABELERS.build({'type': 'DSLULabeler', 'clustering': CLUSTERING})(rgb, ir)
     explicit = {'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 20}, 'intra': {'topk': 20}}
     np.testing.assert_array_equal(labels.rgb, LABELERS.build(explicit)(rgb, ir).rgb)
-    assert LABELERS.build({'type': 'DSLULabeler'}).clustering.params[Modality.RGB]['k1'] == 30
+    assert LABELERS.build({'type': 'DSLULabeler'}).clustering.clustering[Modality.RGB].k1 == 30
 
 
 def test_dslu_refuses_unknown_settings():

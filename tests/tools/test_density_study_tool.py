@@ -1,0 +1,47 @@
+"""tools/analysis/density_study.py: its options, and one sentence for bad input."""
+
+import numpy as np
+import pytest
+import torch
+
+from dscreid.apis import density_study
+from dscreid.apis.command_line import run_command
+from dscreid.structures import Modality, TrackletFeatures
+
+
+@pytest.fixture
+def tool(load_tool):
+    return load_tool('analysis/density_study.py')
+
+
+def test_the_table_is_printed_and_written_and_features_are_kept(tool, tmp_path, monkeypatch, capsys):
+    generator = torch.Generator().manual_seed(0)
+    halves = torch.randn(2, 10, 8, generator=generator).repeat_interleave(3, dim=1)
+    part = density_study.LabelledFeatures(TrackletFeatures(*halves), np.repeat(np.arange(10), 3))
+    seen = []
+
+    def read_target(place, config, checkpoint):
+        seen.append((place.name, config.name, checkpoint))
+        return dict.fromkeys(Modality, part)
+
+    monkeypatch.setattr(tool, 'read_target', read_target)
+    monkeypatch.setattr(
+        tool,
+        'study_markdown',
+        lambda targets: density_study.study_markdown(
+            targets, {'k1': (3,), 'k2': (1,), 'eps': (0.5,), 'min_samples': (2,)}
+        ),
+    )
+    out = tmp_path / 'tables' / 'density.md'
+    tool.main(['worlds/d3', '--save', str(tmp_path / 'kept'), '--out', str(out)])
+    assert seen == [('d3', 'demo_dsc.py', None)]
+    assert capsys.readouterr().out == out.read_text()
+    assert '| d3 | ir | 30, 10 | auto |' in out.read_text()
+    assert (tmp_path / 'kept' / 'd3.npz').is_file()
+
+
+def test_a_folder_without_a_checkpoint(tool, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_command(lambda: tool.main([str(tmp_path)]))
+    assert stop.value.code == 2
+    assert 'need a model; give --checkpoint' in capsys.readouterr().err
