@@ -3,29 +3,26 @@ _base_ = [
     '../_base_/datasets/bupt_campus_target.py',
     '../_base_/models/dsc_vit_b16.py',
     '../_base_/schedules/adapt_50e.py',
+    '../_base_/clustering/by_density.py',
     '../_base_/default_runtime.py',
 ]
 
 # stage 1; checkpoint=None: take the finished source run beside this run's work directory, or train it first
 source = dict(config='../source/stp_hitsz.py', checkpoint=None)
 
-# BUPTCampus has about 2.7 tracklets per identity and modality: with min_samples=4 a pure cluster of three has
-# no core point, and k1=30 is ten times an identity. Inferred from those counts, untested on the real data.
-clustering = dict(k1=8, k2=3, eps=0.5, min_samples=2)
-
 default_hooks = dict(
     cluster=dict(
         type='ClusterHook',
         dataloader=_base_.extraction_dataloader,
         labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0, **clustering),
+            dict(type='ClusterLabeler', begin_epoch=0, **_base_.clustering),
             dict(
                 type='DSLULabeler',
                 # The paper is silent. A sixth of the run, as in configs/synthetic/demo_dsc.py: on the synthetic tuning
                 # world epochs of clustering alone gained nothing, each of the first with unified labels did. The
                 # released shallow-deep code: 30
                 begin_epoch=8,
-                clustering=dict(type='ClusterLabeler', **clustering),
+                clustering=dict(type='ClusterLabeler', **_base_.clustering),
                 # K = 20 (Figure 4)
                 inter=dict(topk=20),
                 # 5 as in the released shallow-deep code: 20 neighbours swamp an identity of three tracklets (paper: 20)

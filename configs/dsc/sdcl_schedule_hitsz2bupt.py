@@ -32,15 +32,18 @@ model = dict(
         ),
     ],
 )
+# SDCL's own (k1=30, k2=6, eps=0.6, min_samples=4) merge identities of 2.7 tracklets per modality, or give them no core
+# point; numbers all the same, of which visible tracklets take half below. Inferred from the counts, untested
+clustering = dict(k1=8, k2=3, eps=0.5, min_samples=2)
 default_hooks = dict(
     cluster=dict(
         labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0, **_base_.clustering),
+            dict(type='ClusterLabeler', begin_epoch=0, **clustering),
             dict(
                 type='DSLULabeler',
                 begin_epoch=30,
                 # visible tracklets are clustered with half the neighbours from here on (SDCL: 15 in place of 30)
-                clustering=dict(type='ClusterLabeler', **_base_.clustering, visible=dict(k1=4)),
+                clustering=dict(type='ClusterLabeler', **clustering, visible=dict(k1=4)),
                 # "outlier" is a label like any other and can win, but a visible outlier of its own modality is left out
                 inter=dict(topk=20, outliers_vote=True),
                 intra=dict(topk=5, static_weight=1.0, dynamic_weight=1.0, outliers_vote=True),

@@ -137,7 +137,7 @@ def test_the_reverse_direction_exchanges_domains_and_keeps_roles():
         assert [getattr(ahead, name) for name in roles] == [getattr(back, name) for name in roles]
     full = adaptation_worlds(3, 'hitsz2bupt', 'full')
     assert [world.layout for world in full] == ['hitsz', 'bupt']
-    easy = dict(modality_gap=0.0, occluded=0.1, sensor_spread=0.05)
+    easy = dict(modality_gap=0.0, occluded=0.1, sensor_spread=0.05, material_spread=0.4)
     assert forward[0] == make_spec('demo', 'bupt', seed=1003, **easy)
     with pytest.raises(ConfigError, match='known are bupt2hitsz, hitsz2bupt'):
         adaptation_worlds(3, 'hitsz2hitsz')
