@@ -174,6 +174,8 @@ _OWN = (
             Row('GUR with camera phases', 'gur_cameras'),
             Row('NG, optimal transport (reconstruction)', 'ng_transport'),
             Row("DSC, SDCL's schedule", 'sdcl_schedule'),
+            Row('DSC, one vote suffices (the paper)', 'dsc', {f'{_DSLU}.inter.min_votes': 1}, tag='one_vote'),
+            Row('DSC, strict votes first', 'agreement'),
             _DSC,
         ),
         ('bupt2hitsz', 'hitsz2bupt'),
