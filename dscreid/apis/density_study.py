@@ -18,7 +18,7 @@ from dscreid.errors import ConfigError, DatasetError
 from dscreid.pseudo_labels import (
     ClusteringSettings,
     ari_of_all,
-    choose_settings,
+    choose_for_same_people,
     dbscan,
     jaccard_distance,
     quality,
@@ -147,6 +147,8 @@ def best_fixed(
         grid: Values by setting; a ``k2`` above ``k1`` is left out.
     """
     best, largest = None, -1.0
+    if not len(joined):
+        raise DatasetError('there are no tracklets to study')
     pairs = [pair for pair in itertools.product(grid['k1'], grid['k2']) if pair[1] <= pair[0]]
     for k1, k2 in track(pairs, 'best fixed settings'):
         # made once for all radii
@@ -166,14 +168,15 @@ def study_target(
     Returns:
         ``{modality: {'best fixed': Outcome, 'family': Outcome, 'auto': Outcome}}``.
     """
+    joined = {modality: joined_halves(part.features) for modality, part in target.items()}
+    chosen = choose_for_same_people(list(joined.values()), [{}] * len(joined))
     results = {}
-    for modality, part in target.items():
-        joined = joined_halves(part.features)
-        chosen = choose_settings(joined).settings
+    for (modality, part), choice in zip(target.items(), chosen, strict=True):
+        descriptors = joined[modality]
         results[modality] = {
-            'best fixed': outcome(joined, part.pids, best_fixed(joined, part.pids, grid)),
-            'family': outcome(joined, part.pids, FAMILY),
-            'auto': outcome(joined, part.pids, chosen),
+            'best fixed': outcome(descriptors, part.pids, best_fixed(descriptors, part.pids, grid)),
+            'family': outcome(descriptors, part.pids, FAMILY),
+            'auto': outcome(descriptors, part.pids, choice.settings),
         }
     return results
 

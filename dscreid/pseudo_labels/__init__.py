@@ -8,7 +8,7 @@ from dscreid.pseudo_labels.clustering import dbscan
 from dscreid.pseudo_labels.clustering_settings import ClusteringSettings, settings_for
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.criteria import CRITERIA, label_free_criteria
-from dscreid.pseudo_labels.density import DensityChoice, choose_settings
+from dscreid.pseudo_labels.density import DensityChoice, choose_for_same_people, choose_settings
 from dscreid.pseudo_labels.dslu import correct_labels, unify_labels
 from dscreid.pseudo_labels.dslu_labeler import DSLULabeler
 from dscreid.pseudo_labels.jaccard import jaccard_distance
@@ -54,6 +54,7 @@ __all__ = [
     'TrueLabels',
     'UnificationLabeler',
     'ari_of_all',
+    'choose_for_same_people',
     'choose_settings',
     'cluster_cameras',
     'confidence_weights',

@@ -11,6 +11,7 @@ from torch import Tensor
 from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.jaccard_clustering import (
+    AUTO,
     JaccardClustering,
     check_any_cluster,
     finite_descriptors,
@@ -62,9 +63,10 @@ class CameraLabeler:
             numbers, counts = np.unique(cameras[modality], return_counts=True)
             most = counts.max(initial=0)
             if most < self.clustering.fewest:
+                lower = '' if self.clustering.min_samples == AUTO else 'lower min_samples, or '
                 raise ConfigError(
-                    f'CameraLabeler: no camera has {self.clustering.fewest} (min_samples) {modality.value} '
-                    f'tracklets, the most of {len(numbers)} cameras is {most}; lower min_samples, or use GUR without '
+                    f'CameraLabeler: no camera has {self.clustering.fewest} {modality.value} tracklets, the fewest '
+                    f'that make a cluster; the most of {len(numbers)} cameras is {most}; {lower}use GUR without '
                     'cameras: ClusterLabeler in its place'
                 )
 

@@ -9,7 +9,12 @@ from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.pseudo_labels.jaccard import jaccard_distance
-from dscreid.pseudo_labels.jaccard_clustering import JaccardClustering, check_finite, cluster
+from dscreid.pseudo_labels.jaccard_clustering import (
+    JaccardClustering,
+    check_finite,
+    cluster,
+    settings_of_modalities,
+)
 from dscreid.pseudo_labels.labels import PseudoLabels
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
@@ -21,9 +26,10 @@ class ClusterLabeler:
 
     Both halves are L2-normalised before they are joined, so that static and dynamic features weigh the same.
 
-    Each of the four numbers may be ``'auto'`` instead: chosen without labels, for each modality and each time anew,
-    from how many tracklets an identity seems to have (``choose_settings`` of ``density``), and logged. With a fixed
-    ``k1`` the others follow from it.
+    Each of the four numbers may be ``'auto'`` instead: chosen without labels, each time anew, from how many tracklets
+    an identity seems to have, and logged. Both modalities show the same people, so the one that clusters more clearly
+    decides for both, in proportion to their numbers of tracklets (``choose_for_same_people`` of ``density``). With a
+    fixed ``k1`` the others follow from it.
 
     Args:
         k1: Neighbours of the Jaccard distance.
@@ -32,9 +38,6 @@ class ClusterLabeler:
         min_samples: Tracklets within ``eps``, itself included, that make a core.
         visible: Values of these four that differ for the visible modality, for example ``dict(k1=15)``.
         infrared: Likewise for the infrared modality.
-
-    Attributes:
-        chosen: Settings of the last labelling by modality, fixed ones included; empty before the first.
 
     Example (config)::
 
@@ -54,7 +57,6 @@ class ClusterLabeler:
         common = {'k1': k1, 'k2': k2, 'eps': eps, 'min_samples': min_samples}
         overrides = {Modality.RGB: visible, Modality.IR: infrared}
         self.clustering = {m: _checked({**common, **(override or {})}) for m, override in overrides.items()}
-        self.chosen: dict[Modality, ClusteringSettings] = {}
 
     def __call__(self, visible: TrackletFeatures, infrared: TrackletFeatures) -> PseudoLabels:
         """Cluster both modalities.
@@ -68,22 +70,22 @@ class ClusterLabeler:
 
         Raises:
             LabelingError: If a modality has no cluster, with the figures needed to mend it, or features that
-            are not finite.
+                are not finite.
         """
-        rgb = self._label(Modality.RGB, visible)
-        ir = self._label(Modality.IR, infrared)
+        joined = {Modality.RGB: joined_halves(visible), Modality.IR: joined_halves(infrared)}
+        for modality, descriptors in joined.items():
+            check_finite(descriptors, modality)
+        settings = settings_of_modalities(self.clustering, joined)
+        rgb, ir = (_cluster(modality, joined[modality], settings[modality]) for modality in joined)
         return PseudoLabels(rgb=rgb, ir=ir, shared=False)
 
-    def _label(self, modality: Modality, features: TrackletFeatures) -> np.ndarray:
-        """int64 (N,) labels of one modality; notes and, where chosen, logs its settings."""
-        joined = joined_halves(features)
-        check_finite(joined, modality)
-        settings = self.clustering[modality].settings(joined, modality.value)
-        self.chosen[modality] = settings
-        labels = cluster(joined, settings)
-        if not (labels >= 0).any():
-            raise LabelingError(_no_cluster_message(modality, joined, settings))
-        return labels
+
+def _cluster(modality: Modality, joined: torch.Tensor, settings: ClusteringSettings) -> np.ndarray:
+    """int64 (N,) labels of one modality; raises LabelingError if there is no cluster."""
+    labels = cluster(joined, settings)
+    if not (labels >= 0).any():
+        raise LabelingError(_no_cluster_message(modality, joined, settings))
+    return labels
 
 
 def _checked(settings: dict) -> JaccardClustering:

@@ -14,12 +14,13 @@ neighbourhoods that it compares (``clustering_settings``). Three things that nee
    without structure would be (``duplicates``).
 
 The choice (:func:`choose_settings`) is the largest silhouette near the largest believable kink, or anywhere without
-one, raised as long as the clusters are themselves clustered. The rule and its constants were found on synthetic worlds
+one, raised as long as the clusters are themselves clustered. Where two modalities show the same people, the clearer one
+speaks for both (:func:`choose_for_same_people`). The rule and its constants were found on synthetic worlds
 and held on unseen variations of them (``tools/analysis/density_study.py``); it has no published source.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
@@ -30,9 +31,9 @@ from dscreid.pseudo_labels.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
 from dscreid.pseudo_labels.silhouette import mean_cluster_size, silhouette_of_all
 
-#: Between these the adjusted Rand index changes by a few hundredths.
+#: Steps of a fifth to a half: fine enough where the adjusted Rand index is flat, near the size of the identities.
 _CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 56)
-#: Tracklets whose silhouettes compare sizes: the choice costs a few clusterings, however many tracklets there are.
+#: Tracklets whose silhouettes compare sizes, so that this does not grow with the square of their number.
 _JUDGED = 3000
 #: Neighbours whose mutuality is measured: kinks up to 56 show, and identities beyond do well with k1=56.
 _NEIGHBORS = 101
@@ -41,6 +42,9 @@ _NEIGHBORS = 101
 _SILHOUETTE_SHARE, _FILLED_SHARE = 0.6, 0.5
 #: From a kink on, sizes up to this many times larger are compared: identities of uneven sizes want a little more.
 _SCALE_REACH = 1.6
+#: Silhouettes nearer than this are alike, and the smaller size is taken: too many neighbours merge people, too few only
+#: split them.
+_ALIKE = 0.01
 #: Duplicates of duplicates, and once more.
 _LEVELS = 3
 #: Once the silhouette has fallen to this share of the largest, at two sizes on end, larger ones are not tried.
@@ -62,6 +66,42 @@ class DensityChoice:
     scales: tuple[int, ...] = ()
     silhouettes: dict[int, float] | None = None
     silent: bool = False
+
+    @property
+    def clarity(self) -> float:
+        """Mean silhouette of the clusters of the chosen size; 0 where ``k1`` was given."""
+        return (self.silhouettes or {}).get(self.settings.k1, 0.0)
+
+
+def choose_for_same_people(
+    parts: Sequence[Tensor | np.ndarray], fixed: Sequence[Mapping[str, float]]
+) -> list[DensityChoice]:
+    """Choose settings for several sets of tracklets, such as modalities, that show the same people.
+
+    Each set is asked for itself. Then the one whose clusters have the largest silhouette decides for all: an identity's
+    tracklets in another set are as many as the sets' sizes suggest.
+
+    Args:
+        parts: Float (N, D) features of each set, see :func:`choose_settings`.
+        fixed: For each set the settings that are not open; none of them has a ``k1``.
+
+    Returns:
+        A choice for each set.
+
+    Raises:
+        ValueError: If features are not finite.
+    """
+    choices = [choose_settings(part, **given) for part, given in zip(parts, fixed, strict=True)]
+    clearest = max(range(len(choices)), key=lambda place: choices[place].clarity)
+    if choices[clearest].silent:
+        return choices
+    per_tracklet = choices[clearest].settings.k1 / len(parts[clearest])
+    return [
+        choice
+        if place == clearest or choice.silent
+        else replace(choice, settings=settings_for(max(2, round(per_tracklet * len(part))), **given))
+        for place, (choice, part, given) in enumerate(zip(choices, parts, fixed, strict=True))
+    ]
 
 
 def choose_settings(
@@ -88,12 +128,12 @@ def choose_settings(
         The choice; the same for the same features.
 
     Raises:
-        ValueError: If features are not finite.
+        ValueError: If features are not finite and ``k1`` is open.
     """
     if k1 is not None:
         return DensityChoice(settings_for(k1, k2, eps, min_samples))
     features, rank = nearest_tracklets(features, _NEIGHBORS)
-    scales = neighborhood_scales(mutual_neighbor_rates(rank)) if len(rank) else ()
+    scales = neighborhood_scales(mutual_neighbor_rates(rank))
     trials = list(_trials(features, rank, scales, k2, eps, min_samples or 2))
     silhouettes = {trial.k1: trial.silhouette for trial in trials}
     chosen = _beyond_duplicates(features, trials, _best(_near_scale(trials, scales)))
@@ -132,13 +172,15 @@ def _trials(
 
 
 def _best(trials: list[_Trial]) -> _Trial:
-    """The trial of largest silhouette, the smaller of equal ones."""
-    return max(trials, key=lambda trial: trial.silhouette)
+    """The smallest of the trials whose silhouette is about the largest, among those with a cluster if there are any."""
+    trials = [trial for trial in trials if (trial.labels >= 0).any()] or trials
+    enough = max(trial.silhouette for trial in trials) - _ALIKE
+    return next(trial for trial in trials if trial.silhouette >= enough)
 
 
 def _near_scale(trials: list[_Trial], scales: tuple[int, ...]) -> list[_Trial]:
     """The trials at the largest believable scale and a little beyond; all of them without one."""
-    enough = _SILHOUETTE_SHARE * _best(trials).silhouette
+    enough = _SILHOUETTE_SHARE * max(trial.silhouette for trial in trials)
     believable = [
         trial.k1
         for trial in trials

@@ -11,7 +11,7 @@ from torch import Tensor
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.clustering import dbscan
 from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
-from dscreid.pseudo_labels.density import choose_settings
+from dscreid.pseudo_labels.density import DensityChoice, choose_for_same_people, choose_settings
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.pseudo_labels.jaccard import jaccard_distance
 from dscreid.structures import Modality, TrackletFeatures
@@ -43,9 +43,11 @@ class JaccardClustering:
     def __post_init__(self) -> None:
         """Check the ranges."""
         fixed = self.fixed
-        words = {name: value for name, value in fixed.items() if isinstance(value, str)}
-        if words:
-            raise ConfigError(f"k1, k2, eps and min_samples are numbers or '{AUTO}', got {words}")
+        wrong = {name: value for name, value in fixed.items() if not _is_number(name, value)}
+        if wrong:
+            raise ConfigError(
+                f"k1, k2 and min_samples are integers, eps is a number, or '{AUTO}'; got {wrong}"
+            )
         counts = [value for name, value in fixed.items() if name != 'eps']
         if not 0 < fixed.get('eps', 0.5) < 1 or min(counts, default=1) < 1:
             raise ConfigError(f'eps must lie in (0, 1) and k1, k2, min_samples be at least 1, got {self}')
@@ -70,15 +72,41 @@ class JaccardClustering:
         fixed = self.fixed
         if len(fixed) == len(asdict(self)):
             return ClusteringSettings(**fixed)
-        choice = choose_settings(descriptors, **fixed)
-        if name is not None:
-            note = ' (the smallest: no number of neighbors gives two clusters)' if choice.silent else ''
-            print_log(f'clustering of {name}: {choice.settings}{note}', logger='current')
-        return choice.settings
+        return _logged(choose_settings(descriptors, **fixed), name)
 
     def __call__(self, descriptors: Tensor, name: str | None = None) -> np.ndarray:
         """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
         return cluster(descriptors, self.settings(descriptors, name))
+
+
+def _is_number(name: str, value: object) -> bool:
+    """Whether a setting has its type; True and False have none."""
+    return isinstance(value, (int, float) if name == 'eps' else int) and not isinstance(value, bool)
+
+
+def settings_of_modalities(
+    clusterings: Mapping[Modality, JaccardClustering], descriptors: Mapping[Modality, Tensor]
+) -> dict[Modality, ClusteringSettings]:
+    """The settings of two modalities that show the same people; the clearer one decides where ``k1`` is open in both.
+
+    Args:
+        clusterings: Settings by modality.
+        descriptors: By modality float (N, D), normalised inside.
+    """
+    if any('k1' in clustering.fixed for clustering in clusterings.values()):
+        return {m: clusterings[m].settings(descriptors[m], m.value) for m in clusterings}
+    choices = choose_for_same_people(
+        [descriptors[m] for m in clusterings], [clustering.fixed for clustering in clusterings.values()]
+    )
+    return {m: _logged(choice, m.value) for m, choice in zip(clusterings, choices, strict=True)}
+
+
+def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
+    """The settings of a choice, which the log learns where the descriptors have a name."""
+    if name is not None:
+        note = ' (the smallest: no number of neighbors gives two clusters)' if choice.silent else ''
+        print_log(f'clustering of {name}: {choice.settings}{note}', logger='current')
+    return choice.settings
 
 
 def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:

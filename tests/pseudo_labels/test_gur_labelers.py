@@ -22,6 +22,7 @@ from dscreid.structures import Modality, TrackletFeatures
 RGB, IR = Modality
 LOOSE = {'k1': 8, 'k2': 2, 'eps': 0.6, 'min_samples': 3}
 CLUSTERING = {'type': 'ClusterLabeler', **LOOSE}
+AUTO = {'k1': 'auto', 'k2': 'auto', 'eps': 'auto', 'min_samples': 'auto'}
 
 
 class World:
@@ -128,7 +129,9 @@ def test_cameras_with_too_few_tracklets_are_refused_before_training(world):
     labeler = LABELERS.build({'type': 'CameraLabeler', 'min_samples': 25})
     labeler.check_cameras(world.cameras)
     labeler = LABELERS.build({'type': 'CameraLabeler', 'min_samples': 26})
-    with pytest.raises(ConfigError, match=r'no camera has 26 \(min_samples\) rgb tracklets, the most of 2'):
+    with pytest.raises(
+        ConfigError, match=r'no camera has 26 rgb tracklets, .*; the most of 2 cameras is 25; lower min'
+    ):
         labeler.check_cameras(world.cameras)
     with pytest.raises(ConfigError, match='the most of 0 cameras is 0'):
         labeler.check_cameras({RGB: np.zeros(30), IR: np.empty(0)})
@@ -295,9 +298,6 @@ def test_diverged_features_are_explained(world, kind):
 # ---- settings chosen from the features
 
 
-AUTO = {'k1': 'auto', 'k2': 'auto', 'eps': 'auto', 'min_samples': 'auto'}
-
-
 def test_every_phase_takes_chosen_settings(monkeypatch):
     lines = []
     monkeypatch.setattr(
@@ -313,3 +313,11 @@ def test_every_phase_takes_chosen_settings(monkeypatch):
     joint = world.label({'type': 'JointLabeler', **AUTO}, world.context(labels=within))
     assert joint.shared
     assert lines[-1].startswith('clustering of both modalities: k1=')
+
+
+def test_cameras_of_single_tracklets_are_refused_with_chosen_settings(world):
+    labeler = LABELERS.build({'type': 'CameraLabeler', **AUTO})
+    labeler.check_cameras(world.cameras)
+    with pytest.raises(ConfigError, match='no camera has 2 rgb') as error:
+        labeler.check_cameras({m: np.arange(50) for m in Modality})
+    assert 'lower min_samples' not in str(error.value)

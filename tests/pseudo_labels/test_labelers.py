@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels import (
-    ClusteringSettings,
+    choose_for_same_people,
     choose_settings,
     correct_labels,
     dbscan,
@@ -74,36 +74,54 @@ def lines(monkeypatch) -> list[str]:
 AUTO = {'type': 'ClusterLabeler', 'k1': 'auto', 'k2': 'auto', 'eps': 'auto', 'min_samples': 'auto'}
 
 
-def test_chosen_settings_are_used_kept_and_logged(lines):
+def test_chosen_settings_are_used_and_logged(lines):
     rgb, ir, rgb_pids, _ = _world(identities=20)
     few = torch.arange(len(ir)) % 3 == 0  # a third of the tracklets: another density
     ir = TrackletFeatures(ir.static[few], ir.dynamic[few])
-    labeler = LABELERS.build(AUTO)
-    assert labeler.chosen == {}
-    labels = labeler(rgb, ir)
-    for modality, features in ((Modality.RGB, rgb), (Modality.IR, ir)):
-        joined = features.concatenated()
-        chosen = choose_settings(joined).settings
-        assert labeler.chosen[modality] == chosen
+    labels = LABELERS.build(AUTO)(rgb, ir)
+    joined = [features.concatenated() for features in (rgb, ir)]
+    choices = choose_for_same_people(joined, [{}, {}])
+    for modality, features, choice in zip(Modality, joined, choices, strict=True):
+        chosen = choice.settings
         expected = dbscan(
-            jaccard_distance(joined, chosen.k1, chosen.k2, chosen.eps), chosen.eps, chosen.min_samples
+            jaccard_distance(features, chosen.k1, chosen.k2, chosen.eps), chosen.eps, chosen.min_samples
         )
         np.testing.assert_array_equal(labels.of(modality), expected)
-        assert any(
-            line.startswith(f'clustering of {modality.value}: k1={chosen.k1}, k2={chosen.k2}, eps=0.55, min')
-            for line in lines
-        )
-    assert labeler.chosen[Modality.IR].k1 < labeler.chosen[Modality.RGB].k1
+        assert f'clustering of {modality.value}: {chosen}' in lines
+    assert choices[1].settings.k1 < choices[0].settings.k1
     assert adjusted_rand_score(labels.rgb, rgb_pids) > 0.95
 
 
-def test_some_settings_chosen():
+def test_the_clearer_modality_decides_for_both():
+    rgb, *_ = _world(identities=20)
+    each = len(rgb) // 20
+    blurred = rgb.concatenated() + 3 * torch.randn(len(rgb), 48, generator=torch.Generator().manual_seed(5))
+    clear, vague = choose_for_same_people([rgb.concatenated(), blurred], [{}, {'k2': 1}])
+    assert clear.settings == choose_settings(rgb.concatenated()).settings
+    assert each <= clear.settings.k1 <= 1.7 * each
+    assert vague.settings == settings_for(clear.settings.k1, k2=1)
+    half = blurred[::2]
+    assert choose_for_same_people([half, rgb.concatenated()], [{}, {}])[0].settings == settings_for(
+        round(clear.settings.k1 * len(half) / len(rgb))
+    )
+
+
+def test_where_nothing_is_clear_each_modality_stays_by_itself():
+    few = torch.eye(8)[:3]
+    choices = choose_for_same_people([few, few[:2]], [{}, {'k2': 1}])
+    assert [choice.settings for choice in choices] == [settings_for(2), settings_for(2, k2=1)]
+    assert all(choice.silent for choice in choices)
+
+
+def test_some_settings_chosen(lines):
     rgb, ir, *_ = _world(noise=0.5)
     labeler = LABELERS.build({**CLUSTERING, 'k2': 'auto', 'visible': {'k1': 'auto', 'min_samples': 'auto'}})
     labels = labeler(rgb, ir)
-    assert labeler.chosen[Modality.IR] == settings_for(12, eps=0.6, min_samples=3)
     visible = choose_settings(rgb.concatenated(), eps=0.6).settings
-    assert labeler.chosen[Modality.RGB] == visible
+    assert lines == [
+        f'clustering of rgb: {visible}',
+        f'clustering of ir: {settings_for(12, eps=0.6, min_samples=3)}',
+    ]
     expected = dbscan(jaccard_distance(rgb.concatenated(), visible.k1, visible.k2), 0.6, visible.min_samples)
     np.testing.assert_array_equal(labels.rgb, expected)
 
@@ -112,11 +130,11 @@ def test_fixed_settings_are_not_touched(monkeypatch, lines):
     def choose(*_, **__):
         raise AssertionError('nothing is left to choose')
 
-    monkeypatch.setattr('dscreid.pseudo_labels.jaccard_clustering.choose_settings', choose)
+    for name in ('choose_settings', 'choose_for_same_people'):
+        monkeypatch.setattr(f'dscreid.pseudo_labels.jaccard_clustering.{name}', choose)
     rgb, ir, *_ = _world(noise=0.5)
-    labeler = LABELERS.build(CLUSTERING)
-    labeler(rgb, ir)
-    assert labeler.chosen == dict.fromkeys(Modality, ClusteringSettings(12, 3, 0.6, 3))
+    labels = LABELERS.build(CLUSTERING)(rgb, ir)
+    np.testing.assert_array_equal(labels.rgb, dbscan(jaccard_distance(rgb.concatenated(), 12, 3), 0.6, 3))
     assert not lines
 
 
@@ -138,6 +156,9 @@ def test_nothing_to_choose_from_is_explained(lines):
         {'k1': 0},
         {'visible': {'radius': 3}},
         {'k1': 'many'},
+        {'k1': None},
+        {'k1': 2.5},
+        {'min_samples': True},
         {'k1': 'auto', 'k2': 0},
         {'k2': 'auto', 'eps': 1.0},
     ],

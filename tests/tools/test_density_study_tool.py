@@ -45,3 +45,11 @@ def test_a_folder_without_a_checkpoint(tool, tmp_path, capsys):
         run_command(lambda: tool.main([str(tmp_path)]))
     assert stop.value.code == 2
     assert 'need a model; give --checkpoint' in capsys.readouterr().err
+
+
+def test_targets_of_one_name_are_refused(tool, monkeypatch, capsys):
+    monkeypatch.setattr(tool, 'read_target', lambda *_: {})
+    with pytest.raises(SystemExit) as stop:
+        run_command(lambda: tool.main(['a/train', 'b/train']))
+    assert stop.value.code == 2
+    assert 'two targets are called train' in capsys.readouterr().err

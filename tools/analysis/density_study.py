@@ -2,9 +2,10 @@
 
 Extracts the features of each target's training split with a source model, as the first labelling of an adaptation sees
 them, and prints a Markdown table: the best settings of a grid (chosen with the labels), the usual ones of the field
-(k1=30, k2=6, eps=0.6) and those that the density of the features gives (k1='auto' ...). Worlds of other densities:
+(k1=30, k2=6, eps=0.6, min_samples=4) and those that the density of the features gives (k1='auto' ...). Worlds of other
+densities:
 
-  python tools/synthesize.py --layout hitsz --preset demo --help
+  python tools/synthesize.py --layout hitsz --preset demo --tracklets 6 --out worlds/d6
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from dscreid.apis.command_line import run_command
 from dscreid.apis.density_study import read_target, save_target, study_markdown
+from dscreid.errors import ConfigError
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -19,7 +21,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: python tools/analysis/density_study.py worlds/d3 worlds/d12 '
-        '--checkpoint work_dirs/demo_source/epoch_7.pth --out density.md',
+        '--checkpoint work_dirs/demo_source/epoch_4.pth --out density.md',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -44,9 +46,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     targets = {}
     for place in arguments.targets:
-        targets[place.stem] = read_target(place, arguments.config, arguments.checkpoint)
+        name = place.stem if place.suffix == '.npz' else place.resolve().name
+        if name in targets:
+            raise ConfigError(f'two targets are called {name}; rename one of the folders or files')
+        targets[name] = read_target(place, arguments.config, arguments.checkpoint)
         if arguments.save is not None:
-            save_target(targets[place.stem], arguments.save / f'{place.stem}.npz')
+            save_target(targets[name], arguments.save / f'{name}.npz')
     text = study_markdown(targets)
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -177,7 +177,7 @@ class _Planner:
             synthetic=self.place.preset.synthetic,
             direction=self.direction,
             seed=self.seed,
-            config=str(path),
+            config=path.relative_to(self.place.configs.parent).as_posix(),
             overrides=dict(overrides),
             config_difference=self.configs.difference_to_dsc(config, self.direction),
             amp=self.place.amp,

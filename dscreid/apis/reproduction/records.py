@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +11,7 @@ from typing import Any
 
 from dscreid.apis.reproduction.identity import differences
 from dscreid.apis.reproduction.jobs import Job
+from dscreid.apis.reproduction.place import REPOSITORY
 from dscreid.apis.test import write_json
 from dscreid.datasets.synthetic import WorldSpec, is_complete
 
@@ -94,7 +96,7 @@ def write_card(job: Job, measured: dict[str, Any]) -> None:
         **job.facts,
         identity=record['identity'],
         revisions=sorted({attempt['revision'] for attempt in attempts}),
-        command=list(job.command),
+        command=[_portable(word) for word in job.command],
         started=attempts[0]['started'],
         wall_seconds=round(sum(known), 1),
         attempts=len(attempts),
@@ -103,6 +105,11 @@ def write_card(job: Job, measured: dict[str, Any]) -> None:
         **measured,
     )
     write_json(job.folder / CARD_FILE, card)
+
+
+def _portable(word: str) -> str:
+    """A word of a command line without the interpreter's and the checkout's place, which differ between machines."""
+    return 'python' if word == sys.executable else word.removeprefix(f'{REPOSITORY}/')
 
 
 def remove_run(job: Job) -> None:

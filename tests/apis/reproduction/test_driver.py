@@ -124,6 +124,8 @@ def test_the_run_card_says_how_a_result_came_about(bench):
     assert set(card['identity']['sources']) == {'demo_source'}
     assert card['environment']['Python']
     assert {'git', 'command', 'started', 'peak_gpu_memory_mib', 'revisions'} <= set(card)
+    assert card['command'][0] == 'python'  # no place of this machine
+    assert card['config'] == 'configs/synthetic/demo_without_dslu.py'
     assert bench.card('demo_source')['config_difference'] is None
 
 
