@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from dscreid.pseudo_labels import (
     PseudoLabels,
+    ari_of_all,
     cross_modal_accuracy,
     label_diagnostics,
     label_statistics,
@@ -73,3 +75,23 @@ def test_figures_for_the_log():
 def test_refuses_misaligned_vectors():
     with pytest.raises(ValueError, match='aligned'):
         quality(_ids(0, 1), _ids(0))
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_ari_of_all_counts_each_outlier_as_a_cluster(seed):
+    rng = np.random.default_rng(seed)
+    labels, pids = rng.integers(-1, 6, 40), rng.integers(0, 5, 40)
+    alone = labels.copy()
+    alone[labels < 0] = 100 + np.arange((labels < 0).sum())
+    assert ari_of_all(labels, pids) == pytest.approx(adjusted_rand_score(pids, alone))
+
+
+def test_ari_of_all_by_hand():
+    assert ari_of_all(_ids(0, 0, -1, -1), _ids(4, 4, 5, 6)) == 1  # the outliers are alone in truth
+    # one pair together in both, two in truth, of six pairs
+    assert ari_of_all(_ids(0, 0, -1, -1), _ids(4, 4, 5, 5)) == pytest.approx((1 - 2 / 6) / (1.5 - 2 / 6))
+    assert ari_of_all(_ids(0, 0, 0), _ids(7, 7, 7)) == 1
+    assert ari_of_all(_ids(-1, -1), _ids(1, 2)) == 1
+    assert ari_of_all(_ids(-1), _ids(1)) == 1
+    assert ari_of_all(_ids(-1, -1, -1), _ids(1, 1, 1)) == 0
+    assert math.isnan(ari_of_all(_ids(), _ids()))
