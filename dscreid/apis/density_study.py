@@ -20,10 +20,10 @@ from dscreid.pseudo_labels import (
     ari_of_all,
     choose_for_same_people,
     dbscan,
-    jaccard_distance,
     quality,
 )
 from dscreid.pseudo_labels.descriptors import joined_halves
+from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
 from dscreid.pseudo_labels.jaccard_clustering import cluster
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.progress import track
@@ -146,13 +146,14 @@ def best_fixed(
         pids: int (N,), true person ids.
         grid: Values by setting; a ``k2`` above ``k1`` is left out.
     """
-    best, largest = None, -1.0
     if not len(joined):
         raise DatasetError('there are no tracklets to study')
+    best, largest = None, -1.0
+    features, rank = nearest_tracklets(joined, max(grid['k1']))
     pairs = [pair for pair in itertools.product(grid['k1'], grid['k2']) if pair[1] <= pair[0]]
     for k1, k2 in track(pairs, 'best fixed settings'):
         # made once for all radii
-        distance = jaccard_distance(joined, k1, k2, max(grid['eps']))
+        distance = jaccard_of_neighbors(features, rank, k1, k2, max(grid['eps']))
         for eps, min_samples in itertools.product(grid['eps'], grid['min_samples']):
             ari = ari_of_all(dbscan(distance, eps, min_samples), pids)
             if ari > largest:
