@@ -29,7 +29,14 @@ model = dict(
     identity_loss=dict(type='ClusterContrastiveLoss', temperature=0.05),
     neighbor_losses=[
         dict(type='NeighborContrastiveLoss', pairs=('vv', 'tt'), alpha=0.9, weight=1.0, unified_weight=0.1),
-        dict(type='NeighborContrastiveLoss', pairs=('vt', 'tv'), alpha=0.9, weight=0.5, unified_weight=0.1),
+        dict(
+            type='NeighborContrastiveLoss',
+            pairs=('vt', 'tv'),
+            alpha=0.9,
+            weight=0.5,
+            unified_weight=0.1,
+            begin=1,  # published: epoch 10 of 50
+        ),
     ],
     memories=dict(cluster=dict(momentum=0.1), instance=dict(momentum=0.9)),
 )
