@@ -18,9 +18,8 @@ default_hooks = dict(
             dict(type='ClusterLabeler', begin_epoch=0, **_base_.clustering),
             dict(
                 type='DSLULabeler',
-                # The paper is silent. A sixth of the run, as in configs/synthetic/demo_dsc.py: on the synthetic tuning
-                # world epochs of clustering alone gained nothing, each of the first with unified labels did. The
-                # released shallow-deep code: 30
+                # The paper is silent. Early: on synthetic worlds each of the first epochs with unified labels gains more
+                # than another one of clustering alone (docs/synthetic_benchmark.md). The released shallow-deep code: 30
                 begin_epoch=8,
                 clustering=dict(type='ClusterLabeler', **_base_.clustering),
                 # K = 20 (Figure 4)
