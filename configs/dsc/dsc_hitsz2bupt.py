@@ -18,7 +18,7 @@ default_hooks = dict(
             dict(type='ClusterLabeler', begin_epoch=0, **_base_.clustering),
             dict(
                 type='DSLULabeler',
-                # The paper is silent. Early: on synthetic worlds each of the first epochs with unified labels gains more
+                # The paper is silent. Early: on synthetic worlds each first epoch with unified labels gains more
                 # than another one of clustering alone (docs/synthetic_benchmark.md). The released shallow-deep code: 30
                 begin_epoch=8,
                 clustering=dict(type='ClusterLabeler', **_base_.clustering),
