@@ -71,7 +71,7 @@ class Expectations:
         clusters: Fewest and most clusters per true identity in the last epoch, in each modality.
     """
 
-    source_rank1: float = 0.80
+    source_rank1: float = 0.90
     gain: float = 0.03
     labelled: float = 0.4
     clusters: tuple[float, float] = (0.4, 2.0)
