@@ -253,7 +253,7 @@ def test_the_clustering_of_the_labelers_clusters_single_features(floor):
     assert hook.clustering is first.clustering
     own = SelectionHook(clustering=dict(type='ClusterLabeler', eps=0.3))
     own.before_train(floor)
-    assert own.clustering.params['rgb']['eps'] == 0.3
+    assert own.clustering.clustering['rgb'].eps == 0.3
     floor.hooks = [FixedRounds([lambda visible, infrared: None])]
     hook = SelectionHook()
     hook.before_train(floor)
