@@ -6,8 +6,8 @@ from dscreid.errors import ConfigError
 DIRECTIONS = ('bupt2hitsz', 'hitsz2bupt')
 #: Added to an experiment's seed, so that no person is in both worlds.
 _SOURCE_SEED, _TARGET_SEED = 1000, 2000
-#: How far the target's infrared sensor is from the source's: at 0.4 clusters within a modality are pure while one of
-#: two nearest neighbours across modalities is wrong, so that the gap is what adaptation must bridge.
+#: How far the target's infrared sensor is from the source's: at 0.4 visible clusters are pure while one of two
+#: nearest neighbours across modalities is wrong, so that the gap is most of what adaptation must bridge.
 _TARGET_GAP = 0.4
 #: A source that a small tower masters: few occluders, one make of infrared sensor, and materials that differ less in
 #: the infrared, so that looks which are alike in one modality are more often alike in the other.

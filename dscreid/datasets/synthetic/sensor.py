@@ -3,7 +3,7 @@
 Near-infrared reflectance follows a fabric's fibre and dye more than its visible colour. Of a surface with
 visible colour ``rgb``, material ``m``, colour name ``c`` and own deviation ``dye`` the sensor sees
 
-    reflectance = offset[m] + slope[m] * (spectral . rgb) + DYE_GAIN * dye_table[c] + ITEM_GAIN * dye
+    reflectance = offset[m] + slope[m] * (spectral . rgb) + DYE_GAIN * dye_table[c] + item_gain * dye
 
 **The knob** ``modality_gap`` (0 to 1.5) moves every coefficient from the source family's values (0) to those
 of another sensor (1), the same for all cameras of the domain, so that the shift can be learned from the
@@ -110,7 +110,8 @@ def draw_sensor(
         material_spread: How far materials and single garments of one colour differ, 0 (alike) to 1 (as listed).
 
     Returns:
-        InfraredSensor: For ``spread = 0`` a function of ``modality_gap`` alone, but for the hot spot's place.
+        InfraredSensor: For ``spread = 0`` a function of ``modality_gap`` and ``material_spread``, but for the hot spot's
+            place.
     """
     gap = modality_gap
     offset = _between(_OFFSET, gap)
