@@ -24,12 +24,12 @@ from dscreid.pseudo_labels import (
 )
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
-from dscreid.pseudo_labels.jaccard_clustering import cluster
+from dscreid.pseudo_labels.jaccard_clustering import JaccardClustering, cluster
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.progress import track
 
-#: What unsupervised re-identification usually takes.
-FAMILY = ClusteringSettings(k1=30, k2=6, eps=0.6, min_samples=4)
+#: What unsupervised re-identification usually takes: the defaults of a clustering.
+FAMILY = ClusteringSettings(**JaccardClustering().fixed)
 #: Among these the best fixed settings are looked for, with the labels.
 GRID = {
     'k1': (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40),

@@ -4,6 +4,7 @@ import numpy as np
 
 from dscreid.pseudo_labels.clustering_settings import cluster_neighbors, settings_for
 from dscreid.pseudo_labels.jaccard import nearest_tracklets
+from dscreid.pseudo_labels.labels import outliers_alone
 from dscreid.pseudo_labels.neighbors import row_chunks
 from dscreid.pseudo_labels.silhouette import mean_cluster_size, silhouette_of_all
 
@@ -34,7 +35,7 @@ def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
     Returns:
         A size in tracklets, larger than the clusters'; None where they are whole, as far as this can tell.
     """
-    parts = _outliers_alone(labels)
+    parts = outliers_alone(labels)
     if parts.max(initial=-1) + 1 < _FEWEST:
         return None
     means = np.zeros((parts.max() + 1, features.shape[1]), np.float32)
@@ -42,7 +43,7 @@ def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
     means = nearest_tracklets(means, 1)[0]
     merged, structure = _best_clusters(means)
     _, chance = _best_clusters(gaussian_like(means))
-    size = mean_cluster_size(_outliers_alone(merged)[parts])
+    size = mean_cluster_size(outliers_alone(merged)[parts])
     if structure <= _STRUCTURE * chance or size <= mean_cluster_size(labels):
         return None
     return _COMPLETION * size
@@ -77,11 +78,3 @@ def _best_clusters(points: np.ndarray) -> tuple[np.ndarray, float]:
         if here > value:
             best, value = labels, here
     return best, value
-
-
-def _outliers_alone(labels: np.ndarray) -> np.ndarray:
-    """The labels with each outlier as a cluster of its own, numbered after the others."""
-    alone = labels.copy()
-    outliers = alone < 0
-    alone[outliers] = alone.max(initial=-1) + 1 + np.arange(outliers.sum())
-    return alone

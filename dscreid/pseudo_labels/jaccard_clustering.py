@@ -9,11 +9,10 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels.clustering import dbscan
-from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
+from dscreid.pseudo_labels.clustering_settings import ClusteringSettings, cluster_neighbors
 from dscreid.pseudo_labels.density import DensityChoice, choose_for_same_people, choose_settings
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
-from dscreid.pseudo_labels.jaccard import jaccard_distance
+from dscreid.pseudo_labels.jaccard import nearest_tracklets
 from dscreid.structures import Modality, TrackletFeatures
 
 #: In the place of a number: choose it from the density of the features, each time.
@@ -111,8 +110,7 @@ def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
 
 def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:
     """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
-    distance = jaccard_distance(descriptors, settings.k1, settings.k2, max_distance=settings.eps)
-    return dbscan(distance, settings.eps, settings.min_samples)
+    return cluster_neighbors(*nearest_tracklets(descriptors, settings.k1), settings)
 
 
 def finite_descriptors(features: TrackletFeatures, modality: Modality) -> Tensor:

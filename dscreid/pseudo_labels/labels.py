@@ -120,3 +120,11 @@ def _check_labels(labels: np.ndarray, name: str) -> None:
         raise TypeError(f'{name} must be a one-dimensional int64 numpy array')
     if len(labels) and labels.min() < -1:
         raise ValueError(f'{name} must be >= -1, got {labels.min()}')
+
+
+def outliers_alone(labels: np.ndarray) -> np.ndarray:
+    """Labels int64 (N,) with each outlier (-1) as a cluster of its own, numbered after the others."""
+    alone = labels.copy()
+    outliers = alone < 0
+    alone[outliers] = alone.max(initial=-1) + 1 + np.arange(outliers.sum())
+    return alone

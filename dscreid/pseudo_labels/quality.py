@@ -5,7 +5,7 @@ import math
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.pseudo_labels.labels import PseudoLabels, outliers_alone
 from dscreid.structures import Modality
 
 
@@ -52,8 +52,7 @@ def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
     labels, pids = _aligned(labels, pids)
     if not len(labels):
         return float('nan')
-    alone = labels < 0
-    labels = np.where(alone, labels.max(initial=-1) + np.cumsum(alone), labels)
+    labels = outliers_alone(labels)
     together = _pairs(np.stack([labels, pids], axis=1))
     same_label, same_pid = _pairs(labels[:, None]), _pairs(pids[:, None])
     expected = same_label * same_pid / max(len(labels) * (len(labels) - 1) / 2, 1)

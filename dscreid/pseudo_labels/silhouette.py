@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dscreid.pseudo_labels.labels import outliers_alone
 from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows, row_chunks
 
 #: Cosine distances up to here are float32 rounding: features that all point the same way have no clusters.
@@ -62,10 +63,8 @@ def mean_cluster_size(labels: np.ndarray) -> float:
     Returns:
         At least 1; NaN without tracklets.
     """
-    labels = np.asarray(labels)
-    sizes = np.bincount(labels[labels >= 0]).astype(np.float64)
-    outliers = (labels < 0).sum()
-    return float(((sizes**2).sum() + outliers) / len(labels)) if len(labels) else math.nan
+    sizes = np.bincount(outliers_alone(labels)).astype(np.float64)
+    return float((sizes**2).sum() / len(labels)) if len(labels) else math.nan
 
 
 def _sum_of_silhouettes(features: Tensor, labels: np.ndarray, judged: np.ndarray) -> float | None:

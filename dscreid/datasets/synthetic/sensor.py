@@ -110,8 +110,8 @@ def draw_sensor(
         material_spread: How far materials and single garments of one colour differ, 0 (alike) to 1 (as listed).
 
     Returns:
-        InfraredSensor: For ``spread = 0`` a function of ``modality_gap`` and ``material_spread``, but for the hot spot's
-            place.
+        InfraredSensor: For ``spread = 0`` a function of ``modality_gap`` and ``material_spread``, but for the place of
+            the hot spot.
     """
     gap = modality_gap
     offset = _between(_OFFSET, gap)
