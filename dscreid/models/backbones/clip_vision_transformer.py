@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmengine.model import BaseModule
 from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
+from dscreid.models.backbones.attention_block import run_block
 from dscreid.models.backbones.pretrained import load_pretrained_tower
 from dscreid.registry import MODELS
 
@@ -133,9 +135,11 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             Class tokens after the last block and ``ln_post``, ``(B, D)``.
         """
         tokens = self.embed(images)
-        for block in self.blocks:
-            tokens = block(tokens)
-        return self.ln_post(tokens[:, 0])
+        *blocks, last = self.blocks
+        for block in blocks:
+            tokens = run_block(block, tokens)
+        class_token = torch.zeros(1, dtype=torch.long, device=tokens.device)
+        return self.ln_post(run_block(last, tokens, class_token)[:, 0])
 
 
 def _check_arguments(image_size, patch_size, width, heads, activation, pretrained_activation) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dscreid.errors import ConfigError
+from dscreid.models.backbones.attention_block import attend, run_block
 from dscreid.registry import MODELS
 
 
@@ -87,8 +88,7 @@ class SpatioTemporalPrompting(BaseModule):
                 f'inputs must be (N, T={self.num_frames}, 3, H, W) for this model, got {tuple(inputs.shape)}'
             )
         class_tokens, prompts = self._encode(inputs)
-        gathered, _ = self.attn(class_tokens, prompts, prompts, need_weights=False)
-        return self._pool(class_tokens), self._pool(gathered)
+        return self._pool(class_tokens), self._pool(attend(self.attn, class_tokens, prompts))
 
     def _encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Run all blocks; return class tokens ``(N, T, D)`` and prompt tokens ``(N, T * T, D)``."""
@@ -99,19 +99,24 @@ class SpatioTemporalPrompting(BaseModule):
 
         length = tokens.shape[1]
         prompts = self.prompt_embedding.to(tokens.dtype).repeat(num_tracklets, 1, 1)  # (N * T, T, D)
-        for block in self.tower.blocks[self.start_layer :]:
+        *blocks, last = self.tower.blocks[self.start_layer :]
+        for block in blocks:
             tokens = self._run(block, torch.cat([tokens[:, :length], prompts], dim=1))
             prompts = swap_frame_and_prompt(tokens[:, length:], num_frames)
-        # the last swap only reorders keys and values, to which attention is indifferent
+        # patches after the last block go nowhere
+        positions = torch.arange(length + num_frames, device=tokens.device)
+        keep = torch.cat([positions[:1], positions[length:]])
+        tokens = self._run(last, torch.cat([tokens[:, :length], prompts], dim=1), keep)
+        # swapping these would only reorder keys and values, to which attention is indifferent
         return (
             tokens[:, 0].unflatten(0, (num_tracklets, num_frames)),
-            prompts.reshape(num_tracklets, num_frames**2, -1),
+            tokens[:, 1:].reshape(num_tracklets, num_frames**2, -1),
         )
 
-    def _run(self, block: nn.Module, tokens: Tensor) -> Tensor:
+    def _run(self, block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         if self.with_cp and self.training and torch.is_grad_enabled():
-            return checkpoint(block, tokens, use_reentrant=False)
-        return block(tokens)
+            return checkpoint(run_block, block, tokens, keep, use_reentrant=False)
+        return run_block(block, tokens, keep)
 
     def _pool(self, tokens: Tensor) -> Tensor:
         """``ln_post`` and mean over frames: ``(N, T, D)`` to float32 ``(N, D)``."""
