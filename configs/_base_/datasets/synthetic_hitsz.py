@@ -16,10 +16,11 @@ eval_pipeline = [
 # both training loaders list the same unlabelled tracklets
 unlabelled = dict(type='HITSZVCM', root=data_root, split='train', labelled=False, expected_statistics=None)
 train_dataloader = dict(
-    # 16 infrared tracklets and 8 visible ones in two views, as the paper
-    batch_size=4 * 4 + 2 * 4,
+    # 8 infrared tracklets and 4 visible ones in two views, half the paper's: on the tuning world (--seed 0) 100
+    # iterations of these reach 55.7 mAP, 50 of twice as many 54.7
+    batch_size=4 * 2 + 2 * 2,
     num_workers=0,
-    sampler=dict(type='PseudoLabelSampler', visible=(2, 4), infrared=(4, 4), iterations=100),
+    sampler=dict(type='PseudoLabelSampler', visible=(2, 2), infrared=(4, 2), iterations=100),
     dataset=dict(pipeline=train_pipeline, **unlabelled),
 )
 extraction_dataloader = dict(
