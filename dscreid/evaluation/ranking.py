@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.pseudo_labels.neighbors import as_feature_matrix, row_chunks
+from dscreid.pseudo_labels.neighbors import as_feature_matrix
+from dscreid.utils.chunks import row_chunks
 
 Features = Tensor | np.ndarray
 Ids = Tensor | np.ndarray | Sequence[int]

@@ -5,8 +5,8 @@ import numpy as np
 from dscreid.pseudo_labels.clustering_settings import cluster_neighbors, settings_for
 from dscreid.pseudo_labels.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.labels import outliers_alone
-from dscreid.pseudo_labels.neighbors import row_chunks
 from dscreid.pseudo_labels.silhouette import mean_cluster_size, silhouette_of_all
+from dscreid.utils.chunks import row_chunks
 
 #: Clusters that a larger one may consist of.
 _PARTS = (2, 3, 4, 5, 6, 8, 12, 16)

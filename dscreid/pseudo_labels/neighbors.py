@@ -1,4 +1,4 @@
-"""Exact nearest neighbours, row-chunked, with a defined order among ties."""
+"""Nearest neighbours with checked inputs and a defined order among ties."""
 
 import warnings
 
@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Similarities held at once: 2**24 float32 values are 64 MiB, large enough to keep the matrix product busy.
-CHUNK_ELEMENTS = 2**24
+from dscreid.pseudo_labels.neighbor_search import current_search
 
 
 def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> tuple[Tensor, Tensor]:
@@ -44,6 +43,9 @@ def nearest_by_inner_product(
 ) -> tuple[Tensor, Tensor]:
     """The ``k`` gallery rows of largest inner product with each query; no N x M array is ever held.
 
+    Exact, unless :func:`~dscreid.pseudo_labels.neighbor_search.search_with` asks for another search or a processor
+    would take too long (see ``NeighborSearch``).
+
     Args:
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
@@ -61,16 +63,7 @@ def nearest_by_inner_product(
         )
     if k < 1 and len(gallery):
         raise ValueError(f'k must be at least 1, got {k}')
-    k = min(k, len(gallery))
-    similarity = queries.new_empty((len(queries), k))
-    index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
-    for rows in row_chunks(len(queries), len(gallery)):
-        block = queries[rows] @ gallery.T
-        if self_first:
-            local = torch.arange(len(block), device=block.device)
-            block[local, local + rows.start] = torch.inf
-        similarity[rows], index[rows] = _largest(block, k)
-    return similarity, index
+    return current_search()(queries, gallery, min(k, len(gallery)), self_first)
 
 
 def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
@@ -108,33 +101,3 @@ def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
 def normalized_rows(features: Tensor) -> Tensor:
     """L2-normalise the rows of a float (N, D) matrix; zero rows stay zero."""
     return functional.normalize(features, dim=1)
-
-
-def row_chunks(num_rows: int, num_columns: int) -> list[slice]:
-    """Slices of ``num_rows`` rows, such that a block of ``num_columns`` columns holds ``CHUNK_ELEMENTS``."""
-    size = max(1, CHUNK_ELEMENTS // max(1, num_columns))
-    return [slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
-
-
-def _largest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Largest ``k`` entries of each row, descending, ties by smaller column."""
-    num_columns = block.shape[1]
-    # One entry more than asked shows whether the last place is contested; topk leaves the choice open then.
-    value, index = block.topk(min(k + 1, num_columns), dim=1)
-    if num_columns > k:
-        contested = (value[:, k] == value[:, k - 1]).nonzero().squeeze(1)
-        index = index[:, :k].contiguous()
-        if len(contested):
-            index[contested] = _smallest_tied_columns(block[contested], value[contested, k - 1], k)
-    index = index.sort(dim=1).values
-    value, order = block.gather(1, index).sort(dim=1, descending=True, stable=True)
-    return value, index.gather(1, order)
-
-
-def _smallest_tied_columns(block: Tensor, last: Tensor, k: int) -> Tensor:
-    """Columns of everything above ``last`` and of the first entries equal to it, ``k`` per row, ascending."""
-    above = block > last[:, None]
-    tied = block == last[:, None]
-    places = k - above.sum(dim=1, keepdim=True)
-    chosen = above | (tied & (tied.cumsum(dim=1) <= places))
-    return chosen.nonzero()[:, 1].view(len(block), k)

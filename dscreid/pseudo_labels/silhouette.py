@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from dscreid.pseudo_labels.labels import outliers_alone
-from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows, row_chunks
+from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows
+from dscreid.utils.chunks import row_chunks
 
 #: Cosine distances up to here are float32 rounding: features that all point the same way have no clusters.
 _ROUNDING = 1e-6

@@ -12,8 +12,8 @@ from dscreid.pseudo_labels.neighbors import (
     as_feature_matrix,
     nearest_by_inner_product,
     normalized_rows,
-    row_chunks,
 )
+from dscreid.utils.chunks import row_chunks
 
 Features = Tensor | np.ndarray
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from oracles.ranking_oracle import evaluate
 
 from dscreid.evaluation import rank_lists, rank_metrics
-from dscreid.pseudo_labels import neighbors
+from dscreid.utils import chunks
 
 
 def _world(seed, nq=20, ng=50, pids=8, cameras=3, d=4, whole_numbers=False):
@@ -45,7 +45,7 @@ def test_equals_oracle(nq, ng, pids, whole_numbers, drop, seed):
 def test_row_chunks_do_not_show(monkeypatch):
     world = _world(0)
     whole = rank_metrics(*world), rank_lists(*world)
-    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', 150)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 150)
     assert rank_metrics(*world) == pytest.approx(whole[0])
     np.testing.assert_array_equal(rank_lists(*world).index, whole[1].index)
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from dscreid.errors import LabelingError
-from dscreid.pseudo_labels import ClusterLabeler, PseudoLabels, neighbors
+from dscreid.pseudo_labels import ClusterLabeler, PseudoLabels
 from dscreid.pseudo_labels.criteria import (
     CRITERIA,
     cycle_consistency,
@@ -20,6 +20,7 @@ from dscreid.pseudo_labels.criteria import (
     single_feature_labels,
 )
 from dscreid.structures import TrackletFeatures
+from dscreid.utils import chunks
 
 
 def ids(*values):
@@ -43,7 +44,7 @@ def angles(*degrees):
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('chunk', [2**24, 50], ids=['whole', 'chunks'])
 def test_silhouette_is_scikit_learns(seed, chunk, monkeypatch):
-    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', chunk)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
     features, _ = clustered(seed=seed)
     generator = np.random.default_rng(seed)
     labels = generator.integers(-1, 9, size=60)

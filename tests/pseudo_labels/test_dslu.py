@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import dslu_oracle
 
-from dscreid.pseudo_labels import correct_labels, neighbors, unify_labels
+from dscreid.pseudo_labels import correct_labels, unify_labels
+from dscreid.utils import chunks
 
 
 def _angles(*degrees):
@@ -148,7 +149,7 @@ def test_row_chunks_do_not_show(monkeypatch):
     matrices = _matrices(rng, 40, 40, 50, 50)
     labels = rng.integers(-1, 6, size=50)
     whole = unify_labels(*matrices, labels, topk=7), correct_labels(*matrices[2:], labels, topk=7)
-    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', 150)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 150)
     pieces = unify_labels(*matrices, labels, topk=7), correct_labels(*matrices[2:], labels, topk=7)
     for a, b in zip(whole, pieces, strict=True):
         np.testing.assert_array_equal(a, b)

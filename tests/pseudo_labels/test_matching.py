@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dscreid.pseudo_labels import match_clusters_by_votes, match_clusters_progressively
-from dscreid.pseudo_labels import neighbors as neighbors_module
 from dscreid.pseudo_labels.matching import count_votes, greedy_matches
+from dscreid.utils import chunks
 
 
 def _unit(*shape, seed=0):
@@ -37,7 +37,7 @@ def _greedy_by_hand(votes):
 @pytest.mark.parametrize('seed', range(4))
 @pytest.mark.parametrize('chunk', [7, 2**24])
 def test_votes_are_those_of_all_pairs(seed, chunk, monkeypatch):
-    monkeypatch.setattr(neighbors_module, 'CHUNK_ELEMENTS', chunk)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
     rng = np.random.default_rng(seed)
     visible, infrared = rng.normal(size=(23, 3)), rng.normal(size=(31, 3))
     labels = rng.integers(-1, 5, 23), rng.integers(-1, 6, 31)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from oracles.dslu_oracle import cosine, nearest
 
-from dscreid.pseudo_labels import knn, neighbors
+from dscreid.pseudo_labels import knn
+from dscreid.utils import chunks
 
 
 def _points(n, d, seed):
@@ -15,7 +16,7 @@ def _points(n, d, seed):
 @pytest.mark.parametrize(('n', 'm', 'k'), [(7, 20, 5), (1, 1, 1), (30, 4, 4), (5, 60, 59)])
 @pytest.mark.parametrize('chunk', [16, 2**24])
 def test_equals_sorted_similarity(monkeypatch, n, m, k, chunk):
-    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', chunk)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
     queries, gallery = _points(n, 6, 0) * 3, _points(m, 6, 1)
     similarity, index = knn(queries, gallery, k)
     expected = cosine(queries, gallery)
@@ -26,7 +27,7 @@ def test_equals_sorted_similarity(monkeypatch, n, m, k, chunk):
 
 @pytest.mark.parametrize('chunk', [1, 40, 2**24])
 def test_ties_go_to_the_smaller_index(monkeypatch, chunk):
-    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', chunk)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
     # whole numbers of equal norm: similarities are exact, so most of the ten entries are tied
     gallery = torch.tensor(
         [[1.0, 0], [0, 1], [1, 0], [0, -1], [1, 0], [0, 1], [-1, 0], [0, 1], [1, 0], [1, 0]]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dscreid.pseudo_labels import neighbors, smooth_labels, vote_across
+from dscreid.pseudo_labels import smooth_labels, vote_across
+from dscreid.utils import chunks
 
 
 def unit(rng, num, dim=5):
@@ -56,7 +57,7 @@ def test_chunks_do_not_matter(monkeypatch):
     rng = np.random.default_rng(1)
     visible, infrared, labels = unit(rng, 30), unit(rng, 50), rng.integers(-1, 6, 50)
     whole = vote_across(visible, infrared, labels, 8), smooth_labels(infrared, labels, 8)
-    monkeypatch.setattr(neighbors, 'CHUNK_ELEMENTS', 200)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 200)
     np.testing.assert_array_equal(vote_across(visible, infrared, labels, 8), whole[0])
     np.testing.assert_array_equal(smooth_labels(infrared, labels, 8), whole[1])
 

@@ -17,6 +17,7 @@ from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, DatasetError, DscreidError
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
 from dscreid.pseudo_labels.context import apply_labeler, needs_context
+from dscreid.pseudo_labels.neighbor_search import NeighborSearch, search_with
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
@@ -39,6 +40,8 @@ class ClusterHook(Hook):
         recalibrate_necks: Re-estimate the necks' statistics on the target's raw features before the first
             epoch (needed for converted checkpoints, which bring no necks).
         diagnostics: Compare the labels with the ground truth where the dataset has one, for the log alone.
+        neighbor_search: How labelers search neighbours: the fields of ``NeighborSearch``, such as
+            ``dict(method='ivf')``.
     """
 
     # after the sampler has learnt the epoch's number (DistSamplerSeedHook: NORMAL)
@@ -50,7 +53,10 @@ class ClusterHook(Hook):
         labelers: Sequence[dict],
         recalibrate_necks: bool = True,
         diagnostics: bool = True,
+        neighbor_search: dict | None = None,
     ) -> None:
+        with config_errors('ClusterHook.neighbor_search'):
+            self.neighbor_search = NeighborSearch(**(neighbor_search or {}))
         stages = [dict(stage) for stage in labelers]
         self.begin_epochs = [stage.pop('begin_epoch', 0) for stage in stages]
         check_stages(self.begin_epochs)
@@ -127,7 +133,7 @@ class ClusterHook(Hook):
         start = time.perf_counter()
         labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
         context = self._context(runner) if needs_context(labeler) else None
-        with progress_bar() as bar:
+        with progress_bar() as bar, search_with(self.neighbor_search):
             bar.add_task('cluster', total=None)
             labels = _on_main_process(labeler, rgb, ir, context)
         runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')

@@ -16,6 +16,7 @@ from dscreid.engine.hooks import ClusterHook, cluster_hook
 from dscreid.errors import ConfigError, DatasetError, LabelingError
 from dscreid.models.memories import TargetMemories
 from dscreid.pseudo_labels import PseudoLabels
+from dscreid.pseudo_labels.neighbor_search import current_search
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality
 from dscreid.utils.checkpoint import load_weights
@@ -145,6 +146,24 @@ def test_one_round(floor):
     assert runner.calls[3][1] is LABELS.rgb
     assert runner.calls[3][2] is LABELS.ir
     assert torch.equal(runner.calls[1][1][:, 0], torch.arange(10.0) ** 2)
+
+
+def test_labelers_search_neighbours_as_the_config_says(floor, monkeypatch):
+    hook, runner = floor(ClusterHook({}, labelers(0), neighbor_search=dict(method='flat')))
+    methods = []
+    monkeypatch.setattr(
+        RecordingLabeler, '__call__', lambda *_: methods.append(current_search().method) or LABELS
+    )
+    hook.before_train(runner)
+    hook.before_train_epoch(runner)
+    assert methods == ['flat']
+    assert current_search().method == 'auto'
+
+
+@pytest.mark.parametrize('wrong', [dict(method='nearest'), dict(probes=3)], ids=['value', 'key'])
+def test_a_wrong_neighbor_search_is_named(wrong):
+    with pytest.raises(ConfigError, match="neighbor.?search.*(method must be one of|no argument 'probes')"):
+        ClusterHook({}, labelers(0), neighbor_search=wrong)
 
 
 def test_the_labeler_of_the_epoch(floor):
