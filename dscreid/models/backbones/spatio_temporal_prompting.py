@@ -30,6 +30,8 @@ class SpatioTemporalPrompting(BaseModule):
             prompts are appended but never swapped.
         num_heads: Heads of the attention that gathers the dynamic feature.
         with_cp: Recompute the blocks' activations in the backward pass: less memory, more time.
+        compile_blocks: Run the blocks through ``torch.compile``: a slow first iteration and first extraction (minutes,
+            for each batch size), faster ones after; results differ by rounding.
 
     Raises:
         ConfigError: When an argument is out of range.
@@ -42,6 +44,7 @@ class SpatioTemporalPrompting(BaseModule):
         start_layer: int = 9,
         num_heads: int = 12,
         with_cp: bool = False,
+        compile_blocks: bool = False,
     ):
         super().__init__()
         self.tower = MODELS.build(tower)
@@ -49,6 +52,7 @@ class SpatioTemporalPrompting(BaseModule):
         self.num_frames = num_frames
         self.start_layer = start_layer
         self.with_cp = with_cp
+        self._run_block = torch.compile(run_block) if compile_blocks else run_block
         self._check_arguments(num_heads)
         # [frame, prompt, D]; N(0, 1) as in VLD
         self.prompt_embedding = nn.Parameter(torch.randn(num_frames, num_frames, self.embed_dim))
@@ -115,8 +119,8 @@ class SpatioTemporalPrompting(BaseModule):
 
     def _run(self, block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         if self.with_cp and self.training and torch.is_grad_enabled():
-            return checkpoint(run_block, block, tokens, keep, use_reentrant=False)
-        return run_block(block, tokens, keep)
+            return checkpoint(self._run_block, block, tokens, keep, use_reentrant=False)
+        return self._run_block(block, tokens, keep)
 
     def _pool(self, tokens: Tensor) -> Tensor:
         """``ln_post`` and mean over frames: ``(N, T, D)`` to float32 ``(N, D)``."""

@@ -162,7 +162,7 @@ def test_labelers_search_neighbours_as_the_config_says(floor, monkeypatch):
 
 @pytest.mark.parametrize('wrong', [dict(method='nearest'), dict(probes=3)], ids=['value', 'key'])
 def test_a_wrong_neighbor_search_is_named(wrong):
-    with pytest.raises(ConfigError, match="neighbor.?search.*(method must be one of|no argument 'probes')"):
+    with pytest.raises(ConfigError, match=r"neighbor.?search.*(method must be one of|no argument 'probes')"):
         ClusterHook({}, labelers(0), neighbor_search=wrong)
 
 

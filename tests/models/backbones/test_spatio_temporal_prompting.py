@@ -1,6 +1,7 @@
 """Spatio-temporal prompting against a slow version on explicit lists of tokens."""
 
 import math
+import shutil
 
 import pytest
 import torch
@@ -175,6 +176,23 @@ def test_recomputation_changes_nothing():
         gradients.append([parameter.grad for parameter in model.parameters()])
     for plain, recomputed in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, recomputed)
+
+
+@pytest.mark.skipif(shutil.which('g++') is None, reason='torch.compile needs a C++ compiler')
+def test_compiled_blocks_change_results_by_rounding_alone():
+    inputs = torch.randn(2, 3, 3, 16, 8)
+    outcomes = []
+    for compile_blocks in (False, True):
+        torch.manual_seed(0)
+        model = SpatioTemporalPrompting(
+            TOWER, num_frames=3, start_layer=3, num_heads=4, compile_blocks=compile_blocks
+        )
+        features = model.train()(inputs)
+        sum(half.pow(2).sum() for half in features).backward()
+        outcomes.append((features, [parameter.grad for parameter in model.parameters()]))
+    assert torch._dynamo.utils.counters['stats']['unique_graphs'] == 2  # whole blocks and the last one
+    torch._dynamo.reset()
+    torch.testing.assert_close(*outcomes)
 
 
 def test_autocast_returns_float32_close_to_full_precision():
