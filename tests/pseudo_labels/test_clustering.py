@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from oracles.dense_clustering_oracle import dense_clusters
 
 from dscreid.pseudo_labels import dbscan, jaccard_distance
 
@@ -91,3 +92,13 @@ def test_refuses_bad_input():
         dbscan(np.zeros((2, 2)), min_samples=0)
     with pytest.raises(ValueError, match='not be negative'):
         dbscan(scipy.sparse.csr_array(np.array([[0, -1.0], [-1.0, 0]])))
+
+
+def test_sparse_clustering_is_the_dense_one():
+    generator = torch.Generator().manual_seed(3)
+    centres = torch.randn(20, 12, generator=generator)
+    features = centres.repeat(10, 1) + 0.6 * torch.randn(200, 12, generator=generator)
+    for k1, k2, eps in ((8, 3, 0.55), (12, 1, 0.6), (20, 6, 0.5)):
+        sparse = dbscan(jaccard_distance(features, k1, k2, eps), eps, 3)
+        np.testing.assert_array_equal(sparse, dense_clusters(features, k1, k2, eps, 3))
+        assert 2 < sparse.max() < 40
