@@ -1,6 +1,9 @@
-"""Time and memory of pseudo labelling: kNN, Jaccard distance, DBSCAN, DSLU; the dense oracle where it fits.
+"""Time, memory and growth of pseudo labelling: kNN, Jaccard distance, DBSCAN, DSLU; beside dense arrays where they fit.
 
-Example: python tools/benchmarks/pseudo_labels.py --sizes 1000 10000
+The reference is clustering as it is usually written for a few thousand samples, with dense N x N arrays in numpy
+(tests/oracles/dense_clustering_oracle.py). Both run in processes of their own.
+
+Example: python tools/benchmarks/pseudo_labels.py --sizes 2500 5000 10000 --reference-up-to 10000
 """
 
 import argparse
@@ -10,38 +13,46 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import in_fresh_process, median_seconds, print_table
+from machine import in_fresh_process, median_seconds
+from results import fitted_exponent, publish
 
-ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'jaccard_oracle.py'
+ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'dense_clustering_oracle.py'
+STEPS = {'knn': 'kNN s', 'jaccard': 'Jaccard s', 'dbscan': 'DBSCAN s', 'dslu': 'DSLU s'}
+K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.6, 4
 
 
 def main() -> None:
-    """Measure every size and kind of features and print one table."""
+    """Measure every size and kind of features and publish one table."""
     args = parse_args()
-    rows = []
-    for kind in ('clustered', 'random'):
+    results = []
+    for kind in args.features:
         for size in args.sizes:
-            oracle = size <= args.oracle_up_to and ORACLE.exists()
-            rows.append(
-                _row(kind, size, in_fresh_process(measure, kind, size, args.dim, args.repeats, oracle))
-            )
+            result = in_fresh_process(measure, kind, size, args.dim, args.repeats, args.search)
+            if size <= args.reference_up_to:
+                result['reference'] = in_fresh_process(measure_reference, kind, size, args.dim)
+            results.append({'features': kind, 'size': size, **result})
     columns = [
         'features',
         'N',
-        'first call s',
-        'kNN s',
-        'Jaccard s',
-        'DBSCAN s',
-        'DSLU s',
+        *STEPS.values(),
+        'clustering s',
         'peak GB',
-        'oracle s',
-        'off by',
+        'dense s',
+        'dense GB',
+        'faster',
+        'equal',
     ]
-    print_table(f'Pseudo labels, D = {args.dim}, medians of {args.repeats}', columns, rows)
-    print(
-        'Jaccard includes its own kNN search. First call: a Jaccard distance of 50 tracklets, which\n'
-        'loads or compiles the kernels. Peak memory: the whole process, libraries included.\n'
-        'Oracle: dense reading of the definition in plain Python.'
+    publish(
+        args.out,
+        f'Pseudo labels, D = {args.dim}, k1 = {K1}, k2 = {K2}, medians of {args.repeats}',
+        columns,
+        [_row(result) for result in results],
+        [
+            'Clustering: kNN, Jaccard distance and DBSCAN together. Peak memory: the whole process, libraries included. '
+            "Equal: share of tracklets with the dense reference's label.",
+            *_growth(results),
+        ],
+        {'settings': {'k1': K1, 'k2': K2, 'eps': EPS, 'min_samples': MIN_SAMPLES}, 'results': results},
     )
 
 
@@ -51,38 +62,64 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--sizes', type=int, nargs='+', default=[1000, 5000, 10000], help='numbers of tracklets'
+        '--sizes', type=int, nargs='+', default=[2500, 5000, 10000], metavar='N', help='numbers of tracklets'
     )
+    parser.add_argument(
+        '--features', nargs='+', choices=('clustered', 'random'), default=['clustered', 'random'],
+        help='about 20 tracklets per identity, or no structure at all (default: both)',
+    )  # fmt: skip
     parser.add_argument('--dim', type=int, default=1536, help='feature dimension')
     parser.add_argument('--repeats', type=int, default=3, help='runs of which the median is shown')
-    parser.add_argument('--oracle-up-to', type=int, default=1000, help='largest N for the dense oracle')
+    parser.add_argument(
+        '--reference-up-to', type=int, default=10000, metavar='N', help='largest N for the dense reference'
+    )
+    parser.add_argument(
+        '--search', choices=('auto', 'exact', 'flat', 'ivf', 'hnsw'), default='auto', help='neighbour search'
+    )
+    parser.add_argument(
+        '--out', type=Path, default=Path('work_dirs/benchmarks/pseudo_labels'),
+        help='OUT.json and OUT.md (default: %(default)s)',
+    )  # fmt: skip
     return parser.parse_args()
 
 
-def measure(kind: str, size: int, dim: int, repeats: int, oracle: bool) -> dict:
-    """Median seconds of each step for one kind and number of features."""
-    from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, knn, unify_labels
+def measure(kind: str, size: int, dim: int, repeats: int, search: str) -> dict:
+    """Median seconds of each step for one kind and number of features, and the labels."""
+    from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, unify_labels
+    from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
+    from dscreid.pseudo_labels.neighbor_search import NeighborSearch, search_with
 
-    features = make_features(kind, size, dim)
-    start = time.perf_counter()
-    jaccard_distance(features[:50])
-    result = {'first': time.perf_counter() - start}
-    result['knn'] = median_seconds(lambda: knn(features, features, min(30, size)), repeats)
-    result['jaccard'] = median_seconds(lambda: jaccard_distance(features), repeats)
-    graph = jaccard_distance(features)
-    result['dbscan'] = median_seconds(lambda: dbscan(graph), repeats)
-
-    labels = dbscan(graph)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    features = make_features(kind, size, dim).to(device)
+    jaccard_distance(features[:50])  # loads or compiles the kernels
+    result = {}
+    with search_with(NeighborSearch(search)):
+        result['knn'] = median_seconds(lambda: nearest_tracklets(features, K1), repeats)
+        rows, rank = nearest_tracklets(features, K1)
+    result['jaccard'] = median_seconds(lambda: jaccard_of_neighbors(rows, rank, K1, K2, EPS), repeats)
+    graph = jaccard_of_neighbors(rows, rank, K1, K2, EPS)
+    result['dbscan'] = median_seconds(lambda: dbscan(graph, EPS, MIN_SAMPLES), repeats)
+    labels = dbscan(graph, EPS, MIN_SAMPLES)
     static, dynamic = features[:, : dim // 2], features[:, dim // 2 :]
 
     def unify_and_correct() -> None:
         unified = unify_labels(static, dynamic, static, dynamic, labels)
         correct_labels(static, dynamic, unified)
 
-    result['dslu'] = median_seconds(unify_and_correct, repeats)
-    if oracle:
-        result |= _against_oracle(features, graph)
-    return result
+    with search_with(NeighborSearch(search)):
+        result['dslu'] = median_seconds(unify_and_correct, repeats)
+    return result | {'pairs': int(graph.nnz), 'labels': labels.tolist()}
+
+
+def measure_reference(kind: str, size: int, dim: int) -> dict:
+    """Seconds and labels of one dense clustering."""
+    spec = importlib.util.spec_from_file_location('dense_clustering_oracle', ORACLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    features = make_features(kind, size, dim).numpy()
+    start = time.perf_counter()
+    labels = module.dense_clusters(features, K1, K2, EPS, MIN_SAMPLES)
+    return {'seconds': time.perf_counter() - start, 'labels': labels.tolist()}
 
 
 def make_features(kind: str, size: int, dim: int) -> torch.Tensor:
@@ -91,27 +128,43 @@ def make_features(kind: str, size: int, dim: int) -> torch.Tensor:
     features = torch.randn(size, dim, generator=generator)
     if kind == 'clustered':
         centres = torch.randn(max(1, size // 20), dim, generator=generator)
-        features = centres[torch.arange(size) % len(centres)] + 1.5 * features
+        features = 1.5 * features
+        features += centres[torch.arange(size) % len(centres)]
     return torch.nn.functional.normalize(features, dim=1)
 
 
-def _against_oracle(features: torch.Tensor, graph) -> dict:
-    """Seconds of one dense reading, and the largest difference over the stored pairs."""
-    spec = importlib.util.spec_from_file_location('jaccard_oracle', ORACLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    start = time.perf_counter()
-    dense = module.dense_jaccard(features.numpy())
-    seconds = time.perf_counter() - start
-    pairs = graph.tocoo()
-    return {'oracle': seconds, 'difference': float(np.abs(dense[pairs.row, pairs.col] - pairs.data).max())}
+def _clustering(result: dict) -> float:
+    return sum(result[step] for step in ('knn', 'jaccard', 'dbscan'))
 
 
-def _row(kind: str, size: int, result: dict) -> list[str]:
-    """Cells of one line."""
-    steps = [f'{result[step]:.2f}' for step in ('first', 'knn', 'jaccard', 'dbscan', 'dslu')]
-    oracle = [f'{result["oracle"]:.1f}', f'{result["difference"]:.0e}'] if 'oracle' in result else ['', '']
-    return [kind, f'{size:,}', *steps, f'{result["peak_gb"]:.2f}', *oracle]
+def _row(result: dict) -> list[str]:
+    """Cells of one line; the labels, which only the comparison needs, leave the result."""
+    labels, reference = result.pop('labels'), result.get('reference')
+    cells = [result['features'], f'{result["size"]:,}', *(f'{result[step]:.2f}' for step in STEPS)]
+    cells += [f'{_clustering(result):.2f}', f'{result["peak_gb"]:.2f}']
+    if reference is None:
+        return [*cells, '', '', '', '']
+    equal = float(np.mean(np.array(labels) == np.array(reference.pop('labels'))))
+    faster = reference['seconds'] / _clustering(result)
+    return [
+        *cells, f'{reference["seconds"]:.1f}', f'{reference["peak_gb"]:.2f}', f'{faster:.1f} x', f'{100 * equal:.2f} %'
+    ]  # fmt: skip
+
+
+def _growth(results: list[dict]) -> list[str]:
+    """How the steps' times grow with N, for each kind of features with at least two sizes."""
+    sentences = []
+    for kind in dict.fromkeys(result['features'] for result in results):
+        rows = [result for result in results if result['features'] == kind]
+        sizes = [row['size'] for row in rows]
+        if len(set(sizes)) > 1:
+            rest = [row['jaccard'] + row['dbscan'] + row['dslu'] for row in rows]
+            parts = {name: [row[name] for row in rows] for name in STEPS} | {'Jaccard, DBSCAN and DSLU': rest}
+            grown = ', '.join(
+                f'{name} {fitted_exponent(sizes, values):.2f}' for name, values in parts.items()
+            )
+            sentences.append(f'Exponent of N, {kind}: {grown}.')
+    return sentences
 
 
 if __name__ == '__main__':
