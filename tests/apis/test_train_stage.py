@@ -13,10 +13,10 @@ from dscreid.apis.train import (
     FINISHED_FILE,
     RunOptions,
     finished_checkpoint,
-    last_checkpoint,
     run_experiment,
     train_stage,
 )
+from dscreid.engine.checkpoint_files import last_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.registry import HOOKS
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
@@ -143,15 +143,6 @@ def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
         run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
     with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed.*has shape'):
         run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
-
-
-def test_the_last_checkpoint(tmp_path):
-    assert last_checkpoint(tmp_path) is None
-    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_3.pth\n')
-    with pytest.raises(CheckpointError, match=r'names epoch_3\.pth, which is missing'):
-        last_checkpoint(tmp_path)
-    (tmp_path / 'epoch_3.pth').touch()
-    assert last_checkpoint(tmp_path) == tmp_path / 'epoch_3.pth'
 
 
 def test_a_finished_stage(tmp_path):

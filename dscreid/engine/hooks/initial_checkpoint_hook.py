@@ -5,6 +5,7 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from dscreid.engine.checkpoint_files import write_pointer
 from dscreid.registry import HOOKS
 
 
@@ -21,5 +22,4 @@ class InitialCheckpointHook(Hook):
             return
         runner.save_checkpoint(runner.work_dir, 'epoch_0.pth', meta=dict(epoch=0, iter=0))
         if is_main_process():
-            path = Path(runner.work_dir, 'epoch_0.pth')
-            Path(runner.work_dir, 'last_checkpoint').write_text(str(path))
+            write_pointer(runner.work_dir, Path(runner.work_dir, 'epoch_0.pth'))

@@ -12,15 +12,17 @@ class SourceWeightsHook(Hook):
 
     Args:
         checkpoint: Path of a checkpoint of ``SourceReID``, or one converted from a published model.
+        partial: Take what fits of a checkpoint of another architecture, with a warning that lists the rest.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, checkpoint: str) -> None:
+    def __init__(self, checkpoint: str, partial: bool = False) -> None:
         self.checkpoint = checkpoint
+        self.partial = partial
 
     def before_train(self, runner) -> None:
-        """Load strictly: a checkpoint of another architecture is refused with the list of differences."""
+        """Load strictly, unless ``partial``: another architecture is refused with the list of differences."""
         if runner.iter == 0:
-            load_source_weights(unwrap_model(runner.model), self.checkpoint)
+            load_source_weights(unwrap_model(runner.model), self.checkpoint, self.partial)
             runner.logger.info(f'source weights: {self.checkpoint}')
