@@ -28,7 +28,8 @@ MOMENTS = {
 def start(function, *arguments):
     """A process that starts from one that has imported everything and computed nothing."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['killed_runs'])
+    # what takes long to import; this module is on a path that the server does not know
+    context.set_forkserver_preload(['dscreid.apis.kill_bench'])
     process = context.Process(target=function, args=arguments)
     process.start()
     return process

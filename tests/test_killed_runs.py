@@ -1,19 +1,24 @@
-"""Runs that are killed, terminated or out of disk: what is left is whole, and a resumed run ends the same, bit for bit."""
+"""Runs that are killed, terminated or out of disk leave what is whole, and end the same when resumed, bit for bit."""
 
 import multiprocessing
+import shutil
 import signal
 
 import pytest
 from killed_runs import MOMENTS, exit_code, experiment, hold, start
 
 from dscreid.apis.kill_bench import run_differences
-from dscreid.apis.train import RunOptions, train_stage
+from dscreid.apis.train import RunOptions
 from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
 from dscreid.errors import BusyError
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.utils.files import only_process_in
 
 IN_A_FILE = 'in the middle of a file'
+
+
+def partial_files(work_dir):
+    return [path for path in work_dir.iterdir() if path.name.startswith('.epoch')]
 
 
 @pytest.fixture(scope='module')
@@ -38,59 +43,50 @@ def run(tiny_runs, tiny_experiment, tmp_path):
     return go
 
 
-@pytest.mark.parametrize(
-    ('moment', 'count', 'left'),
-    [
-        ('during clustering', 1, 'epoch_0.pth'),
-        ('in an epoch', 2, 'epoch_0.pth'),
-        (IN_A_FILE, 2, 'epoch_0.pth'),
-        ('before the pointer', 1, 'epoch_0.pth'),
-        ('before old ones go', 1, 'epoch_1.pth'),
-        ('while memories are built', 2, 'epoch_1.pth'),
-        ('in an epoch', 5, 'epoch_1.pth'),
-        ('during validation', 1, 'epoch_2.pth'),
-        ('before evaluation', 1, 'epoch_2.pth'),
-    ],
-)
-def test_a_killed_run_ends_as_an_undisturbed_one(run, reference, tmp_path, moment, count, left):
-    assert run(moment, count) == -signal.SIGKILL
-    assert last_checkpoint(tmp_path / 'run').name == left
-    for path in (tmp_path / 'run').glob('epoch_*.pth'):
-        load_checkpoint(path)
+#: What kills one run, resumed in between, and the checkpoint that is then the last.
+KILLS = [
+    (IN_A_FILE, 1, None),
+    ('during clustering', 1, 'epoch_0.pth'),
+    ('in an epoch', 2, 'epoch_0.pth'),
+    (IN_A_FILE, 1, 'epoch_0.pth'),
+    ('before the pointer', 1, 'epoch_0.pth'),
+    ('before old ones go', 1, 'epoch_1.pth'),
+    ('while memories are built', 1, 'epoch_1.pth'),
+    ('in an epoch', 2, 'epoch_1.pth'),
+    ('during validation', 1, 'epoch_2.pth'),
+    ('before evaluation', 1, 'epoch_2.pth'),
+]
+
+
+def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(run, reference, tmp_path):
+    for moment, count, left in KILLS:
+        assert run(moment, count, resume=True) == -signal.SIGKILL
+        last = last_checkpoint(tmp_path / 'run')
+        assert (last and last.name) == left, moment
+        for path in (tmp_path / 'run').glob('epoch_*.pth'):
+            load_checkpoint(path)
     assert run(resume=True) == 0
     assert run_differences(reference, tmp_path / 'run') == []
-    assert not [path for path in (tmp_path / 'run').iterdir() if path.name.startswith('.epoch')]
+    assert not partial_files(tmp_path / 'run')
 
 
 def test_every_moment_is_used():
-    source = test_a_killed_run_ends_as_an_undisturbed_one.pytestmark[0].args[1]
-    assert {moment for moment, *_ in source} == {*MOMENTS, IN_A_FILE}
-
-
-def test_killed_before_there_is_anything(run, reference, tmp_path):
-    assert run(IN_A_FILE, 1) == -signal.SIGKILL
-    assert last_checkpoint(tmp_path / 'run') is None
-    assert run(resume=True) == 0
-    assert run_differences(reference, tmp_path / 'run') == []
-
-
-def test_killed_again_and_again(run, reference, tmp_path):
-    for when in (('in an epoch', 3), ('in an epoch', 3), (IN_A_FILE, 1), ('in an epoch', 3)):
-        assert run(*when, resume=True) == -signal.SIGKILL
-    assert run(resume=True) == 0
-    assert run_differences(reference, tmp_path / 'run') == []
+    assert {moment for moment, *_ in KILLS} == {*MOMENTS, IN_A_FILE}
 
 
 @pytest.mark.parametrize(
-    ('number', 'code', 'word'), [(signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')]
+    ('number', 'code', 'word', 'moment', 'count'),
+    [
+        (signal.SIGINT, 130, 'interrupted', 'in an epoch', 5),
+        (signal.SIGTERM, 143, 'terminated', IN_A_FILE, 2),
+    ],
 )
-@pytest.mark.parametrize(('moment', 'count'), [('in an epoch', 4), (IN_A_FILE, 2)])
 def test_a_signal_that_asks(run, reference, tmp_path, number, code, word, moment, count):
     log = tmp_path / 'log'
     assert run(moment, count, number, log) == code
     assert log.read_text().splitlines()[-1] == f'{word}: use --resume'
     assert resumable_checkpoint(tmp_path / 'run') is not None
-    assert not [path for path in (tmp_path / 'run').iterdir() if path.name.startswith('.epoch')]
+    assert not partial_files(tmp_path / 'run')
     assert run(resume=True) == 0
     assert run_differences(reference, tmp_path / 'run') == []
 
@@ -110,9 +106,9 @@ def test_two_runs_in_one_folder(run, tmp_path):
     holder = start(hold, tmp_path / 'run', ready)
     try:
         assert ready.wait(60)
-        with pytest.raises(BusyError, match=rf'another run \(process {holder.pid} on .*--work-dir'):
-            with only_process_in(tmp_path / 'run'):
-                pass
+        busy = pytest.raises(BusyError, match=rf'another run \(process {holder.pid} on .*--work-dir')
+        with busy, only_process_in(tmp_path / 'run'):
+            pass
         log = tmp_path / 'log'
         assert run(None, 1, signal.SIGKILL, log) == 2
         assert f'another run (process {holder.pid} on' in log.read_text().splitlines()[-1]
@@ -124,13 +120,9 @@ def test_two_runs_in_one_folder(run, tmp_path):
         pass
 
 
-def test_a_fresh_run_never_continues_an_earlier_one(run, tmp_path):
+def test_a_fresh_run_never_continues_an_earlier_one(run, reference, tmp_path):
     """Killed before its first checkpoint, a run without --resume leaves no pointer to the run before it."""
-    assert run() == 0
+    shutil.copytree(reference, tmp_path / 'run')
     assert run(IN_A_FILE, 1) == -signal.SIGKILL
     assert last_checkpoint(tmp_path / 'run') is None
     assert not (tmp_path / 'run' / 'finished.json').exists()
-
-
-def test_train_stage_is_what_the_processes_run():
-    assert experiment.__globals__['run_experiment'].__globals__['train_stage'] is train_stage

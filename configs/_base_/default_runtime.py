@@ -14,6 +14,9 @@ default_hooks = dict(
     initial_checkpoint=dict(type='InitialCheckpointHook'),
     evaluation_progress=dict(type='EvaluationProgressHook'),
     speed=dict(type='SpeedHook'),
+    # ends a run whose losses or weights are not finite before they reach a checkpoint; warns of losses that do nothing.
+    # What becomes of an epoch with useless pseudo labels is cluster=dict(on_failure='stop' | 'keep' | 'skip')
+    guard=dict(type='TrainingGuardHook'),
 )
 
 env_cfg = dict(

@@ -9,6 +9,7 @@ from dscreid.engine.hooks.random_state_hook import RandomStateHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.source_weights_hook import SourceWeightsHook
 from dscreid.engine.hooks.speed_hook import SpeedHook
+from dscreid.engine.hooks.training_guard_hook import TrainingGuardHook
 
 __all__ = [
     'ClusterHook',
@@ -20,4 +21,5 @@ __all__ = [
     'SelectionHook',
     'SourceWeightsHook',
     'SpeedHook',
+    'TrainingGuardHook',
 ]

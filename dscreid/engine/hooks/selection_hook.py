@@ -93,8 +93,9 @@ class SelectionHook(Hook):
             self._take_up_record(runner)
 
     def before_train_epoch(self, runner) -> None:
-        """Judge the weights with which the epoch begins."""
-        self._judge(runner, self._clusterer.last)
+        """Judge the weights with which the epoch begins, unless their labels were of no use."""
+        if self._clusterer.last is not None:
+            self._judge(runner, self._clusterer.last)
 
     def after_train(self, runner) -> None:
         """Judge the last weights too, and say which checkpoint was chosen."""

@@ -133,17 +133,17 @@ def test_one_round(floor):
     hook, runner = floor(ClusterHook({}, labelers(0)))
     hook.before_train(runner)
     hook.before_train_epoch(runner)
-    assert [call[0] for call in runner.calls] == ['epoch', 'necks', 'reset', 'labels']
+    assert [call[0] for call in runner.calls] == ['epoch', 'necks', 'labels', 'reset']
     visible, infrared = hook.labelers[0].calls[0]
     assert visible.static[:, 0].tolist() == [0, 4, 16, 36, 64]
     assert infrared.dynamic[:, 0].tolist() == [-1, -9, -25, -49, -81]
-    _, rgb, ir, labels, rgb_indices, ir_indices = runner.calls[2]
+    _, rgb, ir, labels, rgb_indices, ir_indices = runner.calls[3]
     assert (rgb, ir) == (visible, infrared)
     assert labels is LABELS
     assert rgb_indices.tolist() == [0, 2, 4, 6, 8]
     assert ir_indices.tolist() == [1, 3, 5, 7, 9]
-    assert runner.calls[3][1] is LABELS.rgb
-    assert runner.calls[3][2] is LABELS.ir
+    assert runner.calls[2][1] is LABELS.rgb
+    assert runner.calls[2][2] is LABELS.ir
     assert torch.equal(runner.calls[1][1][:, 0], torch.arange(10.0) ** 2)
 
 
