@@ -1,7 +1,6 @@
 """The whole experiment: source stage, adaptation, evaluation."""
 
 import contextlib
-import copy
 import json
 import os
 import time
@@ -13,23 +12,17 @@ from typing import Any
 from mmengine import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 
+from dscreid.apis.build import build_runner
 from dscreid.apis.config import config_hash, config_name, fit_to_machine, load_config, require_keys
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.preflight import check_stage
 from dscreid.apis.selection import choose_checkpoint
-from dscreid.apis.test import evaluate, unique_name, write_json
+from dscreid.apis.test import evaluate, write_json
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
-from dscreid.engine.runner import ReIDRunner
-from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_data import check_batch_size, check_num_classes
 from dscreid.errors import ConfigError
-from dscreid.models.backbones import skip_pretrained
-from dscreid.registry import DATASETS
-from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.utils.files import only_process_in, remove_partial_files
-from dscreid.utils.safe_globals import allow_mmengine_globals
 
 FINISHED_FILE = 'finished.json'
 #: Where a launcher tells a process its rank, before torch.distributed knows it.
@@ -82,7 +75,7 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
     """
     config = prepare(config_path, options)
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
-    if (named := _named_source(config, options)) is not None:
+    if (named := named_source(config, options)) is not None:
         load_checkpoint(named)  # an unusable file is refused before anything long starts
     check_parts(config, config_name(config))
     work_dir = Path(config.work_dir)
@@ -168,47 +161,6 @@ def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
     return checkpoint if checkpoint.is_file() else None
 
 
-def build_runner(
-    config: Config, resumed: Path | None, source_checkpoint: Path | None, partial_source: bool = False
-) -> Runner:
-    """A runner whose parts are all built and fit together, so that bad input ends before the first epoch.
-
-    Args:
-        config: A stage's config with its ``work_dir``; left as it is.
-        resumed: Checkpoint to continue from.
-        source_checkpoint: Weights to start from.
-        partial_source: See ``RunOptions``.
-
-    Raises:
-        DscreidError: Config, data or weights cannot be used.
-    """
-    config = copy.deepcopy(config)
-    config.experiment_name = unique_name(config.work_dir)
-    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
-        config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
-    config.resume, config.load_from = resumed is not None, resumed and str(resumed)
-    if source_checkpoint is not None:
-        config.default_hooks.source_weights = dict(
-            type='SourceWeightsHook', checkpoint=str(source_checkpoint), partial=partial_source
-        )
-    allow_mmengine_globals()
-    with config_errors(config_name(config)):
-        runner = ReIDRunner.from_cfg(config)
-        loader = runner.train_loop.dataloader
-        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-        if runner.param_schedulers is not None:
-            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        _ = runner.val_loop or runner.test_loop
-    check_batch_size(loader)
-    if config.model.type == 'SourceReID':
-        check_num_classes(loader, config.model.num_classes)
-    if resumed is not None:
-        check_resumable(unwrap_model(runner.model), resumed, runner.seed)
-    if resumed is not None or source_checkpoint is not None:
-        skip_pretrained(runner.model)
-    return runner
-
-
 def prepare(config_path: str | Path, options: RunOptions) -> Config:
     """The config as this run executes it."""
     config = load_config(config_path, options.config_options)
@@ -230,7 +182,7 @@ def _can_continue(config: Config) -> bool:
     return config.get('train_cfg') is not None and Path(config.work_dir, POINTER).is_file()
 
 
-def _named_source(config: Config, options: RunOptions) -> Path | None:
+def named_source(config: Config, options: RunOptions) -> Path | None:
     """Source weights that the command line or the config names."""
     named = options.source_checkpoint or (config.get('source') or {}).get('checkpoint')
     return None if named is None else Path(named)
@@ -245,7 +197,7 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     """
     source = config.get('source') or {}
     resumes = options.resume and _can_continue(config)
-    if not source or resumes or _named_source(config, options) is not None:
+    if not source or resumes or named_source(config, options) is not None:
         return None
     path = Path(source.config)
     source_dir = Path(config.work_dir).parent / path.stem
@@ -257,7 +209,7 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     """Where the source weights are: named, finished before, or trained now; None where a resumed run needs none."""
-    if (named := _named_source(config, options)) is not None:
+    if (named := named_source(config, options)) is not None:
         return named
     if (stage := source_stage(config, options)) is None:
         return None
@@ -266,6 +218,7 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     if finished_checkpoint(source_dir, config_hash(source_config)) is not None:
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
+    check_stage(config)
     check_parts(source_config, config_name(source_config))
     with _own_folder(source_dir, options.launcher):
         weights = _source_checkpoint(source_config, source_options)
