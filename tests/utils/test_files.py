@@ -1,0 +1,40 @@
+"""Files are replaced as wholes, and reach the disk before they get their name."""
+
+import os
+
+from dscreid.utils import files
+from dscreid.utils.files import only_process_in, remove_partial_files, replacing
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
+    left = []
+    for name in ('epoch_3.pth', 'criteria.json', 'last_checkpoint', 'two.dots.pth'):
+        block = replacing(tmp_path / name)
+        left.append(block.__enter__())  # never left, as when the process dies
+    kept = [
+        tmp_path / name for name in ('.lock', '.hidden', '.a.b', 'epoch_3.pth', '.epoch_3.pth.abcdefgh.json')
+    ]
+    for path in kept:
+        path.touch()
+    (tmp_path / '.folder.abcdefgh').mkdir()
+    assert sorted(remove_partial_files(tmp_path)) == sorted(left)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / '.folder.abcdefgh'])
+
+
+def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    synced = []
+
+    def fsync(descriptor):
+        synced.append((os.readlink(f'/proc/self/fd/{descriptor}'), (tmp_path / 'a.txt').exists()))
+
+    monkeypatch.setattr(files.os, 'fsync', fsync)
+    with replacing(tmp_path / 'a.txt') as temporary:
+        temporary.write_text('x')
+    assert synced == [(str(temporary), False), (str(tmp_path), True)]
+
+
+def test_a_folder_is_free_after_the_block(tmp_path):
+    with only_process_in(tmp_path / 'new'):
+        assert 'pid' in (tmp_path / 'new' / '.lock').read_text()
+    with only_process_in(tmp_path / 'new'):
+        pass
