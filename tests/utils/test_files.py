@@ -7,10 +7,9 @@ from dscreid.utils.files import only_process_in, remove_partial_files, replacing
 
 
 def test_leftovers_of_killed_writers_are_removed(tmp_path):
-    left = []
-    for name in ('epoch_3.pth', 'criteria.json', 'last_checkpoint', 'two.dots.pth'):
-        block = replacing(tmp_path / name)
-        left.append(block.__enter__())  # never left, as when the process dies
+    # entered and never left, as when the process dies
+    blocks = [replacing(tmp_path / name) for name in ('a.pth', 'b.json', 'last_checkpoint', 'two.dots.pth')]
+    left = [block.__enter__() for block in blocks]
     kept = [
         tmp_path / name for name in ('.lock', '.hidden', '.a.b', 'epoch_3.pth', '.epoch_3.pth.abcdefgh.json')
     ]
