@@ -81,7 +81,7 @@ MISTAKES = [
     ('randomnes', dict(seed=1), "nothing reads the key 'randomnes'; did you mean 'randomness'"),
     # types
     ('model.type', 'AdaptiveReId', "type 'AdaptiveReId' is not registered; did you mean 'AdaptiveReID'"),
-    ('optim_wrapper.optimizer.type', 'Adma', "type 'Adma' is not registered; did you mean 'Adam'"),
+    ('optim_wrapper.optimizer.type', 'Adamm', "type 'Adamm' is not registered; did you mean 'Adam'"),
     ('param_scheduler.0.type', 'CosineAnealingLR', "did you mean 'CosineAnnealingLR'"),
     ('test_evaluator.protocol', 'hitz_vcm', 'hitz_vcm'),
     # values

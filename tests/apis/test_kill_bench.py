@@ -11,6 +11,10 @@ from dscreid.apis.kill_bench import Kill, differences, kill_table, run_kill_benc
 from dscreid.errors import ConfigError
 
 
+def history(*values):
+    return HistoryBuffer(list(values), [1] * len(values))
+
+
 def checkpoint():
     return dict(
         state_dict=dict(weight=torch.tensor([0.0, 1.0]), count=torch.tensor(3)),
@@ -18,9 +22,7 @@ def checkpoint():
             state={0: dict(exp_avg=torch.ones(2))}, param_groups=[dict(lr=0.1, betas=(0.9, 0.99))]
         ),
         param_schedulers=[dict(last_step=3)],
-        message_hub=dict(
-            log_scalars={'train/loss': HistoryBuffer([1.0, 2.0]), 'train/time': HistoryBuffer([5.0])}
-        ),
+        message_hub=dict(log_scalars={'train/loss': history(1.0, 2.0), 'train/time': history(5.0)}),
         meta=dict(epoch=3, time='today', run='a'),
     )
 
@@ -28,8 +30,8 @@ def checkpoint():
 def test_copies_do_not_differ():
     other = copy.deepcopy(checkpoint())
     other['meta'].update(time='tomorrow', run='b')
-    other['message_hub']['log_scalars']['train/time'] = HistoryBuffer([6.0])
-    other['message_hub']['log_scalars']['val/mAP'] = HistoryBuffer([0.5])
+    other['message_hub']['log_scalars']['train/time'] = history(6.0)
+    other['message_hub']['log_scalars']['val/mAP'] = history(0.5)
     assert differences(checkpoint(), other) == []
 
 
@@ -56,7 +58,7 @@ def change(path, value):
         (('optimizer', 'state', 0, 'exp_avg'), torch.zeros(2), '.optimizer.state.0.exp_avg: values'),
         (('optimizer', 'param_groups', 0, 'lr'), 0.2, '.optimizer.param_groups[0].lr: 0.1 and 0.2'),
         (('param_schedulers',), [], '.param_schedulers: lengths 1 and 0'),
-        (('message_hub', 'log_scalars', 'train/loss'), HistoryBuffer([1.0, 3.0]), '.train/loss: values'),
+        (('message_hub', 'log_scalars', 'train/loss'), history(1.0, 3.0), '.train/loss: values'),
         (('meta', 'epoch'), 4, '.meta.epoch: 3 and 4'),
     ],
 )

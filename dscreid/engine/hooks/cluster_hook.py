@@ -13,7 +13,7 @@ from dscreid.engine.centers import Centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
 from dscreid.engine.label_state import labels_from_state, labels_state
-from dscreid.engine.schedule import check_stages, turn_at
+from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, DatasetError, DscreidError, LabelingError, TrainingError
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
@@ -116,7 +116,7 @@ class ClusterHook(Hook):
         for labeler in self.labelers:
             if hasattr(labeler, 'check_cameras'):
                 labeler.check_cameras(self._cameras())
-        if runner.iter == 0:
+        if begins_anew(runner):
             self._resumed_centers = self.labels = None  # another run's, whose weights this one starts from
         if self.diagnostics:
             self._read_ground_truth(runner)

@@ -2,6 +2,7 @@
 
 from mmengine.hooks import Hook
 
+from dscreid.engine.schedule import begins_anew
 from dscreid.engine.source_weights import load_source_weights, unwrap_model
 from dscreid.registry import HOOKS
 
@@ -23,6 +24,6 @@ class SourceWeightsHook(Hook):
 
     def before_train(self, runner) -> None:
         """Load strictly, unless ``partial``: another architecture is refused with the list of differences."""
-        if runner.iter == 0:
+        if begins_anew(runner):
             load_source_weights(unwrap_model(runner.model), self.checkpoint, self.partial)
             runner.logger.info(f'source weights: {self.checkpoint}')

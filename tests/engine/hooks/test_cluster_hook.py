@@ -509,6 +509,17 @@ def test_an_epoch_of_a_real_run_is_skipped(tiny_runs, tiny_experiment, tmp_path)
     assert not torch.equal(last['state_dict'][name], first['state_dict'][name])
     assert [part['meta']['iter'] for part in (first, skipped, last)] == [0, 0, 3]
 
+    # a run that is resumed after the skipped epoch has weights of its own, although it has counted no iteration
+    config.work_dir = str(tmp_path / 'broken')
+    config.custom_hooks = [dict(type='StopHook', epoch=1)]
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(config, source_checkpoint=tiny_experiment.source_checkpoint)
+    config.custom_hooks = []
+    resumed = load_checkpoint(
+        train_stage(config, resume=True, source_checkpoint=tiny_experiment.source_checkpoint)
+    )
+    assert all(torch.equal(value, resumed['state_dict'][key]) for key, value in last['state_dict'].items())
+
 
 @HOOKS.register_module()
 class StopHook(Hook):
