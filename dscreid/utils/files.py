@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
 import socket
@@ -10,6 +11,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from mmengine.logging import print_log
 
 from dscreid.errors import BusyError
 
@@ -86,6 +89,13 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
                 f'{folder}: another run{_holder(file)} works in this folder; wait for it, end it, or choose another '
                 '--work-dir'
             ) from error
+        except OSError as error:
+            # some network file systems have no locks; a run is worth more than the protection
+            print_log(
+                f'{folder}: cannot be locked ({error.strerror}), so nothing keeps a second run out',
+                logger='current',
+                level=logging.WARNING,
+            )
         file.truncate(0)
         started = time.strftime('%Y-%m-%d %H:%M:%S')
         file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), started=started)))

@@ -1,5 +1,6 @@
 """Files are replaced as wholes, and reach the disk before they get their name."""
 
+import errno
 import os
 
 from dscreid.utils import files
@@ -37,3 +38,16 @@ def test_a_folder_is_free_after_the_block(tmp_path):
         assert 'pid' in (tmp_path / 'new' / '.lock').read_text()
     with only_process_in(tmp_path / 'new'):
         pass
+
+
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(files, 'print_log', lambda message, **options: said.append(message))
+
+    def lockf(file, flags):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(files.fcntl, 'lockf', lockf)
+    with only_process_in(tmp_path):
+        pass
+    assert said == [f'{tmp_path}: cannot be locked (No locks available), so nothing keeps a second run out']
