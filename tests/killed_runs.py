@@ -37,7 +37,10 @@ def start(function, *arguments):
 
 def exit_code(function, *arguments) -> int:
     process = start(function, *arguments)
-    process.join(120)
+    process.join(900)  # seconds; a run takes a few where nothing else runs
+    if process.is_alive():
+        process.kill()
+        raise TimeoutError(f'{function.__name__} takes for ever')
     return process.exitcode
 
 
