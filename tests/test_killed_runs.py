@@ -105,7 +105,7 @@ def test_two_runs_in_one_folder(run, tmp_path):
     ready = multiprocessing.get_context('forkserver').Event()
     holder = start(hold, tmp_path / 'run', ready)
     try:
-        assert ready.wait(60)
+        assert ready.wait(900)
         busy = pytest.raises(BusyError, match=rf'another run \(process {holder.pid} on .*--work-dir')
         with busy, only_process_in(tmp_path / 'run'):
             pass
