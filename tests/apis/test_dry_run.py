@@ -2,10 +2,9 @@
 
 import pytest
 
-from dscreid.apis.config import load_config
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.train import RunOptions
+from dscreid.apis.train import RunOptions, prepare
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, DscreidError
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -128,6 +127,6 @@ def test_missing_files(tiny_runs, tmp_path):
 
 
 def test_a_stage_is_tried_before_the_one_that_comes_first(tiny_runs):
-    config = load_config(tiny_runs.adapt, {'eval_pipeline': [], 'model.backbone.num_frames': 3})
+    config = prepare(tiny_runs.adapt, RunOptions(config_options={'model.backbone.num_frames': 3}))
     with pytest.raises(ConfigError, match='size and num_frames'):
         check_stage(config)
