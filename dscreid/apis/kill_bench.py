@@ -170,9 +170,10 @@ def run_differences(left: Path, right: Path) -> list[str]:
     if names[0] != names[1]:
         found.append(f'checkpoints: {names[0]} and {names[1]}')
     for name in set(names[0]) & set(names[1]):
-        found += [
-            f'{name}: {place}' for place in differences(*(load_checkpoint(f / name) for f in (left, right)))
-        ]
+        contents = [load_checkpoint(folder / name) for folder in (left, right)]
+        if name.startswith('best_'):  # chosen weights, with a log that nothing continues
+            contents = [content['state_dict'] for content in contents]
+        found += [f'{name}: {place}' for place in differences(*contents)]
     return found
 
 
