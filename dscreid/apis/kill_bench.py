@@ -25,7 +25,17 @@ from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.utils.progress import track
 
 #: What a checkpoint says of the moment and the folder it was written in.
-_CIRCUMSTANCES = {'time', 'experiment_name', 'cfg', 'run', 'last_ckpt', 'data_time', 'memory', 'eta'}
+_CIRCUMSTANCES = {
+    'time',
+    'experiment_name',
+    'cfg',
+    'run',
+    'last_ckpt',
+    'data_time',
+    'memory',
+    'eta',
+    'mmengine_version',
+}
 #: Logged validations: one that was cut off is not made up for, nor does anything depend on it.
 _VALIDATION = 'val/'
 #: What belongs to a result: everything else in a run's folder are logs.

@@ -12,6 +12,8 @@ from torch import nn
 from dscreid.engine.hooks import TrainingGuardHook
 from dscreid.engine.hooks.training_guard_hook import not_finite
 from dscreid.errors import ConfigError, TrainingError
+from dscreid.models.losses import NeighborContrastiveLoss
+from dscreid.structures import TrackletFeatures
 
 
 @pytest.fixture
@@ -80,6 +82,18 @@ def test_a_loss_without_effect_is_named_once(runner, caplog):
     (message,) = caplog.messages
     assert message.startswith('loss_neighbor_vt was exactly 0 in all 2 iterations of epoch 4')
     assert 'lower alpha' in message
+
+
+def test_a_loss_without_positives_is_exactly_0(runner):
+    """No similarity exceeds the largest itself, so alpha=1 leaves no neighbour."""
+    rows = [torch.randn(4, 6, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
+    hook = TrainingGuardHook()
+    hook.before_train_epoch(runner)
+    for name, alpha in (('loss_neighbor_none', 1.0), ('loss_neighbor_some', 0.1)):
+        loss = NeighborContrastiveLoss(alpha=alpha)
+        queries, bank = TrackletFeatures(*rows[:2]), TrackletFeatures(*rows[:2])
+        hook.after_train_iter(runner, 0, outputs={name: loss(rows[2], rows[3], queries, bank)})
+    assert hook.silent() == ['loss_neighbor_none']
 
 
 def test_each_epoch_counts_for_itself(runner, caplog):
