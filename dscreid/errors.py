@@ -19,3 +19,11 @@ class ConfigError(DscreidError):
 
 class LabelingError(DscreidError):
     """Pseudo labels cannot be made or used, for example because no cluster was found."""
+
+
+class BusyError(DscreidError):
+    """Another process works in the folder that a run wants for itself."""
+
+
+class TrainingError(DscreidError):
+    """Training went wrong beyond repair: a loss or the weights are not finite."""

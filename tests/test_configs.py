@@ -6,8 +6,8 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
+from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
-from dscreid.apis.train import _build_runner
 from dscreid.datasets.synthetic import make_spec, render_world
 from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
 
@@ -93,7 +93,7 @@ def test_the_runner_builds(path, load, tmp_path):
         DATA_SAMPLERS.build(config.test_dataloader.sampler, default_args=dict(dataset=dataset))
         METRICS.build(config.test_evaluator)
         return
-    runner = _build_runner(config, None, None)
+    runner = build_runner(config, None, None)
     assert isinstance(runner.optim_wrapper, OptimWrapper)
     assert len(runner.param_schedulers) == len(config.param_scheduler)
     # the schedules end with the training

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dscreid.apis.command_line import add_config_arguments, format_metrics, run_command
+from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions, run_experiment
 
 
@@ -32,6 +33,16 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--resume', action='store_true', help='continue from the last checkpoint in the work directory'
     )
     parser.add_argument(
+        '--partial-source',
+        action='store_true',
+        help='take what fits of source weights of another architecture; the log lists the rest (default: refuse them)',
+    )
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='build everything, send two tracklets through it, print what would be done, and stop',
+    )
+    parser.add_argument(
         '--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)'
     )
     parser.add_argument('--seed', type=int, help="seed in place of the config's (the paper's is 1)")
@@ -49,8 +60,12 @@ def main(argv: list[str] | None = None) -> None:
         seed=arguments.seed,
         launcher=arguments.launcher,
         source_checkpoint=arguments.source_checkpoint,
+        partial_source=arguments.partial_source,
         config_options=arguments.cfg_options,
     )
+    if arguments.dry_run:
+        print(plan_experiment(arguments.config, options))
+        return
     print(format_metrics(run_experiment(arguments.config, options)))
 
 

@@ -8,10 +8,15 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=20),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # the last two epochs, so that a damaged file never costs the run
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+    checkpoint=dict(type='DurableCheckpointHook', interval=1, max_keep_ckpts=2),
+    # an epoch's random numbers are the same after an interruption
+    random_state=dict(type='RandomStateHook'),
     initial_checkpoint=dict(type='InitialCheckpointHook'),
     evaluation_progress=dict(type='EvaluationProgressHook'),
     speed=dict(type='SpeedHook'),
+    # ends a run whose losses or weights are not finite before they reach a checkpoint; warns of losses that do nothing.
+    # What becomes of an epoch with useless pseudo labels is cluster=dict(on_failure='stop' | 'keep' | 'skip')
+    guard=dict(type='TrainingGuardHook'),
 )
 
 env_cfg = dict(

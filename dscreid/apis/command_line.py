@@ -1,6 +1,7 @@
 """What the tools share: one sentence and an exit code instead of a traceback."""
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -13,8 +14,9 @@ from mmengine.config import DictAction
 from dscreid.errors import DscreidError
 from dscreid.utils.progress import show_cursor
 
-INTERRUPTED = 130
 UNUSABLE_INPUT = 2
+#: The signals that end a run, and how the last line begins; the exit code is 128 more than the number.
+_SIGNALS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
 
 #: Paths that cannot be used as a tool was told to; other errors of the operating system keep their traceback.
 _PATH_ERRORS = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
@@ -25,20 +27,23 @@ _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 def run_command(
     command: Callable[[], object], on_interrupt: str = 'the command can be run again as it is'
 ) -> None:
-    """Run a tool's work and exit: 0, 2 for input that a user can mend, 130 after Ctrl-C.
+    """Run a tool's work and exit: 0, 2 for input that a user can mend, 130 after Ctrl-C, 143 after SIGTERM.
+
+    SIGTERM is what Slurm sends before it takes a node away, and what ``kill`` sends.
 
     Args:
         command: The work; errors that a user cannot mend are bugs and keep their traceback.
-        on_interrupt: What to tell after Ctrl-C.
+        on_interrupt: What to tell after either signal.
     """
-    with _interrupts_noted() as interrupted:
+    with _signals_noted() as received:
         try:
             command()
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) or interrupted.is_set():
+            if received or isinstance(error, KeyboardInterrupt):
+                number = received[0] if received else signal.SIGINT
                 show_cursor()
-                print(f'interrupted: {on_interrupt}', file=sys.stderr)
-                sys.exit(INTERRUPTED)
+                print(f'{_SIGNALS[number]}: {on_interrupt}', file=sys.stderr)
+                sys.exit(128 + number)
             if isinstance(error, DscreidError):
                 _fail(sentence(error))
             if isinstance(error, _PATH_ERRORS):
@@ -47,22 +52,31 @@ def run_command(
 
 
 @contextmanager
-def _interrupts_noted() -> Iterator[threading.Event]:
-    """Note that Ctrl-C came: raised inside a library, its KeyboardInterrupt may surface as another error."""
-    noted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield noted  # only the main thread may set handlers, and only it is interrupted
-        return
+def _signals_noted() -> Iterator[list[int]]:
+    """Raise KeyboardInterrupt on the signals that end a run, and list those that came.
 
-    def interrupt(signal_number: int, frame: object) -> None:
-        noted.set()
+    Raised inside a library, the KeyboardInterrupt may surface as another error.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may set handlers, and only it is interrupted
+        return
+    process = os.getpid()
+
+    def interrupt(number: int, frame: object) -> None:
+        if os.getpid() != process and number == signal.SIGTERM:
+            # a forked worker has nothing to save or to say
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        received.append(number)
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGINT, interrupt)
+    previous = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
-        yield noted
+        yield received
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def sentence(error: Exception) -> str:

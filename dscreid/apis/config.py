@@ -18,10 +18,12 @@ _EXECUTION_KEYS = (
     'visualizer', 'vis_backends', 'log_processor', 'log_level',
     'val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator',
 )  # fmt: skip
-#: The same, at any depth: another folder, machine, precision or pace of logging and testing.
+#: The same, at any depth: another folder, machine, precision or pace of logging and testing. ``random_state`` is one of
+#: them since no part of this package draws from the generators that it seeds.
 _EXECUTION_SETTINGS = {
     'root', 'num_workers', 'persistent_workers', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
+    'random_state', 'guard',
 }  # fmt: skip
 
 

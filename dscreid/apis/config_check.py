@@ -13,14 +13,16 @@ from mmengine.runner import Runner
 from dscreid import registry as registries
 from dscreid.errors import ConfigError
 from dscreid.utils.build_errors import config_errors
+from dscreid.utils.signatures import accepted_arguments, closest
 
 #: Keys that a config gives but that never reach the constructor.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
 #: Top-level keys of this package beside the arguments of MMEngine's Runner.
 _OWN_KEYS = ('source', 'data_root')
+#: Default hooks that MMEngine adds by itself.
+_HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: Similarity from which a key counts as a misspelling: where the key it resembles is absent, and where it is given.
 _NEAR, _VERY_NEAR = 0.85, 0.92
-_KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 def check_config(config: dict, name: str = 'config') -> None:
@@ -37,6 +39,8 @@ def check_config(config: dict, name: str = 'config') -> None:
     """
     if 'type' not in config:
         _check_top_level(config, name)
+        _check_hooks(config, name)
+        _check_loops(config, name)
     known = _registered_classes()
     for place, node in _typed_dicts(config, name):
         component = node['type']
@@ -72,30 +76,6 @@ def check_parts(config: Config, name: str = 'config') -> None:
             if loader and loader not in loaders[:number]:
                 dataset = registries.DATASETS.build(loader.dataset)
                 registries.DATA_SAMPLERS.build(loader.sampler, default_args=dict(dataset=dataset))
-
-
-def closest(word: str, names: list[str]) -> str:
-    """A hint such as ``; did you mean 'eps'?``, or an empty string where nothing is near."""
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else ''
-
-
-def accepted_arguments(component: Any) -> list[str] | None:
-    """Names that a class or function takes as keywords; None where it takes any.
-
-    ``**kwargs`` of a class's ``__init__`` stand for the arguments of the next class in its resolution order.
-    """
-    layers = [component]
-    if inspect.isclass(component):
-        # without object, whose constructor takes nothing
-        layers = [vars(owner)['__init__'] for owner in component.__mro__[:-1] if '__init__' in vars(owner)]
-    names: list[str] = []
-    for layer in layers:
-        parameters = inspect.signature(layer).parameters.values()
-        names += [p.name for p in parameters if p.kind in _KEYWORDS and p.name not in ('self', *names)]
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return names
-    return None if layers else []
 
 
 def _registered_classes() -> dict[str, Any]:
@@ -139,6 +119,27 @@ def _check_top_level(config: dict, name: str) -> None:
             similarity = difflib.SequenceMatcher(None, key, near).ratio()
             if near not in config or similarity >= _VERY_NEAR:
                 raise ConfigError(f"{name}: nothing reads the key '{key}'; did you mean '{near}'?")
+
+
+def _check_hooks(config: dict, name: str) -> None:
+    """Refuse settings for a default hook that there is none of: MMEngine would build a hook without a type."""
+    hooks = config.get('default_hooks') or {}
+    typed = [key for key, hook in hooks.items() if hook is None or 'type' in hook]
+    for key, hook in hooks.items():
+        if isinstance(hook, dict) and 'type' not in hook and key not in _HOOKS_OF_MMENGINE:
+            raise ConfigError(
+                f"{name}.default_hooks: there is no hook '{key}' whose settings {sorted(hook)} could change"
+                f'{closest(key, [*typed, *_HOOKS_OF_MMENGINE])}'
+            )
+
+
+def _check_loops(config: dict, name: str) -> None:
+    """Refuse numbers that would end a run at the end of its first epoch, or before."""
+    loop = config.get('train_cfg')
+    for key in ('max_epochs', 'val_interval'):
+        value = (loop or {}).get(key, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f'{name}.train_cfg: {key} must be a whole number of at least 1, got {value!r}')
 
 
 def _check_keys(component: Any, node: dict, place: str) -> None:

@@ -1,8 +1,10 @@
 """The whole experiment: source stage, adaptation, evaluation."""
 
-import copy
+import contextlib
 import json
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,22 +12,21 @@ from typing import Any
 from mmengine import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 
+from dscreid.apis.build import build_runner
 from dscreid.apis.config import config_hash, config_name, fit_to_machine, load_config, require_keys
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.preflight import check_stage
 from dscreid.apis.selection import choose_checkpoint
-from dscreid.apis.test import evaluate, unique_name, write_json
-from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_data import check_batch_size, check_num_classes
-from dscreid.errors import CheckpointError, ConfigError
-from dscreid.models.backbones import skip_pretrained
-from dscreid.registry import DATASETS
-from dscreid.utils.build_errors import config_errors
+from dscreid.apis.test import evaluate, write_json
+from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
+from dscreid.errors import ConfigError
 from dscreid.utils.checkpoint import load_checkpoint
-from dscreid.utils.safe_globals import allow_mmengine_globals
+from dscreid.utils.files import only_process_in, remove_partial_files
 
 FINISHED_FILE = 'finished.json'
+#: Where a launcher tells a process its rank, before torch.distributed knows it.
+_RANK_VARIABLES = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class RunOptions:
         seed: Seed in place of the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as MMEngine's Runner.
         source_checkpoint: Source weights in place of the config's.
+        partial_source: Take what fits of source weights of another architecture, with a warning that lists the rest.
         config_options: Overrides of the config by dotted key; they hold for the named config, not its source.
     """
 
@@ -49,6 +51,7 @@ class RunOptions:
     seed: int | None = None
     launcher: str = 'none'
     source_checkpoint: Path | None = None
+    partial_source: bool = False
     config_options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,36 +73,43 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
     Raises:
         DscreidError: Config, data or weights cannot be used; the message names the remedy.
     """
-    config = _prepare(config_path, options)
+    config = prepare(config_path, options)
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
+    if (named := named_source(config, options)) is not None:
+        load_checkpoint(named)  # an unusable file is refused before anything long starts
+    check_parts(config, config_name(config))
     work_dir = Path(config.work_dir)
-    source = _source_checkpoint(config, options)
-    note = {}
-    if config.get('train_cfg') is not None:
-        last = train_stage(config, resume=options.resume, source_checkpoint=source)
-        checkpoint, note = choose_checkpoint(config, last)
-    elif source is not None:
-        checkpoint = source
-    else:
-        raise ConfigError(f'{config_path}: neither a train_cfg nor a source; there is nothing to run')
-    return evaluate(
-        config,
-        checkpoint,
-        work_dir,
-        out=work_dir / 'metrics.json',
-        dump_features=work_dir / 'features.safetensors',
-        launcher=options.launcher,
-        note=note,
-    )
+    with _own_folder(work_dir, options.launcher):
+        source = _source_checkpoint(config, options)
+        note = {}
+        if config.get('train_cfg') is not None:
+            last = train_stage(config, options.resume, source, options.partial_source)
+            checkpoint, note = choose_checkpoint(config, last)
+        elif source is not None:
+            checkpoint = source
+        else:
+            raise ConfigError(f'{config_path}: neither a train_cfg nor a source; there is nothing to run')
+        return evaluate(
+            config,
+            checkpoint,
+            work_dir,
+            out=work_dir / 'metrics.json',
+            dump_features=work_dir / 'features.safetensors',
+            launcher=options.launcher,
+            note=note,
+        )
 
 
-def train_stage(config: Config, resume: bool = False, source_checkpoint: Path | None = None) -> Path:
+def train_stage(
+    config: Config, resume: bool = False, source_checkpoint: Path | None = None, partial_source: bool = False
+) -> Path:
     """Run one stage to its last epoch.
 
     Args:
         config: The stage's config with its ``work_dir``; left as it is.
         resume: Continue from the last checkpoint; a finished stage is taken as it is.
         source_checkpoint: Weights to start from.
+        partial_source: See ``RunOptions``.
 
     Returns:
         Path of the last checkpoint.
@@ -113,10 +123,12 @@ def train_stage(config: Config, resume: bool = False, source_checkpoint: Path | 
         print_log(f'{work_dir}: finished before, taken as it is', logger='current')
         return finished
     start = time.perf_counter()
-    resumed = last_checkpoint(work_dir) if resume else None
-    runner = _build_runner(config, resumed, source_checkpoint)
-    # now the run is sure to start: an interrupted second one must not look like a finished one
+    resumed = resumable_checkpoint(work_dir) if resume else None
+    runner = build_runner(config, resumed, source_checkpoint, partial_source)
+    # now the run is sure to start: an interrupted second one must not look like a finished one, nor continue the first
     if is_main_process():
+        if resumed is None:
+            (work_dir / POINTER).unlink(missing_ok=True)
         (work_dir / FINISHED_FILE).unlink(missing_ok=True)
     runner.train()
     checkpoint = last_checkpoint(work_dir)
@@ -149,54 +161,7 @@ def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
     return checkpoint if checkpoint.is_file() else None
 
 
-def last_checkpoint(work_dir: Path) -> Path | None:
-    """The newest checkpoint of a run, looked for in ``work_dir`` by its name; None before the first.
-
-    Raises:
-        CheckpointError: It was removed.
-    """
-    pointer = work_dir / 'last_checkpoint'
-    if not pointer.is_file():
-        return None
-    checkpoint = work_dir / Path(pointer.read_text().strip()).name
-    if not checkpoint.is_file():
-        raise CheckpointError(
-            f'{pointer}: names {checkpoint.name}, which is missing; write the name of another checkpoint there, or '
-            'run without --resume'
-        )
-    return checkpoint
-
-
-def _build_runner(config: Config, resumed: Path | None, source_checkpoint: Path | None) -> Runner:
-    """A runner whose parts are all built and fit together, so that bad input ends before the first epoch."""
-    config = copy.deepcopy(config)
-    config.experiment_name = unique_name(config.work_dir)
-    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
-        config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
-    config.resume, config.load_from = resumed is not None, resumed and str(resumed)
-    if source_checkpoint is not None:
-        config.default_hooks.source_weights = dict(
-            type='SourceWeightsHook', checkpoint=str(source_checkpoint)
-        )
-    allow_mmengine_globals()
-    with config_errors(config_name(config)):
-        runner = Runner.from_cfg(config)
-        loader = runner.train_loop.dataloader
-        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-        if runner.param_schedulers is not None:
-            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        _ = runner.val_loop or runner.test_loop
-    check_batch_size(loader)
-    if config.model.type == 'SourceReID':
-        check_num_classes(loader, config.model.num_classes)
-    if resumed is not None:
-        check_resumable(unwrap_model(runner.model), resumed)
-    if resumed is not None or source_checkpoint is not None:
-        skip_pretrained(runner.model)
-    return runner
-
-
-def _prepare(config_path: str | Path, options: RunOptions) -> Config:
+def prepare(config_path: str | Path, options: RunOptions) -> Config:
     """The config as this run executes it."""
     config = load_config(config_path, options.config_options)
     require_keys(config, 'model')
@@ -214,25 +179,59 @@ def _prepare(config_path: str | Path, options: RunOptions) -> Config:
 
 def _can_continue(config: Config) -> bool:
     """Whether the run left a checkpoint to train on from, which holds what it took from its source."""
-    return config.get('train_cfg') is not None and last_checkpoint(Path(config.work_dir)) is not None
+    return config.get('train_cfg') is not None and Path(config.work_dir, POINTER).is_file()
+
+
+def named_source(config: Config, options: RunOptions) -> Path | None:
+    """Source weights that the command line or the config names."""
+    named = options.source_checkpoint or (config.get('source') or {}).get('checkpoint')
+    return None if named is None else Path(named)
+
+
+def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOptions] | None:
+    """Config and options of the stage that gives a run its weights; None for a run that needs none.
+
+    Args:
+        config: The run's config.
+        options: How the run was asked for.
+    """
+    source = config.get('source') or {}
+    resumes = options.resume and _can_continue(config)
+    if not source or resumes or named_source(config, options) is not None:
+        return None
+    path = Path(source.config)
+    source_dir = Path(config.work_dir).parent / path.stem
+    source_options = replace(
+        options, work_dir=source_dir, resume=True, partial_source=False, config_options={}
+    )
+    return prepare(path, source_options), source_options
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     """Where the source weights are: named, finished before, or trained now; None where a resumed run needs none."""
-    source = config.get('source') or {}
-    named = options.source_checkpoint or source.get('checkpoint')
-    if named is not None:
-        load_checkpoint(named)  # an unusable file is refused before anything long starts
-        return Path(named)
-    if not source or (options.resume and _can_continue(config)):
+    if (named := named_source(config, options)) is not None:
+        return named
+    if (stage := source_stage(config, options)) is None:
         return None
-    source_path = Path(source.config)
-    source_dir = Path(config.work_dir).parent / source_path.stem
-    source_options = replace(options, work_dir=source_dir, resume=True, config_options={})
-    source_config = _prepare(source_path, source_options)
-    if finished_checkpoint(source_dir, config_hash(source_config)) is None:
-        print_log(f'source stage: {source_path.name} in {source_dir} comes first', logger='current')
-        check_parts(config, config_name(config))
+    source_config, source_options = stage
+    source_dir = Path(source_config.work_dir)
+    if finished_checkpoint(source_dir, config_hash(source_config)) is not None:
+        return train_stage(source_config, resume=True)
+    print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
+    check_stage(config)
+    check_parts(source_config, config_name(source_config))
+    with _own_folder(source_dir, options.launcher):
         weights = _source_checkpoint(source_config, source_options)
         return train_stage(source_config, resume=True, source_checkpoint=weights)
-    return train_stage(source_config, resume=True)
+
+
+@contextlib.contextmanager
+def _own_folder(work_dir: Path, launcher: str) -> Iterator[None]:
+    """Keep a run's folder for this run alone, and rid it of files that a killed one had half written."""
+    if int(os.environ.get(_RANK_VARIABLES.get(launcher, ''), 0)) != 0:
+        yield  # the first rank holds the folder for all
+        return
+    with only_process_in(work_dir):
+        for path in remove_partial_files(work_dir):
+            print_log(f'removed {path}, which a killed run had half written', logger='current')
+        yield

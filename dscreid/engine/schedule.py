@@ -9,6 +9,11 @@ from dscreid.errors import ConfigError
 Value = TypeVar('Value')
 
 
+def begins_anew(runner) -> bool:
+    """Whether a run has nothing behind it; one whose first epoch was skipped has, although it counts no iteration."""
+    return runner.iter == 0 and runner.epoch == 0
+
+
 def check_stages(begins: Sequence[int]) -> None:
     """Check that stages begin at epoch 0 and in strictly rising order.
 

@@ -6,7 +6,13 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 
 from dscreid.errors import CheckpointError
-from dscreid.utils.checkpoint import list_differences, load_model_weights, load_weights
+from dscreid.utils.checkpoint import (
+    list_differences,
+    list_setting_differences,
+    load_checkpoint,
+    load_model_weights,
+    load_weights,
+)
 
 #: Classifiers know the identities they were trained on and stay behind.
 _HEADS = ('static_head.', 'dynamic_head.')
@@ -19,33 +25,46 @@ def unwrap_model(model: nn.Module) -> nn.Module:
     return model.module if is_model_wrapper(model) else model
 
 
-def load_source_weights(model: nn.Module, checkpoint: str | Path) -> None:
+def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool = False) -> None:
     """Load a checkpoint's encoder and necks, strictly; classifiers are left as they are.
 
     Args:
         model: The model to adapt or to test, unwrapped.
         checkpoint: A checkpoint of ``SourceReID`` or ``AdaptiveReID``, or a converted published one.
+        partial: Take what fits of a checkpoint of another architecture; the rest keeps its values, and a warning
+            lists it.
 
     Raises:
         CheckpointError: The file is missing, unsafe, or of another architecture; the message lists the differences.
     """
-    load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS)
+    load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS, partial=partial)
 
 
-def check_resumable(model: nn.Module, checkpoint: str | Path) -> None:
+def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> None:
     """Refuse to resume from another architecture, of which MMEngine's Runner would load what happens to fit.
 
     Args:
         model: The model that is to be resumed, unwrapped.
         checkpoint: A checkpoint of the interrupted run.
+        seed: The seed asked for, which must be the run's; MMEngine would go on with the old one.
 
     Raises:
-        CheckpointError: The file is missing, unsafe, or of another architecture.
+        CheckpointError: The file is missing, unsafe, of another architecture, or made with another seed.
     """
-    differences = list_differences(model, load_weights(checkpoint))
+    content = load_checkpoint(checkpoint)
+    differences = list_setting_differences(model, content)
+    differences += list_differences(model, load_weights(checkpoint))
     if differences:
-        shown = ', '.join(differences[:5]) + (', ...' if len(differences) > 5 else '')
+        shown = ', '.join(differences[:10]) + (
+            f' and {len(differences) - 10} more' if len(differences) > 10 else ''
+        )
         raise CheckpointError(
             f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({shown}); use the config with '
             'which the run was started, or another --work-dir'
+        )
+    began_with = content.get('meta', {}).get('seed')
+    if None not in (seed, began_with) and seed != began_with:
+        raise CheckpointError(
+            f'{checkpoint}: cannot be resumed with seed {seed}, the run began with seed {began_with}; ask for that '
+            'one, or choose another --work-dir'
         )

@@ -3,40 +3,50 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 from dscreid.errors import ConfigError
+from dscreid.utils.signatures import accepted_arguments, closest
 
 _UNKNOWN = re.compile(r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'(\w[\w.]*?)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: (.+)')
 _UNTYPED = re.compile(r'`cfg` or `default_args` must contain the key "type", but got ([^\n]+)')
+#: Packages whose constructors are called with a config's values alone: what they refuse is the config's fault.
+_LIBRARIES = ('torch', 'mmengine', 'numpy')
 _UNREGISTERED = re.compile(r'(\w[\w.]*) is not in the \w+::([\w ]+) registry')
 
 
 @contextmanager
 def config_errors(place: str) -> Iterator[None]:
-    """Turn what wrong keys and types of a config make of constructors into ``ConfigError``.
+    """Turn what wrong keys, types and values of a config make of constructors into ``ConfigError``.
 
-    ``apis.config_check`` finds most of them earlier and names the nearest key; plain keyword dicts and classes
-    of other packages show only when they are built. Wrap building alone: the same errors elsewhere are bugs.
+    ``apis.config_check`` finds most of them earlier; plain keyword dicts and classes of other packages show only when
+    they are built. Wrap building alone: the same errors elsewhere are bugs, and so are those that this package raises.
 
     Args:
         place: What is built, for example the config's name.
 
     Raises:
-        ConfigError: An argument is unknown or missing, or a type is not registered.
+        ConfigError: An argument is unknown or missing, a type is not registered, or torch or MMEngine refuses a value.
     """
     try:
         yield
-    except (TypeError, KeyError) as error:
-        explanation = _explain(str(error.args[0]) if error.args else '')
+    except (TypeError, KeyError, ValueError, AssertionError) as error:
+        frame = _last_frame(error)
+        text = str(error.args[0]) if error.args else ''
+        explanation = _explain(text, frame)
+        if explanation is None and frame is not None and text and _package(frame) in _LIBRARIES:
+            explanation = f'{" ".join(text.split())}; correct the value in the config'
         if explanation is None:
             raise
         raise ConfigError(f'{place}: {explanation}') from error
 
 
-def _explain(text: str) -> str | None:
+def _explain(text: str, frame: FrameType | None) -> str | None:
     if match := _UNKNOWN.match(text):
-        return f"{match[1]} has no argument '{match[2]}'; remove it from the config or correct its name"
+        hint = _hint(match[1], match[2], frame)
+        return f"{match[1]} has no argument '{match[2]}'{hint}; remove it from the config or correct its name"
     if match := _MISSING.match(text):
         return f'{match[1]} needs {match[2]}; add it to the config'
     if match := _UNTYPED.match(text):
@@ -44,3 +54,29 @@ def _explain(text: str) -> str | None:
     if match := _UNREGISTERED.match(text):
         return f"type '{match[1]}' is no registered {match[2]}; correct its name"
     return None
+
+
+def _hint(name: str, argument: str, frame: FrameType | None) -> str:
+    """Which argument was probably meant; empty where the caller does not show what it called."""
+    component = None if frame is None else _called(name.split('.')[0], frame)
+    accepted = None if component is None else accepted_arguments(component)
+    return closest(argument, accepted or []).removesuffix('?')
+
+
+def _called(name: str, frame: FrameType) -> Any:
+    """The class or function of a name, as the frame knows it that called it."""
+    known = [*frame.f_locals.values(), *frame.f_globals.values()]
+    return next(
+        (value for value in known if callable(value) and getattr(value, '__name__', '') == name), None
+    )
+
+
+def _last_frame(error: BaseException) -> FrameType | None:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return None if trace is None else trace.tb_frame
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get('__name__', '')).split('.')[0]

@@ -1,6 +1,7 @@
 """Reading weights files: safely, strictly, and with messages that say what to do."""
 
 import hashlib
+import logging
 import pickle
 import re
 import zipfile
@@ -8,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -16,8 +18,10 @@ from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals_
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 __all__ = [
+    'ARCHITECTURE_KEY',
     'allow_mmengine_globals',
     'list_differences',
+    'list_setting_differences',
     'load_checkpoint',
     'load_model_weights',
     'load_weights',
@@ -25,6 +29,8 @@ __all__ = [
     'sha256',
 ]
 
+#: Where a checkpoint's ``meta`` keeps the settings of its model (``architecture`` of the model).
+ARCHITECTURE_KEY = 'architecture'
 _SHOWN = 10
 _UNREADABLE = (RuntimeError, ValueError, KeyError, EOFError, OSError, AttributeError, IndexError, TypeError)
 
@@ -120,8 +126,9 @@ def load_model_weights(
     *,
     allow_missing: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    partial: bool = False,
 ) -> None:
-    """Load a file's weights into a model, strictly: all or nothing.
+    """Load a file's weights into a model, strictly: all or nothing, unless ``partial`` asks for less.
 
     Args:
         model: Changed in place, only when everything fits.
@@ -129,18 +136,21 @@ def load_model_weights(
         allow_missing: Prefixes of the model's weights that the file need not hold, such as
             ``'static_neck.'`` for a converted VLD checkpoint; they keep their values.
         ignore: Prefixes of the file's weights that are left out, such as ``'static_head.'``.
+        partial: Load the weights whose name and shape fit, and warn with the list of all others.
 
     Raises:
         CheckpointError: When the file cannot be read or is of another architecture; the message lists the
-            differences.
+            differences. With ``partial`` only when no weight at all fits.
         ConfigError: When the file says with which activation its tower was trained, and the model has
             another.
     """
     content = load_checkpoint(path)
     weights = _weights(path, content)
     weights = {name: value for name, value in weights.items() if not name.startswith(tuple(ignore))}
-    differences = list_differences(model, weights, allow_missing)
-    if differences:
+    differences = list_setting_differences(model, content) + list_differences(model, weights, allow_missing)
+    if differences and partial:
+        weights = _fitting(model, path, weights, differences)
+    elif differences:
         raise CheckpointError(
             f'{path}: does not fit {type(model).__name__} ({_some(differences)}); '
             f'use the config with which it was trained.'
@@ -172,6 +182,50 @@ def list_differences(
         if name in weights and weights[name].shape != value.shape
     ]
     return [*shapes, *missing, *unexpected]
+
+
+def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
+    """List the settings in which the model that a checkpoint was made with differs, such as a number of heads.
+
+    Args:
+        model: The model; one without ``architecture`` differs in nothing.
+        content: A checkpoint; files that say nothing of their model (other projects', older ones) differ in nothing.
+    """
+    meta = content.get('meta')
+    saved = meta.get(ARCHITECTURE_KEY) if isinstance(meta, Mapping) else None
+    own = getattr(model, 'architecture', None)
+    if not isinstance(saved, Mapping) or own is None:
+        return []
+    unset = 'unset'
+    return [
+        f'{name} is {saved.get(name, unset)}, not {own.get(name, unset)}'
+        for name in {**own, **saved}
+        if saved.get(name, unset) != own.get(name, unset)
+    ]
+
+
+def _fitting(
+    model: nn.Module, path: str | Path, weights: Mapping[str, Tensor], differences: Sequence[str]
+) -> dict[str, Tensor]:
+    """The weights that fit by name and shape; says which do not."""
+    expected = model.state_dict()
+    fitting = {
+        name: value
+        for name, value in weights.items()
+        if name in expected and expected[name].shape == value.shape
+    }
+    if not fitting:
+        raise CheckpointError(
+            f'{path}: no weight at all fits {type(model).__name__} ({_some(differences)}); use the config with which '
+            'it was trained.'
+        )
+    print_log(
+        f'{path}: loaded in part, {len(fitting)} of {len(expected)} weights of {type(model).__name__}; '
+        f'differences: {", ".join(differences)}',
+        logger='current',
+        level=logging.WARNING,
+    )
+    return fitting
 
 
 def _existing(path: str | Path) -> Path:

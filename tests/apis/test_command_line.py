@@ -50,17 +50,34 @@ def test_interrupt_is_code_130(capsys):
     assert capsys.readouterr().err == 'interrupted: try --resume\n'
 
 
-def test_an_interrupt_that_surfaces_as_another_error_is_code_130(capsys):
+@pytest.mark.parametrize(
+    ('number', 'code', 'word'), [(signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')]
+)
+def test_a_signal_that_surfaces_as_another_error_gives_its_code(capsys, number, code, word):
     def command():
         try:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         except KeyboardInterrupt as interrupt:
             raise RuntimeError('a library was interrupted') from interrupt
 
-    handler = signal.getsignal(signal.SIGINT)
-    assert exit_code(command) == 130
-    assert capsys.readouterr().err.startswith('interrupted: ')
-    assert signal.getsignal(signal.SIGINT) is handler
+    handler = signal.getsignal(number)
+    assert exit_code(command, on_interrupt='x') == code
+    assert capsys.readouterr().err == f'{word}: x\n'
+    assert signal.getsignal(number) is handler
+
+
+def test_a_forked_worker_dies_of_sigterm_in_silence(capfd):
+    statuses = []
+
+    def command():
+        if (child := os.fork()) == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        statuses.append(os.waitpid(child, 0)[1])
+
+    run_command(command)
+    assert os.waitstatus_to_exitcode(statuses[0]) == -signal.SIGTERM
+    assert capfd.readouterr().err == ''
 
 
 class BrokenDataset(Dataset):

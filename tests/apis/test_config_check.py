@@ -1,6 +1,6 @@
 import pytest
 
-from dscreid.apis.config_check import accepted_arguments, check_config
+from dscreid.apis.config_check import check_config
 from dscreid.errors import ConfigError
 
 
@@ -62,30 +62,3 @@ def test_valid_configs(config):
 def test_misspelt_top_level_keys(config, near):
     with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
         check_config(config)
-
-
-def test_keywords_are_followed_through_the_bases():
-    class Base:
-        def __init__(self, a, b=1):
-            pass
-
-    class Middle(Base):
-        pass
-
-    class Child(Middle):
-        def __init__(self, c, a=2, **kwargs):
-            pass
-
-    class Open(Child):
-        def __init__(self, *args, **kwargs):
-            pass
-
-    class Swallows:
-        def __init__(self, **kwargs):
-            pass
-
-    assert accepted_arguments(Child) == ['c', 'a', 'b']
-    assert accepted_arguments(Open) == ['c', 'a', 'b']
-    assert accepted_arguments(Swallows) is None
-    assert accepted_arguments(type('Bare', (), {})) == []
-    assert accepted_arguments(lambda x, *, y: None) == ['x', 'y']

@@ -1,9 +1,12 @@
 """Stages: what they write, resume, refuse; what their results may not depend on."""
 
 import json
+import random
+import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -13,10 +16,10 @@ from dscreid.apis.train import (
     FINISHED_FILE,
     RunOptions,
     finished_checkpoint,
-    last_checkpoint,
     run_experiment,
     train_stage,
 )
+from dscreid.engine.checkpoint_files import last_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.registry import HOOKS
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
@@ -77,6 +80,28 @@ def stage(request, tiny_runs, tiny_experiment):
 
 
 both_stages = pytest.mark.parametrize('stage', ['source', 'adapt'], indirect=True)
+
+
+@HOOKS.register_module()
+class NoiseHook(Hook):
+    """Stands for dropout: moves a weight by numbers of the global generators."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        noise = torch.rand(()) + random.random() + np.random.random()  # noqa: NPY002
+        runner.model.backbone.attn.in_proj_bias.data += 1e-3 * noise
+
+
+def test_global_random_numbers_do_not_depend_on_an_interruption(tiny_runs, tmp_path):
+    """Validation, which is due once in the unbroken run alone, draws from torch's generator too."""
+    noisy = {'train_cfg.val_interval': 1}
+    whole = run(tiny_runs.source, tmp_path / 'whole', custom_hooks=[dict(type='NoiseHook')], **noisy)
+    hooks = [dict(type='NoiseHook'), dict(type='InterruptHook', iteration=4)]
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path / 'broken', custom_hooks=hooks, **noisy)
+    hooks = [dict(type='NoiseHook')]
+    assert_same_weights(
+        run(tiny_runs.source, tmp_path / 'broken', resume=True, custom_hooks=hooks, **noisy), whole
+    )
 
 
 @both_stages
@@ -145,15 +170,6 @@ def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
         run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
 
 
-def test_the_last_checkpoint(tmp_path):
-    assert last_checkpoint(tmp_path) is None
-    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_3.pth\n')
-    with pytest.raises(CheckpointError, match=r'names epoch_3\.pth, which is missing'):
-        last_checkpoint(tmp_path)
-    (tmp_path / 'epoch_3.pth').touch()
-    assert last_checkpoint(tmp_path) == tmp_path / 'epoch_3.pth'
-
-
 def test_a_finished_stage(tmp_path):
     assert finished_checkpoint(tmp_path, 'abc') is None
     (tmp_path / FINISHED_FILE).write_text(json.dumps(dict(config='abc', checkpoint='epoch_3.pth')))
@@ -185,6 +201,13 @@ def test_loader_and_sampler_must_agree_on_the_batch(stage, tmp_path):
 def test_more_identities_than_classes(tiny_runs, tmp_path):
     with pytest.raises(ConfigError, match=r'num_classes=2, but the training split has 6 identities'):
         run(tiny_runs.source, tmp_path, **{'model.num_classes': 2})
+
+
+def test_a_run_goes_on_with_its_own_seed(tiny_runs, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+    with pytest.raises(CheckpointError, match=r'cannot be resumed with seed 2, the run began with seed 1'):
+        run(tiny_runs.source, tmp_path, resume=True, **{'randomness.seed': 2})
 
 
 def test_labels_cannot_be_missing(tiny_runs, tmp_path):
@@ -231,13 +254,38 @@ def rewrite_pids(root: Path, new_pid) -> None:
     index.write_text('\n'.join(' '.join(row) for row in rows) + '\n')
 
 
+def rename_frames(root: Path) -> None:
+    """Give each training tracklet a person number of its own in names and folders of its frames."""
+    index, names = next(root.rglob('track_train_info.txt')), next(root.rglob('train_name.txt'))
+    old = names.read_text().splitlines()
+    new = list(old)
+    for row, line in enumerate(index.read_text().splitlines()):
+        start, end = (int(number) for number in line.split()[1:3])
+        for place in range(start - 1, end):
+            new[place] = f'{(row * 7) % 9973 + 1:04d}{old[place][4:]}'
+    for before, after in zip(map(frame_path, old), map(frame_path, new), strict=True):
+        (root / 'Moved' / after).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(root / 'Train' / before, root / 'Moved' / after)
+    shutil.rmtree(root / 'Train')
+    (root / 'Moved').rename(root / 'Train')
+    names.write_text('\n'.join(new) + '\n')
+
+
+def frame_path(name: str) -> str:
+    person, kind, camera, picture = re.fullmatch(r'(\d{4})M([12])D(\d+)T\d+F(.+)', name).groups()
+    return f'{person}/{"ir" if kind == "1" else "rgb"}/D{camera}/{picture}'
+
+
+@pytest.mark.parametrize('renamed', [False, True], ids=['names kept', 'names too'])
 @pytest.mark.parametrize(
     'new_pid', [lambda row: (row * 7) % 11 + 1, lambda row: -1], ids=['scrambled', 'deleted']
 )
-def test_no_label_of_the_target_reaches_training(tiny_runs, tiny_experiment, tmp_path, new_pid):
+def test_no_label_of_the_target_reaches_training(tiny_runs, tiny_experiment, tmp_path, new_pid, renamed):
     root = tmp_path / 'hitsz'
     shutil.copytree(tiny_runs.hitsz, root)
     rewrite_pids(root, new_pid)
+    if renamed:
+        rename_frames(root)
     result = run(tiny_runs.adapt, tmp_path / 'run', tiny_experiment.source_checkpoint, data_root=str(root))
     assert_same_weights(result, tiny_experiment.checkpoint)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from dscreid.apis.config_check import closest
 from dscreid.errors import ConfigError
+from dscreid.utils.signatures import closest
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 #: Ways to rank the features of a finished run once more, see ``views.py``.

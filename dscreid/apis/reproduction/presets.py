@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dscreid.apis.config_check import closest
 from dscreid.apis.worlds import adaptation_worlds
 from dscreid.datasets.synthetic import WorldSpec
 from dscreid.errors import ConfigError
+from dscreid.utils.signatures import closest
 
 _REAL_FILES = (
     'dsc/{method}_{direction}.py',

@@ -32,6 +32,7 @@ class BatchPlanSampler(Sampler, ABC):
         self.iterations = iterations
         self.seed = 0 if seed is None else int(seed)
         self.epoch = 0
+        self._rests = False
         self._share = share
         self._global_batch_size = global_batch_size
 
@@ -45,7 +46,9 @@ class BatchPlanSampler(Sampler, ABC):
         return self.iterations * self.batch_size
 
     def __iter__(self) -> Iterator[Draw]:
-        """Yield this rank's draws of the epoch set by ``set_epoch``."""
+        """Yield this rank's draws of the epoch set by ``set_epoch``; none after ``rest``."""
+        if self._rests:
+            return iter(())
         batches = self._plan(self.epoch)
         if batches.shape != (self.iterations, self._global_batch_size):
             raise RuntimeError(f'{type(self).__name__} planned batches of shape {batches.shape}')
@@ -60,6 +63,10 @@ class BatchPlanSampler(Sampler, ABC):
             epoch: Zero-based epoch.
         """
         self.epoch = epoch
+
+    def rest(self, rests: bool = True) -> None:
+        """Draw nothing from now on, so that epochs pass without an iteration, or draw again."""
+        self._rests = rests
 
     @abstractmethod
     def _plan(self, epoch: int) -> np.ndarray:

@@ -56,7 +56,7 @@ class PseudoLabelSampler(BatchPlanSampler):
         super().__init__(np.concatenate(shares), offset, iterations, seed)
 
     def set_labels(self, rgb_labels: np.ndarray, ir_labels: np.ndarray) -> None:
-        """Take the labels that the next epochs draw from.
+        """Take the labels that the next epochs draw from, which ends a rest.
 
         Args:
             rgb_labels: int64 (Nv,), cluster of each visible tracklet in the order of
@@ -79,6 +79,7 @@ class PseudoLabelSampler(BatchPlanSampler):
             self._check_supply(modality, len(numbers))
             clusters[modality] = [self._rows[modality][values == number] for number in numbers]
         self._clusters = clusters
+        self.rest(False)
 
     def _check_supply(self, modality: Modality, found: int) -> None:
         wanted = self._sizes[modality][0]

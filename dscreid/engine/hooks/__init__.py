@@ -1,19 +1,25 @@
 """Hooks: they decide when, functions elsewhere decide what."""
 
 from dscreid.engine.hooks.cluster_hook import ClusterHook
+from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
 from dscreid.engine.hooks.initial_checkpoint_hook import InitialCheckpointHook
 from dscreid.engine.hooks.memory_update_hook import MemoryUpdateHook
+from dscreid.engine.hooks.random_state_hook import RandomStateHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.source_weights_hook import SourceWeightsHook
 from dscreid.engine.hooks.speed_hook import SpeedHook
+from dscreid.engine.hooks.training_guard_hook import TrainingGuardHook
 
 __all__ = [
     'ClusterHook',
+    'DurableCheckpointHook',
     'EvaluationProgressHook',
     'InitialCheckpointHook',
     'MemoryUpdateHook',
+    'RandomStateHook',
     'SelectionHook',
     'SourceWeightsHook',
     'SpeedHook',
+    'TrainingGuardHook',
 ]

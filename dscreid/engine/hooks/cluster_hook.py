@@ -12,11 +12,13 @@ from dscreid.datasets import TrackletDataset
 from dscreid.engine.centers import Centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
-from dscreid.engine.schedule import check_stages, turn_at
+from dscreid.engine.label_state import labels_from_state, labels_state
+from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import ConfigError, DatasetError, DscreidError
+from dscreid.errors import ConfigError, DatasetError, DscreidError, LabelingError, TrainingError
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
 from dscreid.pseudo_labels.context import apply_labeler, needs_context
+from dscreid.pseudo_labels.faults import LabelLimits, feature_faults, label_faults, mean_cosine
 from dscreid.pseudo_labels.neighbor_search import NeighborSearch, search_with
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality, TrackletFeatures
@@ -25,6 +27,9 @@ from dscreid.utils.progress import progress_bar
 
 #: Where a checkpoint holds the cluster centres, for labelers that read them in the first epoch after a resume.
 _CENTERS_KEY = 'cluster_centers'
+#: Where a checkpoint holds the labels, for a run that keeps them when the next ones fail.
+_LABELS_KEY = 'cluster_labels'
+POLICIES = ('stop', 'keep', 'skip')
 
 
 @HOOKS.register_module()
@@ -42,6 +47,16 @@ class ClusterHook(Hook):
         diagnostics: Compare the labels with the ground truth where the dataset has one, for the log alone.
         neighbor_search: How labelers search neighbours: the fields of ``NeighborSearch``, such as
             ``dict(method='ivf')``.
+        on_failure: What to do with an epoch whose features or labels are of no use, by ``limits`` or because the
+            labeler or the batch sampler refuses them; the log always says why, with the figures. ``stop`` ends the
+            run. ``keep`` takes the labels of the epoch before, with memories of the new features; without earlier
+            ones the run ends. ``skip`` lets the epoch pass without an iteration: of use where another labeler takes
+            over later, since the weights, and with them the labels, stay as they are, and learning rates that go by
+            iterations too. Features that are not finite always end the run.
+        limits: Keywords of ``LabelLimits``.
+
+    Raises:
+        ConfigError: A labeler, ``on_failure`` or ``limits`` is wrong.
     """
 
     # after the sampler has learnt the epoch's number (DistSamplerSeedHook: NORMAL)
@@ -54,7 +69,16 @@ class ClusterHook(Hook):
         recalibrate_necks: bool = True,
         diagnostics: bool = True,
         neighbor_search: dict | None = None,
+        on_failure: str = 'stop',
+        limits: Mapping | None = None,
     ) -> None:
+        if on_failure not in POLICIES:
+            raise ConfigError(
+                f"ClusterHook: on_failure must be one of {', '.join(POLICIES)}, got '{on_failure}'"
+            )
+        self.on_failure = on_failure
+        with config_errors('ClusterHook.limits'):
+            self.limits = LabelLimits(**(limits or {}))
         with config_errors('ClusterHook.neighbor_search'):
             self.neighbor_search = NeighborSearch(**(neighbor_search or {}))
         stages = [dict(stage) for stage in labelers]
@@ -72,8 +96,10 @@ class ClusterHook(Hook):
         self.recalibrate_necks = recalibrate_necks
         self.diagnostics = diagnostics
         self.dataloader = None
-        #: The last epoch's features and labels, for hooks that judge them.
+        #: The epoch's features and labels, for hooks that judge them; None in an epoch that is skipped.
         self.last: ClusteringRound | None = None
+        #: The last labels that were of use.
+        self.labels: PseudoLabels | None = None
         self._resumed_centers: Centers | None = None
         self._pids = None
 
@@ -96,8 +122,8 @@ class ClusterHook(Hook):
         for labeler in self.labelers:
             if hasattr(labeler, 'check_cameras'):
                 labeler.check_cameras(self._cameras())
-        if runner.iter == 0:
-            self._resumed_centers = None  # another run's, whose weights this one starts from
+        if begins_anew(runner):
+            self._resumed_centers = self.labels = None  # another run's, whose weights this one starts from
         if self.diagnostics:
             self._read_ground_truth(runner)
 
@@ -114,11 +140,46 @@ class ClusterHook(Hook):
                 'calibrate',
             )
             model.recalibrate_necks(raw.static, raw.dynamic)
-        self.last = self.make_round(runner)
-        labels, indices = self.last.labels, self._indices()
-        model.reset_memories(self.last.rgb, self.last.ir, labels, indices[Modality.RGB], indices[Modality.IR])
-        self._log(runner, labels, indices)
+        self.last = self._usable_round(runner)
+        if self.last is None:
+            return
+        self.labels, indices = self.last.labels, self._indices()
+        model.reset_memories(
+            self.last.rgb, self.last.ir, self.labels, indices[Modality.RGB], indices[Modality.IR]
+        )
+
+    def _usable_round(self, runner) -> ClusteringRound | None:
+        """A round whose labels the batch sampler has taken, as ``on_failure`` says; None for an epoch to skip."""
+        features = self._features(runner)
+        try:
+            faults = feature_faults(dict(zip(Modality, features, strict=True)), self.limits)
+            if faults:
+                raise LabelingError('; '.join(faults))
+            labels = self._label(runner, *features)
+            self._log(runner, labels, features)
+            if faults := label_faults(labels, self.limits):
+                raise LabelingError('; '.join(faults))
+            return self._taken(runner, features, labels)
+        except LabelingError as error:
+            place = f'epoch {runner.epoch + 1}: its pseudo labels are of no use: {error}'
+            if self.on_failure == 'skip':
+                runner.logger.warning(f'{place}. The epoch is skipped (on_failure)')
+                runner.train_loop.dataloader.sampler.rest()
+                return None
+            if self.on_failure == 'stop' or self.labels is None:
+                hint = (
+                    '' if self.on_failure == 'stop' else ' (on_failure=keep, but there are no earlier labels)'
+                )
+                raise LabelingError(f'{place}{hint}') from error
+            runner.logger.warning(f'{place}. Those of the epoch before are kept (on_failure)')
+            return self._taken(runner, features, self.labels)
+
+    def _taken(
+        self, runner, features: tuple[TrackletFeatures, TrackletFeatures], labels: PseudoLabels
+    ) -> ClusteringRound:
+        """The round, once the batch sampler has taken its labels; raises LabelingError if it refuses them."""
         runner.train_loop.dataloader.sampler.set_labels(labels.rgb, labels.ir)
+        return ClusteringRound(runner.epoch, *features, labels)
 
     def make_round(self, runner) -> ClusteringRound:
         """Extract and label every tracklet with the weights and the labeler of now; the run is left as it is.
@@ -126,10 +187,29 @@ class ClusterHook(Hook):
         Raises:
             LabelingError: The labeler found no cluster.
         """
+        features = self._features(runner)
+        return ClusteringRound(runner.epoch, *features, self._label(runner, *features))
+
+    def _features(self, runner) -> tuple[TrackletFeatures, TrackletFeatures]:
+        """Features of the visible and of the infrared tracklets.
+
+        Raises:
+            TrainingError: They are not finite.
+        """
         model = unwrap_model(runner.model)
-        indices = self._indices()
         features = extract_features(model, self.dataloader, model.embed)
-        rgb, ir = (_rows(features, indices[modality]) for modality in Modality)
+        broken = sum(int((~half.isfinite().all(dim=1)).sum()) for half in (features.static, features.dynamic))
+        if broken:
+            raise TrainingError(
+                f'epoch {runner.epoch + 1}: {broken} of {2 * len(features)} features are NaN or infinite: the weights '
+                'are spoilt; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
+                'optim_wrapper.clip_grad=dict(max_norm=5.0), or start anew with a lower learning rate'
+            )
+        indices = self._indices()
+        return _rows(features, indices[Modality.RGB]), _rows(features, indices[Modality.IR])
+
+    def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
+        """Labels by the labeler whose turn it is."""
         start = time.perf_counter()
         labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
         context = self._context(runner) if needs_context(labeler) else None
@@ -137,17 +217,21 @@ class ClusterHook(Hook):
             bar.add_task('cluster', total=None)
             labels = _on_main_process(labeler, rgb, ir, context)
         runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')
-        return ClusteringRound(epoch=runner.epoch, rgb=rgb, ir=ir, labels=labels)
+        return labels
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put the centres of the epoch into its checkpoint where the next epoch's labeler may ask for them."""
+        """Put into an epoch's checkpoint what the next epoch may ask for: cluster centres, labels to keep."""
+        if self.on_failure == 'keep' and self.labels is not None:
+            checkpoint[_LABELS_KEY] = labels_state(self.labels)
         if any(getattr(labeler, 'needs_centers', False) for labeler in self.labelers):
             centers = self._centers(runner)
             if centers is not None:
                 checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take the centres of the epoch before the resumed one out of the checkpoint."""
+        """Take what :meth:`before_save_checkpoint` put there out of the resumed checkpoint."""
+        if state := checkpoint.get(_LABELS_KEY):
+            self.labels = labels_from_state(state)
         if state := checkpoint.get(_CENTERS_KEY):
             self._resumed_centers = Centers.from_state(state)
 
@@ -162,7 +246,7 @@ class ClusterHook(Hook):
 
     def _centers(self, runner) -> Centers | None:
         """What the memories hold, or held when the resumed checkpoint was written."""
-        groups = None if self.last is None else self.last.labels.groups
+        groups = None if self.labels is None else self.labels.groups
         return held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
 
     def _cameras(self) -> dict[Modality, np.ndarray]:
@@ -179,9 +263,13 @@ class ClusterHook(Hook):
         except DatasetError as error:
             runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 
-    def _log(self, runner, labels: PseudoLabels, indices: dict[Modality, np.ndarray]) -> None:
+    def _log(self, runner, labels: PseudoLabels, features: tuple[TrackletFeatures, TrackletFeatures]) -> None:
+        indices = self._indices()
         runner.logger.info(f'epoch {runner.epoch + 1} pseudo labels: {labels.summary()}')
         values = label_statistics(labels)
+        for modality, halves in zip(Modality, features, strict=True):
+            cosines = mean_cosine(halves.static), mean_cosine(halves.dynamic)
+            values[f'{modality.value}_mean_cosine'] = sum(cosines) / 2
         if self._pids is not None:
             diagnostics = label_diagnostics(
                 labels, self._pids[indices[Modality.RGB]], self._pids[indices[Modality.IR]]

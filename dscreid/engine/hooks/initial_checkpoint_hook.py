@@ -5,6 +5,8 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from dscreid.engine.checkpoint_files import write_pointer
+from dscreid.engine.schedule import begins_anew
 from dscreid.registry import HOOKS
 
 
@@ -17,9 +19,8 @@ class InitialCheckpointHook(Hook):
 
     def before_train(self, runner) -> None:
         """Save the state before the first iteration and name it as the last checkpoint."""
-        if runner.iter > 0:
+        if not begins_anew(runner):
             return
         runner.save_checkpoint(runner.work_dir, 'epoch_0.pth', meta=dict(epoch=0, iter=0))
         if is_main_process():
-            path = Path(runner.work_dir, 'epoch_0.pth')
-            Path(runner.work_dir, 'last_checkpoint').write_text(str(path))
+            write_pointer(runner.work_dir, Path(runner.work_dir, 'epoch_0.pth'))

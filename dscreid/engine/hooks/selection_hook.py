@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.hooks.cluster_hook import ClusterHook
+from dscreid.engine.schedule import begins_anew
 from dscreid.engine.selection_record import (
     RECORD_FILE,
     RULES,
@@ -93,8 +94,9 @@ class SelectionHook(Hook):
             self._take_up_record(runner)
 
     def before_train_epoch(self, runner) -> None:
-        """Judge the weights with which the epoch begins."""
-        self._judge(runner, self._clusterer.last)
+        """Judge the weights with which the epoch begins, unless their labels were of no use."""
+        if self._clusterer.last is not None:
+            self._judge(runner, self._clusterer.last)
 
     def after_train(self, runner) -> None:
         """Judge the last weights too, and say which checkpoint was chosen."""
@@ -164,7 +166,7 @@ class SelectionHook(Hook):
 
     def _take_up_record(self, runner) -> None:
         """Continue the record of a resumed run; a run from the start removes that of an earlier one."""
-        if runner.iter == 0:
+        if begins_anew(runner):
             _forget(runner.work_dir)
             return
         self.record = read_record(runner.work_dir) or SelectionRecord()

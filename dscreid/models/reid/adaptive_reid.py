@@ -153,9 +153,11 @@ class AdaptiveReID(BaseReID):
             if not weight:
                 continue
             for pair in module.pairs_at(self.epoch):
+                factor = weight * module.pair_weights[pair]
+                if not factor:
+                    continue  # switched off: no term, so that a term of 0 always means that nothing was found
                 query, bank = (LETTERS[letter] for letter in pair)
                 anchors = batch.anchors[query]
-                factor = weight * module.pair_weights[pair]
                 term = factor * module(
                     static[anchors],
                     dynamic[anchors],

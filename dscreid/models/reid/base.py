@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
+from dscreid.models.architecture import architecture_of
 from dscreid.models.necks import BNNeck
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample, TrackletFeatures
@@ -48,7 +49,10 @@ class BaseReID(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor)
         if retrieval not in RETRIEVALS:
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
-        self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+        built = isinstance(backbone, nn.Module)
+        self.backbone = backbone if built else MODELS.build(backbone)
+        #: Settings of the encoder, written into checkpoints; None for one that was built elsewhere.
+        self.architecture = None if built else architecture_of(backbone)
         self.static_neck = BNNeck(self.backbone.embed_dim)
         self.dynamic_neck = BNNeck(self.backbone.embed_dim)
         self.retrieval = retrieval

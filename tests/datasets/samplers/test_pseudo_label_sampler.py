@@ -53,6 +53,16 @@ def test_layout_of_a_batch(dataset, mmengine_build):
             assert clusters.min() >= 0
 
 
+def test_a_rest_lasts_until_new_labels(dataset):
+    sampler = labelled(dataset)
+    first = list(sampler)
+    sampler.rest()
+    assert list(sampler) == []
+    assert len(sampler) == len(first)  # schedules count on it
+    sampler.set_labels(RGB, IR)
+    assert list(sampler) == first
+
+
 def test_members_are_drawn_without_replacement_where_possible(dataset):
     table = label_table(dataset)
     sizes = {('rgb', c): n for c, n in Counter(RGB.tolist()).items()}

@@ -13,13 +13,13 @@ from tiny_runs import write_tiny_configs
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.train import train_stage
 from dscreid.engine.hooks import ClusterHook, cluster_hook
-from dscreid.errors import ConfigError, DatasetError, LabelingError
+from dscreid.errors import ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.models.memories import TargetMemories
 from dscreid.pseudo_labels import PseudoLabels
 from dscreid.pseudo_labels.neighbor_search import current_search
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality
-from dscreid.utils.checkpoint import load_weights
+from dscreid.utils.checkpoint import load_checkpoint, load_weights
 
 LABELS = PseudoLabels(rgb=np.array([0, 0, 1, -1, 1]), ir=np.array([0, 1, 1, 0, 0]), shared=False)
 
@@ -106,7 +106,9 @@ def floor(number_model, number_loader, fake_runner, monkeypatch):
         number_model.set_epoch = lambda epoch: calls.append(('epoch', epoch))
         number_model.reset_memories = lambda *args: calls.append(('reset', *args))
         number_model.recalibrate_necks = lambda *args: calls.append(('necks', *args))
-        sampler = SimpleNamespace(set_labels=lambda *args: calls.append(('labels', *args)))
+        sampler = SimpleNamespace(
+            set_labels=lambda *args: calls.append(('labels', *args)), rest=lambda: calls.append(('rest',))
+        )
         loader = SimpleNamespace(sampler=sampler, dataset=trained or Target())
         fake_runner.model, fake_runner.calls = number_model, calls
         fake_runner.train_loop = SimpleNamespace(dataloader=loader)
@@ -134,17 +136,17 @@ def test_one_round(floor):
     hook, runner = floor(ClusterHook({}, labelers(0)))
     hook.before_train(runner)
     hook.before_train_epoch(runner)
-    assert [call[0] for call in runner.calls] == ['epoch', 'necks', 'reset', 'labels']
+    assert [call[0] for call in runner.calls] == ['epoch', 'necks', 'labels', 'reset']
     visible, infrared = hook.labelers[0].calls[0]
     assert visible.static[:, 0].tolist() == [0, 4, 16, 36, 64]
     assert infrared.dynamic[:, 0].tolist() == [-1, -9, -25, -49, -81]
-    _, rgb, ir, labels, rgb_indices, ir_indices = runner.calls[2]
+    _, rgb, ir, labels, rgb_indices, ir_indices = runner.calls[3]
     assert (rgb, ir) == (visible, infrared)
     assert labels is LABELS
     assert rgb_indices.tolist() == [0, 2, 4, 6, 8]
     assert ir_indices.tolist() == [1, 3, 5, 7, 9]
-    assert runner.calls[3][1] is LABELS.rgb
-    assert runner.calls[3][2] is LABELS.ir
+    assert runner.calls[2][1] is LABELS.rgb
+    assert runner.calls[2][2] is LABELS.ir
     assert torch.equal(runner.calls[1][1][:, 0], torch.arange(10.0) ** 2)
 
 
@@ -356,6 +358,186 @@ def test_centres_come_back_on_a_resume_alone(floor, resumed):
         assert torch.equal(context.centers[Modality.RGB].static, saved)
     else:
         assert context.centers is None
+
+
+# ---- epochs whose labels are of no use
+
+ONE_CLUSTER = PseudoLabels(rgb=np.zeros(5, np.int64), ir=np.array([0, 1, 1, 0, 0]), shared=False)
+
+
+@LABELERS.register_module()
+class ListedLabeler:
+    """Gives, epoch after epoch, the labels of a list, or raises what is listed."""
+
+    def __init__(self, results=()):
+        self.results = list(results)
+
+    def __call__(self, visible, infrared):
+        result = self.results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+def play(floor, policy, *results, epochs=None):
+    """A hook with a policy, its runner after as many epochs, and the kinds of calls in each."""
+    hook = ClusterHook({}, [dict(type='ListedLabeler')], recalibrate_necks=False, on_failure=policy)
+    hook.labelers = [ListedLabeler(results)]
+    hook, runner = floor(hook)
+    hook.before_train(runner)
+    kinds = []
+    for runner.epoch in range(epochs or len(results)):
+        before = len(runner.calls)
+        hook.before_train_epoch(runner)
+        kinds.append([call[0] for call in runner.calls[before + 1 :]])
+    return hook, runner, kinds
+
+
+USELESS = [ONE_CLUSTER, LabelingError('no cluster at all')]
+
+
+@pytest.mark.parametrize('useless', USELESS)
+def test_stop_ends_the_run_and_leaves_memories_and_batches(floor, useless, caplog):
+    with (
+        caplog.at_level(logging.INFO, logger='fake'),
+        pytest.raises(
+            LabelingError, match=r'^epoch 2: its pseudo labels are of no use: (1 clusters of 5 rgb|no cl)'
+        ),
+    ):
+        play(floor, 'stop', LABELS, useless)
+
+
+@pytest.mark.parametrize('useless', USELESS)
+def test_keep_takes_the_labels_of_before_with_new_features(floor, useless, caplog):
+    with caplog.at_level(logging.WARNING, logger='fake'):
+        hook, runner, kinds = play(floor, 'keep', LABELS, useless, useless)
+    assert kinds == [['labels', 'reset']] * 3
+    resets = [call for call in runner.calls if call[0] == 'reset']
+    assert all(reset[3] is LABELS for reset in resets)
+    assert resets[0][1] is not resets[1][1]
+    assert hook.last.labels is LABELS
+    assert hook.last.epoch == 2
+    assert len(caplog.messages) == 2
+    assert caplog.messages[0].endswith('Those of the epoch before are kept (on_failure)')
+
+
+def test_keep_needs_earlier_labels(floor):
+    with pytest.raises(
+        LabelingError, match=r'1 clusters of 5 rgb .*\(on_failure=keep, but there are no earlier'
+    ):
+        play(floor, 'keep', ONE_CLUSTER)
+
+
+@pytest.mark.parametrize('resumed', [True, False])
+def test_labels_are_kept_over_a_resume_alone(floor, resumed):
+    hook, runner, _ = play(floor, 'keep', LABELS)
+    hook.before_save_checkpoint(runner, checkpoint := {})
+    again = ClusterHook({}, [dict(type='ListedLabeler')], recalibrate_necks=False, on_failure='keep')
+    again.labelers = [ListedLabeler([ONE_CLUSTER])]
+    again, runner = floor(again)
+    runner.iter = runner.epoch = int(resumed)
+    again.after_load_checkpoint(runner, checkpoint)
+    again.before_train(runner)
+    if not resumed:  # another run's weights to start from, not its labels
+        with pytest.raises(LabelingError, match='no earlier'):
+            again.before_train_epoch(runner)
+        return
+    again.before_train_epoch(runner)
+    assert again.last.labels.rgb.tolist() == LABELS.rgb.tolist()
+
+
+@pytest.mark.parametrize('policy', ['stop', 'skip'])
+def test_labels_are_saved_for_those_who_keep_them(floor, policy):
+    hook, runner, _ = play(floor, policy, LABELS)
+    hook.before_save_checkpoint(runner, checkpoint := {})
+    assert checkpoint == {}
+
+
+@pytest.mark.parametrize('useless', USELESS)
+def test_skip_lets_the_epoch_pass(floor, useless, caplog):
+    with caplog.at_level(logging.WARNING, logger='fake'):
+        hook, _, kinds = play(floor, 'skip', useless, LABELS, useless)
+    assert kinds == [['rest'], ['labels', 'reset'], ['rest']]
+    assert hook.last is None
+    assert caplog.messages[0].startswith('epoch 1: its pseudo labels are of no use')
+    assert caplog.messages[0].endswith('The epoch is skipped (on_failure)')
+
+
+def test_labels_that_the_batches_cannot_use(floor):
+    hook, runner, _ = play(floor, 'skip', LABELS, epochs=1)
+
+    def refuse(rgb, ir):
+        raise LabelingError('2 clusters, but a batch asks for 50')
+
+    runner.train_loop.dataloader.sampler.set_labels = refuse
+    hook.labelers = [ListedLabeler([LABELS])]
+    hook.before_train_epoch(runner)
+    assert hook.last is None
+    assert runner.calls[-1] == ('rest',)
+
+
+def test_collapsed_features_are_a_failure(floor):
+    hook, runner, _ = play(floor, 'stop', LABELS)
+    runner.model.scale.data.zero_()  # all features become [0, 1]
+    hook.labelers = [ListedLabeler([LABELS])]
+    with pytest.raises(LabelingError, match=r'rgb features have collapsed.* 1\.0000 \(static\) and 1\.0000'):
+        hook.before_train_epoch(runner)
+    hook.on_failure = 'keep'
+    hook.before_train_epoch(runner)
+    assert hook.last.labels is LABELS
+
+
+@pytest.mark.parametrize('policy', ['stop', 'keep', 'skip'])
+def test_features_that_are_not_finite_always_end_the_run(floor, policy):
+    hook, runner, _ = play(floor, policy, LABELS)
+    runner.model.scale.data.fill_(float('nan'))
+    with pytest.raises(
+        TrainingError, match='epoch 1: 20 of 20 features are NaN or infinite: the weights are spoilt'
+    ):
+        hook.before_train_epoch(runner)
+
+
+def test_policies_and_limits_are_checked():
+    with pytest.raises(ConfigError, match="must be one of stop, keep, skip, got 'go'"):
+        ClusterHook({}, labelers(0), on_failure='go')
+    with pytest.raises(
+        ConfigError, match="LabelLimits has no argument 'max_cosin'; did you mean 'max_cosine'"
+    ):
+        ClusterHook({}, labelers(0), limits=dict(max_cosin=1))
+    assert ClusterHook({}, labelers(0), limits=dict(min_clusters=5)).limits.min_clusters == 5
+
+
+SKIPPING = """
+default_hooks['cluster']['labelers'][0]['min_samples'] = 30
+default_hooks['cluster']['on_failure'] = 'skip'
+default_hooks['selection'] = dict(type='SelectionHook')
+"""
+
+
+@pytest.mark.usefixtures('one_thread')
+def test_an_epoch_of_a_real_run_is_skipped(tiny_runs, tiny_experiment, tmp_path):
+    """The first labeler finds no cluster; the second one, from epoch 2 on, does."""
+    _, path = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz, SKIPPING)
+    config = load_config(path)
+    config.work_dir = str(tmp_path / 'run')
+    fit_to_machine(config)
+    last = load_checkpoint(train_stage(config, source_checkpoint=tiny_experiment.source_checkpoint))
+    first, skipped = (load_checkpoint(tmp_path / 'run' / f'epoch_{epoch}.pth') for epoch in (0, 1))
+    name = 'backbone.tower.conv1.weight'
+    assert torch.equal(skipped['state_dict'][name], first['state_dict'][name])
+    assert not torch.equal(last['state_dict'][name], first['state_dict'][name])
+    assert [part['meta']['iter'] for part in (first, skipped, last)] == [0, 0, 3]
+
+    # a run that is resumed after the skipped epoch has weights of its own, although it has counted no iteration
+    config.work_dir = str(tmp_path / 'broken')
+    config.custom_hooks = [dict(type='StopHook', epoch=1)]
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(config, source_checkpoint=tiny_experiment.source_checkpoint)
+    config.custom_hooks = []
+    resumed = load_checkpoint(
+        train_stage(config, resume=True, source_checkpoint=tiny_experiment.source_checkpoint)
+    )
+    assert all(torch.equal(value, resumed['state_dict'][key]) for key, value in last['state_dict'].items())
 
 
 @HOOKS.register_module()

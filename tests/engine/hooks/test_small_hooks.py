@@ -49,7 +49,7 @@ def test_source_weights_are_loaded_unless_the_run_resumes(fake_runner, monkeypat
     monkeypatch.setattr(source_weights_hook, 'load_source_weights', lambda *args: calls.append(args))
     fake_runner.model, fake_runner.iter = nn.Identity(), iteration
     SourceWeightsHook('a.pth').before_train(fake_runner)
-    assert calls == ([(fake_runner.model, 'a.pth')] if loads else [])
+    assert calls == ([(fake_runner.model, 'a.pth', False)] if loads else [])
 
 
 @pytest.mark.parametrize(('iteration', 'saves'), [(0, True), (200, False)])

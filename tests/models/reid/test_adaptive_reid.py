@@ -215,6 +215,14 @@ def test_pair_weights_scale_single_pairs(tracklets):
     torch.testing.assert_close(losses['loss_neighbor_tv'], 2 * even['loss_neighbor_tv'])
 
 
+def test_a_pair_that_is_switched_off_gives_no_term(tracklets):
+    """A term of 0 would look like a loss that found nothing."""
+    off = {**CROSS, 'begin': 0, 'pair_weights': (0, 1)}
+    losses = build(neighbor_losses=[off])(*tracklets(BATCH), mode='loss')
+    assert 'loss_neighbor_vt' not in losses
+    assert losses['loss_neighbor_tv'] > 0
+
+
 def test_a_pair_has_a_factor_of_its_own(tracklets):
     inputs, samples = tracklets([1, 3, 0, 2])
     model = build(neighbor_losses=[CROSS | {'begin': 0}])

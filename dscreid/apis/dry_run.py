@@ -1,0 +1,105 @@
+"""Say what a run would do, having built all of it, and do none of it."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine import Config
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from dscreid.apis.config import config_hash, config_name, require_keys
+from dscreid.apis.config_check import check_parts
+from dscreid.apis.preflight import quiet_runner, try_tracklets
+from dscreid.apis.train import (
+    RunOptions,
+    finished_checkpoint,
+    named_source,
+    prepare,
+    source_stage,
+)
+from dscreid.engine.checkpoint_files import resumable_checkpoint
+from dscreid.engine.source_weights import load_source_weights, unwrap_model
+
+
+def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
+    """Build every stage of an experiment, send two tracklets of each set through it, and describe it.
+
+    Data, model, optimizer, schedules and hooks are built as the run builds them, weights files are read, and two
+    tracklets are decoded and encoded. Nothing is written outside a temporary folder.
+
+    Args:
+        config_path: The config.
+        options: As for ``run_experiment``.
+
+    Returns:
+        Text for a terminal.
+
+    Raises:
+        DscreidError: Something cannot be used; the message names the remedy, as in the run.
+    """
+    config = prepare(config_path, options)
+    require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
+    check_parts(config, config_name(config))
+    lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
+    for number, (stage, own_options) in enumerate(_stages(config, options), start=1):
+        lines += [f'{number}. {config_name(stage)} in {stage.work_dir}', *_describe(stage, own_options)]
+    work_dir = Path(config.work_dir)
+    lines.append(
+        f'then evaluation by {config.test_evaluator.get("protocol", config.test_evaluator.type)}, '
+        f'metrics in {work_dir / "metrics.json"}'
+    )
+    return '\n'.join(lines)
+
+
+def _stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
+    """What is run, source stages first; a config without training has none of its own."""
+    source = source_stage(config, options)
+    stages = [] if source is None else _stages(*source)
+    return [*stages, (config, options)] if config.get('train_cfg') is not None else stages
+
+
+def _describe(config: Config, options: RunOptions) -> list[str]:
+    """Lines on one stage, after all of it was built."""
+    work_dir = Path(config.work_dir)
+    if options.resume and (finished := finished_checkpoint(work_dir, config_hash(config))) is not None:
+        return [f'   is finished: {finished.name} is taken as it is']
+    resumed = resumable_checkpoint(work_dir) if options.resume else None
+    named = named_source(config, options)
+    with tempfile.TemporaryDirectory(prefix='dscreid_dry_run_') as folder:
+        runner = quiet_runner(config, folder, resumed, named)
+        model = unwrap_model(runner.model)
+        if resumed is not None:
+            start = f'continues after {resumed.name}'
+        elif named is not None:
+            load_source_weights(model, named, options.partial_source)
+            start = f'starts from {named}'
+        elif source_stage(config, options) is not None:
+            start = 'starts from the stage before'
+        else:
+            model.init_weights()
+            start = 'starts from its own initial weights'
+        return [f'   {start}', *_describe_parts(runner, config), f'   {try_tracklets(runner)}']
+
+
+def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:
+    loop, model = runner.train_loop, unwrap_model(runner.model)
+    loader, wrapper = loop.dataloader, runner.optim_wrapper
+    rates = wrapper.get_lr().get('lr', [0.0])
+    yield f'   data: {_describe_data(loader)}; test: {_describe_data(runner.test_loop.dataloader)}'
+    yield (
+        f'   model: {type(model).__name__} of {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters on '
+        f'{next(model.parameters()).device}, {type(model.backbone).__name__}'
+    )
+    yield (
+        f'   training: {loop.max_epochs} epochs of {len(loader)} iterations of {loader.batch_size} tracklets, '
+        f'{type(wrapper.optimizer).__name__} with learning rates up to {max(rates):g}, {type(wrapper).__name__}, '
+        f'seed {runner.seed}'
+    )
+    yield f'   hooks: {", ".join(type(hook).__name__ for hook in runner.hooks)}'
+
+
+def _describe_data(loader: DataLoader) -> str:
+    dataset = loader.dataset
+    counts = ' and '.join(f'{len(dataset.indices(name))} {name}' for name in ('rgb', 'ir'))
+    return f'{type(dataset).__name__} {dataset.split} in {dataset.root}, {counts} tracklets'

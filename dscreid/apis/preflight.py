@@ -1,0 +1,92 @@
+"""Try a stage before long work: build all of it, and send two tracklets of each set through it."""
+
+import copy
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+import torch
+from mmengine import Config
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from dscreid.apis.build import build_runner
+from dscreid.apis.config import config_name
+from dscreid.apis.config_check import check_parts
+from dscreid.engine.hooks import ClusterHook
+from dscreid.engine.source_weights import unwrap_model
+from dscreid.errors import ConfigError
+from dscreid.models.reid import BaseReID
+
+_TRIED = 2  # tracklets of each set
+
+
+def check_stage(config: Config) -> None:
+    """Build a stage and send two tracklets through it, before another one takes hours.
+
+    Args:
+        config: The stage's config; left as it is.
+
+    Raises:
+        DscreidError: Something cannot be used; the message names the remedy.
+    """
+    if config.get('train_cfg') is None:
+        check_parts(config, config_name(config))
+        return
+    with tempfile.TemporaryDirectory(prefix='dscreid_check_') as folder:
+        try_tracklets(quiet_runner(config, folder, None, None))
+
+
+def quiet_runner(config: Config, folder: str, resumed: Path | None, source: Path | None) -> Runner:
+    """A stage's runner that is not the run's: its logs go to another folder.
+
+    Args:
+        config: The stage's config; left as it is.
+        folder: For the logs, to be thrown away.
+        resumed: See ``build_runner``.
+        source: Likewise.
+
+    Raises:
+        DscreidError: The stage cannot be built.
+    """
+    config = copy.deepcopy(config)
+    config.work_dir, config.log_level = folder, 'ERROR'
+    return build_runner(config, resumed, source)
+
+
+def try_tracklets(runner: Runner) -> str:
+    """Decode and encode two tracklets of each set.
+
+    Args:
+        runner: Built, and not used for anything else.
+
+    Returns:
+        A line that says so.
+
+    Raises:
+        DscreidError: A frame cannot be read, or the encoder does not take what the pipeline gives.
+    """
+    loaders = [runner.train_loop.dataloader, runner.test_loop.dataloader]
+    for hook in runner.hooks:
+        if isinstance(hook, ClusterHook):
+            hook.before_train(runner)  # builds its loader and compares it with the others
+            loaders[0] = hook.dataloader  # the training sampler draws nothing before there are labels
+    dimensions = [_encode(unwrap_model(runner.model), loader) for loader in loaders]
+    return f'tried: {_TRIED} tracklets of each set decoded and encoded, features of {dimensions[0]} numbers per half'
+
+
+@torch.no_grad()
+def _encode(model: BaseReID, loader: DataLoader) -> int:
+    """Send the loader's first tracklets through model and pre-processing; returns the features' dimension."""
+    items = [loader.dataset[draw] for draw in islice(iter(loader.sampler), _TRIED)]
+    batch = model.data_preprocessor(loader.collate_fn(items), training=False)
+    model.eval()
+    try:
+        static, _ = model.extract_feat(batch['inputs'], model.modalities_of(batch['data_samples']))
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f'{type(model.backbone).__name__} cannot encode what the pipeline gives, inputs of shape '
+            f'{tuple(batch["inputs"].shape)}: {" ".join(str(error).split())}; let size and num_frames of the pipeline '
+            'and of the backbone agree'
+        ) from error
+    return static.shape[1]

@@ -1,0 +1,60 @@
+"""MMEngine's Runner with checkpoints that are written whole or not at all."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.runner import Runner
+
+from dscreid.engine.checkpoint_files import RUN_KEY
+from dscreid.engine.source_weights import unwrap_model
+from dscreid.errors import CheckpointError
+from dscreid.utils.checkpoint import ARCHITECTURE_KEY
+from dscreid.utils.files import replacing
+
+
+class ReIDRunner(Runner):
+    """A Runner whose checkpoints survive kills and full disks, and say what they are.
+
+    A checkpoint is written beside its place, flushed to the disk, and moved there: whoever finds the name finds a
+    whole file. Its ``meta`` also holds ``run``, a name that a resumed run takes over, and ``architecture``, the
+    model's settings that no weight's shape can tell.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.run = uuid.uuid4().hex
+
+    @master_only
+    def save_checkpoint(
+        self, out_dir: str, filename: str, *args, meta: dict[str, Any] | None = None, **kwargs
+    ) -> None:
+        """Save a checkpoint; see ``mmengine.runner.Runner``.
+
+        Raises:
+            CheckpointError: The disk is full or cannot be written; what lay under the name before still does.
+        """
+        architecture = getattr(unwrap_model(self.model), 'architecture', None)
+        meta = {**(meta or {}), RUN_KEY: self.run, ARCHITECTURE_KEY: architecture}
+        path = Path(out_dir, filename)
+        try:
+            with replacing(path) as temporary:
+                super().save_checkpoint(out_dir, temporary.name, *args, meta=meta, **kwargs)
+        except OSError as error:
+            raise CheckpointError(
+                f'{path}: cannot be written ({error.strerror or error}); the checkpoints written before are whole: '
+                'make room, then run again with --resume'
+            ) from error
+
+    def load_checkpoint(self, *args, **kwargs) -> dict:
+        """Load a checkpoint's weights; see ``mmengine.runner.Runner``.
+
+        ``Runner.resume`` would run ``meta['config']`` as a program; no checkpoint of this project has it, and a
+        foreign one loses it here.
+        """
+        checkpoint = super().load_checkpoint(*args, **kwargs)
+        meta = checkpoint.get('meta', {})
+        meta.pop('config', None)
+        self.run = meta.get(RUN_KEY, self.run)
+        return checkpoint

@@ -1,0 +1,114 @@
+"""What makes features or pseudo labels useless for training: pure checks, each fault a sentence with its figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.labels import PseudoLabels
+from dscreid.structures import Modality, TrackletFeatures
+
+
+@dataclass(frozen=True)
+class LabelLimits:
+    """From where on a round of labelling counts as failed.
+
+    Attributes:
+        min_clusters: Fewest clusters of a modality; with one no contrastive loss can tell anybody apart.
+        max_cluster_share: Largest number of clusters per tracklet of a modality, in (0, 1]: above a half most
+            clusters have a single member.
+        max_cosine: Largest mean cosine between two tracklets of a modality, in (0, 1]: above it the features have
+            collapsed to a point.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    min_clusters: int = 2
+    max_cluster_share: float = 0.5
+    max_cosine: float = 0.99
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.min_clusters < 1 or not 0 < self.max_cluster_share <= 1 or not 0 < self.max_cosine <= 1:
+            raise ConfigError(
+                'limits of pseudo labels: needs min_clusters >= 1, max_cluster_share in (0, 1] and max_cosine in '
+                f'(0, 1], got {self.min_clusters}, {self.max_cluster_share} and {self.max_cosine}'
+            )
+
+
+_LIMITS = LabelLimits()
+
+
+def mean_cosine(features: Tensor) -> float:
+    """Mean cosine similarity of all pairs of different rows.
+
+    Args:
+        features: float (N, D).
+
+    Returns:
+        A value in [-1 / (N - 1), 1]; NaN for fewer than two rows.
+    """
+    count = len(features)
+    if count < 2:
+        return float('nan')
+    unit = F.normalize(features.double(), dim=1)
+    total = float(unit.sum(dim=0).square().sum())
+    return (total - float(unit.square().sum())) / (count * (count - 1))
+
+
+def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[str]:
+    """Why labels are of no use.
+
+    Args:
+        labels: Pseudo labels of both modalities.
+        limits: Where use ends.
+
+    Returns:
+        A sentence per fault, with figures and remedy; empty for labels that can be used.
+    """
+    faults = []
+    for modality in Modality:
+        name, tracklets = modality.value, len(labels.of(modality))
+        found, share = labels.num_clusters(modality), labels.labelled_share(modality)
+        if found < limits.min_clusters:
+            faults.append(
+                f'{found} clusters of {tracklets} {name} tracklets ({share:.0%} labelled), {limits.min_clusters} are '
+                f'needed to tell people apart; {_few_remedy(share)}'
+            )
+        elif found > limits.max_cluster_share * tracklets:
+            faults.append(
+                f'{found} clusters of {tracklets} {name} tracklets, more than {limits.max_cluster_share:g} per '
+                'tracklet, so that most have one member; raise min_samples to 2 or more, or raise eps'
+            )
+    return faults
+
+
+def feature_faults(features: Mapping[Modality, TrackletFeatures], limits: LabelLimits = _LIMITS) -> list[str]:
+    """Why features cannot be clustered: they all point the same way.
+
+    Args:
+        features: Of the tracklets of each modality, finite.
+        limits: Where use ends.
+
+    Returns:
+        A sentence per modality at fault.
+    """
+    faults = []
+    for modality, halves in features.items():
+        cosines = mean_cosine(halves.static), mean_cosine(halves.dynamic)
+        if sum(cosines) / 2 > limits.max_cosine:
+            faults.append(
+                f'the {Modality(modality).value} features have collapsed: the mean cosine between two tracklets is '
+                f'{cosines[0]:.4f} (static) and {cosines[1]:.4f} (dynamic), above {limits.max_cosine:g}; check the '
+                'source weights, lower the learning rate, or let ClusterHook recalibrate_necks'
+            )
+    return faults
+
+
+def _few_remedy(share: float) -> str:
+    if share > 0.5:
+        return 'everything falls into one: lower eps, or raise min_samples'
+    return 'hardly anything is labelled: raise eps, or lower min_samples or k1'

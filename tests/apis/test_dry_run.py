@@ -1,0 +1,132 @@
+"""--dry-run says what would be done and leaves nothing; mistakes in a config end in one sentence before any work."""
+
+import pytest
+
+from dscreid.apis.dry_run import plan_experiment
+from dscreid.apis.preflight import check_stage
+from dscreid.apis.train import RunOptions, prepare
+from dscreid.errors import CheckpointError, ConfigError, DatasetError, DscreidError
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+def test_both_stages_are_described_and_nothing_is_written(tiny_runs, tmp_path):
+    text = plan_experiment(tiny_runs.adapt, RunOptions(work_dir=tmp_path / 'dsc', seed=7))
+    for part in (
+        'tiny_dsc.py: a dry run, nothing is trained or written',
+        f'1. tiny_source.py in {tmp_path}/tiny_source',
+        'starts from its own initial weights',
+        f'2. tiny_dsc.py in {tmp_path}/dsc',
+        'starts from the stage before',
+        'training: 2 epochs of 3 iterations of 8 tracklets, Adam with learning rates up to 0.001, OptimWrapper, seed 7',
+        'features of 32 numbers per half',
+        'ClusterHook',
+        f'then evaluation by hitsz_vcm, metrics in {tmp_path}/dsc/metrics.json',
+    ):
+        assert part in text, text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_taken_into_account(tiny_runs, tiny_experiment):
+    before = sorted(tiny_experiment.work_dir.parent.rglob('*'))
+    text = plan_experiment(tiny_runs.adapt, RunOptions(work_dir=tiny_experiment.work_dir, resume=True))
+    assert 'is finished: epoch_2.pth is taken as it is' in text
+    assert 'tiny_source' not in text
+    source = RunOptions(
+        work_dir=tiny_experiment.work_dir, source_checkpoint=tiny_experiment.source_checkpoint
+    )
+    assert f'starts from {tiny_experiment.source_checkpoint}' in plan_experiment(tiny_runs.adapt, source)
+    assert sorted(tiny_experiment.work_dir.parent.rglob('*')) == before
+
+
+MISTAKES = [
+    # keys
+    (
+        'model.neighbour_losses',
+        [],
+        "AdaptiveReID has no argument 'neighbour_losses'; did you mean 'neighbor_losses'",
+    ),
+    (
+        'model.memories.cluster.momentun',
+        0.1,
+        "ClusterMemory has no argument 'momentun'; did you mean 'momentum'",
+    ),
+    ('train_dataloader.batch_sise', 8, "DataLoader has no argument 'batch_sise'; did you mean 'batch_size'"),
+    ('train_cfg.max_epoch', 3, "EpochBasedTrainLoop has no argument 'max_epoch'; did you mean 'max_epochs'"),
+    ('optim_wrapper.optimizer.lrr', 1.0, "Adam has no argument 'lrr'; did you mean 'lr'"),
+    ('optim_wrapper.clip_gradd', {}, "OptimWrapper has no argument 'clip_gradd'; did you mean 'clip_grad'"),
+    ('default_hooks.clusters.on_failure', 'keep', "there is no hook 'clusters' .*did you mean 'cluster'"),
+    (
+        'default_hooks.cluster.on_failur',
+        'keep',
+        "ClusterHook has no argument 'on_failur'; did you mean 'on_failure'",
+    ),
+    (
+        'default_hooks.cluster.limits',
+        {'max_cosin': 1},
+        "LabelLimits has no argument 'max_cosin'; did you mean",
+    ),
+    (
+        'default_hooks.checkpoint.max_keep_ckpt',
+        2,
+        "no argument 'max_keep_ckpt'; did you mean 'max_keep_ckpts'",
+    ),
+    (
+        'default_hooks.guard.intervall',
+        2,
+        "TrainingGuardHook has no argument 'intervall'; did you mean 'interval'",
+    ),
+    ('train_dataloader.sampler.visibel', (2, 2), "no argument 'visibel'; did you mean 'visible'"),
+    ('randomnes', dict(seed=1), "nothing reads the key 'randomnes'; did you mean 'randomness'"),
+    # types
+    ('model.type', 'AdaptiveReId', "type 'AdaptiveReId' is not registered; did you mean 'AdaptiveReID'"),
+    ('optim_wrapper.optimizer.type', 'Adamm', "type 'Adamm' is not registered; did you mean 'Adam'"),
+    ('param_scheduler.0.type', 'CosineAnealingLR', "did you mean 'CosineAnnealingLR'"),
+    ('test_evaluator.protocol', 'hitz_vcm', 'hitz_vcm'),
+    # values
+    ('optim_wrapper.optimizer.lr', -1.0, 'Invalid learning rate'),
+    ('optim_wrapper.optimizer.lr', 'fast', 'correct the value in the config'),
+    ('train_dataloader.num_workers', -1, 'num_workers'),
+    ('train_dataloader.batch_size', 0, 'batch_size'),
+    ('train_cfg.max_epochs', 0, 'max_epochs must be a whole number of at least 1, got 0'),
+    ('train_cfg.val_interval', 0, 'val_interval must be a whole number of at least 1, got 0'),
+    ('train_dataloader.sampler.iterations', 0, 'iterations must be at least 1'),
+    (
+        'default_hooks.cluster.on_failure',
+        'ignore',
+        "on_failure must be one of stop, keep, skip, got 'ignore'",
+    ),
+    ('default_hooks.cluster.labelers.0.eps', 3.0, 'eps'),
+    ('model.neighbor_losses.0.alpha', 2, r'alpha in \[0, 1\]'),
+    ('model.memories.cluster.momentum', 2, r'momentum must lie in \[0, 1\]'),
+    ('eval_pipeline.0.num_frames', 3, None),  # a variable that nothing reads any more: harmless
+    ('test_dataloader.dataset.pipeline.0.num_frames', 3, 'cannot encode what the pipeline gives'),
+    ('test_dataloader.dataset.pipeline.1.size', (64, 32), 'cannot encode what the pipeline gives'),
+    ('train_dataloader', None, 'train_dataloader'),
+    ('source.config', 'nowhere.py', 'nowhere.py: no such config'),
+]
+
+
+@pytest.mark.parametrize(('key', 'value', 'message'), MISTAKES, ids=[f'{m[0]}={m[1]}' for m in MISTAKES])
+def test_mistakes(tiny_runs, tmp_path, key, value, message):
+    options = RunOptions(work_dir=tmp_path / 'run', config_options={key: value})
+    if message is None:
+        plan_experiment(tiny_runs.adapt, options)
+    else:
+        with pytest.raises(DscreidError, match=message):
+            plan_experiment(tiny_runs.adapt, options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_files(tiny_runs, tmp_path):
+    gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt')}
+    with pytest.raises(CheckpointError, match=r'gone\.pt: pretrained weights not found'):
+        plan_experiment(tiny_runs.source, RunOptions(work_dir=tmp_path / 'run', config_options=gone))
+    with pytest.raises(DatasetError, match='gone: the data root of HITSZVCM is no folder'):
+        plan_experiment(tiny_runs.adapt, RunOptions(config_options={'data_root': 'gone'}))
+
+
+def test_a_stage_is_tried_before_the_one_that_comes_first(tiny_runs):
+    config = prepare(tiny_runs.adapt, RunOptions(config_options={'model.backbone.num_frames': 3}))
+    with pytest.raises(ConfigError, match='size and num_frames'):
+        check_stage(config)

@@ -1,0 +1,53 @@
+"""Files are replaced as wholes, and reach the disk before they get their name."""
+
+import errno
+import os
+
+from dscreid.utils import files
+from dscreid.utils.files import only_process_in, remove_partial_files, replacing
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
+    # entered and never left, as when the process dies
+    blocks = [replacing(tmp_path / name) for name in ('a.pth', 'b.json', 'last_checkpoint', 'two.dots.pth')]
+    left = [block.__enter__() for block in blocks]
+    kept = [
+        tmp_path / name for name in ('.lock', '.hidden', '.a.b', 'epoch_3.pth', '.epoch_3.pth.abcdefgh.json')
+    ]
+    for path in kept:
+        path.touch()
+    (tmp_path / '.folder.abcdefgh').mkdir()
+    assert sorted(remove_partial_files(tmp_path)) == sorted(left)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / '.folder.abcdefgh'])
+
+
+def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    synced = []
+
+    def fsync(descriptor):
+        synced.append((os.readlink(f'/proc/self/fd/{descriptor}'), (tmp_path / 'a.txt').exists()))
+
+    monkeypatch.setattr(files.os, 'fsync', fsync)
+    with replacing(tmp_path / 'a.txt') as temporary:
+        temporary.write_text('x')
+    assert synced == [(str(temporary), False), (str(tmp_path), True)]
+
+
+def test_a_folder_is_free_after_the_block(tmp_path):
+    with only_process_in(tmp_path / 'new'):
+        assert 'pid' in (tmp_path / 'new' / '.lock').read_text()
+    with only_process_in(tmp_path / 'new'):
+        pass
+
+
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(files, 'print_log', lambda message, **options: said.append(message))
+
+    def lockf(file, flags):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr(files.fcntl, 'lockf', lockf)
+    with only_process_in(tmp_path):
+        pass
+    assert said == [f'{tmp_path}: cannot be locked (No locks available), so nothing keeps a second run out']
