@@ -69,7 +69,7 @@ def nearest_by_inner_product(
         if self_first:
             local = torch.arange(len(block), device=block.device)
             block[local, local + rows.start] = torch.inf
-        similarity[rows], index[rows] = _largest(block, k)
+        similarity[rows], index[rows] = largest_per_row(block, k)
     return similarity, index
 
 
@@ -116,7 +116,7 @@ def row_chunks(num_rows: int, num_columns: int) -> list[slice]:
     return [slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
 
 
-def _largest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def largest_per_row(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Largest ``k`` entries of each row, descending, ties by smaller column."""
     num_columns = block.shape[1]
     # One entry more than asked shows whether the last place is contested; topk leaves the choice open then.

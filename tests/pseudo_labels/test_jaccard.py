@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.jaccard_oracle import dense_jaccard
 
-from dscreid.pseudo_labels import jaccard, jaccard_distance
+from dscreid.pseudo_labels import jaccard_distance
+from dscreid.utils import compiled
 
 
 def _features(n, d=8, centres=0, noise=0.4, seed=0):
@@ -64,7 +65,7 @@ def test_equals_dense_oracle_for_any_size(n, d, centres, k1, k2, max_distance, s
 def test_blocks_do_not_show(monkeypatch):
     features = _features(100, centres=7)
     whole = jaccard_distance(features, 12, 4)
-    monkeypatch.setattr(jaccard, '_ROWS_PER_TASK', 7)
+    monkeypatch.setattr(compiled, 'ROWS_PER_TASK', 7)
     pieces = jaccard_distance(features, 12, 4)
     for name in ('indptr', 'indices', 'data'):
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
