@@ -82,9 +82,9 @@ class Reranked:
     def __getitem__(self, rows: slice) -> Tensor:
         """Float (n, Ng), minus the distances of a block of queries."""
         num_queries = self.shape[0]
-        distance = (2 - 2 * (self._all[rows] @ self._all.T)).clamp_(min=0)
-        # all distances are 0 where every tracklet is the same
-        largest = distance.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(distance.dtype).tiny)
+        distance = (2 - 2 * (self._all[:num_queries][rows] @ self._all.T)).clamp_(min=0)
+        # where every tracklet is the same, what is left is rounding, which must not be blown up
+        largest = distance.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(distance.dtype).eps ** 0.5)
         distance = distance[:, num_queries:] / largest
         distance *= self._original_share
         distance += 1 - self._original_share

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.jaccard_oracle import dense_jaccard
 
-from dscreid.pseudo_labels import jaccard_distance
+from dscreid.pseudo_labels import jaccard, jaccard_distance
 from dscreid.utils import compiled
 
 
@@ -69,6 +69,16 @@ def test_blocks_do_not_show(monkeypatch):
     pieces = jaccard_distance(features, 12, 4)
     for name in ('indptr', 'indices', 'data'):
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
+
+
+@pytest.mark.parametrize('num_rows', [0, 1, 40, 100])
+def test_first_rows_are_those_of_the_whole(num_rows):
+    features = _features(100, centres=7)
+    features, rank = jaccard.nearest_tracklets(features, 12)
+    whole = jaccard.jaccard_of_neighbors(features, rank, 12, 4, 0.8)
+    part = jaccard.jaccard_of_neighbors(features, rank, 12, 4, 0.8, num_rows)
+    assert part.shape == (num_rows, 100)
+    np.testing.assert_array_equal(_dense(part), _dense(whole)[:num_rows])
 
 
 @pytest.mark.parametrize('max_distance', [0.0, 0.4, 1.0])
