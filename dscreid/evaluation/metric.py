@@ -89,8 +89,7 @@ class ReIDMetric(BaseMetric):
             check_query_file(per_query)
         if confidence is not None:
             check_bootstrap(confidence, bootstrap_repeats)
-        if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
-            raise ConfigError(f"device is {device!r}, but there is no GPU; rank on 'cpu'")
+        _check_device(device)
         self.protocol = protocol
         self.ranks = check_ranks(ranks)
         self.feature = feature
@@ -185,6 +184,16 @@ class ReIDMetric(BaseMetric):
             for name, bounds in intervals.items()
             for end, bound in zip(_BOUNDS, bounds, strict=True)
         }
+
+
+def _check_device(device: str) -> None:
+    """Refuse what torch does not know, and a GPU that is not there."""
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ConfigError(f"device {device!r} is unknown; rank on 'cpu' or 'cuda'") from error
+    if kind == 'cuda' and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but there is no GPU; rank on 'cpu'")
 
 
 def split_intervals(

@@ -145,6 +145,6 @@ def _pyarrow(path: str | Path) -> tuple[Any, Any]:
     except ImportError as error:
         raise ConfigError(
             f'{path}: Parquet files need pyarrow, which is not installed; install it with pip install '
-            "'pyarrow>=15', or name a .csv file"
+            '\'pyarrow>=15\' (the extra "tables"), or name a .csv file'
         ) from error
     return pyarrow, pyarrow.parquet

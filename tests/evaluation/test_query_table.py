@@ -78,7 +78,9 @@ def test_parquet(tmp_path, lengths):
 
 def test_parquet_without_pyarrow_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
-    with pytest.raises(ConfigError, match=r'q\.parquet: .* pip install .pyarrow>=15., or name a \.csv file'):
+    with pytest.raises(
+        ConfigError, match=r'q\.parquet: .* pip install .pyarrow>=15. .*, or name a \.csv file'
+    ):
         check_query_file(tmp_path / 'q.parquet')
     check_query_file(tmp_path / 'q.csv')
     assert list(tmp_path.iterdir()) == []

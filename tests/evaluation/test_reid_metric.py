@@ -231,6 +231,7 @@ def test_confidence_intervals():
     [
         (dict(rerank=dict(k1=0)), 'k1 and k2 must be integers from 1'),
         (dict(query_expansion=dict(topk=0)), 'topk must be an integer from 1'),
+        (dict(device='gpu'), "device 'gpu' is unknown; rank on 'cpu' or 'cuda'"),
         (dict(confidence=95), 'confidence must lie between 0 and 1'),
         (dict(per_query='queries.txt'), r'queries\.txt: .* written as \.csv or \.parquet files'),
     ],

@@ -63,9 +63,7 @@ def test_original_distance_alone_ranks_as_cosine():
     plain = rank_queries(InnerProduct(*unit), *sides, drop_same_camera=True)
     # also where norms differ
     reranked = Reranked(3 * query, gallery, Reranking(10, 3, lambda_value=1))
-    for expected, found in zip(
-        plain, rank_queries(reranked, *sides, drop_same_camera=True), strict=True
-    ):
+    for expected, found in zip(plain, rank_queries(reranked, *sides, drop_same_camera=True), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 

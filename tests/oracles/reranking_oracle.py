@@ -20,9 +20,7 @@ def expanded(query, gallery, topk, alpha):
     rows = []
     for vector in query:
         nearest = sorted(range(len(gallery)), key=lambda j, v=vector: (-(gallery[j] @ v), j))[:topk]
-        cosines = [
-            gallery[j] @ vector / np.linalg.norm(gallery[j]) / np.linalg.norm(vector) for j in nearest
-        ]
+        cosines = [gallery[j] @ vector / np.linalg.norm(gallery[j]) / np.linalg.norm(vector) for j in nearest]
         weights = [1.0 if alpha == 0 else max(cosine, 0) ** alpha for cosine in cosines]
         mean = vector + sum(weight * gallery[j] for weight, j in zip(weights, nearest, strict=True))
         rows.append(mean / (1 + sum(weights)))

@@ -1,0 +1,50 @@
+"""What benchmark tools leave behind: how times grow, and their table as Markdown and JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import describe_machine, print_table
+
+from dscreid.utils.files import replacing
+
+
+def fitted_exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
+    """Least-squares slope of log seconds over log size: 1 where time is linear, 2 where it is quadratic.
+
+    Args:
+        sizes: At least two different ones.
+        seconds: Time of each, positive.
+    """
+    return float(np.polyfit(np.log(sizes), np.log(seconds), deg=1)[0])
+
+
+def publish(
+    out: Path, title: str, columns: list[str], rows: list[list[str]], notes: list[str], data: dict[str, Any]
+) -> None:
+    """Print a table and write it beside its data.
+
+    Args:
+        out: Where to write, without suffix: ``OUT.json`` and ``OUT.md``.
+        title: What was measured.
+        columns: Heads.
+        rows: Cells.
+        notes: Sentences below the table.
+        data: What the JSON file holds beside the machine.
+    """
+    print_table(title, columns, rows)
+    print('\n'.join(notes))
+    machine = describe_machine()
+    markdown = [f'{title}. {machine}.', '', _line(columns), _line(['---', *['---:'] * (len(columns) - 1)])]
+    markdown += [*map(_line, rows), '', *notes, '']
+    contents = json.dumps({'machine': machine, 'title': title, **data}, indent=2) + '\n'
+    for suffix, text in (('.json', contents), ('.md', '\n'.join(markdown))):
+        with replacing(out.with_name(out.name + suffix)) as temporary:
+            temporary.write_text(text, encoding='utf-8')
+    print(f'written: {out}.json, {out}.md')
+
+
+def _line(cells: list[str]) -> str:
+    return f'| {" | ".join(cells)} |'
