@@ -13,6 +13,11 @@ def read_requirements(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith('#')]
 
 
+def read_optional(package: str) -> list[str]:
+    """The lines of ``requirements/optional.txt`` that belong to one package."""
+    return [line for line in read_requirements('optional.txt') if line.startswith(package)]
+
+
 def read_version() -> str:
     """The version string of ``dscreid/version.py``, without importing the package."""
     namespace: dict[str, str] = {}
@@ -32,7 +37,8 @@ setup(
     python_requires='>=3.10,<3.13',
     install_requires=read_requirements('runtime.txt'),
     extras_require={
-        'gpu': read_requirements('optional.txt'),
+        'gpu': read_optional('faiss'),
+        'tables': read_optional('pyarrow'),
         'dev': read_requirements('tests.txt'),
     },
     classifiers=[

@@ -24,6 +24,37 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--flip', action='store_true', help='average features with those of the mirrored tracklets'
     )
+    parser.add_argument(
+        '--rerank',
+        type=float,
+        nargs=3,
+        metavar=('K1', 'K2', 'LAMBDA'),
+        help='k-reciprocal re-ranking (Zhong et al. 2017), whose paper takes 20 6 0.3',
+    )
+    parser.add_argument(
+        '--query-expansion',
+        type=int,
+        metavar='K',
+        help='average each query with the K gallery tracklets nearest to it',
+    )
+    parser.add_argument(
+        '--query-expansion-alpha',
+        type=float,
+        metavar='A',
+        help='weigh those by cosine to the power of A (default: 0, all the same)',
+    )
+    parser.add_argument(
+        '--confidence',
+        type=float,
+        metavar='LEVEL',
+        help='bootstrap confidence intervals over identities, for example 0.95',
+    )
+    parser.add_argument(
+        '--per-query',
+        type=Path,
+        metavar='FILE',
+        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file',
+    )
     parser.add_argument('--out', type=Path, help='write the metrics, in [0, 1], to this JSON file')
     parser.add_argument(
         '--dump-features', type=Path, help='write all test features to this .safetensors file'
@@ -32,7 +63,27 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
     )
     add_config_arguments(parser)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.rerank and not all(value.is_integer() for value in arguments.rerank[:2]):
+        parser.error('argument --rerank: K1 and K2 must be integers')
+    if arguments.query_expansion_alpha is not None and arguments.query_expansion is None:
+        parser.error('argument --query-expansion-alpha: needs --query-expansion')
+    return arguments
+
+
+def rerank_option(arguments: argparse.Namespace) -> dict | None:
+    """Arguments of ``Reranking``, or None to leave it to the config."""
+    if arguments.rerank is None:
+        return None
+    k1, k2, lambda_value = arguments.rerank
+    return dict(k1=int(k1), k2=int(k2), lambda_value=lambda_value)
+
+
+def expansion_option(arguments: argparse.Namespace) -> dict | None:
+    """Arguments of ``QueryExpansion``, or None to leave it to the config."""
+    if arguments.query_expansion is None:
+        return None
+    return dict(topk=arguments.query_expansion, alpha=arguments.query_expansion_alpha or 0.0)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,6 +98,10 @@ def main(argv: list[str] | None = None) -> None:
         flip=arguments.flip,
         out=arguments.out,
         dump_features=arguments.dump_features,
+        rerank=rerank_option(arguments),
+        query_expansion=expansion_option(arguments),
+        per_query=arguments.per_query,
+        confidence=arguments.confidence,
         launcher=arguments.launcher,
     )
     print(format_metrics(metrics))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from mmengine.config import DictAction
 
 from dscreid.errors import DscreidError
+from dscreid.evaluation.metric import split_intervals
 from dscreid.utils.progress import show_cursor
 
 UNUSABLE_INPUT = 2
@@ -122,19 +123,29 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Metrics as a table in percent, one line per direction.
+    """Metrics as a table in percent, one line per direction, and confidence intervals below where there are any.
 
     Args:
         metrics: Values in [0, 1] under names such as ``rgb2ir/mAP``, as ``ReIDMetric`` gives them.
     """
-    directions = list(dict.fromkeys(name.split('/')[0] for name in metrics))
-    measures = list(dict.fromkeys(name.split('/')[1] for name in metrics))
-    measures.sort(key=('mAP', 'mINP').__contains__)  # ranks first, as papers print them
-    lines = [' ' * 8 + ''.join(f'{measure:>9}' for measure in measures)]
-    for direction in directions:
-        values = (metrics.get(f'{direction}/{measure}', float('nan')) for measure in measures)
-        lines.append(f'{direction:8}' + ''.join(f'{100 * value:9.1f}' for value in values))
+    figures, intervals = split_intervals(metrics)
+    lines = _table({name: f'{100 * value:.1f}' for name, value in figures.items()}, width=9)
+    if intervals:
+        bounds = {name: f'{100 * low:.1f}-{100 * high:.1f}' for name, (low, high) in intervals.items()}
+        lines += ['confidence intervals, identities resampled', *_table(bounds, width=12)]
     return '\n'.join(lines)
+
+
+def _table(cells: Mapping[str, str], width: int) -> list[str]:
+    """Lines of a table from texts under names such as ``rgb2ir/mAP``."""
+    directions = list(dict.fromkeys(name.split('/')[0] for name in cells))
+    measures = list(dict.fromkeys(name.split('/')[1] for name in cells))
+    measures.sort(key=('mAP', 'mINP').__contains__)  # ranks first, as papers print them
+    lines = [' ' * 8 + ''.join(f'{measure:>{width}}' for measure in measures)]
+    for direction in directions:
+        values = (cells.get(f'{direction}/{measure}', 'nan') for measure in measures)
+        lines.append(f'{direction:8}' + ''.join(f'{value:>{width}}' for value in values))
+    return lines
 
 
 def _fail(message: str) -> None:

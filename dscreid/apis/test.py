@@ -4,6 +4,7 @@ import copy
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.inference import init_model
+from dscreid.evaluation import ReIDMetric
+from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.files import replacing
@@ -27,6 +30,10 @@ def evaluate(
     flip: bool = False,
     out: str | Path | None = None,
     dump_features: str | Path | None = None,
+    rerank: Mapping[str, Any] | None = None,
+    query_expansion: Mapping[str, Any] | None = None,
+    per_query: str | Path | None = None,
+    confidence: float | None = None,
     launcher: str = 'none',
     note: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
@@ -38,13 +45,19 @@ def evaluate(
         work_dir: Where the log goes.
         protocol: Protocol in place of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
-        out: JSON file for the metrics.
+        out: JSON file for the metrics, in which confidence intervals stand under ``confidence``, and the
+            parameters of ``rerank`` and ``query_expansion`` under these names, where they are on.
         dump_features: ``.safetensors`` file for the features of all test tracklets.
+        rerank: See ``ReIDMetric``; None leaves it to the config, as in the following ones.
+        query_expansion: See ``ReIDMetric``.
+        per_query: See ``ReIDMetric``.
+        confidence: See ``ReIDMetric``.
         launcher: As MMEngine's Runner.
         note: What else to write into ``out``, for example why this checkpoint.
 
     Returns:
-        Metrics in [0, 1] by name, for example ``rgb2ir/mAP``.
+        Metrics in [0, 1] by name, for example ``rgb2ir/mAP``, and with ``confidence`` their bounds, for example
+        ``rgb2ir/mAP_low``.
 
     Raises:
         DscreidError: Data, config or checkpoint cannot be used; the message names the remedy.
@@ -52,16 +65,22 @@ def evaluate(
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     config = copy.deepcopy(config)
     fit_to_machine(config)
-    if protocol is not None:
-        config.test_evaluator.protocol = protocol
-    if dump_features is not None:
-        config.test_evaluator.dump = str(dump_features)
+    given = dict(
+        protocol=protocol,
+        dump=None if dump_features is None else str(dump_features),
+        rerank=rerank,
+        query_expansion=query_expansion,
+        per_query=None if per_query is None else str(per_query),
+        confidence=confidence,
+    )
+    config.test_evaluator.update({key: value for key, value in given.items() if value is not None})
     if flip:
         config.model.flip_test = True
     runner = _build_runner(config, init_model(config, checkpoint), work_dir, launcher)
     metrics = {name: float(value) for name, value in runner.test().items()}
     if out is not None and is_main_process():
-        write_json(out, metrics | dict(note or {}))
+        figures, intervals = split_intervals(metrics)
+        write_json(out, figures | _additions(runner, intervals) | dict(note or {}))
     return metrics
 
 
@@ -74,6 +93,17 @@ def write_json(path: str | Path, content: dict) -> None:
     """Write a JSON file as a whole: a reader sees the old content or the new one."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + '\n')
+
+
+def _additions(runner: Runner, intervals: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+    """What the JSON file says beside the figures: confidence intervals, and which options of the ranking were on."""
+    additions: dict[str, Any] = {}
+    for metric in runner.test_evaluator.metrics:
+        if isinstance(metric, ReIDMetric):
+            additions |= {name: asdict(option) for name, option in metric.test_time_options().items()}
+            if intervals:
+                additions['confidence'] = metric.interval_settings() | {'intervals': intervals}
+    return additions
 
 
 def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launcher: str) -> Runner:

@@ -1,7 +1,7 @@
 """Features of a test split on disk: one safetensors file with everything that retrieval needs."""
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ class FeatureTable:
         index: int64 (N,), position in the dataset.
         static: float32 (N, D), raw static features, or None.
         dynamic: float32 (N, D), raw dynamic features, or None.
+        length: int64 (N,), frames of the tracklet, or None.
     """
 
     feature: np.ndarray
@@ -38,6 +39,7 @@ class FeatureTable:
     index: np.ndarray
     static: np.ndarray | None = None
     dynamic: np.ndarray | None = None
+    length: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check that all arrays have one row per tracklet."""
@@ -92,7 +94,8 @@ def load_features(path: str | Path) -> FeatureTable:
     except SafetensorError as error:
         raise DatasetError(f'{path} is not a safetensors file ({error}); write it again') from error
     known = [field.name for field in fields(FeatureTable)]
-    missing = [name for name in known if name not in arrays and name not in ('static', 'dynamic')]
+    needed = [field.name for field in fields(FeatureTable) if field.default is MISSING]
+    missing = [name for name in needed if name not in arrays]
     if missing:
         raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with tools/test.py --dump-features')
     try:

@@ -8,12 +8,21 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from torch import Tensor
 
+from dscreid.errors import ConfigError
+from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
 from dscreid.evaluation.feature_file import MODALITY_CODES, FeatureTable, save_features
-from dscreid.evaluation.protocols import CROSS_MODAL, check_protocol, protocol_directions
-from dscreid.evaluation.ranking import rank_metrics
+from dscreid.evaluation.protocols import CROSS_MODAL, Direction, check_protocol, protocol_directions
+from dscreid.evaluation.query_expansion import QueryExpansion, expand_queries
+from dscreid.evaluation.query_table import check_query_file, query_table, save_query_table
+from dscreid.evaluation.ranking import QueryRanks, check_ranks, rank_queries, summarize
+from dscreid.evaluation.reranking import Reranked, Reranking
+from dscreid.evaluation.scores import InnerProduct, Scores
 from dscreid.registry import METRICS
 from dscreid.structures import Modality
+
+_BOUNDS = ('_low', '_high')  # endings of the names of an interval's bounds
 
 
 @METRICS.register_module()
@@ -21,7 +30,12 @@ class ReIDMetric(BaseMetric):
     """CMC, mAP and mINP of every direction of an official protocol.
 
     Metrics are named ``{direction}/{measure}``, for example ``rgb2ir/mAP``, with ``mean/{measure}`` the mean
-    of the two cross-modal directions; all in [0, 1].
+    of the two cross-modal directions; all in [0, 1]. The bounds of a confidence interval are named
+    ``{direction}/{measure}_low`` and ``_high``.
+
+    Query expansion and re-ranking work on the queries and the gallery of each direction, without labels; which
+    tracklets of the query's camera are left out concerns the ranking alone. Both are off in the paper's
+    tables, and the log says when they are on.
 
     Args:
         protocol: ``'hitsz_vcm'``, ``'bupt_campus'`` or ``'bupt_campus_as_published'``.
@@ -30,10 +44,20 @@ class ReIDMetric(BaseMetric):
             ``'dynamic'`` alone, as the model made them.
         dump: File that receives the features of every evaluation (see
             :mod:`dscreid.evaluation.feature_file`).
+        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, ``{}`` for its defaults; None
+            ranks by inner product alone.
+        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, ``{}`` for
+            its defaults; None for none. Comes before re-ranking.
+        per_query: ``.csv`` or ``.parquet`` file that receives the results of single queries (see
+            :mod:`dscreid.evaluation.query_table`).
+        confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for none.
+        bootstrap_repeats: Number of bootstrap draws.
+        bootstrap_seed: Of the bootstrap draws.
+        device: Where rankings are computed.
         collect_device: Where ranks exchange results, ``'cpu'`` or ``'gpu'``.
 
     Raises:
-        ConfigError: If there is no such protocol.
+        ConfigError: If there is no such protocol, an option is out of range, or a file or device cannot be used.
 
     Example (config)::
 
@@ -49,14 +73,33 @@ class ReIDMetric(BaseMetric):
         ranks: Sequence[int] = (1, 5, 10, 20),
         feature: str = 'feature',
         dump: str | Path | None = None,
+        rerank: Mapping[str, Any] | None = None,
+        query_expansion: Mapping[str, Any] | None = None,
+        per_query: str | Path | None = None,
+        confidence: float | None = None,
+        bootstrap_repeats: int = 1000,
+        bootstrap_seed: int = 0,
+        device: str = 'cpu',
         collect_device: str = 'cpu',
     ) -> None:
         super().__init__(collect_device=collect_device)
-        check_protocol(protocol)  # now, not after a training
+        # checks come now, not after a training
+        check_protocol(protocol)
+        if per_query is not None:
+            check_query_file(per_query)
+        if confidence is not None:
+            check_bootstrap(confidence, bootstrap_repeats)
+        _check_device(device)
         self.protocol = protocol
-        self.ranks = tuple(ranks)
+        self.ranks = check_ranks(ranks)
         self.feature = feature
         self.dump = dump
+        self.rerank = None if rerank is None else Reranking(**rerank)
+        self.query_expansion = None if query_expansion is None else QueryExpansion(**query_expansion)
+        self.per_query = per_query
+        self.confidence = confidence
+        self.bootstrap = dict(repeats=bootstrap_repeats, seed=bootstrap_seed)
+        self.device = device
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
         """Keep one record per tracklet.
@@ -84,12 +127,14 @@ class ReIDMetric(BaseMetric):
         if self.dump is not None:
             save_features(self.dump, table)
         directions = protocol_directions(self.protocol, table.modalities, table.is_query)
+        for name, option in self.test_time_options().items():
+            print_log(f'{name} is on, which the published tables do not use: {option}', logger='current')
+        ranks = {name: self._rank(table, direction) for name, direction in directions.items()}
+        if self.per_query is not None:
+            save_query_table(self.per_query, query_table(table, directions, ranks))
         metrics = {}
-        for name, (query, gallery, drop_same_camera) in directions.items():
-            sides = [
-                side[rows] for rows in (query, gallery) for side in (table.feature, table.pid, table.camera)
-            ]
-            measured = rank_metrics(*sides, ranks=self.ranks, drop_same_camera=drop_same_camera)
+        for name, (query, gallery, _) in directions.items():
+            measured = summarize(ranks[name], self.ranks)
             valid = measured.pop('valid_queries')
             counts = f'{valid} of {len(query)} queries have a true match among {len(gallery)} tracklets'
             print_log(f'{self.protocol} {name}: {counts}', logger='current')
@@ -97,7 +142,78 @@ class ReIDMetric(BaseMetric):
         for measure in ('mAP', 'mINP', *(f'Rank-{rank}' for rank in self.ranks)):
             values = [metrics[f'{direction}/{measure}'] for direction in CROSS_MODAL]
             metrics[f'mean/{measure}'] = float(np.mean(values))
-        return metrics
+        return metrics | self._intervals(table, directions, ranks)
+
+    def test_time_options(self) -> dict[str, QueryExpansion | Reranking]:
+        """What is on that changes the ranking, by the name of its argument."""
+        options = {'query_expansion': self.query_expansion, 'rerank': self.rerank}
+        return {name: option for name, option in options.items() if option is not None}
+
+    def interval_settings(self) -> dict[str, Any]:
+        """How confidence intervals are computed, for the record."""
+        return {'level': self.confidence, 'resampled': 'identities', **self.bootstrap}
+
+    def _rank(self, table: FeatureTable, direction: Direction) -> QueryRanks:
+        """Ranks of one direction's queries."""
+        query, gallery = (
+            torch.from_numpy(table.feature[rows]).to(self.device)
+            for rows in (direction.query, direction.gallery)
+        )
+        sides = [side[rows] for rows in direction[:2] for side in (table.pid, table.camera)]
+        return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera)
+
+    def _scores(self, query: Tensor, gallery: Tensor) -> Scores:
+        """What the options make of float (Nq, D) and (Ng, D) features."""
+        if self.query_expansion is not None:
+            query = expand_queries(query, gallery, self.query_expansion)
+        if self.rerank is not None:
+            return Reranked(query, gallery, self.rerank)
+        return InnerProduct(query, gallery)
+
+    def _intervals(
+        self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
+    ) -> dict[str, float]:
+        """Bounds of the confidence intervals, where they are wanted."""
+        if self.confidence is None:
+            return {}
+        pids = {name: table.pid[direction.query] for name, direction in directions.items()}
+        intervals = bootstrap_intervals(ranks, pids, self.ranks, self.confidence, **self.bootstrap)
+        print_log(f'confidence intervals: {self.interval_settings()}', logger='current')
+        return {
+            f'{name}{end}': bound
+            for name, bounds in intervals.items()
+            for end, bound in zip(_BOUNDS, bounds, strict=True)
+        }
+
+
+def _check_device(device: str) -> None:
+    """Refuse what torch does not know, and a GPU that is not there."""
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ConfigError(f"device {device!r} is unknown; rank on 'cpu' or 'cuda'") from error
+    if kind == 'cuda' and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but there is no GPU; rank on 'cpu'")
+
+
+def split_intervals(
+    metrics: Mapping[str, float],
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Take the bounds of confidence intervals out of metrics.
+
+    Args:
+        metrics: What :class:`ReIDMetric` measured.
+
+    Returns:
+        The figures, and lower and upper bound by a figure's name; empty where there are no intervals.
+    """
+    figures = {name: value for name, value in metrics.items() if not name.endswith(_BOUNDS)}
+    intervals = {
+        name: tuple(metrics[f'{name}{end}'] for end in _BOUNDS)
+        for name in figures
+        if f'{name}{_BOUNDS[0]}' in metrics
+    }
+    return figures, intervals
 
 
 def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
@@ -115,7 +231,8 @@ def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
         record |= {half: _vector(sample[half]) for half in ('static', 'dynamic') if half in sample}
     record['modality'] = MODALITY_CODES[Modality(sample['modality'])]
     record['is_query'] = bool(sample['is_query'])
-    return record | {key: int(sample[key]) for key in ('pid', 'camera', 'index')}
+    facts = ('pid', 'camera', 'index', 'length')
+    return record | {key: int(sample[key]) for key in facts if key in sample}
 
 
 def _vector(feature: Any) -> np.ndarray:

@@ -7,11 +7,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.pseudo_labels.neighbors import as_feature_matrix
+from dscreid.evaluation._counting import count_ahead
+from dscreid.evaluation.scores import Features, InnerProduct, Scores
+from dscreid.pseudo_labels.neighbor_search import largest_per_row
 from dscreid.utils.chunks import row_chunks
 
-Features = Tensor | np.ndarray
 Ids = Tensor | np.ndarray | Sequence[int]
+
+
+class QueryRanks(NamedTuple):
+    """Where the true matches of each query stand; numpy arrays of shape (Nq,).
+
+    Attributes:
+        matches: int64, number of true matches that are not left out; 0 makes a query invalid.
+        first: int64, rank of the first match, from 1; 0 without a match.
+        average_precision: float64 in (0, 1], mean precision at the matches; NaN without a match.
+        inverse_penalty: float64 in (0, 1], number of matches / rank of the last one (INP of Ye et al., TPAMI
+            2021); NaN without a match.
+    """
+
+    matches: np.ndarray
+    first: np.ndarray
+    average_precision: np.ndarray
+    inverse_penalty: np.ndarray
 
 
 class RankLists(NamedTuple):
@@ -42,7 +60,7 @@ def rank_metrics(
 
     The inner product is taken of the features as given: normalise the rows, or their halves, for cosine
     ranking; VLD ranks its raw features. Equal similarities keep the order of the gallery. Row-chunked, on the
-    device of the features.
+    device of the features; nothing is sorted but each query's matches.
 
     Args:
         query_features: Float (Nq, D).
@@ -63,19 +81,95 @@ def rank_metrics(
     Raises:
         ValueError: If shapes do not fit, features are not finite, or no query has a true match.
     """
+    ranks = check_ranks(ranks)
+    scores = InnerProduct(query_features, gallery_features)
+    sides = (query_pids, query_cameras, gallery_pids, gallery_cameras)
+    return summarize(rank_queries(scores, *sides, drop_same_camera), ranks)
+
+
+def rank_queries(
+    scores: Scores,
+    query_pids: Ids,
+    query_cameras: Ids,
+    gallery_pids: Ids,
+    gallery_cameras: Ids,
+    drop_same_camera: bool = False,
+) -> QueryRanks:
+    """Where the true matches of each query stand when its gallery is ranked by descending score.
+
+    Equal scores keep the order of the gallery. For each match the gallery tracklets before it are counted, a
+    block of queries at a time, on the device of the scores.
+
+    Args:
+        scores: Of Nq queries against Ng gallery tracklets.
+        query_pids: Integer (Nq,), person ids.
+        query_cameras: Integer (Nq,).
+        gallery_pids: Integer (Ng,).
+        gallery_cameras: Integer (Ng,).
+        drop_same_camera: As in :func:`rank_metrics`.
+
+    Returns:
+        Ranks of all queries.
+
+    Raises:
+        ValueError: If shapes do not fit, or no query has a true match.
+    """
+    identities = _Identities(scores, query_pids, query_cameras, gallery_pids, gallery_cameras)
+    num_queries = scores.shape[0]
+    result = QueryRanks(
+        np.zeros(num_queries, np.int64),
+        np.zeros(num_queries, np.int64),
+        np.full(num_queries, np.nan),
+        np.full(num_queries, np.nan),
+    )
+    for block in _blocks(scores, identities, drop_same_camera):
+        ahead = count_ahead(block.scores, block.row, block.column)
+        _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
+    if not result.matches.any():
+        raise ValueError(_no_match_message(scores.shape, drop_same_camera))
+    return result
+
+
+def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
+    """Means over the queries that have a true match.
+
+    Args:
+        queries: At least one of them with a match.
+        ranks: Ranks of the CMC curve.
+
+    Returns:
+        As :func:`rank_metrics`.
+    """
+    valid = queries.matches > 0
+    measures = query_measures(queries, ranks)
+    return {name: float(values[valid].mean()) for name, values in measures.items()} | {
+        'valid_queries': int(valid.sum())
+    }
+
+
+def query_measures(queries: QueryRanks, ranks: Sequence[int]) -> dict[str, np.ndarray]:
+    """What each query contributes to the means; only queries with a match count.
+
+    Args:
+        queries: Ranks of Nq queries.
+        ranks: Ranks of the CMC curve.
+
+    Returns:
+        float64 (Nq,) each under ``mAP``, ``mINP`` and ``Rank-k``.
+    """
+    hits = {f'Rank-{rank}': (queries.first <= rank).astype(float) for rank in ranks}
+    return {'mAP': queries.average_precision, 'mINP': queries.inverse_penalty} | hits
+
+
+def check_ranks(ranks: Sequence[int]) -> tuple[int, ...]:
+    """The ranks of a CMC curve.
+
+    Raises:
+        ValueError: If there is none, or one below 1.
+    """
     if not ranks or min(ranks) < 1:
         raise ValueError(f'ranks must be positive and at least one, got {tuple(ranks)}')
-    query, gallery = _paired(
-        _Side('query', query_features, query_pids, query_cameras),
-        _Side('gallery', gallery_features, gallery_pids, gallery_cameras),
-    )
-    measured = [_measure(block.matches) for block in _ranked(query, gallery, drop_same_camera)]
-    first, precision, penalty = np.concatenate([np.empty((3, 0)), *measured], axis=1)
-    if len(first) == 0:
-        raise ValueError(_no_match_message(query, gallery, drop_same_camera))
-    result = {'mAP': float(precision.mean()), 'mINP': float(penalty.mean())}
-    result |= {f'Rank-{rank}': float((first <= rank).mean()) for rank in ranks}
-    return {**result, 'valid_queries': len(first)}
+    return tuple(ranks)
 
 
 def rank_lists(
@@ -108,92 +202,97 @@ def rank_lists(
     """
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
-    query, gallery = _paired(
-        _Side('query', query_features, query_pids, query_cameras),
-        _Side('gallery', gallery_features, gallery_pids, gallery_cameras),
-    )
-    shape = (len(query.pids), topk)
+    scores = InnerProduct(query_features, gallery_features)
+    identities = _Identities(scores, query_pids, query_cameras, gallery_pids, gallery_cameras)
+    shape = (scores.shape[0], topk)
     lists = RankLists(np.full(shape, -1), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
-    for block in _ranked(query, gallery, drop_same_camera):
-        kept = torch.isfinite(block.similarity[:, :topk])
-        width = kept.shape[1]
-        parts = (block.order, block.matches, block.similarity)
-        for array, part in zip(lists, parts, strict=True):
-            blank = array[block.rows, :width]
-            array[block.rows, :width] = np.where(kept.cpu(), part[:, :topk].cpu(), blank)
+    width = min(topk, scores.shape[1])
+    for block in _blocks(scores, identities, drop_same_camera):
+        similarity, index = largest_per_row(block.scores, width)
+        correct = identities.query_pids[block.rows, None] == identities.gallery_pids[index]
+        kept = torch.isfinite(similarity).cpu().numpy()
+        for array, part in zip(lists, (index, correct, similarity), strict=True):
+            array[block.rows, :width][kept] = part.cpu().numpy()[kept]
     return lists
 
 
-class _Side:
-    """Features, person ids and cameras of the queries or of the gallery, checked and on one device."""
+class _Identities:
+    """Person ids and cameras of both sides on one device, with the gallery grouped by person."""
 
-    def __init__(self, name: str, features: Features, pids: Ids, cameras: Ids) -> None:
-        self.features = as_feature_matrix(features, f'{name}_features')
-        device = self.features.device
-        self.pids = torch.as_tensor(pids, device=device)
-        self.cameras = torch.as_tensor(cameras, device=device)
-        if not len(self.features) == len(self.pids) == len(self.cameras):
-            raise ValueError(
-                f'{name} features, pids and cameras differ in length: '
-                f'{len(self.features)}, {len(self.pids)}, {len(self.cameras)}'
-            )
+    def __init__(
+        self, scores: Scores, query_pids: Ids, query_cameras: Ids, gallery_pids: Ids, gallery_cameras: Ids
+    ) -> None:
+        def on_device(ids: Ids) -> Tensor:
+            return torch.as_tensor(ids, device=scores.device).long()
 
+        self.query_pids, self.query_cameras = on_device(query_pids), on_device(query_cameras)
+        self.gallery_pids, self.gallery_cameras = on_device(gallery_pids), on_device(gallery_cameras)
+        for name, num, ids in (
+            ('query', scores.shape[0], (self.query_pids, self.query_cameras)),
+            ('gallery', scores.shape[1], (self.gallery_pids, self.gallery_cameras)),
+        ):
+            lengths = [num, *map(len, ids)]
+            if len(set(lengths)) > 1:
+                raise ValueError(
+                    f'{name} features, pids and cameras differ in length: {", ".join(map(str, lengths))}'
+                )
+        self._by_person = self.gallery_pids.argsort(stable=True)
+        sorted_pids = self.gallery_pids[self._by_person]
+        self._begin = torch.searchsorted(sorted_pids, self.query_pids)
+        self._matches = torch.searchsorted(sorted_pids, self.query_pids, right=True) - self._begin
 
-def _paired(query: _Side, gallery: _Side) -> tuple[_Side, _Side]:
-    """Check that the two sides can be compared."""
-    if query.features.shape[1] != gallery.features.shape[1]:
-        raise ValueError(
-            f'query features have {query.features.shape[1]} dimensions but gallery features have '
-            f'{gallery.features.shape[1]}; both must come from the same model'
-        )
-    if query.features.dtype != gallery.features.dtype:
-        query.features, gallery.features = query.features.float(), gallery.features.float()
-    return query, gallery
+    def pairs(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """All pairs of a query of the block and a gallery tracklet that shows the same person.
+
+        Returns:
+            int64 (P,), queries counted within the block, ascending; int64 (P,), gallery rows, ascending within a
+            query; bool (P,), whether the cameras are the same.
+        """
+        num = self._matches[rows]
+        row = torch.arange(len(num), device=num.device).repeat_interleave(num)
+        shift = self._begin[rows] - (num.cumsum(0) - num)
+        column = self._by_person[torch.arange(len(row), device=num.device) + shift[row]]
+        same_camera = self.query_cameras[rows][row] == self.gallery_cameras[column]
+        return row, column, same_camera
 
 
 class _Block(NamedTuple):
-    """A block of queries with the gallery in ranked order; entries left out come last."""
+    """A block of queries against the whole gallery."""
 
     rows: slice
-    order: Tensor  # int64 (n, Ng), gallery rows
-    matches: Tensor  # bool (n, Ng), true matches that are not left out
-    similarity: Tensor  # float (n, Ng), descending; -inf where left out
+    scores: Tensor  # float (n, Ng); -inf where left out
+    row: Tensor  # int64 (P,), queries of the true matches that are not left out, ascending
+    column: Tensor  # int64 (P,), their gallery rows
 
 
-def _ranked(query: _Side, gallery: _Side, drop_same_camera: bool) -> Iterator[_Block]:
-    """Rank the gallery for all queries, block by block."""
-    for rows in row_chunks(len(query.pids), len(gallery.pids)):
-        similarity = query.features[rows] @ gallery.features.T
-        matches = query.pids[rows, None] == gallery.pids[None]
+def _blocks(scores: Scores, identities: _Identities, drop_same_camera: bool) -> Iterator[_Block]:
+    """Score the gallery for all queries, block by block."""
+    for rows in row_chunks(*scores.shape):
+        block = scores[rows]
+        row, column, same_camera = identities.pairs(rows)
         if drop_same_camera:
-            dropped = matches & (query.cameras[rows, None] == gallery.cameras[None])
-            similarity = similarity.masked_fill(dropped, -torch.inf)
-            matches &= ~dropped
-        similarity, order = similarity.sort(dim=1, descending=True, stable=True)
-        yield _Block(rows, order, matches.gather(1, order), similarity)
+            block[row[same_camera], column[same_camera]] = -torch.inf
+            row, column = row[~same_camera], column[~same_camera]
+        yield _Block(rows, block, row, column)
 
 
-def _measure(matches: Tensor) -> np.ndarray:
-    """Measures of the queries of a block that have a match, from bool (n, Ng) in ranked order.
-
-    Returns:
-        float64 (3, valid): rank of the first match, average precision, and number of matches / rank of the
-        last.
-    """
-    row, place = (part.cpu().numpy() for part in matches.nonzero(as_tuple=True))
-    if len(row) == 0:
-        return np.empty((3, 0))
-    _, start, total = np.unique(row, return_index=True, return_counts=True)
-    rank = place + 1
-    hit = np.arange(len(row)) - np.repeat(start, total) + 1  # this match is its query's hit-th
-    precision = np.add.reduceat(hit / rank, start) / total
-    return np.stack([rank[start], precision, total / rank[start + total - 1]])
+def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
+    """Enter the ranks of a block's matches, both int64 (P,), queries ascending, into the result."""
+    if len(query) == 0:
+        return
+    rank = rank[np.lexsort((rank, query))]
+    valid, start, total = np.unique(query, return_index=True, return_counts=True)
+    hit = np.arange(len(query)) - np.repeat(start, total) + 1  # this match is its query's hit-th
+    result.matches[valid] = total
+    result.first[valid] = rank[start]
+    result.average_precision[valid] = np.add.reduceat(hit / rank, start) / total
+    result.inverse_penalty[valid] = total / rank[start + total - 1]
 
 
-def _no_match_message(query: _Side, gallery: _Side, drop_same_camera: bool) -> str:
+def _no_match_message(shape: tuple[int, int], drop_same_camera: bool) -> str:
     """Say why nothing can be measured."""
     reason = ' once tracklets of the same person and camera are left out' if drop_same_camera else ''
     return (
-        f'none of the {len(query.pids)} queries has a true match among the {len(gallery.pids)} gallery '
+        f'none of the {shape[0]} queries has a true match among the {shape[1]} gallery '
         f'tracklets{reason}; check the person ids, cameras and the choice of query and gallery'
     )

@@ -1,28 +1,15 @@
 """Compiled inner loops of the k-reciprocal Jaccard distance.
 
-Each kernel works on a block of rows, releases the GIL and returns arrays of its own, so that plain Python
-threads run blocks side by side: no threading layer of numba, whose pools do not survive a fork of
-data-loading workers.
+Each kernel works on a block of rows (:func:`dscreid.utils.compiled.over_rows`).
 """
 
-import numba
 import numpy as np
 
-
-def _compiled(**options):
-    """``numba.njit``, cached on disk unless no cache can be written (read-only installation)."""
-
-    def decorate(function):
-        try:
-            return numba.njit(nogil=True, cache=True, **options)(function)
-        except RuntimeError:  # "cannot cache function: no locator available"
-            return numba.njit(nogil=True, **options)(function)
-
-    return decorate
+from dscreid.utils.compiled import compiled
 
 
 # Re-associated sums let the compiler vectorise; NaN and infinities keep their meaning.
-@_compiled(fastmath={'reassoc', 'contract', 'nsz'})
+@compiled(fastmath={'reassoc', 'contract', 'nsz'})
 def _dot(a, b):
     total = np.float32(0)
     for position in range(len(a)):
@@ -30,7 +17,7 @@ def _dot(a, b):
     return total
 
 
-@_compiled()
+@compiled()
 def _grown(array, needed):
     """Copy of ``array`` with room for at least ``needed`` entries."""
     larger = np.empty(max(needed, 2 * len(array)), array.dtype)
@@ -38,7 +25,7 @@ def _grown(array, needed):
     return larger
 
 
-@_compiled()
+@compiled()
 def reciprocal_neighbors(rank, k, start, stop):
     """Mutual members of the first ``k`` columns of ``rank``, for rows ``start`` to ``stop``.
 
@@ -64,7 +51,7 @@ def reciprocal_neighbors(rank, k, start, stop):
     return members, counts
 
 
-@_compiled()
+@compiled()
 def expanded_weights(features, full, full_counts, half, half_counts, start, stop):
     """Expanded k-reciprocal sets E_i, and the softmax of -(2 - 2 cos) over them, of a block of rows.
 
@@ -123,13 +110,13 @@ def expanded_weights(features, full, full_counts, half, half_counts, start, stop
     return lengths, indices[:end].copy(), weights[:end].copy()
 
 
-@_compiled()
+@compiled()
 def _distance(overlap):
     """J of a float32 overlap m, rounded before it is compared: so stored values obey the limit."""
     return np.float32(max(0.0, 1.0 - overlap / (2.0 - overlap)))
 
 
-@_compiled()
+@compiled()
 def close_pairs(indptr, indices, weights, inv_indptr, inv_indices, inv_weights, max_distance, start, stop):
     """Pairs with J = 1 - m / (2 - m) <= ``max_distance``, where m_ij = sum_k min(V_ik, V_jk).
 

@@ -1,17 +1,12 @@
 """k-reciprocal Jaccard distance, sparse from end to end."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import scipy.sparse
-import torch
 from torch import Tensor
 
 from dscreid.pseudo_labels import _jaccard_kernels as kernels
 from dscreid.pseudo_labels.neighbors import as_feature_matrix, nearest_by_inner_product, normalized_rows
-
-_ROWS_PER_TASK = 512
+from dscreid.utils.compiled import over_rows
 
 
 def jaccard_distance(
@@ -71,7 +66,12 @@ def nearest_tracklets(features: Tensor | np.ndarray, k: int) -> tuple[np.ndarray
 
 
 def jaccard_of_neighbors(
-    features: np.ndarray, rank: np.ndarray, k1: int, k2: int, max_distance: float
+    features: np.ndarray,
+    rank: np.ndarray,
+    k1: int,
+    k2: int,
+    max_distance: float,
+    num_rows: int | None = None,
 ) -> scipy.sparse.csr_array:
     """:func:`jaccard_distance` where the neighbours are known, which several ``k1`` share.
 
@@ -81,20 +81,22 @@ def jaccard_of_neighbors(
         k1: As there.
         k2: As there.
         max_distance: As there.
+        num_rows: Only the first ``num_rows`` rows of the distance are wanted; None for all.
 
     Returns:
-        As there.
+        As there; with ``num_rows``, that many rows.
     """
     num = len(rank)
-    if num == 0:
-        return scipy.sparse.csr_array((0, 0), dtype=np.float32)
+    num_rows = num if num_rows is None else num_rows
+    if num_rows == 0:
+        return scipy.sparse.csr_array((0, num), dtype=np.float32)
     if rank.shape[1] < min(k1, num):
         raise ValueError(f'k1={k1} needs as many neighbors of each tracklet, got {rank.shape[1]}')
     rank = np.ascontiguousarray(rank[:, :k1])
     encodings = _encode(features, rank, k1)
     if k2 > 1:
         encodings = _expand_queries(encodings, rank[:, :k2])
-    return _close_pairs(encodings, max_distance)
+    return _close_pairs(encodings, max_distance, num_rows)
 
 
 def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr_array:
@@ -103,13 +105,13 @@ def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr
     half_width = min(int(np.around(k1 / 2)) + 1, width)
 
     def reciprocal(k: int) -> tuple[np.ndarray, np.ndarray]:
-        blocks = _over_rows(num, lambda start, stop: kernels.reciprocal_neighbors(rank, k, start, stop))
+        blocks = over_rows(num, lambda start, stop: kernels.reciprocal_neighbors(rank, k, start, stop))
         return tuple(np.concatenate(part) for part in zip(*blocks, strict=True))
 
     sets = (*reciprocal(width), *reciprocal(half_width))
     features = np.ascontiguousarray(features)
     return _stacked(
-        _over_rows(num, lambda start, stop: kernels.expanded_weights(features, *sets, start, stop)), num
+        over_rows(num, lambda start, stop: kernels.expanded_weights(features, *sets, start, stop)), num
     )
 
 
@@ -126,33 +128,28 @@ def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scip
     return mean
 
 
-def _close_pairs(encodings: scipy.sparse.csr_array, max_distance: float) -> scipy.sparse.csr_array:
-    """Distances between all rows of V that overlap enough."""
-    num = encodings.shape[0]
+def _close_pairs(
+    encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int
+) -> scipy.sparse.csr_array:
+    """Distances of the first ``num_rows`` rows of V to all that they overlap with enough."""
     columns = encodings.tocsc()
     arrays = []
     for matrix in (encodings, columns):
         arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data]
     limit = float(max_distance)
     return _stacked(
-        _over_rows(num, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop)), num
+        over_rows(num_rows, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop)),
+        encodings.shape[1],
     )
 
 
-def _over_rows(num: int, task: Callable[[int, int], tuple]) -> list[tuple]:
-    """Run ``task(start, stop)`` over blocks of rows on as many threads as torch uses; results in order."""
-    starts = range(0, num, _ROWS_PER_TASK)
-    stops = [min(start + _ROWS_PER_TASK, num) for start in starts]
-    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        return list(pool.map(task, starts, stops))
-
-
-def _stacked(blocks: list[tuple], num: int) -> scipy.sparse.csr_array:
-    """CSR array (num, num) from ``(lengths, indices, data)`` blocks of consecutive rows."""
+def _stacked(blocks: list[tuple], num_columns: int) -> scipy.sparse.csr_array:
+    """CSR array of ``num_columns`` columns from ``(lengths, indices, data)`` blocks of consecutive rows."""
     lengths, indices, data = (np.concatenate(part) for part in zip(*blocks, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     # scikit-learn wants 32-bit indices wherever they can hold the number of pairs.
     index_type = np.int32 if indptr[-1] < 2**31 else np.int64
     return scipy.sparse.csr_array(
-        (data, indices.astype(index_type, copy=False), indptr.astype(index_type)), shape=(num, num)
+        (data, indices.astype(index_type, copy=False), indptr.astype(index_type)),
+        shape=(len(lengths), num_columns),
     )

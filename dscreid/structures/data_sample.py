@@ -8,9 +8,9 @@ class ReIDDataSample(BaseDataElement):
 
     Meta information (set by ``PackTracklet``):
         ``index`` int, position in the dataset · ``modality`` ``'rgb'`` or ``'ir'`` · ``camera`` int ·
-        ``seed`` int, seed of this draw's augmentation · ``is_query`` bool · ``pid`` int, the person id as the
-        dataset's owners count it (absent in unlabelled splits) · ``label`` int in [0, number of train
-        identities) (labelled train splits only).
+        ``length`` int, frames of the whole tracklet · ``seed`` int, seed of this draw's augmentation ·
+        ``is_query`` bool · ``pid`` int, the person id as the dataset's owners count it (absent in unlabelled
+        splits) · ``label`` int in [0, number of train identities) (labelled train splits only).
 
     Data fields (set by a model's ``predict``):
         ``static`` and ``dynamic`` float32 (D,), raw features before any neck · ``feature`` float32 (2 D,), what

@@ -132,3 +132,16 @@ def test_metrics_table():
         ['mean', '0.0', '100.0'],
     ]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_metrics_table_with_intervals():
+    metrics = {'rgb2ir/mAP': 0.5, 'mean/mAP': 1.0, 'rgb2ir/mAP_low': 0.4, 'rgb2ir/mAP_high': 0.625}
+    lines = format_metrics(metrics).splitlines()
+    assert [line.split() for line in lines] == [
+        ['mAP'],
+        ['rgb2ir', '50.0'],
+        ['mean', '100.0'],
+        ['confidence', 'intervals,', 'identities', 'resampled'],
+        ['mAP'],
+        ['rgb2ir', '40.0-62.5'],
+    ]

@@ -19,6 +19,7 @@ def _table(n=5, halves=True):
         index=np.arange(n),
         static=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
         dynamic=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
+        length=rng.integers(12, 99, size=n) if halves else None,
     )
 
 

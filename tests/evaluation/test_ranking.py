@@ -5,9 +5,9 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracles.ranking_oracle import evaluate
+from oracles.ranking_oracle import evaluate, evaluate_with_lists
 
-from dscreid.evaluation import rank_lists, rank_metrics
+from dscreid.evaluation import InnerProduct, rank_lists, rank_metrics, rank_queries
 from dscreid.utils import chunks
 
 
@@ -40,6 +40,7 @@ def test_equals_oracle(nq, ng, pids, whole_numbers, drop, seed):
     ranks = (1, 2, 5, 20)
     metrics = rank_metrics(*world, ranks=ranks, drop_same_camera=drop)
     assert metrics == pytest.approx(evaluate(*world, ranks, drop), abs=1e-12)
+    assert metrics == pytest.approx(evaluate_with_lists(*world, ranks, drop), abs=1e-12)
 
 
 def test_row_chunks_do_not_show(monkeypatch):
@@ -63,6 +64,29 @@ def test_by_hand():
     assert metrics == pytest.approx(
         {'mAP': 1 / 3, 'mINP': 1 / 3, 'Rank-1': 0, 'Rank-2': 0, 'Rank-3': 1, 'valid_queries': 1}
     )
+
+
+def test_ranks_of_single_queries():
+    # person 1 twice: all its matches, then only the one of another camera; person 9 is not there
+    gallery = np.array([[4.0], [3.0], [2.0], [1.0]]), [2, 1, 2, 1], [0, 0, 0, 1]
+    scores = InnerProduct(np.ones((3, 1)), gallery[0])
+    found = rank_queries(scores, [1, 1, 9], [5, 0, 0], *gallery[1:], drop_same_camera=True)
+    assert found.matches.tolist() == [2, 1, 0]
+    assert found.first.tolist() == [2, 3, 0]
+    np.testing.assert_allclose(found.average_precision, [1 / 2, 1 / 3, np.nan])
+    np.testing.assert_allclose(found.inverse_penalty, [1 / 2, 1 / 3, np.nan])
+
+
+@pytest.mark.parametrize('chunk', [1, 75, 2**24])
+def test_means_of_single_queries_are_the_metrics(monkeypatch, chunk):
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
+    world = _world(6, pids=30)
+    found = rank_queries(InnerProduct(world[0], world[3]), *world[1:3], *world[4:])
+    metrics = rank_metrics(*world, ranks=(3,))
+    assert (found.matches > 0).sum() == metrics['valid_queries'] < 20
+    assert np.nanmean(found.average_precision) == pytest.approx(metrics['mAP'])
+    assert np.nanmean(found.inverse_penalty) == pytest.approx(metrics['mINP'])
+    assert (found.first[found.matches > 0] <= 3).mean() == pytest.approx(metrics['Rank-3'])
 
 
 def test_same_camera_of_other_persons_stays():
@@ -123,6 +147,10 @@ def test_refuses_bad_input():
         rank_metrics(*world, ranks=())
     with pytest.raises(ValueError, match='of gallery_features hold NaN'):
         rank_metrics(*world[:3], world[3] * np.nan, *world[4:])
+    with pytest.raises(ValueError, match='inner products overflow; normalise'):
+        rank_metrics(world[0].astype(np.float32) * 1e19, *world[1:3], world[3] * 1e19, *world[4:])
+    with pytest.raises(ValueError, match='gallery features, pids and cameras differ in length: 50, 50, 4'):
+        rank_metrics(*world[:5], world[5][:4])
     with pytest.raises(ValueError, match='topk'):
         rank_lists(*world, topk=0)
 

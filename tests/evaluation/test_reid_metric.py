@@ -1,12 +1,27 @@
 """The metric on data samples, alone and through MMEngine's evaluator."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
 from dscreid.errors import ConfigError
-from dscreid.evaluation import ReIDMetric, load_features, rank_metrics
+from dscreid.evaluation import (
+    InnerProduct,
+    QueryExpansion,
+    ReIDMetric,
+    Reranked,
+    Reranking,
+    bootstrap_intervals,
+    expand_queries,
+    load_features,
+    rank_metrics,
+    rank_queries,
+    summarize,
+)
+from dscreid.evaluation.metric import split_intervals
 from dscreid.registry import METRICS
 from dscreid.structures import ReIDDataSample
 
@@ -20,7 +35,7 @@ def _samples(n=40, seed=0, d=4):
         sample.set_metainfo(
             {
                 'index': index, 'pid': int(rng.integers(5)), 'camera': int(rng.integers(3)),
-                'modality': modality, 'is_query': modality == 'ir', 'seed': 0,
+                'modality': modality, 'is_query': modality == 'ir', 'seed': 0, 'length': 10 + index,
             }
         )  # fmt: skip
         sample.static, sample.dynamic = torch.from_numpy(rng.normal(size=(2, d)).astype(np.float32))
@@ -103,6 +118,7 @@ def test_dumps_features(tmp_path):
     np.testing.assert_array_equal(table.index, np.arange(len(samples)))
     np.testing.assert_array_equal(table.pid, [s.pid for s in samples])
     np.testing.assert_array_equal(table.camera, [s.camera for s in samples])
+    np.testing.assert_array_equal(table.length, [s.length for s in samples])
     assert table.modalities == [s.modality for s in samples]
     np.testing.assert_array_equal(table.is_query, [s.is_query for s in samples])
     for name in ('static', 'dynamic', 'feature'):
@@ -128,6 +144,107 @@ def test_says_what_is_missing():
         ReIDMetric().process({}, [sample])
     with pytest.raises(ValueError, match='no tracklet was evaluated'):
         ReIDMetric().compute_metrics([])
+
+
+def _directions(samples):
+    """Name, query and gallery samples of HITSZ-VCM's directions."""
+    sides = {modality: [s for s in samples if s.modality == modality] for modality in ('rgb', 'ir')}
+    return [('rgb2ir', sides['rgb'], sides['ir']), ('ir2rgb', sides['ir'], sides['rgb'])]
+
+
+def _facts(samples):
+    return [[s.pid for s in samples], [s.camera for s in samples]]
+
+
+def _features(samples):
+    return torch.stack([s.feature for s in samples])
+
+
+def test_expansion_and_reranking_are_those_of_each_direction():
+    samples = _samples(60)
+    metric = ReIDMetric(rerank=dict(k1=8, lambda_value=0.5), query_expansion=dict(topk=3, alpha=1.0))
+    metric.process({}, samples)
+    values = metric.compute_metrics(metric.results)
+    for name, query, gallery in _directions(samples):
+        expanded = expand_queries(_features(query), _features(gallery), QueryExpansion(3, 1.0))
+        scores = Reranked(expanded, _features(gallery), Reranking(8, 6, 0.5))
+        expected = summarize(rank_queries(scores, *_facts(query), *_facts(gallery), drop_same_camera=True))
+        expected.pop('valid_queries')
+        assert {key: values[f'{name}/{key}'] for key in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize('option', ['rerank', 'query_expansion'])
+def test_options_change_the_figures_and_are_logged(option, monkeypatch):
+    samples = _samples(60)
+    lines = []
+    monkeypatch.setattr('dscreid.evaluation.metric.print_log', lambda text, logger: lines.append(text))
+    figures = []
+    for metric in (ReIDMetric(), ReIDMetric(**{option: {}})):
+        lines.clear()
+        metric.process({}, samples)
+        figures.append(metric.compute_metrics(metric.results))
+    assert figures[0]['mean/mAP'] != figures[1]['mean/mAP']
+    assert lines[0].startswith(f'{option} is on, which the published tables do not use')
+    assert all(line.startswith('hitsz_vcm ') for line in lines[1:])
+
+
+def test_single_queries_are_written(tmp_path):
+    samples = _samples()
+    path = tmp_path / 'queries.csv'
+    metric = ReIDMetric(per_query=path)
+    metric.process({}, samples[::-1])
+    values = metric.evaluate(len(samples))
+    with path.open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(samples)
+    for name, query, _ in _directions(samples):
+        written = [row for row in rows if row['direction'] == name]
+        assert [int(row['query']) for row in written] == [s.index for s in query]
+        assert [int(row['length']) for row in written] == [10 + s.index for s in query]
+        precision = [float(row['AP']) for row in written if row['AP']]
+        assert np.mean(precision) == pytest.approx(values[f'{name}/mAP'])
+        hits = [int(row['first_hit']) <= 5 for row in written if row['first_hit']]
+        assert np.mean(hits) == pytest.approx(values[f'{name}/Rank-5'])
+
+
+def test_confidence_intervals():
+    samples = _samples(80)
+    metric = ReIDMetric(ranks=(1,), confidence=0.9, bootstrap_repeats=200, bootstrap_seed=4)
+    metric.process({}, samples)
+    values = metric.compute_metrics(metric.results)
+    figures, intervals = split_intervals(values)
+    plain = ReIDMetric(ranks=(1,))
+    plain.process({}, samples)
+    assert figures == plain.compute_metrics(plain.results)
+    ranks, pids = {}, {}
+    for name, query, gallery in _directions(samples):
+        scores = InnerProduct(_features(query), _features(gallery))
+        ranks[name] = rank_queries(scores, *_facts(query), *_facts(gallery), drop_same_camera=True)
+        pids[name] = np.array([s.pid for s in query])
+    assert intervals == bootstrap_intervals(ranks, pids, (1,), 0.9, 200, 4)
+    assert set(intervals) == set(figures)
+    assert all(low <= figures[name] <= high for name, (low, high) in intervals.items())
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(rerank=dict(k1=0)), 'k1 and k2 must be integers from 1'),
+        (dict(query_expansion=dict(topk=0)), 'topk must be an integer from 1'),
+        (dict(device='gpu'), "device 'gpu' is unknown; rank on 'cpu' or 'cuda'"),
+        (dict(confidence=95), 'confidence must lie between 0 and 1'),
+        (dict(per_query='queries.txt'), r'queries\.txt: .* written as \.csv or \.parquet files'),
+    ],
+)
+def test_options_out_of_range_are_refused_at_once(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        ReIDMetric(**wrong)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')
+def test_an_absent_gpu_is_refused_at_once():
+    with pytest.raises(ConfigError, match="device is 'cuda', but there is no GPU"):
+        ReIDMetric(device='cuda')
 
 
 def test_an_unknown_protocol_is_refused_at_once():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from oracles.jaccard_oracle import dense_jaccard
 
 from dscreid.pseudo_labels import jaccard, jaccard_distance
+from dscreid.utils import compiled
 
 
 def _features(n, d=8, centres=0, noise=0.4, seed=0):
@@ -64,10 +65,20 @@ def test_equals_dense_oracle_for_any_size(n, d, centres, k1, k2, max_distance, s
 def test_blocks_do_not_show(monkeypatch):
     features = _features(100, centres=7)
     whole = jaccard_distance(features, 12, 4)
-    monkeypatch.setattr(jaccard, '_ROWS_PER_TASK', 7)
+    monkeypatch.setattr(compiled, 'ROWS_PER_TASK', 7)
     pieces = jaccard_distance(features, 12, 4)
     for name in ('indptr', 'indices', 'data'):
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
+
+
+@pytest.mark.parametrize('num_rows', [0, 1, 40, 100])
+def test_first_rows_are_those_of_the_whole(num_rows):
+    features = _features(100, centres=7)
+    features, rank = jaccard.nearest_tracklets(features, 12)
+    whole = jaccard.jaccard_of_neighbors(features, rank, 12, 4, 0.8)
+    part = jaccard.jaccard_of_neighbors(features, rank, 12, 4, 0.8, num_rows)
+    assert part.shape == (num_rows, 100)
+    np.testing.assert_array_equal(_dense(part), _dense(whole)[:num_rows])
 
 
 @pytest.mark.parametrize('max_distance', [0.0, 0.4, 1.0])

@@ -1,5 +1,6 @@
 """tools/test.py: its options, converted checkpoints, and one sentence for bad input."""
 
+import csv
 import json
 import os
 import subprocess
@@ -40,6 +41,50 @@ def test_every_option(tool, tiny_runs, tiny_experiment, tmp_path, capsys):
     assert f'{100 * metrics["mean/mAP"]:.1f}' in table[-1]
 
 
+def test_ranking_options(tool, tiny_runs, tiny_experiment, tmp_path, capsys):
+    plain, out, queries = tmp_path / 'p.json', tmp_path / 'm.json', tmp_path / 'q.csv'
+    start = [
+        *map(str, (tiny_runs.adapt, tiny_experiment.checkpoint, '--work-dir', tmp_path / 'log')),
+        *('--cfg-options', 'test_evaluator.bootstrap_repeats=50'),
+    ]
+    tool.main([*start, '--out', str(plain)])
+    capsys.readouterr()
+    tool.main(
+        [
+            *start,
+            *('--rerank', '6', '3', '0.3', '--query-expansion', '2', '--query-expansion-alpha', '1.5'),
+            *('--confidence', '0.9', '--per-query', str(queries), '--out', str(out)),
+        ]
+    )
+    before, after = json.loads(plain.read_text()), json.loads(out.read_text())
+    assert after.pop('rerank') == {'k1': 6, 'k2': 3, 'lambda_value': 0.3}
+    assert after.pop('query_expansion') == {'topk': 2, 'alpha': 1.5}
+    confidence = after.pop('confidence')
+    assert before.keys() == after.keys() == confidence.pop('intervals').keys()
+    assert before != after
+    assert confidence == {'level': 0.9, 'resampled': 'identities', 'repeats': 50, 'seed': 0}
+    assert 'confidence intervals, identities resampled' in capsys.readouterr().out
+    with queries.open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24
+    assert all(int(row['length']) >= 12 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ('--rerank 6.5 3 0.3', 'K1 and K2 must be integers'),
+        ('--rerank 6 3', 'expected 3 arguments'),
+        ('--query-expansion-alpha 1', 'needs --query-expansion'),
+    ],
+)
+def test_options_that_do_not_fit(tool, capsys, options, message):
+    with pytest.raises(SystemExit) as stop:
+        tool.main(['config.py', 'checkpoint.pth', *options.split()])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_help_shows_an_example(tool, capsys):
     with pytest.raises(SystemExit):
         tool.main(['--help'])
@@ -56,6 +101,9 @@ def test_help_shows_an_example(tool, capsys):
         (None, None, 'data_root=gone', 'gone: the data root of HITSZVCM'),
         (None, None, 'test_evaluator.protocoll=3', "ReIDMetric has no argument 'protocoll'"),
         (None, None, 'test_dataloader.worker=3', "has no argument 'worker'"),
+        (None, None, 'test_evaluator.rerank.k3=3', "Reranking has no argument 'k3'"),
+        (None, None, 'test_evaluator.query_expansion.topk=0', 'topk must be an integer from 1'),
+        (None, None, 'test_evaluator.per_query=q.json', 'q.json: results of single queries'),
     ],
 )
 def test_bad_input(tool, tiny_runs, tiny_experiment, tmp_path, capsys, config, checkpoint, options, message):

@@ -14,8 +14,9 @@ class PackTracklet:
     """Return ``dict(inputs, data_samples)``.
 
     ``inputs`` is a contiguous uint8 tensor (T, 3, H, W) in RGB order. ``data_samples`` is a
-    ``ReIDDataSample`` with the meta information ``index``, ``modality``, ``camera``, ``seed``, ``is_query``,
-    and, only where the split has them, ``pid`` (labelled) and ``label`` (labelled train).
+    ``ReIDDataSample`` with the meta information ``index``, ``modality``, ``camera``, ``length`` (frames
+    of the whole tracklet), ``seed``, ``is_query``, and, only where the split has them, ``pid`` (labelled) and
+    ``label`` (labelled train).
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -25,6 +26,7 @@ class PackTracklet:
             'index': int(results['index']),
             'modality': tracklet.modality.value,
             'camera': int(tracklet.camera),
+            'length': len(tracklet),
             'seed': int(results['seed']),
             'is_query': bool(tracklet.is_query),
         }

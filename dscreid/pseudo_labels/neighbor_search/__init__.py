@@ -6,6 +6,6 @@ from dscreid.pseudo_labels.neighbor_search.choice import (
     current_search,
     search_with,
 )
-from dscreid.pseudo_labels.neighbor_search.exact import exact_neighbors
+from dscreid.pseudo_labels.neighbor_search.exact import exact_neighbors, largest_per_row
 
-__all__ = ['METHODS', 'NeighborSearch', 'current_search', 'exact_neighbors', 'search_with']
+__all__ = ['METHODS', 'NeighborSearch', 'current_search', 'exact_neighbors', 'largest_per_row', 'search_with']

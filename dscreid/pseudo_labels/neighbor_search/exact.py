@@ -59,7 +59,7 @@ def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple
             block = queries[rows] @ gallery[columns].T
             if self_first:
                 _mark_self(block, rows, columns)
-            value, place = _largest(block, min(k, block.shape[1]))
+            value, place = largest_per_row(block, min(k, block.shape[1]))
             found = _merged(found, (value, place + columns.start), k)
         if found is not None:
             similarity[rows], index[rows] = found
@@ -94,7 +94,7 @@ def _merged(found: tuple | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Te
     return value[:, :k], index.gather(1, order[:, :k])
 
 
-def _largest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def largest_per_row(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Largest ``k`` entries of each row, descending, ties by smaller column."""
     num_columns = block.shape[1]
     # One entry more than asked shows whether the last place is contested; topk leaves the choice open then.

@@ -36,7 +36,7 @@ def test_facts_are_packed_and_absent_ones_are_absent(pid, label, extra):
     packed = pack(pid, label, is_query=True)[1]
     assert set(packed) == {'inputs', 'data_samples'}
     sample = packed['data_samples']
-    facts = {'index': 9, 'modality': 'ir', 'camera': 2, 'seed': 4, 'is_query': True, **extra}
+    facts = {'index': 9, 'modality': 'ir', 'camera': 2, 'length': 2, 'seed': 4, 'is_query': True, **extra}
     assert dict(sample.metainfo_items()) == facts
     assert type(sample.index) is int
     assert type(sample.modality) is str

@@ -1,0 +1,69 @@
+"""How many gallery tracklets stand before a true match: counted, never sorted."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.utils.chunks import row_chunks
+from dscreid.utils.compiled import compiled, over_rows
+
+
+def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Gallery tracklets that a ranking of equal scores by gallery order puts before some chosen ones.
+
+    P x Ng comparisons, which vectorise: cheaper than sorting as long as a query has fewer than about a
+    thousand true matches.
+
+    Args:
+        scores: Float (n, Ng), the higher the nearer; NaN counts as never ahead.
+        row: int64 (P,), queries of the chosen tracklets.
+        column: int64 (P,), the chosen tracklets.
+
+    Returns:
+        int64 (P,), on the device of the scores.
+    """
+    if scores.is_cuda:
+        return _compare(scores, row, column)
+    arrays = (scores.contiguous().numpy(), row.numpy(), column.numpy())
+    blocks = over_rows(len(row), lambda start, stop: _count_ahead(*arrays, start, stop))
+    return torch.from_numpy(np.concatenate([np.empty(0, np.int64), *blocks]))
+
+
+def _compare(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """:func:`count_ahead` on any device, in operations of torch."""
+    place = torch.arange(scores.shape[1], device=scores.device)
+    ahead = torch.empty_like(row)
+    for pairs in row_chunks(len(row), scores.shape[1]):
+        others = scores[row[pairs]]
+        own = others.gather(1, column[pairs, None])
+        before = (others > own) | ((others == own) & (place < column[pairs, None]))
+        ahead[pairs] = before.sum(dim=1)
+    return ahead
+
+
+@compiled()
+def _count_ahead(scores, row, column, start, stop):
+    """:func:`count_ahead` for the pairs ``start`` to ``stop``, arrays of numpy on the CPU."""
+    ahead = np.empty(stop - start, np.int64)
+    for pair in range(start, stop):
+        others, place = scores[row[pair]], column[pair]
+        own = others[place]
+        ahead[pair - start] = _at_least(others[:place], own) + _above(others[place + 1 :], own)
+    return ahead
+
+
+# Loops of their own over 32-bit counts, without a branch inside: so the compiler vectorises them.
+@compiled()
+def _at_least(values, limit):
+    count = np.int32(0)
+    for position in range(len(values)):
+        count = np.int32(count + (values[position] >= limit))
+    return count
+
+
+@compiled()
+def _above(values, limit):
+    count = np.int32(0)
+    for position in range(len(values)):
+        count = np.int32(count + (values[position] > limit))
+    return count

@@ -1,0 +1,111 @@
+"""Confidence intervals of retrieval measures: a cluster bootstrap over identities.
+
+Queries of one person share clothes, gallery and difficulty, so they are no independent draws: resampling single
+queries would make intervals too narrow. Whole identities, with all their queries, are resampled instead (Field and
+Welsh, JRSS B 2007). The model and the gallery stay as they are, so an interval speaks of other query persons, not of
+other seeds.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dscreid.errors import ConfigError
+from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.evaluation.ranking import QueryRanks, query_measures
+
+
+def bootstrap_intervals(
+    ranks: Mapping[str, QueryRanks],
+    pids: Mapping[str, np.ndarray],
+    cmc_ranks: Sequence[int] = (1, 5, 10, 20),
+    confidence: float = 0.95,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of every measure of every direction, and of the mean of the cross-modal ones.
+
+    One draw of identities serves all directions, since the same persons are queries in both. A draw without any
+    query of a direction says nothing of it and is left out there.
+
+    Args:
+        ranks: Ranks of each direction's queries; queries without a true match are left out.
+        pids: int64 (Nq,), the persons of those queries.
+        cmc_ranks: Ranks of the CMC curve.
+        confidence: Share of the draws inside an interval, in (0, 1).
+        repeats: Number of draws.
+        seed: Of the draws.
+
+    Returns:
+        Lower and upper bound under ``rgb2ir/mAP``, …, ``mean/mAP``, …, the names of ``ReIDMetric``; no ``mean``
+        where one of its directions is missing.
+
+    Raises:
+        ConfigError: If a parameter is out of range.
+    """
+    check_bootstrap(confidence, repeats)
+    valid = {name: one.matches > 0 for name, one in ranks.items()}
+    persons = np.unique(np.concatenate([pids[name][rows] for name, rows in valid.items()]))
+    draws = draw_clusters(len(persons), repeats, seed)
+    samples = {}
+    for name, one in ranks.items():
+        measures = query_measures(one, cmc_ranks)
+        values = np.stack(list(measures.values()), axis=1)[valid[name]]
+        clusters = np.searchsorted(persons, pids[name][valid[name]])
+        samples[name] = resampled_means(values, clusters, draws)
+    if set(CROSS_MODAL) <= samples.keys():
+        samples['mean'] = np.mean([samples[name] for name in CROSS_MODAL], axis=0)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    bounds = {name: np.nanquantile(sample, tails, axis=0) for name, sample in samples.items()}
+    return {
+        f'{name}/{measure}': (float(low), float(high))
+        for name, (lows, highs) in bounds.items()
+        for measure, low, high in zip(measures, lows, highs, strict=True)
+    }
+
+
+def draw_clusters(num_clusters: int, repeats: int, seed: int) -> np.ndarray:
+    """How often each cluster is drawn when as many as there are are drawn with replacement.
+
+    Args:
+        num_clusters: C, at least 1.
+        repeats: B, number of draws.
+        seed: Of the draws.
+
+    Returns:
+        int64 (B, C), each row of sum C.
+    """
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), size=repeats)
+
+
+def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Means over the observations of the drawn clusters, each counted as often as its cluster was drawn.
+
+    Args:
+        values: float (Q, M), observations.
+        clusters: int64 (Q,) in [0, C), the cluster of each.
+        draws: int64 (B, C), how often each cluster is drawn.
+
+    Returns:
+        float64 (B, M); NaN where a draw has no observation.
+    """
+    num_clusters = draws.shape[1]
+    counts = np.bincount(clusters, minlength=num_clusters)
+    sums = np.stack([np.bincount(clusters, column, num_clusters) for column in values.T], axis=1)
+    sizes = draws @ counts
+    totals = draws @ sums
+    return np.where(sizes[:, None] > 0, totals / np.maximum(sizes, 1)[:, None], np.nan)
+
+
+def check_bootstrap(confidence: float, repeats: int) -> None:
+    """Check the parameters of :func:`bootstrap_intervals`.
+
+    Raises:
+        ConfigError: If one is out of range.
+    """
+    if not 0 < confidence < 1 or repeats < 1:
+        raise ConfigError(
+            'confidence must lie between 0 and 1 and bootstrap_repeats be at least 1, '
+            f'got {confidence} and {repeats}'
+        )

@@ -1,0 +1,96 @@
+"""k-reciprocal re-ranking at test time (Zhong et al., CVPR 2017), without an N x N array."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.evaluation.scores import Features, paired_features
+from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
+from dscreid.pseudo_labels.neighbors import normalized_rows
+
+# The largest distance below 1: every pair that shares an encoding's entry is stored, all others are at 1.
+_SHARING = float(np.nextafter(np.float32(1), np.float32(0)))
+
+
+@dataclass(frozen=True)
+class Reranking:
+    """Parameters of k-reciprocal re-ranking; the defaults are the paper's for Market-1501.
+
+    Attributes:
+        k1: Neighbours, the tracklet itself included; clipped to the number of tracklets.
+        k2: Rows averaged in the expansion of encodings, 1 for none.
+        lambda_value: Share of the original distance, in [0, 1].
+
+    Raises:
+        ConfigError: If one is out of range.
+    """
+
+    k1: int = 20
+    k2: int = 6
+    lambda_value: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        whole = isinstance(self.k1, int) and isinstance(self.k2, int)
+        if not whole or self.k1 < 1 or self.k2 < 1 or not 0 <= self.lambda_value <= 1:
+            raise ConfigError(f'k1 and k2 must be integers from 1 and lambda_value lie in [0, 1], got {self}')
+
+
+class Reranked:
+    """Negated distances after k-reciprocal re-ranking of the queries and the gallery together.
+
+    Over the N = Nq + Ng tracklets, L2-normalised, with squared distances d_ij = 2 - 2 cos:
+
+        d*_ij = (1 - lambda) J_ij + lambda d_ij / max_k d_ik
+
+    J is the Jaccard distance of the pseudo labels (:func:`dscreid.pseudo_labels.jaccard_distance`): its
+    encodings are weighted by exp(-d), where the paper's released code divides d by its row's largest value
+    there as well. No person id, camera or modality is used. J is kept sparse, since a pair that shares no
+    entry is at 1, and the rest is made block by block: memory is O(N (k1 + D) + pairs that share + block).
+
+    Ranking is by cosine even where features were not normalised, so ``lambda_value=1`` gives the order of
+    :class:`InnerProduct` for features of equal norm only.
+
+    Args:
+        query_features: Float (Nq, D), torch (any device) or numpy.
+        gallery_features: Float (Ng, D).
+        parameters: k1, k2 and lambda.
+
+    Attributes:
+        shape: ``(Nq, Ng)``.
+        device: That of the features.
+
+    Raises:
+        ValueError: If shapes do not fit or features are not finite.
+    """
+
+    def __init__(self, query_features: Features, gallery_features: Features, parameters: Reranking) -> None:
+        query, gallery = paired_features(query_features, gallery_features)
+        self.shape = (len(query), len(gallery))
+        self.device = query.device
+        self._original_share = parameters.lambda_value
+        self._all = normalized_rows(torch.cat([query, gallery]))
+        features, neighbors = nearest_tracklets(self._all, parameters.k1)
+        jaccard = jaccard_of_neighbors(
+            features, neighbors, parameters.k1, parameters.k2, _SHARING, num_rows=len(query)
+        )
+        self._jaccard = jaccard[:, len(query) :]
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Float (n, Ng), minus the distances of a block of queries."""
+        num_queries = self.shape[0]
+        distance = (2 - 2 * (self._all[:num_queries][rows] @ self._all.T)).clamp_(min=0)
+        # where every tracklet is the same, what is left is rounding, which must not be blown up
+        largest = distance.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(distance.dtype).eps ** 0.5)
+        distance = distance[:, num_queries:] / largest
+        distance *= self._original_share
+        distance += 1 - self._original_share
+        shared = self._jaccard[rows].tocoo()
+        row, column, value = (
+            torch.from_numpy(part).to(self.device) for part in (shared.row, shared.col, shared.data)
+        )
+        distance[row.long(), column.long()] -= (1 - self._original_share) * (1 - value.to(distance.dtype))
+        return distance.neg_()

@@ -1,0 +1,76 @@
+"""What a ranking orders by: a score for each pair of a query and a gallery tracklet, made block by block."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.pseudo_labels.neighbors import as_feature_matrix
+
+Features = Tensor | np.ndarray
+
+
+class Scores(Protocol):
+    """Scores of Nq queries against Ng gallery tracklets, the higher the nearer.
+
+    Attributes:
+        shape: ``(Nq, Ng)``.
+        device: Where the blocks are.
+    """
+
+    shape: tuple[int, int]
+    device: torch.device
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Float (n, Ng), the scores of a block of queries, a tensor that the caller may change."""
+
+
+class InnerProduct:
+    """Inner products of the features as given.
+
+    Args:
+        query_features: Float (Nq, D), torch (any device) or numpy.
+        gallery_features: Float (Ng, D).
+
+    Raises:
+        ValueError: If shapes do not fit, features are not finite, or so large that products overflow.
+    """
+
+    def __init__(self, query_features: Features, gallery_features: Features) -> None:
+        self.query, self.gallery = paired_features(query_features, gallery_features)
+        self.shape = (len(self.query), len(self.gallery))
+        self.device = self.query.device
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Float (n, Ng), on the device of the features."""
+        return self.query[rows] @ self.gallery.T
+
+
+def paired_features(query_features: Features, gallery_features: Features) -> tuple[Tensor, Tensor]:
+    """Check that two feature matrices can be compared, and bring them to one type.
+
+    Args:
+        query_features: Float (Nq, D), torch or numpy.
+        gallery_features: Float (Ng, D).
+
+    Returns:
+        Both as float32, or as float64 where both are, on their device.
+
+    Raises:
+        ValueError: As :class:`InnerProduct`.
+    """
+    query = as_feature_matrix(query_features, 'query_features')
+    gallery = as_feature_matrix(gallery_features, 'gallery_features')
+    if query.shape[1] != gallery.shape[1]:
+        raise ValueError(
+            f'query features have {query.shape[1]} dimensions but gallery features have '
+            f'{gallery.shape[1]}; both must come from the same model'
+        )
+    if query.dtype != gallery.dtype:
+        query, gallery = query.float(), gallery.float()
+    if query.numel() and gallery.numel():
+        largest = query.abs().max().double() * gallery.abs().max().double() * query.shape[1]
+        if largest > torch.finfo(query.dtype).max:
+            raise ValueError('features are so large that their inner products overflow; normalise their rows')
+    return query, gallery

@@ -1,0 +1,92 @@
+"""Results of single queries, in memory and in files."""
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+
+from dscreid.errors import ConfigError
+from dscreid.evaluation import Direction, FeatureTable, QueryRanks, query_table, save_query_table
+from dscreid.evaluation.query_table import check_query_file
+
+COLUMNS = [
+    'direction', 'query', 'pid', 'camera', 'modality', 'length', 'matches', 'first_hit', 'AP', 'INP',
+]  # fmt: skip
+
+
+def _table(lengths=True):
+    """Queries 3 and 1 of a test set in two directions; the second one of rgb2ir has no match."""
+    features = FeatureTable(
+        feature=np.zeros((4, 2), np.float32),
+        pid=np.array([10, 11, 12, 13]),
+        camera=np.array([1, 2, 3, 4]),
+        modality=np.array([0, 1, 0, 1]),
+        is_query=np.array([False, True, False, True]),
+        index=np.array([5, 6, 7, 8]),
+        length=np.array([20, 30, 40, 50]) if lengths else None,
+    )
+    directions = {
+        'rgb2ir': Direction(np.array([0, 2]), np.array([1, 3]), True),
+        'ir2rgb': Direction(np.array([1, 3]), np.array([0, 2]), True),
+    }
+    ranks = {
+        'rgb2ir': QueryRanks(
+            np.array([2, 0]), np.array([1, 0]), np.array([0.75, np.nan]), np.array([0.5, np.nan])
+        ),
+        'ir2rgb': QueryRanks(np.array([1, 1]), np.array([3, 1]), np.array([1 / 3, 1]), np.array([1 / 3, 1])),
+    }
+    return query_table(features, directions, ranks)
+
+
+EXPECTED = [
+    ('rgb2ir', 5, 10, 1, 'rgb', 20, 2, 1, 0.75, 0.5),
+    ('rgb2ir', 7, 12, 3, 'rgb', 40, 0, None, None, None),
+    ('ir2rgb', 6, 11, 2, 'ir', 30, 1, 3, 1 / 3, 1 / 3),
+    ('ir2rgb', 8, 13, 4, 'ir', 50, 1, 1, 1.0, 1.0),
+]
+
+
+def test_columns():
+    table = _table()
+    assert len(table) == 4
+    columns = table.columns()
+    assert list(columns) == COLUMNS
+    assert list(zip(*columns.values(), strict=True)) == EXPECTED
+    assert _table(lengths=False).columns()['length'] == [None] * 4
+
+
+def test_csv(tmp_path):
+    path = tmp_path / 'new' / 'queries.csv'
+    save_query_table(path, _table())
+    with path.open(newline='') as file:
+        header, *rows = csv.reader(file)
+    assert header == COLUMNS
+    assert rows == [['' if value is None else str(value) for value in row] for row in EXPECTED]
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('lengths', [True, False])
+def test_parquet(tmp_path, lengths):
+    parquet = pytest.importorskip('pyarrow.parquet')
+    path = tmp_path / 'queries.parquet'
+    save_query_table(path, _table(lengths))
+    read = parquet.read_table(path)
+    assert read.to_pydict() == _table(lengths).columns()
+    assert {str(read.schema.field(name).type) for name in ('query', 'length', 'first_hit')} == {'int64'}
+
+
+def test_parquet_without_pyarrow_names_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)
+    with pytest.raises(
+        ConfigError, match=r'q\.parquet: .* pip install .pyarrow>=15. .*, or name a \.csv file'
+    ):
+        check_query_file(tmp_path / 'q.parquet')
+    check_query_file(tmp_path / 'q.csv')
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['queries', 'queries.json', 'queries.xlsx'])
+def test_other_suffixes_are_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match=r'written as \.csv or \.parquet files'):
+        save_query_table(tmp_path / name, _table())
