@@ -20,7 +20,7 @@ _EXECUTION_KEYS = (
 )  # fmt: skip
 #: The same, at any depth: another folder, machine, precision or pace of logging and testing.
 _EXECUTION_SETTINGS = {
-    'root', 'num_workers', 'persistent_workers', 'dtype', 'loss_scale', 'val_interval',
+    'root', 'num_workers', 'persistent_workers', 'pin_memory', 'backend', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
 }  # fmt: skip
 
@@ -58,7 +58,7 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
     """Change, in place, what this machine cannot do, and say so in the log.
 
     Without a GPU: no mixed precision (MMEngine's ``AmpOptimWrapper`` insists on one) and the ``gloo`` backend.
-    ``persistent_workers`` is dropped where there are no workers.
+    ``persistent_workers`` is dropped where there are no workers, ``pin_memory`` where there is no GPU to copy to.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -77,7 +77,7 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
                 wrapper.pop(key, None)
         if config.get('env_cfg') is not None:
             config.env_cfg.setdefault('dist_cfg', {})['backend'] = 'gloo'
-    _drop_idle_workers(config._cfg_dict)
+    _fit_loaders(config._cfg_dict, has_gpu)
 
 
 def config_name(config: Config) -> str:
@@ -137,11 +137,13 @@ def _replace_root(node: Any, old: str, new: str) -> None:
             _replace_root(value, old, new)
 
 
-def _drop_idle_workers(node: Any) -> None:
+def _fit_loaders(node: Any, has_gpu: bool) -> None:
     if isinstance(node, dict):
         if node.get('num_workers') == 0:
             node.pop('persistent_workers', None)
+        if 'num_workers' in node and not has_gpu:
+            node.pop('pin_memory', None)
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for value in node:
-            _drop_idle_workers(value)
+            _fit_loaders(value, has_gpu)
