@@ -123,8 +123,11 @@ def path_inside(root: Path | str, name: str) -> str:
         DatasetError: If ``name``, or a symbolic link on its way, leads out of the root.
     """
     path = os.path.join(root, name)
-    folder = _real_path(os.path.dirname(path))
-    real = os.path.realpath(path) if os.path.islink(path) else os.path.join(folder, os.path.basename(path))
+    if os.path.islink(path):
+        real = os.path.realpath(path)
+    else:
+        folder, _, base = path.rpartition(os.sep)
+        real = f'{_real_path(folder)}{os.sep}{base}'
     inside = _real_path(os.fspath(root)).rstrip(os.sep) + os.sep
     if not real.startswith(inside):
         raise DatasetError(

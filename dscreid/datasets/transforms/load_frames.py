@@ -17,16 +17,20 @@ def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = Fa
 
     Args:
         image: uint8 (h, w, 3) in RGB order, or (h, w) of a grey image.
-        out: uint8 (H, W, 3), overwritten; images of another size are resized bilinearly.
+        out: uint8 (H, W, 3), contiguous, overwritten; images of another size are resized bilinearly.
         area_when_shrinking: Average pixel areas where both sides shrink, which avoids aliasing.
     """
     height, width = out.shape[:2]
+    is_grey = image.ndim == 2
     if image.shape[:2] != (height, width):
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         method = cv2.INTER_AREA if area_when_shrinking and shrinks else cv2.INTER_LINEAR
         # a grey image is resized as one channel, a third of the work
-        image = cv2.resize(image, (width, height), interpolation=method)
-    out[...] = image if image.ndim == 3 else image[..., None]
+        image = cv2.resize(image, (width, height), None if is_grey else out, interpolation=method)
+    if is_grey:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB, dst=out)
+    if image is not out:
+        out[...] = image
 
 
 @TRANSFORMS.register_module()

@@ -1,11 +1,14 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from oracles.frame_loading_oracle import load_tracklet, make_transform
 
 from dscreid.datasets.storage import frame_storage
-from dscreid.datasets.transforms import LoadFrames
+from dscreid.datasets.transforms import LoadFrames, PackTracklet
 from dscreid.datasets.transforms.decoding import available_decoders
 from dscreid.errors import ConfigError, DatasetError
+from dscreid.models.data_preprocessor import TrackletDataPreprocessor
 from dscreid.structures import Modality, Tracklet
 
 
@@ -30,10 +33,11 @@ def backend(request, monkeypatch):
 DEFAULTS = {'size': (20, 10)}
 
 
-def load(root, *paths, **arguments):
+def load(root, *paths, whole=False, **arguments):
     tracklet = Tracklet(paths, Modality.RGB, 4)
     results = {'tracklet': tracklet, 'root': root, 'index': 7, 'frame_paths': paths}
-    return LoadFrames(**{**DEFAULTS, **arguments})(results)['frames']
+    results = LoadFrames(**{**DEFAULTS, **arguments})(results)
+    return results if whole else results['frames']
 
 
 def test_frames_come_in_rgb_order(root):
@@ -70,6 +74,19 @@ def test_reduced_decoding_averages_where_the_picture_is_large_enough(root):
     assert np.abs(reduced[:, 0].astype(int) - np.arange(0, 256, 32)).max() <= 2
     plain = load(root, 'a/small.jpg', size=(20, 10))
     np.testing.assert_array_equal(load(root, 'a/small.jpg', size=(20, 10), reduce=True), plain)
+
+
+def test_normalised_frames_are_those_of_pil_and_torchvision(root):
+    rng = np.random.default_rng(0)
+    for name, shape in (('colour', (6, 4, 3)), ('grey', (6, 4))):
+        small = rng.integers(0, 256, shape, dtype=np.uint8)
+        cv2.imwrite(str(root / f'a/{name}.jpg'), cv2.resize(small, (24, 40), interpolation=cv2.INTER_CUBIC))
+    paths = ('a/colour.jpg', 'a/grey.jpg', 'a/colour.jpg')
+    packed = PackTracklet()(load(root, *paths, size=(40, 24), whole=True) | {'seed': 0, 'label': None})
+    result = TrackletDataPreprocessor()({'inputs': [packed['inputs']]})['inputs'][0]
+    torch.testing.assert_close(
+        result, load_tracklet(root, paths, make_transform((40, 24))), rtol=0, atol=1e-5
+    )
 
 
 def test_area_averaging_of_a_checkerboard(root):
