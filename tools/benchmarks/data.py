@@ -16,11 +16,14 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import torch
 from machine import interleaved_cpu_seconds, markdown_table, median_seconds, print_table, write_results
+
+if TYPE_CHECKING:
+    from dscreid.datasets.storage import FrameStorage
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'frame_loading_oracle.py'
 SIZE = (288, 144)
@@ -29,7 +32,7 @@ DECODERS_REFERENCE = 'PIL'
 
 
 def main() -> None:
-    """Measure every size of source frames, print two tables, write them where asked."""
+    """Measure every size of source frames, print three tables, write them where asked."""
     args = parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -39,6 +42,7 @@ def main() -> None:
         results = {
             'loading': {str_size(size): measure_loading(world, args) for size, world in worlds.items()},
             'decoding': {str_size(size): measure_decoding(world, args) for size, world in worlds.items()},
+            'packing': {str_size(size): measure_packing(world) for size, world in worlds.items()},
         }
     report(results, args)
 
@@ -104,7 +108,6 @@ def measure_loading(roots: Mapping[str, Path], args: argparse.Namespace) -> dict
     functions, num_frames = loading_ways(roots)
     seconds = interleaved_cpu_seconds(functions, args.repeats)
     return {
-        'bytes_per_frame': {name: bytes_per_frame(root) for name, root in roots.items()},
         'seconds_per_frame': {
             name: [value / num_frames for value in values] for name, values in seconds.items()
         },
@@ -173,6 +176,30 @@ def measure_decoding(roots: Mapping[str, Path], args: argparse.Namespace) -> dic
     }
 
 
+def measure_packing(roots: Mapping[str, Path]) -> dict[str, float]:
+    """Mean bytes of a frame in each storage, and what JPEG packing does to the pixels: PSNR in dB over all frames."""
+    import numpy as np
+
+    from dscreid.datasets.storage import open_frames
+    from dscreid.datasets.transforms.decoding import decode_with_cv2
+    from dscreid.datasets.transforms.load_frames import decode_content, fit_frame
+
+    def pixels(storage: 'FrameStorage', frame: str) -> np.ndarray:
+        out = np.empty((*SIZE, 3), np.uint8)
+        fit_frame(decode_content(storage.read(frame), storage.frame_format, decode_with_cv2), out)
+        return out.astype(np.float64)
+
+    jpeg, raw = open_frames(roots['jpeg']), open_frames(roots['raw'])
+    frames = [str(path.relative_to(roots['files'])) for path in sorted(roots['files'].rglob('*.jpg'))]
+    errors = np.array([np.square(pixels(jpeg, frame) - pixels(raw, frame)).mean() for frame in frames])
+    return {
+        'frames': len(frames),
+        **{name: bytes_per_frame(root) for name, root in roots.items()},
+        'psnr': float(10 * np.log10(255**2 / errors.mean())),
+        'lowest_psnr': float(10 * np.log10(255**2 / errors.max())),
+    }
+
+
 def decoders() -> dict[str, Callable[[bytes], Any]]:
     """Functions from a JPEG's bytes to RGB pixels."""
     import io
@@ -223,6 +250,19 @@ def report(results: Mapping[str, Any], args: argparse.Namespace) -> None:
         ]
         print_table(title, columns, rows)
         tables[title] = markdown_table(columns, rows)
+    title = f'Bytes of a frame, and pixels of JPEG packing against raw, {str_size(SIZE)}'
+    columns = ['source', 'frames', 'file', 'packed JPEG', 'packed raw', 'PSNR dB', 'lowest PSNR dB']
+    rows = [
+        [
+            size,
+            *(f'{values[name]:,.0f}' for name in ('frames', 'files', 'jpeg', 'raw')),
+            f'{values["psnr"]:.1f}',
+            f'{values["lowest_psnr"]:.1f}',
+        ]
+        for size, values in results['packing'].items()
+    ]
+    print_table(title, columns, rows)
+    tables[title] = markdown_table(columns, rows)
     if args.output:
         write_results(args.output, 'data', results, tables)
 

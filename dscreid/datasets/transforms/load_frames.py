@@ -7,9 +7,31 @@ import cv2
 import numpy as np
 
 from dscreid.datasets.storage import FolderFrames, FrameFormat, FrameStorage
-from dscreid.datasets.transforms.decoding import choose_decoder
+from dscreid.datasets.transforms.decoding import Decoder, choose_decoder
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import TRANSFORMS
+
+
+def decode_content(
+    content: bytes | memoryview,
+    packed: FrameFormat | None,
+    decode: Decoder,
+    at_least: tuple[int, int] | None = None,
+) -> np.ndarray | None:
+    """Pixels of what a storage gave.
+
+    Args:
+        content: An image file's bytes, or raw pixels.
+        packed: The storage's ``frame_format``.
+        decode: For image files.
+        at_least: (H, W) that the result of a scaled decoding must not fall below; None decodes every pixel.
+
+    Returns:
+        uint8 (h, w, 3) in RGB order, (h, w) of a grey file, or None if an image file is damaged.
+    """
+    if packed is not None and packed.encoding == 'raw':
+        return np.frombuffer(content, np.uint8).reshape(*packed.size, 3)
+    return decode(content, at_least)
 
 
 def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = False) -> None:
@@ -89,10 +111,9 @@ class LoadFrames:
             content = storage.read(frame)
         except DatasetError as error:
             raise DatasetError(f'{error} ({where})') from None
-        if storage.frame_format is not None and storage.frame_format.encoding == 'raw':
-            out.reshape(-1)[:] = np.frombuffer(content, np.uint8)
-            return
-        image = self._decode(content, self.size if self.reduce else None)
+        image = decode_content(
+            content, storage.frame_format, self._decode, self.size if self.reduce else None
+        )
         if image is None:
             raise DatasetError(
                 f'{Path(results["root"], frame)}: not a complete image file ({where}); unpack the dataset '
