@@ -7,7 +7,6 @@ from dscreid.datasets.storage import FrameFormat
 
 SIZE = (12, 8)
 RAW = FrameFormat(SIZE, encoding='raw', quality=None)
-JPEG = FrameFormat(SIZE)
 
 
 @pytest.fixture

@@ -187,11 +187,6 @@ def flip(path, position):
     path.write_bytes(content)
 
 
-def data_start(path):
-    """First byte of the contents: after the length and the header."""
-    return 8 + int.from_bytes(path.read_bytes()[:8], 'little')
-
-
 @pytest.mark.parametrize('frame_format', [JPEG, FrameFormat(SIZE, encoding='raw', quality=None)], ids=str)
 def test_a_wrong_checksum_is_named_with_the_command(packed, frame_format):
     root, out = packed(frame_format=frame_format)
