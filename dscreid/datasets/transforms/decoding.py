@@ -72,9 +72,8 @@ def decode_with_turbojpeg(
         smallest = (-(-height // scale), -(-width // scale)) if scale > 1 else (0, 0)
         space = 'gray' if colours == 'Gray' else 'rgb'
         image = simplejpeg.decode_jpeg(content, space, min_height=smallest[0], min_width=smallest[1])
-    except (
-        ValueError
-    ):  # CMYK, or damaged: OpenCV's verdict counts, so that no backend refuses what the other reads
+    except ValueError:
+        # CMYK, or damaged: OpenCV's verdict counts, so that no backend refuses what the other reads
         return decode_with_cv2(content, at_least)
     return image[..., 0] if space == 'gray' else image
 
