@@ -1,9 +1,8 @@
 """Writing: resuming, verifying, refusing."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import cv2
@@ -93,37 +92,43 @@ def test_what_is_finished_stays_and_the_rest_is_written(plan, worlds, monkeypatc
     assert files(out) == files(worlds.folder / 'at_once')
 
 
-PACK = """
-import sys
-from dscreid.datasets.packing import pack, packer, plan_packing
-from dscreid.datasets.storage import FrameFormat
-import time
-original = packer.make_shard
-def slowly(*arguments):
-    record = original(*arguments)
-    time.sleep(0.2)
-    return record
-packer.make_shard = slowly
-frame_format = FrameFormat((12, 8), encoding='raw', quality=None)
-pack(plan_packing('hitsz', sys.argv[1], frame_format, frames_per_shard=20), sys.argv[2])
-"""
+def pack_four_and_hang(plan, out):
+    """What runs in the process that is killed."""
+    original, made = packer.make_shard, []
+
+    def make(*arguments):
+        record = original(*arguments)
+        made.append(record)
+        if len(made) == 5:
+            time.sleep(600)
+        return record
+
+    packer.make_shard = make
+    pack(plan, out)
+
+
+def finished_shards(out):
+    if not (out / 'packing.json').is_file():
+        return 0
+    return sum(record is not None for record in read_manifest(out).shards)
 
 
 def test_a_killed_job_goes_on(worlds):
+    """The fifth shard is written but not recorded when the kill comes."""
     root, out = worlds.hitsz(), worlds.folder / 'out'
-    process = subprocess.Popen([sys.executable, '-c', PACK, root, out], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(list((out / 'shards').glob('[0-9]*'))) < 4 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    finished = [record for record in read_manifest(out).shards if record is not None]
-    assert 3 <= len(finished) < 16
-    before = times(out)
     plan = plan_packing('hitsz', root, RAW, frames_per_shard=20)
+    process = multiprocessing.get_context('fork').Process(target=pack_four_and_hang, args=(plan, out))
+    process.start()
+    deadline = time.monotonic() + 120
+    while not (out / 'shards/00004.safetensors').is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert finished_shards(out) == 4
+    before = times(out)
     pack(plan, out)
-    kept = [name for name, when in times(out).items() if before.get(name) == when]
-    assert len(kept) >= len(finished)
+    kept = {name for name, when in times(out).items() if before.get(name) == when}
+    assert kept == {f'{number:05d}.safetensors' for number in range(4)}
     verify(out)
     pack(plan, worlds.folder / 'at_once')
     assert files(out) == files(worlds.folder / 'at_once')
