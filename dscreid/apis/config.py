@@ -21,7 +21,7 @@ _EXECUTION_KEYS = (
 #: The same, at any depth: another folder, machine, precision or pace of logging and testing. ``random_state`` is one of
 #: them since no part of this package draws from the generators that it seeds.
 _EXECUTION_SETTINGS = {
-    'root', 'num_workers', 'persistent_workers', 'dtype', 'loss_scale', 'val_interval',
+    'root', 'num_workers', 'persistent_workers', 'pin_memory', 'backend', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
     'random_state', 'guard',
 }  # fmt: skip
@@ -60,7 +60,7 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
     """Change, in place, what this machine cannot do, and say so in the log.
 
     Without a GPU: no mixed precision (MMEngine's ``AmpOptimWrapper`` insists on one) and the ``gloo`` backend.
-    ``persistent_workers`` is dropped where there are no workers.
+    ``persistent_workers`` is dropped where there are no workers, ``pin_memory`` where there is no GPU to copy to.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -79,7 +79,7 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
                 wrapper.pop(key, None)
         if config.get('env_cfg') is not None:
             config.env_cfg.setdefault('dist_cfg', {})['backend'] = 'gloo'
-    _drop_idle_workers(config._cfg_dict)
+    _fit_loaders(config._cfg_dict, has_gpu)
 
 
 def config_name(config: Config) -> str:
@@ -139,11 +139,13 @@ def _replace_root(node: Any, old: str, new: str) -> None:
             _replace_root(value, old, new)
 
 
-def _drop_idle_workers(node: Any) -> None:
+def _fit_loaders(node: Any, has_gpu: bool) -> None:
     if isinstance(node, dict):
         if node.get('num_workers') == 0:
             node.pop('persistent_workers', None)
+        if 'num_workers' in node and not has_gpu:
+            node.pop('pin_memory', None)
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for value in node:
-            _drop_idle_workers(value)
+            _fit_loaders(value, has_gpu)

@@ -72,6 +72,7 @@ class BUPTCampus(TrackletDataset):
     TRAIN_SPLITS = ('train', 'auxiliary', 'train+auxiliary')
     ROOT_VARIABLE = 'DSCREID_BUPT_CAMPUS'
     LAYOUT = 'DATA/, data_paths.json, train.txt, train_auxiliary.txt, query.txt and gallery.txt'
+    INDEX_FILES = ('data_paths.json', 'train.txt', 'train_auxiliary.txt', 'query.txt', 'gallery.txt')
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = {
         'train identities': 1_074,
         'auxiliary identities': 930,
@@ -87,7 +88,7 @@ class BUPTCampus(TrackletDataset):
 
     def _parse(self) -> ParsedIndex:
         data = read_data_paths(self.root / 'data_paths.json')
-        if not (self.root / 'DATA').is_dir():
+        if not self.storage.has_folder('DATA'):
             raise DatasetError(
                 f'{self.root / "DATA"}: the image folder is missing; unpack the image archive there'
             )

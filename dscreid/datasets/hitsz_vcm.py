@@ -59,6 +59,17 @@ class HITSZVCM(TrackletDataset):
         'info/{train_name,track_train_info,test_name,track_test_info,query_IDX}.txt and images in '
         'Train/0001/rgb/D1/ and Test/..., data/0001/... or 0001/...'
     )
+    INDEX_FILES = tuple(
+        folder + name
+        for folder in ('info/', '')
+        for name in (
+            'train_name.txt',
+            'track_train_info.txt',
+            'test_name.txt',
+            'track_test_info.txt',
+            'query_IDX.txt',
+        )
+    )
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = {
         'train identities': 500,
         'test identities': 427,
@@ -145,7 +156,7 @@ class HITSZVCM(TrackletDataset):
         people = {path.split('/')[0] for path in probes}
         prefixes = (f'{self.split.capitalize()}/', 'data/', '')
         for prefix in prefixes:
-            if any((self.root / prefix / person).is_dir() for person in people):
+            if any(self.storage.has_folder(prefix + person) for person in people):
                 return prefix
         tried = ', '.join(str(self.root / prefix / min(people)) for prefix in prefixes)
         raise DatasetError(

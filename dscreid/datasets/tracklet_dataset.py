@@ -19,6 +19,7 @@ from dscreid.datasets.audit import (
     statistics_table,
 )
 from dscreid.datasets.ground_truth import GroundTruth
+from dscreid.datasets.storage import open_frames
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import TRANSFORMS
 from dscreid.structures import Draw, Modality, Tracklet
@@ -50,10 +51,11 @@ class TrackletDataset(Dataset, ABC):
     them, afresh from the index files.
 
     Args:
-        root: Folder of the dataset.
+        root: Folder of the dataset, in its owners' layout or packed by ``tools/dataset_converters/pack.py``.
         split: One of the class's ``SPLITS``.
         pipeline: Transforms, or their configs, applied in order to a dict with ``tracklet``, ``root``,
-            ``index``, ``seed``, ``label`` (int or None) and ``rng`` (numpy Generator seeded from the draw).
+            ``storage`` (``FrameStorage``), ``index``, ``seed``, ``label`` (int or None) and ``rng`` (numpy
+            Generator seeded from the draw).
         labelled: Whether records carry person ids (and, in a train split, contiguous labels).
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
         min_seq_len: Tracklets with fewer frames are left out.
@@ -62,13 +64,15 @@ class TrackletDataset(Dataset, ABC):
 
     Attributes:
         tracklets: The records, ``list[Tracklet]``.
+        storage: Where their frames are read, ``FrameStorage``.
         labels: int64 (N,) in [0, num_classes), the rank of a tracklet's person id among the split's ids; None
             unless this is a labelled train split.
         num_classes: Number of identities behind ``labels``; None without labels.
         cameras: int64 (N,), camera of each tracklet.
 
     Raises:
-        DatasetError: If the root is missing, or an index file is missing or malformed.
+        DatasetError: If the root is missing, or an index file is missing or malformed, or packed frames are
+            unfinished or damaged.
         ConfigError: If an argument is out of its choices.
     """
 
@@ -77,6 +81,7 @@ class TrackletDataset(Dataset, ABC):
     TRAIN_SPLITS: ClassVar[tuple[str, ...]]
     ROOT_VARIABLE: ClassVar[str]
     LAYOUT: ClassVar[str]
+    INDEX_FILES: ClassVar[tuple[str, ...]]  # every place where an index file may lie below the root
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]]
 
     def __init__(
@@ -96,6 +101,7 @@ class TrackletDataset(Dataset, ABC):
         self.min_seq_len = min_seq_len
         self._check_arguments(expected_statistics)
         self._check_root()
+        self.storage = open_frames(self.root)
         self.pipeline = [TRANSFORMS.build(dict(t)) if isinstance(t, Mapping) else t for t in pipeline]
         warnings = self._load()
         self._log_report(warnings, expected_statistics)
@@ -117,6 +123,7 @@ class TrackletDataset(Dataset, ABC):
         results = {
             'tracklet': self.tracklets[index],
             'root': self.root,
+            'storage': self.storage,
             'index': index,
             'seed': seed,
             'label': None if self.labels is None else int(self.labels[index]),
@@ -238,6 +245,8 @@ class TrackletDataset(Dataset, ABC):
             f'{type(self).__name__} {self.split} ({"labelled" if self.labelled else "unlabelled"}) in '
             f'{self.root}, index {self._fingerprint}'
         )
+        if self.storage.frame_format is not None:
+            title += f', frames packed as {self.storage.frame_format}'
         print_log(f'{title}\n{statistics_table(self.statistics())}', logger='current')
         if expected_statistics == 'published':
             warnings += self._published_warnings()

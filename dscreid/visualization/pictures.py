@@ -1,12 +1,14 @@
 """Tracklets as small pictures inside the page."""
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from dscreid.datasets.storage import FrameStorage, open_frames
+from dscreid.datasets.transforms.decoding import decode_with_cv2
+from dscreid.datasets.transforms.load_frames import decode_content
 from dscreid.errors import DatasetError
 
 MAX_HEIGHT = 160
@@ -17,7 +19,7 @@ class TrackletPictures:
     """Reads frames of a dataset's tracklets and encodes them as JPEG data URIs.
 
     Args:
-        dataset: A ``TrackletDataset``: ``root`` and ``tracklets`` are used.
+        dataset: A ``TrackletDataset``: ``root``, whose frames may be packed, and ``tracklets`` are used.
         num_frames: Frames shown of a tracklet: 1 (the middle one) or more (evenly spread), side by side.
         max_height: Larger frames are shrunk to this height, smaller ones kept.
     """
@@ -26,6 +28,7 @@ class TrackletPictures:
         if num_frames < 1:
             raise ValueError(f'num_frames must be at least 1, got {num_frames}')
         self.dataset = dataset
+        self.storage = open_frames(dataset.root)
         self.num_frames = num_frames
         self.max_height = max_height
         self._cache: dict[int, str] = {}
@@ -56,7 +59,7 @@ class TrackletPictures:
             )
         frames = tracklets[index].frames
         chosen = middle_positions(len(frames), self.num_frames)
-        images = [self._shrunk(read_image(Path(self.dataset.root) / frames[position])) for position in chosen]
+        images = [self._shrunk(read_image(self.storage, frames[position])) for position in chosen]
         height = images[0].shape[0]
         return np.hstack([_to_height(image, height) for image in images])
 
@@ -71,19 +74,20 @@ def middle_positions(length: int, count: int) -> list[int]:
     return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(storage: FrameStorage, frame: str) -> np.ndarray:
     """A frame as uint8 (H, W, 3) in BGR order.
 
+    Args:
+        storage: Where the frame lies.
+        frame: Path relative to the dataset's root.
+
     Raises:
-        DatasetError: If the file is missing or no image.
+        DatasetError: If the frame is missing or no image.
     """
-    if not path.is_file():
-        raise DatasetError(f'{path} is missing; restore the frame or name another dataset root.')
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    image = decode_content(storage.read(frame), storage.frame_format, decode_with_cv2)
     if image is None:
-        raise DatasetError(f'{path} is no readable image; restore the frame.')
-    return image
+        raise DatasetError(f'{frame} is no readable image; restore the frame.')
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
 
 
 def encode_jpeg(image: np.ndarray) -> str:

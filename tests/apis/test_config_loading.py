@@ -103,6 +103,25 @@ def test_workers_persist_only_where_there_are_workers(machine):
     assert config.val_dataloader.persistent_workers
 
 
+@pytest.mark.parametrize('available', [False, True])
+def test_memory_is_pinned_only_for_a_gpu(machine, available):
+    machine(available)
+    config = training_config()
+    config.train_dataloader.pin_memory = config.custom_hooks[0].dataloader.pin_memory = True
+    fit_to_machine(config)
+    assert config.train_dataloader.get('pin_memory', False) == available
+    assert config.custom_hooks[0].dataloader.get('pin_memory', False) == available
+
+
+def test_the_hash_does_not_name_how_batches_are_loaded():
+    loader = dict(num_workers=0, dataset=dict(pipeline=[dict(type='LoadFrames', size=(2, 1))]))
+    faster = dict(num_workers=2, pin_memory=True, persistent_workers=True)
+    faster['dataset'] = dict(pipeline=[dict(type='LoadFrames', size=(2, 1), backend='cv2')])
+    other = dict(faster, dataset=dict(pipeline=[dict(type='LoadFrames', size=(2, 1), reduce=True)]))
+    hashes = [config_hash(Config(dict(train_dataloader=node))) for node in (loader, faster, other)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def test_the_hash_names_what_is_computed():
     config = Config(dict(a=1, work_dir='x', launcher='none'))
     assert config_hash(config) == config_hash(Config(dict(launcher='slurm', work_dir='y', a=1)))

@@ -41,6 +41,31 @@ def test_stacked_input_equals_a_list():
     assert torch.equal(preprocessor(data)['inputs'], preprocessor(stacked)['inputs'])
 
 
+def test_channels_may_be_last_in_memory():
+    data = batch()
+    last = [frames.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) for frames in data['inputs']]
+    assert not last[0].is_contiguous()
+    preprocessor = TrackletDataPreprocessor()
+    result = preprocessor({**data, 'inputs': last})['inputs']
+    assert torch.equal(result, preprocessor(data)['inputs'])
+    assert result.is_contiguous()
+
+
+def test_each_tracklet_is_copied_by_itself_and_without_blocking(monkeypatch):
+    """A stack of pinned tensors is pageable again, and copying it would wait."""
+    copies, original = [], torch.Tensor.to
+
+    def record(tensor, *arguments, **options):
+        if options.get('non_blocking'):
+            copies.append((tensor.data_ptr(), tensor.dtype))
+        return original(tensor, *arguments, **options)
+
+    monkeypatch.setattr(torch.Tensor, 'to', record)
+    data = batch()
+    TrackletDataPreprocessor()(data)
+    assert copies == [(frames.data_ptr(), torch.uint8) for frames in data['inputs']]
+
+
 def test_augments_in_training_only():
     preprocessor = MODELS.build({'type': 'TrackletDataPreprocessor', 'augmentation': {'pad': 2}})
     data = batch()

@@ -4,6 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dscreid.datasets import HITSZVCM
+from dscreid.datasets.packing import pack, plan_packing
+from dscreid.datasets.storage import FrameFormat
 from dscreid.errors import DatasetError
 from dscreid.visualization import TrackletPictures
 from dscreid.visualization.pictures import middle_positions
@@ -44,7 +47,7 @@ def test_bad_frames_are_named(dataset):
     (dataset.root / '01_1.png').write_text('no image')
     (dataset.root / '02_1.png').write_bytes(b'')
     for index, message in (
-        (0, r'00_1\.png is missing'),
+        (0, r'00_1\.png: the frame is missing'),
         (1, r'01_1\.png is no readable'),
         (2, 'no readable'),
     ):
@@ -52,6 +55,17 @@ def test_bad_frames_are_named(dataset):
             pictures(index)
     with pytest.raises(DatasetError, match='name tracklet 32'):
         pictures(32)
+
+
+@pytest.mark.parametrize('encoding', ['jpeg', 'raw'])
+def test_packed_frames_are_shown(tiny_runs, tmp_path, encoding):
+    frame_format = FrameFormat((32, 16), encoding=encoding, quality=95 if encoding == 'jpeg' else None)
+    pack(plan_packing('hitsz', tiny_runs.hitsz, frame_format), tmp_path)
+    images = []
+    for root in (tiny_runs.hitsz, tmp_path):
+        pictures = TrackletPictures(HITSZVCM(root, 'test', expected_statistics=None), num_frames=2)
+        images.append(np.stack([decode(pictures(index)) for index in range(12)]).astype(int))
+    assert np.abs(images[0] - images[1]).mean() < (3 if encoding == 'jpeg' else 1e-9)
 
 
 def test_at_least_one_frame(dataset):

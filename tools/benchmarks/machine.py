@@ -1,5 +1,6 @@
-"""What the benchmark tools share: naming the machine, timing, memory of a process of its own."""
+"""What the benchmark tools share: naming the machine, timing, memory of a process of its own, tables and files."""
 
+import json
 import multiprocessing
 import os
 import platform
@@ -7,7 +8,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,39 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def interleaved_cpu_seconds(
+    functions: Mapping[str, Callable[[], Any]], repeats: int
+) -> dict[str, list[float]]:
+    """Processor time of each function in each of some rounds, all functions taking turns.
+
+    Processor time, not wall time: what else the machine does takes turns away, but is not counted. Taking turns makes
+    the times of one round comparable where the clock drifts. A first round warms up and is not counted.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for number in range(repeats + 1):
+        for name, function in functions.items():
+            start = time.process_time()
+            function()
+            if number:
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, numbers right-aligned."""
+    lines = [columns, ['---', *['---:'] * (len(columns) - 1)], *rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def write_results(folder: Path, name: str, values: Any, tables: Mapping[str, str]) -> None:
+    """Write ``name.json`` (the numbers and the machine) and ``name.md`` (the tables under their titles)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {'machine': describe_machine(), 'results': values}
+    (folder / f'{name}.json').write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+    parts = [describe_machine(), *(f'**{title}**\n\n{table}' for title, table in tables.items())]
+    (folder / f'{name}.md').write_text('\n\n'.join(parts) + '\n', encoding='utf-8')
 
 
 def _measured(function: Callable[..., dict], args: tuple) -> dict:

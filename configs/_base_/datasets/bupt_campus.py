@@ -18,6 +18,7 @@ test_dataloader = dict(
     batch_size=32,
     num_workers=8,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='SequentialSampler'),
     dataset=dict(type='BUPTCampus', root=data_root, split='test', pipeline=eval_pipeline),
 )

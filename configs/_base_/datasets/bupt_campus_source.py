@@ -6,6 +6,7 @@ train_dataloader = dict(
     batch_size=4 * 4 * 2,
     num_workers=8,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=200),
     dataset=dict(type='BUPTCampus', root=_base_.data_root, split='train', pipeline=_base_.train_pipeline),
 )

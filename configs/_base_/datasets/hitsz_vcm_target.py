@@ -7,6 +7,7 @@ train_dataloader = dict(
     batch_size=4 * 4 + 2 * 4,
     num_workers=8,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='PseudoLabelSampler', visible=(2, 4), infrared=(4, 4), iterations=200),
     dataset=dict(
         type='HITSZVCM',
@@ -20,6 +21,7 @@ extraction_dataloader = dict(
     batch_size=128,  # the paper's "clustering batch"
     num_workers=8,
     persistent_workers=True,
+    pin_memory=True,
     sampler=dict(type='SequentialSampler'),
     dataset=dict(
         type='HITSZVCM',

@@ -89,6 +89,8 @@ def world_fingerprint(spec: WorldSpec) -> str:
 def dataset_fingerprints(config: Config) -> dict[str, str]:
     """Fingerprints of the index of each split that a config trains or tests on.
 
+    Where frames were packed as JPEG, and have other pixels, how they were packed is part of it.
+
     Raises:
         DatasetError: A dataset is missing or malformed.
     """
@@ -97,7 +99,11 @@ def dataset_fingerprints(config: Config) -> dict[str, str]:
         loader = config.get(f'{name}_dataloader')
         if loader:
             settings = dict(loader['dataset'], pipeline=[])
-            fingerprints[name] = DATASETS.build(settings).fingerprint()
+            dataset = DATASETS.build(settings)
+            packed = dataset.storage.frame_format
+            same_pixels = packed is None or packed.encoding == 'raw'
+            fingerprint = dataset.fingerprint()
+            fingerprints[name] = fingerprint if same_pixels else digest([fingerprint, str(packed)])
     return fingerprints
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from dscreid.registry import TRANSFORMS
@@ -13,10 +12,10 @@ from dscreid.structures import ReIDDataSample
 class PackTracklet:
     """Return ``dict(inputs, data_samples)``.
 
-    ``inputs`` is a contiguous uint8 tensor (T, 3, H, W) in RGB order. ``data_samples`` is a
-    ``ReIDDataSample`` with the meta information ``index``, ``modality``, ``camera``, ``length`` (frames
-    of the whole tracklet), ``seed``, ``is_query``, and, only where the split has them, ``pid`` (labelled) and
-    ``label`` (labelled train).
+    ``inputs`` is a uint8 tensor (T, 3, H, W) in RGB order, a view of the frames with their channels last in
+    memory: the device reorders them, not the loader. ``data_samples`` is a ``ReIDDataSample`` with the meta
+    information ``index``, ``modality``, ``camera``, ``length`` (frames of the whole tracklet), ``seed``,
+    ``is_query``, and, only where the split has them, ``pid`` (labelled) and ``label`` (labelled train).
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -34,8 +33,8 @@ class PackTracklet:
             facts['pid'] = int(tracklet.pid)
         if results['label'] is not None:
             facts['label'] = int(results['label'])
-        frames = np.ascontiguousarray(results['frames'].transpose(0, 3, 1, 2))
-        return {'inputs': torch.from_numpy(frames), 'data_samples': ReIDDataSample(metainfo=facts)}
+        inputs = torch.from_numpy(results['frames']).permute(0, 3, 1, 2)
+        return {'inputs': inputs, 'data_samples': ReIDDataSample(metainfo=facts)}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'

@@ -1,7 +1,15 @@
 from mmengine import Config
 
 from dscreid.apis.reproduction.config_difference import config_difference, effective_overrides
-from dscreid.apis.reproduction.identity import code_fingerprint, differences, git_revision, run_digest
+from dscreid.apis.reproduction.identity import (
+    code_fingerprint,
+    dataset_fingerprints,
+    differences,
+    git_revision,
+    run_digest,
+)
+from dscreid.datasets.packing import pack, plan_packing
+from dscreid.datasets.storage import FrameFormat
 
 BASE = dict(config='c', seed=1, data={'world': 'w'}, code='r', sources={})
 
@@ -41,6 +49,21 @@ def test_what_only_shows_results_does_not_count(tmp_path):
 def test_the_checkout_names_its_commit():
     revision = git_revision()
     assert revision is None or (len(revision['commit']) == 40 and isinstance(revision['dirty'], bool))
+
+
+def test_other_pixels_are_other_data(tiny_runs, tmp_path):
+    formats = [FrameFormat((32, 16), encoding='raw', quality=None)]
+    formats += [FrameFormat((32, 16), quality=quality) for quality in (90, 95)]
+    roots = [tiny_runs.hitsz]
+    for number, frame_format in enumerate(formats):
+        roots.append(tmp_path / str(number))
+        pack(plan_packing('hitsz', tiny_runs.hitsz, frame_format), roots[-1])
+    found = []
+    for root in roots:
+        dataset = dict(type='HITSZVCM', root=str(root), split='test', expected_statistics=None)
+        found.append(dataset_fingerprints(Config(dict(test_dataloader=dict(dataset=dataset))))['test'])
+    assert found[0] == found[1]
+    assert len(set(found[1:])) == 3
 
 
 def test_differences_are_named():

@@ -1,15 +1,20 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from oracles.frame_loading_oracle import load_tracklet, make_transform
 
-from dscreid.datasets.transforms import LoadFrames, load_frames
+from dscreid.datasets.storage import frame_storage
+from dscreid.datasets.transforms import LoadFrames, PackTracklet
+from dscreid.datasets.transforms.decoding import available_decoders
 from dscreid.errors import ConfigError, DatasetError
+from dscreid.models.data_preprocessor import TrackletDataPreprocessor
 from dscreid.structures import Modality, Tracklet
 
 
 @pytest.fixture
 def root(tmp_path):
-    load_frames._real_path.cache_clear()
+    frame_storage._real_path.cache_clear()
     folder = tmp_path / 'root'
     (folder / 'a').mkdir(parents=True)
     picture = np.zeros((20, 10, 3), dtype=np.uint8)
@@ -19,10 +24,20 @@ def root(tmp_path):
     return folder
 
 
-def load(root, *paths, **arguments):
+@pytest.fixture(autouse=True, params=available_decoders())
+def backend(request, monkeypatch):
+    """Every test runs with every decoder."""
+    monkeypatch.setitem(DEFAULTS, 'backend', request.param)
+
+
+DEFAULTS = {'size': (20, 10)}
+
+
+def load(root, *paths, whole=False, **arguments):
     tracklet = Tracklet(paths, Modality.RGB, 4)
     results = {'tracklet': tracklet, 'root': root, 'index': 7, 'frame_paths': paths}
-    return LoadFrames(**{'size': (20, 10), **arguments})(results)['frames']
+    results = LoadFrames(**{**DEFAULTS, **arguments})(results)
+    return results if whole else results['frames']
 
 
 def test_frames_come_in_rgb_order(root):
@@ -41,6 +56,39 @@ def test_grey_files_get_three_channels(root):
     assert (load(root, 'a/grey.png') == 77).all()
 
 
+def test_grey_and_coloured_files_are_resized_alike(root):
+    grey = np.random.default_rng(0).integers(0, 256, (31, 17), dtype=np.uint8)
+    cv2.imwrite(str(root / 'a/grey.png'), grey)
+    cv2.imwrite(str(root / 'a/colour.png'), cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+    for options in ({'size': (20, 10)}, {'size': (40, 20)}, {'size': (9, 5), 'area_when_shrinking': True}):
+        one, other = load(root, 'a/grey.png', 'a/colour.png', **options)
+        np.testing.assert_array_equal(one, other)
+
+
+def test_reduced_decoding_averages_where_the_picture_is_large_enough(root):
+    columns = np.repeat(np.arange(0, 256, 32, dtype=np.uint8), 8)
+    picture = np.tile(columns[:, None], (1, 64))
+    for name, image in (('wide', picture), ('small', picture[:30, :15])):
+        cv2.imwrite(str(root / f'a/{name}.jpg'), image, (cv2.IMWRITE_JPEG_QUALITY, 100))
+    reduced = load(root, 'a/wide.jpg', size=(8, 8), reduce=True)[0, ..., 0]
+    assert np.abs(reduced[:, 0].astype(int) - np.arange(0, 256, 32)).max() <= 2
+    plain = load(root, 'a/small.jpg', size=(20, 10))
+    np.testing.assert_array_equal(load(root, 'a/small.jpg', size=(20, 10), reduce=True), plain)
+
+
+def test_normalised_frames_are_those_of_pil_and_torchvision(root):
+    rng = np.random.default_rng(0)
+    for name, shape in (('colour', (6, 4, 3)), ('grey', (6, 4))):
+        small = rng.integers(0, 256, shape, dtype=np.uint8)
+        cv2.imwrite(str(root / f'a/{name}.jpg'), cv2.resize(small, (24, 40), interpolation=cv2.INTER_CUBIC))
+    paths = ('a/colour.jpg', 'a/grey.jpg', 'a/colour.jpg')
+    packed = PackTracklet()(load(root, *paths, size=(40, 24), whole=True) | {'seed': 0, 'label': None})
+    result = TrackletDataPreprocessor()({'inputs': [packed['inputs']]})['inputs'][0]
+    torch.testing.assert_close(
+        result, load_tracklet(root, paths, make_transform((40, 24))), rtol=0, atol=1e-5
+    )
+
+
 def test_area_averaging_of_a_checkerboard(root):
     board = (np.indices((20, 12)).sum(0) % 2 * 255).astype(np.uint8)
     board[::4] = 0
@@ -52,10 +100,14 @@ def test_area_averaging_of_a_checkerboard(root):
 
 def test_a_repeated_frame_is_read_once(root, monkeypatch):
     calls = []
-    original = load_frames.decode_frame
-    monkeypatch.setattr(load_frames, 'decode_frame', lambda content: calls.append(1) or original(content))
-    assert len(load(root, 'a/red.png', 'a/red.jpg', 'a/red.png')) == 3
-    assert len(calls) == 2
+    original = frame_storage.read_frame_bytes
+    monkeypatch.setattr(
+        frame_storage, 'read_frame_bytes', lambda root, frame: calls.append(frame) or original(root, frame)
+    )
+    cv2.imwrite(str(root / 'a/blue.png'), np.full((20, 10, 3), (250, 0, 0), np.uint8))
+    frames = load(root, 'a/red.png', 'a/blue.png', 'a/red.png')
+    assert frames[:, 0, 0].tolist() == [[250, 0, 0], [0, 0, 250], [250, 0, 0]]
+    assert calls == ['a/red.png', 'a/blue.png']
 
 
 def test_missing_frame_names_file_and_tracklet(root):

@@ -20,11 +20,11 @@ def pack(pid=None, label=None, is_query=False):
     return frames, PackTracklet()(results)
 
 
-def test_pixels_become_a_contiguous_uint8_tensor():
+def test_pixels_become_a_uint8_tensor_without_a_copy():
     frames, packed = pack()
     inputs = packed['inputs']
     assert inputs.dtype == torch.uint8
-    assert inputs.is_contiguous()
+    assert inputs.data_ptr() == frames.ctypes.data
     np.testing.assert_array_equal(inputs.numpy(), np.moveaxis(frames, -1, 1))
 
 

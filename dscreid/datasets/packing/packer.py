@@ -1,0 +1,191 @@
+"""The whole job: resume, write shards in several processes, write the frame table; and the check of all files."""
+
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import cv2
+
+from dscreid.datasets.packing.plan import PackingPlan, with_recorded
+from dscreid.datasets.packing.shard_writer import make_shard
+from dscreid.datasets.storage import MANIFEST
+from dscreid.datasets.storage.frame_table import build_table, save_table
+from dscreid.datasets.storage.manifest import (
+    TABLE,
+    Manifest,
+    ShardRecord,
+    read_manifest,
+    shard_name,
+    write_manifest,
+)
+from dscreid.datasets.storage.shard import read_shard_entries
+from dscreid.errors import DatasetError
+from dscreid.utils.checkpoint import sha256
+from dscreid.utils.files import replacing
+from dscreid.utils.progress import progress_bar, track
+
+
+def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
+    """Write what is missing or damaged in a folder of packed frames.
+
+    After every shard ``packing.json`` says that it is finished, so that a killed job goes on where it was.
+
+    Args:
+        plan: What to write.
+        root: Folder to write; new, empty, or one that was begun with the same plan.
+        jobs: Number of processes.
+
+    Returns:
+        Manifest: The folder's description.
+
+    Raises:
+        DatasetError: If the folder holds something else, or a frame is missing or damaged.
+    """
+    root = Path(root).expanduser()
+    manifest = _begin(plan, root)
+    due = [number for number, record in enumerate(manifest.shards) if record is None]
+    kept = sum(
+        len(plan.frames_of(number)) for number, record in enumerate(manifest.shards) if record is not None
+    )
+    with progress_bar() as bar:
+        task = bar.add_task('packing frames', total=len(plan.frames), completed=kept)
+        for number, record in _write_shards(plan, root, due, jobs):
+            manifest = _with_record(manifest, number, record)
+            write_manifest(root, manifest)
+            bar.advance(task, len(plan.frames_of(number)))
+    return _finish(plan, root, manifest)
+
+
+def verify(root: str | Path) -> Manifest:
+    """Compare every file of a folder of packed frames with its checksum.
+
+    Args:
+        root: Folder with ``packing.json``.
+
+    Returns:
+        Manifest: The folder's description.
+
+    Raises:
+        DatasetError: Naming every file that is missing or damaged, and the command that writes them again.
+    """
+    root = Path(root).expanduser()
+    manifest = read_manifest(root)
+    expected = {shard_name(number): record.sha256 for number, record in _finished(manifest)}
+    expected.update(manifest.index_files)
+    damaged = [name for name in track(expected, 'verifying') if not _is_intact(root / name, expected[name])]
+    if manifest.is_finished and not _is_intact(root / TABLE, manifest.table):
+        damaged.append(TABLE)
+    if damaged:
+        raise DatasetError(
+            f'{root}: {len(damaged)} files are missing or damaged: {", ".join(damaged)}; this command writes '
+            f'them again: {manifest.command(root)}'
+        )
+    if not manifest.is_finished:
+        raise DatasetError(
+            f'{root}: not all frames are packed yet; this command goes on: {manifest.command(root)}'
+        )
+    return manifest
+
+
+def _begin(plan: PackingPlan, root: Path) -> Manifest:
+    """Make or take over the folder; damaged shards count as missing."""
+    manifest = plan.manifest
+    if (root / MANIFEST).is_file():
+        try:
+            manifest = with_recorded(manifest, read_manifest(root))
+        except DatasetError as error:
+            raise DatasetError(f'{root}: {error}') from None
+        _remove_partial_files(root, manifest)
+        for number, record in track(_finished(manifest), 'verifying finished shards'):
+            if not _is_intact(root / shard_name(number), record.sha256):
+                manifest = _with_record(manifest, number, None)
+    elif root.is_dir() and any(root.iterdir()):
+        raise DatasetError(f'{root}: holds files but no packed frames; name an empty or new folder')
+    write_manifest(root, manifest)
+    _copy_index_files(Path(manifest.source), root, manifest.index_files)
+    return manifest
+
+
+def _finish(plan: PackingPlan, root: Path, manifest: Manifest) -> Manifest:
+    """Write the frame table, and last of all that everything is there."""
+    shards = range(len(manifest.shards))
+    table = build_table(plan.frames, [read_shard_entries(root / shard_name(number)) for number in shards])
+    with replacing(root / TABLE) as path:
+        save_table(path, table)
+        manifest = replace(manifest, table=sha256(path))
+    write_manifest(root, manifest)
+    return manifest
+
+
+def _write_shards(
+    plan: PackingPlan, root: Path, due: Iterable[int], jobs: int
+) -> Iterator[tuple[int, ShardRecord]]:
+    """Yield number and record of each shard when it is finished."""
+    source, frame_format = Path(plan.manifest.source), plan.manifest.frame_format
+    tasks = (
+        (number, (source, plan.frames_of(number), root / shard_name(number), frame_format)) for number in due
+    )
+    if jobs <= 1:
+        for number, arguments in tasks:
+            yield number, make_shard(*arguments)
+        return
+    # spawned, not forked: the progress bar has a thread
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), initializer=_start_worker)
+    try:
+        pending = {
+            pool.submit(make_shard, *arguments): number for number, arguments in islice(tasks, 2 * jobs)
+        }
+        while pending:
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                yield pending.pop(future), future.result()
+                for number, arguments in islice(tasks, 1):
+                    pending[pool.submit(make_shard, *arguments)] = number
+    except BrokenProcessPool as error:
+        raise DatasetError(
+            'a packing process was killed, perhaps for lack of memory; run the command again with fewer --jobs'
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Let the parent alone answer Ctrl-C; pictures are small, so OpenCV needs no threads."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+
+
+def _finished(manifest: Manifest) -> list[tuple[int, ShardRecord]]:
+    return [(number, record) for number, record in enumerate(manifest.shards) if record is not None]
+
+
+def _with_record(manifest: Manifest, number: int, record: ShardRecord | None) -> Manifest:
+    shards = list(manifest.shards)
+    shards[number] = record
+    return replace(manifest, shards=tuple(shards), table=None)
+
+
+def _is_intact(path: Path, expected: str) -> bool:
+    try:
+        return sha256(path) == expected
+    except OSError:
+        return False
+
+
+def _copy_index_files(source: Path, root: Path, index_files: Iterable[str]) -> None:
+    for name in index_files:
+        with replacing(root / name) as path:
+            shutil.copyfile(source / name, path)
+
+
+def _remove_partial_files(root: Path, manifest: Manifest) -> None:
+    """Remove what a killed job was writing; the names are those of ``replacing``."""
+    shards = map(shard_name, range(len(manifest.shards)))
+    for target in (root / name for name in (MANIFEST, TABLE, *manifest.index_files, *shards)):
+        for path in target.parent.glob(f'.{target.name}.*{target.suffix}'):
+            path.unlink()

@@ -1,0 +1,147 @@
+"""Which frames are packed, in which order, and what is made of them."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dscreid.datasets.bupt_campus import BUPTCampus
+from dscreid.datasets.hitsz_vcm import HITSZVCM
+from dscreid.datasets.storage import MANIFEST, FrameFormat
+from dscreid.datasets.storage.manifest import Manifest
+from dscreid.datasets.tracklet_dataset import TrackletDataset
+from dscreid.errors import ConfigError, DatasetError
+from dscreid.utils.checkpoint import sha256
+
+LAYOUTS: dict[str, type[TrackletDataset]] = {'hitsz': HITSZVCM, 'bupt': BUPTCampus}
+
+#: Splits that hold all others' frames together, by layout.
+_ALL_SPLITS = {'hitsz': ('train', 'test'), 'bupt': ('train', 'auxiliary', 'test')}
+#: About 50 MB of JPEG and 130 MB of raw pixels at 288x144; a process holds a few times that.
+_FRAMES_PER_SHARD = {'jpeg': 8192, 'raw': 1024}
+
+
+@dataclass(frozen=True)
+class PackingPlan:
+    """Everything that decides what the shards hold.
+
+    Attributes:
+        manifest: Description of the folder to write, with no shard finished.
+        frames: Paths relative to the source, each once, tracklet after tracklet.
+    """
+
+    manifest: Manifest
+    frames: tuple[str, ...] = field(repr=False)
+
+    def frames_of(self, shard: int) -> tuple[str, ...]:
+        """Frames of one shard."""
+        size = self.manifest.frames_per_shard
+        return self.frames[shard * size : (shard + 1) * size]
+
+
+def plan_packing(
+    layout: str,
+    source: str | Path,
+    frame_format: FrameFormat | None = None,
+    splits: Sequence[str] | None = None,
+    fake_ir: bool = False,
+    frames_per_shard: int | None = None,
+) -> PackingPlan:
+    """Read the index files of a dataset and plan its shards.
+
+    Args:
+        layout: ``'hitsz'`` or ``'bupt'``.
+        source: Root of the dataset in its owners' layout.
+        frame_format: What to make of the frames; JPEG of quality 95, 288x144, by default.
+        splits: Splits to pack; all by default.
+        fake_ir: Whether to pack generated infrared frames too (layout ``'bupt'``).
+        frames_per_shard: By default 8,192 (JPEG) or 1,024 (raw).
+
+    Returns:
+        The plan.
+
+    Raises:
+        DatasetError: If the dataset is missing, malformed or packed itself.
+        ConfigError: If an argument is out of its choices.
+    """
+    frame_format = frame_format or FrameFormat()
+    source = Path(source).expanduser().absolute()
+    _check(layout, source, fake_ir, frames_per_shard)
+    splits = tuple(splits or _ALL_SPLITS[layout])
+    frames = tuple(dict.fromkeys(_listed_frames(layout, source, splits, fake_ir)))
+    size = frames_per_shard or _FRAMES_PER_SHARD[frame_format.encoding]
+    manifest = Manifest(
+        layout=layout,
+        source=str(source),
+        frame_format=frame_format,
+        splits=splits,
+        fake_ir=fake_ir,
+        frames_per_shard=size,
+        num_frames=len(frames),
+        plan=_digest(frames),
+        index_files=_index_files(layout, source),
+        shards=(None,) * -(-len(frames) // size),
+    )
+    return PackingPlan(manifest, frames)
+
+
+def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
+    """Take over what is finished.
+
+    Args:
+        manifest: Of the plan.
+        recorded: Of the folder to write.
+
+    Returns:
+        The plan's manifest with what is recorded as finished.
+
+    Raises:
+        DatasetError: If the folder holds, or was begun for, other frames.
+    """
+    for name in ('layout', 'frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
+        before, now = getattr(recorded, name), getattr(manifest, name)
+        if before != now:
+            what = (
+                'the index files of the source changed'
+                if name in ('plan', 'index_files')
+                else (f'{name} was {before}, now {now}')
+            )
+            raise DatasetError(f'the folder was packed differently ({what}); choose a new folder')
+    return replace(manifest, shards=recorded.shards, table=recorded.table)
+
+
+def _check(layout: str, source: Path, fake_ir: bool, frames_per_shard: int | None) -> None:
+    if layout not in LAYOUTS:
+        raise ConfigError(f'unknown layout {layout!r}; known are {", ".join(LAYOUTS)}')
+    if fake_ir and layout != 'bupt':
+        raise ConfigError('only layout bupt has generated infrared frames; leave fake_ir out')
+    if frames_per_shard is not None and frames_per_shard < 1:
+        raise ConfigError(f'a shard needs at least one frame, got {frames_per_shard}')
+    if (source / MANIFEST).is_file():
+        raise DatasetError(f'{source}: is packed already; pack from the original image files')
+
+
+def _listed_frames(layout: str, source: Path, splits: Sequence[str], fake_ir: bool) -> Iterator[str]:
+    """Frames of all tracklets, whatever their length: which are used is the reader's choice."""
+    settings = dict(labelled=False, min_seq_len=1, expected_statistics=None)
+    variants = [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]
+    for split in splits:
+        for variant in variants:
+            try:
+                tracklets = LAYOUTS[layout](source, split, **variant).tracklets
+            except DatasetError as error:
+                raise DatasetError(f'{error}; or pack without split {split!r} (--splits)') from None
+            for tracklet in tracklets:
+                yield from tracklet.frames
+
+
+def _index_files(layout: str, source: Path) -> dict[str, str]:
+    names = LAYOUTS[layout].INDEX_FILES
+    return {name: sha256(source / name) for name in names if (source / name).is_file()}
+
+
+def _digest(frames: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(frame.encode('utf-8', 'surrogatepass') + b'\n')
+    return digest.hexdigest()

@@ -1,0 +1,69 @@
+"""One shard: read the original frames, resize, encode, write."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dscreid.datasets.storage import FrameFormat
+from dscreid.datasets.storage.frame_storage import read_frame_bytes
+from dscreid.datasets.storage.manifest import ShardRecord
+from dscreid.datasets.storage.shard import write_shard
+from dscreid.datasets.transforms.decoding import choose_decoder
+from dscreid.datasets.transforms.load_frames import fit_frame
+from dscreid.errors import DatasetError
+from dscreid.utils.checkpoint import sha256
+from dscreid.utils.files import replacing
+
+
+def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: FrameFormat) -> ShardRecord:
+    """Write one shard, in one step: a killed process leaves no half of it.
+
+    Args:
+        source: Root of the original dataset.
+        frames: Paths relative to it.
+        path: The shard.
+        frame_format: What to make of the frames.
+
+    Returns:
+        The record, its hash taken from the file as it was written.
+
+    Raises:
+        DatasetError: Naming a frame that is missing or no image.
+    """
+    contents = [encode_frame(load_frame(source, frame, frame_format), frame_format) for frame in frames]
+    with replacing(path) as temporary:
+        write_shard(temporary, frames, contents)
+        with open(temporary, 'rb+') as file:
+            os.fsync(file.fileno())
+        return ShardRecord(temporary.stat().st_size, sha256(temporary))
+
+
+def load_frame(source: Path, frame: str, frame_format: FrameFormat) -> np.ndarray:
+    """Pixels of an original frame, uint8 (H, W, 3) in RGB order, as ``LoadFrames`` gives them."""
+    image = choose_decoder('auto')[1](read_frame_bytes(source, frame), None)
+    if image is None:
+        raise DatasetError(f'{source / frame}: not a complete image file; unpack the dataset archive again')
+    pixels = np.empty((*frame_format.size, 3), np.uint8)
+    fit_frame(image, pixels, frame_format.area_when_shrinking)
+    return pixels
+
+
+def encode_frame(pixels: np.ndarray, frame_format: FrameFormat) -> bytes:
+    """Encode a frame.
+
+    Args:
+        pixels: uint8 (H, W, 3) in RGB order.
+        frame_format: How.
+
+    Returns:
+        The pixels themselves, or a JPEG file: grey where the three channels are equal, which decodes in half the
+        time, otherwise 4:2:0.
+    """
+    if frame_format.encoding == 'raw':
+        return pixels.tobytes()
+    is_grey = (pixels[..., :1] == pixels[..., 1:]).all()
+    image = pixels[..., 0] if is_grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, frame_format.quality))[1].tobytes()

@@ -1,0 +1,116 @@
+"""``packing.json``: what a folder of packed frames holds and how it was made."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dscreid.datasets.index_files import check_paths
+from dscreid.datasets.storage.frame_storage import FrameFormat
+from dscreid.errors import ConfigError, DatasetError
+from dscreid.utils.files import replacing
+
+MANIFEST = 'packing.json'
+TABLE = 'frames.safetensors'
+VERSION = 1
+TOOL = 'python tools/dataset_converters/pack.py'
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """One finished shard.
+
+    Attributes:
+        bytes: Size of its file.
+        sha256: Hash of its file, hexadecimal.
+    """
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of ``packing.json``.
+
+    Attributes:
+        layout: ``'hitsz'`` or ``'bupt'``.
+        source: Root of the original dataset, an absolute path.
+        frame_format: What was made of its frames.
+        splits: Splits whose frames are packed.
+        fake_ir: Whether generated infrared frames are packed too.
+        frames_per_shard: Frames of each shard but the last.
+        num_frames: Frames of all shards.
+        plan: Digest of the frames' paths in their order.
+        index_files: Path relative to the root of each copied index file, and its SHA-256.
+        shards: Record of each shard, None for one that is not finished.
+        table: SHA-256 of the frame table; None until everything is packed.
+    """
+
+    layout: str
+    source: str
+    frame_format: FrameFormat
+    splits: tuple[str, ...]
+    fake_ir: bool
+    frames_per_shard: int
+    num_frames: int
+    plan: str
+    index_files: Mapping[str, str]
+    shards: tuple[ShardRecord | None, ...] = field(repr=False)
+    table: str | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all frames are packed."""
+        return self.table is not None
+
+    def command(self, root: str | Path) -> str:
+        """The command line that writes what is missing or damaged in ``root`` and keeps everything else."""
+        return f'{TOOL} {shlex.join((self.layout, self.source, str(root)))}'
+
+
+def shard_name(number: int) -> str:
+    """Path of a shard relative to the root."""
+    return f'shards/{number:05d}.safetensors'
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Write ``packing.json``, in one step."""
+    with replacing(root / MANIFEST) as path:
+        content = json.dumps({'version': VERSION, **asdict(manifest)}, indent=1)
+        path.write_text(content + '\n', encoding='utf-8')
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Read ``packing.json``.
+
+    Raises:
+        DatasetError: If it is missing, malformed, or of another version.
+    """
+    path = root / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        if content.pop('version') != VERSION:
+            raise DatasetError(
+                f'{path}: written by another version of this code; pack the dataset again into a new folder'
+            )
+        manifest = _parse(content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+        raise DatasetError(
+            f'{path}: cannot be read as the description of packed frames ({error}); pack the dataset again '
+            'into a new folder'
+        ) from None
+    check_paths(manifest.index_files, str(path))
+    return manifest
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    content['frame_format']['size'] = tuple(content['frame_format']['size'])
+    content['frame_format'] = FrameFormat(**content['frame_format'])
+    content['shards'] = tuple(
+        None if record is None else ShardRecord(**record) for record in content['shards']
+    )
+    content['splits'] = tuple(content['splits'])
+    return Manifest(**content)

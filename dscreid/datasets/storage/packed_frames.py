@@ -1,0 +1,101 @@
+"""Frames from the shards that ``tools/dataset_converters/pack.py`` wrote."""
+
+import hashlib
+import zlib
+from pathlib import Path
+from typing import Any
+
+from dscreid.datasets.storage.frame_storage import FolderFrames, FrameStorage, path_inside
+from dscreid.datasets.storage.frame_table import FrameTable, parse_table
+from dscreid.datasets.storage.manifest import MANIFEST, TABLE, read_manifest, shard_name
+from dscreid.datasets.storage.shard import map_shard
+from dscreid.errors import DatasetError
+
+
+class PackedFrames(FrameStorage):
+    """Frames in mapped shards; each content is compared with its CRC-32 whenever it is read.
+
+    Shards are mapped when first used, by each process for itself.
+
+    Args:
+        root: Folder with ``packing.json``.
+
+    Raises:
+        DatasetError: If packing was not finished, or the description or the frame table is damaged.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.manifest = read_manifest(self.root)
+        self.frame_format = self.manifest.frame_format
+        if not self.manifest.is_finished:
+            raise DatasetError(f'{self.root}: not all frames are packed yet; {self._remedy()}')
+        self._table = self._read_table()
+        self._shards: dict[int, memoryview] = {}
+
+    def read(self, frame: str) -> memoryview:
+        """Content of a frame, of which only its own pages are read from disk."""
+        entry = self._table.find(frame)
+        if entry is None:
+            splits = ', '.join(self.manifest.splits)
+            raise DatasetError(
+                f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); pack '
+                'the dataset again into a new folder'
+            )
+        content = self._shard(entry.shard)[entry.offset : entry.offset + entry.length]
+        if len(content) != entry.length or zlib.crc32(content) != entry.crc32:
+            raise self._damaged(shard_name(entry.shard), f'frame {frame} has a wrong checksum')
+        return content
+
+    def has_folder(self, folder: str) -> bool:
+        """Whether a packed frame lies in the folder."""
+        return self._table.has_folder(folder)
+
+    def _read_table(self) -> FrameTable:
+        try:
+            content = Path(path_inside(self.root, TABLE)).read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.manifest.table:
+                raise ValueError('it has a wrong checksum')
+            return parse_table(content)
+        except (OSError, ValueError) as error:
+            raise self._damaged(TABLE, str(error)) from None
+
+    def _shard(self, number: int) -> memoryview:
+        if number not in self._shards:
+            self._shards[number] = self._map(number)
+        return self._shards[number]
+
+    def _map(self, number: int) -> memoryview:
+        name = shard_name(number)
+        path = Path(path_inside(self.root, name))
+        try:
+            if path.stat().st_size != self.manifest.shards[number].bytes:
+                raise ValueError('it has a wrong size')
+            return map_shard(path)
+        except FileNotFoundError:
+            raise self._damaged(name, 'it is missing') from None
+        except (OSError, ValueError) as error:
+            raise self._damaged(name, str(error)) from None
+
+    def _damaged(self, name: str, fault: str) -> DatasetError:
+        return DatasetError(f'{self.root / name}: damaged, {fault}; {self._remedy()}')
+
+    def _remedy(self) -> str:
+        return f'this command writes it: {self.manifest.command(self.root)}'
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the maps, which no other process can take over."""
+        return {**self.__dict__, '_shards': {}}
+
+
+def open_frames(root: str | Path) -> FrameStorage:
+    """Frames of a dataset: packed ones if the root holds ``packing.json``, the original files otherwise.
+
+    Args:
+        root: Folder of the dataset.
+
+    Raises:
+        DatasetError: If the packed frames are unfinished or damaged.
+    """
+    packed = (Path(root) / MANIFEST).is_file()
+    return PackedFrames(root) if packed else FolderFrames(root)

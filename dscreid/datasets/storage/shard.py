@@ -1,0 +1,81 @@
+"""A shard: many frames in one safetensors file.
+
+Safetensors was chosen over tar (WebDataset), LMDB and plain memory maps: the project reads and writes it already, its
+header is checked JSON and holds no code, and its tensors are mapped, not read, so that any process reaches any frame
+at once and all of them share the system's cache. A tar is meant to be read in order, which samplers do not; LMDB
+would be one more dependency, with locks and a database file that cannot be rewritten in parts.
+
+Tensors of a file: ``data`` uint8 (B,), all contents one after the other; ``offsets`` int64 (n + 1,), where each begins
+and the last ends; ``crc32`` uint32 (n,) of the contents; ``paths`` uint8, the frames' paths in UTF-8, joined by
+newlines.
+"""
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+
+def write_shard(path: Path, frames: Sequence[str], contents: Sequence[bytes]) -> None:
+    """Write a shard.
+
+    Args:
+        path: The file to write.
+        frames: n paths.
+        contents: Content of each.
+    """
+    offsets = np.cumsum([0, *map(len, contents)], dtype=np.int64)
+    save_file(
+        {
+            'data': np.frombuffer(b''.join(contents), np.uint8),
+            'offsets': offsets,
+            'crc32': np.array([zlib.crc32(content) for content in contents], dtype=np.uint32),
+            'paths': np.frombuffer('\n'.join(frames).encode('utf-8', 'surrogatepass'), np.uint8),
+        },
+        path,
+    )
+
+
+def map_shard(path: str | Path) -> memoryview:
+    """Map a shard's contents into memory; nothing is read until it is used.
+
+    Args:
+        path: A shard.
+
+    Returns:
+        Read-only bytes, all contents one after the other.
+
+    Raises:
+        OSError: If the file is missing or cannot be opened.
+        ValueError: If it is no shard.
+    """
+    try:
+        with safe_open(path, 'pt') as file:  # torch's tensors are mapped, numpy's would be copied
+            data = file.get_tensor('data').numpy()
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+    data.flags.writeable = False
+    return memoryview(data)
+
+
+def read_shard_entries(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read where a shard's contents lie.
+
+    Args:
+        path: A shard.
+
+    Returns:
+        Offsets, int64 (n + 1,), and CRC-32 of each content, uint32 (n,).
+
+    Raises:
+        OSError: If the file is missing or cannot be opened.
+        ValueError: If it is no shard.
+    """
+    try:
+        with safe_open(path, 'np') as file:
+            return file.get_tensor('offsets'), file.get_tensor('crc32')
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None

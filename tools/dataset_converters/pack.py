@@ -1,0 +1,136 @@
+"""Pack a dataset's frames, resized once, into shards that the same configs read with data_root=OUT.
+
+OUT gets the official index files, so that labels and protocol stay what they are; only the frames come from the
+shards. Given again after a kill, the command keeps what is finished and intact and writes the rest.
+
+Examples:
+    python tools/dataset_converters/pack.py hitsz data/hitsz_vcm data/hitsz_packed --jobs 8
+    python tools/dataset_converters/pack.py configs/_base_/datasets/bupt_campus.py data/bupt_campus data/bupt_packed
+    python tools/dataset_converters/pack.py hitsz data/hitsz_vcm data/hitsz_packed --verify
+    python tools/train.py configs/dsc/dsc_bupt2hitsz.py --cfg-options data_root=data/hitsz_packed
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dscreid.apis import load_config
+from dscreid.apis.command_line import run_command
+from dscreid.datasets.packing import LAYOUTS, pack, plan_packing, verify
+from dscreid.datasets.storage import MANIFEST, FrameFormat
+from dscreid.datasets.storage.frame_storage import ENCODINGS
+from dscreid.datasets.storage.manifest import Manifest, read_manifest
+from dscreid.errors import ConfigError
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(
+        'layout', metavar='LAYOUT|CONFIG',
+        help=f'{" or ".join(LAYOUTS)}, or a config whose test_dataloader says layout and size',
+    )  # fmt: skip
+    parser.add_argument('root', metavar='ROOT', type=Path, help="the dataset in its owners' layout")
+    parser.add_argument('out', metavar='OUT', type=Path, help='folder to write, or to go on with')
+    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='processes (default: 1)')
+    parser.add_argument(
+        '--verify', action='store_true',
+        help='write nothing: compare all files in OUT with their checksums, name those that are missing or damaged',
+    )  # fmt: skip
+    made = parser.add_argument_group(
+        'what is made (default: what OUT was begun with, then what the config says)'
+    )
+    made.add_argument(
+        '--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='of a frame (default: 288 144)'
+    )
+    made.add_argument(
+        '--format', choices=ENCODINGS,
+        help='jpeg: small, other pixels; raw: the pixels that the loader would make, 3 bytes each (default: jpeg)',
+    )  # fmt: skip
+    made.add_argument('--quality', type=int, metavar='Q', help='of the JPEGs, 1 to 100 (default: 95)')
+    made.add_argument(
+        '--area-when-shrinking', action='store_true', default=None, help='as the option of LoadFrames'
+    )
+    made.add_argument('--splits', nargs='+', metavar='SPLIT', help='splits to pack (default: all)')
+    made.add_argument(
+        '--fake-ir', action='store_true', default=None, help='generated infrared frames too (bupt only)'
+    )
+    made.add_argument('--frames-per-shard', type=int, metavar='N', help='default: 8192 (jpeg), 1024 (raw)')
+    args = parser.parse_args(arguments)
+    if args.jobs < 1:
+        parser.error('--jobs must be at least 1')
+    return args
+
+
+def run(args: argparse.Namespace) -> None:
+    """Pack or verify, and say what OUT holds."""
+    if args.verify:
+        manifest = verify(args.out)
+        print(f'{args.out}: all {len(manifest.shards)} shards and the index files are intact')
+        return
+    recorded = read_manifest(args.out) if (args.out / MANIFEST).is_file() else None
+    manifest = pack(plan_packing(source=args.root, **settings_of(args, recorded)), args.out, args.jobs)
+    size = sum(record.bytes for record in manifest.shards)
+    print(
+        f'{args.out}: {manifest.num_frames:,} frames ({manifest.frame_format}) in {len(manifest.shards)} shards, '
+        f'{size / 1e6:,.1f} MB'
+    )
+    print(f'To use it: --cfg-options data_root={args.out}')
+
+
+def settings_of(args: argparse.Namespace, recorded: Manifest | None) -> dict[str, Any]:
+    """Arguments of ``plan_packing``: the command line, then what OUT was begun with, then the config."""
+    layout, from_config = read_config(args.layout) if args.layout.endswith('.py') else (args.layout, {})
+    frame_format = recorded.frame_format if recorded else replace(FrameFormat(), **from_config)
+    given = {
+        'size': tuple(args.size) if args.size else None,
+        'encoding': args.format,
+        'quality': args.quality,
+        'area_when_shrinking': args.area_when_shrinking,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    if (args.format or frame_format.encoding) == 'raw':
+        changes['quality'] = None
+    settings = {
+        'layout': layout,
+        'frame_format': replace(frame_format, **changes),
+        'splits': args.splits,
+        'fake_ir': args.fake_ir,
+        'frames_per_shard': args.frames_per_shard,
+    }
+    if recorded:
+        settings |= {
+            name: getattr(recorded, name)
+            for name in ('splits', 'fake_ir', 'frames_per_shard')
+            if settings[name] is None
+        }
+    return settings | {'fake_ir': bool(settings['fake_ir'])}
+
+
+def read_config(path: str) -> tuple[str, dict[str, Any]]:
+    """Layout of a config's test set, and the part of ``FrameFormat`` that its ``LoadFrames`` decides."""
+    dataset = load_config(path).get('test_dataloader', {}).get('dataset', {})
+    names = {kind.__name__: layout for layout, kind in LAYOUTS.items()}
+    load = [step for step in dataset.get('pipeline', ()) if step['type'] == 'LoadFrames']
+    if dataset.get('type') not in names or not load:
+        raise ConfigError(
+            f'{path}: test_dataloader has no dataset of {" or ".join(names)} with LoadFrames in its pipeline; '
+            f'give the layout ({" or ".join(LAYOUTS)}) instead'
+        )
+    values = {name: load[0][name] for name in ('size', 'area_when_shrinking') if name in load[0]}
+    if 'size' in values:
+        values['size'] = tuple(values['size'])
+    return names[dataset['type']], values
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the tool."""
+    args = parse_args(arguments)
+    run_command(lambda: run(args), on_interrupt='finished shards are kept; give the same command again')
+
+
+if __name__ == '__main__':
+    main()
