@@ -1,14 +1,11 @@
 """What benchmark tools leave behind: how times grow, and their table as Markdown and JSON."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import describe_machine, print_table
-
-from dscreid.utils.files import replacing
+from machine import markdown_table, print_table, write_results
 
 
 def fitted_exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
@@ -36,15 +33,5 @@ def publish(
     """
     print_table(title, columns, rows)
     print('\n'.join(notes))
-    machine = describe_machine()
-    markdown = [f'{title}. {machine}.', '', _line(columns), _line(['---', *['---:'] * (len(columns) - 1)])]
-    markdown += [*map(_line, rows), '', *notes, '']
-    contents = json.dumps({'machine': machine, 'title': title, **data}, indent=2) + '\n'
-    for suffix, text in (('.json', contents), ('.md', '\n'.join(markdown))):
-        with replacing(out.with_name(out.name + suffix)) as temporary:
-            temporary.write_text(text, encoding='utf-8')
+    write_results(out.parent, out.name, data, {title: '\n\n'.join([markdown_table(columns, rows), *notes])})
     print(f'written: {out}.json, {out}.md')
-
-
-def _line(cells: list[str]) -> str:
-    return f'| {" | ".join(cells)} |'
