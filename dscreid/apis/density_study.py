@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from dscreid.apis.config import config_name, fit_to_machine, load_config, require_keys
 from dscreid.apis.inference import init_model
 from dscreid.engine.extraction import extract_features
+from dscreid.engine.recalibration import recalibrated_features
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.pseudo_labels import (
     ClusteringSettings,
@@ -100,12 +101,10 @@ def read_target(
     model = init_model(config, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
     loader = Runner.build_dataloader(hook.dataloader, seed=0)
     pids = loader.dataset.read_ground_truth().pids
-    if hook.get('recalibrate_necks', True):
-        raw = extract_features(
-            model, loader, lambda *batch: TrackletFeatures(*model.extract_feat(*batch)), 'calibrate'
-        )
-        model.recalibrate_necks(raw.static, raw.dynamic)
-    features = extract_features(model, loader, model.embed)
+    recalibrates = hook.get('recalibrate_necks', True)
+    features = (
+        recalibrated_features(model, loader) if recalibrates else extract_features(model, loader, model.embed)
+    )
     rows = {modality: loader.dataset.indices(modality) for modality in Modality}
     return {
         modality: LabelledFeatures(

@@ -14,6 +14,8 @@ from dscreid.structures import ReIDDataSample, TrackletFeatures
 class NumberModel(nn.Module):
     """Features of a tracklet whose input is the number x: static [x, 1], dynamic [-x, 1]."""
 
+    flip_test = False
+
     def __init__(self):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
@@ -30,6 +32,9 @@ class NumberModel(nn.Module):
 
     def embed(self, inputs):
         return TrackletFeatures(*self.extract_feat(inputs))
+
+    def finish(self, raw):
+        return raw
 
 
 def collate(items):

@@ -13,6 +13,7 @@ from dscreid.engine.centers import Centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
 from dscreid.engine.label_state import labels_from_state, labels_state
+from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, DatasetError, DscreidError, LabelingError, TrainingError
@@ -131,15 +132,6 @@ class ClusterHook(Hook):
         """One round of extraction, labelling and rebuilding."""
         model = unwrap_model(runner.model)
         model.set_epoch(runner.epoch)
-        if self.recalibrate_necks and runner.epoch == 0:
-            raw = extract_features(
-                model,
-                self.dataloader,
-                # inputs, and their modalities for a model that asks for them
-                lambda *batch: TrackletFeatures(*model.extract_feat(*batch)),
-                'calibrate',
-            )
-            model.recalibrate_necks(raw.static, raw.dynamic)
         self.last = self._usable_round(runner)
         if self.last is None:
             return
@@ -150,7 +142,7 @@ class ClusterHook(Hook):
 
     def _usable_round(self, runner) -> ClusteringRound | None:
         """A round whose labels the batch sampler has taken, as ``on_failure`` says; None for an epoch to skip."""
-        features = self._features(runner)
+        features = self._features(runner, recalibrate=self.recalibrate_necks and runner.epoch == 0)
         try:
             faults = feature_faults(dict(zip(Modality, features, strict=True)), self.limits)
             if faults:
@@ -190,14 +182,17 @@ class ClusterHook(Hook):
         features = self._features(runner)
         return ClusteringRound(runner.epoch, *features, self._label(runner, *features))
 
-    def _features(self, runner) -> tuple[TrackletFeatures, TrackletFeatures]:
-        """Features of the visible and of the infrared tracklets.
+    def _features(self, runner, recalibrate: bool = False) -> tuple[TrackletFeatures, TrackletFeatures]:
+        """Features of the visible and of the infrared tracklets, the necks set to them first where asked.
 
         Raises:
             TrainingError: They are not finite.
         """
         model = unwrap_model(runner.model)
-        features = extract_features(model, self.dataloader, model.embed)
+        if recalibrate:
+            features = recalibrated_features(model, self.dataloader)
+        else:
+            features = extract_features(model, self.dataloader, model.embed)
         broken = sum(int((~half.isfinite().all(dim=1)).sum()) for half in (features.static, features.dynamic))
         if broken:
             raise TrainingError(

@@ -122,6 +122,13 @@ class BaseReID(BaseModel):
         """
         return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
 
+    def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
+        """Raw features as ``retrieval`` says: behind the necks and L2-normalised, or as they are; float32."""
+        halves = [half.float() for half in self._project(raw.static, raw.dynamic)]
+        return TrackletFeatures(
+            *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
+        )
+
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
         """Data samples with features.
@@ -160,18 +167,17 @@ class BaseReID(BaseModel):
         self, inputs: Tensor, modalities: Sequence[str] | None, static: Tensor, dynamic: Tensor
     ) -> TrackletFeatures:
         """Retrieval features of tracklets whose raw features are already there."""
-        halves = self._finish(static, dynamic)
-        if self.flip_test:
-            mirrored = self._finish(*self.extract_feat(inputs.flip(-1), modalities))
-            halves = [(plain + flipped) / 2 for plain, flipped in zip(halves, mirrored, strict=True)]
-            if self.retrieval == 'neck':
-                halves = [F.normalize(half, dim=1) for half in halves]
-        return TrackletFeatures(*halves)
-
-    def _finish(self, static: Tensor, dynamic: Tensor) -> list[Tensor]:
-        """Both halves as ``retrieval`` says, in float32."""
-        halves = [half.float() for half in self._project(static, dynamic)]
-        return halves if self.retrieval == 'raw' else [F.normalize(half, dim=1) for half in halves]
+        plain = self.finish(TrackletFeatures(static, dynamic))
+        if not self.flip_test:
+            return plain
+        mirrored = self.finish(TrackletFeatures(*self.extract_feat(inputs.flip(-1), modalities)))
+        halves = [
+            (plain.static + mirrored.static) / 2,
+            (plain.dynamic + mirrored.dynamic) / 2,
+        ]
+        return TrackletFeatures(
+            *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
+        )
 
     def _project(self, static: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
         """Both halves after their necks, or as they are with ``retrieval='raw'``."""

@@ -1,0 +1,31 @@
+"""Necks set to a domain's statistics, and the features that follow, from one pass over the data."""
+
+import torch
+from torch.utils.data import DataLoader
+
+from dscreid.engine.extraction import extract_features
+from dscreid.models.reid import BaseReID
+from dscreid.structures import TrackletFeatures
+
+
+@torch.no_grad()
+def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFeatures:
+    """Set the necks' statistics to those of a loader's raw features, and return its tracklets' features.
+
+    Args:
+        model: A model, not wrapped for distributed use; its necks change. It is left in the mode it came in.
+        dataloader: See :func:`extract_features`.
+
+    Returns:
+        What :func:`extract_features` with ``model.embed`` gives afterwards. Necks act on raw features, so the encoder
+        runs once; with ``flip_test``, which averages behind the necks, twice.
+    """
+    raw = extract_features(model, dataloader, lambda *batch: TrackletFeatures(*model.extract_feat(*batch)))
+    model.recalibrate_necks(raw.static, raw.dynamic)
+    if model.flip_test:
+        return extract_features(model, dataloader, model.embed)
+    was_training = model.training
+    model.eval()
+    features = model.finish(raw)
+    model.train(was_training)
+    return features
