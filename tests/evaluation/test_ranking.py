@@ -79,10 +79,10 @@ def test_ranks_of_single_queries():
 
 @pytest.mark.parametrize('chunk', [1, 75, 2**24])
 def test_means_of_single_queries_are_the_metrics(monkeypatch, chunk):
-    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
     world = _world(6, pids=30)
-    found = rank_queries(InnerProduct(world[0], world[3]), *world[1:3], *world[4:])
     metrics = rank_metrics(*world, ranks=(3,))
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
+    found = rank_queries(InnerProduct(world[0], world[3]), *world[1:3], *world[4:])
     assert (found.matches > 0).sum() == metrics['valid_queries'] < 20
     assert np.nanmean(found.average_precision) == pytest.approx(metrics['mAP'])
     assert np.nanmean(found.inverse_penalty) == pytest.approx(metrics['mINP'])
