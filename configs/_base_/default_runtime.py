@@ -12,6 +12,8 @@ default_hooks = dict(
     initial_checkpoint=dict(type='InitialCheckpointHook'),
     evaluation_progress=dict(type='EvaluationProgressHook'),
     speed=dict(type='SpeedHook'),
+    # bad_frames.json, where datasets go on after a frame that cannot be read (on_bad_frame)
+    bad_frames=dict(type='BadFramesHook'),
 )
 
 env_cfg = dict(

@@ -21,7 +21,7 @@ _EXECUTION_KEYS = (
 #: The same, at any depth: another folder, machine, precision or pace of logging and testing.
 _EXECUTION_SETTINGS = {
     'root', 'num_workers', 'persistent_workers', 'dtype', 'loss_scale', 'val_interval',
-    'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
+    'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint', 'bad_frames',
 }  # fmt: skip
 
 
@@ -30,7 +30,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     Args:
         path: A Python config.
-        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there.
+        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there;
+            ``on_bad_frame`` is passed to every dataset.
 
     Returns:
         The config; a relative ``source.config`` is made absolute.
@@ -48,6 +49,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
     if options:
         _merge(config, options)
+    if config.get('on_bad_frame') is not None:
+        _set_on_bad_frame(config._cfg_dict, config.on_bad_frame)
     check_config(config.to_dict(), path.name)
     if config.get('source') is not None:
         config.source.config = str((path.parent / config.source.config).resolve())
@@ -135,6 +138,16 @@ def _replace_root(node: Any, old: str, new: str) -> None:
     elif isinstance(node, (list, tuple)):
         for value in node:
             _replace_root(value, old, new)
+
+
+def _set_on_bad_frame(node: Any, value: str) -> None:
+    if isinstance(node, dict):
+        if isinstance(node.get('dataset'), dict) and 'root' in node['dataset']:
+            node['dataset']['on_bad_frame'] = value
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            _set_on_bad_frame(child, value)
 
 
 def _drop_idle_workers(node: Any) -> None:

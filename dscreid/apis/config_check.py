@@ -17,7 +17,7 @@ from dscreid.utils.build_errors import config_errors
 #: Keys that a config gives but that never reach the constructor.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
 #: Top-level keys of this package beside the arguments of MMEngine's Runner.
-_OWN_KEYS = ('source', 'data_root')
+_OWN_KEYS = ('source', 'data_root', 'on_bad_frame')
 #: Similarity from which a key counts as a misspelling: where the key it resembles is absent, and where it is given.
 _NEAR, _VERY_NEAR = 0.85, 0.92
 _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

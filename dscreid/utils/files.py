@@ -1,6 +1,7 @@
-"""Writing files so that no half-written one is ever left behind."""
+"""Writing files so that no half-written one is ever left behind; locks and the cache folder."""
 
 import contextlib
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,28 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold a lock that one process at a time can hold; the system frees it when its holder dies.
+
+    Args:
+        path: The lock's file; it and missing parent folders are made, and it stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def cache_folder() -> Path:
+    """Where results are kept that can be computed again: ``DSCREID_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get('DSCREID_CACHE')
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'dscreid'
 
 
 def _umask() -> int:

@@ -1,72 +1,16 @@
 """Read and decode frames."""
 
-import os
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.datasets.bad_frames import OnBadFrame, load_or_substitute
+from dscreid.datasets.frame_files import decode_frame, read_frame_bytes
+from dscreid.errors import ConfigError, DatasetError, FrameError
 from dscreid.registry import TRANSFORMS
-
-
-@lru_cache(maxsize=1 << 16)
-def _real_path(path: str) -> str:
-    """Path without symbolic links; folders repeat, so asking the file system once is enough."""
-    return os.path.realpath(path)
-
-
-def read_frame_bytes(root: Path | str, frame: str) -> bytes:
-    """Content of an image file below a dataset's root.
-
-    Args:
-        root: Folder of the dataset; may itself be a symbolic link.
-        frame: Path relative to it.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        DatasetError: If the file is missing, unreadable, or a symbolic link leads out of the root.
-    """
-    path = os.path.join(root, frame)
-    folder = _real_path(os.path.dirname(path))
-    real = os.path.realpath(path) if os.path.islink(path) else os.path.join(folder, os.path.basename(path))
-    inside = _real_path(os.fspath(root)).rstrip(os.sep) + os.sep
-    if not real.startswith(inside):
-        raise DatasetError(
-            f'{path}: leads out of the data root, to {real}; put the images below the root, or make the '
-            'root itself the link'
-        )
-    try:
-        with open(path, 'rb') as file:
-            return file.read()
-    except FileNotFoundError:
-        raise DatasetError(f'{path}: the frame is missing; unpack the dataset archive again') from None
-    except OSError as error:
-        raise DatasetError(f'{path}: the frame cannot be read ({error.strerror}); check the file') from None
-
-
-def decode_frame(content: bytes) -> np.ndarray | None:
-    """Decode an image file.
-
-    Args:
-        content: Bytes of a JPEG, PNG or other file that OpenCV knows. A rotation in its EXIF data is ignored.
-
-    Returns:
-        uint8 (H, W, 3) in RGB order, or None if the bytes are no image or were cut off.
-    """
-    if not content:
-        return None
-    try:
-        image = cv2.imdecode(
-            np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        )
-    except cv2.error:
-        return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 @TRANSFORMS.register_module()
@@ -93,25 +37,36 @@ class LoadFrames:
         self.area_when_shrinking = area_when_shrinking
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the decoded frames to ``results``; a path that occurs twice is read once."""
-        loaded: dict[str, np.ndarray] = {}
-        for path in results['frame_paths']:
-            if path not in loaded:
-                loaded[path] = self._load(path, results)
-        results['frames'] = np.stack([loaded[path] for path in results['frame_paths']])
+        """Add the decoded frames to ``results``; a path that occurs twice is read once.
+
+        With ``results['on_bad_frame']`` ``SUBSTITUTE`` the nearest readable frame of the tracklet stands in for one
+        that cannot be read, and the positions of those that cannot are added to ``results['bad_positions']``.
+        """
+        load = _each_once(lambda path: self._load(path, results))
+        if results.get('on_bad_frame') is OnBadFrame.SUBSTITUTE:
+            frames = self._substituting(load, results)
+        else:
+            frames = [load(path) for path in results['frame_paths']]
+        results['frames'] = np.stack(frames)
         return results
 
+    def _substituting(self, load: Callable[[str], np.ndarray], results: dict[str, Any]) -> list[np.ndarray]:
+        images = []
+        for position in results['frame_indices'].tolist():
+            image, failed = load_or_substitute(load, results['tracklet'].frames, position, _where(results))
+            images.append(image)
+            results['bad_positions'].update(failed)
+        return images
+
     def _load(self, frame: str, results: dict[str, Any]) -> np.ndarray:
-        tracklet = results['tracklet']
-        where = f'frame of tracklet {results["index"]}, {tracklet.modality.value}, camera {tracklet.camera}'
         try:
             image = decode_frame(read_frame_bytes(results['root'], frame))
         except DatasetError as error:
-            raise DatasetError(f'{error} ({where})') from None
+            raise type(error)(f'{error} ({_where(results)})') from None
         if image is None:
-            raise DatasetError(
-                f'{Path(results["root"], frame)}: not a complete image file ({where}); unpack the dataset '
-                'archive again'
+            raise FrameError(
+                f'{Path(results["root"], frame)}: not a complete image file ({_where(results)}); unpack the dataset '
+                f'archive again{_remedy(results)}'
             )
         return self._resize(image)
 
@@ -125,3 +80,31 @@ class LoadFrames:
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(size={self.size}, area_when_shrinking={self.area_when_shrinking})'
+
+
+def _each_once(load: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]:
+    """``load`` that reads each path once, also one that fails."""
+    known: dict[str, np.ndarray | FrameError] = {}
+
+    def load_once(path: str) -> np.ndarray:
+        if path not in known:
+            try:
+                known[path] = load(path)
+            except FrameError as error:
+                known[path] = error
+        if isinstance(known[path], FrameError):
+            raise known[path]
+        return known[path]
+
+    return load_once
+
+
+def _where(results: dict[str, Any]) -> str:
+    tracklet = results['tracklet']
+    return f'frame of tracklet {results["index"]}, {tracklet.modality.value}, camera {tracklet.camera}'
+
+
+def _remedy(results: dict[str, Any]) -> str:
+    if results.get('on_bad_frame') is OnBadFrame.SKIP_TRACKLET:
+        return "; it could be read when the dataset's frames were checked, see on_bad_frame in docs/reliability.md"
+    return ", or set the dataset's on_bad_frame"

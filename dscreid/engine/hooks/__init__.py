@@ -1,5 +1,6 @@
 """Hooks: they decide when, functions elsewhere decide what."""
 
+from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook
 from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
 from dscreid.engine.hooks.initial_checkpoint_hook import InitialCheckpointHook
@@ -9,6 +10,7 @@ from dscreid.engine.hooks.source_weights_hook import SourceWeightsHook
 from dscreid.engine.hooks.speed_hook import SpeedHook
 
 __all__ = [
+    'BadFramesHook',
     'ClusterHook',
     'EvaluationProgressHook',
     'InitialCheckpointHook',

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dscreid.datasets import frame_files
 from dscreid.datasets.transforms import LoadFrames, load_frames
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality, Tracklet
@@ -9,7 +10,7 @@ from dscreid.structures import Modality, Tracklet
 
 @pytest.fixture
 def root(tmp_path):
-    load_frames._real_path.cache_clear()
+    frame_files._real_path.cache_clear()
     folder = tmp_path / 'root'
     (folder / 'a').mkdir(parents=True)
     picture = np.zeros((20, 10, 3), dtype=np.uint8)
