@@ -109,6 +109,10 @@ class BUPTCampus(TrackletDataset):
                     camera = CAMERAS.index(line.camera)
                     yield _Entry(Tracklet(frames, modality, camera, is_query=name == 'query.txt'), line)
 
+    def list_lines(self) -> list[Line]:
+        """Lines of the split's list files, in file order."""
+        return [line for name in LIST_FILES[self.split] for line in self._list_lines(name)]
+
     def _list_lines(self, name: str) -> list[Line]:
         kinds = (PAIR,) if name.startswith('train') else ('RGB', 'IR')
         return parse_lines(self.root / name, kinds)

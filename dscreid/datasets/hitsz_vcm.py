@@ -80,16 +80,24 @@ class HITSZVCM(TrackletDataset):
         self.foreign_frames = foreign_frames
         super().__init__(root, split, min_seq_len=min_seq_len, **kwargs)
 
-    def _parse(self) -> ParsedIndex:
+    def read_index(self) -> tuple[np.ndarray, FrameNames, Path]:
+        """The split's tracklets as ``parse_tracks`` gives them, its frames, and the tracklets' file.
+
+        Raises:
+            DatasetError: A file is missing or malformed.
+        """
         info = self._info_folder()
         names = parse_frame_names(info / f'{self.split}_name.txt')
-        tracks_file = info / f'track_{self.split}_info.txt'
-        tracks = parse_tracks(tracks_file, len(names.paths))
+        path = info / f'track_{self.split}_info.txt'
+        return parse_tracks(path, len(names.paths)), names, path
+
+    def _parse(self) -> ParsedIndex:
+        tracks, names, tracks_file = self.read_index()
         if self.labelled:
             _require_pids(tracks, tracks_file)
         is_query = np.zeros(len(tracks), dtype=bool)
         if self.split == 'test':
-            is_query[parse_query_rows(info / 'query_IDX.txt', len(tracks))] = True
+            is_query[parse_query_rows(tracks_file.with_name('query_IDX.txt'), len(tracks))] = True
         foreign, warnings = self._audit(tracks, names, tracks_file)
         prefix = self._image_prefix(names)
         tracklets = [

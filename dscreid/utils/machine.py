@@ -1,7 +1,9 @@
 """What this machine has to offer."""
 
 import os
+import resource
 import shutil
+import sys
 from pathlib import Path
 
 
@@ -29,3 +31,9 @@ def free_disk(folder: str | Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def process_memory() -> int:
+    """Highest resident memory of this process so far, in bytes."""
+    unit = 1 if sys.platform == 'darwin' else 1024  # ru_maxrss is in kilobytes on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
