@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config
 from dscreid.errors import ConfigError
+from dscreid.utils.files import existing_file
 
 #: Top-level keys that say where and how a run is executed, logged and tested, not what it learns.
 _EXECUTION_KEYS = (
@@ -39,9 +40,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     Raises:
         ConfigError: The file is missing or cannot be read, or it names an unknown type or key.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f'{path}: no such config; the shipped ones lie in configs/')
+    named, path = path, existing_file(path)
+    if path is None:
+        raise ConfigError(f'{named}: no such config; the shipped ones lie in configs/')
     try:
         config = Config.fromfile(path)
     except Exception as error:  # a config is a program and may raise anything
@@ -53,8 +54,26 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         _set_on_bad_frame(config._cfg_dict, config.on_bad_frame)
     check_config(config.to_dict(), path.name)
     if config.get('source') is not None:
-        config.source.config = str((path.parent / config.source.config).resolve())
+        config.source.config = str(_source_config(path, config.source))
     return config
+
+
+def _source_config(path: Path, source: Any) -> Path:
+    """The config of a source stage, named relative to the config that builds upon it.
+
+    Raises:
+        ConfigError: ``source`` names no other config.
+    """
+    name = source.get('config') if isinstance(source, dict) else None
+    try:
+        resolved = (path.parent / name).resolve()
+    except (TypeError, ValueError, RuntimeError, OSError):
+        resolved = None
+    if resolved is None or resolved == path.resolve():
+        raise ConfigError(
+            f"{path.name}: source must name another config, as dict(config='../source/stp_bupt.py', checkpoint=None)"
+        )
+    return resolved
 
 
 def fit_to_machine(config: Config, amp: bool = False) -> None:

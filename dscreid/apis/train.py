@@ -1,7 +1,6 @@
 """The whole experiment: source stage, adaptation, evaluation."""
 
 import copy
-import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,9 +22,12 @@ from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
+from dscreid.utils.files import existing_file
+from dscreid.utils.records import file_beside, read_json_object
 from dscreid.utils.safe_globals import allow_mmengine_globals
 
 FINISHED_FILE = 'finished.json'
+_FINISHED, _REMEDY = 'record of a finished stage', 'remove it and run again with --resume'
 
 
 @dataclass(frozen=True)
@@ -134,19 +136,20 @@ def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
 
     Raises:
         ConfigError: The stage ran with another config.
+        CheckpointError: The record is damaged.
     """
     marker = work_dir / FINISHED_FILE
     if not marker.is_file():
         return None
-    content = json.loads(marker.read_text())
-    checkpoint = work_dir / content['checkpoint']
-    if content['config'] != digest:
+    content = read_json_object(marker, _FINISHED, _REMEDY)
+    checkpoint = finished_name(marker, content)
+    if content.get('config') != digest:
         raise ConfigError(
             f'{marker}: this run was made with another config or seed; choose a --work-dir in '
             'another folder (source stages lie beside it), remove this run, or, to use its weights as a source all the '
             'same, name them with --source-checkpoint'
         )
-    return checkpoint if checkpoint.is_file() else None
+    return existing_file(checkpoint)
 
 
 def last_checkpoint(work_dir: Path) -> Path | None:
@@ -158,12 +161,27 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     pointer = work_dir / 'last_checkpoint'
     if not pointer.is_file():
         return None
-    checkpoint = work_dir / Path(pointer.read_text().strip()).name
-    if not checkpoint.is_file():
+    try:
+        checkpoint = file_beside(pointer, pointer.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError):
+        checkpoint = None
+    if checkpoint is None or existing_file(checkpoint) is None:
+        named = 'no file' if checkpoint is None else f'{checkpoint.name[:100]!r}, which is missing'
         raise CheckpointError(
-            f'{pointer}: names {checkpoint.name}, which is missing; write the name of another checkpoint there, or '
-            'run without --resume'
+            f'{pointer}: names {named}; write the name of another checkpoint there, or run without --resume'
         )
+    return checkpoint
+
+
+def finished_name(marker: Path, content: dict[str, Any]) -> Path:
+    """The checkpoint that the record of a finished stage names, in the record's folder.
+
+    Raises:
+        CheckpointError: It names none.
+    """
+    checkpoint = file_beside(marker, content.get('checkpoint'))
+    if checkpoint is None:
+        raise CheckpointError(f'{marker}: is no {_FINISHED} (it names no checkpoint); {_REMEDY}')
     return checkpoint
 
 

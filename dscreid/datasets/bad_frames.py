@@ -162,7 +162,7 @@ def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
     """Frames that were bad before; None where nothing usable is kept."""
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     bad = content.get('bad') if isinstance(content, dict) else None
     known = isinstance(bad, list) and all(isinstance(frame, str) for frame in bad)

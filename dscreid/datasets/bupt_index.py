@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dscreid.datasets.index_files import check_paths, read_json, read_lines
+from dscreid.datasets.index_files import check_paths, index_file, read_json, read_lines
 from dscreid.errors import DatasetError
 from dscreid.structures import Modality
 
@@ -138,7 +138,7 @@ def frames_with_lines(
     Raises:
         DatasetError: See ``read_data_paths`` and ``frames_of``.
     """
-    data = read_data_paths(root / 'data_paths.json')
+    data = read_data_paths(index_file(root, 'data_paths.json'))
     entries = [(line, m) for line in lines for m in Modality if m.name in line.kind.split('/')]
     told = {
         'person': [line.pid for line, _ in entries],

@@ -11,7 +11,7 @@ from dscreid.datasets.index_files import read_lines
 from dscreid.errors import DatasetError
 from dscreid.structures import Modality
 
-FRAME_NAME = re.compile(r'(\d{4})M([12])D(\d{1,9})T(\d{1,9})F([^/\\\0]+)', re.ASCII)
+FRAME_NAME = re.compile(r'(\d{4})M([12])D(\d{1,9})T(\d{1,9})F([^/\\\x00-\x1f\x7f]+)', re.ASCII)
 TRACK_COLUMNS = 'm start end pid camid'
 
 

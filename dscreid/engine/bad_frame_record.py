@@ -66,11 +66,20 @@ def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
         return []
     try:
         entries = json.loads(path.read_text(encoding='utf-8'))['datasets']
-        return merge_entries([], entries)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return merge_entries([], [_checked(entry) for entry in entries])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = ' '.join(str(error).split())[:100]
         raise CheckpointError(
-            f'{path}: is no record of bad frames ({type(error).__name__}: {str(error)[:100]}); remove it'
+            f'{path}: is no record of bad frames ({type(error).__name__}: {reason}); remove it'
         ) from error
+
+
+def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    words = [entry[name] for name in ('dataset', 'split', 'index', 'on_bad_frame')]
+    words += [bad[name] for bad in entry['frames'] for name in ('frame', 'fault')]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError('an entry holds something else than words')
+    return entry
 
 
 def write_entries(work_dir: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:

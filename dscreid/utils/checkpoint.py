@@ -3,15 +3,15 @@
 import hashlib
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.utils.files import existing_file
 from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals_allowed
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
@@ -26,7 +26,6 @@ __all__ = [
 ]
 
 _SHOWN = 10
-_UNREADABLE = (RuntimeError, ValueError, KeyError, EOFError, OSError, AttributeError, IndexError, TypeError)
 
 
 def sha256(path: str | Path) -> str:
@@ -57,7 +56,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     try:
         with safe_open(path, framework='pt') as stream:
             return dict(stream.metadata() or {})
-    except (SafetensorError, *_UNREADABLE) as error:
+    except Exception as error:
         raise _damaged(path, error) from error
 
 
@@ -89,7 +88,7 @@ def load_checkpoint(path: str | Path) -> dict:
                 content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
-    except (SafetensorError, zipfile.BadZipFile, *_UNREADABLE) as error:
+    except Exception as error:  # readers of damaged archives may raise anything
         raise _damaged(path, error) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path}: expected a dict of weights, found {type(content).__name__}.')
@@ -175,10 +174,10 @@ def list_differences(
 
 
 def _existing(path: str | Path) -> Path:
-    path = Path(path).expanduser()
-    if not path.is_file():
+    file = existing_file(path)
+    if file is None:
         raise CheckpointError(f'{path}: no such file; give the path of an existing weights file.')
-    return path
+    return file
 
 
 def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
@@ -187,7 +186,11 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
         if isinstance(content.get(key), Mapping):
             content = dict(content[key])
             break
-    wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    wrong = [
+        repr(name)[1:-1] if isinstance(name, str) else repr(name)
+        for name, value in content.items()
+        if not isinstance(name, str) or not _is_plain(value)
+    ]
     if wrong or not content:
         raise CheckpointError(
             f'{path}: expected weights by name, found '
@@ -198,9 +201,15 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
     return content
 
 
+def _is_plain(value: object) -> bool:
+    """Whether a value is a tensor that can be copied into a weight: neither sparse nor quantised."""
+    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_quantized
+
+
 def _check_activation(model: nn.Module, path: str | Path, meta: object) -> None:
     """Refuse what no shape can tell: a tower trained with another activation (``meta['tower']``)."""
-    trained = meta.get('tower', {}).get('activation') if isinstance(meta, Mapping) else None
+    tower = meta.get('tower') if isinstance(meta, Mapping) else None
+    trained = tower.get('activation') if isinstance(tower, Mapping) else None
     for module in model.modules():
         settings = getattr(module, 'settings', None)
         activation = settings.get('activation') if isinstance(settings, Mapping) else None
@@ -224,7 +233,7 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
-    reason = (str(error) or type(error).__name__).splitlines()[0].strip().rstrip('.')
+    reason = ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
     if isinstance(error, pickle.UnpicklingError):  # torch's text advises to load unsafely
         reason = 'neither weights of PyTorch nor .safetensors'
     return CheckpointError(f'{path}: is no readable weights file ({reason[:200]}); fetch or write it again.')

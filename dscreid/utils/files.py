@@ -31,6 +31,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def existing_file(path: object) -> Path | None:
+    """The regular file that a value names; None where it names none, or is nothing that a file can be called."""
+    try:
+        file = Path(path).expanduser()
+        return file if file.is_file() else None
+    except (TypeError, ValueError, RuntimeError, OSError):  # no path, NUL, an unknown ~user, a name too long
+        return None
+
+
 @contextlib.contextmanager
 def locked(path: str | Path) -> Iterator[None]:
     """Hold a lock that one process at a time can hold; the system frees it when its holder dies.

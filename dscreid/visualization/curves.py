@@ -1,7 +1,6 @@
 """Curves of a training run, from the JSON lines that MMEngine writes to ``vis_data/scalars.json``."""
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dscreid.errors import DscreidError
+from dscreid.utils.records import is_finite_number
 from dscreid.visualization.svg_chart import Rule, Series, format_number, legend, line_chart
 
 IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
@@ -113,7 +113,7 @@ def _read_lines(path: Path) -> list[dict]:
             continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
             raise DscreidError(
@@ -125,7 +125,7 @@ def _read_lines(path: Path) -> list[dict]:
 
 def _is_number(value: object) -> bool:
     """Whether a logged value can be drawn."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_finite_number(value)
 
 
 def _position(key: str, record: Mapping[str, object]) -> float | None:

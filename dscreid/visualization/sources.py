@@ -10,6 +10,7 @@ from mmengine.config import Config
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.evaluation import load_features
 from dscreid.registry import DATASETS
+from dscreid.utils.records import is_number
 from dscreid.visualization.results import ReportRun
 
 
@@ -40,9 +41,9 @@ def read_metrics(path: str | Path) -> dict[str, float]:
     path = _existing(path)
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DscreidError(
-            f'{path} is no JSON file ({error}); name what tools/test.py --out wrote.'
+            f'{path} is no JSON file ({" ".join(str(error).split())[:100]}); name what tools/test.py --out wrote.'
         ) from error
     if isinstance(content, dict) and isinstance(content.get('metrics'), dict):
         content = content['metrics']
@@ -118,4 +119,4 @@ def _existing(path: str | Path) -> Path:
 
 def _is_figure(value: object) -> bool:
     """Whether a JSON value is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number(value)
