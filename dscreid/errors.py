@@ -14,7 +14,7 @@ class FrameError(DatasetError):
 
 
 class CheckpointError(DscreidError):
-    """A weights file is missing, unsafe to load, or belongs to another architecture."""
+    """A weights file or record of a run is missing, damaged, unsafe to load, or belongs to another architecture."""
 
 
 class ConfigError(DscreidError):

@@ -166,7 +166,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     except (OSError, UnicodeDecodeError):
         checkpoint = None
     if checkpoint is None or existing_file(checkpoint) is None:
-        named = 'no file' if checkpoint is None else f'{checkpoint.name[:100]!r}, which is missing'
+        named = 'no file' if checkpoint is None else f'{repr(checkpoint.name[:100])[1:-1]}, which is missing'
         raise CheckpointError(
             f'{pointer}: names {named}; write the name of another checkpoint there, or run without --resume'
         )

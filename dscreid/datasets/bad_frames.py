@@ -148,9 +148,9 @@ def find_bad_frames(root: Path, tracklets: Sequence[Tracklet], fingerprint: str)
     file = cache_folder() / 'bad_frames' / f'{place[:24]}.json'
     # processes of one run come here together: the first one checks, the others read
     with locked(file.with_suffix('.lock')):
-        suspects = _read_kept(file, fingerprint)
-        if suspects is None:
-            suspects = list(dict.fromkeys(frame for t in tracklets for frame in t.frames))
+        frames = dict.fromkeys(frame for t in tracklets for frame in t.frames)
+        kept = _read_kept(file, fingerprint)
+        suspects = list(frames) if kept is None else [frame for frame in kept if frame in frames]
         faults = scan_frames(lambda f: fault_of(root, f), suspects, usable_cores(), 'check frames')
         bad = {frame: fault for frame, fault in zip(suspects, faults, strict=True) if fault is not None}
         with replacing(file) as temporary:

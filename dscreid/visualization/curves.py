@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dscreid.errors import DscreidError
+from dscreid.errors import CheckpointError
 from dscreid.utils.records import is_finite_number
 from dscreid.visualization.svg_chart import Rule, Series, format_number, legend, line_chart
 
@@ -55,7 +55,7 @@ def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
             ``labels/rgb_identities`` or ``labels/ir_identities`` if they are there.
 
     Raises:
-        DscreidError: If a file is missing or a line is no JSON object.
+        CheckpointError: If a file is missing or a line is no JSON object.
     """
     records = [record for path in paths for record in _read_lines(Path(path))]
     return make_scalars(records, identities=identities)
@@ -102,11 +102,11 @@ def _read_lines(path: Path) -> list[dict]:
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except OSError as error:
-        raise DscreidError(
+        raise CheckpointError(
             f'{path} cannot be read ({error.strerror or error}); name a scalars.json of a run.'
         ) from error
     except UnicodeDecodeError as error:
-        raise DscreidError(f'{path} is no text file; name a scalars.json of a run.') from error
+        raise CheckpointError(f'{path} is no text file; name a scalars.json of a run.') from error
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -116,7 +116,7 @@ def _read_lines(path: Path) -> list[dict]:
         except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
-            raise DscreidError(
+            raise CheckpointError(
                 f'{path}:{number} is no JSON object; name the scalars.json that training wrote, whole.'
             )
         records.append(record)

@@ -160,6 +160,7 @@ KEPT_BAD_FRAMES = Parser(
     parse=_parse_kept,
     errors=(DatasetError,),
     named=('leads out', 'no file can be called so'),
+    remade=True,
 )
 
 PARSERS = (HITSZ, BUPT, KEPT_BAD_FRAMES)

@@ -38,9 +38,10 @@ class Parser:
         name: Name in tables.
         cases: Strategy of cases: relative path → bytes or ``Link`` for those files that differ from the valid ones.
         parse: Reads the folder's files; gets the case too.
-        prepare: Writes the valid files into an empty folder, once.
         errors: What it may raise.
         named: The message must hold one of these words: names of files, mostly.
+        prepare: Writes the valid files into an empty folder, once.
+        remade: Whether an unusable file is made anew, so that nothing is refused.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Parser:
     errors: tuple[type[DscreidError], ...]
     named: tuple[str, ...]
     prepare: Callable[[Path], None] = lambda folder: None
+    remade: bool = False
 
 
 @dataclass

@@ -17,7 +17,7 @@ from dscreid.apis.train import finished_checkpoint, last_checkpoint
 from dscreid.datasets import HITSZVCM, BUPTCampus
 from dscreid.datasets.synthetic import is_complete, make_spec
 from dscreid.engine import bad_frame_record, selection_record
-from dscreid.errors import CheckpointError, ConfigError, DatasetError, DscreidError
+from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.visualization import read_scalars
@@ -143,6 +143,7 @@ RUN_RECORDS = Parser(
     prepare=_prepare_run,
     errors=(CheckpointError,),
     named=('run_start.json', 'run_card.json'),
+    remade=True,
 )
 
 _METRICS = {'rgb2ir/mAP': 0.5, 'rgb2ir/Rank-1': 0.6, 'checkpoint': {'file': 'a.pth'}}
@@ -157,7 +158,7 @@ METRICS = Parser(
     name='metrics.json',
     cases=mutated_json(_METRICS).map(lambda content: {'metrics.json': content}),
     parse=_use_metrics,
-    errors=(DscreidError,),
+    errors=(CheckpointError,),
     named=('metrics.json',),
 )
 
@@ -194,7 +195,7 @@ SCALARS = Parser(
     ),
     parse=_use_log,
     prepare=lambda folder: (folder / 'run/vis_data').mkdir(parents=True),
-    errors=(DscreidError,),
+    errors=(CheckpointError,),
     named=('scalars.json',),
 )
 
@@ -207,6 +208,7 @@ WORLD = Parser(
     parse=lambda folder, case: is_complete(folder, _SPEC),
     errors=(DatasetError,),
     named=('world.json',),
+    remade=True,
 )
 
 _JOB = json.loads(Job('r', Path('f'), ('python',), identity=_IDENTITY, max_epochs=3).to_json())
@@ -243,43 +245,49 @@ _paths = (
 )
 
 
-def _use_paths(folder: Path, case: dict[str, Any]) -> object:
-    """A value in every place of a config that takes a path."""
-    value = json.loads(case['value.json'])
-    refused = []
-    for use in (
-        lambda: load_config(folder / 'config.py', {'data_root': value, 'on_bad_frame': value}),
-        lambda: HITSZVCM(value, 'train'),
-        lambda: BUPTCampus(value, 'test'),
-        lambda: datasets_of(stages_of(folder / 'adapt.py', {'source.config': value})),
-        lambda: load_checkpoint(value),
-        lambda: load_config(value),
-        lambda: CLIPVisionTransformer(
-            image_size=(32, 16),
-            patch_size=8,
-            width=32,
-            layers=2,
-            heads=2,
-            activation='gelu',
-            pretrained=value,
-        ).init_weights(),
-    ):
-        try:
-            use()
-        except (ConfigError, DatasetError, CheckpointError) as error:
-            refused.append(error)
-    if refused:
-        raise refused[-1]
-    return value
+def _tower(pretrained: Any) -> CLIPVisionTransformer:
+    return CLIPVisionTransformer(
+        image_size=(32, 16),
+        patch_size=8,
+        width=32,
+        layers=2,
+        heads=2,
+        activation='gelu',
+        pretrained=pretrained,
+    )
+
+
+#: Every place of a config, or of a command line, that takes a path.
+_PLACES = {
+    'data_root': lambda folder, value: load_config(folder / 'config.py', {'data_root': value}),
+    'on_bad_frame': lambda folder, value: load_config(folder / 'config.py', {'on_bad_frame': value}),
+    'HITSZVCM.root': lambda folder, value: HITSZVCM(value, 'train'),
+    'BUPTCampus.root': lambda folder, value: BUPTCampus(value, 'test'),
+    'source.config': lambda folder, value: datasets_of(
+        stages_of(folder / 'adapt.py', {'source.config': value})
+    ),
+    'source.checkpoint': lambda folder, value: load_checkpoint(value),
+    'config': lambda folder, value: load_config(value),
+    'pretrained': lambda folder, value: _tower(value).init_weights(),
+}
+
+
+def _use_path(folder: Path, case: dict[str, Any]) -> object:
+    return _PLACES[case['place'].decode()](folder, json.loads(case['value.json']))
 
 
 CONFIG_PATHS = Parser(
     name='paths in configs',
-    # the message repeats the value, and what prints it puts it on one line
-    cases=_paths.filter(lambda value: not isinstance(value, str) or '\n' not in value).map(
-        lambda value: {'value.json': json.dumps(value).encode()}
+    cases=st.fixed_dictionaries(
+        {
+            'place': st.sampled_from(sorted(_PLACES)).map(str.encode),
+            # the message repeats the value, and what prints it puts it on one line
+            'value.json': _paths.filter(lambda value: not isinstance(value, str) or '\n' not in value).map(
+                lambda value: json.dumps(value).encode()
+            ),
+        }
     ),
-    parse=_use_paths,
+    parse=_use_path,
     prepare=_prepare_config,
     errors=(ConfigError, DatasetError, CheckpointError),
     named=('',),  # the value itself, which may be empty

@@ -44,7 +44,7 @@ def _pickled(content: Any) -> bytes:
 
 def _scripted() -> bytes:
     stream = io.BytesIO()
-    torch.jit.save(torch.jit.script(nn.Linear(2, 3)), stream)
+    torch.jit.save(torch.jit.script(nn.Sequential(OrderedDict(linear=nn.Linear(2, 3)))), stream)
     return stream.getvalue()
 
 
