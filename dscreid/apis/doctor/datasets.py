@@ -64,8 +64,7 @@ def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: 
         frames, owners = _frames(splits, use)
         scan = scan_files(Path(use.root).expanduser(), frames, jobs, full_decode, kind.NAME)
         bad = scan.bad
-        stops = any(s.get('on_bad_frame', 'error') == 'error' for s in use.settings)
-        findings += check_frames(scan, owners, subject, stops)
+        findings += check_frames(scan, owners, subject, _stops({owners[frame][0] for frame in bad}, use))
     for split in splits:
         findings += _examine_split(split, use, bad, kind.NAME)
     return [*findings, _overlap(splits, subject)]
@@ -91,7 +90,7 @@ def _read_splits(
         if dataset is not None:
             splits.append(SplitRecords(name, dataset, used))
             findings.append(_counts(dataset, f'{kind.NAME} {name}'))
-    if not splits and not Path(use.root).expanduser().is_dir():
+    if not splits and len({f.message for f in findings}) == 1:
         del findings[1:]  # one missing folder is one finding
     return splits, findings
 
@@ -102,6 +101,11 @@ def _read(
     if kind is HITSZVCM:
         settings['foreign_frames'] = 'keep'
     return kind(root, split, labelled=labelled, min_seq_len=1, expected_statistics=None, **settings)
+
+
+def _stops(splits: set[str], use: DatasetUse) -> bool:
+    """Whether a run stops at bad frames of these splits."""
+    return any(s.get('on_bad_frame', 'error') == 'error' for split in splits for s in use.of_split(split))
 
 
 def _counts(dataset: TrackletDataset, subject: str) -> Finding:
