@@ -9,8 +9,12 @@ class DatasetError(DscreidError):
     """A dataset's root, index file or frame is missing or malformed."""
 
 
+class FrameError(DatasetError):
+    """A frame is missing, unreadable or no complete image; a dataset's ``on_bad_frame`` decides what follows."""
+
+
 class CheckpointError(DscreidError):
-    """A weights file is missing, unsafe to load, or belongs to another architecture."""
+    """A weights file or record of a run is missing, damaged, unsafe to load, or belongs to another architecture."""
 
 
 class ConfigError(DscreidError):

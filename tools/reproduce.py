@@ -89,9 +89,7 @@ def show_command(arguments: argparse.Namespace) -> None:
 
 def execute_command(arguments: argparse.Namespace) -> None:
     """Do one submitted job."""
-    if not arguments.job.is_file():
-        raise ConfigError(f'{arguments.job}: no such job; submit the table again')
-    execute(Job.from_json(arguments.job.read_text()), collect_environment, arguments.accept_revision)
+    execute(Job.from_file(arguments.job), collect_environment, arguments.accept_revision)
 
 
 def _add_list(commands: argparse._SubParsersAction) -> None:

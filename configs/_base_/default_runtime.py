@@ -17,6 +17,8 @@ default_hooks = dict(
     # ends a run whose losses or weights are not finite before they reach a checkpoint; warns of losses that do nothing.
     # What becomes of an epoch with useless pseudo labels is cluster=dict(on_failure='stop' | 'keep' | 'skip')
     guard=dict(type='TrainingGuardHook'),
+    # bad_frames.json, where datasets go on after a frame that cannot be read (on_bad_frame)
+    bad_frames=dict(type='BadFramesHook'),
 )
 
 env_cfg = dict(

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config
 from dscreid.errors import ConfigError
+from dscreid.utils.files import existing_file
 
 #: Top-level keys that say where and how a run is executed, logged and tested, not what it learns.
 _EXECUTION_KEYS = (
@@ -23,7 +24,7 @@ _EXECUTION_KEYS = (
 _EXECUTION_SETTINGS = {
     'root', 'num_workers', 'persistent_workers', 'pin_memory', 'backend', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
-    'random_state', 'guard',
+    'random_state', 'guard', 'bad_frames',
 }  # fmt: skip
 
 
@@ -32,7 +33,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     Args:
         path: A Python config.
-        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there.
+        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there;
+            ``on_bad_frame`` is passed to every dataset.
 
     Returns:
         The config; a relative ``source.config`` is made absolute.
@@ -40,9 +42,9 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     Raises:
         ConfigError: The file is missing or cannot be read, or it names an unknown type or key.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f'{path}: no such config; the shipped ones lie in configs/')
+    named, path = path, existing_file(path)
+    if path is None:
+        raise ConfigError(f'{named}: no such config; the shipped ones lie in configs/')
     try:
         config = Config.fromfile(path)
     except Exception as error:  # a config is a program and may raise anything
@@ -50,10 +52,30 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
     if options:
         _merge(config, options)
+    if config.get('on_bad_frame') is not None:
+        _set_on_bad_frame(config._cfg_dict, config.on_bad_frame)
     check_config(config.to_dict(), path.name)
     if config.get('source') is not None:
-        config.source.config = str((path.parent / config.source.config).resolve())
+        config.source.config = str(_source_config(path, config.source))
     return config
+
+
+def _source_config(path: Path, source: Any) -> Path:
+    """The config of a source stage, named relative to the config that builds upon it.
+
+    Raises:
+        ConfigError: ``source`` names no other config.
+    """
+    name = source.get('config') if isinstance(source, dict) else None
+    try:
+        resolved = (path.parent / name).resolve()
+    except (TypeError, ValueError, RuntimeError, OSError):
+        resolved = None
+    if resolved is None or resolved == path.resolve():
+        raise ConfigError(
+            f"{path.name}: source must name another config, as dict(config='../source/stp_bupt.py', checkpoint=None)"
+        )
+    return resolved
 
 
 def fit_to_machine(config: Config, amp: bool = False) -> None:
@@ -137,6 +159,16 @@ def _replace_root(node: Any, old: str, new: str) -> None:
     elif isinstance(node, (list, tuple)):
         for value in node:
             _replace_root(value, old, new)
+
+
+def _set_on_bad_frame(node: Any, value: str) -> None:
+    if isinstance(node, dict):
+        if isinstance(node.get('dataset'), dict) and 'root' in node['dataset']:
+            node['dataset']['on_bad_frame'] = value
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            _set_on_bad_frame(child, value)
 
 
 def _fit_loaders(node: Any, has_gpu: bool) -> None:

@@ -18,7 +18,7 @@ from dscreid.utils.signatures import accepted_arguments, closest
 #: Keys that a config gives but that never reach the constructor.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
 #: Top-level keys of this package beside the arguments of MMEngine's Runner.
-_OWN_KEYS = ('source', 'data_root')
+_OWN_KEYS = ('source', 'data_root', 'on_bad_frame')
 #: Default hooks that MMEngine adds by itself.
 _HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: Similarity from which a key counts as a misspelling: where the key it resembles is absent, and where it is given.

@@ -13,9 +13,10 @@ from mmengine import Config
 
 from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.test import evaluate, write_json
-from dscreid.apis.train import FINISHED_FILE, RunOptions, run_experiment
+from dscreid.apis.train import FINISHED_FILE, RunOptions, finished_name, run_experiment
 from dscreid.apis.worlds import adaptation_worlds
 from dscreid.datasets.synthetic import is_complete, render_world
+from dscreid.utils.records import read_json_object
 from dscreid.visualization import (
     ReportRun,
     RetrievalGallery,
@@ -100,7 +101,7 @@ class Demo:
         options = self.options
         source_root, target_root = self._render()
         source = self._train('demo_source', 'source', source_root)
-        source_checkpoint = _checkpoint_of(options.out / 'source')
+        source_checkpoint = checkpoint_of(options.out / 'source')
         cd = self._evaluate_source_model(source_checkpoint, target_root)
         runs = [cd, self._adapt('demo_dsc', DSC_ROW, target_root, source_checkpoint)]
         if options.compare:
@@ -251,8 +252,17 @@ class Demo:
         return result
 
 
-def _checkpoint_of(work_dir: Path) -> Path:
-    return work_dir / json.loads((work_dir / FINISHED_FILE).read_text())['checkpoint']
+def checkpoint_of(work_dir: Path) -> Path:
+    """The last checkpoint of a finished run.
+
+    Raises:
+        CheckpointError: The run's record is damaged.
+    """
+    marker = work_dir / FINISHED_FILE
+    return finished_name(
+        marker,
+        read_json_object(marker, 'record of a finished stage', 'remove the run and start the demo again'),
+    )
 
 
 def _scalar_files(work_dir: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
 from dscreid.pseudo_labels.jaccard_clustering import JaccardClustering, cluster
 from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.files import existing_file
 from dscreid.utils.progress import track
 
 #: What unsupervised re-identification usually takes: the defaults of a clustering.
@@ -221,18 +222,36 @@ def _row(result: Outcome, best: float) -> str:
 
 def _load_target(path: Path) -> dict[Modality, LabelledFeatures]:
     """What :func:`save_target` wrote."""
-    if not path.is_file():
+    if existing_file(path) is None:
         raise DatasetError(f'{path}: no such file of features; --save writes one')
-    with np.load(path) as arrays:
-        missing = [
-            f'{m.value}_{k}' for m in Modality for k in ('s', 'd', 'pid') if f'{m.value}_{k}' not in arrays
-        ]
-        if missing:
-            raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
-        return {
-            m: LabelledFeatures(
-                TrackletFeatures(*(torch.from_numpy(arrays[f'{m.value}_{half}']) for half in ('s', 'd'))),
-                arrays[f'{m.value}_pid'],
+    names = [f'{m.value}_{k}' for m in Modality for k in ('s', 'd', 'pid')]
+    try:
+        with np.load(path) as archive:
+            arrays = {name: archive[name] for name in names if name in archive}
+    except Exception as error:  # a damaged archive may raise anything; pickled objects are refused
+        reason = ' '.join(str(error).split())[:100]
+        raise DatasetError(
+            f'{path}: is no file of features ({reason}); write it again with --save'
+        ) from error
+    if missing := [name for name in names if name not in arrays]:
+        raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
+    for m in Modality:
+        static, dynamic, pids = (arrays[f'{m.value}_{k}'] for k in ('s', 'd', 'pid'))
+        matrices = static.ndim == 2 and static.dtype == dynamic.dtype == np.float32
+        if (
+            not matrices
+            or static.shape != dynamic.shape
+            or pids.shape != static.shape[:1]
+            or pids.dtype.kind != 'i'
+        ):
+            raise DatasetError(
+                f'{path}: {m.value}_s and {m.value}_d must be float32 (N, D), {m.value}_pid integer (N,); write it '
+                'again with --save'
             )
-            for m in Modality
-        }
+    return {
+        m: LabelledFeatures(
+            TrackletFeatures(*(torch.from_numpy(arrays[f'{m.value}_{half}']) for half in ('s', 'd'))),
+            arrays[f'{m.value}_pid'],
+        )
+        for m in Modality
+    }

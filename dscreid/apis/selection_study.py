@@ -1,6 +1,5 @@
 """How well label-free criteria choose a checkpoint: a study of finished runs, for which test labels are read."""
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from dscreid.apis.test import evaluate, write_json
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, is_chosen, read_record
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.pseudo_labels.criteria import CRITERIA
+from dscreid.utils.records import is_number, read_json_object
 from dscreid.visualization import read_scalars
 
 #: Metrics of checkpoints that training did not validate, in the run's folder.
@@ -181,7 +181,7 @@ def _validated(work_dir: Path, metric: str) -> dict[int, float]:
 def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, float]:
     """Metrics of checkpoints, from ``SCORES_FILE`` or by evaluating them."""
     path = work_dir / SCORES_FILE
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = read_scores(path) if path.is_file() else {}
     missing = [epoch for epoch in epochs if not (work_dir / f'epoch_{epoch}.pth').is_file()]
     missing = [epoch for epoch in missing if str(epoch) not in known]
     if missing:
@@ -199,6 +199,20 @@ def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, 
     if unknown:
         raise ConfigError(f"no metric '{metric}'; known are {', '.join(known[str(unknown[0])])}")
     return {epoch: known[str(epoch)][metric] for epoch in epochs}
+
+
+def read_scores(path: Path) -> dict[str, dict[str, float]]:
+    """Metrics of checkpoints, by epoch, that an earlier study evaluated.
+
+    Raises:
+        CheckpointError: The file is no such record.
+    """
+    remedy = 'remove it, and the checkpoints are evaluated again'
+    content = read_json_object(path, 'record of metrics', remedy)
+    for values in content.values():
+        if not isinstance(values, dict) or not all(is_number(value) for value in values.values()):
+            raise CheckpointError(f'{path}: is no record of metrics by epoch; {remedy}')
+    return content
 
 
 def _config_of(work_dir: Path) -> Path:

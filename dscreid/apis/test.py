@@ -132,6 +132,6 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
 
 def _evaluation_hooks(config: Config) -> dict:
     """The config's default hooks that have something to do without training."""
-    names = ('runtime_info', 'timer', 'logger', 'evaluation_progress')
+    names = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames')
     hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in names}
     return hooks | {'checkpoint': None, 'param_scheduler': None}

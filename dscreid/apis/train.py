@@ -1,7 +1,6 @@
 """The whole experiment: source stage, adaptation, evaluation."""
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -20,13 +19,15 @@ from dscreid.apis.preflight import check_stage
 from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, write_json
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
-from dscreid.errors import ConfigError
+from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint
-from dscreid.utils.files import only_process_in, remove_partial_files
+from dscreid.utils.files import existing_file, only_process_in, remove_partial_files
+from dscreid.utils.records import file_beside, read_json_object
 
 FINISHED_FILE = 'finished.json'
 #: Where a launcher tells a process its rank, before torch.distributed knows it.
 _RANK_VARIABLES = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+_FINISHED, _REMEDY = 'record of a finished stage', 'remove it and run again with --resume'
 
 
 @dataclass(frozen=True)
@@ -146,19 +147,32 @@ def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
 
     Raises:
         ConfigError: The stage ran with another config.
+        CheckpointError: The record is damaged.
     """
     marker = work_dir / FINISHED_FILE
     if not marker.is_file():
         return None
-    content = json.loads(marker.read_text())
-    checkpoint = work_dir / content['checkpoint']
-    if content['config'] != digest:
+    content = read_json_object(marker, _FINISHED, _REMEDY)
+    checkpoint = finished_name(marker, content)
+    if content.get('config') != digest:
         raise ConfigError(
             f'{marker}: this run was made with another config or seed; choose a --work-dir in '
             'another folder (source stages lie beside it), remove this run, or, to use its weights as a source all the '
             'same, name them with --source-checkpoint'
         )
-    return checkpoint if checkpoint.is_file() else None
+    return existing_file(checkpoint)
+
+
+def finished_name(marker: Path, content: dict[str, Any]) -> Path:
+    """The checkpoint that the record of a finished stage names, in the record's folder.
+
+    Raises:
+        CheckpointError: It names none.
+    """
+    checkpoint = file_beside(marker, content.get('checkpoint'))
+    if checkpoint is None:
+        raise CheckpointError(f'{marker}: is no {_FINISHED} (it names no checkpoint); {_REMEDY}')
+    return checkpoint
 
 
 def prepare(config_path: str | Path, options: RunOptions) -> Config:

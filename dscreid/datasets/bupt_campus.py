@@ -16,6 +16,7 @@ from dscreid.datasets.bupt_index import (
     parse_lines,
     read_data_paths,
 )
+from dscreid.datasets.index_files import index_file
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
 from dscreid.errors import DatasetError
 from dscreid.registry import DATASETS
@@ -87,7 +88,7 @@ class BUPTCampus(TrackletDataset):
         super().__init__(root, split, **kwargs)
 
     def _parse(self) -> ParsedIndex:
-        data = read_data_paths(self.root / 'data_paths.json')
+        data = read_data_paths(index_file(self.root, 'data_paths.json'))
         if not self.storage.has_folder('DATA'):
             raise DatasetError(
                 f'{self.root / "DATA"}: the image folder is missing; unpack the image archive there'
@@ -110,16 +111,20 @@ class BUPTCampus(TrackletDataset):
                     camera = CAMERAS.index(line.camera)
                     yield _Entry(Tracklet(frames, modality, camera, is_query=name == 'query.txt'), line)
 
+    def list_lines(self) -> list[Line]:
+        """Lines of the split's list files, in file order."""
+        return [line for name in LIST_FILES[self.split] for line in self._list_lines(name)]
+
     def _list_lines(self, name: str) -> list[Line]:
         kinds = (PAIR,) if name.startswith('train') else ('RGB', 'IR')
-        return parse_lines(self.root / name, kinds)
+        return parse_lines(index_file(self.root, name), kinds)
 
     def _census(self) -> dict[str, int]:
         people = {
             split: {line.pid for name in LIST_FILES[split] for line in self._list_lines(name)}
             for split in ('train', 'auxiliary', 'test')
         }
-        tracklets, frames = count_tracklets(read_data_paths(self.root / 'data_paths.json'))
+        tracklets, frames = count_tracklets(read_data_paths(index_file(self.root, 'data_paths.json')))
         return {
             **{f'{split} identities': len(pids) for split, pids in people.items()},
             'identities': len(set().union(*people.values())),

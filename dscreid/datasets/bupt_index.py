@@ -1,10 +1,10 @@
 """Parsers of BUPTCampus's index files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dscreid.datasets.index_files import check_paths, read_json, read_lines
+from dscreid.datasets.index_files import check_paths, index_file, read_json, read_lines
 from dscreid.errors import DatasetError
 from dscreid.structures import Modality
 
@@ -120,6 +120,37 @@ def frames_of(
     check_paths(entry, f'{line.where}: tracklet {named!r} of data_paths.json')
     frames = tuple(IMAGE_FOLDER + path for path in entry)
     return tuple(_fake(frame, line.where) for frame in frames) if fake_ir else frames
+
+
+def frames_with_lines(
+    root: Path, lines: Sequence[Line]
+) -> tuple[list[str], list[tuple[str, ...]], dict[str, list[str]]]:
+    """Tracklets of list files' lines beside what the index says of each.
+
+    Args:
+        root: Folder of the dataset.
+        lines: Lines of its list files; ``'RGB/IR'`` ones give two tracklets.
+
+    Returns:
+        ``file:line`` and frames of N tracklets, and ``person``, ``modality``, ``camera`` and ``tracklet`` of each as
+        written.
+
+    Raises:
+        DatasetError: See ``read_data_paths`` and ``frames_of``.
+    """
+    data = read_data_paths(index_file(root, 'data_paths.json'))
+    entries = [(line, m) for line in lines for m in Modality if m.name in line.kind.split('/')]
+    told = {
+        'person': [line.pid for line, _ in entries],
+        'modality': [modality.name for _, modality in entries],
+        'camera': [line.camera for line, _ in entries],
+        'tracklet': [line.tracklet for line, _ in entries],
+    }
+    return (
+        [f'{Path(line.where).name} {modality.value}' for line, modality in entries],
+        [frames_of(data, line, modality) for line, modality in entries],
+        told,
+    )
 
 
 def count_tracklets(data: Mapping[str, Any]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from dscreid.datasets.index_files import read_lines
 from dscreid.errors import DatasetError
 from dscreid.structures import Modality
 
-FRAME_NAME = re.compile(r'(\d{4})M([12])D(\d{1,9})T(\d+)F([^/\\\0]+)', re.ASCII)
+FRAME_NAME = re.compile(r'(\d{4})M([12])D(\d{1,9})T(\d{1,9})F([^/\\\x00-\x1f\x7f]+)', re.ASCII)
 TRACK_COLUMNS = 'm start end pid camid'
 
 
@@ -24,12 +24,14 @@ class FrameNames:
         persons: int64 (n,), the PPPP of each name.
         kinds: int64 (n,), 1 infrared, 2 visible.
         cameras: int64 (n,), the number after ``D``.
+        tracks: int64 (n,), the number after ``T``.
     """
 
     paths: list[str]
     persons: np.ndarray
     kinds: np.ndarray
     cameras: np.ndarray
+    tracks: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,10 @@ def parse_frame_names(path: Path) -> FrameNames:
                 f'PPPPM{{m}}D{{cam}}T{{track}}F{{picture}} with m 1 (infrared) or 2 (visible), such as '
                 '0001M1D3T2F14.jpg'
             )
-        person, kind, camera, _, picture = match.groups()
+        person, kind, camera, track, picture = match.groups()
         paths.append(f'{person}/{folder[kind]}/D{camera}/{picture}')
-        numbers.append((int(person), int(kind), int(camera)))
-    persons, kinds, cameras = np.array(numbers, dtype=np.int64).T
-    return FrameNames(paths, persons, kinds, cameras)
+        numbers.append((int(person), int(kind), int(camera), int(track)))
+    return FrameNames(paths, *np.array(numbers, dtype=np.int64).T)
 
 
 def parse_tracks(path: Path, num_names: int | None = None) -> np.ndarray:

@@ -15,6 +15,7 @@ from dscreid.datasets.hitsz_index import (
     parse_query_rows,
     parse_tracks,
 )
+from dscreid.datasets.index_files import index_file
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import DATASETS
@@ -91,16 +92,23 @@ class HITSZVCM(TrackletDataset):
         self.foreign_frames = foreign_frames
         super().__init__(root, split, min_seq_len=min_seq_len, **kwargs)
 
+    def read_index(self) -> tuple[np.ndarray, FrameNames, Path]:
+        """The split's tracklets as ``parse_tracks`` gives them, its frames, and the tracklets' file.
+
+        Raises:
+            DatasetError: A file is missing or malformed.
+        """
+        names = parse_frame_names(self._info_file(f'{self.split}_name.txt'))
+        path = self._info_file(f'track_{self.split}_info.txt')
+        return parse_tracks(path, len(names.paths)), names, path
+
     def _parse(self) -> ParsedIndex:
-        info = self._info_folder()
-        names = parse_frame_names(info / f'{self.split}_name.txt')
-        tracks_file = info / f'track_{self.split}_info.txt'
-        tracks = parse_tracks(tracks_file, len(names.paths))
+        tracks, names, tracks_file = self.read_index()
         if self.labelled:
             _require_pids(tracks, tracks_file)
         is_query = np.zeros(len(tracks), dtype=bool)
         if self.split == 'test':
-            is_query[parse_query_rows(info / 'query_IDX.txt', len(tracks))] = True
+            is_query[parse_query_rows(self._info_file('query_IDX.txt'), len(tracks))] = True
         foreign, warnings = self._audit(tracks, names, tracks_file)
         prefix = self._image_prefix(names)
         tracklets = [
@@ -150,6 +158,9 @@ class HITSZVCM(TrackletDataset):
             f'{self.root}: index file {wanted} is missing (tried {tried}); expected: {self.LAYOUT}'
         )
 
+    def _info_file(self, name: str) -> Path:
+        return index_file(self.root, (self._info_folder() / name).relative_to(self.root).as_posix())
+
     def _image_prefix(self, names: FrameNames) -> str:
         """Folder of the person folders below ROOT: ``'Train/'`` or ``'Test/'``, ``'data/'``, or ``''``."""
         probes = [names.paths[i] for i in np.linspace(0, len(names.paths) - 1, 16).astype(int)]
@@ -165,8 +176,7 @@ class HITSZVCM(TrackletDataset):
         )
 
     def _census(self) -> dict[str, int]:
-        info = self._info_folder()
-        tracks = {split: parse_tracks(info / f'track_{split}_info.txt') for split in self.SPLITS}
+        tracks = {split: parse_tracks(self._info_file(f'track_{split}_info.txt')) for split in self.SPLITS}
         everything = np.concatenate(list(tracks.values()))
         lengths = everything[:, 2] - everything[:, 1] + 1
         counts = {

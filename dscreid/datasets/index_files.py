@@ -1,6 +1,8 @@
 """Reading of index files: every fault ends in a sentence with file, line and remedy."""
 
 import json
+import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,28 @@ from typing import Any
 from dscreid.errors import DatasetError
 
 RESTORE = 'restore the file from the dataset archive'
+#: Control characters and lone surrogates: no file of a dataset is called so, and terminals obey some of them.
+_UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff]')
+
+
+def index_file(root: Path, name: str) -> Path:
+    """Path of an index file below a dataset's root.
+
+    Args:
+        root: Folder of the dataset; may itself be a symbolic link.
+        name: Path relative to it.
+
+    Raises:
+        DatasetError: If a symbolic link leads out of the root.
+    """
+    path = root / name
+    real, inside = os.path.realpath(path), os.path.realpath(root).rstrip(os.sep) + os.sep
+    if not real.startswith(inside):
+        raise DatasetError(
+            f'{path}: leads out of the data root, to {real}; put the file below the root, or make the root itself '
+            'the link'
+        )
+    return path
 
 
 def read_text(path: Path) -> str:
@@ -22,6 +46,8 @@ def read_text(path: Path) -> str:
     Raises:
         DatasetError: If the file is missing, unreadable or no text.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+        raise DatasetError(f'{path}: cannot be read (no regular file); check its kind and its permissions')
     try:
         return path.read_text(encoding='utf-8-sig')
     except FileNotFoundError:
@@ -68,6 +94,8 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DatasetError(f'{path}:{error.lineno}: not valid JSON ({error.msg}); {RESTORE}') from None
+    except ValueError:  # an integer of thousands of digits
+        raise DatasetError(f'{path}:1: not an index, it holds an endless number; {RESTORE}') from None
     except RecursionError:
         raise DatasetError(f'{path}:1: not an index, its JSON nests too deep; {RESTORE}') from None
 
@@ -79,9 +107,10 @@ def is_safe_path(path: str) -> bool:
         path: A relative path with ``/`` as separator.
 
     Returns:
-        False for empty and absolute paths, for backslashes, drive letters, NUL and for ``..`` components.
+        False for empty and absolute paths, for backslashes, drive letters, control characters and for ``..``
+        components.
     """
-    if not path or path[0] in '/~' or '\\' in path or '\0' in path or path[1:2] == ':':
+    if not path or path[0] in '/~' or '\\' in path or path[1:2] == ':' or _UNPRINTABLE.search(path):
         return False
     return '..' not in path or '..' not in path.split('/')
 

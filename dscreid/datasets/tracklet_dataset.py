@@ -18,6 +18,14 @@ from dscreid.datasets.audit import (
     split_statistics,
     statistics_table,
 )
+from dscreid.datasets.bad_frames import (
+    FrameMarks,
+    OnBadFrame,
+    describe_frames,
+    fault_of,
+    find_bad_frames,
+    without_bad_frames,
+)
 from dscreid.datasets.ground_truth import GroundTruth
 from dscreid.datasets.storage import open_frames
 from dscreid.errors import ConfigError, DatasetError
@@ -54,13 +62,19 @@ class TrackletDataset(Dataset, ABC):
         root: Folder of the dataset, in its owners' layout or packed by ``tools/dataset_converters/pack.py``.
         split: One of the class's ``SPLITS``.
         pipeline: Transforms, or their configs, applied in order to a dict with ``tracklet``, ``root``,
-            ``storage`` (``FrameStorage``), ``index``, ``seed``, ``label`` (int or None) and ``rng`` (numpy
-            Generator seeded from the draw).
+            ``storage`` (``FrameStorage``), ``index``, ``seed``, ``label`` (int or None), ``rng`` (numpy Generator
+            seeded from the draw), ``on_bad_frame`` and ``bad_positions`` (a set, to be filled with positions of
+            unreadable frames).
         labelled: Whether records carry person ids (and, in a train split, contiguous labels).
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
         min_seq_len: Tracklets with fewer frames are left out.
         expected_statistics: ``'published'`` compares the index with the counts that its owners published, and
             warns where they differ; None for other data in the same layout.
+        on_bad_frame: What to do with frames that are missing or no complete images. ``'error'`` stops at the first
+            one that is drawn. ``'substitute'`` takes the nearest readable frame of the same tracklet.
+            ``'skip_tracklet'`` decodes every frame of the split when the dataset is made (once; the result is kept, see
+            ``bad_frames.find_bad_frames``) and leaves out tracklets with a bad frame, so that neither samplers nor
+            memories ever see them and identities are numbered without them.
 
     Attributes:
         tracklets: The records, ``list[Tracklet]``.
@@ -69,6 +83,7 @@ class TrackletDataset(Dataset, ABC):
             unless this is a labelled train split.
         num_classes: Number of identities behind ``labels``; None without labels.
         cameras: int64 (N,), camera of each tracklet.
+        num_skipped_tracklets: Tracklets that ``on_bad_frame='skip_tracklet'`` left out.
 
     Raises:
         DatasetError: If the root is missing, or an index file is missing or malformed, or packed frames are
@@ -93,12 +108,16 @@ class TrackletDataset(Dataset, ABC):
         modality: str | None = None,
         min_seq_len: int = 1,
         expected_statistics: str | None = 'published',
+        on_bad_frame: str = 'error',
     ) -> None:
-        self.root = Path(root).expanduser()
+        self.root = _as_folder(root, type(self).__name__)
         self.split = split
         self.labelled = labelled
         self.modality = self._choose_modality(modality)
         self.min_seq_len = min_seq_len
+        self.on_bad_frame = OnBadFrame.choose(on_bad_frame)
+        self.num_skipped_tracklets = 0
+        self._skipped_frames: dict[str, str] | None = None
         self._check_arguments(expected_statistics)
         self._check_root()
         self.storage = open_frames(self.root)
@@ -128,9 +147,13 @@ class TrackletDataset(Dataset, ABC):
             'seed': seed,
             'label': None if self.labels is None else int(self.labels[index]),
             'rng': np.random.default_rng([seed, index]),
+            'on_bad_frame': self.on_bad_frame,
+            'bad_positions': (bad_positions := set()),
         }
         for transform in self.pipeline:
             results = transform(results)
+        for position in bad_positions:
+            self._marks.mark(index, position)
         return results
 
     @property
@@ -156,6 +179,27 @@ class TrackletDataset(Dataset, ABC):
     def fingerprint(self) -> str:
         """Digest of the records (frames, modality, camera, query flag, pid if labelled), 16 hex digits."""
         return self._fingerprint
+
+    def bad_frames(self) -> list[dict[str, str]]:
+        """Bad frames that were left out or substituted so far, by this process and the workers of its loaders.
+
+        Returns:
+            ``frame`` (path relative to the root), and ``fault``, of each, in dataset order under ``'substitute'`` and
+            by path under ``'skip_tracklet'``.
+        """
+        if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
+            return [dict(frame=frame, fault=fault) for frame, fault in sorted(self._skipped_frames.items())]
+        frames = [self.tracklets[row].frames[place] for row, place in self._marks.marked()]
+        found = {frame: fault_of(self.storage, frame) for frame in dict.fromkeys(frames)}
+        return [dict(frame=frame, fault=fault or 'readable again') for frame, fault in found.items()]
+
+    def differences_from_published(self) -> list[str]:
+        """Where the index, all splits together, differs from the counts that its owners published.
+
+        Raises:
+            DatasetError: If an index file of another split is missing or malformed.
+        """
+        return differences_from_published(self._census(), self.PUBLISHED)
 
     def read_ground_truth(self) -> GroundTruth:
         """Read the person ids from the index files, for diagnostics.
@@ -225,11 +269,14 @@ class TrackletDataset(Dataset, ABC):
         self.cameras = np.array([t.camera for t in self.tracklets], dtype=np.int64)
         self._is_rgb = np.array([t.modality is Modality.RGB for t in self.tracklets])
         self._fingerprint = index_fingerprint(self.tracklets)
+        self._marks = FrameMarks(self.tracklets) if self.on_bad_frame is OnBadFrame.SUBSTITUTE else None
         return parsed.warnings
 
     def _select(self, parsed: ParsedIndex) -> tuple[ParsedIndex, np.ndarray | None, int | None]:
-        """Apply ``min_seq_len``, number the identities, and then apply ``modality``."""
+        """Apply ``min_seq_len`` and ``on_bad_frame``, number the identities, and then apply ``modality``."""
         keep = np.array([len(t) >= self.min_seq_len for t in parsed.tracklets], dtype=bool)
+        if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
+            keep &= without_bad_frames(parsed.tracklets, self._frames_to_skip(parsed.tracklets, keep))
         labels = num_classes = None
         if self.labelled and self.split in self.TRAIN_SPLITS:
             identities = np.unique(parsed.pids[keep])
@@ -240,6 +287,22 @@ class TrackletDataset(Dataset, ABC):
         selected = ParsedIndex([parsed.tracklets[i] for i in rows], parsed.pids[rows], parsed.warnings)
         return selected, None if labels is None else labels[rows].astype(np.int64), num_classes
 
+    def _frames_to_skip(self, tracklets: Sequence[Tracklet], keep: np.ndarray) -> Mapping[str, str]:
+        """Bad frames of the kept tracklets, decided once for the life of the dataset."""
+        if self._skipped_frames is None:
+            checked = [t for t, kept in zip(tracklets, keep, strict=True) if kept]
+            self._skipped_frames = find_bad_frames(self.storage, checked, index_fingerprint(checked))
+            self.num_skipped_tracklets = int((~without_bad_frames(checked, self._skipped_frames)).sum())
+        return self._skipped_frames
+
+    def _skip_warnings(self) -> tuple[str, ...]:
+        if not self._skipped_frames:
+            return ()
+        return (
+            f'{self.root}: {self.num_skipped_tracklets} tracklets of split {self.split!r} are left out, since they '
+            f'hold {len(self._skipped_frames)} frames that cannot be read: {describe_frames(self.bad_frames())}',
+        )
+
     def _log_report(self, warnings: tuple[str, ...], expected_statistics: str | None) -> None:
         title = (
             f'{type(self).__name__} {self.split} ({"labelled" if self.labelled else "unlabelled"}) in '
@@ -248,6 +311,7 @@ class TrackletDataset(Dataset, ABC):
         if self.storage.frame_format is not None:
             title += f', frames packed as {self.storage.frame_format}'
         print_log(f'{title}\n{statistics_table(self.statistics())}', logger='current')
+        warnings += self._skip_warnings()
         if expected_statistics == 'published':
             warnings += self._published_warnings()
         for warning in warnings:
@@ -255,7 +319,7 @@ class TrackletDataset(Dataset, ABC):
 
     def _published_warnings(self) -> tuple[str, ...]:
         try:
-            differences = differences_from_published(self._census(), self.PUBLISHED)
+            differences = self.differences_from_published()
         except DatasetError as error:  # an index file of another split: this one can still be used
             return (f'{self.root}: the index was not compared with the published counts ({error})',)
         if not differences:
@@ -264,3 +328,20 @@ class TrackletDataset(Dataset, ABC):
             f'{self.root} differs from {type(self).__name__} as published: {"; ".join(differences)}. '
             'Is the download complete? (expected_statistics=None silences this.)',
         )
+
+
+def _as_folder(root: str | Path, owner: str) -> Path:
+    """The root that a config names.
+
+    Raises:
+        ConfigError: It is no path, or none that can exist.
+    """
+    try:
+        folder = Path(root).expanduser()
+        folder.is_dir()
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise ConfigError(
+            f'{owner}: root {str(root)[:200]!r} is no usable path ({reason}); correct it'
+        ) from None
+    return folder

@@ -8,8 +8,9 @@ from pathlib import Path
 from mmengine.logging import print_log
 
 from dscreid.errors import CheckpointError
-from dscreid.utils.checkpoint import load_checkpoint
-from dscreid.utils.files import replacing
+from dscreid.utils.checkpoint import damaged_file, load_checkpoint, meta_of
+from dscreid.utils.files import existing_file, replacing
+from dscreid.utils.records import file_beside
 
 POINTER = 'last_checkpoint'
 #: Where a checkpoint's ``meta`` names the run that wrote it; resumed runs keep the name.
@@ -20,20 +21,20 @@ _EPOCH_FILE = re.compile(r'epoch_(\d+)\.pth')
 def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
     """Name the checkpoint that a run continues from, as a whole: the pointer is never empty or cut."""
     with replacing(Path(work_dir, POINTER)) as temporary:
-        temporary.write_text(str(checkpoint))
+        temporary.write_text(str(checkpoint), encoding='utf-8')
 
 
 def last_checkpoint(work_dir: Path) -> Path | None:
     """The checkpoint that the pointer of a run names, looked for in ``work_dir`` by its name; None before the first.
 
     Raises:
-        CheckpointError: It was removed.
+        CheckpointError: It was removed, or the pointer names no file.
     """
     named = _named(work_dir)
-    if named is not None and not named.is_file():
+    if named is not None and existing_file(named) is None:
         raise CheckpointError(
-            f'{work_dir / POINTER}: names {named.name}, which is missing; write the name of another checkpoint there, '
-            'or run without --resume'
+            f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; write the name of another checkpoint '
+            'there, or run without --resume'
         )
     return named
 
@@ -74,12 +75,13 @@ def check_whole(path: Path) -> dict:
     """
     content = load_checkpoint(path)
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+        except Exception as error:  # readers of damaged archives may raise anything
+            raise damaged_file(path, error) from error
         if damaged is not None:
-            raise CheckpointError(
-                f'{path}: is no readable weights file (checksum of {damaged} is wrong); fetch or write it again.'
-            )
+            raise damaged_file(path, ValueError(f'checksum of {damaged} is wrong'))
     return content
 
 
@@ -88,12 +90,15 @@ def _named(work_dir: Path) -> Path | None:
     pointer = work_dir / POINTER
     if not pointer.is_file():
         return None
-    name = Path(pointer.read_text().strip()).name
-    if not name:
+    try:
+        named = file_beside(pointer, pointer.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError):
+        named = None
+    if named is None:
         raise CheckpointError(
-            f'{pointer}: is empty; write the name of a checkpoint there, or run without --resume'
+            f'{pointer}: names no file; write the name of a checkpoint there, or run without --resume'
         )
-    return work_dir / name
+    return named
 
 
 def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
@@ -116,6 +121,7 @@ def _epoch(path: Path) -> int | None:
 def _run_of(path: Path) -> str | None:
     """The run that wrote a checkpoint; None where the file is not whole or does not say."""
     try:
-        return check_whole(path).get('meta', {}).get(RUN_KEY)
+        run = meta_of(check_whole(path)).get(RUN_KEY)
     except CheckpointError:
         return None
+    return run if isinstance(run, str) else None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.files import replacing
+from dscreid.utils.records import file_beside, is_number
 
 RECORD_FILE = 'criteria.json'
 RULES = ('greater', 'less')
@@ -70,12 +71,28 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
         return None
     try:
         content = json.loads(path.read_text())
-        epochs = {int(epoch): dict(values) for epoch, values in content['epochs'].items()}
-        return SelectionRecord(epochs, content['kept'] and KeptCheckpoint(**content['kept']))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        epochs = {int(epoch): _checked_values(values) for epoch, values in content['epochs'].items()}
+        return SelectionRecord(epochs, content['kept'] and _checked_kept(content['kept']))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = ' '.join(str(error).split())[:100]
         raise CheckpointError(
-            f'{path}: is no record of criteria ({type(error).__name__}: {error}); remove it and run without --resume'
+            f'{path}: is no record of criteria ({type(error).__name__}: {reason}); remove it and run without --resume'
         ) from error
+
+
+def _checked_values(values: Mapping[str, float]) -> dict[str, float]:
+    if not all(is_number(value) for value in values.values()):
+        raise TypeError('a criterion is no number')
+    return dict(values)
+
+
+def _checked_kept(content: Mapping) -> KeptCheckpoint:
+    kept = KeptCheckpoint(**content)
+    if not is_number(kept.value) or type(kept.epoch) is not int or kept.rule not in RULES:
+        raise TypeError('the kept checkpoint has no value, epoch and rule')
+    if not isinstance(kept.criterion, str) or file_beside(Path(RECORD_FILE), kept.checkpoint) is None:
+        raise TypeError('the kept checkpoint has no criterion and name')
+    return kept
 
 
 def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) -> bool:

@@ -12,6 +12,7 @@ from dscreid.utils.checkpoint import (
     load_checkpoint,
     load_model_weights,
     load_weights,
+    meta_of,
 )
 
 #: Classifiers know the identities they were trained on and stay behind.
@@ -62,8 +63,8 @@ def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None =
             f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({shown}); use the config with '
             'which the run was started, or another --work-dir'
         )
-    began_with = content.get('meta', {}).get('seed')
-    if None not in (seed, began_with) and seed != began_with:
+    began_with = meta_of(content).get('seed')
+    if seed is not None and isinstance(began_with, int) and seed != began_with:
         raise CheckpointError(
             f'{checkpoint}: cannot be resumed with seed {seed}, the run began with seed {began_with}; ask for that '
             'one, or choose another --work-dir'

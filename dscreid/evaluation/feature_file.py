@@ -5,7 +5,6 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dscreid.errors import DatasetError
@@ -91,14 +90,38 @@ def load_features(path: str | Path) -> FeatureTable:
         raise DatasetError(f'feature file {path} is missing; write it with tools/test.py --dump-features')
     try:
         arrays = load_file(path)
-    except SafetensorError as error:
-        raise DatasetError(f'{path} is not a safetensors file ({error}); write it again') from error
+    except Exception as error:  # a damaged header, or a type that NumPy lacks
+        reason = ' '.join(str(error).split())[:100]
+        raise DatasetError(f'{path} is not a safetensors file ({reason}); write it again') from error
     known = [field.name for field in fields(FeatureTable)]
     needed = [field.name for field in fields(FeatureTable) if field.default is MISSING]
     missing = [name for name in needed if name not in arrays]
     if missing:
         raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with tools/test.py --dump-features')
     try:
+        _check_arrays(arrays)
         return FeatureTable(**{name: array for name, array in arrays.items() if name in known})
     except ValueError as error:
         raise DatasetError(f'{path} is damaged: {error}; write it again') from error
+
+
+def _check_arrays(arrays: dict[str, np.ndarray]) -> None:
+    """Check kinds and dimensions of a file's arrays.
+
+    Raises:
+        ValueError: One is none of :class:`FeatureTable`'s.
+    """
+    for name in ('feature', 'static', 'dynamic'):
+        if name in arrays and (arrays[name].ndim != 2 or arrays[name].dtype.kind != 'f'):
+            raise ValueError(f'{name} is no matrix of floats')
+    for name, kinds in (
+        ('pid', 'iu'),
+        ('camera', 'iu'),
+        ('modality', 'iu'),
+        ('index', 'iu'),
+        ('is_query', 'b'),
+    ):
+        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in kinds:
+            raise ValueError(f'{name} is no vector of {"booleans" if kinds == "b" else "integers"}')
+    if not np.isin(arrays['modality'], list(_MODALITIES)).all():
+        raise ValueError('modality holds other numbers than 0 and 1')

@@ -4,27 +4,29 @@ import hashlib
 import logging
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.utils.files import existing_file
 from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals_allowed
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 __all__ = [
     'ARCHITECTURE_KEY',
     'allow_mmengine_globals',
+    'damaged_file',
     'list_differences',
     'list_setting_differences',
     'load_checkpoint',
     'load_model_weights',
     'load_weights',
+    'meta_of',
     'read_metadata',
     'sha256',
 ]
@@ -32,7 +34,6 @@ __all__ = [
 #: Where a checkpoint's ``meta`` keeps the settings of its model (``architecture`` of the model).
 ARCHITECTURE_KEY = 'architecture'
 _SHOWN = 10
-_UNREADABLE = (RuntimeError, ValueError, KeyError, EOFError, OSError, AttributeError, IndexError, TypeError)
 
 
 def sha256(path: str | Path) -> str:
@@ -63,8 +64,8 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     try:
         with safe_open(path, framework='pt') as stream:
             return dict(stream.metadata() or {})
-    except (SafetensorError, *_UNREADABLE) as error:
-        raise _damaged(path, error) from error
+    except Exception as error:
+        raise damaged_file(path, error) from error
 
 
 def load_checkpoint(path: str | Path) -> dict:
@@ -95,11 +96,17 @@ def load_checkpoint(path: str | Path) -> dict:
                 content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
-    except (SafetensorError, zipfile.BadZipFile, *_UNREADABLE) as error:
-        raise _damaged(path, error) from error
+    except Exception as error:  # readers of damaged archives may raise anything
+        raise damaged_file(path, error) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path}: expected a dict of weights, found {type(content).__name__}.')
     return dict(content)
+
+
+def meta_of(content: Mapping) -> Mapping:
+    """What a checkpoint says of itself under ``meta``; empty for one that says nothing."""
+    meta = content.get('meta')
+    return meta if isinstance(meta, Mapping) else {}
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
@@ -155,7 +162,7 @@ def load_model_weights(
             f'{path}: does not fit {type(model).__name__} ({_some(differences)}); '
             f'use the config with which it was trained.'
         )
-    _check_activation(model, path, content.get('meta'))
+    _check_activation(model, path, meta_of(content))
     model.load_state_dict(weights, strict=False)
 
 
@@ -191,17 +198,27 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
         model: The model; one without ``architecture`` differs in nothing.
         content: A checkpoint; files that say nothing of their model (other projects', older ones) differ in nothing.
     """
-    meta = content.get('meta')
-    saved = meta.get(ARCHITECTURE_KEY) if isinstance(meta, Mapping) else None
+    saved = meta_of(content).get(ARCHITECTURE_KEY)
     own = getattr(model, 'architecture', None)
     if not isinstance(saved, Mapping) or own is None:
         return []
     unset = 'unset'
     return [
-        f'{name} is {saved.get(name, unset)}, not {own.get(name, unset)}'
+        f'{_short(name)} is {_short(saved.get(name, unset))}, not {own.get(name, unset)}'
         for name in {**own, **saved}
-        if saved.get(name, unset) != own.get(name, unset)
+        if not _equal(saved.get(name, unset), own.get(name, unset))
     ]
+
+
+def _equal(saved: object, own: object) -> bool:
+    try:
+        return bool(saved == own)
+    except (RuntimeError, ValueError, TypeError):  # a tensor, which no setting is
+        return False
+
+
+def _short(value: object) -> str:
+    return ' '.join(str(value).split())[:100]
 
 
 def _fitting(
@@ -228,11 +245,19 @@ def _fitting(
     return fitting
 
 
+def damaged_file(path: Path, error: Exception) -> CheckpointError:
+    """The error that says of a file that it cannot be read, in one line."""
+    reason = ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
+    if isinstance(error, pickle.UnpicklingError):  # torch's text advises to load unsafely
+        reason = 'neither weights of PyTorch nor .safetensors'
+    return CheckpointError(f'{path}: is no readable weights file ({reason[:200]}); fetch or write it again.')
+
+
 def _existing(path: str | Path) -> Path:
-    path = Path(path).expanduser()
-    if not path.is_file():
+    file = existing_file(path)
+    if file is None:
         raise CheckpointError(f'{path}: no such file; give the path of an existing weights file.')
-    return path
+    return file
 
 
 def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
@@ -241,7 +266,11 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
         if isinstance(content.get(key), Mapping):
             content = dict(content[key])
             break
-    wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    wrong = [
+        repr(name)[1:-1] if isinstance(name, str) else repr(name)
+        for name, value in content.items()
+        if not isinstance(name, str) or not _is_plain(value)
+    ]
     if wrong or not content:
         raise CheckpointError(
             f'{path}: expected weights by name, found '
@@ -252,9 +281,15 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
     return content
 
 
-def _check_activation(model: nn.Module, path: str | Path, meta: object) -> None:
+def _is_plain(value: object) -> bool:
+    """Whether a value is a tensor that can be copied into a weight: neither sparse nor quantised."""
+    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_quantized
+
+
+def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None:
     """Refuse what no shape can tell: a tower trained with another activation (``meta['tower']``)."""
-    trained = meta.get('tower', {}).get('activation') if isinstance(meta, Mapping) else None
+    tower = meta.get('tower')
+    trained = tower.get('activation') if isinstance(tower, Mapping) else None
     for module in model.modules():
         settings = getattr(module, 'settings', None)
         activation = settings.get('activation') if isinstance(settings, Mapping) else None
@@ -270,18 +305,11 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
     text = str(error)
     found = re.search(r'GLOBAL ([\w.]+)', text) or re.search(r'refers? to ([^\n]+)', text)
     if found is None:
-        return _damaged(path, error)
+        return damaged_file(path, error)
     return CheckpointError(
         f'{path}: refused, since it refers to {found[1].rstrip(".")} and so may run code when read; ask for '
         f'a file that holds tensors alone, for example .safetensors.'
     )
-
-
-def _damaged(path: Path, error: Exception) -> CheckpointError:
-    reason = (str(error) or type(error).__name__).splitlines()[0].strip().rstrip('.')
-    if isinstance(error, pickle.UnpicklingError):  # torch's text advises to load unsafely
-        reason = 'neither weights of PyTorch nor .safetensors'
-    return CheckpointError(f'{path}: is no readable weights file ({reason[:200]}); fetch or write it again.')
 
 
 def _some(items: Sequence[str]) -> str:

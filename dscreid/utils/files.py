@@ -1,4 +1,4 @@
-"""Writing files so that no half-written one is ever left behind, and one process at a time in a folder."""
+"""Writing files so that no half-written one is ever left behind; locks; the cache folder."""
 
 import contextlib
 import fcntl
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from mmengine.logging import print_log
 
@@ -68,10 +69,7 @@ def remove_partial_files(folder: str | Path) -> list[Path]:
 
 @contextlib.contextmanager
 def only_process_in(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for this process alone.
-
-    The lock is the operating system's (POSIX, on the file ``.lock``): it ends with the process, however that ends,
-    and processes forked from this one do not hold it. It does not keep threads of one process apart.
+    """Hold a folder for this process alone, by the lock ``.lock`` in it; see :func:`locked`.
 
     Args:
         folder: Made where it is missing.
@@ -79,23 +77,14 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
     Raises:
         BusyError: Another process holds the folder; the message says which.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / '.lock').open('a+', encoding='utf-8') as file:
+    with _open_lock(Path(folder, '.lock')) as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file, fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:  # POSIX allows both
             raise BusyError(
                 f'{folder}: another run{_holder(file)} works in this folder; wait for it, end it, or choose another '
                 '--work-dir'
             ) from error
-        except OSError as error:
-            # some network file systems have no locks; a run is worth more than the protection
-            print_log(
-                f'{folder}: cannot be locked ({error.strerror}), so nothing keeps a second run out',
-                logger='current',
-                level=logging.WARNING,
-            )
         file.truncate(0)
         started = time.strftime('%Y-%m-%d %H:%M:%S')
         file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), started=started)))
@@ -103,7 +92,41 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
         yield
 
 
-def _holder(file) -> str:
+@contextlib.contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold a lock that one process at a time can hold; others wait.
+
+    The lock is the operating system's (POSIX): it ends with the process, however that ends, and processes forked from
+    this one do not hold it. It does not keep threads of one process apart.
+
+    Args:
+        path: The lock's file; it and missing parent folders are made, and it stays.
+    """
+    with _open_lock(Path(path)) as file:
+        _lock(file)
+        yield
+
+
+def _open_lock(path: Path) -> IO[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open('a+', encoding='utf-8')
+
+
+def _lock(file: IO[str], flags: int = 0) -> None:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | flags)
+    except (BlockingIOError, PermissionError):
+        raise
+    except OSError as error:
+        # some network file systems have no locks; a run is worth more than the protection
+        print_log(
+            f'{file.name}: cannot be locked ({error.strerror}), so nothing keeps other processes out',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def _holder(file: IO[str]) -> str:
     """Who wrote the lock file, for a message; empty where it does not say."""
     file.seek(0)
     try:
@@ -111,6 +134,23 @@ def _holder(file) -> str:
         return f' (process {content["pid"]} on {content["host"]}, since {content["started"]})'
     except (ValueError, KeyError, TypeError):
         return ''
+
+
+def existing_file(path: object) -> Path | None:
+    """The regular file that a value names; None where it names none, or is nothing that a file can be called."""
+    try:
+        file = Path(path).expanduser()
+        return file if file.is_file() else None
+    except (TypeError, ValueError, RuntimeError, OSError):  # no path, NUL, an unknown ~user, a name too long
+        return None
+
+
+def cache_folder() -> Path:
+    """Where results are kept that can be computed again: ``DSCREID_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get('DSCREID_CACHE')
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'dscreid'
 
 
 def _flush(path: Path) -> None:

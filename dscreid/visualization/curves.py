@@ -1,7 +1,6 @@
 """Curves of a training run, from the JSON lines that MMEngine writes to ``vis_data/scalars.json``."""
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dscreid.errors import DscreidError
+from dscreid.errors import CheckpointError
+from dscreid.utils.records import is_finite_number
 from dscreid.visualization.svg_chart import Rule, Series, format_number, legend, line_chart
 
 IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
@@ -55,7 +55,7 @@ def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
             ``labels/rgb_identities`` or ``labels/ir_identities`` if they are there.
 
     Raises:
-        DscreidError: If a file is missing or a line is no JSON object.
+        CheckpointError: If a file is missing or a line is no JSON object.
     """
     records = [record for path in paths for record in _read_lines(Path(path))]
     return make_scalars(records, identities=identities)
@@ -102,21 +102,21 @@ def _read_lines(path: Path) -> list[dict]:
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except OSError as error:
-        raise DscreidError(
+        raise CheckpointError(
             f'{path} cannot be read ({error.strerror or error}); name a scalars.json of a run.'
         ) from error
     except UnicodeDecodeError as error:
-        raise DscreidError(f'{path} is no text file; name a scalars.json of a run.') from error
+        raise CheckpointError(f'{path} is no text file; name a scalars.json of a run.') from error
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
-            raise DscreidError(
+            raise CheckpointError(
                 f'{path}:{number} is no JSON object; name the scalars.json that training wrote, whole.'
             )
         records.append(record)
@@ -125,7 +125,7 @@ def _read_lines(path: Path) -> list[dict]:
 
 def _is_number(value: object) -> bool:
     """Whether a logged value can be drawn."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_finite_number(value)
 
 
 def _position(key: str, record: Mapping[str, object]) -> float | None:

@@ -1,12 +1,12 @@
 """What a run was made with: versions and machine."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
+from dscreid.utils.machine import usable_cores
 from dscreid.version import __version__
 
 PACKAGES = ('torch', 'torchvision', 'mmengine', 'open_clip_torch', 'faiss-cpu', 'faiss-gpu', 'numpy', 'scipy')
@@ -22,7 +22,7 @@ def collect_environment() -> dict[str, str]:
             continue
     facts['System'] = f'{platform.system()} {platform.release()}'
     facts['Processor'] = _processor()
-    facts['Cores'] = str(_cores())
+    facts['Cores'] = str(usable_cores())
     facts['Accelerator'] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none'
     return facts
 
@@ -36,10 +36,3 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -6,9 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from dscreid.datasets.decoding import decode_frame, decode_with_cv2
 from dscreid.datasets.storage import FrameStorage, open_frames
-from dscreid.datasets.transforms.decoding import decode_with_cv2
-from dscreid.datasets.transforms.load_frames import decode_content
 from dscreid.errors import DatasetError
 
 MAX_HEIGHT = 160
@@ -84,9 +83,7 @@ def read_image(storage: FrameStorage, frame: str) -> np.ndarray:
     Raises:
         DatasetError: If the frame is missing or no image.
     """
-    image = decode_content(storage.read(frame), storage.frame_format, decode_with_cv2)
-    if image is None:
-        raise DatasetError(f'{frame} is no readable image; restore the frame.')
+    image = decode_frame(storage, frame, decode_with_cv2)
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
 
 

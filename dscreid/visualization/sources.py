@@ -7,9 +7,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dscreid.errors import ConfigError, DscreidError
+from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.evaluation import load_features
 from dscreid.registry import DATASETS
+from dscreid.utils.records import is_number
 from dscreid.visualization.results import ReportRun
 
 
@@ -35,25 +36,25 @@ def read_metrics(path: str | Path) -> dict[str, float]:
     """The figures of a metrics file.
 
     Raises:
-        DscreidError: If the file is missing, no JSON, or holds no mAP in [0, 1].
+        CheckpointError: If the file is missing, no JSON, or holds no mAP in [0, 1].
     """
     path = _existing(path)
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise DscreidError(
-            f'{path} is no JSON file ({error}); name what tools/test.py --out wrote.'
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f'{path} is no JSON file ({" ".join(str(error).split())[:100]}); name what tools/test.py --out wrote.'
         ) from error
     if isinstance(content, dict) and isinstance(content.get('metrics'), dict):
         content = content['metrics']
     if not isinstance(content, dict) or not any(str(key).endswith('/mAP') for key in content):
-        raise DscreidError(
+        raise CheckpointError(
             f'{path} holds no metric such as "rgb2ir/mAP"; name what tools/test.py --out wrote.'
         )
     figures = {key: float(value) for key, value in content.items() if _is_figure(value)}
     for key, value in figures.items():
         if key.endswith(('/mAP', '/mINP')) and math.isfinite(value) and not 0 <= value <= 1:
-            raise DscreidError(
+            raise CheckpointError(
                 f'{path}: {key} is {value}, but metrics lie in [0, 1]; divide percentages by 100.'
             )
     return figures
@@ -112,10 +113,10 @@ def _existing(path: str | Path) -> Path:
     """The path, if a file is there."""
     path = Path(path)
     if not path.is_file():
-        raise DscreidError(f'{path} is missing; name a file that tools/test.py wrote.')
+        raise CheckpointError(f'{path} is missing; name a file that tools/test.py wrote.')
     return path
 
 
 def _is_figure(value: object) -> bool:
     """Whether a JSON value is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number(value)

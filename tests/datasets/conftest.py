@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dscreid.datasets.storage import frame_storage
+from dscreid.datasets import frame_files
 
 BUPT_CAMERAS = ('LS3', 'G25', 'CQ1', 'W4', 'TSG1', 'TSG2')
 
@@ -82,7 +82,7 @@ class Worlds:
 
 @pytest.fixture
 def worlds(tmp_path: Path) -> Worlds:
-    frame_storage._real_path.cache_clear()
+    frame_files._real_path.cache_clear()
     return Worlds(tmp_path)
 
 

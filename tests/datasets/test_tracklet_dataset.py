@@ -72,7 +72,8 @@ def test_no_attribute_of_an_unlabelled_split_holds_ids(worlds):
     dataset.tracklets = []  # frame paths hold what the owners put there
     assert set(vars(dataset)) == {
         'root', 'split', 'labelled', 'modality', 'min_seq_len', 'foreign_frames', 'pipeline', 'tracklets',
-        'labels', 'num_classes', 'cameras', 'storage', '_is_rgb', '_fingerprint',
+        'labels', 'num_classes', 'cameras', 'storage', '_is_rgb', '_fingerprint', 'on_bad_frame',
+        'num_skipped_tracklets', '_skipped_frames', '_marks',
     }  # fmt: skip
     assert dataset.labels is None
 

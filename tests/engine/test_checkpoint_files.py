@@ -53,9 +53,10 @@ def test_a_pointer_without_its_checkpoint(folder):
     (folder / 'epoch_3.pth').unlink()
     with pytest.raises(CheckpointError, match=r'names epoch_3\.pth, which is missing'):
         last_checkpoint(folder)
-    (folder / POINTER).write_text('\n')
-    with pytest.raises(CheckpointError, match='last_checkpoint: is empty'):
-        resumable_checkpoint(folder)
+    for content in (b'\n', b'..', b'epoch_3\x00.pth', b'a\nb', b'\xff'):
+        (folder / POINTER).write_bytes(content)
+        with pytest.raises(CheckpointError, match='last_checkpoint: names no file'):
+            resumable_checkpoint(folder)
 
 
 @pytest.mark.parametrize('damage', [lambda path: path.unlink(), cut, flip_a_bit], ids=['gone', 'cut', 'bit'])

@@ -2,9 +2,13 @@
 
 import errno
 import os
+import subprocess
+import sys
+
+import pytest
 
 from dscreid.utils import files
-from dscreid.utils.files import only_process_in, remove_partial_files, replacing
+from dscreid.utils.files import locked, only_process_in, remove_partial_files, replacing
 
 
 def test_leftovers_of_killed_writers_are_removed(tmp_path):
@@ -50,4 +54,21 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
     monkeypatch.setattr(files.fcntl, 'lockf', lockf)
     with only_process_in(tmp_path):
         pass
-    assert said == [f'{tmp_path}: cannot be locked (No locks available), so nothing keeps a second run out']
+    assert said == [
+        f'{tmp_path / ".lock"}: cannot be locked (No locks available), so nothing keeps other processes out'
+    ]
+
+
+def test_a_second_process_waits_for_the_lock(tmp_path):
+    lock, order = tmp_path / 'folder' / 'x.lock', tmp_path / 'order'
+    code = (
+        'import sys; from dscreid.utils.files import locked\n'
+        'with locked(sys.argv[1]): open(sys.argv[2], "a").write("second")'
+    )
+    with locked(lock):
+        second = subprocess.Popen([sys.executable, '-c', code, str(lock), str(order)])
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(3)
+        order.write_text('first ')
+    assert second.wait(60) == 0
+    assert order.read_text() == 'first second'

@@ -117,7 +117,7 @@ def measure_loading(roots: Mapping[str, Path], args: argparse.Namespace) -> dict
 def loading_ways(roots: Mapping[str, Path]) -> tuple[dict[str, Callable[[], Any]], int]:
     """Functions that load every training tracklet once, and the number of frames that each loads."""
     from dscreid.datasets import HITSZVCM
-    from dscreid.datasets.transforms.decoding import available_decoders
+    from dscreid.datasets.decoding import available_decoders
     from dscreid.models.data_preprocessor import TrackletDataPreprocessor
 
     sample = {'type': 'SampleFrames', 'num_frames': 6, 'rule': 'segment_random'}
@@ -180,13 +180,13 @@ def measure_packing(roots: Mapping[str, Path]) -> dict[str, float]:
     """Mean bytes of a frame in each storage, and what JPEG packing does to the pixels: PSNR in dB over all frames."""
     import numpy as np
 
+    from dscreid.datasets.decoding import decode_frame, decode_with_cv2
     from dscreid.datasets.storage import open_frames
-    from dscreid.datasets.transforms.decoding import decode_with_cv2
-    from dscreid.datasets.transforms.load_frames import decode_content, fit_frame
+    from dscreid.datasets.transforms.load_frames import fit_frame
 
     def pixels(storage: 'FrameStorage', frame: str) -> np.ndarray:
         out = np.empty((*SIZE, 3), np.uint8)
-        fit_frame(decode_content(storage.read(frame), storage.frame_format, decode_with_cv2), out)
+        fit_frame(decode_frame(storage, frame, decode_with_cv2), out)
         return out.astype(np.float64)
 
     jpeg, raw = open_frames(roots['jpeg']), open_frames(roots['raw'])
@@ -208,7 +208,7 @@ def decoders() -> dict[str, Callable[[bytes], Any]]:
     from PIL import Image
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    from dscreid.datasets.transforms.decoding import available_decoders
+    from dscreid.datasets.decoding import available_decoders
 
     def pil(content: bytes) -> Any:
         return np.asarray(Image.open(io.BytesIO(content)).convert('RGB'))

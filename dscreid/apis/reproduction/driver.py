@@ -15,8 +15,8 @@ from dscreid.apis.reproduction.progress import JobStatus, Phase
 from dscreid.apis.reproduction.records import CARD_FILE, State, inspect_job, read_record, remove_run
 from dscreid.apis.reproduction.scheduler import Scheduler
 from dscreid.apis.reproduction.slurm import SlurmOptions, submit
-from dscreid.datasets.synthetic.world import usable_cores
 from dscreid.errors import ConfigError
+from dscreid.utils.machine import usable_cores
 from dscreid.visualization import collect_environment
 
 _SHOWN_STALE = 6

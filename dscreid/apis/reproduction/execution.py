@@ -12,6 +12,7 @@ from dscreid.apis.reproduction.jobs import METRICS_FILE, Job
 from dscreid.apis.reproduction.process import Outcome, Process, lock_folder, log_of
 from dscreid.apis.reproduction.records import State, begin_attempt, end_attempt, inspect_job, write_card
 from dscreid.errors import ConfigError
+from dscreid.utils.records import is_finite_number, is_number, read_json_object
 
 _POLL_SECONDS = 0.5
 
@@ -113,9 +114,13 @@ def execute(
 
 
 def read_metrics_of(folder: Path) -> dict[str, float]:
-    """The figures in a run's metrics file; notes beside them are left out."""
-    content = json.loads((folder / METRICS_FILE).read_text(encoding='utf-8'))
-    return {key: value for key, value in content.items() if isinstance(value, (int, float))}
+    """The figures in a run's metrics file; notes beside them are left out.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    content = read_json_object(folder / METRICS_FILE, 'file of metrics', 'run it again')
+    return {key: value for key, value in content.items() if is_number(value)}
 
 
 def peak_gpu_memory(folder: Path) -> float | None:
@@ -124,7 +129,7 @@ def peak_gpu_memory(folder: Path) -> float | None:
         record['memory']
         for path in folder.glob('*/vis_data/scalars.json')
         for record in _records(path)
-        if record.get('memory')
+        if is_finite_number(record.get('memory'))
     ]
     return max(peaks, default=None)
 
@@ -142,12 +147,13 @@ def last_words(job: Job) -> str:
 
 def _records(path: Path) -> list[dict]:
     records = []
-    for line in path.read_text(encoding='utf-8').splitlines():
+    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # the last line of a killed run
-        records.append(record)
+        if isinstance(record, dict):
+            records.append(record)
     return records
 
 

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dscreid.errors import ConfigError
+from dscreid.utils.files import existing_file
+
 #: Names within the folder of a run.
 METRICS_FILE, FEATURES_FILE, LOG_FILE = 'metrics.json', 'features.safetensors', 'reproduce.log'
 
@@ -53,3 +56,30 @@ class Job:
         values = json.loads(text)
         sequences = {key: tuple(values[key]) for key in ('command', 'dependencies', 'outputs')}
         return cls(**values | sequences | {'folder': Path(values['folder'])})
+
+    @classmethod
+    def from_file(cls, path: Path) -> 'Job':
+        """The job in a file that :meth:`to_json` wrote.
+
+        Raises:
+            ConfigError: The file is missing, or no such job.
+        """
+        if existing_file(path) is None:
+            raise ConfigError(f'{path}: no such job; submit the table again')
+        try:
+            job = cls.from_json(path.read_text(encoding='utf-8'))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            job = None
+        if job is None or not job._is_sound():
+            raise ConfigError(f'{path}: is no job of this tool; submit the table again')
+        return job
+
+    def _is_sound(self) -> bool:
+        """Whether values that came from a file are of the right types."""
+        words = (self.name, *self.command, *self.dependencies, *self.outputs)
+        mappings = (self.environment, self.identity, self.facts, {} if self.world is None else self.world)
+        return (
+            all(isinstance(word, str) for word in words)
+            and all(isinstance(mapping, dict) for mapping in mappings)
+            and type(self.max_epochs) is int
+        )

@@ -14,6 +14,7 @@ from dscreid.apis.reproduction.jobs import Job
 from dscreid.apis.reproduction.place import REPOSITORY
 from dscreid.apis.test import write_json
 from dscreid.datasets.synthetic import WorldSpec, is_complete
+from dscreid.utils.records import is_finite_number, is_number
 
 START_FILE, CARD_FILE = 'run_start.json', 'run_card.json'
 
@@ -119,9 +120,44 @@ def remove_run(job: Job) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Content of a record; None where it is missing or unreadable, as after a crash of the machine."""
+    """Content of a record; None where it is missing or unreadable, as after a crash of the machine.
+
+    Args:
+        path: A file called ``START_FILE`` or ``CARD_FILE``, which hold different things.
+    """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) and 'identity' in content else None
+    if not isinstance(content, dict) or not _is_identity(content.get('identity')):
+        return None
+    return content if (_is_card if path.name == CARD_FILE else _is_start)(content) else None
+
+
+def _is_identity(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get('code'), str):
+        return False
+    sources = value.get('sources', {})
+    return isinstance(sources, dict) and all(_is_identity(source) for source in sources.values())
+
+
+def _is_start(content: dict[str, Any]) -> bool:
+    attempts = content.get('attempts')
+    return isinstance(attempts, list) and all(
+        isinstance(attempt, dict)
+        and isinstance(attempt.get('started'), str)
+        and isinstance(attempt.get('revision'), str)
+        and (attempt.get('seconds') is None or is_finite_number(attempt['seconds']))
+        for attempt in attempts
+    )
+
+
+def _is_card(content: dict[str, Any]) -> bool:
+    metrics, revisions = content.get('metrics'), content.get('revisions')
+    return (
+        isinstance(metrics, dict)
+        and all(is_number(value) for value in metrics.values())
+        and isinstance(revisions, list)
+        and all(isinstance(revision, str) for revision in revisions)
+        and isinstance(content.get('git'), dict | None)
+    )

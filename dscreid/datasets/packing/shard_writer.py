@@ -7,13 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dscreid.datasets.storage import FrameFormat
-from dscreid.datasets.storage.frame_storage import read_frame_bytes
+from dscreid.datasets.decoding import choose_decoder, decode_frame
+from dscreid.datasets.storage import FolderFrames, FrameFormat
 from dscreid.datasets.storage.manifest import ShardRecord
 from dscreid.datasets.storage.shard import write_shard
-from dscreid.datasets.transforms.decoding import choose_decoder
 from dscreid.datasets.transforms.load_frames import fit_frame
-from dscreid.errors import DatasetError
 from dscreid.utils.checkpoint import sha256
 from dscreid.utils.files import replacing
 
@@ -31,7 +29,7 @@ def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: Fr
         The record, its hash taken from the file as it was written.
 
     Raises:
-        DatasetError: Naming a frame that is missing or no image.
+        FrameError: Naming a frame that is missing or no image.
     """
     contents = [encode_frame(load_frame(source, frame, frame_format), frame_format) for frame in frames]
     with replacing(path) as temporary:
@@ -43,9 +41,7 @@ def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: Fr
 
 def load_frame(source: Path, frame: str, frame_format: FrameFormat) -> np.ndarray:
     """Pixels of an original frame, uint8 (H, W, 3) in RGB order, as ``LoadFrames`` gives them."""
-    image = choose_decoder('auto')[1](read_frame_bytes(source, frame), None)
-    if image is None:
-        raise DatasetError(f'{source / frame}: not a complete image file; unpack the dataset archive again')
+    image = decode_frame(FolderFrames(source), frame, choose_decoder('auto')[1])
     pixels = np.empty((*frame_format.size, 3), np.uint8)
     fit_frame(image, pixels, frame_format.area_when_shrinking)
     return pixels

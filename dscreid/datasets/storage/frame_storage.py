@@ -1,12 +1,11 @@
 """What the datasets and ``LoadFrames`` ask of a storage, and the plain one: image files below the root."""
 
-import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.datasets.frame_files import read_frame_bytes
+from dscreid.errors import ConfigError
 
 ENCODINGS = ('jpeg', 'raw')
 
@@ -31,7 +30,7 @@ class FrameFormat:
     quality: int | None = 95
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or min(self.size) < 1:
+        if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
             raise ConfigError(f'size must be a height and a width, both positive, got {self.size}')
         if self.encoding not in ENCODINGS:
             raise ConfigError(f'the format must be {" or ".join(ENCODINGS)}, got {self.encoding!r}')
@@ -46,10 +45,17 @@ class FrameFormat:
 
 
 class FrameStorage(ABC):
-    """Frames by their path relative to the dataset's root, as the official index files give it."""
+    """Frames by their path relative to the dataset's root, as the official index files give it.
 
-    #: None where frames are the original files.
+    Attributes:
+        root: Folder of the dataset.
+        frame_format: What was made of the frames; None where they are the original files.
+        remedy: What to do about a frame that is no whole image.
+    """
+
+    root: Path
     frame_format: FrameFormat | None = None
+    remedy: str
 
     @abstractmethod
     def read(self, frame: str) -> bytes | memoryview:
@@ -59,7 +65,9 @@ class FrameStorage(ABC):
             frame: Path relative to the dataset's root.
 
         Raises:
-            DatasetError: If the frame is missing, damaged, or its path leads out of the root.
+            FrameError: If an original file is missing or unreadable.
+            DatasetError: If its path leads out of the root, or the frame is not packed or its shard damaged: nothing
+                that another frame could stand in for.
         """
 
     @abstractmethod
@@ -74,6 +82,8 @@ class FolderFrames(FrameStorage):
         root: Folder of the dataset; may itself be a symbolic link.
     """
 
+    remedy = 'unpack the dataset archive again'
+
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
@@ -84,60 +94,3 @@ class FolderFrames(FrameStorage):
     def has_folder(self, folder: str) -> bool:
         """Whether the folder exists."""
         return (self.root / folder).is_dir()
-
-
-def read_frame_bytes(root: Path | str, frame: str) -> bytes:
-    """Content of an image file below a dataset's root.
-
-    Args:
-        root: Folder of the dataset; may itself be a symbolic link.
-        frame: Path relative to it.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        DatasetError: If the file is missing, unreadable, or a symbolic link leads out of the root.
-    """
-    path = path_inside(root, frame)
-    try:
-        with open(path, 'rb') as file:
-            return file.read()
-    except FileNotFoundError:
-        raise DatasetError(f'{path}: the frame is missing; unpack the dataset archive again') from None
-    except OSError as error:
-        raise DatasetError(f'{path}: the frame cannot be read ({error.strerror}); check the file') from None
-
-
-def path_inside(root: Path | str, name: str) -> str:
-    """Path of a file below a dataset's root.
-
-    Args:
-        root: Folder of the dataset; may itself be a symbolic link.
-        name: Path relative to it.
-
-    Returns:
-        Both joined; the file need not exist.
-
-    Raises:
-        DatasetError: If ``name``, or a symbolic link on its way, leads out of the root.
-    """
-    path = os.path.join(root, name)
-    if os.path.islink(path):
-        real = os.path.realpath(path)
-    else:
-        folder, _, base = path.rpartition(os.sep)
-        real = f'{_real_path(folder)}{os.sep}{base}'
-    inside = _real_path(os.fspath(root)).rstrip(os.sep) + os.sep
-    if not real.startswith(inside):
-        raise DatasetError(
-            f'{path}: leads out of the data root, to {real}; put the images below the root, or make the '
-            'root itself the link'
-        )
-    return path
-
-
-@lru_cache(maxsize=1 << 16)
-def _real_path(path: str) -> str:
-    """Path without symbolic links; folders repeat, so asking the file system once is enough."""
-    return os.path.realpath(path)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dscreid.datasets.index_files import check_paths
+from dscreid.datasets.index_files import check_paths, index_file, read_text
 from dscreid.datasets.storage.frame_storage import FrameFormat
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.utils.files import replacing
@@ -15,6 +15,11 @@ from dscreid.utils.files import replacing
 MANIFEST = 'packing.json'
 TABLE = 'frames.safetensors'
 VERSION = 1
+#: Types of the fields that neither ``FrameFormat`` nor ``ShardRecord`` checks.
+_KINDS = {
+    'layout': str, 'source': str, 'fake_ir': bool, 'frames_per_shard': int, 'num_frames': int, 'plan': str,
+    'index_files': Mapping, 'table': str | None,
+}  # fmt: skip
 TOOL = 'python tools/dataset_converters/pack.py'
 
 
@@ -87,19 +92,20 @@ def read_manifest(root: Path) -> Manifest:
     """Read ``packing.json``.
 
     Raises:
-        DatasetError: If it is missing, malformed, or of another version.
+        DatasetError: If it is missing, malformed, of another version, or a link that leads out of the root.
     """
-    path = root / MANIFEST
+    path = index_file(root, MANIFEST)
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(read_text(path))
         if content.pop('version') != VERSION:
             raise DatasetError(
                 f'{path}: written by another version of this code; pack the dataset again into a new folder'
             )
         manifest = _parse(content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
+        reason = ' '.join(str(error).split())[:200]
         raise DatasetError(
-            f'{path}: cannot be read as the description of packed frames ({error}); pack the dataset again '
+            f'{path}: cannot be read as the description of packed frames ({reason}); pack the dataset again '
             'into a new folder'
         ) from None
     check_paths(manifest.index_files, str(path))
@@ -113,4 +119,10 @@ def _parse(content: dict[str, Any]) -> Manifest:
         None if record is None else ShardRecord(**record) for record in content['shards']
     )
     content['splits'] = tuple(content['splits'])
-    return Manifest(**content)
+    manifest = Manifest(**content)
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(manifest, name), kind):
+            raise TypeError(f'{name} is {getattr(manifest, name)!r}')
+    if not all(isinstance(text, str) for text in (*manifest.splits, *manifest.index_files.values())):
+        raise TypeError('splits and hashes must be texts')
+    return manifest

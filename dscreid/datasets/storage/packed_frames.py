@@ -5,7 +5,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from dscreid.datasets.storage.frame_storage import FolderFrames, FrameStorage, path_inside
+from dscreid.datasets.frame_files import path_inside
+from dscreid.datasets.storage.frame_storage import FolderFrames, FrameStorage
 from dscreid.datasets.storage.frame_table import FrameTable, parse_table
 from dscreid.datasets.storage.manifest import MANIFEST, TABLE, read_manifest, shard_name
 from dscreid.datasets.storage.shard import map_shard
@@ -24,12 +25,14 @@ class PackedFrames(FrameStorage):
         DatasetError: If packing was not finished, or the description or the frame table is damaged.
     """
 
+    remedy = 'pack the dataset again into a new folder'
+
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.manifest = read_manifest(self.root)
         self.frame_format = self.manifest.frame_format
         if not self.manifest.is_finished:
-            raise DatasetError(f'{self.root}: not all frames are packed yet; {self._remedy()}')
+            raise DatasetError(f'{self.root}: not all frames are packed yet; {self._command()}')
         self._table = self._read_table()
         self._shards: dict[int, memoryview] = {}
 
@@ -39,8 +42,8 @@ class PackedFrames(FrameStorage):
         if entry is None:
             splits = ', '.join(self.manifest.splits)
             raise DatasetError(
-                f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); pack '
-                'the dataset again into a new folder'
+                f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); '
+                f'{self.remedy}'
             )
         content = self._shard(entry.shard)[entry.offset : entry.offset + entry.length]
         if len(content) != entry.length or zlib.crc32(content) != entry.crc32:
@@ -69,7 +72,8 @@ class PackedFrames(FrameStorage):
         name = shard_name(number)
         path = Path(path_inside(self.root, name))
         try:
-            if path.stat().st_size != self.manifest.shards[number].bytes:
+            record = self.manifest.shards[number] if number < len(self.manifest.shards) else None
+            if record is None or path.stat().st_size != record.bytes:
                 raise ValueError('it has a wrong size')
             return map_shard(path)
         except FileNotFoundError:
@@ -78,9 +82,9 @@ class PackedFrames(FrameStorage):
             raise self._damaged(name, str(error)) from None
 
     def _damaged(self, name: str, fault: str) -> DatasetError:
-        return DatasetError(f'{self.root / name}: damaged, {fault}; {self._remedy()}')
+        return DatasetError(f'{self.root / name}: damaged, {fault}; {self._command()}')
 
-    def _remedy(self) -> str:
+    def _command(self) -> str:
         return f'this command writes it: {self.manifest.command(self.root)}'
 
     def __getstate__(self) -> dict[str, Any]:

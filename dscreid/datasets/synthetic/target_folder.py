@@ -16,7 +16,7 @@ def is_complete(root: str | Path, spec: WorldSpec) -> bool:
     """Whether ``root`` holds a finished world of exactly this ``spec``, rendered by this version."""
     try:
         marker = json.loads((Path(root) / MARKER).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return (
         isinstance(marker, dict)

@@ -1,7 +1,6 @@
 """Renders a whole world: guards the target folder, spreads people over processes, writes the marker last."""
 
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import cv2
 
 from ...errors import DatasetError
+from ...utils.machine import usable_cores
 from .layouts import PlannedWalk, plan_world, write_index
 from .person import render_person
 from .progress import frame_counter
@@ -79,13 +79,6 @@ def render_world(
     write_index(root, spec, people)
     write_marker(root, spec, counts)
     return WorldSummary(root, counts, time.perf_counter() - begin)
-
-
-def usable_cores() -> int:
-    """Return the number of processor cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _count(people: list[list[PlannedWalk]]) -> dict[str, dict[str, int]]:

@@ -1,37 +1,17 @@
 """Read and decode frames."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from dscreid.datasets.bad_frames import OnBadFrame, load_or_substitute
+from dscreid.datasets.decoding import choose_decoder, decode_frame
 from dscreid.datasets.storage import FolderFrames, FrameFormat, FrameStorage
-from dscreid.datasets.transforms.decoding import Decoder, choose_decoder
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.errors import ConfigError, DatasetError, FrameError
 from dscreid.registry import TRANSFORMS
-
-
-def decode_content(
-    content: bytes | memoryview,
-    packed: FrameFormat | None,
-    decode: Decoder,
-    at_least: tuple[int, int] | None = None,
-) -> np.ndarray | None:
-    """Pixels of what a storage gave.
-
-    Args:
-        content: An image file's bytes, or raw pixels.
-        packed: The storage's ``frame_format``.
-        decode: For image files.
-        at_least: (H, W) that the result of a scaled decoding must not fall below; None decodes every pixel.
-
-    Returns:
-        uint8 (h, w, 3) in RGB order, (h, w) of a grey file, or None if an image file is damaged.
-    """
-    if packed is not None and packed.encoding == 'raw':
-        return np.frombuffer(content, np.uint8).reshape(*packed.size, 3)
-    return decode(content, at_least)
 
 
 def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = False) -> None:
@@ -89,37 +69,27 @@ class LoadFrames:
         self.reduce = reduce
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the decoded frames to ``results``; a path that occurs twice is read once."""
+        """Add the decoded frames to ``results``; a path that occurs twice is read once.
+
+        With ``results['on_bad_frame']`` ``SUBSTITUTE`` the nearest readable frame of the tracklet stands in for one
+        that cannot be read, and the positions of those that cannot are added to ``results['bad_positions']``.
+        """
         storage = results.get('storage') or FolderFrames(results['root'])
-        self._check_format(storage.frame_format, results['root'])
-        paths = results['frame_paths']
-        frames = np.empty((len(paths), *self.size, 3), np.uint8)
-        first: dict[str, int] = {}
-        for row, path in enumerate(paths):
-            if path in first:
-                frames[row] = frames[first[path]]
-            else:
-                first[path] = row
-                self._load(storage, path, results, frames[row])
+        self._check_format(storage.frame_format, storage.root)
+        load = _each_once(lambda path: self._load(storage, path, results))
+        frames = np.empty((len(results['frame_paths']), *self.size, 3), np.uint8)
+        for out, image in zip(frames, _images(load, results), strict=True):
+            fit_frame(image, out, self.area_when_shrinking)
         results['frames'] = frames
         return results
 
-    def _load(self, storage: FrameStorage, frame: str, results: dict[str, Any], out: np.ndarray) -> None:
-        tracklet = results['tracklet']
-        where = f'frame of tracklet {results["index"]}, {tracklet.modality.value}, camera {tracklet.camera}'
+    def _load(self, storage: FrameStorage, frame: str, results: dict[str, Any]) -> np.ndarray:
         try:
-            content = storage.read(frame)
+            return decode_frame(storage, frame, self._decode, self.size if self.reduce else None)
+        except FrameError as error:
+            raise FrameError(f'{error}{_remedy(results)} ({_where(results)})') from None
         except DatasetError as error:
-            raise DatasetError(f'{error} ({where})') from None
-        image = decode_content(
-            content, storage.frame_format, self._decode, self.size if self.reduce else None
-        )
-        if image is None:
-            raise DatasetError(
-                f'{Path(results["root"], frame)}: not a complete image file ({where}); unpack the dataset '
-                'archive again'
-            )
-        fit_frame(image, out, self.area_when_shrinking)
+            raise DatasetError(f'{error} ({_where(results)})') from None
 
     def _check_format(self, packed: FrameFormat | None, root: Path | str) -> None:
         """Refuse frames that were packed for another ``LoadFrames``."""
@@ -140,3 +110,46 @@ class LoadFrames:
             f'{type(self).__name__}(size={self.size}, area_when_shrinking={self.area_when_shrinking}, '
             f'backend={self.backend!r}, reduce={self.reduce})'
         )
+
+
+def _images(load: Callable[[str], np.ndarray], results: dict[str, Any]) -> Iterator[np.ndarray]:
+    """The decoded frames, with substitutes where the dataset wants them."""
+    if results.get('on_bad_frame') is not OnBadFrame.SUBSTITUTE:
+        yield from map(load, results['frame_paths'])
+        return
+    for position in results['frame_indices'].tolist():
+        image, failed = load_or_substitute(load, results['tracklet'].frames, position)
+        results['bad_positions'].update(failed)
+        yield image
+
+
+def _each_once(load: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]:
+    """``load`` that reads each path once, also one that fails."""
+    known: dict[str, np.ndarray | FrameError] = {}
+
+    def load_once(path: str) -> np.ndarray:
+        if path not in known:
+            try:
+                known[path] = load(path)
+            except FrameError as error:
+                known[path] = error
+        if isinstance(known[path], FrameError):
+            raise known[path]
+        return known[path]
+
+    return load_once
+
+
+def _where(results: dict[str, Any]) -> str:
+    tracklet = results['tracklet']
+    return f'frame of tracklet {results["index"]}, {tracklet.modality.value}, camera {tracklet.camera}'
+
+
+def _remedy(results: dict[str, Any]) -> str:
+    """What the message about a bad frame adds to the storage's remedy."""
+    match results.get('on_bad_frame'):
+        case OnBadFrame.SKIP_TRACKLET:
+            return "; it could be read when the dataset's frames were checked, see on_bad_frame in docs/reliability.md"
+        case OnBadFrame.SUBSTITUTE:
+            return ''
+    return ", or set the dataset's on_bad_frame"

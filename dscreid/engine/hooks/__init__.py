@@ -1,5 +1,6 @@
 """Hooks: they decide when, functions elsewhere decide what."""
 
+from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
@@ -12,6 +13,7 @@ from dscreid.engine.hooks.speed_hook import SpeedHook
 from dscreid.engine.hooks.training_guard_hook import TrainingGuardHook
 
 __all__ = [
+    'BadFramesHook',
     'ClusterHook',
     'DurableCheckpointHook',
     'EvaluationProgressHook',

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.positional import resize_positional_embedding
 from dscreid.utils.checkpoint import list_differences, load_weights, read_metadata, sha256
+from dscreid.utils.files import existing_file
 from dscreid.utils.torchscript import is_torchscript
 
 # From OpenAI's release, whose address contains the hash; open_clip's pretrained.py lists the same.
@@ -109,8 +110,8 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
         CheckpointError: When the file is missing, has another hash, or is no CLIP model or tower.
         ConfigError: When ``activation`` contradicts the file.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
+    file = existing_file(path)
+    if file is None:
         raise CheckpointError(
             f"{path}: pretrained weights not found; for CLIP ViT-B/16 get OpenAI's file from "
             f'{OPENAI_VIT_B_16_URL} (sha256 {OPENAI_VIT_B_16_SHA256}), or from the Hugging Face hub '
@@ -137,6 +138,10 @@ def fit_positional_embedding(embedding: Tensor, grid: tuple, settings: dict, pat
     Raises:
         CheckpointError: When the file's grid is not known.
     """
+    if embedding.ndim != 2:
+        raise CheckpointError(
+            f'{path}: positional_embedding has shape {tuple(embedding.shape)}, expected (1 + P, D).'
+        )
     positions = len(embedding) - 1
     side = math.isqrt(max(positions, 0))
     if 'image_size' in settings:
@@ -198,13 +203,31 @@ def _describe(file: Path, weights: dict[str, Tensor]) -> tuple[str | None, dict]
     """Tell a file's activation (None: it does not say) and settings."""
     metadata = read_metadata(file)
     if metadata.get('kind') == TOWER_KIND:
-        settings = json.loads(metadata['settings'])
+        settings = _exported_settings(file, metadata.get('settings', ''))
         return settings['activation'], settings
     if is_torchscript(file):  # only OpenAI published CLIP so
         return 'quick_gelu', {'heads': weights['class_embedding'].numel() // _OPENAI_HEAD_WIDTH}
     # The hub's names carry the origin: vit_base_patch16_clip_224.openai
     origin = ' '.join([str(file), *metadata.values()]).lower()
     return ('quick_gelu' if 'openai' in origin or 'quickgelu' in origin else None), {}
+
+
+def _exported_settings(file: Path, text: str) -> dict:
+    """Settings that ``export_tower`` wrote into a file.
+
+    Raises:
+        CheckpointError: They are no settings.
+    """
+    try:
+        settings = json.loads(text)
+        sizes = [settings['patch_size'], *settings['image_size']]
+        usable = isinstance(settings['activation'], str) and len(sizes) == 3
+        usable = usable and all(type(size) is int and 0 < size < 2**20 for size in sizes)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        usable = False
+    if not usable:
+        raise CheckpointError(f'{file}: its settings are damaged; export the tower again.')
+    return settings
 
 
 def _check_activation(path: str, file: TowerFile, activation: str) -> None:

@@ -1,13 +1,12 @@
 """Loading of torchvision's ImageNet weights into the two-stream ResNet-50."""
 
-from pathlib import Path
-
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError
 from dscreid.models.backbones.pretrained import check_hash
 from dscreid.structures import Modality
 from dscreid.utils.checkpoint import list_differences, load_weights
+from dscreid.utils.files import existing_file
 
 # torchvision's IMAGENET1K_V1; the file's name begins with its hash.
 RESNET50_SHA256 = '0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a'
@@ -27,8 +26,8 @@ def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None 
     Raises:
         CheckpointError: The file is missing, has another hash, is damaged, or holds no ResNet-50.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
+    file = existing_file(path)
+    if file is None:
         raise CheckpointError(
             f"{path}: pretrained weights not found; get torchvision's resnet50 from {RESNET50_URL} "
             f'(sha256 {RESNET50_SHA256}) and give its path as `pretrained`.'

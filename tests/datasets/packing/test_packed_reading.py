@@ -4,6 +4,8 @@ import json
 import pickle
 import re
 import shutil
+import zlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,11 +13,13 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from dscreid.datasets import HITSZVCM, BUPTCampus
+from dscreid.datasets import HITSZVCM, BUPTCampus, bad_frames
 from dscreid.datasets.packing import pack, plan_packing
 from dscreid.datasets.storage import FolderFrames, FrameFormat, PackedFrames, open_frames
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.datasets.storage.frame_table import _key, save_table
+from dscreid.errors import ConfigError, DatasetError, FrameError
 from dscreid.structures import Draw
+from dscreid.utils.checkpoint import sha256
 
 CLASSES = {'hitsz': HITSZVCM, 'bupt': BUPTCampus}
 SIZE = (12, 8)
@@ -285,3 +289,69 @@ def test_paths_and_links_that_leave_the_root_are_refused(packed, tmp_path):
     (out / 'shards/00000.safetensors').symlink_to(outside)
     with pytest.raises(DatasetError, match='leads out of the data root'):
         load('hitsz', out)[0]
+
+
+def replace_frame(out, frame, content):
+    """Put another content of the same length into a frame's place, with a right checksum."""
+    storage = open_frames(out)
+    entry = storage._table.find(frame)
+    assert len(content) == entry.length
+    shard = out / f'shards/{entry.shard:05d}.safetensors'
+    shard.write_bytes(shard.read_bytes().replace(bytes(storage.read(frame)), content))
+    table = replace(storage._table, crc32=storage._table.crc32.copy())
+    table.crc32[table.keys.searchsorted(np.uint64(_key(frame)))] = zlib.crc32(content)
+    save_table(out / 'frames.safetensors', table)
+    edit_manifest(out, table=sha256(out / 'frames.safetensors'))
+
+
+def cut_frame(out, frame):
+    content = bytes(open_frames(out).read(frame))
+    replace_frame(out, frame, content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+
+ALL_FRAMES = [{'type': 'SampleFrames', 'num_frames': 13, 'rule': 'linspace'}, PIPELINE[1], PIPELINE[2]]
+
+
+def test_a_packed_image_that_is_cut_off_is_a_frame_that_fails(packed, monkeypatch, tmp_path):
+    monkeypatch.setenv('DSCREID_CACHE', str(tmp_path / 'cache'))
+    _, out = packed(frame_format=JPEG)
+    whole = HITSZVCM(out, 'train', expected_statistics=None, pipeline=ALL_FRAMES)
+    frames, intact = whole.tracklets[4].frames, whole[4]['inputs']
+    cut_frame(out, frames[3])
+    settings = {'expected_statistics': None, 'pipeline': ALL_FRAMES}
+    with pytest.raises(FrameError, match=r'not a complete image file; pack .*on_bad_frame .*tracklet 4'):
+        HITSZVCM(out, 'train', **settings)[4]
+    dataset = HITSZVCM(out, 'train', on_bad_frame='substitute', **settings)
+    expected = intact.clone()
+    expected[3] = intact[2]
+    assert torch.equal(dataset[4]['inputs'], expected)
+    assert [entry['frame'] for entry in dataset.bad_frames()] == [frames[3]]
+    skipping = HITSZVCM(out, 'train', on_bad_frame='skip_tracklet', **settings)
+    assert skipping.num_skipped_tracklets == 1
+    assert frames not in [t.frames for t in skipping.tracklets]
+
+
+@pytest.mark.parametrize('policy', ['substitute', 'skip_tracklet'])
+def test_a_damaged_shard_stops_under_every_policy(packed, policy, monkeypatch, tmp_path):
+    monkeypatch.setenv('DSCREID_CACHE', str(tmp_path / 'cache'))
+    _, out = packed(frame_format=JPEG)
+    shard = out / 'shards/00000.safetensors'
+    flip(shard, shard.read_bytes().index(b'\xff\xd8') + 40)
+    with pytest.raises(DatasetError, match=r'damaged, .*checksum') as error:
+        list(HITSZVCM(out, 'train', expected_statistics=None, pipeline=ALL_FRAMES, on_bad_frame=policy))
+    assert not isinstance(error.value, FrameError)
+
+
+def test_raw_frames_need_no_check(packed, monkeypatch):
+    _, out = packed()
+    monkeypatch.setattr(bad_frames, 'fault_of', None)
+    whole = HITSZVCM(out, 'train', expected_statistics=None)
+    assert len(HITSZVCM(out, 'train', expected_statistics=None, on_bad_frame='skip_tracklet')) == len(whole)
+
+
+def test_a_manifest_outside_the_root_is_refused(packed, tmp_path):
+    _, out = packed()
+    shutil.move(out / 'packing.json', tmp_path / 'outside.json')
+    (out / 'packing.json').symlink_to(tmp_path / 'outside.json')
+    with pytest.raises(DatasetError, match=r'packing.json: leads out of the data root'):
+        load('hitsz', out)

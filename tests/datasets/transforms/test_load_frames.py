@@ -4,9 +4,10 @@ import pytest
 import torch
 from oracles.frame_loading_oracle import load_tracklet, make_transform
 
+from dscreid.datasets import frame_files
+from dscreid.datasets.decoding import available_decoders
 from dscreid.datasets.storage import frame_storage
 from dscreid.datasets.transforms import LoadFrames, PackTracklet
-from dscreid.datasets.transforms.decoding import available_decoders
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.models.data_preprocessor import TrackletDataPreprocessor
 from dscreid.structures import Modality, Tracklet
@@ -14,7 +15,7 @@ from dscreid.structures import Modality, Tracklet
 
 @pytest.fixture
 def root(tmp_path):
-    frame_storage._real_path.cache_clear()
+    frame_files._real_path.cache_clear()
     folder = tmp_path / 'root'
     (folder / 'a').mkdir(parents=True)
     picture = np.zeros((20, 10, 3), dtype=np.uint8)
@@ -118,7 +119,7 @@ def test_missing_frame_names_file_and_tracklet(root):
 @pytest.mark.parametrize('content', [b'', b'no image at all', b'\xff\xd8\xff\xe0garbage\xff\xd9'])
 def test_no_image(root, content):
     (root / 'a/bad.jpg').write_bytes(content)
-    with pytest.raises(DatasetError, match=r'a/bad.jpg: not a complete image file .*tracklet 7'):
+    with pytest.raises(DatasetError, match=r'a/bad.jpg: not a complete image file; unpack .*tracklet 7'):
         load(root, 'a/bad.jpg')
 
 

@@ -2,14 +2,15 @@ import cv2
 import numpy as np
 import pytest
 
-from dscreid.datasets.transforms import LoadFrames, decoding
-from dscreid.datasets.transforms.decoding import (
+from dscreid.datasets import decoding
+from dscreid.datasets.decoding import (
     available_decoders,
     choose_decoder,
     decode_with_cv2,
     jpeg_scale,
     jpeg_size,
 )
+from dscreid.datasets.transforms import LoadFrames
 from dscreid.errors import ConfigError
 
 every_decoder = pytest.mark.parametrize('decode', available_decoders().values(), ids=available_decoders())

@@ -5,6 +5,7 @@ a conversion, and its wheel bundles libjpeg-turbo; PyTurboJPEG would need the sy
 """
 
 import logging
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -12,7 +13,8 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from dscreid.errors import ConfigError
+from dscreid.datasets.storage import FrameFormat, FrameStorage
+from dscreid.errors import ConfigError, FrameError
 
 try:
     import simplejpeg
@@ -76,6 +78,53 @@ def decode_with_turbojpeg(
         # CMYK, or damaged: OpenCV's verdict counts, so that no backend refuses what the other reads
         return decode_with_cv2(content, at_least)
     return image[..., 0] if space == 'gray' else image
+
+
+def decode_frame(
+    storage: FrameStorage, frame: str, decode: Decoder, at_least: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Read and decode one frame.
+
+    Args:
+        storage: Where it lies.
+        frame: Path relative to the dataset's root.
+        decode: For image files.
+        at_least: See ``decode_with_cv2``.
+
+    Returns:
+        uint8 (h, w, 3) in RGB order, or (h, w) of a grey file.
+
+    Raises:
+        FrameError: If the frame is missing, unreadable, or no whole image.
+        DatasetError: See ``FrameStorage.read``.
+    """
+    image = decode_content(storage.read(frame), storage.frame_format, decode, at_least)
+    if image is None:
+        raise FrameError(f'{storage.root / frame}: not a complete image file; {storage.remedy}')
+    return image
+
+
+def decode_content(
+    content: bytes | memoryview,
+    packed: FrameFormat | None,
+    decode: Decoder,
+    at_least: tuple[int, int] | None = None,
+) -> np.ndarray | None:
+    """Pixels of what a storage gave.
+
+    Args:
+        content: An image file's bytes, or raw pixels.
+        packed: The storage's ``frame_format``.
+        decode: For image files.
+        at_least: (H, W) that the result of a scaled decoding must not fall below; None decodes every pixel.
+
+    Returns:
+        uint8 (h, w, 3) in RGB order, (h, w) of a grey file, or None if an image file is damaged or pixels are missing.
+    """
+    if packed is not None and packed.encoding == 'raw':
+        pixels = np.frombuffer(content, np.uint8)
+        return pixels.reshape(*packed.size, 3) if len(pixels) == math.prod(packed.size) * 3 else None
+    return decode(content, at_least)
 
 
 DECODERS: dict[str, Decoder] = {'cv2': decode_with_cv2, 'turbojpeg': decode_with_turbojpeg}

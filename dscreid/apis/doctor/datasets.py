@@ -1,0 +1,218 @@
+"""Every check of one dataset folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dscreid.apis.doctor.stages import DatasetUse
+from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
+from dscreid.datasets.bupt_index import frames_with_lines
+from dscreid.datasets.doctor import (
+    STOPPING_FAULTS,
+    Finding,
+    ForeignTracklet,
+    Severity,
+    check_balance,
+    check_drops,
+    check_foreign,
+    check_frames,
+    check_overlap,
+    foreign_by_path,
+    foreign_in_hitsz,
+    scan_files,
+)
+from dscreid.errors import DatasetError, DscreidError
+from dscreid.registry import DATASETS
+from dscreid.structures import Modality
+
+
+@dataclass(frozen=True)
+class SplitRecords:
+    """One split as its index lists it, before any rule leaves something out.
+
+    Attributes:
+        name: The split.
+        dataset: Its records.
+        used: Whether a loader of the config reads it.
+    """
+
+    name: str
+    dataset: TrackletDataset
+    used: bool
+
+
+def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True) -> list[Finding]:
+    """Findings about one dataset folder.
+
+    Args:
+        use: The folder and how it is read.
+        jobs: Threads for files.
+        full_decode: Whether to decode every frame.
+        check_files: Whether to look at files at all; False reads the index alone.
+    """
+    kind = DATASETS.get(use.type_name)
+    if not (isinstance(kind, type) and issubclass(kind, TrackletDataset)):
+        message = f'{use.type_name} is no TrackletDataset; its files were not examined'
+        return [Finding('index', use.root, Severity.INFO, message)]
+    subject = f'{kind.NAME} in {use.root}'
+    splits, findings = _read_splits(kind, use, subject)
+    if not splits:
+        return findings
+    findings.append(_published(splits[0].dataset, use, subject))
+    bad: Mapping[str, str] = {}
+    if check_files:
+        frames, owners = _frames(splits, use)
+        scan = scan_files(splits[0].dataset.storage, frames, jobs, full_decode, kind.NAME)
+        bad = scan.bad
+        findings += check_frames(scan, owners, subject, _stops(bad, owners, use))
+    for split in splits:
+        findings += _examine_split(split, use, bad, kind.NAME)
+    return [*findings, _overlap(splits, subject)]
+
+
+def _read_splits(
+    kind: type[TrackletDataset], use: DatasetUse, subject: str
+) -> tuple[list[SplitRecords], list[Finding]]:
+    splits, findings = [], []
+    for name in (name for name in kind.SPLITS if '+' not in name):
+        used = bool(use.of_split(name))
+        needs_ids = any(s.get('labelled', True) for s in use.of_split(name))
+        try:
+            dataset = _read(kind, use.root, name, labelled=True)
+        except DscreidError as error:
+            try:
+                dataset = _read(kind, use.root, name, labelled=False)
+            except DscreidError:
+                dataset = None
+            severity = Severity.BROKEN if used and (needs_ids or dataset is None) else Severity.WARNING
+            remedy = '' if used else 'no stage of this config reads that split'
+            findings.append(Finding('index', f'{kind.NAME} {name}', severity, str(error), remedy))
+        if dataset is not None:
+            splits.append(SplitRecords(name, dataset, used))
+            findings.append(_counts(dataset, f'{kind.NAME} {name}'))
+    if not splits and len({f.message for f in findings}) == 1:
+        del findings[1:]  # one missing folder is one finding
+    return splits, findings
+
+
+def _read(
+    kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any
+) -> TrackletDataset:
+    if kind is HITSZVCM:
+        settings['foreign_frames'] = 'keep'
+    return kind(root, split, labelled=labelled, min_seq_len=1, expected_statistics=None, **settings)
+
+
+def _stops(
+    bad: Mapping[str, str], owners: Mapping[str, tuple[str, int, int | None]], use: DatasetUse
+) -> bool:
+    """Whether a run stops at one of the bad frames (frame → fault)."""
+    found = {(owners[frame][0], fault in STOPPING_FAULTS) for frame, fault in bad.items()}
+    return any(
+        stopping or s.get('on_bad_frame', 'error') == 'error'
+        for split, stopping in found
+        for s in use.of_split(split)
+    )
+
+
+def _counts(dataset: TrackletDataset, subject: str) -> Finding:
+    s = dataset.statistics()['all']
+    people = 'no person ids' if s.identities is None else f'{s.identities:,} identities'
+    message = (
+        f'{people}, {s.tracklets:,} tracklets of {s.shortest} to {s.longest} frames, {s.frames:,} frames'
+    )
+    values = dict(
+        identities=s.identities,
+        tracklets=s.tracklets,
+        frames=s.frames,
+        queries=s.queries,
+        index=dataset.fingerprint(),
+    )
+    return Finding('index', subject, Severity.OK, message, values=values)
+
+
+def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Finding:
+    compared = any(s.get('expected_statistics', 'published') == 'published' for s in use.settings)
+    if not compared:
+        message = 'not compared: the config says that this is other data in the same layout'
+        return Finding('published counts', subject, Severity.INFO, message)
+    try:
+        differences = dataset.differences_from_published()
+    except DatasetError as error:
+        return Finding('published counts', subject, Severity.WARNING, f'not compared ({error})')
+    if not differences:
+        return Finding(
+            'published counts', subject, Severity.OK, 'identities, tracklets and frames as published'
+        )
+    return Finding(
+        'published counts',
+        subject,
+        Severity.WARNING,
+        '; '.join(differences),
+        'is the download complete? expected_statistics=None is for other data in this layout',
+        values=dict(differences=differences),
+    )
+
+
+def _frames(
+    splits: list[SplitRecords], use: DatasetUse
+) -> tuple[list[str], dict[str, tuple[str, int, int | None]]]:
+    """All frames, each once, and who lists each first."""
+    datasets = [(split.name, split.dataset) for split in splits]
+    if any(s.get('fake_ir') for s in use.settings):
+        datasets += [
+            (
+                split.name,
+                _read(type(split.dataset), use.root, split.name, split.dataset.labelled, fake_ir=True),
+            )
+            for split in splits
+            if any(s.get('fake_ir') for s in use.of_split(split.name))
+        ]
+    owners: dict[str, tuple[str, int, int | None]] = {}
+    for name, dataset in datasets:
+        for row, tracklet in enumerate(dataset.tracklets):
+            for frame in tracklet.frames:
+                owners.setdefault(frame, (name, row, tracklet.pid))
+    return list(owners), owners
+
+
+def _examine_split(split: SplitRecords, use: DatasetUse, bad: Mapping[str, str], name: str) -> list[Finding]:
+    subject = f'{name} {split.name}'
+    foreign, silent = _foreign(split)
+    findings = [check_foreign(foreign, subject, silent), check_balance(split.dataset.tracklets, subject)]
+    kind = type(split.dataset)
+    seen: list[tuple] = []
+    for settings in use.of_split(split.name):
+        rules = (
+            settings.get('min_seq_len', 12 if kind is HITSZVCM else 1),
+            settings.get('modality'),
+            settings.get('on_bad_frame', 'error'),
+            settings.get('foreign_frames') == 'drop',
+        )
+        if rules in seen:
+            continue
+        seen.append(rules)
+        shortest, modality, policy, drops = rules
+        modality = None if modality is None else Modality(modality)
+        findings.append(
+            check_drops(
+                split.dataset.tracklets, bad.keys(), foreign, subject, shortest, modality, policy, drops
+            )
+        )
+    return findings
+
+
+def _foreign(split: SplitRecords) -> tuple[list[ForeignTracklet], list[str]]:
+    dataset = split.dataset
+    if isinstance(dataset, HITSZVCM):
+        return foreign_in_hitsz(*dataset.read_index()), []
+    if isinstance(dataset, BUPTCampus):
+        wheres, frames, told = frames_with_lines(dataset.root, dataset.list_lines())
+        return foreign_by_path(wheres, frames, told)
+    return [], ['anything: this layout is not known here']
+
+
+def _overlap(splits: list[SplitRecords], subject: str) -> Finding:
+    people = {s.name: {t.pid for t in s.dataset.tracklets} for s in splits if s.dataset.labelled}
+    frames = {s.name: {frame for t in s.dataset.tracklets for frame in t.frames} for s in splits}
+    return check_overlap(people, frames, subject)

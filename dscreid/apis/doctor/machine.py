@@ -1,0 +1,88 @@
+"""Versions and free resources."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dscreid.datasets.doctor import Finding, Severity
+from dscreid.utils.machine import free_disk, free_memory, usable_cores
+
+_REQUIRED = (
+    'torch', 'torchvision', 'mmengine', 'opencv-python', 'numba', 'numpy', 'scipy', 'scikit-learn', 'safetensors',
+    'open_clip_torch',
+)  # fmt: skip
+#: Packages that stand in for one another.
+_ALTERNATIVES = {
+    'opencv-python': ('opencv-python-headless', 'opencv-contrib-python'),
+    'mmcv-lite': ('mmcv',),
+    'faiss-cpu': ('faiss-gpu-cu12', 'faiss-gpu'),
+}
+
+
+def check_machine(folder: str | Path) -> list[Finding]:
+    """Findings about packages, accelerator, memory and disk.
+
+    Args:
+        folder: Where runs are written.
+    """
+    facts, missing = collect_versions()
+    findings = [
+        Finding(
+            'packages',
+            'environment',
+            Severity.BROKEN if missing else Severity.OK,
+            ', '.join(f'{name} {number}' for name, number in facts.items())
+            + (f'; missing: {", ".join(missing)}' if missing else ''),
+            'install with `make install` or pip install -r requirements/runtime.txt' if missing else '',
+            values=facts | {'missing': missing},
+        )
+    ]
+    return [*findings, _accelerator(), _resources(folder)]
+
+
+def collect_versions() -> tuple[dict[str, str], list[str]]:
+    """Versions by package, Python first, and the required packages that are missing."""
+    facts, missing = {'Python': platform.python_version()}, []
+    for package in (*_REQUIRED, 'mmcv-lite', 'faiss-cpu'):
+        found = _version(package, *_ALTERNATIVES.get(package, ()))
+        if found is None:
+            missing.append(package)
+        else:
+            facts[found[0]] = found[1]
+    return facts, missing
+
+
+def _version(*names: str) -> tuple[str, str] | None:
+    for name in names:
+        try:
+            return name, version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _accelerator() -> Finding:
+    if not torch.cuda.is_available():
+        return Finding(
+            'accelerator', 'environment', Severity.INFO, 'no GPU: everything runs on the processor'
+        )
+    free, total = torch.cuda.mem_get_info()
+    message = (
+        f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, {free / 2**30:.1f} of '
+        f'{total / 2**30:.1f} GiB free'
+    )
+    values: dict[str, Any] = dict(cuda=torch.version.cuda, free=free, total=total)
+    return Finding('accelerator', 'environment', Severity.OK, message, values=values)
+
+
+def _resources(folder: str | Path) -> Finding:
+    memory, disk = free_memory(), free_disk(folder)
+    told = 'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'
+    message = (
+        f'{usable_cores()} cores, {told} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
+    )
+    values = dict(cores=usable_cores(), free_memory=memory, free_disk=disk)
+    return Finding('resources', 'environment', Severity.OK, message, values=values)

@@ -1,0 +1,98 @@
+"""What a config asks for: its stages, and the datasets that they read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine import Config
+
+from dscreid.apis.config import load_config
+from dscreid.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of an experiment.
+
+    Attributes:
+        name: ``'source'``, ``'adaptation'`` or ``'evaluation'``.
+        config: Its config.
+    """
+
+    name: str
+    config: Config
+
+    @property
+    def extraction_loader(self) -> dict[str, Any] | None:
+        """Config of the loader that features for clustering are extracted with, or None."""
+        hooks = self.config.get('default_hooks') or {}
+        return next((hook['dataloader'] for hook in hooks.values() if hook and 'dataloader' in hook), None)
+
+
+@dataclass(frozen=True)
+class DatasetUse:
+    """One dataset folder, and how the stages read it.
+
+    Attributes:
+        type_name: Registered class.
+        root: Folder.
+        settings: Dataset configs of all loaders that read it, each once.
+    """
+
+    type_name: str
+    root: str
+    settings: tuple[dict[str, Any], ...]
+
+    def of_split(self, split: str) -> list[dict[str, Any]]:
+        """Settings whose split is the given one, or a union with it (``'train+auxiliary'``)."""
+        return [s for s in self.settings if split in str(s.get('split')).split('+')]
+
+
+def stages_of(config_path: Path, options: dict[str, Any], above: tuple[Path, ...] = ()) -> list[Stage]:
+    """The source stage that a config names, if it does, and its own.
+
+    Args:
+        config_path: The config.
+        options: Overrides by dotted key; they hold for this config, not its source, as in training.
+        above: Configs that build upon it.
+
+    Raises:
+        ConfigError: A config is missing or malformed, or source stages name each other in a circle.
+    """
+    here = Path(config_path).resolve()
+    if here in above:
+        raise ConfigError(
+            f'{config_path}: its source stages lead back to it; a source must not build upon it'
+        )
+    config = load_config(config_path, options)
+    stages = []
+    if config.get('source') is not None:
+        stages = stages_of(Path(config.source.config), {}, (*above, here))
+    if config.get('train_cfg') is None:
+        name = 'evaluation'
+    else:
+        name = 'source' if config.get('model', {}).get('type') == 'SourceReID' else 'adaptation'
+    return [*stages, Stage(name, config)]
+
+
+def datasets_of(stages: list[Stage]) -> list[DatasetUse]:
+    """Datasets of all loaders, by class and folder, in the order of the stages."""
+    uses: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for stage in stages:
+        for settings in _dataset_configs(stage.config.to_dict()):
+            found = uses.setdefault((str(settings.get('type')), str(settings['root'])), [])
+            plain = {key: value for key, value in settings.items() if key != 'pipeline'}
+            if plain not in found:
+                found.append(plain)
+    return [DatasetUse(name, root, tuple(settings)) for (name, root), settings in uses.items()]
+
+
+def _dataset_configs(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if 'sampler' in node and isinstance(node.get('dataset'), dict) and 'root' in node['dataset']:
+            yield node['dataset']
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from _dataset_configs(child)

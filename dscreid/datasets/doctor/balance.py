@@ -1,0 +1,58 @@
+"""How cameras and modalities share a split."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dscreid.datasets.doctor.findings import Finding, Severity
+from dscreid.structures import Modality, Tracklet
+
+#: From this ratio of the two modalities' tracklets on, a split counts as lopsided.
+_LOPSIDED = 3.0
+
+
+def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
+    """The finding about a split's cameras and modalities.
+
+    Args:
+        tracklets: Its records, with person ids or without.
+        subject: What the finding is about.
+
+    Returns:
+        ``BROKEN`` where a modality is missing; a warning where cameras have one modality alone, where people (if ids
+        are known) have one alone, or where one modality has three times the tracklets of the other.
+    """
+    table = Counter((t.camera, t.modality) for t in tracklets)
+    totals = Counter(t.modality for t in tracklets)
+    one_sided = sorted(
+        camera for camera in {t.camera for t in tracklets} if not all(table[camera, m] for m in Modality)
+    )
+    people = {(t.pid, t.modality) for t in tracklets if t.pid is not None}
+    lonely = sum(count == 1 for count in Counter(pid for pid, _ in people).values())
+    values = dict(
+        rgb=totals[Modality.RGB],
+        ir=totals[Modality.IR],
+        cameras={
+            str(camera): {m.value: table[camera, m] for m in Modality}
+            for camera in sorted({t.camera for t in tracklets})
+        },
+        people_in_one_modality=lonely if people else None,
+    )
+    message = (
+        f'{values["rgb"]:,} visible and {values["ir"]:,} infrared tracklets, {len(values["cameras"])} cameras'
+    )
+    if not all(totals[m] for m in Modality):
+        remedy = 'restore the index files; adaptation and evaluation need both modalities'
+        return Finding('balance', subject, Severity.BROKEN, message, remedy, values=values)
+    problems = []
+    if one_sided:
+        problems.append(f'cameras {", ".join(map(str, one_sided))} have one modality alone')
+    if lonely:
+        problems.append(f'{lonely:,} people appear in one modality alone')
+    if max(totals.values()) >= _LOPSIDED * min(totals.values()):
+        problems.append('one modality has three times the tracklets of the other or more')
+    if not problems:
+        return Finding('balance', subject, Severity.OK, message, values=values)
+    remedy = 'compare with the published counts; no setting mends it'
+    return Finding(
+        'balance', subject, Severity.WARNING, '; '.join((message, *problems)), remedy, values=values
+    )

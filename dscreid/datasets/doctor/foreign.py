@@ -1,0 +1,158 @@
+"""Frames whose names speak of another person, modality, camera or tracklet than the tracklet that lists them."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dscreid.datasets.doctor.findings import Finding, Severity
+from dscreid.datasets.hitsz_index import FrameNames
+
+_SEPARATORS = re.compile(r'[/_.\-]')
+#: A place in the paths names a field if it does so in this share of all frames.
+_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class ForeignTracklet:
+    """A tracklet that lists foreign frames.
+
+    Attributes:
+        where: Its line, ``file:line``.
+        fields: What its frames' names contradict: ``person``, ``modality``, ``camera``, ``tracklet``.
+        count: Number of foreign frames.
+        length: Number of frames.
+        first: Path of the first foreign one.
+    """
+
+    where: str
+    fields: tuple[str, ...]
+    count: int
+    length: int
+    first: str
+
+
+def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[ForeignTracklet]:
+    """Foreign frames of HITSZ-VCM, by the frames' names.
+
+    Person (where the line has an id), modality and camera are compared with the info file's line; the line has no
+    tracklet number, so that of a frame is compared with the most frequent one of its tracklet.
+
+    Args:
+        tracks: int64 (N, 5) from ``parse_tracks``.
+        names: The frames.
+        path: The info file, for messages.
+
+    Returns:
+        One entry per tracklet with foreign frames.
+    """
+    found = []
+    for row, (kind, start, end, pid, camera) in enumerate(tracks.tolist()):
+        span = slice(start - 1, end)
+        numbers, counts = np.unique(names.tracks[span], return_counts=True)
+        differs = {
+            'person': (names.persons[span] != pid) & (pid >= 0),
+            'modality': names.kinds[span] != kind,
+            'camera': names.cameras[span] != camera,
+            'tracklet': names.tracks[span] != numbers[counts.argmax()],
+        }
+        entry = _entry(f'{path.name}:{row + 1}', differs, names.paths[span])
+        found += [entry] if entry else []
+    return found
+
+
+def foreign_by_path(
+    wheres: Sequence[str], frames: Sequence[Sequence[str]], told: Mapping[str, Sequence[str]]
+) -> tuple[list[ForeignTracklet], list[str]]:
+    """Foreign frames where paths repeat what the index says, at places that are found from the data.
+
+    A path is cut at ``/``, ``_``, ``-`` and ``.``. Where a piece at one place equals a field's value in at least four
+    fifths of all frames, that place names the field, and frames that differ there are foreign. Numbers are compared
+    without leading zeros.
+
+    Args:
+        wheres: ``file:line`` of each of N tracklets.
+        frames: Their paths.
+        told: Field → its value for each tracklet, as the index says.
+
+    Returns:
+        One entry per tracklet with foreign frames, and the fields that no place names, which were not compared.
+    """
+    pieces = [[_pieces(path) for path in paths] for paths in frames]
+    places = {field: _places(pieces, [_plain(v) for v in values]) for field, values in told.items()}
+    found = []
+    for row, (where, paths) in enumerate(zip(wheres, frames, strict=True)):
+        differs = {
+            field: np.array([_contradicts(p, places[field], _plain(values[row])) for p in pieces[row]], bool)
+            for field, values in told.items()
+        }
+        entry = _entry(where, differs, paths)
+        found += [entry] if entry else []
+    return found, [field for field, at in places.items() if not at]
+
+
+def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
+    """The finding about a split's foreign frames.
+
+    Args:
+        found: Its tracklets with foreign frames.
+        subject: What the finding is about.
+        silent: Fields that the names do not tell.
+    """
+    note = f'; names do not tell {", ".join(silent)}' if silent else ''
+    values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
+    if not found:
+        message = f"every frame's name agrees with its tracklet{note}"
+        return Finding('foreign frames', subject, Severity.OK, message, values=values)
+    fields = Counter(field for entry in found for field in entry.fields)
+    kinds = ', '.join(f'{count:,} by {field}' for field, count in fields.most_common())
+    return Finding(
+        'foreign frames',
+        subject,
+        Severity.WARNING,
+        f'{len(found):,} tracklets list {values["frames"]:,} frames named after others ({kinds}){note}',
+        'the official HITSZ-VCM protocol keeps them (39 training tracklets are known); foreign_frames decides there',
+        tuple(
+            f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}'
+            for f in found
+        ),
+        values | {'fields': dict(fields)},
+    )
+
+
+def _entry(where: str, differs: Mapping[str, np.ndarray], paths: Sequence[str]) -> ForeignTracklet | None:
+    foreign = np.logical_or.reduce(list(differs.values()))
+    if not foreign.any():
+        return None
+    fields = tuple(field for field, mask in differs.items() if mask.any())
+    return ForeignTracklet(where, fields, int(foreign.sum()), len(paths), paths[int(foreign.argmax())])
+
+
+def _plain(text: str) -> str:
+    return text.lstrip('0') or '0' if text.isdigit() else text
+
+
+def _pieces(path: str) -> list[str]:
+    return [_plain(piece) for piece in _SEPARATORS.split(path)]
+
+
+def _places(pieces: Sequence[Sequence[Sequence[str]]], values: Sequence[str]) -> list[int]:
+    """Places that name a field: none where the field has one value alone, which any constant piece would match."""
+    if len(set(values)) < 2:
+        return []
+    total = sum(map(len, pieces))
+    hits = Counter(
+        place
+        for paths, value in zip(pieces, values, strict=True)
+        for path in paths
+        for place, piece in enumerate(path)
+        if piece == value
+    )
+    return sorted(place for place, count in hits.items() if count >= _SHARE * total)
+
+
+def _contradicts(path: Sequence[str], places: Sequence[int], value: str) -> bool:
+    return any(place < len(path) and path[place] != value for place in places)

@@ -1,0 +1,84 @@
+"""Reading of image files below a dataset's root."""
+
+import os
+import stat
+from functools import lru_cache
+from pathlib import Path
+
+from dscreid.errors import DatasetError, FrameError
+
+
+@lru_cache(maxsize=1 << 16)
+def _real_path(path: str) -> str:
+    """Path without symbolic links; folders repeat, so asking the file system once is enough."""
+    return os.path.realpath(path)
+
+
+def path_inside(root: Path | str, name: str) -> str:
+    """Path of a file below a dataset's root.
+
+    Args:
+        root: Folder of the dataset; may itself be a symbolic link.
+        name: Path relative to it.
+
+    Returns:
+        Both joined; the file need not exist.
+
+    Raises:
+        DatasetError: If the path leaves the root, by its text or by a symbolic link, or no file can be called so.
+    """
+    path = os.path.join(root, name)
+    try:
+        folder = _real_path(os.path.dirname(path))
+        is_link = os.path.islink(path)
+        real = os.path.realpath(path) if is_link else os.path.join(folder, os.path.basename(path))
+        inside = _real_path(os.fspath(root)).rstrip(os.sep) + os.sep
+    except ValueError:  # NUL, or characters that file names cannot hold
+        raise DatasetError(f'{path!r}: no file can be called so; correct the index') from None
+    if not real.startswith(inside):
+        raise DatasetError(
+            f'{path}: leads out of the data root, to {real}; put the files below the root, or make the '
+            'root itself the link'
+        )
+    return path
+
+
+def open_regular(path: str) -> int:
+    """Descriptor of a regular file, open for reading; pipes and devices, which could block, are refused.
+
+    Raises:
+        FrameError: If the file is missing, unreadable, or of another kind.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise FrameError(f'{path}: the frame is missing; unpack the dataset archive again') from None
+    except OSError as error:
+        raise FrameError(f'{path}: the frame cannot be read ({error.strerror}); check the file') from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FrameError(f'{path}: the frame cannot be read (no regular file); check the file')
+    return descriptor
+
+
+def read_frame_bytes(root: Path | str, frame: str) -> bytes:
+    """Content of an image file below a dataset's root.
+
+    Args:
+        root: Folder of the dataset; may itself be a symbolic link.
+        frame: Path relative to it.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        FrameError: If the file is missing or unreadable.
+        DatasetError: If the path leads out of the root.
+    """
+    path = path_inside(root, frame)
+    descriptor = open_regular(path)
+    try:
+        with open(descriptor, 'rb') as file:
+            return file.read()
+    except OSError as error:
+        raise FrameError(f'{path}: the frame cannot be read ({error.strerror}); check the file') from None

@@ -1,0 +1,90 @@
+"""Count and list the frames that a run could not read."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from dscreid.datasets import TrackletDataset
+from dscreid.datasets.bad_frames import OnBadFrame, describe_frames
+from dscreid.engine.bad_frame_record import (
+    RECORD_FILE,
+    describe_dataset,
+    merge_entries,
+    read_entries,
+    write_entries,
+)
+from dscreid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class BadFramesHook(Hook):
+    """Log new bad frames after each epoch and keep all of them in ``bad_frames.json`` of the work directory.
+
+    Only datasets whose ``on_bad_frame`` is ``'substitute'`` or ``'skip_tracklet'`` are listed: all of the runner's
+    loops, and those of other hooks (``ClusterHook``). A resumed run adds to its record, a new one begins another; an
+    evaluation adds its test split.
+    """
+
+    # after everything that loads data in an epoch
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    def before_train(self, runner) -> None:
+        """Remove the record of another run in the same folder."""
+        if runner.iter == 0 and is_main_process():
+            Path(runner.work_dir, RECORD_FILE).unlink(missing_ok=True)
+
+    def after_train_epoch(self, runner) -> None:
+        """Bring the record up to date."""
+        self._update(runner)
+
+    def after_train(self, runner) -> None:
+        """Bring the record up to date: other hooks may have extracted features after the last epoch."""
+        self._update(runner)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Bring the record up to date."""
+        self._update(runner)
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        """Bring the record up to date."""
+        self._update(runner)
+
+    def _update(self, runner) -> None:
+        gathered = []
+        for dataset in tolerant_datasets(runner):
+            entries = [describe_dataset(dataset, bad) for bad in all_gather_object(dataset.bad_frames())]
+            gathered += entries
+        if not gathered or not is_main_process():
+            return
+        entries = merge_entries(read_entries(runner.work_dir), gathered)
+        write_entries(runner.work_dir, entries)
+        for entry in merge_entries([], gathered):
+            new = [bad for bad in entry['frames'] if bad['frame'] not in self._logged]
+            if new:
+                runner.logger.log(
+                    logging.WARNING,
+                    f'{entry["dataset"]} {entry["split"]}, on_bad_frame={entry["on_bad_frame"]}: {len(new)} frames '
+                    f'that cannot be read ({entry["count"]} so far, all in {RECORD_FILE}): {describe_frames(new)}',
+                )
+            self._logged.update(bad['frame'] for bad in new)
+
+
+def tolerant_datasets(runner: Runner) -> Iterator[TrackletDataset]:
+    """Datasets of a runner's loops and hooks that go on after a bad frame, each once."""
+    # what is still a config was never used; the properties would build it
+    loops = [getattr(runner, f'_{name}_loop') for name in ('train', 'val', 'test')]
+    seen: set[int] = set()
+    for owner in (*loops, *runner.hooks):
+        dataset = getattr(getattr(owner, 'dataloader', None), 'dataset', None)
+        if not isinstance(dataset, TrackletDataset) or id(dataset) in seen:
+            continue
+        seen.add(id(dataset))
+        if dataset.on_bad_frame is not OnBadFrame.ERROR:
+            yield dataset

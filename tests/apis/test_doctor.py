@@ -1,0 +1,130 @@
+"""The doctor on rendered worlds, whole and damaged one fault at a time."""
+
+import json
+import shutil
+
+import pytest
+from tiny_runs import write_tiny_configs
+
+from dscreid.apis.doctor import DoctorOptions, diagnose
+from dscreid.apis.doctor.forecast import forecast_evaluation, forecast_pseudo_labels
+from dscreid.datasets import HITSZVCM
+from dscreid.datasets.doctor import Severity
+from dscreid.errors import ConfigError
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+FAST = DoctorOptions(jobs=2, check_batches=False)
+
+
+@pytest.fixture
+def worlds(tiny_runs, tmp_path):
+    """Copies of both worlds that a test may damage, and the config of an adaptation on them."""
+    for name in ('bupt', 'hitsz'):
+        shutil.copytree(getattr(tiny_runs, name), tmp_path / name)
+    _, adapt = write_tiny_configs(tmp_path / 'configs', tmp_path / 'bupt', tmp_path / 'hitsz')
+    return tmp_path, adapt
+
+
+def severities(diagnosis, *least):
+    return {(f.check, f.subject.split(' in ')[0]) for f in diagnosis.findings if f.severity in least}
+
+
+def test_a_healthy_experiment_with_one_batch_of_each_stage(tiny_runs):
+    diagnosis = diagnose(tiny_runs.adapt, DoctorOptions(jobs=2))
+    problems = [f for f in diagnosis.findings if f.severity > Severity.INFO]
+    assert [f.check for f in problems] == ['index'], problems  # the world has no auxiliary people
+    assert 'train_auxiliary.txt' in problems[0].message
+    assert (diagnosis.exit_code(), diagnosis.exit_code(strict=True)) == (0, 1)
+    batches = [(f.subject, f.message.split(':')[0]) for f in diagnosis.findings if f.check == 'dry batch']
+    assert batches == [
+        ('source (tiny_source.py)', 'training step'),
+        ('source (tiny_source.py)', 'extraction batch'),
+        ('adaptation (tiny_dsc.py)', 'training step'),
+        ('adaptation (tiny_dsc.py)', 'extraction batch'),
+    ]
+    checks = {f.check for f in diagnosis.findings}
+    assert checks >= {
+        'packages', 'accelerator', 'resources', 'published counts', 'frames', 'duplicates', 'foreign frames',
+        'balance', 'left out', 'overlap', 'memory forecast', 'time forecast', 'disk forecast',
+    }  # fmt: skip
+    frames = [f for f in diagnosis.findings if f.check == 'frames']
+    assert all(f.values['sizes'].keys() == {'32x16'} for f in frames)
+
+
+def test_bad_frames_break_it_unless_the_policy_goes_on(worlds):
+    folder, config = worlds
+    frames = HITSZVCM(folder / 'hitsz', 'train', expected_statistics=None).tracklets[0].frames
+    (folder / 'hitsz' / frames[2]).unlink()
+    found = diagnose(config, FAST)
+    assert severities(found, Severity.BROKEN) == {('frames', 'hitsz_vcm')}
+    assert found.exit_code() == 2
+    [finding] = [f for f in found.findings if f.severity is Severity.BROKEN]
+    assert finding.details == (f'{frames[2]}: missing',)
+    tolerant = diagnose(
+        config, DoctorOptions(check_batches=False, config_options={'on_bad_frame': 'substitute'})
+    )
+    assert severities(tolerant, Severity.BROKEN) == set()
+    assert ('frames', 'hitsz_vcm') in severities(tolerant, Severity.WARNING)
+
+
+def test_shared_people_break_it(worlds):
+    folder, config = worlds
+    info = folder / 'hitsz/info/track_test_info.txt'
+    lines = info.read_text().splitlines()
+    fields = lines[0].split()
+    info.write_text('\n'.join([' '.join([*fields[:3], '1', fields[4]]), *lines[1:]]))
+    found = diagnose(config, FAST)
+    assert severities(found, Severity.BROKEN) == {('overlap', 'hitsz_vcm')}
+    assert ('foreign frames', 'hitsz_vcm test') in severities(found, Severity.WARNING)
+
+
+def test_a_foreign_frame_of_bupt_is_a_warning(worlds):
+    folder, config = worlds
+    index = folder / 'bupt/data_paths.json'
+    data = json.loads(index.read_text())
+    pids = sorted(data)
+    cameras = [data[pid]['RGB'] for pid in pids[:2]]
+    here, there = (next(iter(next(iter(c.values())).values())) for c in cameras)
+    here[3] = there[3]
+    index.write_text(json.dumps(data))
+    found = diagnose(config, FAST)
+    assert ('foreign frames', 'bupt_campus train') in severities(found, Severity.WARNING)
+    [finding] = [f for f in found.findings if f.check == 'foreign frames' and f.severity is Severity.WARNING]
+    assert finding.values['frames'] == 1
+    assert 'person' in finding.values['fields']
+
+
+def test_a_missing_root_and_a_malformed_index(worlds):
+    folder, config = worlds
+    shutil.rmtree(folder / 'bupt')
+    (folder / 'hitsz/info/track_train_info.txt').write_text('1 2 3\n')
+    found = diagnose(config, DoctorOptions(jobs=2))
+    broken = {(f.check, f.subject) for f in found.findings if f.severity is Severity.BROKEN}
+    assert broken == {
+        ('index', 'bupt_campus train'),
+        ('index', 'hitsz_vcm train'),
+        ('dry batch', 'source (tiny_source.py)'),
+        ('dry batch', 'adaptation (tiny_dsc.py)'),
+    }
+
+
+def test_missing_weights_are_named_and_the_batch_is_tried_all_the_same(worlds):
+    _, config = worlds
+    source = config.with_name('tiny_source.py')
+    options = {'model.backbone.tower.pretrained': 'gone.safetensors'}
+    found = diagnose(source, DoctorOptions(jobs=2, check_files=False, config_options=options))
+    assert severities(found, Severity.BROKEN) == {('weights', 'source (tiny_source.py)')}
+    assert sum(f.check == 'dry batch' and f.severity is Severity.OK for f in found.findings) == 2
+
+
+def test_a_config_that_does_not_exist(tmp_path):
+    with pytest.raises(ConfigError, match='no such config'):
+        diagnose(tmp_path / 'none.py')
+
+
+def test_forecasts_grow_with_the_square_and_count_what_is_stored():
+    small, large = (forecast_pseudo_labels([n, n], 64, sample=200) for n in (400, 4000))
+    assert large.seconds > 20 * small.seconds  # 100, but for the noise of two measurements
+    assert large.num_bytes > 2 * 2 * 4000 * 64 * 4
+    assert forecast_pseudo_labels([0, 0], 64).num_bytes == 0
+    assert forecast_evaluation(1000, 64).num_bytes > 2 * 1000 * 64 * 4

@@ -1,0 +1,1 @@
+"""Property-based fuzzing of everything that reads a file; see docs/reliability.md."""
