@@ -1,6 +1,15 @@
+import os
+
 import pytest
 
-from dscreid.datasets.index_files import check_paths, is_safe_path, read_lines, read_text
+from dscreid.datasets.index_files import (
+    check_paths,
+    index_file,
+    is_safe_path,
+    read_json,
+    read_lines,
+    read_text,
+)
 from dscreid.errors import DatasetError
 
 
@@ -10,7 +19,24 @@ def test_safe_paths(path):
     check_paths([path], 'x:1')
 
 
-@pytest.mark.parametrize('path', ['', '/a', '..', '../a', 'a/../../b', 'a/..', 'a\\b', 'C:/a', '~/a', 'a\0b'])
+@pytest.mark.parametrize(
+    'path',
+    [
+        '',
+        '/a',
+        '..',
+        '../a',
+        'a/../../b',
+        'a/..',
+        'a\\b',
+        'C:/a',
+        '~/a',
+        'a\0b',
+        'a\x1b[2J',
+        'a\nb',
+        'a\ud800b',
+    ],
+)
 def test_unsafe_paths(path):
     assert not is_safe_path(path)
     with pytest.raises(DatasetError, match='x:1: frame path'):
@@ -30,3 +56,32 @@ def test_no_text(tmp_path):
         read_text(file)
     with pytest.raises(DatasetError, match='cannot be read'):
         read_text(tmp_path)
+
+
+def test_endless_numbers_and_deep_nesting_are_no_index(tmp_path):
+    file = tmp_path / 'index.json'
+    for content, fault in (('1' * 5000, 'endless number'), ('[' * 10**5, 'nests too deep')):
+        file.write_text(content)
+        with pytest.raises(DatasetError, match=rf'index\.json:1: not an index, .*{fault}'):
+            read_json(file)
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_is_no_index_and_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / 'index.txt')
+    with pytest.raises(DatasetError, match='no regular file'):
+        read_text(tmp_path / 'index.txt')
+
+
+def test_index_files_stay_below_the_root(tmp_path):
+    root = tmp_path / 'root'
+    root.mkdir()
+    (tmp_path / 'outside.txt').write_text('1')
+    (root / 'inside.txt').write_text('1')
+    (root / 'alias.txt').symlink_to(root / 'inside.txt')
+    (root / 'link.txt').symlink_to(tmp_path / 'outside.txt')
+    (tmp_path / 'linked').symlink_to(root)
+    assert index_file(root, 'alias.txt') == root / 'alias.txt'
+    assert index_file(tmp_path / 'linked', 'inside.txt').read_text() == '1'
+    with pytest.raises(DatasetError, match=r'link\.txt: leads out of the data root'):
+        index_file(root, 'link.txt')

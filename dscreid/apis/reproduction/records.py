@@ -147,7 +147,8 @@ def _is_start(content: dict[str, Any]) -> bool:
         isinstance(attempt, dict)
         and isinstance(attempt.get('started'), str)
         and isinstance(attempt.get('revision'), str)
-        and (attempt.get('seconds') is None or is_finite_number(attempt['seconds']))
+        and 'seconds' in attempt
+        and (attempt['seconds'] is None or is_finite_number(attempt['seconds']))
         for attempt in attempts
     )
 
