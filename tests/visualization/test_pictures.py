@@ -48,8 +48,8 @@ def test_bad_frames_are_named(dataset):
     (dataset.root / '02_1.png').write_bytes(b'')
     for index, message in (
         (0, r'00_1\.png: the frame is missing'),
-        (1, r'01_1\.png is no readable'),
-        (2, 'no readable'),
+        (1, r'01_1\.png: not a complete image'),
+        (2, r'02_1\.png: not a complete image'),
     ):
         with pytest.raises(DatasetError, match=message):
             pictures(index)

@@ -91,7 +91,7 @@ def write_card(job: Job, measured: dict[str, Any]) -> None:
     """
     record = read_record(job.folder / START_FILE)
     attempts = record['attempts']
-    known = [attempt['seconds'] for attempt in attempts if attempt['seconds'] is not None]
+    known = [attempt['seconds'] for attempt in attempts if attempt.get('seconds') is not None]
     card = dict(
         run=job.name,
         **job.facts,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dscreid.datasets.index_files import check_paths, index_file, read_text
+from dscreid.datasets.index_files import check_paths, index_file
 from dscreid.datasets.storage.frame_storage import FrameFormat
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.utils.files import replacing
@@ -96,13 +96,13 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = index_file(root, MANIFEST)
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(path.read_text(encoding='utf-8'))
         if content.pop('version') != VERSION:
             raise DatasetError(
                 f'{path}: written by another version of this code; pack the dataset again into a new folder'
             )
         manifest = _parse(content)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
         reason = ' '.join(str(error).split())[:200]
         raise DatasetError(
             f'{path}: cannot be read as the description of packed frames ({reason}); pack the dataset again '
