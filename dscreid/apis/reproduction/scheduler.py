@@ -74,7 +74,11 @@ class Scheduler:
         for name, execution in list(self._running.items()):
             try:
                 outcome = execution.poll(self._describe)
-            except (DscreidError, OSError, ValueError) as error:  # results that cannot be read, or a full disk
+            except (
+                DscreidError,
+                OSError,
+                ValueError,
+            ) as error:  # results that cannot be read, or a full disk
                 self._end(name, Phase.FAILED, execution.seconds, str(error))
                 continue
             if outcome is not None:
