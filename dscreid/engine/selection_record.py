@@ -53,7 +53,7 @@ class SelectionRecord:
     def write(self, work_dir: str | Path) -> None:
         """Write the record into a run's folder, as a whole."""
         content = dict(
-            kept=self.kept and asdict(self.kept),
+            kept=None if self.kept is None else asdict(self.kept),
             epochs={str(epoch): dict(values) for epoch, values in self.epochs.items()},
         )
         with replacing(Path(work_dir, RECORD_FILE)) as temporary:
@@ -72,7 +72,8 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
     try:
         content = json.loads(path.read_text())
         epochs = {int(epoch): _checked_values(values) for epoch, values in content['epochs'].items()}
-        return SelectionRecord(epochs, content['kept'] and _checked_kept(content['kept']))
+        kept = content['kept']
+        return SelectionRecord(epochs, None if kept is None else _checked_kept(kept))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = ' '.join(str(error).split())[:100]
         raise CheckpointError(

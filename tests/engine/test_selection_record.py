@@ -30,8 +30,12 @@ def test_no_record(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'text', ['', '[]', '{}', '{"epochs": {"x": {}}, "kept": null}', '{"epochs": {}, "kept": {"a": 1}}']
-)
+    'text',
+    [
+        '', '[]', '{}', '{"epochs": {"x": {}}, "kept": null}', '{"epochs": {}, "kept": {"a": 1}}',
+        '{"epochs": {}, "kept": []}',
+    ],
+)  # fmt: skip
 def test_a_damaged_record(tmp_path, text):
     (tmp_path / RECORD_FILE).write_text(text)
     with pytest.raises(CheckpointError, match=r'criteria\.json: is no record of criteria .*; remove it'):
