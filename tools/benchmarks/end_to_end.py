@@ -18,7 +18,7 @@ from pathlib import Path
 from machine import in_fresh_process
 from mmengine.config import DictAction
 from mmengine.hooks import Hook
-from results import publish
+from results import add_out_argument, publish
 
 PARTS = {'labelling': 'labelling', 'training': 'iterations', 'ending': 'checkpoint and evaluation'}
 
@@ -106,12 +106,7 @@ def parse_args() -> argparse.Namespace:
         '--iterations', type=int, help="iterations of each epoch that is run (default: the config's)"
     )
     parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (on a GPU)')
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/benchmarks/end_to_end'),
-        help='OUT.json and OUT.md (default: %(default)s)',
-    )
+    add_out_argument(parser, 'end_to_end')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='overrides'
     )

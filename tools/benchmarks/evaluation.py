@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from machine import in_fresh_process, median_seconds
-from results import fitted_exponent, publish
+from results import add_out_argument, fitted_exponent, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'ranking_oracle.py'
 RANKS = (1, 5, 10, 20)
@@ -77,12 +77,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--references-up-to', type=int, default=5000, help='largest size for the references, 0 for none'
     )
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/benchmarks/evaluation'),
-        help='name of the .json and .md files, without suffix (default: %(default)s)',
-    )
+    add_out_argument(parser, 'evaluation')
     return parser.parse_args()
 
 

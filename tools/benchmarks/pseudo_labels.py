@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import in_fresh_process, median_seconds
-from results import fitted_exponent, publish
+from results import add_out_argument, fitted_exponent, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'dense_clustering_oracle.py'
 STEPS = {'knn': 'kNN', 'jaccard': 'Jaccard', 'dbscan': 'DBSCAN', 'dslu': 'DSLU'}
@@ -67,10 +67,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--search', choices=('auto', 'exact', 'flat', 'ivf', 'hnsw'), default='auto', help='neighbour search'
     )
-    parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/benchmarks/pseudo_labels'),
-        help='OUT.json and OUT.md (default: %(default)s)',
-    )  # fmt: skip
+    add_out_argument(parser, 'pseudo_labels')
     return parser.parse_args()
 
 

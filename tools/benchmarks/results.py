@@ -1,11 +1,22 @@
 """What benchmark tools leave behind: how times grow, and their table as Markdown and JSON."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import markdown_table, print_table, write_results
+
+
+def add_out_argument(parser: argparse.ArgumentParser, name: str) -> None:
+    """The option ``--out`` of :func:`publish`, by default ``work_dirs/benchmarks/NAME``."""
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/benchmarks') / name,
+        help='OUT.json and OUT.md (default: %(default)s)',
+    )
 
 
 def fitted_exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from machine import in_fresh_process
 from mmengine.config import DictAction
-from results import publish
+from results import add_out_argument, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'eager_prompting_oracle.py'
 _FIRST_INFRARED = 5000
@@ -59,12 +59,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batches', type=int, default=5, help='batches of which the median is shown')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast (reference: float16)')
     parser.add_argument('--compile', action='store_true', help='with compile_blocks of the backbone')
-    parser.add_argument(
-        '--out',
-        type=Path,
-        default=Path('work_dirs/benchmarks/train_step'),
-        help='OUT.json and OUT.md (default: %(default)s)',
-    )
+    add_out_argument(parser, 'train_step')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='overrides'
     )

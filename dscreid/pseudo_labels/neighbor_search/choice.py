@@ -15,8 +15,8 @@ from dscreid.pseudo_labels.neighbor_search.approximate import faiss_neighbors, h
 from dscreid.pseudo_labels.neighbor_search.exact import coarse_type, exact_neighbors
 
 METHODS = ('auto', 'exact', 'flat', 'ivf', 'hnsw')
-#: Multiply-adds from which ``'auto'`` leaves the exact search on a processor: about half an hour of two cores, 260
-#: thousand tracklets of 1,536 dimensions.
+#: Multiply-adds from which ``'auto'`` leaves the exact search on a processor: about a quarter of an hour of two cores
+#: at the pace of docs/performance.md, 260 thousand tracklets of 1,536 dimensions.
 _EXACT_LIMIT = 1e14
 
 
