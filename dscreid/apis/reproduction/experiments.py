@@ -181,6 +181,17 @@ _OWN = (
         ('bupt2hitsz', 'hitsz2bupt'),
     ),
     Experiment(
+        'stages',
+        'With as much training for all: second stages after B+Clu (no table of the paper)',
+        (
+            Row('B+Clu', 'bclu'),
+            Row('B+Clu, second stage', 'bclu_second_stage'),
+            *(Row(f'{name}, second stage', name.lower()) for name in ('ADCA', 'PGM', 'NG')),
+            Row('DSC, second stage', 'dsc_second_stage'),
+        ),
+        ('bupt2hitsz', 'hitsz2bupt'),
+    ),
+    Experiment(
         'resnet50',
         'Unsupervised methods on ResNet-50 (no table of the paper)',
         tuple(row for row in _methods('_resnet50') if row.method.endswith('_resnet50')),

@@ -1,0 +1,12 @@
+# DSC after B+Clu on the demo's target: as much training as ADCA, PGM and NG have, whose second stage begins there.
+_base_ = './demo_dsc.py'
+
+source = dict(config='demo_bclu.py', checkpoint=None)
+
+# The first stage has clustered each modality by itself: labels are unified, and neighbours count, from the first epoch.
+model = dict(
+    neighbor_losses=[dict(loss, begin=0) for loss in _base_.model.neighbor_losses],
+)
+default_hooks = dict(
+    cluster=dict(labelers=[dict(_base_.default_hooks.cluster.labelers[-1], begin_epoch=0)]),
+)
