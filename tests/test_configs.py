@@ -9,6 +9,7 @@ from mmengine.optim import OptimWrapper
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.datasets.synthetic import make_spec, render_world
+from dscreid.errors import ConfigError
 from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -153,6 +154,26 @@ def shrink_batches(node):
     if isinstance(node, (list, tuple)):
         for value in node:
             shrink_batches(value)
+
+
+@every_config
+def test_nothing_is_chosen_on_test_labels(path, load):
+    config = load(path).to_dict()
+    hooks = [*config['default_hooks'].values(), *(config.get('custom_hooks') or [])]
+    names = [hook['type'] for hook in hooks if hook]
+    # MMEngine's own hook keeps the best checkpoint by a metric of the test set (save_best); this one cannot
+    assert names.count('DurableCheckpointHook') == 1
+    assert not {'CheckpointHook', 'EarlyStoppingHook'} & set(names)
+    assert not any('save_best' in hook or hook.get('monitor') for hook in hooks if hook)
+    schedulers = [scheduler['type'] for scheduler in config.get('param_scheduler') or []]
+    assert not any('Plateau' in name for name in schedulers)
+    assert (config['default_hooks'].get('selection') or {}).get('criterion') is None
+
+
+def test_the_best_by_a_test_metric_cannot_be_asked_for():
+    option = {'default_hooks.checkpoint.save_best': 'mean/mAP'}
+    with pytest.raises(ConfigError, match="DurableCheckpointHook has no argument 'save_best'"):
+        load_config(CONFIGS / 'dsc/dsc_bupt2hitsz.py', option)
 
 
 @every_config

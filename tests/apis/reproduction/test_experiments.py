@@ -120,6 +120,12 @@ def test_unknown_names_are_answered_with_the_known_ones(find, name, close):
     assert 'known are' in str(refusal.value)
 
 
+def test_headings_are_the_papers():
+    assert find_experiment('table3').heading == 'Table 3: Components of DSC'
+    assert find_experiment('figure5').heading.startswith('Figure 5: ')
+    assert find_experiment('retrieval').heading.startswith('retrieval: ')
+
+
 def test_rows_are_chosen_by_name_or_method():
     table = find_experiment('table3')
     assert [row.method for row in choose_rows(table, ['DSC', '+ Clustering (b+clu)'])] == ['bclu', 'dsc']
