@@ -9,6 +9,7 @@ from mmengine.optim import OptimWrapper
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.datasets.synthetic import make_spec, render_world
+from dscreid.errors import ConfigError
 from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -25,6 +26,8 @@ ROOTS = {
     ),
     'hitsz': ('HITSZ_VCM', 'SYNTHETIC_HITSZ'),
 }
+#: Where a config's loaders lie.
+LOADING = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'default_hooks')
 every_config = pytest.mark.parametrize('path', FILES, ids=NAMES)
 
 
@@ -110,6 +113,69 @@ def test_the_runner_builds(path, load, tmp_path):
         assert runner.train_dataloader.dataset.labels is None
 
 
+#: One config of each method and encoder; ablations and the real datasets' configs have the same parts.
+TRAINED = [path for path in FILES if path.parent.name == 'synthetic' and path.stem.startswith('demo_')]
+TRAINED += [path for path in FILES if path.stem in ('demo_bclu_resnet50', 'demo_source_resnet50')]
+
+
+@pytest.mark.usefixtures('one_thread')
+@pytest.mark.parametrize(
+    'path', [path for path in TRAINED if path.stem != 'demo_cd'], ids=lambda path: path.stem
+)
+def test_it_trains_for_two_iterations(path, load, tmp_path):
+    config = load(path)
+    shrink(config._cfg_dict)
+    shrink_batches(config._cfg_dict)
+    config.train_dataloader.batch_size = 8
+    config.work_dir, config.log_level, config.param_scheduler = str(tmp_path), 'ERROR', None
+    config.train_cfg.update(max_epochs=1, val_interval=9)
+    runner = build_runner(config, None, None)
+    before = {name: value.detach().clone() for name, value in runner.model.named_parameters()}
+    runner.train()
+    assert runner.iter == 2
+    after = dict(runner.model.named_parameters())
+    assert all(value.isfinite().all() for value in after.values())
+    trained = [name for name, value in after.items() if not torch.equal(value, before[name])]
+    assert any(name.startswith('backbone.') for name in trained)
+
+
+def shrink_batches(node):
+    """Two iterations of two people by two tracklets, in tiny frames."""
+    if isinstance(node, dict):
+        if node.get('type') == 'PseudoLabelSampler':
+            node.update(visible=(2, 2), infrared=(2, 2), iterations=2)
+        if node.get('type') == 'IdentitySampler':
+            node.update(num_identities=2, num_tracklets=2, iterations=2)
+        if node.get('type') == 'LoadFrames':
+            node.update(size=(32, 16))
+        if node.get('type') == 'CLIPVisionTransformer':
+            node.update(image_size=(32, 16))
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            shrink_batches(value)
+
+
+@every_config
+def test_nothing_is_chosen_on_test_labels(path, load):
+    config = load(path).to_dict()
+    hooks = [*config['default_hooks'].values(), *(config.get('custom_hooks') or [])]
+    names = [hook['type'] for hook in hooks if hook]
+    # MMEngine's own hook keeps the best checkpoint by a metric of the test set (save_best); this one cannot
+    assert names.count('DurableCheckpointHook') == 1
+    assert not {'CheckpointHook', 'EarlyStoppingHook'} & set(names)
+    assert not any('save_best' in hook or hook.get('monitor') for hook in hooks if hook)
+    schedulers = [scheduler['type'] for scheduler in config.get('param_scheduler') or []]
+    assert not any('Plateau' in name for name in schedulers)
+    assert (config['default_hooks'].get('selection') or {}).get('criterion') is None
+
+
+def test_the_best_by_a_test_metric_cannot_be_asked_for():
+    option = {'default_hooks.checkpoint.save_best': 'mean/mAP'}
+    with pytest.raises(ConfigError, match="DurableCheckpointHook has no argument 'save_best'"):
+        load_config(CONFIGS / 'dsc/dsc_bupt2hitsz.py', option)
+
+
 @every_config
 def test_the_named_source_stage_exists_and_fits(path, load):
     config = load(path)
@@ -145,7 +211,10 @@ def test_roots_come_from_the_environment_or_the_command_line(monkeypatch):
     assert roots == ['/y'] * 4
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if name.startswith('baselines/resnet50/')])
+RESNETS = [name for name in NAMES if '/resnet50/' in name and 'source' not in name]
+
+
+@pytest.mark.parametrize('name', RESNETS)
 def test_resnet50_variants_differ_in_encoder_and_source_alone(name, load):
     path = CONFIGS / name
     method = path.name.replace('_resnet50', '')
@@ -154,7 +223,30 @@ def test_resnet50_variants_differ_in_encoder_and_source_alone(name, load):
     assert original['model'].pop('backbone')['type'] == 'SpatioTemporalPrompting'
     assert 'resnet50' in Path(variant.pop('source')['config']).name
     del original['source']
+    if variant.pop('two_frames', None):  # the demo's, which a processor must bear
+        assert frames_per_tracklet(variant) == {2}
+        set_frames(variant, 6)
     assert variant == original
+
+
+def sampled(node):
+    """All ``SampleFrames`` of pipelines within loaders; the variables that pipelines were made of do not count."""
+    if isinstance(node, dict):
+        if 'pipeline' in node:
+            yield from (step for step in node['pipeline'] if step['type'] == 'SampleFrames')
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            yield from sampled(value)
+
+
+def frames_per_tracklet(config):
+    return {step['num_frames'] for step in sampled([config[key] for key in LOADING])}
+
+
+def set_frames(config, number):
+    for step in sampled([config[key] for key in LOADING]):
+        step['num_frames'] = number
 
 
 def test_no_two_configs_share_a_work_folder():

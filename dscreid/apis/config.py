@@ -1,7 +1,9 @@
 """Read a config, apply overrides from the command line, and fit it to the machine."""
 
+import copy
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +35,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     Args:
         path: A Python config.
-        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there;
-            ``on_bad_frame`` is passed to every dataset.
+        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there, ``clustering``
+            changes every labeler that was made with it, and ``on_bad_frame`` is passed to every dataset.
 
     Returns:
         The config; a relative ``source.config`` is made absolute.
@@ -140,14 +142,53 @@ def _without_execution(node: Any) -> Any:
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:
+    """Change a config in place; what its parts were made of (``data_root``, ``clustering``) changes them too."""
+    shared = {key: value for key, value in options.items() if key.partition('.')[0] == 'clustering'}
+    if shared:
+        _merge_clustering(config, shared)
     old_root = config.get('data_root')
+    # after the parts' common settings, those of a single part
+    _merge_plainly(config, {key: value for key, value in options.items() if key not in shared})
+    new_root = config.get('data_root')
+    if new_root != old_root:
+        _replace_root(config._cfg_dict, old_root, new_root)
+
+
+def _merge_plainly(config: Config, options: dict[str, Any]) -> None:
     try:
         config.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
         raise ConfigError(f'--cfg-options {options}: does not fit the config: {error}') from error
-    new_root = config.get('data_root')
-    if new_root != old_root:
-        _replace_root(config._cfg_dict, old_root, new_root)
+
+
+def _merge_clustering(config: Config, options: dict[str, Any]) -> None:
+    """Override the variable ``clustering`` and all labelers that were made with it.
+
+    Raises:
+        ConfigError: There are none, so that the override would change nothing.
+    """
+    old = copy.deepcopy(config.get('clustering'))
+    _merge_plainly(config, options)
+    new = config.get('clustering')
+    made = [] if not isinstance(old, dict) or not old else list(_made_with(config.get('default_hooks'), old))
+    if not made or not isinstance(new, dict):
+        raise ConfigError(
+            f'--cfg-options {options}: no labeler of this config was made with a common `clustering`; override the '
+            'labelers themselves, as default_hooks.cluster.labelers.0.eps=0.5'
+        )
+    for node in made:
+        node.update(new)
+
+
+def _made_with(node: Any, settings: dict[str, Any]) -> Iterator[dict]:
+    """Typed dicts that hold all of some settings."""
+    if isinstance(node, dict):
+        if 'type' in node and all(key in node and node[key] == value for key, value in settings.items()):
+            yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _made_with(value, settings)
 
 
 def _replace_root(node: Any, old: str, new: str) -> None:

@@ -12,8 +12,8 @@ from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.jaccard_clustering import (
     AUTO,
-    JaccardClustering,
     check_any_cluster,
+    clustering_of,
     finite_descriptors,
 )
 from dscreid.pseudo_labels.labels import PseudoLabels
@@ -48,7 +48,7 @@ class CameraLabeler:
     def __init__(
         self, k1: int | str = 30, k2: int | str = 6, eps: float | str = 0.55, min_samples: int | str = 4
     ) -> None:
-        self.clustering = JaccardClustering(k1, k2, eps, min_samples)
+        self.clustering = clustering_of('CameraLabeler', k1=k1, k2=k2, eps=eps, min_samples=min_samples)
 
     def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
         """Refuse data in which no camera has tracklets enough for a cluster.

@@ -13,6 +13,7 @@ from dscreid.pseudo_labels.jaccard_clustering import (
     JaccardClustering,
     check_finite,
     cluster,
+    clustering_of,
     settings_of_modalities,
 )
 from dscreid.pseudo_labels.labels import PseudoLabels
@@ -96,10 +97,7 @@ def _checked(settings: dict) -> JaccardClustering:
             f'ClusterLabeler: unknown setting {sorted(unknown)} in visible= or infrared=; '
             'known are k1, k2, eps and min_samples'
         )
-    try:
-        return JaccardClustering(**settings)
-    except ConfigError as error:
-        raise ConfigError(f'ClusterLabeler: {error}') from None
+    return clustering_of('ClusterLabeler', **settings)
 
 
 def _no_cluster_message(modality: Modality, joined: torch.Tensor, settings: ClusteringSettings) -> str:

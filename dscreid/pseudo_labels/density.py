@@ -29,12 +29,10 @@ from dscreid.pseudo_labels.clustering_settings import ClusteringSettings, cluste
 from dscreid.pseudo_labels.duplicates import size_of_whole
 from dscreid.pseudo_labels.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
-from dscreid.pseudo_labels.silhouette import mean_cluster_size, silhouette_of_all
+from dscreid.pseudo_labels.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 
 #: Steps of a fifth to a half: fine enough where the adjusted Rand index is flat, near the size of the identities.
 _CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 56)
-#: Tracklets whose silhouettes compare sizes, so that this does not grow with the square of their number.
-_JUDGED = 3000
 #: Neighbours whose mutuality is measured: kinks up to 56 show, and identities beyond do well with k1=56.
 _NEIGHBORS = 101
 #: A neighbourhood is believed to be of an identity's size if the silhouette there is this share of the largest one
@@ -57,13 +55,11 @@ class DensityChoice:
 
     Attributes:
         settings: The choice.
-        scales: Sizes of neighbourhood at which the share of mutual neighbours has a kink, ascending.
         silhouettes: Mean silhouette of the clusters, outliers counted as 0, by the ``k1`` tried.
         silent: Whether no ``k1`` tried gave two clusters, so that the choice is the smallest.
     """
 
     settings: ClusteringSettings
-    scales: tuple[int, ...] = ()
     silhouettes: dict[int, float] | None = None
     silent: bool = False
 
@@ -138,7 +134,7 @@ def choose_settings(
     silhouettes = {trial.k1: trial.silhouette for trial in trials}
     chosen = _beyond_duplicates(features, trials, _best(_near_scale(trials, scales)))
     settings = settings_for(chosen.k1, k2, eps, min_samples)
-    return DensityChoice(settings, scales, silhouettes, silent=not any(silhouettes.values()))
+    return DensityChoice(settings, silhouettes, silent=not any(silhouettes.values()))
 
 
 @dataclass(frozen=True)
@@ -163,7 +159,7 @@ def _trials(
     best, hopeless = 0.0, 0
     for k1 in sorted({size for size in (*_CANDIDATES, *scales) if size <= largest}):
         labels = cluster_neighbors(features, rank, settings_for(k1, k2, eps, min_samples))
-        trial = _Trial(k1, labels, silhouette_of_all(features, labels, _JUDGED))
+        trial = _Trial(k1, labels, silhouette_of_all(features, labels, MOST_JUDGED))
         yield trial
         best = max(best, trial.silhouette)
         hopeless = hopeless + 1 if trial.silhouette < _HOPELESS_SHARE * best else 0
@@ -195,6 +191,8 @@ def _near_scale(trials: list[_Trial], scales: tuple[int, ...]) -> list[_Trial]:
 
 def _beyond_duplicates(features: np.ndarray, trials: list[_Trial], chosen: _Trial) -> _Trial:
     """The chosen trial, or one of larger neighbourhoods while its clusters are only parts of larger ones."""
+    if not chosen.silhouette:
+        return chosen  # there are no clusters that could be parts
     for _ in range(_LEVELS):
         size = size_of_whole(features, chosen.labels)
         larger = [trial for trial in trials if trial.k1 > chosen.k1]

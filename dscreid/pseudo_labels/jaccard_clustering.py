@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,6 +77,22 @@ class JaccardClustering:
     def __call__(self, descriptors: Tensor, name: str | None = None) -> np.ndarray:
         """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
         return cluster(descriptors, self.settings(descriptors, name))
+
+
+def clustering_of(owner: str, **settings: Any) -> JaccardClustering:
+    """The clustering of a labeler.
+
+    Args:
+        owner: The labeler's name, for the message.
+        settings: Fields of ``JaccardClustering``.
+
+    Raises:
+        ConfigError: A setting is out of range; the message names the labeler.
+    """
+    try:
+        return JaccardClustering(**settings)
+    except ConfigError as error:
+        raise ConfigError(f'{owner}: {error}') from None
 
 
 def _is_number(name: str, value: object) -> bool:

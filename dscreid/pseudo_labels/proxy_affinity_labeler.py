@@ -4,8 +4,8 @@ from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.pseudo_labels.jaccard_clustering import (
-    JaccardClustering,
     check_any_cluster,
+    clustering_of,
     finite_descriptors,
 )
 from dscreid.pseudo_labels.labels import PseudoLabels
@@ -49,7 +49,9 @@ class ProxyAffinityLabeler:
         if scale <= 0:
             raise ConfigError(f'ProxyAffinityLabeler: scale must be positive, got {scale}')
         self.scale = scale
-        self.clustering = JaccardClustering(k1, k2, eps, min_samples)
+        self.clustering = clustering_of(
+            'ProxyAffinityLabeler', k1=k1, k2=k2, eps=eps, min_samples=min_samples
+        )
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext

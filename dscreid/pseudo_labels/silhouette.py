@@ -12,6 +12,8 @@ from dscreid.utils.chunks import row_chunks
 
 #: Cosine distances up to here are float32 rounding: features that all point the same way have no clusters.
 _ROUNDING = 1e-6
+#: Tracklets whose silhouettes compare clusterings, so that a comparison does not grow with the square of their number.
+MOST_JUDGED = 3000
 
 
 def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
@@ -74,15 +76,18 @@ def _sum_of_silhouettes(features: Tensor, labels: np.ndarray, judged: np.ndarray
     _, members, sizes = np.unique(labels[kept], return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         return None
-    rows = normalized_rows(features[torch.from_numpy(kept).to(features.device)]).double()
+    rows = normalized_rows(features[torch.from_numpy(kept).to(features.device)])
     members = torch.from_numpy(members).to(rows.device)
-    sizes = torch.from_numpy(sizes).to(rows)
-    sums = rows.new_zeros(len(sizes), rows.shape[1]).index_add_(0, members, rows)
+    sizes = torch.from_numpy(sizes).to(rows.device, torch.float64)
+    width = max(len(sizes), rows.shape[1])
+    sums = sizes.new_zeros(len(sizes), rows.shape[1])
+    for chunk in row_chunks(len(rows), width):  # float64 for a few rows at a time
+        sums.index_add_(0, members[chunk], rows[chunk].double())
     places = torch.from_numpy(np.cumsum(kept)[judged] - 1).to(rows.device)
-    rows, members = rows[places], members[places]
     total = 0.0
-    for chunk in row_chunks(len(rows), len(sizes)):
-        total += float(_silhouettes(rows[chunk], members[chunk], sums, sizes).sum())
+    for chunk in row_chunks(len(places), width):
+        some = places[chunk]
+        total += float(_silhouettes(rows[some].double(), members[some], sums, sizes).sum())
     return total
 
 

@@ -45,6 +45,8 @@ th[scope="row"], thead tr:first-child th:first-child { text-align: left; font-we
 th[scope="colgroup"] { text-align: center; border-left: 1px solid var(--edge); }
 th.edge, td.edge { border-left: 1px solid var(--edge); }
 table.results { width: 100%; }
+table.results thead th { white-space: normal; }
+table.results td { white-space: nowrap; }
 table.results th[scope="row"] { min-width: 11rem; }
 tr.bound { color: var(--muted); font-style: italic; }
 tr.section th { text-align: left; color: var(--muted); padding-top: 0.9rem; }

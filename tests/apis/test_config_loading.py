@@ -43,6 +43,37 @@ hooks = [dict(dataset=dict(root='old')), dict(dataset=dict(root='other'))]
     assert [hook.dataset.root for hook in config.hooks] == ['new', 'other']
 
 
+LABELERS = """
+clustering = dict(k1=30, eps=0.6)
+default_hooks = dict(cluster=dict(type='ClusterHook', dataloader=None, labelers=[
+    dict(type='ClusterLabeler', **clustering),
+    dict(type='DSLULabeler', clustering=dict(type='ClusterLabeler', visible=dict(k1=15), **clustering)),
+    dict(type='ClusterLabeler', k1=8, eps=0.6),
+]))
+"""
+
+
+def test_clustering_changes_the_labelers_that_were_made_with_it(tmp_path):
+    path = write(tmp_path, LABELERS)
+    options = {'default_hooks.cluster.labelers.0.k1': 7, 'clustering.eps': 0.5, 'clustering.min_samples': 2}
+    first, second, third = load_config(path, options).default_hooks.cluster.labelers
+    assert first == dict(type='ClusterLabeler', k1=7, eps=0.5, min_samples=2)
+    assert second.clustering == dict(
+        type='ClusterLabeler', visible=dict(k1=15), k1=30, eps=0.5, min_samples=2
+    )
+    assert third == dict(type='ClusterLabeler', k1=8, eps=0.6)
+
+
+@pytest.mark.parametrize(('text', 'options'), [
+    ("clustering = dict(k1=3)\nlabeler = dict(type='ClusterLabeler', k1=4)", {'clustering.k1': 5}),
+    ('a = 1', {'clustering.k1': 5}),
+    (LABELERS, {'clustering': 5}),
+])  # fmt: skip
+def test_clustering_that_would_change_nothing_is_refused(tmp_path, text, options):
+    with pytest.raises(ConfigError, match='no labeler of this config was made with a common `clustering`'):
+        load_config(write(tmp_path, text), options)
+
+
 def test_options_that_do_not_fit(tmp_path):
     path = write(tmp_path, 'items = [dict(a=1)]\nnumber = 3')
     assert load_config(path, {'items.0.a': 2})['items'] == [{'a': 2}]

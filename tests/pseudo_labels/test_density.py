@@ -157,6 +157,27 @@ def test_surrogate_has_mean_and_covariance():
     assert abs(drawn - gaussian_like(points.astype(np.float32), seed=1)).max() > 1
 
 
+def test_a_surrogate_of_few_points_has_no_other_directions_than_they():
+    points = np.random.default_rng(1).normal(size=(12, 40)).astype(np.float32)
+    drawn = np.concatenate([gaussian_like(points, seed) for seed in range(400)])
+    centred = points - points.mean(axis=0)
+    basis = np.linalg.svd(centred, full_matrices=False)[2][:11]
+    away = (drawn - points.mean(axis=0)) - (drawn - points.mean(axis=0)) @ basis.T @ basis
+    assert abs(away).max() < 1e-4
+    np.testing.assert_allclose(np.cov(drawn.T, bias=True), np.cov(points.T, bias=True), atol=0.15)
+
+
+def test_clusters_that_are_none_are_not_asked_whether_they_are_whole(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        'dscreid.pseudo_labels.density.size_of_whole', lambda features, labels: asked.append(1)
+    )
+    assert choose_settings(np.eye(40, dtype=np.float32)).silent
+    assert not asked
+    choose_settings(_people([6] * 50)[0])
+    assert asked
+
+
 def test_fixed_settings_take_part_in_the_choice():
     features, pids = _people([6] * 50, noise=0.7)
     choice = choose_settings(features, k2=1, eps=0.4, min_samples=3)

@@ -282,7 +282,7 @@ def test_nothing_unified_is_explained(world):
     ],
 )
 def test_bad_settings_are_refused(bad):
-    with pytest.raises(ConfigError, match=r'at least 1|positive'):
+    with pytest.raises(ConfigError, match=rf'^{bad["type"]}: .*(at least 1|positive)'):
         LABELERS.build(bad)
 
 

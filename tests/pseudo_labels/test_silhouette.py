@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import silhouette_samples
 
 from dscreid.pseudo_labels.silhouette import mean_cluster_size, silhouette_of_all
+from dscreid.utils import chunks
 
 
 def test_outliers_count_as_zero_and_tracklets_are_evenly_spaced():
@@ -18,6 +19,15 @@ def test_outliers_count_as_zero_and_tracklets_are_evenly_spaced():
     assert silhouette_of_all(features, labels, most=50) == silhouette_of_all(features, labels)
     some = np.arange(20) * 50 // 20
     assert silhouette_of_all(features, labels, most=20) == pytest.approx(each[some].mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize('chunk', [1, 40])
+def test_chunks_change_nothing(chunk, monkeypatch):
+    rng = np.random.default_rng(1)
+    features, labels = rng.normal(size=(50, 6)), rng.integers(-1, 4, 50)
+    whole = silhouette_of_all(features, labels)
+    monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
+    assert silhouette_of_all(features, labels) == pytest.approx(whole, abs=1e-12)
 
 
 def test_fewer_than_two_clusters():

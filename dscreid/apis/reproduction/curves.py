@@ -7,6 +7,8 @@ from dscreid.apis.reproduction.summary import Summary, SummaryRow
 
 _LINES = {'rgb2ir/mAP': 'RGB→IR', 'ir2rgb/mAP': 'IR→RGB', 'mean/mAP': 'mean'}
 _MARKERS = ('o', 's', 'x')
+#: Distance of the lines' points at one value, as a share of the sweep's width.
+_APART = 0.012
 
 
 def curves_svg(summary: Summary) -> str:
@@ -24,7 +26,7 @@ def curves_svg(summary: Summary) -> str:
         figure, axes = pyplot.subplots(1, len(sweeps), figsize=(4.2 * len(sweeps), 3.2), squeeze=False)
         for panel, (name, rows) in zip(axes[0], sweeps.items(), strict=True):
             _draw(panel, name, rows)
-        axes[0][0].set_ylabel('mAP, percent')
+        axes[0][0].set_ylabel('mAP, percent ± standard deviation')
         axes[0][0].legend(fontsize=8)
         figure.suptitle(summary.title, fontsize=8)
         figure.tight_layout()
@@ -44,13 +46,17 @@ def _sweeps(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
 
 def _draw(panel, name: str, rows: Sequence[SummaryRow]) -> None:
     """One parameter's panel."""
-    for (key, label), marker in zip(_LINES.items(), _MARKERS, strict=True):
+    width = max(row.row.x for row in rows) - min(row.row.x for row in rows)
+    # beside each other, so that the deviations of all lines are seen
+    shifts = [step * _APART * width for step in (-1, 0, 1)]
+    for (key, label), marker, shift in zip(_LINES.items(), _MARKERS, shifts, strict=True):
         points = [(row.row.x, row.figure(key)) for row in rows if row.figure(key) is not None]
         if points:
             means = [100 * figure.mean for _, figure in points]
             deviations = [100 * (figure.deviation or 0) for _, figure in points]
+            places = [x + shift for x, _ in points]
             panel.errorbar(
-                [x for x, _ in points], means, deviations, label=label, marker=marker, ms=4, capsize=2
+                places, means, deviations, label=label, marker=marker, ms=4, capsize=2, elinewidth=0.8
             )
     panel.set_xlabel({'alpha': 'α'}.get(name, name))
     panel.grid(alpha=0.3)

@@ -1,6 +1,7 @@
 """The paper's tables and figures as data: which rows they have and which config each row is."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -60,6 +61,12 @@ class Experiment:
     directions: tuple[str, ...] = ('hitsz2bupt',)
     table: int | None = None
     kind: str = 'table'
+
+    @property
+    def heading(self) -> str:
+        """The title with the paper's name of the table or figure, as ``Table 3: ...``."""
+        name = re.sub(r'^(table|figure)(?=\d)', lambda word: f'{word[0].capitalize()} ', self.name)
+        return f'{name}: {self.title}'
 
 
 # ---- rows that several tables share: the same method, so the same run ----

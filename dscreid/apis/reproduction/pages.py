@@ -45,7 +45,7 @@ def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direc
     notes = [f'{data}: `{place.preset.name}`, {direction}, seed {seed}.']
     notes += [f'Not run yet: {", ".join(missing)}.'] if missing else []
     body = _BODIES[experiment.kind](place, rows, runs, direction, seed)
-    return page_html(f'{experiment.name}: {experiment.title}', paragraphs_html(notes), [body])
+    return page_html(experiment.heading, paragraphs_html(notes), [body])
 
 
 def _finished_runs(place: Place, rows: Sequence[Row], direction: str, seed: int) -> list[ReportRun]:

@@ -17,7 +17,11 @@ _REAL_FILES = (
     'baselines/resnet50/{method}_{direction}.py',
     'ablations/{method}_{direction}.py',
 )
-_DEMO_FILES = ('synthetic/demo_{method}.py', 'synthetic/ablations/demo_{method}.py')
+_DEMO_FILES = (
+    'synthetic/demo_{method}.py',
+    'synthetic/resnet50/demo_{method}.py',
+    'synthetic/ablations/demo_{method}.py',
+)
 #: Environment variables of the configs' data roots, by layout.
 _REAL_ROOTS = {'bupt': 'DSCREID_BUPT_CAMPUS', 'hitsz': 'DSCREID_HITSZ_VCM'}
 _DEMO_ROOTS = {'bupt': 'DSCREID_SYNTHETIC_BUPT', 'hitsz': 'DSCREID_SYNTHETIC_HITSZ'}

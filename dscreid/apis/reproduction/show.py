@@ -51,7 +51,7 @@ def show(options: ShowOptions) -> tuple[str, list[Path]]:
         )
     folder = options.place.folder / 'tables'
     files = {f'{experiment.name}.md': to_markdown(summaries), f'{experiment.name}.csv': to_csv(summaries)}
-    files[f'{experiment.name}.html'] = to_html(summaries, f'{experiment.name}: {experiment.title}')
+    files[f'{experiment.name}.html'] = to_html(summaries, experiment.heading)
     files |= _figure_files(experiment, options, directions, summaries)
     for name, text in files.items():
         write_text_atomically(folder / name, text)

@@ -170,7 +170,7 @@ def _paper_rows(experiment: Experiment, direction: str) -> dict[str, PaperResult
 
 def _title(place: Place, experiment: Experiment, where: str) -> str:
     data = f'SYNTHETIC worlds ({place.preset.name})' if place.preset.synthetic else 'real data'
-    return f'{experiment.name}: {experiment.title} · {where} · {data}'
+    return f'{experiment.heading} · {where} · {data}'
 
 
 def _notes(cards: Iterable[Mapping[int, Mapping[str, Any]]]) -> list[str]:

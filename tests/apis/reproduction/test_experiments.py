@@ -98,6 +98,14 @@ def test_all_ablations_of_a_seed_share_their_runs(tmp_path):
     assert len(folders) == len(set(folders))
 
 
+@pytest.mark.parametrize('data', PRESETS)
+def test_every_row_has_a_config_on_all_data(readers, data):
+    for experiment in EXPERIMENTS.values():
+        for row in experiment.rows:
+            for direction in DIRECTIONS:
+                assert readers[data].path_of(row.method, direction).is_file()
+
+
 def test_tags_are_unique_within_a_method():
     tags = [(row.method, row.tag) for table in EXPERIMENTS.values() for row in table.rows if row.tag]
     assert len(set(tags)) == len(tags)
@@ -110,6 +118,12 @@ def test_unknown_names_are_answered_with_the_known_ones(find, name, close):
     with pytest.raises(ConfigError, match=f"did you mean '{close}'") as refusal:
         find(name)
     assert 'known are' in str(refusal.value)
+
+
+def test_headings_are_the_papers():
+    assert find_experiment('table3').heading == 'Table 3: Components of DSC'
+    assert find_experiment('figure5').heading.startswith('Figure 5: ')
+    assert find_experiment('retrieval').heading.startswith('retrieval: ')
 
 
 def test_rows_are_chosen_by_name_or_method():
