@@ -4,12 +4,14 @@ import json
 import random
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from tiny_runs import damage_optimizer
 
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.dry_run import plan_experiment
@@ -166,17 +168,29 @@ def test_a_converted_checkpoint_gets_its_necks_from_the_target(tiny_runs, tiny_e
     assert not torch.load(tmp_path / 'necks.pth').eq(0).any()
 
 
+def test_source_weights_of_another_architecture(tiny_runs, tiny_experiment, tmp_path):
+    options = RunOptions(
+        work_dir=tmp_path / 'dsc',
+        source_checkpoint=tiny_experiment.source_checkpoint,
+        config_options={'model.backbone.tower.layers': 3, 'train_cfg.max_epochs': 1},
+    )
+    with pytest.raises(CheckpointError, match='does not fit AdaptiveReID'):
+        run_experiment(tiny_runs.adapt, options)
+    assert not list(tmp_path.rglob('*.pth'))
+    run_experiment(tiny_runs.adapt, replace(options, partial_source=True))
+    start, source = (
+        load_weights(path) for path in (tmp_path / 'dsc' / 'epoch_0.pth', tiny_experiment.source_checkpoint)
+    )
+    name = 'backbone.tower.transformer.resblocks.{}.ln_1.weight'
+    assert torch.equal(start['backbone.tower.conv1.weight'], source['backbone.tower.conv1.weight'])
+    assert (name.format(2) in start, name.format(2) in source) == (True, False)
+
+
 def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
     with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed.*has shape'):
         run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
-
-
-def damage_optimizer(path):
-    content = load_checkpoint(path)
-    content['optimizer']['param_groups'] *= 2
-    torch.save(content, path)
 
 
 def test_a_damaged_optimizer_costs_the_epochs_after_the_last_sound_one(tiny_runs, tiny_experiment, tmp_path):
