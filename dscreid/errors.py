@@ -17,6 +17,10 @@ class CheckpointError(DscreidError):
     """A weights file or record of a run is missing, damaged, unsafe to load, or belongs to another architecture."""
 
 
+class DamagedStateError(CheckpointError):
+    """A checkpoint whose weights are whole, but not what a run needs beside them to go on."""
+
+
 class ConfigError(DscreidError):
     """A config names an unknown key or type, or a value out of range."""
 

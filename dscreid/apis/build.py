@@ -1,6 +1,7 @@
 """A stage's runner, all parts of it built and compared with each other."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 from mmengine import Config
@@ -8,13 +9,40 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name
 from dscreid.apis.test import unique_name
+from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.source_weights import check_resumable, unwrap_model
 from dscreid.engine.training_data import check_batch_size, check_num_classes
+from dscreid.engine.training_state import training_state_fault
+from dscreid.errors import DamagedStateError
 from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.safe_globals import allow_mmengine_globals
+
+
+def build_resumed(
+    build: Callable[[Path | None], Runner], work_dir: Path, resumed: Path | None
+) -> tuple[Runner, Path | None]:
+    """A runner that goes on from a checkpoint, or from the newest earlier whole one if its training state is damaged.
+
+    Args:
+        build: Makes the runner that resumes a checkpoint.
+        work_dir: The run's folder.
+        resumed: Checkpoint to continue from; None for a run that begins.
+
+    Returns:
+        The runner, and the checkpoint that it resumes.
+
+    Raises:
+        CheckpointError: No earlier checkpoint of the same run is sound.
+        DscreidError: As ``build`` does.
+    """
+    while True:
+        try:
+            return build(resumed), resumed
+        except DamagedStateError as error:
+            resumed = earlier_checkpoint(work_dir, resumed, error)
 
 
 def build_runner(
@@ -29,6 +57,7 @@ def build_runner(
         partial_source: See ``RunOptions``.
 
     Raises:
+        DamagedStateError: The weights of ``resumed`` are sound, but not its optimizer, schedules or hooks' state.
         DscreidError: Config, data or weights cannot be used.
     """
     config = copy.deepcopy(config)
@@ -52,7 +81,11 @@ def build_runner(
     if config.model.type == 'SourceReID':
         check_num_classes(loader, config.model.num_classes)
     if resumed is not None:
-        check_resumable(unwrap_model(runner.model), resumed, runner.seed)
+        content = check_resumable(unwrap_model(runner.model), resumed, runner.seed)
+        if (fault := training_state_fault(runner, content)) is not None:
+            raise DamagedStateError(
+                f'{resumed}: cannot be resumed, its training state is damaged or of another config ({fault}).'
+            )
     if resumed is not None or source_checkpoint is not None:
         skip_pretrained(runner.model)
     return runner

@@ -42,6 +42,7 @@ def run_command(
         except BaseException as error:
             if received or isinstance(error, KeyboardInterrupt):
                 number = received[0] if received else signal.SIGINT
+                _ignore_more()
                 show_cursor()
                 print(f'{_SIGNALS[number]}: {on_interrupt}', file=sys.stderr)
                 sys.exit(128 + number)
@@ -78,6 +79,13 @@ def _signals_noted() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _ignore_more() -> None:
+    """Let an impatient second Ctrl-C not break off the last line."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def sentence(error: Exception) -> str:

@@ -58,8 +58,37 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         _set_on_bad_frame(config._cfg_dict, config.on_bad_frame)
     check_config(config.to_dict(), path.name)
     if config.get('source') is not None:
-        config.source.config = str(_source_config(path, config.source))
+        source = _source_config(path, config.source)
+        config.source.config = str(source)
+        _check_no_circle(path, source)
     return config
+
+
+def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Those overrides of a run's config that hold for its source stages too: how to treat damage, not what to learn."""
+    return {key: options[key] for key in ('on_bad_frame',) if key in options}
+
+
+def _check_no_circle(path: Path, source: Path) -> None:
+    """Refuse source stages that lead back to one before them.
+
+    Raises:
+        ConfigError: They do.
+    """
+    chain = [path.resolve()]
+    while source not in chain:
+        chain.append(source)
+        try:
+            named = Config.fromfile(source).get('source')
+        except Exception:  # one that is missing or no config is refused where it is needed
+            return
+        if named is None:
+            return
+        source = _source_config(source, named)
+    names = ' -> '.join(config.name for config in (*chain, source))
+    raise ConfigError(
+        f'{path.name}: its source stages lead in a circle, {names}; a source stage must not build upon what it is for'
+    )
 
 
 def _source_config(path: Path, source: Any) -> Path:

@@ -8,6 +8,7 @@ from mmengine import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_hash, config_name, require_keys
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.preflight import quiet_runner, try_tracklets
@@ -67,7 +68,9 @@ def _describe(config: Config, options: RunOptions) -> list[str]:
     resumed = resumable_checkpoint(work_dir) if options.resume else None
     named = named_source(config, options)
     with tempfile.TemporaryDirectory(prefix='dscreid_dry_run_') as folder:
-        runner = quiet_runner(config, folder, resumed, named)
+        runner, resumed = build_resumed(
+            lambda path: quiet_runner(config, folder, path, named), work_dir, resumed
+        )
         model = unwrap_model(runner.model)
         if resumed is not None:
             start = f'continues after {resumed.name}'

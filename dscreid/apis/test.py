@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.inference import init_model
+from dscreid.engine.runner import ReIDRunner
 from dscreid.evaluation import ReIDMetric
 from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
@@ -109,7 +110,7 @@ def _additions(runner: Runner, intervals: Mapping[str, tuple[float, float]]) -> 
 def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launcher: str) -> Runner:
     """A runner whose data and protocol are checked, so that bad input ends before the first batch."""
     with config_errors(config_name(config)):
-        runner = Runner(
+        runner = ReIDRunner(
             model=model,
             work_dir=str(work_dir),
             test_dataloader=config.test_dataloader,

@@ -12,8 +12,15 @@ from mmengine import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
-from dscreid.apis.build import build_runner
-from dscreid.apis.config import config_hash, config_name, fit_to_machine, load_config, require_keys
+from dscreid.apis.build import build_resumed, build_runner
+from dscreid.apis.config import (
+    config_hash,
+    config_name,
+    fit_to_machine,
+    inherited_options,
+    load_config,
+    require_keys,
+)
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.selection import choose_checkpoint
@@ -43,7 +50,8 @@ class RunOptions:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as MMEngine's Runner.
         source_checkpoint: Source weights in place of the config's.
         partial_source: Take what fits of source weights of another architecture, with a warning that lists the rest.
-        config_options: Overrides of the config by dotted key; they hold for the named config, not its source.
+        config_options: Overrides of the config by dotted key; they hold for the named config, and for its source stages
+            only where ``inherited_options`` says so.
     """
 
     work_dir: Path | None = None
@@ -125,7 +133,9 @@ def train_stage(
         return finished
     start = time.perf_counter()
     resumed = resumable_checkpoint(work_dir) if resume else None
-    runner = build_runner(config, resumed, source_checkpoint, partial_source)
+    runner, resumed = build_resumed(
+        lambda path: build_runner(config, path, source_checkpoint, partial_source), work_dir, resumed
+    )
     # now the run is sure to start: an interrupted second one must not look like a finished one, nor continue the first
     if is_main_process():
         if resumed is None:
@@ -215,10 +225,19 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
         return None
     path = Path(source.config)
     source_dir = Path(config.work_dir).parent / path.stem
-    source_options = replace(
-        options, work_dir=source_dir, resume=True, partial_source=False, config_options={}
-    )
+    plain = replace(options, work_dir=source_dir, resume=True, partial_source=False, config_options={})
+    source_options = replace(plain, config_options=inherited_options(options.config_options))
+    if source_options != plain and _is_finished(config := prepare(path, plain)):
+        return config, plain  # it met no frame that fails
     return prepare(path, source_options), source_options
+
+
+def _is_finished(config: Config) -> bool:
+    """Whether a stage ran to its end with this very config."""
+    try:
+        return finished_checkpoint(Path(config.work_dir), config_hash(config)) is not None
+    except ConfigError:
+        return False
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:

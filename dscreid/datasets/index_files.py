@@ -1,12 +1,12 @@
 """Reading of index files: every fault ends in a sentence with file, line and remedy."""
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dscreid.datasets.frame_files import path_inside
 from dscreid.errors import DatasetError
 
 RESTORE = 'restore the file from the dataset archive'
@@ -24,14 +24,7 @@ def index_file(root: Path, name: str) -> Path:
     Raises:
         DatasetError: If a symbolic link leads out of the root.
     """
-    path = root / name
-    real, inside = os.path.realpath(path), os.path.realpath(root).rstrip(os.sep) + os.sep
-    if not real.startswith(inside):
-        raise DatasetError(
-            f'{path}: leads out of the data root, to {real}; put the file below the root, or make the root itself '
-            'the link'
-        )
-    return path
+    return Path(path_inside(root, name))
 
 
 def read_text(path: Path) -> str:

@@ -57,6 +57,20 @@ def resumable_checkpoint(work_dir: Path) -> Path | None:
         return named
     except CheckpointError as error:
         fault = error
+    return earlier_checkpoint(work_dir, named, fault)
+
+
+def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> Path:
+    """The newest whole checkpoint before one that cannot be continued from, with a warning.
+
+    Args:
+        work_dir: The run's folder.
+        named: The checkpoint that cannot be used.
+        fault: Why.
+
+    Raises:
+        CheckpointError: No earlier checkpoint of the same run is whole.
+    """
     earlier = _earlier_of_same_run(work_dir, named)
     if earlier is None:
         raise CheckpointError(

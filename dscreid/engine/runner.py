@@ -1,5 +1,6 @@
 """MMEngine's Runner with checkpoints that are written whole or not at all."""
 
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
 from dscreid.utils.files import replacing
 
+#: cuBLAS sums in a fixed order only with workspaces of a fixed size, and torch's deterministic mode insists on them.
+CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
+
 
 class ReIDRunner(Runner):
     """A Runner whose checkpoints survive kills and full disks, and say what they are.
@@ -25,6 +29,17 @@ class ReIDRunner(Runner):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.run = uuid.uuid4().hex
+
+    def set_randomness(
+        self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
+    ) -> None:
+        """Seed, and with ``deterministic`` let torch refuse what a GPU does in no fixed order.
+
+        See ``mmengine.runner.Runner``, which leaves cuBLAS to the environment.
+        """
+        if deterministic:
+            os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
+        super().set_randomness(seed, diff_rank_seed, deterministic)
 
     @master_only
     def save_checkpoint(

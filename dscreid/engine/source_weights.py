@@ -41,13 +41,16 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
     load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS, partial=partial)
 
 
-def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> None:
+def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
     """Refuse to resume from another architecture, of which MMEngine's Runner would load what happens to fit.
 
     Args:
         model: The model that is to be resumed, unwrapped.
         checkpoint: A checkpoint of the interrupted run.
         seed: The seed asked for, which must be the run's; MMEngine would go on with the old one.
+
+    Returns:
+        The checkpoint's content.
 
     Raises:
         CheckpointError: The file is missing, unsafe, of another architecture, or made with another seed.
@@ -69,3 +72,4 @@ def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None =
             f'{checkpoint}: cannot be resumed with seed {seed}, the run began with seed {began_with}; ask for that '
             'one, or choose another --work-dir'
         )
+    return content

@@ -1,6 +1,5 @@
 """Features of a test split on disk: one safetensors file with everything that retrieval needs."""
 
-import os
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from dscreid.errors import DatasetError
 from dscreid.structures import Modality
+from dscreid.utils.files import replacing
 
 MODALITY_CODES = {Modality.RGB: 0, Modality.IR: 1}
 _MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
@@ -67,15 +67,9 @@ def save_features(path: str | Path, table: FeatureTable) -> None:
         path: Where to write, by custom ``*.safetensors``; missing folders are made.
         table: What to write; the keys of the file are the attributes of :class:`FeatureTable`.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     arrays = {name: np.ascontiguousarray(array) for name, array in table._arrays().items()}
-    try:
-        save_file(arrays, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        save_file(arrays, temporary)
 
 
 def load_features(path: str | Path) -> FeatureTable:

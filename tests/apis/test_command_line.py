@@ -66,6 +66,17 @@ def test_a_signal_that_surfaces_as_another_error_gives_its_code(capsys, number, 
     assert signal.getsignal(number) is handler
 
 
+def test_an_impatient_second_interrupt_changes_nothing(monkeypatch, capsys):
+    def again():
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr('dscreid.apis.command_line.show_cursor', again)
+    handler = signal.getsignal(signal.SIGINT)
+    assert exit_code(again, on_interrupt='x') == 130
+    assert capsys.readouterr().err == 'interrupted: x\n'
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 def test_a_forked_worker_dies_of_sigterm_in_silence(capfd):
     statuses = []
 

@@ -1,6 +1,10 @@
 """--dry-run says what would be done and leaves nothing; mistakes in a config end in one sentence before any work."""
 
+import shutil
+from dataclasses import replace
+
 import pytest
+from tiny_runs import damage_optimizer
 
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.preflight import check_stage
@@ -37,6 +41,30 @@ def test_what_is_there_is_taken_into_account(tiny_runs, tiny_experiment):
     )
     assert f'starts from {tiny_experiment.source_checkpoint}' in plan_experiment(tiny_runs.adapt, source)
     assert sorted(tiny_experiment.work_dir.parent.rglob('*')) == before
+
+
+def test_an_interrupted_run_would_be_continued(tiny_runs, tiny_experiment, tmp_path):
+    shutil.copytree(tiny_experiment.work_dir, tmp_path / 'dsc')
+    (tmp_path / 'dsc' / 'finished.json').unlink()
+    (tmp_path / 'dsc' / 'last_checkpoint').write_text('epoch_1.pth')
+    text = plan_experiment(tiny_runs.adapt, RunOptions(work_dir=tmp_path / 'dsc', resume=True))
+    assert 'continues after epoch_1.pth' in text
+    assert 'tiny_source' not in text
+    damage_optimizer(tmp_path / 'dsc' / 'epoch_1.pth')
+    text = plan_experiment(tiny_runs.adapt, RunOptions(work_dir=tmp_path / 'dsc', resume=True))
+    assert 'continues after epoch_0.pth' in text
+
+
+def test_source_weights_of_another_architecture_are_tried(tiny_runs, tiny_experiment, tmp_path):
+    options = RunOptions(
+        work_dir=tmp_path / 'dsc',
+        source_checkpoint=tiny_experiment.source_checkpoint,
+        config_options={'model.backbone.tower.layers': 3},
+    )
+    with pytest.raises(CheckpointError, match='does not fit AdaptiveReID'):
+        plan_experiment(tiny_runs.adapt, options)
+    text = plan_experiment(tiny_runs.adapt, replace(options, partial_source=True))
+    assert f'starts from {tiny_experiment.source_checkpoint}' in text
 
 
 MISTAKES = [

@@ -4,19 +4,24 @@ import json
 import random
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from tiny_runs import damage_optimizer
 
 from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import (
     FINISHED_FILE,
     RunOptions,
     finished_checkpoint,
+    prepare,
     run_experiment,
+    source_stage,
     train_stage,
 )
 from dscreid.engine.checkpoint_files import last_checkpoint
@@ -163,11 +168,43 @@ def test_a_converted_checkpoint_gets_its_necks_from_the_target(tiny_runs, tiny_e
     assert not torch.load(tmp_path / 'necks.pth').eq(0).any()
 
 
+def test_source_weights_of_another_architecture(tiny_runs, tiny_experiment, tmp_path):
+    options = RunOptions(
+        work_dir=tmp_path / 'dsc',
+        source_checkpoint=tiny_experiment.source_checkpoint,
+        config_options={'model.backbone.tower.layers': 3, 'train_cfg.max_epochs': 1},
+    )
+    with pytest.raises(CheckpointError, match='does not fit AdaptiveReID'):
+        run_experiment(tiny_runs.adapt, options)
+    assert not list(tmp_path.rglob('*.pth'))
+    run_experiment(tiny_runs.adapt, replace(options, partial_source=True))
+    start, source = (
+        load_weights(path) for path in (tmp_path / 'dsc' / 'epoch_0.pth', tiny_experiment.source_checkpoint)
+    )
+    name = 'backbone.tower.transformer.resblocks.{}.ln_1.weight'
+    assert torch.equal(start['backbone.tower.conv1.weight'], source['backbone.tower.conv1.weight'])
+    assert (name.format(2) in start, name.format(2) in source) == (True, False)
+
+
 def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
     with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed.*has shape'):
         run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
+
+
+def test_a_damaged_optimizer_costs_the_epochs_after_the_last_sound_one(tiny_runs, tiny_experiment, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+    damage_optimizer(tmp_path / 'epoch_1.pth')
+    whole = (tmp_path / 'epoch_0.pth').read_bytes()
+    damage_optimizer(tmp_path / 'epoch_0.pth')
+    message = r'epoch_0\.pth: .*\(optimizer: it has 2 parameter groups, not 1\)\. No earlier checkpoint'
+    with pytest.raises(CheckpointError, match=message):
+        run(tiny_runs.source, tmp_path, resume=True)
+    (tmp_path / 'epoch_0.pth').write_bytes(whole)
+    result = run(tiny_runs.source, tmp_path, resume=True)
+    assert_same_weights(result, tiny_experiment.source_checkpoint)
 
 
 def test_a_finished_stage(tmp_path):
@@ -223,26 +260,6 @@ def test_weights_to_load_are_named_in_one_way_only(tiny_runs, tmp_path):
     options = RunOptions(work_dir=tmp_path, config_options={'load_from': 'x.pth'})
     with pytest.raises(ConfigError, match='--source-checkpoint'):
         run_experiment(tiny_runs.source, options)
-
-
-@pytest.mark.parametrize(
-    ('workers', 'persistent'),
-    [(1, False), (1, True), (2, True)],
-    ids=['one', 'one persistent', 'two persistent'],
-)
-def test_adaptation_does_not_depend_on_the_workers(tiny_runs, tiny_experiment, tmp_path, workers, persistent):
-    loader = dict(num_workers=workers, persistent_workers=persistent)
-    options = {f'train_dataloader.{key}': value for key, value in loader.items()}
-    options |= {f'default_hooks.cluster.dataloader.{key}': value for key, value in loader.items()}
-    result = run(tiny_runs.adapt, tmp_path, tiny_experiment.source_checkpoint, **options)
-    assert_same_weights(result, tiny_experiment.checkpoint)
-
-
-def test_the_seed_matters(tiny_runs, tiny_experiment, tmp_path):
-    # what the tests for equality compare is not always equal
-    result = run(tiny_runs.adapt, tmp_path, tiny_experiment.source_checkpoint, **{'randomness.seed': 5})
-    with pytest.raises(AssertionError):
-        assert_same_weights(result, tiny_experiment.checkpoint)
 
 
 def rewrite_pids(root: Path, new_pid) -> None:
@@ -316,3 +333,29 @@ def test_a_broken_target_is_found_before_the_source_is_trained(tiny_runs, tmp_pa
     with pytest.raises(ConfigError, match='topkk'):
         run_experiment(tiny_runs.adapt, options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_in_a_circle_are_refused_before_any_work(tiny_runs, tmp_path):
+    for name, source in (('first', 'second'), ('second', 'third'), ('third', 'first')):
+        base = f'_base_ = {str(tiny_runs.adapt)!r}'
+        (tmp_path / f'{name}.py').write_text(
+            f"{base}\nsource = dict(config='{source}.py', checkpoint=None)\n"
+        )
+    circle = r'first\.py: .* circle, first\.py -> second\.py -> third\.py -> first\.py'
+    for use in (run_experiment, plan_experiment):
+        with pytest.raises(ConfigError, match=circle):
+            use(tmp_path / 'first.py', RunOptions(work_dir=tmp_path / 'runs' / 'dsc'))
+    assert not (tmp_path / 'runs').exists()
+
+
+def test_the_source_stage_treats_bad_frames_as_the_command_line_says(tiny_runs, tiny_experiment, tmp_path):
+    def policy(work_dir, **options):
+        options = RunOptions(work_dir=work_dir, config_options=options)
+        config, _ = source_stage(prepare(tiny_runs.adapt, options), options)
+        datasets = [config[f'{name}_dataloader'].dataset for name in ('train', 'val', 'test')]
+        return {dataset.get('on_bad_frame') for dataset in datasets}
+
+    assert policy(tmp_path / 'dsc', on_bad_frame='substitute') == {'substitute'}
+    assert policy(tmp_path / 'dsc', **{'train_cfg.max_epochs': 1}) == {None}
+    # a finished one, which met no bad frame, is taken as it is
+    assert policy(tiny_experiment.work_dir, on_bad_frame='substitute') == {None}

@@ -1,48 +1,14 @@
 """What ReIDRunner adds to MMEngine's: checkpoints that are whole, say what they are, and run no code."""
 
-import uuid
-
 import pytest
 import torch
 from mmengine.fileio import LocalBackend
-from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from torch import nn
+from tiny_runner import make_durable_runner
 
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import load_checkpoint
-from dscreid.utils.safe_globals import allow_mmengine_globals
-
-
-class Line(BaseModel):
-    def __init__(self):
-        super().__init__()
-        self.architecture = {'backbone.heads': 2}
-        self.linear = nn.Linear(2, 1)
-
-    def forward(self, x, mode='tensor'):
-        return {'loss': self.linear(torch.stack(x)).mean()}
-
-
-def make(work_dir, kind=ReIDRunner, **settings):
-    allow_mmengine_globals()
-    return kind(
-        model=Line(),
-        work_dir=str(work_dir),
-        train_dataloader={
-            'dataset': [{'x': torch.ones(2) * i} for i in range(4)],
-            'batch_size': 2,
-            'sampler': {'type': 'DefaultSampler'},
-        },
-        train_cfg={'by_epoch': True, 'max_epochs': 2},
-        optim_wrapper={'optimizer': {'type': 'SGD', 'lr': 0.1}},
-        default_hooks={'checkpoint': {'type': 'DurableCheckpointHook', 'max_keep_ckpts': 1}},
-        experiment_name=uuid.uuid4().hex,
-        log_level='ERROR',
-        default_scope='dscreid',
-        **settings,
-    )
 
 
 def names(folder):
@@ -51,14 +17,14 @@ def names(folder):
 
 
 def test_checkpoints_say_what_they_are_and_a_resumed_run_keeps_its_name(tmp_path):
-    runner = make(tmp_path)
+    runner = make_durable_runner(tmp_path, ReIDRunner)
     runner.train()
     meta = load_checkpoint(tmp_path / 'epoch_2.pth')['meta']
     assert meta['run'] == runner.run
     assert meta['architecture'] == {'backbone.heads': 2}
     assert names(tmp_path) == ['epoch_2.pth', 'last_checkpoint']
     assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_2.pth')
-    resumed = make(tmp_path, load_from=str(tmp_path / 'epoch_2.pth'), resume=True)
+    resumed = make_durable_runner(tmp_path, ReIDRunner, load_from=str(tmp_path / 'epoch_2.pth'), resume=True)
     assert resumed.run != runner.run
     resumed.load_or_resume()
     assert resumed.run == runner.run
@@ -66,7 +32,7 @@ def test_checkpoints_say_what_they_are_and_a_resumed_run_keeps_its_name(tmp_path
 
 def test_the_only_good_checkpoint_survives_a_full_disk(tmp_path, monkeypatch):
     """With max_keep_ckpts=1 MMEngine's own hook has removed it by then."""
-    runner = make(tmp_path)
+    runner = make_durable_runner(tmp_path, ReIDRunner)
     put, calls = LocalBackend.put, []
 
     def full(self, content, path):
@@ -86,11 +52,11 @@ def test_the_only_good_checkpoint_survives_a_full_disk(tmp_path, monkeypatch):
 @pytest.mark.parametrize('kind', [Runner, ReIDRunner])
 def test_resuming_runs_no_program_of_the_checkpoint(tmp_path, kind):
     """The case of MMEngine's own runner shows what is kept out."""
-    make(tmp_path).train()
+    make_durable_runner(tmp_path, ReIDRunner).train()
     content = load_checkpoint(tmp_path / 'epoch_2.pth')
     content['meta']['config'] = f"open({str(tmp_path / 'ran')!r}, 'w').close()"
     torch.save(content, tmp_path / 'evil.pth')
-    runner = make(tmp_path / 'new', kind, load_from=str(tmp_path / 'evil.pth'), resume=True)
+    runner = make_durable_runner(tmp_path / 'new', kind, load_from=str(tmp_path / 'evil.pth'), resume=True)
     runner.build_train_loop(runner.train_loop)
     runner.load_or_resume()
     assert (tmp_path / 'ran').exists() is (kind is Runner)

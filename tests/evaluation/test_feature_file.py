@@ -1,5 +1,7 @@
 """Feature files: what is written comes back, and what is not one is refused."""
 
+import os
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -39,6 +41,15 @@ def test_round_trip(tmp_path, halves):
             assert getattr(loaded, name).dtype == array.dtype
             np.testing.assert_array_equal(getattr(loaded, name), array)
     assert [file.name for file in path.parent.iterdir()] == ['features.safetensors']
+
+
+def test_others_may_read_what_the_umask_lets_them(tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_features(tmp_path / 'features.safetensors', _table())
+    finally:
+        os.umask(before)
+    assert (tmp_path / 'features.safetensors').stat().st_mode & 0o777 == 0o640
 
 
 def test_unaligned_rows_are_refused():

@@ -52,12 +52,13 @@ def test_options_reach_the_run(tool, monkeypatch, capsys):
     monkeypatch.setattr(
         tool, 'run_experiment', lambda config, options: seen.update(c=config, o=options) or {'mean/mAP': 0.5}
     )
-    words = 'a.py --work-dir w --resume --amp --seed 3 --source-checkpoint s.pth --cfg-options a.b=1 c=x'
+    words = 'a.py --work-dir w --resume --amp --seed 3 --source-checkpoint s.pth --partial-source'
+    words += ' --cfg-options a.b=1 c=x'
     tool.main(words.split())
     options = seen['o']
     assert seen['c'] == Path('a.py')
     assert (options.work_dir, options.resume, options.amp, options.seed) == (Path('w'), True, True, 3)
-    assert options.source_checkpoint == Path('s.pth')
+    assert (options.source_checkpoint, options.partial_source) == (Path('s.pth'), True)
     assert options.config_options == {'a.b': 1, 'c': 'x'}
     assert options.launcher == 'none'
     assert '50.0' in capsys.readouterr().out

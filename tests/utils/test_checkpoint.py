@@ -1,15 +1,13 @@
 """Weights files are read safely and fitted strictly; MMEngine's checkpoints resume with torch >= 2.6."""
 
 import pickle
-import uuid
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.model import BaseModel
-from mmengine.runner import Runner
 from safetensors.torch import save_file
+from tiny_runner import make_runner
 from torch import nn
 
 from dscreid.errors import CheckpointError, ConfigError
@@ -26,39 +24,10 @@ from dscreid.utils.safe_globals import mmengine_globals
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 
-class Line(BaseModel):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(2, 1)
-
-    def forward(self, x, mode='tensor'):
-        return {'loss': self.linear(torch.stack(x)).mean()}
-
-
-def make_runner(work_dir, epochs, **settings):
-    return Runner(
-        model=Line(),
-        work_dir=str(work_dir),
-        train_dataloader={
-            'dataset': [{'x': torch.ones(2) * i} for i in range(4)],
-            'batch_size': 2,
-            'sampler': {'type': 'DefaultSampler'},
-        },
-        train_cfg={'by_epoch': True, 'max_epochs': epochs},
-        optim_wrapper={'optimizer': {'type': 'AdamW', 'lr': 0.1}},
-        param_scheduler={'type': 'CosineAnnealingLR', 'T_max': 4},
-        default_hooks={'logger': {'type': 'LoggerHook', 'interval': 1}},
-        experiment_name=uuid.uuid4().hex,
-        log_level='ERROR',
-        default_scope='dscreid',  # a runner without it leaves MMEngine's scope behind, for every later test
-        **settings,
-    )
-
-
 @pytest.fixture(scope='module')
 def mmengine_checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp('run')
-    runner = make_runner(folder, 1)
+    runner = make_runner(folder, epochs=1)
     # what evaluation leaves behind
     runner.message_hub.update_info('mAP', np.float32(0.5), resumed=True)
     runner.train()
@@ -87,7 +56,7 @@ def test_mmengine_checkpoint_is_read(mmengine_checkpoint, no_safe_globals):
 def test_resume(mmengine_checkpoint, tmp_path, no_safe_globals):
     allow_mmengine_globals()
     allow_mmengine_globals()
-    runner = make_runner(tmp_path, 2, load_from=str(mmengine_checkpoint), resume=True)
+    runner = make_runner(tmp_path, epochs=2, load_from=str(mmengine_checkpoint), resume=True)
     runner.train()
     assert runner.epoch == 2
     assert (tmp_path / 'epoch_2.pth').exists()

@@ -31,3 +31,4 @@ def test_keywords_are_followed_through_the_bases():
 def test_the_closest_name():
     assert closest('esp', ['eps', 'k1']) == "; did you mean 'eps'?"
     assert closest('esp', ['k1']) == ''
+    assert closest('abcd', ['abxy']) == ''  # half of it is too little

@@ -11,9 +11,11 @@ from dscreid.datasets.doctor import Finding, Severity
 from dscreid.utils.machine import free_disk, free_memory, usable_cores
 
 _REQUIRED = (
-    'torch', 'torchvision', 'mmengine', 'opencv-python', 'numba', 'numpy', 'scipy', 'scikit-learn', 'safetensors',
-    'open_clip_torch',
+    'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
+    'numpy', 'opencv-python', 'safetensors', 'rich', 'matplotlib', 'tensorboard', 'setuptools',
 )  # fmt: skip
+#: Without it OpenCV decodes the frames.
+_OPTIONAL = ('simplejpeg',)
 #: Packages that stand in for one another.
 _ALTERNATIVES = {
     'opencv-python': ('opencv-python-headless', 'opencv-contrib-python'),
@@ -46,12 +48,14 @@ def check_machine(folder: str | Path) -> list[Finding]:
 def collect_versions() -> tuple[dict[str, str], list[str]]:
     """Versions by package, Python first, and the required packages that are missing."""
     facts, missing = {'Python': platform.python_version()}, []
-    for package in (*_REQUIRED, 'mmcv-lite', 'faiss-cpu'):
+    for package in (*_REQUIRED, *_OPTIONAL):
         found = _version(package, *_ALTERNATIVES.get(package, ()))
-        if found is None:
-            missing.append(package)
-        else:
+        if found is not None:
             facts[found[0]] = found[1]
+        elif package in _OPTIONAL:
+            facts[package] = 'missing (it is optional)'
+        else:
+            missing.append(package)
     return facts, missing
 
 

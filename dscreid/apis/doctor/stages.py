@@ -7,8 +7,7 @@ from typing import Any
 
 from mmengine import Config
 
-from dscreid.apis.config import load_config
-from dscreid.errors import ConfigError
+from dscreid.apis.config import inherited_options, load_config
 
 
 @dataclass(frozen=True)
@@ -49,26 +48,20 @@ class DatasetUse:
         return [s for s in self.settings if split in str(s.get('split')).split('+')]
 
 
-def stages_of(config_path: Path, options: dict[str, Any], above: tuple[Path, ...] = ()) -> list[Stage]:
+def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
     """The source stage that a config names, if it does, and its own.
 
     Args:
         config_path: The config.
-        options: Overrides by dotted key; they hold for this config, not its source, as in training.
-        above: Configs that build upon it.
+        options: Overrides by dotted key; they hold for this config and, as in training, hardly for its source.
 
     Raises:
         ConfigError: A config is missing or malformed, or source stages name each other in a circle.
     """
-    here = Path(config_path).resolve()
-    if here in above:
-        raise ConfigError(
-            f'{config_path}: its source stages lead back to it; a source must not build upon it'
-        )
     config = load_config(config_path, options)
     stages = []
     if config.get('source') is not None:
-        stages = stages_of(Path(config.source.config), {}, (*above, here))
+        stages = stages_of(Path(config.source.config), inherited_options(options))
     if config.get('train_cfg') is None:
         name = 'evaluation'
     else:

@@ -96,6 +96,7 @@ def test_the_digest_of_a_run_knows_how_it_is_tested_but_not_where():
 
     assert digest_of() == digest_of(root='b') == digest_of(num_workers=4)
     assert digest_of() != digest_of(test_evaluator=dict(protocol='y'))
+    assert digest_of() != digest_of(test_evaluator=dict(protocol='x', rerank=dict(k1=20)))
     assert digest_of() != digest_of(model=dict(a=2))
 
 

@@ -1,0 +1,163 @@
+"""Compare what a checkpoint holds beside the weights with the run that is to continue from it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
+from torch import Tensor
+
+from dscreid.utils.checkpoint import meta_of
+
+_HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
+
+
+class _Fault(Exception):
+    """What is wrong with a part."""
+
+
+def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | None:
+    """The first part of a checkpoint from which a run cannot go on, and why.
+
+    MMEngine would go on without an optimizer or schedule that is missing, take moments of any shape, and fail at others
+    with a traceback. The weights and the seed are ``check_resumable``'s.
+
+    Args:
+        runner: Its optimizer and schedules are built; left as it is, but for what its hooks take out of ``content``.
+        content: The checkpoint.
+
+    Returns:
+        For example ``'optimizer: it has 2 parameter groups, not 1'``; None where all is sound.
+    """
+    checks = {
+        'meta': lambda: _check_progress(meta_of(content)),
+        'message_hub': lambda: _check_hub(content.get('message_hub')),
+        'optimizer': lambda: _check_optimizer(
+            runner.optim_wrapper, content.get('optimizer'), begun=content['meta']['iter'] > 0
+        ),
+        'param_schedulers': lambda: _check_schedules(
+            runner.param_schedulers, content.get('param_schedulers')
+        ),
+        'state of hooks': lambda: _check_hooks(runner, dict(content)),
+    }
+    for part, check in checks.items():
+        try:
+            check()
+        except _Fault as fault:
+            return f'{part}: {fault}'
+        except Exception as error:  # of other types and depths than expected, it may fail anywhere
+            reason = ' '.join(str(error).split())[:100]
+            return f'{part}: it cannot be read ({type(error).__name__}: {reason})'
+    return None
+
+
+def _check_progress(meta: Mapping) -> None:
+    for key in ('epoch', 'iter'):
+        _expect(type(meta.get(key)) is int and meta[key] >= 0, f'its {key} is no number of {key}s')
+
+
+def _check_hub(hub: Any) -> None:
+    _expect(isinstance(hub, Mapping), f'it is {_kind(hub)}, not a dict')
+    for key in _HUB:
+        _expect(isinstance(hub.get(key), Mapping), f'{key} is {_kind(hub.get(key))}, not a dict')
+    for name, value in hub['log_scalars'].items():
+        _expect(isinstance(value, HistoryBuffer), f'the history {name!r} is {_kind(value)}')
+        history, counts = value.data
+        _expect(len(history) == len(counts), f'the history {name!r} has values and counts of two lengths')
+
+
+def _check_optimizer(wrapper: Any, state: Any, begun: bool) -> None:
+    _expect(isinstance(state, Mapping), f'it is {_kind(state)}, not a dict')
+    saved, own = state.get('param_groups'), wrapper.optimizer.param_groups
+    moments = state.get('state')
+    _expect(isinstance(saved, list) and isinstance(moments, Mapping), 'it holds no groups and moments')
+    _expect(len(saved) == len(own), f'it has {len(saved)} parameter groups, not {len(own)}')
+    weights = {}
+    for group, expected in zip(saved, own, strict=True):
+        _check_kinds(group, {key: value for key, value in expected.items() if key != 'params'}, 'a group')
+        numbers = group.get('params')
+        _expect(isinstance(numbers, list), 'a group names no parameters')
+        counts = len(numbers), len(expected['params'])
+        _expect(counts[0] == counts[1], f'a group has {counts[0]} parameters, not {counts[1]}')
+        weights |= dict(zip(numbers, expected['params'], strict=True))
+    learns_by_moments = any('betas' in group for group in own)  # Adam and its relatives
+    _expect(bool(moments) or not (begun and learns_by_moments), 'its moments are missing')
+    _check_moments(moments, weights)
+
+
+def _check_moments(moments: Mapping, weights: Mapping[Any, Tensor]) -> None:
+    """All weights that learn have moments of the same names, once a step was made; before, none has."""
+    _expect(moments.keys() <= weights.keys(), 'it has moments of parameters that are in no group')
+    learning = [number for number, weight in weights.items() if weight.requires_grad]
+    without = [number for number in learning if number not in moments]
+    _expect(
+        not moments or not without, f'the moments of {len(without)} of {len(learning)} weights are missing'
+    )
+    names = {frozenset(values) for values in moments.values()}
+    _expect(len(names) <= 1, 'the moments differ in their names')
+    for number, values in moments.items():
+        for name, value in values.items():
+            _check_moment(name, value, weights[number])
+
+
+def _check_moment(name: str, value: Any, weight: Tensor) -> None:
+    """A moment is as its weight, or one number, such as a count of steps."""
+    if isinstance(value, Tensor):
+        fits = value.shape == weight.shape or value.numel() == 1
+        _expect(fits, f'{name} has shape {tuple(value.shape)}, not {tuple(weight.shape)}')
+        _expect(bool(torch.isfinite(value).all()), f'{name} is not finite')
+    else:
+        _expect(value is None or isinstance(value, (int, float)), f'{name} is {_kind(value)}')
+
+
+def _check_schedules(schedulers: Any, state: Any) -> None:
+    if schedulers is None:
+        return
+    if isinstance(schedulers, Mapping):  # of several optimizers
+        _expect(isinstance(state, Mapping) and state.keys() == schedulers.keys(), 'their names differ')
+        for name, own in schedulers.items():
+            _check_schedules(own, state[name])
+        return
+    _expect(isinstance(state, list), f'they are {_kind(state)}, not a list')
+    _expect(len(state) == len(schedulers), f'there are {len(state)} of them, not {len(schedulers)}')
+    for saved, scheduler in zip(state, schedulers, strict=True):
+        _check_kinds(saved, scheduler.state_dict(), type(scheduler).__name__)
+
+
+def _check_hooks(runner: Runner, content: dict) -> None:
+    """Hooks of this package read their entries here and once more when the run goes on; others may not be ready yet."""
+    for hook in runner.hooks:
+        if type(hook).__module__.startswith('dscreid.'):
+            hook.after_load_checkpoint(runner, checkpoint=content)
+
+
+def _check_kinds(saved: Any, expected: Mapping[str, Any], owner: str) -> None:
+    """Whether a dict has the keys of another, with values of the same kinds."""
+    _expect(isinstance(saved, Mapping), f'{owner} is {_kind(saved)}, not a dict')
+    for key, value in expected.items():
+        _expect(key in saved, f'{owner} has no {key!r}')
+        alike = _is_number(saved[key]) if _is_number(value) else isinstance(saved[key], type(value))
+        _expect(
+            alike or value is None or saved[key] is None,
+            f'{key!r} of {owner} is {_kind(saved[key])}, not {_kind(value)}',
+        )
+        if isinstance(value, (list, tuple)) and alike:
+            _expect(len(value) == len(saved[key]), f'{key!r} of {owner} has another length')
+            _expect(
+                all(map(_is_number, saved[key])) or not all(map(_is_number, value)),
+                f'{key!r} of {owner} holds no numbers',
+            )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    return 'missing' if value is None else f'of type {type(value).__name__}'
+
+
+def _expect(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise _Fault(otherwise)

@@ -1,0 +1,36 @@
+"""The doctor's list of packages."""
+
+import re
+from pathlib import Path
+
+from dscreid.apis.doctor import machine
+from dscreid.apis.doctor.machine import check_machine, collect_versions
+from dscreid.datasets.doctor import Severity
+
+
+def test_every_requirement_is_listed():
+    lines = (Path(__file__).parents[2] / 'requirements' / 'runtime.txt').read_text().splitlines()
+    required = {re.match(r'[\w.-]+', line)[0] for line in lines if line and line[0] != '#'}
+    facts, missing = collect_versions()
+    assert {*facts, *missing} == {'Python', *required}
+    assert missing == []
+
+
+def test_what_is_missing_breaks_it_unless_it_is_optional(tmp_path, monkeypatch):
+    known = machine.version
+    gone = set()
+
+    def version(name):
+        if name in gone:
+            raise machine.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(machine, 'version', version)
+    gone.add('simplejpeg')
+    packages = check_machine(tmp_path)[0]
+    assert packages.severity is Severity.OK
+    assert 'simplejpeg missing (it is optional)' in packages.message
+    gone.add('scipy')
+    packages = check_machine(tmp_path)[0]
+    assert packages.severity is Severity.BROKEN
+    assert packages.message.endswith('; missing: scipy')

@@ -1,0 +1,115 @@
+"""Each part of a checkpoint beside its weights, damaged in each way: refused by name, never MMEngine's traceback."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.hooks import EMAHook
+from tiny_runner import make_durable_runner
+
+from dscreid.engine.runner import ReIDRunner
+from dscreid.engine.training_state import training_state_fault
+from dscreid.utils.checkpoint import load_checkpoint
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('trained')
+    make_durable_runner(folder, ReIDRunner).train()
+    return load_checkpoint(folder / 'epoch_2.pth')
+
+
+@pytest.fixture(scope='module')
+def runner(tmp_path_factory):
+    """A runner that is to continue, as ``build_runner`` leaves it."""
+    runner = make_durable_runner(tmp_path_factory.mktemp('resumed'), ReIDRunner)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    return runner
+
+
+def moment(content):
+    return content['optimizer']['state'][0]
+
+
+def group(content):
+    return content['optimizer']['param_groups'][0]
+
+
+DAMAGES = {
+    'no meta': (lambda c: c.pop('meta'), 'meta: its epoch'),
+    'meta of another type': (lambda c: c.update(meta=[1]), 'meta: its epoch'),
+    'epoch as text': (lambda c: c['meta'].update(epoch='2'), 'meta: its epoch'),
+    'no iterations': (lambda c: c['meta'].pop('iter'), 'meta: its iter'),
+    'negative epoch': (lambda c: c['meta'].update(epoch=-1), 'meta: its epoch'),
+    'no hub': (lambda c: c.pop('message_hub'), 'message_hub: it is missing'),
+    'hub of another type': (lambda c: c.update(message_hub=3), 'message_hub: it is of type int'),
+    'hub without histories': (lambda c: c['message_hub'].pop('log_scalars'), 'message_hub: log_scalars'),
+    'hub without facts': (lambda c: c['message_hub'].update(runtime_info=[]), 'message_hub: runtime_info'),
+    'hub without keys': (lambda c: c['message_hub'].update(resumed_keys=None), 'message_hub: resumed_keys'),
+    'a history that is none': (
+        lambda c: c['message_hub']['log_scalars'].update({'train/loss': 1.0}),
+        "message_hub: the history 'train/loss'",
+    ),
+    'no optimizer': (lambda c: c.pop('optimizer'), 'optimizer: it is missing'),
+    'optimizer of another type': (lambda c: c.update(optimizer='Adam'), 'optimizer: it is of type str'),
+    'no groups': (lambda c: c['optimizer'].pop('param_groups'), 'optimizer: it holds no groups'),
+    'two groups': (
+        lambda c: c['optimizer']['param_groups'].append(copy.deepcopy(group(c))),
+        'optimizer: it has 2 parameter groups, not 1',
+    ),
+    'a parameter too few': (lambda c: group(c)['params'].pop(), 'optimizer: a group has 1 parameters, not 2'),
+    'no learning rate': (lambda c: group(c).pop('lr'), "optimizer: a group has no 'lr'"),
+    'a learning rate as text': (lambda c: group(c).update(lr='0.1'), "optimizer: 'lr' of a group is of type str"),
+    'one beta': (lambda c: group(c).update(betas=(0.9,)), "optimizer: 'betas' of a group has another length"),
+    'betas as text': (lambda c: group(c).update(betas=('a', 'b')), "optimizer: 'betas' of a group"),
+    'no moments': (lambda c: c['optimizer'].pop('state'), 'optimizer: it holds no groups and moments'),
+    'all moments lost': (lambda c: c['optimizer']['state'].clear(), 'optimizer: its moments are missing'),
+    'moments of one weight lost': (lambda c: c['optimizer']['state'].pop(0), 'optimizer: the moments of 1 of 2'),
+    'moments of nothing': (
+        lambda c: c['optimizer']['state'].update({7: moment(c)}),
+        'optimizer: it has moments of parameters that',
+    ),
+    'a moment lost': (lambda c: moment(c).pop('exp_avg'), 'optimizer: the moments differ in their names'),
+    'a moment of another shape': (
+        lambda c: moment(c).update(exp_avg=torch.zeros(3, 5)),
+        'optimizer: exp_avg has shape (3, 5), not (1, 2)',
+    ),
+    'a moment that is text': (lambda c: moment(c).update(exp_avg='x'), 'optimizer: exp_avg is of type str'),
+    'a moment that is NaN': (lambda c: moment(c)['exp_avg'].fill_(float('nan')), 'optimizer: exp_avg is not finite'),
+    'moments of another type': (lambda c: c['optimizer']['state'].update({0: [1]}), 'optimizer: '),
+    'no schedules': (lambda c: c.pop('param_schedulers'), 'param_schedulers: they are missing'),
+    'schedules of another type': (lambda c: c.update(param_schedulers={}), 'param_schedulers: they are of type dict'),
+    'no schedule': (lambda c: c['param_schedulers'].clear(), 'param_schedulers: there are 0 of them, not 1'),
+    'a schedule that is none': (lambda c: c.update(param_schedulers=[5]), 'param_schedulers: CosineAnnealingLR is'),
+    'a schedule without its place': (
+        lambda c: c['param_schedulers'][0].pop('last_step'),
+        "param_schedulers: CosineAnnealingLR has no 'last_step'",
+    ),
+    'a place that is text': (
+        lambda c: c['param_schedulers'][0].update(last_step='4'),
+        "param_schedulers: 'last_step' of CosineAnnealingLR is of type str",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', DAMAGES)
+def test_what_is_damaged_is_named(runner, trained, name):
+    damage, expected = DAMAGES[name]
+    content = copy.deepcopy(trained)
+    damage(content)
+    assert training_state_fault(runner, content).startswith(expected)
+
+
+def test_what_is_sound_is_not(runner, trained):
+    assert training_state_fault(runner, trained) is None
+    beginning = copy.deepcopy(trained)  # before the first step there are no moments
+    beginning['optimizer']['state'] = {}
+    beginning['meta'].update(epoch=0, iter=0)
+    assert training_state_fault(runner, beginning) is None
+
+
+def test_hooks_of_others_are_left_alone(runner, trained, monkeypatch):
+    """MMEngine's EMAHook cannot read a checkpoint before the run has begun."""
+    monkeypatch.setattr(runner, '_hooks', [*runner.hooks, EMAHook()])
+    assert training_state_fault(runner, trained) is None
