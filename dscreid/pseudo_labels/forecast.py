@@ -1,6 +1,6 @@
 """Time and memory of clustering, told before it starts from the sizes alone.
 
-The counts of bytes follow the arrays of ``neighbor_search``, ``jaccard`` and ``clustering``; what depends on the features
+The counts of bytes follow the arrays of ``neighbor_search``, ``jaccard`` and ``clustering``; what the features decide
 (sizes of the encodings, stored pairs) is taken between clustered and unstructured ones. Constants of time are those of
 two cores of an Intel Xeon. ``tools/benchmarks/pseudo_labels.py`` prints forecast and measurement side by side.
 """
@@ -160,7 +160,7 @@ def forecast_clustering(
     method = search.method_for(problem.num, problem.num, problem.dimension, on_gpu)
     normalized = problem.num * problem.dimension * itemsize
     certain, expected = _search_bytes(problem, method, on_gpu, itemsize)
-    # the kernels read float32 rows and int32 neighbours on the host; on a processor the rows are those normalised before
+    # the kernels read float32 rows and int32 neighbours on the host; on a processor these rows are there already
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
     searching_on_gpu = on_gpu and method == 'exact'
     host_certain, host_expected = (0, 0) if searching_on_gpu else (certain, expected)

@@ -10,8 +10,8 @@ from dscreid.pseudo_labels.forecast import ClusteringProblem, Forecast
 from dscreid.utils.quantities import duration_text, size_text
 
 _SMALLER = (
-    'give the labeler a smaller k1 (a number in the place of auto) or a smaller eps, the max_distance up to which pairs '
-    'are stored'
+    'give the labeler a smaller k1 (a number in the place of auto) or a smaller eps, the max_distance up to which '
+    'pairs are stored'
 )
 _SEARCH = "let ClusterHook search on the processor with neighbor_search=dict(method='ivf')"
 

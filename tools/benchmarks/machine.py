@@ -51,9 +51,7 @@ def in_fresh_process(function: Callable[..., dict], *args: Any) -> dict:
 
 
 def peak_bytes_of(function: Callable[[], Any]) -> int | None:
-    """Main memory that ``function()`` takes at its peak beyond what the process holds before; None where the system
-    does not tell (other than Linux).
-    """
+    """Main memory that a call takes at its peak beyond what the process holds before; None other than on Linux."""
     try:
         Path('/proc/self/clear_refs').write_text('5', encoding='ascii')  # the peak begins anew
         before = _status_bytes('VmRSS')

@@ -53,8 +53,8 @@ def main() -> None:
         [_row(result) for result in results],
         [
             'Cluster: kNN, Jaccard distance and DBSCAN together, which the dense reference does too; DSLU has three '
-            'searches of its own. GB: peak memory of the whole process, libraries included. MB beyond: peak of a clustering '
-            'beyond the process with its features. Forecasts are those of dscreid.pseudo_labels.forecast, made before. '
+            'searches of its own. GB: peak memory of the whole process, libraries included. MB beyond: peak of a '
+            'clustering beyond the process with its features. Forecasts are those of dscreid.pseudo_labels.forecast. '
             "Equal: share of tracklets with the reference's label.",
             *_growth(results),
         ],
