@@ -29,6 +29,10 @@ class LabelingError(DscreidError):
     """Pseudo labels cannot be made or used, for example because no cluster was found."""
 
 
+class ResourceError(DscreidError):
+    """Memory does not suffice for what is to be computed."""
+
+
 class BusyError(DscreidError):
     """Another process works in the folder that a run wants for itself."""
 

@@ -26,8 +26,10 @@ _EXECUTION_KEYS = (
 _EXECUTION_SETTINGS = {
     'root', 'num_workers', 'persistent_workers', 'pin_memory', 'backend', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
-    'random_state', 'guard', 'bad_frames',
+    'random_state', 'guard', 'bad_frames', 'fused',
 }  # fmt: skip
+#: Optimisers with a fused step, and the options by which a config chooses how a step is computed.
+_FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'differentiable'}
 
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
@@ -113,7 +115,8 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
     """Change, in place, what this machine cannot do, and say so in the log.
 
     Without a GPU: no mixed precision (MMEngine's ``AmpOptimWrapper`` insists on one) and the ``gloo`` backend.
-    ``persistent_workers`` is dropped where there are no workers, ``pin_memory`` where there is no GPU to copy to.
+    ``persistent_workers`` is dropped where there are no workers, ``pin_memory`` where there is no GPU to copy to. With
+    a GPU Adam and AdamW step in one kernel (``fused=True``), unless the config says otherwise.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -124,6 +127,8 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
     if wrapper is not None and amp:
         wrapper.type = 'AmpOptimWrapper'
         wrapper.setdefault('dtype', 'bfloat16')
+    if wrapper is not None and has_gpu:
+        _fuse(wrapper.get('optimizer'))
     if not has_gpu:
         if wrapper is not None and wrapper.type == 'AmpOptimWrapper':
             print_log('no GPU: training in float32 instead of mixed precision', logger='current')
@@ -239,6 +244,13 @@ def _set_on_bad_frame(node: Any, value: str) -> None:
     if isinstance(node, (list, tuple)):
         for child in node:
             _set_on_bad_frame(child, value)
+
+
+def _fuse(optimizer: Any) -> None:
+    if optimizer is None or optimizer.get('type') not in _FUSED:
+        return
+    if not _STEP_KINDS & set(optimizer):
+        optimizer.fused = True
 
 
 def _fit_loaders(node: Any, has_gpu: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.runner import Runner
+from torch.optim import Optimizer
 
 from dscreid.engine.checkpoint_files import RUN_KEY
 from dscreid.engine.source_weights import unwrap_model
@@ -72,4 +73,22 @@ class ReIDRunner(Runner):
         meta = checkpoint.get('meta', {})
         meta.pop('config', None)
         self.run = meta.get(RUN_KEY, self.run)
+        optimizer = getattr(self.optim_wrapper, 'optimizer', None)
+        if optimizer is not None and 'optimizer' in checkpoint:
+            keep_fused(optimizer, checkpoint['optimizer'])
         return checkpoint
+
+
+def keep_fused(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Let a saved optimiser state go on with the kind of step of the optimiser that takes it over.
+
+    Loading a state takes over all settings of its groups, ``fused`` too, which belongs to the machine: a run that began
+    on a processor would never step in one kernel on a GPU.
+
+    Args:
+        optimizer: The optimiser that is going to load the state.
+        state: Its ``state_dict``; changed in place.
+    """
+    for group, saved in zip(optimizer.param_groups, state.get('param_groups', ()), strict=False):
+        if 'fused' in group:
+            saved['fused'] = group['fused']

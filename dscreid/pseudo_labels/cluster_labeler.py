@@ -8,6 +8,7 @@ import torch
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
 from dscreid.pseudo_labels.descriptors import joined_halves
+from dscreid.pseudo_labels.forecast import ClusteringProblem
 from dscreid.pseudo_labels.jaccard import jaccard_distance
 from dscreid.pseudo_labels.jaccard_clustering import (
     JaccardClustering,
@@ -79,6 +80,13 @@ class ClusterLabeler:
         settings = settings_of_modalities(self.clustering, joined)
         rgb, ir = (_cluster(modality, joined[modality], settings[modality]) for modality in joined)
         return PseudoLabels(rgb=rgb, ir=ir, shared=False)
+
+    def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem]:
+        """What a call will cluster, for a forecast; see :func:`dscreid.pseudo_labels.forecast.problems_of`."""
+        return [
+            ClusteringProblem(counts[m], dimension, clustering.fixed.get('k1'))
+            for m, clustering in self.clustering.items()
+        ]
 
 
 def _cluster(modality: Modality, joined: torch.Tensor, settings: ClusteringSettings) -> np.ndarray:

@@ -32,9 +32,9 @@ from dscreid.pseudo_labels.mutual_neighbors import mutual_neighbor_rates, neighb
 from dscreid.pseudo_labels.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 
 #: Steps of a fifth to a half: fine enough where the adjusted Rand index is flat, near the size of the identities.
-_CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 56)
+CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 56)
 #: Neighbours whose mutuality is measured: kinks up to 56 show, and identities beyond do well with k1=56.
-_NEIGHBORS = 101
+NEIGHBORS = 101
 #: A neighbourhood is believed to be of an identity's size if the silhouette there is this share of the largest one
 #: and the mean cluster this share of the neighbourhood. Chance kinks at large sizes fail both.
 _SILHOUETTE_SHARE, _FILLED_SHARE = 0.6, 0.5
@@ -128,7 +128,7 @@ def choose_settings(
     """
     if k1 is not None:
         return DensityChoice(settings_for(k1, k2, eps, min_samples))
-    features, rank = nearest_tracklets(features, _NEIGHBORS)
+    features, rank = nearest_tracklets(features, NEIGHBORS)
     scales = neighborhood_scales(mutual_neighbor_rates(rank))
     trials = list(_trials(features, rank, scales, k2, eps, min_samples or 2))
     silhouettes = {trial.k1: trial.silhouette for trial in trials}
@@ -157,7 +157,7 @@ def _trials(
     """Trials of growing size, at least one, until they have become hopeless."""
     largest = max(len(rank) // 3, 2)
     best, hopeless = 0.0, 0
-    for k1 in sorted({size for size in (*_CANDIDATES, *scales) if size <= largest}):
+    for k1 in sorted({size for size in (*CANDIDATES, *scales) if size <= largest}):
         labels = cluster_neighbors(features, rank, settings_for(k1, k2, eps, min_samples))
         trial = _Trial(k1, labels, silhouette_of_all(features, labels, MOST_JUDGED))
         yield trial

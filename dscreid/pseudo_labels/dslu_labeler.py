@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,9 +12,10 @@ from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.agreement import votes_needed
 from dscreid.pseudo_labels.context import LabelingContext, apply_labeler, needs_context
 from dscreid.pseudo_labels.dslu import correct_labels, unify_labels
+from dscreid.pseudo_labels.forecast import ClusteringProblem, problems_of
 from dscreid.pseudo_labels.labels import PseudoLabels
 from dscreid.registry import LABELERS
-from dscreid.structures import TrackletFeatures
+from dscreid.structures import Modality, TrackletFeatures
 
 _DEFAULTS = MappingProxyType({})
 _CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
@@ -99,6 +101,20 @@ class DSLULabeler:
         if not (rgb >= 0).any():
             raise LabelingError(self._nothing_left_message(clusters))
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
+
+    def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
+        """What a call will cluster and search, for a forecast; None where ``clustering`` does not tell.
+
+        The unification is a search of visible among infrared tracklets in each half, the correction one among visible
+        tracklets in both halves.
+        """
+        problems = problems_of(self.clustering, counts, dimension)
+        if problems is None or not counts[Modality.RGB]:
+            return problems
+        searches = 0.0 if self.inter is None else counts[Modality.IR] / counts[Modality.RGB]
+        searches += 0.0 if self.intra is None else 1.0
+        visible, *others = problems  # the modalities come in the order of Modality
+        return [replace(visible, further_searches=searches), *others]
 
     def _scheduled(self, context: LabelingContext | None, num_infrared: int) -> dict:
         """Arguments of the unification with the votes that the epoch asks for."""

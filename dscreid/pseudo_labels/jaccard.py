@@ -135,7 +135,7 @@ def _close_pairs(
     columns = encodings.tocsc()
     arrays = []
     for matrix in (encodings, columns):
-        arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data]
+        arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data]
     limit = float(max_distance)
     return _stacked(
         over_rows(num_rows, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop)),

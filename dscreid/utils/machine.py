@@ -14,15 +14,53 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def free_memory() -> int | None:
-    """Bytes of main memory that new work can take without swapping; None where the system does not tell."""
+def free_memory(swap: bool = False) -> int | None:
+    """Bytes of main memory that new work can take; None where the system does not tell.
+
+    The limits of the control groups that this process is in (containers, Slurm) count as well.
+
+    Args:
+        swap: Whether free swap space counts too: False for what can be had without swapping.
+    """
+    facts = _kilobytes(Path('/proc/meminfo'))
+    if 'MemAvailable' not in facts:
+        return None
+    free = 1024 * (facts['MemAvailable'] + (facts.get('SwapFree', 0) if swap else 0))
+    limit = cgroup_headroom()
+    return free if limit is None else min(free, limit)
+
+
+def cgroup_headroom(
+    membership: Path = Path('/proc/self/cgroup'), root: Path = Path('/sys/fs/cgroup')
+) -> int | None:
+    """Bytes that the tightest memory control group of this process still allows; None without a limit.
+
+    Files that the kernel would drop under pressure do not count as used. Both versions of control groups are read, and
+    every group above the process's own.
+
+    Args:
+        membership: The kernel's list of the process's groups.
+        root: Where the groups are mounted.
+    """
+    headrooms = []
     try:
-        for line in Path('/proc/meminfo').read_text(encoding='ascii').splitlines():
-            if line.startswith('MemAvailable:'):
-                return int(line.split()[1]) * 1024
+        lines = membership.read_text(encoding='ascii').splitlines()
     except OSError:
-        pass
-    return None
+        return None
+    for line in lines:
+        _, controllers, path = line.split(':', 2)
+        if controllers == '':
+            folder, names = root, ('memory.max', 'memory.current', 'inactive_file')
+        elif 'memory' in controllers.split(','):
+            folder = root / 'memory'
+            names = ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
+        else:
+            continue
+        parts = Path(path.lstrip('/')).parts
+        # a container sees its own group as the root, whatever the path says
+        for depth in range(len(parts) + 1):
+            headrooms.append(_headroom(folder.joinpath(*parts[:depth]), *names))
+    return min((value for value in headrooms if value is not None), default=None)
 
 
 def free_disk(folder: str | Path) -> int:
@@ -37,3 +75,27 @@ def process_memory() -> int:
     """Highest resident memory of this process so far, in bytes."""
     unit = 1 if sys.platform == 'darwin' else 1024  # ru_maxrss is in kilobytes on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _kilobytes(path: Path) -> dict[str, int]:
+    """``Name: 123 kB`` lines of a file of the kernel; empty where there is none."""
+    try:
+        lines = path.read_text(encoding='ascii').splitlines()
+    except OSError:
+        return {}
+    return {
+        name: int(rest.split()[0]) for name, rest in (line.split(':', 1) for line in lines) if rest.strip()
+    }
+
+
+def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:
+    """Limit less usage of one group; None where it has no limit, or no files."""
+    try:
+        limit = (folder / limit_name).read_text().strip()
+        if limit == 'max':
+            return None
+        used = int((folder / usage_name).read_text())
+        facts = dict(line.split() for line in (folder / 'memory.stat').read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    return max(0, int(limit) - max(0, used - int(facts.get(cache_name, 0))))

@@ -125,6 +125,31 @@ def test_with_gpu_amp_is_bfloat16(machine):
     assert config.env_cfg.dist_cfg.backend == 'nccl'
 
 
+@pytest.mark.parametrize('kind', ['Adam', 'AdamW'])
+def test_a_gpu_steps_in_one_kernel_unless_told_otherwise(machine, kind):
+    found = {}
+    for gpu in (False, True):
+        machine(gpu)
+        config = training_config()
+        config.optim_wrapper.optimizer.type = kind
+        fit_to_machine(config)
+        found[gpu] = config
+    assert 'fused' not in found[False].optim_wrapper.optimizer
+    assert found[True].optim_wrapper.optimizer.fused is True
+    assert config_hash(found[False]) == config_hash(found[True])  # it is the same run on either machine
+
+
+@pytest.mark.parametrize(
+    'optimizer', [dict(type='SGD'), dict(type='Adam', foreach=True), dict(type='Adam', fused=False)]
+)
+def test_other_steps_stay_as_they_are(machine, optimizer):
+    machine(True)
+    config = training_config()
+    config.optim_wrapper.optimizer = optimizer
+    fit_to_machine(config)
+    assert config.optim_wrapper.optimizer == optimizer
+
+
 def test_workers_persist_only_where_there_are_workers(machine):
     machine(False)
     config = training_config()

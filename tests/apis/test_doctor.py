@@ -6,11 +6,19 @@ import shutil
 import pytest
 from tiny_runs import write_tiny_configs
 
-from dscreid.apis.doctor import DoctorOptions, diagnose
-from dscreid.apis.doctor.forecast import forecast_evaluation, forecast_pseudo_labels
+from dscreid.apis.doctor import DoctorOptions, diagnose, forecast
+from dscreid.apis.doctor.batches import StageMeasure
+from dscreid.apis.doctor.forecast import (
+    FreeResources,
+    check_forecast,
+    forecast_evaluation,
+    forecast_pseudo_labels,
+)
 from dscreid.datasets import HITSZVCM
 from dscreid.datasets.doctor import Severity
 from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.forecast import Forecast
+from dscreid.structures import Modality
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 FAST = DoctorOptions(jobs=2, check_batches=False)
@@ -122,9 +130,29 @@ def test_a_config_that_does_not_exist(tmp_path):
         diagnose(tmp_path / 'none.py')
 
 
-def test_forecasts_grow_with_the_square_and_count_what_is_stored():
-    small, large = (forecast_pseudo_labels([n, n], 64, sample=200) for n in (400, 4000))
-    assert large.seconds > 20 * small.seconds  # 100, but for the noise of two measurements
-    assert large.num_bytes > 2 * 2 * 4000 * 64 * 4
-    assert forecast_pseudo_labels([0, 0], 64).num_bytes == 0
+HOOK = dict(labelers=[dict(type='ClusterLabeler'), dict(begin_epoch=1, cycle=[dict(type='DSLULabeler')])])
+
+
+def test_forecasts_grow_with_the_square_and_count_what_is_stored(monkeypatch):
+    monkeypatch.setattr(forecast, 'product_rate', lambda device: 1e9)
+    small, large = (forecast_pseudo_labels(dict.fromkeys(Modality, n), 64, HOOK) for n in (400, 4000))
+    assert 15 * small.seconds < large.seconds < 100 * small.seconds
+    assert large.host_bytes > 2 * 4000 * 64 * 4
+    assert forecast_pseudo_labels(dict.fromkeys(Modality, 0), 64, HOOK) == Forecast()
     assert forecast_evaluation(1000, 64).num_bytes > 2 * 1000 * 64 * 4
+
+
+def test_a_labelling_that_cannot_fit_is_broken_one_that_may_not_is_a_warning():
+    measure = StageMeasure(1000, 32, dict.fromkeys(Modality, 3000), None, None)
+    expected = forecast_pseudo_labels(measure.counts, 64, HOOK)
+    between = (expected.least_host_bytes + expected.host_bytes) // 2
+    cases = [
+        (None, Severity.OK),
+        (10**10, Severity.OK),
+        (between, Severity.WARNING),
+        (expected.least_host_bytes - 1, Severity.BROKEN),
+    ]
+    for free, severity in cases:
+        finding = check_forecast(measure, 10, 'x', FreeResources(free, None, 10**9), HOOK)[0]
+        assert finding.severity is severity, finding
+        assert ('smaller k1' in finding.remedy) is (severity > Severity.INFO)

@@ -1,12 +1,14 @@
 """What ReIDRunner adds to MMEngine's: checkpoints that are whole, say what they are, and run no code."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.fileio import LocalBackend
 from mmengine.runner import Runner
 from tiny_runner import make_durable_runner
 
-from dscreid.engine.runner import ReIDRunner
+from dscreid.engine.runner import ReIDRunner, keep_fused
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import load_checkpoint
 
@@ -60,3 +62,26 @@ def test_resuming_runs_no_program_of_the_checkpoint(tmp_path, kind):
     runner.build_train_loop(runner.train_loop)
     runner.load_or_resume()
     assert (tmp_path / 'ran').exists() is (kind is Runner)
+
+
+@pytest.mark.parametrize(('before', 'after'), [(None, True), (True, None)])
+def test_a_resumed_optimiser_steps_as_this_machine_does(before, after):
+    def adam(fused):
+        weight = torch.nn.Parameter(torch.ones(3))
+        return weight, torch.optim.Adam([weight], lr=0.1, fused=fused)
+
+    def step(weight, optimizer):
+        weight.grad = torch.tensor([1.0, 2.0, 3.0])
+        optimizer.step()
+
+    weight, optimizer = adam(before)
+    step(weight, optimizer)
+    resumed, other = adam(after)
+    resumed.data.copy_(weight.data)
+    state = copy.deepcopy(optimizer.state_dict())
+    keep_fused(other, state)
+    other.load_state_dict(state)
+    assert other.param_groups[0]['fused'] is after
+    step(weight, optimizer)
+    step(resumed, other)
+    torch.testing.assert_close(resumed, weight)

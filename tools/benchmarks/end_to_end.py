@@ -14,22 +14,28 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from machine import in_fresh_process
 from mmengine.config import DictAction
 from mmengine.hooks import Hook
 from results import add_out_argument, publish
 
+from dscreid.registry import HOOKS
+
 PARTS = {'labelling': 'labelling', 'training': 'iterations', 'ending': 'checkpoint and evaluation'}
 
 
+@HOOKS.register_module(force=True)
 class StopwatchHook(Hook):
-    """Seconds of the parts of each epoch."""
+    """Seconds of the parts of each epoch of the last run, and its ``'iterations'``."""
 
     priority = 'VERY_HIGH'  # before the hooks whose work it times
+    #: Of the class: the runner builds the hook from a config and keeps the object for itself.
+    epochs: ClassVar[list[dict[str, float]]] = []
 
     def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
+        self.epochs.clear()
         self._mark = 0.0
 
     def before_train_epoch(self, runner) -> None:
@@ -120,7 +126,6 @@ def measure(
     from dscreid.apis import load_config
     from dscreid.apis.config import fit_to_machine
     from dscreid.apis.train import train_stage
-    from dscreid.registry import HOOKS
 
     config = load_config(config_path, options)
     fit_to_machine(config, amp)
@@ -128,14 +133,12 @@ def measure(
     config.train_cfg.max_epochs = min(epochs, planned[0])
     if iterations is not None:
         config.train_dataloader.sampler.iterations = iterations
-    stopwatch = StopwatchHook()
-    HOOKS.register_module(name='BenchmarkStopwatch', module=lambda: stopwatch)
-    config.default_hooks.stopwatch = dict(type='BenchmarkStopwatch')
+    config.default_hooks.stopwatch = dict(type='StopwatchHook')
     config.launcher = 'none'
     with tempfile.TemporaryDirectory() as work_dir:
         config.work_dir = work_dir
         train_stage(config, source_checkpoint=source)
-    measured = stopwatch.epochs[1:] or stopwatch.epochs
+    measured = StopwatchHook.epochs[1:] or StopwatchHook.epochs
     seconds = {part: statistics.median(epoch[part] for epoch in measured) for part in ('labelling', 'ending')}
     seconds['iteration'] = statistics.median(epoch['training'] / epoch['iterations'] for epoch in measured)
     return {'epochs': planned[0], 'iterations': planned[1], 'measured': len(measured), 'seconds': seconds}

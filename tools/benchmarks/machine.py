@@ -50,6 +50,17 @@ def in_fresh_process(function: Callable[..., dict], *args: Any) -> dict:
         return pool.submit(_measured, function, args).result()
 
 
+def peak_bytes_of(function: Callable[[], Any]) -> int | None:
+    """Main memory that a call takes at its peak beyond what the process holds before; None other than on Linux."""
+    try:
+        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')  # the peak begins anew
+        before = _status_bytes('VmRSS')
+    except (OSError, ValueError):
+        return None
+    function()
+    return max(0, _status_bytes('VmHWM') - before)
+
+
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print the machine and a table, numbers right-aligned."""
     console = Console(width=110)
@@ -100,6 +111,13 @@ def _measured(function: Callable[..., dict], args: tuple) -> dict:
     result = function(*args)
     unit = 1 if sys.platform == 'darwin' else 1024  # ru_maxrss is in kilobytes on Linux
     return {**result, 'peak_gb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+
+
+def _status_bytes(name: str) -> int:
+    for line in Path('/proc/self/status').read_text(encoding='ascii').splitlines():
+        if line.startswith(f'{name}:'):
+            return 1024 * int(line.split()[1])
+    raise ValueError(f'/proc/self/status has no {name}')
 
 
 def _processor() -> str:

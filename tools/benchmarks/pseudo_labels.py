@@ -9,11 +9,12 @@ Example: python tools/benchmarks/pseudo_labels.py --sizes 2500 5000 10000 --refe
 import argparse
 import importlib.util
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from machine import in_fresh_process, median_seconds
+from machine import in_fresh_process, median_seconds, peak_bytes_of
 from results import add_out_argument, fitted_exponent, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'dense_clustering_oracle.py'
@@ -31,7 +32,20 @@ def main() -> None:
             if size <= args.reference_up_to:
                 result['reference'] = in_fresh_process(measure_reference, kind, size, args.dim)
             results.append({'features': kind, 'size': size, **result})
-    columns = ['features', 'N', *STEPS.values(), 'cluster', 'GB', 'dense', 'dense GB', 'faster', 'equal']
+    columns = [
+        'features',
+        'N',
+        *STEPS.values(),
+        'cluster',
+        'forecast',
+        'GB',
+        'MB beyond',
+        'forecast MB',
+        'dense',
+        'dense GB',
+        'faster',
+        'equal',
+    ]
     publish(
         args.out,
         f'Seconds of pseudo labels, D = {args.dim}, k1 = {K1}, k2 = {K2}, medians of {args.repeats}',
@@ -39,8 +53,9 @@ def main() -> None:
         [_row(result) for result in results],
         [
             'Cluster: kNN, Jaccard distance and DBSCAN together, which the dense reference does too; DSLU has three '
-            'searches of its own. GB: peak memory of the whole process, libraries included. Equal: share of tracklets '
-            "with the reference's label.",
+            'searches of its own. GB: peak memory of the whole process, libraries included. MB beyond: peak of a '
+            'clustering beyond the process with its features. Forecasts are those of dscreid.pseudo_labels.forecast. '
+            "Equal: share of tracklets with the reference's label.",
             *_growth(results),
         ],
         {'settings': {'k1': K1, 'k2': K2, 'eps': EPS, 'min_samples': MIN_SAMPLES}, 'results': results},
@@ -74,14 +89,22 @@ def parse_args() -> argparse.Namespace:
 def measure(kind: str, size: int, dim: int, repeats: int, search: str) -> dict:
     """Median seconds of each step for one kind and number of features, and the labels."""
     from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, unify_labels
+    from dscreid.pseudo_labels.forecast import ClusteringProblem, forecast_clustering, product_rate
     from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
     from dscreid.pseudo_labels.neighbor_search import NeighborSearch, search_with
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     features = make_features(kind, size, dim).to(device)
     jaccard_distance(features[:50])  # loads or compiles the kernels
-    result = {}
-    with search_with(NeighborSearch(search)):
+    asked = NeighborSearch(search)
+    forecast = forecast_clustering(
+        ClusteringProblem(size, dim, K1), asked, product_rate(device), device, torch.get_num_threads()
+    )
+    result = {'forecast': asdict(forecast)}
+    with search_with(asked):
+        result['peak_beyond'] = peak_bytes_of(
+            lambda: dbscan(jaccard_distance(features, K1, K2, EPS), EPS, MIN_SAMPLES)
+        )
         result['knn'] = median_seconds(lambda: nearest_tracklets(features, K1), repeats)
         rows, rank = nearest_tracklets(features, K1)
     result['jaccard'] = median_seconds(lambda: jaccard_of_neighbors(rows, rank, K1, K2, EPS), repeats)
@@ -94,7 +117,7 @@ def measure(kind: str, size: int, dim: int, repeats: int, search: str) -> dict:
         unified = unify_labels(static, dynamic, static, dynamic, labels)
         correct_labels(static, dynamic, unified)
 
-    with search_with(NeighborSearch(search)):
+    with search_with(asked):
         result['dslu'] = median_seconds(unify_and_correct, repeats)
     return result | {'pairs': int(graph.nnz), 'labels': labels.tolist()}
 
@@ -129,7 +152,9 @@ def _row(result: dict) -> list[str]:
     """Cells of one line; the labels, which only the comparison needs, leave the result."""
     labels, reference = result.pop('labels'), result.get('reference')
     cells = [result['features'], f'{result["size"]:,}', *(f'{result[step]:.2f}' for step in STEPS)]
-    cells += [f'{_clustering(result):.2f}', f'{result["peak_gb"]:.2f}']
+    forecast, beyond = result['forecast'], result['peak_beyond']
+    cells += [f'{_clustering(result):.2f}', f'{forecast["seconds"]:.2f}', f'{result["peak_gb"]:.2f}']
+    cells += ['' if beyond is None else f'{beyond / 1e6:,.0f}', f'{forecast["host_bytes"] / 1e6:,.0f}']
     if reference is None:
         return [*cells, '', '', '', '']
     equal = float(np.mean(np.array(labels) == np.array(reference.pop('labels'))))

@@ -12,11 +12,12 @@ from mmengine.registry import init_default_scope
 
 from dscreid.apis.doctor.batches import count_tracklets, try_stage
 from dscreid.apis.doctor.datasets import examine_dataset
-from dscreid.apis.doctor.forecast import check_forecast
+from dscreid.apis.doctor.forecast import FreeResources, check_forecast
 from dscreid.apis.doctor.machine import check_machine
 from dscreid.apis.doctor.stages import Stage, datasets_of, stages_of
 from dscreid.datasets.doctor import Finding, Severity, worst
 from dscreid.errors import DscreidError
+from dscreid.utils.gpu import free_gpu_memory
 from dscreid.utils.machine import free_disk, free_memory, usable_cores
 
 HEALTHY, WARNINGS, BROKEN = 0, 1, 2
@@ -112,4 +113,5 @@ def _try_stage(stage: Stage, work_dir: Path) -> list[Finding]:
         tests = count_tracklets(stage.config.test_dataloader) if stage.config.get('test_dataloader') else 0
     except DscreidError:  # the dataset's checks say why
         return findings
-    return findings + check_forecast(measure, tests, findings[0].subject, free_memory(), free_disk(work_dir))
+    free = FreeResources(free_memory(swap=True), free_gpu_memory(), free_disk(work_dir))
+    return findings + check_forecast(measure, tests, findings[0].subject, free, stage.cluster_hook)

@@ -1,31 +1,53 @@
 """How much memory, disk and time a config will take, extrapolated from what was measured here."""
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 
 from dscreid.apis.doctor.batches import StageMeasure
 from dscreid.datasets.doctor import Finding, Severity
 from dscreid.evaluation import rank_metrics
-from dscreid.pseudo_labels import dbscan, jaccard_distance
+from dscreid.pseudo_labels.forecast import Forecast, forecast_round, problems_of, product_rate
+from dscreid.pseudo_labels.memory_check import remedies
+from dscreid.pseudo_labels.neighbor_search import NeighborSearch
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality
 from dscreid.utils.chunks import CHUNK_ELEMENTS
 from dscreid.utils.machine import usable_cores
+from dscreid.utils.quantities import duration_text, size_text
 
 #: Rows of the measured sample, and its made-up people: this many tracklets each.
 _SAMPLE, _PER_PERSON = 2000, 12
-_FLOAT, _INDEX = 4, 4
-_SETTINGS = dict(k1=30, k2=6)
+_FLOAT = 4
 #: float32 weights and two moments of Adam, in each of three checkpoints (two kept, one being written).
 _CHECKPOINT_COPIES = 3 * 3
 
 
 @dataclass(frozen=True)
-class PseudoLabelForecast:
-    """Labelling of both modalities, once.
+class FreeResources:
+    """What a machine has to give.
 
     Attributes:
-        seconds: k-reciprocal Jaccard distance and DBSCAN.
+        memory: Bytes of main memory; None where unknown.
+        gpu_memory: Bytes of GPU memory; None without a GPU.
+        disk: Bytes on the disk of the work directory.
+    """
+
+    memory: int | None
+    gpu_memory: int | None
+    disk: int
+
+
+@dataclass(frozen=True)
+class EvaluationForecast:
+    """One evaluation.
+
+    Attributes:
+        seconds: Duration.
         num_bytes: Memory at its peak.
     """
 
@@ -33,43 +55,36 @@ class PseudoLabelForecast:
     num_bytes: int
 
 
-def forecast_pseudo_labels(counts: list[int], dimension: int, sample: int = _SAMPLE) -> PseudoLabelForecast:
-    """Forecast the pseudo-label stage.
-
-    Both modalities' features lie in memory, one modality is labelled at a time. The time is that of a sample of made-up
-    clustered features, scaled by (N / sample)², the growth of the neighbour search, which is too much for small N.
-    Memory: features and their normalised copy, a block of similarities, ``k1`` neighbours, and stored pairs, whose
-    number per row is taken from the sample.
+def forecast_pseudo_labels(
+    counts: Mapping[Modality, int], dimension: int, hook: Mapping[str, Any]
+) -> Forecast:
+    """Forecast a labelling of both modalities by the costliest labeler of a config, as ClusterHook does before a round.
 
     Args:
         counts: Tracklets of each modality.
         dimension: Width of the features that are clustered (static and dynamic together).
-        sample: Rows to measure on.
+        hook: Config of the ``ClusterHook``: its labelers and ``neighbor_search``.
 
     Returns:
-        Time for all modalities, memory of the largest beside all features.
+        Time and memory beside the features; zeros where no labeler tells what it clusters.
     """
-    if not sum(counts):
-        return PseudoLabelForecast(0.0, 0)
-    rows = min(sample, max(counts))
-    features = _clustered(rows, dimension)
-    jaccard_distance(features[: min(rows, 100)], **_SETTINGS)  # compiles
-    start = time.perf_counter()
-    distance = jaccard_distance(features, **_SETTINGS)
-    dbscan(distance)
-    seconds = time.perf_counter() - start
-    pairs = distance.nnz / rows
-    largest = max(counts)
-    num_bytes = (
-        2 * sum(counts) * dimension * _FLOAT
-        + min(CHUNK_ELEMENTS, largest**2) * (_FLOAT + 2 * _INDEX)
-        + largest * _SETTINGS['k1'] * (_FLOAT + _INDEX)
-        + int(3 * pairs * largest * (_FLOAT + _INDEX))
-    )
-    return PseudoLabelForecast(sum(seconds * (n / rows) ** 2 for n in counts), num_bytes)
+    search = NeighborSearch(**(hook.get('neighbor_search') or {}))
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    rounds = [problems_of(labeler, counts, dimension) for labeler in _labelers(hook)]
+    rate, threads = product_rate(device), torch.get_num_threads()
+    forecasts = [forecast_round(problems, search, rate, device, threads) for problems in rounds if problems]
+    return max(forecasts, key=lambda forecast: forecast.seconds, default=Forecast())
 
 
-def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> PseudoLabelForecast:
+def _labelers(hook: Mapping[str, Any]) -> list[Callable]:
+    """The labelers of a ClusterHook's config, those that take turns too."""
+    stages = [
+        {key: value for key, value in stage.items() if key != 'begin_epoch'} for stage in hook['labelers']
+    ]
+    return [LABELERS.build(dict(labeler)) for stage in stages for labeler in stage.get('cycle', [stage])]
+
+
+def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> EvaluationForecast:
     """Forecast one evaluation of a test split, half of it queries, in both directions.
 
     Args:
@@ -95,15 +110,15 @@ def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -
     block = min(CHUNK_ELEMENTS, tracklets**2 // 4)
     # the similarities, and on a GPU those of each match's query again, with three comparisons
     num_bytes = 2 * tracklets * dimension * _FLOAT + block * (2 * _FLOAT + 3)
-    return PseudoLabelForecast(seconds, num_bytes)
+    return EvaluationForecast(seconds, num_bytes)
 
 
 def check_forecast(
     measure: StageMeasure,
     test_tracklets: int,
     subject: str,
-    free_memory: int | None,
-    free_disk: int,
+    free: FreeResources,
+    cluster_hook: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
     """Findings about what a stage will take.
 
@@ -111,52 +126,66 @@ def check_forecast(
         measure: What its dry batches told.
         test_tracklets: Tracklets of its test split.
         subject: What the findings are about.
-        free_memory: Bytes; None where unknown.
-        free_disk: Bytes.
+        free: What the machine has.
+        cluster_hook: Config of the stage's ``ClusterHook``; None without one.
 
     Returns:
-        Time of the stage; memory of labelling and evaluation, a warning where it exceeds what is free; disk for
-        checkpoints, likewise.
+        Time of the stage; memory of labelling and evaluation, a warning where it may exceed what is free, broken where
+        the labelling certainly does; disk for checkpoints, a warning likewise.
     """
     dimension = 2 * measure.embed_dim
-    labelling = forecast_pseudo_labels(list(measure.counts.values()), dimension)
+    labelling = Forecast()
+    if cluster_hook is not None and measure.counts:
+        labelling = forecast_pseudo_labels(measure.counts, dimension, cluster_hook)
     evaluation = forecast_evaluation(test_tracklets, dimension)
-    findings = [_memory_finding(labelling, evaluation, measure, test_tracklets, subject, free_memory)]
+    findings = [_memory_finding(labelling, evaluation, measure, test_tracklets, subject, free)]
     findings.append(_time_finding(labelling, evaluation, measure, test_tracklets, subject))
     if measure.epochs:
-        findings.append(_disk_finding(measure.parameters, subject, free_disk))
+        findings.append(_disk_finding(measure.parameters, subject, free.disk))
     return findings
 
 
 def _memory_finding(
-    labelling: PseudoLabelForecast,
-    evaluation: PseudoLabelForecast,
+    labelling: Forecast,
+    evaluation: EvaluationForecast,
     measure: StageMeasure,
     test_tracklets: int,
     subject: str,
-    free_memory: int | None,
+    free: FreeResources,
 ) -> Finding:
-    parts = []
+    parts, severity, remedy = [], Severity.OK, ''
     if measure.counts:
         n = ' + '.join(f'{count:,}' for count in measure.counts.values())
-        parts.append(f'pseudo labels of {n} x {2 * measure.embed_dim}: {_size(labelling.num_bytes)}')
-    parts.append(f'evaluation of {test_tracklets:,} tracklets: {_size(evaluation.num_bytes)}')
-    needed = max(labelling.num_bytes, evaluation.num_bytes)
-    values = dict(labelling_bytes=labelling.num_bytes, evaluation_bytes=evaluation.num_bytes)
-    short = free_memory is not None and needed > free_memory
-    return Finding(
-        'memory forecast',
-        subject,
-        Severity.WARNING if short else Severity.OK,
-        '; '.join(parts) + (f', but {_size(free_memory)} are free' if short else ''),
-        'use a machine with more memory' if short else '',
-        values=values,
+        parts.append(
+            f'pseudo labels of {n} x {2 * measure.embed_dim}: {size_text(labelling.host_bytes)}'
+            + (f' and {size_text(labelling.device_bytes)} on the GPU' if labelling.device_bytes else '')
+        )
+    parts.append(f'evaluation of {test_tracklets:,} tracklets: {size_text(evaluation.num_bytes)}')
+    pairs = [
+        (
+            'main memory',
+            labelling.least_host_bytes,
+            max(labelling.host_bytes, evaluation.num_bytes),
+            free.memory,
+        ),
+        ('GPU memory', labelling.least_device_bytes, labelling.device_bytes, free.gpu_memory),
+    ]
+    for kind, least, expected, available in pairs:
+        if available is not None and expected > available:
+            parts.append(f'but {size_text(available)} of {kind} are free')
+            severity = max(severity, Severity.BROKEN if least > available else Severity.WARNING)
+            remedy = remedies(kind)
+    values = dict(
+        labelling_bytes=labelling.host_bytes,
+        labelling_gpu_bytes=labelling.device_bytes,
+        evaluation_bytes=evaluation.num_bytes,
     )
+    return Finding('memory forecast', subject, severity, '; '.join(parts), remedy, values=values)
 
 
 def _time_finding(
-    labelling: PseudoLabelForecast,
-    evaluation: PseudoLabelForecast,
+    labelling: Forecast,
+    evaluation: EvaluationForecast,
     measure: StageMeasure,
     test_tracklets: int,
     subject: str,
@@ -175,10 +204,10 @@ def _time_finding(
         epoch['training'] = measure.iterations * (overlapped if measure.workers else together)
     test = extraction * test_tracklets + evaluation.seconds
     total = measure.epochs * sum(epoch.values()) + test
-    message = f'one evaluation {_duration(test)}'
+    message = f'one evaluation {duration_text(test)}'
     if measure.epochs:
-        parts = ', '.join(f'{name} {_duration(seconds)}' for name, seconds in epoch.items() if seconds)
-        whole = f'{_duration(total)} for {measure.epochs} epochs and one evaluation'
+        parts = ', '.join(f'{name} {duration_text(seconds)}' for name, seconds in epoch.items() if seconds)
+        whole = f'{duration_text(total)} for {measure.epochs} epochs and one evaluation'
         message = f'{whole}: an epoch takes {parts}; {message}'
     values = dict(epoch_seconds=epoch, evaluation_seconds=test, total_seconds=total)
     return Finding('time forecast', subject, Severity.INFO, message, values=values)
@@ -195,10 +224,10 @@ def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
     needed = parameters * _FLOAT * _CHECKPOINT_COPIES
     short = needed > free_disk
     message = (
-        f'checkpoints take up to {_size(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
+        f'checkpoints take up to {size_text(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
     )
     if short:
-        message += f', but {_size(free_disk)} are free'
+        message += f', but {size_text(free_disk)} are free'
     return Finding(
         'disk forecast',
         subject,
@@ -215,16 +244,3 @@ def _clustered(rows: int, dimension: int) -> np.ndarray:
     centres = rng.standard_normal((-(-rows // _PER_PERSON), dimension), dtype=np.float32)
     noise = rng.standard_normal((rows, dimension), dtype=np.float32)
     return centres[np.arange(rows) // _PER_PERSON] + 0.7 * noise
-
-
-def _size(num_bytes: int) -> str:
-    for unit, factor in (('GiB', 2**30), ('MiB', 2**20)):
-        if num_bytes >= factor:
-            return f'{num_bytes / factor:.1f} {unit}'
-    return f'{num_bytes / 1024:.0f} KiB'
-
-
-def _duration(seconds: float) -> str:
-    if seconds >= 3600:
-        return f'{seconds / 3600:.1f} h'
-    return f'{seconds / 60:.1f} min' if seconds >= 60 else f'{seconds:.1f} s'

@@ -28,6 +28,12 @@ class Stage:
         hooks = self.config.get('default_hooks') or {}
         return next((hook['dataloader'] for hook in hooks.values() if hook and 'dataloader' in hook), None)
 
+    @property
+    def cluster_hook(self) -> dict[str, Any] | None:
+        """Config of the hook that labels, or None."""
+        hooks = self.config.get('default_hooks') or {}
+        return next((hook for hook in hooks.values() if hook and 'labelers' in hook), None)
+
 
 @dataclass(frozen=True)
 class DatasetUse:

@@ -13,6 +13,7 @@ from dscreid.engine.centers import Centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
 from dscreid.engine.label_state import labels_from_state, labels_state
+from dscreid.engine.labeling_memory import labeling_within_memory
 from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
@@ -48,6 +49,8 @@ class ClusterHook(Hook):
         diagnostics: Compare the labels with the ground truth where the dataset has one, for the log alone.
         neighbor_search: How labelers search neighbours: the fields of ``NeighborSearch``, such as
             ``dict(method='ivf')``.
+            Before each round the log says how long clustering takes and how much memory, as far as the sizes tell;
+            what certainly does not fit ends the run before it starts.
         on_failure: What to do with an epoch whose features or labels are of no use, by ``limits`` or because the
             labeler or the batch sampler refuses them; the log always says why, with the figures. ``stop`` ends the
             run. ``keep`` takes the labels of the epoch before, with memories of the new features; without earlier
@@ -208,9 +211,14 @@ class ClusterHook(Hook):
         start = time.perf_counter()
         labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
         context = self._context(runner) if needs_context(labeler) else None
+
+        def forecast_and_label() -> PseudoLabels:
+            with labeling_within_memory(labeler, rgb, ir, self.neighbor_search, runner.logger):
+                return apply_labeler(labeler, rgb, ir, context)
+
         with progress_bar() as bar, search_with(self.neighbor_search):
             bar.add_task('cluster', total=None)
-            labels = _on_main_process(labeler, rgb, ir, context)
+            labels = _on_main_process(forecast_and_label)
         runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')
         return labels
 
@@ -313,14 +321,12 @@ def _check_first(labeler: Callable) -> None:
         )
 
 
-def _on_main_process(
-    labeler: Callable, rgb: TrackletFeatures, ir: TrackletFeatures, context: LabelingContext | None
-) -> PseudoLabels:
+def _on_main_process(label: Callable[[], PseudoLabels]) -> PseudoLabels:
     """Label on the first rank and send the result, or its error, to the others."""
     result: list = [None]
     if is_main_process():
         try:
-            result = [apply_labeler(labeler, rgb, ir, context)]
+            result = [label()]
         except DscreidError as error:
             result = [error]
     broadcast_object_list(result)

@@ -9,7 +9,7 @@ from dscreid.pseudo_labels.neighbor_search.exact import exact_neighbors
 from dscreid.pseudo_labels.neighbor_search.rescoring import best_candidates
 
 #: Candidates per neighbour that is asked for: what faiss's own order costs, exact scores win back.
-_CANDIDATES = 2
+CANDIDATES_PER_NEIGHBOR = 2
 #: Training vectors per cell below which faiss's k-means warns.
 _FEWEST_PER_CELL = 39
 _SEED = 1234
@@ -37,7 +37,7 @@ def faiss_neighbors(
     Raises:
         ConfigError: faiss is not installed.
     """
-    wanted = min(len(gallery), max(k + 1, _CANDIDATES * k))
+    wanted = min(len(gallery), max(k + 1, CANDIDATES_PER_NEIGHBOR * k))
     index = _built(_as_numpy(gallery), method, max(effort, wanted) if method == 'hnsw' else effort)
     candidates = torch.from_numpy(index.search(_as_numpy(queries), wanted)[1]).to(queries.device)
     own = torch.arange(len(queries), device=queries.device) if self_first else None
@@ -67,6 +67,11 @@ def measured_recall(queries: Tensor, gallery: Tensor, index: Tensor, samples: in
     return float((index[rows][:, :, None] == truth[:, None, :]).any(dim=2).float().mean())
 
 
+def num_cells(num: int) -> int:
+    """Cells of 'ivf' for so many gallery rows."""
+    return max(1, min(int(4 * num**0.5), num // _FEWEST_PER_CELL))
+
+
 def has_faiss() -> bool:
     """Whether faiss can be imported."""
     try:
@@ -91,7 +96,7 @@ def _built(gallery: np.ndarray, method: str, effort: int):
         index = faiss.IndexHNSWFlat(width, 32, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction, index.hnsw.efSearch = 80, effort
     else:
-        cells = max(1, min(int(4 * num**0.5), num // _FEWEST_PER_CELL))
+        cells = num_cells(num)
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, cells, faiss.METRIC_INNER_PRODUCT)
         index.cp.seed, index.nprobe = _SEED, min(cells, effort)
         index.train(gallery)

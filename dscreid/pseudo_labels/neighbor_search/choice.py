@@ -55,7 +55,7 @@ class NeighborSearch:
         self, queries: Tensor, gallery: Tensor, k: int, self_first: bool = False
     ) -> tuple[Tensor, Tensor]:
         """The ``k`` gallery rows of largest inner product with each query; see :func:`exact_neighbors`."""
-        method = self._method(queries, gallery)
+        method = self.method_for(len(queries), len(gallery), gallery.shape[1], queries.is_cuda)
         if method == 'exact':
             return exact_neighbors(queries, gallery, k, self_first, coarse_type(gallery))
         similarity, index = faiss_neighbors(queries, gallery, k, self_first, method, self.effort)
@@ -63,13 +63,13 @@ class NeighborSearch:
             self._judge(measured_recall(queries, gallery, index), method, k)
         return similarity, index
 
-    def _method(self, queries: Tensor, gallery: Tensor) -> str:
+    def method_for(self, num_queries: int, num_gallery: int, dimension: int, on_gpu: bool) -> str:
         """The method, chosen from the size and the device where it is open."""
-        if min(len(queries), len(gallery)) == 0:
+        if min(num_queries, num_gallery) == 0:
             return 'exact'
         if self.method != 'auto':
             return self.method
-        if queries.is_cuda or len(queries) * len(gallery) * gallery.shape[1] <= _EXACT_LIMIT:
+        if on_gpu or num_queries * num_gallery * dimension <= _EXACT_LIMIT:
             return 'exact'
         if not has_faiss():
             _say_once('faiss is not installed: neighbors are searched exactly, which will take long')

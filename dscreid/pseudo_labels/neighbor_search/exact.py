@@ -7,12 +7,12 @@ from dscreid.pseudo_labels.neighbor_search.rescoring import best_candidates
 from dscreid.utils.chunks import row_chunks, slices
 
 #: Similarities held at once on a GPU, at most; and gallery rows at a time, so that blocks keep many queries.
-_GPU_ELEMENTS = 2**28
-_GPU_COLUMNS = 2**16
+GPU_ELEMENTS = 2**28
+GPU_COLUMNS = 2**16
 #: Galleries from here on are searched on a GPU in bfloat16 first.
-_COARSE_FROM = 2**15
+COARSE_FROM = 2**15
 #: Candidates beyond k that the coarse search keeps, so that its rounding costs no neighbour.
-_COARSE_MARGIN = 32
+COARSE_MARGIN = 32
 
 
 def exact_neighbors(
@@ -36,8 +36,11 @@ def exact_neighbors(
     Returns:
         ``similarity`` (N, k), descending, and ``index`` int64 (N, k); ties by smaller index.
     """
-    if coarse is not None and k + _COARSE_MARGIN < len(gallery):
-        candidates = _search(queries.to(coarse), gallery.to(coarse), k + _COARSE_MARGIN, False)[1]
+    if coarse is not None and k + COARSE_MARGIN < len(gallery):
+        rough = gallery.to(coarse)
+        rough_queries = rough if queries is gallery else queries.to(coarse)
+        candidates = _search(rough_queries, rough, k + COARSE_MARGIN, False)[1]
+        del rough, rough_queries
         own = torch.arange(len(queries), device=queries.device) if self_first else None
         return best_candidates(queries, gallery, candidates, k, own)
     return _search(queries, gallery, k, self_first)
@@ -45,7 +48,7 @@ def exact_neighbors(
 
 def coarse_type(gallery: Tensor) -> torch.dtype | None:
     """In which type to look for candidates: bfloat16 in a large gallery on a GPU, else None."""
-    large = gallery.is_cuda and gallery.dtype == torch.float32 and len(gallery) >= _COARSE_FROM
+    large = gallery.is_cuda and gallery.dtype == torch.float32 and len(gallery) >= COARSE_FROM
     return torch.bfloat16 if large else None
 
 
@@ -72,8 +75,8 @@ def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]
         return row_chunks(len(queries), len(gallery)), slices(len(gallery), max(1, len(gallery)))
     free = torch.cuda.mem_get_info(queries.device)[0]
     # a block, its largest entries and the order of these take up to four times the block's memory
-    elements = max(2**20, min(_GPU_ELEMENTS, free // (8 * queries.element_size())))
-    columns = max(1, min(_GPU_COLUMNS, len(gallery)))
+    elements = max(2**20, min(GPU_ELEMENTS, free // (8 * queries.element_size())))
+    columns = max(1, min(GPU_COLUMNS, len(gallery)))
     return slices(len(queries), max(1, elements // columns)), slices(len(gallery), columns)
 
 

@@ -12,8 +12,9 @@ from tiny_runs import write_tiny_configs
 
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.train import train_stage
+from dscreid.engine import labeling_memory
 from dscreid.engine.hooks import ClusterHook, cluster_hook
-from dscreid.errors import ConfigError, DatasetError, LabelingError, TrainingError
+from dscreid.errors import ConfigError, DatasetError, LabelingError, ResourceError, TrainingError
 from dscreid.models.memories import TargetMemories
 from dscreid.pseudo_labels import PseudoLabels
 from dscreid.pseudo_labels.neighbor_search import current_search
@@ -160,6 +161,21 @@ def test_labelers_search_neighbours_as_the_config_says(floor, monkeypatch):
     hook.before_train_epoch(runner)
     assert methods == ['flat']
     assert current_search().method == 'auto'
+
+
+def test_a_round_is_forecast_and_refused_where_it_cannot_fit(floor, monkeypatch, caplog):
+    clustering = dict(type='ClusterLabeler', k1=2, k2=1, eps=0.9, min_samples=1)
+    limits = dict(max_cosine=1.0, min_clusters=1, max_cluster_share=1.0)
+    hook, runner = floor(ClusterHook({}, [clustering], on_failure='skip', limits=limits))
+    hook.before_train(runner)
+    with caplog.at_level(logging.INFO, logger='fake'):
+        hook.before_train_epoch(runner)
+    assert any(message.startswith('clustering forecast: about ') for message in caplog.messages)
+    monkeypatch.setattr(labeling_memory, 'free_memory', lambda swap: 100)
+    with pytest.raises(
+        ResourceError, match=r'N x D = 5 x 4 and 5 x 4, k1 = 2, needs at least .* 0 KiB can be had'
+    ):
+        hook.before_train_epoch(runner)  # no failure of labels, which on_failure would let pass
 
 
 @pytest.mark.parametrize('wrong', [dict(method='nearest'), dict(probes=3)], ids=['value', 'key'])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from dispatch_records import DispatchRecord
 from mmengine.optim import OptimWrapper
 
 from dscreid.models.losses import cluster_contrastive_loss, neighbor_contrastive_loss, neighbor_mask
@@ -233,3 +234,16 @@ def test_a_pair_has_a_factor_of_its_own(tracklets):
     assert plain['loss_neighbor_vt'] > 0
     assert scaled['loss_neighbor_vt'] == plain['loss_neighbor_vt'] * 0.25
     assert scaled['loss_neighbor_tv'] == plain['loss_neighbor_tv']
+
+
+@pytest.mark.parametrize('shared', [False, True])
+def test_forward_and_backward_wait_for_no_value(tracklets, shared):
+    """On a GPU no operator of an iteration's losses needs a value on the host; the memories' update still does."""
+    model = build(shared)
+    model.set_epoch(2)
+    inputs, samples = tracklets([0, 2, 4, 6, 1, 3, 5, 7])
+    with DispatchRecord() as record:
+        losses = model.loss(inputs, samples)
+        sum(losses.values()).backward()
+    assert len(losses) == 6
+    assert record.waiting() == []

@@ -41,7 +41,7 @@ def test_ties_over_tiles_go_to_the_smaller_index(monkeypatch, columns):
 @pytest.mark.parametrize('coarse', [None, torch.bfloat16])
 def test_a_row_is_its_own_first_neighbour_among_duplicates(monkeypatch, columns, coarse):
     monkeypatch.setattr(exact, '_blocks', lambda q, g: (slices(len(q), 7), slices(len(g), columns)))
-    monkeypatch.setattr(exact, '_COARSE_MARGIN', 4)
+    monkeypatch.setattr(exact, 'COARSE_MARGIN', 4)
     points = _points(10, 2).repeat(3, 1)
     value, index = exact_neighbors(points, points, 3, self_first=True, coarse=coarse)
     assert torch.equal(index[:, 0], torch.arange(30))

@@ -73,12 +73,12 @@ def test_low_recall_is_a_warning():
 
 def test_auto_leaves_the_exact_search_where_it_would_take_long(monkeypatch):
     points = _clustered(500)
-    assert NeighborSearch()._method(points, points) == 'exact'
+    assert NeighborSearch().method_for(len(points), len(points), 16, False) == 'exact'
     monkeypatch.setattr(choice, '_EXACT_LIMIT', 1000)
-    assert NeighborSearch()._method(points, points) == 'ivf'
-    assert NeighborSearch()._method(points[:0], points) == 'exact'
+    assert NeighborSearch().method_for(len(points), len(points), 16, False) == 'ivf'
+    assert NeighborSearch().method_for(len(points[:0]), len(points), 16, False) == 'exact'
     monkeypatch.setattr(choice, 'has_faiss', lambda: False)
-    assert NeighborSearch()._method(points, points) == 'exact'
+    assert NeighborSearch().method_for(len(points), len(points), 16, False) == 'exact'
 
 
 def test_a_block_uses_its_search_and_leaves_the_one_before():

@@ -1,0 +1,50 @@
+"""Time and memory of a labelling, in the log before it starts; an error where it cannot fit."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from dscreid.pseudo_labels.forecast import forecast_round, problems_of, product_rate
+from dscreid.pseudo_labels.memory_check import check_fits, forecast_text, memory_errors
+from dscreid.pseudo_labels.neighbor_search import NeighborSearch
+from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.gpu import free_gpu_memory
+from dscreid.utils.machine import free_memory
+
+
+@contextmanager
+def labeling_within_memory(
+    labeler: Callable,
+    rgb: TrackletFeatures,
+    ir: TrackletFeatures,
+    search: NeighborSearch,
+    logger: logging.Logger,
+) -> Iterator[None]:
+    """Label within this block.
+
+    The log gets the forecast first, where the labeler tells what it clusters, and a warning where its memory may not
+    suffice.
+
+    Args:
+        labeler: The labeler that is going to be called.
+        rgb: Features of the visible tracklets.
+        ir: Features of the infrared tracklets.
+        search: How neighbours are searched.
+        logger: Where forecast and warning go.
+
+    Raises:
+        ResourceError: What it clusters cannot fit into memory, or memory ran out within the block.
+    """
+    counts = {Modality.RGB: len(rgb), Modality.IR: len(ir)}
+    problems = problems_of(labeler, counts, 2 * rgb.static.shape[1])
+    free = free_memory(swap=True)
+    if problems:
+        device = rgb.static.device.type
+        forecast = forecast_round(problems, search, product_rate(device), device, torch.get_num_threads())
+        logger.info(f'clustering forecast: {forecast_text(forecast)}')
+        if warning := check_fits(forecast, problems, free, free_gpu_memory() if device == 'cuda' else None):
+            logger.warning(warning)
+    with memory_errors(problems, free):
+        yield
