@@ -24,7 +24,7 @@ _EXECUTION_KEYS = (
 _EXECUTION_SETTINGS = {
     'root', 'num_workers', 'persistent_workers', 'pin_memory', 'backend', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
-    'random_state', 'guard', 'bad_frames',
+    'random_state', 'guard', 'bad_frames', 'processes',
 }  # fmt: skip
 
 
