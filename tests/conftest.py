@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from rank_pool import RankPool
 from tiny_runs import write_tiny_configs
 
 from dscreid.apis.train import RunOptions, run_experiment
@@ -72,6 +73,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='session', params=[2, 4])
+def ranks(request):
+    """Two, then four processes that work as one."""
+    pool = RankPool(request.param)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(scope='session')
