@@ -125,7 +125,7 @@ def test_batch_normalisation_is_that_of_all_processes(ranks):
 
 
 def exchange():
-    rank, world_size = get_dist_info()
+    rank, _ = get_dist_info()
     seen = [gather_objects(('from', rank)), from_main_process(lambda: f'only {rank}')]
 
     def fail():
