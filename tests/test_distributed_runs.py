@@ -103,6 +103,6 @@ def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, 
     torch.testing.assert_close(*(torch.as_tensor(table.feature) for table in features), rtol=0, atol=1e-5)
     assert metrics[0] == json.loads((reference / 'metrics.json').read_text())
     if name != 'source':
-        labels = [checkpoint['cluster_labels'] for checkpoint in (one, several)]
+        labels = [checkpoint['cluster_labels']['own'] for checkpoint in (one, several)]
         assert all(torch.equal(labels[0][modality], labels[1][modality]) for modality in ('rgb', 'ir'))
         assert (len(labels[0]['rgb']) + len(labels[0]['ir'])) % 2

@@ -29,7 +29,7 @@ def test_what_is_missing_is_said():
         ConfigError, match='RANK, WORLD_SIZE, LOCAL_RANK is not set; start the processes with torchrun'
     ):
         launch_environment('pytorch', {})
-    with pytest.raises(ConfigError, match='SLURM_NTASKS is not set; .* srun'):
+    with pytest.raises(ConfigError, match=r'SLURM_NTASKS is not set; .* srun'):
         launch_environment('slurm', SLURM | {'SLURM_NTASKS': ''})
     mpi = {f'OMPI_COMM_WORLD_{name}': '0' for name in ('RANK', 'SIZE', 'LOCAL_RANK')}
     with pytest.raises(ConfigError, match='set MASTER_ADDR'):
