@@ -20,8 +20,8 @@ $(STAMP): setup.py requirements/runtime.txt requirements/tests.txt requirements/
 demo: $(STAMP)  ## the whole experiment on rendered worlds, about ten minutes on two cores
 	$(BIN)/python tools/demo.py
 
-test: $(STAMP)  ## the test suite
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## the test suite, on all cores but at most eight
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 lint: $(STAMP)  ## style and format
 	$(BIN)/ruff check .

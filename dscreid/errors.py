@@ -39,3 +39,7 @@ class BusyError(DscreidError):
 
 class TrainingError(DscreidError):
     """Training went wrong beyond repair: a loss or the weights are not finite."""
+
+
+class ProcessLostError(DscreidError):
+    """Another process of the run ended before the run did; the tools exit with code 1."""

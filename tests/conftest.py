@@ -2,21 +2,29 @@
 
 import importlib.util
 import logging
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 import torch
+from rank_pool import RankPool
 from tiny_runs import write_tiny_configs
 
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.datasets.synthetic import make_spec, render_world
+from dscreid.utils.machine import usable_cores
 
 # MMEngine's loggers outlive the captured streams of the tests that made them
 logging.raiseExceptions = False
 
 REPOSITORY = Path(__file__).parents[1]
+if (workers := int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))) > 1:
+    # tests that run side by side share the cores, and so do the processes that they start
+    threads = max(1, usable_cores() // workers)
+    os.environ.setdefault('OMP_NUM_THREADS', str(threads))
+    torch.set_num_threads(threads)
 SIZE = {'height': 32, 'width': 16, 'train_ids': 6, 'test_ids': 3}
 
 
@@ -72,6 +80,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='session', params=[2, 4])
+def ranks(request):
+    """Two, then four processes that work as one."""
+    pool = RankPool(request.param)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(scope='session')

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dscreid.apis.command_line import add_config_arguments, format_metrics, run_command
+from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
 from dscreid.apis.config import load_config
 from dscreid.apis.test import evaluate
 from dscreid.evaluation.protocols import PROTOCOLS
@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
         confidence=arguments.confidence,
         launcher=arguments.launcher,
     )
-    print(format_metrics(metrics))
+    print_result(format_metrics(metrics), arguments.launcher)
 
 
 if __name__ == '__main__':

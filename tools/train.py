@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dscreid.apis.command_line import add_config_arguments, format_metrics, run_command
+from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions, run_experiment
 
@@ -64,9 +64,9 @@ def main(argv: list[str] | None = None) -> None:
         config_options=arguments.cfg_options,
     )
     if arguments.dry_run:
-        print(plan_experiment(arguments.config, options))
+        print_result(plan_experiment(arguments.config, options), options.launcher)
         return
-    print(format_metrics(run_experiment(arguments.config, options)))
+    print_result(format_metrics(run_experiment(arguments.config, options)), options.launcher)
 
 
 if __name__ == '__main__':

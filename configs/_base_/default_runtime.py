@@ -17,6 +17,8 @@ default_hooks = dict(
     # ends a run whose losses or weights are not finite before they reach a checkpoint; warns of losses that do nothing.
     # What becomes of an epoch with useless pseudo labels is cluster=dict(on_failure='stop' | 'keep' | 'skip')
     guard=dict(type='TrainingGuardHook'),
+    # several processes: ends a run whose processes no longer hold the same model
+    processes=dict(type='ProcessAgreementHook'),
     # bad_frames.json, where datasets go on after a frame that cannot be read (on_bad_frame)
     bad_frames=dict(type='BadFramesHook'),
 )
@@ -24,6 +26,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    # gloo is taken where there is no GPU; timeout=SECONDS limits how long a process waits for another in one operation
     dist_cfg=dict(backend='nccl'),
 )
 

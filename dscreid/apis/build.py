@@ -12,7 +12,7 @@ from dscreid.apis.test import unique_name
 from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_data import check_batch_size, check_num_classes
+from dscreid.engine.training_data import check_batch_size, check_num_classes, share_batches
 from dscreid.engine.training_state import training_state_fault
 from dscreid.errors import DamagedStateError
 from dscreid.models.backbones import skip_pretrained
@@ -64,6 +64,7 @@ def build_runner(
     config.experiment_name = unique_name(config.work_dir)
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
         config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
+    share_batches(config)
     config.resume, config.load_from = resumed is not None, resumed and str(resumed)
     if source_checkpoint is not None:
         config.default_hooks.source_weights = dict(

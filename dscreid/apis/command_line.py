@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 from mmengine.config import DictAction
 
-from dscreid.errors import DscreidError
+from dscreid.distributed.watch import LOST_PROCESS
+from dscreid.errors import DscreidError, ProcessLostError
 from dscreid.evaluation.metric import split_intervals
 from dscreid.utils.progress import show_cursor
 
@@ -30,7 +31,8 @@ def run_command(
 ) -> None:
     """Run a tool's work and exit: 0, 2 for input that a user can mend, 130 after Ctrl-C, 143 after SIGTERM.
 
-    SIGTERM is what Slurm sends before it takes a node away, and what ``kill`` sends.
+    The exit code is 1 where another process of the run was lost. SIGTERM is what Slurm sends before it takes a node
+    away, and what ``kill`` sends.
 
     Args:
         command: The work; errors that a user cannot mend are bugs and keep their traceback.
@@ -40,6 +42,8 @@ def run_command(
         try:
             command()
         except BaseException as error:
+            if isinstance(error, ProcessLostError):
+                _fail(sentence(error), LOST_PROCESS)
             if received or isinstance(error, KeyboardInterrupt):
                 number = received[0] if received else signal.SIGINT
                 _ignore_more()
@@ -125,9 +129,16 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         '--launcher',
         choices=('none', 'pytorch', 'slurm', 'mpi'),
         default='none',
-        help='how ranks were started',
+        help='how the processes of this run were started: pytorch for torchrun, slurm for srun, mpi for mpirun '
+        '(default: there is one)',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def print_result(text: str, launcher: str) -> None:
+    """Print what a command found; of several processes the first does."""
+    if launcher == 'none' or os.environ.get('RANK') == '0':  # set by process_group, whatever the launcher
+        print(text)
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
@@ -156,7 +167,7 @@ def _table(cells: Mapping[str, str], width: int) -> list[str]:
     return lines
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = UNUSABLE_INPUT) -> None:
     show_cursor()
     print(f'error: {message}', file=sys.stderr)
-    sys.exit(UNUSABLE_INPUT)
+    sys.exit(code)

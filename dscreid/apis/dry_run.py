@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine import Config
+from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -19,6 +20,7 @@ from dscreid.apis.train import (
     prepare,
     source_stage,
 )
+from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
 from dscreid.engine.source_weights import load_source_weights, unwrap_model
 
@@ -43,8 +45,9 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     check_parts(config, config_name(config))
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
-    for number, (stage, own_options) in enumerate(_stages(config, options), start=1):
-        lines += [f'{number}. {config_name(stage)} in {stage.work_dir}', *_describe(stage, own_options)]
+    with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):
+        for number, (stage, own_options) in enumerate(_stages(config, options), start=1):
+            lines += [f'{number}. {config_name(stage)} in {stage.work_dir}', *_describe(stage, own_options)]
     work_dir = Path(config.work_dir)
     lines.append(
         f'then evaluation by {config.test_evaluator.get("protocol", config.test_evaluator.type)}, '
@@ -88,6 +91,7 @@ def _describe(config: Config, options: RunOptions) -> list[str]:
 def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:
     loop, model = runner.train_loop, unwrap_model(runner.model)
     loader, wrapper = loop.dataloader, runner.optim_wrapper
+    batch_size = loader.batch_size * get_world_size()
     rates = wrapper.get_lr().get('lr', [0.0])
     yield f'   data: {_describe_data(loader)}; test: {_describe_data(runner.test_loop.dataloader)}'
     yield (
@@ -95,7 +99,7 @@ def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:
         f'{next(model.parameters()).device}, {type(model.backbone).__name__}'
     )
     yield (
-        f'   training: {loop.max_epochs} epochs of {len(loader)} iterations of {loader.batch_size} tracklets, '
+        f'   training: {loop.max_epochs} epochs of {len(loader)} iterations of {batch_size} tracklets, '
         f'{type(wrapper.optimizer).__name__} with learning rates up to {max(rates):g}, {type(wrapper).__name__}, '
         f'seed {runner.seed}'
     )

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.inference import init_model
+from dscreid.distributed import process_group
 from dscreid.engine.runner import ReIDRunner
 from dscreid.evaluation import ReIDMetric
 from dscreid.evaluation.metric import split_intervals
@@ -77,11 +78,12 @@ def evaluate(
     config.test_evaluator.update({key: value for key, value in given.items() if value is not None})
     if flip:
         config.model.flip_test = True
-    runner = _build_runner(config, init_model(config, checkpoint), work_dir, launcher)
-    metrics = {name: float(value) for name, value in runner.test().items()}
-    if out is not None and is_main_process():
-        figures, intervals = split_intervals(metrics)
-        write_json(out, figures | _additions(runner, intervals) | dict(note or {}))
+    with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
+        runner = _build_runner(config, init_model(config, checkpoint), work_dir, launcher)
+        metrics = {name: float(value) for name, value in runner.test().items()}
+        if out is not None and is_main_process():
+            figures, intervals = split_intervals(metrics)
+            write_json(out, figures | _additions(runner, intervals) | dict(note or {}))
     return metrics
 
 

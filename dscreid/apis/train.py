@@ -1,7 +1,6 @@
 """The whole experiment: source stage, adaptation, evaluation."""
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from dscreid.apis.build import build_resumed, build_runner
@@ -25,6 +24,7 @@ from dscreid.apis.config_check import check_parts
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, write_json
+from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint
@@ -32,8 +32,6 @@ from dscreid.utils.files import existing_file, only_process_in, remove_partial_f
 from dscreid.utils.records import file_beside, read_json_object
 
 FINISHED_FILE = 'finished.json'
-#: Where a launcher tells a process its rank, before torch.distributed knows it.
-_RANK_VARIABLES = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 _FINISHED, _REMEDY = 'record of a finished stage', 'remove it and run again with --resume'
 
 
@@ -88,12 +86,12 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
         load_checkpoint(named)  # an unusable file is refused before anything long starts
     check_parts(config, config_name(config))
     work_dir = Path(config.work_dir)
-    with _own_folder(work_dir, options.launcher):
+    with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')), _own_folder(work_dir):
         source = _source_checkpoint(config, options)
         note = {}
         if config.get('train_cfg') is not None:
             last = train_stage(config, options.resume, source, options.partial_source)
-            checkpoint, note = choose_checkpoint(config, last)
+            checkpoint, note = from_main_process(lambda: choose_checkpoint(config, last))
         elif source is not None:
             checkpoint = source
         else:
@@ -128,11 +126,11 @@ def train_stage(
     """
     work_dir = Path(config.work_dir)
     digest = config_hash(config)
-    if resume and (finished := finished_checkpoint(work_dir, digest)) is not None:
+    if resume and (finished := from_main_process(lambda: finished_checkpoint(work_dir, digest))) is not None:
         print_log(f'{work_dir}: finished before, taken as it is', logger='current')
         return finished
     start = time.perf_counter()
-    resumed = resumable_checkpoint(work_dir) if resume else None
+    resumed = from_main_process(lambda: resumable_checkpoint(work_dir)) if resume else None
     runner, resumed = build_resumed(
         lambda path: build_runner(config, path, source_checkpoint, partial_source), work_dir, resumed
     )
@@ -142,13 +140,13 @@ def train_stage(
             (work_dir / POINTER).unlink(missing_ok=True)
         (work_dir / FINISHED_FILE).unlink(missing_ok=True)
     runner.train()
-    checkpoint = last_checkpoint(work_dir)
+    checkpoint = from_main_process(lambda: last_checkpoint(work_dir))
     if is_main_process():
         content = dict(
             config=digest, checkpoint=checkpoint.name, seconds=round(time.perf_counter() - start, 1)
         )
         write_json(work_dir / FINISHED_FILE, content)
-    barrier()
+    wait_for_all()
     return checkpoint
 
 
@@ -248,20 +246,21 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
         return None
     source_config, source_options = stage
     source_dir = Path(source_config.work_dir)
-    if finished_checkpoint(source_dir, config_hash(source_config)) is not None:
+    digest = config_hash(source_config)
+    if from_main_process(lambda: finished_checkpoint(source_dir, digest)) is not None:
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
     check_stage(config)
     check_parts(source_config, config_name(source_config))
-    with _own_folder(source_dir, options.launcher):
+    with _own_folder(source_dir):
         weights = _source_checkpoint(source_config, source_options)
         return train_stage(source_config, resume=True, source_checkpoint=weights)
 
 
 @contextlib.contextmanager
-def _own_folder(work_dir: Path, launcher: str) -> Iterator[None]:
+def _own_folder(work_dir: Path) -> Iterator[None]:
     """Keep a run's folder for this run alone, and rid it of files that a killed one had half written."""
-    if int(os.environ.get(_RANK_VARIABLES.get(launcher, ''), 0)) != 0:
+    if not is_main_process():
         yield  # the first rank holds the folder for all
         return
     with only_process_in(work_dir):

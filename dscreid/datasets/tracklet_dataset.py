@@ -62,9 +62,9 @@ class TrackletDataset(Dataset, ABC):
         root: Folder of the dataset, in its owners' layout or packed by ``tools/dataset_converters/pack.py``.
         split: One of the class's ``SPLITS``.
         pipeline: Transforms, or their configs, applied in order to a dict with ``tracklet``, ``root``,
-            ``storage`` (``FrameStorage``), ``index``, ``seed``, ``label`` (int or None), ``rng`` (numpy Generator
-            seeded from the draw), ``on_bad_frame`` and ``bad_positions`` (a set, to be filled with positions of
-            unreadable frames).
+            ``storage`` (``FrameStorage``), ``index``, ``seed``, ``position``, ``label`` (int or None), ``rng``
+            (numpy Generator seeded from the draw), ``on_bad_frame`` and ``bad_positions`` (a set, to be filled with
+            positions of unreadable frames).
         labelled: Whether records carry person ids (and, in a train split, contiguous labels).
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
         min_seq_len: Tracklets with fewer frames are left out.
@@ -133,18 +133,19 @@ class TrackletDataset(Dataset, ABC):
         """Load one tracklet.
 
         Args:
-            draw: Index and seed; a bare index means seed 0.
+            draw: What to load; a bare index means seed 0.
 
         Returns:
             What the pipeline makes of it: ``inputs`` and ``data_samples`` after ``PackTracklet``.
         """
-        index, seed = draw if isinstance(draw, tuple) else (int(draw), 0)
+        index, seed, position = draw if isinstance(draw, tuple) else Draw(int(draw), seed=0)
         results = {
             'tracklet': self.tracklets[index],
             'root': self.root,
             'storage': self.storage,
             'index': index,
             'seed': seed,
+            'position': position,
             'label': None if self.labels is None else int(self.labels[index]),
             'rng': np.random.default_rng([seed, index]),
             'on_bad_frame': self.on_bad_frame,

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
-from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from dscreid.distributed import gather_objects
 from dscreid.structures import ReIDDataSample, TrackletFeatures
 from dscreid.utils.progress import track
 
@@ -69,7 +69,7 @@ def _modalities(model: nn.Module, data_samples: Sequence[ReIDDataSample]) -> tup
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
     """Bring the rows of all ranks into dataset order, on the CPU."""
     local = torch.cat(rows).cpu() if rows else torch.empty(0)
-    gathered = all_gather_object((indices, local))
+    gathered = gather_objects((indices, local))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
         raise RuntimeError(

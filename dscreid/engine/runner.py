@@ -5,8 +5,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import torch
+from mmengine.device import get_device
 from mmengine.dist import master_only
+from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
+from torch import nn
 from torch.optim import Optimizer
 
 from dscreid.engine.checkpoint_files import RUN_KEY
@@ -41,6 +45,19 @@ class ReIDRunner(Runner):
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
         super().set_randomness(seed, diff_rank_seed, deterministic)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Move a model to the device and, with several processes, let them train it together.
+
+        Buffers are not sent around in each iteration, as DDP's default has it: memories are large, and equal anyway,
+        since all processes compute them from the same global batch; ``ProcessAgreementHook`` compares them.
+        MMEngine's own method takes a GPU for granted.
+        """
+        if not self.distributed or model_wrapper_cfg is not None:
+            return super().wrap_model(model_wrapper_cfg, model)
+        device = get_device()
+        devices = None if device == 'cpu' else [torch.cuda.current_device()]
+        return MMDistributedDataParallel(module=model.to(device), device_ids=devices, broadcast_buffers=False)
 
     @master_only
     def save_checkpoint(

@@ -1,8 +1,32 @@
-"""Checks of a training loader against the sampler and the model it serves."""
+"""A training loader and its process's share of a batch; checks against the sampler and the model it serves."""
 
+from mmengine import Config
+from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
 from dscreid.errors import ConfigError
+
+
+def share_batches(config: Config) -> None:
+    """Give this process's training loader its share of the global batch, which a config names as ``batch_size``.
+
+    MMEngine means the batch of one process by it. Here a config says what is learnt, however many processes do it.
+
+    Args:
+        config: A stage's config, changed in place.
+
+    Raises:
+        ConfigError: The batch cannot be divided among the processes.
+    """
+    total, world_size = config.train_dataloader.get('batch_size'), get_world_size()
+    if world_size == 1 or total is None:
+        return
+    if total % world_size:
+        raise ConfigError(
+            f'train_dataloader: batch_size={total} is the batch of all processes together and cannot be divided among '
+            f'{world_size}; start another number of processes, or change batch_size and the sampler'
+        )
+    config.train_dataloader.batch_size = total // world_size
 
 
 def check_batch_size(loader: DataLoader) -> None:
@@ -16,9 +40,11 @@ def check_batch_size(loader: DataLoader) -> None:
     """
     planned = getattr(loader.sampler, 'batch_size', None)
     if planned is not None and planned != loader.batch_size:
+        world_size = get_world_size()
+        total = planned * world_size
         raise ConfigError(
-            f'train_dataloader: batch_size={loader.batch_size}, but {type(loader.sampler).__name__} plans batches of '
-            f'{planned} tracklets per process; set batch_size={planned} or change the numbers of the sampler'
+            f'train_dataloader: batch_size={loader.batch_size * world_size}, but {type(loader.sampler).__name__} plans '
+            f'batches of {total} tracklets; set batch_size={total} or change the numbers of the sampler'
         )
 
 

@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
+from dscreid.distributed import from_main_process, gather_objects
 from dscreid.errors import ConfigError
 from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
 from dscreid.evaluation.feature_file import MODALITY_CODES, FeatureTable, save_features
@@ -54,7 +55,6 @@ class ReIDMetric(BaseMetric):
         bootstrap_repeats: Number of bootstrap draws.
         bootstrap_seed: Of the bootstrap draws.
         device: Where rankings are computed.
-        collect_device: Where ranks exchange results, ``'cpu'`` or ``'gpu'``.
 
     Raises:
         ConfigError: If there is no such protocol, an option is out of range, or a file or device cannot be used.
@@ -80,9 +80,8 @@ class ReIDMetric(BaseMetric):
         bootstrap_repeats: int = 1000,
         bootstrap_seed: int = 0,
         device: str = 'cpu',
-        collect_device: str = 'cpu',
     ) -> None:
-        super().__init__(collect_device=collect_device)
+        super().__init__()
         # checks come now, not after a training
         check_protocol(protocol)
         if per_query is not None:
@@ -113,6 +112,22 @@ class ReIDMetric(BaseMetric):
             if not isinstance(sample, Mapping):
                 sample = sample.to_dict()
             self.results.append(_record(sample, self.feature, keep_halves=self.dump is not None))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Measure on the first process what all of them have extracted, and forget it.
+
+        MMEngine's own method passes pickles through a folder below the working directory, and lets the other processes
+        wait for a ranking only until their time-out.
+
+        Args:
+            size: Tracklets in the data set; unused, since each process has its own and none is padded.
+
+        Returns:
+            What ``compute_metrics`` gives, on all processes.
+        """
+        records = [record for share in gather_objects(self.results) for record in share]
+        self.results.clear()
+        return from_main_process(lambda: self.compute_metrics(records))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Measure all directions over the gathered records.

@@ -9,6 +9,7 @@ class ReIDDataSample(BaseDataElement):
     Meta information (set by ``PackTracklet``):
         ``index`` int, position in the dataset · ``modality`` ``'rgb'`` or ``'ir'`` · ``camera`` int ·
         ``length`` int, frames of the whole tracklet · ``seed`` int, seed of this draw's augmentation ·
+        ``position`` int, this draw's place in the epoch's global order ·
         ``is_query`` bool · ``pid`` int, the person id as the dataset's owners count it (absent in unlabelled
         splits) · ``label`` int in [0, number of train identities) (labelled train splits only).
 

@@ -1,4 +1,4 @@
-"""One draw of a sampler: which tracklet, and the seed of everything random that is done to it."""
+"""One draw of a sampler: which tracklet, the seed of everything random that is done to it, and its place."""
 
 from typing import NamedTuple
 
@@ -11,10 +11,12 @@ class Draw(NamedTuple):
     Attributes:
         index: Position of the tracklet in the dataset.
         seed: Non-negative integer below 2**63 that seeds frame sampling and augmentation of this draw.
+        position: Place in the epoch's global order of draws, by which the shares of several processes are put together.
     """
 
     index: int
     seed: int
+    position: int = 0
 
 
 def draw_seeds(seed: int, epoch: int, positions: np.ndarray) -> np.ndarray:

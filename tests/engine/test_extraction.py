@@ -31,13 +31,13 @@ def test_left_out_and_repeated_tracklets_are_refused(number_model, number_loader
 
 def test_ranks_share_the_work(number_model, number_loader, monkeypatch):
     shares = []
-    monkeypatch.setattr(extraction, 'all_gather_object', lambda share: shares.append(share) or [share])
+    monkeypatch.setattr(extraction, 'gather_objects', lambda share: shares.append(share) or [share])
     for order in (range(0, 10, 2), range(1, 10, 2)):
         with pytest.raises(RuntimeError):
             extract_features(number_model, number_loader(tuple(order)), number_model.embed)
     # gathered twice by each rank: first the static, then the dynamic half
     gathers = iter([[shares[0], shares[1]]] * 2)
-    monkeypatch.setattr(extraction, 'all_gather_object', lambda share: next(gathers))
+    monkeypatch.setattr(extraction, 'gather_objects', lambda share: next(gathers))
     features = extract_features(number_model, number_loader((1, 3, 5, 7, 9)), number_model.embed)
     assert torch.equal(features.static[:, 0], torch.arange(10.0) ** 2)
 

@@ -33,6 +33,6 @@ def test_seeds_differ(other):
     assert len(np.unique(seeds)) == 2000
 
 
-def test_a_draw_is_a_pair():
-    index, seed = Draw(3, seed=4)
-    assert (index, seed) == (3, 4)
+def test_a_draw_is_a_triple():
+    index, seed, position = Draw(3, seed=4)
+    assert (index, seed, position) == (3, 4, 0)

@@ -14,7 +14,7 @@ from dscreid.structures import Draw
 class BatchPlanSampler(Sampler, ABC):
     """A fixed number of batches per epoch, drawn from ``(seed, epoch)`` alone.
 
-    The global batches do not depend on the number of ranks; a rank takes whole groups of each.
+    The global batches do not depend on the number of ranks; of each a rank takes its share.
 
     Args:
         share: int64 (batch_size,), this rank's positions in a global batch.
@@ -24,6 +24,7 @@ class BatchPlanSampler(Sampler, ABC):
 
     Attributes:
         batch_size: Draws per batch on this rank; the data loader's ``batch_size`` must equal it.
+        global_batch_size: Draws per batch on all ranks together.
     """
 
     def __init__(self, share: np.ndarray, global_batch_size: int, iterations: int, seed: int | None) -> None:
@@ -34,7 +35,7 @@ class BatchPlanSampler(Sampler, ABC):
         self.epoch = 0
         self._rests = False
         self._share = share
-        self._global_batch_size = global_batch_size
+        self.global_batch_size = global_batch_size
 
     @property
     def batch_size(self) -> int:
@@ -50,9 +51,9 @@ class BatchPlanSampler(Sampler, ABC):
         if self._rests:
             return iter(())
         batches = self._plan(self.epoch)
-        if batches.shape != (self.iterations, self._global_batch_size):
+        if batches.shape != (self.iterations, self.global_batch_size):
             raise RuntimeError(f'{type(self).__name__} planned batches of shape {batches.shape}')
-        starts = np.arange(self.iterations, dtype=np.int64)[:, None] * self._global_batch_size
+        starts = np.arange(self.iterations, dtype=np.int64)[:, None] * self.global_batch_size
         positions = (starts + self._share).ravel()
         return seeded_draws(batches.ravel()[positions], self.seed, self.epoch, positions)
 

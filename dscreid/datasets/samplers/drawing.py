@@ -60,29 +60,34 @@ def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> n
     return np.concatenate([rng.permutation(members), rng.choice(members, count - len(members))])
 
 
-def rank_share(num_groups: int, group_size: int, rank: int, world_size: int, what: str) -> np.ndarray:
-    """Positions of a rank's whole groups in a block of groups.
+def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
+    """Positions of a global batch that belong to a rank: as many of each modality as every other rank has.
+
+    Equal shares keep all ranks equally busy, also where modalities enter a batch in different numbers of views or
+    pass through layers of their own.
 
     Args:
-        num_groups: Groups in the block.
-        group_size: Draws per group.
+        visible: bool (B,), whether the tracklet at a position is visible.
         rank: This rank.
         world_size: Number of ranks.
-        what: What a group is called in the message, for example ``'identities'``.
 
     Returns:
-        int64 (num_groups / world_size * group_size,), positions of groups ``rank, rank + world_size, ...``.
+        int64 (B / world_size,), ascending: of each modality's positions every ``world_size``-th, from the ``rank``-th
+        on.
 
     Raises:
-        ConfigError: If the groups cannot be divided equally.
+        ConfigError: A modality cannot be divided equally.
     """
-    if num_groups % world_size:
-        raise ConfigError(
-            f'{num_groups} {what} per batch cannot be divided among {world_size} processes; '
-            f'make their number a multiple of {world_size}'
-        )
-    positions = np.arange(num_groups * group_size, dtype=np.int64).reshape(num_groups, group_size)
-    return positions[rank::world_size].ravel()
+    shares = []
+    for name, members in (('visible', visible), ('infrared', ~visible)):
+        positions = np.flatnonzero(members)
+        if len(positions) % world_size:
+            raise ConfigError(
+                f'{len(positions)} {name} tracklets per batch cannot be divided among {world_size} processes; make '
+                f"the sampler's numbers give a multiple of {world_size}, or start another number of processes"
+            )
+        shares.append(positions[rank::world_size])
+    return np.sort(np.concatenate(shares)).astype(np.int64)
 
 
 def seeded_draws(indices: np.ndarray, seed: int, epoch: int, positions: np.ndarray) -> Iterator[Draw]:
@@ -98,4 +103,4 @@ def seeded_draws(indices: np.ndarray, seed: int, epoch: int, positions: np.ndarr
         n draws.
     """
     seeds = draw_seeds(seed, epoch, positions)
-    yield from map(Draw, indices.tolist(), seeds.tolist())
+    yield from map(Draw, indices.tolist(), seeds.tolist(), positions.tolist())

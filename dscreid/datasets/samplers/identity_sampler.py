@@ -23,7 +23,8 @@ class IdentitySampler(BatchPlanSampler):
 
     Args:
         dataset: A labelled train split.
-        num_identities: P, identities per global batch; a multiple of the number of processes.
+        num_identities: P, identities per global batch. Each process takes an equal share of either modality's
+            tracklets.
         num_tracklets: K, tracklets per identity and modality; an identity with fewer gives each once and then
             repeats.
         iterations: Batches per epoch.
@@ -62,9 +63,9 @@ class IdentitySampler(BatchPlanSampler):
         self.camera_pairs = camera_pairs
         self._members = _members_by_identity(dataset, [Modality(m) for m in modalities], camera_pairs)
         self._check_supply(dataset, modalities)
-        group_size = num_tracklets * len(modalities)
-        share = rank_share(num_identities, group_size, *get_dist_info(), what='identities')
-        super().__init__(share, num_identities * group_size, iterations, seed)
+        visible = np.repeat([Modality(modality) is Modality.RGB for modality in modalities], num_tracklets)
+        share = rank_share(np.tile(visible, num_identities), *get_dist_info())
+        super().__init__(share, num_identities * len(visible), iterations, seed)
 
     def _check_supply(self, dataset: TrackletDataset, modalities: Sequence[str]) -> None:
         wanted = ' and '.join(modalities) + (' under one camera' if self.camera_pairs else '')

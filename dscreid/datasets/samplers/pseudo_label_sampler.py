@@ -18,7 +18,7 @@ class PseudoLabelSampler(BatchPlanSampler):
     """Draw clusters of infrared and, independently, of visible tracklets.
 
     Layout of a global batch: all infrared draws, cluster after cluster, then all visible ones. A rank takes
-    whole clusters of both. Each modality's clusters come in seeded permutations, a fresh one when the last is
+    an equal share of both. Each modality's clusters come in seeded permutations, a fresh one when the last is
     exhausted. The sampler lives in the main process, so workers, persistent ones too, never hold labels.
 
     Args:
@@ -48,12 +48,9 @@ class PseudoLabelSampler(BatchPlanSampler):
             )
         self._rows = {modality: dataset.indices(modality) for modality in self._sizes}
         self._clusters: dict[Modality, list[np.ndarray]] | None = None
-        shares, offset = [], 0
-        for modality, (clusters, size) in self._sizes.items():
-            share = rank_share(clusters, size, *get_dist_info(), what=f'{NAMES[modality]} clusters')
-            shares.append(offset + share)
-            offset += clusters * size
-        super().__init__(np.concatenate(shares), offset, iterations, seed)
+        totals = {modality: clusters * size for modality, (clusters, size) in self._sizes.items()}
+        visible = np.repeat([modality is Modality.RGB for modality in totals], list(totals.values()))
+        super().__init__(rank_share(visible, *get_dist_info()), len(visible), iterations, seed)
 
     def set_labels(self, rgb_labels: np.ndarray, ir_labels: np.ndarray) -> None:
         """Take the labels that the next epochs draw from, which ends a rest.

@@ -15,7 +15,7 @@ class PackTracklet:
     ``inputs`` is a uint8 tensor (T, 3, H, W) in RGB order, a view of the frames with their channels last in
     memory: the device reorders them, not the loader. ``data_samples`` is a ``ReIDDataSample`` with the meta
     information ``index``, ``modality``, ``camera``, ``length`` (frames of the whole tracklet), ``seed``,
-    ``is_query``, and, only where the split has them, ``pid`` (labelled) and ``label`` (labelled train).
+    ``position``, ``is_query``, and, only where the split has them, ``pid`` (labelled) and ``label`` (labelled train).
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -27,6 +27,7 @@ class PackTracklet:
             'camera': int(tracklet.camera),
             'length': len(tracklet),
             'seed': int(results['seed']),
+            'position': int(results['position']),
             'is_query': bool(tracklet.is_query),
         }
         if tracklet.pid is not None:

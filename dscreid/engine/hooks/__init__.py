@@ -6,6 +6,7 @@ from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
 from dscreid.engine.hooks.initial_checkpoint_hook import InitialCheckpointHook
 from dscreid.engine.hooks.memory_update_hook import MemoryUpdateHook
+from dscreid.engine.hooks.process_agreement_hook import ProcessAgreementHook
 from dscreid.engine.hooks.random_state_hook import RandomStateHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.source_weights_hook import SourceWeightsHook
@@ -19,6 +20,7 @@ __all__ = [
     'EvaluationProgressHook',
     'InitialCheckpointHook',
     'MemoryUpdateHook',
+    'ProcessAgreementHook',
     'RandomStateHook',
     'SelectionHook',
     'SourceWeightsHook',

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.dist import all_gather_object, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.datasets import TrackletDataset
 from dscreid.datasets.bad_frames import OnBadFrame, describe_frames
+from dscreid.distributed import gather_objects
 from dscreid.engine.bad_frame_record import (
     RECORD_FILE,
     describe_dataset,
@@ -59,7 +60,7 @@ class BadFramesHook(Hook):
     def _update(self, runner) -> None:
         gathered = []
         for dataset in tolerant_datasets(runner):
-            entries = [describe_dataset(dataset, bad) for bad in all_gather_object(dataset.bad_frames())]
+            entries = [describe_dataset(dataset, bad) for bad in gather_objects(dataset.bad_frames())]
             gathered += entries
         if not gathered or not is_main_process():
             return

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.datasets import TrackletDataset
+from dscreid.distributed import from_main_process
 from dscreid.engine.centers import Centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
@@ -17,7 +17,7 @@ from dscreid.engine.labeling_memory import labeling_within_memory
 from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import ConfigError, DatasetError, DscreidError, LabelingError, TrainingError
+from dscreid.errors import ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
 from dscreid.pseudo_labels.context import apply_labeler, needs_context
 from dscreid.pseudo_labels.faults import LabelLimits, feature_faults, label_faults, mean_cosine
@@ -207,7 +207,7 @@ class ClusterHook(Hook):
         return _rows(features, indices[Modality.RGB]), _rows(features, indices[Modality.IR])
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
-        """Labels by the labeler whose turn it is."""
+        """Labels by the labeler whose turn it is, made by the first rank."""
         start = time.perf_counter()
         labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
         context = self._context(runner) if needs_context(labeler) else None
@@ -218,7 +218,7 @@ class ClusterHook(Hook):
 
         with progress_bar() as bar, search_with(self.neighbor_search):
             bar.add_task('cluster', total=None)
-            labels = _on_main_process(forecast_and_label)
+            labels = from_main_process(forecast_and_label)
         runner.logger.info(f'clustering: {time.perf_counter() - start:.1f} s')
         return labels
 
@@ -319,17 +319,3 @@ def _check_first(labeler: Callable) -> None:
             f'ClusterHook: {type(labeler).__name__} reads the cluster centres of the epoch before, so it cannot label '
             'the first; begin with another labeler, such as ClusterLabeler'
         )
-
-
-def _on_main_process(label: Callable[[], PseudoLabels]) -> PseudoLabels:
-    """Label on the first rank and send the result, or its error, to the others."""
-    result: list = [None]
-    if is_main_process():
-        try:
-            result = [label()]
-        except DscreidError as error:
-            result = [error]
-    broadcast_object_list(result)
-    if isinstance(result[0], DscreidError):
-        raise result[0]
-    return result[0]

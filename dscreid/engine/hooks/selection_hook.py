@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from dscreid.distributed import wait_for_all
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.hooks.cluster_hook import ClusterHook
 from dscreid.engine.schedule import begins_anew
@@ -97,6 +98,7 @@ class SelectionHook(Hook):
         """Judge the weights with which the epoch begins, unless their labels were of no use."""
         if self._clusterer.last is not None:
             self._judge(runner, self._clusterer.last)
+            wait_for_all()
 
     def after_train(self, runner) -> None:
         """Judge the last weights too, and say which checkpoint was chosen."""

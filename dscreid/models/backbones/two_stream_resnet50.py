@@ -12,6 +12,7 @@ from torchvision.models import ResNet, resnet50
 from dscreid.errors import ConfigError
 from dscreid.models.backbones.pooling import generalized_mean
 from dscreid.models.backbones.pretrained_resnet50 import load_pretrained_resnet50
+from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.registry import MODELS
 from dscreid.structures import Modality
 
@@ -49,7 +50,7 @@ class TwoStreamResNet50(BaseModule):
         self.pretrained = pretrained
         self.pretrained_sha256 = pretrained_sha256
         self.gem_power = gem_power
-        trunk = resnet50(weights=None)
+        trunk = resnet50(weights=None, norm_layer=SynchronizedBatchNorm2d)
         # equal at first, as with ImageNet's weights
         self.stems = nn.ModuleDict({modality.value: copy.deepcopy(_stem(trunk)) for modality in Modality})
         self.layers = nn.Sequential(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine import dist
 from torch import Tensor, nn
 
 from dscreid.errors import LabelingError
@@ -185,18 +184,17 @@ class TargetMemories(nn.Module):
     def update(self) -> None:
         """Update all memories from what was staged, equation (2), after the optimiser's step.
 
-        Ranks exchange their batches, so that all keep equal memories; samples count in the order of the
-        ranks, and of the batch within a rank. In a batch with several views the last view is thus the last
-        writer, as in the released code of the ADCA family. An outlier updates its row of the instance memory
-        only.
+        What is staged is the global batch on every rank, so that all keep equal memories; samples count in its
+        order. In a batch with several views the last view is thus the last writer, as in the released code of the
+        ADCA family. An outlier updates its row of the instance memory only.
 
         Raises:
             RuntimeError: Nothing is staged.
         """
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
-        features = torch.cat(dist.all_gather(self._staged.features))
-        rows, labels, visible, *cross = torch.cat(dist.all_gather(self._staged.keys)).unbind(dim=1)
+        features = self._staged.features
+        rows, labels, visible, *cross = self._staged.keys.unbind(dim=1)
         self._staged = None
         static, dynamic = features.chunk(2, dim=1)
         nowhere = torch.full_like(rows, -1)

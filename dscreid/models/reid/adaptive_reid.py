@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
 from dscreid.models.losses.neighbor_contrast import LETTERS
 from dscreid.models.memories import Labels, LocatedBatch
@@ -84,7 +85,7 @@ class AdaptiveReID(BaseReID):
         self.memories.update()
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
-        """Named losses of an unlabelled batch.
+        """Named losses of an unlabelled batch; of several processes each returns those of the global batch.
 
         Args:
             inputs: float (N, T, 3, H, W), normalised.
@@ -100,10 +101,12 @@ class AdaptiveReID(BaseReID):
             RuntimeError: The memories have not been built.
             ConfigError: The cross loss is active, but the labels bring no cross labels.
         """
+        raw = self.extract_feat(inputs, self.modalities_of(data_samples))
+        *raw, data_samples = gather_batch(*raw, data_samples)
         batch = self.memories.locate(
             [sample.index for sample in data_samples], [sample.modality for sample in data_samples]
         )
-        static, dynamic = self._project(*self.extract_feat(inputs, self.modalities_of(data_samples)))
+        static, dynamic = self._project(*raw)
         crossed = () if self.cross_loss is None else self.cross_loss.queries_at(self.epoch)
         self.memories.stage(static, dynamic, batch, crossed)
         losses = self._identity_terms(static, dynamic, batch)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
 from dscreid.models.heads import IdentityHead
 from dscreid.models.losses import supervised_contrastive_loss, weighted_regularized_triplet
@@ -78,7 +79,7 @@ class SourceReID(BaseReID):
         self.dynamic_neck.weight.requires_grad_(bool(dynamic_weight))
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
-        """Named losses of a labelled batch.
+        """Named losses of a labelled batch; of several processes each returns those of the global batch.
 
         Args:
             inputs: float (N, T, 3, H, W), normalised.
@@ -91,8 +92,9 @@ class SourceReID(BaseReID):
         Raises:
             ConfigError: The data samples carry no labels.
         """
+        raw = self.extract_feat(inputs, self.modalities_of(data_samples))
+        static, dynamic, data_samples = gather_batch(*raw, data_samples)
         labels = self._labels(data_samples, inputs.device)
-        static, dynamic = self.extract_feat(inputs, self.modalities_of(data_samples))
         losses = self._half_losses('static', static, self.static_neck(static), self.static_head, labels)
         if self.dynamic_head is None:
             self.dynamic_neck(dynamic.detach())

@@ -63,10 +63,11 @@ def test_processes_share_the_global_batches(identities, processes, world_size):
         sampler = IdentitySampler(dataset, 4, 2, iterations=6)
         assert sampler.batch_size == 16 // world_size
         parts.append(batches(sampler))
+    visible = set(dataset.indices('rgb').tolist())
     for step, whole in enumerate(alone):
-        groups = [whole[i : i + 4] for i in range(0, 16, 4)]
-        for rank in range(world_size):
-            assert parts[rank][step] == [draw for group in groups[rank::world_size] for draw in group]
+        assert sorted((d for part in parts for d in part[step]), key=lambda d: d.position) == whole
+        for part in parts:
+            assert sum(draw.index in visible for draw in part[step]) == 8 // world_size
 
 
 def test_small_identities_repeat(identities):

@@ -121,9 +121,7 @@ def test_processes_share_the_global_batches(dataset, processes):
         sampler = labelled(dataset)
         assert (sampler.batch_size, len(sampler)) == (7, 84)
         for whole, part in zip(alone, batches(sampler), strict=True):
-            infrared = [whole[i : i + 2] for i in range(0, 8, 2)][rank::2]
-            visible = [whole[8:11], whole[11:]][rank::2]
-            assert part == [draw for group in infrared + visible for draw in group]
+            assert part == whole[rank:8:2] + whole[8 + rank :: 2]
 
 
 def test_too_few_clusters(dataset):
@@ -145,6 +143,6 @@ def test_labels_must_fit_and_must_be_set(dataset):
 def test_wrong_arguments(dataset, processes):
     with pytest.raises(ConfigError, match='both positive'):
         PseudoLabelSampler(dataset, visible=(0, 4))
-    processes(0, 4)
-    with pytest.raises(ConfigError, match='2 visible clusters per batch cannot be divided among 4'):
+    processes(0, 3)
+    with pytest.raises(ConfigError, match='8 visible tracklets per batch cannot be divided among 3'):
         PseudoLabelSampler(dataset)

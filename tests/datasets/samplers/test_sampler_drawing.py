@@ -49,16 +49,29 @@ def test_small_groups_give_each_member_once_before_repeating(size):
         assert sorted(drawn[:size]) == members.tolist()
 
 
-def test_shares_are_whole_groups_and_partition_the_batch():
-    shares = [rank_share(4, 3, rank, 2, 'groups') for rank in range(2)]
-    assert shares[0].tolist() == [0, 1, 2, 6, 7, 8]
-    assert shares[1].tolist() == [3, 4, 5, 9, 10, 11]
-    with pytest.raises(ConfigError, match='3 groups per batch cannot be divided among 2 processes'):
-        rank_share(3, 1, 0, 2, 'groups')
+@pytest.mark.parametrize('world_size', [1, 2, 3, 6])
+def test_shares_partition_the_batch_with_as_many_of_each_modality(world_size):
+    visible = np.random.default_rng(0).permutation([True] * 6 + [False] * 12)
+    shares = [rank_share(visible, rank, world_size) for rank in range(world_size)]
+    assert sorted(np.concatenate(shares)) == list(range(18))
+    assert {(len(share), visible[share].sum()) for share in shares} == {(18 // world_size, 6 // world_size)}
+    assert all((np.diff(share) > 0).all() for share in shares)
+
+
+def test_a_modality_that_cannot_be_divided():
+    visible = np.array([True] * 6 + [False] * 4)
+    with pytest.raises(
+        ConfigError, match='6 visible tracklets per batch cannot be divided among 4 processes'
+    ):
+        rank_share(visible, 0, 4)
+    with pytest.raises(
+        ConfigError, match='4 infrared tracklets per batch cannot be divided among 3 processes'
+    ):
+        rank_share(visible, 0, 3)
 
 
 def test_draws_carry_the_seed_of_their_position():
     draws = list(seeded_draws(np.array([7, 8]), 3, 2, np.array([10, 0])))
     seeds = draw_seeds(3, 2, np.arange(11))
-    assert draws == [Draw(7, seeds[10]), Draw(8, seeds[0])]
+    assert draws == [Draw(7, seeds[10], 10), Draw(8, seeds[0], 0)]
     assert all(type(value) is int for draw in draws for value in draw)

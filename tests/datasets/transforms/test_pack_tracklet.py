@@ -14,6 +14,7 @@ def pack(pid=None, label=None, is_query=False):
         'frames': frames,
         'index': np.int64(9),
         'seed': 4,
+        'position': np.int64(7),
         'label': label,
         'rng': None,
     }
@@ -36,7 +37,16 @@ def test_facts_are_packed_and_absent_ones_are_absent(pid, label, extra):
     packed = pack(pid, label, is_query=True)[1]
     assert set(packed) == {'inputs', 'data_samples'}
     sample = packed['data_samples']
-    facts = {'index': 9, 'modality': 'ir', 'camera': 2, 'length': 2, 'seed': 4, 'is_query': True, **extra}
+    facts = {
+        'index': 9,
+        'modality': 'ir',
+        'camera': 2,
+        'length': 2,
+        'seed': 4,
+        'position': 7,
+        'is_query': True,
+    }
+    facts |= extra
     assert dict(sample.metainfo_items()) == facts
     assert type(sample.index) is int
     assert type(sample.modality) is str

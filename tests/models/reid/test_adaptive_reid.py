@@ -8,7 +8,6 @@ from dispatch_records import DispatchRecord
 from mmengine.optim import OptimWrapper
 
 from dscreid.models.losses import cluster_contrastive_loss, neighbor_contrastive_loss, neighbor_mask
-from dscreid.models.memories import target_memories
 from dscreid.models.reid import AdaptiveReID, SourceReID
 from dscreid.pseudo_labels import PseudoLabels
 from dscreid.registry import MODELS
@@ -118,31 +117,6 @@ def test_update_uses_the_features_that_the_losses_saw(tracklets):
     model.update_memories()
     rows = model.memories.instance_memory(Modality.IR).static[:2]
     torch.testing.assert_close(rows, F.normalize(static[:2], dim=1).detach())
-
-
-def test_all_ranks_update_alike(tracklets, monkeypatch):
-    inputs, samples = tracklets(BATCH)
-    gathered, alone = build(), build()
-    for model, indices in ((gathered, slice(0, 4)), (alone, slice(0, 8))):
-        rows = TrackletFeatures(*(half[indices] for half in model.extract_feat(inputs)))
-        batch = model.memories.locate(
-            [s.index for s in samples[indices]], [s.modality for s in samples[indices]]
-        )
-        model.memories.stage(rows.static, rows.dynamic, batch)
-    staged = alone.memories._staged
-    other = {2: staged.features[4:], 0: staged.keys[4:]}
-    monkeypatch.setattr(
-        target_memories.dist,
-        'all_gather',
-        lambda own: [own, other[2 if own.is_floating_point() else 0]] if len(own) == 4 else [own],
-    )
-    gathered.update_memories()
-    alone.update_memories()
-    for modality in Modality:
-        for kind in ('cluster_memory', 'instance_memory'):
-            first, second = (getattr(m.memories, kind)(modality) for m in (gathered, alone))
-            assert torch.equal(first.static, second.static)
-            assert torch.equal(first.dynamic, second.dynamic)
 
 
 def test_batch_of_one_modality(tracklets):

@@ -1,0 +1,146 @@
+"""How the processes of a run find each other: started by torchrun, Slurm or MPI, as MMEngine's launchers."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import torch
+from mmengine.dist import is_distributed
+from torch import distributed as torch_dist
+
+from dscreid.distributed.exchange import NO_LIMIT, host_group, wait_for_all
+from dscreid.distributed.watch import ProcessWatch
+from dscreid.errors import ConfigError, DscreidError, ProcessLostError
+
+#: What tells a process its rank, the number of processes and its number on its machine.
+_VARIABLES = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
+_STARTERS = {'pytorch': 'torchrun --nproc_per_node 2', 'slurm': 'srun', 'mpi': 'mpirun'}
+#: How long a process waits for the others to start.
+_START = timedelta(minutes=30)
+
+
+@contextlib.contextmanager
+def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Work as one of several processes, which end together: all at the end, or all once one was lost.
+
+    MMEngine's Runner takes the group as it finds it. Its own start needs a GPU, and ends the processes that wait for
+    half an hour. Within another such block, and without a launcher, nothing happens.
+
+    Args:
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        dist_cfg: ``backend`` (``nccl``, or ``gloo`` without GPUs), ``timeout`` in seconds of the operations between
+            processes (unlimited where missing), ``port`` of the first process (Slurm and MPI).
+
+    Raises:
+        ConfigError: The launcher's variables are missing, a process has no GPU of its own, or ``dist_cfg`` is wrong.
+        ProcessLostError: Another process ended before the run did.
+    """
+    if launcher == 'none' or is_distributed():
+        yield
+        return
+    _join(launcher, dict(dist_cfg or {}))
+    watch = ProcessWatch(os.environ['MASTER_ADDR'])
+    try:
+        yield
+        wait_for_all()
+    except BaseException as error:
+        if isinstance(error, (DscreidError, KeyboardInterrupt, SystemExit)):
+            watch.leave('was interrupted' if isinstance(error, KeyboardInterrupt) else 'ended with an error')
+            raise
+        lost = watch.lost(within=2)  # the operation that failed may be the first to notice
+        watch.leave('ended with an error')
+        if lost is not None:
+            raise ProcessLostError(lost) from error
+        raise
+    watch.leave()
+    torch_dist.destroy_process_group()
+
+
+def launch_environment(
+    launcher: str, environment: Mapping[str, str], port: int | None = None
+) -> dict[str, str]:
+    """What torch needs to know of a process, from its launcher's variables.
+
+    Args:
+        launcher: ``pytorch``, ``slurm`` or ``mpi``.
+        environment: Environment of the process.
+        port: Of the first process, where the launcher names none.
+
+    Returns:
+        ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``MASTER_ADDR`` and ``MASTER_PORT``.
+
+    Raises:
+        ConfigError: A variable is missing, or no number.
+    """
+    missing = [name for name in _VARIABLES[launcher] if not environment.get(name, '').isdecimal()]
+    if missing:
+        raise ConfigError(
+            f'--launcher {launcher}: {", ".join(missing)} is not set; start the processes with '
+            f'{_STARTERS[launcher]} … --launcher {launcher}, or leave the option out'
+        )
+    rank, world_size, local_rank = (environment[name] for name in _VARIABLES[launcher])
+    return {
+        'RANK': rank,
+        'WORLD_SIZE': world_size,
+        'LOCAL_RANK': local_rank,
+        'MASTER_ADDR': environment.get('MASTER_ADDR') or _first_machine(launcher, environment),
+        'MASTER_PORT': str(port or environment.get('MASTER_PORT') or _port(environment)),
+    }
+
+
+def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
+    """Make the group of all processes."""
+    backend, timeout, port = (dist_cfg.pop(name, None) for name in ('backend', 'timeout', 'port'))
+    if dist_cfg:
+        raise ConfigError(f'env_cfg.dist_cfg: knows backend, timeout and port, not {", ".join(dist_cfg)}')
+    os.environ.update(launch_environment(launcher, os.environ, port))
+    if torch.cuda.is_available():
+        _take_gpu(int(os.environ['LOCAL_RANK']))
+    backend = backend or ('nccl' if torch.cuda.is_available() else 'gloo')
+    limit = NO_LIMIT if timeout is None else timedelta(seconds=timeout)
+    try:
+        store, rank, world_size = next(torch_dist.rendezvous('env://', timeout=_START))
+        torch_dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=limit)
+    except (torch_dist.DistError, ValueError) as error:
+        place = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
+        raise ConfigError(
+            f'the processes do not come together at {place} ({" ".join(str(error).split())}); set MASTER_ADDR and '
+            'MASTER_PORT to an address that all of them reach and a port that is free'
+        ) from error
+    host_group()
+
+
+def _take_gpu(local_rank: int) -> None:
+    gpus = torch.cuda.device_count()
+    if local_rank >= gpus:
+        raise ConfigError(
+            f'process {local_rank} of this machine has no GPU of its own, there are {gpus}; start one process per GPU, '
+            'or set CUDA_VISIBLE_DEVICES= (empty) to train on processors'
+        )
+    torch.cuda.set_device(local_rank)
+
+
+def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
+    """Address of the machine of the first process, where Slurm knows it."""
+    if launcher == 'slurm':
+        nodes = environment.get('SLURM_STEP_NODELIST') or environment.get('SLURM_NODELIST', '')
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            command = ['scontrol', 'show', 'hostnames', nodes]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
+    raise ConfigError(
+        f'--launcher {launcher}: the first machine is unknown; set MASTER_ADDR to its name'
+        + (' (torchrun does so)' if launcher == 'pytorch' else '')
+    )
+
+
+def _port(environment: Mapping[str, str]) -> int:
+    """A port that all processes of a job agree on, another one for the next job on the same machine."""
+    job = environment.get('SLURM_JOB_ID', '0')
+    return 29500 + int(job) % 10000 if job.isdecimal() else 29500

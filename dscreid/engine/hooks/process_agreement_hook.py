@@ -1,0 +1,78 @@
+"""Several processes hold one model: a look at whether it is the same one."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from torch import Tensor
+
+from dscreid.distributed import gather_objects
+from dscreid.engine.source_weights import unwrap_model
+from dscreid.errors import ConfigError, TrainingError
+from dscreid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ProcessAgreementHook(Hook):
+    """Compare weights, necks' statistics and memories of all processes after each epoch.
+
+    The processes compute them from the same global batch, and nothing sends them around: a part that sees its own
+    process's share alone would let them drift apart without a word. An epoch that ends so leaves no checkpoint.
+
+    Args:
+        tolerance: Largest difference of a tensor's sum between processes, as a share of the sum of its entries'
+            absolute values; kernels without a fixed order of summation differ a little.
+
+    Raises:
+        ConfigError: The tolerance is negative.
+    """
+
+    # after the epoch, but before its checkpoint (VERY_LOW)
+    priority = 'LOW'
+
+    def __init__(self, tolerance: float = 1e-4) -> None:
+        if tolerance < 0:
+            raise ConfigError(f'ProcessAgreementHook: tolerance must not be negative, got {tolerance}')
+        self.tolerance = tolerance
+
+    def after_train_epoch(self, runner) -> None:
+        """Compare."""
+        if get_world_size() == 1:
+            return
+        model = unwrap_model(runner.model)
+        names = disagreements(dict([*model.named_parameters(), *model.named_buffers()]), self.tolerance)
+        if names:
+            raise TrainingError(
+                f'epoch {runner.epoch + 1}: {len(names)} tensors of the model differ between the processes, first '
+                f'{names[0]}: a part of the model sees the share of its process alone; resume with one process'
+            )
+
+
+def disagreements(tensors: Mapping[str, Tensor], tolerance: float) -> list[str]:
+    """Names of the tensors whose sums differ between the processes by more than a share of their size."""
+    gathered = gather_objects(dict(_sums(tensors)))
+    first = gathered[0]
+    return [
+        name
+        for name in sorted(set().union(*gathered))
+        if any(not _agree(first.get(name), other.get(name), tolerance) for other in gathered[1:])
+    ]
+
+
+def _sums(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, tuple]]:
+    """Shape, sum and sum of absolute values of each tensor."""
+    filled = {name: value.detach() for name, value in tensors.items() if value.numel()}
+    if not filled:
+        return
+    values = [value.double() for value in filled.values()]
+    sums = torch.stack([torch.stack([value.sum(), value.abs().sum()]) for value in values]).tolist()
+    for (name, value), (total, size) in zip(filled.items(), sums, strict=True):
+        yield name, (tuple(value.shape), total, size)
+
+
+def _agree(one: tuple | None, other: tuple | None, tolerance: float) -> bool:
+    if one is None or other is None or one[0] != other[0]:
+        return False
+    # not (difference > limit) would take NaN for agreement
+    return abs(one[1] - other[1]) <= tolerance * max(one[2], other[2])

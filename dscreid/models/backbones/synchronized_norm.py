@@ -1,0 +1,78 @@
+"""Batch normalisation over the batches of all processes."""
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class SynchronizedBatchNorm2d(nn.BatchNorm2d):
+    """``BatchNorm2d`` whose training statistics are those of the global batch; alone it is ``BatchNorm2d``.
+
+    torch's ``SyncBatchNorm`` does the same, on GPUs alone. All processes must call it equally often.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise float (N, C, H, W)."""
+        if not self.training or get_world_size() == 1:
+            return super().forward(input)
+        mean, variance, count = _statistics(input.detach())
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
+            unbiased = variance * (count / (count - 1))
+            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum)
+        return _Normalize.apply(input, self.weight, self.bias, mean, variance, count, self.eps)
+
+
+def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (C,), biased variance (C,) and number of the values of each channel, over all processes; float32 at least.
+
+    The variance is taken in a second pass, since the mean of squares loses its digits where the mean is large.
+    """
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    own_count = values.new_tensor([values.numel() / values.shape[1]])
+    sums = torch.cat([values.sum(dim=(0, 2, 3)), own_count])
+    all_reduce(sums)
+    count = sums[-1]
+    mean = sums[:-1] / count
+    squares = (values - _over_channels(mean)).square().sum(dim=(0, 2, 3))
+    all_reduce(squares)
+    return mean, squares / count, count
+
+
+class _Normalize(torch.autograd.Function):
+    """``(x - mean) / sqrt(variance + eps) * weight + bias`` with statistics that depend on the x of all processes."""
+
+    @staticmethod
+    def forward(
+        ctx,
+        values: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        count: Tensor,
+        eps: float,
+    ) -> Tensor:
+        scale = (variance + eps).rsqrt()
+        ctx.save_for_backward(values, weight, mean, scale, count)
+        return F.batch_norm(values, mean, variance, weight, bias, training=False, eps=eps)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        values, weight, mean, scale, count = ctx.saved_tensors
+        gradient = gradient.to(mean.dtype)
+        normalized = (values.to(mean.dtype) - _over_channels(mean)) * _over_channels(scale)
+        for_bias = gradient.sum(dim=(0, 2, 3))
+        for_weight = (gradient * normalized).sum(dim=(0, 2, 3))
+        means = torch.stack([for_bias, for_weight])
+        all_reduce(means)
+        means /= count
+        for_values = gradient - _over_channels(means[0]) - normalized * _over_channels(means[1])
+        for_values = for_values * _over_channels(weight * scale)
+        return for_values.to(values.dtype), for_weight, for_bias, None, None, None, None
+
+
+def _over_channels(values: Tensor) -> Tensor:
+    return values[None, :, None, None]
