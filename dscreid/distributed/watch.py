@@ -80,7 +80,14 @@ class ProcessWatch:
         with server:
             server.settimeout(_MEETING)
             while len(self._peers) < self.world_size - 1:
-                connection, _ = server.accept()
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError as error:
+                    raise ConfigError(
+                        f'{self.world_size - 1 - len(self._peers)} of {self.world_size} processes have not connected to '
+                        f'port {port} of the first one within {_MEETING} s; processes of one run need open TCP ports '
+                        'between their machines'
+                    ) from error
                 rank = _greeted(connection, password)
                 if rank is not None:
                     self._peers[connection] = self._name(*rank)

@@ -11,7 +11,7 @@ import torch
 from rank_pool import launcher_variables, rank_variables
 
 from dscreid.apis.command_line import run_command
-from dscreid.distributed import from_main_process, process_group
+from dscreid.distributed import from_main_process, process_group, watch
 from dscreid.errors import ConfigError
 
 WORLD_SIZE = 3
@@ -111,3 +111,12 @@ def test_a_terminated_process_ends_the_others(tmp_path):
 def test_others_wait_longer_than_torch_lets_them(tmp_path):
     codes, lines = outcome(tmp_path, wait_longer_than_torch_does)
     assert codes == [0, 0, 0], lines
+
+
+def test_a_process_that_never_connects_is_not_waited_for_forever(monkeypatch):
+    monkeypatch.setattr(watch, 'get_dist_info', lambda: (0, 2))
+    monkeypatch.setattr(watch, 'host_group', lambda: None)
+    monkeypatch.setattr(watch, 'broadcast_object_list', lambda items, group: None)
+    monkeypatch.setattr(watch, '_MEETING', 0.1)
+    with pytest.raises(ConfigError, match='1 of 2 processes have not connected to port'):
+        watch.ProcessWatch('127.0.0.1')
