@@ -83,8 +83,9 @@ class ProcessWatch:
                 try:
                     connection, _ = server.accept()
                 except TimeoutError as error:
+                    absent = self.world_size - 1 - len(self._peers)
                     raise ConfigError(
-                        f'{self.world_size - 1 - len(self._peers)} of {self.world_size} processes have not connected to '
+                        f'{absent} of {self.world_size} processes have not connected to '
                         f'port {port} of the first one within {_MEETING} s; processes of one run need open TCP ports '
                         'between their machines'
                     ) from error
