@@ -12,7 +12,7 @@ from mmengine.dist import is_distributed
 from torch import distributed as torch_dist
 
 from dscreid.distributed.exchange import NO_LIMIT, host_group, wait_for_all
-from dscreid.distributed.watch import ProcessWatch
+from dscreid.distributed.watch import GRACE, ProcessWatch
 from dscreid.errors import ConfigError, DscreidError, ProcessLostError
 
 #: What tells a process its rank, the number of processes and its number on its machine.
@@ -54,7 +54,7 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
         if isinstance(error, (DscreidError, KeyboardInterrupt, SystemExit)):
             watch.leave('was interrupted' if isinstance(error, KeyboardInterrupt) else 'ended with an error')
             raise
-        lost = watch.lost(within=2)  # the operation that failed may be the first to notice
+        lost = watch.lost(within=GRACE)  # the operation that failed may be the first to notice
         watch.leave('ended with an error')
         if lost is not None:
             raise ProcessLostError(lost) from error

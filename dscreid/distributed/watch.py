@@ -113,9 +113,9 @@ class ProcessWatch:
 
     def _end(self, lost: str) -> None:
         self._lost = lost
-        self._known.set()
         for peer in self._peers:
             _send(peer, f'{_LOST} {lost}\n')
+        self._known.set()  # after the others, who must not take this process's own end for the first
         time.sleep(GRACE)
         if not self._leaving.is_set():
             print(f'error: {lost}', file=sys.stderr, flush=True)

@@ -18,7 +18,8 @@ def share_batches(config: Config) -> None:
     Raises:
         ConfigError: The batch cannot be divided among the processes.
     """
-    total, world_size = config.train_dataloader.get('batch_size'), get_world_size()
+    world_size = get_world_size()
+    total = (config.get('train_dataloader') or {}).get('batch_size')
     if world_size == 1 or total is None:
         return
     if total % world_size:

@@ -57,7 +57,15 @@ def test_draws_carry_their_seed(worlds):
 
 def test_an_unlabelled_item_has_no_pid(worlds):
     sample = load(worlds.hitsz(), pipeline=PIPELINE, labelled=False)[0]['data_samples']
-    assert set(sample.metainfo_keys()) == {'index', 'modality', 'camera', 'length', 'seed', 'is_query'}
+    assert set(sample.metainfo_keys()) == {
+        'index',
+        'modality',
+        'camera',
+        'length',
+        'seed',
+        'position',
+        'is_query',
+    }
 
 
 def test_pipeline_takes_callables_and_leaves_configs_alone(worlds):

@@ -123,5 +123,5 @@ def test_wrong_arguments(identities, fake_dataset, processes):
     with pytest.raises(ConfigError, match='must not be empty'):
         IdentitySampler(identities(), num_tracklets=0)
     processes(0, 3)
-    with pytest.raises(ConfigError, match='4 identities per batch cannot be divided among 3'):
+    with pytest.raises(ConfigError, match='16 visible tracklets per batch cannot be divided among 3'):
         IdentitySampler(identities())
