@@ -7,7 +7,9 @@ from typing import Any
 from dscreid.registry import MODELS
 
 #: Where weights come from and how they are computed, not what they mean.
-_NO_ARCHITECTURE = {'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'init_cfg'}
+_NO_ARCHITECTURE = {
+    'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'compile_blocks', 'init_cfg',
+}  # fmt: skip
 
 
 def architecture_of(settings: Mapping[str, Any], prefix: str = 'backbone') -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dscreid.pseudo_labels.neighbors import (
     as_feature_matrix,
+    clipped,
     knn,
     nearest_by_inner_product,
     normalized_rows,
@@ -42,7 +43,7 @@ def unify_labels(
         infrared_static: Float (Nt, D).
         infrared_dynamic: Float (Nt, D').
         infrared_labels: Integer (Nt,), >= -1, -1 = outlier.
-        topk: K of (6), clipped to Nt.
+        topk: K of (6), clipped to Nt, with a warning.
         outliers_vote: False: an outlier keeps its place among the nearest, but is no candidate and casts no
             vote. True: -1 is a label like any other, and without any vote the dynamically nearest tracklet's
             label is taken, as in the code of SDCL (Yang et al., CVPR 2024), which DSC builds on.
@@ -60,7 +61,7 @@ def unify_labels(
     min_votes = (0 if outliers_vote else 1) if min_votes is None else min_votes
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
-    topk = min(topk, len(labels))
+    topk = clipped(topk, len(labels), 'topk')
     candidates = labels[knn(visible_dynamic, infrared_dynamic, topk)[1].cpu()]  # (Nv, K), (6) and (7)
     voters = labels[knn(visible_static, infrared_static, topk)[1].cpu()]  # (Nv, K), (6)
     if len(candidates) != len(voters):
@@ -100,7 +101,7 @@ def correct_labels(
         static: Float (N, D); rows of both matrices are L2-normalised inside.
         dynamic: Float (N, D').
         labels: Integer (N,), >= -1, -1 = outlier.
-        topk: K of (12), the tracklet itself included; clipped to N.
+        topk: K of (12), the tracklet itself included; clipped to N, with a warning.
         static_weight: lambda_st, not negative.
         dynamic_weight: lambda_dy, not negative; not both 0.
         outliers_vote: Whether -1 is a class that can win, as in the code of SDCL. Otherwise outliers cast no
@@ -119,7 +120,7 @@ def correct_labels(
             f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
         )
     fused = _fused_rows(static, dynamic, static_weight, dynamic_weight)
-    topk = min(topk, len(own))
+    topk = clipped(topk, len(own), 'topk')
     neighbors = nearest_by_inner_product(fused, fused, topk, self_first=True)[1].cpu() if topk else None
     corrected = own.clone()
     for rows in row_chunks(len(own), topk * topk) if topk else ():

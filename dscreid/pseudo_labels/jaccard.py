@@ -5,7 +5,12 @@ import scipy.sparse
 from torch import Tensor
 
 from dscreid.pseudo_labels import _jaccard_kernels as kernels
-from dscreid.pseudo_labels.neighbors import as_feature_matrix, nearest_by_inner_product, normalized_rows
+from dscreid.pseudo_labels.neighbors import (
+    as_feature_matrix,
+    clipped,
+    nearest_by_inner_product,
+    normalized_rows,
+)
 from dscreid.utils.compiled import over_rows
 
 
@@ -27,7 +32,7 @@ def jaccard_distance(
     Args:
         features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside, zero rows stay
             zero.
-        k1: Neighbours, the tracklet itself included; clipped to N.
+        k1: Neighbours, the tracklet itself included; clipped to N, with a warning.
         k2: Rows averaged in the query expansion, 1 for none; clipped to ``k1``.
         max_distance: Pairs farther apart are not stored. 1 or above stores all N x N pairs.
 
@@ -43,7 +48,7 @@ def jaccard_distance(
         raise ValueError(
             f'k1 and k2 must be >= 1 and max_distance >= 0, got k1={k1}, k2={k2}, max_distance={max_distance}'
         )
-    features, rank = nearest_tracklets(features, k1)
+    features, rank = nearest_tracklets(features, clipped(k1, len(features), 'k1'))
     return jaccard_of_neighbors(features, rank, k1, k2, max_distance)
 
 

@@ -14,6 +14,7 @@ from dscreid.pseudo_labels.clustering_settings import ClusteringSettings, cluste
 from dscreid.pseudo_labels.density import DensityChoice, choose_for_same_people, choose_settings
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.pseudo_labels.jaccard import nearest_tracklets
+from dscreid.pseudo_labels.neighbors import clipped
 from dscreid.structures import Modality, TrackletFeatures
 
 #: In the place of a number: choose it from the density of the features, each time.
@@ -127,7 +128,8 @@ def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
 
 def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:
     """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
-    return cluster_neighbors(*nearest_tracklets(descriptors, settings.k1), settings)
+    num_neighbors = clipped(settings.k1, len(descriptors), 'k1')
+    return cluster_neighbors(*nearest_tracklets(descriptors, num_neighbors), settings)
 
 
 def finite_descriptors(features: TrackletFeatures, modality: Modality) -> Tensor:

@@ -32,9 +32,7 @@ def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> t
     queries = normalized_rows(as_feature_matrix(queries, 'queries'))
     gallery = normalized_rows(as_feature_matrix(gallery, 'gallery'))
     dtype = torch.promote_types(queries.dtype, gallery.dtype)
-    if k > len(gallery):
-        warnings.warn(f'k={k} exceeds the gallery size; using {len(gallery)}', stacklevel=2)
-        k = len(gallery)
+    k = clipped(k, len(gallery))
     return nearest_by_inner_product(queries.to(dtype), gallery.to(dtype), k)
 
 
@@ -64,6 +62,13 @@ def nearest_by_inner_product(
     if k < 1 and len(gallery):
         raise ValueError(f'k must be at least 1, got {k}')
     return current_search()(queries, gallery, min(k, len(gallery)), self_first)
+
+
+def clipped(k: int, num_rows: int, name: str = 'k') -> int:
+    """A number of neighbours, reduced with a warning to the number of rows there are."""
+    if k > num_rows:
+        warnings.warn(f'{name}={k} exceeds the gallery size; using {num_rows}', stacklevel=3)
+    return min(k, num_rows)
 
 
 def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:

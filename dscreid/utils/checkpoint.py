@@ -33,6 +33,8 @@ __all__ = [
 
 #: Where a checkpoint's ``meta`` keeps the settings of its model (``architecture`` of the model).
 ARCHITECTURE_KEY = 'architecture'
+#: A setting that changes no result but its rounding, and that checkpoints held for a while.
+_SPEED_ONLY = '.compile_blocks'
 _SHOWN = 10
 
 
@@ -206,7 +208,7 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
     return [
         f'{_short(name)} is {_short(saved.get(name, unset))}, not {own.get(name, unset)}'
         for name in {**own, **saved}
-        if not _equal(saved.get(name, unset), own.get(name, unset))
+        if not name.endswith(_SPEED_ONLY) and not _equal(saved.get(name, unset), own.get(name, unset))
     ]
 
 

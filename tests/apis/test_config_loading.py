@@ -108,10 +108,13 @@ def training_config():
     )
 
 
-def test_without_gpu_everything_is_float32(machine):
+def test_without_gpu_everything_is_float32(machine, monkeypatch):
     machine(False)
     config = training_config()
+    said = []
+    monkeypatch.setattr('dscreid.apis.config.print_log', lambda message, **options: said.append(message))
     fit_to_machine(config, amp=True)
+    assert said == ['no GPU: training in float32 instead of mixed precision']
     assert config.optim_wrapper == dict(type='OptimWrapper', optimizer=dict(type='Adam'))
     assert config.env_cfg.dist_cfg.backend == 'gloo'
 

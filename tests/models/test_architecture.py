@@ -7,7 +7,7 @@ from dscreid.apis import init_model, load_config
 from dscreid.engine.source_weights import load_source_weights
 from dscreid.errors import CheckpointError
 from dscreid.models.architecture import architecture_of
-from dscreid.utils.checkpoint import load_checkpoint
+from dscreid.utils.checkpoint import list_setting_differences, load_checkpoint
 
 TOWER = dict(type='CLIPVisionTransformer', image_size=(32, 16), patch_size=8, width=32, layers=2, heads=2)
 
@@ -18,6 +18,7 @@ def test_defaults_are_filled_in_and_origins_left_out():
         num_heads=12,
         start_layer=9,
         with_cp=True,
+        compile_blocks=True,
         tower=TOWER | dict(activation='quick_gelu', pretrained='a.pt'),
     )
     described = architecture_of(short)
@@ -27,6 +28,17 @@ def test_defaults_are_filled_in_and_origins_left_out():
     assert described['backbone.tower.image_size'] == [32, 16]
     assert not any('pretrained' in name or 'with_cp' in name for name in described)
     assert described != architecture_of(short | dict(tower=TOWER | dict(heads=4)))
+
+
+def test_how_blocks_are_run_is_no_difference():
+    """Some checkpoints hold ``compile_blocks``; those of other settings are still told apart."""
+    model = torch.nn.Module()
+    model.architecture = architecture_of(dict(type='SpatioTemporalPrompting', tower=TOWER))
+    saved = {**model.architecture, 'backbone.compile_blocks': True}
+    assert list_setting_differences(model, {'meta': {'architecture': saved}}) == []
+    saved['backbone.num_heads'] = 3
+    differences = list_setting_differences(model, {'meta': {'architecture': saved}})
+    assert differences == ['backbone.num_heads is 3, not 12']
 
 
 def test_checkpoints_hold_it(tiny_experiment, tiny_runs):

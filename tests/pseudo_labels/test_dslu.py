@@ -168,6 +168,17 @@ def test_kind_of_result_follows_the_labels():
     assert corrected.dtype == torch.int64
 
 
+def test_more_neighbors_than_tracklets_are_a_warning():
+    matrices = _matrices(np.random.default_rng(4), 6, 6, 9, 9)
+    labels = np.arange(9) % 3
+    with pytest.warns(UserWarning, match='topk=20 exceeds the gallery size; using 9'):
+        unified = unify_labels(*matrices, labels, topk=20)
+    np.testing.assert_array_equal(unified, unify_labels(*matrices, labels, topk=9))
+    with pytest.warns(UserWarning, match='topk=10 exceeds the gallery size; using 9'):
+        corrected = correct_labels(*matrices[2:], labels, topk=10)
+    np.testing.assert_array_equal(corrected, correct_labels(*matrices[2:], labels, topk=9))
+
+
 def test_empty_modalities():
     nothing, some = np.zeros((0, 4)), np.eye(4)
     labels = np.zeros(4, dtype=np.int64)

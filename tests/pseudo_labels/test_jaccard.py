@@ -1,5 +1,7 @@
 """The sparse Jaccard distance against a dense reading of its definition."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from oracles.jaccard_oracle import dense_jaccard
 
 from dscreid.pseudo_labels import jaccard, jaccard_distance
+from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
+from dscreid.pseudo_labels.jaccard_clustering import cluster
 from dscreid.utils import compiled
 
 
@@ -125,6 +129,17 @@ def test_fewer_tracklets_than_neighbours(n):
     assert (graph.diagonal() == 0).all()
     if n:
         _check_against_oracle(_features(n), 30, 6, 0.6)
+
+
+def test_more_neighbors_than_tracklets_are_a_warning():
+    features = _features(5)
+    with pytest.warns(UserWarning, match='k1=30 exceeds the gallery size; using 5'):
+        jaccard_distance(features, k1=30, k2=6)
+    with pytest.warns(UserWarning, match='k1=30 exceeds the gallery size; using 5'):
+        cluster(torch.as_tensor(features), ClusteringSettings(30, 6, 0.6, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        jaccard_distance(features, k1=5, k2=6)
 
 
 def test_zero_rows_and_scale():

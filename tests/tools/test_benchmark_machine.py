@@ -3,7 +3,9 @@
 import json
 import time
 
+import numpy as np
 import pytest
+import torch
 
 
 @pytest.fixture(scope='module')
@@ -40,3 +42,48 @@ def test_results_are_written(machine, tmp_path):
     text = (tmp_path / 'new/data.md').read_text()
     assert text.startswith(machine.describe_machine())
     assert f'**A title**\n\n{table}\n' in text
+
+
+def test_limits_follow_from_the_shortest_time(load_tool, monkeypatch):
+    monkeypatch.syspath_prepend(str(load_tool.__globals__['REPOSITORY'] / 'tools' / 'benchmarks'))
+    limits = load_tool('benchmarks/limits.py')
+    # starts and ends of a call that warms up and of two that count
+    times = [0, 0.1, 1, 1.5, 2, 2.25]
+    assert limits.product_rate(2, iter(times).__next__, size=8) == 2 * 8**3 / 0.25
+    assert limits.copy_rate(2, iter(times).__next__, num_bytes=4000) == 2 * 4000 / 0.25
+    assert limits.product_rate(1, size=64) > 0
+
+
+def test_processor_time_of_several_threads_is_refused(load_tool, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(load_tool.__globals__['REPOSITORY'] / 'tools' / 'benchmarks'))
+    limits = load_tool('benchmarks/limits.py')
+    monkeypatch.setattr('torch.get_num_threads', lambda: 2)
+    monkeypatch.setattr('sys.argv', ['limits', '--clock', 'cpu'])
+    with pytest.raises(SystemExit) as end:
+        limits.main()
+    assert end.value.code == 2
+    assert 'set OMP_NUM_THREADS=1' in capsys.readouterr().err
+
+
+def test_lossy_decoding_gives_pixels_of_the_same_shape(load_tool, monkeypatch):
+    simplejpeg = pytest.importorskip('simplejpeg')
+    monkeypatch.syspath_prepend(str(load_tool.__globals__['REPOSITORY'] / 'tools' / 'benchmarks'))
+    lossy = load_tool('benchmarks/lossy_jpeg.py')
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 8, 3), dtype=np.uint8)
+    colour = simplejpeg.encode_jpeg(pixels, 95, 'rgb')
+    exact, fast = (lossy.decode_with(options, colour) for options in ({}, lossy.FAST))
+    assert exact.shape == fast.shape == pixels.shape
+    assert not np.array_equal(exact, fast)
+    grey = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels[..., :1]), 95, 'gray', 'gray')
+    assert lossy.decode_with(lossy.FAST, grey).shape == (16, 8)
+
+
+def test_saved_bytes_are_those_of_tensors_that_a_gradient_needs(load_tool, monkeypatch):
+    monkeypatch.syspath_prepend(str(load_tool.__globals__['REPOSITORY'] / 'tools' / 'benchmarks'))
+    tool = load_tool('benchmarks/saved_activations.py')
+    layer = torch.nn.Linear(8, 4)
+    inputs = torch.rand(5, 8, requires_grad=True)
+    # the inputs of the layer, once, and the result of exp; the weight is a parameter
+    assert tool.saved_bytes(lambda: layer(inputs).exp()) == 4 * (5 * 8 + 5 * 4)
+    with torch.no_grad():
+        assert tool.saved_bytes(lambda: layer(inputs).exp()) == 0

@@ -1,6 +1,8 @@
 """The benchmarks of training on a model of two blocks."""
 
+import contextlib
 import json
+import warnings
 
 import pytest
 
@@ -30,6 +32,39 @@ def test_end_to_end_times_every_part(run, tiny_experiment, tiny_runs):
     assert all(seconds > 0 for seconds in values['seconds'].values())
     assert values['whole_seconds']['training'] == pytest.approx(2 * 3 * values['seconds']['iteration'])
     assert '| whole |' in text
+
+
+def test_places_where_a_step_waits_need_a_gpu(run, tiny_runs, monkeypatch, capsys):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    with pytest.raises(SystemExit) as end:
+        run('train_step', tiny_runs.adapt, '--sync-debug')
+    assert end.value.code == 2
+    assert '--sync-debug needs a GPU, and PyTorch finds none' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_places_where_a_step_waits(load_tool, run, monkeypatch, fails):
+    """A GPU is played: its warnings, and the mode that must be left again."""
+    modes = []
+    monkeypatch.setattr('torch.cuda.synchronize', lambda: None)
+    monkeypatch.setattr('torch.cuda.set_sync_debug_mode', modes.append)
+
+    def step():
+        for line in (7, 9, 7):
+            warnings.warn_explicit('called a synchronizing CUDA operation', UserWarning, 'memory.py', line)
+        warnings.warn_explicit('another', UserWarning, 'other.py', 1)
+        if fails:
+            raise RuntimeError
+
+    tool = load_tool('benchmarks/train_step.py')
+    with pytest.raises(RuntimeError) if fails else contextlib.nullcontext():
+        places = tool._waits(step)
+        assert places == ['memory.py:7', 'memory.py:9', 'memory.py:7']
+        assert tool._waits_in_words(places) == [
+            'A training step waits for the GPU 3 times: memory.py:7, memory.py:9.'
+        ]
+    assert modes == ['warn', 'default']
+    assert tool._waits_in_words(None) == []
 
 
 def test_train_step_compares_both_steps(run, tiny_runs):

@@ -4,7 +4,9 @@ Weights and pixels are random; the memories hold 2 x 5,000 tracklets. The refere
 blocks of open_clip with PyTorch's attention module, with --amp in float16 with a loss scaler as older code does. The
 peak is that of one large matrix product in the same number format; operations are counted by PyTorch while a step runs.
 
-Example: python tools/benchmarks/train_step.py configs/dsc/dsc_bupt2hitsz.py --amp --compile
+With --sync-debug PyTorch also names every place where a training step waits for the GPU.
+
+Example: python tools/benchmarks/train_step.py configs/dsc/dsc_bupt2hitsz.py --amp --compile --sync-debug
 """
 
 import argparse
@@ -12,6 +14,7 @@ import copy
 import importlib.util
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +31,9 @@ _FIRST_INFRARED = 5000
 def main() -> None:
     """Measure in a fresh process and publish one table."""
     args = parse_args()
-    result = in_fresh_process(measure, args.config, args.cfg_options, args.batches, args.amp, args.compile)
+    result = in_fresh_process(
+        measure, args.config, args.cfg_options, args.batches, args.amp, args.compile, args.sync_debug
+    )
     peak = result['peak_tflops']
     publish(
         args.out,
@@ -43,6 +48,7 @@ def main() -> None:
             f'Peak: {peak:.3g} TFLOP/s in {"bfloat16" if args.amp else "float32"}, measured. '
             'Steps of both take turns.',
             'Visible tracklets of a training batch are encoded in each of their views and counted once.',
+            *_waits_in_words(result['waits']),
         ],
         result,
     )
@@ -59,15 +65,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batches', type=int, default=5, help='batches of which the median is shown')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast (reference: float16)')
     parser.add_argument('--compile', action='store_true', help='with compile_blocks of the backbone')
+    parser.add_argument(
+        '--sync-debug', action='store_true', help='name the places where a training step waits for the GPU'
+    )
     add_out_argument(parser, 'train_step')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='overrides'
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.sync_debug and not torch.cuda.is_available():
+        parser.error(
+            '--sync-debug needs a GPU, and PyTorch finds none: leave it out, or run on a machine with one'
+        )
+    return args
 
 
-def measure(config_path: Path, options: dict, batches: int, amp: bool, compiled: bool) -> dict:
-    """Rates and operations of both ways and both steps on this machine's device."""
+def measure(
+    config_path: Path, options: dict, batches: int, amp: bool, compiled: bool, sync_debug: bool = False
+) -> dict:
+    """Rates and operations of both ways and both steps on this machine's device, and where it is waited for."""
     from mmengine.registry import init_default_scope
 
     from dscreid.apis import load_config
@@ -75,7 +91,7 @@ def measure(config_path: Path, options: dict, batches: int, amp: bool, compiled:
     init_default_scope('dscreid')
     config = load_config(config_path, options)
     batch = _random_batch(config)
-    result = {'batch': len(batch['inputs']), 'peak_tflops': _peak(amp)}
+    result = {'batch': len(batch['inputs']), 'peak_tflops': _peak(amp), 'waits': None}
     models = {'reference': _model(config, eager=True), 'this code': _model(config, compiled=compiled)}
     for step in ('training', 'extraction'):
         ways = {}
@@ -85,6 +101,8 @@ def measure(config_path: Path, options: dict, batches: int, amp: bool, compiled:
             autocast = torch.autocast(_device(), torch.float16 if eager else torch.bfloat16, enabled=amp)
             ways[name] = _steps(model, batch, autocast, scaled=eager and amp)[step]
         result[step] = _measured(ways, batches, len(batch['inputs']))
+        if sync_debug and step == 'training':
+            result['waits'] = _waits(ways['this code'])
     return result
 
 
@@ -194,6 +212,27 @@ def _seconds(step: Callable[[], object]) -> float:
 
 def _device() -> str:
     return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def _waits(step: Callable[[], None]) -> list[str]:
+    """Places, as file:line, where a step waits for the GPU, in order."""
+    torch.cuda.synchronize()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        torch.cuda.set_sync_debug_mode('warn')
+        try:
+            step()
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+    return [f'{w.filename}:{w.lineno}' for w in caught if 'synchronizing' in str(w.message)]
+
+
+def _waits_in_words(waits: list[str] | None) -> list[str]:
+    """A note on what --sync-debug found; nothing without it."""
+    if waits is None:
+        return []
+    places = ', '.join(dict.fromkeys(waits)) or 'nowhere'
+    return [f'A training step waits for the GPU {len(waits)} times: {places}.']
 
 
 def _row(step: str, name: str, result: dict) -> list[str]:

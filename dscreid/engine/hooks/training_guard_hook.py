@@ -28,6 +28,9 @@ class TrainingGuardHook(Hook):
     no checkpoint, so that the last one is that of good weights. A loss that is active and yet exactly 0 in all
     iterations of an epoch, since it found nothing to compare, is a warning.
 
+    Gradients accumulated over iterations that do not divide an epoch are a warning: those of its last iterations join
+    the next epoch, whose labels may be others, and a run that is resumed there lacks them.
+
     The values are watched on the device they are on; they are read every ``interval`` iterations and after an epoch.
 
     Args:
@@ -45,6 +48,17 @@ class TrainingGuardHook(Hook):
             raise ConfigError(f'TrainingGuardHook: interval must be at least 1, got {interval}')
         self.interval = interval
         self._clear()
+
+    def before_train(self, runner) -> None:
+        """Warn of gradients that outlast an epoch."""
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        left = len(runner.train_dataloader) % counts
+        if left:
+            runner.logger.warning(
+                f'optim_wrapper.accumulative_counts={counts} does not divide the {len(runner.train_dataloader)} '
+                f'iterations of an epoch: gradients of the last {left} join the next epoch, and a resumed run, which '
+                'lacks them, will not end as an uninterrupted one; choose a divisor'
+            )
 
     def before_train_epoch(self, runner) -> None:
         """Begin anew."""

@@ -126,7 +126,7 @@ def jitter_frames(frames: Tensor, factors: Tensor) -> Tensor:
     """
     gains, contrast, exponent = factors.to(frames.dtype)[..., None, None].split([3, 1, 1], dim=2)
     frames = (frames * gains).clamp(0, 1)
-    weights = torch.tensor(LUMINANCE_WEIGHTS, dtype=frames.dtype, device=frames.device)
+    weights = torch.tensor(LUMINANCE_WEIGHTS, dtype=frames.dtype).to(frames.device, non_blocking=True)
     mean = (frames.mean(dim=(-2, -1)) * weights).sum(-1)  # (N, T)
     if factors.shape[1] == 1:
         mean = mean.mean(dim=1, keepdim=True)

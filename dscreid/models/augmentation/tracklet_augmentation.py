@@ -104,7 +104,7 @@ class TrackletAugmentation:
             for repeated tracklets.
         """
         entries = self._entries(data_samples)
-        positions = torch.tensor([position for position, _, _ in entries], device=frames.device)
+        positions = _to(np.array([position for position, _, _ in entries]), frames.device)
         samples = [data_samples[position] for position, _, _ in entries]
         numbers = [number for _, number, _ in entries]
         views = [view for _, _, view in entries]

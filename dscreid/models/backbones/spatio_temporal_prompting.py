@@ -29,7 +29,8 @@ class SpatioTemporalPrompting(BaseModule):
         start_layer: Block (from 0) before which the prompt tokens are appended. In the last block the
             prompts are appended but never swapped.
         num_heads: Heads of the attention that gathers the dynamic feature.
-        with_cp: Recompute the blocks' activations in the backward pass: less memory, more time.
+        with_cp: Keep the input of each block alone and recompute its activations in the backward pass of training:
+            less memory, more time, the same results bit for bit.
         compile_blocks: Run the blocks through ``torch.compile``: a slow first iteration and first extraction (minutes,
             for each batch size), faster ones after; results differ by rounding.
 

@@ -74,18 +74,21 @@ class ClusterMemory(FeatureMemory):
             centers = cluster_centers(members, labels.cpu(), num_clusters, self.normalize)
             setattr(self, name, centers.to(self.static.device))
 
-    def update(self, static: Tensor, dynamic: Tensor, labels: Tensor) -> None:
+    def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
         """Let the centres follow a batch, one sample after another.
 
         Args:
             static: float (B, D), L2-normalised here.
             dynamic: float (B, D), likewise.
             labels: int64 (B,) in [-1, C), -1 is skipped.
+            repeats: See ``momentum_update_``.
         """
+        if self.hard:
+            repeats = 1
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
             values = F.normalize(values.float(), dim=1)
             rows = hardest_rows(memory, values, labels) if self.hard else labels
-            momentum_update_(memory, values, rows, self.momentum, self.normalize)
+            momentum_update_(memory, values, rows, self.momentum, self.normalize, repeats)
 
 
 @MODELS.register_module()
@@ -115,14 +118,15 @@ class InstanceMemory(FeatureMemory):
             rows = F.normalize(getattr(features, name).float(), dim=1)
             setattr(self, name, rows.to(self.static.device, self.dtype))
 
-    def update(self, static: Tensor, dynamic: Tensor, rows: Tensor) -> None:
+    def update(self, static: Tensor, dynamic: Tensor, rows: Tensor, repeats: int | None = None) -> None:
         """Let rows follow a batch, one sample after another.
 
         Args:
             static: float (B, D).
             dynamic: float (B, D).
             rows: int64 (B,) in [-1, N), -1 is skipped.
+            repeats: See ``momentum_update_``.
         """
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
             values = F.normalize(values.float(), dim=1) if self.normalize_queries else values
-            momentum_update_(memory, values, rows, self.momentum)
+            momentum_update_(memory, values, rows, self.momentum, repeats=repeats)

@@ -28,7 +28,12 @@ def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normali
 
 @torch.no_grad()
 def momentum_update_(
-    memory: Tensor, values: Tensor, rows: Tensor, momentum: float, normalize: bool = True
+    memory: Tensor,
+    values: Tensor,
+    rows: Tensor,
+    momentum: float,
+    normalize: bool = True,
+    repeats: int | None = None,
 ) -> None:
     """Let memory rows follow new values in place, equation (2).
 
@@ -38,21 +43,35 @@ def momentum_update_(
     several times is updated several times; rows do not depend on each other, so the first meetings of all
     rows are one step, then the second ones, which is exact.
 
+    All shapes follow from those of the arguments: with ``repeats`` nothing is read from the device.
+
     Args:
         memory: (R, D), changed in place; any floating dtype, computed in float32 at least.
         values: float (B, D), used as they are.
         rows: int64 (B,) in [-1, R); -1 is skipped.
         momentum: Share of the old entry, in [0, 1].
         normalize: Whether updated rows are L2-normalised.
+        repeats: How often a row occurs at most, where the caller knows; more than that changes nothing. None: counted,
+            for which a GPU is waited for.
     """
+    if not len(memory) or not len(rows):
+        return
     dtype = torch.promote_types(memory.dtype, torch.float32)
-    known = rows >= 0
-    values, rows = values[known].to(dtype), rows[known]
+    values = values.to(dtype)
     earlier = (rows[:, None] == rows[None, :]).tril(-1).sum(dim=1)  # (B,), earlier meetings of the same row
-    for turn in range(int(earlier.max()) + 1 if len(rows) else 0):
-        now = earlier == turn
-        updated = momentum * memory[rows[now]].to(dtype) + (1 - momentum) * values[now]
-        memory[rows[now]] = (F.normalize(updated, dim=1) if normalize else updated).to(memory.dtype)
+    if repeats is None:
+        repeats = int(torch.where(rows >= 0, earlier + 1, 0).max())
+    # what is skipped stands for row 0 and follows it, so that all who share a row write the same into it
+    targets = rows.clamp(min=0)
+    shares = (targets[:, None] == rows[None, :]).to(torch.uint8)  # (B, B)
+    current = memory[targets]
+    for turn in range(repeats):
+        now = shares * (earlier == turn)
+        following, source = now.max(dim=1)
+        updated = momentum * current.to(dtype) + (1 - momentum) * values[source]
+        updated = (F.normalize(updated, dim=1) if normalize else updated).to(memory.dtype)
+        current = torch.where(following.bool()[:, None], updated, current)
+    memory[targets] = current
 
 
 @torch.no_grad()
@@ -67,9 +86,10 @@ def hardest_rows(memory: Tensor, values: Tensor, rows: Tensor) -> Tensor:
     Returns:
         int64 (B,): ``rows`` with -1 for all values that are not kept. Ties keep the first.
     """
+    if not len(memory):
+        return torch.full_like(rows, -1)
     similarity = (memory[rows.clamp(min=0)].to(values.dtype) * values).sum(dim=1)
-    kept = torch.full_like(rows, -1)
-    for row in rows[rows >= 0].unique():
-        candidates = (rows == row).nonzero()[:, 0]
-        kept[candidates[similarity[candidates].argmin()]] = row
-    return kept
+    below = similarity[None, :] < similarity[:, None]  # [i, j]: whether j is less similar than i
+    tied_before = (similarity[None, :] == similarity[:, None]).tril(-1)
+    harder = (rows[:, None] == rows[None, :]) & (below | tied_before)
+    return torch.where(harder.any(dim=1), -1, rows)

@@ -20,6 +20,20 @@ class SoftRows(NamedTuple):
     weights: Tensor
 
 
+class Repeats(NamedTuple):
+    """How often a batch meets the same row of one memory at most, counted on the host.
+
+    Attributes:
+        instances: Row of an instance memory.
+        clusters: Row of a cluster memory, of tracklets that it belongs to.
+        cross: Row of a cluster memory, of the other modality's tracklets.
+    """
+
+    instances: int
+    clusters: int
+    cross: int
+
+
 @dataclass(frozen=True)
 class LocatedBatch:
     """Where the tracklets of a batch stand in the memories.
@@ -30,6 +44,7 @@ class LocatedBatch:
         visible: bool (B,), whether the tracklet is visible.
         members: int64 positions in the batch of each modality's tracklets.
         anchors: The same without outliers.
+        repeats: How often rows are met, for the update.
         cross: int64 (B,), row in the cluster memory of the *other* modality, -1 = none; None where the labels bring
             no cross labels.
         soft: By modality, soft targets of ``members`` over its cluster memory; None: the labels alone.
@@ -42,6 +57,7 @@ class LocatedBatch:
     visible: Tensor
     members: dict[Modality, Tensor]
     anchors: dict[Modality, Tensor]
+    repeats: Repeats
     cross: Tensor | None = None
     soft: dict[Modality, SoftRows] | None = None
     cross_soft: dict[Modality, SoftRows] | None = None

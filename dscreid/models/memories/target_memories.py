@@ -12,7 +12,7 @@ from dscreid.errors import LabelingError
 from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
 from dscreid.models.memories.label_table import Labels, LabelTable, SoftTable, number_clusters
-from dscreid.models.memories.located_batch import LocatedBatch, SoftRows
+from dscreid.models.memories.located_batch import LocatedBatch, Repeats, SoftRows
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
 
@@ -27,10 +27,12 @@ class _Staged:
         features: float32 (B, 2 D), both halves.
         keys: int64 (B, 3): instance row, cluster row, whether visible; with ``cross_update`` (B, 4): also the cluster
             row of the other modality's memory.
+        repeats: How often rows are met.
     """
 
     features: Tensor
     keys: Tensor
+    repeats: Repeats
 
 
 @MODELS.register_module()
@@ -147,13 +149,19 @@ class TargetMemories(nn.Module):
         visible = np.array([modality is Modality.RGB for modality in modalities], bool)
         of = {Modality.RGB: visible, Modality.IR: ~visible}
         cross, groups = self._table.cross, self._table.groups
+        cross = None if cross is None else _pick(cross, modalities, rows)
         return LocatedBatch(
             rows=self._tensor(rows),
             labels=self._tensor(labels),
             visible=self._tensor(visible),
             members={m: self._tensor(np.flatnonzero(of[m])) for m in Modality},
             anchors={m: self._tensor(np.flatnonzero(of[m] & (labels >= 0))) for m in Modality},
-            cross=None if cross is None else self._tensor(_pick(cross, modalities, rows)),
+            repeats=Repeats(
+                instances=_most_repeats(rows, visible),
+                clusters=_most_repeats(labels, visible & (not self.shared)),
+                cross=0 if cross is None else _most_repeats(cross, visible),
+            ),
+            cross=None if cross is None else self._tensor(cross),
             soft=self._soft_rows(self._table.soft, rows, of),
             cross_soft=self._soft_rows(self._table.cross_soft, rows, of),
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
@@ -178,7 +186,7 @@ class TargetMemories(nn.Module):
                 members = batch.members[modality]
                 cross[members] = batch.cross[members]
             keys.append(cross)
-        self._staged = _Staged(features, torch.stack(keys, dim=1))
+        self._staged = _Staged(features, torch.stack(keys, dim=1), batch.repeats)
 
     @torch.no_grad()
     def update(self) -> None:
@@ -193,21 +201,23 @@ class TargetMemories(nn.Module):
         """
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
-        features = self._staged.features
+        features, repeats = self._staged.features, self._staged.repeats
         rows, labels, visible, *cross = self._staged.keys.unbind(dim=1)
         self._staged = None
         static, dynamic = features.chunk(2, dim=1)
         nowhere = torch.full_like(rows, -1)
         for clusters in cross:  # at most one: with cross_update
             for modality, member in ((Modality.IR, visible == 1), (Modality.RGB, visible == 0)):
-                self.cluster_memory(modality).update(static, dynamic, torch.where(member, clusters, nowhere))
+                others = torch.where(member, clusters, nowhere)
+                self.cluster_memory(modality).update(static, dynamic, others, repeats.cross)
         for modality, member in ((Modality.RGB, visible == 1), (Modality.IR, visible == 0)):
-            self.instance_memory(modality).update(static, dynamic, torch.where(member, rows, nowhere))
+            own = torch.where(member, rows, nowhere)
+            self.instance_memory(modality).update(static, dynamic, own, repeats.instances)
             if not self.shared:
                 own = torch.where(member, labels, nowhere)
-                self.cluster_memory(modality).update(static, dynamic, own)
+                self.cluster_memory(modality).update(static, dynamic, own, repeats.clusters)
         if self.shared:
-            self.clusters[SHARED].update(static, dynamic, labels)
+            self.clusters[SHARED].update(static, dynamic, labels, repeats.clusters)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
         """Rebuild the cluster memories that the current labels use."""
@@ -253,9 +263,19 @@ class TargetMemories(nn.Module):
         memory.reset(features, labels, int(labels.max()) + 1)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.instances[Modality.RGB.value].static.device)
+        device = self.instances[Modality.RGB.value].static.device
+        return torch.from_numpy(array).to(
+            device, non_blocking=True
+        )  # ordinary memory is read before the call returns
 
 
 def _pick(table: dict[Modality, np.ndarray], modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
     """int64 (B,), a table's entries for tracklets of mixed modality."""
     return np.array([table[m][row] for m, row in zip(modalities, rows, strict=True)], np.int64)
+
+
+def _most_repeats(rows: np.ndarray, sides: np.ndarray) -> int:
+    """How often a row occurs at most on its side: int64 (B,) rows, -1 left out, and bool (B,)."""
+    known = rows >= 0
+    counts = np.unique(2 * rows[known] + sides[known], return_counts=True)[1]
+    return int(counts.max(initial=0))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook
+from mmengine.optim import OptimWrapper
 from mmengine.runner.priority import get_priority
 from torch import nn
 
@@ -30,6 +31,18 @@ def play(hook, runner, *iterations):
         values = {name: torch.tensor(float(value)) for name, value in losses.items()}
         hook.after_train_iter(runner, number, outputs=values)
     hook.after_train_epoch(runner)
+
+
+@pytest.mark.parametrize(('counts', 'warned'), [(1, False), (2, False), (3, False), (4, True), (9, True)])
+def test_gradients_that_outlast_an_epoch(runner, caplog, counts, warned):
+    runner.optim_wrapper = OptimWrapper(
+        torch.optim.SGD(runner.model.parameters(), lr=1.0), accumulative_counts=counts
+    )
+    runner.train_dataloader = range(6)
+    runner.logger = logging.getLogger('guard')
+    TrainingGuardHook().before_train(runner)
+    assert ('does not divide the 6 iterations' in caplog.text) is warned
+    assert ('gradients of the last 2 join' in caplog.text) is (counts == 4)
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])

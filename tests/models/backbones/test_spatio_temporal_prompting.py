@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from dscreid.errors import ConfigError
 from dscreid.models.backbones import FrameAverage, SpatioTemporalPrompting
@@ -165,17 +166,59 @@ def test_every_parameter_gets_a_gradient(start_layer):
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-def test_recomputation_changes_nothing():
+def features_and_gradients(model, inputs):
+    """Both features, and the gradient of each parameter by name."""
+    static, dynamic = model(inputs)
+    (static * dynamic.detach() + dynamic.pow(3)).sum().backward()
+    return (static, dynamic), {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    'frozen', [(), ('tower.',), ('tower.transformer.resblocks.0', 'prompt', 'attn.')], ids=str
+)
+@pytest.mark.parametrize('start_layer', [0, 1, 3])
+def test_recomputation_changes_no_bit(start_layer, frozen):
     inputs = torch.randn(2, 3, 3, 16, 8)
-    gradients = []
+    outcomes = []
     for with_cp in (False, True):
-        model = make(3, 1).train()
+        model = make(3, start_layer).train()
         model.with_cp = with_cp
-        static, dynamic = model(inputs)
-        (static * dynamic.detach() + dynamic.pow(3)).sum().backward()
-        gradients.append([parameter.grad for parameter in model.parameters()])
-    for plain, recomputed in zip(*gradients, strict=True):
-        torch.testing.assert_close(plain, recomputed)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(not name.startswith(frozen))
+        outcomes.append(features_and_gradients(model, inputs))
+    (plain, expected), (recomputed, found) = outcomes
+    assert all(map(torch.equal, plain, recomputed))
+    learning = {name for name, gradient in expected.items() if gradient is not None}
+    assert learning == {name for name in expected if not name.startswith(frozen)}
+    assert all(torch.equal(found[name], expected[name]) for name in learning)
+
+
+def saved_bytes(run):
+    """Bytes of the distinct tensors, parameters left out, that a function keeps for its gradient."""
+    kept = {}
+
+    def keep(tensor):
+        if not isinstance(tensor, nn.Parameter) and not isinstance(tensor._base, nn.Parameter):
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage  # held, so that no address is given twice
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        result = run()
+    return sum(storage.nbytes() for storage in kept.values()), result
+
+
+def test_recomputation_keeps_inputs_of_blocks_alone():
+    inputs = torch.randn(2, 3, 3, 16, 8)
+    sizes = {}
+    for with_cp in (False, True):
+        model = make(3, 3).train()
+        model.with_cp = with_cp
+        sizes[with_cp], _ = saved_bytes(lambda model=model: model(inputs))
+        model.eval()
+        sizes[with_cp, 'evaluation'], _ = saved_bytes(lambda model=model: model(inputs))
+    assert sizes[True] < sizes[False] / 3
+    assert sizes[True, 'evaluation'] == sizes[False, 'evaluation']  # in training alone
 
 
 @pytest.mark.skipif(shutil.which('g++') is None, reason='torch.compile needs a C++ compiler')

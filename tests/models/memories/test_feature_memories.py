@@ -3,6 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from dispatch_records import DispatchRecord
+from oracles.memory_update_oracle import least_similar, update_in_turns
 
 from dscreid.errors import ConfigError
 from dscreid.models.memories import (
@@ -73,6 +75,61 @@ def test_update_with_nothing_to_do(targets):
     before = memory.clone()
     momentum_update_(memory, rows(1, len(targets)), torch.tensor(targets, dtype=torch.int64), 0.5)
     assert torch.equal(memory, before)
+
+
+def test_update_of_an_empty_memory():
+    momentum_update_(torch.empty(0, 5), rows(0, 2), torch.tensor([-1, -1]), 0.5)
+    assert hardest_rows(torch.empty(0, 5), rows(0, 2), torch.tensor([-1, -1])).tolist() == [-1, -1]
+
+
+def crowded_batch(seed, width=768, count=48):
+    """A memory, and a batch that meets its rows often, some never, some values twice, a third of them outliers."""
+    generator = torch.Generator().manual_seed(seed)
+    memory = F.normalize(rows(seed, 9, width), dim=1)
+    values = F.normalize(rows(seed + 100, count, width), dim=1)
+    values[count // 2 :: 3] = values[: len(values[count // 2 :: 3])]
+    targets = torch.randint(-4, 9, (count,), generator=generator).clamp(min=-1)
+    return memory, values, targets
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize('normalize', [True, False])
+@pytest.mark.parametrize('seed', range(4))
+def test_update_equals_turns_by_masks_bit_for_bit(seed, normalize, dtype):
+    memory, values, targets = crowded_batch(seed)
+    memory = memory.to(dtype)
+    expected = memory.clone()
+    update_in_turns(expected, values, targets, 0.1, normalize)
+    most = int(torch.bincount(targets[targets >= 0]).max())
+    for repeats in (None, most, most + 3):
+        found = memory.clone()
+        momentum_update_(found, values, targets, 0.1, normalize, repeats)
+        assert torch.equal(found, expected)
+    assert not torch.equal(expected, memory)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_hardest_rows_equal_those_of_a_loop(seed):
+    memory, values, targets = crowded_batch(seed)
+    values[5] = values[8] = values[20] = -memory[3]  # ties of the least similar
+    targets[[5, 8, 20]] = 3
+    found = hardest_rows(memory, values, targets)
+    assert torch.equal(found, least_similar(memory, values, targets))
+    assert found[[5, 8, 20]].tolist() == [3, -1, -1]
+
+
+@pytest.mark.parametrize('hard', [False, True])
+def test_updates_wait_for_no_value(hard):
+    memory, values, targets = crowded_batch(0)
+    clusters = ClusterMemory(hard=hard)
+    clusters.reset(TrackletFeatures(memory, memory), torch.arange(9), 9)
+    with DispatchRecord() as record:
+        clusters.update(values, values, targets, repeats=48)
+    assert 'aten::index_put_' in record.names
+    assert record.waiting() == []
+    with DispatchRecord() as record:
+        update_in_turns(memory, values, least_similar(memory, values, targets), 0.1)
+    assert 'aten::_local_scalar_dense' in record.waiting()
 
 
 def test_update_leaves_its_arguments_untouched():

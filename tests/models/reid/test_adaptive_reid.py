@@ -1,5 +1,7 @@
 """Stage 2: losses against memories, whole iterations, schedules and what is saved."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch.nn.functional as F
 from dispatch_records import DispatchRecord
 from mmengine.optim import OptimWrapper
 
+from dscreid.engine.hooks import MemoryUpdateHook
 from dscreid.models.losses import cluster_contrastive_loss, neighbor_contrastive_loss, neighbor_mask
 from dscreid.models.reid import AdaptiveReID, SourceReID
 from dscreid.pseudo_labels import PseudoLabels
@@ -107,6 +110,34 @@ def test_whole_iterations_learn_and_move_the_memories(tracklets, shared):
     torch.testing.assert_close(after.norm(dim=1), torch.ones(12))
     assert np.isfinite(totals).all()
     assert totals[-1] < totals[0]
+
+
+def test_accumulated_gradients_are_means_and_memories_follow_each_batch(tracklets):
+    """The step is one on the mean of both gradients; the second loss sees what the first batch left in the memories."""
+    batches = [tracklets([1, 3, 0, 2, 4], seed=0), tracklets([5, 1, 2, 6, 0], seed=1)]
+    model, plain, stale = build(True).train(), build(True).train(), build(True).train()
+    start = [parameter.detach().clone() for parameter in model.parameters()]
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.5), accumulative_counts=2)
+    runner = SimpleNamespace(model=model)
+    for number, batch in enumerate(batches):
+        memories = [memory.clone() for memory in model.memories.buffers()]
+        wrapper.update_params(sum(model.loss(*batch).values()))
+        MemoryUpdateHook().after_train_iter(runner, number)
+        assert not all(map(torch.equal, memories, model.memories.buffers()))
+        assert number or all(map(torch.equal, start, model.parameters()))
+    for batch in batches:
+        sum(plain.loss(*batch).values()).backward()
+        plain.update_memories()
+        sum(stale.loss(*batch).values()).backward()
+    moved = 0
+    for before, after, mean in zip(start, model.parameters(), plain.parameters(), strict=True):
+        if mean.grad is not None:
+            moved += 1
+            torch.testing.assert_close(after, before - 0.5 * mean.grad / 2, rtol=1e-5, atol=1e-6)
+    assert moved == 6
+    for found, expected in zip(model.memories.buffers(), plain.memories.buffers(), strict=True):
+        assert torch.equal(found, expected)
+    assert not torch.allclose(plain.backbone.static.weight.grad, stale.backbone.static.weight.grad, rtol=1e-3)
 
 
 def test_update_uses_the_features_that_the_losses_saw(tracklets):
@@ -210,14 +241,21 @@ def test_a_pair_has_a_factor_of_its_own(tracklets):
     assert scaled['loss_neighbor_tv'] == plain['loss_neighbor_tv']
 
 
+@pytest.mark.parametrize('hard', [False, True])
 @pytest.mark.parametrize('shared', [False, True])
-def test_forward_and_backward_wait_for_no_value(tracklets, shared):
-    """On a GPU no operator of an iteration's losses needs a value on the host; the memories' update still does."""
-    model = build(shared)
+def test_an_iteration_waits_for_no_value(tracklets, shared, hard):
+    """On a GPU no operator of losses, gradients, step and update of the memories needs a value on the host."""
+    model = build(shared, memories={'cluster': {'hard': hard}})
     model.set_epoch(2)
-    inputs, samples = tracklets([0, 2, 4, 6, 1, 3, 5, 7])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)  # as runs on a GPU have it
+    inputs, samples = tracklets(BATCH)
+    before = [memory.clone() for memory in model.memories.buffers()]
     with DispatchRecord() as record:
         losses = model.loss(inputs, samples)
         sum(losses.values()).backward()
+        optimizer.step()
+        model.update_memories()
     assert len(losses) == 6
+    after = list(model.memories.buffers())
+    assert sum(not torch.equal(*pair) for pair in zip(before, after, strict=True)) == (6 if shared else 8)
     assert record.waiting() == []

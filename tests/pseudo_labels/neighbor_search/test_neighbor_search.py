@@ -1,6 +1,7 @@
 """Choice of a search, and faiss's searches against the exact one."""
 
 import builtins
+import sys
 
 import pytest
 import torch
@@ -79,6 +80,20 @@ def test_auto_leaves_the_exact_search_where_it_would_take_long(monkeypatch):
     assert NeighborSearch().method_for(len(points[:0]), len(points), 16, False) == 'exact'
     monkeypatch.setattr(choice, 'has_faiss', lambda: False)
     assert NeighborSearch().method_for(len(points), len(points), 16, False) == 'exact'
+
+
+def test_without_faiss_the_exact_search_is_taken_and_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(choice, '_EXACT_LIMIT', 1000)
+    monkeypatch.setattr(choice, 'print_log', lambda message, **options: said.append(message))
+    monkeypatch.setitem(sys.modules, 'faiss', None)
+    choice._say_once.cache_clear()
+    points = _clustered(500)
+    exact = NeighborSearch('exact')(points, points, 5)
+    for _ in range(3):
+        assert all(map(torch.equal, NeighborSearch()(points, points, 5), exact))
+    assert said == ['faiss is not installed: neighbors are searched exactly, which will take long']
+    choice._say_once.cache_clear()
 
 
 def test_a_block_uses_its_search_and_leaves_the_one_before():

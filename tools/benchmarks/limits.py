@@ -1,0 +1,65 @@
+"""The two limits of this processor that the other tables are held against: operations and bytes a second.
+
+Operations: one large matrix product. Bytes: a copy between arrays beyond any cache, what it reads and what it writes.
+Each is the best of some repeats, in the threads that PyTorch has here (OMP_NUM_THREADS). With one thread --clock cpu
+leaves out the turns that other programs take.
+
+Example: OMP_NUM_THREADS=1 python tools/benchmarks/limits.py --clock cpu
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from machine import print_table
+
+Clock = Callable[[], float]
+CLOCKS: dict[str, Clock] = {'wall': time.perf_counter, 'cpu': time.process_time}
+
+
+def main() -> None:
+    """Measure both and print them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--repeats', type=int, default=7, help='repeats of which the best is shown')
+    parser.add_argument(
+        '--clock', choices=CLOCKS, default='wall', help='wall time (default) or processor time'
+    )
+    args = parser.parse_args()
+    if args.clock == 'cpu' and torch.get_num_threads() > 1:
+        parser.error('--clock cpu adds up the time of all threads: set OMP_NUM_THREADS=1')
+    clock = CLOCKS[args.clock]
+    rows = [
+        ['matrix product, float32', f'{product_rate(args.repeats, clock) / 1e12:.3f} TFLOP/s'],
+        ['copy, read and written', f'{copy_rate(args.repeats, clock) / 1e9:.1f} GB/s'],
+    ]
+    print_table('Limits of this machine', ['what', 'a second'], rows)
+
+
+def product_rate(repeats: int, clock: Clock = time.perf_counter, size: int = 2048) -> float:
+    """Multiplications and additions a second of a product of float32 (size, size) matrices."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    return 2 * size**3 / shortest(lambda: a @ b, repeats, clock)
+
+
+def copy_rate(repeats: int, clock: Clock = time.perf_counter, num_bytes: int = 256 * 2**20) -> float:
+    """Bytes a second, read and written ones together, of copying so many bytes."""
+    source = torch.ones(num_bytes // 4)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / shortest(lambda: target.copy_(source), repeats, clock)
+
+
+def shortest(function: Callable[[], object], repeats: int, clock: Clock) -> float:
+    """Shortest time of some calls, after one that warms up."""
+    times = []
+    for _ in range(repeats + 1):
+        start = clock()
+        function()
+        times.append(clock() - start)
+    return min(times[1:])
+
+
+if __name__ == '__main__':
+    main()
