@@ -52,7 +52,9 @@ def check_config(config: dict, name: str = 'config') -> None:
 
 def keys_that_are_read() -> list[str]:
     """Top-level keys of a config that MMEngine's Runner or this package reads; all others only help to write it."""
-    arguments = [name for name in inspect.signature(Runner.__init__).parameters if name not in ('self', 'cfg')]
+    arguments = [
+        name for name in inspect.signature(Runner.__init__).parameters if name not in ('self', 'cfg')
+    ]
     return [*arguments, *_OWN_KEYS]
 
 

@@ -22,8 +22,8 @@ _SHOWN = 6
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Check that something reads what is overridden.
 
-    A config is a program: when it is overridden, its parts have long been made from its helper variables (``num_frames``,
-    ``eval_pipeline``, ``learning_rate``).
+    A config is a program: when it is overridden, its parts have long been made from its helper variables
+    (``num_frames``, ``eval_pipeline``, ``learning_rate``).
 
     Args:
         config: As its file gives it.
@@ -45,7 +45,7 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
         shown = ', '.join(f'{place}{dot}{rest}' for place in places[:_SHOWN])
         more = f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else ''
         raise ConfigError(
-            f"--cfg-options {option}: changes nothing, the config's parts were made with '{key}' when its file was read; "
+            f"--cfg-options {option}: changes nothing, the parts of the config were made with '{key}' before; "
             + (f'override them instead: {shown}{more}' if places else 'none of them holds its value any more')
         )
 
@@ -70,10 +70,8 @@ def _holders(node: Any, place: str, key: str, value: Any) -> Iterator[str]:
 
 
 def _holds(node: Any, name: str, key: str, value: Any) -> bool:
-    """Whether a part was made from a variable, as far as can be told: a small number may be there for another reason."""
+    """Whether a part was made from a variable, as far as can be told: whole numbers may be equal by chance."""
     if isinstance(value, Mapping):
-        return isinstance(node, Mapping) and all(
-            part in node and node[part] == value[part] for part in value
-        )
+        return isinstance(node, Mapping) and all(part in node and node[part] == value[part] for part in value)
     telling = isinstance(value, (float, list, tuple)) or name == key
     return telling and type(node) is type(value) and node == value

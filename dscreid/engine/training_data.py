@@ -2,7 +2,14 @@
 
 from torch.utils.data import DataLoader
 
+from dscreid.datasets import TrackletDataset
 from dscreid.errors import ConfigError
+from dscreid.structures import Modality
+
+
+def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
+    """Number of tracklets of each modality."""
+    return {modality: len(dataset.indices(modality)) for modality in Modality}
 
 
 def check_batch_size(loader: DataLoader) -> None:

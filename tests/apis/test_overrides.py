@@ -13,7 +13,7 @@ CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('[!_]*/**/*.py'))
 
 
 def refused(config, option):
-    with pytest.raises(ConfigError, match='^--cfg-options ') as error:
+    with pytest.raises(ConfigError, match=r'^--cfg-options ') as error:
         check_overrides(config, {option: 1})
     return str(error.value)
 
@@ -59,7 +59,15 @@ def test_the_papers_helpers_are_found():
 
 def test_what_is_read_may_be_overridden():
     config = dict(model=dict(a=1), clustering=dict(k1=2))
-    options = ['model.a', 'clustering.k1', 'data_root', 'on_bad_frame', 'source', 'randomness.seed', 'custom_hooks']
+    options = [
+        'model.a',
+        'clustering.k1',
+        'data_root',
+        'on_bad_frame',
+        'source',
+        'randomness.seed',
+        'custom_hooks',
+    ]
     check_overrides(config, dict.fromkeys(options, 1))
 
 
