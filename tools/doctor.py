@@ -14,6 +14,7 @@ from rich.console import Console
 from dscreid.apis.command_line import add_config_arguments, run_command
 from dscreid.apis.doctor import DoctorOptions, diagnose, diagnosis_table, to_json
 from dscreid.apis.test import write_json
+from dscreid.utils.files import check_replaceable
 
 _LOG_WIDTH = 160
 
@@ -70,6 +71,8 @@ def main(argv: list[str] | None = None) -> int:
         work_dir=arguments.work_dir,
         config_options=arguments.cfg_options,
     )
+    if arguments.json is not None:
+        check_replaceable(arguments.json)
     diagnosis = diagnose(arguments.config, options)
     console = Console()
     if not console.is_terminal:  # a log file has no width of its own

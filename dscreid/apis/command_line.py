@@ -1,6 +1,8 @@
 """What the tools share: one sentence and an exit code instead of a traceback."""
 
 import argparse
+import errno
+import logging
 import os
 import re
 import signal
@@ -21,7 +23,10 @@ UNUSABLE_INPUT = 2
 _SIGNALS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
 
 #: Paths that cannot be used as a tool was told to; other errors of the operating system keep their traceback.
-_PATH_ERRORS = (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError)
+_PATH_ERRORS = {
+    errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: How torch repeats the error of a data loader's worker: this line, then the worker's traceback.
 _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
@@ -36,9 +41,9 @@ def run_command(
 
     Args:
         command: The work; errors that a user cannot mend are bugs and keep their traceback.
-        on_interrupt: What to tell after either signal.
+        on_interrupt: What to tell after either signal, and where a disk is full.
     """
-    with _signals_noted() as received:
+    with _signals_noted() as received, _full_disk_ends_logging():
         try:
             command()
         except BaseException as error:
@@ -52,7 +57,10 @@ def run_command(
                 sys.exit(128 + number)
             if isinstance(error, DscreidError):
                 _fail(sentence(error))
-            if isinstance(error, _PATH_ERRORS):
+            if isinstance(error, OSError) and error.errno in _FULL_DISK:
+                what = f'{error.filename}: ' if error.filename else 'a file '
+                _fail(f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}')
+            if isinstance(error, OSError) and error.errno in _PATH_ERRORS and error.filename:
                 _fail(f'{error.filename}: {error.strerror}; choose another path')
             raise
 
@@ -83,6 +91,24 @@ def _signals_noted() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _full_disk_ends_logging() -> Iterator[None]:
+    """Let a log that cannot be written end the work; ``logging`` would print a traceback for each line and go on."""
+    handle_error = logging.Handler.handleError
+
+    def end(handler: logging.Handler, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            raise OSError(error.errno, error.strerror, getattr(handler, 'baseFilename', None)) from error
+        handle_error(handler, record)
+
+    logging.Handler.handleError = end
+    try:
+        yield
+    finally:
+        logging.Handler.handleError = handle_error
 
 
 def _ignore_more() -> None:

@@ -12,6 +12,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config
+from dscreid.apis.overrides import check_overrides
 from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file
 
@@ -31,6 +32,9 @@ _EXECUTION_SETTINGS = {
 #: Optimisers with a fused step, and the options by which a config chooses how a step is computed.
 _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'differentiable'}
 
+#: Overrides that hold for source stages too.
+_INHERITED = ('on_bad_frame', 'randomness.deterministic')
+
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
     """Read and check a config file.
@@ -44,7 +48,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         The config; a relative ``source.config`` is made absolute.
 
     Raises:
-        ConfigError: The file is missing or cannot be read, or it names an unknown type or key.
+        ConfigError: The file is missing or cannot be read, it names an unknown type or key, or an override would change
+            nothing.
     """
     named, path = path, existing_file(path)
     if path is None:
@@ -55,6 +60,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
     if options:
+        check_overrides(config.to_dict(), options)
         _merge(config, options)
     if config.get('on_bad_frame') is not None:
         _set_on_bad_frame(config._cfg_dict, config.on_bad_frame)
@@ -67,8 +73,8 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
 
 def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Those overrides of a run's config that hold for its source stages too: how to treat damage, not what to learn."""
-    return {key: options[key] for key in ('on_bad_frame',) if key in options}
+    """Those overrides of a run's config that hold for its source stages too: how it is run, not what it learns."""
+    return {key: options[key] for key in _INHERITED if key in options}
 
 
 def _check_no_circle(path: Path, source: Path) -> None:

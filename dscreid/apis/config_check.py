@@ -50,6 +50,14 @@ def check_config(config: dict, name: str = 'config') -> None:
             _check_keys(component, node, place)
 
 
+def keys_that_are_read() -> list[str]:
+    """Top-level keys of a config that MMEngine's Runner or this package reads; all others only help to write it."""
+    arguments = [
+        name for name in inspect.signature(Runner.__init__).parameters if name not in ('self', 'cfg')
+    ]
+    return [*arguments, *_OWN_KEYS]
+
+
 def check_parts(config: Config, name: str = 'config') -> None:
     """Build a config's model, hooks, datasets and samplers once, before another stage takes hours.
 
@@ -111,7 +119,7 @@ def _mmengine_names() -> dict[str, Any]:
 
 def _check_top_level(config: dict, name: str) -> None:
     """Refuse near misses of the Runner's arguments; configs may define other helper variables freely."""
-    known = [*inspect.signature(Runner.__init__).parameters, *_OWN_KEYS]
+    known = keys_that_are_read()
     for key in config:
         if key in known or not isinstance(key, str):
             continue

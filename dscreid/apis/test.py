@@ -20,7 +20,7 @@ from dscreid.evaluation import ReIDMetric
 from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
 from dscreid.utils.build_errors import config_errors
-from dscreid.utils.files import replacing
+from dscreid.utils.files import check_replaceable, replacing
 
 
 def evaluate(
@@ -63,7 +63,11 @@ def evaluate(
 
     Raises:
         DscreidError: Data, config or checkpoint cannot be used; the message names the remedy.
+        OSError: A file that is to be written cannot be.
     """
+    for path in (out, dump_features, per_query):
+        if path is not None:
+            check_replaceable(path)
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     config = copy.deepcopy(config)
     fit_to_machine(config)

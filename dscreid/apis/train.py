@@ -1,6 +1,7 @@
 """The whole experiment: source stage, adaptation, evaluation."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -226,7 +227,7 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     plain = replace(options, work_dir=source_dir, resume=True, partial_source=False, config_options={})
     source_options = replace(plain, config_options=inherited_options(options.config_options))
     if source_options != plain and _is_finished(config := prepare(path, plain)):
-        return config, plain  # it met no frame that fails
+        return config, plain  # what it has is not trained again
     return prepare(path, source_options), source_options
 
 
@@ -248,6 +249,12 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     source_dir = Path(source_config.work_dir)
     digest = config_hash(source_config)
     if from_main_process(lambda: finished_checkpoint(source_dir, digest)) is not None:
+        if unheeded := inherited_options(options.config_options).keys() - source_options.config_options:
+            print_log(
+                f'{source_dir}: was finished without {", ".join(sorted(unheeded))}; it is not trained again',
+                logger='current',
+                level=logging.WARNING,
+            )
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
     check_stage(config)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dscreid.errors import CheckpointError
 from dscreid.models.memories import TargetMemories
 from dscreid.structures import Modality, TrackletFeatures
 
@@ -38,6 +39,26 @@ class Centers:
         features = {m: kept.get(m.value, kept[Modality.RGB.value]) for m in Modality}
         groups = state['groups'] and {m: state['groups'][m.value].numpy() for m in Modality}
         return cls(features, groups)
+
+
+def check_centers(centers: Centers, dimension: int) -> None:
+    """Check that centres out of a checkpoint can be compared with a run's features.
+
+    Args:
+        centers: The centres.
+        dimension: Numbers of a static, and of a dynamic feature.
+
+    Raises:
+        CheckpointError: They are of another width, not finite, none at all, or without a group each.
+    """
+    for modality, features in centers.features.items():
+        name, halves = f'{modality.value} cluster centres', (features.static, features.dynamic)
+        if not len(features) or features.static.shape[1] != dimension:
+            raise CheckpointError(f'{name} of shape {tuple(features.static.shape)}, not (C, {dimension})')
+        if not all(half.is_floating_point() and half.isfinite().all() for half in halves):
+            raise CheckpointError(f'{name} that are not finite')
+        if centers.groups is not None and centers.groups[modality].shape != (len(features),):
+            raise CheckpointError(f'{len(centers.groups[modality])} groups for {len(features)} {name}')
 
 
 def held_centers(

@@ -1,4 +1,4 @@
-"""Pseudo labels as tensors, for a checkpoint."""
+"""Pseudo labels as tensors, for a checkpoint, and whether those that come back belong to a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
+from dscreid.errors import CheckpointError
 from dscreid.pseudo_labels import CrossLabels, PseudoLabels, SoftTargets
 from dscreid.structures import Modality
 
@@ -39,6 +40,55 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
         groups=state['groups'] and {m: state['groups'][m.value].numpy() for m in Modality},
         center_modality=center and Modality(center),
     )
+
+
+def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
+    """Check that labels out of a checkpoint are those of a run's tracklets.
+
+    Args:
+        labels: The labels.
+        counts: Tracklets of each modality.
+
+    Raises:
+        CheckpointError: They are of other tracklets, or their parts contradict each other.
+    """
+    for modality, count in counts.items():
+        found = {'labels': len(labels.of(modality))}
+        if labels.cross is not None:
+            found['cross labels'] = len(labels.cross.of(modality))
+        for name, soft in (('soft', labels.soft), ('soft cross', labels.cross and labels.cross.soft)):
+            if soft is not None and modality in soft:
+                found[f'{name} labels'] = len(soft[modality].weights)
+                _check_soft(soft[modality], f'{name} labels of {modality.value}')
+        for name, length in found.items():
+            if length != count:
+                raise CheckpointError(f'{length} {name} for {count} {modality.value} tracklets')
+        _check_clusters(labels, modality)
+
+
+def _check_soft(soft: SoftTargets, name: str) -> None:
+    try:
+        soft.probabilities.check_format(full_check=True)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f'{name}: {error}') from error
+    if not (np.isfinite(soft.probabilities.data).all() and np.isfinite(soft.weights).all()):
+        raise CheckpointError(f'{name} are not finite')
+
+
+def _check_clusters(labels: PseudoLabels, modality: Modality) -> None:
+    """Whether groups and matches are of the clusters that there are."""
+    clusters = int(labels.of(modality).max(initial=-1)) + 1
+    if labels.groups is not None and len(labels.groups[modality]) < clusters:
+        raise CheckpointError(
+            f'{len(labels.groups[modality])} groups for {clusters} {modality.value} clusters'
+        )
+    if labels.matches is None:
+        return
+    if labels.matches.ndim != 2 or labels.matches.shape[1] != len(Modality):
+        raise CheckpointError(f'matches of shape {labels.matches.shape}, not (P, 2)')
+    matched = labels.matches[:, list(Modality).index(modality)]
+    if len(matched) and not 0 <= matched.min() <= matched.max() < clusters:
+        raise CheckpointError(f'matches with {modality.value} clusters that there are not')
 
 
 def _soft_state(soft: Mapping[Modality, SoftTargets] | None) -> dict[str, Any] | None:

@@ -4,7 +4,14 @@ from mmengine import Config
 from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
+from dscreid.datasets import TrackletDataset
 from dscreid.errors import ConfigError
+from dscreid.structures import Modality
+
+
+def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
+    """Number of tracklets of each modality."""
+    return {modality: len(dataset.indices(modality)) for modality in Modality}
 
 
 def share_batches(config: Config) -> None:

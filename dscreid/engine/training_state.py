@@ -8,6 +8,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch import Tensor
 
+from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import meta_of
 
 _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
@@ -44,7 +45,7 @@ def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | No
     for part, check in checks.items():
         try:
             check()
-        except _Fault as fault:
+        except (_Fault, CheckpointError) as fault:
             return f'{part}: {fault}'
         except Exception as error:  # of other types and depths than expected, it may fail anywhere
             reason = ' '.join(str(error).split())[:100]

@@ -1,6 +1,7 @@
 """Writing files so that no half-written one is ever left behind; locks; the cache folder."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from mmengine.logging import print_log
+from safetensors import SafetensorError
 
-from dscreid.errors import BusyError
+from dscreid.errors import BusyError, ConfigError
 
 #: How :func:`replacing` names its temporary files: eight characters of ``mkstemp`` between two dots.
 _TEMPORARY = re.compile(r'\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>(\.\w+)?)')
@@ -33,20 +35,55 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Yields:
         Where to write; removed when the block raises.
+
+    Raises:
+        OSError: It cannot be written, for example on a full disk; the error names ``path``.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix=path.suffix, dir=path.parent)
+    check_replaceable(path)
+    with _errors_named_after(path):
+        descriptor, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
+        with _errors_named_after(path):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private
+            _flush(temporary)
+            temporary.replace(path)
+            _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_replaceable(path: str | Path) -> None:
+    """Find out before long work that a file cannot be written at its end; missing parent folders are made.
+
+    Raises:
+        OSError: The path is a folder's, or its own folder cannot be made or written to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+@contextlib.contextmanager
+def _errors_named_after(path: Path) -> Iterator[None]:
+    """Let errors of the operating system name a file, not the temporary one in its place; safetensors hides them."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except SafetensorError as error:
+        found = re.search(r'\(os error (\d+)\)', str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
 def remove_partial_files(folder: str | Path) -> list[Path]:
@@ -76,8 +113,15 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
 
     Raises:
         BusyError: Another process holds the folder; the message says which.
+        ConfigError: The folder cannot be made or written to.
     """
-    with _open_lock(Path(folder, '.lock')) as file:
+    try:
+        lock = _open_lock(Path(folder, '.lock'))
+    except OSError as error:
+        raise ConfigError(
+            f'{folder}: cannot be made or written to ({error.strerror}); choose another --work-dir'
+        ) from error
+    with lock as file:
         try:
             _lock(file, fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:  # POSIX allows both

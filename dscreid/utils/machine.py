@@ -65,10 +65,21 @@ def cgroup_headroom(
 
 def free_disk(folder: str | Path) -> int:
     """Free bytes on the disk that holds a folder, or would hold it once it is made."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def can_hold_files(folder: str | Path) -> bool:
+    """Whether files can be written to a folder, or it can be made and then written to."""
+    existing = _existing(folder)
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+def _existing(folder: str | Path) -> Path:
+    """The folder, or the nearest of those above it that there is."""
     folder = Path(folder).absolute()
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return folder
 
 
 def process_memory() -> int:

@@ -1,4 +1,6 @@
 import argparse
+import errno
+import logging
 import os
 import signal
 
@@ -39,7 +41,42 @@ def test_unusable_paths_are_one_sentence_and_code_2(tmp_path, capsys):
     assert capsys.readouterr().err == f'error: {tmp_path}/file: File exists; choose another path\n'
 
 
-@pytest.mark.parametrize('error', [ValueError('bug'), FileNotFoundError(2, 'no such file', 'x')])
+@pytest.mark.parametrize('number', [errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES])
+def test_paths_of_all_kinds_that_cannot_be_used(capsys, number):
+    assert exit_code(fail_with(OSError(number, 'bad', 'x'))) == 2
+    assert capsys.readouterr().err == 'error: x: bad; choose another path\n'
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize(('name', 'what'), [('x', 'x: cannot'), (None, 'a file cannot')])
+def test_a_full_disk_is_one_sentence_and_code_2(capsys, number, name, what):
+    assert exit_code(fail_with(OSError(number, 'full', name)), on_interrupt='use --resume') == 2
+    assert capsys.readouterr().err == f'error: {what} be written (full); make room: use --resume\n'
+
+
+def test_a_log_on_a_full_disk_ends_the_work(capsys, tmp_path):
+    handler = logging.FileHandler(tmp_path / 'log')
+    logger = logging.getLogger('full')
+    logger.addHandler(handler)
+    handle_error = logging.Handler.handleError
+
+    def work():
+        handler.setStream(open('/dev/full', 'w'))  # noqa: SIM115 the handler closes it
+        logger.warning('a line')
+        pytest.fail('it went on')
+
+    assert exit_code(work) == 2
+    assert capsys.readouterr().err == (
+        f'error: {tmp_path}/log: cannot be written (No space left on device); make room: '
+        'the command can be run again as it is\n'
+    )
+    assert logging.Handler.handleError is handle_error
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    'error', [ValueError('bug'), FileNotFoundError(2, 'no such file', 'x'), PermissionError()]
+)
 def test_bugs_keep_their_traceback(error):
     with pytest.raises(type(error)):
         run_command(fail_with(error))

@@ -75,17 +75,24 @@ def test_clustering_that_would_change_nothing_is_refused(tmp_path, text, options
 
 
 def test_options_that_do_not_fit(tmp_path):
-    path = write(tmp_path, 'items = [dict(a=1)]\nnumber = 3')
-    assert load_config(path, {'items.0.a': 2})['items'] == [{'a': 2}]
-    for options in ({'items.5.a': 1}, {'items.x.a': 1}, {'number.x': 1}):
+    path = write(tmp_path, 'custom_hooks = [dict(a=1)]\nlog_level = 3')
+    assert load_config(path, {'custom_hooks.0.a': 2}).custom_hooks == [{'a': 2}]
+    for options in ({'custom_hooks.5.a': 1}, {'custom_hooks.x.a': 1}, {'log_level.x': 1}):
         with pytest.raises(ConfigError, match='--cfg-options'):
             load_config(path, options)
 
 
 def test_options_are_checked_too(tmp_path):
-    path = write(tmp_path, "labeler = dict(type='ClusterLabeler')")
+    path = write(tmp_path, "model = dict(type='ClusterLabeler')")
     with pytest.raises(ConfigError, match="did you mean 'eps'"):
-        load_config(path, {'labeler.epz': 0.5})
+        load_config(path, {'model.epz': 0.5})
+
+
+def test_options_that_change_nothing_are_refused(tmp_path):
+    path = write(tmp_path, 'rate = 0.1\noptim_wrapper = dict(lr=rate)')
+    assert load_config(path, {'optim_wrapper.lr': 0.2}).optim_wrapper == {'lr': 0.2}
+    with pytest.raises(ConfigError, match=r"made with 'rate' .*override them instead: optim_wrapper\.lr$"):
+        load_config(path, {'rate': 0.2})
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from dscreid.apis.doctor import machine
 from dscreid.apis.doctor.machine import check_machine, collect_versions
 from dscreid.datasets.doctor import Severity
@@ -34,3 +36,16 @@ def test_what_is_missing_breaks_it_unless_it_is_optional(tmp_path, monkeypatch):
     packages = check_machine(tmp_path)[0]
     assert packages.severity is Severity.BROKEN
     assert packages.message.endswith('; missing: scipy')
+
+
+@pytest.mark.parametrize('below', ['file', 'file/runs'])
+def test_runs_need_a_folder_that_can_be_written_to(tmp_path, below):
+    def resources(folder):
+        return next(finding for finding in check_machine(folder) if finding.check == 'resources')
+
+    assert resources(tmp_path / 'new' / 'runs').severity is Severity.OK
+    (tmp_path / 'file').touch()
+    found = resources(tmp_path / below)
+    assert found.severity is Severity.BROKEN
+    assert found.message.endswith('where nothing can be written')
+    assert '--work-dir' in found.remedy

@@ -13,6 +13,7 @@ import torch
 from mmengine.hooks import Hook
 from tiny_runs import damage_optimizer
 
+from dscreid.apis import train
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import (
@@ -359,3 +360,24 @@ def test_the_source_stage_treats_bad_frames_as_the_command_line_says(tiny_runs, 
     assert policy(tmp_path / 'dsc', **{'train_cfg.max_epochs': 1}) == {None}
     # a finished one, which met no bad frame, is taken as it is
     assert policy(tiny_experiment.work_dir, on_bad_frame='substitute') == {None}
+
+
+def test_the_source_stage_is_as_deterministic_as_the_command_line_says(
+    tiny_runs, tiny_experiment, tmp_path, monkeypatch
+):
+    options = RunOptions(work_dir=tmp_path / 'dsc', config_options={'randomness.deterministic': True})
+    adapted = prepare(tiny_runs.adapt, options)
+    config, own = source_stage(adapted, options)
+    assert config.randomness.deterministic is True
+    assert own.config_options == options.config_options
+    # a finished one is taken as it is, and the log says so
+    shutil.copytree(tiny_experiment.source_dir, tmp_path / 'tiny_source')
+    config, own = source_stage(adapted, options)
+    assert (config.randomness.deterministic, own.config_options) == (False, {})
+    lines = []
+    monkeypatch.setattr(train, 'print_log', lambda line, **_: lines.append(line))
+    assert train._source_checkpoint(adapted, options) == tmp_path / 'tiny_source' / 'epoch_2.pth'
+    assert lines[0].endswith('was finished without randomness.deterministic; it is not trained again')
+    lines.clear()
+    train._source_checkpoint(adapted, replace(options, config_options={}))
+    assert not any('without' in line for line in lines)

@@ -20,6 +20,7 @@ class NumberModel(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
         self.seen_training = []
+        self.backbone = SimpleNamespace(embed_dim=2)
 
     def data_preprocessor(self, data, training):
         assert not training

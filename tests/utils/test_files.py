@@ -2,13 +2,18 @@
 
 import errno
 import os
+import resource
+import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from dscreid.errors import ConfigError
 from dscreid.utils import files
-from dscreid.utils.files import locked, only_process_in, remove_partial_files, replacing
+from dscreid.utils.files import check_replaceable, locked, only_process_in, remove_partial_files, replacing
 
 
 def test_leftovers_of_killed_writers_are_removed(tmp_path):
@@ -72,3 +77,54 @@ def test_a_second_process_waits_for_the_lock(tmp_path):
         order.write_text('first ')
     assert second.wait(60) == 0
     assert order.read_text() == 'first second'
+
+
+def test_what_cannot_be_replaced_is_found_before_the_work(tmp_path):
+    check_replaceable(tmp_path / 'new' / 'a.json')
+    assert [path.name for path in tmp_path.iterdir()] == ['new']
+    for use in (check_replaceable, lambda path: replacing(path).__enter__()):
+        with pytest.raises(IsADirectoryError) as error:
+            use(tmp_path / 'new')
+        assert error.value.filename == str(tmp_path / 'new')
+    (tmp_path / 'file').touch()
+    with pytest.raises((FileExistsError, NotADirectoryError)):
+        check_replaceable(tmp_path / 'file' / 'a.json')
+
+
+def test_a_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.os, 'access', lambda path, mode: False)
+    with pytest.raises(PermissionError) as error:
+        check_replaceable(tmp_path / 'a.json')
+    assert error.value.filename == str(tmp_path / 'a.json')
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    """And a full disk is one to safetensors too."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        for write in (
+            lambda path: path.write_bytes(bytes(5000)),
+            lambda path: save_file({'a': np.zeros(5000)}, path),
+        ):
+            with (
+                pytest.raises(OSError, match='too large') as error,
+                replacing(tmp_path / 'a.bin') as temporary,
+            ):
+                write(temporary)
+            assert (error.value.errno, error.value.filename) == (errno.EFBIG, str(tmp_path / 'a.bin'))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('folder', ['file', 'file/run', 'n' * 300, '/proc/nothing/run'])
+def test_a_work_directory_that_cannot_be(tmp_path, folder):
+    (tmp_path / 'file').touch()
+    with (
+        pytest.raises(ConfigError, match=r'cannot be made or written to \(.*\); choose another --work-dir'),
+        only_process_in(tmp_path / folder),
+    ):
+        pass

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dscreid.datasets.doctor import Finding, Severity
-from dscreid.utils.machine import free_disk, free_memory, usable_cores
+from dscreid.utils.machine import can_hold_files, free_disk, free_memory, usable_cores
 
 _REQUIRED = (
     'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
@@ -89,4 +89,9 @@ def _resources(folder: str | Path) -> Finding:
         f'{usable_cores()} cores, {told} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
     )
     values = dict(cores=usable_cores(), free_memory=memory, free_disk=disk)
-    return Finding('resources', 'environment', Severity.OK, message, values=values)
+    if can_hold_files(folder):
+        return Finding('resources', 'environment', Severity.OK, message, values=values)
+    message += ', where nothing can be written'
+    return Finding(
+        'resources', 'environment', Severity.BROKEN, message, 'choose another --work-dir', values=values
+    )

@@ -9,15 +9,16 @@ from mmengine.runner import Runner
 
 from dscreid.datasets import TrackletDataset
 from dscreid.distributed import from_main_process
-from dscreid.engine.centers import Centers, held_centers
+from dscreid.engine.centers import Centers, check_centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
-from dscreid.engine.label_state import labels_from_state, labels_state
+from dscreid.engine.label_state import check_labels, labels_from_state, labels_state
 from dscreid.engine.labeling_memory import labeling_within_memory
 from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import ConfigError, DatasetError, LabelingError, TrainingError
+from dscreid.engine.training_data import tracklet_counts
+from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
 from dscreid.pseudo_labels.context import apply_labeler, needs_context
 from dscreid.pseudo_labels.faults import LabelLimits, feature_faults, label_faults, mean_cosine
@@ -25,6 +26,7 @@ from dscreid.pseudo_labels.neighbor_search import NeighborSearch, search_with
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
+from dscreid.utils.checkpoint import meta_of
 from dscreid.utils.progress import progress_bar
 
 #: Where a checkpoint holds the cluster centres, for labelers that read them in the first epoch after a resume.
@@ -232,11 +234,24 @@ class ClusterHook(Hook):
                 checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take what :meth:`before_save_checkpoint` put there out of the resumed checkpoint."""
-        if state := checkpoint.get(_LABELS_KEY):
+        """Take what :meth:`before_save_checkpoint` put there out of the resumed checkpoint.
+
+        Raises:
+            CheckpointError: It is of other tracklets or features, or the centres that the next epoch reads are missing.
+        """
+        if (state := checkpoint.get(_LABELS_KEY)) is not None:
             self.labels = labels_from_state(state)
-        if state := checkpoint.get(_CENTERS_KEY):
+            check_labels(self.labels, tracklet_counts(runner.train_loop.dataloader.dataset))
+        if (state := checkpoint.get(_CENTERS_KEY)) is not None:
             self._resumed_centers = Centers.from_state(state)
+            check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
+        elif self._reads_centers(meta_of(checkpoint).get('epoch', 0)) and self.on_failure != 'skip':
+            raise CheckpointError('the cluster centres that the next epoch reads are missing')
+
+    def _reads_centers(self, epoch: int) -> bool:
+        """Whether the labeler whose turn it is reads the centres of the epoch before."""
+        labeler = self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
+        return getattr(labeler, 'needs_centers', False)
 
     def _context(self, runner) -> LabelingContext:
         centers = self._centers(runner)

@@ -14,6 +14,7 @@ from mmengine.hooks import Hook
 from dscreid.distributed import wait_for_all
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.hooks.cluster_hook import ClusterHook
+from dscreid.engine.label_state import check_labels
 from dscreid.engine.schedule import begins_anew
 from dscreid.engine.selection_record import (
     RECORD_FILE,
@@ -23,6 +24,7 @@ from dscreid.engine.selection_record import (
     is_chosen,
     read_record,
 )
+from dscreid.engine.training_data import tracklet_counts
 from dscreid.errors import CheckpointError, ConfigError, LabelingError
 from dscreid.pseudo_labels import ClusterLabeler, PseudoLabels
 from dscreid.pseudo_labels.criteria import CRITERIA, label_free_criteria, single_feature_labels
@@ -119,10 +121,15 @@ class SelectionHook(Hook):
             }
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take the labels of the epoch before the resumed one out of the checkpoint."""
-        if labels := checkpoint.get(_LABELS_KEY):
+        """Take the labels of the epoch before the resumed one out of the checkpoint.
+
+        Raises:
+            CheckpointError: They are of other tracklets.
+        """
+        if (labels := checkpoint.get(_LABELS_KEY)) is not None:
             arrays = {name: np.asarray(values) for name, values in labels.items()}
             self.previous = PseudoLabels(**arrays, shared=False)
+            check_labels(self.previous, tracklet_counts(runner.train_loop.dataloader.dataset))
 
     def _judge(self, runner, labelled: ClusteringRound) -> None:
         """Log one round's criteria, and keep the weights where they stand out."""
@@ -172,6 +179,10 @@ class SelectionHook(Hook):
             _forget(runner.work_dir)
             return
         self.record = read_record(runner.work_dir) or SelectionRecord()
+        if self.previous is None:
+            runner.logger.warning(
+                'the resumed checkpoint holds no labels of the epoch before: the first stability is left out'
+            )
         kept = self.record.kept
         if kept is not None and not self._continues(kept, runner.work_dir):
             self.record, kept = replace(self.record, kept=None), None

@@ -1,0 +1,95 @@
+"""Overrides that would change nothing are refused, with the keys that can be overridden in their place."""
+
+from pathlib import Path
+
+import pytest
+from mmengine import Config
+
+from dscreid.apis.config_check import keys_that_are_read
+from dscreid.apis.overrides import check_overrides
+from dscreid.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('[!_]*/**/*.py'))
+
+
+def refused(config, option):
+    with pytest.raises(ConfigError, match=r'^--cfg-options ') as error:
+        check_overrides(config, {option: 1})
+    return str(error.value)
+
+
+def instead(message):
+    """The keys that a message names."""
+    return message.partition('override them instead: ')[2].partition(' and ')[0].split(', ')
+
+
+def value_at(config, place):
+    for part in place.split('.'):
+        config = config[int(part) if isinstance(config, (list, tuple)) else part]
+    return config
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_helpers_of_every_config(path):
+    """Whatever is no setting of the run is refused, and what is named in its place exists and holds its value."""
+    config = Config.fromfile(path).to_dict()
+    helpers = [key for key in config if key not in (*keys_that_are_read(), 'clustering')]
+    assert helpers
+    for key in helpers:
+        message = refused(config, key)
+        for place in instead(message) if 'instead' in message else ():
+            assert place.partition('.')[0] in keys_that_are_read()
+            held, value = value_at(config, place), config[key]
+            assert value.items() <= held.items() if isinstance(value, dict) else held == value
+
+
+def test_the_papers_helpers_are_found():
+    config = Config.fromfile(next(path for path in CONFIGS if path.stem == 'dsc_bupt2hitsz')).to_dict()
+    assert instead(refused(config, 'learning_rate')) == ['optim_wrapper.optimizer.lr']
+    places = instead(refused(config, 'num_frames'))
+    assert {'model.backbone.num_frames', 'train_dataloader.dataset.pipeline.0.num_frames'} <= {*places}
+    assert instead(refused(config, 'eval_pipeline.0.num_frames')) == [
+        f'{loader}.dataset.pipeline.0.num_frames'
+        for loader in ('test_dataloader', 'val_dataloader', 'default_hooks.cluster.dataloader')
+    ]
+    assert instead(refused(config, 'extraction_dataloader.batch_size')) == [
+        'default_hooks.cluster.dataloader.batch_size'
+    ]
+
+
+def test_what_is_read_may_be_overridden():
+    config = dict(model=dict(a=1), clustering=dict(k1=2))
+    options = [
+        'model.a',
+        'clustering.k1',
+        'data_root',
+        'on_bad_frame',
+        'source',
+        'randomness.seed',
+        'custom_hooks',
+    ]
+    check_overrides(config, dict.fromkeys(options, 1))
+
+
+def test_what_holds_no_value_any_more():
+    config = dict(rate=0.1, optim_wrapper=dict(lr=0.2))
+    assert refused(config, 'rate').endswith('none of them holds its value any more')
+
+
+def test_long_lists_are_cut():
+    config = dict(rate=0.1, custom_hooks=[dict(lr=0.1)] * 9)
+    assert refused(config, 'rate').endswith('custom_hooks.5.lr and 3 more')
+
+
+@pytest.mark.parametrize('key', ['self', 'cfg', 'rte', 'frames.0'])
+def test_unknown_keys(key):
+    assert f"nothing reads the key '{key.partition('.')[0]}'" in refused(dict(rate=0.1), key)
+
+
+@pytest.mark.parametrize(('key', 'remedy'), [
+    ('work_dir', '--work-dir'), ('resume', '--resume'), ('launcher', '--launcher'), ('experiment_name', '--work-dir'),
+])  # fmt: skip
+def test_what_a_run_sets_by_itself(key, remedy):
+    message = refused(dict(resume=False), key)
+    assert 'changes nothing' in message
+    assert message.endswith(remedy)
