@@ -16,7 +16,7 @@ from dscreid.errors import ConfigError
 
 WORLD_SIZE = 3
 SECONDS = (
-    60  # of patience with a slow machine; the processes themselves end within seconds, or would take an hour
+    240  # of patience with a slow machine; the processes themselves end within seconds, or would take an hour
 )
 
 
