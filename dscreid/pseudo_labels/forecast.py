@@ -192,10 +192,8 @@ def _search_bytes(problem: ClusteringProblem, method: str, on_gpu: bool, itemsiz
     if method != 'exact':
         found = num * min(num, max(neighbors + 1, CANDIDATES_PER_NEIGHBOR * neighbors)) * (_FLOAT + _INDEX)
         certain = 2 * rows * _FLOAT + found + (num * _GRAPH_BYTES if method == 'hnsw' else num * _INDEX)
-        return (
-            certain,
-            certain + 2 * found + CHUNK_ELEMENTS * _FLOAT,
-        )  # sorted, and a block of scored candidates
+        # what was found is sorted, and a block of candidates scored
+        return certain, certain + 2 * found + CHUNK_ELEMENTS * _FLOAT
     if not on_gpu:
         block = min(max(CHUNK_ELEMENTS, num), num**2) * itemsize
         certain = rows * itemsize + block + num * neighbors * (itemsize + _INDEX)
@@ -213,9 +211,8 @@ def _kernel_bytes(problem: ClusteringProblem) -> int:
     sets = (k1 + k1 // 2 + 1) * _FLOAT
     encodings = min(_EXPANDED * k1, problem.num) * (_FLOAT + _FLOAT)
     pairs = min(_PAIRS * k1, problem.num)
-    comparing = 2 * encodings + 2 * pairs * (
-        _FLOAT + _FLOAT
-    )  # rows and columns; blocks of pairs and their whole
+    # encodings by rows and by columns; pairs in blocks and as a whole
+    comparing = 2 * encodings + 2 * pairs * (_FLOAT + _FLOAT)
     return int(problem.num * max(sets + 2 * encodings, comparing, pairs * _PAIR_BYTES + _ROW_BYTES))
 
 

@@ -15,9 +15,8 @@ from dscreid.distributed import from_main_process, process_group, watch
 from dscreid.errors import ConfigError
 
 WORLD_SIZE = 3
-SECONDS = (
-    240  # of patience with a slow machine; the processes themselves end within seconds, or would take an hour
-)
+#: Patience with a slow machine; the processes themselves end within seconds, or would take an hour.
+SECONDS = 240
 
 
 def end_by_signal(number):

@@ -264,9 +264,8 @@ class TargetMemories(nn.Module):
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         device = self.instances[Modality.RGB.value].static.device
-        return torch.from_numpy(array).to(
-            device, non_blocking=True
-        )  # ordinary memory is read before the call returns
+        # ordinary memory is read before the call returns
+        return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def _pick(table: dict[Modality, np.ndarray], modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
