@@ -137,7 +137,7 @@ MISTAKES = [
     (
         'eval_pipeline.0.num_frames',
         3,
-        r'changes nothing, .*: test_dataloader\.dataset\.pipeline\.0\.num_frames, ',
+        r'changes nothing, .*instead: .*test_dataloader\.dataset\.pipeline\.0\.num_frames',
     ),
     ('learning_rte', 3, "nothing reads the key 'learning_rte'"),
     ('work_dir', 'elsewhere', 'work_dir: changes nothing; use --work-dir'),
