@@ -22,13 +22,15 @@ def config_errors(place: str) -> Iterator[None]:
     """Turn what wrong keys, types and values of a config make of constructors into ``ConfigError``.
 
     ``apis.config_check`` finds most of them earlier; plain keyword dicts and classes of other packages show only when
-    they are built. Wrap building alone: the same errors elsewhere are bugs, and so are those that this package raises.
+    they are built. Wrap building alone: the same errors elsewhere are bugs, and so are those that this package raises,
+    but for a TypeError in the constructor of a ``dict(type=...)``.
 
     Args:
         place: What is built, for example the config's name.
 
     Raises:
-        ConfigError: An argument is unknown or missing, a type is not registered, or torch or MMEngine refuses a value.
+        ConfigError: An argument is unknown or missing, a type is not registered, torch or MMEngine refuses a value, or
+            a value has a type that a constructor can do nothing with.
     """
     try:
         yield
@@ -38,6 +40,14 @@ def config_errors(place: str) -> Iterator[None]:
         explanation = _explain(text, frame)
         if explanation is None and frame is not None and text and _package(frame) in _LIBRARIES:
             explanation = f'{" ".join(text.split())}; correct the value in the config'
+        if (
+            explanation is None
+            and isinstance(error, TypeError)
+            and (owner := _constructed(error)) is not None
+        ):
+            explanation = (
+                f'{owner.__name__} was given a value of the wrong type ({" ".join(text.split())}); correct it'
+            )
         if explanation is None:
             raise
         raise ConfigError(f'{place}: {explanation}') from error
@@ -76,6 +86,17 @@ def _last_frame(error: BaseException) -> FrameType | None:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return None if trace is None else trace.tb_frame
+
+
+def _constructed(error: BaseException) -> type | None:
+    """The class whose constructor, called by a registry with a config's values, the error comes from."""
+    owner, built, trace = None, False, error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if built and code.co_name == '__init__':
+            owner = type(trace.tb_frame.f_locals.get('self'))
+        built, trace = code.co_name == 'build_from_cfg', trace.tb_next
+    return owner
 
 
 def _package(frame: FrameType) -> str:

@@ -114,6 +114,12 @@ MISTAKES = [
     # values
     ('optim_wrapper.optimizer.lr', -1.0, 'Invalid learning rate'),
     ('optim_wrapper.optimizer.lr', 'fast', 'correct the value in the config'),
+    ('train_dataloader.sampler.visible', 2, 'PseudoLabelSampler was given a value of the wrong type'),
+    (
+        'model.neighbor_losses.0.temperature',
+        'hot',
+        'NeighborContrastiveLoss was given a value of the wrong type',
+    ),
     ('train_dataloader.num_workers', -1, 'num_workers'),
     ('train_dataloader.batch_size', 0, 'batch_size'),
     ('train_cfg.max_epochs', 0, 'max_epochs must be a whole number of at least 1, got 0'),

@@ -28,6 +28,23 @@ def test_wrong_calls_become_sentences(call, message):
         call()
 
 
+@MODELS.register_module()
+class Picky:
+    def __init__(self, sizes):
+        self.sizes = tuple(sizes)
+
+    def use(self):
+        return self.sizes + 1
+
+
+def test_a_value_of_the_wrong_type_is_the_configs_fault_and_a_bug_is_not():
+    message = "^model: Picky was given a value of the wrong type .*'int' object is not iterable.*correct it$"
+    with pytest.raises(ConfigError, match=message), config_errors('model'):
+        MODELS.build(dict(type='Picky', sizes=2))
+    with pytest.raises(TypeError, match='concatenate'), config_errors('model'):
+        MODELS.build(dict(type='Picky', sizes=[2])).use()
+
+
 @pytest.mark.parametrize('error', [TypeError('unhashable'), KeyError('a'), KeyError(), ValueError('x')])
 def test_other_errors_pass(error):
     with pytest.raises(type(error)) as caught, config_errors('model'):
