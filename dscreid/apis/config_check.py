@@ -11,6 +11,7 @@ from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
 from dscreid import registry as registries
+from dscreid.apis.config_values import check_values
 from dscreid.errors import ConfigError
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.signatures import accepted_arguments, closest
@@ -35,12 +36,12 @@ def check_config(config: dict, name: str = 'config') -> None:
     Raises:
         ConfigError: A type is not registered, or a key is not an argument of one of this package's classes;
             the message gives the place in the config and the closest valid name. Or a top-level key looks
-            like a misspelt argument of MMEngine's Runner.
+            like a misspelt argument of MMEngine's Runner, or its value cannot be used (``check_values``).
     """
     if 'type' not in config:
         _check_top_level(config, name)
+        check_values(config, name)
         _check_hooks(config, name)
-        _check_loops(config, name)
     known = _registered_classes()
     for place, node in _typed_dicts(config, name):
         component = node['type']
@@ -131,7 +132,7 @@ def _check_top_level(config: dict, name: str) -> None:
 
 def _check_hooks(config: dict, name: str) -> None:
     """Refuse settings for a default hook that there is none of: MMEngine would build a hook without a type."""
-    hooks = config.get('default_hooks') or {}
+    hooks = config.get('default_hooks', {})
     typed = [key for key, hook in hooks.items() if hook is None or 'type' in hook]
     for key, hook in hooks.items():
         if isinstance(hook, dict) and 'type' not in hook and key not in _HOOKS_OF_MMENGINE:
@@ -139,15 +140,6 @@ def _check_hooks(config: dict, name: str) -> None:
                 f"{name}.default_hooks: there is no hook '{key}' whose settings {sorted(hook)} could change"
                 f'{closest(key, [*typed, *_HOOKS_OF_MMENGINE])}'
             )
-
-
-def _check_loops(config: dict, name: str) -> None:
-    """Refuse numbers that would end a run at the end of its first epoch, or before."""
-    loop = config.get('train_cfg')
-    for key in ('max_epochs', 'val_interval'):
-        value = (loop or {}).get(key, 1)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f'{name}.train_cfg: {key} must be a whole number of at least 1, got {value!r}')
 
 
 def _check_keys(component: Any, node: dict, place: str) -> None:

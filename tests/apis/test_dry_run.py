@@ -124,6 +124,8 @@ MISTAKES = [
     ('train_dataloader.batch_size', 0, 'batch_size'),
     ('train_cfg.max_epochs', 0, 'max_epochs must be a whole number of at least 1, got 0'),
     ('train_cfg.val_interval', 0, 'val_interval must be a whole number of at least 1, got 0'),
+    ('model', 3, r'model must be dict\(\.\.\.\), got 3'),
+    ('randomness.deterministic', 'maybe', "randomness.deterministic must be True or False, got 'maybe'"),
     ('default_hooks.checkpoint.max_keep_ckpts', 0, 'max_keep_ckpts >= 1, or -1 for all, got 1, 0 and 0'),
     ('train_dataloader.sampler.iterations', 0, 'iterations must be at least 1'),
     (

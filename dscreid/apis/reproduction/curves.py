@@ -23,7 +23,9 @@ def curves_svg(summary: Summary) -> str:
 
     sweeps = _sweeps(summary.rows)
     with matplotlib.rc_context({'svg.hashsalt': summary.title, 'font.size': 9}):
-        figure, axes = pyplot.subplots(1, len(sweeps), figsize=(4.2 * len(sweeps), 3.2), squeeze=False)
+        figure, axes = pyplot.subplots(
+            1, len(sweeps), figsize=(4.2 * len(sweeps), 3.2), squeeze=False, sharey=True
+        )
         for panel, (name, rows) in zip(axes[0], sweeps.items(), strict=True):
             _draw(panel, name, rows)
         axes[0][0].set_ylabel('mAP, percent ± standard deviation')

@@ -138,7 +138,8 @@ def _direction_summary(
         SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
         for row, found in zip(rows, cards, strict=True)
     )
-    return Summary(_title(place, experiment, direction), summary_rows, tuple(_notes(cards)))
+    notes = (*_notes(cards), *_seed_notes(summary_rows))
+    return Summary(_title(place, experiment, direction), summary_rows, notes)
 
 
 def _mean_summary(
@@ -151,8 +152,10 @@ def _mean_summary(
         shared = sorted(set.intersection(*(set(values) for values in per_direction)))
         means = {seed: _mean_metrics([values[seed] for values in per_direction]) for seed in shared}
         merged.append(SummaryRow(row, means))
-    notes = dict.fromkeys(note for summary in summaries for note in summary.notes)
-    return Summary(_title(place, experiment, BOTH), tuple(merged), tuple(notes))
+    notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
+    return Summary(
+        _title(place, experiment, BOTH), tuple(merged), tuple(dict.fromkeys([*notes, *_seed_notes(merged)]))
+    )
 
 
 def _mean_metrics(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -195,6 +198,16 @@ def _notes(cards: Iterable[Mapping[int, Mapping[str, Any]]]) -> list[str]:
     if dirty := sum(bool((card.get('git') or {}).get('dirty')) for card in cards):
         notes.append(f'{dirty} of {len(cards)} runs were made with uncommitted changes in the checkout.')
     return notes
+
+
+def _seed_notes(rows: Sequence[SummaryRow]) -> list[str]:
+    """A warning where the means of rows are over different seeds: how hard these are would pass for a difference."""
+    seeds = [set(row.values) for row in rows if row.values]
+    if all(each == seeds[0] for each in seeds):
+        return []
+    shared = ' '.join(map(str, sorted(set.intersection(*seeds))))
+    remedy = f'--seeds {shared} shows what can be' if shared else 'they have none in common'
+    return [f'Warning: not all rows were run with the same seeds, their means cannot be compared; {remedy}.']
 
 
 def _revisions(identity: Mapping[str, Any]) -> set[str]:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,28 @@ def test_rows_of_other_revisions_or_data_are_never_shown_silently(bench):
     card['identity']['data']['world'] = 'elsewhere'
     (bench.folder_of('demo_dsc') / 'run_card.json').write_text(json.dumps(card))
     assert 'rows of seed 1 were tested on different data' in show(options)[0]
+
+
+def test_means_over_other_seeds_are_marked(bench):
+    bench.run('table3', rows=['cd', 'dsc'], seeds=(1, 2))
+    bench.run('table3', rows=['cd'], seeds=(3,))
+    options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
+    warning = 'not all rows were run with the same seeds, their means cannot be compared; --seeds 1 2 shows what can be.'
+    assert show(options)[0].count(warning) == 1
+    assert 'Warning' not in show(replace(options, seeds=(1, 2)))[0]
+    assert 'Warning' not in show(replace(options, seeds=(3,)))[0]
+    bench.run('table3', rows=['cd'], seeds=(1, 2), directions=('hitsz2bupt',))
+    both = show(replace(options, directions=('bupt2hitsz', 'hitsz2bupt')))[0].split('### ')
+    assert ['same seeds' in part for part in both[1:]] == [True, False, False]
+
+
+def test_rows_without_a_common_seed_are_marked(bench):
+    bench.run('table3', rows=['cd'], seeds=(1,))
+    bench.run('table3', rows=['dsc'], seeds=(2,))
+    assert (
+        'cannot be compared; they have none in common.'
+        in show(ShowOptions('table3', bench.place, ('bupt2hitsz',)))[0]
+    )
 
 
 def test_nothing_run_is_an_error_that_names_the_command(bench):

@@ -1,0 +1,105 @@
+"""Refuse values of a config's top level that nothing can be built from, before anything looks into them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from dscreid.errors import ConfigError
+
+
+class _Kind(NamedTuple):
+    """What a value must be: in words, and as a test."""
+
+    words: str
+    accepts: Callable[[Any], bool]
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_log_level(value: Any) -> bool:
+    return isinstance(value, str) and isinstance(logging.getLevelName(value), int)
+
+
+def _are_dicts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(_is_dict, value))
+
+
+_DICT = _Kind('dict(...)', _is_dict)
+_OPTIONAL_DICT = _Kind('dict(...) or None', lambda value: value is None or _is_dict(value))
+_DICTS = _Kind(
+    'dict(...), a list of them or None', lambda value: value is None or _is_dict(value) or _are_dicts(value)
+)
+_HOOKS = _Kind('a list of dict(...) or None', lambda value: value is None or _are_dicts(value))
+_BOOL = _Kind('True or False', lambda value: isinstance(value, bool))
+_COUNT = _Kind('a whole number of at least 1', _is_count)
+_SEED = _Kind('a whole number from 0 to 4294967295 or None', lambda value: value is None or _is_seed(value))
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
+
+
+#: Kinds by dotted key; a key that is absent has its default. Parents stand before their children.
+_KINDS = {
+    'model': _DICT,
+    'source': _OPTIONAL_DICT,
+    'train_dataloader': _OPTIONAL_DICT,
+    'val_dataloader': _OPTIONAL_DICT,
+    'test_dataloader': _OPTIONAL_DICT,
+    'train_cfg': _OPTIONAL_DICT,
+    'train_cfg.max_epochs': _COUNT,
+    'train_cfg.val_interval': _COUNT,
+    'val_cfg': _OPTIONAL_DICT,
+    'test_cfg': _OPTIONAL_DICT,
+    'optim_wrapper': _OPTIONAL_DICT,
+    'optim_wrapper.optimizer': _OPTIONAL_DICT,
+    'param_scheduler': _DICTS,
+    'val_evaluator': _OPTIONAL_DICT,
+    'test_evaluator': _OPTIONAL_DICT,
+    'default_hooks': _DICT,
+    'custom_hooks': _HOOKS,
+    'env_cfg': _DICT,
+    'env_cfg.cudnn_benchmark': _BOOL,
+    'env_cfg.mp_cfg': _OPTIONAL_DICT,
+    'env_cfg.dist_cfg': _DICT,
+    'randomness': _DICT,
+    'randomness.seed': _SEED,
+    'randomness.deterministic': _BOOL,
+    'randomness.diff_rank_seed': _BOOL,
+    'log_level': _Kind('DEBUG, INFO, WARNING, ERROR or CRITICAL', _is_log_level),
+}
+
+
+def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Check what the top level of a config is made of.
+
+    What stands deeper is checked where it is built, by the class that it goes to.
+
+    Args:
+        config: A whole config, as its file and overrides give it.
+        name: How messages name it.
+
+    Raises:
+        ConfigError: A value is of a wrong kind or out of range; the message gives its key and what it must be.
+    """
+    for key, kind in _KINDS.items():
+        parent, _, last = key.rpartition('.')
+        holder = config.get(parent) if parent else config
+        if holder is not None and last in holder and not kind.accepts(holder[last]):
+            raise ConfigError(f'{name}: {key} must be {kind.words}, got {_shown(holder[last])}')
+    for hook, settings in config.get('default_hooks', {}).items():
+        if not _OPTIONAL_DICT.accepts(settings):
+            raise ConfigError(
+                f'{name}: default_hooks.{hook} must be {_OPTIONAL_DICT.words}, got {_shown(settings)}'
+            )
+
+
+def _shown(value: Any, most: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f'{text[: most - 3]}...'
