@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from dscreid import registry as registries
 from dscreid.apis.config_values import check_values
+from dscreid.engine.runner import HOOKS_OF_MMENGINE
 from dscreid.errors import ConfigError
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.signatures import accepted_arguments, closest
@@ -20,8 +21,6 @@ from dscreid.utils.signatures import accepted_arguments, closest
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
 #: Top-level keys of this package beside the arguments of MMEngine's Runner.
 _OWN_KEYS = ('source', 'data_root', 'on_bad_frame')
-#: Default hooks that MMEngine adds by itself.
-_HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: Similarity from which a key counts as a misspelling: where the key it resembles is absent, and where it is given.
 _NEAR, _VERY_NEAR = 0.85, 0.92
 
@@ -42,12 +41,13 @@ def check_config(config: dict, name: str = 'config') -> None:
         _check_top_level(config, name)
         check_values(config, name)
         _check_hooks(config, name)
+        _check_types(config, name)
     known = _registered_classes()
     for place, node in _typed_dicts(config, name):
         component = node['type']
         if isinstance(component, str):
             component = _find_class(component, known, place)
-        if getattr(component, '__module__', '').startswith('dscreid'):
+        if isinstance(component, type) and component.__module__.startswith('dscreid'):
             _check_keys(component, node, place)
 
 
@@ -135,11 +135,19 @@ def _check_hooks(config: dict, name: str) -> None:
     hooks = config.get('default_hooks', {})
     typed = [key for key, hook in hooks.items() if hook is None or 'type' in hook]
     for key, hook in hooks.items():
-        if isinstance(hook, dict) and 'type' not in hook and key not in _HOOKS_OF_MMENGINE:
+        if isinstance(hook, dict) and 'type' not in hook and key not in HOOKS_OF_MMENGINE:
             raise ConfigError(
                 f"{name}.default_hooks: there is no hook '{key}' whose settings {sorted(hook)} could change"
-                f'{closest(key, [*typed, *_HOOKS_OF_MMENGINE])}'
+                f'{closest(key, [*typed, *HOOKS_OF_MMENGINE])}'
             )
+
+
+def _check_types(config: dict, name: str) -> None:
+    """Refuse types that are neither names nor classes, in what is read; helper variables may hold anything."""
+    for key in keys_that_are_read():
+        for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
+            if not (isinstance(node['type'], str) or callable(node['type'])):
+                raise ConfigError(f'{place}: type must be the name of a class, got {node["type"]!r}')
 
 
 def _check_keys(component: Any, node: dict, place: str) -> None:
@@ -156,7 +164,7 @@ def _check_keys(component: Any, node: dict, place: str) -> None:
 
 def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
     if isinstance(node, dict):
-        if 'type' in node and isinstance(node['type'], (str, type)):
+        if 'type' in node:
             yield place, node
         for key, value in node.items():
             yield from _typed_dicts(value, f'{place}.{key}')

@@ -22,8 +22,12 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_size(value: Any) -> bool:
+    return _is_count(value) or (value == 0 and isinstance(value, int) and not isinstance(value, bool))
+
+
 def _is_log_level(value: Any) -> bool:
-    return isinstance(value, str) and isinstance(logging.getLevelName(value), int)
+    return _is_size(value) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int))
 
 
 def _are_dicts(value: Any) -> bool:
@@ -38,17 +42,28 @@ _DICTS = _Kind(
 _HOOKS = _Kind('a list of dict(...) or None', lambda value: value is None or _are_dicts(value))
 _BOOL = _Kind('True or False', lambda value: isinstance(value, bool))
 _COUNT = _Kind('a whole number of at least 1', _is_count)
-_SEED = _Kind('a whole number from 0 to 4294967295 or None', lambda value: value is None or _is_seed(value))
+_SIZE = _Kind('a whole number of at least 0', _is_size)
+_SEED = _Kind(
+    'a whole number from 0 to 4294967295 or None',
+    lambda value: value is None or (_is_size(value) and value < 2**32),
+)
+_PATH = _Kind('a path or None', lambda value: value is None or isinstance(value, str))
+_START_METHODS = ('fork', 'spawn', 'forkserver')
 
-
-def _is_seed(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**32
-
+#: Keys of each loader, of a hook too.
+_LOADER_KINDS = {
+    'dataset': _DICT,
+    'sampler': _DICT,
+    'batch_size': _COUNT,
+    'num_workers': _SIZE,
+    'persistent_workers': _BOOL,
+}
 
 #: Kinds by dotted key; a key that is absent has its default. Parents stand before their children.
 _KINDS = {
     'model': _DICT,
     'source': _OPTIONAL_DICT,
+    'source.checkpoint': _PATH,
     'train_dataloader': _OPTIONAL_DICT,
     'val_dataloader': _OPTIONAL_DICT,
     'test_dataloader': _OPTIONAL_DICT,
@@ -67,12 +82,15 @@ _KINDS = {
     'env_cfg': _DICT,
     'env_cfg.cudnn_benchmark': _BOOL,
     'env_cfg.mp_cfg': _OPTIONAL_DICT,
+    'env_cfg.mp_cfg.mp_start_method': _Kind(
+        f'one of {", ".join(_START_METHODS)}', _START_METHODS.__contains__
+    ),
     'env_cfg.dist_cfg': _DICT,
     'randomness': _DICT,
     'randomness.seed': _SEED,
     'randomness.deterministic': _BOOL,
     'randomness.diff_rank_seed': _BOOL,
-    'log_level': _Kind('DEBUG, INFO, WARNING, ERROR or CRITICAL', _is_log_level),
+    'log_level': _Kind('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level),
 }
 
 
@@ -89,15 +107,28 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
         ConfigError: A value is of a wrong kind or out of range; the message gives its key and what it must be.
     """
     for key, kind in _KINDS.items():
-        parent, _, last = key.rpartition('.')
-        holder = config.get(parent) if parent else config
-        if holder is not None and last in holder and not kind.accepts(holder[last]):
-            raise ConfigError(f'{name}: {key} must be {kind.words}, got {_shown(holder[last])}')
-    for hook, settings in config.get('default_hooks', {}).items():
-        if not _OPTIONAL_DICT.accepts(settings):
-            raise ConfigError(
-                f'{name}: default_hooks.{hook} must be {_OPTIONAL_DICT.words}, got {_shown(settings)}'
-            )
+        _check(config, key, kind, name)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        _check_loader(config, loader, name)
+    for hook in config.get('default_hooks', {}):
+        _check(config, f'default_hooks.{hook}', _OPTIONAL_DICT, name)
+        _check(config, f'default_hooks.{hook}.dataloader', _DICT, name)
+        _check_loader(config, f'default_hooks.{hook}.dataloader', name)
+
+
+def _check_loader(config: Mapping[str, Any], place: str, name: str) -> None:
+    for key, kind in _LOADER_KINDS.items():
+        _check(config, f'{place}.{key}', kind, name)
+
+
+def _check(config: Mapping[str, Any], key: str, kind: _Kind, name: str) -> None:
+    """Check the value under a dotted key, whose parents have been checked; one that is absent is in order."""
+    *parents, last = key.split('.')
+    holder: Any = config
+    for parent in parents:
+        holder = None if holder is None else holder.get(parent)
+    if holder is not None and last in holder and not kind.accepts(holder[last]):
+        raise ConfigError(f'{name}: {key} must be {kind.words}, got {_shown(holder[last])}')
 
 
 def _shown(value: Any, most: int = 60) -> str:

@@ -2,7 +2,6 @@
 
 import copy
 import tempfile
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -66,20 +65,46 @@ def try_tracklets(runner: Runner) -> str:
     Raises:
         DscreidError: A frame cannot be read, or the encoder does not take what the pipeline gives.
     """
-    loaders = [runner.train_loop.dataloader, runner.test_loop.dataloader]
+    model = unwrap_model(runner.model)
+    dimension = _encode(model, runner.train_loop.dataloader, training=True)
+    loops = [loop for loop in (runner.val_loop, runner.test_loop) if loop is not None]
+    loaders = [loop.dataloader for loop in loops]
     for hook in runner.hooks:
         if isinstance(hook, ClusterHook):
             hook.before_train(runner)  # builds its loader and compares it with the others
-            loaders[0] = hook.dataloader  # the training sampler draws nothing before there are labels
-    dimensions = [_encode(unwrap_model(runner.model), loader) for loader in loaders]
-    return f'tried: {_TRIED} tracklets of each set decoded and encoded, features of {dimensions[0]} numbers per half'
+            loaders.append(hook.dataloader)
+    for loader in loaders:
+        _encode(model, loader, training=False)
+    return (
+        f'tried: {_TRIED} tracklets of each set decoded and encoded, features of {dimension} numbers per half'
+    )
 
 
 @torch.no_grad()
-def _encode(model: BaseReID, loader: DataLoader) -> int:
-    """Send the loader's first tracklets through model and pre-processing; returns the features' dimension."""
-    items = [loader.dataset[draw] for draw in islice(iter(loader.sampler), _TRIED)]
-    batch = model.data_preprocessor(loader.collate_fn(items), training=False)
+def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
+    """Send the first tracklets of a loader's dataset through pipeline, pre-processing and model.
+
+    They are not drawn by its sampler: one for pseudo labels draws nothing before there are any.
+
+    Args:
+        model: Not used for anything else.
+        loader: Gives dataset and ``collate_fn``.
+        training: Whether to augment, as training does.
+
+    Returns:
+        The features' dimension.
+
+    Raises:
+        DscreidError: Dataset, pipeline and model do not fit.
+    """
+    dataset = loader.dataset
+    items = [dataset[number] for number in range(min(_TRIED, len(dataset)))]
+    if not all(isinstance(item, dict) and {'inputs', 'data_samples'} <= item.keys() for item in items):
+        raise ConfigError(
+            f'the pipeline of {type(dataset).__name__} {dataset.split} gives no inputs and data_samples; it must load '
+            "frames and end with dict(type='PackTracklet')"
+        )
+    batch = model.data_preprocessor(loader.collate_fn(items), training=training)
     model.eval()
     try:
         static, _ = model.extract_feat(batch['inputs'], model.modalities_of(batch['data_samples']))

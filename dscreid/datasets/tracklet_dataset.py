@@ -122,6 +122,10 @@ class TrackletDataset(Dataset, ABC):
         self._check_root()
         self.storage = open_frames(self.root)
         self.pipeline = [TRANSFORMS.build(dict(t)) if isinstance(t, Mapping) else t for t in pipeline]
+        if wrong := [transform for transform in self.pipeline if not callable(transform)]:
+            raise ConfigError(
+                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
+            )
         warnings = self._load()
         self._log_report(warnings, expected_statistics)
 

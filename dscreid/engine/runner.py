@@ -19,6 +19,8 @@ from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
 from dscreid.utils.files import replacing
 
+#: Default hooks that MMEngine adds by itself, unless a config sets them to None.
+HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: cuBLAS sums in a fixed order only with workspaces of a fixed size, and torch's deterministic mode insists on them.
 CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
 
@@ -45,6 +47,15 @@ class ReIDRunner(Runner):
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
         super().set_randomness(seed, diff_rank_seed, deterministic)
+
+    def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
+        """Register hooks but for those that are None, which MMEngine's own method allows for its own hooks alone."""
+        kept = {
+            name: hook
+            for name, hook in (hooks or {}).items()
+            if hook is not None or name in HOOKS_OF_MMENGINE
+        }
+        super().register_default_hooks(kept)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move a model to the device and, with several processes, let them train it together.

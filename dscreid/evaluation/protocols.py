@@ -76,7 +76,7 @@ def check_protocol(name: str) -> None:
     Raises:
         ConfigError: If it does not.
     """
-    if name not in PROTOCOLS:
+    if not isinstance(name, str) or name not in PROTOCOLS:
         raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(PROTOCOLS)}')
 
 

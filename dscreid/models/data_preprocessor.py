@@ -28,7 +28,7 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         non_blocking: Whether copies to the device may overlap with computation.
 
     Raises:
-        ConfigError: The mean or standard deviation is not in [0, 1] units.
+        ConfigError: The mean or standard deviation is not in [0, 1] units, or ``augmentation`` is no augmentation.
     """
 
     def __init__(
@@ -45,6 +45,8 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
             raise ConfigError(f'std must give 3 values in (0, 1] (divide 0-255 values by 255), got {std}')
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
+        if not (augmentation is None or isinstance(augmentation, dict) or callable(augmentation)):
+            raise ConfigError(f'augmentation must be dict(...) or None, got {augmentation!r}')
         if isinstance(augmentation, dict):
             augmentation = MODELS.build({'type': 'TrackletAugmentation', **augmentation})
         self.augmentation = augmentation

@@ -3,6 +3,9 @@
 Equation numbers are those of the DSC paper. Both functions are row-chunked; no N x N array is held.
 """
 
+from math import isfinite
+from operator import index
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -58,9 +61,8 @@ def unify_labels(
         ValueError: If shapes do not fit, features are not finite, or a label is below -1.
     """
     labels = _as_labels(infrared_labels, len(infrared_static), 'infrared_labels')
+    check_unification(topk, min_votes)
     min_votes = (0 if outliers_vote else 1) if min_votes is None else min_votes
-    if topk < 1:
-        raise ValueError(f'topk must be at least 1, got {topk}')
     topk = clipped(topk, len(labels), 'topk')
     candidates = labels[knn(visible_dynamic, infrared_dynamic, topk)[1].cpu()]  # (Nv, K), (6) and (7)
     voters = labels[knn(visible_static, infrared_static, topk)[1].cpu()]  # (Nv, K), (6)
@@ -114,11 +116,7 @@ def correct_labels(
         ValueError: If shapes do not fit, features are not finite, or a parameter is out of range.
     """
     own = _as_labels(labels, len(static), 'labels')
-    if topk < 1 or min(static_weight, dynamic_weight) < 0 or static_weight + dynamic_weight == 0:
-        raise ValueError(
-            'topk must be >= 1 and the weights >= 0, not both 0; '
-            f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
-        )
+    check_correction(topk, static_weight, dynamic_weight)
     fused = _fused_rows(static, dynamic, static_weight, dynamic_weight)
     topk = clipped(topk, len(own), 'topk')
     neighbors = nearest_by_inner_product(fused, fused, topk, self_first=True)[1].cpu() if topk else None
@@ -126,6 +124,38 @@ def correct_labels(
     for rows in row_chunks(len(own), topk * topk) if topk else ():
         corrected[rows] = _most_frequent(own[neighbors[rows]], own[rows], outliers_vote)
     return _like(corrected, labels)
+
+
+def check_unification(topk: int = 20, min_votes: int | None = None) -> None:
+    """Check the parameters of :func:`unify_labels`.
+
+    Raises:
+        ValueError: One is out of range.
+        TypeError: One is no whole number.
+    """
+    if index(topk) < 1:
+        raise ValueError(f'topk must be at least 1, got {topk}')
+    if min_votes is not None and index(min_votes) < 0:
+        raise ValueError(f'min_votes must be at least 0, got {min_votes}')
+
+
+def check_correction(topk: int = 20, static_weight: float = 1.0, dynamic_weight: float = 1.0) -> None:
+    """Check the parameters of :func:`correct_labels`.
+
+    Raises:
+        ValueError: One is out of range.
+        TypeError: One is no number, or ``topk`` no whole one.
+    """
+    weights = (static_weight, dynamic_weight)
+    if (
+        index(topk) < 1
+        or not all(isfinite(weight) and weight >= 0 for weight in weights)
+        or sum(weights) == 0
+    ):
+        raise ValueError(
+            'topk must be >= 1 and the weights >= 0, not both 0; '
+            f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
+        )
 
 
 def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynamic_weight: float) -> Tensor:

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.agreement import votes_needed
 from dscreid.pseudo_labels.context import LabelingContext, apply_labeler, needs_context
-from dscreid.pseudo_labels.dslu import correct_labels, unify_labels
+from dscreid.pseudo_labels.dslu import check_correction, check_unification, correct_labels, unify_labels
 from dscreid.pseudo_labels.forecast import ClusteringProblem, problems_of
 from dscreid.pseudo_labels.labels import PseudoLabels
 from dscreid.registry import LABELERS
@@ -63,8 +63,8 @@ class DSLULabeler:
         agreement: Mapping | None = None,
     ) -> None:
         self.clustering = LABELERS.build(dict(clustering))
-        self.inter = _checked('inter', inter, unify_labels)
-        self.intra = _checked('intra', intra, correct_labels)
+        self.inter = _checked('inter', inter, unify_labels, check_unification)
+        self.intra = _checked('intra', intra, correct_labels, check_correction)
         self.require_own_cluster = require_own_cluster
         self.agreement = _checked_agreement(agreement, self.inter)
         self.needs_context = self.agreement is not None or needs_context(self.clustering)
@@ -136,8 +136,8 @@ class DSLULabeler:
         )
 
 
-def _checked(name: str, arguments: Mapping | None, function: Callable) -> dict | None:
-    """Return the keyword arguments as a plain dict if the function takes all of them."""
+def _checked(name: str, arguments: Mapping | None, function: Callable, check: Callable) -> dict | None:
+    """Return the keyword arguments as a plain dict if the function takes all of them, and its check their values."""
     if arguments is None:
         return None
     parameters = inspect.signature(function).parameters.values()
@@ -145,6 +145,11 @@ def _checked(name: str, arguments: Mapping | None, function: Callable) -> dict |
     unknown = sorted(set(arguments) - set(known))
     if unknown:
         raise ConfigError(f'DSLULabeler: unknown setting {unknown} in {name}=; known are {", ".join(known)}')
+    checked = inspect.signature(check).parameters
+    try:
+        check(**{key: value for key, value in arguments.items() if key in checked})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'DSLULabeler: {name}={dict(arguments)}: {error}') from None
     return dict(arguments)
 
 

@@ -12,6 +12,8 @@ from dscreid.utils.signatures import accepted_arguments, closest
 _UNKNOWN = re.compile(r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'(\w[\w.]*?)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: (.+)')
 _UNTYPED = re.compile(r'`cfg` or `default_args` must contain the key "type", but got ([^\n]+)')
+#: What constructors raise that were given values they cannot use.
+_ERRORS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError)
 #: Packages whose constructors are called with a config's values alone: what they refuse is the config's fault.
 _LIBRARIES = ('torch', 'mmengine', 'numpy')
 _UNREGISTERED = re.compile(r'(\w[\w.]*) is not in the \w+::([\w ]+) registry')
@@ -22,32 +24,26 @@ def config_errors(place: str) -> Iterator[None]:
     """Turn what wrong keys, types and values of a config make of constructors into ``ConfigError``.
 
     ``apis.config_check`` finds most of them earlier; plain keyword dicts and classes of other packages show only when
-    they are built. Wrap building alone: the same errors elsewhere are bugs, and so are those that this package raises,
-    but for a TypeError in the constructor of a ``dict(type=...)``.
+    they are built. Wrap building alone: the same errors elsewhere are bugs.
 
     Args:
         place: What is built, for example the config's name.
 
     Raises:
         ConfigError: An argument is unknown or missing, a type is not registered, torch or MMEngine refuses a value, or
-            a value has a type that a constructor can do nothing with.
+            the constructor of a ``dict(type=...)`` can do nothing with one.
     """
     try:
         yield
-    except (TypeError, KeyError, ValueError, AssertionError) as error:
+    except _ERRORS as error:
         frame = _last_frame(error)
         text = str(error.args[0]) if error.args else ''
         explanation = _explain(text, frame)
+        if explanation is None and (owner := _constructed(error)) is not None:
+            reason = ' '.join(text.split()) or type(error).__name__
+            explanation = f'{owner.__name__} cannot be made of its values in the config: {reason}'
         if explanation is None and frame is not None and text and _package(frame) in _LIBRARIES:
             explanation = f'{" ".join(text.split())}; correct the value in the config'
-        if (
-            explanation is None
-            and isinstance(error, TypeError)
-            and (owner := _constructed(error)) is not None
-        ):
-            explanation = (
-                f'{owner.__name__} was given a value of the wrong type ({" ".join(text.split())}); correct it'
-            )
         if explanation is None:
             raise
         raise ConfigError(f'{place}: {explanation}') from error

@@ -24,6 +24,8 @@ from dscreid.errors import ConfigError
         (dict(a=dict(type='HITSZVCM', min_sequence_len=3)), "did you mean 'min_seq_len'"),
         (dict(a=dict(type='HITSZVCM', label=True)), "did you mean 'labelled'"),
         (dict(a=dict(type='BUPTCampus', expected_statistic=None)), "did you mean 'expected_statistics'"),
+        (dict(model=dict(type=3)), r'^config\.model: type must be the name of a class, got 3$'),
+        (dict(custom_hooks=[dict(type=None)]), r'^config\.custom_hooks\[0\]: type must be the name'),
         (dict(a=dict(type='dscreid.Missing')), "type 'dscreid.Missing' is not registered"),
     ],
 )

@@ -45,7 +45,7 @@ hooks = [dict(dataset=dict(root='old')), dict(dataset=dict(root='other'))]
 
 LABELERS = """
 clustering = dict(k1=30, eps=0.6)
-default_hooks = dict(cluster=dict(type='ClusterHook', dataloader=None, labelers=[
+default_hooks = dict(cluster=dict(type='ClusterHook', dataloader=dict(), labelers=[
     dict(type='ClusterLabeler', **clustering),
     dict(type='DSLULabeler', clustering=dict(type='ClusterLabeler', visible=dict(k1=15), **clustering)),
     dict(type='ClusterLabeler', k1=8, eps=0.6),

@@ -33,8 +33,15 @@ WRONG = [
     ('randomness.seed', -1, 'a whole number from 0 to 4294967295 or None'),
     ('randomness.seed', 2**32, 'a whole number from 0 to 4294967295 or None'),
     ('randomness.deterministic', 'maybe', 'True or False'),
-    ('log_level', 'LOUD', 'DEBUG, INFO, WARNING, ERROR or CRITICAL'),
-    ('log_level', 20, 'DEBUG, INFO, WARNING, ERROR or CRITICAL'),
+    ('val_dataloader.num_workers', -1, 'a whole number of at least 0'),
+    ('test_dataloader.batch_size', None, 'a whole number of at least 1'),
+    ('train_dataloader.persistent_workers', 'no', 'True or False'),
+    ('default_hooks.cluster.dataloader', 'test', DICT),
+    ('default_hooks.cluster.dataloader.sampler', 'SequentialSampler', DICT),
+    ('source.checkpoint', 3, 'a path or None'),
+    ('env_cfg.mp_cfg.mp_start_method', 'thread', 'one of fork, spawn, forkserver'),
+    ('log_level', 'LOUD', 'DEBUG, INFO, WARNING, ERROR, CRITICAL or a number'),
+    ('log_level', -1, 'DEBUG, INFO, WARNING, ERROR, CRITICAL or a number'),
 ]
 
 
@@ -46,8 +53,11 @@ def config():
 @pytest.mark.parametrize(('key', 'value', 'words'), WRONG, ids=[f'{w[0]}={w[1]}' for w in WRONG])
 def test_wrong_values_are_named(config, key, value, words):
     changed = copy.deepcopy(config)
-    parent, _, last = key.rpartition('.')
-    (changed[parent] if parent else changed)[last] = value
+    *parents, last = key.split('.')
+    holder = changed
+    for parent in parents:
+        holder = holder.setdefault(parent, {})
+    holder[last] = value
     with pytest.raises(ConfigError, match=rf'^dsc\.py: {key.replace(".", "[.]")} must be {words}, got '):
         check_values(changed, 'dsc.py')
 
@@ -66,4 +76,5 @@ def test_what_may_be_left_out():
 def test_long_values_are_cut():
     with pytest.raises(ConfigError) as caught:
         check_values(dict(model=list(range(1000))))
-    assert str(caught.value).endswith('...') and len(str(caught.value)) < 120
+    assert str(caught.value).endswith('...')
+    assert len(str(caught.value)) < 120

@@ -113,12 +113,12 @@ MISTAKES = [
     ('test_evaluator.protocol', 'hitz_vcm', 'hitz_vcm'),
     # values
     ('optim_wrapper.optimizer.lr', -1.0, 'Invalid learning rate'),
-    ('optim_wrapper.optimizer.lr', 'fast', 'correct the value in the config'),
-    ('train_dataloader.sampler.visible', 2, 'PseudoLabelSampler was given a value of the wrong type'),
+    ('optim_wrapper.optimizer.lr', 'fast', 'Adam cannot be made of its values in the config'),
+    ('train_dataloader.sampler.visible', 2, 'PseudoLabelSampler cannot be made of its values'),
     (
         'model.neighbor_losses.0.temperature',
         'hot',
-        'NeighborContrastiveLoss was given a value of the wrong type',
+        'NeighborContrastiveLoss cannot be made of its values',
     ),
     ('train_dataloader.num_workers', -1, 'num_workers'),
     ('train_dataloader.batch_size', 0, 'batch_size'),
@@ -146,6 +146,27 @@ MISTAKES = [
     ('resume', True, 'resume: changes nothing; use --resume'),
     ('test_dataloader.dataset.pipeline.0.num_frames', 3, 'cannot encode what the pipeline gives'),
     ('test_dataloader.dataset.pipeline.1.size', (64, 32), 'cannot encode what the pipeline gives'),
+    *(
+        (f'{loader}.dataset.pipeline', pipeline, message)
+        for loader in ('train_dataloader', 'test_dataloader', 'default_hooks.cluster.dataloader')
+        for pipeline, message in (
+            ([], 'gives no inputs and data_samples'),
+            ('no', "pipeline must list transforms, .* got 'n'"),
+        )
+    ),
+    ('train_dataloader.dataset.pipeline.0.num_frames', 3, 'cannot encode what the pipeline gives'),
+    ('test_dataloader.batch_size', 0, 'test_dataloader.batch_size must be a whole number of at least 1'),
+    ('test_evaluator.protocol', ['hitsz_vcm'], 'unknown evaluation protocol'),
+    ('source.checkpoint', 3, 'source.checkpoint must be a path or None'),
+    ('env_cfg.mp_cfg.mp_start_method', 'thread', 'must be one of fork, spawn, forkserver'),
+    ('model.backbone.tower', [], 'SpatioTemporalPrompting cannot be made of its values'),
+    ('model.data_preprocessor.augmentation', 'strong', "augmentation must be .* got 'strong'"),
+    ('model.neighbor_losses.0.weight', 'much', 'NeighborContrastiveLoss cannot be made of its values'),
+    ('model.neighbor_losses.0.begin', -1, 'begin and end must be epochs from 0'),
+    ('default_hooks.cluster.labelers.1.inter.topk', 0, 'topk must be at least 1, got 0'),
+    ('default_hooks.cluster.labelers.1.intra.static_weight', -1, 'topk must be >= 1 and the weights >= 0'),
+    ('default_hooks.cluster.labelers', 3, 'ClusterHook cannot be made of its values'),
+    ('default_hooks.cluster.dataloader', 3, 'default_hooks.cluster.dataloader must be dict'),
     ('train_dataloader', None, 'train_dataloader'),
     ('source.config', 'nowhere.py', 'nowhere.py: no such config'),
 ]

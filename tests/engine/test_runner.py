@@ -32,6 +32,15 @@ def test_checkpoints_say_what_they_are_and_a_resumed_run_keeps_its_name(tmp_path
     assert resumed.run == runner.run
 
 
+def test_default_hooks_that_are_none_are_left_out(tmp_path):
+    runner = make_durable_runner(tmp_path, ReIDRunner)
+    before = len(runner.hooks)
+    runner.register_default_hooks({'guard': None, 'timer': None, 'cluster': None})
+    added = {type(hook).__name__ for hook in runner.hooks}
+    assert len(runner.hooks) == before + 5
+    assert 'CheckpointHook' in added
+
+
 def test_the_only_good_checkpoint_survives_a_full_disk(tmp_path, monkeypatch):
     """With max_keep_ckpts=1 MMEngine's own hook has removed it by then."""
     runner = make_durable_runner(tmp_path, ReIDRunner)

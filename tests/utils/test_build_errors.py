@@ -31,16 +31,21 @@ def test_wrong_calls_become_sentences(call, message):
 @MODELS.register_module()
 class Picky:
     def __init__(self, sizes):
-        self.sizes = tuple(sizes)
+        self.sizes = tuple(size.bit_length() for size in sizes)
+        self.first = self.sizes[0]
 
     def use(self):
         return self.sizes + 1
 
 
-def test_a_value_of_the_wrong_type_is_the_configs_fault_and_a_bug_is_not():
-    message = "^model: Picky was given a value of the wrong type .*'int' object is not iterable.*correct it$"
+def test_a_value_that_does_not_fit_is_the_configs_fault_and_a_bug_is_not():
+    message = "^model: Picky cannot be made of its values in the config: 'int' object is not iterable$"
     with pytest.raises(ConfigError, match=message), config_errors('model'):
         MODELS.build(dict(type='Picky', sizes=2))
+    with pytest.raises(ConfigError, match="'str' object has no attribute"), config_errors('model'):
+        MODELS.build(dict(type='Picky', sizes='no'))
+    with pytest.raises(ConfigError, match='tuple index out of range'), config_errors('model'):
+        MODELS.build(dict(type='Picky', sizes=[]))
     with pytest.raises(TypeError, match='concatenate'), config_errors('model'):
         MODELS.build(dict(type='Picky', sizes=[2])).use()
 

@@ -41,8 +41,10 @@ class SampleFrames:
     def __init__(self, num_frames: int = 6, rule: str = 'segment_first') -> None:
         if rule not in RULES:
             raise ConfigError(f'SampleFrames: rule must be one of {", ".join(RULES)}, got {rule!r}')
-        if num_frames < 1:
-            raise ConfigError(f'SampleFrames: num_frames must be at least 1, got {num_frames}')
+        if not isinstance(num_frames, int) or num_frames < 1:
+            raise ConfigError(
+                f'SampleFrames: num_frames must be a whole number of at least 1, got {num_frames}'
+            )
         self.num_frames = num_frames
         self.rule = rule
 

@@ -73,8 +73,8 @@ class TrackletAugmentation:
     ) -> None:
         if not 0 <= flip <= 1:
             raise ConfigError(f'flip must be a probability in [0, 1], got {flip}')
-        if pad < 0:
-            raise ConfigError(f'pad must not be negative, got {pad}')
+        if not isinstance(pad, int) or pad < 0:
+            raise ConfigError(f'pad must be a whole number of pixels, not negative, got {pad}')
         self.flip = flip
         self.pad = pad
         self.erase = None if erase is None else _policy(ErasingPolicy, 'erase', erase)

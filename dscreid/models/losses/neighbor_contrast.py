@@ -1,6 +1,8 @@
 """The dynamic-static joint neighbour loss (DSJL) as a config entry with its schedule."""
 
 from collections.abc import Sequence
+from math import isfinite
+from operator import index
 
 from torch import Tensor, nn
 
@@ -61,6 +63,18 @@ class NeighborContrastiveLoss(nn.Module):
             raise ConfigError(
                 'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
                 f'{temperature}, {alpha} and {count_offset}'
+            )
+        weights = [
+            weight,
+            static_weight,
+            dynamic_weight,
+            *([] if unified_weight is None else [unified_weight]),
+        ]
+        if not all(isfinite(value) for value in weights):
+            raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers, got {weights}')
+        if index(begin) < 0 or (end is not None and index(end) < begin):
+            raise ConfigError(
+                f'NeighborContrastiveLoss: begin and end must be epochs from 0, in their order, got {begin} and {end}'
             )
         factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
         if len(factors) != len(pairs) or min(factors) < 0:

@@ -119,7 +119,7 @@ def test_means_over_other_seeds_are_marked(bench):
     bench.run('table3', rows=['cd', 'dsc'], seeds=(1, 2))
     bench.run('table3', rows=['cd'], seeds=(3,))
     options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
-    warning = 'not all rows were run with the same seeds, their means cannot be compared; --seeds 1 2 shows what can be.'
+    warning = 'not all rows were run with the same seeds, their means cannot be compared; --seeds 1 2 shows'
     assert show(options)[0].count(warning) == 1
     assert 'Warning' not in show(replace(options, seeds=(1, 2)))[0]
     assert 'Warning' not in show(replace(options, seeds=(3,)))[0]

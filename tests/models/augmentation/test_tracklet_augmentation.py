@@ -166,7 +166,7 @@ def test_shares_over_many_tracklets():
     ('keywords', 'message'),
     [
         ({'flip': 2}, 'flip must be a probability'),
-        ({'pad': -1}, 'pad must not be negative'),
+        ({'pad': -1}, 'pad must be a whole number of pixels'),
         ({'erase': {'prob': 1}}, r"erase has unknown keys \['prob'\]"),
         ({'jitter': {'hue': 1}}, r"jitter has unknown keys \['hue'\]"),
         ({'visible_views': ('grey',)}, 'visible_views must list one or more'),
