@@ -142,6 +142,7 @@ def retrieval_html(gallery: RetrievalGallery | None) -> str:
     parts = [
         f'<p>Each picture shows the middle of a tracklet; ranks 1 to {ranks} of the gallery: '
         '<span class="key right">✓ same person</span> <span class="key wrong">✗ another person</span>. '
+        "The number is the inner product of the query's and the tracklet's features, which the list is ordered by. "
         f'{escape(gallery.selection)}</p>'
     ]
     for direction in dict.fromkeys(example.direction for example in gallery.examples):
