@@ -1,49 +1,31 @@
 """The benchmarks of training on a model of two blocks."""
 
 import contextlib
-import json
 import warnings
 
 import pytest
 
 
-@pytest.fixture
-def run(load_tool, monkeypatch, tmp_path):
-    """Function that runs a benchmark in this process; what it published, as values and as text."""
-    benchmarks = str(load_tool.__globals__['REPOSITORY'] / 'tools' / 'benchmarks')
-    monkeypatch.syspath_prepend(benchmarks)
-
-    def call(name, *arguments):
-        tool = load_tool(f'benchmarks/{name}.py')
-        monkeypatch.setattr(tool, 'in_fresh_process', lambda f, *args: {**f(*args), 'peak_gb': 1.0})
-        out = tmp_path / name
-        monkeypatch.setattr('sys.argv', [name, *map(str, arguments), '--out', str(out)])
-        tool.main()
-        return json.loads(out.with_suffix('.json').read_text())['results'], out.with_suffix('.md').read_text()
-
-    return call
-
-
-def test_end_to_end_times_every_part(run, tiny_experiment, tiny_runs):
+def test_end_to_end_times_every_part(run_benchmark, tiny_experiment, tiny_runs):
     arguments = (tiny_runs.adapt, '--source-checkpoint', tiny_experiment.source_checkpoint, '--iterations', 2)
     for _ in range(2):  # the second run's epochs are its own
-        values, text = run('end_to_end', *arguments)
+        values, text = run_benchmark('end_to_end', *arguments)
     assert (values['epochs'], values['iterations'], values['measured']) == (2, 3, 1)
     assert all(seconds > 0 for seconds in values['seconds'].values())
     assert values['whole_seconds']['training'] == pytest.approx(2 * 3 * values['seconds']['iteration'])
     assert '| whole |' in text
 
 
-def test_places_where_a_step_waits_need_a_gpu(run, tiny_runs, monkeypatch, capsys):
+def test_places_where_a_step_waits_need_a_gpu(run_benchmark, tiny_runs, monkeypatch, capsys):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     with pytest.raises(SystemExit) as end:
-        run('train_step', tiny_runs.adapt, '--sync-debug')
+        run_benchmark('train_step', tiny_runs.adapt, '--sync-debug')
     assert end.value.code == 2
     assert '--sync-debug needs a GPU, and PyTorch finds none' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('fails', [False, True])
-def test_places_where_a_step_waits(load_tool, run, monkeypatch, fails):
+def test_places_where_a_step_waits(load_tool, run_benchmark, monkeypatch, fails):
     """A GPU is played: its warnings, and the mode that must be left again."""
     modes = []
     monkeypatch.setattr('torch.cuda.synchronize', lambda: None)
@@ -67,8 +49,8 @@ def test_places_where_a_step_waits(load_tool, run, monkeypatch, fails):
     assert tool._waits_in_words(None) == []
 
 
-def test_train_step_compares_both_steps(run, tiny_runs):
-    values, text = run('train_step', tiny_runs.adapt, '--batches', 1)
+def test_train_step_compares_both_steps(run_benchmark, tiny_runs):
+    values, text = run_benchmark('train_step', tiny_runs.adapt, '--batches', 1)
     assert values['batch'] == 8
     for step in ('training', 'extraction'):
         assert values[step]['reference']['speedup'] == pytest.approx(1)

@@ -19,7 +19,7 @@ from typing import ClassVar
 from machine import in_fresh_process
 from mmengine.config import DictAction
 from mmengine.hooks import Hook
-from results import add_out_argument, publish
+from results import Table, add_out_argument, publish
 
 from dscreid.registry import HOOKS
 
@@ -90,9 +90,14 @@ def main() -> None:
     ]
     publish(
         args.out,
-        f'{args.config.name}: {epochs} epochs of {iterations} iterations, from {result["measured"]} measured epochs',
-        ['part', 's per epoch', 'minutes in all', 'share'],
-        [*rows, ['whole', f'{total / epochs:.1f}', f'{total / 60:.1f}', '100 %']],
+        [
+            Table(
+                f'{args.config.name}: {epochs} epochs of {iterations} iterations, '
+                f'from {result["measured"]} measured epochs',
+                ['part', 's per epoch', 'minutes in all', 'share'],
+                [*rows, ['whole', f'{total / epochs:.1f}', f'{total / 60:.1f}', '100 %']],
+            )
+        ],
         [
             f'{seconds["iteration"]:.3f} s per iteration; peak memory of the process {result["peak_gb"]:.2f} GB.'
         ],

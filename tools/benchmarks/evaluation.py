@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from machine import in_fresh_process, median_seconds
-from results import add_out_argument, fitted_exponent, publish
+from results import Table, add_out_argument, fitted_exponent, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'ranking_oracle.py'
 RANKS = (1, 5, 10, 20)
@@ -37,9 +37,14 @@ def main() -> None:
     _check_same_figures(measured)
     publish(
         args.out,
-        f'Evaluation, N queries x N gallery tracklets, D = {args.dim}, {args.device}, medians of {args.repeats}',
-        ['step', *(f'{size:,} s' for size in sizes), 'growth', 'ratio', 'peak GB'],
-        [_row(result, measured[WHOLE], name, sizes) for name, result in measured.items()],
+        [
+            Table(
+                f'Evaluation, N queries x N gallery tracklets, D = {args.dim}, {args.device}, '
+                f'medians of {args.repeats}',
+                ['step', *(f'{size:,} s' for size in sizes), 'growth', 'ratio', 'peak GB'],
+                [_row(result, measured[WHOLE], name, sizes) for name, result in measured.items()],
+            )
+        ],
         [
             f'growth: fitted exponent of N. ratio: time / that of {WHOLE}, at N = {sizes[-1]:,}.',
             f'Times by the {CLOCKS[args.clock][0]}. Persons have ten tracklets on either side; same person and '

@@ -61,7 +61,7 @@ def peak_bytes_of(function: Callable[[], Any]) -> int | None:
     return max(0, _status_bytes('VmHWM') - before)
 
 
-def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print the machine and a table, numbers right-aligned."""
     console = Console(width=110)
     console.print(describe_machine())

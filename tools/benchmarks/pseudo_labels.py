@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import in_fresh_process, median_seconds, peak_bytes_of
-from results import add_out_argument, fitted_exponent, publish
+from results import Table, add_out_argument, fitted_exponent, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'dense_clustering_oracle.py'
 STEPS = {'knn': 'kNN', 'jaccard': 'Jaccard', 'dbscan': 'DBSCAN', 'dslu': 'DSLU'}
@@ -32,25 +32,21 @@ def main() -> None:
             if size <= args.reference_up_to:
                 result['reference'] = in_fresh_process(measure_reference, kind, size, args.dim)
             results.append({'features': kind, 'size': size, **result})
-    columns = [
-        'features',
-        'N',
-        *STEPS.values(),
-        'cluster',
-        'forecast',
-        'GB',
-        'MB beyond',
-        'forecast MB',
-        'dense',
-        'dense GB',
-        'faster',
-        'equal',
-    ]
     publish(
         args.out,
-        f'Seconds of pseudo labels, D = {args.dim}, k1 = {K1}, k2 = {K2}, medians of {args.repeats}',
-        columns,
-        [_row(result) for result in results],
+        [
+            Table(
+                f'Seconds of pseudo labels, D = {args.dim}, k1 = {K1}, k2 = {K2}, search {args.search}, '
+                f'medians of {args.repeats}',
+                ['features', 'N', *STEPS.values(), 'cluster', 'forecast'],
+                [_seconds_row(result) for result in results],
+            ),
+            Table(
+                'Memory, and the dense reference',
+                ['features', 'N', 'GB', 'MB beyond', 'forecast MB', 'dense s', 'dense GB', 'faster', 'equal'],
+                [_memory_row(result) for result in results],
+            ),
+        ],
         [
             'Cluster: kNN, Jaccard distance and DBSCAN together, which the dense reference does too; DSLU has three '
             'searches of its own. GB: peak memory of the whole process, libraries included. MB beyond: peak of a '
@@ -148,13 +144,18 @@ def _clustering(result: dict) -> float:
     return sum(result[step] for step in ('knn', 'jaccard', 'dbscan'))
 
 
-def _row(result: dict) -> list[str]:
-    """Cells of one line; the labels, which only the comparison needs, leave the result."""
+def _seconds_row(result: dict) -> list[str]:
+    """Cells of one line of the first table."""
+    steps = [f'{result[step]:.2f}' for step in STEPS]
+    return [*_case(result), *steps, f'{_clustering(result):.2f}', f'{result["forecast"]["seconds"]:.2f}']
+
+
+def _memory_row(result: dict) -> list[str]:
+    """Cells of one line of the second; the labels, which only the comparison needs, leave the result."""
     labels, reference = result.pop('labels'), result.get('reference')
-    cells = [result['features'], f'{result["size"]:,}', *(f'{result[step]:.2f}' for step in STEPS)]
-    forecast, beyond = result['forecast'], result['peak_beyond']
-    cells += [f'{_clustering(result):.2f}', f'{forecast["seconds"]:.2f}', f'{result["peak_gb"]:.2f}']
-    cells += ['' if beyond is None else f'{beyond / 1e6:,.0f}', f'{forecast["host_bytes"] / 1e6:,.0f}']
+    beyond = result['peak_beyond']
+    cells = [*_case(result), f'{result["peak_gb"]:.2f}', '' if beyond is None else f'{beyond / 1e6:,.0f}']
+    cells.append(f'{result["forecast"]["host_bytes"] / 1e6:,.0f}')
     if reference is None:
         return [*cells, '', '', '', '']
     equal = float(np.mean(np.array(labels) == np.array(reference.pop('labels'))))
@@ -162,6 +163,10 @@ def _row(result: dict) -> list[str]:
     return [
         *cells, f'{reference["seconds"]:.1f}', f'{reference["peak_gb"]:.2f}', f'{faster:.1f}', f'{equal:.4f}'
     ]  # fmt: skip
+
+
+def _case(result: dict) -> list[str]:
+    return [result['features'], f'{result["size"]:,}']
 
 
 def _growth(results: list[dict]) -> list[str]:

@@ -1,9 +1,9 @@
-"""What benchmark tools leave behind: how times grow, and their table as Markdown and JSON."""
+"""What benchmark tools leave behind: how times grow, and their tables as Markdown and JSON."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from machine import markdown_table, print_table, write_results
@@ -29,20 +29,34 @@ def fitted_exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), deg=1)[0])
 
 
-def publish(
-    out: Path, title: str, columns: list[str], rows: list[list[str]], notes: list[str], data: dict[str, Any]
-) -> None:
-    """Print a table and write it beside its data.
+class Table(NamedTuple):
+    """What one table of a benchmark shows.
+
+    Attributes:
+        title: What was measured.
+        columns: Heads.
+        rows: Cells, as many as there are heads.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def publish(out: Path, tables: Sequence[Table], notes: Sequence[str], data: dict[str, Any]) -> None:
+    """Print tables and write them beside their data.
 
     Args:
         out: Where to write, without suffix: ``OUT.json`` and ``OUT.md``.
-        title: What was measured.
-        columns: Heads.
-        rows: Cells.
-        notes: Sentences below the table.
+        tables: At least one.
+        notes: Sentences below the last table.
         data: What the JSON file holds beside the machine.
     """
-    print_table(title, columns, rows)
+    texts = {}
+    for table in tables:
+        print_table(*table)
+        texts[table.title] = markdown_table(table.columns, table.rows)
     print('\n'.join(notes))
-    write_results(out.parent, out.name, data, {title: '\n\n'.join([markdown_table(columns, rows), *notes])})
+    texts[tables[-1].title] = '\n\n'.join([texts[tables[-1].title], *notes])
+    write_results(out.parent, out.name, data, texts)
     print(f'written: {out}.json, {out}.md')

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from machine import in_fresh_process
 from mmengine.config import DictAction
-from results import add_out_argument, publish
+from results import Table, add_out_argument, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'eager_prompting_oracle.py'
 _FIRST_INFRARED = 5000
@@ -37,12 +37,23 @@ def main() -> None:
     peak = result['peak_tflops']
     publish(
         args.out,
-        f'{args.config.name}, batch of {result["batch"]} tracklets, medians of {args.batches}',
-        ['step', 'tracklets/s', 'against the reference', 'TFLOP/s', 'of the peak', 'GPU GB beyond weights'],
         [
-            _row(step, name, result)
-            for step in ('training', 'extraction')
-            for name in ('reference', 'this code')
+            Table(
+                f'{args.config.name}, batch of {result["batch"]} tracklets, medians of {args.batches}',
+                [
+                    'step',
+                    'tracklets/s',
+                    'against the reference',
+                    'TFLOP/s',
+                    'of the peak',
+                    'GPU GB beyond weights',
+                ],
+                [
+                    _row(step, name, result)
+                    for step in ('training', 'extraction')
+                    for name in ('reference', 'this code')
+                ],
+            )
         ],
         [
             f'Peak: {peak:.3g} TFLOP/s in {"bfloat16" if args.amp else "float32"}, measured. '

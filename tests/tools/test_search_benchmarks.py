@@ -1,0 +1,46 @@
+"""The benchmarks of pseudo labels, evaluation and loading, at toy sizes."""
+
+import json
+
+import pytest
+
+
+def test_pseudo_labels_beside_the_dense_reference(run_benchmark):
+    sizes = ('--sizes', 200, 400, '--dim', 32, '--repeats', 1, '--reference-up-to', 200)
+    values, text = run_benchmark('pseudo_labels', *sizes)
+    results = values['results']
+    assert [(result['features'], result['size']) for result in results] == [
+        (kind, size) for kind in ('clustered', 'random') for size in (200, 400)
+    ]
+    assert all(result[step] > 0 for result in results for step in ('knn', 'jaccard', 'dbscan', 'dslu'))
+    assert ['reference' in result for result in results] == [True, False, True, False]
+    lines = text.splitlines()
+    assert [line.split('|')[-2].strip() for line in lines if line.startswith('| clustered | 200')][
+        1
+    ] == '1.0000'
+    assert sum('Exponent of N' in line for line in lines) == 2
+
+
+@pytest.mark.parametrize('search', ['exact', 'flat', 'ivf', 'hnsw'])
+def test_pseudo_labels_of_each_search(run_benchmark, search):
+    sizes = ('--features', 'clustered', '--sizes', 300, '--dim', 32, '--repeats', 1, '--reference-up-to', 0)
+    values, text = run_benchmark('pseudo_labels', *sizes, '--search', search)
+    assert f'search {search}' in text
+    assert values['results'][0]['forecast']['seconds'] > 0
+
+
+def test_evaluation_beside_sorting(run_benchmark):
+    values, text = run_benchmark('evaluation', '--sizes', 100, 200, '--dim', 16, '--repeats', 1)
+    assert len(values['measured']) > 5
+    assert all(step['seconds']['200'] > 0 for step in values['measured'].values())
+    assert '| rank_metrics' in text
+
+
+def test_loading_beside_the_plain_way(run_benchmark, load_tool, monkeypatch, tmp_path):
+    tool = load_tool('benchmarks/data.py')
+    arguments = ('--sizes', '32x16', '--people', '1', '--repeats', '1', '--output', str(tmp_path))
+    monkeypatch.setattr('sys.argv', ['data', *arguments])
+    tool.main()
+    values = json.loads((tmp_path / 'data.json').read_text())['results']
+    assert set(values) >= {'loading', 'decoding', 'packing'}
+    assert '32x16' in (tmp_path / 'data.md').read_text()
