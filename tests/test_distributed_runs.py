@@ -1,6 +1,7 @@
 """Runs of several processes end where a run of one does."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -108,3 +109,19 @@ def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, 
         assert (
             len(labels[0]['rgb']) + len(labels[0]['ir'])
         ) % 4  # four processes have shares of unequal size
+
+
+@pytest.mark.parametrize('experiment', ['dsc'], indirect=True)
+def test_a_run_of_one_process_goes_on_with_several(ranks, experiment, alone, tmp_path):
+    _, (config, source, options) = experiment
+    options = options | {'train_cfg.max_epochs': 2, 'default_hooks.checkpoint.max_keep_ckpts': 2}
+    reference = alone('two_epochs', config, source, options)
+    shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
+    for name in ('finished.json', 'epoch_2.pth', 'metrics.json', 'features.safetensors'):
+        (tmp_path / name).unlink()
+    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    metrics = ranks.run(run, config, tmp_path, source, options, 'pytorch', True)
+    one, several = (load_checkpoint(folder / 'epoch_2.pth') for folder in (reference, tmp_path))
+    assert largest_difference(one, several) < 1e-5
+    assert largest_difference(one, load_checkpoint(reference / 'epoch_1.pth')) > 1e-3
+    assert metrics == [json.loads((reference / 'metrics.json').read_text())] * len(metrics)
