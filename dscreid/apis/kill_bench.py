@@ -22,7 +22,7 @@ from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.datasets.synthetic import make_spec, render_world
 from dscreid.errors import ConfigError
 from dscreid.utils.checkpoint import load_checkpoint
-from dscreid.utils.progress import track
+from dscreid.utils.progress import progress_bar
 
 #: What a checkpoint says of the moment and the folder it was written in.
 _CIRCUMSTANCES = {
@@ -98,16 +98,16 @@ def run_kill_bench(folder: Path, kills: int, seed: int = 0, number: int = signal
     """Kill and resume a tiny experiment: source stage, adaptation, evaluation.
 
     Every trial is a process that dies at a moment drawn uniformly from the time an undisturbed run takes, and a second
-    one that resumes to the end.
+    one that resumes to the end. Where the signal came too late, the shorter time counts from then on.
 
     Args:
         folder: Made by the bench and emptied of what an earlier one left there.
-        kills: Number of trials.
+        kills: Processes to kill; those that were done before their signal came are not counted.
         seed: Of the moments.
         number: Signal that is sent.
 
     Returns:
-        One entry per trial; those whose process ended before the signal came are among them.
+        One entry per trial; those that came too late are among them.
 
     Raises:
         ConfigError: The folder holds something else, or the undisturbed run fails.
@@ -117,10 +117,16 @@ def run_kill_bench(folder: Path, kills: int, seed: int = 0, number: int = signal
     if run_in_process(config, folder / 'whole' / 'run') != 0:
         raise ConfigError(f'the undisturbed run failed; its output is in {folder / "whole" / "run.log"}')
     duration = time.perf_counter() - start
-    moments = np.random.default_rng(seed).uniform(0, duration, kills)
-    results = []
-    for trial, moment in enumerate(track(moments, 'kill and resume', total=kills)):
-        results.append(_trial(config, folder, f'trial_{trial}', float(moment), number))
+    random = np.random.default_rng(seed)
+    results: list[Kill] = []
+    with progress_bar() as bar:
+        task = bar.add_task('kill and resume', total=kills)
+        while (hit := sum(kill.exit_code != 0 for kill in results)) < kills:
+            bar.update(task, completed=hit)
+            moment = float(random.uniform(0, duration))
+            results.append(_trial(config, folder, f'trial_{len(results)}', moment, number))
+            if results[-1].exit_code == 0:
+                duration = min(duration, results[-1].seconds)
     return results
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
+from dscreid.apis import kill_bench
 from dscreid.apis.kill_bench import Kill, differences, kill_table, run_kill_bench
 from dscreid.errors import ConfigError
 
@@ -94,3 +95,21 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
     with pytest.raises(ConfigError, match='holds something else'):
         run_kill_bench(tmp_path, 1)
     assert (tmp_path / 'thesis.txt').exists()
+
+
+def test_signals_that_come_too_late_are_not_counted(tmp_path, monkeypatch):
+    clock, moments = iter((0.0, 10.0)), []
+
+    def trial(config, folder, name, moment, number):
+        moments.append(moment)
+        return Kill(min(moment, 2.0), number, 'training', 0 if moment > 2 else -9, ())
+
+    monkeypatch.setattr(kill_bench.time, 'perf_counter', lambda: next(clock))
+    monkeypatch.setattr(kill_bench, '_prepare_folder', lambda folder: folder / 'config.py')
+    monkeypatch.setattr(kill_bench, 'run_in_process', lambda *arguments: 0)
+    monkeypatch.setattr(kill_bench, '_trial', trial)
+    kills = run_kill_bench(tmp_path, 5, seed=1)
+    late = [kill.exit_code == 0 for kill in kills]
+    assert (late.count(True), late.count(False)) == (1, 5)
+    assert 2 < moments[late.index(True)] < 10
+    assert all(moment < 2 for moment in moments[late.index(True) + 1 :])

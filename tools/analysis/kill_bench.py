@@ -21,7 +21,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         epilog='example: python tools/analysis/kill_bench.py --kills 50 --seed 0',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--kills', type=int, default=50, help='number of kills (default: %(default)s)')
+    parser.add_argument('--kills', type=int, default=50, help='processes to kill (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='of their moments (default: %(default)s)')
     parser.add_argument(
         '--signal',
