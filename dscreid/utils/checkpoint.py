@@ -208,7 +208,7 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
     return [
         f'{_short(name)} is {_short(saved.get(name, unset))}, not {own.get(name, unset)}'
         for name in {**own, **saved}
-        if not name.endswith(_SPEED_ONLY) and not _equal(saved.get(name, unset), own.get(name, unset))
+        if not str(name).endswith(_SPEED_ONLY) and not _equal(saved.get(name, unset), own.get(name, unset))
     ]
 
 

@@ -36,6 +36,8 @@ def test_how_blocks_are_run_is_no_difference():
     model.architecture = architecture_of(dict(type='SpatioTemporalPrompting', tower=TOWER))
     saved = {**model.architecture, 'backbone.compile_blocks': True}
     assert list_setting_differences(model, {'meta': {'architecture': saved}}) == []
+    odd = {**model.architecture, 11: None}
+    assert list_setting_differences(model, {'meta': {'architecture': odd}}) == ['11 is None, not unset']
     saved['backbone.num_heads'] = 3
     differences = list_setting_differences(model, {'meta': {'architecture': saved}})
     assert differences == ['backbone.num_heads is 3, not 12']
