@@ -7,6 +7,7 @@ from torch import nn
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import (
+    in_words,
     list_differences,
     list_setting_differences,
     load_checkpoint,
@@ -59,12 +60,9 @@ def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None =
     differences = list_setting_differences(model, content)
     differences += list_differences(model, load_weights(checkpoint))
     if differences:
-        shown = ', '.join(differences[:10]) + (
-            f' and {len(differences) - 10} more' if len(differences) > 10 else ''
-        )
         raise CheckpointError(
-            f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({shown}); use the config with '
-            'which the run was started, or another --work-dir'
+            f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({in_words(differences)}); '
+            'use the config with which the run was started, or another --work-dir'
         )
     began_with = meta_of(content).get('seed')
     if seed is not None and isinstance(began_with, int) and seed != began_with:

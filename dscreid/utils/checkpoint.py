@@ -21,6 +21,7 @@ __all__ = [
     'ARCHITECTURE_KEY',
     'allow_mmengine_globals',
     'damaged_file',
+    'in_words',
     'list_differences',
     'list_setting_differences',
     'load_checkpoint',
@@ -161,7 +162,7 @@ def load_model_weights(
         weights = _fitting(model, path, weights, differences)
     elif differences:
         raise CheckpointError(
-            f'{path}: does not fit {type(model).__name__} ({_some(differences)}); '
+            f'{path}: does not fit {type(model).__name__} ({in_words(differences)}); '
             f'use the config with which it was trained.'
         )
     _check_activation(model, path, meta_of(content))
@@ -212,6 +213,12 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
     ]
 
 
+def in_words(items: Sequence[str]) -> str:
+    """The first ten of a list and how many more there are, on one line, whatever names a file holds."""
+    shown = ', '.join(' '.join(item.split()) for item in items[:_SHOWN])
+    return shown if len(items) <= _SHOWN else f'{shown} and {len(items) - _SHOWN} more'
+
+
 def _equal(saved: object, own: object) -> bool:
     try:
         return bool(saved == own)
@@ -235,8 +242,8 @@ def _fitting(
     }
     if not fitting:
         raise CheckpointError(
-            f'{path}: no weight at all fits {type(model).__name__} ({_some(differences)}); use the config with which '
-            'it was trained.'
+            f'{path}: no weight at all fits {type(model).__name__} ({in_words(differences)}); '
+            'use the config with which it was trained.'
         )
     print_log(
         f'{path}: loaded in part, {len(fitting)} of {len(expected)} weights of {type(model).__name__}; '
@@ -276,7 +283,7 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
     if wrong or not content:
         raise CheckpointError(
             f'{path}: expected weights by name, found '
-            + (f'entries that are no tensors: {_some(wrong)}.' if wrong else 'an empty file.')
+            + (f'entries that are no tensors: {in_words(wrong)}.' if wrong else 'an empty file.')
         )
     if all(name.startswith('module.') for name in content):
         content = {name.removeprefix('module.'): value for name, value in content.items()}
@@ -312,8 +319,3 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
         f'{path}: refused, since it refers to {found[1].rstrip(".")} and so may run code when read; ask for '
         f'a file that holds tensors alone, for example .safetensors.'
     )
-
-
-def _some(items: Sequence[str]) -> str:
-    shown = ', '.join(items[:_SHOWN])
-    return shown if len(items) <= _SHOWN else f'{shown} and {len(items) - _SHOWN} more'

@@ -10,7 +10,7 @@ from torch import Tensor
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.pretrained import TOWER_KIND
 from dscreid.registry import MODELS
-from dscreid.utils.checkpoint import list_differences, load_checkpoint, load_weights
+from dscreid.utils.checkpoint import in_words, list_differences, load_checkpoint, load_weights
 from dscreid.utils.files import replacing
 
 TOWER_PREFIX = 'backbone.tower.'
@@ -54,8 +54,7 @@ def export_tower(
     module = MODELS.build({**(tower or tower_config(checkpoint)), 'pretrained': None})
     differences = list_differences(module, weights)
     if differences:
-        shown = ', '.join(differences[:10])
-        raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({shown}).')
+        raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({in_words(differences)}).')
     metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
     if note:
         metadata['note'] = note

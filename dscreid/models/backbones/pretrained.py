@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.positional import resize_positional_embedding
-from dscreid.utils.checkpoint import list_differences, load_weights, read_metadata, sha256
+from dscreid.utils.checkpoint import in_words, list_differences, load_weights, read_metadata, sha256
 from dscreid.utils.files import existing_file
 from dscreid.utils.torchscript import is_torchscript
 
@@ -93,8 +93,7 @@ def load_pretrained_tower(
         )
     differences = list_differences(tower, weights)
     if differences:
-        shown = ', '.join(differences[:10]) + (', ...' if len(differences) > 10 else '')
-        raise CheckpointError(f'{path}: does not fit the tower of the config ({shown}).')
+        raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)}).')
     tower.load_state_dict(weights)
 
 

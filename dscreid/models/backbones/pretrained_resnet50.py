@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from dscreid.errors import CheckpointError
 from dscreid.models.backbones.pretrained import check_hash
 from dscreid.structures import Modality
-from dscreid.utils.checkpoint import list_differences, load_weights
+from dscreid.utils.checkpoint import in_words, list_differences, load_weights
 from dscreid.utils.files import existing_file
 
 # torchvision's IMAGENET1K_V1; the file's name begins with its hash.
@@ -39,8 +39,7 @@ def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None 
     weights = {name: value for name, value in expected.items() if name.endswith(_COUNTER)} | weights
     differences = list_differences(backbone, weights)
     if differences:
-        shown = ', '.join(differences[:10]) + (', ...' if len(differences) > 10 else '')
-        raise CheckpointError(f"{path}: does not hold torchvision's resnet50 ({shown}).")
+        raise CheckpointError(f"{path}: does not hold torchvision's resnet50 ({in_words(differences)}).")
     backbone.load_state_dict(weights)
 
 
