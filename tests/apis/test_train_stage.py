@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
-from tiny_runs import damage_optimizer
+from tiny_runs import damage_optimizer, write_tiny_configs
 
 from dscreid.apis import train
 from dscreid.apis.config import fit_to_machine, load_config
@@ -306,6 +306,51 @@ def test_no_label_of_the_target_reaches_training(tiny_runs, tiny_experiment, tmp
         rename_frames(root)
     result = run(tiny_runs.adapt, tmp_path / 'run', tiny_experiment.source_checkpoint, data_root=str(root))
     assert_same_weights(result, tiny_experiment.checkpoint)
+
+
+def pair_anew(root: Path, new_pid) -> None:
+    """Give each training line of BUPTCampus another person, and its visible tracklet another infrared one."""
+    data = json.loads((root / 'data_paths.json').read_text())
+    lines = [line.split() for line in (root / 'train.txt').read_text().splitlines()]
+    trained = {pid for pid, *_ in lines}
+    changed = {pid: tracklets for pid, tracklets in data.items() if pid not in trained}
+    rows = []
+    for number, (pid, kind, camera, name) in enumerate(lines):
+        same_camera = [line for line in lines if line[2] == camera]
+        other, _, _, other_name = same_camera[(same_camera.index(lines[number]) + 1) % len(same_camera)]
+        person = changed.setdefault(str(new_pid(number)), {'RGB': {}, 'IR': {}})
+        for modality, (whose, which) in {'RGB': (pid, name), 'IR': (other, other_name)}.items():
+            frames = data[whose][modality][camera][which]
+            person[modality].setdefault(camera, {})[str(number + 1)] = frames
+        rows.append(f'{new_pid(number)} {kind} {camera} {number + 1}')
+    (root / 'data_paths.json').write_text(json.dumps(changed))
+    (root / 'train.txt').write_text('\n'.join(rows) + '\n')
+
+
+@pytest.fixture(scope='module')
+def to_bupt(tiny_runs, tiny_experiment, tmp_path_factory):
+    """A config with BUPTCampus as the target, and the folder of its run."""
+    folder = tmp_path_factory.mktemp('to_bupt')
+    _, config = write_tiny_configs(folder, tiny_runs.bupt, tiny_runs.bupt)
+    text = config.read_text().replace('HITSZVCM', 'BUPTCampus').replace('hitsz_vcm', 'bupt_campus')
+    config.write_text(text)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    checkpoint = run(config, folder / 'run', tiny_experiment.source_checkpoint)
+    torch.set_num_threads(threads)
+    return config, checkpoint
+
+
+@pytest.mark.parametrize(
+    'new_pid', [lambda row: 5000 + row * 7 % 11, lambda row: f'nobody{row}'], ids=['scrambled', 'deleted']
+)
+def test_no_pair_of_the_target_reaches_training(tiny_runs, tiny_experiment, to_bupt, tmp_path, new_pid):
+    config, checkpoint = to_bupt
+    root = tmp_path / 'bupt'
+    shutil.copytree(tiny_runs.bupt, root)
+    pair_anew(root, new_pid)
+    result = run(config, tmp_path / 'run', tiny_experiment.source_checkpoint, data_root=str(root))
+    assert_same_weights(result, checkpoint)
 
 
 def test_the_source_stage_of_a_source_stage(tiny_runs, tmp_path):
