@@ -4,6 +4,7 @@ import hashlib
 import logging
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -93,8 +94,10 @@ def load_checkpoint(path: str | Path) -> dict:
             with safe_open(path, framework='pt') as stream:
                 content = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         elif is_torchscript(path):
+            _check_archive(path)
             content = read_torchscript(path)
         else:
+            _check_archive(path)
             with mmengine_globals_allowed():
                 content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
@@ -172,7 +175,9 @@ def load_model_weights(
 def list_differences(
     model: nn.Module, weights: Mapping[str, Tensor], allow_missing: Sequence[str] = ()
 ) -> list[str]:
-    """List why weights do not fit a model: missing, unexpected and mis-shaped ones; empty when they do.
+    """List why weights do not fit a model: missing, unexpected, and of another shape or kind; empty if they fit.
+
+    Floating-point weights of any precision fit each other; integers do not fit floating-point weights.
 
     Args:
         model: The model.
@@ -191,7 +196,12 @@ def list_differences(
         for name, value in expected.items()
         if name in weights and weights[name].shape != value.shape
     ]
-    return [*shapes, *missing, *unexpected]
+    kinds = [
+        f'{name} has dtype {_dtype(weights[name])}, not {_dtype(value)}'
+        for name, value in expected.items()
+        if name in weights and weights[name].is_floating_point() != value.is_floating_point()
+    ]
+    return [*shapes, *kinds, *missing, *unexpected]
 
 
 def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
@@ -211,6 +221,10 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
         for name in {**own, **saved}
         if not str(name).endswith(_SPEED_ONLY) and not _equal(saved.get(name, unset), own.get(name, unset))
     ]
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix('torch.')
 
 
 def in_words(items: Sequence[str]) -> str:
@@ -233,12 +247,14 @@ def _short(value: object) -> str:
 def _fitting(
     model: nn.Module, path: str | Path, weights: Mapping[str, Tensor], differences: Sequence[str]
 ) -> dict[str, Tensor]:
-    """The weights that fit by name and shape; says which do not."""
+    """Return the weights that fit by name, shape and kind, and log which do not."""
     expected = model.state_dict()
     fitting = {
         name: value
         for name, value in weights.items()
-        if name in expected and expected[name].shape == value.shape
+        if name in expected
+        and expected[name].shape == value.shape
+        and expected[name].is_floating_point() == value.is_floating_point()
     }
     if not fitting:
         raise CheckpointError(
@@ -278,21 +294,46 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
     wrong = [
         repr(name)[1:-1] if isinstance(name, str) else repr(name)
         for name, value in content.items()
-        if not isinstance(name, str) or not _is_plain(value)
+        if not isinstance(name, str) or not isinstance(value, Tensor)
     ]
     if wrong or not content:
         raise CheckpointError(
             f'{path}: expected weights by name, found '
             + (f'entries that are no tensors: {in_words(wrong)}.' if wrong else 'an empty file.')
         )
+    unusable = [f'{name} ({fault})' for name, value in content.items() if (fault := _fault(value))]
+    if unusable:
+        raise CheckpointError(f'{path}: holds tensors without usable values: {in_words(unusable)}.')
     if all(name.startswith('module.') for name in content):
         content = {name.removeprefix('module.'): value for name, value in content.items()}
     return content
 
 
-def _is_plain(value: object) -> bool:
-    """Whether a value is a tensor that can be copied into a weight: neither sparse nor quantised."""
-    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_quantized
+def _fault(value: Tensor) -> str | None:
+    """Why a tensor cannot be copied into a weight, or None if it can."""
+    if value.is_meta:
+        return 'on the meta device, which holds no values'
+    if value.layout is not torch.strided:
+        return 'sparse'
+    if value.is_quantized:
+        return 'quantized'
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return 'an expanded view that claims more values than the file holds'
+    return None
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a compressed archive: PyTorch stores tensors as they are, and a small file could fill the memory.
+
+    Raises:
+        zipfile.BadZipFile: A record claims more bytes than the whole file has.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(record.file_size for record in archive.infolist() if '/code/' not in record.filename)
+    if claimed > path.stat().st_size:
+        raise zipfile.BadZipFile(f'its records claim {claimed} bytes')
 
 
 def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None:

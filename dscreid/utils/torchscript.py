@@ -1,5 +1,6 @@
 """Tensors out of a TorchScript archive, without running anything that the archive contains."""
 
+import math
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -75,7 +76,9 @@ def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor]) -> None:
 
 
 def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
-    # as_strided checks that the view stays inside the storage
+    # as_strided checks that the view stays inside the storage; a stride of 0 could still repeat it endlessly
+    if math.prod(size) > storage.numel():
+        raise pickle.UnpicklingError('a tensor with more elements than its record')
     return torch.as_strided(storage, size, stride, offset).contiguous()
 
 

@@ -232,6 +232,8 @@ def bad_weights(weights, what):
         weights['image_encoder.adapter.weight'] = torch.zeros(1)
     elif what == 'grid':
         weights['image_encoder.positional_embedding'] = torch.zeros(6, WIDTH)
+    elif what == 'integers':
+        weights['prompt_embedding'] = weights['prompt_embedding'].long()
     elif what == 'other':
         return {'layer1.weight': torch.zeros(1)}
     return weights
@@ -246,7 +248,8 @@ def bad_weights(weights, what):
         ('no bias', 'attn.out_proj.bias missing'),
         ('shape', 'prompt_embedding must have shape (T, T, 128), it has (2, 3, 128)'),
         ('adapter', 'unexpected image_encoder.adapter.weight'),
-        ('grid', 'positional_embedding of 6 rows'),
+        ('grid', 'positional_embedding has 6 rows'),
+        ('integers', 'holds integers in the place of weights (prompt_embedding)'),
         ('other', 'class_embedding is missing'),
     ],
 )

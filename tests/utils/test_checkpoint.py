@@ -1,6 +1,7 @@
 """Weights files are read safely and fitted strictly; MMEngine's checkpoints resume with torch >= 2.6."""
 
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -141,6 +142,51 @@ def test_files_without_weights(content, tmp_path):
     torch.save(content, path := tmp_path / 'other.pth')
     with pytest.raises(CheckpointError, match=r'other\.pth: expected'):
         load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ('value', 'fault'),
+    [
+        (torch.empty(2, 2, device='meta'), 'on the meta device'),
+        (torch.eye(2).to_sparse(), 'sparse'),
+        (torch.quantize_per_tensor(torch.eye(2), 0.1, 0, torch.qint8), 'quantized'),
+        (torch.zeros(1).expand(10**12), 'an expanded view'),
+    ],
+)
+@pytest.mark.filterwarnings('ignore::UserWarning', 'ignore::DeprecationWarning')
+def test_tensors_without_usable_values(value, fault, tmp_path):
+    torch.save({'state_dict': {'a.weight': value, 'b.bias': torch.ones(1)}}, path := tmp_path / 'odd.pth')
+    with pytest.raises(CheckpointError, match=rf'odd\.pth: holds tensors without usable values: a\.weight \({fault}'):
+        load_weights(path)
+
+
+@pytest.mark.parametrize('script', [False, True])
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')
+def test_compressed_archives_are_refused(script, tmp_path):
+    model = nn.Linear(300, 300)
+    nn.init.zeros_(model.weight)
+    plain, packed = tmp_path / 'plain.pt', tmp_path / 'packed.pt'
+    if script:
+        torch.jit.script(model).save(plain)
+    else:
+        torch.save(model.state_dict(), plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, 'w', zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    assert set(load_weights(plain)) == {'weight', 'bias'}
+    with pytest.raises(CheckpointError, match=r'packed\.pt: is no readable weights file \(its records claim'):
+        load_weights(packed)
+
+
+def test_integers_do_not_fit_floating_point_weights(tmp_path):
+    model = nn.BatchNorm1d(2)
+    state = model.state_dict()
+    torch.save({**state, 'weight': state['weight'].half()}, path := tmp_path / 'weights.pth')
+    load_model_weights(model, path)  # another precision is fine
+    torch.save({name: value.long() for name, value in state.items()}, path)
+    with pytest.raises(CheckpointError, match='weight has dtype int64, not float32') as caught:
+        load_model_weights(model, path)
+    assert 'num_batches_tracked' not in str(caught.value)
 
 
 def test_where_weights_are_found(tmp_path):

@@ -41,8 +41,9 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             ``.bin``, whole model or visual tower; or a tower written by ``export_tower.py``. The grid of
             positions is resized to ``image_size`` (see ``resize_positional_embedding``).
         pretrained_sha256: Hash that the file must have (hexadecimal); None to accept any.
-        pretrained_activation: The activation with which the file was trained, where the file does not say
-            so itself (open_clip's do not).
+        pretrained_activation: The activation with which the file was trained. Required if the file does not say so
+            itself: OpenAI's archive, exported towers, and files with the hub's ``open_clip_config.json`` beside them
+            do; other open_clip files do not.
 
     Raises:
         ConfigError: When an argument is out of range.

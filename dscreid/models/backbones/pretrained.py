@@ -18,6 +18,8 @@ OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb6
 OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
 TOWER_KIND = 'dscreid-tower'
+#: What the Hugging Face hub keeps beside open_clip's weights; its ``model_cfg`` says whether they use QuickGELU.
+OPEN_CLIP_CONFIG = 'open_clip_config.json'
 
 # Settings that must agree between an exported tower and the config; image_size may differ (it is resized).
 _STRICT_SETTINGS = ('patch_size', 'width', 'layers', 'heads', 'stem')
@@ -44,15 +46,17 @@ class TowerFile:
     """A tower as a file holds it.
 
     Attributes:
-        weights: Tensors of the visual tower by open_clip's names, float32.
-        activation: 'quick_gelu' or 'gelu' as far as the file tells, else None.
+        weights: Tensors of the visual tower by open_clip's names, dtypes as stored.
+        activation: 'quick_gelu' or 'gelu'.
         settings: What the file says about its tower; for exported towers ``image_size`` and the strict
             settings, otherwise what is known of it.
+        square: Whether the grid of positions is known to be square, as in every published CLIP model.
     """
 
     weights: dict[str, Tensor]
-    activation: str | None
+    activation: str
     settings: dict = field(default_factory=dict)
+    square: bool = False
 
 
 def skip_pretrained(model: nn.Module) -> None:
@@ -77,11 +81,11 @@ def load_pretrained_tower(
         tower: Changed in place.
         path: See ``pretrained`` of the class.
         sha256: Hash that the file must have; None to accept any.
-        activation: The activation with which the file was trained, where it does not say so itself.
+        activation: The activation with which the file was trained, needed if the file does not say so itself.
 
     Raises:
         CheckpointError: When the file is missing, has another hash, is damaged, or does not fit the tower.
-        ConfigError: When its activation is not the tower's, or two statements about it contradict.
+        ConfigError: When its activation is unknown or is not the tower's, or two statements about it contradict.
     """
     file = read_tower(path, sha256, activation)
     _check_activation(path, file, tower.settings['activation'])
@@ -89,7 +93,7 @@ def load_pretrained_tower(
     weights = dict(file.weights)
     if 'positional_embedding' in weights:
         weights['positional_embedding'] = fit_positional_embedding(
-            weights['positional_embedding'], tower.grid_size, file.settings, path
+            weights['positional_embedding'], tower.grid_size, path, file.settings, file.square
         )
     differences = list_differences(tower, weights)
     if differences:
@@ -107,7 +111,7 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
 
     Raises:
         CheckpointError: When the file is missing, has another hash, or is no CLIP model or tower.
-        ConfigError: When ``activation`` contradicts the file.
+        ConfigError: When neither the file nor ``activation`` says the activation, or the two contradict.
     """
     file = existing_file(path)
     if file is None:
@@ -117,44 +121,69 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
             f'{OPENAI_VIT_B_16_HUB}, and give its path as `pretrained`.'
         )
     check_hash(file, sha256)
-    weights = _visual_tower(path, load_weights(file))
+    content = load_weights(file)
+    weights = _visual_tower(path, content)
     known, settings = _describe(file, weights)
     if known and activation and known != activation:
         raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}.')
-    return TowerFile({name: value.float() for name, value in weights.items()}, known or activation, settings)
+    if not (known or activation):
+        raise ConfigError(
+            f"{path}: does not say with which activation it was trained; set pretrained_activation='quick_gelu' in "
+            "the tower's config for weights of OpenAI, 'gelu' for most others of open_clip."
+        )
+    whole_model = any(name.startswith('visual.') for name in content)
+    return TowerFile(weights, known or activation, settings, square=whole_model)
 
 
-def fit_positional_embedding(embedding: Tensor, grid: tuple, settings: dict, path: str) -> Tensor:
-    """Bring a file's positional embedding to a tower's grid.
+def fit_positional_embedding(
+    embedding: Tensor, grid: tuple, path: str, settings: dict | None = None, square: bool = False
+) -> Tensor:
+    """Resize a file's positional embedding to a tower's grid.
 
     Args:
-        embedding: ``(1 + P, D)``.
+        embedding: ``(1 + P, D)``, floating point.
         grid: The tower's grid ``(H, W)``.
-        settings: The file's settings; without ``image_size`` the grid is taken for ``grid`` where the
-            number of rows agrees, else for a square.
         path: The file, for the message.
+        settings: The file's settings; with ``image_size`` and ``patch_size`` they give the file's grid.
+        square: Whether the file's grid is known to be square. Otherwise, it may be square or ``grid``.
+
+    Returns:
+        float32 ``(1 + H * W, D)``.
 
     Raises:
-        CheckpointError: When the file's grid is not known.
+        CheckpointError: When the file's grid is unknown or ambiguous.
     """
-    if embedding.ndim != 2:
+    if embedding.ndim != 2 or not embedding.is_floating_point():
         raise CheckpointError(
-            f'{path}: positional_embedding has shape {tuple(embedding.shape)}, expected (1 + P, D).'
+            f'{path}: positional_embedding is {embedding.dtype} of shape {tuple(embedding.shape)}, expected '
+            'floating-point numbers of shape (1 + P, D).'
         )
-    positions = len(embedding) - 1
+    source = _file_grid(len(embedding) - 1, tuple(grid), path, settings or {}, square)
+    return resize_positional_embedding(embedding.float(), source, grid)
+
+
+def _file_grid(positions: int, grid: tuple, path: str, settings: dict, square: bool) -> tuple[int, int]:
+    """Find the grid ``(h, w)`` of a file from its number of positions and what else is known of it."""
     side = math.isqrt(max(positions, 0))
     if 'image_size' in settings:
-        source = tuple(pixels // settings['patch_size'] for pixels in settings['image_size'])
-    elif positions == grid[0] * grid[1]:
-        source = tuple(grid)
+        candidates = {tuple(pixels // settings['patch_size'] for pixels in settings['image_size'])}
     else:
-        source = (side, side)
-    if positions != source[0] * source[1]:
+        candidates = {(side, side)} if square else {(side, side), grid}
+    candidates = sorted(shape for shape in candidates if shape[0] * shape[1] == positions)
+    if not candidates:
         raise CheckpointError(
-            f'{path}: positional_embedding of {positions + 1} rows is no square grid with a class position, '
-            f'nor that of a {grid[0]}x{grid[1]} grid; use the config with which the file was written.'
+            f'{path}: positional_embedding has {positions + 1} rows, which is neither a class position and a square '
+            f'grid nor a class position and a {grid[0]}x{grid[1]} grid; use the config with which the file was '
+            'written.'
         )
-    return resize_positional_embedding(embedding, source, grid)
+    if len(candidates) > 1:
+        shapes = ' or '.join(f'{height}x{width}' for height, width in candidates)
+        raise CheckpointError(
+            f'{path}: its {positions} positions may be a grid of {shapes}, and the file does not say which; export '
+            'the tower with tools/model_converters/export_tower.py, which records its image_size, or choose another '
+            'image_size.'
+        )
+    return candidates[0]
 
 
 def check_hash(file: Path, expected: str | None) -> None:
@@ -199,16 +228,32 @@ def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _describe(file: Path, weights: dict[str, Tensor]) -> tuple[str | None, dict]:
-    """Tell a file's activation (None: it does not say) and settings."""
+    """Return a file's activation (None if it does not say) and settings."""
     metadata = read_metadata(file)
     if metadata.get('kind') == TOWER_KIND:
         settings = _exported_settings(file, metadata.get('settings', ''))
         return settings['activation'], settings
     if is_torchscript(file):  # only OpenAI published CLIP so
         return 'quick_gelu', {'heads': weights['class_embedding'].numel() // _OPENAI_HEAD_WIDTH}
-    # The hub's names carry the origin: vit_base_patch16_clip_224.openai
-    origin = ' '.join([str(file), *metadata.values()]).lower()
-    return ('quick_gelu' if 'openai' in origin or 'quickgelu' in origin else None), {}
+    return _activation_beside(file), {}
+
+
+def _activation_beside(file: Path) -> str | None:
+    """Activation that the hub's config beside a file gives, or None without one.
+
+    Raises:
+        CheckpointError: The config is damaged.
+    """
+    path = file.parent / OPEN_CLIP_CONFIG
+    if not path.is_file():
+        return None
+    try:
+        quick_gelu = json.loads(path.read_text(encoding='utf-8'))['model_cfg'].get('quick_gelu', False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        quick_gelu = None
+    if not isinstance(quick_gelu, bool):
+        raise CheckpointError(f'{path}: is not a config of open_clip; download it again, or remove it.')
+    return 'quick_gelu' if quick_gelu else 'gelu'
 
 
 def _exported_settings(file: Path, text: str) -> dict:
@@ -230,10 +275,10 @@ def _exported_settings(file: Path, text: str) -> dict:
 
 
 def _check_activation(path: str, file: TowerFile, activation: str) -> None:
-    if file.activation not in (None, activation):
+    if file.activation != activation:
         raise ConfigError(
-            f'{path}: was trained with {file.activation}, which a tower with activation={activation!r} '
-            f"would silently ruin; set activation={file.activation!r} in the tower's config."
+            f'{path}: was trained with {file.activation}, and a tower with activation={activation!r} would compute '
+            f"other features; set activation={file.activation!r} in the tower's config."
         )
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dscreid.errors import CheckpointError
 from dscreid.models.backbones.pretrained import fit_positional_embedding
+from dscreid.utils.checkpoint import in_words
 
 _TOWER_PARTS = (
     'conv1.weight',
@@ -79,13 +80,14 @@ def convert_vld(
             f'{path}: its image encoder is no vision transformer of CLIP '
             f'(unexpected {", ".join(unknown[:10])}).'
         )
+    if integers := [old for old in names if not weights[old].is_floating_point()]:
+        raise CheckpointError(f'{path}: holds integers in the place of weights ({in_words(integers)}).')
     state_dict = {new: weights[old].float() for old, new in names.items()}
     settings = _tower_settings(path, state_dict, image_size)
     _check_prompting(path, state_dict, settings['width'])
     state_dict['backbone.tower.positional_embedding'] = fit_positional_embedding(
         state_dict['backbone.tower.positional_embedding'],
         tuple(side // settings['patch_size'] for side in image_size),
-        {},
         path,
     )
     return ConvertedVLD(state_dict, dropped, len(state_dict['backbone.prompt_embedding']), settings)

@@ -36,6 +36,10 @@ def clip():
     return make_clip()
 
 
+def contiguous(state):
+    return {name: value.contiguous() for name, value in state.items()}
+
+
 def features(clip, images):
     """open_clip's own features before the projection."""
     visual = copy.copy(clip.visual)
@@ -111,7 +115,7 @@ def test_archive_that_refers_to_code_is_refused(archive, tmp_path):
 
 @pytest.mark.parametrize('form', ['safetensors', 'bin', 'training', 'visual'])
 def test_open_clip_files(form, clip, tmp_path):
-    state = {name: value.contiguous() for name, value in clip.state_dict().items()}
+    state = contiguous(clip.state_dict())
     if form == 'safetensors':
         save_file(state, path := tmp_path / 'open_clip_model.safetensors', {'format': 'pt'})
     elif form == 'bin':
@@ -121,7 +125,8 @@ def test_open_clip_files(form, clip, tmp_path):
         torch.save({'state_dict': state, 'epoch': 3}, path := tmp_path / 'epoch_3.pt')
     else:
         torch.save(clip.visual.state_dict(), path := tmp_path / 'visual.pt')
-    torch.testing.assert_close(build(path)(IMAGES), features(clip, IMAGES))
+    tower = build(path, pretrained_activation='quick_gelu')
+    torch.testing.assert_close(tower(IMAGES), features(clip, IMAGES))
 
 
 def test_gelu_tower_equals_open_clip(tmp_path):
@@ -136,18 +141,43 @@ def test_quick_gelu_guard(archive, clip, tmp_path):
         build(archive, activation='gelu')
     with pytest.raises(ConfigError, match='trained with quick_gelu, but pretrained_activation says gelu'):
         build(archive, activation='gelu', pretrained_activation='gelu')
-    state = {name: value.contiguous() for name, value in clip.state_dict().items()}
-    folder = tmp_path / 'models--timm--vit_base_patch16_clip_224.openai'
-    folder.mkdir()
-    save_file(state, hub := folder / 'open_clip_model.safetensors')
-    with pytest.raises(ConfigError, match='trained with quick_gelu'):
-        build(hub, activation='gelu')
-    save_file(state, plain := tmp_path / 'plain.safetensors')
-    build(plain, activation='gelu')  # nothing tells
+    save_file(contiguous(clip.state_dict()), plain := tmp_path / 'plain.safetensors')
     with pytest.raises(ConfigError, match='trained with quick_gelu'):
         build(plain, activation='gelu', pretrained_activation='quick_gelu')
     with pytest.raises(ConfigError, match='trained with gelu'):
         build(plain, pretrained_activation='gelu')
+
+
+@pytest.mark.parametrize('activation', ['gelu', 'quick_gelu'])
+def test_unknown_activation_is_refused(activation, clip, tmp_path):
+    folder = tmp_path / 'openai'  # a path says nothing about weights
+    folder.mkdir()
+    save_file(contiguous(clip.state_dict()), path := folder / 'laion_quickgelu.safetensors', {'by': 'openai'})
+    with pytest.raises(ConfigError, match=r'does not say with which activation.*set pretrained_activation='):
+        build(path, activation=activation)
+    build(path, activation=activation, pretrained_activation=activation)
+
+
+@pytest.mark.parametrize(
+    ('model_cfg', 'activation'), [({'quick_gelu': True}, 'quick_gelu'), ({'quick_gelu': False}, 'gelu'), ({}, 'gelu')]
+)
+def test_config_of_the_hub_says_the_activation(model_cfg, activation, clip, tmp_path):
+    save_file(contiguous(clip.state_dict()), path := tmp_path / 'open_clip_model.safetensors')
+    (tmp_path / 'open_clip_config.json').write_text(json.dumps({'model_cfg': {'embed_dim': 32, **model_cfg}}))
+    build(path, activation=activation)
+    other = 'gelu' if activation == 'quick_gelu' else 'quick_gelu'
+    with pytest.raises(ConfigError, match=f'was trained with {activation}'):
+        build(path, activation=other)
+    with pytest.raises(ConfigError, match=f'trained with {activation}, but pretrained_activation says {other}'):
+        build(path, activation=other, pretrained_activation=other)
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"model_cfg": 1}', '{"model_cfg": {"quick_gelu": "yes"}}'])
+def test_damaged_config_of_the_hub(text, clip, tmp_path):
+    save_file(contiguous(clip.state_dict()), path := tmp_path / 'open_clip_model.safetensors')
+    (tmp_path / 'open_clip_config.json').write_text(text)
+    with pytest.raises(CheckpointError, match=r'open_clip_config\.json: is not a config of open_clip'):
+        build(path)
 
 
 def test_heads_of_openai_archive_are_checked(archive):
@@ -163,6 +193,32 @@ def test_positions_are_resized(archive, clip):
     torch.testing.assert_close(tower.positional_embedding[0], source[0], rtol=0, atol=0)
     torch.testing.assert_close(tower.positional_embedding[1:].T.reshape(1, 128, 8, 3), wanted)
     assert tower(torch.randn(2, 3, 64, 24)).shape == (2, 128)
+
+
+def test_square_positions_are_resized_for_an_oblong_grid_of_as_many(archive, clip):
+    tower = build(archive, image_size=(64, 16))  # 8x2 positions from 4x4
+    grid = clip.visual.positional_embedding.detach().half().float()[1:].T.reshape(1, 128, 4, 4)
+    wanted = F.interpolate(grid, (8, 2), mode='bilinear', align_corners=False, antialias=False)
+    torch.testing.assert_close(tower.positional_embedding[1:].T.reshape(1, 128, 8, 2), wanted)
+
+
+def test_ambiguous_positions_are_refused(clip, tmp_path):
+    torch.save(clip.visual.state_dict(), path := tmp_path / 'visual.pt')
+    with pytest.raises(CheckpointError, match=r'16 positions may be a grid of 4x4 or 8x2'):
+        build(path, image_size=(64, 16), pretrained_activation='quick_gelu')
+    tower = build(image_size=(64, 16))  # the file says that its grid is 8x2
+    metadata = {'kind': TOWER_KIND, 'settings': json.dumps(tower.settings)}
+    save_file(contiguous(tower.state_dict()), path := tmp_path / 'tower.safetensors', metadata)
+    same = build(path, image_size=(64, 16)).positional_embedding
+    torch.testing.assert_close(same, tower.positional_embedding, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('name', ['conv1.weight', 'positional_embedding', 'ln_post.bias'])
+def test_integers_are_no_weights(name, clip, tmp_path):
+    state = clip.visual.state_dict()
+    torch.save({**state, name: state[name].long()}, path := tmp_path / 'integers.pt')
+    with pytest.raises(CheckpointError, match=rf'integers\.pt: .*{name}.*int64'):
+        build(path, pretrained_activation='quick_gelu')
 
 
 def test_missing_file_says_where_to_get_it(tmp_path):
@@ -193,17 +249,16 @@ def test_wrong_architecture_lists_differences(archive, tmp_path):
 def test_unknown_parts_are_refused(clip, tmp_path):
     torch.save({**clip.state_dict(), 'adapter.weight': torch.zeros(2)}, path := tmp_path / 'more.bin')
     with pytest.raises(CheckpointError, match=r'belong to no CLIP model \(adapter\.weight\)'):
-        build(path)
+        build(path, pretrained_activation='quick_gelu')
     torch.save({**clip.state_dict(), 'visual.adapter': torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match='unexpected adapter'):
-        build(path)
+        build(path, pretrained_activation='quick_gelu')
 
 
 def test_settings_of_exported_tower_are_checked(tmp_path):
     tower = build()
     metadata = {'kind': TOWER_KIND, 'settings': json.dumps(tower.settings)}
-    state = {name: value.contiguous() for name, value in tower.state_dict().items()}
-    save_file(state, path := tmp_path / 'tower.safetensors', metadata)
+    save_file(contiguous(tower.state_dict()), path := tmp_path / 'tower.safetensors', metadata)
     torch.testing.assert_close(build(path)(IMAGES), tower(IMAGES), rtol=0, atol=0)
     assert build(path, image_size=(64, 32)).positional_embedding.shape == (33, 128)
     with pytest.raises(ConfigError, match='trained with quick_gelu'):
