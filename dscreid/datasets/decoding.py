@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from mmengine.logging import print_log
 
+from dscreid.datasets.image_size import JPEG_START, MAX_PIXELS, image_size, is_too_large
 from dscreid.datasets.storage import FrameFormat, FrameStorage
 from dscreid.errors import ConfigError, FrameError
 
@@ -28,8 +29,6 @@ Decoder = Callable[[bytes | memoryview, tuple[int, int] | None], np.ndarray | No
 SCALES = (8, 4, 2)
 #: OpenCV's IMREAD_REDUCED_GRAYSCALE_*, to be joined with IMREAD_ANYCOLOR.
 _REDUCED = {1: 0, 2: 16, 4: 32, 8: 64}
-#: Start-of-frame markers of JPEG, which give the picture's size (DHT, JPG and DAC lie in between).
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def decode_with_cv2(
@@ -42,9 +41,10 @@ def decode_with_cv2(
         at_least: (H, W) that the result of a scaled decoding must not fall below; None decodes every pixel.
 
     Returns:
-        uint8 (H, W, 3) in RGB order, (H, W) of a grey file, or None if the bytes are no image or were cut off.
+        uint8 (H, W, 3) in RGB order, (H, W) of a gray file, or None if the bytes are not an image, were cut off, or
+        claim more than ``MAX_PIXELS``.
     """
-    if not len(content):
+    if not len(content) or is_too_large(image_size(content)):
         return None
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION | _REDUCED[jpeg_scale(content, at_least)]
     try:
@@ -66,10 +66,12 @@ def decode_with_turbojpeg(
     Returns:
         See ``decode_with_cv2``.
     """
-    if content[:2] != b'\xff\xd8':
+    if content[:2] != JPEG_START:
         return decode_with_cv2(content, at_least)
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        if is_too_large((height, width)):
+            return None
         scale = _scale((height, width), at_least)
         smallest = (-(-height // scale), -(-width // scale)) if scale > 1 else (0, 0)
         space = 'gray' if colours == 'Gray' else 'rgb'
@@ -98,9 +100,13 @@ def decode_frame(
         FrameError: If the frame is missing, unreadable, or no whole image.
         DatasetError: See ``FrameStorage.read``.
     """
-    image = decode_content(storage.read(frame), storage.frame_format, decode, at_least)
+    content = storage.read(frame)
+    image = decode_content(content, storage.frame_format, decode, at_least)
     if image is None:
-        raise FrameError(f'{storage.root / frame}: not a complete image file; {storage.remedy}')
+        fault = 'not a complete image file'
+        if is_too_large(image_size(content)):
+            fault = f'claims more than {MAX_PIXELS // 10**6} million pixels'
+        raise FrameError(f'{storage.root / frame}: {fault}; {storage.remedy}')
     return image
 
 
@@ -172,23 +178,8 @@ def jpeg_scale(content: bytes | memoryview, at_least: tuple[int, int] | None) ->
     """
     if at_least is None:
         return 1
-    size = jpeg_size(content)
+    size = image_size(content) if content[:2] == JPEG_START else None
     return 1 if size is None else _scale(size, at_least)
-
-
-def jpeg_size(content: bytes | memoryview) -> tuple[int, int] | None:
-    """(H, W) in the header of a JPEG; None for other files and damaged headers."""
-    if content[:2] != b'\xff\xd8':
-        return None
-    position = 2
-    while position + 9 <= len(content) and content[position] == 0xFF:
-        marker = content[position + 1]
-        if marker in _FRAME_MARKERS:
-            height, width = (int.from_bytes(content[position + at : position + at + 2]) for at in (5, 7))
-            return height, width
-        # a marker that is padded by another 0xFF has no length yet
-        position += 1 if marker == 0xFF else 2 + int.from_bytes(content[position + 2 : position + 4])
-    return None
 
 
 def _scale(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:

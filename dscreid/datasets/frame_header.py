@@ -8,17 +8,19 @@ from functools import partial
 
 from dscreid.datasets.decoding import decode_with_cv2
 from dscreid.datasets.frame_files import open_regular
+from dscreid.datasets.image_size import (
+    JPEG_START,
+    MAX_PIXELS,
+    PNG_START,
+    image_size,
+    is_too_large,
+    png_size,
+    walk_jpeg,
+)
 from dscreid.errors import FrameError
 
 _HEAD, _TAIL = 4096, 512
-_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-_PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'\x00\x00\x00\x00IEND\xaeB`\x82'
-#: Start-of-frame markers (ITU-T T.81, table B.1), of which C4, C8 and CC are none.
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-#: Markers without a length: TEM, RST0 to RST7, SOI.
-_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
-
+_JPEG_END, _PNG_END = b'\xff\xd9', b'\x00\x00\x00\x00IEND\xaeB`\x82'
 
 #: Bytes of a file by their number and their offset.
 Read = Callable[[int, int], bytes]
@@ -26,13 +28,13 @@ Read = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """What a file's structure tells.
+    """Result of checking a file's structure.
 
     Attributes:
-        fault: Why the file is no whole image, in a few words; None for a whole one.
-        num_bytes: Size of the file; 0 where it cannot be read.
-        size: (height, width) in pixels where the header gives them.
-        digest: CRC-32 of the file's first and last bytes: equal files have equal digests, not the other way round.
+        fault: Why the file cannot be used as a frame, in a few words; None for a complete image.
+        num_bytes: Size of the file; 0 if it cannot be read.
+        size: (height, width) in pixels if the header gives them.
+        digest: CRC-32 of the file's first and last bytes. Equal files have equal digests, but not vice versa.
     """
 
     fault: str | None
@@ -44,9 +46,10 @@ class FrameHeader:
 def read_header(path: str) -> FrameHeader:
     """Check an image file by its structure.
 
-    JPEG: start and end markers and the size in the frame header; PNG: signature, IHDR and IEND; of every other kind
-    the whole file is decoded. At most some kilobytes of a JPEG or PNG file are read, unless its end is not where it
-    should be. Damage within the compressed data is not found: that takes a decoder.
+    JPEG files need start and end markers and a size in the frame header; PNG files a signature, IHDR and IEND. Files of
+    other kinds are decoded. At most some kilobytes of a JPEG or PNG file are read, unless its end is not where it
+    should be. Damage within the compressed data is not found: that takes a decoder. Images of more than ``MAX_PIXELS``
+    are faults and are never decoded.
 
     Args:
         path: The file.
@@ -78,13 +81,17 @@ def _inspect(read: Read, num_bytes: int) -> FrameHeader:
     if num_bytes > _HEAD:
         tail = read(_TAIL, max(num_bytes - _TAIL, _HEAD))
     digest = zlib.crc32(tail, zlib.crc32(head))
-    if head.startswith(_JPEG_START):
+    if head.startswith(JPEG_START):
         fault, size = _inspect_jpeg(read, num_bytes, head, tail)
-    elif head.startswith(_PNG_START):
+    elif head.startswith(PNG_START):
         fault, size = _inspect_png(read, num_bytes, head, tail)
     else:
-        image = decode_with_cv2(read(num_bytes, 0))
-        fault, size = ('no image', None) if image is None else (None, image.shape[:2])
+        content = read(num_bytes, 0)
+        size = image_size(content)
+        image = decode_with_cv2(content)
+        fault, size = ('no image', size) if image is None else (None, image.shape[:2])
+    if is_too_large(size):
+        fault, size = f'claims more than {MAX_PIXELS // 10**6} million pixels', None
     return FrameHeader(fault, num_bytes, size, digest)
 
 
@@ -105,50 +112,15 @@ def _inspect_jpeg(
     return (None if ended else 'truncated'), size
 
 
-def walk_jpeg(content: bytes) -> tuple[int | None, tuple[int, int] | None]:
-    """Walk the segments of a JPEG file to its first scan.
-
-    Args:
-        content: The file, or its beginning.
-
-    Returns:
-        Offset of the scan, None where the content ends or breaks before it, and (height, width), None where no frame
-        header came.
-    """
-    size, at = None, len(_JPEG_START)
-    while at + 4 <= len(content):
-        if content[at] != 0xFF:
-            return None, size
-        marker = content[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        if marker in _BARE_MARKERS:
-            at += 2
-            continue
-        if marker == _SCAN:
-            return at, size
-        length = int.from_bytes(content[at + 2 : at + 4], 'big')
-        if marker == _END_OF_IMAGE or length < 2:
-            return None, size
-        if marker in _FRAME_MARKERS and at + 9 <= len(content):
-            size = (
-                int.from_bytes(content[at + 5 : at + 7], 'big'),
-                int.from_bytes(content[at + 7 : at + 9], 'big'),
-            )
-        at += 2 + length
-    return None, size
-
-
 def _inspect_png(
     read: Read, num_bytes: int, head: bytes, tail: bytes
 ) -> tuple[str | None, tuple[int, int] | None]:
-    if len(head) < 33 or head[12:16] != b'IHDR':
+    size = png_size(head)
+    if size is None:
         return 'truncated or malformed header', None
-    width, height = int.from_bytes(head[16:20], 'big'), int.from_bytes(head[20:24], 'big')
-    if not (width and height):
-        return 'header without a size', (height, width)
+    if 0 in size:
+        return 'header without a size', size
     ended = _PNG_END in tail or _PNG_END in head
     if not ended and num_bytes > len(head):
         ended = read(num_bytes, 0).rfind(_PNG_END) >= 0
-    return (None if ended else 'truncated'), (height, width)
+    return (None if ended else 'truncated'), size

@@ -1,17 +1,19 @@
 import cv2
 import numpy as np
 import pytest
+from image_files import with_size
 
 from dscreid.datasets import decoding
 from dscreid.datasets.decoding import (
     available_decoders,
     choose_decoder,
+    decode_frame,
     decode_with_cv2,
     jpeg_scale,
-    jpeg_size,
 )
+from dscreid.datasets.storage import FolderFrames
 from dscreid.datasets.transforms import LoadFrames
-from dscreid.errors import ConfigError
+from dscreid.errors import ConfigError, FrameError
 
 every_decoder = pytest.mark.parametrize('decode', available_decoders().values(), ids=available_decoders())
 SUBSAMPLING = (
@@ -103,15 +105,16 @@ def test_rotation_in_the_metadata_is_ignored(decode):
     np.testing.assert_array_equal(decode(rotated), decode(content))
 
 
-def test_size_in_the_header():
-    for height, width in ((1, 1), (20, 12), (300, 700)):
-        for progressive in (0, 1):
-            content = encode(picture(height, width), '.jpg', cv2.IMWRITE_JPEG_PROGRESSIVE, progressive)
-            assert jpeg_size(content) == (height, width)
-            padded = content[:2] + b'\xff\xff' + content[2:]
-            assert jpeg_size(padded) == (height, width)
-    assert jpeg_size(encode(picture(20, 12), '.png')) is None
-    assert jpeg_size(content[:20]) is None
+def test_images_that_claim_too_many_pixels_are_not_decoded(tmp_path, monkeypatch):
+    content = with_size(encode(picture(20, 12)), 65_500, 65_500)
+    assert len(content) < 1000
+    (tmp_path / 'bomb.jpg').write_bytes(content)
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('was decoded'))
+    for decode in available_decoders().values():
+        assert decode(content) is None
+        assert decode(content, (288, 144)) is None
+        with pytest.raises(FrameError, match=r'bomb\.jpg: claims more than 100 million pixels; '):
+            decode_frame(FolderFrames(tmp_path), 'bomb.jpg', decode)
 
 
 @pytest.mark.parametrize(

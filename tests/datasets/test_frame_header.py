@@ -5,6 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from image_files import with_size
 
 from dscreid.datasets.decoding import decode_with_cv2
 from dscreid.datasets.frame_header import read_header
@@ -90,6 +91,13 @@ def test_a_preview_in_the_metadata_does_not_count(header):
 )
 def test_no_images(header, content, fault):
     assert header(content).fault == fault
+
+
+@pytest.mark.parametrize('kind', ['.jpg', '.png'])
+def test_a_size_that_would_fill_the_memory_is_a_fault(header, kind):
+    found = header(with_size(encode(kind, (16, 8)), 65_500, 65_500))
+    assert (found.fault, found.size) == ('claims more than 100 million pixels', None)
+    assert header(with_size(encode(kind, (16, 8)), 8, 16)).fault is None
 
 
 @pytest.mark.timeout(10)

@@ -156,7 +156,9 @@ def test_files_without_weights(content, tmp_path):
 @pytest.mark.filterwarnings('ignore::UserWarning', 'ignore::DeprecationWarning')
 def test_tensors_without_usable_values(value, fault, tmp_path):
     torch.save({'state_dict': {'a.weight': value, 'b.bias': torch.ones(1)}}, path := tmp_path / 'odd.pth')
-    with pytest.raises(CheckpointError, match=rf'odd\.pth: holds tensors without usable values: a\.weight \({fault}'):
+    with pytest.raises(
+        CheckpointError, match=rf'odd\.pth: holds tensors without usable values: a\.weight \({fault}'
+    ):
         load_weights(path)
 
 

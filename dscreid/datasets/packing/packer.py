@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 
+from dscreid.datasets.index_files import index_file
 from dscreid.datasets.packing.plan import PackingPlan, with_recorded
 from dscreid.datasets.packing.shard_writer import make_shard
 from dscreid.datasets.storage import MANIFEST
@@ -180,7 +181,7 @@ def _is_intact(path: Path, expected: str) -> bool:
 def _copy_index_files(source: Path, root: Path, index_files: Iterable[str]) -> None:
     for name in index_files:
         with replacing(root / name) as path:
-            shutil.copyfile(source / name, path)
+            shutil.copyfile(index_file(source, name), path)
 
 
 def _remove_partial_files(root: Path, manifest: Manifest) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dscreid.datasets.bupt_campus import BUPTCampus
 from dscreid.datasets.hitsz_vcm import HITSZVCM
+from dscreid.datasets.index_files import index_file
 from dscreid.datasets.storage import MANIFEST, FrameFormat
 from dscreid.datasets.storage.manifest import Manifest
 from dscreid.datasets.tracklet_dataset import TrackletDataset
@@ -61,7 +62,7 @@ def plan_packing(
         The plan.
 
     Raises:
-        DatasetError: If the dataset is missing, malformed or packed itself.
+        DatasetError: If the dataset is missing, malformed or packed itself, or an index file is a link out of it.
         ConfigError: If an argument is out of its choices.
     """
     frame_format = frame_format or FrameFormat()
@@ -136,8 +137,8 @@ def _listed_frames(layout: str, source: Path, splits: Sequence[str], fake_ir: bo
 
 
 def _index_files(layout: str, source: Path) -> dict[str, str]:
-    names = LAYOUTS[layout].INDEX_FILES
-    return {name: sha256(source / name) for name in names if (source / name).is_file()}
+    paths = {name: index_file(source, name) for name in LAYOUTS[layout].INDEX_FILES}
+    return {name: sha256(path) for name, path in paths.items() if path.is_file()}
 
 
 def _digest(frames: Sequence[str]) -> str:

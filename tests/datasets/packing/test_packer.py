@@ -230,6 +230,25 @@ def test_links_out_of_the_source_are_refused(plan, worlds):
         pack(plan, worlds.folder / 'out')
 
 
+def test_index_files_that_lead_out_of_the_source_are_never_copied(worlds):
+    root = worlds.hitsz()
+    secret = worlds.folder / 'secret.txt'
+    secret.write_text('a private key')
+    unread = root / 'info/query_IDX.txt'  # no reader of the training split opens it
+    plan = plan_packing('hitsz', root, RAW, splits=['train'], frames_per_shard=50)
+    unread.unlink()
+    unread.symlink_to(secret)
+    message = r'info/query_IDX\.txt: leads out of the data root'
+    with pytest.raises(DatasetError, match=message):
+        plan_packing('hitsz', root, RAW, splits=['train'], frames_per_shard=50)
+    with pytest.raises(DatasetError, match=message):  # a link that was made after planning
+        pack(plan, worlds.folder / 'out')
+    assert b'a private key' not in files(worlds.folder / 'out').values()
+    unread.unlink()
+    unread.symlink_to('train_name.txt')
+    plan_packing('hitsz', root, RAW, splits=['train'], frames_per_shard=50)  # a link within the root is fine
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

@@ -159,7 +159,8 @@ def test_unknown_activation_is_refused(activation, clip, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('model_cfg', 'activation'), [({'quick_gelu': True}, 'quick_gelu'), ({'quick_gelu': False}, 'gelu'), ({}, 'gelu')]
+    ('model_cfg', 'activation'),
+    [({'quick_gelu': True}, 'quick_gelu'), ({'quick_gelu': False}, 'gelu'), ({}, 'gelu')],
 )
 def test_config_of_the_hub_says_the_activation(model_cfg, activation, clip, tmp_path):
     save_file(contiguous(clip.state_dict()), path := tmp_path / 'open_clip_model.safetensors')
@@ -168,7 +169,9 @@ def test_config_of_the_hub_says_the_activation(model_cfg, activation, clip, tmp_
     other = 'gelu' if activation == 'quick_gelu' else 'quick_gelu'
     with pytest.raises(ConfigError, match=f'was trained with {activation}'):
         build(path, activation=other)
-    with pytest.raises(ConfigError, match=f'trained with {activation}, but pretrained_activation says {other}'):
+    with pytest.raises(
+        ConfigError, match=f'trained with {activation}, but pretrained_activation says {other}'
+    ):
         build(path, activation=other, pretrained_activation=other)
 
 
