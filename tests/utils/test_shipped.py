@@ -65,5 +65,5 @@ def test_the_tower_of_the_demo_is_found_from_any_folder(monkeypatch):
 
 def test_other_names_of_weights_are_paths():
     assert locate_weights('weights/ViT-B-16.pt') == 'weights/ViT-B-16.pt'
-    with pytest.raises(CheckpointError, match='dscreid://gone.pt: pretrained weights not found'):
+    with pytest.raises(CheckpointError, match=r'dscreid://gone\.pt: pretrained weights not found'):
         read_tower('dscreid://gone.pt')
