@@ -73,6 +73,23 @@ def test_a_tool_sees_its_arguments_and_gives_its_exit_code(capsys, tmp_path, mon
     assert sys.modules['__main__'].__file__ != str(TOOLS / 'train.py')
 
 
+def test_processes_that_a_tool_spawns_find_its_functions(tmp_path):
+    tool = tmp_path / 'tool.py'
+    tool.write_text(
+        'import multiprocessing\n'
+        'def double(number):\n'
+        '    return 2 * number\n'
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        '        print(pool.map(double, [1, 2]))\n'
+    )
+    code = (
+        'import sys, pathlib; from dscreid.__main__ import run_script; run_script(pathlib.Path(sys.argv[1]))'
+    )
+    done = subprocess.run([sys.executable, '-c', code, str(tool)], capture_output=True, text=True, timeout=60)
+    assert done.stdout == '[2, 4]\n', done.stderr
+
+
 def test_help_lists_the_commands_with_the_first_line_of_each(capsys):
     with pytest.raises(SystemExit) as stop:
         main(['--help'])
