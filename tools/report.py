@@ -28,7 +28,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         action='append',
         required=True,
         metavar='NAME=METRICS.json[,FEATURES.safetensors]',
-        help='a row of the table, from tools/test.py --out and --dump-features; repeat it, the run to '
+        help='a row of the table, from dscreid test --out and --dump-features; repeat it, the run to '
         'compare with first',
     )
     parser.add_argument(

@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--source-checkpoint',
         type=Path,
         help='source weights to adapt: a checkpoint of this project, or one made by '
-        'tools/model_converters/convert_vld.py (default: the one in the config, else the finished source run, else '
+        'dscreid convert-vld (default: the one in the config, else the finished source run, else '
         'the source stage is trained first)',
     )
     parser.add_argument(

@@ -11,7 +11,7 @@ from dscreid.errors import ConfigError, DscreidError
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint written by tools/train.py')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint written by dscreid train')
     parser.add_argument('target', metavar='OUT.safetensors', help='file to write (replaced when it exists)')
     parser.add_argument('--half', action='store_true', help='store matrices in half precision')
     parser.add_argument('--config', help='config of the checkpoint, where the checkpoint does not hold it')

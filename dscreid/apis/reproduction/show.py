@@ -47,7 +47,7 @@ def show_experiment(options: ShowOptions) -> tuple[str, list[Path]]:
     summaries = summarise(options.place, experiment, rows, directions, options.seeds)
     if not any(summary.has_results for summary in summaries):
         raise ConfigError(
-            f'no run of {experiment.name} has finished in {options.place.folder}; start them with: tools/reproduce.py '
+            f'no run of {experiment.name} has finished in {options.place.folder}; start them with: dscreid reproduce '
             f'run {experiment.name} --data {options.place.preset.name}'
         )
     folder = options.place.folder / 'tables'
