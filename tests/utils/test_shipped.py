@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import mmengine
 import pytest
 
 from dscreid.apis import find_config, load_config, shipped_configs
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.pretrained import read_tower
 from dscreid.utils.checkpoint import sha256
-from dscreid.utils.shipped import locate_weights
+from dscreid.utils.shipped import locate_weights, shipped_folder
 
 TOWER_SHA256 = '65dbcce827a2738753aa547bee697ad16128a35fbe3c773e58020f34355ecbde'
 
@@ -67,3 +68,14 @@ def test_other_names_of_weights_are_paths():
     assert locate_weights('weights/ViT-B-16.pt') == 'weights/ViT-B-16.pt'
     with pytest.raises(CheckpointError, match=r'dscreid://gone\.pt: pretrained weights not found'):
         read_tower('dscreid://gone.pt')
+
+
+def test_model_index_names_files_that_exist():
+    index = mmengine.load(shipped_folder() / 'model-index.yml')
+    assert index['Import']
+    for name in index['Import']:
+        content = mmengine.load(shipped_folder() / name)
+        assert all(
+            collection['Name'] and collection['Paper']['Title'] for collection in content['Collections']
+        )
+        assert all((shipped_folder() / model['Config']).is_file() for model in content['Models'])
