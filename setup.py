@@ -1,8 +1,10 @@
 """Packaging of dscreid; the dependency lists live in ``requirements/``."""
 
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 
@@ -25,6 +27,26 @@ def read_version() -> str:
     return namespace['__version__']
 
 
+class BuildWithTools(build_py):
+    """Copy configs and tools into the wheel, to ``dscreid/.mim`` as OpenMMLab's packages do.
+
+    Nothing is written to the checkout. An editable installation uses the checkout's own folders.
+    """
+
+    def run(self) -> None:
+        """Copy the modules, then configs and tools."""
+        super().run()
+        if self.editable_mode:
+            return
+        mim = Path(self.build_lib, 'dscreid', '.mim')
+        shutil.rmtree(mim, ignore_errors=True)  # of an earlier build
+        # benchmarks and fuzzing need the tests' folder
+        left_out = shutil.ignore_patterns('__pycache__', 'benchmarks', 'fuzz_parsers.py')
+        for folder in ('configs', 'tools'):
+            shutil.copytree(ROOT / folder, mim / folder, ignore=left_out)
+        shutil.copy(ROOT / 'model-index.yml', mim)
+
+
 setup(
     name='dscreid',
     version=read_version(),
@@ -34,6 +56,9 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['dscreid', 'dscreid.*']),
+    package_data={'dscreid': ['weights/*.safetensors']},
+    entry_points={'console_scripts': ['dscreid = dscreid.__main__:main']},
+    cmdclass={'build_py': BuildWithTools},
     python_requires='>=3.10,<3.13',
     install_requires=read_requirements('runtime.txt'),
     extras_require={

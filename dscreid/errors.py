@@ -1,5 +1,8 @@
 """Errors that a user can mend: the tools print their one sentence and exit with code 2."""
 
+#: Exit code of a process that ends because another process of its run was lost.
+LOST_PROCESS = 1
+
 
 class DscreidError(Exception):
     """Base of all errors whose message names the cause and the remedy."""

@@ -12,11 +12,11 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 
 MODELS = _child(mmengine_registry.MODELS, 'dscreid.models')
-DATASETS = _child(mmengine_registry.DATASETS, 'dscreid.datasets')
+DATASETS = _child(mmengine_registry.DATASETS, 'dscreid.datasets.bupt_campus', 'dscreid.datasets.hitsz_vcm')
 DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'dscreid.datasets.samplers')
 TRANSFORMS = _child(mmengine_registry.TRANSFORMS, 'dscreid.datasets.transforms')
 HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')
-METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation')
+METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation.metric')
 LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels'])
 
 # Nothing of this package is registered in these; without a child MMEngine warns at each look-up in this scope.

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dscreid import apis
 from dscreid.apis.command_line import add_config_arguments, run_command
-from dscreid.apis.doctor import DoctorOptions, diagnose, diagnosis_table, to_json
-from dscreid.apis.test import write_json
 from dscreid.utils.files import check_replaceable
 
 _LOG_WIDTH = 160
@@ -24,7 +23,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='exit code: 0 healthy (warnings included), 1 warnings with --strict, 2 broken\n'
-        'example: python tools/doctor.py configs/dsc/dsc_bupt2hitsz.py --json doctor.json',
+        'example: dscreid doctor dsc/dsc_bupt2hitsz --json doctor.json',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', type=Path, help='config that is to be run')
@@ -63,7 +62,7 @@ def _positive(text: str) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Print the table; return the exit code."""
     arguments = parse_arguments(argv)
-    options = DoctorOptions(
+    options = apis.doctor.DoctorOptions(
         jobs=arguments.jobs,
         full_decode=arguments.full_decode,
         check_files=not arguments.skip_frames,
@@ -73,13 +72,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     if arguments.json is not None:
         check_replaceable(arguments.json)
-    diagnosis = diagnose(arguments.config, options)
+    diagnosis = apis.doctor.diagnose(arguments.config, options)
     console = Console()
     if not console.is_terminal:  # a log file has no width of its own
         console = Console(width=_LOG_WIDTH)
-    console.print(diagnosis_table(diagnosis, max(arguments.details, 0)))
+    console.print(apis.doctor.diagnosis_table(diagnosis, max(arguments.details, 0)))
     if arguments.json is not None:
-        write_json(arguments.json, to_json(diagnosis))
+        apis.test.write_json(arguments.json, apis.doctor.to_json(diagnosis))
     return diagnosis.exit_code(arguments.strict)
 
 

@@ -1,33 +1,19 @@
 """Write report.html: results, training curves, retrieval lists and distances of finished runs in one file."""
 
+from __future__ import annotations  # names of visualization are looked up when they are used
+
 import argparse
 import sys
 from collections.abc import Sequence
 
-from mmengine.config import Config, DictAction
-
+from dscreid import apis, visualization
+from dscreid.apis.command_line import ConfigOptions
 from dscreid.errors import ConfigError, DscreidError
-from dscreid.visualization import (
-    ReportRun,
-    RetrievalGallery,
-    Scalars,
-    TrackletPictures,
-    build_test_dataset,
-    check_features_belong,
-    collect_environment,
-    distance_density,
-    format_results_table,
-    load_run,
-    protocol_of,
-    read_scalars,
-    retrieval_examples,
-    write_report,
-)
 
 EXAMPLE = """example:
-  python tools/report.py --run "CD=cd.json,cd.safetensors" --run "DSC=dsc.json,dsc.safetensors" \\
+  dscreid report --run "CD=cd.json,cd.safetensors" --run "DSC=dsc.json,dsc.safetensors" \\
       --scalars "Adaptation=work_dirs/dsc_bupt2hitsz/RUN/vis_data/scalars.json" \\
-      --config configs/dsc/dsc_bupt2hitsz.py --note "HITSZ-VCM, test split" --out report.html"""
+      --config dsc/dsc_bupt2hitsz --note "HITSZ-VCM, test split" --out report.html"""
 
 TITLE = 'Cross-modal retrieval before and after adaptation'
 
@@ -42,7 +28,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         action='append',
         required=True,
         metavar='NAME=METRICS.json[,FEATURES.safetensors]',
-        help='a row of the table, from tools/test.py --out and --dump-features; repeat it, the run to '
+        help='a row of the table, from dscreid test --out and --dump-features; repeat it, the run to '
         'compare with first',
     )
     parser.add_argument(
@@ -63,7 +49,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--config', help='config of the test dataset, for the pictures of the retrieval lists'
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='overrides of the config, as key=value'
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        default={},
+        help='overrides of the config, as key=value',
     )
     parser.add_argument('--protocol', help="evaluation protocol of the lists (default: the config's)")
     parser.add_argument('--queries', type=int, default=4, help='queries shown per direction (default: 4)')
@@ -92,7 +82,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def parse_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun]:
+def parse_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[visualization.ReportRun]:
     """Load every ``NAME=METRICS.json[,FEATURES.safetensors]``."""
     runs = []
     for entry in entries:
@@ -102,48 +92,52 @@ def parse_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun]
                 f'--run {entry!r} is not NAME=METRICS.json[,FEATURES.safetensors]; add the name.'
             )
         metrics, _, features = files.partition(',')
-        runs.append(load_run(name, metrics, features or None, upper_bound=name in bounds))
+        runs.append(visualization.load_run(name, metrics, features or None, upper_bound=name in bounds))
     unknown = sorted(set(bounds) - {run.name for run in runs})
     if unknown:
         raise ConfigError(f'--bound {unknown[0]!r} names none of the runs; use the NAME given with --run.')
     return runs
 
 
-def parse_scalars(entries: Sequence[str], identities: int | None) -> dict[str, Scalars]:
+def parse_scalars(entries: Sequence[str], identities: int | None) -> dict[str, visualization.Scalars]:
     """Load every ``[NAME=]FILE``; files of one name are read one after the other."""
     stages: dict[str, list[str]] = {}
     for entry in entries:
         name, separator, path = entry.partition('=')
         stages.setdefault(name if separator else 'Training', []).append(path if separator else entry)
-    return {name: read_scalars(*paths, identities=identities) for name, paths in stages.items()}
+    return {name: visualization.read_scalars(*paths, identities=identities) for name, paths in stages.items()}
 
 
-def load_config(path: str, options: dict | None) -> Config:
-    """Read a config file and apply the overrides."""
+def load_config(path: str, options: dict | None):
+    """Read a config file and apply the overrides; a ``Config`` of MMEngine."""
+    from mmengine import Config
+
     try:
-        config = Config.fromfile(path)
+        config = Config.fromfile(apis.find_config(path))
         config.merge_from_dict(options or {})
     except (OSError, SyntaxError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f'{path} cannot be used as a config ({error}); name a file below configs/.'
-        ) from error
+        raise ConfigError(f'{path} cannot be used as a config ({error}); name another config.') from error
     return config
 
 
-def build_gallery(args: argparse.Namespace, runs: Sequence[ReportRun]) -> RetrievalGallery | None:
+def build_gallery(
+    args: argparse.Namespace, runs: Sequence[visualization.ReportRun]
+) -> visualization.RetrievalGallery | None:
     """Retrieval lists with their pictures; None without a config or without features."""
     competitors = [run for run in runs if run.features is not None and not run.upper_bound]
     if args.config is None or not competitors:
         return None
     config = load_config(args.config, args.cfg_options)
-    protocol = args.protocol or protocol_of(config)
+    protocol = args.protocol or visualization.protocol_of(config)
     if protocol is None:
         raise ConfigError(f'{args.config} names no protocol in test_evaluator; give one with --protocol.')
-    dataset = build_test_dataset(config)
+    dataset = visualization.build_test_dataset(config)
     for run in competitors:
-        check_features_belong(dataset, run)
-    examples = retrieval_examples(competitors, protocol, count=args.queries, topk=args.ranks, seed=args.seed)
-    return RetrievalGallery(examples, TrackletPictures(dataset, args.frames))
+        visualization.check_features_belong(dataset, run)
+    examples = visualization.retrieval_examples(
+        competitors, protocol, count=args.queries, topk=args.ranks, seed=args.seed
+    )
+    return visualization.RetrievalGallery(examples, visualization.TrackletPictures(dataset, args.frames))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,22 +145,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
         runs = parse_runs(args.run, args.bound)
-        densities = [distance_density(run.name, run.features) for run in runs if run.features is not None]
-        write_report(
+        densities = [
+            visualization.distance_density(run.name, run.features) for run in runs if run.features is not None
+        ]
+        visualization.write_report(
             args.out,
             title=args.title,
             runs=runs,
             curves=parse_scalars(args.scalars, args.identities),
             retrieval=build_gallery(args, runs),
             densities=[density for density in densities if density is not None],
-            environment=collect_environment(),
+            environment=visualization.collect_environment(),
             notes=args.note,
             target=args.paper,
         )
     except DscreidError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    print(format_results_table(runs, target=args.paper))
+    print(visualization.format_results_table(runs, target=args.paper))
     print(f'\nwrote {args.out}')
     return 0
 

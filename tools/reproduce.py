@@ -5,31 +5,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dscreid import visualization
+from dscreid.apis import reproduction
 from dscreid.apis.command_line import run_command
-from dscreid.apis.reproduction import (
-    PRESETS,
-    ReproductionOptions,
-    ShowOptions,
-    find_experiment,
-    find_preset,
-    list_experiments,
-    reproduce,
-    show,
-)
-from dscreid.apis.reproduction.driver import failures
-from dscreid.apis.reproduction.execution import execute
-from dscreid.apis.reproduction.jobs import Job
+from dscreid.apis.reproduction import PRESETS, find_experiment, find_preset
 from dscreid.apis.reproduction.place import Place
-from dscreid.apis.reproduction.slurm import SlurmOptions
 from dscreid.apis.worlds import DIRECTIONS
 from dscreid.errors import ConfigError
-from dscreid.visualization import collect_environment
 
 EXAMPLES = """examples:
-  python tools/reproduce.py list
-  python tools/reproduce.py run table3 --data synthetic-demo --seeds 1 2 3 --direction both
-  python tools/reproduce.py run table1 --data real --amp --slurm gpu gres=gpu:1 time=24:00:00
-  python tools/reproduce.py show table3 --data synthetic-demo --direction both
+  dscreid reproduce list
+  dscreid reproduce run table3 --data synthetic-demo --seeds 1 2 3 --direction both
+  dscreid reproduce run table1 --data real --amp --slurm gpu gres=gpu:1 time=24:00:00
+  dscreid reproduce show table3 --data synthetic-demo --direction both
 
 Runs lie in OUT/DATA/DIRECTION/seedK, one folder each with its run_card.json; tables are written to OUT/DATA/tables.
 A run that was killed is continued by the same command. Results of another code revision, config or data are refused:
@@ -51,23 +39,23 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def list_command(arguments: argparse.Namespace) -> None:
     """Print the tables and figures with their rows."""
-    print(list_experiments(find_preset(arguments.data)))
+    print(reproduction.list_experiments(find_preset(arguments.data)))
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run what is missing of a table or figure; exits with 1 where a run failed."""
-    options = ReproductionOptions(
+    options = reproduction.ReproductionOptions(
         experiment=arguments.experiment,
         place=_place(arguments),
         seeds=_seeds(arguments.seeds),
         directions=_directions(arguments),
         rows=arguments.rows or (),
         jobs=arguments.jobs,
-        slurm=SlurmOptions.parse(arguments.slurm) if arguments.slurm else None,
+        slurm=reproduction.slurm.SlurmOptions.parse(arguments.slurm) if arguments.slurm else None,
         accept_revision=arguments.accept_revision,
         rerun_stale=arguments.rerun_stale,
     )
-    failed = failures(reproduce(options))
+    failed = reproduction.driver.failures(reproduction.reproduce(options))
     if failed:
         print('\n'.join(failed), file=sys.stderr)
         sys.exit(1)
@@ -75,21 +63,22 @@ def run(arguments: argparse.Namespace) -> None:
 
 def show_command(arguments: argparse.Namespace) -> None:
     """Print a table and write it; figures are written."""
-    options = ShowOptions(
+    options = reproduction.ShowOptions(
         experiment=arguments.experiment,
         place=_place(arguments),
         directions=_directions(arguments),
         seeds=_seeds(arguments.seeds) if arguments.seeds else None,
         rows=arguments.rows or (),
     )
-    text, files = show(options)
+    text, files = reproduction.show_experiment(options)
     print(text)
     print('\nwrote ' + ', '.join(str(path) for path in files))
 
 
 def execute_command(arguments: argparse.Namespace) -> None:
     """Do one submitted job."""
-    execute(Job.from_file(arguments.job), collect_environment, arguments.accept_revision)
+    job = reproduction.jobs.Job.from_file(arguments.job)
+    reproduction.execution.execute(job, visualization.collect_environment, arguments.accept_revision)
 
 
 def _add_list(commands: argparse._SubParsersAction) -> None:

@@ -1,23 +1,16 @@
 """Render a synthetic world of walking people in the layout of HITSZ-VCM or BUPTCampus.
 
 Examples:
-    python tools/synthesize.py --layout bupt --preset demo --out data/source
-    python tools/synthesize.py --layout hitsz --preset demo --seed 7 --modality-gap 1 --out data/target
-    python tools/synthesize.py --layout hitsz --preset demo --preview sheet.png
+    dscreid synthesize --layout bupt --preset demo --out data/source
+    dscreid synthesize --layout hitsz --preset demo --seed 7 --modality-gap 1 --out data/target
+    dscreid synthesize --layout hitsz --preset demo --preview sheet.png
 """
 
 import argparse
 import sys
 
-from dscreid.datasets.synthetic import (
-    DOMAINS,
-    LAYOUTS,
-    PRESETS,
-    WorldSpec,
-    make_spec,
-    render_world,
-    write_contact_sheet,
-)
+from dscreid.datasets import synthetic
+from dscreid.datasets.synthetic import DOMAINS, LAYOUTS, PRESETS, WorldSpec, make_spec
 from dscreid.errors import DscreidError
 
 
@@ -100,9 +93,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         spec = spec_of(args)
         if args.preview:
-            write_contact_sheet(args.preview, spec)
+            synthetic.write_contact_sheet(args.preview, spec)
         if args.out:
-            summary = render_world(args.out, spec, args.processes, args.overwrite, progress=not args.quiet)
+            summary = synthetic.render_world(
+                args.out, spec, args.processes, args.overwrite, progress=not args.quiet
+            )
             for split, counts in summary.counts.items():
                 print(f'{split}: ' + ', '.join(f'{number} {name}' for name, number in counts.items()))
             print(f'{summary.root}: {summary.frames} frames in {summary.seconds:.1f} s')

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
+from dscreid import apis
 from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
-from dscreid.apis.config import load_config
-from dscreid.apis.test import evaluate
 from dscreid.evaluation.protocols import PROTOCOLS
 
 
@@ -13,7 +12,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/test.py configs/dsc/dsc_bupt2hitsz.py work_dirs/dsc_bupt2hitsz/epoch_50.pth',
+        epilog='example: dscreid test dsc/dsc_bupt2hitsz work_dirs/dsc_bupt2hitsz/epoch_50.pth',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', type=Path, help='config file whose model and test set are used')
@@ -89,8 +88,8 @@ def expansion_option(arguments: argparse.Namespace) -> dict | None:
 def main(argv: list[str] | None = None) -> None:
     """Evaluate and print the metrics."""
     arguments = parse_arguments(argv)
-    config = load_config(arguments.config, arguments.cfg_options)
-    metrics = evaluate(
+    config = apis.config.load_config(arguments.config, arguments.cfg_options)
+    metrics = apis.test.evaluate(
         config,
         arguments.checkpoint,
         arguments.work_dir or Path('work_dirs') / arguments.config.stem,

@@ -3,19 +3,20 @@
 import argparse
 from pathlib import Path
 
+from dscreid import apis
 from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
-from dscreid.apis.dry_run import plan_experiment
-from dscreid.apis.train import RunOptions, run_experiment
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/train.py configs/dsc/dsc_bupt2hitsz.py --amp',
+        epilog='example: dscreid train dsc/dsc_bupt2hitsz --amp',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('config', type=Path, help='config file, for example configs/dsc/dsc_bupt2hitsz.py')
+    parser.add_argument(
+        'config', type=Path, help='config: a file, or a shipped one such as dsc/dsc_bupt2hitsz'
+    )
     parser.add_argument(
         '--work-dir',
         type=Path,
@@ -26,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--source-checkpoint',
         type=Path,
         help='source weights to adapt: a checkpoint of this project, or one made by '
-        'tools/model_converters/convert_vld.py (default: the one in the config, else the finished source run, else '
+        'dscreid convert-vld (default: the one in the config, else the finished source run, else '
         'the source stage is trained first)',
     )
     parser.add_argument(
@@ -53,7 +54,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Train and print the metrics."""
     arguments = parse_arguments(argv)
-    options = RunOptions(
+    options = apis.train.RunOptions(
         work_dir=arguments.work_dir,
         resume=arguments.resume,
         amp=arguments.amp,
@@ -64,9 +65,9 @@ def main(argv: list[str] | None = None) -> None:
         config_options=arguments.cfg_options,
     )
     if arguments.dry_run:
-        print_result(plan_experiment(arguments.config, options), options.launcher)
+        print_result(apis.dry_run.plan_experiment(arguments.config, options), options.launcher)
         return
-    print_result(format_metrics(run_experiment(arguments.config, options)), options.launcher)
+    print_result(format_metrics(apis.train.run_experiment(arguments.config, options)), options.launcher)
 
 
 if __name__ == '__main__':

@@ -1,8 +1,15 @@
 """Whole jobs behind the tools: train both stages, evaluate, build a model for inference."""
 
-from dscreid.apis.config import load_config
-from dscreid.apis.inference import init_model
-from dscreid.apis.test import evaluate
-from dscreid.apis.train import run_experiment
+from dscreid.utils.lazy import lazy_exports
+from dscreid.utils.shipped import find_config, shipped_configs
 
-__all__ = ['evaluate', 'init_model', 'load_config', 'run_experiment']
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        'config': ['load_config'],
+        'inference': ['init_model'],
+        'test': ['evaluate'],
+        'train': ['run_experiment'],
+    },
+)
+__all__ += ['find_config', 'shipped_configs']

@@ -11,11 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from mmengine.config import DictAction
-
-from dscreid.distributed.watch import LOST_PROCESS
-from dscreid.errors import DscreidError, ProcessLostError
-from dscreid.evaluation.metric import split_intervals
+from dscreid import evaluation
+from dscreid.errors import LOST_PROCESS, DscreidError, ProcessLostError
 from dscreid.utils.progress import show_cursor
 
 UNUSABLE_INPUT = 2
@@ -127,7 +124,7 @@ def sentence(error: Exception) -> str:
     return ' '.join(text.split())
 
 
-class ConfigOptions(DictAction):
+class ConfigOptions(argparse.Action):
     """``--cfg-options KEY=VALUE …`` that refuses what is no pair with a usage message (exit code 2)."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
@@ -135,8 +132,10 @@ class ConfigOptions(DictAction):
         wrong = [value for value in values if not re.match(r'[\w.]+=', value)]
         if wrong:
             raise argparse.ArgumentError(self, f'{wrong[0]!r} is not KEY=VALUE')
+        from mmengine.config import DictAction  # imports torch, which --help does not need
+
         try:
-            super().__call__(parser, namespace, values, option_string)
+            DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
         except AssertionError as error:  # brackets that do not match
             raise argparse.ArgumentError(self, str(error)) from error
 
@@ -173,7 +172,7 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     Args:
         metrics: Values in [0, 1] under names such as ``rgb2ir/mAP``, as ``ReIDMetric`` gives them.
     """
-    figures, intervals = split_intervals(metrics)
+    figures, intervals = evaluation.split_intervals(metrics)
     lines = _table({name: f'{100 * value:.1f}' for name, value in figures.items()}, width=9)
     if intervals:
         bounds = {name: f'{100 * low:.1f}-{100 * high:.1f}' for name, (low, high) in intervals.items()}

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from dscreid.apis.config_check import check_config
 from dscreid.apis.overrides import check_overrides
 from dscreid.errors import ConfigError
-from dscreid.utils.files import existing_file
+from dscreid.utils.shipped import find_config
 
 #: Top-level keys that say where and how a run is executed, logged and tested, not what it learns.
 _EXECUTION_KEYS = (
@@ -40,7 +40,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     """Read and check a config file.
 
     Args:
-        path: A Python config.
+        path: A Python config, or the short name of a shipped one, such as ``dsc/dsc_bupt2hitsz``.
         options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there, ``clustering``
             changes every labeler that was made with it, and ``on_bad_frame`` is passed to every dataset.
 
@@ -51,9 +51,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         ConfigError: The file is missing or cannot be read, it names an unknown type or key, or an override would change
             nothing.
     """
-    named, path = path, existing_file(path)
-    if path is None:
-        raise ConfigError(f'{named}: no such config; the shipped ones lie in configs/')
+    path = find_config(path)
     try:
         config = Config.fromfile(path)
     except Exception as error:  # a config is a program and may raise anything

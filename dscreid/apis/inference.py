@@ -24,7 +24,7 @@ def init_model(
     weights with it.
 
     Args:
-        config: Path of a config, or the config itself.
+        config: Path or short name of a config, such as ``dsc/dsc_bupt2hitsz``, or the config itself.
         checkpoint: A checkpoint of either stage or a converted published one; None leaves the weights random,
             which the log says.
         device: Where the model goes.

@@ -23,6 +23,7 @@ from dscreid.datasets.synthetic import make_spec, render_world
 from dscreid.errors import ConfigError
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.utils.progress import progress_bar
+from dscreid.utils.shipped import shipped_configs
 
 #: What a checkpoint says of the moment and the folder it was written in.
 _CIRCUMSTANCES = {
@@ -281,7 +282,7 @@ def _prepare_folder(folder: Path) -> Path:
     for layout in ('bupt', 'hitsz'):
         spec = make_spec('tiny', layout, train_ids=6, test_ids=3)
         render_world(folder / layout, spec, num_processes=1, progress=False)
-    configs = Path(__file__).parents[2] / 'configs' / 'synthetic'
+    configs = shipped_configs() / 'synthetic'
     for name, base, layout, text in (
         ('bench_source.py', 'demo_source.py', 'bupt', _SOURCE),
         ('bench_dsc.py', 'demo_dsc.py', 'hitsz', _ADAPTATION),

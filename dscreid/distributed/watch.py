@@ -19,10 +19,8 @@ import time
 from mmengine.dist import broadcast_object_list, get_dist_info
 
 from dscreid.distributed.exchange import host_group
-from dscreid.errors import ConfigError
+from dscreid.errors import LOST_PROCESS, ConfigError
 
-#: Exit code of a process that ends since another one was lost.
-LOST_PROCESS = 1
 #: Seconds that a process has to end by itself after another one was lost, as when one error came to both.
 GRACE = 5.0
 #: Seconds for the processes to find each other.

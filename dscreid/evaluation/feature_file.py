@@ -81,7 +81,7 @@ def load_features(path: str | Path) -> FeatureTable:
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f'feature file {path} is missing; write it with tools/test.py --dump-features')
+        raise DatasetError(f'feature file {path} is missing; write it with dscreid test --dump-features')
     try:
         arrays = load_file(path)
     except Exception as error:  # a damaged header, or a type that NumPy lacks
@@ -91,7 +91,7 @@ def load_features(path: str | Path) -> FeatureTable:
     needed = [field.name for field in fields(FeatureTable) if field.default is MISSING]
     missing = [name for name in needed if name not in arrays]
     if missing:
-        raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with tools/test.py --dump-features')
+        raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with dscreid test --dump-features')
     try:
         _check_arrays(arrays)
         return FeatureTable(**{name: array for name, array in arrays.items() if name in known})

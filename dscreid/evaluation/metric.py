@@ -16,7 +16,7 @@ from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
 from dscreid.evaluation.feature_file import MODALITY_CODES, FeatureTable, save_features
 from dscreid.evaluation.protocols import CROSS_MODAL, Direction, check_protocol, protocol_directions
 from dscreid.evaluation.query_expansion import QueryExpansion, expand_queries
-from dscreid.evaluation.query_table import check_query_file, query_table, save_query_table
+from dscreid.evaluation.query_table import check_query_file, make_query_table, save_query_table
 from dscreid.evaluation.ranking import QueryRanks, check_ranks, rank_queries, summarize
 from dscreid.evaluation.reranking import Reranked, Reranking
 from dscreid.evaluation.scores import InnerProduct, Scores
@@ -146,7 +146,7 @@ class ReIDMetric(BaseMetric):
             print_log(f'{name} is on, which the published tables do not use: {option}', logger='current')
         ranks = {name: self._rank(table, direction) for name, direction in directions.items()}
         if self.per_query is not None:
-            save_query_table(self.per_query, query_table(table, directions, ranks))
+            save_query_table(self.per_query, make_query_table(table, directions, ranks))
         metrics = {}
         for name, (query, gallery, _) in directions.items():
             measured = summarize(ranks[name], self.ranks)

@@ -64,7 +64,7 @@ class QueryTable:
         return columns
 
 
-def query_table(
+def make_query_table(
     table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
 ) -> QueryTable:
     """Put the ranks of all directions beside the facts of their queries.

@@ -1,8 +1,13 @@
 """What a dataset lists, what a sampler draws and what a pipeline packs."""
 
-from dscreid.structures.data_sample import ReIDDataSample
-from dscreid.structures.draw import Draw, draw_seeds
-from dscreid.structures.features import TrackletFeatures
-from dscreid.structures.tracklet import Modality, Tracklet
+from dscreid.utils.lazy import lazy_exports
 
-__all__ = ['Draw', 'Modality', 'ReIDDataSample', 'Tracklet', 'TrackletFeatures', 'draw_seeds']
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        'data_sample': ['ReIDDataSample'],
+        'draw': ['Draw', 'draw_seeds'],
+        'features': ['TrackletFeatures'],
+        'tracklet': ['Modality', 'Tracklet'],
+    },
+)

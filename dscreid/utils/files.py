@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from mmengine.logging import print_log
 from safetensors import SafetensorError
 
 from dscreid.errors import BusyError, ConfigError
@@ -162,6 +161,8 @@ def _lock(file: IO[str], flags: int = 0) -> None:
     except (BlockingIOError, PermissionError):
         raise
     except OSError as error:
+        from mmengine.logging import print_log  # imports torch, which --help does not need
+
         # some network file systems have no locks; a run is worth more than the protection
         print_log(
             f'{file.name}: cannot be locked ({error.strerror}), so nothing keeps other processes out',

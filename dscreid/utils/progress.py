@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from mmengine.dist import is_main_process
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,6 +22,8 @@ def progress_bar(enabled: bool = True) -> Progress:
     Nothing is drawn on ranks other than the first, nor where standard error is no terminal: a log file should
     not fill with bars.
     """
+    from mmengine.dist import is_main_process  # imports torch, which --help does not need
+
     console = Console(stderr=True)
     return Progress(
         TextColumn('{task.description}'),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dscreid.errors import ConfigError
-from dscreid.evaluation import Direction, FeatureTable, QueryRanks, query_table, save_query_table
+from dscreid.evaluation import Direction, FeatureTable, QueryRanks, make_query_table, save_query_table
 from dscreid.evaluation.query_table import check_query_file
 
 COLUMNS = [
@@ -36,7 +36,7 @@ def _table(lengths=True):
         ),
         'ir2rgb': QueryRanks(np.array([1, 1]), np.array([3, 1]), np.array([1 / 3, 1]), np.array([1 / 3, 1])),
     }
-    return query_table(features, directions, ranks)
+    return make_query_table(features, directions, ranks)
 
 
 EXPECTED = [

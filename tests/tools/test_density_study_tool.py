@@ -24,17 +24,16 @@ def test_the_table_is_printed_and_written_and_features_are_kept(tool, tmp_path, 
         seen.append((place.name, config.name, checkpoint))
         return dict.fromkeys(Modality, part)
 
-    monkeypatch.setattr(tool, 'read_target', read_target)
+    study_markdown = density_study.study_markdown
+    monkeypatch.setattr(density_study, 'read_target', read_target)
     monkeypatch.setattr(
-        tool,
+        density_study,
         'study_markdown',
-        lambda targets: density_study.study_markdown(
-            targets, {'k1': (3,), 'k2': (1,), 'eps': (0.5,), 'min_samples': (2,)}
-        ),
+        lambda targets: study_markdown(targets, {'k1': (3,), 'k2': (1,), 'eps': (0.5,), 'min_samples': (2,)}),
     )
     out = tmp_path / 'tables' / 'density.md'
     tool.main(['worlds/d3', '--save', str(tmp_path / 'kept'), '--out', str(out)])
-    assert seen == [('d3', 'demo_dsc.py', None)]
+    assert seen == [('d3', 'demo_dsc', None)]
     assert capsys.readouterr().out == out.read_text()
     assert '| d3 | ir | 30, 10 | auto |' in out.read_text()
     assert (tmp_path / 'kept' / 'd3.npz').is_file()
@@ -48,7 +47,7 @@ def test_a_folder_without_a_checkpoint(tool, tmp_path, capsys):
 
 
 def test_targets_of_one_name_are_refused(tool, monkeypatch, capsys):
-    monkeypatch.setattr(tool, 'read_target', lambda *_: {})
+    monkeypatch.setattr(density_study, 'read_target', lambda *_: {})
     with pytest.raises(SystemExit) as stop:
         run_command(lambda: tool.main(['a/train', 'b/train']))
     assert stop.value.code == 2

@@ -56,7 +56,7 @@ def test_packs_goes_on_and_verifies(run, tiny_runs, tmp_path):
     assert code == 2
     assert fault.count('\n') == 1
     assert 'shards/00001.safetensors' in fault
-    command = re.search(r'python tools/dataset_converters/pack.py (.*)\n', fault)[1].split()
+    command = re.search(r'dscreid pack (.*)\n', fault)[1].split()
     assert run(*command)[0] == 0  # what OUT was begun with need not be said again
     assert run(*command, '--verify')[0] == 0
     code, _, fault = run('hitsz', tiny_runs.hitsz, out, '--size', 64, 32)

@@ -3,6 +3,7 @@
 import pytest
 
 from dscreid.apis.command_line import run_command
+from dscreid.apis.reproduction import driver
 from dscreid.apis.reproduction.progress import JobStatus, Phase
 
 
@@ -64,7 +65,7 @@ def test_real_data_that_are_missing_end_before_anything_starts(refused, tmp_path
 
 def test_failed_runs_give_exit_code_1(tool, monkeypatch, capsys, tmp_path):
     status = JobStatus(Phase.FAILED, 1.0, 'no memory')
-    monkeypatch.setattr(tool, 'reproduce', lambda options: {'a': status})
+    monkeypatch.setattr(driver, 'reproduce', lambda options: {'a': status})
     with pytest.raises(SystemExit) as stop:
         tool.main(['run', 'table3', '--out', str(tmp_path)])
     assert stop.value.code == 1
@@ -73,7 +74,7 @@ def test_failed_runs_give_exit_code_1(tool, monkeypatch, capsys, tmp_path):
 
 def test_the_command_line_reaches_the_options(tool, monkeypatch, tmp_path):
     seen = []
-    monkeypatch.setattr(tool, 'reproduce', lambda options: seen.append(options) or {})
+    monkeypatch.setattr(driver, 'reproduce', lambda options: seen.append(options) or {})
     arguments = [
         'run',
         'table3',

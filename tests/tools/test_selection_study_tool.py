@@ -2,6 +2,7 @@
 
 import pytest
 
+from dscreid.apis import selection_study
 from dscreid.apis.command_line import run_command
 from dscreid.apis.selection_study import JudgedRun
 
@@ -18,7 +19,7 @@ def test_tables_are_printed_and_written(tool, tmp_path, monkeypatch, capsys):
         seen.append((path.name, metric))
         return JudgedRun(path.name, {1: dict(silhouette=0.1), 2: dict(silhouette=0.2)}, {1: 0.4, 2: 0.5})
 
-    monkeypatch.setattr(tool, 'read_run', read_run)
+    monkeypatch.setattr(selection_study, 'read_run', read_run)
     out = tmp_path / 'tables' / 'study.md'
     tool.main(['a', 'b', '--metric', 'mean/mINP', '--out', str(out)])
     assert seen == [('a', 'mean/mINP'), ('b', 'mean/mINP')]

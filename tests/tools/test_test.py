@@ -88,7 +88,7 @@ def test_options_that_do_not_fit(tool, capsys, options, message):
 def test_help_shows_an_example(tool, capsys):
     with pytest.raises(SystemExit):
         tool.main(['--help'])
-    assert 'example: python tools/test.py configs/dsc/dsc_bupt2hitsz.py' in capsys.readouterr().out
+    assert 'example: dscreid test dsc/dsc_bupt2hitsz' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dscreid.apis import train
 from dscreid.apis.command_line import run_command
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -50,7 +51,7 @@ def world(tiny_runs, tmp_path):
 def test_options_reach_the_run(tool, monkeypatch, capsys):
     seen = {}
     monkeypatch.setattr(
-        tool, 'run_experiment', lambda config, options: seen.update(c=config, o=options) or {'mean/mAP': 0.5}
+        train, 'run_experiment', lambda config, options: seen.update(c=config, o=options) or {'mean/mAP': 0.5}
     )
     words = 'a.py --work-dir w --resume --amp --seed 3 --source-checkpoint s.pth --partial-source'
     words += ' --cfg-options a.b=1 c=x'
@@ -68,7 +69,7 @@ def test_help_shows_an_example(tool, capsys):
     with pytest.raises(SystemExit) as stop:
         tool.main(['--help'])
     assert stop.value.code == 0
-    assert 'example: python tools/train.py configs/dsc/dsc_bupt2hitsz.py' in capsys.readouterr().out
+    assert 'example: dscreid train dsc/dsc_bupt2hitsz' in capsys.readouterr().out
 
 
 SOURCE_KEYS = [

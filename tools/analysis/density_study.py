@@ -5,14 +5,14 @@ them, and prints a Markdown table: the best settings of a grid (chosen with the 
 (k1=30, k2=6, eps=0.6, min_samples=4) and those that the density of the features gives (k1='auto' ...). Worlds of other
 densities:
 
-  python tools/synthesize.py --layout hitsz --preset demo --tracklets 6 --out worlds/d6
+  dscreid synthesize --layout hitsz --preset demo --tracklets 6 --out worlds/d6
 """
 
 import argparse
 from pathlib import Path
 
+from dscreid import apis
 from dscreid.apis.command_line import run_command
-from dscreid.apis.density_study import read_target, save_target, study_markdown
 from dscreid.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/analysis/density_study.py worlds/d3 worlds/d12 '
+        epilog='example: dscreid density-study worlds/d3 worlds/d12 '
         '--checkpoint work_dirs/demo_source/epoch_4.pth --out density.md',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -31,7 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--config',
         type=Path,
-        default=Path('configs/synthetic/demo_dsc.py'),
+        default=Path('synthetic/demo_dsc'),
         help='config of an adaptation to such targets (default: %(default)s)',
     )
     parser.add_argument(
@@ -49,10 +49,10 @@ def main(argv: list[str] | None = None) -> None:
         name = place.stem if place.suffix == '.npz' else place.resolve().name
         if name in targets:
             raise ConfigError(f'two targets are called {name}; rename one of the folders or files')
-        targets[name] = read_target(place, arguments.config, arguments.checkpoint)
+        targets[name] = apis.density_study.read_target(place, arguments.config, arguments.checkpoint)
         if arguments.save is not None:
-            save_target(targets[name], arguments.save / f'{name}.npz')
-    text = study_markdown(targets)
+            apis.density_study.save_target(targets[name], arguments.save / f'{name}.npz')
+    text = apis.density_study.study_markdown(targets)
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(text)

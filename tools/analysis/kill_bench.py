@@ -10,15 +10,15 @@ import signal
 import sys
 from pathlib import Path
 
+from dscreid import apis
 from dscreid.apis.command_line import run_command
-from dscreid.apis.kill_bench import kill_table, run_kill_bench
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/analysis/kill_bench.py --kills 50 --seed 0',
+        epilog='example: dscreid kill-bench --kills 50 --seed 0',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--kills', type=int, default=50, help='processes to kill (default: %(default)s)')
@@ -42,8 +42,10 @@ def main(argv: list[str] | None = None) -> None:
     """Print the table."""
     arguments = parse_arguments(argv)
     number = signal.Signals[f'SIG{arguments.signal}']
-    kills = run_kill_bench(arguments.folder.resolve(), arguments.kills, arguments.seed, number)
-    print(kill_table(kills))
+    kills = apis.kill_bench.run_kill_bench(
+        arguments.folder.resolve(), arguments.kills, arguments.seed, number
+    )
+    print(apis.kill_bench.kill_table(kills))
     if any(kill.differences for kill in kills):
         sys.exit(1)
 

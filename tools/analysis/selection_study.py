@@ -3,22 +3,22 @@
 Test labels are read to measure the choice; nothing is chosen by them. Each run needs the criteria of all its epochs
 and a test metric or a checkpoint of each:
 
-  python tools/train.py CONFIG --cfg-options default_hooks.selection.criterion=silhouette \
+  dscreid train CONFIG --cfg-options default_hooks.selection.criterion=silhouette \
       default_hooks.checkpoint.max_keep_ckpts=-1
 """
 
 import argparse
 from pathlib import Path
 
+from dscreid import apis
 from dscreid.apis.command_line import run_command
-from dscreid.apis.selection_study import read_run, study_markdown
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example: python tools/analysis/selection_study.py work_dirs/dsc_seed*/ --out selection.md',
+        epilog='example: dscreid selection-study work_dirs/dsc_seed*/ --out selection.md',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('runs', nargs='+', type=Path, metavar='RUN', help='work directories of finished runs')
@@ -30,8 +30,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Print the tables."""
     arguments = parse_arguments(argv)
-    runs = [read_run(path, arguments.metric) for path in arguments.runs]
-    text = study_markdown(runs, arguments.metric)
+    runs = [apis.selection_study.read_run(path, arguments.metric) for path in arguments.runs]
+    text = apis.selection_study.study_markdown(runs, arguments.metric)
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(text)

@@ -4,10 +4,10 @@ OUT gets the official index files, so that labels and protocol stay what they ar
 shards. Given again after a kill, the command keeps what is finished and intact and writes the rest.
 
 Examples:
-    python tools/dataset_converters/pack.py hitsz data/hitsz_vcm data/hitsz_packed --jobs 8
-    python tools/dataset_converters/pack.py configs/_base_/datasets/bupt_campus.py data/bupt_campus data/bupt_packed
-    python tools/dataset_converters/pack.py hitsz data/hitsz_vcm data/hitsz_packed --verify
-    python tools/train.py configs/dsc/dsc_bupt2hitsz.py --cfg-options data_root=data/hitsz_packed
+    dscreid pack hitsz data/hitsz_vcm data/hitsz_packed --jobs 8
+    dscreid pack _base_/datasets/bupt_campus data/bupt_campus data/bupt_packed
+    dscreid pack hitsz data/hitsz_vcm data/hitsz_packed --verify
+    dscreid train dsc/dsc_bupt2hitsz --cfg-options data_root=data/hitsz_packed
 """
 
 import argparse
@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dscreid.apis import load_config
+from dscreid import apis
 from dscreid.apis.command_line import run_command
-from dscreid.datasets.packing import LAYOUTS, pack, plan_packing, verify
+from dscreid.datasets import packing
 from dscreid.datasets.storage import MANIFEST, FrameFormat
 from dscreid.datasets.storage.frame_storage import ENCODINGS
 from dscreid.datasets.storage.manifest import Manifest, read_manifest
@@ -31,7 +31,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         'layout', metavar='LAYOUT|CONFIG',
-        help=f'{" or ".join(LAYOUTS)}, or a config whose test_dataloader says layout and size',
+        help='hitsz or bupt, or a config whose test_dataloader says layout and size',
     )  # fmt: skip
     parser.add_argument('root', metavar='ROOT', type=Path, help="the dataset in its owners' layout")
     parser.add_argument('out', metavar='OUT', type=Path, help='folder to write, or to go on with')
@@ -68,11 +68,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> None:
     """Pack or verify, and say what OUT holds."""
     if args.verify:
-        manifest = verify(args.out)
+        manifest = packing.verify(args.out)
         print(f'{args.out}: all {len(manifest.shards)} shards and the index files are intact')
         return
     recorded = read_manifest(args.out) if (args.out / MANIFEST).is_file() else None
-    manifest = pack(plan_packing(source=args.root, **settings_of(args, recorded)), args.out, args.jobs)
+    manifest = packing.pack(
+        packing.plan_packing(source=args.root, **settings_of(args, recorded)), args.out, args.jobs
+    )
     size = sum(record.bytes for record in manifest.shards)
     print(
         f'{args.out}: {manifest.num_frames:,} frames ({manifest.frame_format}) in {len(manifest.shards)} shards, '
@@ -83,7 +85,8 @@ def run(args: argparse.Namespace) -> None:
 
 def settings_of(args: argparse.Namespace, recorded: Manifest | None) -> dict[str, Any]:
     """Arguments of ``plan_packing``: the command line, then what OUT was begun with, then the config."""
-    layout, from_config = read_config(args.layout) if args.layout.endswith('.py') else (args.layout, {})
+    names_config = args.layout.endswith('.py') or '/' in args.layout
+    layout, from_config = read_config(args.layout) if names_config else (args.layout, {})
     frame_format = recorded.frame_format if recorded else replace(FrameFormat(), **from_config)
     given = {
         'size': tuple(args.size) if args.size else None,
@@ -112,13 +115,13 @@ def settings_of(args: argparse.Namespace, recorded: Manifest | None) -> dict[str
 
 def read_config(path: str) -> tuple[str, dict[str, Any]]:
     """Layout of a config's test set, and the part of ``FrameFormat`` that its ``LoadFrames`` decides."""
-    dataset = load_config(path).get('test_dataloader', {}).get('dataset', {})
-    names = {kind.__name__: layout for layout, kind in LAYOUTS.items()}
+    dataset = apis.load_config(path).get('test_dataloader', {}).get('dataset', {})
+    names = {kind.__name__: layout for layout, kind in packing.LAYOUTS.items()}
     load = [step for step in dataset.get('pipeline', ()) if step['type'] == 'LoadFrames']
     if dataset.get('type') not in names or not load:
         raise ConfigError(
             f'{path}: test_dataloader has no dataset of {" or ".join(names)} with LoadFrames in its pipeline; '
-            f'give the layout ({" or ".join(LAYOUTS)}) instead'
+            f'give the layout ({" or ".join(packing.LAYOUTS)}) instead'
         )
     values = {name: load[0][name] for name in ('size', 'area_when_shrinking') if name in load[0]}
     if 'size' in values:

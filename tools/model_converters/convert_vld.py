@@ -4,11 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-
 from dscreid.errors import DscreidError
-from dscreid.models.backbones.vld import convert_vld
-from dscreid.utils.checkpoint import load_weights, sha256
 from dscreid.utils.files import replacing
 
 
@@ -35,6 +31,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def convert(args: argparse.Namespace) -> None:
     """Read, convert, write and report."""
+    import torch
+
+    from dscreid.models.backbones.vld import convert_vld
+    from dscreid.utils.checkpoint import load_weights, sha256
+
     converted = convert_vld(load_weights(args.source), args.source, args.image_size)
     meta = {
         'converter': 'convert_vld',

@@ -4,37 +4,39 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
-
+from dscreid import apis
 from dscreid.errors import ConfigError, DscreidError
-from dscreid.models.backbones.export import TOWER_PREFIX, export_tower
-from dscreid.utils.checkpoint import sha256
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint written by tools/train.py')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint written by dscreid train')
     parser.add_argument('target', metavar='OUT.safetensors', help='file to write (replaced when it exists)')
     parser.add_argument('--half', action='store_true', help='store matrices in half precision')
     parser.add_argument('--config', help='config of the checkpoint, where the checkpoint does not hold it')
-    parser.add_argument('--prefix', default=TOWER_PREFIX, help='prefix of its weights (default: %(default)s)')
+    parser.add_argument('--prefix', help="prefix of its weights (default: that of this project's models)")
     parser.add_argument('--note', help='text to keep in the file, such as its command and data seed')
     return parser.parse_args(arguments)
 
 
 def export(args: argparse.Namespace) -> None:
     """Export and report size and hash."""
+    from mmengine import Config
+
+    from dscreid.models.backbones.export import TOWER_PREFIX, export_tower
+    from dscreid.utils.checkpoint import sha256
+
     target = Path(args.target)
     if target.suffix != '.safetensors':
         raise ConfigError(f'{target}: the exported tower must be named *.safetensors.')
     tower = None
     if args.config is not None:
         try:
-            tower = Config.fromfile(args.config).model.backbone.tower.to_dict()
+            tower = Config.fromfile(apis.find_config(args.config)).model.backbone.tower.to_dict()
         except AttributeError as error:
             raise ConfigError(f'{args.config}: has no model.backbone.tower.') from error
-    settings = export_tower(args.checkpoint, target, tower, args.prefix, args.half, args.note)
+    settings = export_tower(args.checkpoint, target, tower, args.prefix or TOWER_PREFIX, args.half, args.note)
     print(f'Tower: {settings}')
     print(f'Written: {target} ({target.stat().st_size / 2**20:.2f} MiB)')
     print(f'sha256: {sha256(target)}')

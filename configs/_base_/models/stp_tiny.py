@@ -32,7 +32,7 @@ model = dict(
             activation='gelu',
             stem=dict(type='ConvStem', channels=(32, 64)),
             # made by configs/synthetic/pretrain_tower.py
-            pretrained='{{$DSCREID_SYNTHETIC_TOWER:weights/synthetic_tower.safetensors}}',
+            pretrained='{{$DSCREID_SYNTHETIC_TOWER:dscreid://synthetic_tower.safetensors}}',
         ),
     ),
 )

@@ -1,6 +1,11 @@
 """A health check of everything that a config needs: machine, data, memory and one batch of each stage."""
 
-from dscreid.apis.doctor.diagnosis import Diagnosis, DoctorOptions, diagnose
-from dscreid.apis.doctor.report import diagnosis_table, to_json
+from dscreid.utils.lazy import lazy_exports
 
-__all__ = ['Diagnosis', 'DoctorOptions', 'diagnose', 'diagnosis_table', 'to_json']
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        'diagnosis': ['Diagnosis', 'DoctorOptions', 'diagnose'],
+        'report': ['diagnosis_table', 'to_json'],
+    },
+)

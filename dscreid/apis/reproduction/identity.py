@@ -10,16 +10,16 @@ from typing import Any
 
 from mmengine import Config
 
-import dscreid
 from dscreid.apis.config import config_hash
 from dscreid.datasets.synthetic import WorldSpec
 from dscreid.datasets.synthetic.target_folder import RENDERER_VERSION
 from dscreid.registry import DATASETS
+from dscreid.utils.shipped import PACKAGE, is_installed
 
-PACKAGE = Path(dscreid.__file__).parent
 #: Parts of the package that show results and make none.
 _SHOWING = (
     'visualization', 'apis/reproduction', 'apis/demo.py', 'apis/worlds.py', 'apis/doctor', 'datasets/doctor',
+    '__main__.py', '.mim',
 )  # fmt: skip
 
 #: ``config`` (digest of what is learnt and how it is tested), ``seed``, ``data`` (part of the data → fingerprint),
@@ -69,7 +69,8 @@ def file_fingerprint(path: Path) -> str:
 
 def git_revision() -> dict[str, Any] | None:
     """Commit of the checkout and whether code or configs differ from it; None outside a checkout."""
-    commit = _git('rev-parse', 'HEAD')
+    # the folder of an installed package may lie in somebody else's repository
+    commit = None if is_installed() else _git('rev-parse', 'HEAD')
     if commit is None:
         return None
     changes = _git('status', '--porcelain', '--', 'dscreid', 'configs', 'tools')

@@ -37,7 +37,7 @@ def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direc
     if not runs:
         raise ConfigError(
             f'no run of {experiment.name} for {direction}, seed {seed}, has finished in {place.folder}; start '
-            f'them with: tools/reproduce.py run {experiment.name} --data {place.preset.name} --seeds {seed} '
+            f'them with: dscreid reproduce run {experiment.name} --data {place.preset.name} --seeds {seed} '
             f'--direction {direction}'
         )
     data = 'Synthetic data, no real person' if place.preset.synthetic else 'Real data'

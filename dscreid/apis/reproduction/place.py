@@ -1,11 +1,10 @@
 """Where runs lie and what they are made with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dscreid.apis.reproduction.presets import DataPreset
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from dscreid.utils.shipped import shipped_configs, shipped_tools
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Place:
 
     out: Path
     preset: DataPreset
-    configs: Path = REPOSITORY / 'configs'
-    trainer: Path = REPOSITORY / 'tools' / 'train.py'
+    configs: Path = field(default_factory=shipped_configs)
+    trainer: Path = field(default_factory=lambda: shipped_tools() / 'train.py')
     amp: bool = False
 
     @property

@@ -11,10 +11,10 @@ from typing import Any
 
 from dscreid.apis.reproduction.identity import differences
 from dscreid.apis.reproduction.jobs import Job
-from dscreid.apis.reproduction.place import REPOSITORY
 from dscreid.apis.test import write_json
 from dscreid.datasets.synthetic import WorldSpec, is_complete
 from dscreid.utils.records import is_finite_number, is_number
+from dscreid.utils.shipped import shipped_folder
 
 START_FILE, CARD_FILE = 'run_start.json', 'run_card.json'
 
@@ -109,8 +109,8 @@ def write_card(job: Job, measured: dict[str, Any]) -> None:
 
 
 def _portable(word: str) -> str:
-    """A word of a command line without the interpreter's and the checkout's place, which differ between machines."""
-    return 'python' if word == sys.executable else word.removeprefix(f'{REPOSITORY}/')
+    """A word of a command line without the places of interpreter and package, which differ between machines."""
+    return 'python' if word == sys.executable else word.removeprefix(f'{shipped_folder()}/')
 
 
 def remove_run(job: Job) -> None:

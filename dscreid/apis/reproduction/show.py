@@ -7,11 +7,12 @@ from pathlib import Path
 from dscreid.apis.reproduction.curves import curves_svg
 from dscreid.apis.reproduction.experiments import EXPERIMENTS, Experiment, choose_rows, find_experiment
 from dscreid.apis.reproduction.pages import figure_page
-from dscreid.apis.reproduction.place import REPOSITORY, Place
+from dscreid.apis.reproduction.place import Place
 from dscreid.apis.reproduction.presets import DataPreset
 from dscreid.apis.reproduction.summary import Summary, seeds_of, summarise
 from dscreid.apis.reproduction.table_formats import to_csv, to_html, to_markdown
 from dscreid.errors import ConfigError
+from dscreid.utils.shipped import shipped_configs
 from dscreid.visualization.page import write_text_atomically
 
 
@@ -34,7 +35,7 @@ class ShowOptions:
     rows: Sequence[str] = ()
 
 
-def show(options: ShowOptions) -> tuple[str, list[Path]]:
+def show_experiment(options: ShowOptions) -> tuple[str, list[Path]]:
     """The table as Markdown, and the files that were written.
 
     Raises:
@@ -46,7 +47,7 @@ def show(options: ShowOptions) -> tuple[str, list[Path]]:
     summaries = summarise(options.place, experiment, rows, directions, options.seeds)
     if not any(summary.has_results for summary in summaries):
         raise ConfigError(
-            f'no run of {experiment.name} has finished in {options.place.folder}; start them with: tools/reproduce.py '
+            f'no run of {experiment.name} has finished in {options.place.folder}; start them with: dscreid reproduce '
             f'run {experiment.name} --data {options.place.preset.name}'
         )
     folder = options.place.folder / 'tables'
@@ -58,8 +59,9 @@ def show(options: ShowOptions) -> tuple[str, list[Path]]:
     return files[f'{experiment.name}.md'], [folder / name for name in files]
 
 
-def list_experiments(preset: DataPreset, configs: Path = REPOSITORY / 'configs') -> str:
+def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
     """All tables and figures with their rows; rows whose config is missing are marked."""
+    configs = configs or shipped_configs()
     lines = []
     for experiment in EXPERIMENTS.values():
         lines.append(f'{experiment.name}: {experiment.title} ({", ".join(experiment.directions)})')

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dscreid.apis.reproduction.jobs import Job
-from dscreid.apis.reproduction.place import REPOSITORY
 from dscreid.apis.reproduction.progress import JobStatus, Phase
 from dscreid.errors import ConfigError
-
-_TOOL = REPOSITORY / 'tools' / 'reproduce.py'
+from dscreid.utils.shipped import shipped_tools
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def _write_script(job: Job, options: SlurmOptions, accept_revision: bool) -> Pat
         'partition': options.partition,
         'output': folder / f'{job.folder.name}.out',
     }
-    command = [sys.executable, str(_TOOL), 'execute', str(description)]
+    command = [sys.executable, str(shipped_tools() / 'reproduce.py'), 'execute', str(description)]
     command += ['--accept-revision'] if accept_revision else []
     lines = [
         '#!/bin/bash',

@@ -45,9 +45,7 @@ def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, flo
         DatasetError: The table holds no raw halves.
     """
     if table.static is None or table.dynamic is None:
-        raise DatasetError(
-            'the feature file holds no raw halves; write it with tools/test.py --dump-features'
-        )
+        raise DatasetError('the feature file holds no raw halves; write it with dscreid test --dump-features')
     feature = VIEW_FUNCTIONS[view](table)
     facts = ('pid', 'camera', 'modality', 'is_query', 'index')
     records = [

@@ -1,6 +1,11 @@
 """Writing a dataset's frames into shards, which the same dataset classes read in place of the image files."""
 
-from dscreid.datasets.packing.packer import pack, verify
-from dscreid.datasets.packing.plan import LAYOUTS, PackingPlan, plan_packing
+from dscreid.utils.lazy import lazy_exports
 
-__all__ = ['LAYOUTS', 'PackingPlan', 'pack', 'plan_packing', 'verify']
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        'packer': ['pack', 'verify'],
+        'plan': ['LAYOUTS', 'PackingPlan', 'plan_packing'],
+    },
+)

@@ -1,7 +1,12 @@
 """Where a dataset's frames lie: in files of their own, or packed in checksummed shards."""
 
-from dscreid.datasets.storage.frame_storage import FolderFrames, FrameFormat, FrameStorage
-from dscreid.datasets.storage.manifest import MANIFEST
-from dscreid.datasets.storage.packed_frames import PackedFrames, open_frames
+from dscreid.utils.lazy import lazy_exports
 
-__all__ = ['MANIFEST', 'FolderFrames', 'FrameFormat', 'FrameStorage', 'PackedFrames', 'open_frames']
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        'frame_storage': ['FolderFrames', 'FrameFormat', 'FrameStorage'],
+        'manifest': ['MANIFEST'],
+        'packed_frames': ['PackedFrames', 'open_frames'],
+    },
+)

@@ -20,7 +20,7 @@ _KINDS = {
     'layout': str, 'source': str, 'fake_ir': bool, 'frames_per_shard': int, 'num_frames': int, 'plan': str,
     'index_files': Mapping, 'table': str | None,
 }  # fmt: skip
-TOOL = 'python tools/dataset_converters/pack.py'
+TOOL = 'dscreid pack'
 
 
 @dataclass(frozen=True)

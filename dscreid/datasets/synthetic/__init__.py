@@ -1,22 +1,15 @@
 """A procedurally drawn world of walking people, in the official layouts of HITSZ-VCM and BUPTCampus."""
 
-from .domain import DOMAINS, Domain
-from .presets import PRESETS, make_spec
-from .preview import contact_sheet, write_contact_sheet
-from .spec import LAYOUTS, WorldSpec
-from .target_folder import is_complete
-from .world import WorldSummary, render_world
+from dscreid.utils.lazy import lazy_exports
 
-__all__ = [
-    'DOMAINS',
-    'LAYOUTS',
-    'PRESETS',
-    'Domain',
-    'WorldSpec',
-    'WorldSummary',
-    'contact_sheet',
-    'is_complete',
-    'make_spec',
-    'render_world',
-    'write_contact_sheet',
-]
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        'domain': ['DOMAINS', 'Domain'],
+        'presets': ['PRESETS', 'make_spec'],
+        'preview': ['contact_sheet', 'write_contact_sheet'],
+        'spec': ['LAYOUTS', 'WorldSpec'],
+        'target_folder': ['is_complete'],
+        'world': ['WorldSummary', 'render_world'],
+    },
+)

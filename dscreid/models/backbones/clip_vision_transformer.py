@@ -38,8 +38,9 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         stem: None for CLIP's patch convolution, or the config of a module that replaces it, such as
             ``dict(type='ConvStem', channels=(32, 64))``; it is given ``width`` and ``patch_size``.
         pretrained: None; OpenAI's TorchScript archive (``ViT-B-16.pt``); an open_clip ``.safetensors`` or
-            ``.bin``, whole model or visual tower; or a tower written by ``export_tower.py``. The grid of
-            positions is resized to ``image_size`` (see ``resize_positional_embedding``).
+            ``.bin``, whole model or visual tower; or a tower written by ``export_tower.py``. ``dscreid://NAME``
+            is a file in this package's ``weights`` folder. The grid of positions is resized to ``image_size``
+            (see ``resize_positional_embedding``).
         pretrained_sha256: Hash that the file must have (hexadecimal); None to accept any.
         pretrained_activation: The activation with which the file was trained. Required if the file does not say so
             itself: OpenAI's archive, exported towers, and files with the hub's ``open_clip_config.json`` beside them

@@ -11,6 +11,7 @@ from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.positional import resize_positional_embedding
 from dscreid.utils.checkpoint import in_words, list_differences, load_weights, read_metadata, sha256
 from dscreid.utils.files import existing_file
+from dscreid.utils.shipped import locate_weights
 from dscreid.utils.torchscript import is_torchscript
 
 # From OpenAI's release, whose address contains the hash; open_clip's pretrained.py lists the same.
@@ -113,7 +114,7 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
         CheckpointError: When the file is missing, has another hash, or is no CLIP model or tower.
         ConfigError: When neither the file nor ``activation`` says the activation, or the two contradict.
     """
-    file = existing_file(path)
+    file = existing_file(locate_weights(path))
     if file is None:
         raise CheckpointError(
             f"{path}: pretrained weights not found; for CLIP ViT-B/16 get OpenAI's file from "

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dscreid.apis.reproduction import ShowOptions, list_experiments, show
+from dscreid.apis.reproduction import ShowOptions, list_experiments, show_experiment
 from dscreid.apis.reproduction.curves import curves_svg
 from dscreid.apis.reproduction.experiments import Row, find_experiment
 from dscreid.apis.reproduction.summary import Summary, SummaryRow
@@ -89,7 +89,7 @@ def test_html_is_one_page_with_escaped_names():
 def test_a_table_of_both_directions_has_their_mean(bench):
     bench.run('table3', rows=['cd', 'dsc'], seeds=(1, 2), directions=('bupt2hitsz', 'hitsz2bupt'))
     options = ShowOptions('table3', bench.place, ('bupt2hitsz', 'hitsz2bupt'))
-    text, files = show(options)
+    text, files = show_experiment(options)
     forward, backward, mean = text.split('### ')[1:]
     assert 'SYNTHETIC worlds (synthetic-demo)' in mean
     assert '| baseline (CD) | 22.0 ± 7.1 |' in mean
@@ -106,13 +106,13 @@ def test_rows_of_other_revisions_or_data_are_never_shown_silently(bench):
     bench.change_code()
     bench.run('table3', rows=['cd', 'dsc'], accept_revision=True)
     options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
-    text, _ = show(options)
+    text, _ = show_experiment(options)
     assert 'mix 2 code revisions (other code, present code)' in text
     assert 'different data' not in text
     card = bench.card('demo_dsc')
     card['identity']['data']['world'] = 'elsewhere'
     (bench.folder_of('demo_dsc') / 'run_card.json').write_text(json.dumps(card))
-    assert 'rows of seed 1 were tested on different data' in show(options)[0]
+    assert 'rows of seed 1 were tested on different data' in show_experiment(options)[0]
 
 
 def test_means_over_other_seeds_are_marked(bench):
@@ -120,11 +120,11 @@ def test_means_over_other_seeds_are_marked(bench):
     bench.run('table3', rows=['cd'], seeds=(3,))
     options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
     warning = 'not all rows were run with the same seeds, their means cannot be compared; --seeds 1 2 shows'
-    assert show(options)[0].count(warning) == 1
-    assert 'Warning' not in show(replace(options, seeds=(1, 2)))[0]
-    assert 'Warning' not in show(replace(options, seeds=(3,)))[0]
+    assert show_experiment(options)[0].count(warning) == 1
+    assert 'Warning' not in show_experiment(replace(options, seeds=(1, 2)))[0]
+    assert 'Warning' not in show_experiment(replace(options, seeds=(3,)))[0]
     bench.run('table3', rows=['cd'], seeds=(1, 2), directions=('hitsz2bupt',))
-    both = show(replace(options, directions=('bupt2hitsz', 'hitsz2bupt')))[0].split('### ')
+    both = show_experiment(replace(options, directions=('bupt2hitsz', 'hitsz2bupt')))[0].split('### ')
     assert ['same seeds' in part for part in both[1:]] == [True, False, False]
 
 
@@ -133,18 +133,18 @@ def test_rows_without_a_common_seed_are_marked(bench):
     bench.run('table3', rows=['dsc'], seeds=(2,))
     assert (
         'cannot be compared; they have none in common.'
-        in show(ShowOptions('table3', bench.place, ('bupt2hitsz',)))[0]
+        in show_experiment(ShowOptions('table3', bench.place, ('bupt2hitsz',)))[0]
     )
 
 
 def test_nothing_run_is_an_error_that_names_the_command(bench):
     with pytest.raises(ConfigError, match='run table3 --data synthetic-demo'):
-        show(ShowOptions('table3', bench.place))
+        show_experiment(ShowOptions('table3', bench.place))
 
 
 def test_seeds_can_be_chosen(bench):
     bench.run('table3', rows=['cd'], seeds=(1, 2))
-    text, _ = show(ShowOptions('table3', bench.place, ('bupt2hitsz',), seeds=(2,)))
+    text, _ = show_experiment(ShowOptions('table3', bench.place, ('bupt2hitsz',), seeds=(2,)))
     assert '| baseline (CD) | 27.0 |' in text
 
 
@@ -152,7 +152,9 @@ def test_a_figure_of_curves_is_a_plot_with_its_table(bench):
     path = bench.configs / 'demo_dsc.py'
     path.write_text(path.read_text() + 'model = dict(neighbor_losses=[dict(alpha=0.9), dict(alpha=0.9)])\n')
     bench.run('figure4', rows=['alpha 0.8', 'alpha 0.9'])
-    text, files = show(ShowOptions('figure4', bench.place, ('bupt2hitsz',), rows=['alpha 0.8', 'alpha 0.9']))
+    text, files = show_experiment(
+        ShowOptions('figure4', bench.place, ('bupt2hitsz',), rows=['alpha 0.8', 'alpha 0.9'])
+    )
     assert '| alpha 0.8 |' in text
     assert files[-1].name == 'figure4_bupt2hitsz.svg'
     assert ElementTree.parse(files[-1]).getroot().tag.endswith('svg')

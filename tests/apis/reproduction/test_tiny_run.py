@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_runs import write_tiny_configs
 
-from dscreid.apis.reproduction import ShowOptions, presets, show
+from dscreid.apis.reproduction import ShowOptions, presets, show_experiment
 from dscreid.apis.reproduction.driver import ReproductionOptions, reproduce
 from dscreid.apis.reproduction.place import Place
 from dscreid.apis.reproduction.presets import DataPreset
@@ -58,15 +58,15 @@ def test_tables_pages_and_views_of_real_runs(place):
     # the stage was trained once, by its own job
     assert 'comes first' not in (group / 'tiny_dsc' / 'reproduce.log').read_text()
     shown = ShowOptions('table3', place, ('bupt2hitsz',), rows=['cd', 'dsc'])
-    assert '+ clustering + DSJL + DSLU (DSC)' in show(shown)[0]
+    assert '+ clustering + DSJL + DSLU (DSC)' in show_experiment(shown)[0]
     views = reproduce(replace(options, experiment='retrieval', rows=['CD, static']))
     assert [status.phase.value for status in views.values()] == ['finished']
     static = json.loads((group / 'tiny_cd+static' / 'run_card.json').read_text())
     expected = view_metrics(load_features(group / 'tiny_cd' / 'features.safetensors'), 'static', 'hitsz_vcm')
     assert static['metrics'] == pytest.approx(expected)
-    figure3 = show(replace(shown, experiment='figure3', rows=()))[1][-1].read_text()
+    figure3 = show_experiment(replace(shown, experiment='figure3', rows=()))[1][-1].read_text()
     assert figure3.count('data:image/jpeg;base64') > 10
-    figure5 = show(replace(shown, experiment='figure5', rows=('CD', 'DSC')))[1][-1]
+    figure5 = show_experiment(replace(shown, experiment='figure5', rows=('CD', 'DSC')))[1][-1]
     assert figure5.name == 'figure5_bupt2hitsz.html'
     assert figure5.read_text().count('<svg') == 2
 

@@ -182,7 +182,7 @@ def test_another_size_is_refused(packed):
 
 
 def command(root, out, layout='hitsz'):
-    return f'python tools/dataset_converters/pack.py {layout} {root} {out}'
+    return f'dscreid pack {layout} {root} {out}'
 
 
 def flip(path, position):

@@ -154,7 +154,7 @@ def test_verifying_names_all_damaged_files_and_the_command_that_mends_them(plan,
     assert str(error.value) == (
         f'{out}: 4 files are missing or damaged: shards/00002.safetensors, shards/00004.safetensors, '
         'info/query_IDX.txt, frames.safetensors; this command writes them again: python '
-        f'tools/dataset_converters/pack.py hitsz {plan.manifest.source} {out}'
+        f'dscreid pack hitsz {plan.manifest.source} {out}'
     )
     pack(plan, out)
     assert files(out) == contents

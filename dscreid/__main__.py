@@ -1,0 +1,80 @@
+"""The command ``dscreid``: runs the tools that come with the package."""
+
+import argparse
+import ast
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from dscreid.utils.shipped import shipped_tools
+from dscreid.version import __version__
+
+#: Command → file in the folder of the tools.
+COMMANDS = {
+    'train': 'train.py',
+    'test': 'test.py',
+    'doctor': 'doctor.py',
+    'demo': 'demo.py',
+    'report': 'report.py',
+    'reproduce': 'reproduce.py',
+    'synthesize': 'synthesize.py',
+    'pack': 'dataset_converters/pack.py',
+    'convert-vld': 'model_converters/convert_vld.py',
+    'export-tower': 'model_converters/export_tower.py',
+    'density-study': 'analysis/density_study.py',
+    'selection-study': 'analysis/selection_study.py',
+    'kill-bench': 'analysis/kill_bench.py',
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a tool as ``python tools/NAME.py`` does: in this process, with the same options and exit codes.
+
+    Args:
+        argv: The command and its arguments; None for those of this process.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = parse_command(words[:1])
+    sys.argv = [f'dscreid {command}', *words[1:]]  # help and usage messages begin with the first word
+    run_script(shipped_tools() / COMMANDS[command])
+
+
+def run_script(path: Path) -> None:
+    """Execute a file as ``__main__``, as ``runpy.run_path`` does, which would set ``sys.argv[0]`` to the path.
+
+    Args:
+        path: A Python script.
+    """
+    script, caller = ModuleType('__main__'), sys.modules['__main__']
+    script.__file__ = str(path)  # from here multiprocessing imports what a spawned process needs
+    sys.modules['__main__'] = script
+    try:
+        exec(compile(path.read_text(encoding='utf-8'), path, 'exec'), script.__dict__)
+    finally:
+        sys.modules['__main__'] = caller
+
+
+def parse_command(argv: Sequence[str]) -> str:
+    """The command that a command line names; ``--help``, ``--version`` and mistakes end the process."""
+    commands = '\n'.join(f'  {name:<15} {summary(name)}' for name in COMMANDS)
+    parser = argparse.ArgumentParser(
+        prog='dscreid',
+        usage='dscreid COMMAND [ARGUMENT ...]',
+        description=f'commands:\n{commands}',
+        epilog='dscreid COMMAND --help explains a command.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
+    parser.add_argument('command', choices=COMMANDS, metavar='COMMAND', help=argparse.SUPPRESS)
+    return parser.parse_args(argv).command
+
+
+def summary(command: str) -> str:
+    """The first line of a tool's documentation."""
+    text = (shipped_tools() / COMMANDS[command]).read_text(encoding='utf-8')
+    return ast.get_docstring(ast.parse(text)).partition('\n')[0]
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,37 @@
+"""Packages that import a module only when one of its names is used (PEP 562).
+
+``--help`` and ``import dscreid.evaluation`` then need no torch, which takes seconds to import.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+
+def lazy_exports(
+    package: str, modules: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Export names of a package's modules without importing the modules.
+
+    Assign the result to ``__getattr__, __dir__, __all__`` in ``__init__.py``. The modules are attributes of the package
+    as well: after ``from dscreid import apis``, the expression ``apis.train.run_experiment`` imports what it needs.
+
+    Args:
+        package: ``__name__`` of the package.
+        modules: Name of a module in the package → names to export. An exported name must not be the name of a module
+            of the package: which of the two an import finds would depend on the order of imports.
+
+    Returns:
+        The package's ``__getattr__``, ``__dir__`` and ``__all__``.
+    """
+    origin = {name: module for module, names in modules.items() for name in names}
+
+    def get(name: str) -> Any:
+        if name in origin:
+            return getattr(import_module(f'{package}.{origin[name]}'), name)
+        if not name.startswith('_') and find_spec(f'{package}.{name}') is not None:
+            return import_module(f'{package}.{name}')
+        raise AttributeError(f'module {package!r} has no attribute {name!r}')
+
+    return get, lambda: sorted(origin), sorted(origin)

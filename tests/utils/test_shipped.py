@@ -1,0 +1,81 @@
+"""Configs by short name and weights of the package, from any folder."""
+
+from pathlib import Path
+
+import mmengine
+import pytest
+
+from dscreid.apis import find_config, load_config, shipped_configs
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.models.backbones.pretrained import read_tower
+from dscreid.utils.checkpoint import sha256
+from dscreid.utils.shipped import locate_weights, shipped_folder
+
+TOWER_SHA256 = '65dbcce827a2738753aa547bee697ad16128a35fbe3c773e58020f34355ecbde'
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize('name', ['dsc/dsc_bupt2hitsz', 'dsc/dsc_bupt2hitsz.py', Path('dsc/dsc_bupt2hitsz')])
+def test_short_names(name):
+    assert find_config(name) == shipped_configs() / 'dsc' / 'dsc_bupt2hitsz.py'
+
+
+def test_an_existing_file_comes_first(empty_folder):
+    own = empty_folder / 'dsc' / 'dsc_bupt2hitsz.py'
+    own.parent.mkdir()
+    own.write_text('')
+    assert find_config('dsc/dsc_bupt2hitsz.py') == Path('dsc/dsc_bupt2hitsz.py')
+    assert find_config('dsc/dsc_bupt2hitsz') == shipped_configs() / 'dsc' / 'dsc_bupt2hitsz.py'
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'),
+    [
+        ('dsc/dsc_bupt2hits', "; did you mean 'dsc/dsc_bupt2hitsz'?"),
+        ('configs/dsc/dsc_bupt2hitsz.py', "; did you mean 'dsc/dsc_bupt2hitsz'?"),
+        ('zzz', ''),
+        ('../setup', ''),
+        ('a\0b', ''),
+    ],
+)
+def test_an_unknown_name_is_one_sentence(name, hint):
+    with pytest.raises(ConfigError) as error:
+        find_config(name)
+    expected = f'{name}: no such config file, and no shipped config has this name{hint}'
+    assert str(error.value) == expected
+
+
+def test_bases_and_source_of_a_short_name_are_found():
+    config = load_config('dsc/dsc_bupt2hitsz')
+    assert config.model.type == 'AdaptiveReID'  # from _base_
+    assert Path(config.source.config) == shipped_configs() / 'source' / 'stp_bupt.py'
+
+
+def test_the_tower_of_the_demo_is_found_from_any_folder(monkeypatch):
+    monkeypatch.delenv('DSCREID_SYNTHETIC_TOWER', raising=False)
+    name = load_config('synthetic/demo_source').model.backbone.tower.pretrained
+    assert name == 'dscreid://synthetic_tower.safetensors'
+    assert sha256(locate_weights(name)) == TOWER_SHA256
+    assert len(read_tower(name).weights) > 50
+
+
+def test_other_names_of_weights_are_paths():
+    assert locate_weights('weights/ViT-B-16.pt') == 'weights/ViT-B-16.pt'
+    with pytest.raises(CheckpointError, match=r'dscreid://gone\.pt: pretrained weights not found'):
+        read_tower('dscreid://gone.pt')
+
+
+def test_model_index_names_files_that_exist():
+    index = mmengine.load(shipped_folder() / 'model-index.yml')
+    assert index['Import']
+    for name in index['Import']:
+        content = mmengine.load(shipped_folder() / name)
+        assert all(
+            collection['Name'] and collection['Paper']['Title'] for collection in content['Collections']
+        )
+        assert all((shipped_folder() / model['Config']).is_file() for model in content['Models'])
