@@ -35,7 +35,7 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     if record is None:
         raise CheckpointError(
             f'{last.parent / RECORD_FILE} is missing, which says what {criterion} chose; run without --resume, or '
-            'evaluate a checkpoint with dscreid test'
+            'evaluate a checkpoint with tools/test.py'
         )
     if record.kept is None:
         return last, _fallback_note(criterion, last)
@@ -47,7 +47,7 @@ def _existing(work_dir: Path, kept: KeptCheckpoint) -> Path:
     if not path.is_file():
         raise CheckpointError(
             f'{path}: the checkpoint that {kept.criterion} chose is missing; run without --resume, or evaluate another '
-            'one with dscreid test'
+            'one with tools/test.py'
         )
     return path
 

@@ -43,13 +43,13 @@ def read_metrics(path: str | Path) -> dict[str, float]:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f'{path} is no JSON file ({" ".join(str(error).split())[:100]}); name what dscreid test --out wrote.'
+            f'{path} is no JSON file ({" ".join(str(error).split())[:100]}); name what tools/test.py --out wrote.'
         ) from error
     if isinstance(content, dict) and isinstance(content.get('metrics'), dict):
         content = content['metrics']
     if not isinstance(content, dict) or not any(str(key).endswith('/mAP') for key in content):
         raise CheckpointError(
-            f'{path} holds no metric such as "rgb2ir/mAP"; name what dscreid test --out wrote.'
+            f'{path} holds no metric such as "rgb2ir/mAP"; name what tools/test.py --out wrote.'
         )
     figures = {key: float(value) for key, value in content.items() if _is_figure(value)}
     for key, value in figures.items():
@@ -113,7 +113,7 @@ def _existing(path: str | Path) -> Path:
     """The path, if a file is there."""
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f'{path} is missing; name a file that dscreid test wrote.')
+        raise CheckpointError(f'{path} is missing; name a file that tools/test.py wrote.')
     return path
 
 

@@ -159,7 +159,7 @@ def _bad_finding(scan: FrameScan, subject: str, stops: bool) -> Finding:
 
 def _remedy(faults: Set[str]) -> str:
     if _NOT_IN_SHARDS in faults:
-        return 'run dscreid pack again: it writes damaged shards anew (other splits: a new folder)'
+        return 'run tools/dataset_converters/pack.py again: it writes damaged shards anew (other splits: a new folder)'
     return 'unpack the archive again, or train with --cfg-options on_bad_frame=substitute (or skip_tracklet)'
 
 
