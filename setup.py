@@ -34,7 +34,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['dscreid', 'dscreid.*']),
-    python_requires='>=3.10,<3.13',
+    python_requires='>=3.10,<3.15',
     install_requires=read_requirements('runtime.txt'),
     extras_require={
         'gpu': read_optional('faiss'),
@@ -46,6 +46,8 @@ setup(
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Programming Language :: Python :: 3.14',
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],
 )
