@@ -29,7 +29,9 @@ UNFINISHED = {'finished': False}
 
 def main() -> None:
     """Install if ``.venv`` does not contain what is wanted."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         '--torch',
         choices=('default', 'cpu'),
@@ -52,7 +54,9 @@ def main() -> None:
         install(venv / 'bin' / 'python', torch)
         (venv / '.installed').write_text(json.dumps(wanted))
     except subprocess.CalledProcessError as error:
-        sys.exit(f'The installation stopped at "{" ".join(error.cmd)}"; run make again after fixing the error above.')
+        sys.exit(
+            f'The installation stopped at "{" ".join(error.cmd)}"; run make again after fixing the error above.'
+        )
     except KeyboardInterrupt:
         sys.exit('The installation was interrupted; run make again to repeat it.')
 
@@ -73,8 +77,8 @@ def install(python: Path, torch: str) -> None:
         uv = (python, '-m', 'uv', 'pip', 'install', '--python', python, '--constraint', pins)
         run(*uv, '--torch-backend', 'cpu', 'torch', 'torchvision')
     run(*pip_install, '--no-build-isolation', '--editable', f'{ROOT}[dev]')
-    # MMEngine and mmcv-lite require opencv-python, which needs libGL.so.1 and other libraries of a desktop. The headless
-    # wheel has the same functions without windows, needs no system library, and installs the same folder, cv2.
+    # MMEngine and mmcv-lite require opencv-python, which needs libGL.so.1 and other libraries of a desktop. The
+    # headless wheel has the same functions without windows, needs no system library, and installs the same folder.
     run(python, '-m', 'pip', 'uninstall', '--quiet', '--yes', 'opencv-python')
     run(*pip_install, '--force-reinstall', '--no-deps', 'opencv-python-headless')
 
@@ -95,19 +99,19 @@ def works(venv: Path) -> bool:
         return False
 
 
-def check_python() -> None:
-    """Exit with a sentence if this Python cannot be used."""
-    lowest, above = re.search(r"python_requires='>=3\.(\d+),<3\.(\d+)'", (ROOT / 'setup.py').read_text()).groups()
-    if not (3, int(lowest)) <= sys.version_info[:2] < (3, int(above)):
+def check_python(needed: tuple = ('venv', 'ensurepip')) -> None:
+    """Exit with a sentence if this Python is not supported, or lacks a module that makes environments."""
+    bounds = re.search(r"python_requires='>=3\.(\d+),<3\.(\d+)'", (ROOT / 'setup.py').read_text())
+    lowest, highest = int(bounds[1]), int(bounds[2]) - 1
+    remedy = f'for example: make install PYTHON=python3.{highest - 1}'
+    if not (3, lowest) <= sys.version_info[:2] <= (3, highest):
         sys.exit(
-            f'Python {python_version()} is not supported; install one from 3.{lowest} to 3.{int(above) - 1} and name it, '
-            f'for example: make install PYTHON=python3.{int(above) - 2}'
+            f'Python {python_version()} is not supported; install 3.{lowest} to 3.{highest} and name it, {remedy}'
         )
-    if any(importlib.util.find_spec(module) is None for module in ('venv', 'ensurepip')):
+    if any(importlib.util.find_spec(module) is None for module in needed):
         sys.exit(
-            f'{sys.executable} cannot make virtual environments; install its module venv '
-            f'(on Debian and Ubuntu: apt install python{python_version()}-venv), or choose another Python, for example: '
-            f'make install PYTHON=python3.{int(above) - 2}'
+            f'{sys.executable} cannot make virtual environments; install its module venv (on Debian and Ubuntu: '
+            f'apt install python{python_version()}-venv) or name another Python, {remedy}'
         )
 
 
