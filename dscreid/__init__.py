@@ -1,6 +1,13 @@
 """Dynamic-static collaboration for unsupervised domain adaptive video-based visible-infrared person re-ID."""
 
-try:  # first of all, since MMEngine and mmcv import it too
+import os
+
+from dscreid.account import complete_account
+from dscreid.version import __version__
+
+complete_account(os.environ)  # before any library asks for the user's name or home folder
+
+try:  # before MMEngine and mmcv, which import it too
     import cv2  # noqa: F401
 except ImportError as error:
     raise ImportError(
@@ -8,7 +15,5 @@ except ImportError as error:
         'opencv-python opencv-python-headless && pip install --force-reinstall --no-deps '
         '"opencv-python-headless>=4.8,<5"'
     ) from None
-
-from dscreid.version import __version__
 
 __all__ = ['__version__']
