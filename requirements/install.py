@@ -72,9 +72,10 @@ def install(python: Path, torch: str) -> None:
     pip_install = (python, '-m', 'pip', 'install', '--quiet', '--constraint', pins)
     run(*pip_install, 'setuptools', 'wheel')
     if torch == 'cpu':
-        # uv knows where PyTorch's builds for CPUs are; pip then finds the requirement satisfied
+        # uv knows where PyTorch's builds for CPUs are; pip then finds the requirement satisfied. Its cache would be the
+        # checkout's folder if there is no home folder.
         run(*pip_install, 'uv')
-        uv = (python, '-m', 'uv', 'pip', 'install', '--python', python, '--constraint', pins)
+        uv = (python, '-m', 'uv', 'pip', 'install', '--no-cache', '--python', python, '--constraint', pins)
         run(*uv, '--torch-backend', 'cpu', 'torch', 'torchvision')
     run(*pip_install, '--no-build-isolation', '--editable', f'{ROOT}[dev]')
     # MMEngine and mmcv-lite require opencv-python, which needs libGL.so.1 and other libraries of a desktop. The
