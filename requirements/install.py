@@ -49,8 +49,12 @@ def main() -> None:
         check_python()
         if must_be_made(venv, installed, wanted):
             # resolved, since this may be the Python of the environment that is cleared
-            run(Path(sys.executable).resolve(), '-m', 'venv', '--clear', venv)
+            run(Path(sys.executable).resolve(), '-m', 'venv', '--clear', '--without-pip', venv)
         (venv / '.installed').write_text(json.dumps(UNFINISHED))
+        if not works(
+            venv
+        ):  # a new one: pip follows after the record, so that an interruption is noticed here too
+            run(venv / 'bin' / 'python', '-m', 'ensurepip', '--default-pip')
         install(venv / 'bin' / 'python', torch)
         (venv / '.installed').write_text(json.dumps(wanted))
     except subprocess.CalledProcessError as error:
