@@ -1,21 +1,22 @@
 # Every target sets up what it needs in .venv; run from a bare clone.
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The Python of an existing environment is kept; PYTHON=python3.12 makes another.
+PYTHON ?= $(shell test -x $(BIN)/python && echo $(BIN)/python || echo python3)
+# TORCH=cpu installs PyTorch without CUDA, TORCH=default that of PyPI; unset, the installed one is kept.
+TORCH ?=
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint format clean help
+.PHONY: always install demo test lint format clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 install: $(STAMP)  ## make .venv with the tested versions of everything
 
-$(STAMP): setup.py requirements/runtime.txt requirements/tests.txt requirements/constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt 'setuptools<81' wheel
-	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --no-build-isolation --editable '.[dev]'
-	touch $@
+# What must be installed is decided by the script: time stamps do not tell another Python or another build of PyTorch.
+$(STAMP): always
+	@$(PYTHON) requirements/install.py $(if $(TORCH),--torch $(TORCH))
 
 demo: $(STAMP)  ## the whole experiment on rendered worlds, about ten minutes on two cores
 	$(BIN)/python tools/demo.py

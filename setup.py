@@ -59,7 +59,7 @@ setup(
     package_data={'dscreid': ['weights/*.safetensors']},
     entry_points={'console_scripts': ['dscreid = dscreid.__main__:main']},
     cmdclass={'build_py': BuildWithTools},
-    python_requires='>=3.10,<3.13',
+    python_requires='>=3.10,<3.15',
     install_requires=read_requirements('runtime.txt'),
     extras_require={
         'gpu': read_optional('faiss'),
@@ -71,6 +71,8 @@ setup(
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Programming Language :: Python :: 3.14',
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],
 )

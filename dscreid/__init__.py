@@ -1,5 +1,19 @@
 """Dynamic-static collaboration for unsupervised domain adaptive video-based visible-infrared person re-ID."""
 
+import os
+
+from dscreid.account import complete_account
 from dscreid.version import __version__
+
+complete_account(os.environ)  # before any library asks for the user's name or home folder
+
+try:  # before MMEngine and mmcv, which import it too
+    import cv2  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f'OpenCV cannot be imported ({error}); install the wheel that needs no system libraries: pip uninstall --yes '
+        'opencv-python opencv-python-headless && pip install --force-reinstall --no-deps '
+        '"opencv-python-headless>=4.8,<5"'
+    ) from None
 
 __all__ = ['__version__']

@@ -191,11 +191,25 @@ def existing_file(path: object) -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Where results are kept that can be computed again: ``DSCREID_CACHE``, else the user's cache folder."""
+    """Make and return the folder of results that can be computed again.
+
+    Returns:
+        ``DSCREID_CACHE`` if set, else ``dscreid`` in the user's cache folder.
+
+    Raises:
+        ConfigError: If the folder cannot be written.
+    """
     chosen = os.environ.get('DSCREID_CACHE')
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'dscreid'
+    folder = Path(chosen or Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'dscreid')
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(
+            f'The cache folder {folder} cannot be written ({error.strerror}); set the environment variable '
+            'DSCREID_CACHE to a folder that can.'
+        ) from None
+    return folder
 
 
 def _flush(path: Path) -> None:

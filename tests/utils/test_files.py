@@ -13,7 +13,14 @@ from safetensors.numpy import save_file
 
 from dscreid.errors import ConfigError
 from dscreid.utils import files
-from dscreid.utils.files import check_replaceable, locked, only_process_in, remove_partial_files, replacing
+from dscreid.utils.files import (
+    cache_folder,
+    check_replaceable,
+    locked,
+    only_process_in,
+    remove_partial_files,
+    replacing,
+)
 
 
 def test_leftovers_of_killed_writers_are_removed(tmp_path):
@@ -128,3 +135,16 @@ def test_a_work_directory_that_cannot_be(tmp_path, folder):
         only_process_in(tmp_path / folder),
     ):
         pass
+
+
+def test_cache_folder_is_made(tmp_path, monkeypatch):
+    monkeypatch.setenv('DSCREID_CACHE', str(tmp_path / 'a' / 'b'))
+    assert cache_folder() == tmp_path / 'a' / 'b'
+    assert list(cache_folder().iterdir()) == []
+
+
+def test_cache_folder_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('DSCREID_CACHE', str(tmp_path / 'file' / 'cache'))
+    with pytest.raises(ConfigError, match=r'cannot be written \(Not a directory\); set .* DSCREID_CACHE'):
+        cache_folder()
