@@ -34,6 +34,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['dscreid', 'dscreid.*']),
+    package_data={'dscreid.visualization': ['templates/*']},
     python_requires='>=3.10,<3.13',
     install_requires=read_requirements('runtime.txt'),
     extras_require={

@@ -4,6 +4,7 @@ from dscreid.visualization.curves import Scalars, make_scalars, read_scalars
 from dscreid.visualization.densities import DistanceDensity, distance_density
 from dscreid.visualization.environment import collect_environment
 from dscreid.visualization.paper_tables import (
+    PAPER_FOOTNOTE,
     PAPER_TABLES,
     PaperResult,
     PaperTable,
@@ -24,10 +25,12 @@ from dscreid.visualization.sources import (
     check_features_belong,
     load_run,
     protocol_of,
-    read_metrics,
+    read_evaluation,
 )
+from dscreid.visualization.work_dirs import WorkDir, find_work_dir
 
 __all__ = [
+    'PAPER_FOOTNOTE',
     'PAPER_TABLES',
     'DistanceDensity',
     'PaperResult',
@@ -37,11 +40,13 @@ __all__ = [
     'RetrievalGallery',
     'Scalars',
     'TrackletPictures',
+    'WorkDir',
     'build_test_dataset',
     'check_features_belong',
     'choose_queries',
     'collect_environment',
     'distance_density',
+    'find_work_dir',
     'format_duration',
     'format_results_table',
     'load_run',
@@ -49,7 +54,7 @@ __all__ = [
     'paper_reference',
     'paper_table',
     'protocol_of',
-    'read_metrics',
+    'read_evaluation',
     'read_scalars',
     'report_html',
     'results_table_html',
