@@ -103,7 +103,7 @@ def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
             cards += [_comparison_card(figure, _title(figure, key, len(keys)), key, runs) for key in keys]
         elif keys:
             cards.append(_run_card(figure, keys, *runs.values()))
-    return cards
+    return sorted(cards, key=lambda card: not card.chart)  # single values after the charts
 
 
 def curves_html(runs: Mapping[str, Scalars]) -> str:

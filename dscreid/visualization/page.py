@@ -28,7 +28,7 @@ def _environment() -> 'Environment':
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters['code'] = _code
+    environment.filters |= {'code': _code, 'breakable': _breakable}
     return environment
 
 
@@ -89,3 +89,8 @@ def write_text_atomically(path: str | Path, text: str) -> None:
 def _code(text: str) -> Markup:
     """Escaped text in which backticks mark code."""
     return Markup(re.sub('`([^`]+)`', r'<code>\1</code>', str(escape(text))))
+
+
+def _breakable(text: str) -> Markup:
+    """Escaped text that may break after dots, as long keys of settings must on a phone."""
+    return Markup('.<wbr>').join(text.split('.'))

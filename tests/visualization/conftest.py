@@ -8,7 +8,7 @@ import pytest
 from dscreid.evaluation import FeatureTable
 from dscreid.structures import Modality, Tracklet
 
-VOID = {'meta', 'img', 'br', 'link', 'input', 'hr'}
+VOID = {'meta', 'img', 'br', 'link', 'input', 'hr', 'wbr'}
 
 
 class Page(HTMLParser):

@@ -30,7 +30,7 @@ def to_markdown(summaries: Sequence[Summary]) -> str:
 
 def to_html(summaries: Sequence[Summary], title: str) -> str:
     """All summaries as one page."""
-    sections = [(summary.title, _html_table(summary)) for summary in summaries]
+    sections = [(summary.title.removeprefix(f'{title} · '), _html_table(summary)) for summary in summaries]
     return page_html(title, paragraphs_html([_LEGEND]), sections)
 
 
