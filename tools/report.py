@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dscreid.apis.command_line import ConfigOptions, run_command
-from dscreid.apis.report import REPORT_FILE, ReportOptions, make_report
 
 EXAMPLES = """examples:
   python tools/report.py work_dirs/dsc_bupt2hitsz --paper hitsz_vcm
@@ -17,6 +16,7 @@ A work directory's metrics.json, features.safetensors, */vis_data/scalars.json a
 curves of several work directories share their charts, and the settings in which their configs differ are listed.
 Configs are Python code: name only work directories that you trust."""
 
+REPORT_FILE = 'report.html'
 TITLE = 'Cross-modal person re-identification: results'
 
 
@@ -119,6 +119,8 @@ def _add_lists(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the report and print its table."""
     options = vars(parse_args(arguments))
+    from dscreid.apis.report import ReportOptions, make_report  # torch and others: --help does without them
+
     target, notes = options.pop('paper'), options.pop('note')
     print(make_report(ReportOptions(**options, target=target, notes=notes)))
 

@@ -231,4 +231,8 @@ def _gallery(
     examples = retrieval_examples(
         runs, protocol, count=options.queries, topk=options.ranks, seed=options.seed
     )
-    return RetrievalGallery(examples, TrackletPictures(dataset, options.frames))
+    pictures = TrackletPictures(dataset, options.frames)
+    for example in examples:  # read now, so that a missing frame is found before the page is made
+        for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):
+            pictures(index)
+    return RetrievalGallery(examples, pictures)

@@ -58,6 +58,7 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
     """
     matrix = _normalized(features.feature)
     pids, modality = features.pid, features.modality
+    # pairs of a tracklet whose person is unknown are neither of one person nor of two
     visible, infrared = (np.flatnonzero((modality == code) & (pids >= 0)) for code in (0, 1))
     counts = np.zeros((2, NUM_BINS))
     sums = np.zeros((2, 2))  # rows: inter, intra; columns: sum and sum of squares

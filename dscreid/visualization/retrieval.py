@@ -83,15 +83,15 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
         int64 (at most count,), dataset indices in ascending order of person id.
     """
     pids, cameras, index = features.pid, features.camera, features.index
-    rows = direction.query[pids[direction.query] >= 0]
-    rows = rows[np.argsort(index[rows], kind='stable')]  # independent of the order of rows
+    rows = direction.query
+    rows = rows[np.argsort(index[rows], kind='stable')]  # the choice must not depend on the order of rows
     gallery = direction.gallery
     generator = np.random.default_rng(seed)
     chosen = []
     for pid in generator.permutation(np.unique(pids[rows])):
         if len(chosen) == count:
             break
-        matches = gallery[pids[gallery] == pid]
+        matches = gallery[(pids[gallery] == pid) & (pid >= 0)]
         own = [row for row in rows[pids[rows] == pid] if _has_match(row, matches, cameras, direction)]
         if own:
             chosen.append(own[generator.integers(len(own))])

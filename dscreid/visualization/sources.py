@@ -127,8 +127,8 @@ def check_features_belong(dataset: Any, run: ReportRun) -> None:
     for index, pid in zip(run.features.index.tolist(), run.features.pid.tolist(), strict=True):
         if not 0 <= index < len(tracklets) or tracklets[index].pid != pid:
             raise DscreidError(
-                f'the features of "{run.name}" belong to another test set than {dataset.root} '
-                f'(tracklet {index}, person {pid}); name the config with which they were extracted.'
+                f'the features of "{run.name}" are of another test set than {dataset.root} '
+                f'(tracklet {index}, person {pid}); name the config that they were extracted with.'
             )
 
 

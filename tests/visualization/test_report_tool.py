@@ -260,7 +260,23 @@ def test_missing_pictures_leave_out_the_lists_with_a_sentence(run_tool, files, w
     assert code == 0
     assert page_of().find('img') == []
     for text in (page_of().text, out):
-        assert 'There are no retrieval lists: the features of "moved" belong to another test set' in text
+        assert 'There are no retrieval lists: the features of "moved" are of another test set' in text
+
+
+def test_a_missing_frame_leaves_out_lists_that_were_not_asked_for(
+    run_tool, files, work_dir, page_of, dataset
+):
+    folder = work_dir('copied')
+    for frame in dataset.root.glob('*_1.png'):
+        frame.unlink()
+    code, out, _ = run_tool(folder, '--out', files / 'report.html')
+    assert code == 0
+    assert 'There are no retrieval lists: ' in out
+    assert page_of().find('img') == []
+    config = find_work_dir(folder, 'x').config
+    code, _, error = run_tool(folder, '--config', config, '--out', files / 'asked.html')
+    assert code == 2
+    assert error.count('\n') == 1
 
 
 def test_damaged_files_of_a_work_directory_are_one_sentence(run_tool, files, work_dir):

@@ -17,15 +17,12 @@ def curves_svg(summary: Summary) -> str:
     A sweep is the rows whose names begin with the same word, the parameter's. Equal summaries give equal bytes.
     """
     import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     sweeps = _sweeps(summary.rows)
     with matplotlib.rc_context({'svg.hashsalt': summary.title, 'font.size': 9}):
-        figure, axes = pyplot.subplots(
-            1, len(sweeps), figsize=(4.2 * len(sweeps), 3.2), squeeze=False, sharey=True
-        )
+        figure = Figure(figsize=(4.2 * len(sweeps), 3.2))
+        axes = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)
         for panel, (name, rows) in zip(axes[0], sweeps.items(), strict=True):
             _draw(panel, name, rows)
         axes[0][0].set_ylabel('mAP, percent ± standard deviation')
@@ -34,7 +31,6 @@ def curves_svg(summary: Summary) -> str:
         figure.tight_layout()
         stream = io.StringIO()
         figure.savefig(stream, format='svg', metadata={'Date': None})
-        pyplot.close(figure)
     return stream.getvalue()
 
 

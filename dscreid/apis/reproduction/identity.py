@@ -19,7 +19,8 @@ from dscreid.registry import DATASETS
 PACKAGE = Path(dscreid.__file__).parent
 #: Parts of the package that show results and make none.
 _SHOWING = (
-    'visualization', 'apis/reproduction', 'apis/demo.py', 'apis/worlds.py', 'apis/doctor', 'datasets/doctor',
+    'visualization', 'apis/reproduction', 'apis/demo.py', 'apis/report.py', 'apis/worlds.py', 'apis/doctor',
+    'datasets/doctor',
 )  # fmt: skip
 
 #: ``config`` (digest of what is learnt and how it is tested), ``seed``, ``data`` (part of the data → fingerprint),
