@@ -10,6 +10,8 @@ import numpy as np
 from dscreid.errors import CheckpointError
 from dscreid.utils.records import is_finite_number, is_number
 
+#: Largest value that is drawn, that of a float32: a chart's arithmetic in float64 overflows beyond 1e300.
+LARGEST = float(np.finfo(np.float32).max)
 IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
 
 
@@ -68,7 +70,7 @@ def make_scalars(records: Sequence[Mapping[str, object]], identities: int | None
     for key, values in points.items():
         x = np.array(sorted(values))
         y = np.array([values[at] for at in x])
-        finite = np.isfinite(y)
+        finite = np.abs(y) <= LARGEST
         if finite.any():
             series[key] = x[finite], y[finite]
         if not finite.all():
@@ -113,7 +115,8 @@ def _read_lines(path: Path) -> list[dict]:
 def _position(key: str, record: Mapping[str, object]) -> float | None:
     """The value's place on its x axis: iterations for losses and rates, epochs if they are known."""
     order = ('iter', 'step', 'epoch') if _is_iteration_key(key) else ('epoch', 'step', 'iter')
-    return next((float(record[name]) for name in order if is_finite_number(record.get(name))), None)
+    places = (float(record[name]) for name in order if is_finite_number(record.get(name)))
+    return next((place for place in places if abs(place) <= LARGEST), None)
 
 
 def _is_iteration_key(key: str) -> bool:
