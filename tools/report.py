@@ -90,7 +90,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         'one name for a resumed run',
     )
     parser.add_argument(
-        '--identities', type=int, help='true number of training identities, drawn beside the clusters'
+        '--identities', type=int, help='true number of training identities, drawn with the clusters'
     )
 
 

@@ -47,7 +47,7 @@ class ReportOptions:
         runs: Further rows of the table, as ``NAME=METRICS.json[,FEATURES.safetensors]``.
         bounds: Names of runs that used the target's true labels.
         scalars: Further training logs, as ``FILE`` or ``NAME=FILE``.
-        identities: True number of training identities, drawn beside the clusters; None if unknown.
+        identities: True number of training identities, drawn with the clusters; None if unknown.
         config: Config of the test dataset, for the pictures; None for the config in the work directories.
         config_options: Overrides of ``config`` by dotted key.
         protocol: Evaluation protocol of the retrieval lists; None for the config's.
@@ -214,7 +214,7 @@ def _retrieval(
         return None, []
     try:
         return _gallery(options, load_config(path), str(path), shown), []
-    except DscreidError as error:  # nobody asked for the lists, and the data may lie on another machine
+    except DscreidError as error:  # the lists were not asked for, and the data may be on another machine
         return None, [f'There are no retrieval lists: {error}']
 
 

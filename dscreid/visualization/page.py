@@ -43,7 +43,7 @@ def part(name: str, **values: Any) -> Markup:
 
 
 def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]) -> str:
-    """A whole HTML document.
+    """A complete HTML document.
 
     Args:
         title: Plain text of the title.
@@ -73,7 +73,7 @@ def pairs_table(pairs: Mapping[str, str], headings: tuple[str, str]) -> Table:
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
-    """Write a text file as a whole or not at all.
+    """Write a text file completely or not at all.
 
     Args:
         path: Where to write; missing parent folders are made.

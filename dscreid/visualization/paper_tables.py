@@ -181,7 +181,7 @@ def paper_reference(target: str) -> PaperTable:
 
     Args:
         target: ``'bupt_campus'`` or ``'hitsz_vcm'``, the *real* dataset; figures of synthetic data must
-            not be set beside the paper's.
+            not be compared with the paper's.
 
     Raises:
         ValueError: If the paper reports no results on that dataset.

@@ -51,7 +51,7 @@ def report_html(
 
 
 def write_report(path: str | Path, **content: Any) -> None:
-    """Write the report: one self-contained file, whole or not at all. Equal arguments give equal bytes.
+    """Write the report: one self-contained file, written completely or not at all. Equal arguments give equal bytes.
 
     Sections for which nothing was given are left out.
 
@@ -98,8 +98,9 @@ def _results_section(runs: Sequence[ReportRun], notes: Sequence[str], target: st
     evaluated = [run for run in runs if run.metrics]
     legend = []
     if evaluated:
-        legend = ['Percent; the best figure of a column is bold and underlined.']
+        legend = ['Figures are percentages.']
         if len(evaluated) > 1:
+            legend.append('The best one of a column is bold and underlined.')
             legend.append(f'Small figures are percentage points gained over “{evaluated[0].name}”.')
         if any(run.upper_bound for run in evaluated):
             legend.append('Rows in italics used the true labels of the target: bounds, not competitors.')

@@ -46,7 +46,7 @@ class WorkDir:
         if self.metrics is not None:
             return load_run(self.name, self.metrics, self.features, upper_bound=upper_bound)
         features = None if self.features is None else load_finite_features(self.features)
-        reason = f'`{self.folder}` has no metrics.json'
+        reason = f'{self.folder} has no metrics.json'
         return ReportRun(self.name, {}, features, upper_bound, reason)
 
     def load_scalars(self, identities: int | None = None) -> Scalars:

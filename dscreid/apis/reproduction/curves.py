@@ -45,7 +45,7 @@ def _sweeps(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
 def _draw(panel, name: str, rows: Sequence[SummaryRow]) -> None:
     """One parameter's panel."""
     width = max(row.row.x for row in rows) - min(row.row.x for row in rows)
-    # beside each other, so that the deviations of all lines are seen
+    # side by side, to keep the deviations of all lines visible
     shifts = [step * _APART * width for step in (-1, 0, 1)]
     for (key, label), marker, shift in zip(_LINES.items(), _MARKERS, shifts, strict=True):
         points = [(row.row.x, row.figure(key)) for row in rows if row.figure(key) is not None]
