@@ -1,171 +1,129 @@
-"""Write report.html: results, training curves, retrieval lists and distances of finished runs in one file."""
-
-from __future__ import annotations  # names of visualization are looked up when they are used
+"""Write report.html: results, training curves, retrieval lists and distances of runs in one file."""
 
 import argparse
-import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from dscreid import apis, visualization
-from dscreid.apis.command_line import ConfigOptions
-from dscreid.errors import ConfigError, DscreidError
+from dscreid.apis.command_line import ConfigOptions, run_command
 
-EXAMPLE = """example:
-  dscreid report --run "CD=cd.json,cd.safetensors" --run "DSC=dsc.json,dsc.safetensors" \\
-      --scalars "Adaptation=work_dirs/dsc_bupt2hitsz/RUN/vis_data/scalars.json" \\
-      --config dsc/dsc_bupt2hitsz --note "HITSZ-VCM, test split" --out report.html"""
+EXAMPLES = """examples:
+  dscreid report work_dirs/dsc_bupt2hitsz --paper hitsz_vcm
+  dscreid report CD=work_dirs/cd_bupt2hitsz DSC=work_dirs/dsc_bupt2hitsz --out reports
+  dscreid report --run "DSC=dsc.json,dsc.safetensors" --config dsc/dsc_bupt2hitsz \\
+      --scalars "Adaptation=work_dirs/dsc_bupt2hitsz/RUN/vis_data/scalars.json" --note "HITSZ-VCM, test split"
 
-TITLE = 'Cross-modal retrieval before and after adaptation'
+A work directory's metrics.json, features.safetensors, */vis_data/scalars.json and config are found by their names. The
+curves of several work directories share their charts, and the settings in which their configs differ are listed.
+Configs are Python code: name only work directories that you trust."""
+
+REPORT_FILE = 'report.html'
+TITLE = 'Cross-modal person re-identification: results'
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--run',
-        action='append',
-        required=True,
-        metavar='NAME=METRICS.json[,FEATURES.safetensors]',
-        help='a row of the table, from dscreid test --out and --dump-features; repeat it, the run to '
-        'compare with first',
+        'work_dirs',
+        nargs='*',
+        metavar='[NAME=]WORK_DIR',
+        help='work directory of a run; the run to compare with first (default name: the name of the folder)',
     )
-    parser.add_argument(
-        '--bound', action='append', default=[], metavar='NAME', help='this run used true target labels'
-    )
-    parser.add_argument(
-        '--scalars',
-        action='append',
-        default=[],
-        metavar='[NAME=]FILE',
-        help="a training's vis_data/scalars.json; repeat it for several stages, or "
-        'with one NAME for a resumed run',
-    )
-    parser.add_argument(
-        '--identities', type=int, help='true number of training identities, drawn beside the clusters'
-    )
-    parser.add_argument(
-        '--config', help='config of the test dataset, for the pictures of the retrieval lists'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        default={},
-        help='overrides of the config, as key=value',
-    )
-    parser.add_argument('--protocol', help="evaluation protocol of the lists (default: the config's)")
-    parser.add_argument('--queries', type=int, default=4, help='queries shown per direction (default: 4)')
-    parser.add_argument('--ranks', type=int, default=6, help='ranks shown per query (default: 6)')
-    parser.add_argument('--frames', type=int, default=1, help='frames shown per tracklet (default: 1)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of queries (default: 0)')
+    _add_files(parser)
+    _add_lists(parser)
     parser.add_argument(
         '--paper',
         choices=('bupt_campus', 'hitsz_vcm'),
-        help="print the paper's figures on this real dataset in the table",
+        help="show the paper's figures on this real dataset in the table",
     )
     parser.add_argument('--title', default=TITLE, help='heading of the page')
     parser.add_argument(
         '--note',
         action='append',
         default=[],
-        help='a paragraph: the first one says which data and which command',
+        help='a paragraph; the first one stands below the heading and says which data and which command',
     )
-    parser.add_argument('--out', default='report.html', help='file to write (default: report.html)')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path(REPORT_FILE),
+        metavar='FILE_OR_FOLDER',
+        help=f'file to write, or an existing folder to write {REPORT_FILE} in (default: {REPORT_FILE})',
+    )
     args = parser.parse_args(arguments)
     for name in ('queries', 'ranks', 'frames'):
         if getattr(args, name) < 1:
             parser.error(f'--{name} must be at least 1, got {getattr(args, name)}')
     if args.seed < 0:
         parser.error(f'--seed must not be negative, got {args.seed}')
+    if not (args.work_dirs or args.runs or args.scalars):
+        parser.error('name at least one WORK_DIR, --run or --scalars')
     return args
 
 
-def parse_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[visualization.ReportRun]:
-    """Load every ``NAME=METRICS.json[,FEATURES.safetensors]``."""
-    runs = []
-    for entry in entries:
-        name, separator, files = entry.partition('=')
-        if not (name and separator and files):
-            raise ConfigError(
-                f'--run {entry!r} is not NAME=METRICS.json[,FEATURES.safetensors]; add the name.'
-            )
-        metrics, _, features = files.partition(',')
-        runs.append(visualization.load_run(name, metrics, features or None, upper_bound=name in bounds))
-    unknown = sorted(set(bounds) - {run.name for run in runs})
-    if unknown:
-        raise ConfigError(f'--bound {unknown[0]!r} names none of the runs; use the NAME given with --run.')
-    return runs
-
-
-def parse_scalars(entries: Sequence[str], identities: int | None) -> dict[str, visualization.Scalars]:
-    """Load every ``[NAME=]FILE``; files of one name are read one after the other."""
-    stages: dict[str, list[str]] = {}
-    for entry in entries:
-        name, separator, path = entry.partition('=')
-        stages.setdefault(name if separator else 'Training', []).append(path if separator else entry)
-    return {name: visualization.read_scalars(*paths, identities=identities) for name, paths in stages.items()}
-
-
-def load_config(path: str, options: dict | None):
-    """Read a config file and apply the overrides; a ``Config`` of MMEngine."""
-    from mmengine import Config
-
-    try:
-        config = Config.fromfile(apis.find_config(path))
-        config.merge_from_dict(options or {})
-    except (OSError, SyntaxError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f'{path} cannot be used as a config ({error}); name another config.') from error
-    return config
-
-
-def build_gallery(
-    args: argparse.Namespace, runs: Sequence[visualization.ReportRun]
-) -> visualization.RetrievalGallery | None:
-    """Retrieval lists with their pictures; None without a config or without features."""
-    competitors = [run for run in runs if run.features is not None and not run.upper_bound]
-    if args.config is None or not competitors:
-        return None
-    config = load_config(args.config, args.cfg_options)
-    protocol = args.protocol or visualization.protocol_of(config)
-    if protocol is None:
-        raise ConfigError(f'{args.config} names no protocol in test_evaluator; give one with --protocol.')
-    dataset = visualization.build_test_dataset(config)
-    for run in competitors:
-        visualization.check_features_belong(dataset, run)
-    examples = visualization.retrieval_examples(
-        competitors, protocol, count=args.queries, topk=args.ranks, seed=args.seed
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """Options for files outside work directories."""
+    parser.add_argument(
+        '--run',
+        dest='runs',
+        action='append',
+        default=[],
+        metavar='NAME=METRICS.json[,FEATURES.safetensors]',
+        help='a row of the table from the files of dscreid test --out and --dump-features; may be repeated',
     )
-    return visualization.RetrievalGallery(examples, visualization.TrackletPictures(dataset, args.frames))
+    parser.add_argument(
+        '--bound',
+        dest='bounds',
+        action='append',
+        default=[],
+        metavar='NAME',
+        help='this run used the true labels of the target',
+    )
+    parser.add_argument(
+        '--scalars',
+        action='append',
+        default=[],
+        metavar='[NAME=]FILE',
+        help='the vis_data/scalars.json of a training; may be repeated, with other names for other stages and with '
+        'one name for a resumed run',
+    )
+    parser.add_argument(
+        '--identities', type=int, help='true number of training identities, drawn with the clusters'
+    )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Build the report; 0 on success, 2 with one sentence when something a user can mend is wrong."""
-    args = parse_args(arguments)
-    try:
-        runs = parse_runs(args.run, args.bound)
-        densities = [
-            visualization.distance_density(run.name, run.features) for run in runs if run.features is not None
-        ]
-        visualization.write_report(
-            args.out,
-            title=args.title,
-            runs=runs,
-            curves=parse_scalars(args.scalars, args.identities),
-            retrieval=build_gallery(args, runs),
-            densities=[density for density in densities if density is not None],
-            environment=visualization.collect_environment(),
-            notes=args.note,
-            target=args.paper,
-        )
-    except DscreidError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    print(visualization.format_results_table(runs, target=args.paper))
-    print(f'\nwrote {args.out}')
-    return 0
+def _add_lists(parser: argparse.ArgumentParser) -> None:
+    """Options of the retrieval lists."""
+    parser.add_argument(
+        '--config',
+        help="config of the test dataset, for the pictures of the retrieval lists (default: the work directory's)",
+    )
+    parser.add_argument(
+        '--cfg-options',
+        dest='config_options',
+        nargs='+',
+        action=ConfigOptions,
+        default={},
+        metavar='KEY=VALUE',
+        help='overrides of --config',
+    )
+    parser.add_argument('--protocol', help="evaluation protocol of the lists (default: the config's)")
+    parser.add_argument('--queries', type=int, default=4, help='queries shown per direction (default: 4)')
+    parser.add_argument('--ranks', type=int, default=6, help='ranks shown per query (default: 6)')
+    parser.add_argument('--frames', type=int, default=1, help='frames shown per tracklet (default: 1)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of queries (default: 0)')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the report and print its table."""
+    options = vars(parse_args(arguments))
+    from dscreid.apis.report import ReportOptions, make_report  # torch and others: --help does without them
+
+    target, notes = options.pop('paper'), options.pop('note')
+    print(make_report(ReportOptions(**options, target=target, notes=notes)))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(main)

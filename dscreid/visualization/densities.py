@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.svg_chart import Rule, Series, legend, line_chart
+from dscreid.visualization.cards import Card, legend
+from dscreid.visualization.charts import Rule, Series, line_chart
+from dscreid.visualization.page import joined, part
+from dscreid.visualization.tables import Cell, Table, TableRow
 
 NUM_BINS = 1000
-INTRA_COLOUR, INTER_COLOUR = 2, 3
+INTRA_COLOR, INTER_COLOR = 2, 3
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,24 @@ class DistanceDensity:
 
 
 def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) -> DistanceDensity | None:
-    """Densities over all pairs of a visible and an infrared tracklet of a test set.
+    """Densities over all pairs of a visible and an infrared tracklet of a test set whose persons are known.
 
     Distances are counted into fine bins block by block (no N×N array is held); the counts are smoothed with a
     Gaussian of Silverman's bandwidth, 0.01 at least.
 
     Args:
         name: Name of the run.
-        features: Rows of a test set, as ``dscreid.evaluation.load_features`` gives them.
+        features: Rows of a test set, as ``dscreid.evaluation.load_features`` gives them; a negative person id
+            stands for an unknown person.
         chunk: Visible rows per block.
 
     Returns:
-        The densities, or None when there is no pair of one person or none of two persons.
+        The densities, or None if there is no pair of one person or none of two persons.
     """
-    matrix = _normalised(features.feature)
+    matrix = _normalized(features.feature)
     pids, modality = features.pid, features.modality
-    visible, infrared = np.flatnonzero(modality == 0), np.flatnonzero(modality == 1)
+    # pairs of a tracklet whose person is unknown are neither of one person nor of two
+    visible, infrared = (np.flatnonzero((modality == code) & (pids >= 0)) for code in (0, 1))
     counts = np.zeros((2, NUM_BINS))
     sums = np.zeros((2, 2))  # rows: inter, intra; columns: sum and sum of squares
     for start in range(0, len(visible), chunk):
@@ -79,16 +83,22 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
 
 
 def densities_html(densities: Sequence[DistanceDensity]) -> str:
-    """One chart per run on a common scale of distances, and a table of the means."""
+    """One chart per run on a common scale of distances, and a table of the means; '' if there are no densities."""
     if not densities:
-        return '<p class="empty">No features were kept, so there are no distances to show.</p>'
+        return ''
+    text = (
+        'Cosine distances of all pairs of a visible and an infrared tracklet of the test set. The further '
+        'apart the two densities are, the better persons can be told apart across the modalities.'
+    )
     low, high = _shown_range(densities)
-    charts = '\n'.join(_density_figure(density, low, high) for density in densities)
-    return f'<div class="grid">\n{charts}\n</div>\n{_means_html(densities)}'
+    cards = [_density_card(density, low, high) for density in densities]
+    return joined(
+        [part('paragraphs', texts=[text]), part('cards', cards=cards), part('table', table=_means(densities))]
+    )
 
 
-def _normalised(matrix: np.ndarray) -> np.ndarray:
-    """Rows scaled to unit length, zero rows left alone."""
+def _normalized(matrix: np.ndarray) -> np.ndarray:
+    """Rows scaled to unit length, zero rows unchanged."""
     matrix = matrix.astype(np.float32)
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 
@@ -104,7 +114,7 @@ def _smoothed(shares: np.ndarray, width: float) -> np.ndarray:
 
 
 def _shown_range(densities: Sequence[DistanceDensity]) -> tuple[float, float]:
-    """Distances at which some density reaches half a per cent of its peak."""
+    """The distances between which some density reaches half a percent of its peak."""
     lows, highs = [], []
     for density in densities:
         for curve in (density.intra, density.inter):
@@ -114,17 +124,17 @@ def _shown_range(densities: Sequence[DistanceDensity]) -> tuple[float, float]:
     return min(lows), max(highs)
 
 
-def _density_figure(density: DistanceDensity, low: float, high: float) -> str:
+def _density_card(density: DistanceDensity, low: float, high: float) -> Card:
     """The two densities of one run with their means."""
     shown = (density.grid >= low) & (density.grid <= high)
     grid = density.grid[shown]
     lines = [
-        Series('same person', grid, density.intra[shown], colour=INTRA_COLOUR, area=True),
-        Series('different persons', grid, density.inter[shown], colour=INTER_COLOUR, area=True, dashed=True),
+        Series('same person', grid, density.intra[shown], color=INTRA_COLOR, area=True),
+        Series('different persons', grid, density.inter[shown], color=INTER_COLOR, area=True, dashed=True),
     ]
     rules = [
-        Rule(f'mean {density.intra_mean:.3f}', x=density.intra_mean, colour=INTRA_COLOUR),
-        Rule(f'mean {density.inter_mean:.3f}', x=density.inter_mean, colour=INTER_COLOUR),
+        Rule(f'mean {density.intra_mean:.3f}', x=density.intra_mean, color=INTRA_COLOR),
+        Rule(f'mean {density.inter_mean:.3f}', x=density.inter_mean, color=INTER_COLOR),
     ]
     description = (
         f'{density.name}: mean cross-modal distance {density.intra_mean:.3f} within and '
@@ -133,24 +143,23 @@ def _density_figure(density: DistanceDensity, low: float, high: float) -> str:
     chart = line_chart(
         lines, description=description, x_label='cosine distance RGB–IR', rules=rules, y_ticks=False
     )
-    return (
-        f'<figure class="card"><h4>{escape(density.name)}</h4>{legend(lines, rules)}\n{chart}\n'
-        f'<figcaption>Distance between the means: <strong>{density.gap:.3f}</strong></figcaption></figure>'
-    )
+    caption = f'Distance between the means: {_three_decimals(density.gap)}.'
+    return Card(density.name, chart, legend(lines, rules), [caption])
 
 
-def _means_html(densities: Sequence[DistanceDensity]) -> str:
+def _means(densities: Sequence[DistanceDensity]) -> Table:
     """The means as a table."""
-    rows = ''.join(
-        f'<tr><th scope="row">{escape(density.name)}</th><td>{density.intra_mean:.3f}</td>'
-        f'<td>{density.inter_mean:.3f}</td><td>{density.gap:.3f}</td></tr>'
+    columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
+    rows = [
+        TableRow(
+            density.name,
+            [Cell(_three_decimals(value)) for value in (density.intra_mean, density.inter_mean, density.gap)],
+        )
         for density in densities
-    )
-    head = ''.join(
-        f'<th scope="col">{name}</th>'
-        for name in ('Run', 'Same person, mean', 'Different persons, mean', 'Distance between the means')
-    )
-    return (
-        '<div class="scroll" role="region" aria-label="Mean distances" tabindex="0"><table>'
-        f'<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
+    ]
+    return Table('Mean distances', 'Run', [('', name) for name in columns], rows)
+
+
+def _three_decimals(value: float) -> str:
+    """A distance with a true minus sign."""
+    return f'{value:.3f}'.replace('-', '−')

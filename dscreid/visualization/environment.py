@@ -28,7 +28,7 @@ def collect_environment() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Marketing name of the processor where the system tells it."""
+    """Marketing name of the processor if the system provides it."""
     try:
         for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
             if line.startswith('model name'):

@@ -68,7 +68,7 @@ class TrackletPictures:
 
 
 def middle_positions(length: int, count: int) -> list[int]:
-    """Centres of ``count`` equal parts of ``length`` frames; fewer when the tracklet is shorter than that."""
+    """Centers of ``count`` equal parts of ``length`` frames; fewer if the tracklet is shorter."""
     count = min(count, length)
     return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
 

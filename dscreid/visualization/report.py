@@ -1,21 +1,35 @@
 """``report.html``: results, curves, retrieval lists and distances of an experiment in one file."""
 
+import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
-from dscreid.visualization.curves import Scalars, curves_html
+from dscreid.visualization.curves import Scalars
 from dscreid.visualization.densities import DistanceDensity, densities_html
-from dscreid.visualization.page import page_html, pairs_html, paragraphs_html, write_text_atomically
+from dscreid.visualization.figures import curves_html
+from dscreid.visualization.page import (
+    joined,
+    page_html,
+    pairs_table,
+    paragraphs_html,
+    part,
+    write_text_atomically,
+)
 from dscreid.visualization.results import CROSS_MODAL, ReportRun, directions_of, results_table_html
 from dscreid.visualization.retrieval import RetrievalGallery, retrieval_html
+from dscreid.visualization.tables import Cell, Table, TableRow
+
+#: Longest value shown of a setting in which configs differ.
+MAX_SETTING = 160
 
 
 def report_html(
     *,
     title: str,
     runs: Sequence[ReportRun],
-    curves: Mapping[str, Scalars] | None = None,
+    curves: Mapping[str, Scalars | Mapping[str, Scalars]] | None = None,
+    differences: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     retrieval: RetrievalGallery | None = None,
     densities: Sequence[DistanceDensity] = (),
     timings: Mapping[str, float] | None = None,
@@ -27,58 +41,43 @@ def report_html(
     sections = [
         ('Results', _results_section(runs, notes[1:], target)),
         ('Training', _curves_section(curves or {})),
+        ('Config differences', _differences_section(differences or {})),
         ('Retrieval lists', retrieval_html(retrieval)),
-        ('Distances', _densities_section(densities)),
-        ('Wall times', _timings_html(timings or {})),
-        ('Environment', pairs_html(environment or {}, ('What', 'Version'))),
+        ('Distances', densities_html(densities)),
+        ('Wall times', _timings_section(timings or {})),
+        ('Environment', _environment_section(environment or {})),
     ]
-    return page_html(title, paragraphs_html(notes[:1]), sections)
+    return page_html(title, paragraphs_html(notes[:1]), [section for section in sections if section[1]])
 
 
-def write_report(
-    path: str | Path,
-    *,
-    title: str,
-    runs: Sequence[ReportRun],
-    curves: Mapping[str, Scalars] | None = None,
-    retrieval: RetrievalGallery | None = None,
-    densities: Sequence[DistanceDensity] = (),
-    timings: Mapping[str, float] | None = None,
-    environment: Mapping[str, str] | None = None,
-    notes: Sequence[str] = (),
-    target: str | None = None,
-) -> None:
-    """Write the report: one self-contained file, whole or not at all. Equal arguments give equal bytes.
+def write_report(path: str | Path, **content: Any) -> None:
+    """Write the report: one self-contained file, written completely or not at all. Equal arguments give equal bytes.
+
+    Sections for which nothing was given are left out.
 
     Args:
         path: File to write, replaced if it exists.
-        title: Title of the page.
-        runs: Rows of the table; gains are counted from the first.
-        curves: Name of a training stage → what it logged.
-        retrieval: Retrieval lists with their pictures, or None.
-        densities: Distance densities, one per run.
-        timings: Stage → seconds.
-        environment: What → version, for example :func:`collect_environment`'s.
-        notes: Paragraphs of plain text, `code` between backticks: the first, below the title, says which data
-            were used and which command made the report; the others stand below the table.
-        target: Name of the real target dataset, to print the paper's own figures in the table; None for
-            synthetic data.
+        content: The keyword arguments of :func:`report_html`:
+
+            - ``title``: Title of the page.
+            - ``runs``: Rows of the table; gains are counted from the first.
+            - ``curves``: Heading → what one run logged, or run → what it logged, to draw runs in common charts.
+            - ``differences``: Run → dotted key → (value of the first run, value of this run) of the settings in which
+              its config differs from the first run's.
+            - ``retrieval``: Retrieval lists with their pictures, or None.
+            - ``densities``: Distance densities, one per run.
+            - ``timings``: Stage → seconds.
+            - ``environment``: What → version, for example :func:`collect_environment`'s.
+            - ``notes``: Paragraphs of plain text, `code` between backticks: the first, below the title, says which
+              data were used and which command made the report; the others stand below the table.
+            - ``target``: Name of the real target dataset, to print the paper's own figures in the table; None for
+              synthetic data.
 
     Raises:
         DatasetError: If a picture cannot be read; nothing is written then.
+        OSError: If the file cannot be written; the error names it.
     """
-    html = report_html(
-        title=title,
-        runs=runs,
-        curves=curves,
-        retrieval=retrieval,
-        densities=densities,
-        timings=timings,
-        environment=environment,
-        notes=notes,
-        target=target,
-    )
-    write_text_atomically(path, html)
+    write_text_atomically(path, report_html(**content))
 
 
 def format_duration(seconds: float) -> str:
@@ -96,45 +95,71 @@ def format_duration(seconds: float) -> str:
 
 def _results_section(runs: Sequence[ReportRun], notes: Sequence[str], target: str | None) -> str:
     """The table of both cross-modal directions, one of the others if there are any, and the notes."""
-    parts = [results_table_html(runs, target=target)]
-    if runs:
-        legend = 'Percent; the best figure of a column is bold and underlined.'
-        if len(runs) > 1:
-            legend += f' Small figures: percentage points gained over “{runs[0].name}”.'
-        if any(run.upper_bound for run in runs):
-            legend += ' Rows in italics used the true labels of the target and are bounds, not competitors.'
-        parts.append(paragraphs_html([legend]))
+    evaluated = [run for run in runs if run.metrics]
+    legend = []
+    if evaluated:
+        legend = ['Figures are percentages.']
+        if len(evaluated) > 1:
+            legend.append('The best one of a column is bold and underlined.')
+            legend.append(f'Small figures are percentage points gained over “{evaluated[0].name}”.')
+        if any(run.upper_bound for run in evaluated):
+            legend.append('Rows in italics used the true labels of the target: bounds, not competitors.')
+    parts = [paragraphs_html([' '.join(legend)] if legend else []), results_table_html(runs, target=target)]
+    parts.append(
+        paragraphs_html([f'{run.name} was not evaluated: {run.reason}.' for run in runs if not run.metrics])
+    )
     others = [name for name in directions_of(runs) if name not in CROSS_MODAL]
     if others:
-        parts += ['<h3>Within one modality</h3>', results_table_html(runs, directions=others)]
-    return '\n'.join([*parts, paragraphs_html(notes)])
+        parts += [part('heading', text='Within one modality'), results_table_html(runs, directions=others)]
+    return joined([*parts, paragraphs_html(notes)])
 
 
-def _curves_section(curves: Mapping[str, Scalars]) -> str:
-    """The curves of every stage below its name."""
-    if not curves:
-        return curves_html(Scalars({}))
-    titled = len(curves) > 1
-    return '\n'.join(
-        (f'<h3>{escape(name)}</h3>\n' if titled else '') + curves_html(scalars)
-        for name, scalars in curves.items()
-    )
+def _curves_section(curves: Mapping[str, Scalars | Mapping[str, Scalars]]) -> str:
+    """The curves of every stage below its heading; '' if nothing was logged."""
+    stages = {
+        heading: curves_html({'': logged} if isinstance(logged, Scalars) else logged)
+        for heading, logged in curves.items()
+    }
+    shown = {heading: body for heading, body in stages.items() if body}
+    if len(stages) == 1:
+        return joined(list(shown.values()))
+    return joined([text for heading, body in shown.items() for text in (part('heading', text=heading), body)])
 
 
-def _densities_section(densities: Sequence[DistanceDensity]) -> str:
-    """Densities with a sentence that says what they are."""
-    if not densities:
-        return densities_html(densities)
-    text = (
-        'Cosine distances of all pairs of a visible and an infrared tracklet of the test set. The further '
-        'the two densities lie apart, the better persons are told apart across the modalities.'
-    )
-    return f'{paragraphs_html([text])}\n{densities_html(densities)}'
+def _differences_section(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
+    """A table of the settings in which runs differ from the first, a column per run."""
+    keys = list(dict.fromkeys(key for differing in differences.values() for key in differing))
+    if not keys:
+        equal = 'The configs of these runs have the same settings.'
+        return paragraphs_html([equal]) if len(differences) > 1 else ''
+    rows = []
+    for key in keys:
+        reference = next(differing[key][0] for differing in differences.values() if key in differing)
+        values = [differing.get(key, (reference, reference))[1] for differing in differences.values()]
+        rows.append(TableRow(key, [Cell(_setting(value)) for value in values]))
+    columns = [('', name) for name in differences]
+    return part('table', table=Table('Settings that differ', 'Setting', columns, rows, texts=True))
 
 
-def _timings_html(timings: Mapping[str, float]) -> str:
-    """Stages and their durations, with the sum when there are several."""
+def _setting(value: Any) -> str:
+    """A setting's value as JSON, shortened."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_SETTING else f'{text[: MAX_SETTING - 1]}…'
+
+
+def _timings_section(timings: Mapping[str, float]) -> str:
+    """Stages and their durations, with the sum if there are several."""
     rows = {name: format_duration(seconds) for name, seconds in timings.items()}
     if len(timings) > 1:
         rows['Together'] = format_duration(sum(timings.values()))
-    return pairs_html(rows, ('Stage', 'Wall time'))
+    return part('table', table=pairs_table(rows, ('Stage', 'Wall time'))) if rows else ''
+
+
+def _environment_section(environment: Mapping[str, str]) -> str:
+    """Versions and machine with which the report was made."""
+    if not environment:
+        return ''
+    text = 'The machine and the versions with which this page was made.'
+    return joined(
+        [paragraphs_html([text]), part('table', table=pairs_table(environment, ('What', 'Version')))]
+    )

@@ -2,13 +2,16 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.paper_tables import PaperTable, paper_reference
+from dscreid.visualization.page import joined, paragraphs_html, part
+from dscreid.visualization.paper_tables import PAPER_FOOTNOTE, PaperTable, paper_reference
+from dscreid.visualization.tables import Cell, Table, TableRow
 
+NOT_EVALUATED = 'No run has been evaluated.'
 CROSS_MODAL = ('rgb2ir', 'ir2rgb')
 DIRECTION_NAMES = {
     'rgb2ir': 'RGB→IR',
@@ -25,15 +28,18 @@ class ReportRun:
 
     Attributes:
         name: What the row shows, such as ``'CD (source model, no adaptation)'``.
-        metrics: ``ReIDMetric``'s flat dict in [0, 1]: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …
+        metrics: ``ReIDMetric``'s flat dict in [0, 1]: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …; empty for a run that
+            was not evaluated.
         features: What ``dscreid.evaluation.load_features`` gives, for pictures and densities, or None.
         upper_bound: The run used the target's true labels: it is shown, but never marked as the best.
+        reason: Why the run was not evaluated.
     """
 
     name: str
     metrics: Mapping[str, float]
     features: FeatureTable | None = field(default=None, repr=False)
     upper_bound: bool = False
+    reason: str = 'it has no metrics'
 
 
 def directions_of(runs: Sequence[ReportRun]) -> list[str]:
@@ -56,9 +62,9 @@ def direction_name(direction: str) -> str:
 
 
 def best_value(runs: Sequence[ReportRun], key: str) -> float | None:
-    """Highest finite value of a metric as it is printed (percent, one decimal), upper bounds left aside.
+    """Highest finite value of a metric as it is printed (percent, one decimal), upper bounds not counted.
 
-    None when fewer than two runs compete: a single run is not the best of anything.
+    None if fewer than two runs compete: a single run is not the best of anything.
     """
     values = [_printed(run.metrics.get(key)) for run in runs if not run.upper_bound]
     values = [value for value in values if value is not None]
@@ -66,7 +72,7 @@ def best_value(runs: Sequence[ReportRun], key: str) -> float | None:
 
 
 def gain(run: ReportRun, first: ReportRun, key: str) -> float | None:
-    """Percentage points by which a run exceeds the first one, or None where either lacks the metric."""
+    """Percentage points by which a run exceeds the first one, or None if either lacks the metric."""
     values = [one.metrics.get(key) for one in (run, first)]
     if run is first or any(value is None or not math.isfinite(value) for value in values):
         return None
@@ -86,7 +92,7 @@ def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None
         Lines of at most 80 characters (unless names are longer), without a trailing newline.
     """
     if not runs:
-        return 'No run has been evaluated.'
+        return NOT_EVALUATED
     columns = columns_of(runs)
     head = ' ' * 9 + ''.join(f'{column:>9}' for column in columns)
     lines = [head + (f'{"gain mAP":>11}' if len(runs) > 1 else '')]
@@ -100,42 +106,41 @@ def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None
 def results_table_html(
     runs: Sequence[ReportRun], *, directions: Sequence[str] = CROSS_MODAL, target: str | None = None
 ) -> str:
-    """The results as an HTML table: a row per run, the directions side by side.
+    """The results as an HTML table: a row per run, the mean of both directions first, then the directions.
 
     Args:
-        runs: Rows; the first is what the others are compared with.
-        directions: Directions to show, those that no run reports are left out.
+        runs: Rows; the first is what the others are compared with. Runs without metrics are left out.
+        directions: Directions to show; those that no run reports are left out.
         target: Name of the real dataset, to append the paper's own figures; None for synthetic data.
 
     Returns:
-        A scrollable ``<div>`` with the table, or a sentence when there is nothing to show.
+        A scrollable ``<div>`` with the table, or a sentence if there is nothing to show.
     """
+    runs = [run for run in runs if run.metrics]
     groups = [name for name in directions_of(runs) if name in directions]
     if not groups:
-        return '<p class="empty">No run has been evaluated.</p>'
-    layout = [(name, column) for name in groups for column in columns_of(runs)]
-    if set(groups) == set(CROSS_MODAL) and any('mean/mAP' in run.metrics for run in runs):
-        layout.append(('mean', 'mAP'))
-    keys = [f'{name}/{column}' for name, column in layout]
-    best = {key: best_value(runs, key) for key in keys}
-    body = '\n'.join(_html_row(run, runs[0], keys, best) for run in runs)
+        return paragraphs_html([NOT_EVALUATED])
+    keys = [f'{name}/{column}' for name in groups for column in columns_of(runs)]
+    if set(groups) == set(CROSS_MODAL):
+        means = [f'mean/{column}' for column in ('Rank-1', 'mAP')]
+        keys = [key for key in means if any(key in run.metrics for run in runs)] + keys
+    rows = [_table_row(run, runs, keys) for run in runs]
     if target is not None:
-        body += '\n' + _paper_rows_html(paper_reference(target), keys)
-    return (
-        '<div class="scroll" role="region" aria-label="Results table" tabindex="0">'
-        f'<table class="results">\n{_html_head(layout)}\n<tbody>\n{body}\n</tbody></table></div>'
-    )
+        rows += _paper_rows(paper_reference(target), keys)
+    columns = [(direction_name(name), column) for name, column in (key.split('/', 1) for key in keys)]
+    table = part('table', table=Table('Results table', 'Run', columns, rows))
+    return table if target is None else joined([table, paragraphs_html([PAPER_FOOTNOTE])])
 
 
 def _printed(value: float | None) -> float | None:
-    """A metric as printed: percent with one decimal; None where it is missing or not a number."""
+    """A metric as printed: percent with one decimal; None if it is missing or not a number."""
     return None if value is None or not math.isfinite(value) else round(100 * value, 1)
 
 
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun], columns: Sequence[str]) -> list[str]:
-    """A run's lines of the console table: one per direction and one for the mean over the directions."""
+    """A run's lines of the console table: the mean over the directions, then each of them."""
     lines = []
-    for direction in [*directions_of(runs), 'mean']:
+    for direction in ['mean', *directions_of(runs)]:
         keys = [f'{direction}/{column}' for column in columns]
         if not any(key in run.metrics for key in keys):
             continue
@@ -147,56 +152,37 @@ def _console_lines(run: ReportRun, runs: Sequence[ReportRun], columns: Sequence[
         points = gain(run, runs[0], f'{direction}/mAP')
         line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>9}' for cell in cells)
         lines.append(line + ('' if points is None else f'{points:>+11.1f}'))
-    return lines or ['  no figures']
+    return lines or [f'  not evaluated: {run.reason}']
 
 
 def _paper_lines(reference: PaperTable) -> list[str]:
-    """The paper's figures for the console, a line per method."""
+    """The paper's figures for the console, a line per method, and their footnote."""
     lines = [f'The paper, Table {reference.number}: {reference.title}']
-    lines.append(' ' * 28 + ''.join(f'{direction_name(name):>9} Rank-1     mAP' for name in CROSS_MODAL))
+    names = ('mean', *CROSS_MODAL)
+    lines.append(' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names))
+    lines.append(' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names))
     for row in reference.rows:
         label = row.method + ('' if row.unsupervised else ' (target labels)')
-        figures = ''.join(f'{rank1:>16.1f}{mean_ap:>8.1f}' for rank1, mean_ap in (row.rgb2ir, row.ir2rgb))
-        lines.append(f'  {label:<26}{figures}')
-    return lines
+        figures = [100 * row.metrics[f'{name}/{column}'] for name in names for column in ('Rank-1', 'mAP')]
+        cells = ''.join(f'{value:>{9 - 2 * (place % 2)}.1f}' for place, value in enumerate(figures))
+        lines.append(f'  {label:<24}{cells}')
+    return [*lines, *textwrap.wrap(PAPER_FOOTNOTE, 80)]
 
 
-def _html_head(layout: Sequence[tuple[str, str]]) -> str:
-    """Two header rows: directions, then figures."""
-    groups = list(dict.fromkeys(name for name, _ in layout))
-    top = ''.join(
-        f'<th scope="colgroup" colspan="{sum(name == group for name, _ in layout)}">'
-        f'{escape(direction_name(group))}</th>'
-        for group in groups
-    )
-    bottom = ''.join(
-        f'<th scope="col"{_edge(layout, position)}>{escape(column)}</th>'
-        for position, (_, column) in enumerate(layout)
-    )
-    return f'<thead><tr><th scope="col" rowspan="2">Run</th>{top}</tr>\n<tr>{bottom}</tr></thead>'
-
-
-def _edge(layout: Sequence[tuple[str, str]], position: int) -> str:
-    """Class of the first column of each direction."""
-    return ' class="edge"' if position == 0 or layout[position][0] != layout[position - 1][0] else ''
-
-
-def _html_row(run: ReportRun, first: ReportRun, keys: Sequence[str], best: Mapping[str, float | None]) -> str:
+def _table_row(run: ReportRun, runs: Sequence[ReportRun], keys: Sequence[str]) -> TableRow:
     """One run; the gain over the first run stands below each figure."""
-    layout = [tuple(key.split('/', 1)) for key in keys]
     cells = []
-    for position, key in enumerate(keys):
-        value = _printed(run.metrics.get(key))
-        text = '–' if value is None else f'{value:.1f}'
-        if value is not None and value == best[key] and not run.upper_bound:
-            text = f'<strong>{text}</strong>'
-        points = gain(run, first, key)
-        if points is not None:
-            sign = 'up' if points >= 0.05 else 'down' if points <= -0.05 else 'same'
-            text += f'<small class="{sign}">{_signed(points)}</small>'
-        cells.append(f'<td{_edge(layout, position)}>{text}</td>')
-    css = ' class="bound"' if run.upper_bound else ''
-    return f'<tr{css}><th scope="row">{escape(run.name)}</th>{"".join(cells)}</tr>'
+    for key in keys:
+        value, points = _printed(run.metrics.get(key)), gain(run, runs[0], key)
+        cells.append(
+            Cell(
+                '–' if value is None else f'{value:.1f}',
+                strong=value is not None and value == best_value(runs, key) and not run.upper_bound,
+                small='' if points is None else _signed(points),
+                tone='' if points is None or abs(points) < 0.05 else 'up' if points > 0 else 'down',
+            )
+        )
+    return TableRow(run.name, cells, kind='bound' if run.upper_bound else '')
 
 
 def _signed(points: float) -> str:
@@ -205,17 +191,11 @@ def _signed(points: float) -> str:
     return '±0.0' if text in ('+0.0', '-0.0') else text.replace('-', '−')
 
 
-def _paper_rows_html(reference: PaperTable, keys: Sequence[str]) -> str:
+def _paper_rows(reference: PaperTable, keys: Sequence[str]) -> list[TableRow]:
     """The paper's figures as further rows below a heading."""
-    title = f'The paper, Table {reference.number}: {reference.title}'
-    rows = [f'<tr class="section"><th scope="rowgroup" colspan="{len(keys) + 1}">{escape(title)}</th></tr>']
-    layout = [tuple(key.split('/', 1)) for key in keys]
+    rows = [TableRow(f'The paper, Table {reference.number}: {reference.title}')]
     for row in reference.rows:
         values = [_printed(row.metrics.get(key)) for key in keys]
-        cells = ''.join(
-            f'<td{_edge(layout, position)}>{"" if value is None else f"{value:.1f}"}</td>'
-            for position, value in enumerate(values)
-        )
-        note = '' if row.unsupervised else ' <span class="muted">(target labels)</span>'
-        rows.append(f'<tr class="paper"><th scope="row">{escape(row.method)}{note}</th>{cells}</tr>')
-    return '\n'.join(rows)
+        cells = [Cell('' if value is None else f'{value:.1f}') for value in values]
+        rows.append(TableRow(row.method, cells, '' if row.unsupervised else 'target labels', 'paper'))
+    return rows

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 
 import numpy as np
 
 from dscreid.errors import DscreidError
 from dscreid.evaluation import Direction, FeatureTable, protocol_directions, rank_lists
+from dscreid.visualization.page import part
 from dscreid.visualization.results import CROSS_MODAL, ReportRun, direction_name
 
 
@@ -62,20 +63,20 @@ class RetrievalGallery:
     examples: Sequence[RetrievalExample]
     picture: Callable[[int], str]
     selection: str = (
-        'Queries were drawn at random with a fixed seed, no person twice, without regard to the results.'
+        'The queries were drawn at random with a fixed seed, each of another person, whatever the results.'
     )
 
 
 def choose_queries(features: FeatureTable, direction: Direction, count: int, seed: int) -> np.ndarray:
-    """Dataset indices of queries to show, drawn with a local generator and never by how they fare.
+    """Dataset indices of queries to show, drawn with a local generator and never by their results.
 
-    Persons are drawn first and then one query of each, so no person is shown twice. Queries that have no
-    match in their gallery are passed over, as the protocol passes over them.
+    Persons are drawn first and then one query of each, so no person is shown twice. Queries of unknown persons
+    (negative ids) and those that have no match in their gallery are left out, as the protocol leaves them out.
 
     Args:
         features: Rows of a test set.
         direction: One direction of the protocol on these rows.
-        count: Queries wanted; fewer are given when there are fewer persons.
+        count: Number of queries; there are fewer if there are fewer persons.
         seed: Non-negative seed.
 
     Returns:
@@ -90,7 +91,7 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     for pid in generator.permutation(np.unique(pids[rows])):
         if len(chosen) == count:
             break
-        matches = gallery[pids[gallery] == pid]
+        matches = gallery[(pids[gallery] == pid) & (pid >= 0)]
         own = [row for row in rows[pids[rows] == pid] if _has_match(row, matches, cameras, direction)]
         if own:
             chosen.append(own[generator.integers(len(own))])
@@ -132,27 +133,18 @@ def retrieval_examples(
 
 
 def retrieval_html(gallery: RetrievalGallery | None) -> str:
-    """The lists as HTML: per query a card with the query's picture and one row of ranks per run.
+    """The lists as HTML: per query a card with the query's picture and one row of ranks per run; '' if there are none.
 
     Right hits have a solid green frame and ✓, wrong ones a dashed red frame and ✗.
     """
     if gallery is None or not gallery.examples:
-        return '<p class="empty">No features or no pictures were given, so there are no retrieval lists.</p>'
+        return ''
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for example in gallery.examples:
+        shown = groups.setdefault(direction_name(example.direction), [])
+        shown.append(_example(example, gallery.picture))
     ranks = max(len(hits) for example in gallery.examples for _, hits in example.lists)
-    parts = [
-        f'<p>Each picture shows the middle of a tracklet; ranks 1 to {ranks} of the gallery: '
-        '<span class="key right">✓ same person</span> <span class="key wrong">✗ another person</span>. '
-        "The number is the inner product of the query's and the tracklet's features, which the list is ordered by. "
-        f'{escape(gallery.selection)}</p>'
-    ]
-    for direction in dict.fromkeys(example.direction for example in gallery.examples):
-        parts.append(f'<h3>{escape(direction_name(direction))}</h3>')
-        parts += [
-            _example_html(example, gallery.picture)
-            for example in gallery.examples
-            if example.direction == direction
-        ]
-    return '\n'.join(parts)
+    return part('retrieval', groups=list(groups.items()), ranks=ranks, selection=gallery.selection)
 
 
 def _directions(features: FeatureTable, protocol: str) -> dict[str, Direction]:
@@ -197,37 +189,28 @@ def _hits(run: ReportRun, direction: Direction, queries: np.ndarray, topk: int) 
     return lists
 
 
-def _example_html(example: RetrievalExample, picture: Callable[[int], str]) -> str:
-    """One query's card."""
-    label = f'Query: person {example.pid}, camera {example.camera}'
-    rows = '\n'.join(_list_html(name, hits, picture) for name, hits in example.lists)
-    return (
-        '<article class="card query">'
-        f'<figure class="probe"><img src="{picture(example.index)}" alt="{escape(label)}">'
-        f'<figcaption>person {example.pid}<br>camera {example.camera}</figcaption></figure>\n'
-        f'<div class="lists">{rows}</div></article>'
+def _example(example: RetrievalExample, picture: Callable[[int], str]) -> dict[str, Any]:
+    """One query as the template shows it."""
+    lists = [
+        dict(name=name, correct=sum(hit.correct for hit in hits), hits=[_hit(hit, picture) for hit in hits])
+        for name, hits in example.lists
+    ]
+    facts = dict(pid=example.pid, camera=example.camera, picture=picture(example.index))
+    return dict(facts, lists=lists)
+
+
+def _hit(hit: Hit, picture: Callable[[int], str]) -> dict[str, Any]:
+    """One retrieved tracklet as the template shows it."""
+    return dict(
+        pid='unknown' if hit.pid < 0 else hit.pid,
+        camera=hit.camera,
+        correct=hit.correct,
+        similarity=_similarity(hit.similarity),
+        picture=picture(hit.index),
     )
 
 
-def _minus(value: float) -> str:
+def _similarity(value: float) -> str:
     """Two decimals with a true minus sign, zero without one."""
     text = f'{value:.2f}' if abs(value) < 10 else f'{value:.1f}'  # raw inner products exceed 1
     return '0.00' if text == '-0.00' else text.replace('-', '−')
-
-
-def _list_html(name: str, hits: Sequence[Hit], picture: Callable[[int], str]) -> str:
-    """One run's ranks for a query."""
-    items = []
-    for rank, hit in enumerate(hits, 1):
-        state, mark = ('right', '✓') if hit.correct else ('wrong', '✗')
-        verdict = 'same person' if hit.correct else 'another person'
-        alt = f'Rank {rank}: person {hit.pid}, camera {hit.camera}, {verdict}'
-        items.append(
-            f'<li class="{state}"><img src="{picture(hit.index)}" alt="{escape(alt)}">'
-            f'<span>{mark} {_minus(hit.similarity)}</span></li>'
-        )
-    correct = sum(hit.correct for hit in hits)
-    return (
-        f'<section><h4>{escape(name)} <span class="muted">{correct} of {len(hits)} correct</span></h4>'
-        f'<ol class="ranks">{"".join(items)}</ol></section>'
-    )

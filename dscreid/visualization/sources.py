@@ -2,16 +2,22 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
-from dscreid.evaluation import load_features
+from dscreid.evaluation import FeatureTable, load_features
 from dscreid.registry import DATASETS
 from dscreid.utils.records import is_number
 from dscreid.visualization.results import ReportRun
+
+NO_IDENTITIES = 'its target has no identities'
+#: Metrics that are shares.
+_SHARES = re.compile(r'[^/]+/(mAP|mINP|Rank-\d+)')
 
 
 def load_run(
@@ -26,45 +32,71 @@ def load_run(
         upper_bound: Whether the run used the target's true labels.
 
     Raises:
-        DscreidError: If a file is missing or holds something else.
+        DscreidError: If a file is missing or has another content.
     """
-    loaded = None if features is None else load_features(_existing(features))
-    return ReportRun(name, read_metrics(metrics), loaded, upper_bound)
+    figures, reason = read_evaluation(metrics)
+    table = None if features is None else load_finite_features(features)
+    return ReportRun(name, figures, table, upper_bound, reason)
 
 
-def read_metrics(path: str | Path) -> dict[str, float]:
-    """The figures of a metrics file.
+def load_finite_features(path: str | Path) -> FeatureTable:
+    """The features of a file.
 
     Raises:
-        CheckpointError: If the file is missing, no JSON, or holds no mAP in [0, 1].
+        DscreidError: If the file is missing or damaged, or some features are NaN or infinite.
+    """
+    table = load_features(_existing(path))
+    finite = np.isfinite(table.feature).all(axis=1)
+    if not finite.all():
+        raise CheckpointError(
+            f'{path}: the features of {np.count_nonzero(~finite)} of {len(table)} tracklets are NaN or infinite; '
+            'check the weights and extract the features again.'
+        )
+    return table
+
+
+def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
+    """The figures of a metrics file, and why there are none if its target has no identities.
+
+    Args:
+        path: What training or ``tools/test.py --out`` wrote. A run without evaluation has an object with
+            ``"evaluated": false`` and a ``"reason"``.
+
+    Returns:
+        Metrics in [0, 1] by name, and the reason why they are missing, '' for an evaluated run.
+
+    Raises:
+        CheckpointError: If the file is missing, is not JSON, or holds neither a reason nor an mAP in [0, 1].
     """
     path = _existing(path)
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f'{path} is no JSON file ({" ".join(str(error).split())[:100]}); name what tools/test.py --out wrote.'
+            f'{path} is not a JSON file ({" ".join(str(error).split())[:100]}); name what tools/test.py --out wrote.'
         ) from error
+    if isinstance(content, dict) and content.get('evaluated') is False:
+        return {}, ' '.join(str(content.get('reason') or NO_IDENTITIES).split()).rstrip('.')
     if isinstance(content, dict) and isinstance(content.get('metrics'), dict):
         content = content['metrics']
     if not isinstance(content, dict) or not any(str(key).endswith('/mAP') for key in content):
         raise CheckpointError(
             f'{path} holds no metric such as "rgb2ir/mAP"; name what tools/test.py --out wrote.'
         )
-    figures = {key: float(value) for key, value in content.items() if _is_figure(value)}
+    figures = {key: float(value) for key, value in content.items() if is_number(value)}
     for key, value in figures.items():
-        if key.endswith(('/mAP', '/mINP')) and math.isfinite(value) and not 0 <= value <= 1:
+        if _SHARES.fullmatch(key) and math.isfinite(value) and not 0 <= value <= 1:
             raise CheckpointError(
-                f'{path}: {key} is {value}, but metrics lie in [0, 1]; divide percentages by 100.'
+                f'{path}: {key} is {value}, but metrics are between 0 and 1; divide percentages by 100.'
             )
-    return figures
+    return figures, ''
 
 
 def build_test_dataset(config: Config) -> Any:
     """The dataset of ``config.test_dataloader``, without its pipeline: only records and frames are needed.
 
     Raises:
-        ConfigError: If the config names no test dataset, or one that cannot be built.
+        ConfigError: If the config has no test dataset, or one that cannot be built.
         DatasetError: If the dataset's files are missing or malformed.
     """
     loader = config.get('test_dataloader')
@@ -115,8 +147,3 @@ def _existing(path: str | Path) -> Path:
     if not path.is_file():
         raise CheckpointError(f'{path} is missing; name a file that tools/test.py wrote.')
     return path
-
-
-def _is_figure(value: object) -> bool:
-    """Whether a JSON value is a number."""
-    return is_number(value)

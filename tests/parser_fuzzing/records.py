@@ -23,7 +23,7 @@ from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.visualization import read_scalars
-from dscreid.visualization.sources import read_metrics
+from dscreid.visualization.sources import read_evaluation
 from parser_fuzzing.harness import SECRET, Parser
 from parser_fuzzing.mutations import json_values, mutated_json, mutated_text, one_changed, tokens
 
@@ -159,7 +159,7 @@ _METRICS = {'rgb2ir/mAP': 0.5, 'rgb2ir/Rank-1': 0.6, 'checkpoint': {'file': 'a.p
 
 def _use_metrics(folder: Path, case: dict[str, Any]) -> object:
     read_metrics_of(folder)
-    return read_metrics(folder / 'metrics.json')
+    return read_evaluation(folder / 'metrics.json')
 
 
 METRICS = Parser(

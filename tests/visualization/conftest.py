@@ -8,7 +8,7 @@ import pytest
 from dscreid.evaluation import FeatureTable
 from dscreid.structures import Modality, Tracklet
 
-VOID = {'meta', 'img', 'br', 'link', 'input', 'hr'}
+VOID = {'meta', 'img', 'br', 'link', 'input', 'hr', 'wbr'}
 
 
 class Page(HTMLParser):
@@ -17,7 +17,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
         self.elements, self.rows, self.stack, self.texts = [], [], [], []
-        self.feed(text)
+        self.feed(str(text))
         self.close()
         assert self.stack == []
 
@@ -101,3 +101,16 @@ def dataset(tmp_path):
         modality = Modality.RGB if index % 4 < 2 else Modality.IR
         tracklets.append(Tracklet(names, modality, 1 + index % 2, 10 + index // 4, modality is Modality.IR))
     return SimpleNamespace(root=root, tracklets=tracklets)
+
+
+@pytest.fixture
+def records():
+    lines = []
+    for iteration in range(1, 7):
+        epoch = (iteration + 2) // 3
+        step = {'epoch': epoch, 'iter': iteration, 'step': iteration}
+        lines.append({'loss': 3.0 / iteration, 'loss_id_static': 1.0, 'lr': 1e-4, **step})
+        if iteration % 3 == 0:
+            lines.append({'labels/rgb_clusters': 10 * epoch, 'labels/ir_clusters': 9, 'step': epoch})
+            lines.append({'rgb2ir/mAP': 0.2 * epoch, 'mean/mAP': 0.1, 'strange key': 'text', 'step': epoch})
+    return lines

@@ -12,6 +12,7 @@ from dscreid.visualization import (
     distance_density,
     format_duration,
     make_scalars,
+    report_html,
     retrieval_examples,
     write_report,
 )
@@ -82,11 +83,64 @@ def test_equal_arguments_give_equal_bytes(tmp_path, content):
     assert (tmp_path / 'a.html').read_bytes() == (tmp_path / 'b.html').read_bytes()
 
 
-def test_an_empty_report_is_still_a_page(tmp_path, parse):
+def test_sections_without_content_are_left_out(tmp_path, parse, metrics):
     write_report(tmp_path / 'deep' / 'report.html', title='Empty', runs=[])
     page = parse((tmp_path / 'deep' / 'report.html').read_text(encoding='utf-8'))
-    for sentence in ('No run', 'no curves', 'no retrieval lists', 'no distances', 'Nothing was recorded'):
-        assert sentence in page.text
+    assert len(page.find('h2')) == 1
+    assert 'No run has been evaluated.' in page.texts
+    assert page.find('nav') == []
+    text = report_html(title='Own', runs=[ReportRun('CD', metrics(0.3))], environment={'torch': '2'})
+    assert len(parse(text).find('h2')) == 2
+    assert 'Wall times' not in text
+
+
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}{% raw %} $\\frac$ \'&amp;'
+
+
+def test_user_text_is_shown_and_never_run(features, metrics, dataset, parse):
+    table = features(1, 0.5)
+    runs = [ReportRun(HOSTILE, metrics(0.3), table), ReportRun(f'{HOSTILE} 2', {}, reason=HOSTILE)]
+    scalars = make_scalars(
+        [{f'loss_{HOSTILE}': 1.0 / at, f'criteria/{HOSTILE}': 0.5, 'iter': at} for at in range(1, 5)]
+    )
+    gallery = RetrievalGallery(
+        retrieval_examples(runs, 'hitsz_vcm', count=1), TrackletPictures(dataset), HOSTILE
+    )
+    text = report_html(
+        title=HOSTILE,
+        runs=runs,
+        curves={HOSTILE: scalars, 'runs': {HOSTILE: scalars, 'other': scalars}},
+        differences={HOSTILE: {}, 'other': {HOSTILE: [HOSTILE, [HOSTILE]]}},
+        retrieval=gallery,
+        densities=[distance_density(HOSTILE, table)],
+        timings={HOSTILE: 1.0},
+        environment={HOSTILE: HOSTILE},
+        notes=[f'{HOSTILE} `{HOSTILE}`', HOSTILE],
+    )
+    page = parse(text)
+    assert not {'script', 'object'} & {tag for tag, _ in page.elements}
+    assert all(image['src'].startswith('data:image/jpeg') for image in page.find('img'))
+    assert not any(name.startswith('on') for _, attributes in page.elements for name in attributes)
+    assert page.texts.count(HOSTILE) >= 8
+    assert '49' not in page.texts[0]
+
+
+def test_config_differences_are_a_column_per_run(parse):
+    differences = {'a': {}, 'b': {'lr': [0.1, 0.2], 'x.y': ['absent', [1, 2]]}, 'c': {'lr': [0.1, None]}}
+    rows = parse(report_html(title='t', runs=[], differences=differences)).rows
+    assert rows == [
+        ['Setting', 'a', 'b', 'c'],
+        ['lr', '0.1', '0.2', 'null'],
+        ['x.y', 'absent', '[1, 2]', 'absent'],
+    ]
+    equal = report_html(title='t', runs=[], differences={'a': {}, 'b': {}})
+    assert 'have the same settings' in equal
+
+
+def test_runs_that_were_not_evaluated_are_named_with_their_reason(parse):
+    run = ReportRun('mine', {}, reason='its target has no identities')
+    text = report_html(title='t', runs=[run], notes=['n'])
+    assert 'mine was not evaluated: its target has no identities.' in parse(text).texts
 
 
 def test_within_modality_results_have_their_own_table(tmp_path, metrics):

@@ -1,33 +1,57 @@
-import importlib.util
-import json
-from pathlib import Path
+"""``tools/report.py`` with ``dscreid.apis.report`` and ``dscreid.visualization.work_dirs`` below it."""
 
+import json
+
+import numpy as np
 import pytest
 
+from dscreid.apis.command_line import run_command
 from dscreid.evaluation import save_features
+from dscreid.registry import DATASETS
+from dscreid.visualization import PAPER_FOOTNOTE, find_work_dir
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'report.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('report_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+CONFIG = """
+optim_wrapper = dict(optimizer=dict(type='Adam', lr={lr}))
+test_dataloader = dict(dataset=dict(type='FakeTestSet'))
+test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
+work_dir = {lr!r}
+"""
 
 
 @pytest.fixture
-def files(tmp_path, metrics, features, dataset, monkeypatch):
+def run_tool(load_tool, capsys):
+    """Function that runs the tool and returns its exit code, output and errors."""
+
+    def call(*arguments):
+        code = 0
+        try:
+            run_command(lambda: load_tool('report.py').main([str(argument) for argument in arguments]))
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def page_of(files, parse):
+    return lambda name='report.html': parse((files / name).read_text(encoding='utf-8'))
+
+
+@pytest.fixture
+def files(tmp_path, metrics, features, dataset):
+    class FakeTestSet:
+        def __init__(self, pipeline=()):
+            self.root, self.tracklets = dataset.root, dataset.tracklets
+
     for name, base, noise in (('cd', 0.3, 1.5), ('dsc', 0.4, 0.5)):
         (tmp_path / f'{name}.json').write_text(json.dumps(metrics(base)))
         save_features(tmp_path / f'{name}.safetensors', features(1, noise))
     (tmp_path / 'scalars.json').write_text('{"loss": 1.0, "iter": 1}\n')
-    (tmp_path / 'config.py').write_text(
-        "test_dataloader = dict(dataset=dict(type='Fake'))\ntest_evaluator = dict(protocol='hitsz_vcm')\n"
-    )
-    monkeypatch.setattr('dscreid.visualization.sources.DATASETS.build', lambda settings: dataset)
-    return tmp_path
+    (tmp_path / 'config.py').write_text(CONFIG.format(lr=0.1))
+    DATASETS.register_module(name='FakeTestSet', module=FakeTestSet, force=True)
+    yield tmp_path
+    DATASETS.module_dict.pop('FakeTestSet')
 
 
 @pytest.fixture
@@ -39,28 +63,53 @@ def arguments(files):
     ]
 
 
-def test_a_whole_report(tool, files, arguments, parse, capsys):
-    options = [
-        '--config',
-        f'{files}/config.py',
-        '--scalars',
-        f'Adaptation={files}/scalars.json',
-        '--note',
-        'Data.',
-    ]
-    assert tool.main(arguments + options) == 0
-    page = parse((files / 'report.html').read_text(encoding='utf-8'))
-    assert len(page.find('img')) == 2 * 4 * (1 + 2 * 6)
-    assert 'Total loss' in page.texts
-    assert '+10.0' in capsys.readouterr().out
+@pytest.fixture
+def work_dir(files, metrics, features):
+    """Function that makes a work directory as a run leaves it, in two sessions and an evaluation."""
+
+    def make(name, lr=0.1, base=0.3):
+        folder = files / name
+        save_features(folder / 'features.safetensors', features(1, 1 - base))
+        (folder / 'metrics.json').write_text(json.dumps(metrics(base)))
+        (folder / 'finished.json').write_text(
+            '{"config": "c", "checkpoint": "epoch_4.pth", "seconds": 185.0}'
+        )
+        for session, epochs in (('20250101_000000', (1, 2)), ('20250102_000000', (3, 4))):
+            data = folder / session / 'vis_data'
+            data.mkdir(parents=True)
+            records = [
+                {'labels/rgb_clusters': 10 * epoch * base, 'loss': lr / epoch, 'iter': epoch, 'step': epoch}
+                for epoch in epochs
+            ]
+            (data / 'scalars.json').write_text('\n'.join(map(json.dumps, records)))
+            (data / 'config.py').write_text(CONFIG.format(lr=lr))
+        evaluation = folder / '20250103_000000' / 'vis_data'
+        evaluation.mkdir(parents=True)
+        (evaluation / 'config.py').write_text('x = 1\n')
+        return folder
+
+    return make
 
 
-def test_without_config_there_are_no_pictures(tool, files, arguments, parse):
+# ---- files by option ----
+def test_a_whole_report(run_tool, files, arguments, page_of):
+    options = ['--config', f'{files}/config.py', '--scalars', f'Adaptation={files}/scalars.json']
+    code, out, _ = run_tool(*arguments, *options, '--note', 'Data.')
+    assert code == 0
+    assert len(page_of().find('img')) == 2 * 4 * (1 + 2 * 6)
+    assert 'Total loss' in page_of().texts
+    assert '+10.0' in out
+    assert f'wrote {files}/report.html' in out
+
+
+def test_without_config_there_are_no_pictures(run_tool, files, arguments, page_of):
     arguments[1] = f'CD={files}/cd.json'
-    assert tool.main([*arguments, '--bound', 'DSC', '--paper', 'hitsz_vcm']) == 0
-    page = parse((files / 'report.html').read_text(encoding='utf-8'))
-    assert page.find('img') == []
-    assert 'The paper, Table 2' in page.text
+    code, out, _ = run_tool(*arguments, '--bound', 'DSC', '--paper', 'hitsz_vcm')
+    assert code == 0
+    assert page_of().find('img') == []
+    assert 'The paper, Table 2' in page_of().text
+    assert PAPER_FOOTNOTE in page_of().text
+    assert PAPER_FOOTNOTE in ' '.join(out.split())
 
 
 @pytest.mark.parametrize(
@@ -68,17 +117,20 @@ def test_without_config_there_are_no_pictures(tool, files, arguments, parse):
     [
         (['--run', 'cd.json'], 'is not NAME=METRICS.json'),
         (['--run', 'X=missing.json'], 'missing.json is missing'),
-        (['--run', 'X={files}/config.py'], 'config.py is no JSON file'),
+        (['--run', 'X={files}/config.py'], 'config.py is not a JSON file'),
         (['--run', 'X={files}/cd.json,{files}/cd.json'], 'cd.json is not a safetensors file'),
-        (['--bound', 'Y'], "'Y' names none of the runs"),
+        (['--run', 'CD={files}/cd.json'], "two runs are named 'CD'"),
+        (['--bound', 'Y'], "'Y' is not the name of a run"),
         (['--scalars', 'nowhere.json'], 'nowhere.json cannot be read'),
-        (['--config', 'nowhere.py'], 'nowhere.py cannot be used as a config'),
+        (['--config', 'nowhere.py'], 'nowhere.py: no such config'),
         (['--config', '{files}/config.py', '--protocol', 'mars'], 'unknown evaluation protocol'),
+        (['nowhere'], 'nowhere is not a folder'),
+        (['{files}/data'], 'data holds no metrics.json'),
     ],
 )
-def test_bad_input_is_one_sentence_and_writes_nothing(tool, files, arguments, capsys, change, message):
-    assert tool.main([*arguments, *(part.format(files=files) for part in change)]) == 2
-    error = capsys.readouterr().err
+def test_bad_input_is_one_sentence_and_writes_nothing(run_tool, files, arguments, change, message):
+    code, _, error = run_tool(*arguments, *(part.format(files=files) for part in change))
+    assert code == 2
     assert message in error
     assert error.count('\n') == 1
     assert not (files / 'report.html').exists()
@@ -87,49 +139,203 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tool, files, arguments, ca
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('{"rgb2ir/mAP": 36.5}', 'metrics lie in [0, 1]'),
+        ('{"rgb2ir/mAP": 36.5}', 'metrics are between 0 and 1'),
+        ('{"rgb2ir/mAP": 0.365, "rgb2ir/Rank-1": 40.0}', 'rgb2ir/Rank-1 is 40.0'),
         ('{"x": 1}', 'holds no metric'),
         ('[1]', 'no metric'),
     ],
 )
-def test_bad_metrics(tool, files, arguments, capsys, content, message):
+def test_bad_metrics(run_tool, files, arguments, content, message):
     (files / 'bad.json').write_text(content)
-    assert tool.main([*arguments, '--run', f'X={files}/bad.json']) == 2
-    assert message in capsys.readouterr().err
+    code, _, error = run_tool(*arguments, '--run', f'X={files}/bad.json')
+    assert code == 2
+    assert message in error
 
 
-def test_a_config_without_protocol_or_dataset(tool, files, arguments, capsys):
-    (files / 'config.py').write_text("test_dataloader = dict(dataset=dict(type='Fake'))\n")
-    assert tool.main([*arguments, '--config', f'{files}/config.py']) == 2
-    assert '--protocol' in capsys.readouterr().err
-    (files / 'config.py').write_text("test_evaluator = [dict(type='ReIDMetric', protocol='hitsz_vcm')]\n")
-    assert tool.main([*arguments, '--config', f'{files}/config.py']) == 2
-    assert 'no test_dataloader.dataset' in capsys.readouterr().err
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_features_that_are_not_finite_are_one_sentence(run_tool, files, arguments, features, value):
+    table = features()
+    table.feature[3, 5] = value
+    save_features(files / 'dsc.safetensors', table)
+    code, _, error = run_tool(*arguments, '--config', f'{files}/config.py')
+    assert code == 2
+    assert f'{files}/dsc.safetensors: the features of 1 of 32 tracklets are NaN or infinite' in error
+    assert error.count('\n') == 1
 
 
-def test_a_dataset_that_cannot_be_built(tool, files, arguments, capsys, monkeypatch):
-    def fail(settings):
-        raise KeyError(f'{settings["type"]} is not in the registry')
+def test_scalars_that_are_not_finite_are_gaps(run_tool, files, arguments, page_of):
+    values = ('1.0', 'NaN', '2.0', '-Infinity', '3.0')
+    lines = (f'{{"loss": {value}, "iter": {at}}}' for at, value in enumerate(values, 1))
+    (files / 'scalars.json').write_text('\n'.join(lines))
+    code, *_ = run_tool(*arguments, '--scalars', f'{files}/scalars.json')
+    assert code == 0
+    assert '2 of 5 values are NaN or infinite' in page_of().text
+    drawn = ' '.join(path['d'] for path in page_of().find('path')).lower()
+    assert drawn
+    assert not {'nan', 'inf'} & set(drawn.split())
 
-    monkeypatch.setattr('dscreid.visualization.sources.DATASETS.build', fail)
-    assert tool.main([*arguments, '--config', f'{files}/config.py']) == 2
-    assert 'cannot be built (Fake is not in the registry)' in capsys.readouterr().err
+
+def test_a_config_without_protocol_or_dataset(run_tool, files, arguments):
+    (files / 'config.py').write_text("test_dataloader = dict(dataset=dict(type='FakeTestSet'))\n")
+    code, _, error = run_tool(*arguments, '--config', f'{files}/config.py')
+    assert code == 2
+    assert '--protocol' in error
+    (files / 'config.py').write_text("test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')\n")
+    code, _, error = run_tool(*arguments, '--config', f'{files}/config.py')
+    assert code == 2
+    assert 'no test_dataloader.dataset' in error
 
 
-def test_features_of_another_test_set(tool, files, arguments, dataset, capsys):
+def test_features_of_another_test_set(run_tool, files, arguments, dataset):
     dataset.tracklets.reverse()
-    assert tool.main([*arguments, '--config', f'{files}/config.py']) == 2
-    assert 'another test set' in capsys.readouterr().err
+    code, _, error = run_tool(*arguments, '--config', f'{files}/config.py')
+    assert code == 2
+    assert 'another test set' in error
+
+
+# ---- work directories ----
+def test_a_work_directory_is_enough(run_tool, files, work_dir, page_of):
+    code, out, _ = run_tool(work_dir('dsc'), '--out', files / 'report.html')
+    assert code == 0
+    page = page_of()
+    assert [row[0] for row in page.rows if len(row) == 14] == ['dsc']
+    assert len(page.find('img')) == 2 * 4 * (1 + 6)
+    (clusters,) = (svg for svg in page.find('svg') if svg['aria-label'].startswith('Clusters'))
+    assert clusters['aria-label'] == 'Clusters by epoch: visible from 3 to 12'  # of both sessions
+    assert ['dsc: training, last of its sessions', '3 min 05 s'] in page.rows
+    assert 'Config differences' not in page.texts
+    assert f'wrote {files}/report.html' in out
+
+
+def test_several_runs_share_charts_and_their_config_differences_are_listed(
+    run_tool, files, work_dir, page_of
+):
+    first, second = work_dir('cd', lr=0.1), work_dir('other/cd', lr=0.2, base=0.4)
+    code, *_ = run_tool(first, f'DSC={second}', '--out', files / 'report.html')
+    assert code == 0
+    page = page_of()
+    labels = [svg['aria-label'] for svg in page.find('svg')]
+    assert 'Total loss by iteration: cd from 0.1 to 0.025; DSC from 0.2 to 0.05' in labels
+    start = page.rows.index(['Setting', 'cd', 'DSC'])
+    assert page.rows[start + 1] == ['optim_wrapper.optimizer.lr', '0.1', '0.2']
+    assert 'work_dir' not in page.texts
+    assert ['DSC', '40.5+10.0'] in [row[:2] for row in page.rows]
+
+
+def test_folders_of_one_name_are_called_by_their_paths(run_tool, files, work_dir, page_of):
+    first, second = work_dir('a/cd'), work_dir('b/cd')
+    assert run_tool(first, second, '--out', files / 'report.html')[0] == 0
+    assert [row[0] for row in page_of().rows if len(row) == 14] == [str(first), str(second)]
+    assert run_tool(f'x={first}', f'x={second}', '--out', files / 'other.html')[0] == 2
+
+
+def test_a_run_without_evaluation_has_curves_and_a_sentence(run_tool, files, work_dir, page_of, features):
+    folder = work_dir('mine')
+    (folder / 'metrics.json').write_text('{"evaluated": false, "reason": "the target has no identities."}')
+    table = features()
+    table.pid[:] = -1
+    save_features(folder / 'features.safetensors', table)
+    code, out, error = run_tool(folder, '--out', files / 'report.html')
+    assert (code, error) == (0, '')
+    page = page_of()
+    assert 'mine was not evaluated: the target has no identities.' in page.texts
+    assert any(svg['aria-label'].startswith('Clusters') for svg in page.find('svg'))
+    assert {'Retrieval lists', 'Distances'}.isdisjoint(page.texts)
+    assert 'not evaluated: the target has no identities' in out
+
+
+def test_an_interrupted_run_has_curves(run_tool, files, work_dir, page_of):
+    folder = work_dir('killed')
+    for name in ('metrics.json', 'features.safetensors', 'finished.json'):
+        (folder / name).unlink()
+    assert run_tool(folder, '--out', files / 'report.html')[0] == 0
+    assert 'has no metrics.json' in page_of().text
+    assert 'Wall times' not in page_of().texts
+
+
+def test_missing_pictures_leave_out_the_lists_with_a_sentence(run_tool, files, work_dir, page_of, dataset):
+    folder = work_dir('moved')
+    dataset.tracklets.reverse()
+    code, out, _ = run_tool(folder, '--out', files / 'report.html')
+    assert code == 0
+    assert page_of().find('img') == []
+    for text in (page_of().text, out):
+        assert 'There are no retrieval lists: the features of "moved" are of another test set' in text
+
+
+def test_a_missing_frame_leaves_out_lists_that_were_not_asked_for(
+    run_tool, files, work_dir, page_of, dataset
+):
+    folder = work_dir('copied')
+    for frame in dataset.root.glob('*_1.png'):
+        frame.unlink()
+    code, out, _ = run_tool(folder, '--out', files / 'report.html')
+    assert code == 0
+    assert 'There are no retrieval lists: ' in out
+    assert page_of().find('img') == []
+    config = find_work_dir(folder, 'x').config
+    code, _, error = run_tool(folder, '--config', config, '--out', files / 'asked.html')
+    assert code == 2
+    assert error.count('\n') == 1
+
+
+def test_damaged_files_of_a_work_directory_are_one_sentence(run_tool, files, work_dir):
+    for name, content in (('finished.json', '{'), ('metrics.json', '[]'), ('features.safetensors', 'x')):
+        folder = work_dir(f'damaged_{name}')
+        (folder / name).write_text(content)
+        code, _, error = run_tool(folder, '--out', files / 'report.html')
+        assert code == 2
+        assert f'{folder}/{name}' in error
+        assert error.count('\n') == 1
+    first, second = work_dir('sound'), work_dir('broken')
+    find_work_dir(second, 'x').config.write_text('1 / 0')
+    code, _, error = run_tool(first, second, '--out', files / 'report.html')
+    assert code == 2
+    assert 'config.py: cannot be read as a config: division by zero' in error
+
+
+def test_runs_of_this_package_are_understood(run_tool, files, tiny_experiment, page_of):
+    dirs = tiny_experiment.work_dir, tiny_experiment.source_dir
+    assert run_tool(*dirs, '--out', files / 'report.html')[0] == 0
+    page = page_of()
+    assert any(
+        'dsc from' in svg['aria-label'] and 'tiny_source from' in svg['aria-label']
+        for svg in page.find('svg')
+    )
+    assert 'model.type' in {row[0] for row in page.rows}
+    assert page.find('img')
+    assert 'tiny_source was not evaluated' in page.text
+
+
+# ---- where it is written ----
+def test_out_may_be_a_folder_or_lie_in_one_that_is_missing(run_tool, files, arguments, page_of):
+    (files / 'reports').mkdir()
+    assert run_tool(*arguments, '--out', files / 'reports')[0] == 0
+    assert run_tool(*arguments, '--out', files / 'new' / 'deep' / 'mine.html')[0] == 0
+    for name in ('reports/report.html', 'new/deep/mine.html'):
+        assert 'CD' in page_of(name).texts
+
+
+def test_out_that_cannot_be_written_is_one_sentence(run_tool, files, arguments):
+    for out in (files / 'cd.json' / 'report.html', files / ('x' * 300)):
+        code, _, error = run_tool(*arguments, '--out', out)
+        assert code == 2
+        assert str(files) in error
+        assert error.count('\n') == 1
 
 
 @pytest.mark.parametrize('option', [['--queries', '0'], ['--seed', '-1'], ['--paper', 'mars']])
-def test_options_out_of_range(tool, arguments, option):
-    with pytest.raises(SystemExit) as stop:
-        tool.main(arguments + option)
-    assert stop.value.code == 2
+def test_options_out_of_range(run_tool, arguments, option):
+    assert run_tool(*arguments, *option)[0] == 2
 
 
-def test_help_shows_an_example(tool, capsys):
-    with pytest.raises(SystemExit):
-        tool.main(['--help'])
-    assert 'example:' in capsys.readouterr().out
+def test_nothing_to_report_is_a_usage_message(run_tool):
+    code, _, error = run_tool()
+    assert code == 2
+    assert 'name at least one WORK_DIR' in error
+
+
+def test_help_shows_an_example(run_tool):
+    code, out, _ = run_tool('--help')
+    assert code == 0
+    assert 'examples:' in out

@@ -1,6 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from dscreid.visualization import ReportRun, format_results_table, results_table_html
+import dscreid.visualization
+from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, format_results_table, results_table_html
 
 
 @pytest.fixture
@@ -14,11 +18,10 @@ def runs(metrics):
 
 def test_html_rows_hold_percentages_and_gains(runs, parse):
     rows = parse(results_table_html(runs)).rows
-    assert rows[0] == ['Run', 'RGB→IR', 'IR→RGB', 'mean']
-    assert rows[1] == ['Rank-1', 'Rank-5', 'Rank-10', 'Rank-20', 'mAP', 'mINP'] * 2 + ['mAP']
-    assert rows[2][:7] == ['CD <source>', '31.0', '35.0', '40.0', '50.0', '30.0', '25.0']
-    assert rows[3][:2] == ['DSC', '37.7+6.7']
-    assert rows[3][-1] == '37.2+6.7'
+    assert rows[0] == ['Run', 'mean', 'RGB→IR', 'IR→RGB']
+    assert rows[1] == ['mAP', *['Rank-1', 'Rank-5', 'Rank-10', 'Rank-20', 'mAP', 'mINP'] * 2]
+    assert rows[2][:8] == ['CD <source>', '30.5', '31.0', '35.0', '40.0', '50.0', '30.0', '25.0']
+    assert rows[3][:3] == ['DSC', '37.2+6.7', '37.7+6.7']
 
 
 def test_html_marks_the_best_but_never_an_upper_bound(runs):
@@ -51,35 +54,58 @@ def test_headers_have_scope(runs, parse):
 def test_no_run_is_a_sentence():
     assert 'No run has been evaluated.' in results_table_html([])
     assert format_results_table([]) == 'No run has been evaluated.'
-    assert 'no figures' in format_results_table([ReportRun('empty', {})])
+
+
+def test_a_run_that_was_not_evaluated_has_no_row_but_a_reason(runs, parse):
+    other = ReportRun('other', {}, reason='its target has no identities')
+    names = [row[0] for row in parse(results_table_html([*runs, other])).rows[2:]]
+    assert names == ['CD <source>', 'DSC', 'bound']
+    assert format_results_table([other]).endswith('  not evaluated: its target has no identities')
 
 
 def test_console_table_says_the_same(runs):
     lines = format_results_table(runs).splitlines()
     assert lines[0].split() == ['Rank-1', 'Rank-5', 'Rank-10', 'Rank-20', 'mAP', 'mINP', 'gain', 'mAP']
     assert lines[1] == 'CD <source>'
-    assert lines[2].split() == ['RGB→IR', '31.0', '35.0', '40.0', '50.0', '30.0', '25.0']
-    assert lines[6].split() == ['RGB→IR', '*37.7', '*41.7', '*46.7', '*56.7', '*36.7', '*31.7', '+6.7']
-    assert lines[8].split() == ['mean', '-', '-', '-', '-', '*37.2', '-', '+6.7']
+    assert lines[2].split() == ['mean', '-', '-', '-', '-', '30.5', '-']
+    assert lines[3].split() == ['RGB→IR', '31.0', '35.0', '40.0', '50.0', '30.0', '25.0']
+    assert lines[6].split() == ['mean', '-', '-', '-', '-', '*37.2', '-', '+6.7']
+    assert lines[7].split() == ['RGB→IR', '*37.7', '*41.7', '*46.7', '*56.7', '*36.7', '*31.7', '+6.7']
     assert '*' not in ''.join(lines[9:])
     assert max(map(len, lines)) <= 80
 
 
 def test_console_table_beside_the_paper(runs):
     lines = format_results_table(runs[:1], target='bupt_campus').splitlines()
-    assert lines[-1].split() == ['DSC', '41.8', '40.1', '41.4', '40.1']
+    (dsc,) = (line.split() for line in lines if line.split()[:1] == ['DSC'])
+    assert dsc[1:3] == ['41.6', '40.1']  # the means of both directions first
+    assert dsc[3:] == ['41.8', '40.1', '41.4', '40.1']
+    assert ' '.join(lines[-4:]) == PAPER_FOOTNOTE
+    assert max(map(len, lines)) <= 80
     assert 'The paper, Table 1: Comparison on BUPTCampus' in lines
     assert any(line.split()[:3] == ['DDAG', '(target', 'labels)'] for line in lines)
 
 
 def test_html_table_beside_the_paper(runs, parse):
-    last = parse(results_table_html(runs, target='hitsz_vcm')).rows[-1]
-    assert last == ['DSC', '63.8', '', '', '', '50.9', '', '64.3', '', '', '', '49.3', '', '']
+    page = parse(results_table_html(runs, target='hitsz_vcm'))
+    assert page.rows[-1] == ['DSC', '50.1', '63.8', *[''] * 3, '50.9', '', '64.3', *[''] * 3, '49.3', '']
+    assert page.rows[6][:2] == ['MITML (target labels)', '46.5']
+    assert PAPER_FOOTNOTE in page.texts
 
 
 def test_within_modality_directions_are_separate(metrics, parse):
     run = ReportRun('CD', metrics(0.3, ('rgb2ir', 'ir2rgb', 'rgb2rgb', 'ir2ir')))
-    assert parse(results_table_html([run])).rows[0][1:3] == ['RGB→IR', 'IR→RGB']
+    assert parse(results_table_html([run])).rows[0][1:] == ['mean', 'RGB→IR', 'IR→RGB']
     within = parse(results_table_html([run], directions=('rgb2rgb', 'ir2ir'))).rows
     assert within[0] == ['Run', 'RGB→RGB', 'IR→IR']
     assert within[2][5] == '32.0'
+
+
+def test_a_table_scrolls_in_its_frame_and_its_headers_do_not_break(runs, parse):
+    html = results_table_html(runs)
+    (frame,) = (attributes for attributes in parse(html).find('div'))
+    assert (frame['class'], frame['role'], frame['tabindex']) == ('scroll', 'region', '0')
+    assert 'scroll it sideways' in html
+    style = Path(dscreid.visualization.__file__).with_name('templates').joinpath('style.css').read_text()
+    assert re.search(r'\.scroll \{[^}]*overflow-x: auto', style)
+    assert re.search(r'(?m)^th, td \{[^}]*white-space: nowrap', style)

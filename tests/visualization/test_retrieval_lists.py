@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -98,7 +100,29 @@ def test_html_frames_follow_the_hits(features, parse):
     assert all(attributes['alt'] for attributes in images)
 
 
-def test_nothing_to_show_is_a_sentence():
+def test_each_picture_says_person_and_camera(features, parse):
+    examples = retrieval_examples([ReportRun('run', {}, features(noise=1.5))], 'hitsz_vcm', count=2)
+    texts = [text.strip() for text in parse(retrieval_html(RetrievalGallery(examples, str))).texts]
+    shown = [(person, camera) for person, camera in itertools.pairwise(texts) if person.startswith('person')]
+    expected = []
+    for example in examples:
+        tracklets = [(example.pid, example.camera), *((hit.pid, hit.camera) for hit in example.lists[0][1])]
+        expected += [(f'person {pid}', f'camera {camera}') for pid, camera in tracklets]
+    assert shown == expected
+
+
+def test_unknown_persons_are_no_queries_and_are_called_unknown(features, parse):
+    table = features()
+    table.pid[:16] = -1
+    direction = protocol_directions('hitsz_vcm', table.modalities, table.is_query)['rgb2ir']
+    assert set(table.pid[choose_queries(table, direction, 100, seed=0)]) == {14, 15, 16, 17}
+    examples = retrieval_examples([ReportRun('run', {}, table)], 'hitsz_vcm', topk=15)
+    page = parse(retrieval_html(RetrievalGallery(examples, str)))
+    assert 'person unknown' in [text.strip() for text in page.texts]
+    assert not any('-1' in text for text in page.texts)
+
+
+def test_nothing_to_show_is_nothing():
     assert retrieval_examples([ReportRun('a', {})], 'hitsz_vcm') == []
     for gallery in (None, RetrievalGallery([], str)):
-        assert 'there are no retrieval lists' in retrieval_html(gallery)
+        assert retrieval_html(gallery) == ''

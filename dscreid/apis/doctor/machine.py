@@ -12,7 +12,7 @@ from dscreid.utils.machine import can_hold_files, free_disk, free_memory, usable
 
 _REQUIRED = (
     'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
-    'numpy', 'opencv-python', 'safetensors', 'rich', 'matplotlib', 'tensorboard', 'setuptools',
+    'numpy', 'opencv-python', 'safetensors', 'rich', 'matplotlib', 'Jinja2', 'tensorboard', 'setuptools',
 )  # fmt: skip
 #: Without it OpenCV decodes the frames.
 _OPTIONAL = ('simplejpeg',)

@@ -11,13 +11,13 @@ from mmengine import Config
 from mmengine.logging import MMLogger
 
 from dscreid.apis.config import load_config
-from dscreid.apis.reproduction.config_difference import config_difference, effective_overrides
 from dscreid.apis.reproduction.experiments import Row
 from dscreid.apis.reproduction.identity import dataset_fingerprints, world_fingerprint
 from dscreid.apis.reproduction.place import Place
 from dscreid.apis.reproduction.presets import environment
 from dscreid.datasets.synthetic import WorldSpec
 from dscreid.errors import ConfigError
+from dscreid.utils.config_difference import config_difference, effective_overrides
 
 NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 

@@ -17,15 +17,12 @@ def curves_svg(summary: Summary) -> str:
     A sweep is the rows whose names begin with the same word, the parameter's. Equal summaries give equal bytes.
     """
     import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     sweeps = _sweeps(summary.rows)
     with matplotlib.rc_context({'svg.hashsalt': summary.title, 'font.size': 9}):
-        figure, axes = pyplot.subplots(
-            1, len(sweeps), figsize=(4.2 * len(sweeps), 3.2), squeeze=False, sharey=True
-        )
+        figure = Figure(figsize=(4.2 * len(sweeps), 3.2))
+        axes = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)
         for panel, (name, rows) in zip(axes[0], sweeps.items(), strict=True):
             _draw(panel, name, rows)
         axes[0][0].set_ylabel('mAP, percent ± standard deviation')
@@ -34,7 +31,6 @@ def curves_svg(summary: Summary) -> str:
         figure.tight_layout()
         stream = io.StringIO()
         figure.savefig(stream, format='svg', metadata={'Date': None})
-        pyplot.close(figure)
     return stream.getvalue()
 
 
@@ -49,7 +45,7 @@ def _sweeps(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
 def _draw(panel, name: str, rows: Sequence[SummaryRow]) -> None:
     """One parameter's panel."""
     width = max(row.row.x for row in rows) - min(row.row.x for row in rows)
-    # beside each other, so that the deviations of all lines are seen
+    # side by side, to keep the deviations of all lines visible
     shifts = [step * _APART * width for step in (-1, 0, 1)]
     for (key, label), marker, shift in zip(_LINES.items(), _MARKERS, shifts, strict=True):
         points = [(row.row.x, row.figure(key)) for row in rows if row.figure(key) is not None]

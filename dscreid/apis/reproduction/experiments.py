@@ -120,10 +120,8 @@ def _votes(values: Iterable[int] = (5, 10, 15, 20, 30)) -> tuple[Row, ...]:
 
 
 _TABLES = (
-    Experiment('table1', 'Unsupervised methods (in the paper: to BUPTCampus)', _methods(), table=1),
-    Experiment(
-        'table2', 'Unsupervised methods (in the paper: to HITSZ-VCM)', _methods(), ('bupt2hitsz',), table=2
-    ),
+    Experiment('table1', 'Unsupervised methods', _methods(), table=1),
+    Experiment('table2', 'Unsupervised methods', _methods(), ('bupt2hitsz',), table=2),
     Experiment(
         'table3',
         'Components of DSC',

@@ -18,8 +18,8 @@ from dscreid.utils.shipped import PACKAGE, is_installed
 
 #: Parts of the package that show results and make none.
 _SHOWING = (
-    'visualization', 'apis/reproduction', 'apis/demo.py', 'apis/worlds.py', 'apis/doctor', 'datasets/doctor',
-    '__main__.py', '.mim',
+    'visualization', 'apis/reproduction', 'apis/demo.py', 'apis/report.py', 'apis/worlds.py', 'apis/doctor',
+    'datasets/doctor', '__main__.py', '.mim',
 )  # fmt: skip
 
 #: ``config`` (digest of what is learnt and how it is tested), ``seed``, ``data`` (part of the data → fingerprint),

@@ -77,7 +77,7 @@ def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
 def _figure_files(
     experiment: Experiment, options: ShowOptions, directions: Sequence[str], summaries: Sequence[Summary]
 ) -> dict[str, str]:
-    """What a figure has beside its table."""
+    """The files of a figure in addition to its table."""
     if experiment.kind == 'curves':
         names = [*directions, 'both'][: len(summaries)]
         shown = [

@@ -138,7 +138,7 @@ def _direction_summary(
         SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
         for row, found in zip(rows, cards, strict=True)
     )
-    notes = (*_notes(cards), *_seed_notes(summary_rows))
+    notes = (*_direction_notes(experiment, direction), *_notes(cards), *_seed_notes(summary_rows))
     return Summary(_title(place, experiment, direction), summary_rows, notes)
 
 
@@ -169,6 +169,15 @@ def _paper_rows(experiment: Experiment, direction: str) -> dict[str, PaperResult
         return {}
     table = paper_table(experiment.table)
     return {row.method: row for row in table.rows} if table.target == TARGETS[direction] else {}
+
+
+def _direction_notes(experiment: Experiment, direction: str) -> list[str]:
+    """A note if the paper's table is of another direction, which its figures are not shown beside."""
+    if experiment.table is None or paper_table(experiment.table).target == TARGETS[direction]:
+        return []
+    return [
+        f'The paper has this table for {", ".join(experiment.directions)} only, so its figures are not shown here.'
+    ]
 
 
 def _title(place: Place, experiment: Experiment, where: str) -> str:

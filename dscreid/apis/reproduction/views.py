@@ -1,4 +1,4 @@
-"""The features of a finished run ranked another way, without another extraction."""
+"""Rank the features of a finished run in another way, without extracting them again."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,13 +14,13 @@ def raw_halves(table: FeatureTable) -> np.ndarray:
 
 
 def static_half(table: FeatureTable) -> np.ndarray:
-    """float32 (N, D): raw static features, L2-normalised."""
-    return _normalised(table.static)
+    """float32 (N, D): raw static features, L2-normalized."""
+    return _normalized(table.static)
 
 
 def dynamic_half(table: FeatureTable) -> np.ndarray:
-    """float32 (N, D): raw dynamic features, L2-normalised."""
-    return _normalised(table.dynamic)
+    """float32 (N, D): raw dynamic features, L2-normalized."""
+    return _normalized(table.dynamic)
 
 
 VIEW_FUNCTIONS: Mapping[str, Callable[[FeatureTable], np.ndarray]] = {
@@ -55,5 +55,5 @@ def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, flo
     return ReIDMetric(protocol).compute_metrics(records)
 
 
-def _normalised(matrix: np.ndarray) -> np.ndarray:
+def _normalized(matrix: np.ndarray) -> np.ndarray:
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)

@@ -1,6 +1,5 @@
 from mmengine import Config
 
-from dscreid.apis.reproduction.config_difference import config_difference, effective_overrides
 from dscreid.apis.reproduction.identity import (
     code_fingerprint,
     dataset_fingerprints,
@@ -10,6 +9,7 @@ from dscreid.apis.reproduction.identity import (
 )
 from dscreid.datasets.packing import pack, plan_packing
 from dscreid.datasets.storage import FrameFormat
+from dscreid.utils.config_difference import config_difference, effective_overrides
 
 BASE = dict(config='c', seed=1, data={'world': 'w'}, code='r', sources={})
 

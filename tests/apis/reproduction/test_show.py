@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from dscreid.apis.reproduction import ShowOptions, list_experiments, show_experiment
 from dscreid.apis.reproduction.curves import curves_svg
@@ -15,7 +16,7 @@ from dscreid.apis.reproduction.experiments import Row, find_experiment
 from dscreid.apis.reproduction.summary import Summary, SummaryRow
 from dscreid.apis.reproduction.table_formats import to_csv, to_html, to_markdown
 from dscreid.errors import ConfigError
-from dscreid.visualization import paper_table
+from dscreid.visualization import PAPER_FOOTNOTE, paper_table
 
 
 def metrics(value):
@@ -52,10 +53,16 @@ def test_markdown_marks_the_best_and_shows_the_paper_beside(summary):
     assert lines[0] == '### table3: Components · SYNTHETIC worlds'
     first, second, third = lines[4:7]
     assert first.startswith('| first | 40.0 ± 10.0 | 40.0 ± 10.0 |')
-    assert first.endswith('| 1, 2, 3 | 25.2 | 26.8 | 19.1 | 19.8 |')
+    assert first.endswith('| 1, 2, 3 | 22.2 | 23.3 | 25.2 | 26.8 | 19.1 | 19.8 |')
     assert second.startswith('| second | **42.0** |')
-    assert second.endswith('| 1 | **25.3** | **27.5** | **25.4** | **25.7** |')
-    assert third == '| not run |' + ' – |' * 10
+    assert second.endswith('| 1 | **25.4** | **26.6** | **25.3** | **27.5** | **25.4** | **25.7** |')
+    assert third == '| not run |' + ' – |' * 13
+    assert lines[2].startswith('| Row | mean Rank-1 | mean mAP | RGB→IR Rank-1 |')
+    assert lines[2].endswith(
+        '| seeds | paper, mean Rank-1 | paper, mean mAP | paper, RGB→IR Rank-1 | paper, RGB→IR mAP '
+        '| paper, IR→RGB Rank-1 | paper, IR→RGB mAP |'
+    )
+    assert PAPER_FOOTNOTE in lines[-3]
     assert lines[-1] == 'A note.'
     assert len({line.count('|') for line in lines[2:7]}) == 1
 
@@ -64,7 +71,7 @@ def test_equal_figures_are_both_best_and_a_single_row_is_none(summary):
     tie = Summary(
         't', (SummaryRow(Row('a', 'a'), {1: metrics(0.4)}), SummaryRow(Row('b', 'b'), {1: metrics(0.40004)}))
     )
-    assert to_markdown([tie]).count('**40.0**') == 10
+    assert to_markdown([tie]).count('**40.0**') == 12
     alone = Summary('t', (SummaryRow(Row('a', 'a'), {1: metrics(0.4)}), SummaryRow(Row('b', 'b'), {})))
     assert '**' not in to_markdown([alone])
 
@@ -74,6 +81,8 @@ def test_csv_keeps_all_figures_as_measured(summary):
     entry = next(row for row in rows if row['row'] == 'second' and row['metric'] == 'rgb2ir/mAP')
     assert (float(entry['mean']), entry['standard deviation'], entry['seeds']) == (0.4204, '', '1')
     assert float(entry['paper']) == pytest.approx(0.275)
+    assert entry['note on the paper'] == PAPER_FOOTNOTE
+    assert all(row['note on the paper'] == '' for row in rows if not row['paper'])
 
 
 def test_html_is_one_page_with_escaped_names():
@@ -83,6 +92,20 @@ def test_html_is_one_page_with_escaped_names():
     assert '&lt;b&gt;' in page
     assert '<strong>40.0</strong>' in page
     assert '**' not in page
+    assert PAPER_FOOTNOTE not in page
+
+
+def test_html_carries_the_footnote_of_the_papers_figures(summary):
+    page = to_html([summary], 'table')
+    assert str(escape(PAPER_FOOTNOTE)) in page
+    assert '>paper, RGB→IR</th>' in page
+
+
+def test_titles_name_no_other_target_than_that_of_the_runs(bench):
+    bench.run('table3', rows=['cd'], seeds=(1,))
+    text, _ = show(ShowOptions('table3', bench.place, ('bupt2hitsz',)))
+    assert 'bupt2hitsz' in text.splitlines()[0]
+    assert not any('BUPTCampus' in find_experiment(f'table{n}').heading for n in range(1, 7))
 
 
 # ---- from run cards ----
@@ -93,7 +116,8 @@ def test_a_table_of_both_directions_has_their_mean(bench):
     forward, backward, mean = text.split('### ')[1:]
     assert 'SYNTHETIC worlds (synthetic-demo)' in mean
     assert '| baseline (CD) | 22.0 ± 7.1 |' in mean
-    assert 'paper' not in forward  # the paper's Table 3 is of BUPTCampus
+    assert 'paper RGB' not in forward  # the paper's Table 3 is of BUPTCampus
+    assert 'The paper has this table for hitsz2bupt only' in forward
     assert '| 25.2 | 26.8 |' in backward
     assert 'Warning' not in text
     assert [path.name for path in files] == ['table3.md', 'table3.csv', 'table3.html']

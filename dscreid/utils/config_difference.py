@@ -5,13 +5,13 @@ from typing import Any
 
 from mmengine import Config
 
-#: Settings that say where a run lies, not what it does.
+#: Settings that say where the data are, not what is done with them.
 _ELSEWHERE = ('root', 'data_root')
 _ABSENT = 'absent'
 
 
 def config_difference(reference: Config, config: Config) -> dict[str, list]:
-    """Dotted key → [value in the reference, value here] of every setting that differs, ``'absent'`` where missing."""
+    """Dotted key → [value in the reference, value here] of each setting that differs, ``'absent'`` if it is missing."""
     ours, theirs = dict(_flat(config.to_dict())), dict(_flat(reference.to_dict()))
     keys = [key for key in dict.fromkeys([*theirs, *ours]) if key.rpartition('.')[2] not in _ELSEWHERE]
     pairs = {key: [theirs.get(key, _ABSENT), ours.get(key, _ABSENT)] for key in keys}

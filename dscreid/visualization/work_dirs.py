@@ -1,0 +1,124 @@
+"""What a run left in its work directory, for a report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.utils.records import is_finite_number, read_json_object
+from dscreid.visualization.curves import Scalars, read_scalars
+from dscreid.visualization.results import ReportRun
+from dscreid.visualization.sources import load_finite_features, load_run
+
+_SESSIONS = '*/vis_data'
+
+
+@dataclass(frozen=True)
+class WorkDir:
+    """Files of one run.
+
+    Attributes:
+        name: What the report calls the run.
+        folder: Its work directory.
+        metrics: ``metrics.json``, or None if the run was not evaluated yet.
+        features: ``features.safetensors`` of the test set, or None.
+        scalars: ``vis_data/scalars.json`` of its sessions in the order in which they were written; a resumed run
+            has several.
+        config: The config of its last training session, or None.
+        finished: ``finished.json``, or None if the training has not ended.
+    """
+
+    name: str
+    folder: Path
+    metrics: Path | None
+    features: Path | None
+    scalars: tuple[Path, ...]
+    config: Path | None
+    finished: Path | None
+
+    def load_run(self, *, upper_bound: bool = False) -> ReportRun:
+        """The run's row of the table; without metrics the row says why.
+
+        Raises:
+            DscreidError: If a file is damaged.
+        """
+        if self.metrics is not None:
+            return load_run(self.name, self.metrics, self.features, upper_bound=upper_bound)
+        features = None if self.features is None else load_finite_features(self.features)
+        reason = f'{self.folder} has no metrics.json'
+        return ReportRun(self.name, {}, features, upper_bound, reason)
+
+    def load_scalars(self, identities: int | None = None) -> Scalars:
+        """What the run logged.
+
+        Args:
+            identities: See :func:`read_scalars`.
+
+        Raises:
+            CheckpointError: If a file is damaged.
+        """
+        return read_scalars(*self.scalars, identities=identities)
+
+    def load_config(self) -> Config | None:
+        """The config of its last training session, which is Python code that is run; None if there is none.
+
+        Raises:
+            ConfigError: If it cannot be read.
+        """
+        if self.config is None:
+            return None
+        try:
+            return Config.fromfile(self.config)
+        except Exception as error:  # a config is a program and may raise anything
+            reason = ' '.join(str(error).split()) or type(error).__name__
+            raise ConfigError(f'{self.config}: cannot be read as a config: {reason}') from error
+
+    def wall_times(self) -> dict[str, float]:
+        """Stage → seconds, as far as the run recorded them.
+
+        Raises:
+            CheckpointError: If ``finished.json`` is damaged.
+        """
+        if self.finished is None:
+            return {}
+        record = read_json_object(
+            self.finished, 'record of a finished training', 'leave this work directory out'
+        )
+        seconds = record.get('seconds')
+        # what is recorded is the time of the last session
+        part = 'training' if len(self.scalars) < 2 else 'training, last of its sessions'
+        return {f'{self.name}: {part}': float(seconds)} if is_finite_number(seconds) and seconds >= 0 else {}
+
+
+def find_work_dir(folder: str | Path, name: str) -> WorkDir:
+    """The files of a run by their usual names.
+
+    Args:
+        folder: A work directory of ``tools/train.py``.
+        name: What the report calls the run.
+
+    Raises:
+        CheckpointError: If the folder is missing or holds nothing that a report could show.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f'{folder} is not a folder; name the work directory of a run.')
+    scalars = tuple(sorted(folder.glob(f'{_SESSIONS}/scalars.json')))
+    # an evaluation leaves a config, too, but logs no scalars
+    configs = [path.with_name('config.py') for path in scalars] or sorted(
+        folder.glob(f'{_SESSIONS}/config.py')
+    )
+    metrics, features = _file(folder / 'metrics.json'), _file(folder / 'features.safetensors')
+    if not (scalars or metrics or features):
+        raise CheckpointError(
+            f'{folder} holds no metrics.json, features.safetensors or */vis_data/scalars.json; name the work directory '
+            'of a run.'
+        )
+    config = _file(configs[-1]) if configs else None
+    return WorkDir(name, folder, metrics, features, scalars, config, _file(folder / 'finished.json'))
+
+
+def _file(path: Path) -> Path | None:
+    """The path if it is a file."""
+    return path if path.is_file() else None
