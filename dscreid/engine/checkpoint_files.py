@@ -99,6 +99,15 @@ def check_whole(path: Path) -> dict:
     return content
 
 
+def run_of(path: Path) -> str | None:
+    """The run that wrote a checkpoint; None if the file is not whole or does not say."""
+    try:
+        run = meta_of(check_whole(path)).get(RUN_KEY)
+    except CheckpointError:
+        return None
+    return run if isinstance(run, str) else None
+
+
 def _named(work_dir: Path) -> Path | None:
     """What the pointer names, there or not; None without a pointer."""
     pointer = work_dir / POINTER
@@ -118,11 +127,11 @@ def _named(work_dir: Path) -> Path | None:
 def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
     """The newest whole checkpoint before ``named`` that the run of ``epoch_0.pth`` wrote."""
     number = _epoch(named)
-    if number is None or (run := _run_of(work_dir / 'epoch_0.pth')) is None:
+    if number is None or (run := run_of(work_dir / 'epoch_0.pth')) is None:
         return None
     candidates = [path for path in work_dir.glob('epoch_*.pth') if (_epoch(path) or 0) < number]
     for path in sorted(candidates, key=lambda path: _epoch(path) or 0, reverse=True):
-        if _run_of(path) == run:
+        if run_of(path) == run:
             return path
     return None
 
@@ -130,12 +139,3 @@ def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
 def _epoch(path: Path) -> int | None:
     match = _EPOCH_FILE.fullmatch(path.name)
     return int(match[1]) if match else None
-
-
-def _run_of(path: Path) -> str | None:
-    """The run that wrote a checkpoint; None where the file is not whole or does not say."""
-    try:
-        run = meta_of(check_whole(path)).get(RUN_KEY)
-    except CheckpointError:
-        return None
-    return run if isinstance(run, str) else None

@@ -14,6 +14,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dscreid.engine.checkpoint_files import RUN_KEY
+from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
+from dscreid.engine.schedule_extension import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
@@ -29,13 +31,20 @@ class ReIDRunner(Runner):
     """A Runner whose checkpoints survive kills and full disks, and say what they are.
 
     A checkpoint is written beside its place, flushed to the disk, and moved there: whoever finds the name finds a
-    whole file. Its ``meta`` also holds ``run``, a name that a resumed run takes over, and ``architecture``, the
-    model's settings that no weight's shape can tell.
+    whole file. Its ``meta`` also holds ``run``, a name that a resumed run takes over, ``architecture``, the model's
+    settings that no weight's shape can tell, and the attributes below; see ``dscreid.engine.run_identity``.
+
+    Attributes:
+        run: Name of the run.
+        settings: The settings that decide what is learned, as JSON; None if unknown.
+        source: Fingerprint of the source weights that the run began with; None if it began without any.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.run = uuid.uuid4().hex
+        self.settings: str | None = None
+        self.source: str | None = None
 
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
@@ -80,7 +89,13 @@ class ReIDRunner(Runner):
             CheckpointError: The disk is full or cannot be written; what lay under the name before still does.
         """
         architecture = getattr(unwrap_model(self.model), 'architecture', None)
-        meta = {**(meta or {}), RUN_KEY: self.run, ARCHITECTURE_KEY: architecture}
+        meta = {
+            **(meta or {}),
+            RUN_KEY: self.run,
+            ARCHITECTURE_KEY: architecture,
+            SETTINGS_KEY: self.settings,
+            SOURCE_KEY: self.source,
+        }
         path = Path(out_dir, filename)
         try:
             with replacing(path) as temporary:
@@ -100,10 +115,11 @@ class ReIDRunner(Runner):
         checkpoint = super().load_checkpoint(*args, **kwargs)
         meta = checkpoint.get('meta', {})
         meta.pop('config', None)
-        self.run = meta.get(RUN_KEY, self.run)
+        self.run, self.source = meta.get(RUN_KEY, self.run), meta.get(SOURCE_KEY, self.source)
         optimizer = getattr(self.optim_wrapper, 'optimizer', None)
         if optimizer is not None and 'optimizer' in checkpoint:
             keep_fused(optimizer, checkpoint['optimizer'])
+            recompute_schedules(self, checkpoint)
         return checkpoint
 
 

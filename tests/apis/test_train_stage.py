@@ -63,11 +63,14 @@ class NeckProbe(Hook):
         raise KeyboardInterrupt
 
 
-def run(path, work_dir, source=None, resume=False, **options):
+def run(path, work_dir, source=None, resume=False, interrupt=None, overwrite=False, **options):
     config = load_config(path, options)
     config.work_dir = str(work_dir)
+    if interrupt is not None:
+        # in place of a hook that learns nothing: a run with another custom hook could not be resumed
+        config.default_hooks.speed = dict(type='InterruptHook', **interrupt)
     fit_to_machine(config)
-    return train_stage(config, resume=resume, source_checkpoint=source)
+    return train_stage(config, resume=resume, source_checkpoint=source, overwrite=overwrite)
 
 
 def assert_same_weights(left, right):
@@ -101,10 +104,9 @@ def test_global_random_numbers_do_not_depend_on_an_interruption(tiny_runs, tmp_p
     """Validation, which is due once in the unbroken run alone, draws from torch's generator too."""
     noisy = {'train_cfg.val_interval': 1}
     whole = run(tiny_runs.source, tmp_path / 'whole', custom_hooks=[dict(type='NoiseHook')], **noisy)
-    hooks = [dict(type='NoiseHook'), dict(type='InterruptHook', iteration=4)]
-    with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path / 'broken', custom_hooks=hooks, **noisy)
     hooks = [dict(type='NoiseHook')]
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path / 'broken', custom_hooks=hooks, interrupt=dict(iteration=4), **noisy)
     assert_same_weights(
         run(tiny_runs.source, tmp_path / 'broken', resume=True, custom_hooks=hooks, **noisy), whole
     )
@@ -118,7 +120,7 @@ def test_global_random_numbers_do_not_depend_on_an_interruption(tiny_runs, tmp_p
 def test_a_resumed_run_ends_where_an_unbroken_one_does(stage, when, left, tmp_path):
     path, source, reference = stage
     with pytest.raises(KeyboardInterrupt):
-        run(path, tmp_path, source, custom_hooks=[dict(type='InterruptHook', **when)])
+        run(path, tmp_path, source, interrupt=dict(**when))
     assert last_checkpoint(tmp_path).name == left
     assert not (tmp_path / FINISHED_FILE).exists()
     moved = tmp_path / 'moved'  # a run's folder may be moved before it is resumed
@@ -131,7 +133,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(stage, when, left, tmp_pa
 
 def test_optimizer_and_schedule_are_resumed_too(tiny_runs, tiny_experiment, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
     resumed = load_checkpoint(run(tiny_runs.source, tmp_path, resume=True))
     whole = load_checkpoint(tiny_experiment.source_checkpoint)
     assert resumed['meta']['iter'] == whole['meta']['iter'] == 6
@@ -142,7 +144,7 @@ def test_optimizer_and_schedule_are_resumed_too(tiny_runs, tiny_experiment, tmp_
 
 def test_resuming_needs_no_pretrained_weights(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
     gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt')}
     with pytest.raises(CheckpointError, match='pretrained weights not found'):
         run(tiny_runs.source, tmp_path / 'new', **gone)
@@ -189,14 +191,14 @@ def test_source_weights_of_another_architecture(tiny_runs, tiny_experiment, tmp_
 
 def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
     with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed.*has shape'):
         run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
 
 
 def test_a_damaged_optimizer_costs_the_epochs_after_the_last_sound_one(tiny_runs, tiny_experiment, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
     damage_optimizer(tmp_path / 'epoch_1.pth')
     whole = (tmp_path / 'epoch_0.pth').read_bytes()
     damage_optimizer(tmp_path / 'epoch_0.pth')
@@ -224,7 +226,7 @@ def test_only_a_start_that_succeeds_takes_away_the_mark_of_an_earlier_run(tiny_r
         run(tiny_runs.source, tmp_path, **{'train_dataloader.batch_size': 3})
     assert (tmp_path / FINISHED_FILE).exists()
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', iteration=0)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(iteration=0))
     assert not (tmp_path / FINISHED_FILE).exists()
 
 
@@ -243,7 +245,7 @@ def test_more_identities_than_classes(tiny_runs, tmp_path):
 
 def test_a_run_goes_on_with_its_own_seed(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
     with pytest.raises(CheckpointError, match=r'cannot be resumed with seed 2, the run began with seed 1'):
         run(tiny_runs.source, tmp_path, resume=True, **{'randomness.seed': 2})
 
