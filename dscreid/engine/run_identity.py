@@ -138,11 +138,17 @@ def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[s
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = [(str(number), *values) for number, values in enumerate(zip(old, new, strict=True))]
     else:
-        if old != new or isinstance(old, bool) is not isinstance(new, bool):
+        if not _same(place, old, new):
             yield place, (old, new)
         return
     for key, before, now in pairs:
         yield from setting_differences(before, now, f'{place}.{key}' if place else key)
+
+
+def _same(place: str, old: Any, new: Any) -> bool:
+    if place.endswith('.pretrained') and isinstance(old, str) and isinstance(new, str):
+        return Path(old).name == Path(new).name  # the file may lie elsewhere on another machine
+    return old == new and isinstance(old, bool) is isinstance(new, bool)
 
 
 def in_words(differences: Mapping[str, tuple[Any, Any]]) -> str:
