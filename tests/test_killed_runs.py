@@ -112,7 +112,7 @@ def test_two_runs_in_one_folder(run, tmp_path):
         log = tmp_path / 'log'
         assert run(None, 1, signal.SIGKILL, log) == 2
         assert f'another run (process {holder.pid} on' in log.read_text().splitlines()[-1]
-        assert [path.name for path in (tmp_path / 'run').iterdir()] == ['.lock']
+        assert [path.name for path in (tmp_path / 'run').iterdir()] == ['.dscreid.lock']
     finally:
         holder.kill()
         holder.join()

@@ -1,13 +1,15 @@
 """The folder of a run: what runs write there, and whether another run may begin there."""
 
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dscreid.engine.bad_frame_record import RECORD_FILE as BAD_FRAMES_FILE
 from dscreid.engine.checkpoint_files import POINTER, run_of
 from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
 from dscreid.errors import ConfigError
+from dscreid.utils.files import LOCK_FILE, is_partial
 
 FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'features.safetensors'
 #: The results of a run, the pointer first: without it a half-removed run is not continued.
@@ -87,6 +89,26 @@ def remove_files(paths: list[Path]) -> None:
         for part in (folder, folder.parent):
             if (part.name == 'vis_data' or _START.fullmatch(part.name)) and part.is_dir() and not any(part.iterdir()):
                 part.rmdir()
+
+
+def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
+    """Remove the folder of a run, unless it holds a file that neither the run nor its caller wrote.
+
+    Args:
+        folder: The run's folder.
+        own: Names of the files that the caller wrote there.
+
+    Raises:
+        ConfigError: It holds another file; nothing is removed then.
+    """
+    known = {*files_of_run(folder), *(folder / name for name in (LOCK_FILE, *own))}
+    for path in sorted(folder.rglob('*')):
+        if (path.is_symlink() or not path.is_dir()) and path not in known and not is_partial(path):
+            raise ConfigError(
+                f'{path}: the folder was to be replaced, but this file was not written by dscreid; move it, or choose '
+                'another --out'
+            )
+    shutil.rmtree(folder)
 
 
 def _logs(work_dir: Path) -> Iterator[Path]:

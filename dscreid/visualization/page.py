@@ -1,11 +1,11 @@
 """The page around the report's sections: one file that asks for nothing from outside."""
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+
+from dscreid.utils.files import replacing
 
 _STYLE = """
 :root { color-scheme: light dark; --bg: #f6f7f9; --card: #ffffff; --ink: #1c2430; --muted: #5b6675;
@@ -168,16 +168,5 @@ def write_text_atomically(path: str | Path, text: str) -> None:
         path: Where to write; missing parent folders are made.
         text: Content, written as UTF-8.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
-    try:
-        with os.fdopen(handle, 'w', encoding='utf-8', newline='\n') as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp makes private files
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding='utf-8', newline='\n')
