@@ -14,7 +14,7 @@ from rich.console import Console
 from dscreid.apis.command_line import add_config_arguments, run_command
 from dscreid.apis.doctor import DoctorOptions, diagnose, diagnosis_table, to_json
 from dscreid.apis.test import write_json
-from dscreid.utils.files import check_replaceable
+from dscreid.utils.files import check_outputs
 
 _LOG_WIDTH = 160
 
@@ -28,7 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', type=Path, help='config that is to be run')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings there as well')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings there as well (an existing file is replaced)')
     parser.add_argument('--jobs', type=_positive, metavar='N', help='threads for files (default: all cores)')
     parser.add_argument(
         '--full-decode',
@@ -71,8 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         work_dir=arguments.work_dir,
         config_options=arguments.cfg_options,
     )
-    if arguments.json is not None:
-        check_replaceable(arguments.json)
+    check_outputs([arguments.json], inputs=[arguments.config])
     diagnosis = diagnose(arguments.config, options)
     console = Console()
     if not console.is_terminal:  # a log file has no width of its own

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmengine.config import Config, DictAction
 
+from dscreid.apis.command_line import run_command
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.visualization import (
     ReportRun,
@@ -172,4 +173,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))

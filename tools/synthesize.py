@@ -9,6 +9,7 @@ Examples:
 import argparse
 import sys
 
+from dscreid.apis.command_line import run_command
 from dscreid.datasets.synthetic import (
     DOMAINS,
     LAYOUTS,
@@ -19,6 +20,7 @@ from dscreid.datasets.synthetic import (
     write_contact_sheet,
 )
 from dscreid.errors import DscreidError
+from dscreid.utils.files import check_outputs
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -99,6 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         spec = spec_of(args)
+        check_outputs([args.preview])
         if args.preview:
             write_contact_sheet(args.preview, spec)
         if args.out:
@@ -116,4 +119,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))

@@ -1,5 +1,6 @@
 """MMEngine's Runner with checkpoints that are written whole or not at all."""
 
+import logging
 import os
 import uuid
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.dist import master_only
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from torch import nn
@@ -56,6 +58,15 @@ class ReIDRunner(Runner):
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
         super().set_randomness(seed, diff_rank_seed, deterministic)
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger; its file is written as UTF-8, whatever the locale's encoding."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.encoding = 'utf-8'
+                handler.stream.reconfigure(encoding='utf-8')
+        return logger
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
         """Register hooks but for those that are None, which MMEngine's own method allows for its own hooks alone."""

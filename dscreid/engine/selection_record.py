@@ -57,7 +57,7 @@ class SelectionRecord:
             epochs={str(epoch): dict(values) for epoch, values in self.epochs.items()},
         )
         with replacing(Path(work_dir, RECORD_FILE)) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + '\n')
+            temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
 def read_record(work_dir: str | Path) -> SelectionRecord | None:
@@ -70,7 +70,7 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding='utf-8'))
         epochs = {int(epoch): _checked_values(values) for epoch, values in content['epochs'].items()}
         kept = content['kept']
         return SelectionRecord(epochs, None if kept is None else _checked_kept(kept))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
+from dscreid.apis.command_line import run_command
 from dscreid.errors import DscreidError
 from dscreid.models.backbones.vld import convert_vld
 from dscreid.utils.checkpoint import load_weights, sha256
-from dscreid.utils.files import replacing
+from dscreid.utils.files import check_outputs, replacing
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -35,6 +36,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def convert(args: argparse.Namespace) -> None:
     """Read, convert, write and report."""
+    check_outputs([args.target], inputs=[args.source])
     converted = convert_vld(load_weights(args.source), args.source, args.image_size)
     meta = {
         'converter': 'convert_vld',
@@ -74,4 +76,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))

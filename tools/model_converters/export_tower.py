@@ -6,9 +6,11 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from dscreid.apis.command_line import run_command
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.models.backbones.export import TOWER_PREFIX, export_tower
 from dscreid.utils.checkpoint import sha256
+from dscreid.utils.files import check_outputs
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -28,6 +30,7 @@ def export(args: argparse.Namespace) -> None:
     target = Path(args.target)
     if target.suffix != '.safetensors':
         raise ConfigError(f'{target}: the exported tower must be named *.safetensors.')
+    check_outputs([target], inputs=[args.checkpoint])
     tower = None
     if args.config is not None:
         try:
@@ -51,4 +54,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))
