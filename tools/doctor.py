@@ -28,7 +28,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', type=Path, help='config that is to be run')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings there as well (an existing file is replaced)')
+    parser.add_argument(
+        '--json',
+        type=Path,
+        metavar='FILE',
+        help='write all findings there as well; replaced if it exists',
+    )
     parser.add_argument('--jobs', type=_positive, metavar='N', help='threads for files (default: all cores)')
     parser.add_argument(
         '--full-decode',

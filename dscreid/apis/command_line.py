@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO
 
 from mmengine.config import DictAction
 
@@ -62,7 +63,7 @@ def run_command(
                 _end_after(received[0] if received else signal.SIGINT, on_interrupt)
             if isinstance(error, DscreidError):
                 _fail(sentence(error))
-            if isinstance(error, BrokenPipeError) and _unread():
+            if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
                 _discard_output()
                 sys.exit(_UNREAD_OUTPUT)
             if isinstance(error, OSError) and (message := _path_message(error, on_interrupt)):
@@ -118,24 +119,31 @@ def _flush_output() -> None:
         sys.stdout.flush()
 
 
-def _unread() -> bool:
-    """Whether the output goes to a pipe whose reader has left."""
+def _unread(stream: TextIO | None) -> bool:
+    """Whether an output goes to a pipe whose reader has left."""
     watch = select.poll()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError, OSError):  # without a file of the system behind it
-            watch.register(stream.fileno(), 0)
+    try:
+        watch.register(stream.fileno(), 0)
+    except (AttributeError, ValueError, OSError):  # no file of the system is behind it
+        return False
     return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _discard_output() -> None:
     """Throw away what is still to be written to an output that takes nothing any more."""
     for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except OSError:
+        if _unread(stream) or not _takes_more(stream):
             with open(os.devnull, 'wb') as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _takes_more(stream: TextIO | None) -> bool:
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -184,7 +192,7 @@ def _output_errors_in_logging() -> Iterator[None]:
         error = sys.exc_info()[1]
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             raise OSError(error.errno, error.strerror, getattr(handler, 'baseFilename', None)) from error
-        if isinstance(error, BrokenPipeError) and _unread():
+        if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
             _discard_output()  # the file of the log goes on
             return
         handle_error(handler, record)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mmengine import Config
 
@@ -217,7 +217,7 @@ class Demo:
                 retrieval_examples(shown, protocol_of(config)), TrackletPictures(build_test_dataset(config))
             ),
             densities=[distance_density(run.name, run.features) for run in shown],
-            timings=json.loads(self._timings_file.read_text(encoding='utf-8')) if self._timings_file.is_file() else None,
+            timings=self._timings() or None,
             environment=collect_environment(),
             notes=[
                 'Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world in HITSZ-VCM '
@@ -246,14 +246,16 @@ class Demo:
     def _path(self, name: str) -> Path:
         return self.options.configs / f'{name}.py'
 
+    def _timings(self) -> dict[str, float]:
+        if not self._timings_file.is_file():
+            return {}
+        return json.loads(self._timings_file.read_text(encoding='utf-8'))
+
     def _timed(self, name: str, job: Callable[[], Result]) -> Result:
         """Run a job and add its wall time to the demo's list."""
         start = time.perf_counter()
         result = job()
-        timings: dict[str, Any] = (
-            json.loads(self._timings_file.read_text(encoding='utf-8')) if self._timings_file.is_file() else {}
-        )
-        write_json(self._timings_file, timings | {name: round(time.perf_counter() - start, 1)})
+        write_json(self._timings_file, self._timings() | {name: round(time.perf_counter() - start, 1)})
         return result
 
 

@@ -87,7 +87,11 @@ def remove_files(paths: list[Path]) -> None:
     for folder in sorted({path.parent for path in paths}, reverse=True):
         # .../20260101_120000/vis_data, then .../20260101_120000
         for part in (folder, folder.parent):
-            if (part.name == 'vis_data' or _START.fullmatch(part.name)) and part.is_dir() and not any(part.iterdir()):
+            if (
+                (part.name == 'vis_data' or _START.fullmatch(part.name))
+                and part.is_dir()
+                and not any(part.iterdir())
+            ):
                 part.rmdir()
 
 

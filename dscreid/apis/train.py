@@ -157,7 +157,9 @@ def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, 
     elif (results := results_of(work_dir)) and options.resume:
         recorded = None
         if results[0].name == METRICS_FILE:
-            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite').get('run')
+            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite').get(
+                'run'
+            )
         if recorded != note['run']:
             raise ConfigError(
                 f'{results[0]}: was made with another config, seed or source weights; choose another --work-dir, or '

@@ -122,7 +122,9 @@ def differences_beyond_epochs(
     found = dict(setting_differences(recorded, json.loads(settings_text(settings))))
     if EPOCHS not in found:
         return found
-    return {key: values for key, values in found.items() if key != EPOCHS and not _SCHEDULE_END.fullmatch(key)}
+    return {
+        key: values for key, values in found.items() if key != EPOCHS and not _SCHEDULE_END.fullmatch(key)
+    }
 
 
 def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
@@ -134,7 +136,9 @@ def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[s
         place: Dotted key of both.
     """
     if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [(key, old.get(key, _MISSING), new.get(key, _MISSING)) for key in sorted(old.keys() | new.keys())]
+        pairs = [
+            (key, old.get(key, _MISSING), new.get(key, _MISSING)) for key in sorted(old.keys() | new.keys())
+        ]
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = [(str(number), *values) for number, values in enumerate(zip(old, new, strict=True))]
     else:

@@ -93,7 +93,8 @@ def _differ(schedulers: Any, saved: Any) -> bool:
 
 
 def _any_differs(schedulers: Sequence[_ParamScheduler], saved: Sequence[Mapping]) -> bool:
-    return any(_shape(own, own.state_dict()) != _shape(own, state) for own, state in zip(schedulers, saved, strict=True))
+    pairs = zip(schedulers, saved, strict=True)
+    return any(_shape(own, own.state_dict()) != _shape(own, state) for own, state in pairs)
 
 
 def _shape(scheduler: _ParamScheduler, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     check_replaceable(path)
     path = Path(path).resolve()
     with _errors_named_after(path):
-        descriptor, name = tempfile.mkstemp(prefix=f'.{path.name}{_MARK}', suffix=path.suffix, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(
+            prefix=f'.{path.name}{_MARK}', suffix=path.suffix, dir=path.parent
+        )
     os.close(descriptor)
     temporary = Path(name)
     try:

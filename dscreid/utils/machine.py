@@ -106,7 +106,9 @@ def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -
         if limit == 'max':
             return None
         used = int((folder / usage_name).read_text(encoding='utf-8'))
-        facts = dict(line.split() for line in (folder / 'memory.stat').read_text(encoding='utf-8').splitlines())
+        facts = dict(
+            line.split() for line in (folder / 'memory.stat').read_text(encoding='utf-8').splitlines()
+        )
     except (OSError, ValueError):
         return None
     return max(0, int(limit) - max(0, used - int(facts.get(cache_name, 0))))

@@ -106,7 +106,7 @@ def run_script(script, shell='{}', **environment):
 @pytest.mark.parametrize('environment', [{'PYTHONIOENCODING': 'ascii'}, {'LC_ALL': 'C'}], ids=str)
 @pytest.mark.parametrize('text', ['a \u2192 b', 'caf\u00e9.jpg', 'broken \udcff name'], ids=ascii)
 def test_any_text_can_be_printed_anywhere(text, environment):
-    code, out, err = run_script(f'run_command(lambda: print({ascii(text)}))', **environment)
+    code, out, err = run_script(f'run_command(lambda: print({text!a}))', **environment)
     assert (code, out, err) == (0, text.encode('ascii', 'backslashreplace').decode() + '\n', '')
 
 

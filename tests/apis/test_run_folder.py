@@ -69,7 +69,9 @@ def test_a_run_that_was_killed_at_its_start_begins_again(tmp_path):
 
 def test_results_without_a_pointer_are_not_resumed(tmp_path):
     save(tmp_path / 'epoch_3.pth')
-    with pytest.raises(ConfigError, match='no last_checkpoint to continue from.*--overwrite instead of --resume'):
+    with pytest.raises(
+        ConfigError, match=r'no last_checkpoint to continue from.*--overwrite instead of --resume'
+    ):
         check_unused(tmp_path, resume=True, overwrite=False)
 
 

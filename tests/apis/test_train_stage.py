@@ -338,7 +338,9 @@ def test_a_finished_run_is_extended_as_if_it_had_been_that_long(tiny_runs, finis
     assert_same_weights(finished / 'epoch_3.pth', whole)
     # now it is a run of three epochs
     assert run(tiny_runs.source, finished, resume=True, **longer) == finished / 'epoch_3.pth'
-    with pytest.raises(CheckpointError, match=r'has 3 epochs behind it, and train_cfg\.max_epochs=2 asks for fewer'):
+    with pytest.raises(
+        CheckpointError, match=r'has 3 epochs behind it, and train_cfg\.max_epochs=2 asks for fewer'
+    ):
         run(tiny_runs.source, finished, resume=True)
 
 
@@ -578,7 +580,7 @@ def test_a_source_stage_is_neither_replaced_nor_extended_for_a_run(tiny_runs, ti
     source, adapt = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz)
     for change, words in (
         ('train_cfg.update(max_epochs=3)', r'source stage was made with another train_cfg\.max_epochs'),
-        ("randomness = dict(seed=5)", r'randomness\.seed: 1 -> 5'),
+        ('randomness = dict(seed=5)', r'randomness\.seed: 1 -> 5'),
     ):
         text = source.read_text()
         source.write_text(f'{text}{change}\n')

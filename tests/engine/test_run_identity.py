@@ -1,6 +1,7 @@
 """What of a run may change when it is resumed."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -60,7 +61,9 @@ def test_epochs_may_change_and_with_them_the_end_of_a_schedule():
     longer = dict(type='CosineAnnealingLR', end=9)
     check(train_cfg=dict(max_epochs=9), param_scheduler=[longer])
     check(train_cfg=dict(max_epochs=4))
-    with pytest.raises(CheckpointError, match='has 4 epochs behind it, and train_cfg.max_epochs=3 asks for fewer'):
+    with pytest.raises(
+        CheckpointError, match=r'has 4 epochs behind it, and train_cfg\.max_epochs=3 asks for fewer'
+    ):
         check(train_cfg=dict(max_epochs=3))
     with pytest.raises(CheckpointError, match=r'param_scheduler\.0\.end: 5 -> 9'):
         check(param_scheduler=[longer])
@@ -80,11 +83,15 @@ def test_a_checkpoint_without_settings_is_not_compared(settings):
 
 
 def test_source_weights_are_known_by_their_values(tmp_path):
-    weights = dict(a=torch.zeros(2, 3), b=torch.tensor(1, dtype=torch.int64), c=torch.ones(2, dtype=torch.bfloat16))
+    weights = dict(
+        a=torch.zeros(2, 3), b=torch.tensor(1, dtype=torch.int64), c=torch.ones(2, dtype=torch.bfloat16)
+    )
     torch.save(dict(state_dict=weights), tmp_path / 'first.pth')
     torch.save(dict(state_dict=dict(reversed(weights.items())), meta=dict(run='x')), tmp_path / 'same.pth')
     torch.save(dict(state_dict=weights | dict(a=torch.zeros(3, 2))), tmp_path / 'other.pth')
-    first, same, other = (weights_fingerprint(tmp_path / f'{name}.pth') for name in ('first', 'same', 'other'))
+    first, same, other = (
+        weights_fingerprint(tmp_path / f'{name}.pth') for name in ('first', 'same', 'other')
+    )
     assert (first == same, first == other) == (True, False)
     check(source=tmp_path / 'same.pth', began=first)
     with pytest.raises(CheckpointError, match=r'began with other source weights than .*other\.pth'):
@@ -92,11 +99,11 @@ def test_source_weights_are_known_by_their_values(tmp_path):
 
 
 def test_data_are_known_by_their_index():
-    class Data:
-        metainfo = dict(dataset='X', split='train', fingerprint='abc')
-
-    check_same_data(PATH, dict(meta=dict(dataset_meta=dict(Data.metainfo))), Data())
-    check_same_data(PATH, dict(meta={}), Data())
-    other = dict(Data.metainfo, fingerprint='abd')
-    with pytest.raises(CheckpointError, match=r'other tracklets \(its run began with X train abd, now X train abc\)'):
-        check_same_data(PATH, dict(meta=dict(dataset_meta=other)), Data())
+    data = SimpleNamespace(metainfo=dict(dataset='X', split='train', fingerprint='abc'))
+    check_same_data(PATH, dict(meta=dict(dataset_meta=dict(data.metainfo))), data)
+    check_same_data(PATH, dict(meta={}), data)
+    other = dict(data.metainfo, fingerprint='abd')
+    with pytest.raises(
+        CheckpointError, match=r'other tracklets \(its run began with X train abd, now X train abc\)'
+    ):
+        check_same_data(PATH, dict(meta=dict(dataset_meta=other)), data)

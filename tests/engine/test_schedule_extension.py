@@ -71,7 +71,9 @@ def resume(runner, content):
 
 
 def cosine(epochs):
-    return lambda wrapper: [CosineAnnealingLR(wrapper, T_max=epochs * LENGTH, end=epochs * LENGTH, by_epoch=False)]
+    return lambda wrapper: [
+        CosineAnnealingLR(wrapper, T_max=epochs * LENGTH, end=epochs * LENGTH, by_epoch=False)
+    ]
 
 
 def warm_up_and_cosine(epochs):
@@ -131,7 +133,9 @@ def test_what_depends_on_past_metrics_is_refused():
     saved = checkpoint(make_runner(plateau(4)), 2)['param_schedulers']
     check_schedules(Path('x.pth'), make_runner(plateau(4)).param_schedulers, saved)
     check_schedules(Path('x.pth'), None, None)
-    with pytest.raises(CheckpointError, match=r'x\.pth: its schedules end at another epoch, and ReduceOnPlateauLR'):
+    with pytest.raises(
+        CheckpointError, match=r'x\.pth: its schedules end at another epoch, and ReduceOnPlateauLR'
+    ):
         check_schedules(Path('x.pth'), make_runner(plateau(6)).param_schedulers, saved)
     several = dict(a=make_runner(cosine(6)).param_schedulers)
     with pytest.raises(CheckpointError, match='several optimizers'):
