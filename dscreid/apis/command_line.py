@@ -34,7 +34,8 @@ _PATH_ERRORS = {
     errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
 }  # fmt: skip
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+#: The system's words, which torch repeats in errors of its own.
+_TOO_MANY_FILES = {os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)}
 #: How torch repeats the error of a data loader's worker: this line, then the worker's traceback.
 _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
@@ -66,7 +67,9 @@ def run_command(
             if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
                 _discard_output()
                 sys.exit(_UNREAD_OUTPUT)
-            if isinstance(error, OSError) and (message := _path_message(error, on_interrupt)):
+            if isinstance(error, OSError | RuntimeError) and (
+                message := _system_message(error, on_interrupt)
+            ):
                 _fail(message)
             raise
 
@@ -81,20 +84,21 @@ def _run_and_flush(command: Callable[[], object]) -> None:
     _flush_output()
 
 
-def _path_message(error: OSError, on_interrupt: str) -> str | None:
+def _system_message(error: OSError | RuntimeError, on_interrupt: str) -> str | None:
     """What to say of an error of the operating system that a user can fix; None for others."""
-    if error.errno in _FULL_DISK:
-        _discard_output()
-        what = f'{error.filename}: ' if error.filename else 'a file '
-        return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
-    if error.errno in _TOO_MANY_FILES:
+    if any(words in str(error) for words in _TOO_MANY_FILES):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return (
             f'too many open files (the limit is {limit}); raise it, for example with "ulimit -n 4096", or lower '
             'num_workers or --jobs'
         )
-    if error.errno in _PATH_ERRORS and error.filename:
-        return f'{error.filename}: {error.strerror}; choose another path'
+    number, name = getattr(error, 'errno', None), getattr(error, 'filename', None)
+    if number in _FULL_DISK:
+        _discard_output()
+        what = f'{name}: ' if name else 'a file '
+        return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
+    if number in _PATH_ERRORS and name:
+        return f'{name}: {error.strerror}; choose another path'
     return None
 
 

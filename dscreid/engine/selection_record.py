@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.files import replacing
-from dscreid.utils.records import file_beside, is_number
+from dscreid.utils.records import is_number
 
 RECORD_FILE = 'criteria.json'
 RULES = ('greater', 'less')
@@ -60,6 +60,11 @@ class SelectionRecord:
             temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
+def checkpoint_name(criterion: str, epoch: int) -> str:
+    """The file of the checkpoint that a criterion chose."""
+    return f'best_{criterion}_epoch_{epoch}.pth'
+
+
 def read_record(work_dir: str | Path) -> SelectionRecord | None:
     """The record of a run, or None where the run has none.
 
@@ -91,8 +96,9 @@ def _checked_kept(content: Mapping) -> KeptCheckpoint:
     kept = KeptCheckpoint(**content)
     if not is_number(kept.value) or type(kept.epoch) is not int or kept.rule not in RULES:
         raise TypeError('the kept checkpoint has no value, epoch and rule')
-    if not isinstance(kept.criterion, str) or file_beside(Path(RECORD_FILE), kept.checkpoint) is None:
-        raise TypeError('the kept checkpoint has no criterion and name')
+    if not isinstance(kept.criterion, str) or kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
+        # it is removed when another one is chosen, so that it must not name a file of others
+        raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
     return kept
 
 

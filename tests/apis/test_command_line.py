@@ -78,9 +78,16 @@ def test_a_log_on_a_full_disk_ends_the_work(capsys, tmp_path):
     logger.removeHandler(handler)
 
 
-@pytest.mark.parametrize('number', [errno.EMFILE, errno.ENFILE])
-def test_too_many_open_files_are_one_sentence_and_code_2(capsys, number):
-    assert exit_code(fail_with(OSError(number, 'Too many open files', 'x'))) == 2
+@pytest.mark.parametrize(
+    'error',
+    [
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE), 'x'),
+        OSError(errno.ENFILE, os.strerror(errno.ENFILE)),
+        RuntimeError('Too many open files. Communication with the workers is no longer possible.'),  # torch's
+    ],
+)
+def test_too_many_open_files_are_one_sentence_and_code_2(capsys, error):
+    assert exit_code(fail_with(error)) == 2
     assert re.fullmatch(
         r'error: too many open files \(the limit is \d+\); raise it, for example with "ulimit -n 4096", or lower '
         r'num_workers or --jobs\n',

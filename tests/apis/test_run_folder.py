@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from dscreid.apis.run_folder import check_unused, files_of_run, remove_files, results_of
+from dscreid.apis.run_folder import (
+    check_unused,
+    files_of_run,
+    remove_files,
+    remove_run_folder,
+    results_of,
+)
 from dscreid.errors import ConfigError
 
 OTHERS = [
@@ -84,3 +90,17 @@ def test_a_checkpoint_of_another_program_is_not_replaced(tmp_path, name, content
         (tmp_path / name).write_text('mine')
     with pytest.raises(ConfigError, match=rf'{name}: is no whole checkpoint of this package.*move it'):
         check_unused(tmp_path, resume=False, overwrite=True)
+
+
+def test_a_folder_goes_only_if_nothing_else_is_in_it(folder):
+    for name in OTHERS:
+        before = sorted(folder.rglob('*'))
+        with pytest.raises(ConfigError, match=r'was not written by dscreid; move it'):
+            remove_run_folder(folder, ('run_card.json',))
+        assert sorted(folder.rglob('*')) == before
+        (folder / name).unlink()
+    (folder / 'run_card.json').touch()
+    (folder / '.dscreid.lock').touch()
+    (folder / '.epoch_3.pth.dscreid-partial-abcdefgh.pth').touch()
+    remove_run_folder(folder, ('run_card.json',))
+    assert not folder.exists()
