@@ -34,7 +34,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     if named is not None and existing_file(named) is None:
         raise CheckpointError(
             f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; write the name of another checkpoint '
-            'there, or run without --resume'
+            'there, or run anew with --overwrite'
         )
     return named
 
@@ -75,7 +75,7 @@ def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> P
     if earlier is None:
         raise CheckpointError(
             f'{fault} No earlier checkpoint of the same run is whole: write the name of another one into '
-            f'{work_dir / POINTER}, or run without --resume'
+            f'{work_dir / POINTER}, or run anew with --overwrite'
         ) from fault
     print_log(f'{fault} Continuing from {earlier.name} instead', logger='current', level=logging.WARNING)
     return earlier
@@ -119,7 +119,7 @@ def _named(work_dir: Path) -> Path | None:
         named = None
     if named is None:
         raise CheckpointError(
-            f'{pointer}: names no file; write the name of a checkpoint there, or run without --resume'
+            f'{pointer}: names no file; write the name of a checkpoint there, or run anew with --overwrite'
         )
     return named
 

@@ -82,7 +82,7 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = ' '.join(str(error).split())[:100]
         raise CheckpointError(
-            f'{path}: is no record of criteria ({type(error).__name__}: {reason}); remove it and run without --resume'
+            f'{path}: is no record of criteria ({type(error).__name__}: {reason}); run anew with --overwrite'
         ) from error
 
 
