@@ -17,6 +17,9 @@ SETTINGS_KEY, SOURCE_KEY = 'settings', 'source'
 EPOCHS = 'train_cfg.max_epochs'
 #: What may change together with the number of epochs: where a schedule ends.
 _SCHEDULE_END = re.compile(r'param_scheduler(\.\d+)?\.(end|T_max)')
+#: What happens at a frame that cannot be read: it may change to let a run go on that one had stopped. If that leaves
+#: tracklets out, ``check_same_data`` refuses.
+_TOLERANCE = 'on_bad_frame'
 _MISSING = '(not set)'
 _SHOWN, _LONGEST = 6, 40
 #: The ways out for someone who wants a run with other settings.
@@ -119,7 +122,11 @@ def differences_beyond_epochs(
     recorded = recorded_settings(meta)
     if recorded is None:
         return {}
-    found = dict(setting_differences(recorded, json.loads(settings_text(settings))))
+    found = {
+        key: values
+        for key, values in setting_differences(recorded, json.loads(settings_text(settings)))
+        if key.rpartition('.')[2] != _TOLERANCE
+    }
     if EPOCHS not in found:
         return found
     return {

@@ -71,6 +71,12 @@ def test_epochs_may_change_and_with_them_the_end_of_a_schedule():
         check(train_cfg=dict(max_epochs=9), param_scheduler=[longer | dict(eta_min=1)])
 
 
+def test_a_run_that_a_bad_frame_stopped_may_go_on_without_it():
+    check(on_bad_frame='substitute', model=SETTINGS['model'] | dict(on_bad_frame='substitute'))
+    with pytest.raises(CheckpointError, match='on_bad_frames'):
+        check(on_bad_frames='substitute')
+
+
 def test_pretrained_weights_may_lie_elsewhere():
     check(model=dict(tower=dict(pretrained='/mnt/tower.pt')))
     with pytest.raises(CheckpointError, match='pretrained'):
