@@ -1,11 +1,9 @@
 """Dynamic-static collaboration for unsupervised domain adaptive video-based visible-infrared person re-ID."""
 
-import os
-
-from dscreid.account import complete_account
+from dscreid.utils.account import complete_account
 from dscreid.version import __version__
 
-complete_account(os.environ)  # before any library asks for the user's name or home folder
+complete_account()  # before any library asks for the user's name or home folder
 
 try:  # before MMEngine and mmcv, which import it too
     import cv2  # noqa: F401

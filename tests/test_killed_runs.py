@@ -112,7 +112,7 @@ def test_two_runs_in_one_folder(run, tmp_path):
         log = tmp_path / 'log'
         assert run(None, 1, signal.SIGKILL, log) == 2
         assert f'another run (process {holder.pid} on' in log.read_text().splitlines()[-1]
-        assert [path.name for path in (tmp_path / 'run').iterdir()] == ['.lock']
+        assert [path.name for path in (tmp_path / 'run').iterdir()] == ['.dscreid.lock']
     finally:
         holder.kill()
         holder.join()
@@ -121,8 +121,8 @@ def test_two_runs_in_one_folder(run, tmp_path):
 
 
 def test_a_fresh_run_never_continues_an_earlier_one(run, reference, tmp_path):
-    """Killed before its first checkpoint, a run without --resume leaves no pointer to the run before it."""
+    """Killed before its first checkpoint, a run with --overwrite leaves no pointer to the run before it."""
     shutil.copytree(reference, tmp_path / 'run')
-    assert run(IN_A_FILE, 1) == -signal.SIGKILL
+    assert run(IN_A_FILE, 1, overwrite=True) == -signal.SIGKILL
     assert last_checkpoint(tmp_path / 'run') is None
     assert not (tmp_path / 'run' / 'finished.json').exists()

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from dataclasses import replace
 
 import pytest
 from tiny_runs import write_tiny_configs
@@ -10,6 +11,7 @@ from tiny_runs import write_tiny_configs
 from dscreid.apis import evaluate, load_config, run_experiment
 from dscreid.apis.train import RunOptions
 from dscreid.datasets.synthetic import make_spec, render_world
+from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -56,9 +58,8 @@ def test_from_rendered_worlds_to_metrics(configs, monkeypatch):
     options = RunOptions(
         work_dir=runs / 'dsc',
         resume=True,
-        config_options={'train_cfg.max_epochs': 3, 'param_scheduler': None},
+        config_options={'train_cfg.max_epochs': 3},
     )
-    (runs / 'dsc' / 'finished.json').unlink()
     longer = run_experiment(configs / 'tiny_dsc.py', options)
     assert (runs / 'dsc' / 'epoch_3.pth').is_file()
     check_results(runs / 'dsc', longer)
@@ -88,5 +89,21 @@ def test_a_config_that_trains_nothing_tests_its_source(configs):
     )
     runs = configs / 'runs'
     metrics = run_experiment(configs / 'tiny_cd.py', RunOptions(work_dir=runs / 'cd'))
-    assert json.loads((runs / 'cd' / 'metrics.json').read_text()) == metrics
+    written = json.loads((runs / 'cd' / 'metrics.json').read_text())
+    note = written.pop('run')
+    assert written == metrics
     assert list((runs / 'cd').glob('*.pth')) == []
+
+    # the same test again, and one of another config, of other source weights, or without a word about the first
+    options = RunOptions(work_dir=runs / 'cd', resume=True)
+    assert run_experiment(configs / 'tiny_cd.py', options) == metrics
+    other = replace(options, config_options={'model.backbone.start_layer': 0})
+    weights = replace(options, source_checkpoint=runs / 'tiny_source' / 'epoch_1.pth')
+    for refused, words in ((other, 'another config'), (weights, 'other source weights')):
+        with pytest.raises(ConfigError, match=words):
+            run_experiment(configs / 'tiny_cd.py', refused)
+    with pytest.raises(ConfigError, match=r'holds a run \(metrics\.json.*--resume.*--work-dir.*--overwrite'):
+        run_experiment(configs / 'tiny_cd.py', replace(options, resume=False))
+    assert json.loads((runs / 'cd' / 'metrics.json').read_text()) == metrics | {'run': note}
+    run_experiment(configs / 'tiny_cd.py', replace(weights, resume=False, overwrite=True))
+    assert json.loads((runs / 'cd' / 'metrics.json').read_text())['run']['source'] != note['source']

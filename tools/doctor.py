@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dscreid import apis
 from dscreid.apis.command_line import add_config_arguments, run_command
-from dscreid.utils.files import check_replaceable
+from dscreid.utils.files import check_outputs
 
 _LOG_WIDTH = 160
 
@@ -27,7 +27,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', type=Path, help='config that is to be run')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings there as well')
+    parser.add_argument(
+        '--json',
+        type=Path,
+        metavar='FILE',
+        help='write all findings there as well; replaced if it exists',
+    )
     parser.add_argument('--jobs', type=_positive, metavar='N', help='threads for files (default: all cores)')
     parser.add_argument(
         '--full-decode',
@@ -70,8 +75,7 @@ def main(argv: list[str] | None = None) -> int:
         work_dir=arguments.work_dir,
         config_options=arguments.cfg_options,
     )
-    if arguments.json is not None:
-        check_replaceable(arguments.json)
+    check_outputs([arguments.json], inputs=[arguments.config])
     diagnosis = apis.doctor.diagnose(arguments.config, options)
     console = Console()
     if not console.is_terminal:  # a log file has no width of its own

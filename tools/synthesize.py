@@ -9,9 +9,11 @@ Examples:
 import argparse
 import sys
 
+from dscreid.apis.command_line import run_command
 from dscreid.datasets import synthetic
 from dscreid.datasets.synthetic import DOMAINS, LAYOUTS, PRESETS, WorldSpec, make_spec
 from dscreid.errors import DscreidError
+from dscreid.utils.files import check_outputs
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -92,6 +94,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         spec = spec_of(args)
+        check_outputs([args.preview])
         if args.preview:
             synthetic.write_contact_sheet(args.preview, spec)
         if args.out:
@@ -111,4 +114,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))

@@ -54,7 +54,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='FILE',
         help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file',
     )
-    parser.add_argument('--out', type=Path, help='write the metrics, in [0, 1], to this JSON file')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='write the metrics, in [0, 1], to this JSON file; output files that exist are replaced',
+    )
     parser.add_argument(
         '--dump-features', type=Path, help='write all test features to this .safetensors file'
     )

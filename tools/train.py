@@ -30,8 +30,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         'dscreid convert-vld (default: the one in the config, else the finished source run, else '
         'the source stage is trained first)',
     )
-    parser.add_argument(
-        '--resume', action='store_true', help='continue from the last checkpoint in the work directory'
+    used = parser.add_mutually_exclusive_group()
+    used.add_argument(
+        '--resume',
+        action='store_true',
+        help='continue from the last checkpoint in the work directory, with the same settings; a larger '
+        'train_cfg.max_epochs extends the run (without --resume or --overwrite, a folder with results is refused)',
+    )
+    used.add_argument(
+        '--overwrite', action='store_true', help='replace the results of the run in the work directory'
     )
     parser.add_argument(
         '--partial-source',
@@ -57,6 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     options = apis.train.RunOptions(
         work_dir=arguments.work_dir,
         resume=arguments.resume,
+        overwrite=arguments.overwrite,
         amp=arguments.amp,
         seed=arguments.seed,
         launcher=arguments.launcher,

@@ -7,10 +7,17 @@ from pathlib import Path
 from mmengine import Config
 from mmengine.runner import Runner
 
-from dscreid.apis.config import config_name
+from dscreid.apis.config import config_name, learned_settings
 from dscreid.apis.test import unique_name
 from dscreid.engine.checkpoint_files import earlier_checkpoint
+from dscreid.engine.run_identity import (
+    check_same_data,
+    check_same_run,
+    settings_text,
+    weights_fingerprint,
+)
 from dscreid.engine.runner import ReIDRunner
+from dscreid.engine.schedule_extension import check_schedules
 from dscreid.engine.source_weights import check_resumable, unwrap_model
 from dscreid.engine.training_data import check_batch_size, check_num_classes, share_batches
 from dscreid.engine.training_state import training_state_fault
@@ -18,6 +25,7 @@ from dscreid.errors import DamagedStateError
 from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
+from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.utils.safe_globals import allow_mmengine_globals
 
 
@@ -58,8 +66,12 @@ def build_runner(
 
     Raises:
         DamagedStateError: The weights of ``resumed`` are sound, but not its optimizer, schedules or hooks' state.
+        CheckpointError: ``resumed`` is of a run with other settings, source weights or data.
         DscreidError: Config, data or weights cannot be used.
     """
+    settings = learned_settings(config)
+    if resumed is not None:
+        check_same_run(resumed, load_checkpoint(resumed), settings, source_checkpoint)
     config = copy.deepcopy(config)
     config.experiment_name = unique_name(config.work_dir)
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
@@ -81,12 +93,17 @@ def build_runner(
     check_batch_size(loader)
     if config.model.type == 'SourceReID':
         check_num_classes(loader, config.model.num_classes)
+    runner.settings = settings_text(settings)
     if resumed is not None:
         content = check_resumable(unwrap_model(runner.model), resumed, runner.seed)
+        check_same_data(resumed, content, loader.dataset)
         if (fault := training_state_fault(runner, content)) is not None:
             raise DamagedStateError(
                 f'{resumed}: cannot be resumed, its training state is damaged or of another config ({fault}).'
             )
+        check_schedules(resumed, runner.param_schedulers, content.get('param_schedulers'))
+    elif source_checkpoint is not None:
+        runner.source = weights_fingerprint(source_checkpoint)
     if resumed is not None or source_checkpoint is not None:
         skip_pretrained(runner.model)
     return runner

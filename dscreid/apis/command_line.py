@@ -1,15 +1,20 @@
 """What the tools share: one sentence and an exit code instead of a traceback."""
 
 import argparse
+import contextlib
 import errno
+import io
 import logging
 import os
 import re
+import resource
+import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO
 
 from dscreid import evaluation
 from dscreid.errors import LOST_PROCESS, DscreidError, ProcessLostError
@@ -17,13 +22,17 @@ from dscreid.utils.progress import show_cursor
 
 UNUSABLE_INPUT = 2
 #: The signals that end a run, and how the last line begins; the exit code is 128 more than the number.
-_SIGNALS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated'}
+_SIGNALS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.SIGHUP: 'terminal closed'}
+#: The exit code of a program whose output nobody reads any more, as after ``| head``.
+_UNREAD_OUTPUT = 128 + signal.SIGPIPE
 
 #: Paths that cannot be used as a tool was told to; other errors of the operating system keep their traceback.
 _PATH_ERRORS = {
     errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
 }  # fmt: skip
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: The system's words, which torch repeats in errors of its own.
+_TOO_MANY_FILES = {os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)}
 #: How torch repeats the error of a data loader's worker: this line, then the worker's traceback.
 _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
@@ -31,35 +40,111 @@ _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 def run_command(
     command: Callable[[], object], on_interrupt: str = 'the command can be run again as it is'
 ) -> None:
-    """Run a tool's work and exit: 0, 2 for input that a user can mend, 130 after Ctrl-C, 143 after SIGTERM.
+    """Run a tool's work and exit: 0, 2 for input that a user can fix, 128 + N after signal N.
 
-    The exit code is 1 where another process of the run was lost. SIGTERM is what Slurm sends before it takes a node
-    away, and what ``kill`` sends.
+    The signals are SIGINT (Ctrl-C), SIGTERM, which Slurm sends before it takes a node away, and SIGHUP, which a closed
+    terminal sends. The exit code is 1 if another process of the run was lost, and 141 if the reader of the output left.
+    Characters that a terminal or file of another encoding lacks are printed as escapes.
 
     Args:
-        command: The work; errors that a user cannot mend are bugs and keep their traceback.
-        on_interrupt: What to tell after either signal, and where a disk is full.
+        command: The work; errors that a user cannot fix are bugs and keep their traceback.
+        on_interrupt: What to say after a signal, and if a disk is full.
     """
-    with _signals_noted() as received, _full_disk_ends_logging():
+    _print_any_text()
+    with _signals_noted() as received, _output_errors_in_logging():
         try:
-            command()
+            _run_and_flush(command)
         except BaseException as error:
             if isinstance(error, ProcessLostError):
                 _fail(sentence(error), LOST_PROCESS)
             if received or isinstance(error, KeyboardInterrupt):
-                number = received[0] if received else signal.SIGINT
-                _ignore_more()
-                show_cursor()
-                print(f'{_SIGNALS[number]}: {on_interrupt}', file=sys.stderr)
-                sys.exit(128 + number)
+                _end_after(received[0] if received else signal.SIGINT, on_interrupt)
             if isinstance(error, DscreidError):
                 _fail(sentence(error))
-            if isinstance(error, OSError) and error.errno in _FULL_DISK:
-                what = f'{error.filename}: ' if error.filename else 'a file '
-                _fail(f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}')
-            if isinstance(error, OSError) and error.errno in _PATH_ERRORS and error.filename:
-                _fail(f'{error.filename}: {error.strerror}; choose another path')
+            if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
+                _discard_output()
+                sys.exit(_UNREAD_OUTPUT)
+            if isinstance(error, OSError | RuntimeError) and (
+                message := _system_message(error, on_interrupt)
+            ):
+                _fail(message)
             raise
+
+
+def _run_and_flush(command: Callable[[], object]) -> None:
+    """Run a command and flush what it printed: at its exit, the interpreter would report a failure in its own way."""
+    try:
+        command()
+    except SystemExit:
+        _flush_output()
+        raise
+    _flush_output()
+
+
+def _system_message(error: OSError | RuntimeError, on_interrupt: str) -> str | None:
+    """What to say of an error of the operating system that a user can fix; None for others."""
+    if any(words in str(error) for words in _TOO_MANY_FILES):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (
+            f'too many open files (the limit is {limit}); raise it, for example with "ulimit -n 4096", or lower '
+            'num_workers or --jobs'
+        )
+    number, name = getattr(error, 'errno', None), getattr(error, 'filename', None)
+    if number in _FULL_DISK:
+        _discard_output()
+        what = f'{name}: ' if name else 'a file '
+        return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
+    if number in _PATH_ERRORS and name:
+        return f'{name}: {error.strerror}; choose another path'
+    return None
+
+
+def _end_after(number: int, on_interrupt: str) -> None:
+    _ignore_more()
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        show_cursor()
+        print(f'{_SIGNALS[number]}: {on_interrupt}', file=sys.stderr)
+    _discard_output()
+    sys.exit(128 + number)
+
+
+def _print_any_text() -> None:
+    """Let no character end a command because the output's encoding lacks it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+
+
+def _flush_output() -> None:
+    if sys.stdout is not None:  # the process may have been started without
+        sys.stdout.flush()
+
+
+def _unread(stream: TextIO | None) -> bool:
+    """Whether an output goes to a pipe whose reader has left."""
+    watch = select.poll()
+    try:
+        watch.register(stream.fileno(), 0)
+    except (AttributeError, ValueError, OSError):  # no file of the system is behind it
+        return False
+    return any(event & select.POLLERR for _, event in watch.poll(0))
+
+
+def _discard_output() -> None:
+    """Throw away what is still to be written to an output that takes nothing any more."""
+    for stream in (sys.stdout, sys.stderr):
+        if _unread(stream) or not _takes_more(stream):
+            with open(os.devnull, 'wb') as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _takes_more(stream: TextIO | None) -> bool:
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -75,14 +160,15 @@ def _signals_noted() -> Iterator[list[int]]:
     process = os.getpid()
 
     def interrupt(number: int, frame: object) -> None:
-        if os.getpid() != process and number == signal.SIGTERM:
+        if os.getpid() != process and number != signal.SIGINT:
             # a forked worker has nothing to save or to say
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         received.append(number)
         raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    handled = [number for number in _SIGNALS if number != signal.SIGHUP or _heeds_hangup()]
+    previous = {number: signal.signal(number, interrupt) for number in handled}
     try:
         yield received
     finally:
@@ -90,18 +176,29 @@ def _signals_noted() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _heeds_hangup() -> bool:
+    """Whether the process is to end with its terminal: ``nohup`` lets it ignore the signal."""
+    return signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+
 @contextmanager
-def _full_disk_ends_logging() -> Iterator[None]:
-    """Let a log that cannot be written end the work; ``logging`` would print a traceback for each line and go on."""
+def _output_errors_in_logging() -> Iterator[None]:
+    """End the work if a log cannot be written, and go on without a terminal that nobody reads.
+
+    For each line, ``logging`` would print a traceback and go on.
+    """
     handle_error = logging.Handler.handleError
 
-    def end(handler: logging.Handler, record: logging.LogRecord) -> None:
+    def handle(handler: logging.Handler, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             raise OSError(error.errno, error.strerror, getattr(handler, 'baseFilename', None)) from error
+        if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
+            _discard_output()  # the file of the log goes on
+            return
         handle_error(handler, record)
 
-    logging.Handler.handleError = end
+    logging.Handler.handleError = handle
     try:
         yield
     finally:
@@ -193,6 +290,7 @@ def _table(cells: Mapping[str, str], width: int) -> list[str]:
 
 
 def _fail(message: str, code: int = UNUSABLE_INPUT) -> None:
-    show_cursor()
-    print(f'error: {message}', file=sys.stderr)
+    with contextlib.suppress(OSError):  # the error may be that nothing can be printed
+        show_cursor()
+        print(f'error: {message}', file=sys.stderr)
     sys.exit(code)

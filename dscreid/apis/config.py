@@ -11,7 +11,7 @@ import torch
 from mmengine import Config
 from mmengine.logging import print_log
 
-from dscreid.apis.config_check import check_config
+from dscreid.apis.config_check import check_config, keys_that_are_read
 from dscreid.apis.overrides import check_overrides
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import find_config
@@ -164,11 +164,21 @@ def require_keys(config: Config, *names: str) -> None:
 
 def config_hash(config: Config) -> str:
     """Sixteen hexadecimal digits that name what a config learns, on whatever machine and from whatever folder."""
+    text = json.dumps(_without_execution(_learned(config)), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def learned_settings(config: Config) -> dict[str, Any]:
+    """The settings of a config that decide what it learns; helper variables, which no part reads, are left out."""
+    read = set(keys_that_are_read())
+    return _without_execution({key: value for key, value in _learned(config).items() if key in read})
+
+
+def _learned(config: Config) -> dict[str, Any]:
     content = {key: value for key, value in config.to_dict().items() if key not in _EXECUTION_KEYS}
     if isinstance(content.get('optim_wrapper'), dict):
         content['optim_wrapper'].pop('type', None)  # mixed precision or not
-    text = json.dumps(_without_execution(content), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return content
 
 
 def _without_execution(node: Any) -> Any:

@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mmengine import Config
 
 from dscreid.apis.config import config_hash, load_config
+from dscreid.apis.run_folder import remove_run_folder
 from dscreid.apis.test import evaluate, write_json
 from dscreid.apis.train import FINISHED_FILE, RunOptions, finished_name, run_experiment
 from dscreid.apis.worlds import adaptation_worlds
@@ -114,7 +114,7 @@ class Demo:
     def problems(self, runs: list[ReportRun], expected: Expectations) -> list[str]:
         """What fell short of the expectations, one sentence each; empty for a healthy demo."""
         metrics = {run.name: run.metrics for run in runs}
-        source = json.loads((self.options.out / 'source' / 'metrics.json').read_text())
+        source = json.loads((self.options.out / 'source' / 'metrics.json').read_text(encoding='utf-8'))
         gain = metrics[DSC_ROW]['mean/mAP'] - metrics[CD_ROW]['mean/mAP']
         problems = []
         if source['mean/Rank-1'] < expected.source_rank1:
@@ -161,24 +161,29 @@ class Demo:
                 config_options={'data_root': str(root)},
             )
             self._timed(name, lambda: run_experiment(self._path(config), run_options))
-        return json.loads(metrics.read_text())
+        return json.loads(metrics.read_text(encoding='utf-8'))
 
     def _work_dir(self, name: str, config: str, root: Path) -> Path:
-        """The folder of a run, emptied where it holds one of another config or world, or on another source model."""
+        """The folder of a run, emptied if it holds one of another config or world, or on another source model.
+
+        Raises:
+            ConfigError: It holds files that the demo did not write.
+        """
         work_dir = self.options.out / name
         source_key = self.options.out / 'source' / 'key'
         parts = [
             config_hash(self._config(config, root)),
             str(self.options.seed),
-            (root / 'world.json').read_text(),
+            (root / 'world.json').read_text(encoding='utf-8'),
         ]
         if name != 'source':
-            parts.append(source_key.read_text())
+            parts.append(source_key.read_text(encoding='utf-8'))
         key = hashlib.sha256('\n'.join(parts).encode()).hexdigest()
-        if work_dir.is_dir() and not ((work_dir / 'key').is_file() and (work_dir / 'key').read_text() == key):
-            shutil.rmtree(work_dir)
+        key_file = work_dir / 'key'
+        if work_dir.is_dir() and not (key_file.is_file() and key_file.read_text(encoding='utf-8') == key):
+            remove_run_folder(work_dir, ('key', f'{config}.py'))
         work_dir.mkdir(parents=True, exist_ok=True)
-        (work_dir / 'key').write_text(key)
+        key_file.write_text(key, encoding='utf-8')
         return work_dir
 
     def _evaluate_source_model(self, checkpoint: Path, root: Path) -> ReportRun:
@@ -212,7 +217,7 @@ class Demo:
                 retrieval_examples(shown, protocol_of(config)), TrackletPictures(build_test_dataset(config))
             ),
             densities=[distance_density(run.name, run.features) for run in shown],
-            timings=json.loads(self._timings_file.read_text()) if self._timings_file.is_file() else None,
+            timings=self._timings() or None,
             environment=collect_environment(),
             notes=[
                 'Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world in HITSZ-VCM '
@@ -229,7 +234,7 @@ class Demo:
         """Label statistics of the adaptation's last epoch."""
         records: dict[str, float] = {}
         for path in _scalar_files(self.options.out / 'dsc'):
-            for line in path.read_text().splitlines():
+            for line in path.read_text(encoding='utf-8').splitlines():
                 records |= {
                     key: value for key, value in json.loads(line).items() if key.startswith('labels/')
                 }
@@ -241,14 +246,16 @@ class Demo:
     def _path(self, name: str) -> Path:
         return self.options.configs / f'{name}.py'
 
+    def _timings(self) -> dict[str, float]:
+        if not self._timings_file.is_file():
+            return {}
+        return json.loads(self._timings_file.read_text(encoding='utf-8'))
+
     def _timed(self, name: str, job: Callable[[], Result]) -> Result:
         """Run a job and add its wall time to the demo's list."""
         start = time.perf_counter()
         result = job()
-        timings: dict[str, Any] = (
-            json.loads(self._timings_file.read_text()) if self._timings_file.is_file() else {}
-        )
-        write_json(self._timings_file, timings | {name: round(time.perf_counter() - start, 1)})
+        write_json(self._timings_file, self._timings() | {name: round(time.perf_counter() - start, 1)})
         return result
 
 

@@ -10,11 +10,13 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from dscreid.apis.build import build_resumed
-from dscreid.apis.config import config_hash, config_name, require_keys
+from dscreid.apis.config import config_name, require_keys
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.preflight import quiet_runner, try_tracklets
 from dscreid.apis.train import (
     RunOptions,
+    check_folder,
+    experiment_stages,
     finished_checkpoint,
     named_source,
     prepare,
@@ -45,8 +47,9 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     check_parts(config, config_name(config))
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
+    check_folder(config, options)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):
-        for number, (stage, own_options) in enumerate(_stages(config, options), start=1):
+        for number, (stage, own_options) in enumerate(experiment_stages(config, options), start=1):
             lines += [f'{number}. {config_name(stage)} in {stage.work_dir}', *_describe(stage, own_options)]
     work_dir = Path(config.work_dir)
     lines.append(
@@ -56,20 +59,14 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     return '\n'.join(lines)
 
 
-def _stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
-    """What is run, source stages first; a config without training has none of its own."""
-    source = source_stage(config, options)
-    stages = [] if source is None else _stages(*source)
-    return [*stages, (config, options)] if config.get('train_cfg') is not None else stages
-
-
 def _describe(config: Config, options: RunOptions) -> list[str]:
     """Lines on one stage, after all of it was built."""
     work_dir = Path(config.work_dir)
-    if options.resume and (finished := finished_checkpoint(work_dir, config_hash(config))) is not None:
+    named = named_source(config, options)
+    finished = finished_checkpoint(config, named, may_extend=True) if options.resume else None
+    if finished is not None:
         return [f'   is finished: {finished.name} is taken as it is']
     resumed = resumable_checkpoint(work_dir) if options.resume else None
-    named = named_source(config, options)
     with tempfile.TemporaryDirectory(prefix='dscreid_dry_run_') as folder:
         runner, resumed = build_resumed(
             lambda path: quiet_runner(config, folder, path, named), work_dir, resumed

@@ -22,6 +22,7 @@ from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.datasets.synthetic import make_spec, render_world
 from dscreid.errors import ConfigError
 from dscreid.utils.checkpoint import load_checkpoint
+from dscreid.utils.files import is_partial
 from dscreid.utils.progress import progress_bar
 from dscreid.utils.shipped import shipped_configs
 
@@ -247,10 +248,10 @@ def _trial(config: Path, folder: Path, name: str, moment: float, number: int) ->
 
 def _phase(work_dir: Path) -> str:
     """What a killed run was doing, by what it left."""
-    if any(re.fullmatch(r'\..+\.pth\..{8}\.pth', path.name) for path in work_dir.parent.rglob('.*.pth')):
+    if any(is_partial(path) for path in work_dir.parent.rglob('.*.pth')):
         return 'writing a checkpoint'
     log = work_dir.with_suffix('.log')
-    lines = log.read_text(errors='replace').splitlines() if log.is_file() else []
+    lines = log.read_text(encoding='utf-8', errors='replace').splitlines() if log.is_file() else []
     for line in reversed(lines):
         for text, phase in _PHASES.items():
             if text in line:
@@ -278,7 +279,8 @@ def _prepare_folder(folder: Path) -> Path:
     marker = folder / 'bench_dsc.py'
     if folder.exists() and any(folder.iterdir()) and not marker.is_file():
         raise ConfigError(f'{folder}: holds something else; choose a folder of its own for the bench')
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir():
+        _empty(folder)
     for layout in ('bupt', 'hitsz'):
         spec = make_spec('tiny', layout, train_ids=6, test_ids=3)
         render_world(folder / layout, spec, num_processes=1, progress=False)
@@ -288,8 +290,17 @@ def _prepare_folder(folder: Path) -> Path:
         ('bench_dsc.py', 'demo_dsc.py', 'hitsz', _ADAPTATION),
     ):
         head = _SETTINGS.format(base=str(configs / base), root=str((folder / layout).resolve()))
-        (folder / name).write_text(head + text)
+        (folder / name).write_text(head + text, encoding='utf-8')
     return marker
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier bench left; other files stay."""
+    for path in folder.iterdir():
+        if path.is_dir() and re.fullmatch(r'bupt|hitsz|whole|trial_\d+', path.name):
+            shutil.rmtree(path)
+        elif path.name in ('bench_source.py', 'bench_dsc.py'):
+            path.unlink()
 
 
 def _context() -> multiprocessing.context.BaseContext:
@@ -310,7 +321,7 @@ def _experiment(config: Path, work_dir: Path, resume: bool) -> None:
 def _output_to(path: Path) -> Iterator[None]:
     """Send what a process prints to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('a') as file:
+    with path.open('a', encoding='utf-8') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         yield

@@ -34,7 +34,7 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     record = read_record(last.parent)
     if record is None:
         raise CheckpointError(
-            f'{last.parent / RECORD_FILE} is missing, which says what {criterion} chose; run without --resume, or '
+            f'{last.parent / RECORD_FILE} is missing, which says what {criterion} chose; run anew with --overwrite, or '
             'evaluate a checkpoint with tools/test.py'
         )
     if record.kept is None:
@@ -46,8 +46,8 @@ def _existing(work_dir: Path, kept: KeptCheckpoint) -> Path:
     path = work_dir / Path(kept.checkpoint).name
     if not path.is_file():
         raise CheckpointError(
-            f'{path}: the checkpoint that {kept.criterion} chose is missing; run without --resume, or evaluate another '
-            'one with tools/test.py'
+            f'{path}: the checkpoint that {kept.criterion} chose is missing; run anew with --overwrite, or evaluate '
+            'another one with tools/test.py'
         )
     return path
 

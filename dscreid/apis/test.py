@@ -20,7 +20,7 @@ from dscreid.evaluation import ReIDMetric
 from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
 from dscreid.utils.build_errors import config_errors
-from dscreid.utils.files import check_replaceable, replacing
+from dscreid.utils.files import check_outputs, replacing
 
 
 def evaluate(
@@ -48,7 +48,8 @@ def evaluate(
         protocol: Protocol in place of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
         out: JSON file for the metrics, in which confidence intervals stand under ``confidence``, and the
-            parameters of ``rerank`` and ``query_expansion`` under these names, where they are on.
+            parameters of ``rerank`` and ``query_expansion`` under these names, where they are on. Like the other files
+            that are named, it is replaced if it exists.
         dump_features: ``.safetensors`` file for the features of all test tracklets.
         rerank: See ``ReIDMetric``; None leaves it to the config, as in the following ones.
         query_expansion: See ``ReIDMetric``.
@@ -65,9 +66,7 @@ def evaluate(
         DscreidError: Data, config or checkpoint cannot be used; the message names the remedy.
         OSError: A file that is to be written cannot be.
     """
-    for path in (out, dump_features, per_query):
-        if path is not None:
-            check_replaceable(path)
+    check_outputs((out, dump_features, per_query), inputs=(checkpoint, config.filename))
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     config = copy.deepcopy(config)
     fit_to_machine(config)
@@ -99,7 +98,7 @@ def unique_name(work_dir: str | Path) -> str:
 def write_json(path: str | Path, content: dict) -> None:
     """Write a JSON file as a whole: a reader sees the old content or the new one."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + '\n')
+        temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
 def _additions(runner: Runner, intervals: Mapping[str, tuple[float, float]]) -> dict[str, Any]:

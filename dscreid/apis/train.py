@@ -18,21 +18,37 @@ from dscreid.apis.config import (
     config_name,
     fit_to_machine,
     inherited_options,
+    learned_settings,
     load_config,
     require_keys,
 )
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.preflight import check_stage
+from dscreid.apis.run_folder import (
+    FEATURES_FILE,
+    FINISHED_FILE,
+    METRICS_FILE,
+    check_unused,
+    files_of_run,
+    remove_files,
+    results_of,
+)
 from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
+from dscreid.engine.run_identity import (
+    ANOTHER_RUN,
+    check_same_run,
+    other_epochs,
+    recorded_settings,
+    weights_fingerprint,
+)
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.utils.checkpoint import load_checkpoint
+from dscreid.utils.checkpoint import load_checkpoint, meta_of
 from dscreid.utils.files import existing_file, only_process_in, remove_partial_files
 from dscreid.utils.records import file_beside, read_json_object
 
-FINISHED_FILE = 'finished.json'
 _FINISHED, _REMEDY = 'record of a finished stage', 'remove it and run again with --resume'
 
 
@@ -44,6 +60,7 @@ class RunOptions:
         work_dir: Folder of the run; None for ``work_dirs/<config's name>``. The source stage of a run lies
             beside it, under the name of its own config, so that runs on one source share it.
         resume: Continue from the last checkpoint in the work directory.
+        overwrite: Replace the run in the work directory; without it or ``resume``, a folder that holds one is refused.
         amp: Train in bfloat16 mixed precision (on a GPU).
         seed: Seed in place of the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as MMEngine's Runner.
@@ -55,6 +72,7 @@ class RunOptions:
 
     work_dir: Path | None = None
     resume: bool = False
+    overwrite: bool = False
     amp: bool = False
     seed: int | None = None
     launcher: str = 'none'
@@ -88,55 +106,109 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
     check_parts(config, config_name(config))
     work_dir = Path(config.work_dir)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')), _own_folder(work_dir):
+        from_main_process(lambda: check_folder(config, options))
         source = _source_checkpoint(config, options)
-        note = {}
         if config.get('train_cfg') is not None:
-            last = train_stage(config, options.resume, source, options.partial_source)
+            last = train_stage(config, options.resume, source, options.partial_source, options.overwrite)
             checkpoint, note = from_main_process(lambda: choose_checkpoint(config, last))
         elif source is not None:
             checkpoint = source
+            note = from_main_process(lambda: _begin_test(config, options, source))
         else:
             raise ConfigError(f'{config_path}: neither a train_cfg nor a source; there is nothing to run')
         return evaluate(
             config,
             checkpoint,
             work_dir,
-            out=work_dir / 'metrics.json',
-            dump_features=work_dir / 'features.safetensors',
+            out=work_dir / METRICS_FILE,
+            dump_features=work_dir / FEATURES_FILE,
             launcher=options.launcher,
             note=note,
         )
 
 
+def check_folder(config: Config, options: RunOptions) -> None:
+    """Refuse to replace another run before any work.
+
+    Args:
+        config: The run's config with its ``work_dir``.
+        options: How the run was asked for.
+
+    Raises:
+        ConfigError: The folder holds results of a run, and neither ``resume`` nor ``overwrite`` says what to do with
+            them, or the folder is that of a source stage.
+    """
+    experiment_stages(config, options)
+    if options.resume and config.get('train_cfg') is None:
+        return  # see _begin_test, which knows the source weights
+    check_unused(Path(config.work_dir), options.resume, options.overwrite)
+
+
+def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
+    """Make room for the metrics of a config that trains nothing; return what they record of it.
+
+    Raises:
+        ConfigError: The folder holds metrics of another config or of other source weights.
+    """
+    work_dir = Path(config.work_dir)
+    note = dict(run=dict(config=config_hash(config), source=weights_fingerprint(source)))
+    if options.overwrite:
+        remove_files(files_of_run(work_dir))
+    elif (results := results_of(work_dir)) and options.resume:
+        recorded = None
+        if results[0].name == METRICS_FILE:
+            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite').get(
+                'run'
+            )
+        if recorded != note['run']:
+            raise ConfigError(
+                f'{results[0]}: was made with another config, seed or source weights; choose another --work-dir, or '
+                'replace the results with --overwrite instead of --resume'
+            )
+    return note
+
+
 def train_stage(
-    config: Config, resume: bool = False, source_checkpoint: Path | None = None, partial_source: bool = False
+    config: Config,
+    resume: bool = False,
+    source_checkpoint: Path | None = None,
+    partial_source: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Run one stage to its last epoch.
 
     Args:
         config: The stage's config with its ``work_dir``; left as it is.
-        resume: Continue from the last checkpoint; a finished stage is taken as it is.
+        resume: Continue from the last checkpoint; a finished stage is taken as it is, unless the config asks for more
+            epochs.
         source_checkpoint: Weights to start from.
         partial_source: See ``RunOptions``.
+        overwrite: See ``RunOptions``.
 
     Returns:
         Path of the last checkpoint.
 
     Raises:
-        DscreidError: Config, data or weights cannot be used; nothing but logs is written then.
+        DscreidError: Config, data or weights cannot be used, or the folder holds another run; nothing but logs is
+            written then.
     """
     work_dir = Path(config.work_dir)
-    digest = config_hash(config)
-    if resume and (finished := from_main_process(lambda: finished_checkpoint(work_dir, digest))) is not None:
+    from_main_process(lambda: check_unused(work_dir, resume, overwrite))
+    finished = None
+    if resume:
+        finished = from_main_process(lambda: finished_checkpoint(config, source_checkpoint, may_extend=True))
+    if finished is not None:
         print_log(f'{work_dir}: finished before, taken as it is', logger='current')
         return finished
     start = time.perf_counter()
     resumed = from_main_process(lambda: resumable_checkpoint(work_dir)) if resume else None
+    replaced = files_of_run(work_dir) if overwrite and is_main_process() else []
     runner, resumed = build_resumed(
         lambda path: build_runner(config, path, source_checkpoint, partial_source), work_dir, resumed
     )
-    # now the run is sure to start: an interrupted second one must not look like a finished one, nor continue the first
+    # the run is sure to start: an interrupted second run must not look finished, nor continue the first one
     if is_main_process():
+        remove_files(replaced)
         if resumed is None:
             (work_dir / POINTER).unlink(missing_ok=True)
         (work_dir / FINISHED_FILE).unlink(missing_ok=True)
@@ -144,32 +216,50 @@ def train_stage(
     checkpoint = from_main_process(lambda: last_checkpoint(work_dir))
     if is_main_process():
         content = dict(
-            config=digest, checkpoint=checkpoint.name, seconds=round(time.perf_counter() - start, 1)
+            config=config_hash(config),
+            checkpoint=checkpoint.name,
+            seconds=round(time.perf_counter() - start, 1),
         )
         write_json(work_dir / FINISHED_FILE, content)
     wait_for_all()
     return checkpoint
 
 
-def finished_checkpoint(work_dir: Path, digest: str) -> Path | None:
-    """The last checkpoint of a stage that ran to its end, or None where it did not.
+def finished_checkpoint(
+    config: Config, source_checkpoint: Path | None = None, may_extend: bool = False
+) -> Path | None:
+    """The last checkpoint of a finished stage; None if the stage is not finished.
+
+    Args:
+        config: The stage's config with its ``work_dir``.
+        source_checkpoint: Source weights that were named for this run.
+        may_extend: Whether a stage that is asked for other epochs than it has counts as not finished.
 
     Raises:
-        ConfigError: The stage ran with another config.
-        CheckpointError: The record is damaged.
+        ConfigError: The stage ran with another config and does not say which, or with other epochs.
+        CheckpointError: The stage ran with other settings or source weights, or the record is damaged.
     """
-    marker = work_dir / FINISHED_FILE
+    marker = Path(config.work_dir, FINISHED_FILE)
     if not marker.is_file():
         return None
-    content = read_json_object(marker, _FINISHED, _REMEDY)
-    checkpoint = finished_name(marker, content)
-    if content.get('config') != digest:
-        raise ConfigError(
-            f'{marker}: this run was made with another config or seed; choose a --work-dir in '
-            'another folder (source stages lie beside it), remove this run, or, to use its weights as a source all the '
-            'same, name them with --source-checkpoint'
-        )
-    return existing_file(checkpoint)
+    record = read_json_object(marker, _FINISHED, _REMEDY)
+    checkpoint = existing_file(finished_name(marker, record))
+    same = record.get('config') == config_hash(config)
+    if checkpoint is None or (same and source_checkpoint is None):
+        return checkpoint
+    content = load_checkpoint(checkpoint)
+    recorded = recorded_settings(meta_of(content))
+    if recorded is None and not same:
+        raise ConfigError(f'{marker}: this run was made with another config or seed; {ANOTHER_RUN}')
+    check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
+    if same or not other_epochs(recorded, learned_settings(config)):
+        return checkpoint
+    if may_extend:
+        return None
+    raise ConfigError(
+        f'{marker}: this source stage was made with another train_cfg.max_epochs, and other runs may have begun with '
+        f'it; {ANOTHER_RUN}'
+    )
 
 
 def finished_name(marker: Path, content: dict[str, Any]) -> Path:
@@ -224,31 +314,58 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
         return None
     path = Path(source.config)
     source_dir = Path(config.work_dir).parent / path.stem
-    plain = replace(options, work_dir=source_dir, resume=True, partial_source=False, config_options={})
+    plain = replace(
+        options, work_dir=source_dir, resume=True, overwrite=False, partial_source=False, config_options={}
+    )
     source_options = replace(plain, config_options=inherited_options(options.config_options))
     if source_options != plain and _is_finished(config := prepare(path, plain)):
         return config, plain  # what it has is not trained again
-    return prepare(path, source_options), source_options
+    config = prepare(path, source_options)
+    finished_checkpoint(config)
+    return config, source_options
+
+
+def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
+    """What a run trains, source stages first, each in a folder of its own; a config may train nothing itself.
+
+    Args:
+        config: The run's config with its ``work_dir``.
+        options: How the run was asked for.
+
+    Raises:
+        ConfigError: The ``work_dir`` is the folder of a source stage.
+    """
+    stages, stage, folders = [], (config, options), set()
+    while stage is not None:
+        folder = Path(stage[0].work_dir).resolve()
+        if folder in folders:
+            raise ConfigError(
+                f'{folder}: is also the folder of the source stage {config_name(stage[0])}; choose another --work-dir, '
+                'which the folder of the source stage will lie beside'
+            )
+        folders.add(folder)
+        stages.insert(0, stage)
+        stage = source_stage(*stage)
+    return [stage for stage in stages if stage[0].get('train_cfg') is not None]
 
 
 def _is_finished(config: Config) -> bool:
     """Whether a stage ran to its end with this very config."""
     try:
-        return finished_checkpoint(Path(config.work_dir), config_hash(config)) is not None
-    except ConfigError:
+        return finished_checkpoint(config) is not None
+    except (ConfigError, CheckpointError):
         return False
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
-    """Where the source weights are: named, finished before, or trained now; None where a resumed run needs none."""
+    """Where the source weights are: named, finished before, or trained now; None if a resumed run needs none."""
     if (named := named_source(config, options)) is not None:
         return named
     if (stage := source_stage(config, options)) is None:
         return None
     source_config, source_options = stage
     source_dir = Path(source_config.work_dir)
-    digest = config_hash(source_config)
-    if from_main_process(lambda: finished_checkpoint(source_dir, digest)) is not None:
+    if from_main_process(lambda: finished_checkpoint(source_config)) is not None:
         if unheeded := inherited_options(options.config_options).keys() - source_options.config_options:
             print_log(
                 f'{source_dir}: was finished without {", ".join(sorted(unheeded))}; it is not trained again',
@@ -266,11 +383,11 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
 
 @contextlib.contextmanager
 def _own_folder(work_dir: Path) -> Iterator[None]:
-    """Keep a run's folder for this run alone, and rid it of files that a killed one had half written."""
+    """Keep a run's folder for this run only, and remove partial files that an interrupted run left there."""
     if not is_main_process():
         yield  # the first rank holds the folder for all
         return
     with only_process_in(work_dir):
         for path in remove_partial_files(work_dir):
-            print_log(f'removed {path}, which a killed run had half written', logger='current')
+            print_log(f'removed {path}, the partial file of an interrupted run', logger='current')
         yield

@@ -161,7 +161,7 @@ def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], finger
         bad = {frame: fault for frame, fault in zip(suspects, faults, strict=True) if fault is not None}
         with replacing(file) as temporary:
             content = dict(fingerprint=fingerprint, root=str(storage.root), bad=sorted(bad))
-            temporary.write_text(json.dumps(content))
+            temporary.write_text(json.dumps(content), encoding='utf-8')
     return bad
 
 

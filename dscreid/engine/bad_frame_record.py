@@ -85,4 +85,4 @@ def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 def write_entries(work_dir: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
     """Write a run's record as a whole."""
     with replacing(Path(work_dir, RECORD_FILE)) as temporary:
-        temporary.write_text(json.dumps(dict(datasets=list(entries)), indent=2) + '\n')
+        temporary.write_text(json.dumps(dict(datasets=list(entries)), indent=2) + '\n', encoding='utf-8')

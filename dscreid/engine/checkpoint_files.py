@@ -34,7 +34,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     if named is not None and existing_file(named) is None:
         raise CheckpointError(
             f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; write the name of another checkpoint '
-            'there, or run without --resume'
+            'there, or run anew with --overwrite'
         )
     return named
 
@@ -75,7 +75,7 @@ def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> P
     if earlier is None:
         raise CheckpointError(
             f'{fault} No earlier checkpoint of the same run is whole: write the name of another one into '
-            f'{work_dir / POINTER}, or run without --resume'
+            f'{work_dir / POINTER}, or run anew with --overwrite'
         ) from fault
     print_log(f'{fault} Continuing from {earlier.name} instead', logger='current', level=logging.WARNING)
     return earlier
@@ -99,6 +99,15 @@ def check_whole(path: Path) -> dict:
     return content
 
 
+def run_of(path: Path) -> str | None:
+    """The run that wrote a checkpoint; None if the file is not whole or does not say."""
+    try:
+        run = meta_of(check_whole(path)).get(RUN_KEY)
+    except CheckpointError:
+        return None
+    return run if isinstance(run, str) else None
+
+
 def _named(work_dir: Path) -> Path | None:
     """What the pointer names, there or not; None without a pointer."""
     pointer = work_dir / POINTER
@@ -110,7 +119,7 @@ def _named(work_dir: Path) -> Path | None:
         named = None
     if named is None:
         raise CheckpointError(
-            f'{pointer}: names no file; write the name of a checkpoint there, or run without --resume'
+            f'{pointer}: names no file; write the name of a checkpoint there, or run anew with --overwrite'
         )
     return named
 
@@ -118,11 +127,11 @@ def _named(work_dir: Path) -> Path | None:
 def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
     """The newest whole checkpoint before ``named`` that the run of ``epoch_0.pth`` wrote."""
     number = _epoch(named)
-    if number is None or (run := _run_of(work_dir / 'epoch_0.pth')) is None:
+    if number is None or (run := run_of(work_dir / 'epoch_0.pth')) is None:
         return None
     candidates = [path for path in work_dir.glob('epoch_*.pth') if (_epoch(path) or 0) < number]
     for path in sorted(candidates, key=lambda path: _epoch(path) or 0, reverse=True):
-        if _run_of(path) == run:
+        if run_of(path) == run:
             return path
     return None
 
@@ -130,12 +139,3 @@ def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
 def _epoch(path: Path) -> int | None:
     match = _EPOCH_FILE.fullmatch(path.name)
     return int(match[1]) if match else None
-
-
-def _run_of(path: Path) -> str | None:
-    """The run that wrote a checkpoint; None where the file is not whole or does not say."""
-    try:
-        run = meta_of(check_whole(path)).get(RUN_KEY)
-    except CheckpointError:
-        return None
-    return run if isinstance(run, str) else None

@@ -1,5 +1,6 @@
 """MMEngine's Runner with checkpoints that are written whole or not at all."""
 
+import logging
 import os
 import uuid
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.dist import master_only
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from torch import nn
 from torch.optim import Optimizer
 
 from dscreid.engine.checkpoint_files import RUN_KEY
+from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
+from dscreid.engine.schedule_extension import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
@@ -29,13 +33,20 @@ class ReIDRunner(Runner):
     """A Runner whose checkpoints survive kills and full disks, and say what they are.
 
     A checkpoint is written beside its place, flushed to the disk, and moved there: whoever finds the name finds a
-    whole file. Its ``meta`` also holds ``run``, a name that a resumed run takes over, and ``architecture``, the
-    model's settings that no weight's shape can tell.
+    whole file. Its ``meta`` also holds ``run``, a name that a resumed run takes over, ``architecture``, the model's
+    settings that no weight's shape can tell, and the attributes below; see ``dscreid.engine.run_identity``.
+
+    Attributes:
+        run: Name of the run.
+        settings: The settings that decide what is learned, as JSON; None if unknown.
+        source: Fingerprint of the source weights that the run began with; None if it began without any.
     """
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.run = uuid.uuid4().hex
+        self.settings: str | None = None
+        self.source: str | None = None
 
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
@@ -47,6 +58,15 @@ class ReIDRunner(Runner):
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
         super().set_randomness(seed, diff_rank_seed, deterministic)
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger; its file is written as UTF-8, whatever the locale's encoding."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.encoding = 'utf-8'
+                handler.stream.reconfigure(encoding='utf-8')
+        return logger
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
         """Register hooks but for those that are None, which MMEngine's own method allows for its own hooks alone."""
@@ -80,7 +100,13 @@ class ReIDRunner(Runner):
             CheckpointError: The disk is full or cannot be written; what lay under the name before still does.
         """
         architecture = getattr(unwrap_model(self.model), 'architecture', None)
-        meta = {**(meta or {}), RUN_KEY: self.run, ARCHITECTURE_KEY: architecture}
+        meta = {
+            **(meta or {}),
+            RUN_KEY: self.run,
+            ARCHITECTURE_KEY: architecture,
+            SETTINGS_KEY: self.settings,
+            SOURCE_KEY: self.source,
+        }
         path = Path(out_dir, filename)
         try:
             with replacing(path) as temporary:
@@ -100,10 +126,11 @@ class ReIDRunner(Runner):
         checkpoint = super().load_checkpoint(*args, **kwargs)
         meta = checkpoint.get('meta', {})
         meta.pop('config', None)
-        self.run = meta.get(RUN_KEY, self.run)
+        self.run, self.source = meta.get(RUN_KEY, self.run), meta.get(SOURCE_KEY, self.source)
         optimizer = getattr(self.optim_wrapper, 'optimizer', None)
         if optimizer is not None and 'optimizer' in checkpoint:
             keep_fused(optimizer, checkpoint['optimizer'])
+            recompute_schedules(self, checkpoint)
         return checkpoint
 
 

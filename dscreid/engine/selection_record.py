@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.files import replacing
-from dscreid.utils.records import file_beside, is_number
+from dscreid.utils.records import is_number
 
 RECORD_FILE = 'criteria.json'
 RULES = ('greater', 'less')
@@ -57,7 +57,12 @@ class SelectionRecord:
             epochs={str(epoch): dict(values) for epoch, values in self.epochs.items()},
         )
         with replacing(Path(work_dir, RECORD_FILE)) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + '\n')
+            temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+
+
+def checkpoint_name(criterion: str, epoch: int) -> str:
+    """The file of the checkpoint that a criterion chose."""
+    return f'best_{criterion}_epoch_{epoch}.pth'
 
 
 def read_record(work_dir: str | Path) -> SelectionRecord | None:
@@ -70,14 +75,14 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding='utf-8'))
         epochs = {int(epoch): _checked_values(values) for epoch, values in content['epochs'].items()}
         kept = content['kept']
         return SelectionRecord(epochs, None if kept is None else _checked_kept(kept))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = ' '.join(str(error).split())[:100]
         raise CheckpointError(
-            f'{path}: is no record of criteria ({type(error).__name__}: {reason}); remove it and run without --resume'
+            f'{path}: is no record of criteria ({type(error).__name__}: {reason}); run anew with --overwrite'
         ) from error
 
 
@@ -91,8 +96,9 @@ def _checked_kept(content: Mapping) -> KeptCheckpoint:
     kept = KeptCheckpoint(**content)
     if not is_number(kept.value) or type(kept.epoch) is not int or kept.rule not in RULES:
         raise TypeError('the kept checkpoint has no value, epoch and rule')
-    if not isinstance(kept.criterion, str) or file_beside(Path(RECORD_FILE), kept.checkpoint) is None:
-        raise TypeError('the kept checkpoint has no criterion and name')
+    if not isinstance(kept.criterion, str) or kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
+        # it is removed when another one is chosen, so that it must not name a file of others
+        raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
     return kept
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that no half-written one is ever left behind; locks; the cache folder."""
+"""Writing files as a whole, and recognizing the partial ones that a killed process leaves; locks; the cache folder."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -18,8 +18,11 @@ from safetensors import SafetensorError
 
 from dscreid.errors import BusyError, ConfigError
 
-#: How :func:`replacing` names its temporary files: eight characters of ``mkstemp`` between two dots.
-_TEMPORARY = re.compile(r'\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>(\.\w+)?)')
+#: In the name of each temporary file of :func:`replacing`, so that it cannot be mistaken for another program's.
+_MARK = '.dscreid-partial-'
+_PARTIAL = re.compile(rf'\..+{re.escape(_MARK)}[a-z0-9_]{{8}}(\.[^.]+)?')
+#: By which one process at a time holds a folder.
+LOCK_FILE = '.dscreid.lock'
 
 
 @contextlib.contextmanager
@@ -30,7 +33,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     the name. A process that is killed in the block leaves the temporary file; see :func:`remove_partial_files`.
 
     Args:
-        path: The file to create or replace; missing parent folders are made.
+        path: The file to create or replace; missing parent folders are made. If it is a link, the file that it points
+            to is replaced.
 
     Yields:
         Where to write; removed when the block raises.
@@ -38,10 +42,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written, for example on a full disk; the error names ``path``.
     """
-    path = Path(path)
     check_replaceable(path)
+    path = Path(path).resolve()
     with _errors_named_after(path):
-        descriptor, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix=path.suffix, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(
+            prefix=f'.{path.name}{_MARK}', suffix=path.suffix, dir=path.parent
+        )
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -59,14 +65,38 @@ def check_replaceable(path: str | Path) -> None:
     """Find out before long work that a file cannot be written at its end; missing parent folders are made.
 
     Raises:
-        OSError: The path is a folder's, or its own folder cannot be made or written to.
+        OSError: The path is that of a folder, a device or a pipe, or its own folder cannot be made or written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not os.access(path.parent, os.W_OK | os.X_OK):
+    if path.exists() and not path.is_file():
+        number = errno.EISDIR if path.is_dir() else errno.EINVAL
+        reason = os.strerror(number) if path.is_dir() else 'is a device or pipe, not a file'
+        raise OSError(number, reason, str(path))
+    parent = path.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(parent, os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
+    """Check the files that a tool is to write, before its work; the user named them, so existing ones are replaced.
+
+    Args:
+        outputs: Files to write; None is skipped.
+        inputs: Files that the tool reads, which it must not replace; None is skipped.
+
+    Raises:
+        ConfigError: Two of them are the same file, or one is a file that the tool reads.
+        OSError: See :func:`check_replaceable`.
+    """
+    taken = {Path(path).resolve(): 'is read by the same command' for path in inputs if path is not None}
+    for path in outputs:
+        if path is None:
+            continue
+        check_replaceable(path)
+        if (reason := taken.get(Path(path).resolve())) is not None:
+            raise ConfigError(f'{path}: cannot be written, it {reason}; name another file')
+        taken[Path(path).resolve()] = 'is named for two outputs'
 
 
 @contextlib.contextmanager
@@ -85,6 +115,11 @@ def _errors_named_after(path: Path) -> Iterator[None]:
         raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
+def is_partial(path: Path) -> bool:
+    """Whether a file is a temporary one of :func:`replacing`, by its name."""
+    return _PARTIAL.fullmatch(path.name) is not None and path.is_file()
+
+
 def remove_partial_files(folder: str | Path) -> list[Path]:
     """Remove what :func:`replacing` left in a folder when its process was killed; no other process may write there.
 
@@ -94,18 +129,15 @@ def remove_partial_files(folder: str | Path) -> list[Path]:
     Returns:
         What was removed.
     """
-    removed = []
-    for path in Path(folder).glob('.*'):
-        match = _TEMPORARY.fullmatch(path.name)
-        if match and Path(match['name']).suffix == match['suffix'] and path.is_file():
-            path.unlink(missing_ok=True)
-            removed.append(path)
+    removed = [path for path in Path(folder).glob('.*') if is_partial(path)]
+    for path in removed:
+        path.unlink(missing_ok=True)
     return removed
 
 
 @contextlib.contextmanager
 def only_process_in(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for this process alone, by the lock ``.lock`` in it; see :func:`locked`.
+    """Hold a folder for this process alone, by the lock ``.dscreid.lock`` in it; see :func:`locked`.
 
     Args:
         folder: Made where it is missing.
@@ -115,7 +147,7 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
         ConfigError: The folder cannot be made or written to.
     """
     try:
-        lock = _open_lock(Path(folder, '.lock'))
+        lock = _open_lock(Path(folder, LOCK_FILE))
     except OSError as error:
         raise ConfigError(
             f'{folder}: cannot be made or written to ({error.strerror}); choose another --work-dir'

@@ -102,11 +102,13 @@ def _kilobytes(path: Path) -> dict[str, int]:
 def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:
     """Limit less usage of one group; None where it has no limit, or no files."""
     try:
-        limit = (folder / limit_name).read_text().strip()
+        limit = (folder / limit_name).read_text(encoding='utf-8').strip()
         if limit == 'max':
             return None
-        used = int((folder / usage_name).read_text())
-        facts = dict(line.split() for line in (folder / 'memory.stat').read_text().splitlines())
+        used = int((folder / usage_name).read_text(encoding='utf-8'))
+        facts = dict(
+            line.split() for line in (folder / 'memory.stat').read_text(encoding='utf-8').splitlines()
+        )
     except (OSError, ValueError):
         return None
     return max(0, int(limit) - max(0, used - int(facts.get(cache_name, 0))))

@@ -2,7 +2,11 @@ import argparse
 import errno
 import logging
 import os
+import re
+import shlex
 import signal
+import subprocess
+import sys
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
@@ -75,6 +79,87 @@ def test_a_log_on_a_full_disk_ends_the_work(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
+    'error',
+    [
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE), 'x'),
+        OSError(errno.ENFILE, os.strerror(errno.ENFILE)),
+        RuntimeError('Too many open files. Communication with the workers is no longer possible.'),  # torch's
+    ],
+)
+def test_too_many_open_files_are_one_sentence_and_code_2(capsys, error):
+    assert exit_code(fail_with(error)) == 2
+    assert re.fullmatch(
+        r'error: too many open files \(the limit is \d+\); raise it, for example with "ulimit -n 4096", or lower '
+        r'num_workers or --jobs\n',
+        capsys.readouterr().err,
+    )
+
+
+PRELUDE = 'import logging, os, sys\nfrom dscreid.apis.command_line import run_command\n'
+
+
+def run_script(script, shell='{}', **environment):
+    """Exit code, output and errors of a script in a process of its own, within a line of bash."""
+    words = shell.format(f'{shlex.quote(sys.executable)} -c {shlex.quote(PRELUDE + script)}')
+    result = subprocess.run(
+        ['bash', '-c', words],
+        capture_output=True,
+        timeout=120,
+        env=os.environ | {'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'} | environment,
+    )
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+@pytest.mark.parametrize('environment', [{'PYTHONIOENCODING': 'ascii'}, {'LC_ALL': 'C'}], ids=str)
+@pytest.mark.parametrize('text', ['a \u2192 b', 'caf\u00e9.jpg', 'broken \udcff name'], ids=ascii)
+def test_any_text_can_be_printed_anywhere(text, environment):
+    code, out, err = run_script(f'run_command(lambda: print({text!a}))', **environment)
+    assert (code, out, err) == (0, text.encode('ascii', 'backslashreplace').decode() + '\n', '')
+
+
+@pytest.mark.parametrize('end', ['pass', 'sys.exit(0)'])
+def test_a_reader_that_leaves_ends_the_command_in_silence(end):
+    script = f'def work():\n  for n in range(100000): print("line", n)\n  {end}\nrun_command(work)'
+    code, out, err = run_script(script, 'set -o pipefail; {} | head -n 1')
+    assert (code, out, err) == (141, 'line 0\n', '')
+
+
+def test_a_training_goes_on_when_nobody_reads_its_log(tmp_path):
+    script = f"""
+def work():
+    logger = logging.getLogger('run')
+    logger.addHandler(logging.StreamHandler(sys.stdout))
+    logger.addHandler(logging.FileHandler({str(tmp_path / 'log')!r}))
+    for number in range(20000):
+        logger.warning('line %d', number)
+    print('metrics')
+run_command(work)
+"""
+    assert run_script(script, 'set -o pipefail; {} | head -n 1') == (0, 'line 0\n', '')
+    assert (tmp_path / 'log').read_text().splitlines()[-1] == 'line 19999'
+
+
+def test_a_broken_pipe_of_another_kind_is_a_bug():
+    code, _, err = run_script('def work(): raise BrokenPipeError(32, "a worker died")\nrun_command(work)')
+    assert code == 1
+    assert 'Traceback' in err
+
+
+@pytest.mark.parametrize('end', ['pass', 'sys.exit(0)'])
+def test_output_to_a_full_disk_is_one_sentence(end):
+    code, _, err = run_script(f'def work():\n  print("x")\n  {end}\nrun_command(work)', '{} > /dev/full')
+    assert (code, err) == (
+        2,
+        'error: a file cannot be written (No space left on device); make room: '
+        'the command can be run again as it is\n',
+    )
+
+
+def test_a_closed_output_is_no_obstacle():
+    assert run_script('run_command(lambda: print("x"))', '{} >&-') == (0, '', '')
+
+
+@pytest.mark.parametrize(
     'error', [ValueError('bug'), FileNotFoundError(2, 'no such file', 'x'), PermissionError()]
 )
 def test_bugs_keep_their_traceback(error):
@@ -88,7 +173,12 @@ def test_interrupt_is_code_130(capsys):
 
 
 @pytest.mark.parametrize(
-    ('number', 'code', 'word'), [(signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')]
+    ('number', 'code', 'word'),
+    [
+        (signal.SIGINT, 130, 'interrupted'),
+        (signal.SIGTERM, 143, 'terminated'),
+        (signal.SIGHUP, 129, 'terminal closed'),
+    ],
 )
 def test_a_signal_that_surfaces_as_another_error_gives_its_code(capsys, number, code, word):
     def command():
@@ -101,6 +191,15 @@ def test_a_signal_that_surfaces_as_another_error_gives_its_code(capsys, number, 
     assert exit_code(command, on_interrupt='x') == code
     assert capsys.readouterr().err == f'{word}: x\n'
     assert signal.getsignal(number) is handler
+
+
+def test_a_run_under_nohup_outlives_its_terminal():
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run_command(lambda: os.kill(os.getpid(), signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, handler)
 
 
 def test_an_impatient_second_interrupt_changes_nothing(monkeypatch, capsys):

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from dscreid.apis.demo import CD_ROW, DSC_ROW, Demo, DemoOptions, Expectations
+from dscreid.errors import ConfigError
 from dscreid.visualization import ReportRun
 
 HEALTHY = {
@@ -81,10 +82,27 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
 
     assert not survives()
     assert survives()
+    (out / 'dsc' / 'notes.txt').write_text('mine')
     (world / 'world.json').write_text('seed 2')
+    with pytest.raises(ConfigError, match=r'notes\.txt: .* was not written by dscreid'):
+        survives()
+    (out / 'dsc' / 'notes.txt').unlink()
     assert not survives()
     (out / 'source' / 'key').write_text('another source model')
     assert not survives()
     (out / 'demo_dsc.py').write_text('a = 2\n')
     assert not survives()
     assert survives()
+
+
+def test_a_folder_of_others_is_not_emptied(demo):
+    """Someone may name a project's folder, in which ``source`` holds the program."""
+    out = demo.options.out
+    (out / 'demo_source.py').write_text('a = 1\n')
+    (out / 'world').mkdir()
+    (out / 'world' / 'world.json').write_text('seed 1')
+    (out / 'source').mkdir()
+    (out / 'source' / 'main.c').write_text('mine')
+    with pytest.raises(ConfigError, match=r'main\.c: .* was not written by dscreid'):
+        demo._work_dir('source', 'demo_source', out / 'world')
+    assert (out / 'source' / 'main.c').read_text() == 'mine'

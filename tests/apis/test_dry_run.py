@@ -37,7 +37,9 @@ def test_what_is_there_is_taken_into_account(tiny_runs, tiny_experiment):
     assert 'is finished: epoch_2.pth is taken as it is' in text
     assert 'tiny_source' not in text
     source = RunOptions(
-        work_dir=tiny_experiment.work_dir, source_checkpoint=tiny_experiment.source_checkpoint
+        work_dir=tiny_experiment.work_dir,
+        source_checkpoint=tiny_experiment.source_checkpoint,
+        overwrite=True,
     )
     assert f'starts from {tiny_experiment.source_checkpoint}' in plan_experiment(tiny_runs.adapt, source)
     assert sorted(tiny_experiment.work_dir.parent.rglob('*')) == before

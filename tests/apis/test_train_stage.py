@@ -1,6 +1,7 @@
 """Stages: what they write, resume, refuse; what their results may not depend on."""
 
 import json
+import math
 import random
 import re
 import shutil
@@ -10,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine import Config
 from mmengine.hooks import Hook
 from tiny_runs import damage_optimizer, write_tiny_configs
 
 from dscreid.apis import train
-from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.config import config_hash, fit_to_machine, load_config
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import (
     FINISHED_FILE,
@@ -27,6 +29,7 @@ from dscreid.apis.train import (
 )
 from dscreid.engine.checkpoint_files import last_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.models.backbones.export import export_tower
 from dscreid.registry import HOOKS
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
 
@@ -63,11 +66,14 @@ class NeckProbe(Hook):
         raise KeyboardInterrupt
 
 
-def run(path, work_dir, source=None, resume=False, **options):
+def run(path, work_dir, source=None, resume=False, interrupt=None, overwrite=False, **options):
     config = load_config(path, options)
     config.work_dir = str(work_dir)
+    if interrupt is not None:
+        # in place of a hook that learns nothing: a run with another custom hook could not be resumed
+        config.default_hooks.speed = dict(type='InterruptHook', **interrupt)
     fit_to_machine(config)
-    return train_stage(config, resume=resume, source_checkpoint=source)
+    return train_stage(config, resume=resume, source_checkpoint=source, overwrite=overwrite)
 
 
 def assert_same_weights(left, right):
@@ -101,10 +107,9 @@ def test_global_random_numbers_do_not_depend_on_an_interruption(tiny_runs, tmp_p
     """Validation, which is due once in the unbroken run alone, draws from torch's generator too."""
     noisy = {'train_cfg.val_interval': 1}
     whole = run(tiny_runs.source, tmp_path / 'whole', custom_hooks=[dict(type='NoiseHook')], **noisy)
-    hooks = [dict(type='NoiseHook'), dict(type='InterruptHook', iteration=4)]
-    with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path / 'broken', custom_hooks=hooks, **noisy)
     hooks = [dict(type='NoiseHook')]
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny_runs.source, tmp_path / 'broken', custom_hooks=hooks, interrupt=dict(iteration=4), **noisy)
     assert_same_weights(
         run(tiny_runs.source, tmp_path / 'broken', resume=True, custom_hooks=hooks, **noisy), whole
     )
@@ -118,7 +123,7 @@ def test_global_random_numbers_do_not_depend_on_an_interruption(tiny_runs, tmp_p
 def test_a_resumed_run_ends_where_an_unbroken_one_does(stage, when, left, tmp_path):
     path, source, reference = stage
     with pytest.raises(KeyboardInterrupt):
-        run(path, tmp_path, source, custom_hooks=[dict(type='InterruptHook', **when)])
+        run(path, tmp_path, source, interrupt=dict(**when))
     assert last_checkpoint(tmp_path).name == left
     assert not (tmp_path / FINISHED_FILE).exists()
     moved = tmp_path / 'moved'  # a run's folder may be moved before it is resumed
@@ -131,7 +136,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(stage, when, left, tmp_pa
 
 def test_optimizer_and_schedule_are_resumed_too(tiny_runs, tiny_experiment, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
     resumed = load_checkpoint(run(tiny_runs.source, tmp_path, resume=True))
     whole = load_checkpoint(tiny_experiment.source_checkpoint)
     assert resumed['meta']['iter'] == whole['meta']['iter'] == 6
@@ -140,13 +145,16 @@ def test_optimizer_and_schedule_are_resumed_too(tiny_runs, tiny_experiment, tmp_
     assert torch.equal(*moments)
 
 
-def test_resuming_needs_no_pretrained_weights(tiny_runs, tmp_path):
+def test_resuming_needs_no_pretrained_weights(tiny_runs, tiny_experiment, tmp_path):
+    tower = load_config(tiny_runs.source).model.backbone.tower
+    export_tower(tiny_experiment.source_checkpoint, tmp_path / 'tower.safetensors', dict(tower))
+    weights = {'model.backbone.tower.pretrained': str(tmp_path / 'tower.safetensors')}
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
-    gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt')}
+        run(tiny_runs.source, tmp_path / 'run', interrupt=dict(epoch=1), **weights)
+    gone = {'model.backbone.tower.pretrained': str(tmp_path / 'elsewhere' / 'tower.safetensors')}
     with pytest.raises(CheckpointError, match='pretrained weights not found'):
         run(tiny_runs.source, tmp_path / 'new', **gone)
-    run(tiny_runs.source, tmp_path, resume=True, **gone)
+    run(tiny_runs.source, tmp_path / 'run', resume=True, **gone)
 
 
 def test_adapting_needs_no_pretrained_weights(tiny_runs, tiny_experiment, tmp_path):
@@ -189,14 +197,15 @@ def test_source_weights_of_another_architecture(tiny_runs, tiny_experiment, tmp_
 
 def test_another_architecture_is_not_resumed(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
-    with pytest.raises(CheckpointError, match=r'epoch_1\.pth: cannot be resumed.*has shape'):
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
+    message = r'epoch_1\.pth: cannot be resumed with other settings \(model\.num_classes: null -> 7\)'
+    with pytest.raises(CheckpointError, match=message):
         run(tiny_runs.source, tmp_path, resume=True, **{'model.num_classes': 7})
 
 
 def test_a_damaged_optimizer_costs_the_epochs_after_the_last_sound_one(tiny_runs, tiny_experiment, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
     damage_optimizer(tmp_path / 'epoch_1.pth')
     whole = (tmp_path / 'epoch_0.pth').read_bytes()
     damage_optimizer(tmp_path / 'epoch_0.pth')
@@ -209,23 +218,150 @@ def test_a_damaged_optimizer_costs_the_epochs_after_the_last_sound_one(tiny_runs
 
 
 def test_a_finished_stage(tmp_path):
-    assert finished_checkpoint(tmp_path, 'abc') is None
-    (tmp_path / FINISHED_FILE).write_text(json.dumps(dict(config='abc', checkpoint='epoch_3.pth')))
-    assert finished_checkpoint(tmp_path, 'abc') is None
-    (tmp_path / 'epoch_3.pth').touch()
-    assert finished_checkpoint(tmp_path, 'abc') == tmp_path / 'epoch_3.pth'
+    config = Config(dict(work_dir=str(tmp_path), model=dict(a=1)))
+    assert finished_checkpoint(config) is None
+    marker = dict(config=config_hash(config), checkpoint='epoch_3.pth')
+    (tmp_path / FINISHED_FILE).write_text(json.dumps(marker))
+    assert finished_checkpoint(config) is None
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1))), tmp_path / 'epoch_3.pth')
+    assert finished_checkpoint(config) == tmp_path / 'epoch_3.pth'
+    config.model.a = 2
     with pytest.raises(ConfigError, match='another config or seed'):
-        finished_checkpoint(tmp_path, 'abd')
+        finished_checkpoint(config)
 
 
-def test_only_a_start_that_succeeds_takes_away_the_mark_of_an_earlier_run(tiny_runs, tmp_path):
+def test_only_a_start_that_succeeds_takes_away_the_results_of_an_earlier_run(tiny_runs, tmp_path):
     (tmp_path / FINISHED_FILE).touch()
-    with pytest.raises(ConfigError):
-        run(tiny_runs.source, tmp_path, **{'train_dataloader.batch_size': 3})
+    (tmp_path / 'notes.txt').touch()
+    with pytest.raises(ConfigError, match='batch_size'):
+        run(tiny_runs.source, tmp_path, overwrite=True, **{'train_dataloader.batch_size': 3})
     assert (tmp_path / FINISHED_FILE).exists()
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', iteration=0)])
+        run(tiny_runs.source, tmp_path, overwrite=True, interrupt=dict(iteration=0))
     assert not (tmp_path / FINISHED_FILE).exists()
+    assert (tmp_path / 'notes.txt').exists()
+
+
+@pytest.fixture
+def finished(tiny_experiment, tmp_path):
+    """A copy of the finished source stage."""
+    return Path(shutil.copytree(tiny_experiment.source_dir, tmp_path / 'run'))
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.suffix in ('.pth', '.json')}
+
+
+@pytest.mark.parametrize('options', [{}, {'randomness.seed': 2}, {'optim_wrapper.optimizer.lr': 1e-4}])
+def test_a_run_does_not_replace_another(tiny_runs, finished, options):
+    before = contents(finished)
+    message = r'run: holds a run \(last_checkpoint, .*--resume, choose another --work-dir, .*--overwrite'
+    with pytest.raises(ConfigError, match=message):
+        run(tiny_runs.source, finished, **options)
+    assert contents(finished) == before
+
+
+def test_overwriting_leaves_only_files_of_the_new_run_and_of_others(tiny_runs, finished):
+    (finished / '.env').write_text('mine')
+    next(finished.glob('2*_*')).joinpath('notes.txt').write_text('mine')
+    run(tiny_runs.source, finished, overwrite=True, **{'train_cfg.max_epochs': 1})
+    assert sorted(path.name for path in finished.glob('*.pth')) == ['epoch_0.pth', 'epoch_1.pth']
+    assert (finished / '.env').read_text() == 'mine'
+    assert len(list(finished.glob('*/notes.txt'))) == 1
+    assert len(list(finished.glob('*/vis_data/scalars.json'))) == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'difference'),
+    [
+        ({'randomness.seed': 2}, r'randomness\.seed: 1 -> 2'),
+        ({'optim_wrapper.optimizer.lr': 0.1}, r'optim_wrapper\.optimizer\.lr: 0\.001 -> 0\.1'),
+        ({'optim_wrapper.optimizer.weight_decay': 0.1}, r'weight_decay: \(not set\) -> 0\.1'),
+        ({'optim_wrapper.clip_grad': dict(max_norm=1)}, r'optim_wrapper\.clip_grad: \(not set\) -> '),
+        ({'param_scheduler.0.end': 5}, r'param_scheduler\.0\.end: 2 -> 5'),
+        ({'train_dataloader.sampler.iterations': 5}, r'sampler\.iterations: 3 -> 5'),
+        ({'custom_hooks': [dict(type='EMAHook')]}, r'custom_hooks: \(not set\) -> '),
+    ],
+)
+@pytest.mark.parametrize('complete', [False, True], ids=['unfinished', 'finished'])
+def test_settings_that_a_resumed_run_would_ignore_are_refused(
+    tiny_runs, finished, options, difference, complete
+):
+    if not complete:
+        (finished / FINISHED_FILE).unlink()
+    before = contents(finished)
+    with pytest.raises(CheckpointError, match=rf'cannot be resumed with other settings \(.*{difference}'):
+        run(tiny_runs.source, finished, resume=True, **options)
+    assert contents(finished) == before
+
+
+def test_settings_of_the_execution_may_change(tiny_runs, finished):
+    options = {
+        'train_dataloader.num_workers': 1,
+        'default_hooks.logger.interval': 7,
+        'default_hooks.checkpoint.max_keep_ckpts': 5,
+        'train_cfg.val_interval': 1,
+        'log_level': 'ERROR',
+    }
+    assert run(tiny_runs.source, finished, resume=True, **options) == finished / 'epoch_2.pth'
+
+
+def test_other_source_weights_are_refused(tiny_runs, tiny_experiment, tmp_path):
+    folder = shutil.copytree(tiny_experiment.work_dir, tmp_path / 'run')
+    copied = shutil.copy(tiny_experiment.source_checkpoint, tmp_path / 'elsewhere.pth')
+    assert run(tiny_runs.adapt, folder, copied, resume=True) == folder / 'epoch_2.pth'
+    other = tiny_experiment.source_dir / 'epoch_1.pth'
+    with pytest.raises(CheckpointError, match='began with other source weights'):
+        run(tiny_runs.adapt, folder, other, resume=True)
+    (folder / FINISHED_FILE).unlink()
+    with pytest.raises(CheckpointError, match='began with other source weights'):
+        run(tiny_runs.adapt, folder, other, resume=True)
+
+
+def test_other_data_are_refused(tiny_runs, finished, tmp_path):
+    (finished / FINISHED_FILE).unlink()
+    root = tmp_path / 'bupt'
+    shutil.copytree(tiny_runs.bupt, root)
+    assert run(tiny_runs.source, finished, resume=True, data_root=str(root)) == finished / 'epoch_2.pth'
+    lines = (root / 'train.txt').read_text().splitlines()
+    (root / 'train.txt').write_text('\n'.join(lines[:-1]) + '\n')
+    longer = {'train_cfg.max_epochs': 3, 'data_root': str(root)}
+    with pytest.raises(CheckpointError, match=r'epoch_2\.pth: cannot be resumed on other tracklets'):
+        run(tiny_runs.source, finished, resume=True, **longer)
+
+
+def test_a_finished_run_is_extended_as_if_it_had_been_that_long(tiny_runs, finished, tmp_path):
+    """The schedule of this config ends at epoch 2 in any case."""
+    longer = {'train_cfg.max_epochs': 3}
+    whole = run(tiny_runs.source, tmp_path / 'whole', **longer)
+    assert run(tiny_runs.source, finished, resume=True, **longer) == finished / 'epoch_3.pth'
+    assert_same_weights(finished / 'epoch_3.pth', whole)
+    # now it is a run of three epochs
+    assert run(tiny_runs.source, finished, resume=True, **longer) == finished / 'epoch_3.pth'
+    with pytest.raises(
+        CheckpointError, match=r'has 3 epochs behind it, and train_cfg\.max_epochs=2 asks for fewer'
+    ):
+        run(tiny_runs.source, finished, resume=True)
+
+
+def test_the_epochs_of_an_extension_follow_the_new_schedule(tiny_runs, finished, tmp_path):
+    def rates(folder):
+        rows = [
+            json.loads(line)
+            for path in sorted(folder.glob('*/vis_data/scalars.json'))
+            for line in path.read_text().splitlines()
+        ]
+        return {row['iter']: row['lr'] for row in rows if 'lr' in row}
+
+    options = {'train_cfg.max_epochs': 4, 'param_scheduler.0.end': 4}
+    whole = load_checkpoint(run(tiny_runs.source, tmp_path / 'whole', **options))
+    extended = load_checkpoint(run(tiny_runs.source, finished, resume=True, **options))
+    assert extended['param_schedulers'] == whole['param_schedulers']
+    assert extended['optimizer']['param_groups'] == whole['optimizer']['param_groups']
+    new, old = rates(tmp_path / 'whole'), rates(finished)
+    assert [old[iteration] for iteration in range(7, 13)] == [new[iteration] for iteration in range(7, 13)]
+    # cosine from 0.001 to 0 over 12 iterations
+    assert old[7] == pytest.approx(0.001 * (1 + math.cos(math.pi * 6 / 12)) / 2)
 
 
 @both_stages
@@ -243,8 +379,8 @@ def test_more_identities_than_classes(tiny_runs, tmp_path):
 
 def test_a_run_goes_on_with_its_own_seed(tiny_runs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tiny_runs.source, tmp_path, custom_hooks=[dict(type='InterruptHook', epoch=1)])
-    with pytest.raises(CheckpointError, match=r'cannot be resumed with seed 2, the run began with seed 1'):
+        run(tiny_runs.source, tmp_path, interrupt=dict(epoch=1))
+    with pytest.raises(CheckpointError, match=r'other settings \(randomness\.seed: 1 -> 2\)'):
         run(tiny_runs.source, tmp_path, resume=True, **{'randomness.seed': 2})
 
 
@@ -426,3 +562,31 @@ def test_the_source_stage_is_as_deterministic_as_the_command_line_says(
     lines.clear()
     train._source_checkpoint(adapted, replace(options, config_options={}))
     assert not any('without' in line for line in lines)
+
+
+def test_the_folder_of_the_source_stage_is_not_the_folder_of_the_run(tiny_runs, tiny_experiment, tmp_path):
+    shutil.copytree(tiny_experiment.source_dir, tmp_path / 'tiny_source')
+    before = contents(tmp_path)
+    for overwrite in (False, True):
+        options = RunOptions(work_dir=tmp_path / 'tiny_source', overwrite=overwrite)
+        for use in (run_experiment, plan_experiment):
+            with pytest.raises(ConfigError, match=r'tiny_source: is also the folder of the source stage'):
+                use(tiny_runs.adapt, options)
+    assert contents(tmp_path) == before
+
+
+def test_a_source_stage_is_neither_replaced_nor_extended_for_a_run(tiny_runs, tiny_experiment, tmp_path):
+    shutil.copytree(tiny_experiment.source_dir, tmp_path / 'tiny_source')
+    source, adapt = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tiny_runs.hitsz)
+    for change, words in (
+        ('train_cfg.update(max_epochs=3)', r'source stage was made with another train_cfg\.max_epochs'),
+        ('randomness = dict(seed=5)', r'randomness\.seed: 1 -> 5'),
+    ):
+        text = source.read_text()
+        source.write_text(f'{text}{change}\n')
+        before = contents(tmp_path / 'tiny_source')
+        for use in (run_experiment, plan_experiment):
+            with pytest.raises((CheckpointError, ConfigError), match=words):
+                use(adapt, RunOptions(work_dir=tmp_path / 'dsc', overwrite=True))
+        assert contents(tmp_path / 'tiny_source') == before
+        source.write_text(text)

@@ -1,6 +1,7 @@
 """The record of criteria in a run's folder, and the rule by which a checkpoint is chosen."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_no_record(tmp_path):
 )  # fmt: skip
 def test_a_damaged_record(tmp_path, text):
     (tmp_path / RECORD_FILE).write_text(text)
-    with pytest.raises(CheckpointError, match=r'criteria\.json: is no record of criteria .*; remove it'):
+    with pytest.raises(CheckpointError, match=r'criteria\.json: is no record of criteria .*; run anew'):
         read_record(tmp_path)
 
 
@@ -65,3 +66,10 @@ def test_the_first_value_and_a_repeated_epoch_are_chosen():
     assert is_chosen(1, -1.0, None, 'greater')
     assert is_chosen(2, 0.1, kept(2, 0.5), 'greater')
     assert not is_chosen(2, math.nan, kept(2, 0.5), 'greater')
+
+
+def test_a_record_cannot_name_a_file_of_others(tmp_path):
+    """The kept checkpoint is removed when another one is chosen."""
+    SelectionRecord({}, replace(kept(), checkpoint='epoch_3.pth')).write(tmp_path)
+    with pytest.raises(CheckpointError, match='does not have the name of its criterion and epoch'):
+        read_record(tmp_path)

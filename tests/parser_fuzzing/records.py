@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
+from mmengine import Config
 
-from dscreid.apis.config import load_config
+from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.demo import checkpoint_of
 from dscreid.apis.doctor.stages import datasets_of, stages_of
 from dscreid.apis.reproduction.execution import peak_gpu_memory, read_metrics_of
@@ -38,12 +39,16 @@ def _add_checkpoint(folder: Path) -> None:
     torch.save({'state_dict': {'weight': torch.zeros(2)}}, folder / 'epoch_1.pth')
 
 
-_FINISHED = {'config': 'digest', 'checkpoint': 'epoch_1.pth', 'seconds': 3.5}
+def _config(folder: Path) -> Config:
+    return Config(dict(work_dir=str(folder), train_cfg=dict(max_epochs=1)))
+
+
+_FINISHED = {'config': config_hash(_config(Path())), 'checkpoint': 'epoch_1.pth', 'seconds': 3.5}
 
 
 def _parse_finished(folder: Path, case: dict[str, Any]) -> object:
     _inside(folder, checkpoint_of(folder))
-    return _inside(folder, finished_checkpoint(folder, 'digest'))
+    return _inside(folder, finished_checkpoint(_config(folder)))
 
 
 FINISHED = Parser(

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from dscreid.errors import ConfigError
 from dscreid.utils import files
 from dscreid.utils.files import (
     cache_folder,
+    check_outputs,
     check_replaceable,
     locked,
     only_process_in,
@@ -23,18 +25,25 @@ from dscreid.utils.files import (
 )
 
 
-def test_leftovers_of_killed_writers_are_removed(tmp_path):
+def test_only_leftovers_of_killed_writers_are_removed(tmp_path):
     # entered and never left, as when the process dies
-    blocks = [replacing(tmp_path / name) for name in ('a.pth', 'b.json', 'last_checkpoint', 'two.dots.pth')]
+    names = ('a.pth', 'b.json', 'last_checkpoint', 'two.dots.pth', '.env')
+    blocks = [replacing(tmp_path / name) for name in names]
     left = [block.__enter__() for block in blocks]
     kept = [
-        tmp_path / name for name in ('.lock', '.hidden', '.a.b', 'epoch_3.pth', '.epoch_3.pth.abcdefgh.json')
-    ]
+        tmp_path / name
+        for name in (
+            '.dscreid.lock', '.lock', '.hidden', '.a.b', 'epoch_3.pth', '.epoch_3.pth.abcdefgh.json',
+            # hidden files of others whose names end like those of mkstemp
+            '.env.20251128', '.bashrc.backup_1', '.epoch_3.pth.abcdefgh.pth',
+            '.epoch_3.pth.dscreid-partial-abc.pth', 'epoch_3.pth.dscreid-partial-abcdefgh.pth',
+        )
+    ]  # fmt: skip
     for path in kept:
         path.touch()
-    (tmp_path / '.folder.abcdefgh').mkdir()
+    (tmp_path / '.folder.dscreid-partial-abcdefgh').mkdir()
     assert sorted(remove_partial_files(tmp_path)) == sorted(left)
-    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / '.folder.abcdefgh'])
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, tmp_path / '.folder.dscreid-partial-abcdefgh'])
 
 
 def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
@@ -51,7 +60,7 @@ def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
 
 def test_a_folder_is_free_after_the_block(tmp_path):
     with only_process_in(tmp_path / 'new'):
-        assert 'pid' in (tmp_path / 'new' / '.lock').read_text()
+        assert 'pid' in (tmp_path / 'new' / '.dscreid.lock').read_text()
     with only_process_in(tmp_path / 'new'):
         pass
 
@@ -67,7 +76,7 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
     with only_process_in(tmp_path):
         pass
     assert said == [
-        f'{tmp_path / ".lock"}: cannot be locked (No locks available), so nothing keeps other processes out'
+        f'{tmp_path / ".dscreid.lock"}: cannot be locked (No locks available), so nothing keeps other processes out'
     ]
 
 
@@ -96,6 +105,42 @@ def test_what_cannot_be_replaced_is_found_before_the_work(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises((FileExistsError, NotADirectoryError)):
         check_replaceable(tmp_path / 'file' / 'a.json')
+
+
+def test_a_lock_file_of_another_program_is_left_alone(tmp_path):
+    (tmp_path / '.lock').write_text('mine')
+    with only_process_in(tmp_path):
+        pass
+    assert (tmp_path / '.lock').read_text() == 'mine'
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'link').symlink_to('/dev/full')
+    for path in (tmp_path / 'pipe', tmp_path / 'link', Path('/dev/full')):
+        with pytest.raises(OSError, match='is a device or pipe, not a file'):
+            check_replaceable(path)
+    assert Path('/dev/full').is_char_device()
+    assert (tmp_path / 'link').is_symlink()
+
+
+def test_the_file_behind_a_link_is_replaced(tmp_path):
+    (tmp_path / 'disk').mkdir()
+    (tmp_path / 'link.json').symlink_to(tmp_path / 'disk' / 'file.json')
+    with replacing(tmp_path / 'link.json') as temporary:
+        temporary.write_text('new')
+    assert (tmp_path / 'link.json').is_symlink()
+    assert (tmp_path / 'disk' / 'file.json').read_text() == 'new'
+
+
+def test_outputs_are_not_inputs_and_not_each_other(tmp_path):
+    (tmp_path / 'in.pth').touch()
+    (tmp_path / 'link.pth').symlink_to(tmp_path / 'in.pth')
+    check_outputs([tmp_path / 'a.json', None, tmp_path / 'b.json'], [tmp_path / 'in.pth', None])
+    with pytest.raises(ConfigError, match=r'link\.pth: cannot be written, it is read by the same command'):
+        check_outputs([tmp_path / 'link.pth'], [tmp_path / 'in.pth'])
+    with pytest.raises(ConfigError, match=r'a\.json: cannot be written, it is named for two outputs'):
+        check_outputs([tmp_path / 'a.json', tmp_path / 'sub' / '..' / 'a.json'])
 
 
 def test_a_folder_that_may_not_be_written_to(tmp_path, monkeypatch):

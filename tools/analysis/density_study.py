@@ -14,6 +14,7 @@ from pathlib import Path
 from dscreid import apis
 from dscreid.apis.command_line import run_command
 from dscreid.errors import ConfigError
+from dscreid.utils.files import check_outputs, replacing
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -44,6 +45,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Print the table."""
     arguments = parse_arguments(argv)
+    check_outputs([arguments.out])
     targets = {}
     for place in arguments.targets:
         name = place.stem if place.suffix == '.npz' else place.resolve().name
@@ -54,8 +56,8 @@ def main(argv: list[str] | None = None) -> None:
             apis.density_study.save_target(targets[name], arguments.save / f'{name}.npz')
     text = apis.density_study.study_markdown(targets)
     if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text)
+        with replacing(arguments.out) as temporary:
+            temporary.write_text(text, encoding='utf-8')
     print(text, end='')
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dscreid import apis
 from dscreid.apis.command_line import run_command
+from dscreid.utils.files import check_outputs, replacing
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,11 +31,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Print the tables."""
     arguments = parse_arguments(argv)
+    check_outputs([arguments.out])
     runs = [apis.selection_study.read_run(path, arguments.metric) for path in arguments.runs]
     text = apis.selection_study.study_markdown(runs, arguments.metric)
     if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text)
+        with replacing(arguments.out) as temporary:
+            temporary.write_text(text, encoding='utf-8')
     print(text, end='')
 
 

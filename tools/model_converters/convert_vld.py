@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from dscreid.apis.command_line import run_command
 from dscreid.errors import DscreidError
-from dscreid.utils.files import replacing
+from dscreid.utils.files import check_outputs, replacing
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -31,6 +32,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def convert(args: argparse.Namespace) -> None:
     """Read, convert, write and report."""
+    check_outputs([args.target], inputs=[args.source])
     import torch
 
     from dscreid.models.backbones.vld import convert_vld
@@ -75,4 +77,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 from dscreid import apis
+from dscreid.apis.command_line import run_command
 from dscreid.errors import ConfigError, DscreidError
+from dscreid.utils.files import check_outputs
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -30,6 +32,7 @@ def export(args: argparse.Namespace) -> None:
     target = Path(args.target)
     if target.suffix != '.safetensors':
         raise ConfigError(f'{target}: the exported tower must be named *.safetensors.')
+    check_outputs([target], inputs=[args.checkpoint])
     tower = None
     if args.config is not None:
         try:
@@ -53,4 +56,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_command(lambda: sys.exit(main()))

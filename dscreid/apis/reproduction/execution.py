@@ -61,7 +61,7 @@ class Execution:
         if outcome.exit_code != 0:
             return outcome
         if missing := [name for name in self.job.outputs if not (self.job.folder / name).is_file()]:
-            with log_of(self.job).open('a') as log:
+            with log_of(self.job).open('a', encoding='utf-8') as log:
                 log.write(f'error: the process ended well but left no {missing[0]}\n')
             return replace(outcome, exit_code=1)
         write_card(

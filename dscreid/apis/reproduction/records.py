@@ -1,7 +1,6 @@
 """What a run leaves beside its results: how it was started, its attempts, and its run card when it is done."""
 
 import json
-import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.apis.reproduction.identity import differences
-from dscreid.apis.reproduction.jobs import Job
+from dscreid.apis.reproduction.jobs import LOG_FILE, Job
+from dscreid.apis.run_folder import remove_run_folder
 from dscreid.apis.test import write_json
 from dscreid.datasets.synthetic import WorldSpec, is_complete
+from dscreid.errors import ConfigError
 from dscreid.utils.records import is_finite_number, is_number
 from dscreid.utils.shipped import shipped_folder
 
@@ -114,9 +115,19 @@ def _portable(word: str) -> str:
 
 
 def remove_run(job: Job) -> None:
-    """Remove a run's folder, so that it is made anew."""
-    if job.folder.is_dir():
-        shutil.rmtree(job.folder)
+    """Remove a run's folder, so that it is made anew.
+
+    Raises:
+        ConfigError: The folder holds something that this tool did not write.
+    """
+    if not job.folder.is_dir():
+        return
+    if read_record(job.folder / CARD_FILE) is None and read_record(job.folder / START_FILE) is None:
+        raise ConfigError(
+            f'{job.folder}: holds files but no record of this tool; move them, or choose another --out'
+        )
+    configs = [Path(word).name for word in job.command if word.endswith('.py')]  # MMEngine leaves a copy
+    remove_run_folder(job.folder, (START_FILE, CARD_FILE, LOG_FILE, *job.outputs, *configs))
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

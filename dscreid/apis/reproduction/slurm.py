@@ -64,7 +64,7 @@ def submit(
         if number is None:
             after = [numbers[name] for name in job.dependencies if name in numbers]
             number = _sbatch(_write_script(job, options, accept_revision), after)
-            _number_file(job).write_text(number + '\n')
+            _number_file(job).write_text(number + '\n', encoding='utf-8')
             note = f'submitted as job {number}'
         else:
             note = f'still in the queue as job {number}'
@@ -79,7 +79,7 @@ def _write_script(job: Job, options: SlurmOptions, accept_revision: bool) -> Pat
     folder = _number_file(job).parent
     folder.mkdir(parents=True, exist_ok=True)
     description = folder / f'{job.folder.name}.json'
-    description.write_text(job.to_json())
+    description.write_text(job.to_json(), encoding='utf-8')
     settings = {
         'job-name': job.name,
         'partition': options.partition,
@@ -94,7 +94,7 @@ def _write_script(job: Job, options: SlurmOptions, accept_revision: bool) -> Pat
     # relative paths in configs, such as weights/, count from here
     lines += [f'cd {shlex.quote(str(Path.cwd()))}', f'exec {shlex.join(command)}']
     script = folder / f'{job.folder.name}.sh'
-    script.write_text('\n'.join(lines) + '\n')
+    script.write_text('\n'.join(lines) + '\n', encoding='utf-8')
     return script
 
 
@@ -115,7 +115,7 @@ def _sbatch(script: Path, after: Sequence[str]) -> str:
 def _queued_number(job: Job) -> str | None:
     """Number of a job that was submitted before and still waits or runs; None where Slurm knows none."""
     try:
-        number = _number_file(job).read_text().strip()
+        number = _number_file(job).read_text(encoding='utf-8').strip()
         done = subprocess.run(['squeue', '--noheader', '--jobs', number], capture_output=True, text=True)
     except FileNotFoundError:
         return None

@@ -28,7 +28,7 @@ from dscreid.datasets.storage.manifest import (
 from dscreid.datasets.storage.shard import read_shard_entries
 from dscreid.errors import DatasetError
 from dscreid.utils.checkpoint import sha256
-from dscreid.utils.files import replacing
+from dscreid.utils.files import remove_partial_files, replacing
 from dscreid.utils.progress import progress_bar, track
 
 
@@ -102,7 +102,8 @@ def _begin(plan: PackingPlan, root: Path) -> Manifest:
             manifest = with_recorded(manifest, read_manifest(root))
         except DatasetError as error:
             raise DatasetError(f'{root}: {error}') from None
-        _remove_partial_files(root, manifest)
+        for folder in {(root / name).parent for name in (MANIFEST, shard_name(0), *manifest.index_files)}:
+            remove_partial_files(folder)
         for number, record in track(_finished(manifest), 'verifying finished shards'):
             if not _is_intact(root / shard_name(number), record.sha256):
                 manifest = _with_record(manifest, number, None)
@@ -182,11 +183,3 @@ def _copy_index_files(source: Path, root: Path, index_files: Iterable[str]) -> N
     for name in index_files:
         with replacing(root / name) as path:
             shutil.copyfile(index_file(source, name), path)
-
-
-def _remove_partial_files(root: Path, manifest: Manifest) -> None:
-    """Remove what a killed job was writing; the names are those of ``replacing``."""
-    shards = map(shard_name, range(len(manifest.shards)))
-    for target in (root / name for name in (MANIFEST, TABLE, *manifest.index_files, *shards)):
-        for path in target.parent.glob(f'.{target.name}.*{target.suffix}'):
-            path.unlink()

@@ -10,6 +10,11 @@ from .spec import WorldSpec
 RENDERER_VERSION = 3  # raise it whenever the same spec gives other pictures
 MARKER = 'world.json'  # written last: a finished world
 STARTED = 'world.started'  # written first, removed last: an unfinished one
+#: What the renderer writes at the top of a world, in either layout.
+_WRITTEN = {
+    MARKER, STARTED, f'{MARKER}.partial', 'info', 'Train', 'Test', 'DATA', 'data_paths.json',
+    'train.txt', 'train_auxiliary.txt', 'query.txt', 'gallery.txt',
+}  # fmt: skip
 
 
 def is_complete(root: str | Path, spec: WorldSpec) -> bool:
@@ -30,7 +35,7 @@ def prepare_root(root: Path, overwrite: bool) -> None:
 
     Raises:
         DatasetError: ``root`` is a file, or holds something that is not a synthetic world, or holds one and
-            ``overwrite`` is False.
+            ``overwrite`` is False, or holds one and other files.
     """
     if root.exists() and not root.is_dir():
         raise DatasetError(f'{root} is a file: name a folder to write the synthetic world to.')
@@ -42,6 +47,11 @@ def prepare_root(root: Path, overwrite: bool) -> None:
             state = 'a finished' if (root / MARKER).is_file() else 'an unfinished'
             raise DatasetError(
                 f'{root} holds {state} synthetic world: pass --overwrite (overwrite=True) to replace it.'
+            )
+        if foreign := sorted(path.name for path in root.iterdir() if path.name not in _WRITTEN):
+            raise DatasetError(
+                f'{root / foreign[0]} lies in a synthetic world that was to be replaced, but is not part of it: move '
+                'it, or name another folder.'
             )
         _clear(root)
     root.mkdir(parents=True, exist_ok=True)

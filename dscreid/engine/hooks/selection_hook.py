@@ -21,6 +21,7 @@ from dscreid.engine.selection_record import (
     RULES,
     KeptCheckpoint,
     SelectionRecord,
+    checkpoint_name,
     is_chosen,
     read_record,
 )
@@ -160,7 +161,7 @@ class SelectionHook(Hook):
         epoch, kept = runner.epoch, self.record.kept
         if self.criterion is None or epoch < self.begin or not is_chosen(epoch, value, kept, self.rule):
             return None
-        name = f'best_{self.criterion}_epoch_{epoch}.pth'
+        name = checkpoint_name(self.criterion, epoch)
         runner.save_checkpoint(
             runner.work_dir,
             name,

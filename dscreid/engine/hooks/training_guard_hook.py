@@ -132,6 +132,7 @@ def _remedy(runner) -> str:
     rates = runner.optim_wrapper.get_lr().get('lr', [])
     rate = f' (it is {max(rates):.3g} now)' if rates else ''
     return (
-        'the last checkpoint is from before: set optim_wrapper.clip_grad=dict(max_norm=5.0) or leave --amp, and run '
-        f'again with --resume, or start anew with a lower learning rate{rate}, which a resumed run would not take over'
+        'the last checkpoint is from before: leave --amp and run again with --resume, or start a new run, if you like '
+        'from that checkpoint with --source-checkpoint, with optim_wrapper.clip_grad=dict(max_norm=5.0) or a lower '
+        f'learning rate{rate}'
     )

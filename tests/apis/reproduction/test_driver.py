@@ -181,9 +181,20 @@ def test_files_of_somebody_else_are_not_touched(bench):
     folder = bench.folder_of('demo_cd')
     folder.mkdir(parents=True)
     (folder / 'thesis.txt').write_text('')
-    with pytest.raises(ConfigError, match='no record of this tool'):
-        bench.run(rows=['cd'])
+    for rerun_stale in (False, True):
+        with pytest.raises(ConfigError, match='no record of this tool'):
+            bench.run(rows=['cd'], rerun_stale=rerun_stale)
     assert (folder / 'thesis.txt').exists()
+
+
+def test_files_of_somebody_else_in_a_folder_of_this_tool_are_not_removed(bench):
+    bench.run(rows=['cd'])
+    bench.change_code()
+    thesis = bench.folder_of('demo_cd') / 'thesis.txt'
+    thesis.write_text('')
+    with pytest.raises(ConfigError, match=r'thesis\.txt: .* was not written by dscreid'):
+        bench.run(rows=['cd'], rerun_stale=True)
+    assert thesis.exists()
 
 
 def test_a_finished_row_stays_when_its_stage_was_removed(bench):

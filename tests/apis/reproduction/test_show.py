@@ -103,7 +103,7 @@ def test_html_carries_the_footnote_of_the_papers_figures(summary):
 
 def test_titles_name_no_other_target_than_that_of_the_runs(bench):
     bench.run('table3', rows=['cd'], seeds=(1,))
-    text, _ = show(ShowOptions('table3', bench.place, ('bupt2hitsz',)))
+    text, _ = show_experiment(ShowOptions('table3', bench.place, ('bupt2hitsz',)))
     assert 'bupt2hitsz' in text.splitlines()[0]
     assert not any('BUPTCampus' in find_experiment(f'table{n}').heading for n in range(1, 7))
 

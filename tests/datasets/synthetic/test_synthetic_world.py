@@ -99,6 +99,15 @@ def test_foreign_folder_is_never_touched(tmp_path, overwrite):
     assert [path.name for path in tmp_path.iterdir()] == ['info']
 
 
+def test_files_of_others_in_a_world_are_not_removed(tmp_path):
+    render_world(tmp_path, small(), num_processes=1, progress=False)
+    (tmp_path / 'notes.txt').write_text('precious')
+    before = contents(tmp_path)
+    with pytest.raises(DatasetError, match=r'notes\.txt lies in a synthetic world that was to be replaced'):
+        render_world(tmp_path, small(), num_processes=1, overwrite=True, progress=False)
+    assert contents(tmp_path) == before
+
+
 def test_a_file_in_place_of_the_folder(tmp_path):
     (tmp_path / 'world').write_text('')
     with pytest.raises(DatasetError, match='is a file'):

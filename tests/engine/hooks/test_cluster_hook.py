@@ -540,10 +540,10 @@ def test_an_epoch_of_a_real_run_is_skipped(tiny_runs, tiny_experiment, tmp_path)
 
     # a run that is resumed after the skipped epoch has weights of its own, although it has counted no iteration
     config.work_dir = str(tmp_path / 'broken')
-    config.custom_hooks = [dict(type='StopHook', epoch=1)]
+    speed, config.default_hooks.speed = config.default_hooks.speed, dict(type='StopHook', epoch=1)
     with pytest.raises(KeyboardInterrupt):
         train_stage(config, source_checkpoint=tiny_experiment.source_checkpoint)
-    config.custom_hooks = []
+    config.default_hooks.speed = speed
     resumed = load_checkpoint(
         train_stage(config, resume=True, source_checkpoint=tiny_experiment.source_checkpoint)
     )
@@ -590,6 +590,6 @@ def test_phases_of_a_real_run_resume_where_they_stopped(tiny_runs, tmp_path):
     whole = load_weights(run('whole'))
     for epoch in (1, 2):  # after camera clusters, after clusters across cameras
         with pytest.raises(KeyboardInterrupt):
-            run(f'broken_{epoch}', custom_hooks=[dict(type='StopHook', epoch=epoch)])
+            run(f'broken_{epoch}', **{'default_hooks.speed': dict(type='StopHook', epoch=epoch)})
         resumed = load_weights(run(f'broken_{epoch}', resume=True))
         assert all(torch.equal(value, resumed[name]) for name, value in whole.items())

@@ -1,0 +1,125 @@
+"""The folder of a run: what runs write there, and whether another run may begin there."""
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dscreid.engine.bad_frame_record import RECORD_FILE as BAD_FRAMES_FILE
+from dscreid.engine.checkpoint_files import POINTER, run_of
+from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
+from dscreid.errors import ConfigError
+from dscreid.utils.files import LOCK_FILE, is_partial
+
+FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'features.safetensors'
+#: The results of a run, the pointer first: without it a half-removed run is not continued.
+_RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
+_RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
+_CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
+#: MMEngine's folder of logs for each start, and what it writes there.
+_START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.log')
+_VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.tfevents\..+')
+_SHOWN = 3
+
+
+def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse to begin a run where it would replace the results of another one, or files of another program.
+
+    A checkpoint ``epoch_0.pth`` by itself is no result: a run that was killed at its start leaves it.
+
+    Args:
+        work_dir: The run's folder; it may be missing.
+        resume: Whether the run continues the one in the folder if there is one.
+        overwrite: Whether the run may replace the one in the folder.
+
+    Raises:
+        ConfigError: It may not begin there; the message names the ways out.
+    """
+    found = results_of(work_dir)
+    names = [path.name for path in found]
+    if not found or (resume and {POINTER, FINISHED_FILE} & set(names)):
+        return
+    if names == ['epoch_0.pth'] or overwrite:
+        _refuse_foreign(found)
+        return
+    shown = ', '.join(names[:_SHOWN]) + (', …' if len(names) > _SHOWN else '')
+    if resume:
+        raise ConfigError(
+            f'{work_dir}: holds results of a run ({shown}) but no {POINTER} to continue from; choose another '
+            '--work-dir, or replace them with --overwrite instead of --resume'
+        )
+    raise ConfigError(
+        f'{work_dir}: holds a run ({shown}); continue it with --resume, choose another --work-dir, or replace it with '
+        '--overwrite'
+    )
+
+
+def _refuse_foreign(found: list[Path]) -> None:
+    for path in found:
+        if _CHECKPOINT.fullmatch(path.name) and run_of(path) is None:
+            raise ConfigError(
+                f'{path}: is no whole checkpoint of this package, and a run in this folder may replace it; move it, '
+                'or choose another --work-dir'
+            )
+
+
+def results_of(work_dir: Path) -> list[Path]:
+    """Results and checkpoints in a folder, by the names that runs give them."""
+    if not work_dir.is_dir():
+        return []
+    checkpoints = sorted(path for path in work_dir.iterdir() if _CHECKPOINT.fullmatch(path.name))
+    return [path for path in (work_dir / name for name in _RESULTS) if path.is_file()] + checkpoints
+
+
+def files_of_run(work_dir: Path) -> list[Path]:
+    """All that runs wrote in a folder, results first: what a run that replaces them removes.
+
+    Other files stay, in the folders of logs too, as does a copy of a config.
+    """
+    records = [path for path in (work_dir / name for name in _RECORDS) if path.is_file()]
+    return [*results_of(work_dir), *records, *_logs(work_dir)]
+
+
+def remove_files(paths: list[Path]) -> None:
+    """Remove files, in order, and the folders of logs that are empty then."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for folder in sorted({path.parent for path in paths}, reverse=True):
+        # .../20260101_120000/vis_data, then .../20260101_120000
+        for part in (folder, folder.parent):
+            if (
+                (part.name == 'vis_data' or _START.fullmatch(part.name))
+                and part.is_dir()
+                and not any(part.iterdir())
+            ):
+                part.rmdir()
+
+
+def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
+    """Remove the folder of a run, unless it holds a file that neither the run nor its caller wrote.
+
+    Args:
+        folder: The run's folder.
+        own: Names of the files that the caller wrote there.
+
+    Raises:
+        ConfigError: It holds another file; nothing is removed then.
+    """
+    known = {*files_of_run(folder), *(folder / name for name in (LOCK_FILE, *own))}
+    for path in sorted(folder.rglob('*')):
+        if (path.is_symlink() or not path.is_dir()) and path not in known and not is_partial(path):
+            raise ConfigError(
+                f'{path}: the folder was to be replaced, but this file was not written by dscreid; move it, or choose '
+                'another --out'
+            )
+    shutil.rmtree(folder)
+
+
+def _logs(work_dir: Path) -> Iterator[Path]:
+    if not work_dir.is_dir():
+        return
+    for start in sorted(path for path in work_dir.iterdir() if _START.fullmatch(path.name) and path.is_dir()):
+        yield from (path for path in sorted(start.iterdir()) if _LOG.fullmatch(path.name))
+        visuals = start / 'vis_data'
+        if visuals.is_dir() and not visuals.is_symlink():
+            yield from (path for path in sorted(visuals.iterdir()) if _VISUALS.fullmatch(path.name))

@@ -1,0 +1,191 @@
+"""What a checkpoint records about the run that wrote it, so that only the same run continues from it."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dscreid.errors import CheckpointError
+from dscreid.utils.checkpoint import load_weights, meta_of
+
+#: Keys of a checkpoint's ``meta``: the settings that decide what is learned, as JSON, and the source weights.
+SETTINGS_KEY, SOURCE_KEY = 'settings', 'source'
+EPOCHS = 'train_cfg.max_epochs'
+#: What may change together with the number of epochs: where a schedule ends.
+_SCHEDULE_END = re.compile(r'param_scheduler(\.\d+)?\.(end|T_max)')
+#: What happens at a frame that cannot be read: it may change to let a run go on that one had stopped. If that leaves
+#: tracklets out, ``check_same_data`` refuses.
+_TOLERANCE = 'on_bad_frame'
+_MISSING = '(not set)'
+_SHOWN, _LONGEST = 6, 40
+#: The ways out for someone who wants a run with other settings.
+ANOTHER_RUN = (
+    'choose a --work-dir in another folder (source stages lie beside it), or start a new run from these weights with '
+    '--source-checkpoint'
+)
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Settings as JSON, the form in which a checkpoint records them; values that JSON lacks become their text."""
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def recorded_settings(meta: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings that a checkpoint's ``meta`` records; None for a checkpoint that records none."""
+    try:
+        settings = json.loads(meta.get(SETTINGS_KEY))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def check_same_run(
+    path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], source: str | Path | None
+) -> None:
+    """Refuse to continue a run with other settings or source weights, which the resumed run would not heed.
+
+    A resumed optimizer restores its learning rate, weight decay and moments, and what was learned with the old
+    settings stays. Only ``train_cfg.max_epochs`` may change, to a number of epochs not below those trained, and with it
+    the end of the schedules.
+
+    Args:
+        path: The checkpoint, for messages.
+        content: What it holds.
+        settings: The settings asked for.
+        source: Source weights that were named for this run; None if none were.
+
+    Raises:
+        CheckpointError: The settings differ, fewer epochs are asked for than were trained, or the run began with other
+            source weights.
+    """
+    meta = meta_of(content)
+    differences = differences_beyond_epochs(meta, settings)
+    if differences:
+        raise CheckpointError(
+            f'{path}: cannot be resumed with other settings ({in_words(differences)}); use the settings of the run, '
+            + ANOTHER_RUN
+        )
+    trained, asked = meta.get('epoch'), (settings.get('train_cfg') or {}).get('max_epochs')
+    if isinstance(trained, int) and isinstance(asked, int) and asked < trained:
+        raise CheckpointError(
+            f'{path}: has {trained} epochs behind it, and {EPOCHS}={asked} asks for fewer; ask for at least {trained}, '
+            'or choose another --work-dir'
+        )
+    began = meta.get(SOURCE_KEY)
+    if source is not None and isinstance(began, str) and weights_fingerprint(source) != began:
+        raise CheckpointError(
+            f'{path}: its run began with other source weights than {source}, which a resumed run would ignore; leave '
+            'out --source-checkpoint, or choose another --work-dir'
+        )
+
+
+def other_epochs(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether settings ask for another number of epochs than the recorded ones."""
+    return EPOCHS in dict(setting_differences(recorded, json.loads(settings_text(settings))))
+
+
+def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> None:
+    """Refuse to continue a run on other tracklets than it began with.
+
+    Args:
+        path: The checkpoint, for messages.
+        content: What it holds.
+        dataset: The training set.
+
+    Raises:
+        CheckpointError: The dataset, its split or its index differ.
+    """
+    began, now = meta_of(content).get('dataset_meta'), getattr(dataset, 'metainfo', None)
+    if isinstance(began, Mapping) and isinstance(now, Mapping) and dict(began) != dict(now):
+        raise CheckpointError(
+            f'{path}: cannot be resumed on other tracklets (its run began with {_listed(began)}, now {_listed(now)}); '
+            'use the data of the run, or choose another --work-dir'
+        )
+
+
+def differences_beyond_epochs(
+    meta: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ from the recorded ones and may not.
+
+    Args:
+        meta: Of a checkpoint.
+        settings: The settings asked for.
+
+    Returns:
+        Recorded and new value by dotted key; empty if the checkpoint records no settings.
+    """
+    recorded = recorded_settings(meta)
+    if recorded is None:
+        return {}
+    found = {
+        key: values
+        for key, values in setting_differences(recorded, json.loads(settings_text(settings)))
+        if key.rpartition('.')[2] != _TOLERANCE
+    }
+    if EPOCHS not in found:
+        return found
+    return {
+        key: values for key, values in found.items() if key != EPOCHS and not _SCHEDULE_END.fullmatch(key)
+    }
+
+
+def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yield the dotted key, the old and the new value of each setting that differs.
+
+    Args:
+        old: Nested dicts and lists, as JSON gives them.
+        new: Likewise.
+        place: Dotted key of both.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        pairs = [
+            (key, old.get(key, _MISSING), new.get(key, _MISSING)) for key in sorted(old.keys() | new.keys())
+        ]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [(str(number), *values) for number, values in enumerate(zip(old, new, strict=True))]
+    else:
+        if not _same(place, old, new):
+            yield place, (old, new)
+        return
+    for key, before, now in pairs:
+        yield from setting_differences(before, now, f'{place}.{key}' if place else key)
+
+
+def _same(place: str, old: Any, new: Any) -> bool:
+    if place.endswith('.pretrained') and isinstance(old, str) and isinstance(new, str):
+        return Path(old).name == Path(new).name  # the file may lie elsewhere on another machine
+    return old == new and isinstance(old, bool) is isinstance(new, bool)
+
+
+def in_words(differences: Mapping[str, tuple[Any, Any]]) -> str:
+    """Differences for a message: the first few, shortened."""
+    shown = [f'{key}: {_short(old)} -> {_short(new)}' for key, (old, new) in differences.items()][:_SHOWN]
+    more = [f'and {len(differences) - _SHOWN} more'] if len(differences) > _SHOWN else []
+    return ', '.join([*shown, *more])
+
+
+def weights_fingerprint(path: str | Path) -> str:
+    """Sixteen hexadecimal digits that name the weights in a file, whatever else the file holds.
+
+    Raises:
+        CheckpointError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(load_weights(path).items()):
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode('utf-8', 'surrogatepass'))
+        digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def _listed(meta: Mapping[str, Any]) -> str:
+    return ' '.join(_short(value) for value in meta.values())
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}…'
