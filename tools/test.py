@@ -1,11 +1,12 @@
-"""Evaluate a checkpoint on a config's test set, in both directions."""
+"""Evaluate a checkpoint on a config's test set, in both directions, or extract features of a target without ids."""
 
 import argparse
 from pathlib import Path
 
-from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
+from dscreid.apis.command_line import add_config_arguments, print_result, run_command
 from dscreid.apis.config import load_config
 from dscreid.apis.test import evaluate
+from dscreid.errors import ConfigError
 from dscreid.evaluation.protocols import PROTOCOLS
 
 
@@ -57,7 +58,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, help='write the metrics, in [0, 1], to this JSON file')
     parser.add_argument(
-        '--dump-features', type=Path, help='write all test features to this .safetensors file'
+        '--dump-features',
+        type=Path,
+        help='write the features of all test tracklets, or of the tracklets to adapt to if there is no test set, to this '
+        '.safetensors file',
     )
     parser.add_argument(
         '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
@@ -90,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     """Evaluate and print the metrics."""
     arguments = parse_arguments(argv)
     config = load_config(arguments.config, arguments.cfg_options)
-    metrics = evaluate(
+    result = evaluate(
         config,
         arguments.checkpoint,
         arguments.work_dir or Path('work_dirs') / arguments.config.stem,
@@ -104,7 +108,12 @@ def main(argv: list[str] | None = None) -> None:
         confidence=arguments.confidence,
         launcher=arguments.launcher,
     )
-    print_result(format_metrics(metrics), arguments.launcher)
+    if arguments.dump_features is not None and result.features is None:
+        raise ConfigError(
+            f'{arguments.config}: there are no tracklets to extract features of; set a test_dataloader, or name a '
+            'config with a ClusterHook'
+        )
+    print_result(str(result), arguments.launcher)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
+from dscreid.apis.command_line import add_config_arguments, print_result, run_command
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions, run_experiment
 
@@ -51,7 +51,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train and print the metrics."""
+    """Train and print the checkpoint and its metrics."""
     arguments = parse_arguments(argv)
     options = RunOptions(
         work_dir=arguments.work_dir,
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.dry_run:
         print_result(plan_experiment(arguments.config, options), options.launcher)
         return
-    print_result(format_metrics(run_experiment(arguments.config, options)), options.launcher)
+    print_result(str(run_experiment(arguments.config, options)), options.launcher)
 
 
 if __name__ == '__main__':

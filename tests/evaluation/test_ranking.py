@@ -147,7 +147,7 @@ def test_refuses_bad_input():
         rank_metrics(*world, ranks=())
     with pytest.raises(ValueError, match='of gallery_features hold NaN'):
         rank_metrics(*world[:3], world[3] * np.nan, *world[4:])
-    with pytest.raises(ValueError, match='inner products overflow; normalise'):
+    with pytest.raises(ValueError, match='inner products overflow; normalize'):
         rank_metrics(world[0].astype(np.float32) * 1e19, *world[1:3], world[3] * 1e19, *world[4:])
     with pytest.raises(ValueError, match='gallery features, pids and cameras differ in length: 50, 50, 4'):
         rank_metrics(*world[:5], world[5][:4])

@@ -139,8 +139,8 @@ def test_keeps_no_batch_alive_and_no_halves_without_dump():
 
 def test_says_what_is_missing():
     sample = _samples(1)[0].to_dict()
-    del sample['pid'], sample['feature']
-    with pytest.raises(ValueError, match='a data sample lacks feature, pid'):
+    del sample['camera'], sample['feature']
+    with pytest.raises(ValueError, match='a data sample lacks feature, camera'):
         ReIDMetric().process({}, [sample])
     with pytest.raises(ValueError, match='no tracklet was evaluated'):
         ReIDMetric().compute_metrics([])
