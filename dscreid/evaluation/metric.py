@@ -275,13 +275,13 @@ def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
             f'a data sample lacks {", ".join(missing)}; evaluation needs what PackTracklet packs and a model whose '
             f"predict mode sets '{feature}'"
         )
-    record = {'feature': _vector(sample[feature])}
+    record = {'feature': _vector(sample[feature]), 'pid': UNKNOWN}
     if keep_halves:
         record |= {half: _vector(sample[half]) for half in ('static', 'dynamic') if half in sample}
     record['modality'] = MODALITY_CODES[Modality(sample['modality'])]
     record['is_query'] = bool(sample['is_query'])
-    record['pid'] = int(sample.get('pid', UNKNOWN))
-    return record | {key: int(sample[key]) for key in ('camera', 'index', 'length') if key in sample}
+    facts = ('pid', 'camera', 'index', 'length')
+    return record | {key: int(sample[key]) for key in facts if key in sample}
 
 
 def _vector(feature: Any) -> np.ndarray:

@@ -291,13 +291,8 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value is a tensor that can be copied into a weight: neither sparse, nor quantized, nor on ``meta``."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and not value.is_quantized
-        and not value.is_meta
-    )
+    """Whether a value is a tensor that can be copied into a weight: neither sparse nor quantised."""
+    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_quantized
 
 
 def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None:
