@@ -54,14 +54,20 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--per-query',
         type=Path,
         metavar='FILE',
-        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file',
+        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file; not if nothing '
+        'is measured',
     )
-    parser.add_argument('--out', type=Path, help='write the metrics, in [0, 1], to this JSON file')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='write the metrics, in [0, 1], or the reason why there are none, to this JSON file',
+    )
     parser.add_argument(
         '--dump-features',
         type=Path,
-        help='write the features of all test tracklets, or of the tracklets to adapt to if there is no test set, to this '
-        '.safetensors file',
+        metavar='FILE',
+        help='write the features of all test tracklets, or of the training tracklets of a target without a test set, to '
+        'this .safetensors file',
     )
     parser.add_argument(
         '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"

@@ -70,7 +70,9 @@ def disable_incomplete_loops(config: Config) -> None:
         if any(config.get(key) is None for key in keys):
             if loop == 'val' and any(config.get(key) is not None for key in keys):
                 missing = ', '.join(key for key in keys if config.get(key) is None)
-                print_log(f'no validation: the config has no {missing}', logger='current', level=logging.WARNING)
+                print_log(
+                    f'no validation: the config has no {missing}', logger='current', level=logging.WARNING
+                )
             for key in keys:
                 config[key] = None
 

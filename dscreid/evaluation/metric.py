@@ -131,13 +131,23 @@ class ReIDMetric(BaseMetric):
         wait for a ranking only until their time-out.
 
         Args:
-            size: Tracklets in the data set; unused, since each process has its own and none is padded.
+            size: Tracklets in the data set; a warning says if the loader left out some.
 
         Returns:
             What ``compute_metrics`` gives, on all processes.
+
+        Raises:
+            DatasetError: As ``compute_metrics``.
         """
         records = [record for share in gather_objects(self.results) for record in share]
         self.results.clear()
+        seen = len({record['index'] for record in records})
+        if seen != size:
+            print_log(
+                f'the dataloader gave {seen} of {size} tracklets; the others are missing in the evaluation',
+                logger='current',
+                level=logging.WARNING,
+            )
         return from_main_process(lambda: self.compute_metrics(records))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
