@@ -54,8 +54,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--per-query',
         type=Path,
         metavar='FILE',
-        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file; not if nothing '
-        'is measured',
+        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file, unless '
+        'nothing is measured',
     )
     parser.add_argument(
         '--out',
@@ -66,8 +66,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--dump-features',
         type=Path,
         metavar='FILE',
-        help='write the features of all test tracklets, or of the training tracklets of a target without a test set, to '
-        'this .safetensors file',
+        help='write the features of all test tracklets, or of the training tracklets of a target without a test set, '
+        'to this .safetensors file',
     )
     parser.add_argument(
         '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
