@@ -213,5 +213,42 @@ def test_weights_and_features_that_are_not_finite(run_test, tiny_runs, tiny_expe
     torch.save(content, tmp_path / 'huge.pth')
     arguments = (tiny_runs.adapt, tmp_path / 'huge.pth', '--work-dir', tmp_path / 'log')
     message = refused(capsys, run_test, *arguments, '--dump-features', tmp_path / 'f.safetensors')
-    assert 'the features of 24 of 24 tracklets hold NaN or infinite values' in message
+    assert 'huge.pth: the features of 24 of 24 tracklets hold NaN or infinite values' in message
     assert not (tmp_path / 'f.safetensors').exists()
+
+
+def test_a_test_set_without_an_evaluator(run_test, tiny_runs, tiny_experiment, tmp_path, capsys):
+    dump = tmp_path / 'f.safetensors'
+    arguments = [
+        *map(str, (tiny_runs.adapt, tiny_experiment.checkpoint, '--work-dir', tmp_path / 'log')),
+        *('--cfg-options', 'test_evaluator=None', '--dump-features', str(dump)),
+    ]
+    run_test(arguments)
+    assert len(load_features(dump)) == 24
+    assert 'no evaluation protocol' in capsys.readouterr().out.splitlines()[-1]
+    out = tmp_path / 'm.json'
+    run_test([*arguments, '--protocol', 'hitsz_vcm', '--out', str(out)])
+    assert json.loads(out.read_text()) == tiny_experiment.metrics
+
+
+def test_a_test_set_with_some_ids(run_test, tiny_runs, tiny_experiment, tmp_path, capsys):
+    """Unknown persons count as somebody that no query shows."""
+    metrics = {}
+    for name, stranger in (('unknown', lambda number: '-1'), ('known', lambda number: str(500 + number))):
+        root, out = tmp_path / name, tmp_path / f'{name}.json'
+        shutil.copytree(tiny_runs.hitsz, root)
+        index = root / 'info' / 'track_test_info.txt'
+        rows = [line.split() for line in index.read_text().splitlines()]
+        for number in range(0, len(rows), 5):
+            rows[number][3] = stranger(number)
+        index.write_text('\n'.join(map(' '.join, rows)) + '\n')
+        run_test(
+            [
+                *map(str, (tiny_runs.adapt, tiny_experiment.checkpoint, '--work-dir', tmp_path / 'log')),
+                *('--out', str(out), '--cfg-options', f'data_root={root}'),
+            ]
+        )
+        metrics[name] = json.loads(out.read_text())
+        warned = '5 of 24 tracklets have no person id' in capsys.readouterr().out
+        assert warned == (name == 'unknown')
+    assert metrics['unknown'] == metrics['known'] != tiny_experiment.metrics

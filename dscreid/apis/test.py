@@ -17,6 +17,7 @@ from dscreid.apis.evaluation import Evaluation, complete_test_loop
 from dscreid.apis.inference import init_model
 from dscreid.distributed import process_group
 from dscreid.engine.runner import ReIDRunner
+from dscreid.errors import CheckpointError, TrainingError
 from dscreid.evaluation import ReIDMetric
 from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
@@ -123,7 +124,10 @@ def _test(
             return Evaluation({}, checkpoint, reason)
         for metric in runner.test_evaluator.metrics:
             metric.protocol = None
-    metrics = {name: float(value) for name, value in runner.test().items()}
+    try:
+        metrics = {name: float(value) for name, value in runner.test().items()}
+    except TrainingError as error:
+        raise CheckpointError(f'{checkpoint}: {error}') from error
     tracklets = f'{len(dataset)} tracklets of split {dataset.split!r}'
     return Evaluation(metrics, checkpoint, reason, dump_features, tracklets)
 

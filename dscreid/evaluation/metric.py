@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.distributed import from_main_process, gather_objects
-from dscreid.errors import ConfigError, EvaluationError
+from dscreid.errors import ConfigError, EvaluationError, TrainingError
 from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
 from dscreid.evaluation.feature_file import (
     MODALITY_CODES,
@@ -137,7 +137,7 @@ class ReIDMetric(BaseMetric):
             What ``compute_metrics`` gives, on all processes.
 
         Raises:
-            DatasetError: As ``compute_metrics``.
+            DscreidError: As ``compute_metrics``.
         """
         records = [record for share in gather_objects(self.results) for record in share]
         self.results.clear()
@@ -160,12 +160,13 @@ class ReIDMetric(BaseMetric):
             Flat dictionary of values in [0, 1]; empty if nothing is measured.
 
         Raises:
-            EvaluationError: If features are not finite, or no query of a direction has a true match.
+            TrainingError: If features are not finite.
+            EvaluationError: If no query of a direction has a true match.
             DatasetError: If a direction has no query or nothing to search.
         """
         table = _table(results)
         if fault := describe_not_finite(table):
-            raise EvaluationError(f'{fault}; check the weights of the model')
+            raise TrainingError(f'{fault}; check the weights of the model')
         if self.dump is not None:
             save_features(self.dump, table)
         if self.protocol is None or not self._has_identities(table):

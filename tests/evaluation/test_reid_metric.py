@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
-from dscreid.errors import ConfigError, DatasetError, EvaluationError
+from dscreid.errors import ConfigError, DatasetError, EvaluationError, TrainingError
 from dscreid.evaluation import (
     InnerProduct,
     QueryExpansion,
@@ -217,7 +217,7 @@ def test_features_that_are_not_finite_are_one_sentence(tmp_path, value, options)
     samples, dump = _samples(), tmp_path / 'f.safetensors'
     samples[7].feature[2] = samples[9].feature[0] = value
     message = 'the features of 2 of 40 tracklets hold NaN or infinite values, first those of tracklet 7'
-    with pytest.raises(EvaluationError, match=message):
+    with pytest.raises(TrainingError, match=message):
         _measured(samples, dump=dump, **options)
     assert not dump.exists()
 
