@@ -16,6 +16,14 @@ class FrameError(DatasetError):
     """A frame is missing, unreadable or no complete image; a dataset's ``on_bad_frame`` decides what follows."""
 
 
+class MissingFileError(DatasetError):
+    """An index file or the image folder of a split is missing."""
+
+
+class EvaluationError(DatasetError, ValueError):
+    """Nothing can be measured, for example because no query has a true match."""
+
+
 class CheckpointError(DscreidError):
     """A weights file or record of a run is missing, damaged, unsafe to load, or belongs to another architecture."""
 

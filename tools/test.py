@@ -1,10 +1,11 @@
-"""Evaluate a checkpoint on a config's test set, in both directions."""
+"""Evaluate a checkpoint on a config's test set, in both directions, or extract features of a target without ids."""
 
 import argparse
 from pathlib import Path
 
 from dscreid import apis
-from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
+from dscreid.apis.command_line import add_config_arguments, print_result, run_command
+from dscreid.errors import ConfigError
 from dscreid.evaluation.protocols import PROTOCOLS
 
 
@@ -52,15 +53,20 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--per-query',
         type=Path,
         metavar='FILE',
-        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file',
+        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file, unless '
+        'nothing is measured',
     )
     parser.add_argument(
         '--out',
         type=Path,
-        help='write the metrics, in [0, 1], to this JSON file; output files that exist are replaced',
+        help='write the metrics, in [0, 1], or the reason why there are none, to this JSON file',
     )
     parser.add_argument(
-        '--dump-features', type=Path, help='write all test features to this .safetensors file'
+        '--dump-features',
+        type=Path,
+        metavar='FILE',
+        help='write the features of all test tracklets, or of the training tracklets of a target without a test set, '
+        'to this .safetensors file',
     )
     parser.add_argument(
         '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
@@ -93,7 +99,7 @@ def main(argv: list[str] | None = None) -> None:
     """Evaluate and print the metrics."""
     arguments = parse_arguments(argv)
     config = apis.config.load_config(arguments.config, arguments.cfg_options)
-    metrics = apis.test.evaluate(
+    result = apis.test.evaluate(
         config,
         arguments.checkpoint,
         arguments.work_dir or Path('work_dirs') / arguments.config.stem,
@@ -107,7 +113,12 @@ def main(argv: list[str] | None = None) -> None:
         confidence=arguments.confidence,
         launcher=arguments.launcher,
     )
-    print_result(format_metrics(metrics), arguments.launcher)
+    if arguments.dump_features is not None and result.features is None:
+        raise ConfigError(
+            f'{arguments.config}: there are no tracklets to extract features of; set a test_dataloader, or name a '
+            'config with a ClusterHook'
+        )
+    print_result(str(result), arguments.launcher)
 
 
 if __name__ == '__main__':

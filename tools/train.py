@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from dscreid import apis
-from dscreid.apis.command_line import add_config_arguments, format_metrics, print_result, run_command
+from dscreid.apis.command_line import add_config_arguments, print_result, run_command
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -59,7 +59,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train and print the metrics."""
+    """Train and print the checkpoint and its metrics."""
     arguments = parse_arguments(argv)
     options = apis.train.RunOptions(
         work_dir=arguments.work_dir,
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.dry_run:
         print_result(apis.dry_run.plan_experiment(arguments.config, options), options.launcher)
         return
-    print_result(format_metrics(apis.train.run_experiment(arguments.config, options)), options.launcher)
+    print_result(str(apis.train.run_experiment(arguments.config, options)), options.launcher)
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, learned_settings
+from dscreid.apis.evaluation import disable_incomplete_loops
 from dscreid.apis.test import unique_name
 from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.run_identity import (
@@ -77,6 +78,7 @@ def build_runner(
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
         config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
     share_batches(config)
+    disable_incomplete_loops(config)
     config.resume, config.load_from = resumed is not None, resumed and str(resumed)
     if source_checkpoint is not None:
         config.default_hooks.source_weights = dict(

@@ -248,6 +248,11 @@ def _load_target(path: Path) -> dict[Modality, LabelledFeatures]:
                 f'{path}: {m.value}_s and {m.value}_d must be float32 (N, D), {m.value}_pid integer (N,); write it '
                 'again with --save'
             )
+        if broken := int((~(np.isfinite(static) & np.isfinite(dynamic)).all(axis=1)).sum()):
+            raise DatasetError(
+                f'{path}: the features of {broken} of {len(static)} {m.value} tracklets hold NaN or infinite values; '
+                'check the weights they were made with and write it again with --save'
+            )
     return {
         m: LabelledFeatures(
             TrackletFeatures(*(torch.from_numpy(arrays[f'{m.value}_{half}']) for half in ('s', 'd'))),

@@ -10,8 +10,9 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from dscreid.apis.build import build_resumed
-from dscreid.apis.config import config_name, require_keys
+from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.evaluation import why_no_evaluation
 from dscreid.apis.preflight import quiet_runner, try_tracklets
 from dscreid.apis.train import (
     RunOptions,
@@ -44,18 +45,19 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
         DscreidError: Something cannot be used; the message names the remedy, as in the run.
     """
     config = prepare(config_path, options)
-    require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     check_parts(config, config_name(config))
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
     check_folder(config, options)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):
         for number, (stage, own_options) in enumerate(experiment_stages(config, options), start=1):
             lines += [f'{number}. {config_name(stage)} in {stage.work_dir}', *_describe(stage, own_options)]
-    work_dir = Path(config.work_dir)
-    lines.append(
-        f'then evaluation by {config.test_evaluator.get("protocol", config.test_evaluator.type)}, '
-        f'metrics in {work_dir / "metrics.json"}'
-    )
+    if (reason := why_no_evaluation(config)) is not None:
+        lines.append(f'then no evaluation: {reason}')
+    else:
+        lines.append(
+            f'then evaluation by {config.test_evaluator.get("protocol", config.test_evaluator.type)}, '
+            f'metrics in {Path(config.work_dir) / "metrics.json"}'
+        )
     return '\n'.join(lines)
 
 
@@ -90,7 +92,8 @@ def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:
     loader, wrapper = loop.dataloader, runner.optim_wrapper
     batch_size = loader.batch_size * get_world_size()
     rates = wrapper.get_lr().get('lr', [0.0])
-    yield f'   data: {_describe_data(loader)}; test: {_describe_data(runner.test_loop.dataloader)}'
+    test = 'none' if runner.test_loop is None else _describe_data(runner.test_loop.dataloader)
+    yield f'   data: {_describe_data(loader)}; test: {test}'
     yield (
         f'   model: {type(model).__name__} of {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters on '
         f'{next(model.parameters()).device}, {type(model.backbone).__name__}'

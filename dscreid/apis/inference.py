@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config import load_config, require_keys
 from dscreid.engine.source_weights import load_source_weights
+from dscreid.errors import ConfigError
 from dscreid.models.reid import BaseReID
 from dscreid.registry import MODELS
 from dscreid.utils.build_errors import config_errors
@@ -33,9 +34,10 @@ def init_model(
         The model; ``model.extract_feat(inputs)`` gives raw static and dynamic features (N, D).
 
     Raises:
-        ConfigError: The config is missing or malformed.
-        CheckpointError: The checkpoint is missing, unsafe, or of another architecture.
+        ConfigError: The config is missing or malformed, or there is no such device.
+        CheckpointError: The checkpoint is missing, unsafe, of another architecture, or not finite.
     """
+    device = _usable_device(device)
     if not isinstance(config, Config):
         config = load_config(config)
     require_keys(config, 'model')
@@ -53,3 +55,23 @@ def init_model(
     else:
         load_source_weights(model, checkpoint)
     return model.to(device).eval()
+
+
+def _usable_device(device: str | torch.device) -> torch.device:
+    """The device, if tensors can be computed on it.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    try:
+        usable = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'"
+        ) from error
+    if usable.type == 'meta':
+        raise ConfigError(
+            "device 'meta' holds no values, so no features can be computed; take 'cpu' or 'cuda'"
+        )
+    return usable

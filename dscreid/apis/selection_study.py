@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from dscreid.apis.config import load_config
 from dscreid.apis.test import evaluate, write_json
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, is_chosen, read_record
-from dscreid.errors import CheckpointError, ConfigError
+from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.pseudo_labels.criteria import CRITERIA
 from dscreid.utils.records import is_number, read_json_object
 from dscreid.visualization import read_scalars
@@ -193,7 +193,12 @@ def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, 
         if str(epoch) not in known:
             config = load_config(_config_of(work_dir))
             checkpoint = work_dir / f'epoch_{epoch}.pth'
-            known[str(epoch)] = evaluate(config, checkpoint, work_dir / 'selection_study')
+            result = evaluate(config, checkpoint, work_dir / 'selection_study')
+            if not result:
+                raise DatasetError(
+                    f'{work_dir}: this study compares criteria with test metrics, but there are none: {result.reason}'
+                )
+            known[str(epoch)] = dict(result)
             write_json(path, known)
     unknown = [epoch for epoch in epochs if metric not in known[str(epoch)]]
     if unknown:

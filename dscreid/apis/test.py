@@ -13,9 +13,11 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
+from dscreid.apis.evaluation import Evaluation, complete_test_loop
 from dscreid.apis.inference import init_model
 from dscreid.distributed import process_group
 from dscreid.engine.runner import ReIDRunner
+from dscreid.errors import CheckpointError, TrainingError
 from dscreid.evaluation import ReIDMetric
 from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
@@ -38,40 +40,45 @@ def evaluate(
     confidence: float | None = None,
     launcher: str = 'none',
     note: Mapping[str, Any] | None = None,
-) -> dict[str, float]:
+) -> Evaluation:
     """Run a config's test set through a checkpoint.
 
+    If nothing can be measured, since the config has no test set or no tracklet of it has a person id, features are
+    extracted only if they are to be written. Without a test set they are those of the tracklets that ClusterHook
+    clusters.
+
     Args:
-        config: A config with ``model``, ``test_dataloader`` and ``test_evaluator``; left as it is.
+        config: A config with a ``model``; left as it is.
         checkpoint: See ``init_model``.
         work_dir: Where the log goes.
         protocol: Protocol in place of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
         out: JSON file for the metrics, in which confidence intervals stand under ``confidence``, and the
-            parameters of ``rerank`` and ``query_expansion`` under these names, where they are on. Like the other files
-            that are named, it is replaced if it exists.
-        dump_features: ``.safetensors`` file for the features of all test tracklets.
+            parameters of ``rerank`` and ``query_expansion`` under these names, where they are on. If nothing is
+            measured, ``evaluated`` is false there and ``reason`` says why. Like the other files that are named, it is
+            replaced if it exists.
+        dump_features: ``.safetensors`` file for the features of all tracklets.
         rerank: See ``ReIDMetric``; None leaves it to the config, as in the following ones.
         query_expansion: See ``ReIDMetric``.
-        per_query: See ``ReIDMetric``.
+        per_query: See ``ReIDMetric``; not written if nothing is measured.
         confidence: See ``ReIDMetric``.
         launcher: As MMEngine's Runner.
         note: What else to write into ``out``, for example why this checkpoint.
 
     Returns:
         Metrics in [0, 1] by name, for example ``rgb2ir/mAP``, and with ``confidence`` their bounds, for example
-        ``rgb2ir/mAP_low``.
+        ``rgb2ir/mAP_low``; empty, with a ``reason``, if nothing is measured.
 
     Raises:
         DscreidError: Data, config or checkpoint cannot be used; the message names the remedy.
         OSError: A file that is to be written cannot be.
     """
     check_outputs((out, dump_features, per_query), inputs=(checkpoint, config.filename))
-    require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
+    require_keys(config, 'model')
     config = copy.deepcopy(config)
     fit_to_machine(config)
+    reason = complete_test_loop(config, protocol)
     given = dict(
-        protocol=protocol,
         dump=None if dump_features is None else str(dump_features),
         rerank=rerank,
         query_expansion=query_expansion,
@@ -82,12 +89,16 @@ def evaluate(
     if flip:
         config.model.flip_test = True
     with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
-        runner = _build_runner(config, init_model(config, checkpoint), work_dir, launcher)
-        metrics = {name: float(value) for name, value in runner.test().items()}
+        model = init_model(config, checkpoint)
+        if config.test_dataloader is None:
+            result, additions = Evaluation({}, checkpoint, reason), {}
+        else:
+            runner = _build_runner(config, model, work_dir, launcher)
+            result = _test(runner, checkpoint, reason, dump_features)
+            additions = _additions(runner, result)
         if out is not None and is_main_process():
-            figures, intervals = split_intervals(metrics)
-            write_json(out, figures | _additions(runner, intervals) | dict(note or {}))
-    return metrics
+            write_json(out, split_intervals(result.record())[0] | additions | dict(note or {}))
+    return result
 
 
 def unique_name(work_dir: str | Path) -> str:
@@ -101,9 +112,31 @@ def write_json(path: str | Path, content: dict) -> None:
         temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
-def _additions(runner: Runner, intervals: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
-    """What the JSON file says beside the figures: confidence intervals, and which options of the ranking were on."""
+def _test(
+    runner: Runner, checkpoint: str | Path, reason: str | None, dump_features: str | Path | None
+) -> Evaluation:
+    """Extract and measure, or only extract if there is a reason to measure nothing."""
+    dataset = runner.test_loop.dataloader.dataset
+    reason = reason or dataset.missing_identities()
+    if reason is not None:
+        if dump_features is None:
+            return Evaluation({}, checkpoint, reason)
+        for metric in runner.test_evaluator.metrics:
+            metric.protocol = None
+    try:
+        metrics = {name: float(value) for name, value in runner.test().items()}
+    except TrainingError as error:
+        raise CheckpointError(f'{checkpoint}: {error}') from error
+    tracklets = f'{len(dataset)} tracklets of split {dataset.split!r}'
+    return Evaluation(metrics, checkpoint, reason, dump_features, tracklets)
+
+
+def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
+    """Other entries of the JSON file: confidence intervals, and which options of the ranking were on."""
     additions: dict[str, Any] = {}
+    if result.reason is not None:
+        return additions
+    intervals = split_intervals(result)[1]
     for metric in runner.test_evaluator.metrics:
         if isinstance(metric, ReIDMetric):
             additions |= {name: asdict(option) for name, option in metric.test_time_options().items()}

@@ -23,6 +23,7 @@ from dscreid.apis.config import (
     require_keys,
 )
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.evaluation import Evaluation, why_no_evaluation
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.run_folder import (
     FEATURES_FILE,
@@ -81,8 +82,11 @@ class RunOptions:
     config_options: dict[str, Any] = field(default_factory=dict)
 
 
-def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, float]:
+def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     """Train a config, its source stage first where it names one, and evaluate the last checkpoint.
+
+    Without a test set, or without person ids in it, nothing is measured: only features are extracted, and
+    ``metrics.json`` says so.
 
     With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``) it evaluates the checkpoint that the
     criterion chose instead, and ``metrics.json`` says which and why. A config without ``train_cfg`` (the baseline CD)
@@ -100,10 +104,11 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
         DscreidError: Config, data or weights cannot be used; the message names the remedy.
     """
     config = prepare(config_path, options)
-    require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     if (named := named_source(config, options)) is not None:
         load_checkpoint(named)  # an unusable file is refused before anything long starts
     check_parts(config, config_name(config))
+    if (reason := why_no_evaluation(config)) is not None:
+        print_log(f'there will be no evaluation: {reason}', logger='current', level=logging.WARNING)
     work_dir = Path(config.work_dir)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')), _own_folder(work_dir):
         from_main_process(lambda: check_folder(config, options))

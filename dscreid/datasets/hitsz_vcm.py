@@ -17,7 +17,7 @@ from dscreid.datasets.hitsz_index import (
 )
 from dscreid.datasets.index_files import index_file
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import DATASETS
 from dscreid.structures import Tracklet
 
@@ -104,7 +104,7 @@ class HITSZVCM(TrackletDataset):
 
     def _parse(self) -> ParsedIndex:
         tracks, names, tracks_file = self.read_index()
-        if self.labelled:
+        if self.labelled and self.split in self.TRAIN_SPLITS:
             _require_pids(tracks, tracks_file)
         is_query = np.zeros(len(tracks), dtype=bool)
         if self.split == 'test':
@@ -154,7 +154,7 @@ class HITSZVCM(TrackletDataset):
             if (folder / wanted).is_file():
                 return folder
         tried = ' and '.join(str(folder / wanted) for folder in folders)
-        raise DatasetError(
+        raise MissingFileError(
             f'{self.root}: index file {wanted} is missing (tried {tried}); expected: {self.LAYOUT}'
         )
 
@@ -170,7 +170,7 @@ class HITSZVCM(TrackletDataset):
             if any(self.storage.has_folder(prefix + person) for person in people):
                 return prefix
         tried = ', '.join(str(self.root / prefix / min(people)) for prefix in prefixes)
-        raise DatasetError(
+        raise MissingFileError(
             f'{self.root}: no folder with images of split {self.split!r} was found (tried {tried}); '
             'unpack the image archive there'
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.datasets.frame_files import path_inside
-from dscreid.errors import DatasetError
+from dscreid.errors import DatasetError, MissingFileError
 
 RESTORE = 'restore the file from the dataset archive'
 #: Control characters and lone surrogates: no file of a dataset is called so, and terminals obey some of them.
@@ -37,14 +37,15 @@ def read_text(path: Path) -> str:
         The whole text.
 
     Raises:
-        DatasetError: If the file is missing, unreadable or no text.
+        MissingFileError: If the file is missing.
+        DatasetError: If it is unreadable or no text.
     """
     if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
         raise DatasetError(f'{path}: cannot be read (no regular file); check its kind and its permissions')
     try:
         return path.read_text(encoding='utf-8-sig')
     except FileNotFoundError:
-        raise DatasetError(f'{path}: the index file is missing; {RESTORE}') from None
+        raise MissingFileError(f'{path}: the index file is missing; {RESTORE}') from None
     except UnicodeDecodeError as error:
         raise DatasetError(f'{path}: not a UTF-8 text file (byte {error.start}); {RESTORE}') from None
     except OSError as error:

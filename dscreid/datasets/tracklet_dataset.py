@@ -28,9 +28,14 @@ from dscreid.datasets.bad_frames import (
 )
 from dscreid.datasets.ground_truth import GroundTruth
 from dscreid.datasets.storage import open_frames
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import TRANSFORMS
 from dscreid.structures import Draw, Modality, Tracklet
+
+_WITHOUT_TEST_SET = (
+    'if the target has no test set, set val_dataloader=None and test_dataloader=None in the config or with '
+    '--cfg-options'
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ class TrackletDataset(Dataset, ABC):
     ``Draw``; the dataset holds nothing that changes between epochs, so persistent workers serve it safely.
 
     With ``labelled=False`` no record and no attribute carries a person id; only ``read_ground_truth`` reads
-    them, afresh from the index files.
+    them, afresh from the index files. In a labelled train split every tracklet needs a person id; in a test split
+    tracklets may lack one, and their records then have the ``pid`` None.
 
     Args:
         root: Folder of the dataset, in its owners' layout or packed by ``tools/dataset_converters/pack.py``.
@@ -198,6 +204,13 @@ class TrackletDataset(Dataset, ABC):
         found = {frame: fault_of(self.storage, frame) for frame in dict.fromkeys(frames)}
         return [dict(frame=frame, fault=fault or 'readable again') for frame, fault in found.items()]
 
+    def missing_identities(self) -> str | None:
+        """Why retrieval cannot be measured on this split; None if a tracklet has a person id."""
+        if any(tracklet.pid is not None for tracklet in self.tracklets):
+            return None
+        reason = 'no tracklet has a person id' if self.labelled else 'it is read with labelled=False'
+        return f'split {self.split!r} of {type(self).__name__} in {self.root}: {reason}'
+
     def differences_from_published(self) -> list[str]:
         """Where the index, all splits together, differs from the counts that its owners published.
 
@@ -258,7 +271,7 @@ class TrackletDataset(Dataset, ABC):
 
     def _load(self) -> tuple[str, ...]:
         """Set the attributes; return what to warn of."""
-        parsed, labels, num_classes = self._select(self._parse())
+        parsed, labels, num_classes = self._select(self._parse_existing())
         if not parsed.tracklets:
             raise DatasetError(
                 f'{self.root}: split {self.split!r} has no tracklet of at least {self.min_seq_len} frames'
@@ -268,7 +281,8 @@ class TrackletDataset(Dataset, ABC):
         self.tracklets = parsed.tracklets
         if self.labelled:
             self.tracklets = [
-                replace(t, pid=int(p)) for t, p in zip(parsed.tracklets, parsed.pids, strict=True)
+                replace(t, pid=int(p)) if p >= 0 else t
+                for t, p in zip(parsed.tracklets, parsed.pids, strict=True)
             ]
         self.labels, self.num_classes = labels, num_classes
         self.cameras = np.array([t.camera for t in self.tracklets], dtype=np.int64)
@@ -276,6 +290,15 @@ class TrackletDataset(Dataset, ABC):
         self._fingerprint = index_fingerprint(self.tracklets)
         self._marks = FrameMarks(self.tracklets) if self.on_bad_frame is OnBadFrame.SUBSTITUTE else None
         return parsed.warnings
+
+    def _parse_existing(self) -> ParsedIndex:
+        """Read the split's index files; if a test split has none, say how to run without it."""
+        try:
+            return self._parse()
+        except MissingFileError as error:
+            if self.split in self.TRAIN_SPLITS:
+                raise
+            raise MissingFileError(f'{error}; {_WITHOUT_TEST_SET}') from None
 
     def _select(self, parsed: ParsedIndex) -> tuple[ParsedIndex, np.ndarray | None, int | None]:
         """Apply ``min_seq_len`` and ``on_bad_frame``, number the identities, and then apply ``modality``."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from dscreid.distributed import gather_objects
+from dscreid.errors import ConfigError
 from dscreid.structures import ReIDDataSample, TrackletFeatures
 from dscreid.utils.progress import track
 
@@ -28,15 +29,15 @@ def extract_features(
     Args:
         model: A re-ID model with a ``data_preprocessor``, not wrapped for distributed use.
         dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Normalised inputs (N, T, 3, H, W) to N features, for example ``model.embed``. For a model with
-            ``needs_modalities`` it is given the modality of each tracklet as second argument.
-        description: Text beside the progress bar.
+        encode: Normalized inputs (N, T, 3, H, W) to N features, for example ``model.embed``. For a model with
+            ``needs_modalities`` the second argument is the modality of each tracklet.
+        description: Text next to the progress bar.
 
     Returns:
-        Float32 features (N, D) on the model's device, row i for tracklet i of the dataset.
+        Float32 features (N, D) on the model's device; row i belongs to tracklet i of the dataset.
 
     Raises:
-        RuntimeError: The loader left out a tracklet or gave one twice.
+        ConfigError: If the loader left out a tracklet or gave one twice.
     """
     was_training = model.training
     model.eval()
@@ -72,9 +73,10 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
     gathered = gather_objects((indices, local))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
-        raise RuntimeError(
+        raise ConfigError(
             f'extraction saw {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}: '
-            'the loader must give each tracklet once, use SequentialSampler or ConsistentModalitySampler'
+            'the loader must give each tracklet once; use SequentialSampler or ConsistentModalitySampler, without '
+            'drop_last'
         )
     all_rows = torch.cat([rank_rows for _, rank_rows in gathered if len(rank_rows)])
     ordered = torch.empty_like(all_rows)

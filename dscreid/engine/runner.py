@@ -11,7 +11,7 @@ from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.optim import Optimizer
 
@@ -76,6 +76,15 @@ class ReIDRunner(Runner):
             if hook is not None or name in HOOKS_OF_MMENGINE
         }
         super().register_default_hooks(kept)
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
+        """Build the validation loop; None, with a warning, if no tracklet of its data has a person id."""
+        loop = super().build_val_loop(loop)
+        reason = loop.dataloader.dataset.missing_identities()
+        if reason is None:
+            return loop
+        self.logger.warning(f'no validation: {reason}')
+        return None
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move a model to the device and, with several processes, let them train it together.

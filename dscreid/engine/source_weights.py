@@ -37,9 +37,20 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
             lists it.
 
     Raises:
-        CheckpointError: The file is missing, unsafe, or of another architecture; the message lists the differences.
+        CheckpointError: The file is missing, unsafe, or of another architecture, where the message lists the
+            differences, or it holds values that are NaN or infinite.
     """
     load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS, partial=partial)
+    broken = [
+        f'{name} ({int((~value.isfinite()).sum())} of {value.numel()} values)'
+        for name, value in model.state_dict().items()
+        if not value.isfinite().all()
+    ]
+    if broken:
+        raise CheckpointError(
+            f'{checkpoint}: holds NaN or infinite values in {in_words(broken)}; use an earlier checkpoint of that run, '
+            'or train it again with a lower learning rate'
+        )
 
 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:

@@ -1,4 +1,4 @@
-"""Features of a test split on disk: one safetensors file with everything that retrieval needs."""
+"""Features of a split on disk: one safetensors file with everything that retrieval needs."""
 
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -11,16 +11,17 @@ from dscreid.structures import Modality
 from dscreid.utils.files import replacing
 
 MODALITY_CODES = {Modality.RGB: 0, Modality.IR: 1}
+UNKNOWN = -1  # person id of a tracklet without one
 _MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Row-aligned features and facts of N test tracklets.
+    """Row-aligned features and facts of N tracklets.
 
     Attributes:
         feature: float32 (N, F), what retrieval compares by inner product.
-        pid: int64 (N,), person ids.
+        pid: int64 (N,), person ids; ``UNKNOWN`` (-1) for tracklets without one.
         camera: int64 (N,).
         modality: int64 (N,), 0 visible, 1 infrared.
         is_query: bool (N,).
@@ -64,7 +65,7 @@ def save_features(path: str | Path, table: FeatureTable) -> None:
     """Write a feature table; a file of that name is replaced as a whole, or not at all.
 
     Args:
-        path: Where to write, by custom ``*.safetensors``; missing folders are made.
+        path: Where to write, usually ``*.safetensors``; missing folders are made.
         table: What to write; the keys of the file are the attributes of :class:`FeatureTable`.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in table._arrays().items()}
@@ -76,8 +77,8 @@ def load_features(path: str | Path) -> FeatureTable:
     """Read what :func:`save_features` wrote.
 
     Raises:
-        DatasetError: If the file is missing, is no safetensors file, lacks an array, or its arrays differ in
-            length.
+        DatasetError: If the file is missing, is no safetensors file, lacks an array, its arrays differ in length, or
+            features are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,9 +95,25 @@ def load_features(path: str | Path) -> FeatureTable:
         raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with dscreid test --dump-features')
     try:
         _check_arrays(arrays)
-        return FeatureTable(**{name: array for name, array in arrays.items() if name in known})
+        table = FeatureTable(**{name: array for name, array in arrays.items() if name in known})
     except ValueError as error:
         raise DatasetError(f'{path} is damaged: {error}; write it again') from error
+    if fault := describe_not_finite(table):
+        raise DatasetError(f'{path}: {fault}; check the weights it was made with and write it again')
+    return table
+
+
+def describe_not_finite(table: FeatureTable) -> str | None:
+    """Describe which features hold NaN or infinite values; None if all are finite."""
+    matrices = (table.feature, table.static, table.dynamic)
+    finite = [np.isfinite(matrix).all(axis=1) for matrix in matrices if matrix is not None]
+    broken = np.flatnonzero(~np.logical_and.reduce(finite))
+    if len(broken) == 0:
+        return None
+    return (
+        f'the features of {len(broken)} of {len(table)} tracklets hold NaN or infinite values, first those of tracklet '
+        f'{table.index[broken[0]]}'
+    )
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:

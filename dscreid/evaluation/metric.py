@@ -1,5 +1,6 @@
 """Metric that MMEngine's loops call: gathers features, applies a protocol, measures."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.distributed import from_main_process, gather_objects
-from dscreid.errors import ConfigError
+from dscreid.errors import ConfigError, EvaluationError, TrainingError
 from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
-from dscreid.evaluation.feature_file import MODALITY_CODES, FeatureTable, save_features
+from dscreid.evaluation.feature_file import (
+    MODALITY_CODES,
+    UNKNOWN,
+    FeatureTable,
+    describe_not_finite,
+    save_features,
+)
 from dscreid.evaluation.protocols import CROSS_MODAL, Direction, check_protocol, protocol_directions
 from dscreid.evaluation.query_expansion import QueryExpansion, expand_queries
 from dscreid.evaluation.query_table import check_query_file, make_query_table, save_query_table
@@ -34,12 +41,15 @@ class ReIDMetric(BaseMetric):
     of the two cross-modal directions; all in [0, 1]. The bounds of a confidence interval are named
     ``{direction}/{measure}_low`` and ``_high``.
 
+    If no tracklet has a person id, nothing can be measured: the features are written to ``dump`` and the metrics are
+    empty, which the log says. If some have none, they count as wrong answers in the gallery and not as queries.
+
     Query expansion and re-ranking work on the queries and the gallery of each direction, without labels; which
     tracklets of the query's camera are left out concerns the ranking alone. Both are off in the paper's
     tables, and the log says when they are on.
 
     Args:
-        protocol: ``'hitsz_vcm'``, ``'bupt_campus'`` or ``'bupt_campus_as_published'``.
+        protocol: ``'hitsz_vcm'``, ``'bupt_campus'`` or ``'bupt_campus_as_published'``; None measures nothing.
         ranks: Ranks of the CMC curve to report.
         feature: Which feature of a data sample to compare by inner product: ``'feature'``, or ``'static'`` or
             ``'dynamic'`` alone, as the model made them.
@@ -69,7 +79,7 @@ class ReIDMetric(BaseMetric):
 
     def __init__(
         self,
-        protocol: str = 'hitsz_vcm',
+        protocol: str | None = 'hitsz_vcm',
         ranks: Sequence[int] = (1, 5, 10, 20),
         feature: str = 'feature',
         dump: str | Path | None = None,
@@ -83,7 +93,8 @@ class ReIDMetric(BaseMetric):
     ) -> None:
         super().__init__()
         # checks come now, not after a training
-        check_protocol(protocol)
+        if protocol is not None:
+            check_protocol(protocol)
         if per_query is not None:
             check_query_file(per_query)
         if confidence is not None:
@@ -120,13 +131,23 @@ class ReIDMetric(BaseMetric):
         wait for a ranking only until their time-out.
 
         Args:
-            size: Tracklets in the data set; unused, since each process has its own and none is padded.
+            size: Tracklets in the data set; a warning says if the loader left out some.
 
         Returns:
             What ``compute_metrics`` gives, on all processes.
+
+        Raises:
+            DscreidError: As ``compute_metrics``.
         """
         records = [record for share in gather_objects(self.results) for record in share]
         self.results.clear()
+        seen = len({record['index'] for record in records})
+        if seen != size:
+            print_log(
+                f'the dataloader gave {seen} of {size} tracklets; the others are missing in the evaluation',
+                logger='current',
+                level=logging.WARNING,
+            )
         return from_main_process(lambda: self.compute_metrics(records))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -136,15 +157,24 @@ class ReIDMetric(BaseMetric):
             results: Records of all ranks, in any order.
 
         Returns:
-            Flat dictionary of values in [0, 1].
+            Flat dictionary of values in [0, 1]; empty if nothing is measured.
+
+        Raises:
+            TrainingError: If features are not finite.
+            EvaluationError: If no query of a direction has a true match.
+            DatasetError: If a direction has no query or nothing to search.
         """
         table = _table(results)
+        if fault := describe_not_finite(table):
+            raise TrainingError(f'{fault}; check the weights of the model')
         if self.dump is not None:
             save_features(self.dump, table)
+        if self.protocol is None or not self._has_identities(table):
+            return {}
         directions = protocol_directions(self.protocol, table.modalities, table.is_query)
         for name, option in self.test_time_options().items():
             print_log(f'{name} is on, which the published tables do not use: {option}', logger='current')
-        ranks = {name: self._rank(table, direction) for name, direction in directions.items()}
+        ranks = {name: self._rank(table, name, direction) for name, direction in directions.items()}
         if self.per_query is not None:
             save_query_table(self.per_query, make_query_table(table, directions, ranks))
         metrics = {}
@@ -168,14 +198,31 @@ class ReIDMetric(BaseMetric):
         """How confidence intervals are computed, for the record."""
         return {'level': self.confidence, 'resampled': 'identities', **self.bootstrap}
 
-    def _rank(self, table: FeatureTable, direction: Direction) -> QueryRanks:
+    def _has_identities(self, table: FeatureTable) -> bool:
+        """Whether any tracklet has a person id; warns if some have none."""
+        unknown = int((table.pid < 0).sum())
+        if 0 < unknown < len(table):
+            print_log(
+                f'{unknown} of {len(table)} tracklets have no person id: they count as wrong answers in the gallery '
+                'and not as queries',
+                logger='current',
+                level=logging.WARNING,
+            )
+        elif unknown:
+            print_log('no evaluation: no tracklet has a person id', logger='current', level=logging.WARNING)
+        return unknown < len(table)
+
+    def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
         """Ranks of one direction's queries."""
         query, gallery = (
             torch.from_numpy(table.feature[rows]).to(self.device)
             for rows in (direction.query, direction.gallery)
         )
         sides = [side[rows] for rows in direction[:2] for side in (table.pid, table.camera)]
-        return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera)
+        try:
+            return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera)
+        except EvaluationError as error:
+            raise EvaluationError(f'{self.protocol} {name}: {error}') from None
 
     def _scores(self, query: Tensor, gallery: Tensor) -> Scores:
         """What the options make of float (Nq, D) and (Ng, D) features."""
@@ -233,15 +280,13 @@ def split_intervals(
 
 def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
     """What retrieval needs of one data sample; the raw halves only where they will be written to a file."""
-    missing = [
-        key for key in (feature, 'pid', 'camera', 'modality', 'is_query', 'index') if key not in sample
-    ]
+    missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
         raise ValueError(
-            f'a data sample lacks {", ".join(missing)}; evaluation needs a labelled split and a model whose '
+            f'a data sample lacks {", ".join(missing)}; evaluation needs what PackTracklet packs and a model whose '
             f"predict mode sets '{feature}'"
         )
-    record = {'feature': _vector(sample[feature])}
+    record = {'feature': _vector(sample[feature]), 'pid': UNKNOWN}
     if keep_halves:
         record |= {half: _vector(sample[half]) for half in ('static', 'dynamic') if half in sample}
     record['modality'] = MODALITY_CODES[Modality(sample['modality'])]

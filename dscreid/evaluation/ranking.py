@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dscreid.errors import EvaluationError
 from dscreid.evaluation._counting import count_ahead
 from dscreid.evaluation.scores import Features, InnerProduct, Scores
 from dscreid.pseudo_labels.neighbor_search import largest_per_row
@@ -64,10 +65,10 @@ def rank_metrics(
 
     Args:
         query_features: Float (Nq, D).
-        query_pids: Integer (Nq,), person ids.
+        query_pids: Integer (Nq,), person ids; negative if unknown. Unknown persons match nobody.
         query_cameras: Integer (Nq,).
         gallery_features: Float (Ng, D).
-        gallery_pids: Integer (Ng,).
+        gallery_pids: Integer (Ng,), likewise.
         gallery_cameras: Integer (Ng,).
         ranks: Ranks of the CMC curve to report; beyond the gallery's size they equal its last value.
         drop_same_camera: For each query leave out gallery tracklets of the same person *and* the same camera.
@@ -79,7 +80,8 @@ def rank_metrics(
         counted.
 
     Raises:
-        ValueError: If shapes do not fit, features are not finite, or no query has a true match.
+        EvaluationError: If no query has a true match; it is a ValueError, too.
+        ValueError: If shapes do not fit or features are not finite.
     """
     ranks = check_ranks(ranks)
     scores = InnerProduct(query_features, gallery_features)
@@ -102,9 +104,9 @@ def rank_queries(
 
     Args:
         scores: Of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,), person ids.
+        query_pids: Integer (Nq,), person ids; negative if unknown.
         query_cameras: Integer (Nq,).
-        gallery_pids: Integer (Ng,).
+        gallery_pids: Integer (Ng,), likewise.
         gallery_cameras: Integer (Ng,).
         drop_same_camera: As in :func:`rank_metrics`.
 
@@ -112,7 +114,8 @@ def rank_queries(
         Ranks of all queries.
 
     Raises:
-        ValueError: If shapes do not fit, or no query has a true match.
+        EvaluationError: If no query has a true match.
+        ValueError: If shapes do not fit.
     """
     identities = _Identities(scores, query_pids, query_cameras, gallery_pids, gallery_cameras)
     num_queries = scores.shape[0]
@@ -126,7 +129,7 @@ def rank_queries(
         ahead = count_ahead(block.scores, block.row, block.column)
         _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
     if not result.matches.any():
-        raise ValueError(_no_match_message(scores.shape, drop_same_camera))
+        raise EvaluationError(_no_match_message(scores.shape, drop_same_camera))
     return result
 
 
@@ -186,10 +189,10 @@ def rank_lists(
 
     Args:
         query_features: Float (Nq, D).
-        query_pids: Integer (Nq,).
+        query_pids: Integer (Nq,), person ids; negative if unknown.
         query_cameras: Integer (Nq,).
         gallery_features: Float (Ng, D).
-        gallery_pids: Integer (Ng,).
+        gallery_pids: Integer (Ng,), likewise.
         gallery_cameras: Integer (Ng,).
         topk: Ranks wanted, at least 1.
         drop_same_camera: As in :func:`rank_metrics`.
@@ -209,7 +212,8 @@ def rank_lists(
     width = min(topk, scores.shape[1])
     for block in _blocks(scores, identities, drop_same_camera):
         similarity, index = largest_per_row(block.scores, width)
-        correct = identities.query_pids[block.rows, None] == identities.gallery_pids[index]
+        pids = identities.query_pids[block.rows, None]
+        correct = (pids == identities.gallery_pids[index]) & (pids >= 0)
         kept = torch.isfinite(similarity).cpu().numpy()
         for array, part in zip(lists, (index, correct, similarity), strict=True):
             array[block.rows, :width][kept] = part.cpu().numpy()[kept]
@@ -239,7 +243,8 @@ class _Identities:
         self._by_person = self.gallery_pids.argsort(stable=True)
         sorted_pids = self.gallery_pids[self._by_person]
         self._begin = torch.searchsorted(sorted_pids, self.query_pids)
-        self._matches = torch.searchsorted(sorted_pids, self.query_pids, right=True) - self._begin
+        matches = torch.searchsorted(sorted_pids, self.query_pids, right=True) - self._begin
+        self._matches = matches.where(self.query_pids >= 0, 0)  # unknown persons are not one person
 
     def pairs(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """All pairs of a query of the block and a gallery tracklet that shows the same person.

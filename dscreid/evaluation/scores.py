@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dscreid.errors import EvaluationError
 from dscreid.pseudo_labels.neighbors import as_feature_matrix
 
 Features = Tensor | np.ndarray
@@ -34,7 +35,8 @@ class InnerProduct:
         gallery_features: Float (Ng, D).
 
     Raises:
-        ValueError: If shapes do not fit, features are not finite, or so large that products overflow.
+        EvaluationError: If features are so large that products overflow.
+        ValueError: If shapes do not fit or features are not finite.
     """
 
     def __init__(self, query_features: Features, gallery_features: Features) -> None:
@@ -58,7 +60,8 @@ def paired_features(query_features: Features, gallery_features: Features) -> tup
         Both as float32, or as float64 where both are, on their device.
 
     Raises:
-        ValueError: As :class:`InnerProduct`.
+        EvaluationError: If features are so large that products overflow.
+        ValueError: If shapes do not fit or features are not finite.
     """
     query = as_feature_matrix(query_features, 'query_features')
     gallery = as_feature_matrix(gallery_features, 'gallery_features')
@@ -72,5 +75,7 @@ def paired_features(query_features: Features, gallery_features: Features) -> tup
     if query.numel() and gallery.numel():
         largest = query.abs().max().double() * gallery.abs().max().double() * query.shape[1]
         if largest > torch.finfo(query.dtype).max:
-            raise ValueError('features are so large that their inner products overflow; normalise their rows')
+            raise EvaluationError(
+                'features are so large that their inner products overflow; normalize their rows'
+            )
     return query, gallery

@@ -121,11 +121,15 @@ def check_features_belong(dataset: Any, run: ReportRun) -> None:
         run: A run with features.
 
     Raises:
-        DscreidError: If a row names a tracklet that the dataset lacks or that shows another person.
+        DscreidError: If a row names a tracklet that the dataset lacks or that has another person, camera or modality.
     """
     tracklets = dataset.tracklets
-    for index, pid in zip(run.features.index.tolist(), run.features.pid.tolist(), strict=True):
-        if not 0 <= index < len(tracklets) or tracklets[index].pid != pid:
+    facts = (run.features.index, run.features.pid, run.features.camera)
+    facts = zip(*(array.tolist() for array in facts), run.features.modalities, strict=True)
+    for index, pid, *others in facts:
+        tracklet = tracklets[index] if 0 <= index < len(tracklets) else None
+        known = None if tracklet is None else (tracklet.pid, tracklet.camera, tracklet.modality.value)
+        if known != (None if pid < 0 else pid, *others):
             raise DscreidError(
                 f'the features of "{run.name}" are of another test set than {dataset.root} '
                 f'(tracklet {index}, person {pid}); name the config that they were extracted with.'

@@ -1,5 +1,7 @@
 """The study of clustering settings chosen without labels, on planted features and on a real target."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,19 @@ def test_bad_input_is_named(tiny_runs, tmp_path):
         read_target(tiny_runs.hitsz, tiny_runs.adapt, None)
     with pytest.raises(ConfigError, match='no ClusterHook'):
         read_target(tiny_runs.bupt, tiny_runs.source, tmp_path / 'any.pth')
+
+
+def test_features_that_are_not_finite_are_named(target, tmp_path):
+    spoilt, halves = dict(target), target[Modality.IR].features
+    static = halves.static.clone()
+    static[[0, 5], 1] = float('nan')
+    spoilt[Modality.IR] = replace(target[Modality.IR], features=replace(halves, static=static))
+    save_target(spoilt, tmp_path / 'spoilt.npz')
+    count = len(static)
+    with pytest.raises(
+        DatasetError, match=rf'spoilt\.npz: the features of 2 of {count} ir tracklets hold NaN'
+    ):
+        read_target(tmp_path / 'spoilt.npz', 'unread.py', None)
 
 
 def test_features_of_a_real_target(tiny_runs, tiny_experiment, one_thread):

@@ -5,7 +5,6 @@ import pytest
 
 from dscreid.apis import evaluate, load_config
 from dscreid.apis.test import unique_name, write_json
-from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -52,10 +51,14 @@ def test_flip_changes_the_features(tiny_runs, tiny_experiment, tmp_path):
 
 
 def test_a_config_without_test_set(tiny_runs, tiny_experiment, tmp_path):
-    config = load_config(tiny_runs.adapt, {'test_dataloader': None})
-    with pytest.raises(ConfigError, match='test_dataloader is missing'):
-        evaluate(config, tiny_experiment.checkpoint, tmp_path / 'log')
-    assert not (tmp_path / 'log').exists()
+    config, out = load_config(tiny_runs.adapt, {'test_dataloader': None}), tmp_path / 'metrics.json'
+    before = config.to_dict()
+    result = evaluate(config, tiny_experiment.checkpoint, tmp_path / 'log', out=out, note=dict(why='a note'))
+    assert result == {}
+    assert result.reason == 'the config has no test set (test_dataloader is None)'
+    assert result.features is None
+    assert json.loads(out.read_text()) == {'evaluated': False, 'reason': result.reason, 'why': 'a note'}
+    assert config.to_dict() == before
 
 
 def test_json_is_written_as_a_whole(tmp_path):

@@ -49,6 +49,45 @@ def test_neither_clip_weights_nor_the_config_object_are_touched(tiny_runs, track
     assert config.to_dict() == before
 
 
+def _changed(checkpoint, path, change):
+    content = torch.load(checkpoint, weights_only=False)
+    change(content['state_dict'])
+    torch.save(content, path)
+    return path
+
+
+def test_weights_that_are_not_finite_are_named(tiny_runs, tiny_experiment, tmp_path):
+    def spoil(weights):
+        weights['backbone.tower.conv1.weight'][0, 0, 0, :3] = float('nan')
+        weights['static_neck.running_var'][1] = float('inf')
+        weights['static_head.weight'] = torch.full((3, 32), float('nan'))  # which nobody reads
+
+    path = _changed(tiny_experiment.checkpoint, tmp_path / 'spoilt.pth', spoil)
+    message = (
+        r'spoilt\.pth: holds NaN or infinite values in backbone\.tower\.conv1\.weight \(3 of 6144 values\), '
+        r'static_neck\.running_var \(1 of 32 values\); use an earlier checkpoint'
+    )
+    with pytest.raises(CheckpointError, match=message):
+        init_model(tiny_runs.adapt, path)
+
+
+def test_weights_of_another_architecture_are_named(tiny_runs, tiny_experiment, tmp_path):
+    path = _changed(
+        tiny_experiment.checkpoint, tmp_path / 'other.pth', lambda weights: weights.pop('static_neck.weight')
+    )
+    init_model(tiny_runs.adapt, path)  # converted checkpoints have no necks
+    path = _changed(path, tmp_path / 'other.pth', lambda weights: weights.pop('backbone.tower.conv1.weight'))
+    message = r'other\.pth: does not fit AdaptiveReID \(missing backbone\.tower\.conv1\.weight\)'
+    with pytest.raises(CheckpointError, match=message):
+        init_model(tiny_runs.adapt, path)
+
+
+@pytest.mark.parametrize('device', ['meta', 'gpu', 'cpu:x', 'cuda:99'])
+def test_devices_that_cannot_be_used_are_named(tiny_runs, device):
+    with pytest.raises(ConfigError, match=f"device '{device}' (holds no values|cannot be used)"):
+        init_model(tiny_runs.adapt, device=device)
+
+
 def test_unusable_arguments(tiny_runs, tmp_path):
     with pytest.raises(ConfigError, match='no such config'):
         init_model(tmp_path / 'a.py')

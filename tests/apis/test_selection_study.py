@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -17,7 +18,7 @@ from dscreid.apis.selection_study import (
 )
 from dscreid.apis.train import train_stage
 from dscreid.engine.selection_record import SelectionRecord
-from dscreid.errors import CheckpointError, ConfigError
+from dscreid.errors import CheckpointError, ConfigError, DatasetError
 
 
 def run(name='run', silhouette=(0.1, 0.4, 0.3, 0.2), scores=(0.5, 0.6, 0.7, 0.65), **others):
@@ -111,6 +112,17 @@ def test_checkpoints_that_were_not_validated_are_evaluated_once(tmp_path, monkey
     assert read_run(tmp_path, 'mean/mINP').scores == {1: 0.3, 2: 0.3, 3: 0.3}
     with pytest.raises(ConfigError, match=r"no metric 'mean/map'; known are mean/mAP, mean/mINP"):
         read_run(tmp_path, 'mean/map')
+
+
+def test_a_run_without_test_metrics_cannot_be_studied(tiny_runs, tiny_experiment, tmp_path, one_thread):
+    SelectionRecord({epoch: dict(silhouette=0.1) for epoch in (0, 1)}).write(tmp_path)
+    shutil.copy(tiny_experiment.checkpoint, tmp_path / 'epoch_1.pth')
+    load_config(tiny_runs.adapt, {'test_dataloader': None}).dump(tmp_path / 'method.py')
+    with pytest.raises(
+        DatasetError, match='compares criteria with test metrics, but there are none: the config'
+    ):
+        read_run(tmp_path)
+    assert not (tmp_path / SCORES_FILE).exists()
 
 
 def test_runs_that_cannot_be_studied(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dscreid.datasets import BUPTCampus
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality
 
@@ -94,6 +94,40 @@ def test_person_ids_do_not_reach_an_unlabelled_split(worlds, split, rename):
     else:
         with pytest.raises(DatasetError, match='holds no person ids'):
             after.read_ground_truth()
+
+
+def test_a_test_split_may_lack_all_person_ids(worlds):
+    root = worlds.bupt()
+    before = load(root, 'test')
+    rename_people(root, lambda pid: f'person{99 - int(pid)}')
+    dataset = load(root, 'test')
+    assert {t.frames for t in dataset.tracklets} == {t.frames for t in before.tracklets}
+    assert dataset.missing_identities().endswith('no tracklet has a person id')
+    with pytest.raises(DatasetError, match='is not a number'):
+        load(root, 'train')
+
+
+def test_a_test_split_may_lack_some_person_ids(worlds):
+    root = worlds.bupt()
+    known = str(load(root, 'test').tracklets[0].pid)
+    rename_people(root, lambda pid: '-1' if pid == known else pid)
+    dataset = load(root, 'test')
+    assert {t.pid for t in dataset.tracklets if t.frames[0].split('/')[1] == known} == {None}
+    assert {str(t.pid) for t in dataset.tracklets if t.pid is not None} == {
+        t.frames[0].split('/')[1] for t in dataset.tracklets
+    } - {known}
+    rename_people(root, lambda pid: 'x' if pid == '-1' else pid)
+    with pytest.raises(DatasetError, match=r"person id 'x' is not a number of its own"):
+        load(root, 'test')
+
+
+def test_a_missing_query_list_names_the_way_without_a_test_set(worlds):
+    root = worlds.bupt()
+    (root / 'query.txt').unlink()
+    with pytest.raises(
+        MissingFileError, match=r'query\.txt: the index file is missing.*test_dataloader=None'
+    ):
+        load(root, 'test')
 
 
 def test_the_order_of_an_unlabelled_split_tells_neither_pairs_nor_people(worlds):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dscreid.datasets import HITSZVCM
-from dscreid.errors import ConfigError, DatasetError
+from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality
 
@@ -155,6 +155,61 @@ def test_a_labelled_split_needs_every_person_id(worlds, edit_line):
     edit_line(root / 'info/track_train_info.txt', 2, '1 14 26 -1 2')
     with pytest.raises(DatasetError, match=r'track_train_info.txt:2: no person id .*labelled=False'):
         load(root)
+
+
+def edit_pids(root, change):
+    """Replace the person ids of the test index; ``change`` maps line number and id to the new id."""
+    info = root / 'info/track_test_info.txt'
+    rows = [line.split() for line in info.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row[3] = change(number, row[3])
+    info.write_text('\n'.join(' '.join(row) for row in rows))
+
+
+@pytest.mark.parametrize('foreign_frames', ['keep', 'drop', 'error'])
+def test_a_test_split_may_lack_all_person_ids(worlds, foreign_frames):
+    root = worlds.hitsz()
+    before = load(root, 'test')
+    edit_pids(root, lambda number, pid: '-1')
+    dataset = load(root, 'test', foreign_frames=foreign_frames)
+    assert records(dataset) == records(before)
+    assert all(t.pid is None for t in dataset.tracklets)
+    assert dataset.statistics()['all'].identities is None
+    reason = f"split 'test' of HITSZVCM in {root}: no tracklet has a person id"
+    assert dataset.missing_identities() == reason
+    assert before.missing_identities() is None
+    assert load(root, 'test', labelled=False).missing_identities().endswith('it is read with labelled=False')
+
+
+def test_a_test_split_may_lack_some_person_ids(worlds):
+    root = worlds.hitsz()
+    pids = [t.pid for t in load(root, 'test').tracklets]
+    edit_pids(root, lambda number, pid: '-1' if number % 5 == 0 else pid)
+    dataset = load(root, 'test', foreign_frames='error')
+    assert [t.pid for t in dataset.tracklets] == [None if n % 5 == 0 else pid for n, pid in enumerate(pids)]
+    assert dataset.statistics()['all'].identities == len(set(pids))
+    assert dataset.missing_identities() is None
+
+
+def test_a_missing_test_split_names_the_way_without_it(worlds):
+    root = worlds.hitsz()
+    shutil.rmtree(root / 'Test')
+    with pytest.raises(
+        MissingFileError, match=r"no folder with images of split 'test' .*test_dataloader=None"
+    ):
+        load(root, 'test')
+    (root / 'info/query_IDX.txt').unlink()
+    with pytest.raises(
+        MissingFileError, match=r'query_IDX\.txt: the index file is missing.*test_dataloader=None'
+    ):
+        load(root, 'test')
+    (root / 'info/track_test_info.txt').unlink()
+    with pytest.raises(MissingFileError, match=r'track_test_info\.txt is missing.*test_dataloader=None'):
+        load(root, 'test')
+    (root / 'info/track_train_info.txt').unlink()
+    with pytest.raises(MissingFileError) as error:
+        load(root)
+    assert 'test_dataloader' not in str(error.value)
 
 
 # bad input

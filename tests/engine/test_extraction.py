@@ -3,6 +3,7 @@ import torch
 
 from dscreid.engine import extraction
 from dscreid.engine.extraction import extract_features
+from dscreid.errors import ConfigError
 
 
 @pytest.mark.parametrize('order', [range(10), reversed(range(10)), (3, 1, 4, 0, 5, 9, 2, 6, 8, 7)])
@@ -25,7 +26,7 @@ def test_the_model_is_evaluated_and_left_as_it_was(number_model, number_loader, 
 
 @pytest.mark.parametrize('order', [range(9), [*range(10), 3], [*range(9), 3]])
 def test_left_out_and_repeated_tracklets_are_refused(number_model, number_loader, order):
-    with pytest.raises(RuntimeError, match='SequentialSampler'):
+    with pytest.raises(ConfigError, match='SequentialSampler'):
         extract_features(number_model, number_loader(tuple(order)), number_model.embed)
 
 
@@ -33,7 +34,7 @@ def test_ranks_share_the_work(number_model, number_loader, monkeypatch):
     shares = []
     monkeypatch.setattr(extraction, 'gather_objects', lambda share: shares.append(share) or [share])
     for order in (range(0, 10, 2), range(1, 10, 2)):
-        with pytest.raises(RuntimeError):
+        with pytest.raises(ConfigError):
             extract_features(number_model, number_loader(tuple(order)), number_model.embed)
     # gathered twice by each rank: first the static, then the dynamic half
     gathers = iter([[shares[0], shares[1]]] * 2)

@@ -52,6 +52,17 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path):
     assert (tmp_path / 'features.safetensors').stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize('name', ['feature', 'static', 'dynamic'])
+@pytest.mark.parametrize('value', [np.nan, -np.inf])
+def test_features_that_are_not_finite_are_refused(tmp_path, name, value):
+    table, path = _table(), tmp_path / 'spoilt.safetensors'
+    getattr(table, name)[[1, 3], 0] = value
+    save_features(path, table)
+    message = r'spoilt\.safetensors: the features of 2 of 5 tracklets hold NaN or infinite .* first those of tracklet 1'
+    with pytest.raises(DatasetError, match=message):
+        load_features(path)
+
+
 def test_unaligned_rows_are_refused():
     table = _table()
     with pytest.raises(ValueError, match='one row per tracklet'):

@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles.ranking_oracle import evaluate, evaluate_with_lists
 
+from dscreid.errors import EvaluationError
 from dscreid.evaluation import InnerProduct, rank_lists, rank_metrics, rank_queries
 from dscreid.utils import chunks
 
@@ -41,6 +42,46 @@ def test_equals_oracle(nq, ng, pids, whole_numbers, drop, seed):
     metrics = rank_metrics(*world, ranks=ranks, drop_same_camera=drop)
     assert metrics == pytest.approx(evaluate(*world, ranks, drop), abs=1e-12)
     assert metrics == pytest.approx(evaluate_with_lists(*world, ranks, drop), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    nq=st.integers(1, 8),
+    ng=st.integers(1, 20),
+    pids=st.integers(1, 4),
+    whole_numbers=st.booleans(),
+    drop=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_unknown_persons_match_nobody(nq, ng, pids, whole_numbers, drop, seed):
+    world = _world(seed, nq, ng, pids, whole_numbers=whole_numbers)
+    rng = np.random.default_rng(seed)
+    distinct = [part.copy() for part in world]  # each unknown person is somebody of their own
+    for place, first in ((1, 100), (4, 200)):
+        unknown = rng.random(len(world[place])) < 0.4
+        world[place][unknown] = rng.choice([-1, -7], size=unknown.sum())
+        distinct[place][unknown] = first + np.flatnonzero(unknown)
+    same = distinct[1][:, None] == distinct[4]
+    assume((same & ~(drop & (world[2][:, None] == world[5]))).any())
+    metrics = rank_metrics(*world, ranks=(1, 5), drop_same_camera=drop)
+    assert metrics == pytest.approx(evaluate(*distinct, (1, 5), drop), abs=1e-12)
+    lists, expected = rank_lists(*world, drop_same_camera=drop), rank_lists(*distinct, drop_same_camera=drop)
+    np.testing.assert_array_equal(lists.index, expected.index)
+    np.testing.assert_array_equal(lists.correct, expected.correct)
+
+
+def test_only_unknown_persons():
+    features = np.eye(2)
+    with pytest.raises(EvaluationError, match='none of the 2 queries has a true match among the 2'):
+        rank_metrics(features, [-1, -1], [0, 0], features, [-1, -1], [1, 1])
+
+
+def test_one_query_and_one_gallery_tracklet():
+    one = (np.ones((1, 3)), [4], [0])
+    expected = {'mAP': 1, 'mINP': 1, 'Rank-1': 1, 'Rank-20': 1, 'valid_queries': 1}
+    assert rank_metrics(*one, *one, ranks=(1, 20)) == expected
+    with pytest.raises(EvaluationError, match='same person and camera are left out'):
+        rank_metrics(*one, *one, drop_same_camera=True)
 
 
 def test_row_chunks_do_not_show(monkeypatch):
@@ -147,7 +188,7 @@ def test_refuses_bad_input():
         rank_metrics(*world, ranks=())
     with pytest.raises(ValueError, match='of gallery_features hold NaN'):
         rank_metrics(*world[:3], world[3] * np.nan, *world[4:])
-    with pytest.raises(ValueError, match='inner products overflow; normalise'):
+    with pytest.raises(ValueError, match='inner products overflow; normalize'):
         rank_metrics(world[0].astype(np.float32) * 1e19, *world[1:3], world[3] * 1e19, *world[4:])
     with pytest.raises(ValueError, match='gallery features, pids and cameras differ in length: 50, 50, 4'):
         rank_metrics(*world[:5], world[5][:4])

@@ -1,13 +1,14 @@
 """The metric on data samples, alone and through MMEngine's evaluator."""
 
 import csv
+import logging
 
 import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
-from dscreid.errors import ConfigError
+from dscreid.errors import ConfigError, DatasetError, EvaluationError, TrainingError
 from dscreid.evaluation import (
     InnerProduct,
     QueryExpansion,
@@ -139,11 +140,102 @@ def test_keeps_no_batch_alive_and_no_halves_without_dump():
 
 def test_says_what_is_missing():
     sample = _samples(1)[0].to_dict()
-    del sample['pid'], sample['feature']
-    with pytest.raises(ValueError, match='a data sample lacks feature, pid'):
+    del sample['camera'], sample['feature']
+    with pytest.raises(ValueError, match='a data sample lacks feature, camera'):
         ReIDMetric().process({}, [sample])
     with pytest.raises(ValueError, match='no tracklet was evaluated'):
         ReIDMetric().compute_metrics([])
+
+
+def _measured(samples, **options):
+    metric = ReIDMetric(**options)
+    metric.process({}, samples)
+    return metric.evaluate(len(samples))
+
+
+def _with_pids(samples, pids):
+    """The samples with other person ids; None for a sample without one."""
+    for sample, pid in zip(samples, pids, strict=True):
+        if pid is None:
+            sample.pop('pid')
+        else:
+            sample.set_metainfo({'pid': pid})
+    return samples
+
+
+def _warnings(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'dscreid.evaluation.metric.print_log',
+        lambda text, logger, level=logging.INFO: lines.append(text) if level == logging.WARNING else None,
+    )
+    return lines
+
+
+def test_without_any_person_id_features_are_written_and_nothing_is_measured(tmp_path, monkeypatch):
+    warnings, dump = _warnings(monkeypatch), tmp_path / 'f.safetensors'
+    samples = _with_pids(_samples(10), [None] * 10)
+    assert _measured(samples, dump=dump, per_query=tmp_path / 'q.csv', confidence=0.9) == {}
+    assert warnings == ['no evaluation: no tracklet has a person id']
+    table = load_features(dump)
+    assert table.pid.tolist() == [-1] * 10
+    np.testing.assert_array_equal(table.feature, _features(samples))
+    assert not (tmp_path / 'q.csv').exists()
+
+
+def test_tracklets_without_a_person_id_are_distractors(monkeypatch):
+    warnings = _warnings(monkeypatch)
+    pids = [sample.pid for sample in _samples()]
+    unknown = [None if number % 3 == 0 else pid for number, pid in enumerate(pids)]
+    others = [100 + number if number % 3 == 0 else pid for number, pid in enumerate(pids)]
+    expected = _measured(_with_pids(_samples(), others))
+    assert warnings == []
+    assert _measured(_with_pids(_samples(), unknown)) == expected
+    assert len(warnings) == 1
+    assert warnings[0].startswith('14 of 40 tracklets have no person id: they count as wrong answers')
+
+
+def test_without_a_protocol_nothing_is_measured():
+    assert _measured(_samples(), protocol=None) == {}
+
+
+@pytest.mark.parametrize(
+    ('pids', 'message'),
+    [
+        (range(40), 'hitsz_vcm rgb2ir: none of the 20 queries has a true match among the 20 gallery'),
+        ([number % 2 for number in range(40)], 'hitsz_vcm rgb2ir: none of the 20 queries has a true match'),
+    ],
+)
+def test_queries_without_any_match_are_one_sentence(pids, message):
+    with pytest.raises(DatasetError, match=message):
+        _measured(_with_pids(_samples(), pids))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('options', [{}, dict(rerank={}), dict(query_expansion={}), dict(protocol=None)])
+def test_features_that_are_not_finite_are_one_sentence(tmp_path, value, options):
+    samples, dump = _samples(), tmp_path / 'f.safetensors'
+    samples[7].feature[2] = samples[9].feature[0] = value
+    message = 'the features of 2 of 40 tracklets hold NaN or infinite values, first those of tracklet 7'
+    with pytest.raises(TrainingError, match=message):
+        _measured(samples, dump=dump, **options)
+    assert not dump.exists()
+
+
+def test_features_that_overflow_are_one_sentence():
+    samples = _samples()
+    for sample in samples:
+        sample.feature *= 1e20
+    with pytest.raises(EvaluationError, match='hitsz_vcm rgb2ir: features are so large'):
+        _measured(samples)
+
+
+def test_a_loader_that_leaves_out_tracklets_is_noticed(monkeypatch):
+    warnings = _warnings(monkeypatch)
+    metric = ReIDMetric()
+    metric.process({}, _samples())
+    metric.evaluate(42)
+    assert warnings == ['the dataloader gave 40 of 42 tracklets; the others are missing in the evaluation']
 
 
 def _directions(samples):
@@ -177,7 +269,7 @@ def test_expansion_and_reranking_are_those_of_each_direction():
 def test_options_change_the_figures_and_are_logged(option, monkeypatch):
     samples = _samples(60)
     lines = []
-    monkeypatch.setattr('dscreid.evaluation.metric.print_log', lambda text, logger: lines.append(text))
+    monkeypatch.setattr('dscreid.evaluation.metric.print_log', lambda text, **options: lines.append(text))
     figures = []
     for metric in (ReIDMetric(), ReIDMetric(**{option: {}})):
         lines.clear()

@@ -14,6 +14,7 @@ import torch
 
 from dscreid.apis import train
 from dscreid.apis.command_line import run_command
+from dscreid.apis.evaluation import Evaluation
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 TOOL = Path(__file__).parents[2] / 'tools' / 'train.py'
@@ -51,7 +52,9 @@ def world(tiny_runs, tmp_path):
 def test_options_reach_the_run(tool, monkeypatch, capsys):
     seen = {}
     monkeypatch.setattr(
-        train, 'run_experiment', lambda config, options: seen.update(c=config, o=options) or {'mean/mAP': 0.5}
+        train,
+        'run_experiment',
+        lambda config, options: seen.update(c=config, o=options) or Evaluation({'mean/mAP': 0.5}, 'e.pth'),
     )
     words = 'a.py --work-dir w --resume --amp --seed 3 --source-checkpoint s.pth --partial-source'
     words += ' --cfg-options a.b=1 c=x'

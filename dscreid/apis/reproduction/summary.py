@@ -196,6 +196,8 @@ def _notes(cards: Iterable[Mapping[int, Mapping[str, Any]]]) -> list[str]:
         notes.append(
             f'Warning: these rows mix {len(revisions)} code revisions ({", ".join(sorted(revisions))}).'
         )
+    if unmeasured := sum(not card['metrics'] for card in cards):
+        notes.append(f'{unmeasured} of {len(cards)} runs were not evaluated; their metrics.json says why.')
     data: dict[int, set[str]] = {}
     for card in cards:
         data.setdefault(card['seed'], set()).update(_target_data(card['identity']))

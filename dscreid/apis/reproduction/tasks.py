@@ -12,6 +12,7 @@ import torch
 
 from dscreid.apis.command_line import run_command
 from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.evaluation import Evaluation
 from dscreid.apis.reproduction.jobs import FEATURES_FILE, METRICS_FILE
 from dscreid.apis.reproduction.process import die_with
 from dscreid.apis.reproduction.views import VIEW_FUNCTIONS, view_metrics
@@ -31,7 +32,8 @@ def render(arguments: argparse.Namespace) -> None:
 def rank_view(arguments: argparse.Namespace) -> None:
     """Rank the features of a finished run another way."""
     metrics = view_metrics(load_features(arguments.features), arguments.view, arguments.protocol)
-    write_json(arguments.out, metrics)
+    reason = None if metrics else f'no tracklet of {arguments.features} has a person id'
+    write_json(arguments.out, Evaluation(metrics, arguments.features, reason).record())
 
 
 def test_untrained(arguments: argparse.Namespace) -> None:

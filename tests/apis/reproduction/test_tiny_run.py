@@ -11,13 +11,14 @@ from tiny_runs import write_tiny_configs
 
 from dscreid.apis.reproduction import ShowOptions, presets, show_experiment
 from dscreid.apis.reproduction.driver import ReproductionOptions, reproduce
+from dscreid.apis.reproduction.execution import read_metrics_of
 from dscreid.apis.reproduction.place import Place
 from dscreid.apis.reproduction.presets import DataPreset
 from dscreid.apis.reproduction.tasks import main as do_task
 from dscreid.apis.reproduction.views import view_metrics
 from dscreid.datasets.synthetic import WorldSpec, is_complete, make_spec
 from dscreid.errors import DatasetError
-from dscreid.evaluation import load_features
+from dscreid.evaluation import load_features, save_features
 
 PRESET = DataPreset(
     'synthetic-demo', ('tiny_{method}.py',), {'bupt': 'TEST_BUPT_ROOT', 'hitsz': 'TEST_HITSZ_ROOT'}, 'demo'
@@ -105,6 +106,18 @@ def test_views_rank_what_they_name(tiny_experiment):
     assert view_metrics(longer, 'dynamic', 'hitsz_vcm') == pytest.approx(
         view_metrics(table, 'dynamic', 'hitsz_vcm')
     )
+
+
+def test_views_of_features_without_ids_say_that_nothing_is_measured(tiny_experiment, tmp_path):
+    table = load_features(tiny_experiment.work_dir / 'features.safetensors')
+    features, out = tmp_path / 'f.safetensors', tmp_path / 'metrics.json'
+    save_features(features, replace(table, pid=np.full(len(table), -1)))
+    do_task(
+        ['view', '--features', str(features), '--protocol', 'hitsz_vcm', '--view', 'raw', '--out', str(out)]
+    )
+    reason = f'no tracklet of {features} has a person id'
+    assert json.loads(out.read_text()) == {'evaluated': False, 'reason': reason}
+    assert read_metrics_of(tmp_path) == {}
 
 
 def test_views_need_both_halves(tiny_experiment):

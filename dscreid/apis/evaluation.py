@@ -1,0 +1,128 @@
+"""What an evaluation extracts and measures, and what it gives: metrics, or the reason why there are none."""
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine import Config
+from mmengine.logging import print_log
+
+from dscreid.apis.command_line import format_metrics
+from dscreid.registry import DATASETS
+
+_LOOP_KEYS = ('cfg', 'dataloader', 'evaluator')
+
+
+class Evaluation(dict[str, float]):
+    """Metrics in [0, 1] by name, such as ``rgb2ir/mAP``; empty if nothing was measured.
+
+    Args:
+        metrics: The metrics.
+        checkpoint: The evaluated checkpoint.
+        reason: Why nothing was measured; None if ``metrics`` were.
+        features: File that received the features, or None.
+        tracklets: Which tracklets these are of, in words.
+
+    Attributes:
+        checkpoint: As given.
+        reason: As given.
+        features: As given.
+        tracklets: As given.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, float],
+        checkpoint: str | Path,
+        reason: str | None = None,
+        features: str | Path | None = None,
+        tracklets: str = '',
+    ) -> None:
+        super().__init__(metrics)
+        self.checkpoint, self.reason = checkpoint, reason
+        self.features, self.tracklets = features, tracklets
+
+    def __str__(self) -> str:
+        """Lines for a terminal: the checkpoint, and the metrics in percent or why there are none."""
+        lines = [f'checkpoint: {self.checkpoint}']
+        if self.features is not None:
+            lines.append(f'features: {self.features} ({self.tracklets})')
+        lines.append(format_metrics(self) if self.reason is None else f'no evaluation: {self.reason}')
+        return '\n'.join(lines)
+
+    def record(self) -> dict[str, Any]:
+        """What a metrics file says: the metrics, or ``evaluated: false`` and the reason."""
+        return dict(self) if self.reason is None else {'evaluated': False, 'reason': self.reason}
+
+
+def disable_incomplete_loops(config: Config) -> None:
+    """Turn off, in place, validation and test if one of their three keys is None or missing.
+
+    MMEngine's Runner refuses a loop with some of them; ``val_dataloader=None`` is enough here.
+
+    Args:
+        config: A config for MMEngine's Runner.
+    """
+    for loop in ('val', 'test'):
+        keys = [f'{loop}_{key}' for key in _LOOP_KEYS]
+        if any(config.get(key) is None for key in keys):
+            if loop == 'val' and any(config.get(key) is not None for key in keys):
+                missing = ', '.join(key for key in keys if config.get(key) is None)
+                print_log(
+                    f'no validation: the config has no {missing}', logger='current', level=logging.WARNING
+                )
+            for key in keys:
+                config[key] = None
+
+
+def complete_test_loop(config: Config, protocol: str | None = None) -> str | None:
+    """Fill in, in place, the parts of a config's test loop that are None.
+
+    Without a test set the loader is that of ClusterHook, so that the tracklets of an unlabeled target are extracted;
+    ``test_dataloader`` stays None if there is no such hook either.
+
+    Args:
+        config: A config for MMEngine's Runner.
+        protocol: Protocol in place of the config's.
+
+    Returns:
+        Why nothing can be measured, as far as the config tells; None if something can.
+    """
+    config.test_cfg = config.get('test_cfg') or dict(type='TestLoop')
+    if config.get('test_dataloader') is None:
+        config.test_dataloader = next(_clustering_loaders(config), None)
+        config.test_evaluator = dict(type='ReIDMetric', protocol=None)
+        return 'the config has no test set (test_dataloader is None)'
+    if config.get('test_evaluator') is None:
+        config.test_evaluator = dict(type='ReIDMetric', protocol=None)
+    if protocol is not None:
+        config.test_evaluator.protocol = protocol
+    if config.test_evaluator.get('protocol', '') is None:
+        return 'the config has no evaluation protocol (test_evaluator is None, or its protocol)'
+    return None
+
+
+def why_no_evaluation(config: Config) -> str | None:
+    """Why a run of a config will measure nothing; None if it will.
+
+    Args:
+        config: A config for MMEngine's Runner; left as it is.
+
+    Raises:
+        DscreidError: The test set cannot be read.
+    """
+    config = copy.deepcopy(config)
+    reason = complete_test_loop(config)
+    if reason is not None:
+        return reason
+    return DATASETS.build({**config.test_dataloader.dataset, 'pipeline': []}).missing_identities()
+
+
+def _clustering_loaders(config: Config) -> Iterator[dict]:
+    """Settings of the loaders of hooks that cluster a target."""
+    hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
+    for hook in hooks:
+        if hook and hook.get('type') == 'ClusterHook':
+            yield copy.deepcopy(hook['dataloader'])
