@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
@@ -88,6 +89,7 @@ def evaluate(
         if out is not None and is_main_process():
             figures, intervals = split_intervals(metrics)
             write_json(out, figures | _additions(runner, intervals) | dict(note or {}))
+            print_log(f'metrics: {out}', logger='current')
     return metrics
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine import Config
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 
 from dscreid.apis.build import build_resumed, build_runner
 from dscreid.apis.config import (
@@ -27,6 +27,7 @@ from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
+from dscreid.engine.console import quiet_console
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.utils.files import existing_file, only_process_in, remove_partial_files
@@ -81,6 +82,7 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> dict[str, fl
     Raises:
         DscreidError: Config, data or weights cannot be used; the message names the remedy.
     """
+    quiet_console(MMLogger.get_current_instance())
     config = prepare(config_path, options)
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     if (named := named_source(config, options)) is not None:

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from mmengine.device import get_device
 from mmengine.dist import master_only
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from torch import nn
 from torch.optim import Optimizer
 
 from dscreid.engine.checkpoint_files import RUN_KEY
+from dscreid.engine.console import quiet_console
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
@@ -36,6 +38,13 @@ class ReIDRunner(Runner):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.run = uuid.uuid4().hex
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger, whose console shows what a person reads; see ``mmengine.runner.Runner``."""
+        logger = super().build_logger(*args, **kwargs)
+        quiet_console(logger)
+        logger.info(f'log file: {logger.log_file}')
+        return logger
 
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
