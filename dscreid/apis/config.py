@@ -124,8 +124,8 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
 
     Without a GPU: no mixed precision (MMEngine's ``AmpOptimWrapper`` insists on one) and the ``gloo`` backend.
     ``num_workers`` is reduced, with a warning, if the batches of so many workers do not fit into shared memory:
-    a worker that runs out of it is killed by the kernel (bus error). ``persistent_workers`` is dropped if there are no
-    workers, ``pin_memory`` if there is no GPU to copy to. With a GPU Adam and AdamW step in one kernel
+    a worker that runs out of it ends the run with a bus error. ``persistent_workers`` is dropped
+    if there are no workers, ``pin_memory`` if there is no GPU to copy to. With a GPU Adam and AdamW step in one kernel
     (``fused=True``), unless the config says otherwise.
 
     Args:

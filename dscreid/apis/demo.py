@@ -66,7 +66,7 @@ SHORT = DemoSize(
     'demo-short',
     'short/{}_short.py',
     '',
-    'The short demo: smaller worlds and half the iterations of the full one (`make demo-full`), whose figures differ.',
+    'The short demo: smaller worlds and fewer iterations than the full one (`make demo-full`), whose figures differ.',
 )
 
 

@@ -1,14 +1,13 @@
 """Shared memory that the worker processes of data loaders need, compared with what the machine has."""
 
 import inspect
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from dscreid.datasets.transforms import LoadFrames, SampleFrames
 from dscreid.utils.quantities import size_text
@@ -58,34 +57,47 @@ def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
 def loader_needs(node: Any, name: str = '') -> Iterator[LoaderNeed]:
     """The shared memory of every loader with workers in a config.
 
-    A loader whose pipeline has no ``SampleFrames`` or ``LoadFrames`` is left out: the size of its batches is unknown.
+    A loader is left out if the size of its batches is unknown: its pipeline has no ``SampleFrames`` or ``LoadFrames``,
+    or a value is not a number, which is refused where the loader is built.
 
     Args:
         node: A config as plain dicts and lists, or a part of it.
         name: Place of the part in the config.
     """
     if isinstance(node, dict):
-        pipeline = (node.get('dataset') or {}).get('pipeline') if 'num_workers' in node else None
-        sample = tracklet_bytes(pipeline or ())
-        if sample is not None and node['num_workers'] and node.get('batch_size'):
-            prefetch = node.get('prefetch_factor') or _PREFETCH_FACTOR
-            yield LoaderNeed(name, node, node['num_workers'], sample * node['batch_size'], prefetch)
-        node = node.items()
+        if 'num_workers' in node and (need := _need(node, name)) is not None:
+            yield need
+        parts = node.items()
     elif isinstance(node, (list, tuple)):
-        node = enumerate(node)
+        parts = enumerate(node)
     else:
         return
-    for key, value in node:
+    for key, value in parts:
         yield from loader_needs(value, f'{name}.{key}' if name else str(key))
+
+
+def _need(loader: dict[str, Any], name: str) -> LoaderNeed | None:
+    dataset = loader.get('dataset')
+    sample = tracklet_bytes(dataset.get('pipeline')) if isinstance(dataset, dict) else None
+    workers, batch_size = loader['num_workers'], loader.get('batch_size')
+    prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
+    if sample is None or not _are_counts(workers, batch_size, prefetch):
+        return None
+    return LoaderNeed(name, loader, workers, sample * batch_size, prefetch)
 
 
 def tracklet_bytes(pipeline: Any) -> int | None:
     """Bytes of one tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if the pipeline does not say."""
+    if not isinstance(pipeline, (list, tuple)):
+        return None
     steps = {step.get('type'): step for step in pipeline if isinstance(step, Mapping)}
     if not {'SampleFrames', 'LoadFrames'} <= steps.keys():
         return None
     frames = _setting(steps['SampleFrames'], SampleFrames, 'num_frames')
-    return int(frames) * 3 * int(np.prod(_setting(steps['LoadFrames'], LoadFrames, 'size')))
+    size = _setting(steps['LoadFrames'], LoadFrames, 'size')
+    if not isinstance(size, (list, tuple)) or not _are_counts(frames, *size):
+        return None
+    return frames * 3 * math.prod(size)
 
 
 def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
@@ -124,3 +136,7 @@ def describe_excess(excessive: Sequence[tuple[LoaderNeed, int]], free: int) -> s
 
 def _setting(step: Mapping[str, Any], transform: type, name: str) -> Any:
     return step.get(name, inspect.signature(transform).parameters[name].default)
+
+
+def _are_counts(*values: Any) -> bool:
+    return all(isinstance(value, int) and value > 0 for value in values)

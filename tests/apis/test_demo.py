@@ -78,11 +78,9 @@ def test_the_short_demo_differs_in_length_only(tmp_path, name):
         Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size))._path(f'demo_{name}')
         for size in (FULL, SHORT)
     )
-    options = {}
-    if name != 'cd':
-        options['train_dataloader.sampler.iterations'] = 50
+    options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
     if name == 'source':
-        options['param_scheduler.1.end'] = 200
+        options = {'train_dataloader.sampler.iterations': 25, 'param_scheduler.1.end': 100}
     else:
         assert Path(load_config(short).source.config).name == 'demo_source_short.py'
     assert config_hash(load_config(short)) == config_hash(load_config(full, options))

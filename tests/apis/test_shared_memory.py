@@ -34,6 +34,26 @@ def test_bytes_of_a_tracklet():
     assert tracklet_bytes([]) is None
 
 
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(num_workers='8'),
+        dict(batch_size=None),
+        dict(prefetch_factor=-1),
+        dict(dataset='HITSZVCM'),
+        dict(dataset=dict(pipeline='LoadFrames')),
+        dict(
+            dataset=dict(
+                pipeline=[dict(type='SampleFrames', num_frames=6), dict(type='LoadFrames', size=288)]
+            )
+        ),
+        dict(dataset=dict(pipeline=[dict(type='SampleFrames', num_frames='6'), dict(type='LoadFrames')])),
+    ],
+)
+def test_values_that_are_refused_elsewhere_do_no_harm(change):
+    assert list(loader_needs(dict(train_dataloader=loader() | change))) == []
+
+
 def test_batches_in_advance_and_the_one_in_use():
     config = dict(
         train_dataloader=loader(),

@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, dict]] = {
         'bupt': {'train_ids': 160, 'test_ids': 40, 'auxiliary_ids': 8, 'tracklets': 6, 'test_tracklets': 4}
         | {'min_frames': 8, 'max_frames': 8},
         # HITSZ-VCM's loader drops tracklets of fewer than 12 frames
-        'hitsz': {'train_ids': 120, 'test_ids': 60, 'tracklets': 8, 'test_tracklets': 4}
+        'hitsz': {'train_ids': 100, 'test_ids': 60, 'tracklets': 12, 'test_tracklets': 4}
         | {'min_frames': 12, 'max_frames': 12},
     },
     # Identities as in the published datasets, frames of the size the paper's model reads.
