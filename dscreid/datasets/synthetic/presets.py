@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, dict]] = {
         'bupt': {'train_ids': 240, 'test_ids': 60, 'auxiliary_ids': 12, 'tracklets': 8, 'test_tracklets': 8},
         'hitsz': {'train_ids': 150, 'test_ids': 80, 'tracklets': 12, 'test_tracklets': 12},
     },
-    # The short demo: less than half of the demo's frames.
+    # The short demo: half of the demo's frames.
     'demo-short': {
         'common': _SMALL,
         'bupt': {'train_ids': 160, 'test_ids': 40, 'auxiliary_ids': 8, 'tracklets': 6, 'test_tracklets': 4}
