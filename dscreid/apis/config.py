@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
 from dscreid.apis.overrides import check_overrides
+from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import find_config
 
@@ -115,16 +117,19 @@ def _source_config(path: Path, source: Any) -> Path:
     return resolved
 
 
-def fit_to_machine(config: Config, amp: bool = False) -> None:
+def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
     """Change, in place, what this machine cannot do, and say so in the log.
 
     Without a GPU: no mixed precision (MMEngine's ``AmpOptimWrapper`` insists on one) and the ``gloo`` backend.
-    ``persistent_workers`` is dropped where there are no workers, ``pin_memory`` where there is no GPU to copy to. With
-    a GPU Adam and AdamW step in one kernel (``fused=True``), unless the config says otherwise.
+    ``num_workers`` is reduced, with a warning, if the batches of so many workers do not fit into shared memory:
+    a worker that runs out of it ends the run with a bus error. ``persistent_workers`` is dropped
+    if there are no workers, ``pin_memory`` if there is no GPU to copy to. With a GPU Adam and AdamW step in one kernel
+    (``fused=True``), unless the config says otherwise.
 
     Args:
         config: A config for MMEngine's Runner.
         amp: Whether to train in bfloat16 mixed precision.
+        shared_memory: Free bytes of shared memory; None to measure them.
     """
     has_gpu = torch.cuda.is_available()
     wrapper = config.get('optim_wrapper')
@@ -141,6 +146,7 @@ def fit_to_machine(config: Config, amp: bool = False) -> None:
                 wrapper.pop(key, None)
         if config.get('env_cfg') is not None:
             config.env_cfg.setdefault('dist_cfg', {})['backend'] = 'gloo'
+    _fit_workers(config._cfg_dict, free_shared_memory() if shared_memory is None else shared_memory)
     _fit_loaders(config._cfg_dict, has_gpu)
 
 
@@ -267,10 +273,20 @@ def _fuse(optimizer: Any) -> None:
         optimizer.fused = True
 
 
+def _fit_workers(config: dict, free: int | None) -> None:
+    excessive = excessive_loaders(config, free)
+    if not excessive:
+        return
+    print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
+    for need, workers in excessive:
+        need.settings['num_workers'] = workers
+
+
 def _fit_loaders(node: Any, has_gpu: bool) -> None:
     if isinstance(node, dict):
         if node.get('num_workers') == 0:
             node.pop('persistent_workers', None)
+            node.pop('prefetch_factor', None)
         if 'num_workers' in node and not has_gpu:
             node.pop('pin_memory', None)
         node = list(node.values())

@@ -15,7 +15,7 @@ from dscreid.apis.run_folder import remove_run_folder
 from dscreid.apis.test import evaluate, write_json
 from dscreid.apis.train import FINISHED_FILE, RunOptions, finished_name, run_experiment
 from dscreid.apis.worlds import adaptation_worlds
-from dscreid.datasets.synthetic import is_complete, render_world
+from dscreid.datasets.synthetic import WorldSpec, is_complete, render_world
 from dscreid.utils.records import read_json_object
 from dscreid.visualization import (
     ReportRun,
@@ -43,12 +43,41 @@ BOUND_ROW = 'true target labels (bound)'
 
 
 @dataclass(frozen=True)
+class DemoSize:
+    """How large a demo is.
+
+    Attributes:
+        preset: Preset of ``adaptation_worlds``.
+        config: File name of a config in ``configs/synthetic``, with ``{}`` for its name in the full demo.
+        command: The arguments of ``tools/demo.py`` that choose this size.
+        note: What its results table says about its size.
+    """
+
+    preset: str
+    config: str
+    command: str
+    note: str
+
+
+FULL = DemoSize(
+    'demo', '{}.py', ' --full', 'The full demo: the worlds and schedules of docs/synthetic_benchmark.md.'
+)
+SHORT = DemoSize(
+    'demo-short',
+    'short/{}_short.py',
+    '',
+    'The short demo: smaller worlds and fewer iterations than the full one (`make demo-full`), whose figures differ.',
+)
+
+
+@dataclass(frozen=True)
 class DemoOptions:
     """What the demo runs and where.
 
     Attributes:
         out: Folder of worlds, runs and ``report.html``.
         configs: The folder ``configs/synthetic``.
+        size: ``SHORT`` or ``FULL``.
         seed: Chooses both worlds' people and cameras, and seeds both trainings.
         processes: Rendering processes; None for one per core.
         compare: Also run clustering alone (B+Clu) and the bound with true target labels.
@@ -56,6 +85,7 @@ class DemoOptions:
 
     out: Path
     configs: Path
+    size: DemoSize = SHORT
     seed: int = 1
     processes: int | None = None
     compare: bool = False
@@ -63,19 +93,24 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class Expectations:
-    """What a healthy demo reaches, shares in [0, 1]; misses mean that something broke.
+    """What every working demo reaches, shares in [0, 1]; a miss means that something is broken.
+
+    Each bound is far from what was measured, so that a miss is not a matter of rounding. Processors round differently,
+    and training amplifies it: with one seed, the full demo gained 3.8, 5.1 and 6.0 mAP points on three machines; over
+    seeds and directions, 4.4 to 9.8.
 
     Attributes:
-        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions.
-        gain: mAP of DSC above CD, mean of both directions.
-        labelled: Share of tracklets with a pseudo label in the last epoch, in each modality.
-        clusters: Fewest and most clusters per true identity in the last epoch, in each modality.
+        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: 0.92 and
+            more).
+        gain: mAP of DSC above CD, mean of both directions, must be larger than this.
+        labelled: Share of tracklets with a pseudo label in the last epoch, in each modality (measured: 0.9 and more).
+        clusters: Fewest and most clusters per true identity in the last epoch, in each modality (measured: 0.7 to 1.4).
     """
 
-    source_rank1: float = 0.90
-    gain: float = 0.03
+    source_rank1: float = 0.75
+    gain: float = 0.0
     labelled: float = 0.4
-    clusters: tuple[float, float] = (0.4, 2.0)
+    clusters: tuple[float, float] = (0.25, 3.0)
 
 
 class Demo:
@@ -112,7 +147,7 @@ class Demo:
         return runs
 
     def problems(self, runs: list[ReportRun], expected: Expectations) -> list[str]:
-        """What fell short of the expectations, one sentence each; empty for a healthy demo."""
+        """What falls short of the expectations, one sentence each; empty for a demo that works."""
         metrics = {run.name: run.metrics for run in runs}
         source = json.loads((self.options.out / 'source' / 'metrics.json').read_text(encoding='utf-8'))
         gain = metrics[DSC_ROW]['mean/mAP'] - metrics[CD_ROW]['mean/mAP']
@@ -121,9 +156,9 @@ class Demo:
             problems.append(
                 f'the source model reaches Rank-1 {source["mean/Rank-1"]:.3f} on unseen source people'
             )
-        if gain < expected.gain:
+        if not gain > expected.gain:
             problems.append(
-                f'DSC gains {100 * gain:.1f} mAP points over CD, expected {100 * expected.gain:.1f}'
+                f'DSC gains {100 * gain:.1f} mAP points over CD, expected more than {100 * expected.gain:.1f}'
             )
         return problems + _label_problems(self._last_labels(), self._target_spec().train_ids, expected)
 
@@ -142,11 +177,11 @@ class Demo:
                 )
         return tuple(root for root, _ in worlds.values())
 
-    def _source_spec(self):
-        return adaptation_worlds(self.options.seed)[0]
+    def _source_spec(self) -> WorldSpec:
+        return adaptation_worlds(self.options.seed, preset=self.options.size.preset)[0]
 
-    def _target_spec(self):
-        return adaptation_worlds(self.options.seed)[1]
+    def _target_spec(self) -> WorldSpec:
+        return adaptation_worlds(self.options.seed, preset=self.options.size.preset)[1]
 
     def _train(self, config: str, name: str, root: Path, source: Path | None = None) -> dict[str, float]:
         """Metrics of a run in ``out/name``, trained and evaluated unless both are done."""
@@ -203,7 +238,7 @@ class Demo:
         return load_run(row, work_dir / 'metrics.json', work_dir / 'features.safetensors')
 
     def _write_report(self, runs: list[ReportRun], source: ReportRun, target_root: Path) -> None:
-        config = self._config('demo_cd', target_root)
+        config, size = self._config('demo_cd', target_root), self.options.size
         curves = {'Source stage': _scalars(self.options.out / 'source')}
         identities = self._target_spec().train_ids
         curves |= {'Adaptation (DSC)': _scalars(self.options.out / 'dsc', identities)}
@@ -220,15 +255,16 @@ class Demo:
             timings=self._timings() or None,
             environment=collect_environment(),
             notes=[
-                'Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world in HITSZ-VCM '
-                f'layout, no real person. Made by `python tools/demo.py --seed {self.options.seed}`.',
+                f'{size.note} Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world '
+                'in HITSZ-VCM layout, no real person. Made by '
+                f'`python tools/demo.py{size.command} --seed {self.options.seed}`.',
                 f'The source model reaches Rank-1 {100 * source.metrics["mean/Rank-1"]:.1f} % and mAP '
                 f'{100 * source.metrics["mean/mAP"]:.1f} % on unseen people of the source world (mean of both '
                 'directions).',
-                'Pseudo labels are compared with the true identities for the curves alone; training never sees them.',
+                'Pseudo labels are compared with the true identities for the curves only; training never sees them.',
             ],
         )
-        print(format_results_table(runs))
+        print(f'\n{size.note}\n{format_results_table(runs)}')
 
     def _last_labels(self) -> dict[str, float]:
         """Label statistics of the adaptation's last epoch."""
@@ -244,7 +280,7 @@ class Demo:
         return load_config(self._path(name), {'data_root': str(root)})
 
     def _path(self, name: str) -> Path:
-        return self.options.configs / f'{name}.py'
+        return self.options.configs / self.options.size.config.format(name)
 
     def _timings(self) -> dict[str, float]:
         if not self._timings_file.is_file():
@@ -252,7 +288,8 @@ class Demo:
         return json.loads(self._timings_file.read_text(encoding='utf-8'))
 
     def _timed(self, name: str, job: Callable[[], Result]) -> Result:
-        """Run a job and add its wall time to the demo's list."""
+        """Run a job below a heading and add its wall time to the demo's list."""
+        print(f'\n=== {name} ===', flush=True)
         start = time.perf_counter()
         result = job()
         write_json(self._timings_file, self._timings() | {name: round(time.perf_counter() - start, 1)})

@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
@@ -98,6 +99,7 @@ def evaluate(
             additions = _additions(runner, result)
         if out is not None and is_main_process():
             write_json(out, split_intervals(result.record())[0] | additions | dict(note or {}))
+            print_log(f'metrics: {out}', logger='current')
     return result
 
 

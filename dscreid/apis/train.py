@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine import Config
 from mmengine.dist import is_main_process
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 
 from dscreid.apis.build import build_resumed, build_runner
 from dscreid.apis.config import (
@@ -38,6 +38,7 @@ from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
+from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import (
     ANOTHER_RUN,
     check_same_run,
@@ -103,6 +104,7 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     Raises:
         DscreidError: Config, data or weights cannot be used; the message names the remedy.
     """
+    quiet_console(MMLogger.get_current_instance())
     config = prepare(config_path, options)
     if (named := named_source(config, options)) is not None:
         load_checkpoint(named)  # an unusable file is refused before anything long starts

@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dscreid.engine.checkpoint_files import RUN_KEY
+from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
 from dscreid.engine.schedule_extension import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
@@ -48,6 +49,17 @@ class ReIDRunner(Runner):
         self.settings: str | None = None
         self.source: str | None = None
 
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger: its console shows what a person reads, its file is UTF-8 whatever the locale's encoding."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.encoding = 'utf-8'
+                handler.stream.reconfigure(encoding='utf-8')
+        quiet_console(logger)
+        logger.info(f'log file: {logger.log_file}')
+        return logger
+
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
     ) -> None:
@@ -58,15 +70,6 @@ class ReIDRunner(Runner):
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
         super().set_randomness(seed, diff_rank_seed, deterministic)
-
-    def build_logger(self, *args, **kwargs) -> MMLogger:
-        """Build the logger; its file is written as UTF-8, whatever the locale's encoding."""
-        logger = super().build_logger(*args, **kwargs)
-        for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
-                handler.encoding = 'utf-8'
-                handler.stream.reconfigure(encoding='utf-8')
-        return logger
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
         """Register hooks but for those that are None, which MMEngine's own method allows for its own hooks alone."""

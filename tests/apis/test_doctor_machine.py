@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from mmengine import Config
 
 from dscreid.apis.doctor import machine
-from dscreid.apis.doctor.machine import check_machine, collect_versions
+from dscreid.apis.doctor.machine import check_machine, check_shared_memory, collect_versions
+from dscreid.apis.doctor.stages import Stage
 from dscreid.datasets.doctor import Severity
 
 
@@ -49,3 +51,20 @@ def test_runs_need_a_folder_that_can_be_written_to(tmp_path, below):
     assert found.severity is Severity.BROKEN
     assert found.message.endswith('where nothing can be written')
     assert '--work-dir' in found.remedy
+
+
+def test_workers_whose_batches_exceed_shared_memory():
+    pipeline = [dict(type='SampleFrames'), dict(type='LoadFrames')]
+    loader = dict(batch_size=24, num_workers=8, dataset=dict(pipeline=pipeline))
+    # test sets of both stages are the same loader
+    source, target = (
+        Config(dict({name: loader}, test_dataloader=dict(loader, num_workers=2)))
+        for name in ('source_loader', 'train_dataloader')
+    )
+    stages = [Stage('source', source), Stage('adaptation', target)]
+    (found,) = check_shared_memory(stages, 64 * 2**20)
+    assert found.severity is Severity.WARNING
+    assert '(source_loader 1 of 8, test_dataloader 1 of 2, train_dataloader 1 of 8)' in found.message
+    (found,) = check_shared_memory(stages, 2**30)
+    assert (found.severity, found.message) == (Severity.OK, '1.0 GiB free in /dev/shm')
+    assert check_shared_memory(stages, None) == []

@@ -6,7 +6,7 @@ evaluation). The first epoch, which also starts the loader's workers and compile
 more.
 
 Example: python tools/benchmarks/end_to_end.py configs/synthetic/demo_dsc.py --source-checkpoint
-work_dirs/demo/source/epoch_4.pth --epochs 3 --iterations 20
+work_dirs/demo_full/source/epoch_4.pth --epochs 3 --iterations 20
 """
 
 import argparse

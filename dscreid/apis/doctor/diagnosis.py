@@ -13,8 +13,9 @@ from mmengine.registry import init_default_scope
 from dscreid.apis.doctor.batches import count_tracklets, try_stage
 from dscreid.apis.doctor.datasets import examine_dataset
 from dscreid.apis.doctor.forecast import FreeResources, check_forecast
-from dscreid.apis.doctor.machine import check_machine
+from dscreid.apis.doctor.machine import check_machine, check_shared_memory
 from dscreid.apis.doctor.stages import Stage, datasets_of, stages_of
+from dscreid.apis.shared_memory import free_shared_memory
 from dscreid.datasets.doctor import Finding, Severity, worst
 from dscreid.errors import DscreidError
 from dscreid.utils.gpu import free_gpu_memory
@@ -82,7 +83,7 @@ def diagnose(config_path: str | Path, options: DoctorOptions | None = None) -> D
     init_default_scope('dscreid')
     stages = stages_of(Path(config_path), options.config_options)
     with _silent_logs():
-        findings = check_machine(options.work_dir)
+        findings = check_machine(options.work_dir) + check_shared_memory(stages, free_shared_memory())
         for use in datasets_of(stages):
             findings += examine_dataset(
                 use, options.jobs or usable_cores(), options.full_decode, options.check_files

@@ -1,14 +1,18 @@
 """Versions and free resources."""
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dscreid.apis.doctor.stages import Stage
+from dscreid.apis.shared_memory import SHARED_MEMORY, describe_excess, excessive_loaders
 from dscreid.datasets.doctor import Finding, Severity
 from dscreid.utils.machine import can_hold_files, free_disk, free_memory, usable_cores
+from dscreid.utils.quantities import size_text
 
 _REQUIRED = (
     'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
@@ -43,6 +47,24 @@ def check_machine(folder: str | Path) -> list[Finding]:
         )
     ]
     return [*findings, _accelerator(), _resources(folder)]
+
+
+def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Finding]:
+    """Compare free shared memory with what the loading workers of all stages need.
+
+    Args:
+        stages: The stages.
+        free: Free bytes of shared memory; None if unknown, and then there is no finding.
+    """
+    if free is None:
+        return []
+    check, values = ('shared memory', 'environment'), dict(free_shared_memory=free)
+    excessive = [loader for stage in stages for loader in excessive_loaders(stage.config.to_dict(), free)]
+    if excessive:
+        unique = {(need.name, need.workers, need.batch): (need, workers) for need, workers in excessive}
+        message = describe_excess(list(unique.values()), free)
+        return [Finding(*check, Severity.WARNING, message, values=values)]
+    return [Finding(*check, Severity.OK, f'{size_text(free)} free in {SHARED_MEMORY}', values=values)]
 
 
 def collect_versions() -> tuple[dict[str, str], list[str]]:

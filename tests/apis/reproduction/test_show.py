@@ -142,10 +142,10 @@ def test_rows_of_other_revisions_or_data_are_never_shown_silently(bench):
 def test_runs_that_were_not_evaluated_are_counted(bench):
     bench.run('table3', rows=['cd', 'dsc'])
     options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
-    assert 'not evaluated' not in show(options)[0]
+    assert 'not evaluated' not in show_experiment(options)[0]
     card = bench.card('demo_dsc') | {'metrics': {}}
     (bench.folder_of('demo_dsc') / 'run_card.json').write_text(json.dumps(card))
-    assert '1 of 2 runs were not evaluated; their metrics.json says why.' in show(options)[0]
+    assert '1 of 2 runs were not evaluated; their metrics.json says why.' in show_experiment(options)[0]
 
 
 def test_means_over_other_seeds_are_marked(bench):

@@ -1,0 +1,8 @@
+# Stage 1 of the short demo: 100 iterations instead of 400.
+_base_ = '../demo_source.py'
+
+train_dataloader = dict(sampler=dict(iterations=25))
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(_base_.param_scheduler[1], end=100),
+]

@@ -1,0 +1,142 @@
+"""Shared memory that the worker processes of data loaders need, compared with what the machine has."""
+
+import inspect
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dscreid.datasets.transforms import LoadFrames, SampleFrames
+from dscreid.utils.quantities import size_text
+
+#: Where the kernel keeps shared memory; Docker gives a container 64 MB of it.
+SHARED_MEMORY = Path('/dev/shm')
+#: Batches that a worker of PyTorch's DataLoader prepares in advance, unless the config says otherwise.
+_PREFETCH_FACTOR = 2
+#: Share of the free bytes that batches may take; the rest is for queues, locks and whole pages.
+_USABLE = 0.9
+
+
+@dataclass(frozen=True)
+class LoaderNeed:
+    """What the workers of one data loader keep in shared memory.
+
+    Attributes:
+        name: Place of the loader in the config, for example ``'train_dataloader'``.
+        settings: The loader's settings; those of the config itself, not a copy.
+        workers: Number of worker processes, at least 1.
+        batch: Bytes of one batch.
+        prefetch: Batches that each worker prepares in advance.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    workers: int
+    batch: int
+    prefetch: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of all batches that wait, and of the one in use."""
+        return self.batch * (self.workers * self.prefetch + 1)
+
+    def workers_for(self, free: int) -> int:
+        """The largest number of workers, at most ``workers``, whose batches fit into so many free bytes."""
+        batches = int(_USABLE * free) // self.batch - 1
+        return max(0, min(self.workers, batches // self.prefetch))
+
+
+def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
+    """Free bytes of shared memory; None if the system has no such folder."""
+    return shutil.disk_usage(folder).free if folder.is_dir() else None
+
+
+def loader_needs(node: Any, name: str = '') -> Iterator[LoaderNeed]:
+    """The shared memory of every loader with workers in a config.
+
+    A loader is left out if the size of its batches is unknown: its pipeline has no ``SampleFrames`` or ``LoadFrames``,
+    or a value is not a number, which is refused where the loader is built.
+
+    Args:
+        node: A config as plain dicts and lists, or a part of it.
+        name: Place of the part in the config.
+    """
+    if isinstance(node, dict):
+        if 'num_workers' in node and (need := _need(node, name)) is not None:
+            yield need
+        parts = node.items()
+    elif isinstance(node, (list, tuple)):
+        parts = enumerate(node)
+    else:
+        return
+    for key, value in parts:
+        yield from loader_needs(value, f'{name}.{key}' if name else str(key))
+
+
+def _need(loader: dict[str, Any], name: str) -> LoaderNeed | None:
+    dataset = loader.get('dataset')
+    sample = tracklet_bytes(dataset.get('pipeline')) if isinstance(dataset, dict) else None
+    workers, batch_size = loader['num_workers'], loader.get('batch_size')
+    prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
+    if sample is None or not _are_counts(workers, batch_size, prefetch):
+        return None
+    return LoaderNeed(name, loader, workers, sample * batch_size, prefetch)
+
+
+def tracklet_bytes(pipeline: Any) -> int | None:
+    """Bytes of one tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if the pipeline does not say."""
+    if not isinstance(pipeline, (list, tuple)):
+        return None
+    steps = {step.get('type'): step for step in pipeline if isinstance(step, Mapping)}
+    if not {'SampleFrames', 'LoadFrames'} <= steps.keys():
+        return None
+    frames = _setting(steps['SampleFrames'], SampleFrames, 'num_frames')
+    size = _setting(steps['LoadFrames'], LoadFrames, 'size')
+    if not isinstance(size, (list, tuple)) or not _are_counts(frames, *size):
+        return None
+    return frames * 3 * math.prod(size)
+
+
+def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
+    """Loaders whose batches do not fit into shared memory, each with the number of workers that fits.
+
+    Processes of one run on the same machine, as ``torchrun`` starts them, share the memory equally.
+
+    Args:
+        config: A config as plain dicts and lists.
+        free: Free bytes of shared memory; None if unknown, and then nothing is excessive.
+    """
+    if free is None:
+        return []
+    free //= int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+    return [
+        (need, need.workers_for(free))
+        for need in loader_needs(config)
+        if need.workers_for(free) < need.workers
+    ]
+
+
+def describe_excess(excessive: Sequence[tuple[LoaderNeed, int]], free: int) -> str:
+    """One sentence: what there is, what is needed, and how many workers each loader gets.
+
+    Args:
+        excessive: At least one loader, as from ``excessive_loaders``.
+        free: Free bytes of shared memory.
+    """
+    workers = ', '.join(f'{need.name} {fitting} of {need.workers}' for need, fitting in excessive)
+    return (
+        f'{SHARED_MEMORY} has {size_text(free)} free, but the batches of loading workers need up to '
+        f'{size_text(max(need.total for need, _ in excessive))}: num_workers is reduced ({workers}) and loading is '
+        'slower; in Docker, start the container with a larger --shm-size'
+    )
+
+
+def _setting(step: Mapping[str, Any], transform: type, name: str) -> Any:
+    return step.get(name, inspect.signature(transform).parameters[name].default)
+
+
+def _are_counts(*values: Any) -> bool:
+    return all(isinstance(value, int) and value > 0 for value in values)
