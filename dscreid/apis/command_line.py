@@ -29,6 +29,7 @@ _UNREAD_OUTPUT = 128 + signal.SIGPIPE
 #: Paths that cannot be used as a tool was told to; other errors of the operating system keep their traceback.
 _PATH_ERRORS = {
     errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.EBUSY, errno.EXDEV,
 }  # fmt: skip
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: The system's words, which torch repeats in errors of its own.

@@ -43,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         OSError: It cannot be written, for example on a full disk; the error names ``path``.
     """
     check_replaceable(path)
-    path = Path(path).resolve()
+    path = _target(path)
     with _errors_named_after(path):
         descriptor, name = tempfile.mkstemp(
             prefix=f'.{path.name}{_MARK}', suffix=path.suffix, dir=path.parent
@@ -65,14 +65,15 @@ def check_replaceable(path: str | Path) -> None:
     """Find out before long work that a file cannot be written at its end; missing parent folders are made.
 
     Raises:
-        OSError: The path is that of a folder, a device or a pipe, or its own folder cannot be made or written to.
+        OSError: The path is that of a folder, or its own folder cannot be made or written to.
+        ConfigError: The path is that of a device or a pipe.
     """
     path = Path(path)
+    if path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():
-        number = errno.EISDIR if path.is_dir() else errno.EINVAL
-        reason = os.strerror(number) if path.is_dir() else 'is a device or pipe, not a file'
-        raise OSError(number, reason, str(path))
-    parent = path.resolve().parent
+        raise ConfigError(f'{path}: is a device or pipe, which cannot be replaced; name a file')
+    parent = _target(path).parent
     parent.mkdir(parents=True, exist_ok=True)
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -86,17 +87,22 @@ def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | P
         inputs: Files that the tool reads, which it must not replace; None is skipped.
 
     Raises:
-        ConfigError: Two of them are the same file, or one is a file that the tool reads.
+        ConfigError: Two of them are the same file, or one is a file that the tool reads, a device or a pipe.
         OSError: See :func:`check_replaceable`.
     """
-    taken = {Path(path).resolve(): 'is read by the same command' for path in inputs if path is not None}
+    taken = {_target(path): 'is read by the same command' for path in inputs if path is not None}
     for path in outputs:
         if path is None:
             continue
         check_replaceable(path)
-        if (reason := taken.get(Path(path).resolve())) is not None:
+        if (reason := taken.get(_target(path))) is not None:
             raise ConfigError(f'{path}: cannot be written, it {reason}; name another file')
-        taken[Path(path).resolve()] = 'is named for two outputs'
+        taken[_target(path)] = 'is named for two outputs'
+
+
+def _target(path: str | Path) -> Path:
+    """The file behind links; a link that leads nowhere or in a circle is no error here."""
+    return Path(os.path.realpath(path))
 
 
 @contextlib.contextmanager

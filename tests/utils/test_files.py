@@ -118,7 +118,7 @@ def test_devices_and_pipes_are_not_replaced(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
     (tmp_path / 'link').symlink_to('/dev/full')
     for path in (tmp_path / 'pipe', tmp_path / 'link', Path('/dev/full')):
-        with pytest.raises(OSError, match='is a device or pipe, not a file'):
+        with pytest.raises(ConfigError, match='is a device or pipe, which cannot be replaced; name a file'):
             check_replaceable(path)
     assert Path('/dev/full').is_char_device()
     assert (tmp_path / 'link').is_symlink()
