@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_hash, config_name, require_keys
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.preflight import quiet_runner, try_tracklets
 from dscreid.apis.train import (
     RunOptions,
@@ -44,6 +45,7 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     config = prepare(config_path, options)
     require_keys(config, 'model', 'test_dataloader', 'test_evaluator')
     check_parts(config, config_name(config))
+    check_evaluations(config)
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):
         for number, (stage, own_options) in enumerate(_stages(config, options), start=1):

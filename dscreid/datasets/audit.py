@@ -12,7 +12,7 @@ class ModalityStatistics:
     """Counts of one modality of a split, or of both together.
 
     Attributes:
-        identities: Number of different person ids; None in an unlabelled split.
+        identities: Number of different person ids; None if no tracklet has one.
         tracklets: Number of tracklets.
         queries: How many of them are queries.
         frames: Number of frames.
@@ -34,7 +34,7 @@ def split_statistics(tracklets: Sequence[Tracklet]) -> dict[str, ModalityStatist
     """Count a split's tracklets.
 
     Args:
-        tracklets: Records; person ids are counted where every record has one.
+        tracklets: Records; those without a person id are not counted as persons.
 
     Returns:
         Statistics under the keys ``'rgb'``, ``'ir'`` and ``'all'``.
@@ -44,10 +44,10 @@ def split_statistics(tracklets: Sequence[Tracklet]) -> dict[str, ModalityStatist
 
 
 def _count(tracklets: Sequence[Tracklet]) -> ModalityStatistics:
-    pids = {t.pid for t in tracklets}
+    pids = {t.pid for t in tracklets if t.pid is not None}
     lengths = [len(t) for t in tracklets]
     return ModalityStatistics(
-        identities=None if None in pids else len(pids),
+        identities=len(pids) if pids or not tracklets else None,
         tracklets=len(tracklets),
         queries=sum(t.is_query for t in tracklets),
         frames=sum(lengths),

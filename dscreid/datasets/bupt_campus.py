@@ -58,7 +58,8 @@ class BUPTCampus(TrackletDataset):
     files) can be told from it; the order does not depend on the person ids in the files.
 
     Person ids must be written in digits where they are used (labelled splits, ground truth); an unlabelled
-    split takes any key, and has no ground truth if its keys are no ids.
+    split takes any key, and has no ground truth if its keys are no ids. In a test split -1 stands for an unknown
+    person; if no key is an id, the split has no identities.
 
     Args:
         root: Folder of the dataset.
@@ -97,8 +98,12 @@ class BUPTCampus(TrackletDataset):
         entries.sort(key=lambda entry: entry.tracklet.modality is Modality.IR)
         if not self.labelled:
             entries.sort(key=lambda entry: _anonymous_rank(entry.tracklet))
-        pids = _parse_pids([entry.line for entry in entries], strict=self.labelled)
-        return ParsedIndex([entry.tracklet for entry in entries], pids, _pair_warnings(entries))
+        lines = [entry.line for entry in entries]
+        pids, is_test = _parse_pids(lines), self.split not in self.TRAIN_SPLITS
+        if self.labelled and not (is_test and (pids < 0).all()):
+            _require_pids(lines, pids, allow_unknown=is_test)
+        wheres = [line.where for line in lines]
+        return ParsedIndex([entry.tracklet for entry in entries], pids, wheres, _pair_warnings(entries))
 
     def _entries(self, data: Mapping[str, Any]) -> Iterator[_Entry]:
         """Tracklets of the split's list files, in file order, a pair's visible one first."""
@@ -121,7 +126,12 @@ class BUPTCampus(TrackletDataset):
 
     def _census(self) -> dict[str, int]:
         people = {
-            split: {line.pid for name in LIST_FILES[split] for line in self._list_lines(name)}
+            split: {
+                line.pid
+                for name in LIST_FILES[split]
+                for line in self._list_lines(name)
+                if line.pid != '-1'
+            }
             for split in ('train', 'auxiliary', 'test')
         }
         tracklets, frames = count_tracklets(read_data_paths(index_file(self.root, 'data_paths.json')))
@@ -140,19 +150,24 @@ def _anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:
     return tracklet.modality is Modality.IR, digest, tracklet.camera
 
 
-def _parse_pids(lines: list[Line], strict: bool) -> np.ndarray:
-    """int64 person ids of the lines; -1 (or an error, if strict) where an id is not written in digits."""
+def _parse_pids(lines: list[Line]) -> np.ndarray:
+    """int64 person ids of the lines; -1 if an id is not written in digits, each in one way."""
     pids, spelling = [], {}
     for line in lines:
         usable = line.pid.isascii() and line.pid.isdigit() and len(line.pid) <= 18
         usable = usable and spelling.setdefault(int(line.pid), line.pid) == line.pid
-        if strict and not usable:
+        pids.append(int(line.pid) if usable else -1)
+    return np.array(pids, dtype=np.int64)
+
+
+def _require_pids(lines: list[Line], pids: np.ndarray, allow_unknown: bool) -> None:
+    """Refuse lines without a person id, except for those of an unknown person (-1) if these are allowed."""
+    for line, pid in zip(lines, pids, strict=True):
+        if pid < 0 and not (allow_unknown and line.pid == '-1'):
             raise DatasetError(
                 f'{line.where}: person id {line.pid[:40]!r} is not a number of its own; a labelled split '
                 'needs ids in digits, each written in one way'
             )
-        pids.append(int(line.pid) if usable else -1)
-    return np.array(pids, dtype=np.int64)
 
 
 def _pair_warnings(entries: list[_Entry]) -> tuple[str, ...]:

@@ -150,8 +150,8 @@ def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: 
     Args:
         tracks: int64 (N, 5) from ``parse_tracks``.
         names: The frames that ``start`` and ``end`` count.
-        compare_persons: Whether a differing person id makes a frame foreign. False where ids must not be
-            used.
+        compare_persons: Whether a differing person id makes a frame foreign. False if ids must not be used;
+            tracklets without an id (negative) are never compared.
 
     Returns:
         One entry per such tracklet, in the order of ``tracks``.
@@ -160,7 +160,7 @@ def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: 
     for row, (kind, start, end, pid, camera) in enumerate(tracks.tolist()):
         span = slice(start - 1, end)
         foreign = (names.kinds[span] != kind) | (names.cameras[span] != camera)
-        if compare_persons:
+        if compare_persons and pid >= 0:
             foreign |= names.persons[span] != pid
         if foreign.any():
             found.append(ForeignFrames(row, start - 1 + np.flatnonzero(foreign), end - start + 1))

@@ -175,7 +175,8 @@ class ReIDMetric(BaseMetric):
             for rows in (direction.query, direction.gallery)
         )
         sides = [side[rows] for rows in direction[:2] for side in (table.pid, table.camera)]
-        return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera)
+        tracklets = table.tracklet[direction.query], table.tracklet[direction.gallery]
+        return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera, tracklets)
 
     def _scores(self, query: Tensor, gallery: Tensor) -> Scores:
         """What the options make of float (Nq, D) and (Ng, D) features."""
@@ -246,7 +247,7 @@ def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
         record |= {half: _vector(sample[half]) for half in ('static', 'dynamic') if half in sample}
     record['modality'] = MODALITY_CODES[Modality(sample['modality'])]
     record['is_query'] = bool(sample['is_query'])
-    facts = ('pid', 'camera', 'index', 'length')
+    facts = ('pid', 'camera', 'index', 'length', 'same_as')
     return record | {key: int(sample[key]) for key in facts if key in sample}
 
 

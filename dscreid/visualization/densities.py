@@ -55,7 +55,8 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
     """
     matrix = _normalised(features.feature)
     pids, modality = features.pid, features.modality
-    visible, infrared = np.flatnonzero(modality == 0), np.flatnonzero(modality == 1)
+    # pairs of a tracklet whose person is unknown are neither of one person nor of two
+    visible, infrared = (np.flatnonzero((modality == code) & (pids >= 0)) for code in (0, 1))
     counts = np.zeros((2, NUM_BINS))
     sums = np.zeros((2, 2))  # rows: inter, intra; columns: sum and sum of squares
     for start in range(0, len(visible), chunk):
