@@ -127,10 +127,7 @@ class BUPTCampus(TrackletDataset):
     def _census(self) -> dict[str, int]:
         people = {
             split: {
-                line.pid
-                for name in LIST_FILES[split]
-                for line in self._list_lines(name)
-                if line.pid != '-1'
+                line.pid for name in LIST_FILES[split] for line in self._list_lines(name) if line.pid != '-1'
             }
             for split in ('train', 'auxiliary', 'test')
         }

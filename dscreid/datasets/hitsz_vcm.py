@@ -187,7 +187,9 @@ class HITSZVCM(TrackletDataset):
             'visible frames': int(lengths[everything[:, 0] == 2].sum()),
             'infrared frames': int(lengths[everything[:, 0] == 1].sum()),
         }
-        known = {split: t[t[:, 3] >= 0, 3] for split, t in tracks.items()}  # negative ids stand for unknown persons
+        known = {
+            split: t[t[:, 3] >= 0, 3] for split, t in tracks.items()
+        }  # negative ids stand for unknown persons
         if not any(map(len, known.values())):
             return counts
         identities = {f'{split} identities': len(np.unique(pids)) for split, pids in known.items()}
@@ -200,7 +202,9 @@ def _repeated_numbers(path: Path, rows: np.ndarray) -> tuple[str, ...]:
     again = numbers[counts > 1]
     if not len(again):
         return ()
-    shown = ', '.join(map(str, again[:5].tolist())) + (f' and {len(again) - 5} more' if len(again) > 5 else '')
+    shown = ', '.join(map(str, again[:5].tolist())) + (
+        f' and {len(again) - 5} more' if len(again) > 5 else ''
+    )
     return (f'{path}: names {len(again)} tracklets more than once ({shown}); each counts once',)
 
 

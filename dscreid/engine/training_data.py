@@ -26,7 +26,9 @@ def check_both_modalities(dataset: TrackletDataset) -> None:
         return
     names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
     found = ', '.join(f'{count:,} {names[modality]}' for modality, count in counts.items() if count)
-    rules = [f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets'] if dataset.min_seq_len > 1 else []
+    rules = (
+        [f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets'] if dataset.min_seq_len > 1 else []
+    )
     if dataset.num_skipped_tracklets:
         rules.append(f'on_bad_frame=skip_tracklet left out {dataset.num_skipped_tracklets:,}')
     if dataset.modality is not None:

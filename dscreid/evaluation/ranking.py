@@ -108,8 +108,8 @@ def rank_queries(
         gallery_pids: Integer (Ng,).
         gallery_cameras: Integer (Ng,).
         drop_same_camera: As in :func:`rank_metrics`.
-        tracklets: Integer (Nq,) and (Ng,), numbers of the queries' and the gallery's tracklets: the query's own tracklet
-            is left out of its gallery. None if no query stands in the gallery.
+        tracklets: Integer (Nq,) and (Ng,), numbers of the queries' and the gallery's tracklets: the query's own
+            tracklet is left out of its gallery. None if no query stands in the gallery.
 
     Returns:
         Ranks of all queries.

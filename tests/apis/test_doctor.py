@@ -109,10 +109,11 @@ def test_a_missing_root_and_a_malformed_index(worlds):
     found = diagnose(config, DoctorOptions(jobs=2))
     broken = {(f.check, f.subject) for f in found.findings if f.severity is Severity.BROKEN}
     assert broken == {
-        ('index', 'bupt_campus train'),
+        ('index', f'bupt_campus in {folder / "bupt"}'),
         ('index', 'hitsz_vcm train'),
         ('dry batch', 'source (tiny_source.py)'),
         ('dry batch', 'adaptation (tiny_dsc.py)'),
+        ('evaluation', 'source (tiny_source.py)'),
     }
 
 

@@ -21,7 +21,7 @@ def test_table_json_and_exit_codes(tool, tiny_runs, tmp_path, capsys):
     assert (frames['severity'], frames['values']['bad']) == ('ok', 0)
     assert tool.main([*words, '--strict']) == 1
     assert tool.main([*words, '--cfg-options', f'data_root={tmp_path / "gone"}']) == 2
-    assert 'is no folder' in capsys.readouterr().out
+    assert 'the folder does not exist' in capsys.readouterr().out
 
 
 def test_wrong_arguments(tool, capsys):

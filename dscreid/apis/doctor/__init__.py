@@ -1,6 +1,6 @@
-"""A health check of everything that a config needs: machine, data, memory and one batch of each stage."""
+"""Health check of a config: machine, data, evaluation, weights, memory and one batch of each stage."""
 
 from dscreid.apis.doctor.diagnosis import Diagnosis, DoctorOptions, diagnose
-from dscreid.apis.doctor.report import diagnosis_table, to_json
+from dscreid.apis.doctor.report import finding_text, summary_table, to_json
 
-__all__ = ['Diagnosis', 'DoctorOptions', 'diagnose', 'diagnosis_table', 'to_json']
+__all__ = ['Diagnosis', 'DoctorOptions', 'diagnose', 'finding_text', 'summary_table', 'to_json']

@@ -92,7 +92,7 @@ def test_fields_that_paths_do_not_tell_are_named():
     frames = [[f'{row}/{k}.jpg' for k in range(5)] for row in range(len(frames))]
     found, silent = foreign_by_path(['x'] * 30, frames, told)
     assert (found, silent) == ([], ['person', 'modality', 'camera', 'tracklet'])
-    assert 'names do not tell person' in check_foreign(found, 'x', silent).message
+    assert 'names do not hold it: person' in check_foreign(found, 'x', silent).message
 
 
 def test_overlap():
@@ -140,6 +140,6 @@ def test_balance():
     assert check_balance(of(0, RGB), 'x').severity is Severity.BROKEN
     one_camera = check_balance(fair + of(5, IR), 'x')
     assert one_camera.severity is Severity.WARNING
-    assert 'cameras 5 have one modality' in one_camera.message
-    assert '1 people appear in one modality' in check_balance(fair + of(0, IR, 9), 'x').message
-    assert 'three times' in check_balance(of(0, RGB, count=3) + of(0, IR), 'x').message
+    assert 'cameras 5 have only one modality' in one_camera.message
+    assert '1 people appear in only one modality' in check_balance(fair + of(0, IR, 9), 'x').message
+    assert 'at least three times' in check_balance(of(0, RGB, count=3) + of(0, IR), 'x').message
