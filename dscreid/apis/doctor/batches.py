@@ -204,10 +204,9 @@ def try_step(
     """
     part = small_part(step.batch)
     share, total = len(part['inputs']), len(step.batch['inputs'])
-    start = time.perf_counter()
     with within_free_memory(device):
         measured = peak_bytes(lambda: step.run(part), device)
-    seconds = (time.perf_counter() - start) * total / share
+        seconds = warm_seconds(lambda: step.run(part), device) * total / share
     needed = forecast_bytes(measured, share, total, step.gradients) + step.optimizer
     fits = free is None or needed <= free
     whole = fits and (share == total or seconds <= _LONG_SECONDS)
