@@ -1,4 +1,4 @@
-"""Whether a protocol can be measured on a test split, known from the index alone, before any frame is read."""
+"""Check that a protocol can be measured on a test split, from its index only."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -11,7 +11,7 @@ from dscreid.structures import Tracklet
 
 
 class TestSplit(Protocol):
-    """What is needed of a dataset; see ``TrackletDataset``."""
+    """The attributes of ``TrackletDataset`` that are used here."""
 
     tracklets: Sequence[Tracklet]
     same_as: np.ndarray
@@ -33,12 +33,12 @@ class DirectionCount(NamedTuple):
 
 
 class EvaluationPlan(NamedTuple):
-    """What a protocol ranks of a test split.
+    """Sizes of a protocol's directions on a test split.
 
     Attributes:
         directions: Sizes by direction.
         unranked: Rows that no direction uses, int64 (n,).
-        own_gallery: Number of queries whose own tracklet stands in a gallery that they search, where it is left out.
+        own_gallery: Number of queries whose own tracklet is in a gallery that they search; it is left out there.
     """
 
     directions: Mapping[str, DirectionCount]
@@ -91,7 +91,7 @@ def _count(direction: Direction, dataset: TestSplit) -> DirectionCount:
 
 
 def _known(tracklet: Tracklet) -> bool:
-    """Whether the person is known: unknown ones, such as distractors, match nobody."""
+    """Whether the person is known; unknown ones, such as distractors, match nobody."""
     return tracklet.pid is not None and tracklet.pid >= 0
 
 

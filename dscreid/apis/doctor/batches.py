@@ -42,7 +42,7 @@ _SMALLER = 'use a smaller batch_size, end other processes, or use a machine with
 
 @dataclass(frozen=True)
 class BatchMeasure:
-    """What one batch took.
+    """Measurements of one batch.
 
     Attributes:
         tracklets: Tracklets in the batch.
@@ -59,7 +59,7 @@ class BatchMeasure:
 
 @dataclass(frozen=True)
 class StageMeasure:
-    """What the dry batches of a stage told.
+    """Measurements of a stage's dry batches.
 
     Attributes:
         parameters: Number of the model's parameters.

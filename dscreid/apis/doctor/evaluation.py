@@ -11,7 +11,7 @@ from dscreid.evaluation.feasibility import EvaluationPlan
 
 
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
-    """Check every protocol of a stage's validation and test, from the index alone.
+    """Check every protocol of a stage's validation and test, from the index only.
 
     Args:
         stage: The stage.
@@ -51,8 +51,7 @@ def _describe(found: EvaluationPlan, protocol: str, subject: str) -> Finding:
         problems.append(f'{len(found.unranked):,} test tracklets are in no direction')
     if found.own_gallery:
         problems.append(
-            f'{found.own_gallery:,} queries also stand in a gallery that they search, where their own tracklet is left '
-            'out'
+            f'{found.own_gallery:,} queries are also in a gallery that they search, without their own tracklet'
         )
     values = {name: count._asdict() for name, count in found.directions.items()}
     values |= dict(unranked=len(found.unranked), own_gallery=found.own_gallery)

@@ -18,8 +18,8 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
         subject: What the finding is about.
 
     Returns:
-        ``BROKEN`` if a modality is missing; a warning if cameras or people (if ids are known) have only one modality,
-        or if one modality has three times the tracklets of the other.
+        ``BROKEN`` if a modality is missing; a warning if it has only one tracklet or a third of the other's, or if
+        cameras or people (if ids are known) have only one modality.
     """
     table = Counter((t.camera, t.modality) for t in tracklets)
     totals = Counter(t.modality for t in tracklets)
@@ -48,6 +48,8 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
         problems.append(f'cameras {", ".join(map(str, one_sided))} have only one modality')
     if lonely:
         problems.append(f'{lonely:,} people appear in only one modality')
+    names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
+    problems += [f'only one {names[m]} tracklet, which forms no cluster' for m in Modality if totals[m] == 1]
     if max(totals.values()) >= _LOPSIDED * min(totals.values()):
         problems.append('one modality has at least three times the tracklets of the other')
     if not problems:

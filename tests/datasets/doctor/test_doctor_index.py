@@ -139,6 +139,8 @@ def test_balance():
     assert finding.severity is Severity.OK
     assert finding.values['cameras'] == {'0': {'rgb': 1, 'ir': 1}, '3': {'rgb': 2, 'ir': 1}}
     assert check_balance(of(0, RGB), 'x').severity is Severity.BROKEN
+    single = check_balance(of(0, RGB) + of(0, IR, count=2), 'x')
+    assert (single.severity, 'only one visible tracklet' in single.message) == (Severity.WARNING, True)
     one_camera = check_balance(fair + of(5, IR), 'x')
     assert one_camera.severity is Severity.WARNING
     assert 'cameras 5 have only one modality' in one_camera.message
