@@ -100,8 +100,8 @@ def _check_one_modality(visible: np.ndarray, queries: np.ndarray, wheres: Sequen
     counts = ' and '.join(f'{len(rows)} {kind} tracklets' for kind, rows in listed.items())
     kind, fewer = min(listed.items(), key=lambda item: len(item[1]))
     raise DatasetError(
-        f'protocol hitsz_vcm ranks queries of one modality, but the query list names {counts}; remove the {kind} ones '
-        f'from query_IDX.txt ({_rows_text(fewer, wheres)})'
+        'protocol hitsz_vcm ranks queries of one modality, but the query list (query_IDX.txt of HITSZ-VCM) names '
+        f'{counts}; remove the {kind} ones ({_rows_text(fewer, wheres)}), or choose protocol bupt_campus'
     )
 
 

@@ -48,8 +48,8 @@ def test_a_batch_that_does_not_fit_is_forecast_and_not_tried():
     assert 'not computed: about' in finding.message
     assert 'batch_size' in finding.remedy
     assert (measure.tracklets, measure.load_seconds) == (16, 0.5)
-    # 4 kB and 40 kB a tracklet, a quarter more, and the optimizer
-    assert measure.peak_memory == int(1.25 * 16 * 44_000) + 1000
+    # 4 kB and 40 kB a tracklet, a margin of 15 %, and the optimizer
+    assert measure.peak_memory == int(1.15 * 16 * 44_000) + 1000
 
 
 @pytest.mark.parametrize('free', [None, 10**7])

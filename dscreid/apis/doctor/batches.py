@@ -15,7 +15,6 @@ from dscreid.apis.config import fit_to_machine
 from dscreid.apis.doctor.building import build_loader, try_loader, try_model
 from dscreid.apis.doctor.memory import (
     forecast_bytes,
-    gradient_bytes,
     is_out_of_memory,
     memory_to_use,
     optimizer_bytes,
@@ -91,7 +90,6 @@ class Step:
         batch: As the loader gives it, with lists ``inputs`` and ``data_samples``.
         load_seconds: See ``BatchMeasure``.
         run: Computes on a batch; raises FloatingPointError if a result is not finite.
-        gradients: Bytes of the gradients that a step leaves.
         optimizer: Bytes that the optimizer adds in a run.
     """
 
@@ -99,7 +97,6 @@ class Step:
     batch: dict[str, Any]
     load_seconds: float
     run: Callable[[dict[str, Any]], None]
-    gradients: int = 0
     optimizer: int = 0
 
 
@@ -174,7 +171,7 @@ class StageTrial:
         batch, seconds = first_batch(loader)
         model.train()
         run = lambda part: _forward_and_backward(model, part)  # noqa: E731
-        return Step('training step', batch, seconds, run, gradient_bytes(model), optimizer_bytes(model))
+        return Step('training step', batch, seconds, run, optimizer_bytes(model))
 
     def _extraction(self, model: BaseReID, settings: Mapping[str, Any]) -> Step:
         with config_errors('extraction loader'):
@@ -207,7 +204,7 @@ def try_step(
     with within_free_memory(device):
         measured = peak_bytes(lambda: step.run(part), device)
         seconds = warm_seconds(lambda: step.run(part), device) * total / share
-    needed = forecast_bytes(measured, share, total, step.gradients) + step.optimizer
+    needed = forecast_bytes(measured, share, total) + step.optimizer
     fits = free is None or needed <= free
     whole = fits and (share == total or seconds <= _LONG_SECONDS)
     if whole:

@@ -17,7 +17,7 @@ from dscreid.utils.gpu import free_gpu_memory
 from dscreid.utils.machine import free_memory
 
 #: What allocators and libraries take beyond the tensors themselves.
-_MARGIN = 1.25
+_MARGIN = 1.15
 #: Bytes of main memory that other processes keep in any case.
 _RESERVE = 256 * 2**20
 #: Bytes of a weight's two moments in Adam.
@@ -82,22 +82,15 @@ def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
     return memory.peak
 
 
-def forecast_bytes(measured: int, share: int, batch: int, gradients: int = 0) -> int:
+def forecast_bytes(measured: int, share: int, batch: int) -> int:
     """Forecast the memory of a batch from that of a part of it, as an upper estimate.
 
     Args:
         measured: Bytes at the peak of a step on ``share`` tracklets.
         share: Tracklets of that step.
         batch: Tracklets of the whole batch.
-        gradients: Bytes within ``measured`` that do not grow with the batch.
     """
-    fixed = min(gradients, measured)
-    return int(_MARGIN * (fixed + (measured - fixed) * batch / share))
-
-
-def gradient_bytes(model: nn.Module) -> int:
-    """Bytes of the gradients of a model's trainable parameters."""
-    return sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    return int(_MARGIN * measured * batch / share)
 
 
 def optimizer_bytes(model: nn.Module) -> int:
