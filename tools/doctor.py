@@ -1,8 +1,10 @@
-"""Check everything that a config needs before it is run: machine, data, memory, and one batch of each stage.
+"""Check everything that a config needs before a run: machine, data, evaluation, weights, memory, a batch of each stage.
 
-Of each dataset: layout and counts, unreadable, cut, empty and repeated frames, frames named after another person,
-camera or tracklet, people in two splits, tracklets that rules leave out, balance of cameras and modalities. The
-config's source stage is checked as well. Nothing is trained, and nothing is written but the file of --json.
+Checks of each dataset: layout and counts; missing, cut off, empty and repeated frames; frames whose names disagree with
+their tracklet; repeated tracklets; people in two splits; tracklets that rules leave out; balance of cameras and
+modalities. The config's source stage is checked too. Nothing is trained, and only the file of --json is written. Each
+finding is printed, and written to that file, as soon as it is known; a summary follows. A batch is tried only if its
+forecast fits into the free memory.
 """
 
 import argparse
@@ -22,30 +24,36 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='exit code: 0 healthy (warnings included), 1 warnings with --strict, 2 broken\n'
+        epilog='exit code: 0 healthy or only warnings, 1 warnings with --strict, 2 broken\n'
         'example: dscreid doctor dsc/dsc_bupt2hitsz --json doctor.json',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('config', type=Path, help='config that is to be run')
+    parser.add_argument('config', type=Path, help='config to check')
     parser.add_argument(
         '--json',
         type=Path,
         metavar='FILE',
-        help='write all findings there as well; replaced if it exists',
+        help='also write all findings to this file; it is replaced if it exists',
     )
     parser.add_argument('--jobs', type=_positive, metavar='N', help='threads for files (default: all cores)')
     parser.add_argument(
         '--full-decode',
         action='store_true',
-        help='decode every frame as training does, in place of a look at header and end: finds damage inside, slower',
+        help='decode every frame as in training instead of checking header and end: slower, finds damage inside',
     )
-    parser.add_argument('--strict', action='store_true', help='exit with 1 where there are warnings')
-    parser.add_argument('--skip-frames', action='store_true', help='read the indexes alone, no image file')
+    parser.add_argument('--strict', action='store_true', help='exit with 1 if there are warnings')
+    parser.add_argument('--skip-frames', action='store_true', help='read only the indexes, no image file')
     parser.add_argument(
-        '--skip-batches', action='store_true', help='try no batch; there is no forecast then either'
+        '--skip-batches',
+        action='store_true',
+        help='try no batch and make no forecast; weights files are still read',
     )
     parser.add_argument(
-        '--details', type=int, default=5, metavar='N', help='single cases shown of each finding (default: 5)'
+        '--details',
+        type=int,
+        default=5,
+        metavar='N',
+        help='single cases to show of each finding (default: 5)',
     )
     parser.add_argument(
         '--work-dir',
@@ -65,7 +73,7 @@ def _positive(text: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table; return the exit code."""
+    """Print findings and summary; return the exit code."""
     arguments = parse_arguments(argv)
     options = apis.doctor.DoctorOptions(
         jobs=arguments.jobs,
@@ -76,15 +84,26 @@ def main(argv: list[str] | None = None) -> int:
         config_options=arguments.cfg_options,
     )
     check_outputs([arguments.json], inputs=[arguments.config])
-    diagnosis = apis.doctor.diagnose(arguments.config, options)
     console = Console()
     if not console.is_terminal:  # a log file has no width of its own
         console = Console(width=_LOG_WIDTH)
-    console.print(apis.doctor.diagnosis_table(diagnosis, max(arguments.details, 0)))
+
+    def report(so_far: apis.doctor.Diagnosis) -> None:
+        console.print(
+            apis.doctor.finding_text(so_far.findings[-1], max(arguments.details, 0)), soft_wrap=True
+        )
+        console.file.flush()
+        if arguments.json is not None:
+            apis.test.write_json(arguments.json, apis.doctor.to_json(so_far))
+
+    diagnosis = apis.doctor.diagnose(arguments.config, options, report)
+    console.print(apis.doctor.summary_table(diagnosis))
     if arguments.json is not None:
         apis.test.write_json(arguments.json, apis.doctor.to_json(diagnosis))
     return diagnosis.exit_code(arguments.strict)
 
 
 if __name__ == '__main__':
-    run_command(lambda: sys.exit(main()), on_interrupt='nothing was written; run it again')
+    run_command(
+        lambda: sys.exit(main()), on_interrupt='the findings so far are above, and in the file of --json'
+    )

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, learned_settings
 from dscreid.apis.evaluation import disable_incomplete_loops
+from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.test import unique_name
 from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.run_identity import (
@@ -91,7 +92,8 @@ def build_runner(
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        _ = runner.val_loop or runner.test_loop
+        loops = {'val': runner.val_loop} if runner.val_loop else {'test': runner.test_loop}
+    check_evaluations(config, {name: loop.dataloader.dataset for name, loop in loops.items() if loop})
     check_batch_size(loader)
     if config.model.type == 'SourceReID':
         check_num_classes(loader, config.model.num_classes)

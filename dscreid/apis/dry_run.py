@@ -13,6 +13,7 @@ from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.evaluation import why_no_evaluation
+from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.preflight import quiet_runner, try_tracklets
 from dscreid.apis.train import (
     RunOptions,
@@ -46,6 +47,7 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     """
     config = prepare(config_path, options)
     check_parts(config, config_name(config))
+    check_evaluations(config)
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
     check_folder(config, options)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.engine.hooks import ClusterHook
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError
@@ -31,6 +32,7 @@ def check_stage(config: Config) -> None:
     """
     if config.get('train_cfg') is None:
         check_parts(config, config_name(config))
+        check_evaluations(config)
         return
     with tempfile.TemporaryDirectory(prefix='dscreid_check_') as folder:
         try_tracklets(quiet_runner(config, folder, None, None))

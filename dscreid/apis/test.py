@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.evaluation import Evaluation, complete_test_loop
+from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.inference import init_model
 from dscreid.distributed import process_group
 from dscreid.engine.runner import ReIDRunner
@@ -167,7 +168,8 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
             # without its file's name, under which it would replace the config of the training
             cfg=Config(config.to_dict()),
         )
-        _ = runner.test_loop
+        dataset = runner.test_loop.dataloader.dataset
+    check_evaluations(config, {'test': dataset}, ('test',))
     return runner
 
 

@@ -102,7 +102,8 @@ class BUPTCampus(TrackletDataset):
         pids, is_test = _parse_pids(lines), self.split not in self.TRAIN_SPLITS
         if self.labelled and not (is_test and (pids < 0).all()):
             _require_pids(lines, pids, allow_unknown=is_test)
-        return ParsedIndex([entry.tracklet for entry in entries], pids, _pair_warnings(entries))
+        wheres = [line.where for line in lines]
+        return ParsedIndex([entry.tracklet for entry in entries], pids, wheres, _pair_warnings(entries))
 
     def _entries(self, data: Mapping[str, Any]) -> Iterator[_Entry]:
         """Tracklets of the split's list files, in file order, a pair's visible one first."""
@@ -125,7 +126,9 @@ class BUPTCampus(TrackletDataset):
 
     def _census(self) -> dict[str, int]:
         people = {
-            split: {line.pid for name in LIST_FILES[split] for line in self._list_lines(name)}
+            split: {
+                line.pid for name in LIST_FILES[split] for line in self._list_lines(name) if line.pid != '-1'
+            }
             for split in ('train', 'auxiliary', 'test')
         }
         tracklets, frames = count_tracklets(read_data_paths(index_file(self.root, 'data_paths.json')))

@@ -107,9 +107,12 @@ class HITSZVCM(TrackletDataset):
         if self.labelled and self.split in self.TRAIN_SPLITS:
             _require_pids(tracks, tracks_file)
         is_query = np.zeros(len(tracks), dtype=bool)
-        if self.split == 'test':
-            is_query[parse_query_rows(self._info_file('query_IDX.txt'), len(tracks))] = True
         foreign, warnings = self._audit(tracks, names, tracks_file)
+        if self.split == 'test':
+            query_file = self._info_file('query_IDX.txt')
+            rows = parse_query_rows(query_file, len(tracks))
+            is_query[rows] = True
+            warnings += _repeated_numbers(query_file, rows)
         prefix = self._image_prefix(names)
         tracklets = [
             Tracklet(
@@ -122,7 +125,8 @@ class HITSZVCM(TrackletDataset):
             )
             for row, (kind, start, end, _, camera) in enumerate(tracks.tolist())
         ]
-        return ParsedIndex(tracklets, tracks[:, 3], warnings)
+        wheres = [f'{tracks_file}:{line}' for line in range(1, len(tracks) + 1)]
+        return ParsedIndex(tracklets, tracks[:, 3], wheres, warnings)
 
     def _audit(
         self, tracks: np.ndarray, names: FrameNames, path: Path
@@ -183,10 +187,25 @@ class HITSZVCM(TrackletDataset):
             'visible frames': int(lengths[everything[:, 0] == 2].sum()),
             'infrared frames': int(lengths[everything[:, 0] == 1].sum()),
         }
-        if everything[:, 3].min() < 0:  # an index whose ids were removed: there is nothing to count
+        known = {
+            split: t[t[:, 3] >= 0, 3] for split, t in tracks.items()
+        }  # negative ids stand for unknown persons
+        if not any(map(len, known.values())):
             return counts
-        identities = {f'{split} identities': len(np.unique(t[:, 3])) for split, t in tracks.items()}
+        identities = {f'{split} identities': len(np.unique(pids)) for split, pids in known.items()}
         return {**counts, **identities, 'identities': sum(identities.values())}
+
+
+def _repeated_numbers(path: Path, rows: np.ndarray) -> tuple[str, ...]:
+    """What to warn of if the query list names a tracklet more than once."""
+    numbers, counts = np.unique(rows + 1, return_counts=True)
+    again = numbers[counts > 1]
+    if not len(again):
+        return ()
+    shown = ', '.join(map(str, again[:5].tolist())) + (
+        f' and {len(again) - 5} more' if len(again) > 5 else ''
+    )
+    return (f'{path}: names {len(again)} tracklets more than once ({shown}); each counts once',)
 
 
 def _require_pids(tracks: np.ndarray, path: Path) -> None:

@@ -27,6 +27,7 @@ from dscreid.datasets.bad_frames import (
     without_bad_frames,
 )
 from dscreid.datasets.ground_truth import GroundTruth
+from dscreid.datasets.repeats import describe_repeats, first_rows, repeat_warnings, repeated_rows
 from dscreid.datasets.storage import open_frames
 from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import TRANSFORMS
@@ -44,12 +45,14 @@ class ParsedIndex:
 
     Attributes:
         tracklets: Records without person ids (``pid`` is None in each).
-        pids: int64 (N,), the person ids of the records; negative where the index holds none.
+        pids: int64 (N,), the person ids of the records; negative if unknown.
+        wheres: ``file:line`` of each record, for messages.
         warnings: Sentences about suspicious entries, for the log.
     """
 
     tracklets: list[Tracklet]
     pids: np.ndarray
+    wheres: Sequence[str]
     warnings: tuple[str, ...] = ()
 
 
@@ -89,6 +92,10 @@ class TrackletDataset(Dataset, ABC):
             unless this is a labelled train split.
         num_classes: Number of identities behind ``labels``; None without labels.
         cameras: int64 (N,), camera of each tracklet.
+        same_as: int64 (N,), row of the first tracklet with the same frames; only a tracklet that the index lists in two
+            roles, for example as a query and in the gallery, differs from its own row.
+        wheres: ``file:line`` of each tracklet in the index; None in an unlabelled split, where lines may tell persons.
+        repeats: Phrases that name the index lines that repeat an earlier one, which are left out.
         num_skipped_tracklets: Tracklets that ``on_bad_frame='skip_tracklet'`` left out.
 
     Raises:
@@ -154,6 +161,7 @@ class TrackletDataset(Dataset, ABC):
             'root': self.root,
             'storage': self.storage,
             'index': index,
+            'same_as': int(self.same_as[index]),
             'seed': seed,
             'position': position,
             'label': None if self.labels is None else int(self.labels[index]),
@@ -264,14 +272,18 @@ class TrackletDataset(Dataset, ABC):
     def _check_root(self) -> None:
         if not self.root.is_dir():
             raise DatasetError(
-                f'{self.root}: the data root of {type(self).__name__} is no folder; set it in the config '
-                '(`root` of the dataset, or `--cfg-options`) or by the environment variable '
-                f'{self.ROOT_VARIABLE}; expected there: {self.LAYOUT}'
+                f'{self.root}: the data root of {type(self).__name__} is not a folder; set it with --cfg-options '
+                'data_root=FOLDER or with the environment variable that the config reads '
+                f'({self.ROOT_VARIABLE} in the configs for the published data); expected there: {self.LAYOUT}'
             )
 
     def _load(self) -> tuple[str, ...]:
         """Set the attributes; return what to warn of."""
-        parsed, labels, num_classes = self._select(self._parse_existing())
+        everything = self._parse_existing()
+        repeats = repeated_rows(everything.tracklets)
+        pids = everything.pids if self.labelled else np.full(len(everything.pids), -1)
+        self.repeats = describe_repeats(repeats, everything.wheres, pids)
+        parsed, labels, num_classes = self._select(everything)
         if not parsed.tracklets:
             raise DatasetError(
                 f'{self.root}: split {self.split!r} has no tracklet of at least {self.min_seq_len} frames'
@@ -286,10 +298,12 @@ class TrackletDataset(Dataset, ABC):
             ]
         self.labels, self.num_classes = labels, num_classes
         self.cameras = np.array([t.camera for t in self.tracklets], dtype=np.int64)
+        self.wheres = list(parsed.wheres) if self.labelled else None
+        self.same_as = first_rows(self.tracklets)
         self._is_rgb = np.array([t.modality is Modality.RGB for t in self.tracklets])
         self._fingerprint = index_fingerprint(self.tracklets)
         self._marks = FrameMarks(self.tracklets) if self.on_bad_frame is OnBadFrame.SUBSTITUTE else None
-        return parsed.warnings
+        return parsed.warnings + repeat_warnings(self.root, self.split, self.repeats)
 
     def _parse_existing(self) -> ParsedIndex:
         """Read the split's index files; if a test split has none, say how to run without it."""
@@ -301,8 +315,9 @@ class TrackletDataset(Dataset, ABC):
             raise MissingFileError(f'{error}; {_WITHOUT_TEST_SET}') from None
 
     def _select(self, parsed: ParsedIndex) -> tuple[ParsedIndex, np.ndarray | None, int | None]:
-        """Apply ``min_seq_len`` and ``on_bad_frame``, number the identities, and then apply ``modality``."""
+        """Leave out records, number the identities, and then apply ``modality``."""
         keep = np.array([len(t) >= self.min_seq_len for t in parsed.tracklets], dtype=bool)
+        keep[list(repeated_rows(parsed.tracklets))] = False
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
             keep &= without_bad_frames(parsed.tracklets, self._frames_to_skip(parsed.tracklets, keep))
         labels = num_classes = None
@@ -312,7 +327,12 @@ class TrackletDataset(Dataset, ABC):
         if self.modality is not None:
             keep &= np.array([t.modality is self.modality for t in parsed.tracklets], dtype=bool)
         rows = np.flatnonzero(keep)
-        selected = ParsedIndex([parsed.tracklets[i] for i in rows], parsed.pids[rows], parsed.warnings)
+        selected = replace(
+            parsed,
+            tracklets=[parsed.tracklets[i] for i in rows],
+            pids=parsed.pids[rows],
+            wheres=[parsed.wheres[i] for i in rows],
+        )
         return selected, None if labels is None else labels[rows].astype(np.int64), num_classes
 
     def _frames_to_skip(self, tracklets: Sequence[Tracklet], keep: np.ndarray) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from dscreid.engine.extraction import extract_features
+from dscreid.errors import DatasetError
 from dscreid.models.reid import BaseReID
 from dscreid.structures import TrackletFeatures
 
@@ -19,7 +20,16 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     Returns:
         What :func:`extract_features` with ``model.embed`` gives afterwards. Necks act on raw features, so the encoder
         runs once; with ``flip_test``, which averages behind the necks, twice.
+
+    Raises:
+        DatasetError: The dataset has fewer than two tracklets.
     """
+    dataset = dataloader.dataset
+    if len(dataset) < 2:
+        raise DatasetError(
+            f'{dataset.root}: the necks cannot be recalibrated on split {dataset.split!r}, which has {len(dataset)} '
+            'tracklet; statistics need at least two, so check the index files, min_seq_len and on_bad_frame'
+        )
     raw = extract_features(model, dataloader, lambda *batch: TrackletFeatures(*model.extract_feat(*batch)))
     model.recalibrate_necks(raw.static, raw.dynamic)
     if model.flip_test:

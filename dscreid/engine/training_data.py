@@ -5,13 +5,39 @@ from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
 from dscreid.datasets import TrackletDataset
-from dscreid.errors import ConfigError
+from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
 
 
 def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
     """Number of tracklets of each modality."""
     return {modality: len(dataset.indices(modality)) for modality in Modality}
+
+
+def check_both_modalities(dataset: TrackletDataset) -> None:
+    """Check that adaptation can learn from a training split.
+
+    Raises:
+        DatasetError: It has no tracklet of a modality.
+    """
+    counts = tracklet_counts(dataset)
+    missing = [modality for modality, count in counts.items() if not count]
+    if not missing:
+        return
+    names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
+    found = ', '.join(f'{count:,} {names[modality]}' for modality, count in counts.items() if count)
+    rules = (
+        [f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets'] if dataset.min_seq_len > 1 else []
+    )
+    if dataset.num_skipped_tracklets:
+        rules.append(f'on_bad_frame=skip_tracklet left out {dataset.num_skipped_tracklets:,}')
+    if dataset.modality is not None:
+        rules.append(f'modality={dataset.modality.value!r} keeps only these')
+    raise DatasetError(
+        f'{dataset.root}: split {dataset.split!r} has no {names[missing[0]]} tracklet ({found or "none at all"}'
+        f'{"".join(f"; {rule}" for rule in rules)}), but adaptation needs both modalities; check the index files'
+        f'{" and these settings" if rules else ""}'
+    )
 
 
 def share_batches(config: Config) -> None:

@@ -29,6 +29,7 @@ class FeatureTable:
         static: float32 (N, D), raw static features, or None.
         dynamic: float32 (N, D), raw dynamic features, or None.
         length: int64 (N,), frames of the tracklet, or None.
+        same_as: int64 (N,), ``index`` of the first tracklet with the same frames, or None: each then counts as its own.
     """
 
     feature: np.ndarray
@@ -40,6 +41,7 @@ class FeatureTable:
     static: np.ndarray | None = None
     dynamic: np.ndarray | None = None
     length: np.ndarray | None = None
+    same_as: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check that all arrays have one row per tracklet."""
@@ -55,6 +57,11 @@ class FeatureTable:
     def modalities(self) -> list[str]:
         """``'rgb'`` or ``'ir'`` of each tracklet."""
         return [_MODALITIES[int(code)].value for code in self.modality]
+
+    @property
+    def tracklet(self) -> np.ndarray:
+        """int64 (N,), equal for two rows only if they hold the same tracklet."""
+        return self.index if self.same_as is None else self.same_as
 
     def _arrays(self) -> dict[str, np.ndarray]:
         pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -131,8 +138,9 @@ def _check_arrays(arrays: dict[str, np.ndarray]) -> None:
         ('modality', 'iu'),
         ('index', 'iu'),
         ('is_query', 'b'),
+        ('same_as', 'iu'),
     ):
-        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in kinds:
+        if name in arrays and (arrays[name].ndim != 1 or arrays[name].dtype.kind not in kinds):
             raise ValueError(f'{name} is no vector of {"booleans" if kinds == "b" else "integers"}')
     if not np.isin(arrays['modality'], list(_MODALITIES)).all():
         raise ValueError('modality holds other numbers than 0 and 1')

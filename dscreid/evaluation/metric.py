@@ -219,8 +219,9 @@ class ReIDMetric(BaseMetric):
             for rows in (direction.query, direction.gallery)
         )
         sides = [side[rows] for rows in direction[:2] for side in (table.pid, table.camera)]
+        tracklets = table.tracklet[direction.query], table.tracklet[direction.gallery]
         try:
-            return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera)
+            return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera, tracklets)
         except EvaluationError as error:
             raise EvaluationError(f'{self.protocol} {name}: {error}') from None
 
@@ -291,7 +292,7 @@ def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
         record |= {half: _vector(sample[half]) for half in ('static', 'dynamic') if half in sample}
     record['modality'] = MODALITY_CODES[Modality(sample['modality'])]
     record['is_query'] = bool(sample['is_query'])
-    facts = ('pid', 'camera', 'index', 'length')
+    facts = ('pid', 'camera', 'index', 'length', 'same_as')
     return record | {key: int(sample[key]) for key in facts if key in sample}
 
 

@@ -10,6 +10,7 @@ from dscreid.structures import Modality
 
 CROSS_MODAL = ('rgb2ir', 'ir2rgb')
 
+_SHOWN = 5
 # Batch of VLD's ConsistentModalitySampler, whose incomplete last visible batch the published figures lack.
 _PUBLISHED_BATCH = 64
 
@@ -29,12 +30,19 @@ class Direction(NamedTuple):
 
 
 def protocol_directions(
-    name: str, modalities: Sequence[str | Modality], is_query: Sequence[bool]
+    name: str,
+    modalities: Sequence[str | Modality],
+    is_query: Sequence[bool],
+    wheres: Sequence[str] | None = None,
 ) -> dict[str, Direction]:
-    """The retrieval tasks of an official protocol.
+    """Retrieval tasks of an official protocol.
 
-    * ``hitsz_vcm``: ``ir2rgb`` searches all other test tracklets for the listed (infrared) queries,
-      ``rgb2ir`` swaps the two lists; same person and camera are left out.
+    The name of a direction follows from the modalities of the tracklets that it ranks: all queries of ``rgb2ir`` are
+    visible and its whole gallery is infrared.
+
+    * ``hitsz_vcm``: the listed queries, all of one modality (infrared as published), are searched among the other test
+      tracklets, and the second direction swaps the two lists; same person and camera are left out. Unlisted tracklets
+      of the queries' own modality, of which the published lists have none, are in neither direction.
     * ``bupt_campus``: all four pairs of modalities, ``rgb2ir``, ``ir2rgb``, ``rgb2rgb``, ``ir2ir``, of the
       query and the gallery list; no camera is left out.
     * ``bupt_campus_as_published``: the same without the visible tracklets that VLD's test sampler loses, the
@@ -42,22 +50,26 @@ def protocol_directions(
       64 (its slice ``[:-0]`` is empty).
 
     Args:
-        name: Name of the protocol.
+        name: Protocol.
         modalities: (N,) ``'rgb'`` or ``'ir'`` of each test tracklet, in the order of the dataset.
         is_query: (N,) whether the official lists name the tracklet as a query.
+        wheres: (N,) ``file:line`` of each tracklet in the index, for messages.
 
     Returns:
         Name of each direction and its rows, ascending.
 
     Raises:
         ConfigError: If there is no such protocol.
-        DatasetError: If a direction has no query or nothing to search.
+        DatasetError: If a direction has no query or nothing to search, or if the query list of ``hitsz_vcm`` mixes
+            modalities.
     """
     check_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
     queries = np.asarray(is_query, dtype=bool)
     if visible.shape != queries.shape:
         raise ValueError(f'{len(visible)} modalities but {len(queries)} query flags')
+    if name == 'hitsz_vcm':
+        _check_one_modality(visible, queries, wheres)
     directions = PROTOCOLS[name](visible, queries)
     for key, direction in directions.items():
         for role, rows in (('query', direction.query), ('gallery', direction.gallery)):
@@ -80,9 +92,32 @@ def check_protocol(name: str) -> None:
         raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(PROTOCOLS)}')
 
 
+def _check_one_modality(visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None) -> None:
+    """Refuse a query list of both modalities, whose two results would have no name."""
+    listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
+    if not all(map(len, listed.values())):
+        return
+    counts = ' and '.join(f'{len(rows)} {kind} tracklets' for kind, rows in listed.items())
+    kind, fewer = min(listed.items(), key=lambda item: len(item[1]))
+    raise DatasetError(
+        'protocol hitsz_vcm ranks queries of one modality, but the query list (query_IDX.txt of HITSZ-VCM) names '
+        f'{counts}; remove the {kind} ones ({_rows_text(fewer, wheres)}), or choose protocol bupt_campus'
+    )
+
+
+def _rows_text(rows: np.ndarray, wheres: Sequence[str] | None) -> str:
+    """First rows of some, by their place in the index if it is known."""
+    shown = rows[:_SHOWN].tolist()
+    texts = [f'tracklet {row}' for row in shown] if wheres is None else [str(wheres[row]) for row in shown]
+    return ', '.join(texts) + (f' and {len(rows) - _SHOWN} more' if len(rows) > _SHOWN else '')
+
+
 def _hitsz_vcm(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
-    listed, others = np.flatnonzero(queries), np.flatnonzero(~queries)
-    return {'rgb2ir': Direction(others, listed, True), 'ir2rgb': Direction(listed, others, True)}
+    listed_visible = bool(visible[queries].any())
+    listed = np.flatnonzero(queries)
+    others = np.flatnonzero(~queries & (visible != listed_visible))
+    rgb, ir = (listed, others) if listed_visible else (others, listed)
+    return {'rgb2ir': Direction(rgb, ir, True), 'ir2rgb': Direction(ir, rgb, True)}
 
 
 def _bupt_campus(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:

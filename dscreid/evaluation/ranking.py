@@ -96,6 +96,7 @@ def rank_queries(
     gallery_pids: Ids,
     gallery_cameras: Ids,
     drop_same_camera: bool = False,
+    tracklets: tuple[Ids, Ids] | None = None,
 ) -> QueryRanks:
     """Where the true matches of each query stand when its gallery is ranked by descending score.
 
@@ -109,6 +110,8 @@ def rank_queries(
         gallery_pids: Integer (Ng,), likewise.
         gallery_cameras: Integer (Ng,).
         drop_same_camera: As in :func:`rank_metrics`.
+        tracklets: Integer (Nq,) and (Ng,), numbers of the queries' and the gallery's tracklets: the query's own
+            tracklet is left out of its gallery. None if no query stands in the gallery.
 
     Returns:
         Ranks of all queries.
@@ -117,7 +120,9 @@ def rank_queries(
         EvaluationError: If no query has a true match.
         ValueError: If shapes do not fit.
     """
-    identities = _Identities(scores, query_pids, query_cameras, gallery_pids, gallery_cameras)
+    identities = _Identities(
+        scores, query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets
+    )
     num_queries = scores.shape[0]
     result = QueryRanks(
         np.zeros(num_queries, np.int64),
@@ -125,7 +130,7 @@ def rank_queries(
         np.full(num_queries, np.nan),
         np.full(num_queries, np.nan),
     )
-    for block in _blocks(scores, identities, drop_same_camera):
+    for block in _blocks(scores, identities):
         ahead = count_ahead(block.scores, block.row, block.column)
         _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
     if not result.matches.any():
@@ -184,6 +189,7 @@ def rank_lists(
     gallery_cameras: Ids,
     topk: int = 6,
     drop_same_camera: bool = False,
+    tracklets: tuple[Ids, Ids] | None = None,
 ) -> RankLists:
     """First ``topk`` gallery tracklets of each query, ranked and filtered as in :func:`rank_metrics`.
 
@@ -196,6 +202,7 @@ def rank_lists(
         gallery_cameras: Integer (Ng,).
         topk: Ranks wanted, at least 1.
         drop_same_camera: As in :func:`rank_metrics`.
+        tracklets: As in :func:`rank_queries`.
 
     Returns:
         Lists of all queries, those without a true match included.
@@ -206,11 +213,13 @@ def rank_lists(
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
     scores = InnerProduct(query_features, gallery_features)
-    identities = _Identities(scores, query_pids, query_cameras, gallery_pids, gallery_cameras)
+    identities = _Identities(
+        scores, query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets
+    )
     shape = (scores.shape[0], topk)
     lists = RankLists(np.full(shape, -1), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
     width = min(topk, scores.shape[1])
-    for block in _blocks(scores, identities, drop_same_camera):
+    for block in _blocks(scores, identities):
         similarity, index = largest_per_row(block.scores, width)
         pids = identities.query_pids[block.rows, None]
         correct = (pids == identities.gallery_pids[index]) & (pids >= 0)
@@ -224,13 +233,22 @@ class _Identities:
     """Person ids and cameras of both sides on one device, with the gallery grouped by person."""
 
     def __init__(
-        self, scores: Scores, query_pids: Ids, query_cameras: Ids, gallery_pids: Ids, gallery_cameras: Ids
+        self,
+        scores: Scores,
+        query_pids: Ids,
+        query_cameras: Ids,
+        gallery_pids: Ids,
+        gallery_cameras: Ids,
+        drop_same_camera: bool,
+        tracklets: tuple[Ids, Ids] | None,
     ) -> None:
         def on_device(ids: Ids) -> Tensor:
             return torch.as_tensor(ids, device=scores.device).long()
 
         self.query_pids, self.query_cameras = on_device(query_pids), on_device(query_cameras)
         self.gallery_pids, self.gallery_cameras = on_device(gallery_pids), on_device(gallery_cameras)
+        self.drop_same_camera = drop_same_camera
+        self.tracklets = None if tracklets is None else tuple(map(on_device, tracklets))
         for name, num, ids in (
             ('query', scores.shape[0], (self.query_pids, self.query_cameras)),
             ('gallery', scores.shape[1], (self.gallery_pids, self.gallery_cameras)),
@@ -251,14 +269,18 @@ class _Identities:
 
         Returns:
             int64 (P,), queries counted within the block, ascending; int64 (P,), gallery rows, ascending within a
-            query; bool (P,), whether the cameras are the same.
+            query; bool (P,), whether the gallery tracklet is left out for that query.
         """
         num = self._matches[rows]
         row = torch.arange(len(num), device=num.device).repeat_interleave(num)
         shift = self._begin[rows] - (num.cumsum(0) - num)
         column = self._by_person[torch.arange(len(row), device=num.device) + shift[row]]
-        same_camera = self.query_cameras[rows][row] == self.gallery_cameras[column]
-        return row, column, same_camera
+        left_out = torch.zeros(len(row), dtype=torch.bool, device=num.device)
+        if self.drop_same_camera:
+            left_out |= self.query_cameras[rows][row] == self.gallery_cameras[column]
+        if self.tracklets is not None:
+            left_out |= self.tracklets[0][rows][row] == self.tracklets[1][column]
+        return row, column, left_out
 
 
 class _Block(NamedTuple):
@@ -270,15 +292,13 @@ class _Block(NamedTuple):
     column: Tensor  # int64 (P,), their gallery rows
 
 
-def _blocks(scores: Scores, identities: _Identities, drop_same_camera: bool) -> Iterator[_Block]:
+def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
     """Score the gallery for all queries, block by block."""
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
-        row, column, same_camera = identities.pairs(rows)
-        if drop_same_camera:
-            block[row[same_camera], column[same_camera]] = -torch.inf
-            row, column = row[~same_camera], column[~same_camera]
-        yield _Block(rows, block, row, column)
+        row, column, left_out = identities.pairs(rows)
+        block[row[left_out], column[left_out]] = -torch.inf
+        yield _Block(rows, block, row[~left_out], column[~left_out])
 
 
 def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:

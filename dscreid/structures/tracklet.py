@@ -24,7 +24,8 @@ class Tracklet:
         frames: Image paths in temporal order, relative to the dataset's root, with ``/`` as separator.
         modality: Visible or infrared.
         camera: Camera number as the dataset's owners count it.
-        pid: Person id as the dataset's owners count it; ``None`` in an unlabelled split.
+        pid: Person id as the dataset's owners count it; ``None`` in an unlabelled split, or if the person is
+            unknown.
         is_query: Whether the official protocol lists the tracklet as a query (test splits only).
     """
 

@@ -82,7 +82,7 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     Returns:
         int64 (at most count,), dataset indices in ascending order of person id.
     """
-    pids, cameras, index = features.pid, features.camera, features.index
+    pids, index = features.pid, features.index
     rows = direction.query
     rows = rows[np.argsort(index[rows], kind='stable')]  # the choice must not depend on the order of rows
     gallery = direction.gallery
@@ -92,7 +92,7 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
         if len(chosen) == count:
             break
         matches = gallery[(pids[gallery] == pid) & (pid >= 0)]
-        own = [row for row in rows[pids[rows] == pid] if _has_match(row, matches, cameras, direction)]
+        own = [row for row in rows[pids[rows] == pid] if _has_match(row, matches, features, direction)]
         if own:
             chosen.append(own[generator.integers(len(own))])
     chosen.sort(key=lambda row: (pids[row], index[row]))
@@ -152,11 +152,11 @@ def _directions(features: FeatureTable, protocol: str) -> dict[str, Direction]:
     return protocol_directions(protocol, features.modalities, features.is_query)
 
 
-def _has_match(row: int, matches: np.ndarray, cameras: np.ndarray, direction: Direction) -> bool:
+def _has_match(row: int, matches: np.ndarray, features: FeatureTable, direction: Direction) -> bool:
     """Whether a query finds a tracklet of its person in the filtered gallery."""
-    matches = matches[matches != row]
+    matches = matches[features.tracklet[matches] != features.tracklet[row]]
     if direction.drop_same_camera:
-        matches = matches[cameras[matches] != cameras[row]]
+        matches = matches[features.camera[matches] != features.camera[row]]
     return len(matches) > 0
 
 
@@ -175,10 +175,11 @@ def _rows_of(run: ReportRun, indices: np.ndarray) -> list[int]:
 def _hits(run: ReportRun, direction: Direction, queries: np.ndarray, topk: int) -> list[tuple[Hit, ...]]:
     """First ranks of the given queries in one run."""
     features = run.features
-    sides = []
+    sides, tracklets = [], []
     for rows in (np.array(_rows_of(run, queries), dtype=np.int64), direction.gallery):
         sides += features.feature[rows], features.pid[rows], features.camera[rows]
-    ranked = rank_lists(*sides, topk=topk, drop_same_camera=direction.drop_same_camera)
+        tracklets.append(features.tracklet[rows])
+    ranked = rank_lists(*sides, topk, direction.drop_same_camera, tuple(tracklets))
     lists = []
     for index, correct, similarity in zip(*ranked, strict=True):
         kept = index >= 0

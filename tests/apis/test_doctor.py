@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 from tiny_runs import write_tiny_configs
 
 from dscreid.apis.doctor import DoctorOptions, diagnose, forecast
@@ -109,10 +111,11 @@ def test_a_missing_root_and_a_malformed_index(worlds):
     found = diagnose(config, DoctorOptions(jobs=2))
     broken = {(f.check, f.subject) for f in found.findings if f.severity is Severity.BROKEN}
     assert broken == {
-        ('index', 'bupt_campus train'),
+        ('index', f'bupt_campus in {folder / "bupt"}'),
         ('index', 'hitsz_vcm train'),
         ('dry batch', 'source (tiny_source.py)'),
         ('dry batch', 'adaptation (tiny_dsc.py)'),
+        ('evaluation', 'source (tiny_source.py)'),
     }
 
 
@@ -156,3 +159,121 @@ def test_a_labelling_that_cannot_fit_is_broken_one_that_may_not_is_a_warning():
         finding = check_forecast(measure, 10, 'x', FreeResources(free, None, 10**9), HOOK)[0]
         assert finding.severity is severity, finding
         assert ('smaller k1' in finding.remedy) is (severity > Severity.INFO)
+
+
+def test_findings_come_one_by_one(worlds):
+    _, config = worlds
+    seen = []
+    found = diagnose(config, FAST, seen.append)
+    assert [len(part.findings) for part in seen] == list(range(1, len(found.findings) + 1))
+    assert seen[-1].findings == found.findings
+    assert (seen[-1].complete, found.complete) == (False, True)
+
+
+def test_logs_are_silent_even_if_a_logger_was_used_before(worlds, capfd):
+    """As when MMEngine says which environment variables a config reads."""
+    _, config = worlds
+    logger = MMLogger.get_instance('before')
+    logger.info('used before')
+    level = logger.level
+    capfd.readouterr()
+    diagnose(config, FAST)
+    assert ''.join(capfd.readouterr()) == ''
+    logger.info('used after')
+    assert 'used after' in ''.join(capfd.readouterr())
+    assert MMLogger.get_instance('before').level == level
+
+
+def test_weights_are_read_without_batches_too(worlds):
+    _, config = worlds
+    source = config.with_name('tiny_source.py')
+    options = DoctorOptions(
+        check_batches=False,
+        check_files=False,
+        config_options={'model.backbone.tower.pretrained': 'gone.safetensors'},
+    )
+    found = diagnose(source, options)
+    assert severities(found, Severity.BROKEN) == {('weights', 'source (tiny_source.py)')}
+    assert found.exit_code() == 2
+    named = {'source.checkpoint': 'gone.pth'}
+    found = diagnose(config, DoctorOptions(check_batches=False, check_files=False, config_options=named))
+    assert severities(found, Severity.BROKEN) == {('weights', 'adaptation (tiny_dsc.py)')}
+
+
+def test_a_missing_root_is_one_finding_that_names_the_variable_of_the_config(tmp_path, monkeypatch):
+    for name in ('HITSZ', 'BUPT'):
+        monkeypatch.setenv(f'DSCREID_SYNTHETIC_{name}', str(tmp_path / name.lower()))
+    config = Path(__file__).parents[2] / 'configs/synthetic/demo_dsc.py'
+    found = diagnose(config, DoctorOptions(check_batches=False))
+    missing = {f.subject: f.remedy for f in found.findings if f.check == 'index'}
+    assert len(missing) == 2
+    for subject, remedy in missing.items():
+        assert f'variable DSCREID_SYNTHETIC_{subject.split("/")[-1].upper()} ' in remedy
+        assert 'DSCREID_HITSZ_VCM' not in remedy
+
+
+def test_unknown_people_are_not_shared(worlds):
+    folder, config = worlds
+    for split in ('train', 'test'):
+        info = folder / f'hitsz/info/track_{split}_info.txt'
+        *lines, last = info.read_text().splitlines()
+        fields = last.split()
+        info.write_text('\n'.join([*lines, ' '.join([*fields[:3], '-1', fields[4]])]))
+    found = diagnose(config, FAST)
+    assert severities(found, Severity.BROKEN) == set()
+    [overlap] = [f for f in found.findings if f.check == 'overlap' and 'hitsz' in f.subject]
+    assert overlap.severity is Severity.OK
+
+
+def test_an_evaluation_that_cannot_work_is_broken(worlds):
+    folder, config = worlds
+    info = folder / 'hitsz/info/track_test_info.txt'
+    info.write_text(''.join(f'{line.rsplit(" ", 1)[0]} 1\n' for line in info.read_text().splitlines()))
+    found = diagnose(config, FAST)
+    assert severities(found, Severity.BROKEN) == {('evaluation', 'adaptation (tiny_dsc.py)')}
+    [finding] = [f for f in found.findings if f.severity is Severity.BROKEN]
+    assert 'under one camera' in finding.message
+
+
+def test_a_query_that_stands_in_its_gallery_is_a_warning(worlds):
+    folder, config = worlds
+    first = (folder / 'bupt/query.txt').read_text().splitlines()[0]
+    gallery = folder / 'bupt/gallery.txt'
+    gallery.write_text(gallery.read_text() + f'{first}\n{first}\n')
+    found = diagnose(config, FAST)
+    warned = severities(found, Severity.WARNING)
+    assert {('repeated tracklets', 'bupt_campus test'), ('evaluation', 'source (tiny_source.py)')} <= warned
+    [finding] = [f for f in found.findings if f.check == 'repeated tracklets' and f.severity]
+    assert finding.values == dict(repeated_lines=1, tracklets_listed_twice=1, shared_frames=0)
+
+
+def keep_lines(path, keep):
+    path.write_text(''.join(f'{line}\n' for line in path.read_text().splitlines() if keep(line)))
+
+
+@pytest.mark.parametrize('left', ['visible', 'one'])
+def test_one_modality_or_one_tracklet_is_a_sentence(worlds, left):
+    folder, config = worlds
+    info = folder / 'hitsz/info/track_train_info.txt'
+    keep_lines(info, lambda line: line.startswith('2'))
+    if left == 'one':
+        info.write_text(info.read_text().splitlines()[0] + '\n')
+    found = diagnose(config, DoctorOptions(jobs=2, check_files=False))
+    broken = severities(found, Severity.BROKEN)
+    assert {('balance', 'hitsz_vcm train'), ('dry batch', 'adaptation (tiny_dsc.py)')} <= broken
+    [batch] = [f for f in found.findings if f.check == 'dry batch' and f.severity is Severity.BROKEN]
+    assert 'has no infrared tracklet' in batch.message
+    assert 'needs both modalities' in batch.message
+
+
+def test_one_modality_left_by_bad_frames_is_a_sentence(worlds):
+    folder, config = worlds
+    dataset = HITSZVCM(folder / 'hitsz', 'train', expected_statistics=None)
+    for row in dataset.indices('ir'):
+        (folder / 'hitsz' / dataset.tracklets[row].frames[0]).unlink()
+    options = {'on_bad_frame': 'skip_tracklet'}
+    found = diagnose(config, DoctorOptions(jobs=2, config_options=options))
+    broken = [f for f in found.findings if f.severity is Severity.BROKEN]
+    assert {f.check for f in broken} == {'left out', 'dry batch'}
+    assert any(f'skip_tracklet left out {len(dataset.indices("ir"))}' in f.message for f in broken)
+    assert any('no infrared tracklet is left' in f.message for f in broken)

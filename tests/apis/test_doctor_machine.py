@@ -33,7 +33,7 @@ def test_what_is_missing_breaks_it_unless_it_is_optional(tmp_path, monkeypatch):
     gone.add('simplejpeg')
     packages = check_machine(tmp_path)[0]
     assert packages.severity is Severity.OK
-    assert 'simplejpeg missing (it is optional)' in packages.message
+    assert 'simplejpeg missing (optional)' in packages.message
     gone.add('scipy')
     packages = check_machine(tmp_path)[0]
     assert packages.severity is Severity.BROKEN
@@ -49,7 +49,7 @@ def test_runs_need_a_folder_that_can_be_written_to(tmp_path, below):
     (tmp_path / 'file').touch()
     found = resources(tmp_path / below)
     assert found.severity is Severity.BROKEN
-    assert found.message.endswith('where nothing can be written')
+    assert found.message.endswith('which is not writable')
     assert '--work-dir' in found.remedy
 
 

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from tiny_runs import damage_optimizer
+from tiny_runs import damage_optimizer, write_tiny_configs
 
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.preflight import check_stage
@@ -186,7 +186,7 @@ def test_missing_files(tiny_runs, tmp_path):
     gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt')}
     with pytest.raises(CheckpointError, match=r'gone\.pt: pretrained weights not found'):
         plan_experiment(tiny_runs.source, RunOptions(work_dir=tmp_path / 'run', config_options=gone))
-    with pytest.raises(DatasetError, match='gone: the data root of HITSZVCM is no folder'):
+    with pytest.raises(DatasetError, match='gone: the data root of HITSZVCM is not a folder'):
         plan_experiment(tiny_runs.adapt, RunOptions(config_options={'data_root': 'gone'}))
 
 
@@ -194,3 +194,12 @@ def test_a_stage_is_tried_before_the_one_that_comes_first(tiny_runs):
     config = prepare(tiny_runs.adapt, RunOptions(config_options={'model.backbone.num_frames': 3}))
     with pytest.raises(ConfigError, match='size and num_frames'):
         check_stage(config)
+
+
+def test_a_modality_without_tracklets_is_refused_in_a_sentence(tiny_runs, tmp_path):
+    shutil.copytree(tiny_runs.hitsz, tmp_path / 'hitsz')
+    info = tmp_path / 'hitsz/info/track_train_info.txt'
+    info.write_text(''.join(f'{line}\n' for line in info.read_text().splitlines() if line.startswith('1')))
+    _, adapt = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tmp_path / 'hitsz')
+    with pytest.raises(DatasetError, match=r'no visible tracklet \(\d+ infrared.* needs both modalities'):
+        plan_experiment(adapt, RunOptions(work_dir=tmp_path / 'dsc'))

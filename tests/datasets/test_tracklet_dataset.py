@@ -59,6 +59,7 @@ def test_an_unlabelled_item_has_no_pid(worlds):
     sample = load(worlds.hitsz(), pipeline=PIPELINE, labelled=False)[0]['data_samples']
     assert set(sample.metainfo_keys()) == {
         'index',
+        'same_as',
         'modality',
         'camera',
         'length',
@@ -81,9 +82,9 @@ def test_no_attribute_of_an_unlabelled_split_holds_ids(worlds):
     assert set(vars(dataset)) == {
         'root', 'split', 'labelled', 'modality', 'min_seq_len', 'foreign_frames', 'pipeline', 'tracklets',
         'labels', 'num_classes', 'cameras', 'storage', '_is_rgb', '_fingerprint', 'on_bad_frame',
-        'num_skipped_tracklets', '_skipped_frames', '_marks',
+        'num_skipped_tracklets', '_skipped_frames', '_marks', 'same_as', 'wheres', 'repeats',
     }  # fmt: skip
-    assert dataset.labels is None
+    assert (dataset.labels, dataset.wheres, dataset.repeats) == (None, None, ())
 
 
 def test_ground_truth_notices_a_changed_index(worlds):

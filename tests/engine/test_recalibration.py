@@ -3,9 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from dscreid.engine.extraction import extract_features
 from dscreid.engine.recalibration import recalibrated_features
+from dscreid.errors import DatasetError
 from dscreid.models.reid import SourceReID
 
 
@@ -49,3 +51,17 @@ def test_features_are_those_of_a_second_pass(number_loader, retrieval, flip_test
     torch.testing.assert_close(found.static, expected.static)
     torch.testing.assert_close(found.dynamic, expected.dynamic)
     torch.testing.assert_close(model.state_dict(), statistics, rtol=0, atol=0)
+
+
+class OneTracklet(list):
+    root, split = 'folder', 'train'
+
+
+def test_a_single_tracklet_is_refused_in_a_sentence(number_loader):
+    model = SourceReID(NumberBackbone(), num_classes=3, data_preprocessor=Preprocessor())
+    loader = number_loader()
+    single = DataLoader(OneTracklet(loader.dataset[:1]), collate_fn=loader.collate_fn)
+    with pytest.raises(
+        DatasetError, match=r"recalibrated on split 'train', which has 1 tracklet; .* at least two"
+    ):
+        recalibrated_features(model, single)

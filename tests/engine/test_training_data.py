@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import pytest
 from torch.utils.data import DataLoader, SequentialSampler
 
-from dscreid.engine.training_data import check_batch_size, check_num_classes
-from dscreid.errors import ConfigError
+from dscreid.engine.training_data import check_batch_size, check_both_modalities, check_num_classes
+from dscreid.errors import ConfigError, DatasetError
 
 
 class PlannedSampler(SequentialSampler):
@@ -29,3 +29,29 @@ def test_each_identity_has_an_output(found, message):
         check_num_classes(loader, 5)
     if found:
         check_num_classes(loader, 6)
+
+
+@pytest.mark.parametrize(
+    ('counts', 'skipped', 'message'),
+    [
+        (
+            {'rgb': 3, 'ir': 0},
+            0,
+            r"d: split 'train' has no infrared tracklet \(3 visible; min_seq_len=12 .*both modalities",
+        ),
+        (
+            {'rgb': 0, 'ir': 1},
+            2,
+            r'no visible tracklet \(1 infrared; .*skip_tracklet left out 2\), but .*these settings$',
+        ),
+    ],
+)
+def test_adaptation_needs_both_modalities(counts, skipped, message):
+    dataset = SimpleNamespace(
+        root='d', split='train', modality=None, min_seq_len=12, num_skipped_tracklets=skipped,
+        indices=lambda modality: range(counts[modality.value]),
+    )  # fmt: skip
+    with pytest.raises(DatasetError, match=message):
+        check_both_modalities(dataset)
+    counts |= {'rgb': 1, 'ir': 1}
+    check_both_modalities(dataset)

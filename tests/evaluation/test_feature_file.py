@@ -22,6 +22,7 @@ def _table(n=5, halves=True):
         static=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
         dynamic=rng.normal(size=(n, 3)).astype(np.float32) if halves else None,
         length=rng.integers(12, 99, size=n) if halves else None,
+        same_as=np.arange(n) // 2 if halves else None,
     )
 
 

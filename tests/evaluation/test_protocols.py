@@ -9,14 +9,52 @@ from dscreid.structures import Modality
 
 
 def test_hitsz_vcm():
-    modalities = ['ir', 'rgb', 'ir', 'rgb', 'ir']
+    modalities = ['ir', 'rgb', 'ir', 'rgb', 'rgb']
     directions = protocol_directions('hitsz_vcm', modalities, [True, False, True, False, False])
     assert set(directions) == {'rgb2ir', 'ir2rgb'}
     assert directions['ir2rgb'].query.tolist() == [0, 2]
-    assert directions['ir2rgb'].gallery.tolist() == [1, 3, 4]  # all other tracklets, whatever their modality
+    assert directions['ir2rgb'].gallery.tolist() == [1, 3, 4]  # all other tracklets
     assert directions['rgb2ir'].query.tolist() == [1, 3, 4]
     assert directions['rgb2ir'].gallery.tolist() == [0, 2]
     assert all(direction.drop_same_camera for direction in directions.values())
+
+
+def test_hitsz_vcm_with_a_visible_query_list():
+    directions = protocol_directions('hitsz_vcm', ['ir', 'rgb', 'ir', 'rgb'], [False, True, False, True])
+    assert directions['rgb2ir'].query.tolist() == directions['ir2rgb'].gallery.tolist() == [1, 3]
+    assert directions['rgb2ir'].gallery.tolist() == directions['ir2rgb'].query.tolist() == [0, 2]
+
+
+def test_hitsz_vcm_leaves_out_unlisted_tracklets_of_the_queries_modality():
+    directions = protocol_directions('hitsz_vcm', ['ir', 'ir', 'rgb'], [True, False, False])
+    assert [part.tolist() for part in directions['ir2rgb'][:2]] == [[0], [2]]
+    assert [part.tolist() for part in directions['rgb2ir'][:2]] == [[2], [0]]
+
+
+def test_hitsz_vcm_refuses_queries_of_both_modalities():
+    modalities, is_query = ['ir', 'rgb', 'ir', 'rgb', 'rgb'], [True, True, True, False, False]
+    with pytest.raises(
+        DatasetError,
+        match=r'IDX.txt .* names 1 visible tracklets and 2 infrared .*visible ones \(tracklet 1\)',
+    ):
+        protocol_directions('hitsz_vcm', modalities, is_query)
+    wheres = [f'track_test_info.txt:{line}' for line in range(1, 6)]
+    with pytest.raises(DatasetError, match=r'remove the visible ones \(track_test_info.txt:2\)'):
+        protocol_directions('hitsz_vcm', modalities, is_query, wheres)
+    assert set(protocol_directions('bupt_campus', [*modalities, 'ir'], [*is_query, False])) > {'rgb2ir'}
+
+
+@pytest.mark.parametrize('protocol', ['hitsz_vcm', 'bupt_campus', 'bupt_campus_as_published'])
+@pytest.mark.parametrize('listed', ['ir', 'rgb'])
+def test_the_name_of_a_direction_is_that_of_its_tracklets(protocol, listed):
+    rng = np.random.default_rng(0)
+    modalities = rng.choice(['ir', 'rgb'], 500)
+    is_query = rng.random(500) < 0.5
+    if protocol == 'hitsz_vcm':
+        is_query &= modalities == listed
+    for name, direction in protocol_directions(protocol, modalities.tolist(), is_query).items():
+        assert {*modalities[direction.query]} == {name.split('2')[0]}
+        assert {*modalities[direction.gallery]} == {name.split('2')[1]}
 
 
 def test_bupt_campus():

@@ -229,3 +229,29 @@ def test_equal_on_the_gpu():
     on_gpu = [torch.from_numpy(part).cuda() for part in world]
     assert rank_metrics(*on_gpu) == pytest.approx(rank_metrics(*world))
     np.testing.assert_array_equal(rank_lists(*on_gpu).index, rank_lists(*world).index)
+
+
+def test_unknown_people_match_nobody():
+    features = np.eye(4, dtype=np.float32) + 0.1
+    scores = InnerProduct(features[:2], features)
+    ranks = rank_queries(scores, [-1, 3], [0, 0], [-1, -1, 3, -2], [1, 1, 1, 1])
+    assert ranks.matches.tolist() == [0, 1]
+    assert ranks.first.tolist() == [0, 3]  # all of equal score but the query's own place
+    lists = rank_lists(features[:2], [-1, 3], [0, 0], features, [-1, -1, 3, -2], [1, 1, 1, 1], topk=4)
+    assert lists.correct.sum(axis=1).tolist() == [0, 1]
+
+
+def test_a_querys_own_tracklet_is_left_out_of_its_gallery():
+    features = np.array([[1, 0], [0.8, 0.6], [1, 0], [0.6, 0.8]], np.float32)
+    pids, cameras, numbers = [5, 5, 5, 6], [0, 0, 0, 0], [0, 1, 0, 3]
+    query = features[:1], pids[:1], cameras[:1]
+    plain = rank_lists(*query, features[1:], pids[1:], cameras[1:], topk=3)
+    assert plain.index.tolist() == [[1, 0, 2]]  # it finds itself first
+    tracklets = numbers[:1], numbers[1:]
+    lists = rank_lists(*query, features[1:], pids[1:], cameras[1:], topk=3, tracklets=tracklets)
+    assert lists.index.tolist() == [[0, 2, -1]]
+    scores = InnerProduct(features[:1], features[1:])
+    ranks = rank_queries(scores, pids[:1], cameras[:1], pids[1:], cameras[1:], tracklets=tracklets)
+    assert (ranks.matches.tolist(), ranks.first.tolist()) == ([1], [1])
+    with pytest.raises(ValueError, match='none of the 1 queries'):
+        rank_queries(scores, [7], [0], pids[1:], cameras[1:], tracklets=tracklets)

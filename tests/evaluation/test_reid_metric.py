@@ -342,3 +342,24 @@ def test_an_absent_gpu_is_refused_at_once():
 def test_an_unknown_protocol_is_refused_at_once():
     with pytest.raises(ConfigError, match='unknown evaluation protocol'):
         ReIDMetric(protocol='mars')
+
+
+def test_a_query_in_the_gallery_does_not_find_itself():
+    """Every query also stands in the gallery, nearer to itself than to the tracklets of its person."""
+    samples = _samples(n=40, d=8)
+    for row, sample in enumerate(samples):
+        sample.set_metainfo({'is_query': row < 20, 'same_as': row % 20, 'pid': row % 5})
+        if row >= 20:
+            sample.feature = samples[row - 20].feature.clone()
+            sample.set_metainfo({'modality': samples[row - 20].modality})
+    metric = METRICS.build(dict(type='ReIDMetric', protocol='bupt_campus'))
+    metric.process(None, samples)
+    measured = metric.evaluate(40)
+    for sample in samples:  # as if each were another tracklet
+        sample.set_metainfo({'same_as': sample.index})
+    metric.process(None, samples)
+    naive = metric.evaluate(40)
+    assert naive['rgb2rgb/Rank-1'] == naive['ir2ir/Rank-1'] == 1
+    assert measured['rgb2rgb/Rank-1'] < 0.6
+    assert measured['ir2ir/Rank-1'] < 0.6
+    assert measured['rgb2ir/mAP'] == naive['rgb2ir/mAP']

@@ -93,7 +93,7 @@ SOURCE_KEYS = [
     ('model.type=HITSZVCM', 'HITSZVCM'),
     ('model.typ=HITSZVCM', "SourceReID has no argument 'typ'"),
     ('test_evaluator.protocol=nonsense val_evaluator.protocol=nonsense', 'nonsense'),
-    ('data_root=gone', 'gone: the data root of BUPTCampus is no folder'),
+    ('data_root=gone', 'gone: the data root of BUPTCampus is not a folder'),
 ]
 
 
@@ -120,7 +120,7 @@ ADAPTATION_KEYS = [
         'train_dataloader.sampler.visible=(50,2) train_dataloader.batch_size=104',
         'clusters of visible tracklets were found, but a batch asks for 50',
     ),
-    ('data_root=gone', 'gone: the data root of HITSZVCM is no folder'),
+    ('data_root=gone', 'gone: the data root of HITSZVCM is not a folder'),
 ]
 
 

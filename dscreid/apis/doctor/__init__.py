@@ -1,4 +1,4 @@
-"""A health check of everything that a config needs: machine, data, memory and one batch of each stage."""
+"""Health check of a config: machine, data, evaluation, weights, memory and one batch of each stage."""
 
 from dscreid.utils.lazy import lazy_exports
 
@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         'diagnosis': ['Diagnosis', 'DoctorOptions', 'diagnose'],
-        'report': ['diagnosis_table', 'to_json'],
+        'report': ['finding_text', 'summary_table', 'to_json'],
     },
 )

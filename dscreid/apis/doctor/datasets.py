@@ -1,7 +1,8 @@
-"""Every check of one dataset folder."""
+"""All checks of one dataset folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dscreid.apis.doctor.stages import DatasetUse
@@ -17,6 +18,7 @@ from dscreid.datasets.doctor import (
     check_foreign,
     check_frames,
     check_overlap,
+    check_repeats,
     foreign_by_path,
     foreign_in_hitsz,
     scan_files,
@@ -28,7 +30,7 @@ from dscreid.structures import Modality
 
 @dataclass(frozen=True)
 class SplitRecords:
-    """One split as its index lists it, before any rule leaves something out.
+    """A split as its index lists it, before a rule leaves anything out.
 
     Attributes:
         name: The split.
@@ -41,38 +43,53 @@ class SplitRecords:
     used: bool
 
 
-def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True) -> list[Finding]:
-    """Findings about one dataset folder.
+def examine_dataset(
+    use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True
+) -> Iterator[Finding]:
+    """Check one dataset folder.
 
     Args:
         use: The folder and how it is read.
         jobs: Threads for files.
         full_decode: Whether to decode every frame.
-        check_files: Whether to look at files at all; False reads the index alone.
+        check_files: Whether to check the frames; False reads only the index.
+
+    Yields:
+        Findings, each as soon as it is known.
     """
     kind = DATASETS.get(use.type_name)
     if not (isinstance(kind, type) and issubclass(kind, TrackletDataset)):
-        message = f'{use.type_name} is no TrackletDataset; its files were not examined'
-        return [Finding('index', use.root, Severity.INFO, message)]
+        message = f'{use.type_name} is not a TrackletDataset; its files were not checked'
+        yield Finding('index', use.root, Severity.INFO, message)
+        return
     subject = f'{kind.NAME} in {use.root}'
-    splits, findings = _read_splits(kind, use, subject)
+    if not Path(use.root).expanduser().is_dir():
+        yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', _root_remedy(kind, use))
+        return
+    splits, findings = _read_splits(kind, use)
+    yield from findings
     if not splits:
-        return findings
-    findings.append(_published(splits[0].dataset, use, subject))
+        return
+    yield _published(splits[0].dataset, use, subject)
     bad: Mapping[str, str] = {}
     if check_files:
         frames, owners = _frames(splits, use)
         scan = scan_files(splits[0].dataset.storage, frames, jobs, full_decode, kind.NAME)
         bad = scan.bad
-        findings += check_frames(scan, owners, subject, _stops(bad, owners, use))
+        yield from check_frames(scan, owners, subject, _stops(bad, owners, use))
     for split in splits:
-        findings += _examine_split(split, use, bad, kind.NAME)
-    return [*findings, _overlap(splits, subject)]
+        yield from _examine_split(split, use, bad, kind.NAME)
+    yield _overlap(splits, subject)
 
 
-def _read_splits(
-    kind: type[TrackletDataset], use: DatasetUse, subject: str
-) -> tuple[list[SplitRecords], list[Finding]]:
+def _root_remedy(kind: type[TrackletDataset], use: DatasetUse) -> str:
+    variable = f'set the environment variable {use.variable} to it, or ' if use.variable else ''
+    return (
+        f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER; expected there: {kind.LAYOUT}'
+    )
+
+
+def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[SplitRecords], list[Finding]]:
     splits, findings = [], []
     for name in (name for name in kind.SPLITS if '+' not in name):
         used = bool(use.of_split(name))
@@ -85,13 +102,13 @@ def _read_splits(
             except DscreidError:
                 dataset = None
             severity = Severity.BROKEN if used and (needs_ids or dataset is None) else Severity.WARNING
-            remedy = '' if used else 'no stage of this config reads that split'
+            if used and dataset is not None and not needs_ids:
+                severity = Severity.INFO  # unlabelled data are what adaptation is for
+            remedy = '' if used else 'no stage of this config reads this split'
             findings.append(Finding('index', f'{kind.NAME} {name}', severity, str(error), remedy))
         if dataset is not None:
             splits.append(SplitRecords(name, dataset, used))
             findings.append(_counts(dataset, f'{kind.NAME} {name}'))
-    if not splits and len({f.message for f in findings}) == 1:
-        del findings[1:]  # one missing folder is one finding
     return splits, findings
 
 
@@ -106,7 +123,7 @@ def _read(
 def _stops(
     bad: Mapping[str, str], owners: Mapping[str, tuple[str, int, int | None]], use: DatasetUse
 ) -> bool:
-    """Whether a run stops at one of the bad frames (frame → fault)."""
+    """Whether a run would stop at one of the bad frames (frame → fault)."""
     found = {(owners[frame][0], fault in STOPPING_FAULTS) for frame, fault in bad.items()}
     return any(
         stopping or s.get('on_bad_frame', 'error') == 'error'
@@ -134,7 +151,7 @@ def _counts(dataset: TrackletDataset, subject: str) -> Finding:
 def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Finding:
     compared = any(s.get('expected_statistics', 'published') == 'published' for s in use.settings)
     if not compared:
-        message = 'not compared: the config says that this is other data in the same layout'
+        message = 'not compared: the config declares other data in the same layout (expected_statistics=None)'
         return Finding('published counts', subject, Severity.INFO, message)
     try:
         differences = dataset.differences_from_published()
@@ -149,7 +166,7 @@ def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Findi
         subject,
         Severity.WARNING,
         '; '.join(differences),
-        'is the download complete? expected_statistics=None is for other data in this layout',
+        'check that the download is complete; set expected_statistics=None for other data in this layout',
         values=dict(differences=differences),
     )
 
@@ -157,7 +174,7 @@ def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Findi
 def _frames(
     splits: list[SplitRecords], use: DatasetUse
 ) -> tuple[list[str], dict[str, tuple[str, int, int | None]]]:
-    """All frames, each once, and who lists each first."""
+    """All frames, each once, and split, tracklet and person of the first tracklet that lists it."""
     datasets = [(split.name, split.dataset) for split in splits]
     if any(s.get('fake_ir') for s in use.settings):
         datasets += [
@@ -176,10 +193,14 @@ def _frames(
     return list(owners), owners
 
 
-def _examine_split(split: SplitRecords, use: DatasetUse, bad: Mapping[str, str], name: str) -> list[Finding]:
+def _examine_split(
+    split: SplitRecords, use: DatasetUse, bad: Mapping[str, str], name: str
+) -> Iterator[Finding]:
     subject = f'{name} {split.name}'
     foreign, silent = _foreign(split)
-    findings = [check_foreign(foreign, subject, silent), check_balance(split.dataset.tracklets, subject)]
+    yield check_foreign(foreign, subject, silent)
+    yield check_repeats(split.dataset.tracklets, split.dataset.repeats, subject)
+    yield check_balance(split.dataset.tracklets, subject)
     kind = type(split.dataset)
     seen: list[tuple] = []
     for settings in use.of_split(split.name):
@@ -194,12 +215,9 @@ def _examine_split(split: SplitRecords, use: DatasetUse, bad: Mapping[str, str],
         seen.append(rules)
         shortest, modality, policy, drops = rules
         modality = None if modality is None else Modality(modality)
-        findings.append(
-            check_drops(
-                split.dataset.tracklets, bad.keys(), foreign, subject, shortest, modality, policy, drops
-            )
+        yield check_drops(
+            split.dataset.tracklets, bad.keys(), foreign, subject, shortest, modality, policy, drops
         )
-    return findings
 
 
 def _foreign(split: SplitRecords) -> tuple[list[ForeignTracklet], list[str]]:
@@ -209,10 +227,11 @@ def _foreign(split: SplitRecords) -> tuple[list[ForeignTracklet], list[str]]:
     if isinstance(dataset, BUPTCampus):
         wheres, frames, told = frames_with_lines(dataset.root, dataset.list_lines())
         return foreign_by_path(wheres, frames, told)
-    return [], ['anything: this layout is not known here']
+    return [], ['anything, since the layout is unknown']
 
 
 def _overlap(splits: list[SplitRecords], subject: str) -> Finding:
-    people = {s.name: {t.pid for t in s.dataset.tracklets} for s in splits if s.dataset.labelled}
+    people = {s.name: {t.pid for t in s.dataset.tracklets if t.pid is not None} for s in splits}
+    people = {name: pids for name, pids in people.items() if pids}
     frames = {s.name: {frame for t in s.dataset.tracklets for frame in t.frames} for s in splits}
     return check_overlap(people, frames, subject)

@@ -1,17 +1,20 @@
-"""All checks of a config, in one go."""
+"""All checks of a config."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from dscreid.apis.doctor.batches import count_tracklets, try_stage
+from dscreid.apis.doctor.batches import StageMeasure, StageTrial
+from dscreid.apis.doctor.building import check_weights, count_tracklets
 from dscreid.apis.doctor.datasets import examine_dataset
+from dscreid.apis.doctor.evaluation import check_stage_evaluations
 from dscreid.apis.doctor.forecast import FreeResources, check_forecast
 from dscreid.apis.doctor.machine import check_machine, check_shared_memory
 from dscreid.apis.doctor.stages import Stage, datasets_of, stages_of
@@ -31,9 +34,9 @@ class DoctorOptions:
     Attributes:
         jobs: Threads for files; None for all cores.
         full_decode: Decode every frame instead of checking headers.
-        check_files: Whether to look at frames at all.
-        check_batches: Whether to try one batch of each stage, which the forecast rests on.
-        work_dir: Where runs will be written; its disk is looked at.
+        check_files: Whether to check the frames.
+        check_batches: Whether to try one batch of each stage, which the forecasts need.
+        work_dir: Where runs will be written; its disk is checked.
         config_options: Overrides of the config by dotted key.
     """
 
@@ -47,19 +50,21 @@ class DoctorOptions:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the doctor found.
+    """Findings about a config.
 
     Attributes:
         config: The config's path.
-        findings: All findings, in the order of the checks.
+        findings: All findings so far, in the order of the checks.
+        complete: Whether all checks have been made.
     """
 
     config: str
     findings: tuple[Finding, ...]
+    complete: bool = True
 
     @property
     def severity(self) -> Severity:
-        """The worst finding's."""
+        """Highest severity of the findings."""
         return worst(self.findings)
 
     def exit_code(self, strict: bool = False) -> int:
@@ -69,50 +74,77 @@ class Diagnosis:
         return WARNINGS if strict and self.severity is Severity.WARNING else HEALTHY
 
 
-def diagnose(config_path: str | Path, options: DoctorOptions | None = None) -> Diagnosis:
-    """Check machine, datasets, one batch of each stage, memory and time.
+def diagnose(
+    config_path: str | Path,
+    options: DoctorOptions | None = None,
+    on_finding: Callable[[Diagnosis], None] | None = None,
+) -> Diagnosis:
+    """Check machine, datasets, evaluation, weights, one batch of each stage, memory and time.
 
     Args:
-        config_path: The config that is to be run.
+        config_path: The config to check.
         options: What to check.
+        on_finding: Called after each finding with all findings so far, so that none is lost if the process ends early.
 
     Raises:
         ConfigError: The config, or that of its source stage, cannot be read; everything else is a finding.
     """
-    options = options or DoctorOptions()
     init_default_scope('dscreid')
-    stages = stages_of(Path(config_path), options.config_options)
+    found: list[Finding] = []
     with _silent_logs():
-        findings = check_machine(options.work_dir) + check_shared_memory(stages, free_shared_memory())
-        for use in datasets_of(stages):
-            findings += examine_dataset(
-                use, options.jobs or usable_cores(), options.full_decode, options.check_files
-            )
+        stages = stages_of(Path(config_path), (options or DoctorOptions()).config_options)
+        for finding in _examine(stages, options or DoctorOptions()):
+            found.append(finding)
+            if on_finding is not None:
+                on_finding(Diagnosis(str(config_path), tuple(found), complete=False))
+    return Diagnosis(str(config_path), tuple(found))
+
+
+def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
+    """All checks, the cheap ones of the whole experiment before the first dry batch."""
+    yield from check_machine(options.work_dir)
+    yield from check_shared_memory(stages, free_shared_memory())
+    for use in datasets_of(stages):
+        yield from examine_dataset(
+            use, options.jobs or usable_cores(), options.full_decode, options.check_files
+        )
+    for stage in stages:
+        yield from check_stage_evaluations(stage)
+    for stage in stages:
         if options.check_batches:
-            for stage in stages:
-                findings += _try_stage(stage, options.work_dir)
-    return Diagnosis(str(config_path), tuple(findings))
+            yield from _try_stage(stage, options.work_dir)
+        else:
+            yield from check_weights(stage)
 
 
 @contextmanager
 def _silent_logs() -> Iterator[None]:
-    """No log below errors: what datasets warn of while they are read is in the findings."""
-    before = logging.root.manager.disable
+    """No log below errors: what datasets and configs log is in the findings.
+
+    MMEngine's loggers remember what they let through, which ``logging.disable`` does not reset; setting a level does.
+    """
+    logger, before = MMLogger.get_current_instance(), logging.root.manager.disable
+    level = logger.level
     logging.disable(logging.WARNING)
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
         logging.disable(before)
+        logger.setLevel(level)
 
 
-def _try_stage(stage: Stage, work_dir: Path) -> list[Finding]:
-    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    findings, measure = try_stage(stage, device)
-    if measure is None or (worst(findings) is Severity.BROKEN and measure.extraction is None):
-        return findings
+def _try_stage(stage: Stage, work_dir: Path) -> Iterator[Finding]:
+    trial = StageTrial(stage, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
+    yield from trial.findings()
+    if trial.measure is not None and trial.measure.extraction is not None:
+        yield from _forecast(stage, trial.measure, work_dir)
+
+
+def _forecast(stage: Stage, measure: StageMeasure, work_dir: Path) -> list[Finding]:
     try:
-        tests = count_tracklets(stage.config.test_dataloader) if stage.config.get('test_dataloader') else 0
-    except DscreidError:  # the dataset's checks say why
-        return findings
+        tests = count_tracklets(stage.config)
+    except DscreidError:  # the checks of the dataset say why
+        return []
     free = FreeResources(free_memory(swap=True), free_gpu_memory(), free_disk(work_dir))
-    return findings + check_forecast(measure, tests, findings[0].subject, free, stage.cluster_hook)
+    return check_forecast(measure, tests, stage.subject, free, stage.cluster_hook)

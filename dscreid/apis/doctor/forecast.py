@@ -1,4 +1,4 @@
-"""How much memory, disk and time a config will take, extrapolated from what was measured here."""
+"""Forecasts of memory, disk and time, extrapolated from measurements on this machine."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -29,10 +29,10 @@ _CHECKPOINT_COPIES = 3 * 3
 
 @dataclass(frozen=True)
 class FreeResources:
-    """What a machine has to give.
+    """Free resources of a machine.
 
     Attributes:
-        memory: Bytes of main memory; None where unknown.
+        memory: Bytes of main memory; None if unknown.
         gpu_memory: Bytes of GPU memory; None without a GPU.
         disk: Bytes on the disk of the work directory.
     """
@@ -44,7 +44,7 @@ class FreeResources:
 
 @dataclass(frozen=True)
 class EvaluationForecast:
-    """One evaluation.
+    """Forecast of one evaluation.
 
     Attributes:
         seconds: Duration.
@@ -58,7 +58,7 @@ class EvaluationForecast:
 def forecast_pseudo_labels(
     counts: Mapping[Modality, int], dimension: int, hook: Mapping[str, Any]
 ) -> Forecast:
-    """Forecast a labelling of both modalities by the costliest labeler of a config, as ClusterHook does before a round.
+    """Forecast a labelling of both modalities by the slowest labeler of a config, as ClusterHook does before a round.
 
     Args:
         counts: Tracklets of each modality.
@@ -66,7 +66,7 @@ def forecast_pseudo_labels(
         hook: Config of the ``ClusterHook``: its labelers and ``neighbor_search``.
 
     Returns:
-        Time and memory beside the features; zeros where no labeler tells what it clusters.
+        Time and memory without the features; zeros if no labeler can tell what it clusters.
     """
     search = NeighborSearch(**(hook.get('neighbor_search') or {}))
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -77,7 +77,7 @@ def forecast_pseudo_labels(
 
 
 def _labelers(hook: Mapping[str, Any]) -> list[Callable]:
-    """The labelers of a ClusterHook's config, those that take turns too."""
+    """All labelers of a ClusterHook's config, including those that take turns."""
     stages = [
         {key: value for key, value in stage.items() if key != 'begin_epoch'} for stage in hook['labelers']
     ]
@@ -120,18 +120,18 @@ def check_forecast(
     free: FreeResources,
     cluster_hook: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
-    """Findings about what a stage will take.
+    """Forecast memory, time and disk of a stage.
 
     Args:
-        measure: What its dry batches told.
+        measure: Measurements of its dry batches.
         test_tracklets: Tracklets of its test split.
         subject: What the findings are about.
-        free: What the machine has.
+        free: Free resources of the machine.
         cluster_hook: Config of the stage's ``ClusterHook``; None without one.
 
     Returns:
-        Time of the stage; memory of labelling and evaluation, a warning where it may exceed what is free, broken where
-        the labelling certainly does; disk for checkpoints, a warning likewise.
+        Findings about the memory of labelling and evaluation, a warning if it may exceed what is free and broken if the
+        labelling certainly does; about time; and about disk for checkpoints, a warning if it exceeds what is free.
     """
     dimension = 2 * measure.embed_dim
     labelling = Forecast()
@@ -197,7 +197,7 @@ def _time_finding(
         training=0.0,
     )
     if measure.train is not None:
-        # workers load while the device computes: the slower of the two counts
+        # workers load while the device computes, so the slower of the two counts
         loading = measure.train.load_seconds / max(min(measure.workers, usable_cores()), 1)
         overlapped = max(loading, measure.train.step_seconds)
         together = loading + measure.train.step_seconds
@@ -239,8 +239,8 @@ def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
 
 
 def _clustered(rows: int, dimension: int) -> np.ndarray:
-    """float32 (rows, dimension): people far apart, their tracklets around them."""
+    """float32 (rows, dimension): well separated people with their tracklets around them."""
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((-(-rows // _PER_PERSON), dimension), dtype=np.float32)
+    centers = rng.standard_normal((-(-rows // _PER_PERSON), dimension), dtype=np.float32)
     noise = rng.standard_normal((rows, dimension), dtype=np.float32)
-    return centres[np.arange(rows) // _PER_PERSON] + 0.7 * noise
+    return centers[np.arange(rows) // _PER_PERSON] + 0.7 * noise

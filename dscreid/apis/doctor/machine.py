@@ -18,9 +18,9 @@ _REQUIRED = (
     'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
     'numpy', 'opencv-python', 'safetensors', 'rich', 'matplotlib', 'Jinja2', 'tensorboard', 'setuptools',
 )  # fmt: skip
-#: Without it OpenCV decodes the frames.
+#: OpenCV decodes the frames if it is missing.
 _OPTIONAL = ('simplejpeg',)
-#: Packages that stand in for one another.
+#: Packages that can replace one another.
 _ALTERNATIVES = {
     'opencv-python': ('opencv-python-headless', 'opencv-contrib-python'),
     'mmcv-lite': ('mmcv',),
@@ -42,7 +42,7 @@ def check_machine(folder: str | Path) -> list[Finding]:
             Severity.BROKEN if missing else Severity.OK,
             ', '.join(f'{name} {number}' for name, number in facts.items())
             + (f'; missing: {", ".join(missing)}' if missing else ''),
-            'install with `make install` or pip install -r requirements/runtime.txt' if missing else '',
+            'run `make install` or pip install -r requirements/runtime.txt' if missing else '',
             values=facts | {'missing': missing},
         )
     ]
@@ -75,7 +75,7 @@ def collect_versions() -> tuple[dict[str, str], list[str]]:
         if found is not None:
             facts[found[0]] = found[1]
         elif package in _OPTIONAL:
-            facts[package] = 'missing (it is optional)'
+            facts[package] = 'missing (optional)'
         else:
             missing.append(package)
     return facts, missing
@@ -92,9 +92,7 @@ def _version(*names: str) -> tuple[str, str] | None:
 
 def _accelerator() -> Finding:
     if not torch.cuda.is_available():
-        return Finding(
-            'accelerator', 'environment', Severity.INFO, 'no GPU: everything runs on the processor'
-        )
+        return Finding('accelerator', 'environment', Severity.INFO, 'no GPU: everything runs on the CPU')
     free, total = torch.cuda.mem_get_info()
     message = (
         f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, {free / 2**30:.1f} of '
@@ -106,14 +104,14 @@ def _accelerator() -> Finding:
 
 def _resources(folder: str | Path) -> Finding:
     memory, disk = free_memory(), free_disk(folder)
-    told = 'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'
+    known = 'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'
     message = (
-        f'{usable_cores()} cores, {told} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
+        f'{usable_cores()} cores, {known} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
     )
     values = dict(cores=usable_cores(), free_memory=memory, free_disk=disk)
     if can_hold_files(folder):
         return Finding('resources', 'environment', Severity.OK, message, values=values)
-    message += ', where nothing can be written'
+    message += ', which is not writable'
     return Finding(
         'resources', 'environment', Severity.BROKEN, message, 'choose another --work-dir', values=values
     )

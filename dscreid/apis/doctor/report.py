@@ -1,4 +1,4 @@
-"""The doctor's findings as a table and as plain values."""
+"""The doctor's findings as text, as a table and as plain values."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from dscreid.apis.doctor.diagnosis import Diagnosis
 from dscreid.datasets.doctor import Finding, Severity
 
-_COLOURS = {
+_COLORS = {
     Severity.OK: 'green',
     Severity.INFO: 'cyan',
     Severity.WARNING: 'yellow',
@@ -24,31 +24,50 @@ _VERDICTS = {
 }
 
 
-def diagnosis_table(diagnosis: Diagnosis, details: int = 5) -> Group:
-    """Findings as a table, with the verdict below.
+def finding_text(finding: Finding, details: int = 5) -> Text:
+    """A finding as it is printed when it is found: its state, and below what is wrong and what to do.
 
     Args:
-        diagnosis: What was found.
-        details: How many single cases to show of each finding.
+        finding: The finding.
+        details: Number of single cases to show.
+    """
+    state = f'{finding.severity.name.lower():8}'
+    text = Text.assemble(
+        (state, _COLORS[finding.severity]), f'{finding.check}, {finding.subject}: {finding.message}'
+    )
+    for line in _advice(finding, details):
+        text.append(f'\n{"":8}{line}')
+    return text
+
+
+def summary_table(diagnosis: Diagnosis) -> Group:
+    """Number of findings of each check, what needs attention, and the verdict.
+
+    Args:
+        diagnosis: All findings.
     """
     table = Table(
         'check',
         'of',
         'state',
-        'finding',
+        'what to do',
         title=f'doctor: {diagnosis.config}',
         title_justify='left',
         box=box.SIMPLE_HEAD,
     )
     for finding in diagnosis.findings:
-        state = Text(finding.severity.name.lower(), style=_COLOURS[finding.severity])
-        table.add_row(finding.check, Text(finding.subject), state, Text(_explain(finding, details)))
-    counts = [sum(f.severity is s for f in diagnosis.findings) for s in (Severity.BROKEN, Severity.WARNING)]
+        if finding.severity >= Severity.WARNING:
+            state = Text(finding.severity.name.lower(), style=_COLORS[finding.severity])
+            table.add_row(
+                finding.check, Text(finding.subject), state, Text(finding.remedy or finding.message)
+            )
+    counts = {s: sum(f.severity is s for f in diagnosis.findings) for s in Severity}
     verdict = Text(
-        f'{verdict_of(diagnosis)}: {counts[0]} broken, {counts[1]} warnings',
-        style=_COLOURS[diagnosis.severity],
+        f'{verdict_of(diagnosis)}: {counts[Severity.BROKEN]} broken, {counts[Severity.WARNING]} warnings, '
+        f'{counts[Severity.OK] + counts[Severity.INFO]} without problems',
+        style=_COLORS[diagnosis.severity],
     )
-    return Group(table, verdict)
+    return Group(*([table] if table.row_count else []), verdict)
 
 
 def verdict_of(diagnosis: Diagnosis) -> str:
@@ -57,9 +76,10 @@ def verdict_of(diagnosis: Diagnosis) -> str:
 
 
 def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The diagnosis as plain values: ``config``, ``verdict`` and ``findings`` with all details."""
+    """The diagnosis as plain values: ``config``, ``complete``, ``verdict`` and ``findings`` with all details."""
     return dict(
         config=diagnosis.config,
+        complete=diagnosis.complete,
         verdict=verdict_of(diagnosis),
         findings=[
             dict(
@@ -76,11 +96,9 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
     )
 
 
-def _explain(finding: Finding, details: int) -> str:
-    lines = [finding.message]
-    if finding.remedy:
-        lines.append(f'→ {finding.remedy}')
-    lines += [f'  {detail}' for detail in finding.details[:details]]
+def _advice(finding: Finding, details: int) -> list[str]:
+    lines = [f'what to do: {finding.remedy}'] if finding.remedy else []
+    lines += [f'- {detail}' for detail in finding.details[:details]]
     if len(finding.details) > details:
-        lines.append(f'  … and {len(finding.details) - details:,} more (--json lists all)')
-    return '\n'.join(lines)
+        lines.append(f'- and {len(finding.details) - details:,} more (--json lists all)')
+    return lines

@@ -1,4 +1,4 @@
-"""What a config asks for: its stages, and the datasets that they read."""
+"""The stages of a config, and the datasets that they read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine import Config
 
-from dscreid.apis.config import inherited_options, load_config
+from dscreid.apis.config import config_name, inherited_options, load_config
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Stage:
 
     name: str
     config: Config
+
+    @property
+    def subject(self) -> str:
+        """What findings call the stage."""
+        return f'{self.name} ({config_name(self.config)})'
 
     @property
     def extraction_loader(self) -> dict[str, Any] | None:
@@ -37,17 +42,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class DatasetUse:
-    """One dataset folder, and how the stages read it.
+    """A dataset folder, and how the stages read it.
 
     Attributes:
         type_name: Registered class.
         root: Folder.
         settings: Dataset configs of all loaders that read it, each once.
+        variable: Environment variable that the config takes the folder from; None if there is none.
     """
 
     type_name: str
     root: str
     settings: tuple[dict[str, Any], ...]
+    variable: str | None = None
 
     def of_split(self, split: str) -> list[dict[str, Any]]:
         """Settings whose split is the given one, or a union with it (``'train+auxiliary'``)."""
@@ -55,14 +62,14 @@ class DatasetUse:
 
 
 def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
-    """The source stage that a config names, if it does, and its own.
+    """The stages of an experiment: the source stage, if the config names one, and its own.
 
     Args:
         config_path: The config.
-        options: Overrides by dotted key; they hold for this config and, as in training, hardly for its source.
+        options: Overrides by dotted key. As in training, only few of them hold for the source stage too.
 
     Raises:
-        ConfigError: A config is missing or malformed, or source stages name each other in a circle.
+        ConfigError: A config is missing or malformed, or the source stages form a circle.
     """
     config = load_config(config_path, options)
     stages = []
@@ -78,13 +85,18 @@ def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
 def datasets_of(stages: list[Stage]) -> list[DatasetUse]:
     """Datasets of all loaders, by class and folder, in the order of the stages."""
     uses: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    variables: dict[str, str] = {}
     for stage in stages:
+        variables |= {str(value): name for name, value in stage.config.env_variables.items()}
         for settings in _dataset_configs(stage.config.to_dict()):
             found = uses.setdefault((str(settings.get('type')), str(settings['root'])), [])
             plain = {key: value for key, value in settings.items() if key != 'pipeline'}
             if plain not in found:
                 found.append(plain)
-    return [DatasetUse(name, root, tuple(settings)) for (name, root), settings in uses.items()]
+    return [
+        DatasetUse(name, root, tuple(settings), variables.get(root))
+        for (name, root), settings in uses.items()
+    ]
 
 
 def _dataset_configs(node: Any) -> Iterator[dict[str, Any]]:

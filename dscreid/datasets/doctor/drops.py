@@ -1,12 +1,12 @@
 """Tracklets that each rule of a config leaves out."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from dscreid.datasets.doctor.findings import Finding, Severity
 from dscreid.datasets.doctor.foreign import ForeignTracklet
 from dscreid.structures import Modality, Tracklet
 
-#: From this share of a split on, what a rule leaves out is worth a warning.
+#: Leaving out this share of a split is worth a warning.
 _NOTABLE = 0.05
 
 
@@ -20,21 +20,21 @@ def check_drops(
     on_bad_frame: str = 'error',
     drops_foreign: bool = False,
 ) -> Finding:
-    """Count, rule by rule, what a split loses.
+    """Count the tracklets that each rule leaves out.
 
     Args:
         tracklets: All records of the split, as the index lists them.
         bad: Bad frames.
         foreign: Tracklets with foreign frames.
         subject: What the finding is about.
-        min_seq_len: As the config says.
-        modality: As the config says.
-        on_bad_frame: As the config says.
-        drops_foreign: Whether the config leaves foreign frames out (frames, not tracklets).
+        min_seq_len: Setting of the config.
+        modality: Setting of the config.
+        on_bad_frame: Setting of the config.
+        drops_foreign: Whether the config leaves out foreign frames (frames, not tracklets).
 
     Returns:
-        A warning where a rule other than ``modality`` leaves out a twentieth of the split or more, or where
-        ``on_bad_frame`` meets a tracklet without any readable frame.
+        ``BROKEN`` if nothing is left of a modality that the config uses; a warning if rules other than ``modality``
+        leave out a twentieth of the split or more, or if ``on_bad_frame`` meets a tracklet without a readable frame.
     """
     short = [t for t in tracklets if len(t) < min_seq_len]
     long_enough = [t for t in tracklets if len(t) >= min_seq_len]
@@ -58,7 +58,19 @@ def check_drops(
     message = f'of {len(tracklets):,} tracklets: ' + (', '.join(parts) if parts else 'none left out')
     notable = len(short) + (len(damaged) if skips else 0) >= max(_NOTABLE * len(tracklets), 1)
     if lost and on_bad_frame == 'substitute':
-        message += f'; {len(lost):,} have no readable frame, where on_bad_frame=substitute stops'
+        message += f'; {len(lost):,} have no readable frame, so on_bad_frame=substitute stops there'
+    hurt = {id(t) for t in damaged}
+    emptied = _emptied(tracklets, [t for t in long_enough if not skips or id(t) not in hurt], modality)
+    if emptied:
+        message += f'; no {" and no ".join(emptied)} tracklet is left'
     severity = Severity.WARNING if notable or (lost and not skips) else Severity.OK
-    remedy = 'check whether the archive is complete; min_seq_len and on_bad_frame are options of the dataset'
+    severity = Severity.BROKEN if emptied else severity
+    remedy = 'check that the archive is complete; min_seq_len and on_bad_frame are options of the dataset'
     return Finding('left out', subject, severity, message, remedy if severity else '', values=values)
+
+
+def _emptied(tracklets: Sequence[Tracklet], kept: Sequence[Tracklet], modality: Modality | None) -> list[str]:
+    """Modalities that a split has and that the config uses, but of which the rules leave nothing."""
+    names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
+    before, after = ({t.modality for t in some} for some in (tracklets, kept))
+    return [names[m] for m in Modality if m in before - after and modality in (None, m)]

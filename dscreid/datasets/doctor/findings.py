@@ -1,4 +1,4 @@
-"""What a check found."""
+"""Findings of the doctor's checks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Severity(IntEnum):
-    """How much a finding matters, in ascending order."""
+    """Severity of a finding, in ascending order."""
 
     OK = 0
     INFO = 1
@@ -17,15 +17,15 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's table.
+    """One result of a check.
 
     Attributes:
-        check: What was looked at, for example ``'frames'``.
-        subject: Of what, for example ``'hitsz_vcm train'``.
-        severity: How much it matters: a run goes wrong or stops (``BROKEN``), results may suffer (``WARNING``).
-        message: What was found, one sentence.
-        remedy: What to do about it; empty where nothing needs to be done.
-        details: Single cases in words, such as paths.
+        check: Name of the check, for example ``'frames'``.
+        subject: What was checked, for example ``'hitsz_vcm train'``.
+        severity: ``BROKEN`` if a run would stop or go wrong, ``WARNING`` if results may suffer.
+        message: The result in one sentence.
+        remedy: What to do about it; empty if nothing needs to be done.
+        details: Single cases, such as paths.
         values: Numbers behind the message, for the JSON file.
     """
 
@@ -39,5 +39,5 @@ class Finding:
 
 
 def worst(findings: Iterable[Finding]) -> Severity:
-    """The highest severity among the findings; ``OK`` without any."""
+    """Highest severity of the findings; ``OK`` if there are none."""
     return max((finding.severity for finding in findings), default=Severity.OK)

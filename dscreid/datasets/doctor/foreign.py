@@ -1,4 +1,4 @@
-"""Frames whose names speak of another person, modality, camera or tracklet than the tracklet that lists them."""
+"""Frames whose names disagree with their tracklet about person, modality, camera or tracklet number."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from dscreid.datasets.doctor.findings import Finding, Severity
 from dscreid.datasets.hitsz_index import FrameNames
 
 _SEPARATORS = re.compile(r'[/_.\-]')
-#: A place in the paths names a field if it does so in this share of all frames.
+#: A position in the paths names a field if it does so in this share of all frames.
 _SHARE = 0.8
 
 
@@ -22,7 +22,7 @@ class ForeignTracklet:
 
     Attributes:
         where: Its line, ``file:line``.
-        fields: What its frames' names contradict: ``person``, ``modality``, ``camera``, ``tracklet``.
+        fields: Fields that differ in the names of its frames: ``person``, ``modality``, ``camera``, ``tracklet``.
         count: Number of foreign frames.
         length: Number of frames.
         first: Path of the first foreign one.
@@ -38,7 +38,7 @@ class ForeignTracklet:
 def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[ForeignTracklet]:
     """Foreign frames of HITSZ-VCM, by the frames' names.
 
-    Person (where the line has an id), modality and camera are compared with the info file's line; the line has no
+    Person (if the line has an id), modality and camera are compared with the info file's line; the line has no
     tracklet number, so that of a frame is compared with the most frequent one of its tracklet.
 
     Args:
@@ -67,10 +67,10 @@ def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[
 def foreign_by_path(
     wheres: Sequence[str], frames: Sequence[Sequence[str]], told: Mapping[str, Sequence[str]]
 ) -> tuple[list[ForeignTracklet], list[str]]:
-    """Foreign frames where paths repeat what the index says, at places that are found from the data.
+    """Foreign frames of layouts whose paths repeat what the index says, at positions found from the data.
 
-    A path is cut at ``/``, ``_``, ``-`` and ``.``. Where a piece at one place equals a field's value in at least four
-    fifths of all frames, that place names the field, and frames that differ there are foreign. Numbers are compared
+    Paths are split at ``/``, ``_``, ``-`` and ``.``. If the piece at a position equals a field's value in at least four
+    fifths of all frames, that position names the field, and frames that differ there are foreign. Numbers are compared
     without leading zeros.
 
     Args:
@@ -79,14 +79,14 @@ def foreign_by_path(
         told: Field → its value for each tracklet, as the index says.
 
     Returns:
-        One entry per tracklet with foreign frames, and the fields that no place names, which were not compared.
+        One entry per tracklet with foreign frames, and the fields that no position names, which were not compared.
     """
-    pieces = [[_pieces(path) for path in paths] for paths in frames]
-    places = {field: _places(pieces, [_plain(v) for v in values]) for field, values in told.items()}
+    places = {field: _places(frames, [_plain(v) for v in values]) for field, values in told.items()}
     found = []
     for row, (where, paths) in enumerate(zip(wheres, frames, strict=True)):
+        pieces = [_pieces(path) for path in paths]
         differs = {
-            field: np.array([_contradicts(p, places[field], _plain(values[row])) for p in pieces[row]], bool)
+            field: np.array([_contradicts(p, places[field], _plain(values[row])) for p in pieces], bool)
             for field, values in told.items()
         }
         entry = _entry(where, differs, paths)
@@ -95,14 +95,14 @@ def foreign_by_path(
 
 
 def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
-    """The finding about a split's foreign frames.
+    """Report a split's foreign frames.
 
     Args:
         found: Its tracklets with foreign frames.
         subject: What the finding is about.
-        silent: Fields that the names do not tell.
+        silent: Fields that the names do not hold.
     """
-    note = f'; names do not tell {", ".join(silent)}' if silent else ''
+    note = f'; not compared, since names do not hold it: {", ".join(silent)}' if silent else ''
     values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
     if not found:
         message = f"every frame's name agrees with its tracklet{note}"
@@ -113,8 +113,8 @@ def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequen
         'foreign frames',
         subject,
         Severity.WARNING,
-        f'{len(found):,} tracklets list {values["frames"]:,} frames named after others ({kinds}){note}',
-        'the official HITSZ-VCM protocol keeps them (39 training tracklets are known); foreign_frames decides there',
+        f'{len(found):,} tracklets list {values["frames"]:,} frames whose names disagree with them ({kinds}){note}',
+        'the official HITSZ-VCM protocol keeps them (39 training tracklets are known); see foreign_frames',
         tuple(
             f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}'
             for f in found
@@ -139,16 +139,19 @@ def _pieces(path: str) -> list[str]:
     return [_plain(piece) for piece in _SEPARATORS.split(path)]
 
 
-def _places(pieces: Sequence[Sequence[Sequence[str]]], values: Sequence[str]) -> list[int]:
-    """Places that name a field: none where the field has one value alone, which any constant piece would match."""
+def _places(frames: Sequence[Sequence[str]], values: Sequence[str]) -> list[int]:
+    """Positions that name a field: none if the field has only one value, which any constant piece would match.
+
+    Paths are split anew for each field: the pieces of millions of paths would take gigabytes.
+    """
     if len(set(values)) < 2:
         return []
-    total = sum(map(len, pieces))
+    total = sum(map(len, frames))
     hits = Counter(
         place
-        for paths, value in zip(pieces, values, strict=True)
+        for paths, value in zip(frames, values, strict=True)
         for path in paths
-        for place, piece in enumerate(path)
+        for place, piece in enumerate(_pieces(path))
         if piece == value
     )
     return sorted(place for place, count in hits.items() if count >= _SHARE * total)

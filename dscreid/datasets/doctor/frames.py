@@ -1,4 +1,4 @@
-"""Frames that are no whole images, and frames that are the same file again."""
+"""Frames that are not complete images, and frames that repeat the bytes of another one."""
 
 import hashlib
 import math
@@ -24,13 +24,13 @@ STOPPING_FAULTS = (_OUTSIDE, _NOT_IN_SHARDS)
 
 @dataclass(frozen=True)
 class FrameScan:
-    """What the files of a dataset's frames told.
+    """Results of checking the files of a dataset's frames.
 
     Attributes:
         headers: Frame → header, in the order in which frames were given.
         duplicates: Groups of two or more frames with the same bytes, in that order.
         decoded: Whether every frame was decoded.
-        seconds: Wall time of looking at the files; comparing those alike comes after it.
+        seconds: Wall time of checking the files, without the comparison for duplicates.
     """
 
     headers: Mapping[str, FrameHeader]
@@ -47,18 +47,18 @@ class FrameScan:
 def scan_files(
     storage: FrameStorage, frames: Sequence[str], jobs: int, full_decode: bool = False, name: str = 'frames'
 ) -> FrameScan:
-    """Look at every frame's file, or read it from its shard, which compares its checksum.
+    """Check the file of every frame, or read it from its shard, which compares its checksum.
 
     Args:
-        storage: Where the frames lie.
+        storage: Storage of the frames.
         frames: Different paths relative to it.
         jobs: Threads.
-        full_decode: Decode each frame as training does, which also finds damage within the compressed data.
-        name: Text beside the progress bars.
+        full_decode: Decode each frame as in training, which also finds damage within the compressed data.
+        name: Text of the progress bars.
 
     Returns:
-        Headers, and groups of frames with the same bytes: those alike in size and in their first and last bytes are
-        compared by SHA-256.
+        Headers, and groups of frames with the same bytes. Frames of equal size, first and last bytes are compared by
+        SHA-256.
     """
     check = partial(_inspect, storage, full_decode)
     start = time.perf_counter()
@@ -106,18 +106,18 @@ def _same_bytes(
 def _hash(storage: FrameStorage, frame: str) -> str:
     try:
         return hashlib.sha256(storage.read(frame)).hexdigest()
-    except DatasetError:  # removed in the meantime: like no other
+    except DatasetError:  # removed in the meantime: equal to no other frame
         return frame
 
 
 def check_frames(
     scan: FrameScan, owners: Mapping[str, tuple[str, int, int | None]], subject: str, stops: bool
 ) -> list[Finding]:
-    """Findings about a dataset's files.
+    """Report bad and repeated files of a dataset.
 
     Args:
         scan: Its files.
-        owners: Frame → (split, tracklet, person id or None) of the first tracklet that lists it.
+        owners: Frame → (split, tracklet, person id; None or negative if unknown) of the first tracklet that lists it.
         subject: What the findings are about.
         stops: Whether a run stops at a bad frame (``on_bad_frame='error'``).
 
@@ -142,7 +142,7 @@ def _bad_finding(scan: FrameScan, subject: str, stops: bool) -> Finding:
     )
     if not bad:
         common = ', mostly {}x{}'.format(*sizes.most_common(1)[0][0]) if sizes else ''
-        message = f'{len(scan.headers):,} frames whole ({how}{common})'
+        message = f'all {len(scan.headers):,} frames are complete ({how}{common})'
         return Finding('frames', subject, Severity.OK, message, values=values)
     kinds = ', '.join(f'{count:,} {kind}' for kind, count in Counter(bad.values()).most_common())
     severe = stops or _OUTSIDE in bad.values()
@@ -159,7 +159,7 @@ def _bad_finding(scan: FrameScan, subject: str, stops: bool) -> Finding:
 
 def _remedy(faults: Set[str]) -> str:
     if _NOT_IN_SHARDS in faults:
-        return 'run tools/dataset_converters/pack.py again: it writes damaged shards anew (other splits: a new folder)'
+        return 'run tools/dataset_converters/pack.py again to replace damaged shards (for other splits: a new folder)'
     return 'unpack the archive again, or train with --cfg-options on_bad_frame=substitute (or skip_tracklet)'
 
 
@@ -177,17 +177,20 @@ def _duplicate_finding(
         subject,
         Severity.WARNING,
         f'{copies:,} frames repeat the bytes of another one; groups: {kinds}',
-        'frames shared by people or splits are wrong labels or leaks: correct the index',
+        'correct the index: frames shared by people or splits are wrong labels or leaks',
         tuple(' = '.join(group) for group in scan.duplicates),
         values,
     )
 
 
 def _spread(owners: Sequence[tuple[str, int, int | None]]) -> str:
-    """How far apart the frames of a group lie."""
+    """How far apart the frames of a group lie; unknown persons are not compared."""
     splits, tracklets, people = ({owner[i] for owner in owners} for i in range(3))
+    known = {pid for pid in people if pid is not None and pid >= 0}
     if len(splits) > 1:
         return 'across splits'
-    if len(people) > 1:
+    if len(known) > 1:
         return 'across people'
-    return 'across tracklets of one person' if len(tracklets) > 1 else 'within a tracklet'
+    if len(tracklets) == 1:
+        return 'within a tracklet'
+    return 'across tracklets of one person' if known and known == people else 'across tracklets'

@@ -1,4 +1,4 @@
-"""People and frames that are in more than one split."""
+"""People and frames that several splits share."""
 
 from collections.abc import Mapping, Set
 from itertools import combinations
@@ -7,10 +7,11 @@ from dscreid.datasets.doctor.findings import Finding, Severity
 
 
 def check_overlap(people: Mapping[str, Set[int]], frames: Mapping[str, Set[str]], subject: str) -> Finding:
-    """The finding about what splits share.
+    """Check that splits share neither people nor frames.
 
     Args:
-        people: Split → its person ids; a split without ids is left out.
+        people: Split → its person ids; a split without ids is left out. Negative ids are unknown persons and are not
+            compared.
         frames: Split → its frames.
         subject: What the finding is about.
 
@@ -20,7 +21,7 @@ def check_overlap(people: Mapping[str, Set[int]], frames: Mapping[str, Set[str]]
     details, counts = [], {}
     for one, other in combinations(frames, 2):
         shared_frames = sorted(frames[one] & frames[other])
-        shared_people = sorted(people.get(one, set()) & people.get(other, set()))
+        shared_people = sorted(pid for pid in people.get(one, set()) & people.get(other, set()) if pid >= 0)
         counts[f'{one}, {other}'] = dict(people=len(shared_people), frames=len(shared_frames))
         details += [f'person {pid} is in {one} and in {other}' for pid in shared_people]
         details += [f'{frame} is in {one} and in {other}' for frame in shared_frames]
@@ -38,8 +39,8 @@ def check_overlap(people: Mapping[str, Set[int]], frames: Mapping[str, Set[str]]
         'overlap',
         subject,
         Severity.BROKEN,
-        f'splits that must be apart share {kinds}',
-        'test people must not be trained on: restore the index files from one archive',
+        f'splits that must be disjoint share {kinds}',
+        'restore the index files from one archive: a model must not be trained on test people',
         tuple(details),
         counts,
     )

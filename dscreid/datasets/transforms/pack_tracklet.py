@@ -14,8 +14,9 @@ class PackTracklet:
 
     ``inputs`` is a uint8 tensor (T, 3, H, W) in RGB order, a view of the frames with their channels last in
     memory: the device reorders them, not the loader. ``data_samples`` is a ``ReIDDataSample`` with the meta
-    information ``index``, ``modality``, ``camera``, ``length`` (frames of the whole tracklet), ``seed``,
-    ``position``, ``is_query``, and, only where the split has them, ``pid`` (labelled) and ``label`` (labelled train).
+    information ``index``, ``same_as`` (the first row with the same frames), ``modality``, ``camera``,
+    ``length`` (frames of the whole tracklet), ``seed``, ``position``, ``is_query``, and, only if the split has them,
+    ``pid`` (labelled) and ``label`` (labelled train).
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +24,7 @@ class PackTracklet:
         tracklet = results['tracklet']
         facts = {
             'index': int(results['index']),
+            'same_as': int(results['same_as']),
             'modality': tracklet.modality.value,
             'camera': int(tracklet.camera),
             'length': len(tracklet),

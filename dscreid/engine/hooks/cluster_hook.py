@@ -17,7 +17,7 @@ from dscreid.engine.labeling_memory import labeling_within_memory
 from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.engine.training_data import tracklet_counts
+from dscreid.engine.training_data import check_both_modalities, tracklet_counts
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
 from dscreid.pseudo_labels.context import apply_labeler, needs_context
@@ -125,6 +125,7 @@ class ClusterHook(Hook):
         with config_errors('ClusterHook.dataloader'):
             self.dataloader = Runner.build_dataloader(self.dataloader_config, seed=runner.seed)
         _check_same_tracklets(self.dataloader.dataset, train_loader.dataset)
+        check_both_modalities(self.dataloader.dataset)
         for labeler in self.labelers:
             if hasattr(labeler, 'check_cameras'):
                 labeler.check_cameras(self._cameras())

@@ -160,3 +160,10 @@ def shards(root, frame_format, names, contents):
         ),
     )  # fmt: skip
     return open_frames(root)
+
+
+@pytest.mark.parametrize('unknown', [None, -1])
+def test_copies_of_unknown_people_are_not_called_those_of_two(root, unknown):
+    (root / 'c.jpg').write_bytes((root / 'b.jpg').read_bytes())
+    owners = OWNERS | {'c.jpg': ('train', 2, unknown)}
+    assert check_frames(scan(root), owners, 'x', stops=True)[1].values['across tracklets'] == 1

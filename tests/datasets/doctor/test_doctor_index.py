@@ -9,6 +9,7 @@ from dscreid.datasets.doctor import (
     check_drops,
     check_foreign,
     check_overlap,
+    check_repeats,
     foreign_by_path,
     foreign_in_hitsz,
 )
@@ -92,7 +93,7 @@ def test_fields_that_paths_do_not_tell_are_named():
     frames = [[f'{row}/{k}.jpg' for k in range(5)] for row in range(len(frames))]
     found, silent = foreign_by_path(['x'] * 30, frames, told)
     assert (found, silent) == ([], ['person', 'modality', 'camera', 'tracklet'])
-    assert 'names do not tell person' in check_foreign(found, 'x', silent).message
+    assert 'names do not hold it: person' in check_foreign(found, 'x', silent).message
 
 
 def test_overlap():
@@ -138,8 +139,40 @@ def test_balance():
     assert finding.severity is Severity.OK
     assert finding.values['cameras'] == {'0': {'rgb': 1, 'ir': 1}, '3': {'rgb': 2, 'ir': 1}}
     assert check_balance(of(0, RGB), 'x').severity is Severity.BROKEN
+    single = check_balance(of(0, RGB) + of(0, IR, count=2), 'x')
+    assert (single.severity, 'only one visible tracklet' in single.message) == (Severity.WARNING, True)
     one_camera = check_balance(fair + of(5, IR), 'x')
     assert one_camera.severity is Severity.WARNING
-    assert 'cameras 5 have one modality' in one_camera.message
-    assert '1 people appear in one modality' in check_balance(fair + of(0, IR, 9), 'x').message
-    assert 'three times' in check_balance(of(0, RGB, count=3) + of(0, IR), 'x').message
+    assert 'cameras 5 have only one modality' in one_camera.message
+    assert '1 people appear in only one modality' in check_balance(fair + of(0, IR, 9), 'x').message
+    assert 'at least three times' in check_balance(of(0, RGB, count=3) + of(0, IR), 'x').message
+
+
+def test_unknown_people_are_neither_shared_nor_one_sided():
+    frames = {'train': {'a'}, 'test': {'b'}}
+    found = check_overlap({'train': {-1, 1}, 'test': {-1, 2}}, frames, 'x')
+    assert (found.severity, found.values['train, test']['people']) == (Severity.OK, 0)
+    fair = of(0, RGB, 1) + of(0, IR, 1)
+    assert check_balance(fair + of(0, IR, -1), 'x').values['people_in_one_modality'] == 0
+
+
+def test_a_modality_of_which_nothing_is_left():
+    tracklets = records(12, 12, modality=RGB) + records(3, 4, modality=IR)
+    finding = check_drops(tracklets, set(), [], 'x', min_seq_len=12)
+    assert (finding.severity, 'no infrared tracklet is left' in finding.message) == (Severity.BROKEN, True)
+    assert check_drops(tracklets, set(), [], 'x', 12, RGB).severity is Severity.WARNING
+    assert check_drops(tracklets, set(), [], 'x', 3).severity is Severity.OK
+
+
+def test_repeated_tracklets():
+    def of_frames(frames, is_query=False):
+        return Tracklet(tuple(frames), RGB, 0, 1, is_query)
+
+    fine = check_repeats([of_frames('ab'), of_frames('cd')], (), 'x')
+    assert (fine.severity, fine.details) == (Severity.OK, ())
+    found = check_repeats(
+        [of_frames('ab'), of_frames('ab', is_query=True), of_frames('bc')], ('l:4 repeats l:1',), 'x'
+    )
+    assert found.severity is Severity.WARNING
+    assert found.values == dict(repeated_lines=1, tracklets_listed_twice=1, shared_frames=1)
+    assert found.details == ('l:4 repeats l:1',)

@@ -13,6 +13,7 @@ def pack(pid=None, label=None, is_query=False):
         'tracklet': tracklet,
         'frames': frames,
         'index': np.int64(9),
+        'same_as': np.int64(3),
         'seed': 4,
         'position': np.int64(7),
         'label': label,
@@ -39,6 +40,7 @@ def test_facts_are_packed_and_absent_ones_are_absent(pid, label, extra):
     sample = packed['data_samples']
     facts = {
         'index': 9,
+        'same_as': 3,
         'modality': 'ir',
         'camera': 2,
         'length': 2,

@@ -1,0 +1,147 @@
+"""Memory of a step: measured on a few tracklets, forecast for a batch, and kept within what is free."""
+
+import re
+import resource
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from dscreid.utils.gpu import free_gpu_memory
+from dscreid.utils.machine import free_memory
+
+#: What allocators and libraries take beyond the tensors themselves.
+_MARGIN = 1.15
+#: Bytes of main memory that other processes keep in any case.
+_RESERVE = 256 * 2**20
+#: Bytes of a weight's two moments in Adam.
+_MOMENTS = 8
+
+
+class PeakMemory(TorchDispatchMode):
+    """Count the bytes of the tensors that are created while it is entered, and their highest sum.
+
+    Attributes:
+        live: Bytes of those that are still alive.
+        peak: Highest value of ``live`` so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run an operation, and count the storages that it returns."""
+        given = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in given:
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = id(storage), storage.nbytes()
+        if key in self._known:
+            return
+        self._known.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._release, key, size)
+
+    def _release(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live -= size
+
+
+def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
+    """Run a step and measure the memory of its tensors.
+
+    Args:
+        step: What to run.
+        device: Where it computes.
+
+    Returns:
+        Bytes of the device's memory at the peak, beyond what was held before the step.
+    """
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return torch.cuda.max_memory_allocated() - before
+    with PeakMemory() as memory:
+        step()
+    return memory.peak
+
+
+def forecast_bytes(measured: int, share: int, batch: int) -> int:
+    """Forecast the memory of a batch from that of a part of it, as an upper estimate.
+
+    Args:
+        measured: Bytes at the peak of a step on ``share`` tracklets.
+        share: Tracklets of that step.
+        batch: Tracklets of the whole batch.
+    """
+    return int(_MARGIN * measured * batch / share)
+
+
+def optimizer_bytes(model: nn.Module) -> int:
+    """Bytes of Adam's two moments of a model's trainable parameters."""
+    return sum(p.numel() * _MOMENTS for p in model.parameters() if p.requires_grad)
+
+
+def memory_to_use(device: torch.device) -> int | None:
+    """Bytes of the device's memory that can be taken without swapping; None if unknown."""
+    if device.type == 'cuda':
+        return free_gpu_memory()
+    free = free_memory()
+    return None if free is None else max(free - _RESERVE, 0)
+
+
+@contextmanager
+def within_free_memory(device: torch.device) -> Iterator[None]:
+    """Let allocations beyond the free main memory fail, so that the kernel does not end the process.
+
+    They raise MemoryError or torch's RuntimeError. On a GPU, torch raises an error without a limit.
+
+    Args:
+        device: Where the work computes.
+    """
+    used, free = _data_bytes(), memory_to_use(device)
+    if device.type != 'cpu' or used is None or free is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [limit for limit in (used + free, soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error says that memory did not suffice."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        phrase in text for phrase in ('out of memory', "can't allocate memory", 'bad_alloc', 'bad allocation')
+    )
+
+
+def _data_bytes() -> int | None:
+    """What ``RLIMIT_DATA`` counts of this process; None if the system does not tell."""
+    try:
+        found = re.search(r'^VmData:\s+(\d+) kB', Path('/proc/self/status').read_text(encoding='ascii'), re.M)
+    except OSError:
+        return None
+    return None if found is None else 1024 * int(found[1])

@@ -1,0 +1,85 @@
+"""Refuse evaluations that cannot work, before anything long starts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine import Config
+
+from dscreid.datasets import TrackletDataset
+from dscreid.errors import DatasetError
+from dscreid.evaluation.feasibility import EvaluationPlan, plan_evaluation
+from dscreid.registry import DATASETS
+from dscreid.utils.build_errors import config_errors
+
+
+def check_evaluations(
+    config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
+) -> None:
+    """Check that every protocol of a config's validation and test can be measured on its dataset.
+
+    The index is read, and no frame. A split without person ids is not checked.
+
+    Args:
+        config: A stage's config; left as it is.
+        built: Datasets that are built already, under ``'val'`` and ``'test'``.
+        loops: Which of both to check.
+
+    Raises:
+        ConfigError: A dataset or a protocol is misconfigured.
+        DatasetError: A dataset cannot be read, or a protocol cannot be measured on it.
+    """
+    for dataset, protocol in evaluations_of(config, built, loops):
+        plan(dataset, protocol)
+
+
+def plan(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
+    """See ``plan_evaluation``; errors name the dataset."""
+    try:
+        return plan_evaluation(dataset, protocol)
+    except DatasetError as error:
+        raise DatasetError(f'{dataset.root}: {error}') from error
+
+
+def evaluations_of(
+    config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
+) -> Iterator[tuple[TrackletDataset, str]]:
+    """Each different pair of test dataset and protocol; a dataset is built once.
+
+    Args:
+        config: See :func:`check_evaluations`.
+        built: Likewise.
+        loops: Likewise.
+
+    Raises:
+        DscreidError: A dataset cannot be built.
+    """
+    datasets: list[tuple[dict[str, Any], Any]] = []
+    seen: list[tuple[dict[str, Any], str]] = []
+    for name in loops:
+        loader = config.get(f'{name}_dataloader')
+        if not loader or not loader.get('dataset'):
+            continue
+        settings = dict(Config(dict(d=loader['dataset'])).to_dict()['d'], pipeline=[])
+        for protocol in protocols_of(config.get(f'{name}_evaluator')):
+            if (settings, protocol) in seen:
+                continue
+            seen.append((settings, protocol))
+            dataset = next((found for known, found in datasets if known == settings), (built or {}).get(name))
+            if dataset is None:
+                with config_errors(f'{name}_dataloader'):
+                    dataset = DATASETS.build(dict(settings))
+            datasets.append((settings, dataset))
+            if isinstance(dataset, TrackletDataset):
+                yield dataset, protocol
+
+
+def protocols_of(evaluator: Any) -> list[str]:
+    """Protocols that the metrics of an evaluator's config measure."""
+    entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
+    found = []
+    for entry in entries:
+        if isinstance(entry, Mapping) and 'metrics' in entry:
+            found += protocols_of(entry['metrics'])
+        elif isinstance(entry, Mapping) and 'ReIDMetric' in str(entry.get('type')):
+            found.append(entry.get('protocol', 'hitsz_vcm'))
+    return [protocol for protocol in found if protocol is not None]

@@ -1,0 +1,70 @@
+"""Tracklets that an index lists more than once."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dscreid.structures import Tracklet
+
+_SHOWN = 5
+
+
+def first_rows(tracklets: Sequence[Tracklet]) -> np.ndarray:
+    """Number the different tracklets of a split.
+
+    Args:
+        tracklets: N records.
+
+    Returns:
+        int64 (N,), the row of the first record with the same frames: the record's own row, unless it repeats one.
+    """
+    firsts: dict[tuple[str, ...], int] = {}
+    return np.array([firsts.setdefault(t.frames, row) for row, t in enumerate(tracklets)], dtype=np.int64)
+
+
+def repeated_rows(tracklets: Sequence[Tracklet]) -> dict[int, int]:
+    """Records that add nothing to an earlier one: same frames, modality and camera, in the same list.
+
+    A query that the gallery lists too is no repetition: it has two roles. Person ids are not compared, so that labelled
+    and unlabelled splits keep the same records.
+
+    Args:
+        tracklets: N records.
+
+    Returns:
+        Row of each repeated record → row of the first one.
+    """
+    firsts: dict[tuple, int] = {}
+    keys = ((t.frames, t.modality, t.camera, t.is_query) for t in tracklets)
+    found = {row: firsts.setdefault(key, row) for row, key in enumerate(keys)}
+    return {row: first for row, first in found.items() if row != first}
+
+
+def describe_repeats(repeats: Mapping[int, int], wheres: Sequence[str], pids: np.ndarray) -> tuple[str, ...]:
+    """Phrases that name repeated lines of an index.
+
+    Args:
+        repeats: As :func:`repeated_rows` gives them.
+        wheres: ``file:line`` of each record.
+        pids: int64 (N,), person id of each record; negative if unknown.
+
+    Returns:
+        One phrase for each repeated record, for example ``'query.txt:7 repeats query.txt:2'``.
+    """
+    return tuple(
+        f'{Path(wheres[row]).name} repeats {Path(wheres[first]).name}'
+        + ('' if pids[row] == pids[first] else ' with another person id')
+        for row, first in repeats.items()
+    )
+
+
+def repeat_warnings(root: Path, split: str, phrases: Sequence[str]) -> tuple[str, ...]:
+    """What to log about repeated lines; empty without any."""
+    if not phrases:
+        return ()
+    more = f' and {len(phrases) - _SHOWN} more' if len(phrases) > _SHOWN else ''
+    return (
+        f'{root}: {len(phrases)} lines of split {split!r} list a tracklet that an earlier line lists, and are left '
+        f'out: {", ".join(phrases[:_SHOWN])}{more}; remove these lines from the index',
+    )

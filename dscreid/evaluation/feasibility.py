@@ -1,0 +1,115 @@
+"""Check that a protocol can be measured on a test split, from its index only."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from dscreid.errors import DatasetError
+from dscreid.evaluation.protocols import Direction, protocol_directions
+from dscreid.structures import Tracklet
+
+
+class TestSplit(Protocol):
+    """The attributes of ``TrackletDataset`` that are used here."""
+
+    tracklets: Sequence[Tracklet]
+    same_as: np.ndarray
+    wheres: Sequence[str] | None
+
+
+class DirectionCount(NamedTuple):
+    """Size of one direction.
+
+    Attributes:
+        queries: Number of queries.
+        valid: How many of them have a true match.
+        gallery: Number of gallery tracklets.
+    """
+
+    queries: int
+    valid: int
+    gallery: int
+
+
+class EvaluationPlan(NamedTuple):
+    """Sizes of a protocol's directions on a test split.
+
+    Attributes:
+        directions: Sizes by direction.
+        unranked: Rows that no direction uses, int64 (n,).
+        own_gallery: Number of queries whose own tracklet is in a gallery that they search; it is left out there.
+    """
+
+    directions: Mapping[str, DirectionCount]
+    unranked: np.ndarray
+    own_gallery: int
+
+
+def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
+    """Count queries with a true match in every direction of a protocol.
+
+    Args:
+        dataset: A test split.
+        protocol: Name of the protocol.
+
+    Returns:
+        The counts; None if the split has no person ids, so that nothing can be measured.
+
+    Raises:
+        ConfigError: If there is no such protocol.
+        DatasetError: If a direction cannot be measured: it has no query, nothing to search, or no true match.
+    """
+    tracklets = dataset.tracklets
+    modalities, is_query = [t.modality for t in tracklets], [t.is_query for t in tracklets]
+    if not any(_known(t) for t in tracklets):
+        return None
+    directions = protocol_directions(protocol, modalities, is_query, dataset.wheres)
+    counts, own, used = {}, set(), np.zeros(len(tracklets), dtype=bool)
+    for name, direction in directions.items():
+        counts[name] = _count(direction, dataset)
+        if not counts[name].valid:
+            raise DatasetError(_no_match_message(protocol, name, counts[name], direction, tracklets))
+        own |= _own_gallery(direction, dataset.same_as)
+        used[direction.query] = used[direction.gallery] = True
+    return EvaluationPlan(counts, np.flatnonzero(~used), len(own))
+
+
+def _count(direction: Direction, dataset: TestSplit) -> DirectionCount:
+    gallery: dict[int | None, list[int]] = {}
+    for row in direction.gallery.tolist():
+        gallery.setdefault(dataset.tracklets[row].pid, []).append(row)
+    valid = 0
+    for row in direction.query.tolist():
+        query = dataset.tracklets[row]
+        valid += _known(query) and any(
+            dataset.same_as[match] != dataset.same_as[row]
+            and not (direction.drop_same_camera and dataset.tracklets[match].camera == query.camera)
+            for match in gallery.get(query.pid, ())
+        )
+    return DirectionCount(len(direction.query), valid, len(direction.gallery))
+
+
+def _known(tracklet: Tracklet) -> bool:
+    """Whether the person is known; unknown ones, such as distractors, match nobody."""
+    return tracklet.pid is not None and tracklet.pid >= 0
+
+
+def _own_gallery(direction: Direction, same_as: np.ndarray) -> set[int]:
+    both = np.isin(same_as[direction.query], same_as[direction.gallery])
+    return set(direction.query[both].tolist())
+
+
+def _no_match_message(
+    protocol: str, name: str, count: DirectionCount, direction: Direction, tracklets: Sequence[Tracklet]
+) -> str:
+    cameras = {tracklets[row].camera for rows in direction[:2] for row in rows}
+    reason = 'check the person ids and the query list'
+    if direction.drop_same_camera and len(cameras) == 1:
+        reason = 'all of them are under one camera, and matches under the camera of the query do not count'
+    elif direction.drop_same_camera:
+        reason = 'matches under the camera of the query do not count; check the person ids, cameras and the query list'
+    return (
+        f'protocol {protocol} cannot be measured: none of the {count.queries} queries of {name} has a true match among '
+        f'the {count.gallery} gallery tracklets; {reason}'
+    )
