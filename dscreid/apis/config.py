@@ -81,7 +81,8 @@ def _read(path: Path) -> tuple[Config, ConfigFile]:
         ConfigError: It cannot be read.
     """
     try:
-        return Config.fromfile(path), read_files(path)
+        files = read_files(path)
+        return files.load(), files
     except Exception as error:  # a config is a program and may raise anything
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error

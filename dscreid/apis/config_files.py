@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine import Config
 from mmengine.fileio import load
 
 from dscreid.errors import ConfigError
@@ -47,6 +48,14 @@ class ConfigFile:
         yield from ((self, name) for name in sorted(self.unread - above))
         for base in self.bases:
             yield from base.without_effect(above | self.reads)
+
+    def load(self) -> Config:
+        """The merged config, as MMEngine reads it.
+
+        A file that inherits by ``_base_`` may import what it likes; MMEngine takes an import of a package for its other
+        style of inheritance, ``with read_base()``.
+        """
+        return Config.fromfile(self.path, lazy_import=False if self.bases else None)
 
     def writer_of_source(self) -> Path | None:
         """The nearest file that writes ``source.config``; None if there is none."""

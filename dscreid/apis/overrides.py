@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from mmengine import Config
-
 from dscreid.apis.config_check import keys_that_are_read
 from dscreid.apis.config_files import ConfigFile
 from dscreid.engine.common_settings import COMMON_SETTINGS, Use, common_value, uses_of_common_settings
@@ -42,7 +40,7 @@ def check_helpers(config: Mapping[str, Any], files: ConfigFile) -> None:
         offers = file is not files and not file.bases
         if offers or name in read or name.startswith('_') or not _is_value(config.get(name)):
             continue
-        bases = [Config.fromfile(base.path).to_dict() for base in file.bases]
+        bases = [base.load().to_dict() for base in file.bases]
         made = next((base for base in bases if name in base), None)
         if made is None:
             raise ConfigError(f"{file.path.name}: nothing reads the key '{name}'{_meant(config, name, read)}")
