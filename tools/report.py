@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from dscreid.apis.command_line import add_config_options
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.visualization import (
     ReportRun,
@@ -62,9 +63,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--config', help='config of the test dataset, for the pictures of the retrieval lists'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='overrides of the config, as key=value'
-    )
+    add_config_options(parser)
     parser.add_argument('--protocol', help="evaluation protocol of the lists (default: the config's)")
     parser.add_argument('--queries', type=int, default=4, help='queries shown per direction (default: 4)')
     parser.add_argument('--ranks', type=int, default=6, help='ranks shown per query (default: 6)')

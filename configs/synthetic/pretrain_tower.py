@@ -37,7 +37,6 @@ train_dataloader = dict(
     sampler=dict(type='IdentitySampler', num_identities=12, num_tracklets=4, iterations=500),
     dataset=dict(
         type='BUPTCampus',
-       
         split='train',
         expected_statistics=None,
         pipeline=train_pipeline,
@@ -47,9 +46,7 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(
-        type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline
-    ),
+    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')

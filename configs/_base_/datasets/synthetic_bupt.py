@@ -18,17 +18,13 @@ train_dataloader = dict(
     batch_size=4 * 4 * 2,
     num_workers=0,
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=100),
-    dataset=dict(
-        type='BUPTCampus', split='train', expected_statistics=None, pipeline=train_pipeline
-    ),
+    dataset=dict(type='BUPTCampus', split='train', expected_statistics=None, pipeline=train_pipeline),
 )
 test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(
-        type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline
-    ),
+    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')

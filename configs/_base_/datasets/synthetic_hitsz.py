@@ -33,9 +33,7 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(
-        type='HITSZVCM', split='test', expected_statistics=None, pipeline=eval_pipeline
-    ),
+    dataset=dict(type='HITSZVCM', split='test', expected_statistics=None, pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
