@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
+from dscreid.apis.vis_backends import without_backends
 from dscreid.engine.hooks import ClusterHook
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError
@@ -50,6 +51,7 @@ def quiet_runner(config: Config, folder: str, resumed: Path | None, source: Path
     """
     config = copy.deepcopy(config)
     config.work_dir, config.log_level = folder, 'ERROR'
+    without_backends(config)
     return build_runner(config, resumed, source)
 
 

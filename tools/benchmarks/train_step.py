@@ -79,7 +79,7 @@ def parse_args() -> argparse.Namespace:
         '--sync-debug', action='store_true', help='name the places where a training step waits for the GPU'
     )
     add_out_argument(parser, 'train_step')
-    from dscreid.apis.command_line import add_config_options  # after the threads are set
+    from dscreid.apis.command_line import add_config_options
 
     add_config_options(parser)
     args = parser.parse_args()
