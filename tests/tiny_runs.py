@@ -13,16 +13,17 @@ _base_ = {runtime!r}
 default_hooks = dict(logger=dict(interval=1))
 visualizer = dict(vis_backends=[dict(type='LocalVisBackend')])
 data_root = {root!r}
-
+num_frames = 2
+frame_size = (32, 16)
 
 train_pipeline = [
-    dict(type='SampleFrames', num_frames=2, rule='sorted_random'),
-    dict(type='LoadFrames', size=(32, 16)),
+    dict(type='SampleFrames', rule='sorted_random'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 eval_pipeline = [
-    dict(type='SampleFrames', num_frames=2, rule='linspace'),
-    dict(type='LoadFrames', size=(32, 16)),
+    dict(type='SampleFrames', rule='linspace'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 train_dataloader = dict(
@@ -30,21 +31,21 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=True,
     sampler=dict({sampler}),
-    dataset=dict(type={dataset!r}, root=data_root, split='train', labelled={labelled},
+    dataset=dict(type={dataset!r}, split='train', labelled={labelled},
                  expected_statistics=None, pipeline=train_pipeline),
 )
 test_dataloader = dict(
     batch_size=16,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(type={dataset!r}, root=data_root, split='test', expected_statistics=None, pipeline=eval_pipeline),
+    dataset=dict(type={dataset!r}, split='test', expected_statistics=None, pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol={protocol!r})
 val_evaluator = test_evaluator
 backbone = dict(
-    type='SpatioTemporalPrompting', num_frames=2, start_layer=1, num_heads=2,
-    tower=dict(type='CLIPVisionTransformer', image_size=(32, 16), patch_size=8, width=32, layers=2, heads=2,
+    type='SpatioTemporalPrompting', start_layer=1, num_heads=2,
+    tower=dict(type='CLIPVisionTransformer', patch_size=8, width=32, layers=2, heads=2,
                activation='gelu', pretrained=None),
 )
 data_preprocessor = dict(
@@ -78,12 +79,12 @@ default_hooks.update(
         type='ClusterHook',
         dataloader=dict(
             batch_size=16, num_workers=0, persistent_workers=True, sampler=dict(type='SequentialSampler'),
-            dataset=dict(type='HITSZVCM', root=data_root, split='train', labelled=False,
+            dataset=dict(type='HITSZVCM', split='train', labelled=False,
                          expected_statistics=None, pipeline=eval_pipeline),
         ),
         labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0, **clustering),
-            dict(type='DSLULabeler', begin_epoch=1, clustering=dict(type='ClusterLabeler', **clustering),
+            dict(type='ClusterLabeler', begin_epoch=0),
+            dict(type='DSLULabeler', begin_epoch=1, clustering=dict(type='ClusterLabeler'),
                  inter=dict(topk=4), intra=dict(topk=4)),
         ],
     ),

@@ -30,8 +30,9 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),
 )
 
+# wandb: vis_backends = [dict(type='WandbVisBackend')], or --cfg-options "vis_backends=[dict(type='WandbVisBackend')]"
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-visualizer = dict(type='Visualizer', vis_backends=vis_backends)
+visualizer = dict(type='Visualizer')
 log_processor = dict(type='LogProcessor', by_epoch=True, window_size=20)
 log_level = 'INFO'
 

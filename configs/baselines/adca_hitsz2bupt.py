@@ -16,7 +16,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='AggregationLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 # the released code's; the log says when so many pairs reach it that it means nothing here
                 threshold=0.5,
             )

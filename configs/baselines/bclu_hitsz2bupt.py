@@ -3,5 +3,5 @@ _base_ = '../dsc/dsc_hitsz2bupt.py'
 
 model = dict(neighbor_losses=[])
 default_hooks = dict(
-    cluster=dict(labelers=[dict(type='ClusterLabeler', **_base_.clustering)]),
+    cluster=dict(labelers=[dict(type='ClusterLabeler')]),
 )

@@ -11,14 +11,14 @@ _base_ = './bclu_bupt2hitsz.py'
 # phases at 40 * 4 = 160, decays at 20 * 4 = 80 and 160.
 train_dataloader = dict(sampler=dict(iterations=200))
 train_cfg = dict(max_epochs=190, val_interval=38)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, end=190, milestones=[80, 160], gamma=0.1)]
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=[80, 160], gamma=0.1)]
 
 # the release: eps 0.55, 0.05 tighter than across cameras
-camera = dict(type='CameraLabeler', **_base_.clustering)
+camera = dict(type='CameraLabeler')
 
 # Jaccard and DBSCAN as in all rows of a table (the release: eps 0.6)
-within = dict(type='ProxyAffinityLabeler', scale=20.0, **_base_.clustering)
-across = dict(type='JointLabeler', scale=20.0, **_base_.clustering)
+within = dict(type='ProxyAffinityLabeler', scale=20.0)
+across = dict(type='JointLabeler', scale=20.0)
 # the release: nearly flat weights, outliers can win, centres of infrared tracklets alone
 votes = dict(temperature=1.0, outliers_vote=True, infrared_centers=True)
 # as published

@@ -10,11 +10,11 @@ _base_ = './bclu_hitsz2bupt.py'
 # 25 * 2 + 15 = 65.
 train_dataloader = dict(sampler=dict(iterations=100))
 train_cfg = dict(max_epochs=75, val_interval=15)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, end=75, milestones=[40, 65], gamma=0.1)]
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=[40, 65], gamma=0.1)]
 
 # Jaccard and DBSCAN as in all rows of a table (the release: eps 0.3 on RegDB, 0.6 on SYSU-MM01)
-within = dict(type='ClusterLabeler', **_base_.clustering)
-across = dict(type='JointLabeler', scale=20.0, **_base_.clustering)
+within = dict(type='ClusterLabeler')
+across = dict(type='JointLabeler', scale=20.0)
 unified = dict(
     type='UnificationLabeler',
     clustering=within,

@@ -16,7 +16,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='NeighborSoftLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 # RegDB's, which has 10 images per identity and modality as HITSZ-VCM has tracklets; SYSU-MM01: 30
                 topk=20,
                 # two mean cluster sizes at most, else targets go flat and weights vanish; published: no limit (None)

@@ -16,7 +16,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='NeighborSoftLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 # twice the 2.7 tracklets per identity and modality, as RegDB's 20 for 10 images; inferred, untested
                 topk=5,
                 # two mean cluster sizes at most, else targets go flat and weights vanish; published: no limit (None)

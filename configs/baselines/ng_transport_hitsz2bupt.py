@@ -14,7 +14,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='TransportLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 # a later release of the same group; 'empirical' suits clusters of different sizes better
                 marginals='uniform',
                 # that release's

@@ -15,7 +15,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='MatchingLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 # until every cluster has a partner ("progressive"); the released code stops after 2
                 passes=None,
             )

@@ -15,13 +15,13 @@ default_hooks = dict(
         type='ClusterHook',
         dataloader=_base_.extraction_dataloader,
         labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0, **_base_.clustering),
+            dict(type='ClusterLabeler', begin_epoch=0),
             dict(
                 type='DSLULabeler',
                 # The paper is silent. Early: on synthetic worlds each first epoch with unified labels gains more
                 # than another one of clustering alone (docs/synthetic_benchmark.md). The released shallow-deep code: 30
                 begin_epoch=8,
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 # K = 20 (Figure 4)
                 inter=dict(topk=20),
                 # 5 as in the released shallow-deep code: 20 neighbours swamp an identity of three tracklets (paper: 20)

@@ -38,12 +38,12 @@ clustering = dict(k1=8, k2=3, eps=0.5, min_samples=2)
 default_hooks = dict(
     cluster=dict(
         labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0, **clustering),
+            dict(type='ClusterLabeler', begin_epoch=0),
             dict(
                 type='DSLULabeler',
                 begin_epoch=30,
                 # visible tracklets are clustered with half the neighbours from here on (SDCL: 15 in place of 30)
-                clustering=dict(type='ClusterLabeler', **clustering, visible=dict(k1=4)),
+                clustering=dict(type='ClusterLabeler', visible=dict(k1=4)),
                 # "outlier" is a label like any other and can win, but a visible outlier of its own modality is left out
                 inter=dict(topk=20, outliers_vote=True),
                 intra=dict(topk=5, static_weight=1.0, dynamic_weight=1.0, outliers_vote=True),

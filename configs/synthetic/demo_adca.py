@@ -9,7 +9,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='AggregationLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 threshold=0.5,  # the released code's
             )
         ],

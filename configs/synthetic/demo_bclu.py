@@ -2,4 +2,4 @@
 _base_ = './demo_dsc.py'
 
 model = dict(neighbor_losses=[])
-default_hooks = dict(cluster=dict(labelers=[dict(type='ClusterLabeler', **_base_.clustering)]))
+default_hooks = dict(cluster=dict(labelers=[dict(type='ClusterLabeler')]))

@@ -49,11 +49,11 @@ default_hooks = dict(
         # world (--seed 0), four of ten agreeing neighbours label 67 % of the visible tracklets, 60 % of them rightly,
         # and neighbours of the modality extend that to 95 %, 51 % rightly; any vote at all labels 96 %, 46 % rightly.
         labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0, **_base_.clustering),
+            dict(type='ClusterLabeler', begin_epoch=0),
             dict(
                 type='DSLULabeler',
                 begin_epoch=1,
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 inter=dict(topk=10, min_votes=4),
                 intra=dict(topk=6, static_weight=1.0, dynamic_weight=1.0),
             ),
@@ -75,7 +75,6 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=4,
         eta_min_ratio=0.01,
         by_epoch=True,
         convert_to_iter_based=True,

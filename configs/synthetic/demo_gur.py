@@ -5,10 +5,10 @@ _base_ = './demo_bclu.py'
 # (published: the first two thirds), and unification begins with the fifth (after 0.53). Decays after 0.5 and 0.9.
 train_dataloader = dict(sampler=dict(iterations=50))
 train_cfg = dict(max_epochs=8, val_interval=4)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, end=8, milestones=[4, 7], gamma=0.1)]
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=[4, 7], gamma=0.1)]
 
-within = dict(type='ClusterLabeler', **_base_.clustering)
-across = dict(type='JointLabeler', scale=20.0, **_base_.clustering)
+within = dict(type='ClusterLabeler')
+across = dict(type='JointLabeler', scale=20.0)
 unified = dict(
     type='UnificationLabeler',
     clustering=within,

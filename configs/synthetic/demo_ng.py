@@ -13,7 +13,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='NeighborSoftLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 # one identity's tracklets of a modality (SYSU-MM01: 30 of 30 to 56 images, RegDB: 20 of 10)
                 topk=12,
                 max_cluster_ratio=2.0,

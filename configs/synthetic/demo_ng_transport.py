@@ -10,7 +10,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='TransportLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 marginals='uniform',
                 sharpness=25.0,
                 topk=12,  # one identity's tracklets of a modality

@@ -12,7 +12,7 @@ default_hooks = dict(
         labelers=[
             dict(
                 type='MatchingLabeler',
-                clustering=dict(type='ClusterLabeler', **_base_.clustering),
+                clustering=dict(type='ClusterLabeler'),
                 passes=None,
             )
         ],

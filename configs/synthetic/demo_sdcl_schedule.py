@@ -32,12 +32,12 @@ clustering = dict(k1=12, k2=3, eps=0.55, min_samples=3)
 default_hooks = dict(
     cluster=dict(
         labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0, **clustering),
+            dict(type='ClusterLabeler', begin_epoch=0),
             dict(
                 type='DSLULabeler',
                 begin_epoch=2,  # published: epoch 30 of 50
                 # half the neighbours
-                clustering=dict(type='ClusterLabeler', **clustering, visible=dict(k1=6)),
+                clustering=dict(type='ClusterLabeler', visible=dict(k1=6)),
                 # 12 tracklets per identity and modality (RegDB: 10 of 10 images)
                 inter=dict(topk=10, outliers_vote=True),
                 intra=dict(topk=5, static_weight=1.0, dynamic_weight=1.0, outliers_vote=True),

@@ -18,7 +18,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, begin=0, end=30, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=30, end=400, eta_min_ratio=0.01, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=30, eta_min_ratio=0.01, by_epoch=False),
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=4)
 val_cfg = dict(type='ValLoop')

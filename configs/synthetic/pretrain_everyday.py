@@ -3,14 +3,11 @@ _base_ = './pretrain_tower.py'
 
 data_root = '{{$DSCREID_SYNTHETIC_EVERYDAY:data/synthetic/pretrain_everyday}}'
 source = None
-train_dataloader = dict(dataset=dict(root=data_root))
-test_dataloader = dict(dataset=dict(root=data_root))
-val_dataloader = dict(dataset=dict(root=data_root))
 
 # the tower alone, exported from pretrain_tower's last checkpoint; the necks begin anew
 model = dict(backbone=dict(tower=dict(pretrained='weights/synthetic_tower_varied.safetensors')))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, begin=0, end=200, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=200, end=4000, eta_min_ratio=0.01, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=200, eta_min_ratio=0.01, by_epoch=False),
 ]
 train_cfg = dict(max_epochs=8, val_interval=2)

@@ -3,14 +3,11 @@ _base_ = './pretrain_tower.py'
 
 data_root = '{{$DSCREID_SYNTHETIC_EVERYDAY2:data/synthetic/pretrain_everyday2}}'
 source = dict(config='pretrain_everyday.py', checkpoint=None)
-train_dataloader = dict(dataset=dict(root=data_root))
-test_dataloader = dict(dataset=dict(root=data_root))
-val_dataloader = dict(dataset=dict(root=data_root))
 
 # loaded over by the source stage's weights
 model = dict(backbone=dict(tower=dict(pretrained='weights/synthetic_tower_varied.safetensors')))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, begin=0, end=200, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=200, end=3000, eta_min_ratio=0.01, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=200, eta_min_ratio=0.01, by_epoch=False),
 ]
 train_cfg = dict(max_epochs=6, val_interval=3)

@@ -18,15 +18,16 @@ _base_ = ['../_base_/default_runtime.py']
 
 source = dict(config='pretrain_warmup.py', checkpoint=None)
 data_root = '{{$DSCREID_SYNTHETIC_PRETRAIN:data/synthetic/pretrain}}'
+frame_size = (64, 32)
 
 train_pipeline = [
     dict(type='SampleFrames', num_frames=1, rule='sorted_random'),
-    dict(type='LoadFrames', size=(64, 32)),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 eval_pipeline = [
     dict(type='SampleFrames', num_frames=2, rule='linspace'),
-    dict(type='LoadFrames', size=(64, 32)),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 train_dataloader = dict(
@@ -36,7 +37,6 @@ train_dataloader = dict(
     sampler=dict(type='IdentitySampler', num_identities=12, num_tracklets=4, iterations=500),
     dataset=dict(
         type='BUPTCampus',
-        root=data_root,
         split='train',
         expected_statistics=None,
         pipeline=train_pipeline,
@@ -46,9 +46,7 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(
-        type='BUPTCampus', root=data_root, split='test', expected_statistics=None, pipeline=eval_pipeline
-    ),
+    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')
@@ -79,7 +77,6 @@ model = dict(
         type='FrameAverage',
         tower=dict(
             type='CLIPVisionTransformer',
-            image_size=(64, 32),
             patch_size=8,
             width=128,
             layers=4,
@@ -100,7 +97,6 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=1,
-        end=16,
         eta_min_ratio=0.01,
         by_epoch=True,
         convert_to_iter_based=True,

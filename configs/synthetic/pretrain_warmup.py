@@ -3,9 +3,6 @@ _base_ = './pretrain_tower.py'
 
 data_root = '{{$DSCREID_SYNTHETIC_WARMUP:data/synthetic/pretrain_warmup}}'
 source = None
-train_dataloader = dict(dataset=dict(root=data_root))
-test_dataloader = dict(dataset=dict(root=data_root))
-val_dataloader = dict(dataset=dict(root=data_root))
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=1, by_epoch=True, convert_to_iter_based=True)

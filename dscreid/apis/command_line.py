@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from dscreid import evaluation
+from dscreid.apis.option_values import parse_value
 from dscreid.errors import LOST_PROCESS, DscreidError, ProcessLostError
 from dscreid.utils.progress import show_cursor
 
@@ -223,31 +224,38 @@ def sentence(error: Exception) -> str:
 
 
 class ConfigOptions(argparse.Action):
-    """``--cfg-options KEY=VALUE …`` that refuses what is no pair with a usage message (exit code 2)."""
+    """``--cfg-options KEY=VALUE …``, values as in ``option_values``; anything else is a usage error (exit code 2)."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         """Add the pairs to the options given so far."""
-        wrong = [value for value in values if not re.match(r'[\w.]+=', value)]
-        if wrong:
-            raise argparse.ArgumentError(self, f'{wrong[0]!r} is not KEY=VALUE')
-        from mmengine.config import DictAction  # imports torch, which --help does not need
+        options = dict(getattr(namespace, self.dest) or {})
+        for pair in values:
+            if not re.match(r'[\w.]+=', pair):
+                raise argparse.ArgumentError(self, f'{pair!r} is not KEY=VALUE')
+            key, _, text = pair.partition('=')
+            try:
+                options[key] = parse_value(text)
+            except ValueError as error:
+                raise argparse.ArgumentError(self, f'{key}: {error}') from error
+        setattr(namespace, self.dest, options)
 
-        try:
-            DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
-        except AssertionError as error:  # brackets that do not match
-            raise argparse.ArgumentError(self, str(error)) from error
 
-
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a tool the arguments that every one with a config has: overrides and how its ranks are started."""
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Give a tool the overrides of its config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=ConfigOptions,
         default={},
         metavar='KEY=VALUE',
-        help='overrides of the config, for example data_root=/data/hitsz_vcm optim_wrapper.optimizer.lr=2.5e-5',
+        help='overrides of the config, for example "data_root=/data/hitsz vcm" optim_wrapper.optimizer.lr=2.5e-5 '
+        '"vis_backends=[dict(type=\'WandbVisBackend\')]"',
     )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a tool the arguments that every one with a config has: overrides and how its ranks are started."""
+    add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch', 'slurm', 'mpi'),

@@ -1,10 +1,8 @@
 """Read a config, apply overrides from the command line, and fit it to the machine."""
 
-import copy
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,20 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
-from dscreid.apis.overrides import check_overrides
+from dscreid.apis.config_files import ConfigFile, read_files, source_path
+from dscreid.apis.config_values import make_plain
+from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
+from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import find_config
 
-#: Top-level keys that say where and how a run is executed, logged and tested, not what it learns.
+#: Top-level keys that say where and how a run is executed, logged and tested, not what it learns. Common settings
+#: stand in the parts that take them.
 _EXECUTION_KEYS = (
-    'work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name', 'env_cfg', 'data_root',
-    'visualizer', 'vis_backends', 'log_processor', 'log_level',
+    *COMMON_SETTINGS,
+    'work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name', 'env_cfg',
+    'visualizer', 'log_processor', 'log_level',
     'val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator',
 )  # fmt: skip
 #: The same, at any depth: another folder, machine, precision or pace of logging and testing. ``random_state`` is one of
@@ -42,34 +45,52 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     """Read and check a config file.
 
     Args:
-        path: A Python config, or the short name of a shipped one, such as ``dsc/dsc_bupt2hitsz``.
-        options: Overrides by dotted key. Overriding ``data_root`` moves every dataset that lies there, ``clustering``
-            changes every labeler that was made with it, and ``on_bad_frame`` is passed to every dataset.
+        path: A config, or the short name of a shipped one, such as ``dsc/dsc_bupt2hitsz``.
+        options: Overrides by dotted key.
 
     Returns:
-        The config; a relative ``source.config`` is made absolute.
+        The config. Its parts hold the common settings (``data_root``, ``clustering``, ``num_frames``, …) that they do
+        not set themselves, helper variables are left out, and a relative ``source.config`` is made absolute.
 
     Raises:
-        ConfigError: The file is missing or cannot be read, it names an unknown type or key, or an override would change
-            nothing.
+        ConfigError: The file is missing or cannot be read, it names an unknown type or key, or a setting or an override
+            would change nothing.
     """
-    path = find_config(path)
-    try:
-        config = Config.fromfile(path)
-    except Exception as error:  # a config is a program and may raise anything
-        reason = ' '.join(str(error).split()) or type(error).__name__
-        raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
-    if options:
-        check_overrides(config.to_dict(), options)
-        _merge(config, options)
-    if config.get('on_bad_frame') is not None:
-        _set_on_bad_frame(config._cfg_dict, config.on_bad_frame)
+    options, path = options or {}, find_config(path)
+    config, files = _read(path)
+    check_helpers(config.to_dict(), files)
+    check_overrides(config.to_dict(), options)
+    _merge(config, options)
+    _drop_helpers(config._cfg_dict)
+    make_plain(config._cfg_dict, path.name)
     check_config(config.to_dict(), path.name)
+    fill_common_settings(config._cfg_dict)
+    check_common_settings(config._cfg_dict, path.name, files.assigns, options)
     if config.get('source') is not None:
-        source = _source_config(path, config.source)
+        source = source_path(files, config.source, bool({'source', 'source.config'} & options.keys()))
         config.source.config = str(source)
         _check_no_circle(path, source)
     return config
+
+
+def _read(path: Path) -> tuple[Config, ConfigFile]:
+    """A config as its files give it, and the files.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        files = read_files(path)
+        return files.load(), files
+    except Exception as error:  # a config is a program and may raise anything
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
+
+
+def _drop_helpers(config: dict[str, Any]) -> None:
+    """Leave out, in place, what a file needed only to write its settings: variables, classes, modules."""
+    for key in config.keys() - {*keys_that_are_read()}:
+        del config[key]
 
 
 def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -87,34 +108,16 @@ def _check_no_circle(path: Path, source: Path) -> None:
     while source not in chain:
         chain.append(source)
         try:
-            named = Config.fromfile(source).get('source')
-        except Exception:  # one that is missing or no config is refused where it is needed
+            config, files = _read(source)
+        except ConfigError:  # one that is missing or no config is refused where it is needed
             return
-        if named is None:
+        if config.get('source') is None:
             return
-        source = _source_config(source, named)
+        source = source_path(files, config.source)
     names = ' -> '.join(config.name for config in (*chain, source))
     raise ConfigError(
         f'{path.name}: its source stages lead in a circle, {names}; a source stage must not build upon what it is for'
     )
-
-
-def _source_config(path: Path, source: Any) -> Path:
-    """The config of a source stage, named relative to the config that builds upon it.
-
-    Raises:
-        ConfigError: ``source`` names no other config.
-    """
-    name = source.get('config') if isinstance(source, dict) else None
-    try:
-        resolved = (path.parent / name).resolve()
-    except (TypeError, ValueError, RuntimeError, OSError):
-        resolved = None
-    if resolved is None or resolved == path.resolve():
-        raise ConfigError(
-            f"{path.name}: source must name another config, as dict(config='../source/stp_bupt.py', checkpoint=None)"
-        )
-    return resolved
 
 
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
@@ -196,74 +199,10 @@ def _without_execution(node: Any) -> Any:
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:
-    """Change a config in place; what its parts were made of (``data_root``, ``clustering``) changes them too."""
-    shared = {key: value for key, value in options.items() if key.partition('.')[0] == 'clustering'}
-    if shared:
-        _merge_clustering(config, shared)
-    old_root = config.get('data_root')
-    # after the parts' common settings, those of a single part
-    _merge_plainly(config, {key: value for key, value in options.items() if key not in shared})
-    new_root = config.get('data_root')
-    if new_root != old_root:
-        _replace_root(config._cfg_dict, old_root, new_root)
-
-
-def _merge_plainly(config: Config, options: dict[str, Any]) -> None:
     try:
         config.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
         raise ConfigError(f'--cfg-options {options}: does not fit the config: {error}') from error
-
-
-def _merge_clustering(config: Config, options: dict[str, Any]) -> None:
-    """Override the variable ``clustering`` and all labelers that were made with it.
-
-    Raises:
-        ConfigError: There are none, so that the override would change nothing.
-    """
-    old = copy.deepcopy(config.get('clustering'))
-    _merge_plainly(config, options)
-    new = config.get('clustering')
-    made = [] if not isinstance(old, dict) or not old else list(_made_with(config.get('default_hooks'), old))
-    if not made or not isinstance(new, dict):
-        raise ConfigError(
-            f'--cfg-options {options}: no labeler of this config was made with a common `clustering`; override the '
-            'labelers themselves, as default_hooks.cluster.labelers.0.eps=0.5'
-        )
-    for node in made:
-        node.update(new)
-
-
-def _made_with(node: Any, settings: dict[str, Any]) -> Iterator[dict]:
-    """Typed dicts that hold all of some settings."""
-    if isinstance(node, dict):
-        if 'type' in node and all(key in node and node[key] == value for key, value in settings.items()):
-            yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for value in node:
-            yield from _made_with(value, settings)
-
-
-def _replace_root(node: Any, old: str, new: str) -> None:
-    if isinstance(node, dict):
-        if node.get('root') == old:
-            node['root'] = new
-        for value in node.values():
-            _replace_root(value, old, new)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            _replace_root(value, old, new)
-
-
-def _set_on_bad_frame(node: Any, value: str) -> None:
-    if isinstance(node, dict):
-        if isinstance(node.get('dataset'), dict) and 'root' in node['dataset']:
-            node['dataset']['on_bad_frame'] = value
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            _set_on_bad_frame(child, value)
 
 
 def _fuse(optimizer: Any) -> None:

@@ -1,7 +1,6 @@
 """Look for misspelt types and keys in a config before anything long starts."""
 
 import copy
-import difflib
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -12,17 +11,18 @@ from mmengine.runner import Runner
 
 from dscreid import registry as registries
 from dscreid.apis.config_values import check_values
+from dscreid.apis.vis_backends import check_vis_backends
+from dscreid.engine.common_settings import COMMON_SETTINGS
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
 from dscreid.errors import ConfigError
+from dscreid.registry import registered_classes
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.signatures import accepted_arguments, closest
 
 #: Keys that a config gives but that never reach the constructor.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
-#: Top-level keys of this package beside the arguments of MMEngine's Runner.
-_OWN_KEYS = ('source', 'data_root', 'on_bad_frame')
-#: Similarity from which a key counts as a misspelling: where the key it resembles is absent, and where it is given.
-_NEAR, _VERY_NEAR = 0.85, 0.92
+#: Top-level keys that MMEngine's ``Config`` or this package reads, in addition to the arguments of MMEngine's Runner.
+_OWN_KEYS = ('source', 'custom_imports', *COMMON_SETTINGS)
 
 
 def check_config(config: dict, name: str = 'config') -> None:
@@ -34,15 +34,14 @@ def check_config(config: dict, name: str = 'config') -> None:
 
     Raises:
         ConfigError: A type is not registered, or a key is not an argument of one of this package's classes;
-            the message gives the place in the config and the closest valid name. Or a top-level key looks
-            like a misspelt argument of MMEngine's Runner, or its value cannot be used (``check_values``).
+            the message gives the place in the config and the closest valid name. Or the value of a top-level key
+            cannot be used (``check_values``).
     """
     if 'type' not in config:
-        _check_top_level(config, name)
         check_values(config, name)
         _check_hooks(config, name)
         _check_types(config, name)
-    known = _registered_classes()
+    known = registered_classes()
     for place, node in _typed_dicts(config, name):
         component = node['type']
         if isinstance(component, str):
@@ -69,6 +68,7 @@ def check_parts(config: Config, name: str = 'config') -> None:
     Raises:
         DscreidError: A part cannot be built; the message names the remedy.
     """
+    check_vis_backends(config, name)
     config = copy.deepcopy(config)
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
     loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
@@ -85,15 +85,6 @@ def check_parts(config: Config, name: str = 'config') -> None:
             if loader and loader not in loaders[:number]:
                 dataset = registries.DATASETS.build(loader.dataset)
                 registries.DATA_SAMPLERS.build(loader.sampler, default_args=dict(dataset=dataset))
-
-
-def _registered_classes() -> dict[str, Any]:
-    classes: dict[str, Any] = {}
-    for value in vars(registries).values():
-        if isinstance(value, Registry):
-            value.import_from_location()
-            classes.update(value.module_dict)
-    return classes
 
 
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
@@ -116,18 +107,6 @@ def _mmengine_names() -> dict[str, Any]:
             value.import_from_location()
             names.update(value.module_dict)
     return names
-
-
-def _check_top_level(config: dict, name: str) -> None:
-    """Refuse near misses of the Runner's arguments; configs may define other helper variables freely."""
-    known = keys_that_are_read()
-    for key in config:
-        if key in known or not isinstance(key, str):
-            continue
-        for near in difflib.get_close_matches(key, known, n=1, cutoff=_NEAR):
-            similarity = difflib.SequenceMatcher(None, key, near).ratio()
-            if near not in config or similarity >= _VERY_NEAR:
-                raise ConfigError(f"{name}: nothing reads the key '{key}'; did you mean '{near}'?")
 
 
 def _check_hooks(config: dict, name: str) -> None:

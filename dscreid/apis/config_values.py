@@ -1,8 +1,14 @@
-"""Refuse values of a config's top level that nothing can be built from, before anything looks into them."""
+"""Refuse values of a config that nothing can be built from, before anything looks into them."""
 
+import inspect
 import logging
+import math
+import os
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from dscreid.errors import ConfigError
 
@@ -50,6 +56,12 @@ _SEED = _Kind(
 _PATH = _Kind('a path or None', lambda value: value is None or isinstance(value, str))
 _START_METHODS = ('fork', 'spawn', 'forkserver')
 
+_FRAME_SIZE = _Kind(
+    '(height, width), both whole numbers of at least 1',
+    lambda value: isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_count, value)),
+)
+_CHOICE = _Kind('a word or None', lambda value: value is None or isinstance(value, str))
+
 #: Keys of each loader, of a hook too.
 _LOADER_KINDS = {
     'dataset': _DICT,
@@ -64,6 +76,13 @@ _KINDS = {
     'model': _DICT,
     'source': _OPTIONAL_DICT,
     'source.checkpoint': _PATH,
+    'data_root': _PATH,
+    'on_bad_frame': _CHOICE,
+    'num_frames': _COUNT,
+    'frame_size': _FRAME_SIZE,
+    'clustering': _DICT,
+    'visualizer': _OPTIONAL_DICT,
+    'vis_backends': _HOOKS,
     'train_dataloader': _OPTIONAL_DICT,
     'val_dataloader': _OPTIONAL_DICT,
     'test_dataloader': _OPTIONAL_DICT,
@@ -114,6 +133,68 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
         _check(config, f'default_hooks.{hook}', _OPTIONAL_DICT, name)
         _check(config, f'default_hooks.{hook}.dataloader', _DICT, name)
         _check_loader(config, f'default_hooks.{hook}.dataloader', name)
+
+
+def make_plain(config: dict[str, Any], name: str = 'config') -> None:
+    """Turn what a Python file computed into values that a config file can hold, in place.
+
+    Paths become strings, NumPy's numbers Python's, and classes under ``type`` their import path.
+
+    Args:
+        config: A whole config.
+        name: How messages name it.
+
+    Raises:
+        ConfigError: A value is of another kind, a number is not finite, or a class cannot be imported.
+    """
+    for key in list(config):
+        config[key] = _plain(config[key], f'{name}: {key}')
+
+
+def _plain(value: Any, place: str) -> Any:
+    if isinstance(value, Mapping):
+        _check_keys(value, place)
+        return {
+            key: _import_path(child, f'{place}.type') if key == 'type' else _plain(child, f'{place}.{key}')
+            for key, child in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(child, f'{place}.{number}') for number, child in enumerate(value))
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f'{place} is {value}; give a finite number')
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ConfigError(
+        f'{place} is {_shown(value)}, which a config cannot hold; give a number, a string, None, or a list, tuple or '
+        'dict of these'
+    )
+
+
+def _check_keys(value: Mapping, place: str) -> None:
+    for key in value:
+        if not isinstance(key, (str, int)) or (isinstance(key, str) and set(key) & {"'", '\\', '\n'}):
+            raise ConfigError(f'{place} has the key {key!r}; keys are strings without quotes and backslashes')
+
+
+def _import_path(component: Any, place: str) -> Any:
+    """The import path of a class or function; names and whatever else stands under ``type`` stay as they are."""
+    if not (inspect.isclass(component) or inspect.isroutine(component)):
+        return _plain(component, place)
+    module, name = component.__module__, component.__qualname__
+    try:
+        found = getattr(import_module(module), name, None)
+    except (ImportError, TypeError, ValueError):
+        found = None
+    if found is not component:
+        raise ConfigError(
+            f'{place} is {name}, which the config file defines; define it in a module, register it, and import the '
+            "module with custom_imports=dict(imports=['my_module'])"
+        )
+    return f'{module}.{name}'
 
 
 def _check_loader(config: Mapping[str, Any], place: str, name: str) -> None:

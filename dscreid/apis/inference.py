@@ -9,6 +9,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.config import load_config, require_keys
+from dscreid.engine.common_settings import fill_common_settings
 from dscreid.engine.source_weights import load_source_weights
 from dscreid.errors import ConfigError
 from dscreid.models.reid import BaseReID
@@ -38,10 +39,10 @@ def init_model(
         CheckpointError: The checkpoint is missing, unsafe, of another architecture, or not finite.
     """
     device = _usable_device(device)
-    if not isinstance(config, Config):
-        config = load_config(config)
+    config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
+    fill_common_settings(config._cfg_dict)
     require_keys(config, 'model')
-    settings = copy.deepcopy(config.model)
+    settings = config.model
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = 1  # features need no classifier
     with config_errors('model'):

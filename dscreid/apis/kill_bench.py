@@ -47,29 +47,21 @@ _base_ = {base!r}
 data_root = {root!r}
 default_hooks = dict(logger=dict(interval=1))
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(vis_backends=vis_backends)
 """
 _SOURCE = """
 model = dict(backbone=dict(tower=dict(pretrained=None)))
-train_dataloader = dict(batch_size=8, sampler=dict(num_identities=2, num_tracklets=2, iterations=4),
-                        dataset=dict(root=data_root))
-test_dataloader = dict(dataset=dict(root=data_root))
-val_dataloader = test_dataloader
+train_dataloader = dict(batch_size=8, sampler=dict(num_identities=2, num_tracklets=2, iterations=4))
 train_cfg = dict(max_epochs=2, val_interval=2)
 """
 _ADAPTATION = """
 source = dict(config='bench_source.py')
+clustering = dict(k1=6, k2=2, eps=0.7, min_samples=2)
 model = dict(backbone=dict(tower=dict(pretrained=None)))
-train_dataloader = dict(batch_size=8, sampler=dict(visible=(2, 2), infrared=(2, 2), iterations=4),
-                        dataset=dict(root=data_root))
-test_dataloader = dict(dataset=dict(root=data_root))
-val_dataloader = test_dataloader
+train_dataloader = dict(batch_size=8, sampler=dict(visible=(2, 2), infrared=(2, 2), iterations=4))
 default_hooks.update(
-    cluster=dict(dataloader=dict(dataset=dict(root=data_root)), labelers=[
-        dict(type='ClusterLabeler', begin_epoch=0, k1=6, k2=2, eps=0.7, min_samples=2),
-        dict(type='DSLULabeler', begin_epoch=1,
-             clustering=dict(type='ClusterLabeler', k1=6, k2=2, eps=0.7, min_samples=2),
-             inter=dict(topk=4), intra=dict(topk=4)),
+    cluster=dict(labelers=[
+        dict(type='ClusterLabeler', begin_epoch=0),
+        dict(type='DSLULabeler', begin_epoch=1, inter=dict(topk=4), intra=dict(topk=4)),
     ]),
     selection=dict(criterion='silhouette'),
 )

@@ -1,32 +1,60 @@
-"""Refuse overrides of a config that would change nothing."""
+"""Refuse settings and overrides of a config that would change nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from dscreid.apis.config_check import keys_that_are_read
+from dscreid.apis.config_files import ConfigFile
+from dscreid.engine.common_settings import COMMON_SETTINGS, Use, common_value, uses_of_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
-#: Keys of MMEngine's Runner that a run sets by itself, and what sets them.
+#: Keys of MMEngine's Runner that a run sets itself, and what sets them.
 _SET_BY_RUN = {
     'work_dir': 'use --work-dir',
     'resume': 'use --resume',
     'launcher': 'use --launcher',
     'experiment_name': 'runs are named after their --work-dir',
 }
-#: Helper variables whose overrides are passed on to the parts that were made with them.
-_PASSED_ON = ('clustering',)
+#: Other names of settings.
+_SYNONYMS = {'learning_rate': 'lr'}
 _SHOWN = 6
+
+
+def check_helpers(config: Mapping[str, Any], files: ConfigFile) -> None:
+    """Check that each variable of a config's files is a setting or is read.
+
+    The parts of a config are made from its helper variables (``learning_rate``, ``eval_pipeline``) when its file is
+    run, so a file that inherits from it and sets the variable anew comes too late. A base file without bases may offer
+    variables that not every config reads. Names that begin with an underscore are not checked.
+
+    Args:
+        config: As its files give it, without overrides.
+        files: Its files.
+
+    Raises:
+        ConfigError: Nothing reads a variable; the message names the keys that were made from the one it replaces.
+    """
+    read = keys_that_are_read()
+    for file, name in files.without_effect():
+        offers = file is not files and not file.bases
+        if offers or name in read or name.startswith('_') or not _is_value(config.get(name)):
+            continue
+        bases = [base.load().to_dict() for base in file.bases]
+        made = next((base for base in bases if name in base), None)
+        if made is None:
+            raise ConfigError(f"{file.path.name}: nothing reads the key '{name}'{_meant(config, name, read)}")
+        raise ConfigError(
+            f"{file.path.name}: setting '{name}' changes nothing, the parts that the config inherits were made with "
+            f'it before; {_instead(_places(made, name, read))}'
+        )
 
 
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Check that something reads what is overridden.
 
-    A config is a program: when it is overridden, its parts have long been made from its helper variables
-    (``num_frames``, ``eval_pipeline``, ``learning_rate``).
-
     Args:
-        config: As its file gives it.
+        config: As its files give it.
         options: Overrides by dotted key.
 
     Raises:
@@ -37,17 +65,89 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
         key, dot, rest = option.partition('.')
         if key in _SET_BY_RUN:
             raise ConfigError(f'--cfg-options {option}: changes nothing; {_SET_BY_RUN[key]}')
-        if key in read or key in _PASSED_ON:
+        if key in read:
             continue
         if key not in config:
-            raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{closest(key, read)}")
-        places = list(dict.fromkeys(_places(config, key, read)))
-        shown = ', '.join(f'{place}{dot}{rest}' for place in places[:_SHOWN])
-        more = f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else ''
+            raise ConfigError(
+                f"--cfg-options {option}: nothing reads the key '{key}'{_meant(config, key, read)}"
+            )
         raise ConfigError(
             f"--cfg-options {option}: changes nothing, the parts of the config were made with '{key}' before; "
-            + (f'override them instead: {shown}{more}' if places else 'none of them holds its value any more')
+            f'{_instead(f"{place}{dot}{rest}" for place in _places(config, key, read))}'
         )
+
+
+def check_common_settings(
+    config: dict[str, Any], name: str, assigned: Collection[str], options: Collection[str]
+) -> None:
+    """Check that the common settings of a file or of the command line reach a part.
+
+    Args:
+        config: The config, its parts filled.
+        name: How messages name it.
+        assigned: Top-level keys that the file itself sets; those that it inherits may all be replaced.
+        options: Overrides by dotted key.
+
+    Raises:
+        ConfigError: No part takes a setting, or all of them have values of their own.
+    """
+    uses = uses_of_common_settings(config)
+    for setting in _given(config, assigned, options):
+        _, value = common_value(config, setting)
+        takers = [use for use in uses if use.setting == setting]
+        if not takers:
+            near = closest(setting, sorted({use.setting for use in uses}))
+            raise ConfigError(f'{name}: no part of this config takes {setting}{near}')
+        if not any(_is_same(use, value) for use in takers):
+            raise ConfigError(
+                f'{name}: {setting}={value!r} changes nothing, the parts that take it have values of their own; '
+                f'{_instead(use.key for use in takers)}'
+            )
+
+
+def _given(config: Mapping[str, Any], assigned: Collection[str], options: Collection[str]) -> Iterator[str]:
+    """Dotted keys of the common settings that a file or the command line sets, and that are not None."""
+    given = {*assigned, *(option.partition('.')[0] for option in options)}
+    for key in COMMON_SETTINGS:
+        value = config.get(key)
+        if key in given and value is not None:
+            yield from (f'{key}.{part}' for part in value) if isinstance(value, Mapping) else (key,)
+
+
+def _is_same(use: Use, value: Any) -> bool:
+    own = use.part.get(use.argument)
+    both = isinstance(own, (list, tuple)) and isinstance(value, (list, tuple))
+    return list(own) == list(value) if both else own == value
+
+
+def _is_value(value: Any) -> bool:
+    """Whether a variable could be a setting: modules, classes and functions are tools of the file."""
+    return value is not None and not callable(value)
+
+
+def _instead(places: Iterable[str]) -> str:
+    """What to do in place of a setting without effect."""
+    keys = list(dict.fromkeys(places))
+    if not keys:
+        return 'none of them holds its value any more'
+    more = f' and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else ''
+    return f'set these instead: {", ".join(keys[:_SHOWN])}{more}'
+
+
+def _meant(config: Mapping[str, Any], name: str, read: list[str]) -> str:
+    """What was probably meant by a key that nothing reads: a key of that name in a part, or a similar one."""
+    name = _SYNONYMS.get(name, name)
+    keys = (key for top in config if top in read for key in _keys_named(config[top], top, name))
+    places = list(dict.fromkeys(keys))
+    return f'; {_instead(places)}' if places else closest(name, read)
+
+
+def _keys_named(node: Any, place: str, name: str) -> Iterator[str]:
+    pairs = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in pairs:
+        if key == name:
+            yield f'{place}.{key}'
+        yield from _keys_named(child, f'{place}.{key}', name)
 
 
 def _places(config: Mapping[str, Any], key: str, read: list[str]) -> Iterator[str]:

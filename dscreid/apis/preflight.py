@@ -1,4 +1,4 @@
-"""Try a stage before long work: build all of it, and send two tracklets of each set through it."""
+"""Try a stage before long work: build all of it, send two tracklets of each set through it, make a training step."""
 
 import copy
 import tempfile
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import torch
 from mmengine import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, TestLoop, ValLoop
 from torch.utils.data import DataLoader
 
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.evaluation_check import check_evaluations
+from dscreid.apis.trial_step import explained, try_step
+from dscreid.apis.vis_backends import without_backends
 from dscreid.engine.hooks import ClusterHook
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError
@@ -52,11 +54,12 @@ def quiet_runner(config: Config, folder: str, resumed: Path | None, source: Path
     """
     config = copy.deepcopy(config)
     config.work_dir, config.log_level = folder, 'ERROR'
+    without_backends(config)
     return build_runner(config, resumed, source)
 
 
 def try_tracklets(runner: Runner) -> str:
-    """Decode and encode two tracklets of each set.
+    """Decode and encode two tracklets of each set, and make one training step.
 
     Args:
         runner: Built, and not used for anything else.
@@ -77,9 +80,28 @@ def try_tracklets(runner: Runner) -> str:
             loaders.append(hook.dataloader)
     for loader in loaders:
         _encode(model, loader, training=False)
+    for loop in loops:
+        _try_metrics(model, loop)
+    try_step(runner)
     return (
-        f'tried: {_TRIED} tracklets of each set decoded and encoded, features of {dimension} numbers per half'
+        f'tried: {_TRIED} tracklets of each set decoded and encoded, features of {dimension} numbers per half; one '
+        'training step'
     )
+
+
+@torch.no_grad()
+def _try_metrics(model: BaseReID, loop: ValLoop | TestLoop) -> None:
+    """Let the metrics of a loop take two tracklets.
+
+    Raises:
+        ConfigError: A metric does not take what the model predicts.
+    """
+    dataset = loop.dataloader.dataset
+    batch = loop.dataloader.collate_fn([dataset[number] for number in range(min(_TRIED, len(dataset)))])
+    with explained('evaluation'):
+        loop.evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
+    for metric in loop.evaluator.metrics:
+        metric.results.clear()
 
 
 @torch.no_grad()

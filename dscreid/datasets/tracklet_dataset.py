@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -111,6 +112,8 @@ class TrackletDataset(Dataset, ABC):
     LAYOUT: ClassVar[str]
     INDEX_FILES: ClassVar[tuple[str, ...]]  # every place where an index file may lie below the root
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]]
+
+    common_settings = MappingProxyType({'root': 'data_root', 'on_bad_frame': 'on_bad_frame'})
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine import Config
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
@@ -16,6 +17,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dscreid.engine.checkpoint_files import RUN_KEY
+from dscreid.engine.common_settings import without_common_settings
 from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
 from dscreid.engine.schedule_extension import recompute_schedules
@@ -101,6 +103,16 @@ class ReIDRunner(Runner):
         device = get_device()
         devices = None if device == 'cpu' else [torch.cuda.current_device()]
         return MMDistributedDataParallel(module=model.to(device), device_ids=devices, broadcast_buffers=False)
+
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config into the work directory, as a Python file that ``load_config`` takes.
+
+        Common settings stand in it once, so that they can be overridden as in the config that was run.
+        """
+        plain = without_common_settings({**self.cfg.to_dict(), 'load_from': None, 'resume': False})
+        name = self.timestamp if self.cfg.filename is None else Path(self.cfg.filename).stem
+        Config(plain).dump(Path(self.work_dir, f'{name}.py'))
 
     @master_only
     def save_checkpoint(

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.clustering_settings import COMMON_CLUSTERING
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.jaccard_clustering import (
     AUTO,
@@ -44,6 +45,7 @@ class CameraLabeler:
     """
 
     needs_context = True
+    common_settings = COMMON_CLUSTERING
 
     def __init__(
         self, k1: int | str = 30, k2: int | str = 6, eps: float | str = 0.55, min_samples: int | str = 4

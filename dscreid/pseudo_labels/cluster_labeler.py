@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
+from dscreid.pseudo_labels.clustering_settings import COMMON_CLUSTERING, ClusteringSettings
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.pseudo_labels.forecast import ClusteringProblem
 from dscreid.pseudo_labels.jaccard import jaccard_distance
@@ -46,6 +46,8 @@ class ClusterLabeler:
         labeler = dict(type='ClusterLabeler', k1=30, eps=0.6, visible=dict(eps=0.5))
         labeler = dict(type='ClusterLabeler', k1='auto', k2='auto', eps='auto', min_samples='auto')
     """
+
+    common_settings = COMMON_CLUSTERING
 
     def __init__(
         self,

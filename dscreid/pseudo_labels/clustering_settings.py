@@ -1,11 +1,17 @@
 """What clustering by k-reciprocal Jaccard distances and DBSCAN needs, derived from the size of an identity."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from dscreid.pseudo_labels.clustering import dbscan
 from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors
+
+#: Arguments of labelers that a config gives once, as ``clustering=dict(...)``; see ``engine.common_settings``.
+COMMON_CLUSTERING = MappingProxyType(
+    {name: f'clustering.{name}' for name in ('k1', 'k2', 'eps', 'min_samples')}
+)
 
 
 @dataclass(frozen=True)

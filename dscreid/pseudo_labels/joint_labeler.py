@@ -3,6 +3,7 @@
 import torch
 
 from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.clustering_settings import COMMON_CLUSTERING
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.pseudo_labels.jaccard_clustering import (
@@ -38,6 +39,7 @@ class JointLabeler:
     """
 
     needs_context = True
+    common_settings = COMMON_CLUSTERING
     #: ClusterHook refuses it in the first epoch, which has no centres.
     needs_centers = True
 

@@ -1,6 +1,7 @@
 """Labeler of GUR's inter-camera phase: clusters of each modality by affinity to the cameras' centres."""
 
 from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.clustering_settings import COMMON_CLUSTERING
 from dscreid.pseudo_labels.context import LabelingContext
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.pseudo_labels.jaccard_clustering import (
@@ -35,6 +36,7 @@ class ProxyAffinityLabeler:
     """
 
     needs_context = True
+    common_settings = COMMON_CLUSTERING
     #: ClusterHook refuses it in the first epoch, which has no centres.
     needs_centers = True
 

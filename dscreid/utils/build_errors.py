@@ -13,7 +13,9 @@ _UNKNOWN = re.compile(r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword
 _MISSING = re.compile(r'(\w[\w.]*?)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: (.+)')
 _UNTYPED = re.compile(r'`cfg` or `default_args` must contain the key "type", but got ([^\n]+)')
 #: What constructors raise that were given values they cannot use.
-_ERRORS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError)
+_ERRORS = (
+    TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError, ImportError,
+)  # fmt: skip
 #: Packages whose constructors are called with a config's values alone: what they refuse is the config's fault.
 _LIBRARIES = ('torch', 'mmengine', 'numpy')
 _UNREGISTERED = re.compile(r'(\w[\w.]*) is not in the \w+::([\w ]+) registry')

@@ -255,8 +255,8 @@ def parser():
 
 
 def test_config_options_are_pairs(parser):
-    given = parser.parse_args(['--cfg-options', 'a.b=1e-3', 'c=[1,2]', '--cfg-options', 'd=x=y'])
-    assert given.cfg_options == {'a.b': 1e-3, 'c': [1, 2], 'd': 'x=y'}
+    given = parser.parse_args(['--cfg-options', 'a.b=1e-3', 'c=[1,2]', '--cfg-options', 'd=x=y', 'e=/a b, c'])
+    assert given.cfg_options == {'a.b': 1e-3, 'c': [1, 2], 'd': 'x=y', 'e': '/a b, c'}
 
 
 @pytest.mark.parametrize('words', [['a'], ['a=1', '=2'], ['a=[1,(2]'], ['a b=1']])

@@ -48,19 +48,3 @@ def test_misspelt_types_and_keys(config, message):
 )
 def test_valid_configs(config):
     check_config(config)
-
-
-@pytest.mark.parametrize(
-    ('config', 'near'),
-    [
-        (dict(optim_wraper=1), 'optim_wrapper'),
-        (dict(test_dataloder=1), 'test_dataloader'),
-        (dict(sources=dict()), 'source'),
-        # a misspelt override of an inherited key
-        (dict(optim_wraper=1, optim_wrapper=2), 'optim_wrapper'),
-        (dict(default_hook=1, default_hooks=2), 'default_hooks'),
-    ],
-)
-def test_misspelt_top_level_keys(config, near):
-    with pytest.raises(ConfigError, match=f"did you mean '{near}'"):
-        check_config(config)

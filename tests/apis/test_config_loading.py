@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import torch
 from mmengine import Config
@@ -25,53 +23,42 @@ def test_a_file_that_is_no_config(tmp_path, text):
     assert '\n' not in str(error.value)
 
 
-def test_the_source_is_found_beside_the_config(tmp_path, monkeypatch):
-    (tmp_path / 'sub').mkdir()
-    path = write(tmp_path / 'sub', "source = dict(config='../source.py')")
-    monkeypatch.chdir(tmp_path)
-    assert load_config(os.path.relpath(path)).source.config == str(tmp_path / 'source.py')
+def test_helpers_are_left_out_and_unread_ones_refused(tmp_path):
+    text = 'import os\nfrom pathlib import Path\nclass A: pass\nrate = 0.1\noptim_wrapper = dict(lr=rate)\n_note = 1'
+    assert load_config(write(tmp_path, text)).to_dict() == {'optim_wrapper': {'lr': 0.1}}
+    with pytest.raises(ConfigError, match=r"^a\.py: nothing reads the key 'optim_wraper'; did you mean"):
+        load_config(write(tmp_path, 'optim_wraper = dict(lr=0.1)'))
 
 
-def test_data_root_moves_the_datasets_that_lie_there(tmp_path):
+def test_what_a_program_computed_becomes_plain(tmp_path):
     text = """
-data_root = 'old'
-train_dataloader = dict(dataset=dict(root=data_root))
-hooks = [dict(dataset=dict(root='old')), dict(dataset=dict(root='other'))]
+from pathlib import Path
+import numpy
+from torch.optim import SGD
+_base_ = './base.py'
+work_dir = Path('/data') / 'x'
+optim_wrapper = dict(optimizer=dict(type=SGD, lr=numpy.float32(0.5), betas=(numpy.int64(1), 2)))
 """
-    config = load_config(write(tmp_path, text), {'data_root': 'new'})
-    assert config.train_dataloader.dataset.root == 'new'
-    assert [hook.dataset.root for hook in config.hooks] == ['new', 'other']
+    write(tmp_path, 'log_level = 3', 'base.py')
+    config = load_config(write(tmp_path, text))
+    assert config.work_dir == '/data/x'
+    assert config.optim_wrapper.optimizer == dict(type='torch.optim.sgd.SGD', lr=0.5, betas=(1, 2))
+    config.dump(tmp_path / 'b.py')
+    assert load_config(tmp_path / 'b.py').to_dict() == config.to_dict()
 
 
-LABELERS = """
-clustering = dict(k1=30, eps=0.6)
-default_hooks = dict(cluster=dict(type='ClusterHook', dataloader=dict(), labelers=[
-    dict(type='ClusterLabeler', **clustering),
-    dict(type='DSLULabeler', clustering=dict(type='ClusterLabeler', visible=dict(k1=15), **clustering)),
-    dict(type='ClusterLabeler', k1=8, eps=0.6),
-]))
-"""
-
-
-def test_clustering_changes_the_labelers_that_were_made_with_it(tmp_path):
-    path = write(tmp_path, LABELERS)
-    options = {'default_hooks.cluster.labelers.0.k1': 7, 'clustering.eps': 0.5, 'clustering.min_samples': 2}
-    first, second, third = load_config(path, options).default_hooks.cluster.labelers
-    assert first == dict(type='ClusterLabeler', k1=7, eps=0.5, min_samples=2)
-    assert second.clustering == dict(
-        type='ClusterLabeler', visible=dict(k1=15), k1=30, eps=0.5, min_samples=2
-    )
-    assert third == dict(type='ClusterLabeler', k1=8, eps=0.6)
-
-
-@pytest.mark.parametrize(('text', 'options'), [
-    ("clustering = dict(k1=3)\nlabeler = dict(type='ClusterLabeler', k1=4)", {'clustering.k1': 5}),
-    ('a = 1', {'clustering.k1': 5}),
-    (LABELERS, {'clustering': 5}),
+@pytest.mark.parametrize(('value', 'message'), [
+    ("dict(type=Own)", r'model\.type is Own, which the config file defines; .*custom_imports'),
+    ("dict(a=[Own()])", r'model\.a\.0 is <.*which a config cannot hold'),
+    ("dict(a=lambda: 1)", r'model\.a is <function .*which a config cannot hold'),
+    ("dict(a={1, 2})", r'model\.a is \{1, 2\}, which a config cannot hold'),
+    ("dict(a=float('nan'))", r'model\.a is nan; give a finite number'),
+    ("dict(a=(1, -float('inf')))", r'model\.a\.1 is -inf; give a finite number'),
+    ("dict(a={\"it's\": 1})", r'model\.a has the key'),
 ])  # fmt: skip
-def test_clustering_that_would_change_nothing_is_refused(tmp_path, text, options):
-    with pytest.raises(ConfigError, match='no labeler of this config was made with a common `clustering`'):
-        load_config(write(tmp_path, text), options)
+def test_what_no_config_can_hold(tmp_path, value, message):
+    with pytest.raises(ConfigError, match=rf'^a\.py: {message}'):
+        load_config(write(tmp_path, f'class Own: pass\nmodel = {value}'))
 
 
 def test_options_that_do_not_fit(tmp_path):
@@ -91,7 +78,7 @@ def test_options_are_checked_too(tmp_path):
 def test_options_that_change_nothing_are_refused(tmp_path):
     path = write(tmp_path, 'rate = 0.1\noptim_wrapper = dict(lr=rate)')
     assert load_config(path, {'optim_wrapper.lr': 0.2}).optim_wrapper == {'lr': 0.2}
-    with pytest.raises(ConfigError, match=r"made with 'rate' .*override them instead: optim_wrapper\.lr$"):
+    with pytest.raises(ConfigError, match=r"made with 'rate' .*set these instead: optim_wrapper\.lr$"):
         load_config(path, {'rate': 0.2})
 
 

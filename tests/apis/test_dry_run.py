@@ -1,6 +1,7 @@
 """--dry-run says what would be done and leaves nothing; mistakes in a config end in one sentence before any work."""
 
 import shutil
+import sys
 from dataclasses import replace
 
 import pytest
@@ -203,3 +204,106 @@ def test_a_modality_without_tracklets_is_refused_in_a_sentence(tiny_runs, tmp_pa
     _, adapt = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tmp_path / 'hitsz')
     with pytest.raises(DatasetError, match=r'no visible tracklet \(\d+ infrared.* needs both modalities'):
         plan_experiment(adapt, RunOptions(work_dir=tmp_path / 'dsc'))
+
+
+def write_module(folder, text):
+    (folder / 'own_parts.py').write_text(text)
+
+
+OWN_PARTS = """
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import nn
+
+from dscreid.pseudo_labels import PseudoLabels
+from dscreid.registry import LABELERS, METRICS, MODELS
+
+
+@MODELS.register_module(force=True)
+class OwnLoss(nn.Module):
+    def forward(self, features, centers):
+        return features.sum()
+
+
+@MODELS.register_module(force=True)
+class OwnNeighborLoss(nn.Module):
+    begin, pair_weights = 1, {'vv': 1.0}
+
+    def weight_at(self, epoch, unified):
+        return float(epoch >= 1)
+
+    def pairs_at(self, epoch):
+        return ('vv',)
+
+    def forward(self, static, dynamic):
+        return static.sum()
+
+
+@MODELS.register_module(force=True)
+class NaNLoss(nn.Module):
+    def forward(self, features, centers, labels):
+        return features.sum() * float('nan')
+
+
+@LABELERS.register_module(force=True)
+class FloatLabels:
+    def __call__(self, visible, infrared):
+        return PseudoLabels(rgb=np.zeros(len(visible)), ir=np.zeros(len(infrared)), shared=False)
+
+
+@LABELERS.register_module(force=True)
+class NoLabels:
+    def __call__(self, visible, infrared):
+        return [0] * len(visible)
+
+
+@LABELERS.register_module(force=True)
+class FewLabels:
+    def __call__(self, visible, infrared):
+        zeros = np.zeros(2, np.int64)
+        return PseudoLabels(rgb=zeros, ir=zeros, shared=False)
+
+
+@LABELERS.register_module(force=True)
+class OneArgument:
+    def __call__(self, features):
+        return features
+
+
+@METRICS.register_module(force=True)
+class OwnMetric(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results.append(data_samples[0].nothing)
+
+    def compute_metrics(self, results):
+        return {}
+"""
+LABELERS = 'default_hooks.cluster.labelers'
+
+
+def second_labeler(name):
+    return [dict(type='ClusterLabeler'), dict(type=name, begin_epoch=1)]
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    ({'model.identity_loss': dict(type='OwnLoss')}, r'training step fails .*TypeError.*own_parts\.py|'
+     r'training step fails .*TypeError: .*forward\(\)'),
+    ({'model.identity_loss': dict(type='NaNLoss')}, r'the loss of a training step .* is nan'),
+    ({'model.neighbor_losses': [dict(type='OwnNeighborLoss')]}, r'training step fails .*TypeError: .*forward\(\)'),
+    ({LABELERS: second_labeler('FloatLabels')}, r'labeling by FloatLabels fails .*int64'),
+    ({LABELERS: second_labeler('NoLabels')}, 'NoLabels returns list; a labeler returns'),
+    ({LABELERS: second_labeler('FewLabels')}, r'FewLabels returns 2 labels for \d+ rgb'),
+    ({LABELERS: second_labeler('OneArgument')}, 'labeling by OneArgument fails .*TypeError'),
+    ({'test_evaluator': dict(_delete_=True, type='OwnMetric')}, r'evaluation fails .*AttributeError.*own_parts\.py'),
+    ({'optim_wrapper.clip_grad': dict(norm_type='x', max_norm=1.0)}, r'the step of the optimizer fails'),
+])  # fmt: skip
+def test_own_classes_that_do_not_fit(tiny_runs, tmp_path, monkeypatch, options, message):
+    write_module(tmp_path, OWN_PARTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'own_parts', raising=False)
+    config = tmp_path / 'own.py'
+    config.write_text(f"_base_ = {str(tiny_runs.adapt)!r}\ncustom_imports = dict(imports=['own_parts'])\n")
+    with pytest.raises(DscreidError, match=message):
+        plan_experiment(config, RunOptions(work_dir=tmp_path / 'run', config_options=options))
+    assert not (tmp_path / 'run').exists()

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from machine import in_fresh_process
-from mmengine.config import DictAction
 from mmengine.hooks import Hook
 from results import Table, add_out_argument, publish
 
+from dscreid.apis.command_line import add_config_options
 from dscreid.registry import HOOKS
 
 PARTS = {'labelling': 'labelling', 'training': 'iterations', 'ending': 'checkpoint and evaluation'}
@@ -118,9 +118,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (on a GPU)')
     add_out_argument(parser, 'end_to_end')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='overrides'
-    )
+    add_config_options(parser)
     return parser.parse_args()
 
 

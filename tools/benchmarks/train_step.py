@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import in_fresh_process
-from mmengine.config import DictAction
 from results import Table, add_out_argument, publish
 
 ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'eager_prompting_oracle.py'
@@ -80,9 +79,9 @@ def parse_args() -> argparse.Namespace:
         '--sync-debug', action='store_true', help='name the places where a training step waits for the GPU'
     )
     add_out_argument(parser, 'train_step')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='overrides'
-    )
+    from dscreid.apis.command_line import add_config_options
+
+    add_config_options(parser)
     args = parser.parse_args()
     if args.sync_debug and not torch.cuda.is_available():
         parser.error(

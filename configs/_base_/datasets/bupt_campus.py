@@ -4,13 +4,13 @@ num_frames = 6  # T, the paper's
 frame_size = (288, 144)  # height, width; the paper's
 
 train_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='sorted_random'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='sorted_random'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 eval_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='linspace'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='linspace'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 
@@ -20,7 +20,7 @@ test_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(type='BUPTCampus', root=data_root, split='test', pipeline=eval_pipeline),
+    dataset=dict(type='BUPTCampus', split='test', pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')

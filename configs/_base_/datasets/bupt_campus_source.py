@@ -8,5 +8,5 @@ train_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=200),
-    dataset=dict(type='BUPTCampus', root=_base_.data_root, split='train', pipeline=_base_.train_pipeline),
+    dataset=dict(type='BUPTCampus', split='train', pipeline=_base_.train_pipeline),
 )

@@ -11,7 +11,6 @@ train_dataloader = dict(
     sampler=dict(type='PseudoLabelSampler', visible=(2, 4), infrared=(4, 4), iterations=200),
     dataset=dict(
         type='BUPTCampus',
-        root=_base_.data_root,
         split='train',
         labelled=False,
         pipeline=_base_.train_pipeline,
@@ -25,7 +24,6 @@ extraction_dataloader = dict(
     sampler=dict(type='SequentialSampler'),
     dataset=dict(
         type='BUPTCampus',
-        root=_base_.data_root,
         split='train',
         labelled=False,
         pipeline=_base_.eval_pipeline,

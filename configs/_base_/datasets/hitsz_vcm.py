@@ -4,13 +4,13 @@ num_frames = 6  # T, the paper's
 frame_size = (288, 144)  # height, width; the paper's
 
 train_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='segment_random'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='segment_random'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 eval_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='segment_first'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='segment_first'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 
@@ -20,7 +20,7 @@ test_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(type='HITSZVCM', root=data_root, split='test', pipeline=eval_pipeline),
+    dataset=dict(type='HITSZVCM', split='test', pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')

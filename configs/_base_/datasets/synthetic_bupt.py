@@ -4,13 +4,13 @@ num_frames = 6
 frame_size = (64, 32)
 
 train_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='sorted_random'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='sorted_random'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 eval_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='linspace'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='linspace'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 train_dataloader = dict(
@@ -18,17 +18,13 @@ train_dataloader = dict(
     batch_size=4 * 4 * 2,
     num_workers=0,
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=100),
-    dataset=dict(
-        type='BUPTCampus', root=data_root, split='train', expected_statistics=None, pipeline=train_pipeline
-    ),
+    dataset=dict(type='BUPTCampus', split='train', expected_statistics=None, pipeline=train_pipeline),
 )
 test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(
-        type='BUPTCampus', root=data_root, split='test', expected_statistics=None, pipeline=eval_pipeline
-    ),
+    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')

@@ -4,17 +4,17 @@ num_frames = 6
 frame_size = (64, 32)
 
 train_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='segment_random'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='segment_random'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 eval_pipeline = [
-    dict(type='SampleFrames', num_frames=num_frames, rule='segment_first'),
-    dict(type='LoadFrames', size=frame_size),
+    dict(type='SampleFrames', rule='segment_first'),
+    dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
 # both training loaders list the same unlabelled tracklets
-unlabelled = dict(type='HITSZVCM', root=data_root, split='train', labelled=False, expected_statistics=None)
+unlabelled = dict(type='HITSZVCM', split='train', labelled=False, expected_statistics=None)
 train_dataloader = dict(
     # 8 infrared tracklets and 4 visible ones in two views, half the paper's: on the tuning world (--seed 0) 100
     # iterations of these reach 55.7 mAP, 50 of twice as many 54.7
@@ -33,9 +33,7 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(
-        type='HITSZVCM', root=data_root, split='test', expected_statistics=None, pipeline=eval_pipeline
-    ),
+    dataset=dict(type='HITSZVCM', split='test', expected_statistics=None, pipeline=eval_pipeline),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')

@@ -19,12 +19,10 @@ model = dict(
     ),
     backbone=dict(
         type='SpatioTemporalPrompting',
-        num_frames=6,
         start_layer=2,
         num_heads=4,
         tower=dict(
             type='CLIPVisionTransformer',
-            image_size=(64, 32),
             patch_size=8,
             width=128,
             layers=4,

@@ -24,12 +24,10 @@ model = dict(
     ),
     backbone=dict(
         type='SpatioTemporalPrompting',
-        num_frames=6,  # T, the paper's
         start_layer=9,  # VLD's default
         num_heads=12,  # as the tower's blocks
         tower=dict(
             type='CLIPVisionTransformer',
-            image_size=(288, 144),
             patch_size=16,
             width=768,
             layers=12,

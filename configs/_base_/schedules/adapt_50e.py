@@ -1,12 +1,10 @@
 # The paper: Adam 2.5e-4, cosine decay, 50 epochs. VLD fine-tunes the same tower with 2.5e-5; try that where
 # the paper's figure makes a run diverge: --cfg-options optim_wrapper.optimizer.lr=2.5e-5
-learning_rate = 2.5e-4
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=learning_rate))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2.5e-4))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=0,
-        end=50,
         eta_min_ratio=0.01,
         by_epoch=True,
         convert_to_iter_based=True,

@@ -1,8 +1,7 @@
 # VLD's released settings: AdamW 2.5e-5, classifiers x25, 3 epochs of warm-up from 1 %, cosine to 1 %, 24 epochs.
-learning_rate = 2.5e-5
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=learning_rate, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=2.5e-5, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25.0)}),
 )
 param_scheduler = [
@@ -10,7 +9,6 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=3,
-        end=24,
         eta_min_ratio=0.01,
         by_epoch=True,
         convert_to_iter_based=True,

@@ -2,9 +2,8 @@
 # none of them is trained on a labelled source, and VLD's 2.5e-5 is a rate for CLIP's tower.
 _base_ = './source_24e.py'
 
-learning_rate = 3.5e-4
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='Adam', lr=learning_rate, weight_decay=5e-4),
+    optimizer=dict(type='Adam', lr=3.5e-4, weight_decay=5e-4),
 )

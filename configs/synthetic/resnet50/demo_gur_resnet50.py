@@ -2,15 +2,9 @@
 _base_ = [
     '../demo_gur.py',
     '../../_base_/models/resnet50_from_scratch.py',
-    '../../_base_/datasets/synthetic_two_frames.py',
 ]
 
 source = dict(config='demo_source_resnet50.py')
 model = dict(backbone=dict(_delete_=True, **_base_.resnet50))
 
-train_dataloader = dict(dataset=dict(pipeline=_base_.two_frames.hitsz_train))
-test_dataloader = dict(dataset=dict(pipeline=_base_.two_frames.hitsz_eval))
-val_dataloader = test_dataloader
-default_hooks = dict(
-    cluster=dict(dataloader=dict(dataset=dict(pipeline=_base_.two_frames.hitsz_eval))),
-)
+num_frames = 2  # of each tracklet: what a processor bears of a ResNet-50

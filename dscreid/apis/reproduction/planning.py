@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine import Config
 
+from dscreid.apis.option_values import format_value
 from dscreid.apis.reproduction.config_reader import NO_OVERRIDES, ConfigReader
 from dscreid.apis.reproduction.experiments import Row
 from dscreid.apis.reproduction.identity import (
@@ -85,7 +86,10 @@ class _Planner:
         command = [sys.executable, str(self.place.trainer), str(path), '--work-dir', str(self._folder(name))]
         command += ['--resume', '--seed', str(self.seed), *(['--amp'] if self.place.amp else [])]
         if overrides:
-            command += ['--cfg-options', *(f'{key}={value}' for key, value in overrides.items())]
+            command += [
+                '--cfg-options',
+                *(f'{key}={format_value(value)}' for key, value in overrides.items()),
+            ]
         trained = config.get('train_cfg') is not None
         self.plan.jobs[name] = Job(
             **self._common(name, path, config, run_digest(config), stages),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -53,6 +54,8 @@ class LoadFrames:
     Raises:
         ConfigError: If the size or the backend is out of range, or the backend is not installed.
     """
+
+    common_settings = MappingProxyType({'size': 'frame_size'})
 
     def __init__(
         self,

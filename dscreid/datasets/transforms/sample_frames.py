@@ -1,6 +1,7 @@
 """Choose the frames that stand for a tracklet."""
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ class SampleFrames:
     Raises:
         ConfigError: If the rule is unknown or ``num_frames`` is less than 1.
     """
+
+    common_settings = MappingProxyType({'num_frames': 'num_frames'})
 
     def __init__(self, num_frames: int = 6, rule: str = 'segment_first') -> None:
         if rule not in RULES:

@@ -1,6 +1,7 @@
 """CLIP's vision tower for images that are not square."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import torch
 from mmengine.model import BaseModule
@@ -49,6 +50,8 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
     Raises:
         ConfigError: When an argument is out of range.
     """
+
+    common_settings = MappingProxyType({'image_size': 'frame_size'})
 
     def __init__(
         self,

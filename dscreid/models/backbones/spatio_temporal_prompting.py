@@ -1,5 +1,7 @@
 """Spatio-temporal prompting of an image tower: static and dynamic feature of a tracklet."""
 
+from types import MappingProxyType
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -37,6 +39,8 @@ class SpatioTemporalPrompting(BaseModule):
     Raises:
         ConfigError: When an argument is out of range.
     """
+
+    common_settings = MappingProxyType({'num_frames': 'num_frames'})
 
     def __init__(
         self,

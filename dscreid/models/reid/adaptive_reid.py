@@ -102,7 +102,19 @@ class AdaptiveReID(BaseReID):
             ConfigError: The cross loss is active, but the labels bring no cross labels.
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
-        *raw, data_samples = gather_batch(*raw, data_samples)
+        return self.losses_of(*raw, data_samples)
+
+    def losses_of(
+        self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
+    ) -> dict[str, Tensor]:
+        """Named losses of features that are already extracted; see ``loss``.
+
+        Args:
+            static: float (N, D), raw static features.
+            dynamic: float (N, D), raw dynamic features.
+            data_samples: N data samples.
+        """
+        *raw, data_samples = gather_batch(static, dynamic, data_samples)
         batch = self.memories.locate(
             [sample.index for sample in data_samples], [sample.modality for sample in data_samples]
         )

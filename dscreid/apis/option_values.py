@@ -1,0 +1,94 @@
+"""Values of ``--cfg-options KEY=VALUE``: Python literals, and everything else as it is given."""
+
+import ast
+from typing import Any
+
+_WORDS = {'true': True, 'false': False}
+_OPENING = ('[', '(', '{', 'dict(')
+
+
+def parse_value(text: str) -> Any:
+    """Read the value of an option.
+
+    Numbers, ``None``, ``True``, ``False`` (also in lower case), quoted strings, and lists, tuples and dicts of them are
+    what they are in Python; ``dict(type='X')`` is allowed, and words within brackets need no quotes. Literals with
+    commas between them are a list (``40,65``), as elsewhere in OpenMMLab. Any other text is a string, kept as it is:
+    with its spaces, commas, quotes and equals signs.
+
+    Args:
+        text: What follows ``KEY=``.
+
+    Returns:
+        None, a bool, an int, a finite float, a string, or a list, tuple or dict of these.
+
+    Raises:
+        ValueError: The text begins with a bracket and is no list, tuple or dict.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text != text.strip():
+        return text
+    try:
+        node = ast.parse(text, mode='eval').body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        if text.startswith(_OPENING):
+            raise ValueError(
+                f'{text} is no list, tuple or dict; put quotes around the strings in it, or around all of it'
+            ) from None
+        return text
+    if isinstance(node, ast.Tuple) and not text.startswith('('):
+        return (
+            [ast.literal_eval(element) for element in node.elts] if all(map(_is_scalar, node.elts)) else text
+        )
+    is_literal = (
+        _is_scalar(node) and ast.get_source_segment(text, node) == text
+    )  # without a comment behind it
+    return _value(node, text) if is_literal or text.startswith(_OPENING) else text
+
+
+def format_value(value: Any) -> str:
+    """A text from which :func:`parse_value` reads a value.
+
+    Args:
+        value: What ``parse_value`` returns.
+    """
+    if not isinstance(value, str):
+        return repr(value)
+    try:
+        plain = parse_value(value) == value
+    except ValueError:
+        plain = False
+    return value if plain else repr(value)
+
+
+def _is_scalar(node: ast.expr) -> bool:
+    """Whether an expression is a number, a string, a bool or None."""
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    finite = not isinstance(value, float) or abs(value) != float('inf')
+    return finite and (value is None or isinstance(value, (bool, int, float, str)))
+
+
+def _value(node: ast.expr, text: str) -> Any:
+    """The value of an expression; parts that are no literals are strings, as they stand in the text."""
+    if _is_scalar(node):
+        return ast.literal_eval(node)
+    if isinstance(node, ast.List):
+        return [_value(element, text) for element in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple(_value(element, text) for element in node.elts)
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {
+            _value(key, text): _value(value, text) for key, value in zip(node.keys, node.values, strict=True)
+        }
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == 'dict'
+        and not node.args
+    ):
+        return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
+    word = ast.get_source_segment(text, node)
+    return _WORDS.get(word, word)

@@ -1,0 +1,196 @@
+"""One training step of a stage on a few tracklets, with every labeler and loss that its epochs use."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.runner import Runner
+from torch import Tensor
+
+from dscreid.engine.centers import held_centers
+from dscreid.engine.hooks import ClusterHook
+from dscreid.engine.schedule import turn_at
+from dscreid.engine.source_weights import unwrap_model
+from dscreid.errors import ConfigError, DscreidError, LabelingError
+from dscreid.models.reid import AdaptiveReID, BaseReID
+from dscreid.pseudo_labels import CrossLabels, LabelingContext, PseudoLabels
+from dscreid.pseudo_labels.context import apply_labeler, needs_context
+from dscreid.structures import Modality, TrackletFeatures
+
+#: Tracklets of a made-up identity.
+_IDENTITY = 32
+#: What a class that does not fit raises.
+_ERRORS = (
+    TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError,
+    NotImplementedError,
+)  # fmt: skip
+
+
+def try_step(runner: Runner) -> None:
+    """Forward, backward and optimizer step on four tracklets.
+
+    An adaptation labels made-up features with each of its labelers, fills the memories, and computes the losses of
+    every epoch in which a labeler or a loss begins, and of the last two.
+
+    Args:
+        runner: Built, its hooks begun; its model is changed and must not be used for anything else.
+
+    Raises:
+        ConfigError: A labeler, a loss, a memory or the optimizer does not fit the rest.
+    """
+    model = unwrap_model(runner.model)
+    hook = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
+    model.train()
+    dataset = runner.train_loop.dataloader.dataset
+    with explained('a training step'), runner.optim_wrapper.optim_context(runner.model):
+        items = [dataset[row] for row in _rows(dataset)]
+        batch = model.data_preprocessor(runner.train_loop.dataloader.collate_fn(items), training=True)
+        if isinstance(model, AdaptiveReID) and hook is not None:
+            total = _losses_of_adaptation(runner, model, hook, batch)
+        else:
+            total = _sum(model(**batch, mode='loss'))
+    _check_finite(total)
+    with explained('the step of the optimizer'):
+        runner.optim_wrapper.update_params(total)
+
+
+def _rows(dataset: Any) -> list[int]:
+    """Two tracklets of each modality, of the same two identities where the dataset has labels."""
+    rows = []
+    for modality in Modality:
+        found = dataset.indices(modality)
+        if dataset.labels is not None:
+            _, first = np.unique(dataset.labels[found], return_index=True)
+            found = found[first]
+        rows += [int(found[0]), int(found[min(1, len(found) - 1)])]
+    return rows
+
+
+def _losses_of_adaptation(
+    runner: Runner, model: AdaptiveReID, hook: ClusterHook, batch: dict[str, Any]
+) -> Tensor:
+    samples = batch['data_samples']
+    raw = model.extract_feat(batch['inputs'], model.modalities_of(samples))
+    dataset = hook.dataloader.dataset
+    rows = {modality: dataset.indices(modality) for modality in Modality}
+    features = {m: _made_up_features(len(rows[m]), model) for m in Modality}
+    drawn = {
+        m: [np.flatnonzero(rows[m] == s.index)[0] for s in samples if s.modality == m.value] for m in Modality
+    }
+    # each epoch's memories replace those before, so its losses are differentiated at once, as far as the features
+    leaves = [half.detach().requires_grad_() for half in raw]
+    groups = None
+    for epoch in _telling_epochs(runner.train_loop.max_epochs, hook, model):
+        labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
+        centers = held_centers(model.memories, groups)
+        context = LabelingContext(
+            epoch=epoch,
+            cameras={m: dataset.cameras[rows[m]] for m in Modality},
+            centers=None if centers is None else centers.features,
+            groups=None if centers is None else centers.groups,
+        )
+        labels = _labels(labeler, features, context)
+        if labels is None or any((labels.of(m)[drawn[m]] < 0).any() for m in Modality):
+            labels = _made_up_labels(rows, model)
+        groups = labels.groups
+        model.set_epoch(epoch)
+        model.reset_memories(
+            features[Modality.RGB], features[Modality.IR], labels, rows[Modality.RGB], rows[Modality.IR]
+        )
+        loss = _sum(model.losses_of(*leaves, samples))
+        _check_finite(loss)
+        loss.backward()
+        model.update_memories()
+    return sum((half * leaf.grad).sum() for half, leaf in zip(raw, leaves, strict=True))
+
+
+def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
+    """Epochs that together use every labeler and loss, ascending."""
+    epochs = {max_epochs - 1, max_epochs - 2}
+    for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
+        epochs |= {begin + place for place in range(len(turn))}
+    epochs |= {getattr(loss, 'begin', 0) for loss in (*model.neighbor_losses, model.cross_loss)}
+    return sorted(epoch for epoch in epochs if 0 <= epoch < max_epochs)
+
+
+def _made_up_features(count: int, model: BaseReID) -> TrackletFeatures:
+    """Unit features of well separated identities, the same ones in both modalities."""
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    identities = torch.randn(2, 1 + count // _IDENTITY, model.backbone.embed_dim, generator=generator)
+    noise = torch.randn(2, count, model.backbone.embed_dim, generator=generator)
+    halves = identities[:, torch.from_numpy(_identities(count))] + 0.1 * noise
+    return TrackletFeatures(*torch.nn.functional.normalize(halves, dim=2).to(device))
+
+
+def _identities(count: int) -> np.ndarray:
+    """int64 (count,), made-up identity of each tracklet; the first and the last ones differ if there are enough."""
+    return np.arange(count, dtype=np.int64) // _IDENTITY
+
+
+def _made_up_labels(rows: dict[Modality, np.ndarray], model: AdaptiveReID) -> PseudoLabels:
+    """The made-up identities as labels, with cross labels for losses that need them."""
+    labels = {m: _identities(len(rows[m])) for m in Modality}
+    common = min(values.max() for values in labels.values())
+    cross = CrossLabels(**{m.value: np.where(labels[m] <= common, labels[m], -1) for m in Modality})
+    return PseudoLabels(
+        rgb=labels[Modality.RGB],
+        ir=labels[Modality.IR],
+        shared=False,
+        cross=None if model.cross_loss is None else cross,
+    )
+
+
+def _labels(
+    labeler: Any, features: dict[Modality, TrackletFeatures], context: LabelingContext
+) -> PseudoLabels | None:
+    """What a labeler makes of the features; None if they are too few for its settings."""
+    name = type(labeler).__name__
+    with explained(f'labeling by {name}'):
+        try:
+            labels = apply_labeler(
+                labeler, *(features[m] for m in Modality), context if needs_context(labeler) else None
+            )
+        except LabelingError:
+            return None
+    if not isinstance(labels, PseudoLabels):
+        raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels')
+    for m in Modality:
+        if len(labels.of(m)) != len(features[m]):
+            raise ConfigError(
+                f'{name} returns {len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
+            )
+    return labels
+
+
+def _check_finite(loss: Tensor) -> None:
+    if not torch.isfinite(loss):
+        raise ConfigError(
+            f"the loss of a training step on four tracklets is {loss.item()}; check the losses' settings"
+        )
+
+
+def _sum(losses: dict[str, Tensor]) -> Tensor:
+    return sum(value for name, value in losses.items() if 'loss' in name)
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn what a class that does not fit raises into a sentence that names the line.
+
+    Raises:
+        ConfigError: Something was raised.
+    """
+    try:
+        yield
+    except DscreidError:
+        raise
+    except _ERRORS as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        reason = ' '.join(str(error).split()) or 'no message'
+        raise ConfigError(
+            f'{what} fails on a trial batch: {type(error).__name__}: {reason} ({last.filename}:{last.lineno})'
+        ) from error

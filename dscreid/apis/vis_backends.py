@@ -1,0 +1,47 @@
+"""Packages that the logging backends of a config need."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from dscreid.errors import ConfigError
+
+#: Packages of MMEngine's backends, and how pip calls them.
+_PACKAGES = {
+    'TensorboardVisBackend': 'tensorboard',
+    'WandbVisBackend': 'wandb',
+    'MLflowVisBackend': 'mlflow',
+    'ClearMLVisBackend': 'clearml',
+    'NeptuneVisBackend': 'neptune',
+    'DVCLiveVisBackend': 'dvclive',
+    'AimVisBackend': 'aim',
+}
+
+
+def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Check that the packages of a config's logging backends are installed, without starting any backend.
+
+    Args:
+        config: A config with its common settings filled in.
+        name: How messages name it.
+
+    Raises:
+        ConfigError: A package is missing.
+    """
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        type_name = str(backend.get('type')).rpartition('.')[2]
+        package = _PACKAGES.get(type_name)
+        if package is not None and find_spec(package) is None:
+            raise ConfigError(
+                f'{name}: {type_name} of vis_backends needs the package {package}; run "pip install {package}" or '
+                'choose other vis_backends'
+            )
+
+
+def without_backends(config: Any) -> None:
+    """Replace a config's logging backends, in place, by MMEngine's files in the work directory.
+
+    Others would announce a run to a server.
+    """
+    if config.get('visualizer') is not None:
+        config.visualizer.vis_backends = [dict(type='LocalVisBackend')]

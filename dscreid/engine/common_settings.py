@@ -1,0 +1,138 @@
+"""Settings that stand once at the top level of a config and go to every part that takes them.
+
+A class says which of its arguments come from there, for example::
+
+    common_settings = {'root': 'data_root', 'k1': 'clustering.k1'}
+
+A part that gives such an argument itself keeps its own value.
+"""
+
+import copy
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mmengine.visualization import Visualizer
+
+from dscreid.registry import registered_classes
+
+#: The top-level keys.
+COMMON_SETTINGS = ('data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'clustering', 'vis_backends')
+#: Arguments of classes of other packages that come from common settings.
+_FOREIGN: dict[type, Mapping[str, str]] = {Visualizer: {'vis_backends': 'vis_backends'}}
+
+
+class Use(NamedTuple):
+    """One argument of one part that a common setting gives.
+
+    Attributes:
+        setting: Dotted key of the setting, such as ``clustering.k1``.
+        place: Dotted key of the part.
+        part: The part, a ``dict(type=...)``.
+        argument: The part's argument.
+    """
+
+    setting: str
+    place: str
+    part: dict[str, Any]
+    argument: str
+
+    @property
+    def key(self) -> str:
+        """Dotted key of the argument."""
+        return f'{self.place}.{self.argument}'
+
+
+def uses_of_common_settings(config: dict[str, Any]) -> list[Use]:
+    """Every argument of a config's parts that a common setting gives, whether or not the part gives it itself."""
+    known = registered_classes()
+    return [
+        use for key in config if key not in COMMON_SETTINGS for use in _uses(config[key], str(key), known)
+    ]
+
+
+def fill_common_settings(config: dict[str, Any]) -> None:
+    """Give every part of a config, in place, the common settings that it takes and does not give itself.
+
+    Args:
+        config: A config whose inheritance and overrides are merged.
+    """
+    _spell_out_defaults(config)
+    for use in uses_of_common_settings(config):
+        found, value = common_value(config, use.setting)
+        if found:
+            use.part.setdefault(use.argument, copy.deepcopy(value))
+
+
+def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The config as ``fill_common_settings`` takes it.
+
+    Values that parts have from common settings stand at the top level only, and common settings that no part has its
+    value from are left out.
+    """
+    config = copy.deepcopy(config)
+    used = set()
+    for use in uses_of_common_settings(config):
+        found, value = common_value(config, use.setting)
+        if found and use.argument in use.part and use.part[use.argument] == value:
+            del use.part[use.argument]
+            used.add(use.setting)
+    for key in COMMON_SETTINGS:
+        value = config.pop(key, None)
+        if isinstance(value, Mapping):
+            value = {part: value[part] for part in value if f'{key}.{part}' in used}
+        if key in used or (isinstance(value, Mapping) and value):
+            config[key] = value
+    return config
+
+
+def common_value(config: Mapping[str, Any], setting: str) -> tuple[bool, Any]:
+    """Whether a config gives a common setting, and its value."""
+    key, _, part = setting.partition('.')
+    node = config.get(key)
+    if part:
+        return (True, node[part]) if isinstance(node, Mapping) and part in node else (False, None)
+    return node is not None, node
+
+
+def _uses(node: Any, place: str, known: Mapping[str, Any]) -> Iterator[Use]:
+    if isinstance(node, dict):
+        for argument, setting in _taken_by(node.get('type'), known).items():
+            yield Use(setting, place, node, argument)
+        for key, value in node.items():
+            yield from _uses(value, f'{place}.{key}', known)
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _uses(value, f'{place}.{number}', known)
+
+
+def _taken_by(component: Any, known: Mapping[str, Any]) -> Mapping[str, str]:
+    """Arguments of a part's class that come from common settings, and those settings."""
+    if isinstance(component, str):
+        component = known.get(component.rpartition('.')[2])
+    if not isinstance(component, type):
+        return {}
+    foreign = next((taken for owner, taken in _FOREIGN.items() if issubclass(component, owner)), {})
+    return getattr(component, 'common_settings', foreign)
+
+
+def _spell_out_defaults(config: dict[str, Any]) -> None:
+    """Write parts that are an argument's default, such as the clustering of ``DSLULabeler``, into the config."""
+    known = registered_classes()
+    for node in _typed_dicts(config):
+        component = known.get(node['type']) if isinstance(node['type'], str) else None
+        if not isinstance(component, type) or not component.__module__.startswith('dscreid'):
+            continue
+        for name, parameter in inspect.signature(component).parameters.items():
+            if isinstance(parameter.default, Mapping) and 'type' in parameter.default:
+                node.setdefault(name, dict(parameter.default))
+
+
+def _typed_dicts(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if 'type' in node:
+            yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _typed_dicts(value)
