@@ -72,7 +72,7 @@ def test_without_config_there_are_no_pictures(tool, files, arguments, parse):
         (['--run', 'X={files}/cd.json,{files}/cd.json'], 'cd.json is not a safetensors file'),
         (['--bound', 'Y'], "'Y' names none of the runs"),
         (['--scalars', 'nowhere.json'], 'nowhere.json cannot be read'),
-        (['--config', 'nowhere.py'], 'nowhere.py cannot be used as a config'),
+        (['--config', 'nowhere.py'], 'nowhere.py: no such config file'),
         (['--config', '{files}/config.py', '--protocol', 'mars'], 'unknown evaluation protocol'),
     ],
 )
