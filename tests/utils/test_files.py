@@ -67,7 +67,7 @@ def test_a_folder_is_free_after_the_block(tmp_path):
 
 def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(files, 'print_log', lambda message, **options: said.append(message))
+    monkeypatch.setattr('mmengine.logging.print_log', lambda message, **options: said.append(message))
 
     def lockf(file, flags):
         raise OSError(errno.ENOLCK, 'No locks available')

@@ -29,7 +29,7 @@ def test_a_terminal_sees_the_bar(terminal):
 
 
 def test_only_the_first_rank_draws(terminal, monkeypatch):
-    monkeypatch.setattr(progress, 'is_main_process', lambda: False)
+    monkeypatch.setattr('mmengine.dist.is_main_process', lambda: False)
     assert list(progress.track([1, 2], 'extract')) == [1, 2]
     assert terminal.getvalue() == ''
 

@@ -217,10 +217,12 @@ def test_a_missing_and_a_cut_off_shard_are_named(packed):
     shard = out / 'shards/00000.safetensors'
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
-    with pytest.raises(DatasetError, match=r'00000.safetensors: damaged, it has a wrong size; .*pack\.py'):
+    with pytest.raises(
+        DatasetError, match=r'00000.safetensors: damaged, it has a wrong size; .*dscreid pack'
+    ):
         load('hitsz', out)[0]
     shard.write_bytes(bytes(len(content)))
-    with pytest.raises(DatasetError, match=r'00000.safetensors: damaged, .*pack\.py'):
+    with pytest.raises(DatasetError, match=r'00000.safetensors: damaged, .*dscreid pack'):
         load('hitsz', out)[0]
     shard.unlink()
     with pytest.raises(DatasetError, match=rf'it is missing; .*{re.escape(command(root, out))}'):
@@ -247,7 +249,7 @@ def edit_manifest(out, **changes):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'table': None}, 'not all frames are packed yet; .*pack.py'),
+        ({'table': None}, 'not all frames are packed yet; .*dscreid pack'),
         ({'version': 2}, 'another version of this code'),
         ({'unknown': 2}, 'cannot be read as the description'),
         ({'shards': 7}, 'cannot be read as the description'),
@@ -275,7 +277,7 @@ def test_the_command_is_quoted(packed):
     edit_manifest(out, table=None, layout='hitsz; rm x', source="/a b'c")
     with pytest.raises(DatasetError) as error:
         load('hitsz', out)
-    assert "pack.py 'hitsz; rm x' '/a b'\"'\"'c' " in str(error.value)
+    assert "dscreid pack 'hitsz; rm x' '/a b'\"'\"'c' " in str(error.value)
 
 
 def test_paths_and_links_that_leave_the_root_are_refused(packed, tmp_path):

@@ -79,7 +79,7 @@ def test_what_is_finished_stays_and_the_rest_is_written(plan, worlds, monkeypatc
     monkeypatch.setattr(packer, 'make_shard', fail_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         pack(plan, out)
-    with pytest.raises(DatasetError, match=r'not all frames are packed yet; .*pack\.py hitsz'):
+    with pytest.raises(DatasetError, match=r'not all frames are packed yet; .*dscreid pack hitsz'):
         verify(out)
     before = times(out)
     assert len(before) == 3
@@ -153,7 +153,7 @@ def test_verifying_names_all_damaged_files_and_the_command_that_mends_them(plan,
         verify(out)
     assert str(error.value) == (
         f'{out}: 4 files are missing or damaged: shards/00002.safetensors, shards/00004.safetensors, '
-        'info/query_IDX.txt, frames.safetensors; this command writes them again: python '
+        'info/query_IDX.txt, frames.safetensors; this command writes them again: '
         f'dscreid pack hitsz {plan.manifest.source} {out}'
     )
     pack(plan, out)
