@@ -1,8 +1,8 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
+from tiny_runs import infrared_queries
 
 from dscreid.apis import evaluate, load_config
 from dscreid.apis.test import unique_name, write_json
@@ -27,13 +27,9 @@ def test_metrics_and_features_are_those_of_the_run(tiny_runs, tiny_experiment, t
 
 def test_flip_and_protocol(tiny_runs, tiny_experiment, tmp_path):
     dump = tmp_path / 'features.safetensors'
-    shutil.copytree(tiny_runs.bupt, tmp_path / 'bupt')
-    query, gallery = tmp_path / 'bupt/query.txt', tmp_path / 'bupt/gallery.txt'
-    lines = query.read_text().splitlines(keepends=True)
-    query.write_text(''.join(line for line in lines if ' IR ' in line))
-    gallery.write_text(gallery.read_text() + ''.join(line for line in lines if ' RGB ' in line))
+    root = infrared_queries(tiny_runs.bupt, tmp_path / 'bupt')
     metrics = evaluate(
-        load_config(tiny_runs.source, {'data_root': str(tmp_path / 'bupt')}),
+        load_config(tiny_runs.source, {'data_root': str(root)}),
         tiny_experiment.source_checkpoint,
         tmp_path,
         protocol='hitsz_vcm',

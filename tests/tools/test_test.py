@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_runs import infrared_queries
 
 from dscreid.apis.command_line import run_command
 from dscreid.evaluation import load_features
@@ -24,12 +25,13 @@ def tool(load_tool):
 
 def test_every_option(tool, tiny_runs, tiny_experiment, tmp_path, capsys):
     out, dump = tmp_path / 'm.json', tmp_path / 'f.safetensors'
+    root = infrared_queries(tiny_runs.bupt, tmp_path / 'bupt')
     tool.main(
         [
             *map(str, (tiny_runs.source, tiny_experiment.source_checkpoint)),
             *('--protocol', 'hitsz_vcm', '--flip', '--work-dir', str(tmp_path / 'log')),
             *('--out', str(out), '--dump-features', str(dump)),
-            *('--cfg-options', 'test_dataloader.batch_size=5'),
+            *('--cfg-options', 'test_dataloader.batch_size=5', f'data_root={root}'),
         ]
     )
     metrics = json.loads(out.read_text())
