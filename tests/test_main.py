@@ -11,8 +11,8 @@ from dscreid.__main__ import COMMANDS, main
 from dscreid.version import __version__
 
 TOOLS = Path(__file__).parents[1] / 'tools'
-#: Libraries that take from a tenth of a second to seconds to import.
-HEAVY = ('torch', 'mmengine', 'open_clip', 'matplotlib', 'sklearn', 'scipy', 'numba', 'cv2')
+#: Libraries that take long to import. OpenCV, a tenth of a second, is imported by ``dscreid`` to check that it works.
+HEAVY = ('torch', 'mmengine', 'open_clip', 'matplotlib', 'sklearn', 'scipy', 'numba')
 _IMPORTED = f"""
 import json, runpy, sys
 sys.argv = sys.argv[1:]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dscreid.apis import demo
 from dscreid.apis.demo import FULL, SHORT
 
 
@@ -25,7 +26,7 @@ def run(load_tool, monkeypatch):
             def problems(self, runs, expected):
                 return list(problems)
 
-        monkeypatch.setattr(tool, 'Demo', NotedDemo)
+        monkeypatch.setattr(demo, 'Demo', NotedDemo)
         monkeypatch.setattr('sys.argv', ['demo.py', *arguments])
         try:
             tool.main()

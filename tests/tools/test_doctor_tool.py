@@ -43,7 +43,7 @@ def test_nothing_is_lost_if_the_process_dies(tool, tmp_path, monkeypatch, capsys
             on_finding(Diagnosis('c.py', found, complete=False))
         raise MemoryError
 
-    monkeypatch.setattr(tool, 'diagnose', dying)
+    monkeypatch.setattr('dscreid.apis.doctor.diagnosis.diagnose', dying)
     path = tmp_path / 'doctor.json'
     with pytest.raises(MemoryError):
         tool.main(['c.py', '--json', str(path)])
