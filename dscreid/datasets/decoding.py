@@ -184,10 +184,12 @@ def jpeg_size(content: bytes | memoryview) -> tuple[int, int] | None:
     while position + 9 <= len(content) and content[position] == 0xFF:
         marker = content[position + 1]
         if marker in _FRAME_MARKERS:
-            height, width = (int.from_bytes(content[position + at : position + at + 2]) for at in (5, 7))
+            height, width = (
+                int.from_bytes(content[position + at : position + at + 2], 'big') for at in (5, 7)
+            )
             return height, width
         # a marker that is padded by another 0xFF has no length yet
-        position += 1 if marker == 0xFF else 2 + int.from_bytes(content[position + 2 : position + 4])
+        position += 1 if marker == 0xFF else 2 + int.from_bytes(content[position + 2 : position + 4], 'big')
     return None
 
 
