@@ -1,11 +1,14 @@
 """Dynamic-static collaboration for unsupervised domain adaptive video-based visible-infrared person re-ID."""
 
 import os
+import pkgutil
 
 from dscreid.account import complete_account
+from dscreid.compatibility import restore_find_loader
 from dscreid.version import __version__
 
 complete_account(os.environ)  # before any library asks for the user's name or home folder
+restore_find_loader(pkgutil)
 
 try:  # before MMEngine and mmcv, which import it too
     import cv2  # noqa: F401
