@@ -1,13 +1,16 @@
 """Dynamic-static collaboration for unsupervised domain adaptive video-based visible-infrared person re-ID."""
 
 import os
+import pkgutil
 
 from dscreid.utils.account import complete_account
+from dscreid.utils.compatibility import restore_find_loader
 from dscreid.utils.threads import let_threads_sleep
 from dscreid.version import __version__
 
 complete_account()  # before any library asks for the user's name or home folder
 let_threads_sleep(os.environ)  # before any module of the package imports PyTorch
+restore_find_loader(pkgutil)
 
 try:  # before MMEngine and mmcv, which import it too
     import cv2  # noqa: F401

@@ -1,0 +1,22 @@
+"""What a library needs on a newer Python than it was released for."""
+
+from importlib.abc import Loader
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
+
+
+def restore_find_loader(module: ModuleType | SimpleNamespace) -> None:
+    """Give ``pkgutil`` its function ``find_loader`` back, which Python 3.14 removed.
+
+    MMEngine 0.10.7, the last release, calls it whenever it prepares a model or an optimizer.
+
+    Args:
+        module: ``pkgutil``.
+    """
+    if not hasattr(module, 'find_loader'):
+        module.find_loader = _find_loader
+
+
+def _find_loader(name: str) -> Loader | None:
+    spec = find_spec(name)
+    return spec and spec.loader
