@@ -268,7 +268,12 @@ class OwnMetric(BaseMetric):
     def compute_metrics(self, results):
         return {}
 """
-LABELERS = 'default_hooks.cluster.labelers'
+
+
+def labeled_by(name):
+    """Options that let a labeler take over from ClusterLabeler."""
+    labelers = [dict(type='ClusterLabeler'), dict(type=name, begin_epoch=1)]
+    return {'default_hooks.cluster.labelers': labelers}
 
 
 @pytest.mark.parametrize(('options', 'message'), [
@@ -276,10 +281,10 @@ LABELERS = 'default_hooks.cluster.labelers'
      r'training step fails .*TypeError: .*forward\(\)'),
     ({'model.identity_loss': dict(type='NaNLoss')}, r'the loss of a training step .* is nan'),
     ({'model.neighbor_losses': [dict(type='OwnNeighborLoss')]}, r'training step fails .*TypeError: .*forward\(\)'),
-    ({LABELERS: [dict(type='ClusterLabeler'), dict(type='FloatLabels', begin_epoch=1)]}, r'labeling by FloatLabels fails .*int64'),
-    ({LABELERS: [dict(type='ClusterLabeler'), dict(type='NoLabels', begin_epoch=1)]}, 'NoLabels returns list; a labeler returns'),
-    ({LABELERS: [dict(type='ClusterLabeler'), dict(type='FewLabels', begin_epoch=1)]}, r'FewLabels returns 2 labels for \d+ rgb'),
-    ({LABELERS: [dict(type='ClusterLabeler'), dict(type='OneArgument', begin_epoch=1)]}, 'labeling by OneArgument fails .*TypeError'),
+    (labeled_by('FloatLabels'), r'labeling by FloatLabels fails .*int64'),
+    (labeled_by('NoLabels'), 'NoLabels returns list; a labeler returns'),
+    (labeled_by('FewLabels'), r'FewLabels returns 2 labels for \d+ rgb'),
+    (labeled_by('OneArgument'), 'labeling by OneArgument fails .*TypeError'),
     ({'test_evaluator': dict(_delete_=True, type='OwnMetric')}, r'evaluation fails .*AttributeError.*own_parts\.py'),
     ({'optim_wrapper.clip_grad': dict(norm_type='x', max_norm=1.0)}, r'the step of the optimizer fails'),
 ])  # fmt: skip
