@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from dscreid import registry as registries
 from dscreid.apis.config_values import check_values
+from dscreid.apis.schedule_check import check_schedules
 from dscreid.apis.vis_backends import check_vis_backends
 from dscreid.engine.common_settings import COMMON_SETTINGS
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
@@ -69,6 +70,7 @@ def check_parts(config: Config, name: str = 'config') -> None:
         DscreidError: A part cannot be built; the message names the remedy.
     """
     check_vis_backends(config, name)
+    check_schedules(config, name)
     config = copy.deepcopy(config)
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
     loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]

@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.config import Config
 
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
-from dscreid.evaluation import FeatureTable, load_features
+from dscreid.evaluation import load_features
 from dscreid.registry import DATASETS
 from dscreid.utils.records import is_number
 from dscreid.visualization.results import ReportRun
@@ -35,24 +34,8 @@ def load_run(
         DscreidError: If a file is missing or has another content.
     """
     figures, reason = read_evaluation(metrics)
-    table = None if features is None else load_finite_features(features)
+    table = None if features is None else load_features(_existing(features))
     return ReportRun(name, figures, table, upper_bound, reason)
-
-
-def load_finite_features(path: str | Path) -> FeatureTable:
-    """The features of a file.
-
-    Raises:
-        DscreidError: If the file is missing or damaged, or some features are NaN or infinite.
-    """
-    table = load_features(_existing(path))
-    finite = np.isfinite(table.feature).all(axis=1)
-    if not finite.all():
-        raise CheckpointError(
-            f'{path}: the features of {np.count_nonzero(~finite)} of {len(table)} tracklets are NaN or infinite; '
-            'check the weights and extract the features again.'
-        )
-    return table
 
 
 def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from mmengine.config import Config
 
 from dscreid.errors import CheckpointError, ConfigError
+from dscreid.evaluation import load_features
 from dscreid.utils.records import is_finite_number, read_json_object
 from dscreid.visualization.curves import Scalars, read_scalars
 from dscreid.visualization.results import ReportRun
-from dscreid.visualization.sources import load_finite_features, load_run
+from dscreid.visualization.sources import load_run
 
 _SESSIONS = '*/vis_data'
 
@@ -45,7 +46,7 @@ class WorkDir:
         """
         if self.metrics is not None:
             return load_run(self.name, self.metrics, self.features, upper_bound=upper_bound)
-        features = None if self.features is None else load_finite_features(self.features)
+        features = None if self.features is None else load_features(self.features)
         reason = f'{self.folder} has no metrics.json'
         return ReportRun(self.name, {}, features, upper_bound, reason)
 

@@ -279,11 +279,12 @@ class OwnMetric(BaseMetric):
     def compute_metrics(self, results):
         return {}
 """
-LABELERS = 'default_hooks.cluster.labelers'
 
 
-def second_labeler(name):
-    return [dict(type='ClusterLabeler'), dict(type=name, begin_epoch=1)]
+def labeled_by(name):
+    """Options that let a labeler take over from ClusterLabeler."""
+    labelers = [dict(type='ClusterLabeler'), dict(type=name, begin_epoch=1)]
+    return {'default_hooks.cluster.labelers': labelers}
 
 
 @pytest.mark.parametrize(('options', 'message'), [
@@ -291,10 +292,10 @@ def second_labeler(name):
      r'training step fails .*TypeError: .*forward\(\)'),
     ({'model.identity_loss': dict(type='NaNLoss')}, r'the loss of a training step .* is nan'),
     ({'model.neighbor_losses': [dict(type='OwnNeighborLoss')]}, r'training step fails .*TypeError: .*forward\(\)'),
-    ({LABELERS: second_labeler('FloatLabels')}, r'labeling by FloatLabels fails .*int64'),
-    ({LABELERS: second_labeler('NoLabels')}, 'NoLabels returns list; a labeler returns'),
-    ({LABELERS: second_labeler('FewLabels')}, r'FewLabels returns 2 labels for \d+ rgb'),
-    ({LABELERS: second_labeler('OneArgument')}, 'labeling by OneArgument fails .*TypeError'),
+    (labeled_by('FloatLabels'), r'labeling by FloatLabels fails .*int64'),
+    (labeled_by('NoLabels'), 'NoLabels returns list; a labeler returns'),
+    (labeled_by('FewLabels'), r'FewLabels returns 2 labels for \d+ rgb'),
+    (labeled_by('OneArgument'), 'labeling by OneArgument fails .*TypeError'),
     ({'test_evaluator': dict(_delete_=True, type='OwnMetric')}, r'evaluation fails .*AttributeError.*own_parts\.py'),
     ({'optim_wrapper.clip_grad': dict(norm_type='x', max_norm=1.0)}, r'the step of the optimizer fails'),
 ])  # fmt: skip

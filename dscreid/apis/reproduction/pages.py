@@ -10,6 +10,7 @@ from dscreid.apis.reproduction.place import Place
 from dscreid.apis.reproduction.presets import environment
 from dscreid.apis.reproduction.records import CARD_FILE, read_record
 from dscreid.errors import ConfigError
+from dscreid.evaluation import load_features
 from dscreid.visualization import (
     ReportRun,
     RetrievalGallery,
@@ -23,7 +24,6 @@ from dscreid.visualization import (
 from dscreid.visualization.densities import densities_html
 from dscreid.visualization.page import page_html, paragraphs_html
 from dscreid.visualization.retrieval import retrieval_html
-from dscreid.visualization.sources import load_finite_features
 
 
 def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, seed: int) -> str:
@@ -54,7 +54,7 @@ def _finished_runs(place: Place, rows: Sequence[Row], direction: str, seed: int)
         folder = place.group(direction, seed) / reader.run_name(row, direction)
         card = read_record(folder / CARD_FILE)
         if card is not None:
-            runs.append(ReportRun(row.name, card['metrics'], load_finite_features(folder / FEATURES_FILE)))
+            runs.append(ReportRun(row.name, card['metrics'], load_features(folder / FEATURES_FILE)))
     return runs
 
 

@@ -18,8 +18,10 @@ class ClusterContrastiveLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ConfigError(f'ClusterContrastiveLoss: temperature must be positive, got {temperature}')
+        if not temperature > 0 or not weight >= 0:
+            raise ConfigError(
+                f'ClusterContrastiveLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
+            )
         self.temperature = temperature
         self.weight = weight
 

@@ -36,9 +36,13 @@ class CrossClusterLoss(nn.Module):
         end: int | None = None,
     ) -> None:
         super().__init__()
-        if temperature <= 0 or weight < 0:
+        if not temperature > 0 or not weight >= 0:
             raise ConfigError(
                 f'CrossClusterLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
+            )
+        if begin < 0 or (end is not None and end < begin):
+            raise ConfigError(
+                f'CrossClusterLoss: begin and end must be epochs from 0, in their order, got {begin} and {end}'
             )
         self.weight = weight
         self.alternate = alternate

@@ -70,8 +70,8 @@ class NeighborContrastiveLoss(nn.Module):
             dynamic_weight,
             *([] if unified_weight is None else [unified_weight]),
         ]
-        if not all(isfinite(value) for value in weights):
-            raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers, got {weights}')
+        if not all(isfinite(value) and value >= 0 for value in weights):
+            raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers >= 0, got {weights}')
         if index(begin) < 0 or (end is not None and index(end) < begin):
             raise ConfigError(
                 f'NeighborContrastiveLoss: begin and end must be epochs from 0, in their order, got {begin} and {end}'

@@ -65,6 +65,12 @@ class SourceReID(BaseReID):
             raise ConfigError(f'SourceReID: num_classes must be a positive integer, got {num_classes!r}')
         if not 0 <= label_smoothing < 1:
             raise ConfigError(f'SourceReID: label_smoothing must lie in [0, 1), got {label_smoothing}')
+        weights = (
+            identity_weight, triplet_weight, dynamic_identity_weight, dynamic_triplet_weight, dynamic_weight,
+            contrast_weight,
+        )  # fmt: skip
+        if not all(weight >= 0 for weight in weights):
+            raise ConfigError(f'SourceReID: weights of losses must be at least 0, got {weights}')
         self.label_smoothing = label_smoothing
         self.weights = {
             'static': (identity_weight, triplet_weight, contrast_weight),
