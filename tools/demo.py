@@ -12,7 +12,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='Exit code 1: it ran, but something is broken: no gain, collapsed clusters, or a useless source model.',
+        epilog='Exit code 1: something is broken: DSC loses, clusters collapse, or the source model is useless.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(

@@ -96,19 +96,20 @@ class Expectations:
     """What every working demo reaches, shares in [0, 1]; a miss means that something is broken.
 
     Each bound is far from what was measured, so that a miss is not a matter of rounding. Processors round differently,
-    and training amplifies it: with one seed, the full demo gained 3.8, 5.1 and 6.0 mAP points on three machines; over
-    seeds and directions, 4.4 to 9.8.
+    and training amplifies it: with one seed, the full demo gained 3.8, 5.1 and 6.0 mAP points on three machines, a
+    standard deviation of 1.1; over seeds and directions, 4.4 to 9.8. The short demo gained 6.9 and 2.6 (seeds 0 and 1).
 
     Attributes:
-        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: 0.92 and
+        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: 0.88 and
             more).
-        gain: mAP of DSC above CD, mean of both directions, must be larger than this.
+        gain: mAP of DSC above CD, mean of both directions (measured: 0.026 and more). A point below zero is more than
+            three standard deviations of rounding below the smallest gain.
         labelled: Share of tracklets with a pseudo label in the last epoch, in each modality (measured: 0.9 and more).
         clusters: Fewest and most clusters per true identity in the last epoch, in each modality (measured: 0.7 to 1.4).
     """
 
-    source_rank1: float = 0.75
-    gain: float = 0.0
+    source_rank1: float = 0.6
+    gain: float = -0.01
     labelled: float = 0.4
     clusters: tuple[float, float] = (0.25, 3.0)
 
@@ -156,10 +157,8 @@ class Demo:
             problems.append(
                 f'the source model reaches Rank-1 {source["mean/Rank-1"]:.3f} on unseen source people'
             )
-        if not gain > expected.gain:
-            problems.append(
-                f'DSC gains {100 * gain:.1f} mAP points over CD, expected more than {100 * expected.gain:.1f}'
-            )
+        if not gain >= expected.gain:  # NaN is a problem too
+            problems.append(f'DSC changes mAP by {100 * gain:+.1f} points from CD; it should gain')
         return problems + _label_problems(self._last_labels(), self._target_spec().train_ids, expected)
 
     def _render(self) -> tuple[Path, Path]:

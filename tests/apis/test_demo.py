@@ -39,9 +39,11 @@ def rows(cd, dsc):
     return [ReportRun(CD_ROW, {'mean/mAP': cd}), ReportRun(DSC_ROW, {'mean/mAP': dsc})]
 
 
-@pytest.mark.parametrize('dsc', [0.438, 0.451, 0.460])
-def test_what_rounds_differently_has_no_problems(demo, dsc):
-    # the gains of one command and seed on three machines
+@pytest.mark.parametrize('dsc', [0.426, 0.438, 0.451, 0.460])
+@pytest.mark.parametrize('rounding', [-0.022, 0.0])
+def test_what_rounds_differently_has_no_problems(demo, dsc, rounding):
+    # the smallest gain of the short demo; those of the full one with one seed on three machines, whose range is 0.022
+    dsc += rounding
     finish(demo, HEALTHY, source_rank1=0.88)
     assert demo.problems(rows(0.40, dsc), Expectations()) == []
 
@@ -50,9 +52,8 @@ def test_what_rounds_differently_has_no_problems(demo, dsc):
     ('labels', 'source_rank1', 'dsc', 'word'),
     [
         ({}, 0.5, 0.50, 'source model'),
-        ({}, 0.95, 0.40, 'gains 0.0 mAP points'),
-        ({}, 0.95, 0.38, 'gains -2.0 mAP points'),
-        ({}, 0.95, float('nan'), 'gains nan mAP points'),
+        ({}, 0.95, 0.38, 'changes mAP by -2.0 points'),
+        ({}, 0.95, float('nan'), 'changes mAP by +nan points'),
         ({'labels/ir_clusters': 3.0}, 0.95, 0.50, 'ir: 3 clusters'),
         ({'labels/rgb_clusters': 900.0}, 0.95, 0.50, 'rgb: 900 clusters'),
         ({'labels/ir_labelled': 0.1}, 0.95, 0.50, 'ir: only 10 %'),
