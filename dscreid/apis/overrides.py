@@ -107,7 +107,8 @@ def check_common_settings(
 
 def _given(config: Mapping[str, Any], assigned: Collection[str], options: Collection[str]) -> Iterator[str]:
     """Dotted keys of the common settings that a file or the command line sets, and that are not None."""
-    given = {*assigned, *(option.partition('.')[0] for option in options)}
+    # overrides may have replaced the parts that the file's own settings were for
+    given = {option.partition('.')[0] for option in options} or set(assigned)
     for key in COMMON_SETTINGS:
         value = config.get(key)
         if key in given and value is not None:

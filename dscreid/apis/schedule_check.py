@@ -19,6 +19,9 @@ _SCHEDULE = {
     'eta_min_ratio': ('in [0, 1]', lambda value: 0 <= value <= 1),
     'eta_min': ('at least 0', lambda value: value >= 0),
     'gamma': ('in (0, 1]', lambda value: 0 < value <= 1),
+    # MMEngine multiplies the last rate: from 0 it never rises
+    'start_factor': ('in (0, 1]', lambda value: 0 < value <= 1),
+    'end_factor': ('in (0, 1]', lambda value: 0 < value <= 1),
     'begin': ('at least 0', lambda value: value >= 0),
     'milestones': (
         'positive and ascending',
@@ -109,9 +112,9 @@ def _multipliers(node: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 def _check(settings: Any, ranges: Mapping[str, tuple[str, Any]], place: str) -> None:
     for key, (words, is_right) in ranges.items():
-        given = settings.get(key) if isinstance(settings, Mapping) else None
-        if given is not None and not _in_range(given, is_right):
-            raise ConfigError(f'{place}.{key} must be {words}, got {settings[key]!r}')
+        value = settings.get(key) if isinstance(settings, Mapping) else None
+        if value is not None and not _in_range(value, is_right):
+            raise ConfigError(f'{place}.{key} must be {words}, got {value!r}')
 
 
 def _in_range(value: Any, is_right: Any) -> bool:

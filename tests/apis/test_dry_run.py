@@ -115,8 +115,8 @@ MISTAKES = [
     ('param_scheduler.0.type', 'CosineAnealingLR', "did you mean 'CosineAnnealingLR'"),
     ('test_evaluator.protocol', 'hitz_vcm', 'hitz_vcm'),
     # values
-    ('optim_wrapper.optimizer.lr', -1.0, 'Invalid learning rate'),
-    ('optim_wrapper.optimizer.lr', 'fast', 'Adam cannot be made of its values in the config'),
+    ('optim_wrapper.optimizer.lr', -1.0, 'optimizer.lr must be a positive number, got -1.0'),
+    ('optim_wrapper.optimizer.lr', 'fast', "optimizer.lr must be a positive number, got 'fast'"),
     ('train_dataloader.sampler.visible', 2, 'PseudoLabelSampler cannot be made of its values'),
     (
         'model.neighbor_losses.0.temperature',

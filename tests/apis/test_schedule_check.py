@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from dscreid.apis.config import load_config
+from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.schedule_check import check_schedules, never_happens
@@ -64,6 +64,7 @@ CASES = [(key, value) for key, values in WRONG for value in values]
 def try_all(path, options):
     """Load a config, build its parts, and make a training step with it."""
     config = load_config(path, options)
+    fit_to_machine(config)
     check_parts(config)
     check_stage(config)
 
