@@ -1,6 +1,7 @@
 """The benchmarks of training on a model of two blocks."""
 
 import contextlib
+import os
 import warnings
 
 import pytest
@@ -58,3 +59,14 @@ def test_train_step_compares_both_steps(run_benchmark, tiny_runs):
             assert values[step][way]['rate'] > 0
             assert values[step][way]['tflops'] > 0
     assert text.count('| training, ') == text.count('| extraction, ') == 2
+
+
+def test_threads_are_measured_in_every_setting(run_benchmark, tiny_runs, monkeypatch):
+    monkeypatch.setenv('OMP_WAIT_POLICY', 'ACTIVE')
+    values, text = run_benchmark('threads', tiny_runs.adapt, '--seconds', 0)
+    assert len(values) == 10
+    assert all(
+        result['wall'] > 0 and result['cpu'] > 0 and result['steps'] == 1 for result in values.values()
+    )
+    assert '| OMP_WAIT_POLICY=PASSIVE |' in text
+    assert os.environ['OMP_WAIT_POLICY'] == 'ACTIVE'

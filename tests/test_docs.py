@@ -1,0 +1,68 @@
+"""The code in the documentation runs."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dscreid.apis.dry_run import plan_experiment
+from dscreid.apis.train import RunOptions
+from dscreid.registry import HOOKS, LABELERS, MODELS
+
+DOCS = Path(__file__).parents[1] / 'docs'
+
+
+def python_blocks(page):
+    return re.findall(r'^```python\n(.*?)^```', (DOCS / page).read_text(encoding='utf-8'), flags=re.M | re.S)
+
+
+@pytest.fixture
+def own_parts(tmp_path, monkeypatch):
+    """The classes of the page on own parts as a module, and its config; registered for one test."""
+    blocks = python_blocks('extend/index.md')
+    config = next(block for block in blocks if '_base_' in block)
+    (tmp_path / 'own_parts.py').write_text('\n'.join(block for block in blocks if block is not config))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'own_parts', raising=False)
+    registered = [dict(registry.module_dict) for registry in (MODELS, LABELERS, HOOKS)]
+    yield config
+    sys.modules.pop('own_parts', None)
+    for registry, before in zip((MODELS, LABELERS, HOOKS), registered, strict=True):
+        for name in registry.module_dict.keys() - before.keys():
+            del registry.module_dict[name]
+
+
+def test_a_config_of_own_parts_passes_a_dry_run(own_parts, tiny_runs, tmp_path):
+    base = "_base_ = 'configs/dsc/dsc_bupt2hitsz.py'"
+    assert base in own_parts
+    path = tmp_path / 'my_method.py'
+    path.write_text(own_parts.replace(base, f'_base_ = {str(tiny_runs.adapt)!r}'))
+    plan = plan_experiment(path, RunOptions(work_dir=tmp_path / 'run'))
+    assert 'my_method.py' in plan
+    assert not (tmp_path / 'run').exists()
+
+
+def test_an_image_encoder_becomes_a_tracklet_encoder(own_parts):
+    import own_parts as module
+
+    backbone = MODELS.build(dict(type='FrameAverage', tower=dict(type='ResNet18Tower'))).eval()
+    inputs = torch.randn(2, 3, 3, 64, 32)
+    static, dynamic = backbone(inputs)
+    assert static.shape == dynamic.shape == (2, 512)
+    frames = backbone.tower(inputs.flatten(0, 1)).reshape(2, 3, 512)
+    torch.testing.assert_close(static, frames.mean(1))
+    assert module.ResNet18Tower.embed_dim == 512
+
+
+@pytest.mark.parametrize('page', sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob('*.md')))
+def test_code_on_pages_is_python(page):
+    for block in python_blocks(page):
+        compile(block, page, 'exec')
+
+
+def test_links_between_pages_lead_somewhere():
+    for path in [*DOCS.rglob('*.md'), *(DOCS.parent / name for name in ('README.md', 'CONTRIBUTING.md'))]:
+        for target in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', path.read_text(encoding='utf-8')):
+            assert (path.parent / target).exists(), f'{path.name}: {target}'
