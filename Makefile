@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 # Threads that wait for each other sleep. The package sets this too, but the tests import PyTorch before it.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: always install demo demo-full test lint format clean help
+.PHONY: always install demo demo-full test lint docs format clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,9 +29,14 @@ demo-full: $(STAMP)  ## the same on the worlds of docs/synthetic_benchmark.md, e
 test: $(STAMP)  ## the test suite, on all cores but at most eight
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-lint: $(STAMP)  ## style and format
+lint: $(STAMP)  ## style, format, and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## the documentation, in docs/_build/html (Python 3.11 or newer)
+	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --requirement requirements/docs.txt
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 format: $(STAMP)  ## mend the format
 	$(BIN)/ruff check --fix .

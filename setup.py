@@ -40,8 +40,8 @@ class BuildWithTools(build_py):
             return
         mim = Path(self.build_lib, 'dscreid', '.mim')
         shutil.rmtree(mim, ignore_errors=True)  # of an earlier build
-        # benchmarks and fuzzing need the tests' folder
-        left_out = shutil.ignore_patterns('__pycache__', 'benchmarks', 'fuzz_parsers.py')
+        # benchmarks need the tests' folder
+        left_out = shutil.ignore_patterns('__pycache__', 'benchmarks')
         for folder in ('configs', 'tools'):
             shutil.copytree(ROOT / folder, mim / folder, ignore=left_out)
         shutil.copy(ROOT / 'model-index.yml', mim)

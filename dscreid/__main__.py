@@ -24,7 +24,6 @@ COMMANDS = {
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',
     'selection-study': 'analysis/selection_study.py',
-    'kill-bench': 'analysis/kill_bench.py',
 }
 
 

@@ -13,7 +13,7 @@ from rank_pool import RankPool
 from tiny_runs import write_tiny_configs
 
 from dscreid.apis.train import RunOptions, run_experiment
-from dscreid.datasets.synthetic import make_spec, render_world
+from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.utils.machine import usable_cores
 
 # MMEngine's loggers outlive the captured streams of the tests that made them

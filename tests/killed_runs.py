@@ -29,7 +29,7 @@ def start(function, *arguments):
     """A process that starts from one that has imported everything and computed nothing."""
     context = multiprocessing.get_context('forkserver')
     # what takes long to import; this module is on a path that the server does not know
-    context.set_forkserver_preload(['dscreid.apis.kill_bench'])
+    context.set_forkserver_preload(['kill_bench'])
     process = context.Process(target=function, args=arguments)
     process.start()
     return process

@@ -19,7 +19,7 @@ class RankPool:
 
     def __init__(self, world_size: int) -> None:
         context = multiprocessing.get_context('forkserver')
-        context.set_forkserver_preload(['dscreid.apis.kill_bench'])
+        context.set_forkserver_preload(['kill_bench'])
         environment = launcher_variables(world_size)
         self.pipes, self.processes = [], []
         for rank in range(world_size):

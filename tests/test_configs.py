@@ -8,8 +8,8 @@ from mmengine.optim import OptimWrapper
 
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
-from dscreid.datasets.synthetic import make_spec, render_world
 from dscreid.errors import ConfigError
+from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'

@@ -6,10 +6,10 @@ import re
 
 import pytest
 import torch
+from kill_bench import differences
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dscreid.apis.config import fit_to_machine, load_config
-from dscreid.apis.kill_bench import differences
 from dscreid.apis.train import train_stage
 from dscreid.engine.runner import CUBLAS_VARIABLE
 from dscreid.utils.checkpoint import load_checkpoint

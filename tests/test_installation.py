@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import write_tiny_configs
 
-from dscreid.apis.reproduction.identity import code_fingerprint
+from dscreid.lab.reproduction.identity import code_fingerprint
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[1]
@@ -33,9 +33,9 @@ _BUILD_SDIST = 'import sys; from setuptools import build_meta; print(build_meta.
 _INSTALLED = """
 import json
 from dscreid.apis import init_model, load_config, shipped_configs
-from dscreid.apis.reproduction.identity import code_fingerprint, git_revision
-from dscreid.apis.reproduction.place import Place
-from dscreid.apis.reproduction.presets import PRESETS
+from dscreid.lab.reproduction.identity import code_fingerprint, git_revision
+from dscreid.lab.reproduction.place import Place
+from dscreid.lab.reproduction.presets import PRESETS
 from dscreid.errors import CheckpointError
 from dscreid.registry import MODELS
 

@@ -5,9 +5,9 @@ import shutil
 import signal
 
 import pytest
+from kill_bench import run_differences
 from killed_runs import MOMENTS, exit_code, experiment, hold, start
 
-from dscreid.apis.kill_bench import run_differences
 from dscreid.apis.train import RunOptions
 from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
 from dscreid.errors import BusyError

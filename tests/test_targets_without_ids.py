@@ -9,9 +9,9 @@ import torch
 
 from dscreid.apis.command_line import run_command
 from dscreid.apis.dry_run import plan_experiment
-from dscreid.apis.reproduction.execution import read_metrics_of
 from dscreid.apis.train import RunOptions
 from dscreid.evaluation import load_features
+from dscreid.lab.reproduction.execution import read_metrics_of
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 

@@ -10,9 +10,9 @@ from tiny_runs import write_tiny_configs
 
 from dscreid.apis import evaluate, load_config, run_experiment
 from dscreid.apis.train import RunOptions
-from dscreid.datasets.synthetic import make_spec, render_world
 from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
+from dscreid.lab.synthetic import make_spec, render_world
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 DIRECTIONS = ('rgb2ir', 'ir2rgb', 'mean')

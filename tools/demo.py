@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dscreid import apis
+from dscreid import apis, lab
 from dscreid.apis.command_line import run_command
 
 
@@ -42,18 +42,18 @@ def main() -> None:
     """Run the demo and judge it."""
     arguments = parse_arguments()
     out = getattr(arguments, 'out', Path('work_dirs', 'demo_full' if arguments.full else 'demo'))
-    options = apis.demo.DemoOptions(
+    options = lab.demo.DemoOptions(
         out=out,
         configs=apis.shipped_configs() / 'synthetic',
-        size=apis.demo.FULL if arguments.full else apis.demo.SHORT,
+        size=lab.demo.FULL if arguments.full else lab.demo.SHORT,
         seed=arguments.seed,
         processes=getattr(arguments, 'processes', None),
         compare=arguments.compare,
     )
-    demo = apis.demo.Demo(options)
+    demo = lab.demo.Demo(options)
     runs = demo.run()
     print(f'report: {out / "report.html"}')
-    if problems := demo.problems(runs, apis.demo.Expectations()):
+    if problems := demo.problems(runs, lab.demo.Expectations()):
         print('\n'.join(f'short of what is expected: {problem}' for problem in problems), file=sys.stderr)
         sys.exit(1)
 

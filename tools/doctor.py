@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dscreid import apis
+from dscreid import apis, lab
 from dscreid.apis.command_line import add_config_arguments, run_command
 from dscreid.utils.files import check_outputs
 
@@ -75,7 +75,7 @@ def _positive(text: str) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Print findings and summary; return the exit code."""
     arguments = parse_arguments(argv)
-    options = apis.doctor.DoctorOptions(
+    options = lab.doctor.DoctorOptions(
         jobs=arguments.jobs,
         full_decode=arguments.full_decode,
         check_files=not arguments.skip_frames,
@@ -88,18 +88,16 @@ def main(argv: list[str] | None = None) -> int:
     if not console.is_terminal:  # a log file has no width of its own
         console = Console(width=_LOG_WIDTH)
 
-    def report(so_far: apis.doctor.Diagnosis) -> None:
-        console.print(
-            apis.doctor.finding_text(so_far.findings[-1], max(arguments.details, 0)), soft_wrap=True
-        )
+    def report(so_far: lab.doctor.Diagnosis) -> None:
+        console.print(lab.doctor.finding_text(so_far.findings[-1], max(arguments.details, 0)), soft_wrap=True)
         console.file.flush()
         if arguments.json is not None:
-            apis.test.write_json(arguments.json, apis.doctor.to_json(so_far))
+            apis.test.write_json(arguments.json, lab.doctor.to_json(so_far))
 
-    diagnosis = apis.doctor.diagnose(arguments.config, options, report)
-    console.print(apis.doctor.summary_table(diagnosis))
+    diagnosis = lab.doctor.diagnose(arguments.config, options, report)
+    console.print(lab.doctor.summary_table(diagnosis))
     if arguments.json is not None:
-        apis.test.write_json(arguments.json, apis.doctor.to_json(diagnosis))
+        apis.test.write_json(arguments.json, lab.doctor.to_json(diagnosis))
     return diagnosis.exit_code(arguments.strict)
 
 

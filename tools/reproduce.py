@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dscreid import visualization
-from dscreid.apis import reproduction
 from dscreid.apis.command_line import run_command
-from dscreid.apis.reproduction import PRESETS, find_experiment, find_preset
-from dscreid.apis.reproduction.place import Place
-from dscreid.apis.worlds import DIRECTIONS
 from dscreid.errors import ConfigError
+from dscreid.lab import reproduction
+from dscreid.lab.reproduction import PRESETS, find_experiment, find_preset
+from dscreid.lab.reproduction.place import Place
+from dscreid.lab.worlds import DIRECTIONS
 
 EXAMPLES = """examples:
   dscreid reproduce list

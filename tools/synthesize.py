@@ -10,9 +10,9 @@ import argparse
 import sys
 
 from dscreid.apis.command_line import run_command
-from dscreid.datasets import synthetic
-from dscreid.datasets.synthetic import DOMAINS, LAYOUTS, PRESETS, WorldSpec, make_spec
 from dscreid.errors import DscreidError
+from dscreid.lab import synthetic
+from dscreid.lab.synthetic import DOMAINS, LAYOUTS, PRESETS, WorldSpec, make_spec
 from dscreid.utils.files import check_outputs
 
 

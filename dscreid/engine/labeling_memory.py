@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import torch
 
+from dscreid.neighbors import NeighborSearch
 from dscreid.pseudo_labels.forecast import forecast_round, problems_of, product_rate
 from dscreid.pseudo_labels.memory_check import check_fits, forecast_text, memory_errors
-from dscreid.pseudo_labels.neighbor_search import NeighborSearch
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.gpu import free_gpu_memory
 from dscreid.utils.machine import free_memory

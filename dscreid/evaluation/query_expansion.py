@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.evaluation.scores import Features, paired_features
-from dscreid.pseudo_labels.neighbors import nearest_by_inner_product
+from dscreid.neighbors.knn import nearest_by_inner_product
 
 
 @dataclass(frozen=True)

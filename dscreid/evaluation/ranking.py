@@ -10,7 +10,7 @@ from torch import Tensor
 from dscreid.errors import EvaluationError
 from dscreid.evaluation._counting import count_ahead
 from dscreid.evaluation.scores import Features, InnerProduct, Scores
-from dscreid.pseudo_labels.neighbor_search import largest_per_row
+from dscreid.neighbors import largest_per_row
 from dscreid.utils.chunks import row_chunks
 
 Ids = Tensor | np.ndarray | Sequence[int]

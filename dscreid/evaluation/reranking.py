@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.evaluation.scores import Features, paired_features
-from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
-from dscreid.pseudo_labels.neighbors import normalized_rows
+from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
+from dscreid.neighbors.knn import normalized_rows
 
 # The largest distance below 1: every pair that shares an encoding's entry is stored, all others are at 1.
 _SHARING = float(np.nextafter(np.float32(1), np.float32(0)))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import EvaluationError
-from dscreid.pseudo_labels.neighbors import as_feature_matrix
+from dscreid.neighbors.knn import as_feature_matrix
 
 Features = Tensor | np.ndarray
 

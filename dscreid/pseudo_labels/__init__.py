@@ -1,5 +1,7 @@
 """Pseudo labels: pure functions of features, and the registered labelers that compose them."""
 
+from dscreid.neighbors.jaccard import jaccard_distance
+from dscreid.neighbors.knn import knn
 from dscreid.pseudo_labels.aggregation_labeler import AggregationLabeler
 from dscreid.pseudo_labels.agreement import votes_needed
 from dscreid.pseudo_labels.camera_labeler import CameraLabeler, cluster_cameras
@@ -11,14 +13,12 @@ from dscreid.pseudo_labels.criteria import CRITERIA, label_free_criteria
 from dscreid.pseudo_labels.density import DensityChoice, choose_for_same_people, choose_settings
 from dscreid.pseudo_labels.dslu import correct_labels, unify_labels
 from dscreid.pseudo_labels.dslu_labeler import DSLULabeler
-from dscreid.pseudo_labels.jaccard import jaccard_distance
 from dscreid.pseudo_labels.joint_labeler import JointLabeler
 from dscreid.pseudo_labels.labels import CrossLabels, PseudoLabels, SoftTargets
 from dscreid.pseudo_labels.matching import match_clusters_by_votes, match_clusters_progressively
 from dscreid.pseudo_labels.matching_labeler import MatchingLabeler
 from dscreid.pseudo_labels.neighbor_soft import confidence_weights, label_shares, overlap_shares, soft_targets
 from dscreid.pseudo_labels.neighbor_soft_labeler import NeighborSoftLabeler
-from dscreid.pseudo_labels.neighbors import knn
 from dscreid.pseudo_labels.proxy_affinity import proxy_affinities
 from dscreid.pseudo_labels.proxy_affinity_labeler import ProxyAffinityLabeler
 from dscreid.pseudo_labels.quality import (

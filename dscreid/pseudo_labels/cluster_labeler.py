@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from dscreid.errors import ConfigError, LabelingError
+from dscreid.neighbors.jaccard import jaccard_distance
 from dscreid.pseudo_labels.clustering_settings import COMMON_CLUSTERING, ClusteringSettings
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.pseudo_labels.forecast import ClusteringProblem
-from dscreid.pseudo_labels.jaccard import jaccard_distance
 from dscreid.pseudo_labels.jaccard_clustering import (
     JaccardClustering,
     check_finite,

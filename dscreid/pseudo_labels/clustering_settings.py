@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from dscreid.neighbors.jaccard import jaccard_of_neighbors
 from dscreid.pseudo_labels.clustering import dbscan
-from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors
 
 #: Arguments of labelers that a config gives once, as ``clustering=dict(...)``; see ``engine.common_settings``.
 COMMON_CLUSTERING = MappingProxyType(

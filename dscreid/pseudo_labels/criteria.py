@@ -13,9 +13,9 @@ from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from dscreid.errors import LabelingError
+from dscreid.neighbors.knn import knn
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.pseudo_labels.labels import PseudoLabels
-from dscreid.pseudo_labels.neighbors import knn
 from dscreid.pseudo_labels.silhouette import silhouette
 from dscreid.structures import Modality, TrackletFeatures
 

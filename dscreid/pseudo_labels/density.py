@@ -25,9 +25,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
+from dscreid.neighbors.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.clustering_settings import ClusteringSettings, cluster_neighbors, settings_for
 from dscreid.pseudo_labels.duplicates import size_of_whole
-from dscreid.pseudo_labels.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
 from dscreid.pseudo_labels.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 

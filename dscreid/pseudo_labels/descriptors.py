@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dscreid.errors import ConfigError, LabelingError
+from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
 from dscreid.pseudo_labels.labels import PseudoLabels
-from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.pseudo_labels.neighbors import (
+from dscreid.neighbors.knn import (
     as_feature_matrix,
     clipped,
     knn,

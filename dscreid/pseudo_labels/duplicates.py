@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from dscreid.neighbors.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.clustering_settings import cluster_neighbors, settings_for
-from dscreid.pseudo_labels.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.labels import outliers_alone
 from dscreid.pseudo_labels.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 

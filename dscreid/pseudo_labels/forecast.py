@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
+from dscreid.neighbors import NeighborSearch
+from dscreid.neighbors.approximate import CANDIDATES_PER_NEIGHBOR, num_cells
+from dscreid.neighbors.exact import COARSE_FROM, COARSE_MARGIN, GPU_COLUMNS, GPU_ELEMENTS
 from dscreid.pseudo_labels.density import CANDIDATES, NEIGHBORS
-from dscreid.pseudo_labels.neighbor_search import NeighborSearch
-from dscreid.pseudo_labels.neighbor_search.approximate import CANDIDATES_PER_NEIGHBOR, num_cells
-from dscreid.pseudo_labels.neighbor_search.exact import COARSE_FROM, COARSE_MARGIN, GPU_COLUMNS, GPU_ELEMENTS
 from dscreid.structures import Modality
 from dscreid.utils.chunks import CHUNK_ELEMENTS
 

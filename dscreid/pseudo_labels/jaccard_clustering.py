@@ -10,11 +10,11 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.errors import ConfigError, LabelingError
+from dscreid.neighbors.jaccard import nearest_tracklets
+from dscreid.neighbors.knn import clipped
 from dscreid.pseudo_labels.clustering_settings import ClusteringSettings, cluster_neighbors
 from dscreid.pseudo_labels.density import DensityChoice, choose_for_same_people, choose_settings
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
-from dscreid.pseudo_labels.jaccard import nearest_tracklets
-from dscreid.pseudo_labels.neighbors import clipped
 from dscreid.structures import Modality, TrackletFeatures
 
 #: In the place of a number: choose it from the density of the features, each time.

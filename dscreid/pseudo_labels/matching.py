@@ -5,7 +5,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
 from dscreid.utils.chunks import row_chunks
 
 Features = Tensor | np.ndarray

@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.errors import ConfigError
+from dscreid.neighbors.knn import nearest_by_inner_product
 from dscreid.pseudo_labels.descriptors import (
     build_clustering,
     cluster_separately,
@@ -22,7 +23,6 @@ from dscreid.pseudo_labels.neighbor_soft import (
     overlap_shares,
     soft_targets,
 )
-from dscreid.pseudo_labels.neighbors import nearest_by_inner_product
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 

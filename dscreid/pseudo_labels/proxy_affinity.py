@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
 
 Features = Tensor | np.ndarray
 

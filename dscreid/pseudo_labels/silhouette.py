@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
 from dscreid.pseudo_labels.labels import outliers_alone
-from dscreid.pseudo_labels.neighbors import as_feature_matrix, normalized_rows
 from dscreid.utils.chunks import row_chunks
 
 #: Cosine distances up to here are float32 rounding: features that all point the same way have no clusters.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.pseudo_labels.neighbors import (
+from dscreid.neighbors.knn import (
     as_feature_matrix,
     nearest_by_inner_product,
     normalized_rows,

@@ -68,7 +68,7 @@ def work(task, ending, environment, log):
 def outcome(tmp_path, task, *ending):
     """Exit codes and last lines of the processes."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['dscreid.apis.kill_bench'])
+    context.set_forkserver_preload(['kill_bench'])
     environment, processes = launcher_variables(WORLD_SIZE), []
     logs = [tmp_path / f'{rank}.log' for rank in range(WORLD_SIZE)]
     for rank, log in enumerate(logs):

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from mmengine import Config
 
 from dscreid.apis.config import config_hash, load_config
-from dscreid.apis.demo import checkpoint_of
-from dscreid.apis.doctor.stages import datasets_of, stages_of
-from dscreid.apis.reproduction.execution import peak_gpu_memory, read_metrics_of
-from dscreid.apis.reproduction.jobs import Job
-from dscreid.apis.reproduction.records import begin_attempt, end_attempt, inspect_job, write_card
-from dscreid.apis.selection_study import read_scores
 from dscreid.apis.train import finished_checkpoint
 from dscreid.datasets import HITSZVCM, BUPTCampus
-from dscreid.datasets.synthetic import is_complete, make_spec
 from dscreid.engine import bad_frame_record, selection_record
 from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
+from dscreid.lab.demo import checkpoint_of
+from dscreid.lab.doctor.stages import datasets_of, stages_of
+from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
+from dscreid.lab.reproduction.jobs import Job
+from dscreid.lab.reproduction.records import begin_attempt, end_attempt, inspect_job, write_card
+from dscreid.lab.selection_study import read_scores
+from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.utils.checkpoint import load_checkpoint
 from dscreid.visualization import read_scalars

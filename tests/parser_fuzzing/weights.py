@@ -13,11 +13,11 @@ from safetensors.numpy import save as save_numpy
 from safetensors.torch import save as save_torch
 from torch import nn
 
-from dscreid.apis.density_study import read_target
 from dscreid.engine.checkpoint_files import check_whole
 from dscreid.engine.source_weights import check_resumable
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.evaluation import load_features
+from dscreid.lab.density_study import read_target
 from dscreid.models.backbones import CLIPVisionTransformer
 from dscreid.models.backbones.pretrained import TOWER_KIND, load_pretrained_tower
 from dscreid.utils.checkpoint import load_model_weights, load_weights, read_metadata

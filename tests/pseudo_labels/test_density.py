@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
+from dscreid.neighbors.knn import normalized_rows
 from dscreid.pseudo_labels import (
     ClusteringSettings,
     ari_of_all,
@@ -14,9 +16,7 @@ from dscreid.pseudo_labels import (
 )
 from dscreid.pseudo_labels.clustering_settings import cluster_neighbors
 from dscreid.pseudo_labels.duplicates import gaussian_like, size_of_whole
-from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
 from dscreid.pseudo_labels.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
-from dscreid.pseudo_labels.neighbors import normalized_rows
 
 
 def _people(sizes, noise=0.9, d=24, seed=0):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dscreid.errors import ResourceError
+from dscreid.neighbors import NeighborSearch
 from dscreid.pseudo_labels import ClusterLabeler, DSLULabeler, JointLabeler
 from dscreid.pseudo_labels.forecast import (
     ClusteringProblem,
@@ -18,7 +19,6 @@ from dscreid.pseudo_labels.forecast import (
     product_rate,
 )
 from dscreid.pseudo_labels.memory_check import check_fits, memory_errors
-from dscreid.pseudo_labels.neighbor_search import NeighborSearch
 from dscreid.structures import Modality
 
 COUNTS = {Modality.RGB: 300, Modality.IR: 150}

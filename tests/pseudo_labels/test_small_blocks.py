@@ -5,8 +5,8 @@ import pytest
 import torch
 from oracles.dense_clustering_oracle import dense_clusters
 
+from dscreid.neighbors import choice, exact
 from dscreid.pseudo_labels import dbscan, jaccard_distance
-from dscreid.pseudo_labels.neighbor_search import choice, exact
 from dscreid.utils import chunks, compiled
 from dscreid.utils.chunks import slices
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dscreid.apis import demo
-from dscreid.apis.demo import FULL, SHORT
+from dscreid.lab import demo
+from dscreid.lab.demo import FULL, SHORT
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dscreid.apis import density_study
 from dscreid.apis.command_line import run_command
+from dscreid.lab import density_study
 from dscreid.structures import Modality, TrackletFeatures
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dscreid.apis.doctor import Diagnosis
-from dscreid.datasets.doctor import Finding, Severity
+from dscreid.lab.dataset_checks import Finding, Severity
+from dscreid.lab.doctor import Diagnosis
 
 
 @pytest.fixture(scope='module')
@@ -43,7 +43,7 @@ def test_nothing_is_lost_if_the_process_dies(tool, tmp_path, monkeypatch, capsys
             on_finding(Diagnosis('c.py', found, complete=False))
         raise MemoryError
 
-    monkeypatch.setattr('dscreid.apis.doctor.diagnosis.diagnose', dying)
+    monkeypatch.setattr('dscreid.lab.doctor.diagnosis.diagnose', dying)
     path = tmp_path / 'doctor.json'
     with pytest.raises(MemoryError):
         tool.main(['c.py', '--json', str(path)])

@@ -3,8 +3,8 @@
 import pytest
 
 from dscreid.apis.command_line import run_command
-from dscreid.apis.reproduction import driver
-from dscreid.apis.reproduction.progress import JobStatus, Phase
+from dscreid.lab.reproduction import driver
+from dscreid.lab.reproduction.progress import JobStatus, Phase
 
 
 @pytest.fixture(scope='module')

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dscreid.apis import selection_study
 from dscreid.apis.command_line import run_command
-from dscreid.apis.selection_study import JudgedRun
+from dscreid.lab import selection_study
+from dscreid.lab.selection_study import JudgedRun
 
 
 @pytest.fixture

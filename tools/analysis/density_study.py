@@ -11,7 +11,7 @@ densities:
 import argparse
 from pathlib import Path
 
-from dscreid import apis
+from dscreid import lab
 from dscreid.apis.command_line import run_command
 from dscreid.errors import ConfigError
 from dscreid.utils.files import check_outputs, replacing
@@ -51,10 +51,10 @@ def main(argv: list[str] | None = None) -> None:
         name = place.stem if place.suffix == '.npz' else place.resolve().name
         if name in targets:
             raise ConfigError(f'two targets are called {name}; rename one of the folders or files')
-        targets[name] = apis.density_study.read_target(place, arguments.config, arguments.checkpoint)
+        targets[name] = lab.density_study.read_target(place, arguments.config, arguments.checkpoint)
         if arguments.save is not None:
-            apis.density_study.save_target(targets[name], arguments.save / f'{name}.npz')
-    text = apis.density_study.study_markdown(targets)
+            lab.density_study.save_target(targets[name], arguments.save / f'{name}.npz')
+    text = lab.density_study.study_markdown(targets)
     if arguments.out is not None:
         with replacing(arguments.out) as temporary:
             temporary.write_text(text, encoding='utf-8')

@@ -10,7 +10,7 @@ and a test metric or a checkpoint of each:
 import argparse
 from pathlib import Path
 
-from dscreid import apis
+from dscreid import lab
 from dscreid.apis.command_line import run_command
 from dscreid.utils.files import check_outputs, replacing
 
@@ -32,8 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     """Print the tables."""
     arguments = parse_arguments(argv)
     check_outputs([arguments.out])
-    runs = [apis.selection_study.read_run(path, arguments.metric) for path in arguments.runs]
-    text = apis.selection_study.study_markdown(runs, arguments.metric)
+    runs = [lab.selection_study.read_run(path, arguments.metric) for path in arguments.runs]
+    text = lab.selection_study.study_markdown(runs, arguments.metric)
     if arguments.out is not None:
         with replacing(arguments.out) as temporary:
             temporary.write_text(text, encoding='utf-8')

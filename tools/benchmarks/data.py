@@ -82,8 +82,8 @@ def prepare_world(folder: Path, size: tuple[int, int], people: int) -> dict[str,
     """
     from dscreid.datasets.packing import pack, plan_packing
     from dscreid.datasets.storage import FrameFormat
-    from dscreid.datasets.synthetic import make_spec, render_world
-    from dscreid.datasets.synthetic.target_folder import is_complete
+    from dscreid.lab.synthetic import make_spec, render_world
+    from dscreid.lab.synthetic.target_folder import is_complete
 
     roots = {name: folder / f'{name}_{str_size(size)}' for name in ('files', 'jpeg', 'raw')}
     spec = make_spec(

@@ -84,10 +84,10 @@ def parse_args() -> argparse.Namespace:
 
 def measure(kind: str, size: int, dim: int, repeats: int, search: str) -> dict:
     """Median seconds of each step for one kind and number of features, and the labels."""
+    from dscreid.neighbors import NeighborSearch, search_with
+    from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
     from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, unify_labels
     from dscreid.pseudo_labels.forecast import ClusteringProblem, forecast_clustering, product_rate
-    from dscreid.pseudo_labels.jaccard import jaccard_of_neighbors, nearest_tracklets
-    from dscreid.pseudo_labels.neighbor_search import NeighborSearch, search_with
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     features = make_features(kind, size, dim).to(device)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from machine import print_table
 
-from dscreid.datasets.synthetic import WorldSpec, render_world
+from dscreid.lab.synthetic import WorldSpec, render_world
 
 SIZES = ((64, 32), (128, 64), (288, 144))
 WORLDS = (('bupt', 'bupt', 12), ('hitsz', 'hitsz', 12), ('bupt', 'varied', 2))  # layout, domain, frames

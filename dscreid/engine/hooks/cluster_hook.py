@@ -19,10 +19,10 @@ from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.engine.training_data import check_both_modalities, tracklet_counts
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
+from dscreid.neighbors import NeighborSearch, search_with
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
 from dscreid.pseudo_labels.context import apply_labeler, needs_context
 from dscreid.pseudo_labels.faults import LabelLimits, feature_faults, label_faults, mean_cosine
-from dscreid.pseudo_labels.neighbor_search import NeighborSearch, search_with
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors

@@ -16,8 +16,8 @@ from dscreid.engine import labeling_memory
 from dscreid.engine.hooks import ClusterHook, cluster_hook
 from dscreid.errors import ConfigError, DatasetError, LabelingError, ResourceError, TrainingError
 from dscreid.models.memories import TargetMemories
+from dscreid.neighbors import current_search
 from dscreid.pseudo_labels import PseudoLabels
-from dscreid.pseudo_labels.neighbor_search import current_search
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality
 from dscreid.utils.checkpoint import load_checkpoint, load_weights

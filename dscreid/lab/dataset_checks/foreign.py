@@ -1,0 +1,161 @@
+"""Frames whose names disagree with their tracklet about person, modality, camera or tracklet number."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dscreid.datasets.hitsz_index import FrameNames
+from dscreid.lab.dataset_checks.findings import Finding, Severity
+
+_SEPARATORS = re.compile(r'[/_.\-]')
+#: A position in the paths names a field if it does so in this share of all frames.
+_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class ForeignTracklet:
+    """A tracklet that lists foreign frames.
+
+    Attributes:
+        where: Its line, ``file:line``.
+        fields: Fields that differ in the names of its frames: ``person``, ``modality``, ``camera``, ``tracklet``.
+        count: Number of foreign frames.
+        length: Number of frames.
+        first: Path of the first foreign one.
+    """
+
+    where: str
+    fields: tuple[str, ...]
+    count: int
+    length: int
+    first: str
+
+
+def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[ForeignTracklet]:
+    """Foreign frames of HITSZ-VCM, by the frames' names.
+
+    Person (if the line has an id), modality and camera are compared with the info file's line; the line has no
+    tracklet number, so that of a frame is compared with the most frequent one of its tracklet.
+
+    Args:
+        tracks: int64 (N, 5) from ``parse_tracks``.
+        names: The frames.
+        path: The info file, for messages.
+
+    Returns:
+        One entry per tracklet with foreign frames.
+    """
+    found = []
+    for row, (kind, start, end, pid, camera) in enumerate(tracks.tolist()):
+        span = slice(start - 1, end)
+        numbers, counts = np.unique(names.tracks[span], return_counts=True)
+        differs = {
+            'person': (names.persons[span] != pid) & (pid >= 0),
+            'modality': names.kinds[span] != kind,
+            'camera': names.cameras[span] != camera,
+            'tracklet': names.tracks[span] != numbers[counts.argmax()],
+        }
+        entry = _entry(f'{path.name}:{row + 1}', differs, names.paths[span])
+        found += [entry] if entry else []
+    return found
+
+
+def foreign_by_path(
+    wheres: Sequence[str], frames: Sequence[Sequence[str]], told: Mapping[str, Sequence[str]]
+) -> tuple[list[ForeignTracklet], list[str]]:
+    """Foreign frames of layouts whose paths repeat what the index says, at positions found from the data.
+
+    Paths are split at ``/``, ``_``, ``-`` and ``.``. If the piece at a position equals a field's value in at least four
+    fifths of all frames, that position names the field, and frames that differ there are foreign. Numbers are compared
+    without leading zeros.
+
+    Args:
+        wheres: ``file:line`` of each of N tracklets.
+        frames: Their paths.
+        told: Field → its value for each tracklet, as the index says.
+
+    Returns:
+        One entry per tracklet with foreign frames, and the fields that no position names, which were not compared.
+    """
+    places = {field: _places(frames, [_plain(v) for v in values]) for field, values in told.items()}
+    found = []
+    for row, (where, paths) in enumerate(zip(wheres, frames, strict=True)):
+        pieces = [_pieces(path) for path in paths]
+        differs = {
+            field: np.array([_contradicts(p, places[field], _plain(values[row])) for p in pieces], bool)
+            for field, values in told.items()
+        }
+        entry = _entry(where, differs, paths)
+        found += [entry] if entry else []
+    return found, [field for field, at in places.items() if not at]
+
+
+def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
+    """Report a split's foreign frames.
+
+    Args:
+        found: Its tracklets with foreign frames.
+        subject: What the finding is about.
+        silent: Fields that the names do not hold.
+    """
+    note = f'; not compared, since names do not hold it: {", ".join(silent)}' if silent else ''
+    values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
+    if not found:
+        message = f"every frame's name agrees with its tracklet{note}"
+        return Finding('foreign frames', subject, Severity.OK, message, values=values)
+    fields = Counter(field for entry in found for field in entry.fields)
+    kinds = ', '.join(f'{count:,} by {field}' for field, count in fields.most_common())
+    return Finding(
+        'foreign frames',
+        subject,
+        Severity.WARNING,
+        f'{len(found):,} tracklets list {values["frames"]:,} frames whose names disagree with them ({kinds}){note}',
+        'the official HITSZ-VCM protocol keeps them (39 training tracklets are known); see foreign_frames',
+        tuple(
+            f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}'
+            for f in found
+        ),
+        values | {'fields': dict(fields)},
+    )
+
+
+def _entry(where: str, differs: Mapping[str, np.ndarray], paths: Sequence[str]) -> ForeignTracklet | None:
+    foreign = np.logical_or.reduce(list(differs.values()))
+    if not foreign.any():
+        return None
+    fields = tuple(field for field, mask in differs.items() if mask.any())
+    return ForeignTracklet(where, fields, int(foreign.sum()), len(paths), paths[int(foreign.argmax())])
+
+
+def _plain(text: str) -> str:
+    return text.lstrip('0') or '0' if text.isdigit() else text
+
+
+def _pieces(path: str) -> list[str]:
+    return [_plain(piece) for piece in _SEPARATORS.split(path)]
+
+
+def _places(frames: Sequence[Sequence[str]], values: Sequence[str]) -> list[int]:
+    """Positions that name a field: none if the field has only one value, which any constant piece would match.
+
+    Paths are split anew for each field: the pieces of millions of paths would take gigabytes.
+    """
+    if len(set(values)) < 2:
+        return []
+    total = sum(map(len, frames))
+    hits = Counter(
+        place
+        for paths, value in zip(frames, values, strict=True)
+        for path in paths
+        for place, piece in enumerate(_pieces(path))
+        if piece == value
+    )
+    return sorted(place for place, count in hits.items() if count >= _SHARE * total)
+
+
+def _contradicts(path: Sequence[str], places: Sequence[int], value: str) -> bool:
+    return any(place < len(path) and path[place] != value for place in places)

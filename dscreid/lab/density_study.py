@@ -1,0 +1,262 @@
+"""How close clustering settings chosen without labels come to the best fixed ones: a study that reads the labels."""
+
+import itertools
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from dscreid.apis.config import config_name, fit_to_machine, load_config, require_keys
+from dscreid.apis.inference import init_model
+from dscreid.engine.extraction import extract_features
+from dscreid.engine.recalibration import recalibrated_features
+from dscreid.errors import ConfigError, DatasetError
+from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
+from dscreid.pseudo_labels import (
+    ClusteringSettings,
+    ari_of_all,
+    choose_for_same_people,
+    dbscan,
+    quality,
+)
+from dscreid.pseudo_labels.descriptors import joined_halves
+from dscreid.pseudo_labels.jaccard_clustering import JaccardClustering, cluster
+from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.files import existing_file
+from dscreid.utils.progress import track
+
+#: What unsupervised re-identification usually takes: the defaults of a clustering.
+FAMILY = ClusteringSettings(**JaccardClustering().fixed)
+#: Among these the best fixed settings are looked for, with the labels.
+GRID = {
+    'k1': (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40),
+    'k2': (1, 2, 3, 4, 6),
+    'eps': (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7),
+    'min_samples': (2, 3, 4),
+}
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """One modality of a target's training split, with its ground truth.
+
+    Attributes:
+        features: Features of N tracklets.
+        pids: int (N,), true person ids.
+    """
+
+    features: TrackletFeatures
+    pids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What settings give.
+
+    Attributes:
+        settings: The settings.
+        ari_all: Adjusted Rand index over all tracklets, outliers alone.
+        ari: The same over labelled tracklets; NaN without any.
+        labelled: Share of labelled tracklets.
+    """
+
+    settings: ClusteringSettings
+    ari_all: float
+    ari: float
+    labelled: float
+
+
+def read_target(
+    place: str | Path, config: str | Path, checkpoint: str | Path | None
+) -> dict[Modality, LabelledFeatures]:
+    """Features of a target's training split as the first labelling of an adaptation sees them.
+
+    Args:
+        place: Root of the target in the config's layout, or a file that :func:`save_target` wrote.
+        config: Config of an adaptation, with a ``ClusterHook``.
+        checkpoint: The source stage's; None will do for a file.
+
+    Raises:
+        ConfigError: There is no checkpoint, or the config has no ``ClusterHook``.
+        DatasetError: The data cannot be read.
+    """
+    place = Path(place)
+    if place.suffix == '.npz':
+        return _load_target(place)
+    if checkpoint is None:
+        raise ConfigError(f'{place}: features of a folder need a model; give --checkpoint')
+    config = load_config(config, {'data_root': str(place)})
+    require_keys(config, 'model', 'default_hooks')
+    hook = config.default_hooks.get('cluster')
+    if hook is None:
+        raise ConfigError(
+            f'{config_name(config)}: it has no ClusterHook (default_hooks.cluster); name an adaptation'
+        )
+    fit_to_machine(config)
+    init_default_scope(config.default_scope)
+    model = init_model(config, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
+    loader = Runner.build_dataloader(hook.dataloader, seed=0)
+    pids = loader.dataset.read_ground_truth().pids
+    recalibrates = hook.get('recalibrate_necks', True)
+    features = (
+        recalibrated_features(model, loader) if recalibrates else extract_features(model, loader, model.embed)
+    )
+    rows = {modality: loader.dataset.indices(modality) for modality in Modality}
+    return {
+        modality: LabelledFeatures(
+            TrackletFeatures(features.static[i].cpu(), features.dynamic[i].cpu()), pids[i]
+        )
+        for modality, i in rows.items()
+    }
+
+
+def save_target(target: Mapping[Modality, LabelledFeatures], path: str | Path) -> None:
+    """Write a target's features and ids, so that the study can be repeated without the model."""
+    arrays = {}
+    for modality, part in target.items():
+        arrays[f'{modality.value}_s'] = part.features.static.numpy()
+        arrays[f'{modality.value}_d'] = part.features.dynamic.numpy()
+        arrays[f'{modality.value}_pid'] = part.pids
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **arrays)
+
+
+def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings) -> Outcome:
+    """Cluster float (N, D) with some settings and compare with int (N,) true ids."""
+    labels = cluster(joined, settings)
+    with warnings.catch_warnings():
+        # scikit-learn takes many small clusters for a regression problem
+        warnings.filterwarnings('ignore', 'The number of unique classes', UserWarning)
+        values = quality(labels, pids)
+    return Outcome(settings, ari_of_all(labels, pids), values['ari'], values['labelled'])
+
+
+def best_fixed(
+    joined: torch.Tensor, pids: np.ndarray, grid: Mapping[str, Sequence] = GRID
+) -> ClusteringSettings:
+    """The settings of a grid with the largest ARI over all tracklets, the first of equal ones.
+
+    Args:
+        joined: Float (N, D), what is clustered.
+        pids: int (N,), true person ids.
+        grid: Values by setting; a ``k2`` above ``k1`` is left out.
+    """
+    if not len(joined):
+        raise DatasetError('there are no tracklets to study')
+    best, largest = None, -1.0
+    features, rank = nearest_tracklets(joined, max(grid['k1']))
+    pairs = [pair for pair in itertools.product(grid['k1'], grid['k2']) if pair[1] <= pair[0]]
+    for k1, k2 in track(pairs, 'best fixed settings'):
+        # made once for all radii
+        distance = jaccard_of_neighbors(features, rank, k1, k2, max(grid['eps']))
+        for eps, min_samples in itertools.product(grid['eps'], grid['min_samples']):
+            ari = ari_of_all(dbscan(distance, eps, min_samples), pids)
+            if ari > largest:
+                best, largest = ClusteringSettings(k1, k2, eps, min_samples), ari
+    return best
+
+
+def study_target(
+    target: Mapping[Modality, LabelledFeatures], grid: Mapping[str, Sequence] = GRID
+) -> dict[Modality, dict[str, Outcome]]:
+    """Outcomes of the best fixed settings, the family's and the chosen ones, by modality.
+
+    Returns:
+        ``{modality: {'best fixed': Outcome, 'family': Outcome, 'auto': Outcome}}``.
+    """
+    joined = {modality: joined_halves(part.features) for modality, part in target.items()}
+    chosen = choose_for_same_people(list(joined.values()), [{}] * len(joined))
+    results = {}
+    for (modality, part), choice in zip(target.items(), chosen, strict=True):
+        descriptors = joined[modality]
+        results[modality] = {
+            'best fixed': outcome(descriptors, part.pids, best_fixed(descriptors, part.pids, grid)),
+            'family': outcome(descriptors, part.pids, FAMILY),
+            'auto': outcome(descriptors, part.pids, choice.settings),
+        }
+    return results
+
+
+def study_markdown(
+    targets: Mapping[str, Mapping[Modality, LabelledFeatures]], grid: Mapping[str, Sequence] = GRID
+) -> str:
+    """The table of the study.
+
+    Args:
+        targets: Targets by name.
+        grid: See :func:`best_fixed`.
+
+    Returns:
+        Markdown: a row per target, modality and way of choosing; ``below the best`` is the difference in ARI over
+        all tracklets.
+    """
+    lines = [
+        '| target | modality | tracklets, identities | settings | k1 / k2 / eps / min_samples '
+        '| ARI of all | below the best | ARI of labelled | labelled |',
+        '|---|---|---|---|---|---|---|---|---|',
+    ]
+    for name, target in targets.items():
+        for modality, results in study_target(target, grid).items():
+            pids = target[modality].pids
+            size = f'{len(pids)}, {len(np.unique(pids))}'
+            best = results['best fixed'].ari_all
+            lines += [
+                f'| {name} | {modality.value} | {size} | {way} | {_row(result, best)} |'
+                for way, result in results.items()
+            ]
+    return '\n'.join(lines) + '\n'
+
+
+def _row(result: Outcome, best: float) -> str:
+    settings = result.settings
+    return (
+        f'{settings.k1} / {settings.k2} / {settings.eps:g} / {settings.min_samples} | {result.ari_all:.3f} '
+        f'| {best - result.ari_all:.3f} | {result.ari:.3f} | {result.labelled:.2f}'
+    )
+
+
+def _load_target(path: Path) -> dict[Modality, LabelledFeatures]:
+    """What :func:`save_target` wrote."""
+    if existing_file(path) is None:
+        raise DatasetError(f'{path}: no such file of features; --save writes one')
+    names = [f'{m.value}_{k}' for m in Modality for k in ('s', 'd', 'pid')]
+    try:
+        with np.load(path) as archive:
+            arrays = {name: archive[name] for name in names if name in archive}
+    except Exception as error:  # a damaged archive may raise anything; pickled objects are refused
+        reason = ' '.join(str(error).split())[:100]
+        raise DatasetError(
+            f'{path}: is no file of features ({reason}); write it again with --save'
+        ) from error
+    if missing := [name for name in names if name not in arrays]:
+        raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
+    for m in Modality:
+        static, dynamic, pids = (arrays[f'{m.value}_{k}'] for k in ('s', 'd', 'pid'))
+        matrices = static.ndim == 2 and static.dtype == dynamic.dtype == np.float32
+        if (
+            not matrices
+            or static.shape != dynamic.shape
+            or pids.shape != static.shape[:1]
+            or pids.dtype.kind != 'i'
+        ):
+            raise DatasetError(
+                f'{path}: {m.value}_s and {m.value}_d must be float32 (N, D), {m.value}_pid integer (N,); write it '
+                'again with --save'
+            )
+        if broken := int((~(np.isfinite(static) & np.isfinite(dynamic)).all(axis=1)).sum()):
+            raise DatasetError(
+                f'{path}: the features of {broken} of {len(static)} {m.value} tracklets hold NaN or infinite values; '
+                'check the weights they were made with and write it again with --save'
+            )
+    return {
+        m: LabelledFeatures(
+            TrackletFeatures(*(torch.from_numpy(arrays[f'{m.value}_{half}']) for half in ('s', 'd'))),
+            arrays[f'{m.value}_pid'],
+        )
+        for m in Modality
+    }

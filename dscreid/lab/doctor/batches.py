@@ -1,0 +1,322 @@
+"""One dry batch of each stage on this machine's device: nothing is written, and no weights are kept."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from dscreid.apis.config import fit_to_machine
+from dscreid.engine.training_data import check_both_modalities
+from dscreid.errors import DscreidError
+from dscreid.lab.dataset_checks import Finding, Severity
+from dscreid.lab.doctor.building import build_loader, try_loader, try_model
+from dscreid.lab.doctor.memory import (
+    forecast_bytes,
+    is_out_of_memory,
+    memory_to_use,
+    optimizer_bytes,
+    peak_bytes,
+    within_free_memory,
+)
+from dscreid.lab.doctor.stages import Stage
+from dscreid.models.reid import BaseReID
+from dscreid.pseudo_labels import CrossLabels, PseudoLabels
+from dscreid.structures import Modality, TrackletFeatures
+from dscreid.utils.build_errors import config_errors
+from dscreid.utils.quantities import size_text
+
+#: Tracklets of a pseudo-label cluster of the dry batch, and tracklets of a modality from which on there are so many.
+_CLUSTER, _MANY = 4, 100
+#: A first step that takes longer is not repeated for a better measurement, and a batch that would take longer is not
+#: computed: its time is scaled from a few tracklets.
+_SLOW_SECONDS, _LONG_SECONDS = 20, 120
+_SMALLER = 'use a smaller batch_size, end other processes, or use a machine with more memory'
+
+
+@dataclass(frozen=True)
+class BatchMeasure:
+    """Measurements of one batch.
+
+    Attributes:
+        tracklets: Tracklets in the batch.
+        load_seconds: Reading and decoding it in one process; workers share this.
+        step_seconds: Computing on it; scaled from fewer tracklets if it does not fit or takes long.
+        peak_memory: Forecast of the device's memory at the peak, in bytes, beyond the model's weights.
+    """
+
+    tracklets: int
+    load_seconds: float
+    step_seconds: float
+    peak_memory: int = 0
+
+
+@dataclass(frozen=True)
+class StageMeasure:
+    """Measurements of a stage's dry batches.
+
+    Attributes:
+        parameters: Number of the model's parameters.
+        embed_dim: D of its static and dynamic features.
+        counts: Tracklets of the adaptation's training split, by modality; empty for other stages.
+        train: The training step; None without one.
+        extraction: The extraction of a batch.
+        iterations: Training steps of an epoch.
+        epochs: Epochs of the stage.
+        workers: Loading processes of the training.
+    """
+
+    parameters: int
+    embed_dim: int
+    counts: Mapping[Modality, int]
+    train: BatchMeasure | None
+    extraction: BatchMeasure | None
+    iterations: int = 0
+    epochs: int = 0
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One computation that a stage repeats.
+
+    Attributes:
+        name: What it is, for messages.
+        batch: As the loader gives it, with lists ``inputs`` and ``data_samples``.
+        load_seconds: See ``BatchMeasure``.
+        run: Computes on a batch; raises FloatingPointError if a result is not finite.
+        optimizer: Bytes that the optimizer adds in a run.
+    """
+
+    name: str
+    batch: dict[str, Any]
+    load_seconds: float
+    run: Callable[[dict[str, Any]], None]
+    optimizer: int = 0
+
+
+class StageTrial:
+    """Tries the steps of a stage; ``findings`` must be read to its end before ``measure``.
+
+    Args:
+        stage: The stage.
+        device: Where to compute.
+
+    Attributes:
+        measure: What was measured; None if no model could be built.
+    """
+
+    def __init__(self, stage: Stage, device: torch.device) -> None:
+        config = copy.deepcopy(stage.config)
+        fit_to_machine(config)
+        self.stage = Stage(stage.name, config)
+        self.device = device
+        self.measure: StageMeasure | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """Run one batch of each of the stage's steps, and yield each finding as soon as it is known."""
+        config = self.stage.config
+        loader, found = try_loader(self.stage)
+        yield from found
+        model, found = try_model(self.stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
+        yield from found
+        if model is None or (loader is None and config.get('train_dataloader') is not None):
+            return
+        model.to(self.device)
+        measures: dict[str, BatchMeasure | None] = {}
+        if loader is not None and self.stage.name != 'evaluation':
+            yield self._try(measures, 'training step', lambda: self._train_step(model, loader))
+        settings = self.stage.extraction_loader or config.get('test_dataloader')
+        if settings is not None:
+            yield self._try(measures, 'extraction batch', lambda: self._extraction(model, settings))
+        train = measures.get('training step')
+        adapts = self.stage.name == 'adaptation'
+        self.measure = StageMeasure(
+            parameters=sum(p.numel() for p in model.parameters()),
+            embed_dim=model.backbone.embed_dim,
+            counts={m: len(loader.dataset.indices(m)) for m in Modality} if adapts else {},
+            train=train,
+            extraction=measures.get('extraction batch'),
+            iterations=0 if train is None else len(loader),
+            epochs=(config.get('train_cfg') or {}).get('max_epochs', 0),
+            workers=(config.get('train_dataloader') or {}).get('num_workers', 0),
+        )
+
+    def _try(
+        self, measures: dict[str, BatchMeasure | None], name: str, prepare: Callable[[], Step]
+    ) -> Finding:
+        """Run a step; its measurement goes into ``measures``."""
+        try:
+            step = prepare()
+            free = memory_to_use(self.device)
+            finding, measures[name] = try_step(step, self.device, self.stage.subject, free)
+            return finding
+        except (DscreidError, FloatingPointError) as error:
+            message, remedy = f'{name}: {error}', ''
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            message, remedy = f'{name}: not enough memory on {self.device}', _SMALLER
+        return Finding('dry batch', self.stage.subject, Severity.BROKEN, message, remedy)
+
+    def _train_step(self, model: BaseReID, loader: DataLoader) -> Step:
+        if self.stage.name == 'adaptation':
+            check_both_modalities(loader.dataset)
+            fill_memories(model, loader)
+        batch, seconds = first_batch(loader)
+        model.train()
+        run = lambda part: _forward_and_backward(model, part)  # noqa: E731
+        return Step('training step', batch, seconds, run, optimizer_bytes(model))
+
+    def _extraction(self, model: BaseReID, settings: Mapping[str, Any]) -> Step:
+        with config_errors('extraction loader'):
+            loader = build_loader(settings)
+        batch, seconds = first_batch(loader)
+        model.eval()
+        return Step('extraction batch', batch, seconds, lambda part: _predict(model, part))
+
+
+def try_step(
+    step: Step, device: torch.device, subject: str, free: int | None
+) -> tuple[Finding, BatchMeasure]:
+    """Run a step on two tracklets, and on the whole batch if it fits into the free memory and does not take long.
+
+    Args:
+        step: What to run.
+        device: Where it computes.
+        subject: What the finding is about.
+        free: Bytes of the device's memory that can be taken; None if unknown.
+
+    Returns:
+        The finding, broken if the batch does not fit, and the measurement.
+
+    Raises:
+        FloatingPointError: A result is not finite.
+        RuntimeError: Two tracklets do not fit either.
+    """
+    part = small_part(step.batch)
+    share, total = len(part['inputs']), len(step.batch['inputs'])
+    with within_free_memory(device):
+        measured = peak_bytes(lambda: step.run(part), device)
+        seconds = warm_seconds(lambda: step.run(part), device) * total / share
+    needed = forecast_bytes(measured, share, total) + step.optimizer
+    fits = free is None or needed <= free
+    whole = fits and (share == total or seconds <= _LONG_SECONDS)
+    if whole:
+        with within_free_memory(device):
+            seconds = warm_seconds(lambda: step.run(step.batch), device)
+    measure = BatchMeasure(total, step.load_seconds, seconds, needed)
+    kind = 'GPU memory' if device.type == 'cuda' else 'memory'
+    message = f'{step.name}: {total} tracklets loaded in {step.load_seconds:.2f} s by one process, '
+    if fits:
+        how = f'in {seconds:.2f} s' if whole else f'in about {seconds:.0f} s, forecast from {share} of them,'
+        message += f'computed {how} on {device}; about {size_text(needed)} of {kind}'
+        return Finding('dry batch', subject, Severity.OK, message, values=vars(measure)), measure
+    message += f'not computed: about {size_text(needed)} of {kind} needed, {size_text(free)} free'
+    values = dict(vars(measure), free_memory=free, tried=share)
+    return Finding('dry batch', subject, Severity.BROKEN, message, _SMALLER, values=values), measure
+
+
+def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """One tracklet of each modality of a batch; two if there is only one modality, and as many as there are at most.
+
+    Args:
+        batch: Lists ``inputs`` and ``data_samples`` of the same length.
+    """
+    modalities = [sample.modality for sample in batch['data_samples']]
+    rows = sorted({modality: row for row, modality in reversed(list(enumerate(modalities)))}.values())
+    rows = rows if len(rows) > 1 else list(range(min(2, len(modalities))))
+    return {key: [batch[key][row] for row in rows] for key in ('inputs', 'data_samples')}
+
+
+def fill_memories(model: BaseReID, loader: DataLoader) -> None:
+    """Give an adaptation what its first epoch would: memories of all tracklets, and labels for the sampler.
+
+    Features are random. Clusters are made up, of four tracklets each if there are many, alike in both modalities.
+
+    Args:
+        model: ``AdaptiveReID``.
+        loader: Its training loader, with tracklets of both modalities; its sampler takes the labels.
+    """
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    rows = {m: loader.dataset.indices(m) for m in Modality}
+    size = _CLUSTER if min(map(len, rows.values())) >= _MANY else 1
+    labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
+    features = {
+        m: TrackletFeatures(
+            *(
+                torch.randn(len(rows[m]), model.backbone.embed_dim, generator=generator).to(device)
+                for _ in range(2)
+            )
+        )
+        for m in Modality
+    }
+    # losses across modalities ask for cross labels; clusters that the other side lacks have none
+    common = min(values.max() for values in labels.values())
+    cross = CrossLabels(**{m.value: np.where(labels[m] <= common, labels[m], -1) for m in Modality})
+    made_up = PseudoLabels(
+        rgb=labels[Modality.RGB],
+        ir=labels[Modality.IR],
+        shared=False,
+        cross=cross if model.cross_loss is not None else None,
+    )
+    model.reset_memories(
+        features[Modality.RGB], features[Modality.IR], made_up, rows[Modality.RGB], rows[Modality.IR]
+    )
+    loader.sampler.set_labels(labels[Modality.RGB], labels[Modality.IR])
+
+
+def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:
+    """Forward and backward of one batch.
+
+    Raises:
+        FloatingPointError: The loss or a gradient is not finite.
+    """
+    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
+    total = sum(value for name, value in losses.items() if 'loss' in name)
+    total.backward()
+    value = total.item()
+    finite = all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    model.zero_grad(set_to_none=True)
+    if not math.isfinite(value) or not finite:
+        raise FloatingPointError(f'the loss is {value}, its gradients are {"" if finite else "not "}finite')
+
+
+@torch.no_grad()
+def _predict(model: BaseReID, batch: dict[str, Any]) -> None:
+    """Features of one batch.
+
+    Raises:
+        FloatingPointError: A feature is not finite.
+    """
+    ready = model.data_preprocessor(batch, training=False)
+    found = model(ready['inputs'], ready['data_samples'], mode='predict')
+    if not all(torch.isfinite(sample.feature).all() for sample in found):
+        raise FloatingPointError('features are not finite')
+
+
+def first_batch(loader: DataLoader) -> tuple[dict[str, Any], float]:
+    """A batch, and the seconds that reading and decoding it took."""
+    start = time.perf_counter()
+    batch = next(iter(loader))
+    return batch, time.perf_counter() - start
+
+
+def warm_seconds(step: Callable[[], None], device: torch.device) -> float:
+    """Seconds of a step once it is warm; of the first one if that is slow already."""
+    seconds = math.inf
+    for _ in range(2):
+        start = time.perf_counter()
+        step()
+        if device.type == 'cuda':
+            torch.cuda.synchronize()
+        seconds = min(seconds, time.perf_counter() - start)
+        if seconds > _SLOW_SECONDS:
+            break
+    return seconds

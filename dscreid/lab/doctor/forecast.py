@@ -1,0 +1,246 @@
+"""Forecasts of memory, disk and time, extrapolated from measurements on this machine."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dscreid.evaluation import rank_metrics
+from dscreid.lab.dataset_checks import Finding, Severity
+from dscreid.lab.doctor.batches import StageMeasure
+from dscreid.neighbors import NeighborSearch
+from dscreid.pseudo_labels.forecast import Forecast, forecast_round, problems_of, product_rate
+from dscreid.pseudo_labels.memory_check import remedies
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality
+from dscreid.utils.chunks import CHUNK_ELEMENTS
+from dscreid.utils.machine import usable_cores
+from dscreid.utils.quantities import duration_text, size_text
+
+#: Rows of the measured sample, and its made-up people: this many tracklets each.
+_SAMPLE, _PER_PERSON = 2000, 12
+_FLOAT = 4
+#: float32 weights and two moments of Adam, in each of three checkpoints (two kept, one being written).
+_CHECKPOINT_COPIES = 3 * 3
+
+
+@dataclass(frozen=True)
+class FreeResources:
+    """Free resources of a machine.
+
+    Attributes:
+        memory: Bytes of main memory; None if unknown.
+        gpu_memory: Bytes of GPU memory; None without a GPU.
+        disk: Bytes on the disk of the work directory.
+    """
+
+    memory: int | None
+    gpu_memory: int | None
+    disk: int
+
+
+@dataclass(frozen=True)
+class EvaluationForecast:
+    """Forecast of one evaluation.
+
+    Attributes:
+        seconds: Duration.
+        num_bytes: Memory at its peak.
+    """
+
+    seconds: float
+    num_bytes: int
+
+
+def forecast_pseudo_labels(
+    counts: Mapping[Modality, int], dimension: int, hook: Mapping[str, Any]
+) -> Forecast:
+    """Forecast a labelling of both modalities by the slowest labeler of a config, as ClusterHook does before a round.
+
+    Args:
+        counts: Tracklets of each modality.
+        dimension: Width of the features that are clustered (static and dynamic together).
+        hook: Config of the ``ClusterHook``: its labelers and ``neighbor_search``.
+
+    Returns:
+        Time and memory without the features; zeros if no labeler can tell what it clusters.
+    """
+    search = NeighborSearch(**(hook.get('neighbor_search') or {}))
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    rounds = [problems_of(labeler, counts, dimension) for labeler in _labelers(hook)]
+    rate, threads = product_rate(device), torch.get_num_threads()
+    forecasts = [forecast_round(problems, search, rate, device, threads) for problems in rounds if problems]
+    return max(forecasts, key=lambda forecast: forecast.seconds, default=Forecast())
+
+
+def _labelers(hook: Mapping[str, Any]) -> list[Callable]:
+    """All labelers of a ClusterHook's config, including those that take turns."""
+    stages = [
+        {key: value for key, value in stage.items() if key != 'begin_epoch'} for stage in hook['labelers']
+    ]
+    return [LABELERS.build(dict(labeler)) for stage in stages for labeler in stage.get('cycle', [stage])]
+
+
+def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> EvaluationForecast:
+    """Forecast one evaluation of a test split, half of it queries, in both directions.
+
+    Args:
+        tracklets: Tracklets of the test split.
+        dimension: Width of the retrieval features.
+        sample: Rows to measure on.
+
+    Returns:
+        Time, scaled by (N / sample)², and memory: features and the blocks of a ranked row range.
+    """
+    rows = max(min(sample, tracklets), 4)
+    features = _clustered(rows, dimension)
+    people = np.arange(rows) // _PER_PERSON
+    order = np.random.default_rng(1).permutation(rows)
+    query, gallery = order[: rows // 2], order[rows // 2 :]
+    people[query[0]] = people[gallery[0]]  # at least one true match
+    cameras = np.zeros(rows, dtype=np.int64)
+    start = time.perf_counter()
+    rank_metrics(
+        features[query], people[query], cameras[query], features[gallery], people[gallery], cameras[gallery]
+    )
+    seconds = 2 * (time.perf_counter() - start) * (tracklets / rows) ** 2
+    block = min(CHUNK_ELEMENTS, tracklets**2 // 4)
+    # the similarities, and on a GPU those of each match's query again, with three comparisons
+    num_bytes = 2 * tracklets * dimension * _FLOAT + block * (2 * _FLOAT + 3)
+    return EvaluationForecast(seconds, num_bytes)
+
+
+def check_forecast(
+    measure: StageMeasure,
+    test_tracklets: int,
+    subject: str,
+    free: FreeResources,
+    cluster_hook: Mapping[str, Any] | None = None,
+) -> list[Finding]:
+    """Forecast memory, time and disk of a stage.
+
+    Args:
+        measure: Measurements of its dry batches.
+        test_tracklets: Tracklets of its test split.
+        subject: What the findings are about.
+        free: Free resources of the machine.
+        cluster_hook: Config of the stage's ``ClusterHook``; None without one.
+
+    Returns:
+        Findings about the memory of labelling and evaluation, a warning if it may exceed what is free and broken if the
+        labelling certainly does; about time; and about disk for checkpoints, a warning if it exceeds what is free.
+    """
+    dimension = 2 * measure.embed_dim
+    labelling = Forecast()
+    if cluster_hook is not None and measure.counts:
+        labelling = forecast_pseudo_labels(measure.counts, dimension, cluster_hook)
+    evaluation = forecast_evaluation(test_tracklets, dimension)
+    findings = [_memory_finding(labelling, evaluation, measure, test_tracklets, subject, free)]
+    findings.append(_time_finding(labelling, evaluation, measure, test_tracklets, subject))
+    if measure.epochs:
+        findings.append(_disk_finding(measure.parameters, subject, free.disk))
+    return findings
+
+
+def _memory_finding(
+    labelling: Forecast,
+    evaluation: EvaluationForecast,
+    measure: StageMeasure,
+    test_tracklets: int,
+    subject: str,
+    free: FreeResources,
+) -> Finding:
+    parts, severity, remedy = [], Severity.OK, ''
+    if measure.counts:
+        n = ' + '.join(f'{count:,}' for count in measure.counts.values())
+        parts.append(
+            f'pseudo labels of {n} x {2 * measure.embed_dim}: {size_text(labelling.host_bytes)}'
+            + (f' and {size_text(labelling.device_bytes)} on the GPU' if labelling.device_bytes else '')
+        )
+    parts.append(f'evaluation of {test_tracklets:,} tracklets: {size_text(evaluation.num_bytes)}')
+    pairs = [
+        (
+            'main memory',
+            labelling.least_host_bytes,
+            max(labelling.host_bytes, evaluation.num_bytes),
+            free.memory,
+        ),
+        ('GPU memory', labelling.least_device_bytes, labelling.device_bytes, free.gpu_memory),
+    ]
+    for kind, least, expected, available in pairs:
+        if available is not None and expected > available:
+            parts.append(f'but {size_text(available)} of {kind} are free')
+            severity = max(severity, Severity.BROKEN if least > available else Severity.WARNING)
+            remedy = remedies(kind)
+    values = dict(
+        labelling_bytes=labelling.host_bytes,
+        labelling_gpu_bytes=labelling.device_bytes,
+        evaluation_bytes=evaluation.num_bytes,
+    )
+    return Finding('memory forecast', subject, severity, '; '.join(parts), remedy, values=values)
+
+
+def _time_finding(
+    labelling: Forecast,
+    evaluation: EvaluationForecast,
+    measure: StageMeasure,
+    test_tracklets: int,
+    subject: str,
+) -> Finding:
+    extraction = _seconds_per_tracklet(measure)
+    epoch = dict(
+        extraction=extraction * sum(measure.counts.values()),
+        labelling=labelling.seconds,
+        training=0.0,
+    )
+    if measure.train is not None:
+        # workers load while the device computes, so the slower of the two counts
+        loading = measure.train.load_seconds / max(min(measure.workers, usable_cores()), 1)
+        overlapped = max(loading, measure.train.step_seconds)
+        together = loading + measure.train.step_seconds
+        epoch['training'] = measure.iterations * (overlapped if measure.workers else together)
+    test = extraction * test_tracklets + evaluation.seconds
+    total = measure.epochs * sum(epoch.values()) + test
+    message = f'one evaluation {duration_text(test)}'
+    if measure.epochs:
+        parts = ', '.join(f'{name} {duration_text(seconds)}' for name, seconds in epoch.items() if seconds)
+        whole = f'{duration_text(total)} for {measure.epochs} epochs and one evaluation'
+        message = f'{whole}: an epoch takes {parts}; {message}'
+    values = dict(epoch_seconds=epoch, evaluation_seconds=test, total_seconds=total)
+    return Finding('time forecast', subject, Severity.INFO, message, values=values)
+
+
+def _seconds_per_tracklet(measure: StageMeasure) -> float:
+    if measure.extraction is None:
+        return 0.0
+    loading = measure.extraction.load_seconds / max(min(measure.workers, usable_cores()), 1)
+    return max(loading, measure.extraction.step_seconds) / measure.extraction.tracklets
+
+
+def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
+    needed = parameters * _FLOAT * _CHECKPOINT_COPIES
+    short = needed > free_disk
+    message = (
+        f'checkpoints take up to {size_text(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
+    )
+    if short:
+        message += f', but {size_text(free_disk)} are free'
+    return Finding(
+        'disk forecast',
+        subject,
+        Severity.WARNING if short else Severity.OK,
+        message,
+        'choose a --work-dir on another disk' if short else '',
+        values=dict(checkpoint_bytes=needed),
+    )
+
+
+def _clustered(rows: int, dimension: int) -> np.ndarray:
+    """float32 (rows, dimension): well separated people with their tracklets around them."""
+    rng = np.random.default_rng(0)
+    centers = rng.standard_normal((-(-rows // _PER_PERSON), dimension), dtype=np.float32)
+    noise = rng.standard_normal((rows, dimension), dtype=np.float32)
+    return centers[np.arange(rows) // _PER_PERSON] + 0.7 * noise

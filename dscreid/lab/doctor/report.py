@@ -1,0 +1,104 @@
+"""The doctor's findings as text, as a table and as plain values."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from dscreid.lab.dataset_checks import Finding, Severity
+from dscreid.lab.doctor.diagnosis import Diagnosis
+
+_COLORS = {
+    Severity.OK: 'green',
+    Severity.INFO: 'cyan',
+    Severity.WARNING: 'yellow',
+    Severity.BROKEN: 'bold red',
+}
+_VERDICTS = {
+    Severity.OK: 'healthy',
+    Severity.INFO: 'healthy',
+    Severity.WARNING: 'warnings',
+    Severity.BROKEN: 'broken',
+}
+
+
+def finding_text(finding: Finding, details: int = 5) -> Text:
+    """A finding as it is printed when it is found: its state, and below what is wrong and what to do.
+
+    Args:
+        finding: The finding.
+        details: Number of single cases to show.
+    """
+    state = f'{finding.severity.name.lower():8}'
+    text = Text.assemble(
+        (state, _COLORS[finding.severity]), f'{finding.check}, {finding.subject}: {finding.message}'
+    )
+    for line in _advice(finding, details):
+        text.append(f'\n{"":8}{line}')
+    return text
+
+
+def summary_table(diagnosis: Diagnosis) -> Group:
+    """Number of findings of each check, what needs attention, and the verdict.
+
+    Args:
+        diagnosis: All findings.
+    """
+    table = Table(
+        'check',
+        'of',
+        'state',
+        'what to do',
+        title=f'doctor: {diagnosis.config}',
+        title_justify='left',
+        box=box.SIMPLE_HEAD,
+    )
+    for finding in diagnosis.findings:
+        if finding.severity >= Severity.WARNING:
+            state = Text(finding.severity.name.lower(), style=_COLORS[finding.severity])
+            table.add_row(
+                finding.check, Text(finding.subject), state, Text(finding.remedy or finding.message)
+            )
+    counts = {s: sum(f.severity is s for f in diagnosis.findings) for s in Severity}
+    verdict = Text(
+        f'{verdict_of(diagnosis)}: {counts[Severity.BROKEN]} broken, {counts[Severity.WARNING]} warnings, '
+        f'{counts[Severity.OK] + counts[Severity.INFO]} without problems',
+        style=_COLORS[diagnosis.severity],
+    )
+    return Group(*([table] if table.row_count else []), verdict)
+
+
+def verdict_of(diagnosis: Diagnosis) -> str:
+    """``'healthy'``, ``'warnings'`` or ``'broken'``."""
+    return _VERDICTS[diagnosis.severity]
+
+
+def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis as plain values: ``config``, ``complete``, ``verdict`` and ``findings`` with all details."""
+    return dict(
+        config=diagnosis.config,
+        complete=diagnosis.complete,
+        verdict=verdict_of(diagnosis),
+        findings=[
+            dict(
+                check=f.check,
+                subject=f.subject,
+                severity=f.severity.name.lower(),
+                message=f.message,
+                remedy=f.remedy,
+                details=list(f.details),
+                values=f.values,
+            )
+            for f in diagnosis.findings
+        ],
+    )
+
+
+def _advice(finding: Finding, details: int) -> list[str]:
+    lines = [f'what to do: {finding.remedy}'] if finding.remedy else []
+    lines += [f'- {detail}' for detail in finding.details[:details]]
+    if len(finding.details) > details:
+        lines.append(f'- and {len(finding.details) - details:,} more (--json lists all)')
+    return lines

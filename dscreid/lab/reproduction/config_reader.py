@@ -1,0 +1,109 @@
+"""Configs of rows, each read once for all directions and seeds that share it."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mmengine import Config
+from mmengine.logging import MMLogger
+
+from dscreid.apis.config import load_config
+from dscreid.errors import ConfigError
+from dscreid.lab.reproduction.experiments import Row
+from dscreid.lab.reproduction.identity import dataset_fingerprints, world_fingerprint
+from dscreid.lab.reproduction.place import Place
+from dscreid.lab.reproduction.presets import environment
+from dscreid.lab.synthetic import WorldSpec
+from dscreid.utils.config_difference import config_difference, effective_overrides
+
+NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+
+
+class ConfigReader:
+    """Reads the configs of a place and keeps them.
+
+    Rendered worlds lie elsewhere for each seed: their roots are read as the name of the environment variable that a
+    run of that seed will find the folder in.
+
+    Args:
+        place: Where the configs lie and which data they run on.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        roots = place.preset.roots.values() if place.preset.synthetic else ()
+        self._roots = {variable: f'${variable}' for variable in roots}
+        self._configs: dict[str, Config] = {}
+        self._fingerprints: dict[str, dict[str, str]] = {}
+
+    def path_of(self, method: str, direction: str) -> Path:
+        """The config of a method.
+
+        Raises:
+            ConfigError: There is none; the message says what was looked for.
+        """
+        path = self.place.preset.config_path(self.place.configs, method, direction)
+        if path is None:
+            raise ConfigError(self.place.preset.missing_message(self.place.configs, method, direction))
+        return path
+
+    def read(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Config:
+        """A config with overrides; not to be changed.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        key = f'{path} {dict(overrides)}'
+        if key not in self._configs:
+            with environment(self._roots), _without_information():
+                self._configs[key] = load_config(path, dict(overrides))
+        return self._configs[key]
+
+    def run_name(self, row: Row, direction: str) -> str:
+        """Name of a row's run: its config's, with the row's tag where the run is another one.
+
+        Raises:
+            ConfigError: The row has no config, or it cannot be read.
+        """
+        path = self.path_of(row.method, direction)
+        apart = row.view or row.untrained or effective_overrides(self.read(path), row.overrides)
+        return f'{path.stem}+{row.tag}' if apart else path.stem
+
+    def difference_to_dsc(self, config: Config, direction: str) -> dict[str, list] | None:
+        """What distinguishes a config from DSC's; None for a stage that only others build upon."""
+        dsc = self.place.preset.config_path(self.place.configs, 'dsc', direction)
+        return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)
+
+    def fingerprints(self, config: Config, worlds: Mapping[str, WorldSpec]) -> dict[str, str]:
+        """Fingerprints of the data that a config trains and tests on.
+
+        Args:
+            config: A config that this object read.
+            worlds: The rendered worlds of a direction and seed; none for real data, whose index files are read.
+
+        Raises:
+            DatasetError: A real dataset is missing or malformed.
+        """
+        if worlds:
+            root = config.test_dataloader.dataset.root
+            specs = {self._roots[self.place.preset.roots[spec.layout]]: spec for spec in worlds.values()}
+            return {'world': world_fingerprint(specs[root])}
+        key = str([(config.get(f'{name}_dataloader') or {}).get('dataset') for name in ('train', 'test')])
+        if key not in self._fingerprints:
+            self._fingerprints[key] = dataset_fingerprints(config)
+        return self._fingerprints[key]
+
+
+@contextmanager
+def _without_information() -> Iterator[None]:
+    """Keep MMEngine from saying of each config which environment variables it read."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

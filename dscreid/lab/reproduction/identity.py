@@ -1,0 +1,141 @@
+"""What a result depends on, so that results of other code, data or settings are never taken for one's own."""
+
+import ast
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine import Config
+
+from dscreid.apis.config import config_hash
+from dscreid.lab.synthetic import WorldSpec
+from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
+from dscreid.registry import DATASETS
+from dscreid.utils.shipped import PACKAGE, is_installed
+
+#: Parts of the package that show results and make none.
+_SHOWING = (
+    'visualization', 'lab/reproduction', 'lab/demo.py', 'lab/worlds.py', 'lab/doctor', 'lab/dataset_checks',
+    'apis/report.py', '__main__.py', '.mim',
+)  # fmt: skip
+
+#: ``config`` (digest of what is learnt and how it is tested), ``seed``, ``data`` (part of the data → fingerprint),
+#: ``code`` (fingerprint) and ``sources`` (name of each run whose weights or features are taken → its identity).
+Identity = Mapping[str, Any]
+
+
+def differences(recorded: Identity, expected: Identity, accept_revision: bool = False) -> list[str]:
+    """In what a recorded run differs from the expected one, in words; empty where it is the same.
+
+    Args:
+        recorded: Identity that a run was started with.
+        expected: Identity that it would have now.
+        accept_revision: Whether another code revision counts as the same.
+    """
+    words = {'config': 'config', 'seed': 'seed', 'data': 'data', 'code': 'code revision'}
+    if accept_revision:
+        del words['code']
+    found = [word for key, word in words.items() if recorded.get(key) != expected[key]]
+    sources = recorded.get('sources', {})
+    for name, identity in expected['sources'].items():
+        inner = differences(sources.get(name, {}), identity, accept_revision)
+        # the same revision throughout is said once
+        found += [f'{reason} of its source {name}' for reason in inner if reason not in found]
+    return found
+
+
+def revisions_in(identity: Identity) -> set[str]:
+    """Code fingerprints of a run and of all runs that it builds upon."""
+    return {identity['code']}.union(*(revisions_in(source) for source in identity['sources'].values()))
+
+
+def code_fingerprint(package: Path = PACKAGE) -> str:
+    """Sixteen hexadecimal digits of the package's code; comments, docstrings and formatting do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob('*.py')):
+        relative = path.relative_to(package).as_posix()
+        if not relative.startswith(_SHOWING):
+            digest.update(f'{relative}\n{_bare_code(path.read_text(encoding="utf-8"))}\n'.encode())
+    return digest.hexdigest()[:16]
+
+
+def file_fingerprint(path: Path) -> str:
+    """Sixteen hexadecimal digits of one file's code, as of the package's."""
+    return digest(_bare_code(path.read_text(encoding='utf-8')))
+
+
+def git_revision() -> dict[str, Any] | None:
+    """Commit of the checkout and whether code or configs differ from it; None outside a checkout."""
+    # the folder of an installed package may lie in somebody else's repository
+    commit = None if is_installed() else _git('rev-parse', 'HEAD')
+    if commit is None:
+        return None
+    changes = _git('status', '--porcelain', '--', 'dscreid', 'configs', 'tools')
+    return dict(commit=commit, dirty=bool(changes))
+
+
+def run_digest(config: Config) -> str:
+    """Sixteen hexadecimal digits of what a config learns and how it is tested, on whatever machine."""
+    dataset = {key: value for key, value in config.test_dataloader.dataset.items() if key != 'root'}
+    test = json.dumps([dataset, config.test_evaluator], sort_keys=True, default=str)
+    return digest([config_hash(config), test])
+
+
+def world_fingerprint(spec: WorldSpec) -> str:
+    """Sixteen hexadecimal digits of a rendered world: the same spec gives the same bytes."""
+    return digest(dict(renderer=RENDERER_VERSION, spec=spec.to_dict()))
+
+
+def dataset_fingerprints(config: Config) -> dict[str, str]:
+    """Fingerprints of the index of each split that a config trains or tests on.
+
+    Where frames were packed as JPEG, and have other pixels, how they were packed is part of it.
+
+    Raises:
+        DatasetError: A dataset is missing or malformed.
+    """
+    fingerprints = {}
+    for name in ('train', 'test'):
+        loader = config.get(f'{name}_dataloader')
+        if loader:
+            settings = dict(loader['dataset'], pipeline=[])
+            dataset = DATASETS.build(settings)
+            packed = dataset.storage.frame_format
+            same_pixels = packed is None or packed.encoding == 'raw'
+            fingerprint = dataset.fingerprint()
+            fingerprints[name] = fingerprint if same_pixels else digest([fingerprint, str(packed)])
+    return fingerprints
+
+
+def digest(content: Any) -> str:
+    """Sixteen hexadecimal digits of plain values."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _bare_code(text: str) -> str:
+    """Source text without comments, docstrings and layout."""
+    tree = ast.parse(text)
+    for body in _bodies(tree):
+        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
+def _bodies(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    """Statements of everything that may begin with a docstring."""
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, owners):
+            yield node.body
+
+
+def _git(*arguments: str) -> str | None:
+    command = ['git', '-C', str(PACKAGE.parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

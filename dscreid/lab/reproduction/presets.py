@@ -1,0 +1,112 @@
+"""Where the data of an experiment come from, and which config files stand for its methods there."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dscreid.errors import ConfigError
+from dscreid.lab.synthetic import WorldSpec
+from dscreid.lab.worlds import adaptation_worlds
+from dscreid.utils.signatures import closest
+
+_REAL_FILES = (
+    'dsc/{method}_{direction}.py',
+    'baselines/{method}_{direction}.py',
+    'baselines/resnet50/{method}_{direction}.py',
+    'ablations/{method}_{direction}.py',
+)
+_DEMO_FILES = (
+    'synthetic/demo_{method}.py',
+    'synthetic/resnet50/demo_{method}.py',
+    'synthetic/ablations/demo_{method}.py',
+)
+#: Environment variables of the configs' data roots, by layout.
+_REAL_ROOTS = {'bupt': 'DSCREID_BUPT_CAMPUS', 'hitsz': 'DSCREID_HITSZ_VCM'}
+_DEMO_ROOTS = {'bupt': 'DSCREID_SYNTHETIC_BUPT', 'hitsz': 'DSCREID_SYNTHETIC_HITSZ'}
+
+
+@dataclass(frozen=True)
+class DataPreset:
+    """A kind of data that all experiments can run on.
+
+    Attributes:
+        name: Name on the command line.
+        files: Patterns of config files below ``configs``, tried in turn, with ``{method}`` and ``{direction}``.
+        roots: Layout → environment variable by which the configs find the data in that layout.
+        world: Preset of ``adaptation_worlds`` that is rendered, or None for data that the user brings.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    roots: Mapping[str, str]
+    world: str | None = None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data are rendered."""
+        return self.world is not None
+
+    def config_path(self, configs: Path, method: str, direction: str) -> Path | None:
+        """The config of a method, or None where there is none."""
+        candidates = (configs / pattern.format(method=method, direction=direction) for pattern in self.files)
+        return next((path for path in candidates if path.is_file()), None)
+
+    def missing_message(self, configs: Path, method: str, direction: str) -> str:
+        """What is looked for where :meth:`config_path` finds nothing."""
+        names = [pattern.format(method=method, direction=direction) for pattern in self.files]
+        return (
+            f"no config of '{method}' for {self.name}: none of {', '.join(names)} exists in {configs}; name the rows "
+            'that have one with --rows'
+        )
+
+    def worlds(self, direction: str, seed: int) -> dict[str, WorldSpec]:
+        """The source's and the target's world by ``'source'`` and ``'target'``; none for real data."""
+        if self.world is None:
+            return {}
+        source, target = adaptation_worlds(seed, direction, self.world)
+        return {'source': source, 'target': target}
+
+    def environment(self, folder: Path, direction: str, seed: int) -> dict[str, str]:
+        """Environment variables that lead the configs to the worlds in ``folder``; none for real data."""
+        return {
+            self.roots[spec.layout]: str(folder / role) for role, spec in self.worlds(direction, seed).items()
+        }
+
+
+PRESETS: dict[str, DataPreset] = {
+    preset.name: preset
+    for preset in (
+        DataPreset('synthetic-demo', _DEMO_FILES, _DEMO_ROOTS, 'demo'),
+        # the real datasets' configs, on worlds of their size in their layouts
+        DataPreset('synthetic-full', _REAL_FILES, _REAL_ROOTS, 'full'),
+        DataPreset('real', _REAL_FILES, _REAL_ROOTS),
+    )
+}
+
+
+def find_preset(name: str) -> DataPreset:
+    """The data of that name.
+
+    Raises:
+        ConfigError: There are none; the message names the known ones and the closest.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no data '{name}'{closest(name, list(PRESETS))} (known are {', '.join(PRESETS)})")
+    return PRESETS[name]
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the duration of a block: configs read their data roots from them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,121 @@
+"""Exact nearest neighbours by inner product, in blocks, with a defined order among ties."""
+
+import torch
+from torch import Tensor
+
+from dscreid.neighbors.rescoring import best_candidates
+from dscreid.utils.chunks import row_chunks, slices
+
+#: Similarities held at once on a GPU, at most; and gallery rows at a time, so that blocks keep many queries.
+GPU_ELEMENTS = 2**28
+GPU_COLUMNS = 2**16
+#: Galleries from here on are searched on a GPU in bfloat16 first.
+COARSE_FROM = 2**15
+#: Candidates beyond k that the coarse search keeps, so that its rounding costs no neighbour.
+COARSE_MARGIN = 32
+
+
+def exact_neighbors(
+    queries: Tensor,
+    gallery: Tensor,
+    k: int,
+    self_first: bool = False,
+    coarse: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The ``k`` gallery rows of largest inner product with each query; no N x M array is ever held.
+
+    Args:
+        queries: Float (N, D).
+        gallery: Float (M, D), same dtype and device.
+        k: Number of neighbours, at most M.
+        self_first: Queries are the gallery, and row i counts as its own nearest neighbour whatever ties there are
+            (duplicate rows); its similarity is reported as infinite.
+        coarse: Type in which candidates are found before they are scored in the features' own type; None for no such
+            stage. A neighbour is lost only where rounding moves it past 32 others.
+
+    Returns:
+        ``similarity`` (N, k), descending, and ``index`` int64 (N, k); ties by smaller index.
+    """
+    if coarse is not None and k + COARSE_MARGIN < len(gallery):
+        rough = gallery.to(coarse)
+        rough_queries = rough if queries is gallery else queries.to(coarse)
+        candidates = _search(rough_queries, rough, k + COARSE_MARGIN, False)[1]
+        del rough, rough_queries
+        own = torch.arange(len(queries), device=queries.device) if self_first else None
+        return best_candidates(queries, gallery, candidates, k, own)
+    return _search(queries, gallery, k, self_first)
+
+
+def coarse_type(gallery: Tensor) -> torch.dtype | None:
+    """In which type to look for candidates: bfloat16 in a large gallery on a GPU, else None."""
+    large = gallery.is_cuda and gallery.dtype == torch.float32 and len(gallery) >= COARSE_FROM
+    return torch.bfloat16 if large else None
+
+
+def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple[Tensor, Tensor]:
+    similarity = queries.new_empty((len(queries), k))
+    index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
+    row_blocks, column_blocks = _blocks(queries, gallery)
+    for rows in row_blocks:
+        found = None
+        for columns in column_blocks:
+            block = queries[rows] @ gallery[columns].T
+            if self_first:
+                _mark_self(block, rows, columns)
+            value, place = largest_per_row(block, min(k, block.shape[1]))
+            found = _merged(found, (value, place + columns.start), k)
+        if found is not None:
+            similarity[rows], index[rows] = found
+    return similarity, index
+
+
+def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]:
+    """Rows and columns of the blocks: whole rows on a processor, tiles within the free memory on a GPU."""
+    if not queries.is_cuda:
+        return row_chunks(len(queries), len(gallery)), slices(len(gallery), max(1, len(gallery)))
+    free = torch.cuda.mem_get_info(queries.device)[0]
+    # a block, its largest entries and the order of these take up to four times the block's memory
+    elements = max(2**20, min(GPU_ELEMENTS, free // (8 * queries.element_size())))
+    columns = max(1, min(GPU_COLUMNS, len(gallery)))
+    return slices(len(queries), max(1, elements // columns)), slices(len(gallery), columns)
+
+
+def _mark_self(block: Tensor, rows: slice, columns: slice) -> None:
+    """Make each query's own row its nearest, in place, as far as the block of gallery rows holds it."""
+    start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
+    own = torch.arange(start, max(start, stop), device=block.device)
+    block[own - rows.start, own - columns.start] = torch.inf
+
+
+def _merged(found: tuple | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:
+    """The ``k`` best of two ordered lists; the new ones come from larger indices, so that they lose ties."""
+    if found is None:
+        return new
+    value = torch.cat([found[0], new[0]], dim=1)
+    index = torch.cat([found[1], new[1]], dim=1)
+    value, order = value.sort(dim=1, descending=True, stable=True)
+    return value[:, :k], index.gather(1, order[:, :k])
+
+
+def largest_per_row(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Largest ``k`` entries of each row, descending, ties by smaller column."""
+    num_columns = block.shape[1]
+    # One entry more than asked shows whether the last place is contested; topk leaves the choice open then.
+    value, index = block.topk(min(k + 1, num_columns), dim=1)
+    if num_columns > k:
+        contested = (value[:, k] == value[:, k - 1]).nonzero().squeeze(1)
+        index = index[:, :k].contiguous()
+        if len(contested):
+            index[contested] = _smallest_tied_columns(block[contested], value[contested, k - 1], k)
+    index = index.sort(dim=1).values
+    value, order = block.gather(1, index).sort(dim=1, descending=True, stable=True)
+    return value, index.gather(1, order)
+
+
+def _smallest_tied_columns(block: Tensor, last: Tensor, k: int) -> Tensor:
+    """Columns of everything above ``last`` and of the first entries equal to it, ``k`` per row, ascending."""
+    above = block > last[:, None]
+    tied = block == last[:, None]
+    places = k - above.sum(dim=1, keepdim=True)
+    chosen = above | (tied & (tied.cumsum(dim=1) <= places))
+    return chosen.nonzero()[:, 1].view(len(block), k)

@@ -1,0 +1,160 @@
+"""k-reciprocal Jaccard distance, sparse from end to end."""
+
+import numpy as np
+import scipy.sparse
+from torch import Tensor
+
+from dscreid.neighbors import _jaccard_kernels as kernels
+from dscreid.neighbors.knn import (
+    as_feature_matrix,
+    clipped,
+    nearest_by_inner_product,
+    normalized_rows,
+)
+from dscreid.utils.compiled import over_rows
+
+
+def jaccard_distance(
+    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, max_distance: float = 0.6
+) -> scipy.sparse.csr_array:
+    """Jaccard distance of k-reciprocal encodings (Zhong et al., CVPR 2017), as unsupervised re-ID uses it.
+
+    With R_i the ``k1`` nearest tracklets of i by cosine, i itself first, and N(i, k) the j among the first k
+    of R_i that have i among the first k of R_j:
+
+    1. E_i = N(i, k1), joined by N(j, h) of every j in it of which more than two thirds lie in N(i, k1)
+       already; h = round(k1 / 2) + 1 columns, halves rounded to even, as the field's code has it.
+    2. V_i = softmax of -(2 - 2 cos) over E_i, then the mean of V_j over the first ``k2`` j of R_i.
+    3. m_ij = sum_k min(V_ik, V_jk) and J_ij = 1 - m_ij / (2 - m_ij), not below 0.
+
+    Memory is O(N (k1 + D) + stored pairs): no N x N array.
+
+    Args:
+        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside, zero rows stay
+            zero.
+        k1: Neighbours, the tracklet itself included; clipped to N, with a warning.
+        k2: Rows averaged in the query expansion, 1 for none; clipped to ``k1``.
+        max_distance: Pairs farther apart are not stored. 1 or above stores all N x N pairs.
+
+    Returns:
+        float32 (N, N) in [0, 1], symmetric, indices sorted. Stored: exactly the pairs at most
+        ``max_distance`` apart, zeros included, and the diagonal as explicit zeros. A pair not stored is
+        farther, not at 0.
+
+    Raises:
+        ValueError: If features are not finite or a parameter is out of range.
+    """
+    if k1 < 1 or k2 < 1 or max_distance < 0:
+        raise ValueError(
+            f'k1 and k2 must be >= 1 and max_distance >= 0, got k1={k1}, k2={k2}, max_distance={max_distance}'
+        )
+    features, rank = nearest_tracklets(features, clipped(k1, len(features), 'k1'))
+    return jaccard_of_neighbors(features, rank, k1, k2, max_distance)
+
+
+def nearest_tracklets(features: Tensor | np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` nearest tracklets of each tracklet by cosine, itself first.
+
+    Args:
+        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside.
+        k: Neighbours, the tracklet itself included; clipped to N.
+
+    Returns:
+        float32 (N, D), the normalised features, and int32 (N, k), both what :func:`jaccard_of_neighbors` takes.
+
+    Raises:
+        ValueError: If features are not finite.
+    """
+    features = normalized_rows(as_feature_matrix(features, 'features'))
+    rank = nearest_by_inner_product(features, features, min(k, len(features)), self_first=True)[1]
+    return features.float().cpu().numpy(), rank.cpu().numpy().astype(np.int32)
+
+
+def jaccard_of_neighbors(
+    features: np.ndarray,
+    rank: np.ndarray,
+    k1: int,
+    k2: int,
+    max_distance: float,
+    num_rows: int | None = None,
+) -> scipy.sparse.csr_array:
+    """:func:`jaccard_distance` where the neighbours are known, which several ``k1`` share.
+
+    Args:
+        features: float32 (N, D), L2-normalised.
+        rank: int32 (N, K), the nearest tracklets of each, itself first; K at least ``min(k1, N)``.
+        k1: As there.
+        k2: As there.
+        max_distance: As there.
+        num_rows: Only the first ``num_rows`` rows of the distance are wanted; None for all.
+
+    Returns:
+        As there; with ``num_rows``, that many rows.
+    """
+    num = len(rank)
+    num_rows = num if num_rows is None else num_rows
+    if num_rows == 0:
+        return scipy.sparse.csr_array((0, num), dtype=np.float32)
+    if rank.shape[1] < min(k1, num):
+        raise ValueError(f'k1={k1} needs as many neighbors of each tracklet, got {rank.shape[1]}')
+    rank = np.ascontiguousarray(rank[:, :k1])
+    encodings = _encode(features, rank, k1)
+    if k2 > 1:
+        encodings = _expand_queries(encodings, rank[:, :k2])
+    return _close_pairs(encodings, max_distance, num_rows)
+
+
+def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr_array:
+    """Rows V_i before query expansion, as float32 (N, N) with sorted indices."""
+    num, width = rank.shape
+    half_width = min(int(np.around(k1 / 2)) + 1, width)
+
+    def reciprocal(k: int) -> tuple[np.ndarray, np.ndarray]:
+        blocks = over_rows(num, lambda start, stop: kernels.reciprocal_neighbors(rank, k, start, stop))
+        return tuple(np.concatenate(part) for part in zip(*blocks, strict=True))
+
+    sets = (*reciprocal(width), *reciprocal(half_width))
+    features = np.ascontiguousarray(features)
+    return _stacked(
+        over_rows(num, lambda start, stop: kernels.expanded_weights(features, *sets, start, stop)), num
+    )
+
+
+def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scipy.sparse.csr_array:
+    """Mean of the encodings of each row's nearest tracklets, ``rank`` int32 (N, k2)."""
+    num, k2 = rank.shape
+    indptr = np.arange(num + 1, dtype=np.int32) * k2
+    chooser = scipy.sparse.csr_array(
+        (np.ones(rank.size, dtype=np.float32), rank.ravel(), indptr), shape=(num, num)
+    )
+    mean = chooser @ encodings
+    mean.data /= np.float32(k2)
+    mean.sort_indices()
+    return mean
+
+
+def _close_pairs(
+    encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int
+) -> scipy.sparse.csr_array:
+    """Distances of the first ``num_rows`` rows of V to all that they overlap with enough."""
+    columns = encodings.tocsc()
+    arrays = []
+    for matrix in (encodings, columns):
+        arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data]
+    limit = float(max_distance)
+    return _stacked(
+        over_rows(num_rows, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop)),
+        encodings.shape[1],
+    )
+
+
+def _stacked(blocks: list[tuple], num_columns: int) -> scipy.sparse.csr_array:
+    """CSR array of ``num_columns`` columns from ``(lengths, indices, data)`` blocks of consecutive rows."""
+    lengths, indices, data = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    # scikit-learn wants 32-bit indices wherever they can hold the number of pairs.
+    index_type = np.int32 if indptr[-1] < 2**31 else np.int64
+    return scipy.sparse.csr_array(
+        (data, indices.astype(index_type, copy=False), indptr.astype(index_type)),
+        shape=(len(lengths), num_columns),
+    )

@@ -1,0 +1,178 @@
+"""What indexes tell: foreign frames, overlap, what rules leave out, balance."""
+
+import numpy as np
+import pytest
+
+from dscreid.datasets.hitsz_index import parse_frame_names, parse_tracks
+from dscreid.lab.dataset_checks import (
+    Severity,
+    check_balance,
+    check_drops,
+    check_foreign,
+    check_overlap,
+    check_repeats,
+    foreign_by_path,
+    foreign_in_hitsz,
+)
+from dscreid.structures import Modality, Tracklet
+
+RGB, IR = Modality
+
+
+def test_foreign_frames_of_hitsz_by_every_field(worlds):
+    info = worlds.hitsz(people=4, tracklets=1, pictures=False) / 'info'
+    names = (info / 'train_name.txt').read_text().splitlines()
+    names[2] = names[2].replace('0001M1', '0003M1')  # line 1: person
+    names[13 + 4] = names[13 + 4].replace('M2D1', 'M1D1')  # line 2: modality
+    names[26 + 1] = names[26 + 1].replace('D1T1', 'D5T1')  # line 3: camera
+    names[39], names[40] = (names[i].replace('T1F', 'T7F') for i in (39, 40))  # line 4: tracklet, twice
+    (info / 'train_name.txt').write_text('\n'.join(names))
+    frames = parse_frame_names(info / 'train_name.txt')
+    path = info / 'track_train_info.txt'
+    found = foreign_in_hitsz(parse_tracks(path, len(names)), frames, path)
+    assert [(f.where, f.fields, f.count, f.length) for f in found] == [
+        ('track_train_info.txt:1', ('person',), 1, 13),
+        ('track_train_info.txt:2', ('modality',), 1, 13),
+        ('track_train_info.txt:3', ('camera',), 1, 13),
+        ('track_train_info.txt:4', ('tracklet',), 2, 13),
+    ]
+    assert found[0].first == '0003/ir/D1/2.jpg'
+    finding = check_foreign(found, 'x')
+    assert (finding.severity, finding.values['frames']) == (Severity.WARNING, 5)
+    assert 'track_train_info.txt:4' in finding.details[3]
+
+
+def test_unknown_people_are_not_compared(worlds, edit_line):
+    info = worlds.hitsz(people=1, tracklets=1, pictures=False) / 'info'
+    path = info / 'track_train_info.txt'
+    edit_line(path, 1, '1 1 13 -1 1')
+    assert foreign_in_hitsz(parse_tracks(path), parse_frame_names(info / 'train_name.txt'), path) == []
+
+
+def bupt_like(rng, count=30):
+    """Paths that repeat the index in folders and in the file's name, and what the index says."""
+    told = {
+        'person': [f'{p:04d}' for p in rng.integers(1, 9, count)],
+        'modality': [('RGB', 'IR')[i] for i in rng.integers(0, 2, count)],
+        'camera': [('LS3', 'G25', 'W4')[i] for i in rng.integers(0, 3, count)],
+        'tracklet': [str(t) for t in rng.integers(1, 6, count)],
+    }
+    frames = [
+        [f'{p}/{m}/{c}/{t}/{int(p)}_{m}_{c}_{k:03d}.jpg' for k in range(5)]
+        for p, m, c, t in zip(*told.values(), strict=True)
+    ]
+    return told, frames
+
+
+@pytest.mark.parametrize(
+    ('field', 'old', 'new'),
+    [
+        ('person', '{p}/', '9999/'),
+        ('person', '/{n}_', '/9999_'),
+        ('modality', '/{m}/', '/FakeIR/'),
+        ('camera', '_{c}_', '_TSG1_'),
+        ('tracklet', '/{t}/', '/77/'),
+    ],
+)
+def test_foreign_frames_by_path(field, old, new):
+    told, frames = bupt_like(np.random.default_rng(3))
+    wheres = [f'train.txt:{n}' for n in range(30)]
+    assert foreign_by_path(wheres, frames, told) == ([], [])
+    p, m, c, t = (values[11] for values in told.values())
+    old = old.format(p=p, n=int(p), m=m, c=c, t=t)
+    changed = [path.replace(old, new, 1) if k in (1, 3) else path for k, path in enumerate(frames[11])]
+    assert changed != frames[11]
+    frames[11] = changed
+    [found], silent = foreign_by_path(wheres, frames, told)
+    assert (found.where, found.fields, found.count, found.first) == ('train.txt:11', (field,), 2, changed[1])
+    assert silent == []
+
+
+def test_fields_that_paths_do_not_tell_are_named():
+    told, frames = bupt_like(np.random.default_rng(4))
+    frames = [[f'{row}/{k}.jpg' for k in range(5)] for row in range(len(frames))]
+    found, silent = foreign_by_path(['x'] * 30, frames, told)
+    assert (found, silent) == ([], ['person', 'modality', 'camera', 'tracklet'])
+    assert 'names do not hold it: person' in check_foreign(found, 'x', silent).message
+
+
+def test_overlap():
+    frames = {'train': {'a', 'b'}, 'test': {'c'}}
+    assert check_overlap({'train': {1, 2}, 'test': {3}}, frames, 'x').severity is Severity.OK
+    shared = check_overlap({'train': {1, 2}, 'test': {2, 3}}, {'train': {'a', 'b'}, 'test': {'b'}}, 'x')
+    assert shared.severity is Severity.BROKEN
+    assert shared.details == ('person 2 is in train and in test', 'b is in train and in test')
+    unknown = check_overlap({'test': {3}}, frames, 'x')
+    assert (unknown.severity, 'no person ids in train' in unknown.message) == (Severity.OK, True)
+
+
+def records(*lengths, modality=RGB):
+    return [
+        Tracklet(tuple(f'{n}/{k}' for k in range(length)), modality, 0) for n, length in enumerate(lengths)
+    ]
+
+
+def test_what_each_rule_leaves_out():
+    tracklets = records(*[12] * 40, 11, 3)
+    bad = {'0/3', *(f'1/{k}' for k in range(12)), '41/0'}
+    finding = check_drops(tracklets, bad, [], 'x', min_seq_len=12, on_bad_frame='skip_tracklet')
+    assert finding.values['dropped'] == {
+        'min_seq_len=12': 2, 'on_bad_frame=skip_tracklet': 2, 'modality': 0
+    }  # fmt: skip
+    assert finding.values['with_bad_frames'] == 2
+    assert finding.values['without_readable_frames'] == 1
+    assert finding.severity is Severity.WARNING  # 4 of 42
+    assert check_drops(tracklets, set(), [], 'x', min_seq_len=12).severity is Severity.OK  # 2 of 42
+    assert check_drops(tracklets, set(), [], 'x', modality=IR).values['dropped']['modality'] == 42
+    hopeless = check_drops(tracklets, bad, [], 'x', on_bad_frame='substitute')
+    assert hopeless.severity is Severity.WARNING
+    assert '1 have no readable frame' in hopeless.message
+
+
+def of(camera, modality, pid=None, count=1):
+    return [Tracklet(('x',), modality, camera, pid)] * count
+
+
+def test_balance():
+    fair = of(0, RGB, 1) + of(0, IR, 1) + of(3, RGB, 2, 2) + of(3, IR, 2)
+    finding = check_balance(fair, 'x')
+    assert finding.severity is Severity.OK
+    assert finding.values['cameras'] == {'0': {'rgb': 1, 'ir': 1}, '3': {'rgb': 2, 'ir': 1}}
+    assert check_balance(of(0, RGB), 'x').severity is Severity.BROKEN
+    single = check_balance(of(0, RGB) + of(0, IR, count=2), 'x')
+    assert (single.severity, 'only one visible tracklet' in single.message) == (Severity.WARNING, True)
+    one_camera = check_balance(fair + of(5, IR), 'x')
+    assert one_camera.severity is Severity.WARNING
+    assert 'cameras 5 have only one modality' in one_camera.message
+    assert '1 people appear in only one modality' in check_balance(fair + of(0, IR, 9), 'x').message
+    assert 'at least three times' in check_balance(of(0, RGB, count=3) + of(0, IR), 'x').message
+
+
+def test_unknown_people_are_neither_shared_nor_one_sided():
+    frames = {'train': {'a'}, 'test': {'b'}}
+    found = check_overlap({'train': {-1, 1}, 'test': {-1, 2}}, frames, 'x')
+    assert (found.severity, found.values['train, test']['people']) == (Severity.OK, 0)
+    fair = of(0, RGB, 1) + of(0, IR, 1)
+    assert check_balance(fair + of(0, IR, -1), 'x').values['people_in_one_modality'] == 0
+
+
+def test_a_modality_of_which_nothing_is_left():
+    tracklets = records(12, 12, modality=RGB) + records(3, 4, modality=IR)
+    finding = check_drops(tracklets, set(), [], 'x', min_seq_len=12)
+    assert (finding.severity, 'no infrared tracklet is left' in finding.message) == (Severity.BROKEN, True)
+    assert check_drops(tracklets, set(), [], 'x', 12, RGB).severity is Severity.WARNING
+    assert check_drops(tracklets, set(), [], 'x', 3).severity is Severity.OK
+
+
+def test_repeated_tracklets():
+    def of_frames(frames, is_query=False):
+        return Tracklet(tuple(frames), RGB, 0, 1, is_query)
+
+    fine = check_repeats([of_frames('ab'), of_frames('cd')], (), 'x')
+    assert (fine.severity, fine.details) == (Severity.OK, ())
+    found = check_repeats(
+        [of_frames('ab'), of_frames('ab', is_query=True), of_frames('bc')], ('l:4 repeats l:1',), 'x'
+    )
+    assert found.severity is Severity.WARNING
+    assert found.values == dict(repeated_lines=1, tracklets_listed_twice=1, shared_frames=1)
+    assert found.details == ('l:4 repeats l:1',)

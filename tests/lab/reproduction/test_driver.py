@@ -1,0 +1,369 @@
+"""What is run, in which order, and what is taken from before."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dscreid.errors import ConfigError
+from dscreid.lab.reproduction import execution, planning, reproduce
+from dscreid.lab.reproduction.driver import failures
+from dscreid.lab.reproduction.jobs import Job
+from dscreid.lab.reproduction.process import lock_folder
+from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
+
+TABLE3 = ['demo_cd', 'demo_bclu', 'demo_without_dslu', 'demo_without_dsjl', 'demo_dsc']
+
+
+def test_a_table_runs_its_stage_first_and_every_row_once(bench):
+    statuses = bench.run()
+    assert statuses == dict.fromkeys(['demo_source', *TABLE3], 'finished')
+    assert bench.started() == ['demo_source', *TABLE3]
+    first = bench.starts()[0]
+    assert first.seed == 1
+    worlds = bench.place.worlds('bupt2hitsz', 1)
+    assert first.roots == [str(worlds / 'source'), str(worlds / 'target')]
+
+
+def test_stages_lie_beside_the_runs_that_look_for_them_there(bench):
+    bench.run('table1', rows=['pgm'])
+    assert bench.started() == ['demo_source', 'demo_bclu', 'demo_pgm']
+    assert {'demo_source', 'demo_bclu'} <= set(bench.starts()[-1].seen)
+
+
+def test_finished_runs_are_taken_as_they_are_by_every_table_that_shares_them(bench):
+    bench.run()
+    statuses = bench.run()
+    assert statuses == dict.fromkeys(TABLE3, 'finished before')
+    bench.run('table4', rows=['neither', 'both (DSC)'])
+    bench.run('table1', rows=['cd', 'b+clu', 'dsc'])
+    assert len(bench.starts()) == 6
+
+
+def test_a_sweeps_point_at_the_default_is_the_configs_own_run(bench):
+    text = (bench.configs / 'demo_dsc.py').read_text()
+    losses = 'model = dict(neighbor_losses=[dict(alpha=0.9), dict(alpha=0.9)])\n'
+    (bench.configs / 'demo_dsc.py').write_text(text + losses)
+    bench.run('figure4', rows=['alpha 0.8', 'alpha 0.9'])
+    assert bench.started() == ['demo_source', 'demo_dsc+alpha_0.8', 'demo_dsc']
+    assert bench.starts()[1].options == [f'model.neighbor_losses.{number}.alpha=0.8' for number in (0, 1)]
+    assert bench.starts()[2].options == []
+    difference = bench.card('demo_dsc+alpha_0.8')['config_difference']
+    assert difference == {f'model.neighbor_losses.{number}.alpha': [0.9, 0.8] for number in (0, 1)}
+
+
+def test_a_failing_row_stops_no_other_and_is_tried_again(bench):
+    bench.setenv('FAKE_FAILING', 'demo_bclu')
+    statuses = bench.run('table1', rows=['cd', 'bclu', 'pgm', 'dsc'])
+    assert statuses == {
+        'demo_source': 'finished',
+        'demo_cd': 'finished',
+        'demo_bclu': 'failed',
+        'demo_pgm': 'skipped',
+        'demo_dsc': 'finished',
+    }
+    assert 'demo_bclu: failed' in bench.printed
+    assert 'this run was told to fail' in bench.printed
+    assert not (bench.folder_of('demo_bclu') / 'run_card.json').exists()
+    bench.setenv('FAKE_FAILING', '')
+    assert bench.run('table1', rows=['pgm']) == {'demo_bclu': 'finished', 'demo_pgm': 'finished'}
+    assert bench.card('demo_bclu')['attempts'] == 2
+
+
+def test_failures_are_named_with_their_cause(bench):
+    bench.setenv('FAKE_FAILING', 'demo_source')
+    lines = failures(reproduce(bench.options(rows=['cd'], stream=io.StringIO())))
+    assert len(lines) == 2
+    assert 'told to fail' in lines[0]
+    assert 'it needs bupt2hitsz/seed1/demo_source' in lines[1]
+
+
+def test_parallel_rows_share_one_source_stage(bench):
+    bench.run(jobs=4)
+    assert sorted(bench.started()) == sorted(['demo_source', *TABLE3])
+    assert bench.started()[0] == 'demo_source'
+
+
+def test_seeds_and_directions_have_folders_and_worlds_of_their_own(bench):
+    bench.run(rows=['cd'], seeds=(1, 2), directions=('bupt2hitsz', 'hitsz2bupt'), jobs=4)
+    assert len(bench.starts()) == 8
+    assert {(start.seed, start.roots[1]) for start in bench.starts()} == {
+        (seed, str(bench.place.worlds(direction, seed) / 'target'))
+        for seed in (1, 2)
+        for direction in ('bupt2hitsz', 'hitsz2bupt')
+    }
+    cards = [
+        bench.card('demo_cd', direction=direction, seed=seed)
+        for direction in ('bupt2hitsz', 'hitsz2bupt')
+        for seed in (1, 2)
+    ]
+    assert len({card['identity']['data']['world'] for card in cards}) == 4
+
+
+def test_the_run_card_says_how_a_result_came_about(bench):
+    bench.run(rows=['without_dslu'])
+    card = bench.card('demo_without_dslu')
+    assert card['metrics'] == pytest.approx(
+        {f'{side}/{name}': 0.27 for side in ('rgb2ir', 'ir2rgb', 'mean') for name in ('Rank-1', 'mAP')}
+    )
+    assert card['config_difference'] == {'dslu': ['absent', False]}
+    assert (card['seed'], card['direction'], card['data'], card['synthetic']) == (
+        1, 'bupt2hitsz', 'synthetic-demo', True,
+    )  # fmt: skip
+    assert card['peak_memory_mib'] > 1
+    assert card['wall_seconds'] >= 0
+    assert set(card['identity']['sources']) == {'demo_source'}
+    assert card['environment']['Python']
+    assert {'git', 'command', 'started', 'peak_gpu_memory_mib', 'revisions'} <= set(card)
+    assert card['command'][0] == 'python'  # no place of this machine
+    assert card['config'] == 'configs/synthetic/demo_without_dslu.py'
+    assert bench.card('demo_source')['config_difference'] is None
+
+
+# ---- results that were made differently ----
+def test_another_revision_is_refused_accepted_or_repeated(bench):
+    bench.run(rows=['cd'])
+    bench.change_code()
+    with pytest.raises(ConfigError, match='--accept-revision') as refusal:
+        bench.run(rows=['cd', 'dsc'])
+    assert 'demo_cd (another code revision' in str(refusal.value)
+    assert len(bench.starts()) == 2  # nothing was started
+    assert bench.run(rows=['cd', 'dsc'], accept_revision=True) == {
+        'demo_cd': 'finished before',
+        'demo_dsc': 'finished',
+    }
+    identity = bench.card('demo_dsc')['identity']
+    assert (identity['code'], identity['sources']['demo_source']['code']) == ('other code', 'present code')
+    bench.run(rows=['cd'], rerun_stale=True)
+    assert bench.card('demo_cd')['identity']['code'] == 'other code'
+    assert bench.started()[-2:] == ['demo_source', 'demo_cd']
+
+
+def test_a_new_source_model_makes_what_was_built_on_the_old_one_stale(bench):
+    bench.run(rows=['cd', 'dsc'])
+    path = bench.configs / 'demo_source.py'
+    path.write_text(path.read_text() + 'steps = 7\n')
+    with pytest.raises(ConfigError, match='config of its source demo_source') as refusal:
+        bench.run(rows=['cd'])
+    assert '--accept-revision' not in str(refusal.value)
+    bench.run(rows=['cd'], rerun_stale=True)
+    assert bench.started()[-2:] == ['demo_source', 'demo_cd']
+    with pytest.raises(ConfigError, match='demo_dsc'):
+        bench.run(rows=['dsc'])
+
+
+@pytest.mark.parametrize('accept', [False, True])
+def test_another_world_is_never_accepted(bench, monkeypatch, accept):
+    bench.run(rows=['cd'])
+    monkeypatch.setattr('dscreid.lab.reproduction.identity.RENDERER_VERSION', 99)
+    with pytest.raises(ConfigError, match='another data'):
+        bench.run(rows=['cd'], accept_revision=accept)
+
+
+def test_another_config_is_refused(bench):
+    bench.run(rows=['cd', 'dsc'])
+    path = bench.configs / 'demo_dsc.py'
+    path.write_text(path.read_text().replace('0.9', '0.8'))
+    with pytest.raises(ConfigError, match='another config'):
+        bench.run(rows=['dsc'])
+
+
+def test_files_of_somebody_else_are_not_touched(bench):
+    folder = bench.folder_of('demo_cd')
+    folder.mkdir(parents=True)
+    (folder / 'thesis.txt').write_text('')
+    for rerun_stale in (False, True):
+        with pytest.raises(ConfigError, match='no record of this tool'):
+            bench.run(rows=['cd'], rerun_stale=rerun_stale)
+    assert (folder / 'thesis.txt').exists()
+
+
+def test_files_of_somebody_else_in_a_folder_of_this_tool_are_not_removed(bench):
+    bench.run(rows=['cd'])
+    bench.change_code()
+    thesis = bench.folder_of('demo_cd') / 'thesis.txt'
+    thesis.write_text('')
+    with pytest.raises(ConfigError, match=r'thesis\.txt: .* was not written by dscreid'):
+        bench.run(rows=['cd'], rerun_stale=True)
+    assert thesis.exists()
+
+
+def test_a_finished_row_stays_when_its_stage_was_removed(bench):
+    bench.run(rows=['cd'])
+    shutil.rmtree(bench.folder_of('demo_source'))
+    assert bench.run(rows=['cd']) == {'demo_cd': 'finished before'}
+    bench.run(rows=['cd', 'dsc'])
+    assert bench.started()[2:] == ['demo_source', 'demo_dsc']
+
+
+def test_code_that_changes_during_a_command_is_noticed(bench, monkeypatch):
+    monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'another')
+    assert bench.run(rows=['cd']) == {'demo_source': 'failed', 'demo_cd': 'skipped'}
+    assert 'the code was changed' in bench.printed
+
+
+def test_a_method_without_config_is_an_error_of_run(bench):
+    with pytest.raises(ConfigError, match="no config of 'gur'"):
+        bench.run('table1', rows=['cd', 'gur'])
+    assert bench.starts() == []
+
+
+def test_a_process_that_leaves_no_results_has_failed(bench, monkeypatch, tmp_path):
+    empty = tmp_path / 'nothing.py'
+    empty.write_text('')
+    bench.place = replace(bench.place, trainer=empty)
+    assert bench.run(rows=['cd'])['demo_source'] == 'failed'
+    assert 'left no metrics.json' in bench.printed
+
+
+# ---- interruptions ----
+
+
+def driver_script(bench):
+    """A process that runs Table 3's DSC row on the bench."""
+    here = Path(__file__).parent
+    return textwrap.dedent(f"""
+        import importlib.util, sys
+        from pathlib import Path
+        spec = importlib.util.spec_from_file_location('bench', {str(here / 'conftest.py')!r})
+        bench = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(bench)
+        bench.use_fakes()
+        preset = bench.presets.find_preset('synthetic-demo')
+        place = bench.Place(Path({str(bench.place.out)!r}), preset, Path({str(bench.place.configs)!r}), bench.TRAINER)
+        options = bench.ReproductionOptions('table3', place, directions=('bupt2hitsz',), rows=('cd', 'dsc'))
+        statuses = bench.reproduce(options)
+        print(sorted(status.phase.value for status in statuses.values()))
+    """)
+
+
+def is_alive(pid):
+    try:
+        return 'Z' not in Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(
+    sys.platform != 'linux', reason='the kernel ends the children of a killed process on Linux alone'
+)
+def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(bench, tmp_path):
+    bench.options(rows=['dsc'])  # writes the worlds' markers
+    gate = tmp_path / 'gate'
+    bench.setenv('FAKE_GATE', str(gate))
+    script = tmp_path / 'driver.py'
+    script.write_text(driver_script(bench))
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: 'demo_dsc' in bench.started() or process.poll() is not None)
+        trainer = bench.starts()[-1].pid
+        assert is_alive(trainer)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: not is_alive(trainer))
+    finally:
+        process.kill()
+        process.stdout.close()
+    assert not (bench.folder_of('demo_dsc') / 'run_card.json').exists()
+    gate.touch()
+    assert bench.run(rows=['cd', 'dsc']) == {'demo_cd': 'finished before', 'demo_dsc': 'finished'}
+    assert bench.started() == ['demo_source', 'demo_cd', 'demo_dsc', 'demo_dsc']
+    card = bench.card('demo_dsc')
+    assert (card['attempts'], card['unmeasured_attempts']) == (2, 1)
+
+
+def test_a_run_that_another_process_is_at_is_waited_for(bench, monkeypatch):
+    bench.run(rows=['cd'])
+    card = bench.folder_of('demo_cd') / 'run_card.json'
+    text = card.read_text()
+    card.unlink()  # unfinished
+    lock = lock_folder(Job('x', bench.folder_of('demo_cd'), ()))
+    assert lock_folder(Job('x', bench.folder_of('demo_cd'), ())) is None
+
+    def finish(seconds):
+        card.write_text(text)
+        lock.close()
+
+    monkeypatch.setattr('dscreid.lab.reproduction.scheduler.time.sleep', finish)
+    assert bench.run(rows=['cd']) == {'demo_cd': 'finished before'}
+    assert len(bench.starts()) == 2
+
+
+def test_an_interrupted_command_ends_its_processes(bench, monkeypatch, tmp_path):
+    bench.setenv('FAKE_GATE', str(tmp_path / 'never'))
+
+    def interrupt(seconds):
+        if 'demo_dsc' in bench.started():
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    log = os.environ['FAKE_TRAINER_LOG']
+    monkeypatch.setattr('dscreid.lab.reproduction.scheduler.time', Clock(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(rows=['dsc'])
+    pid = json.loads(Path(log).read_text().splitlines()[-1])['pid']
+    wait_for(lambda: not is_alive(pid))
+
+
+class Clock:
+    """``time`` for the scheduler, whose pauses something may happen in."""
+
+    def __init__(self, during):
+        self._during = during
+
+    def sleep(self, seconds):
+        time.sleep(0.02)
+        self._during(seconds)
+
+
+def test_worlds_are_rendered_once_and_before_what_uses_them(bench, monkeypatch):
+    renderer = Path(__file__).with_name('fake_renderer.py')
+    monkeypatch.setattr(planning, 'TASKS', (sys.executable, str(renderer)))
+    bench.setenv('FAKE_RENDERER_VERSION', str(RENDERER_VERSION))
+    options = replace(bench.options(rows=['cd']), stream=io.StringIO())
+    shutil.rmtree(bench.place.worlds('bupt2hitsz', 1))
+    statuses = [(name.rpartition('/')[2], status.phase.value) for name, status in reproduce(options).items()]
+    assert statuses == [
+        (name, 'finished') for name in ('source world', 'target world', 'demo_source', 'demo_cd')
+    ]
+    assert (bench.place.worlds('bupt2hitsz', 1) / 'target' / 'world.json').is_file()
+    # worlds that nothing needs any more may be removed
+    shutil.rmtree(bench.place.worlds('bupt2hitsz', 1))
+    assert [status.phase.value for status in reproduce(options).values()] == ['finished before']
+
+
+def test_results_that_another_process_works_on_are_not_removed(bench):
+    bench.run(rows=['cd'])
+    bench.change_code()
+    with (
+        lock_folder(Job('x', bench.folder_of('demo_source'), ())),
+        pytest.raises(ConfigError, match='another process works in'),
+    ):
+        bench.run(rows=['cd'], rerun_stale=True)
+    assert bench.card('demo_source')
+
+
+def test_unreadable_results_are_a_failure_of_their_run_alone(bench, tmp_path):
+    trainer = tmp_path / 'trainer.py'
+    text = Path(bench.place.trainer).read_text()
+    broken = "\nif 'demo_cd' in sys.argv[3]:\n    Path(sys.argv[3], 'metrics.json').write_text('{')\n"
+    trainer.write_text(text + broken)
+    bench.place = replace(bench.place, trainer=trainer)
+    statuses = bench.run(rows=['cd', 'dsc'])
+    assert statuses == {'demo_source': 'finished', 'demo_cd': 'failed', 'demo_dsc': 'finished'}

@@ -1,0 +1,157 @@
+"""The shipped tables: their configs exist, differ where they should, and name the paper's rows."""
+
+import pytest
+
+from dscreid.errors import ConfigError
+from dscreid.lab.reproduction import EXPERIMENTS, PRESETS, choose_rows, find_experiment, find_preset
+from dscreid.lab.reproduction.config_reader import ConfigReader
+from dscreid.lab.reproduction.place import Place
+from dscreid.lab.reproduction.planning import make_plan
+from dscreid.lab.synthetic import make_spec
+from dscreid.lab.worlds import DIRECTIONS, adaptation_worlds
+from dscreid.visualization import paper_table
+
+ABLATIONS = ('without_dslu', 'without_dsjl', 'dsjl_inter', 'dsjl_intra', 'dslu_inter', 'dslu_intra')
+PLACES = [('synthetic-demo', 'bupt2hitsz'), ('real', 'bupt2hitsz'), ('real', 'hitsz2bupt')]
+each_place = pytest.mark.parametrize(('data', 'direction'), PLACES, ids=lambda value: value)
+
+
+@pytest.fixture(scope='module')
+def readers(tmp_path_factory):
+    out = tmp_path_factory.mktemp('nowhere')
+    return {name: ConfigReader(Place(out, preset)) for name, preset in PRESETS.items()}
+
+
+@pytest.mark.parametrize('number', range(1, 7))
+def test_rows_name_rows_of_the_paper(number):
+    table = paper_table(number)
+    papers = [row.paper for row in find_experiment(f'table{number}').rows if row.paper]
+    assert papers == [row.method for row in table.rows if row.unsupervised]
+
+
+@each_place
+def test_ablations_differ_from_dsc_in_nothing_but_what_they_name(readers, data, direction):
+    reader = readers[data]
+    prefixes = {'dsl': 'default_hooks.cluster.labelers.', 'dsj': 'model.neighbor_losses'}
+    for method in ABLATIONS:
+        config = reader.read(reader.path_of(method, direction))
+        changed = reader.difference_to_dsc(config, direction)
+        prefix = prefixes[method.removeprefix('without_')[:3]]
+        assert changed, method
+        assert all(key.startswith(prefix) for key in changed), (method, changed)
+
+
+@each_place
+def test_ablations_are_what_their_names_say(readers, data, direction):
+    reader = readers[data]
+
+    def parts(method):
+        config = reader.read(reader.path_of(method, direction))
+        return config.default_hooks.cluster.labelers, config.model.neighbor_losses
+
+    labelers, losses = parts('dsc')
+    assert labelers[-1].type == 'DSLULabeler'
+    assert [set(loss.pairs) for loss in losses] == [{'vv', 'tt'}, {'vt', 'tv'}]
+    assert parts('without_dslu') == ([labelers[0]], losses)
+    assert parts('without_dsjl') == (labelers, [])
+    assert parts('dsjl_inter') == (labelers, [losses[1]])
+    assert parts('dsjl_intra') == (labelers, [losses[0]])
+    assert parts('dslu_inter') == ([*labelers[:-1], labelers[-1] | {'intra': None}], losses)
+    assert parts('dslu_intra') == ([*labelers[:-1], labelers[-1] | {'inter': None}], losses)
+
+
+@each_place
+def test_points_of_sweeps_reach_their_parts(readers, data, direction):
+    reader = readers[data]
+    for row in (*find_experiment('table6').rows, *find_experiment('figure4').rows):
+        config = reader.read(reader.path_of('dsc', direction), row.overrides)
+        dslu, losses = config.default_hooks.cluster.labelers[1], config.model.neighbor_losses
+        if row.name.startswith('('):
+            weights = dslu.intra.dynamic_weight, dslu.intra.static_weight
+            assert str(tuple(f'{value:g}' for value in weights)).replace("'", '') == row.name
+        elif row.name.startswith('K'):
+            assert dslu.inter.topk == row.x
+        else:
+            assert [loss.alpha for loss in losses] == [row.x] * 2
+
+
+def test_the_papers_own_setting_is_the_dsc_run(readers):
+    names = [readers['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('table6').rows]
+    assert names[-1] == 'dsc_bupt2hitsz'
+    assert len(set(names)) == 6
+    figure = {
+        row.name: readers['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('figure4').rows
+    }
+    assert [name for name, run in figure.items() if run == 'dsc_bupt2hitsz'] == ['alpha 0.9', 'K 20']
+
+
+def test_all_ablations_of_a_seed_share_their_runs(tmp_path):
+    place = Place(tmp_path, find_preset('synthetic-demo'))
+    rows = [row for number in (3, 4, 5) for row in find_experiment(f'table{number}').rows]
+    plan = make_plan(place, rows, ('bupt2hitsz',), (1,))
+    runs = {name.rpartition('/')[2] for name in plan.rows}
+    assert runs == {'demo_cd', 'demo_bclu', 'demo_dsc', *(f'demo_{method}' for method in ABLATIONS)}
+    assert set(plan.jobs) - plan.rows == {
+        f'bupt2hitsz/seed1/{name}' for name in ('demo_source', 'source world', 'target world')
+    }
+    folders = [job.folder for job in plan.jobs.values()]
+    assert len(folders) == len(set(folders))
+
+
+@pytest.mark.parametrize('data', PRESETS)
+def test_every_row_has_a_config_on_all_data(readers, data):
+    for experiment in EXPERIMENTS.values():
+        for row in experiment.rows:
+            for direction in DIRECTIONS:
+                assert readers[data].path_of(row.method, direction).is_file()
+
+
+def test_tags_are_unique_within_a_method():
+    tags = [(row.method, row.tag) for table in EXPERIMENTS.values() for row in table.rows if row.tag]
+    assert len(set(tags)) == len(tags)
+
+
+@pytest.mark.parametrize(('find', 'name', 'close'), [
+    (find_experiment, 'tabel3', 'table3'), (find_preset, 'synthetic-dem', 'synthetic-demo'),
+])  # fmt: skip
+def test_unknown_names_are_answered_with_the_known_ones(find, name, close):
+    with pytest.raises(ConfigError, match=f"did you mean '{close}'") as refusal:
+        find(name)
+    assert 'known are' in str(refusal.value)
+
+
+def test_headings_are_the_papers():
+    assert find_experiment('table3').heading == 'Table 3: Components of DSC'
+    assert find_experiment('figure5').heading.startswith('Figure 5: ')
+    assert find_experiment('retrieval').heading.startswith('retrieval: ')
+
+
+def test_rows_are_chosen_by_name_or_method():
+    table = find_experiment('table3')
+    assert [row.method for row in choose_rows(table, ['DSC', '+ Clustering (b+clu)'])] == ['bclu', 'dsc']
+    assert choose_rows(table, ()) == table.rows
+    with pytest.raises(ConfigError, match="did you mean 'without_dslu'"):
+        choose_rows(table, ['without_dsl'])
+
+
+def test_the_reverse_direction_exchanges_domains_and_keeps_roles():
+    forward, backward = (adaptation_worlds(3, direction) for direction in DIRECTIONS)
+    assert [world.domain for world in (*forward, *backward)] == ['bupt', 'hitsz', 'hitsz', 'bupt']
+    roles = (
+        'layout',
+        'seed',
+        'train_ids',
+        'tracklets',
+        'test_ids',
+        'test_tracklets',
+        'max_frames',
+        'modality_gap',
+    )
+    for ahead, back in zip(forward, backward, strict=True):
+        assert [getattr(ahead, name) for name in roles] == [getattr(back, name) for name in roles]
+    full = adaptation_worlds(3, 'hitsz2bupt', 'full')
+    assert [world.layout for world in full] == ['hitsz', 'bupt']
+    easy = dict(modality_gap=0.0, occluded=0.1, sensor_spread=0.05, material_spread=0.4)
+    assert forward[0] == make_spec('demo', 'bupt', seed=1003, **easy)
+    with pytest.raises(ConfigError, match='known are bupt2hitsz, hitsz2bupt'):
+        adaptation_worlds(3, 'hitsz2hitsz')

@@ -1,0 +1,126 @@
+"""The driver with the real trainer on tiny worlds, and the tasks beside it."""
+
+import io
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny_runs import write_tiny_configs
+
+from dscreid.errors import DatasetError
+from dscreid.evaluation import load_features, save_features
+from dscreid.lab.reproduction import ShowOptions, presets, show_experiment
+from dscreid.lab.reproduction.driver import ReproductionOptions, reproduce
+from dscreid.lab.reproduction.execution import read_metrics_of
+from dscreid.lab.reproduction.place import Place
+from dscreid.lab.reproduction.presets import DataPreset
+from dscreid.lab.reproduction.tasks import main as do_task
+from dscreid.lab.reproduction.views import view_metrics
+from dscreid.lab.synthetic import WorldSpec, is_complete, make_spec
+
+PRESET = DataPreset(
+    'synthetic-demo', ('tiny_{method}.py',), {'bupt': 'TEST_BUPT_ROOT', 'hitsz': 'TEST_HITSZ_ROOT'}, 'demo'
+)
+_CD = """
+_base_ = './tiny_dsc.py'
+train_cfg = None
+"""
+
+
+@pytest.fixture
+def place(tiny_runs, tmp_path, monkeypatch):
+    """Tiny configs that find their worlds by the environment, and the worlds, rendered before."""
+    worlds = [json.loads((root / 'world.json').read_text()) for root in (tiny_runs.bupt, tiny_runs.hitsz)]
+    specs = tuple(WorldSpec(**world['spec']) for world in worlds)
+    monkeypatch.setattr(presets, 'adaptation_worlds', lambda seed, direction, preset: specs)
+    # the weights of an untrained model are as good as any
+    write_tiny_configs(tmp_path / 'configs', '{{$TEST_BUPT_ROOT:none}}', '{{$TEST_HITSZ_ROOT:none}}')
+    (tmp_path / 'configs' / 'tiny_cd.py').write_text(_CD)
+    place = Place(tmp_path / 'out', PRESET, tmp_path / 'configs')
+    for role, root in (('source', tiny_runs.bupt), ('target', tiny_runs.hitsz)):
+        shutil.copytree(root, place.worlds('bupt2hitsz', 1) / role)
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    return place
+
+
+def test_tables_pages_and_views_of_real_runs(place):
+    options = ReproductionOptions('table3', place, rows=['cd', 'dsc'], directions=('bupt2hitsz',), jobs=2)
+    options = replace(options, stream=io.StringIO())
+    phases = {name.rpartition('/')[2]: status for name, status in reproduce(options).items()}
+    assert {name: (status.phase.value, status.note) for name, status in phases.items()} == dict.fromkeys(
+        ['tiny_source', 'tiny_cd', 'tiny_dsc'], ('finished', '')
+    )
+    group = place.group('bupt2hitsz', 1)
+    card = json.loads((group / 'tiny_dsc' / 'run_card.json').read_text())
+    assert card['metrics'] == json.loads((group / 'tiny_dsc' / 'metrics.json').read_text())
+    assert card['peak_memory_mib'] > 100
+    # the stage was trained once, by its own job
+    assert 'comes first' not in (group / 'tiny_dsc' / 'reproduce.log').read_text()
+    shown = ShowOptions('table3', place, ('bupt2hitsz',), rows=['cd', 'dsc'])
+    assert '+ clustering + DSJL + DSLU (DSC)' in show_experiment(shown)[0]
+    views = reproduce(replace(options, experiment='retrieval', rows=['CD, static']))
+    assert [status.phase.value for status in views.values()] == ['finished']
+    static = json.loads((group / 'tiny_cd+static' / 'run_card.json').read_text())
+    expected = view_metrics(load_features(group / 'tiny_cd' / 'features.safetensors'), 'static', 'hitsz_vcm')
+    assert static['metrics'] == pytest.approx(expected)
+    figure3 = show_experiment(replace(shown, experiment='figure3', rows=()))[1][-1].read_text()
+    assert figure3.count('data:image/jpeg;base64') > 10
+    figure5 = show_experiment(replace(shown, experiment='figure5', rows=('CD', 'DSC')))[1][-1]
+    assert figure5.name == 'figure5_bupt2hitsz.html'
+    assert figure5.read_text().count('<svg') == 2
+
+
+def test_a_world_is_rendered_as_its_spec_says(tmp_path):
+    spec = make_spec(
+        'tiny', 'hitsz', height=32, width=16, train_ids=2, test_ids=2, tracklets=1, test_tracklets=2
+    )
+    do_task(['render', '--root', str(tmp_path / 'world'), '--spec', json.dumps(spec.to_dict())])
+    assert is_complete(tmp_path / 'world', spec)
+
+
+def test_the_untrained_tower_is_tested_without_prompts(tiny_runs, tmp_path):
+    config = tmp_path / 'cd.py'
+    write_tiny_configs(tmp_path, tiny_runs.hitsz, tiny_runs.hitsz)
+    source = (tmp_path / 'tiny_source.py').read_text()
+    config.write_text(
+        source.replace("type='BUPTCampus'", "type='HITSZVCM'").replace('bupt_campus', 'hitsz_vcm')
+    )
+    do_task(['untrained', '--config', str(config), '--work-dir', str(tmp_path / 'clip')])
+    table = load_features(tmp_path / 'clip' / 'features.safetensors')
+    np.testing.assert_array_equal(table.static, table.dynamic)
+    np.testing.assert_array_equal(table.feature, table.static)
+    assert 0 < json.loads((tmp_path / 'clip' / 'metrics.json').read_text())['mean/mAP'] <= 1
+
+
+def test_views_rank_what_they_name(tiny_experiment):
+    table = load_features(tiny_experiment.work_dir / 'features.safetensors')
+    spoilt = replace(
+        table, dynamic=np.random.default_rng(0).normal(size=table.dynamic.shape).astype(np.float32)
+    )
+    assert view_metrics(table, 'static', 'hitsz_vcm') == view_metrics(spoilt, 'static', 'hitsz_vcm')
+    assert view_metrics(table, 'raw', 'hitsz_vcm') != view_metrics(spoilt, 'raw', 'hitsz_vcm')
+    # the length of a row does not count in a single half
+    longer = replace(table, dynamic=table.dynamic * np.linspace(1, 9, len(table), dtype=np.float32)[:, None])
+    assert view_metrics(longer, 'dynamic', 'hitsz_vcm') == pytest.approx(
+        view_metrics(table, 'dynamic', 'hitsz_vcm')
+    )
+
+
+def test_views_of_features_without_ids_say_that_nothing_is_measured(tiny_experiment, tmp_path):
+    table = load_features(tiny_experiment.work_dir / 'features.safetensors')
+    features, out = tmp_path / 'f.safetensors', tmp_path / 'metrics.json'
+    save_features(features, replace(table, pid=np.full(len(table), -1)))
+    do_task(
+        ['view', '--features', str(features), '--protocol', 'hitsz_vcm', '--view', 'raw', '--out', str(out)]
+    )
+    reason = f'no tracklet of {features} has a person id'
+    assert json.loads(out.read_text()) == {'evaluated': False, 'reason': reason}
+    assert read_metrics_of(tmp_path) == {}
+
+
+def test_views_need_both_halves(tiny_experiment):
+    table = load_features(tiny_experiment.work_dir / 'features.safetensors')
+    with pytest.raises(DatasetError, match='no raw halves'):
+        view_metrics(replace(table, static=None), 'raw', 'hitsz_vcm')

@@ -1,0 +1,93 @@
+from dataclasses import replace
+
+import pytest
+
+from dscreid.errors import ConfigError
+from dscreid.lab.synthetic import PRESETS, WorldSpec, make_spec
+from dscreid.lab.synthetic.domain import get_domain
+from dscreid.lab.synthetic.layouts import Split, plan_world
+
+
+def numbers(spec, *names):
+    return tuple(getattr(spec, name) for name in names)
+
+
+def test_full_has_the_published_numbers_of_identities():
+    hitsz, bupt = make_spec('full', 'hitsz'), make_spec('full', 'bupt')
+    assert numbers(hitsz, 'train_ids', 'test_ids', 'auxiliary_ids') == (500, 427, 0)
+    assert numbers(bupt, 'train_ids', 'auxiliary_ids', 'test_ids') == (1074, 930, 1076)
+    for spec in (hitsz, bupt):
+        assert numbers(spec, 'min_frames', 'max_frames', 'height', 'width') == (24, 24, 288, 144)
+
+
+def test_demo_and_pretrain():
+    source, target, pretrain = (
+        make_spec('demo', 'bupt'),
+        make_spec('demo', 'hitsz'),
+        make_spec('pretrain', 'bupt'),
+    )
+    assert numbers(source, 'domain', 'train_ids', 'test_ids', 'tracklets') == ('bupt', 240, 60, 8)
+    assert numbers(target, 'domain', 'train_ids', 'test_ids', 'tracklets') == ('hitsz', 150, 80, 12)
+    assert numbers(pretrain, 'domain', 'train_ids', 'tracklets', 'max_frames') == ('varied', 1600, 12, 2)
+    assert source.modality_gap == pretrain.modality_gap == 0
+    assert target.modality_gap > 0
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_hitsz_tracklets_are_long_enough_for_the_loader(preset):
+    assert make_spec(preset, 'hitsz').min_frames >= 12
+
+
+def test_each_person_passes_the_cameras_in_turn():
+    people = plan_world(make_spec('demo', 'hitsz'))
+    assert len(people) == 150 + 80
+    for walks in people[::40]:
+        for modality in ('ir', 'rgb'):
+            cameras = [walk.camera for walk in walks if walk.modalities[0].value == modality]
+            assert sorted(cameras) == [number for number in range(6) for _ in range(2)]
+    assert {walk.split for walk in people[-1]} == {Split.TEST}
+
+
+def test_overrides_and_none():
+    spec = make_spec('tiny', 'hitsz', train_ids=5, modality_gap=0.25, seed=3, test_ids=None)
+    assert numbers(spec, 'train_ids', 'modality_gap', 'seed', 'test_ids') == (5, 0.25, 3, 6)
+
+
+def test_a_world_may_set_what_its_domain_would():
+    own, eased = make_spec('tiny', 'bupt'), make_spec('tiny', 'bupt', occluded=0, sensor_spread=0.05)
+    assert own.appearance == get_domain('bupt')
+    assert eased.appearance == replace(get_domain('bupt'), occluded=0.0, sensor_spread=0.05)
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'seed': -1}, 'seed'),
+        ({'train_ids': 0}, 'train_ids .* at least 1'),
+        ({'test_tracklets': 1}, 'test_tracklets'),
+        ({'min_frames': 9, 'max_frames': 8}, 'max_frames'),
+        ({'modality_gap': 2.0}, 'modality_gap'),
+        ({'modality_gap': float('nan')}, 'modality_gap'),
+        ({'occluded': 1.1}, 'occluded must lie between 0 and 1'),
+        ({'sensor_spread': -0.1}, 'sensor_spread'),
+        ({'cameras': 7}, '6 cameras'),
+        ({'height': 64.0}, 'height'),
+        ({'colour': 1}, "no field 'colour'"),
+    ],
+)
+def test_values_out_of_range(values, message):
+    with pytest.raises(ConfigError, match=message):
+        make_spec('tiny', 'bupt', **values)
+
+
+def test_unknown_names_and_what_a_layout_lacks():
+    with pytest.raises(ConfigError, match='preset'):
+        make_spec('huge', 'bupt')
+    with pytest.raises(ConfigError, match='layout'):
+        make_spec('tiny', 'mars')
+    with pytest.raises(ConfigError, match='domain'):
+        WorldSpec('bupt', 'mars')
+    with pytest.raises(ConfigError, match='layout bupt only'):
+        make_spec('tiny', 'hitsz', fake_ir=True)
+    with pytest.raises(ConfigError, match='9999'):
+        make_spec('tiny', 'hitsz', train_ids=10_000)

@@ -1,0 +1,155 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from dscreid.apis.config import config_hash, load_config
+from dscreid.errors import ConfigError
+from dscreid.lab.demo import CD_ROW, DSC_ROW, FULL, SHORT, Demo, DemoOptions, Expectations
+from dscreid.visualization import ReportRun
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'synthetic'
+HEALTHY = {
+    'labels/rgb_clusters': 150.0,
+    'labels/ir_clusters': 140.0,
+    'labels/rgb_labelled': 0.9,
+    'labels/ir_labelled': 0.8,
+}
+
+
+@pytest.fixture
+def demo(tmp_path):
+    return Demo(DemoOptions(out=tmp_path, configs=tmp_path, size=FULL))
+
+
+def finish(demo, labels, source_rank1=0.95):
+    """The files of a finished demo that judge it."""
+    out = demo.options.out
+    (out / 'source').mkdir()
+    (out / 'source' / 'metrics.json').write_text(json.dumps({'mean/Rank-1': source_rank1}))
+    scalars = out / 'dsc' / 'stamp' / 'vis_data' / 'scalars.json'
+    scalars.parent.mkdir(parents=True)
+    early = {**HEALTHY, 'labels/rgb_clusters': 1.0, 'step': 1}
+    scalars.write_text(
+        '\n'.join(json.dumps(record) for record in (early, {'loss': 1.0}, {**labels, 'step': 2}))
+    )
+
+
+def rows(cd, dsc):
+    return [ReportRun(CD_ROW, {'mean/mAP': cd}), ReportRun(DSC_ROW, {'mean/mAP': dsc})]
+
+
+@pytest.mark.parametrize('dsc', [0.426, 0.438, 0.451, 0.460])
+@pytest.mark.parametrize('rounding', [-0.022, 0.0])
+def test_what_rounds_differently_has_no_problems(demo, dsc, rounding):
+    # the smallest gain of the short demo; those of the full one with one seed on three machines, whose range is 0.022
+    dsc += rounding
+    finish(demo, HEALTHY, source_rank1=0.88)
+    assert demo.problems(rows(0.40, dsc), Expectations()) == []
+
+
+@pytest.mark.parametrize(
+    ('labels', 'source_rank1', 'dsc', 'word'),
+    [
+        ({}, 0.5, 0.50, 'source model'),
+        ({}, 0.95, 0.38, 'changes mAP by -2.0 points'),
+        ({}, 0.95, float('nan'), 'changes mAP by +nan points'),
+        ({'labels/ir_clusters': 3.0}, 0.95, 0.50, 'ir: 3 clusters'),
+        ({'labels/rgb_clusters': 900.0}, 0.95, 0.50, 'rgb: 900 clusters'),
+        ({'labels/ir_labelled': 0.1}, 0.95, 0.50, 'ir: only 10 %'),
+    ],
+)
+def test_each_shortfall_is_named(demo, labels, source_rank1, dsc, word):
+    finish(demo, HEALTHY | labels, source_rank1)
+    problems = demo.problems(rows(0.40, dsc), Expectations())
+    assert len(problems) == 1
+    assert word in problems[0]
+
+
+def test_the_full_demo_is_the_documented_one(tmp_path):
+    full = Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=FULL))
+    assert full._path('demo_dsc') == CONFIGS / 'demo_dsc.py'
+    source, target = full._source_spec(), full._target_spec()
+    assert (source.train_ids, source.tracklets, source.test_ids) == (240, 8, 60)
+    assert (target.train_ids, target.tracklets, target.test_ids, target.test_tracklets) == (150, 12, 80, 6)
+
+
+@pytest.mark.parametrize('name', ['source', 'cd', 'dsc', 'bclu', 'true_labels'])
+def test_the_short_demo_differs_in_length_only(tmp_path, name):
+    full, short = (
+        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size))._path(f'demo_{name}')
+        for size in (FULL, SHORT)
+    )
+    options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
+    if name == 'source':
+        options = {'train_dataloader.sampler.iterations': 25, 'param_scheduler.1.end': 100}
+    else:
+        assert Path(load_config(short).source.config).name == 'demo_source_short.py'
+    assert config_hash(load_config(short)) == config_hash(load_config(full, options))
+
+
+def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
+    full, short = (
+        [demo._source_spec(), demo._target_spec()]
+        for demo in (Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)) for size in (FULL, SHORT))
+    )
+    frames = [
+        sum(
+            (spec.train_ids * spec.tracklets + spec.test_ids * spec.test_tracklets) * spec.max_frames
+            for spec in worlds
+        )
+        for worlds in (full, short)
+    ]
+    assert frames[1] < frames[0] / 2
+    for large, small in zip(full, short, strict=True):
+        assert (small.seed, small.layout, small.appearance) == (large.seed, large.layout, large.appearance)
+
+
+def test_timings_of_several_runs_add_up(demo):
+    assert demo._timed('one', lambda: 1) == 1
+    demo._timed('two', lambda: None)
+    assert list(json.loads((demo.options.out / 'timings.json').read_text())) == ['one', 'two']
+
+
+def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
+    out = demo.options.out
+    (out / 'demo_dsc.py').write_text('a = 1\n')
+    (out / 'source').mkdir()
+    (out / 'source' / 'key').write_text('source model')
+    world = out / 'world'
+    world.mkdir()
+    (world / 'world.json').write_text('seed 1')
+
+    def survives():
+        """Whether what a run left is still there when its folder is asked for again."""
+        folder = demo._work_dir('dsc', 'demo_dsc', world)
+        kept = (folder / 'metrics.json').is_file()
+        (folder / 'metrics.json').write_text('{}')
+        return kept
+
+    assert not survives()
+    assert survives()
+    (out / 'dsc' / 'notes.txt').write_text('mine')
+    (world / 'world.json').write_text('seed 2')
+    with pytest.raises(ConfigError, match=r'notes\.txt: .* was not written by dscreid'):
+        survives()
+    (out / 'dsc' / 'notes.txt').unlink()
+    assert not survives()
+    (out / 'source' / 'key').write_text('another source model')
+    assert not survives()
+    (out / 'demo_dsc.py').write_text('a = 2\n')
+    assert not survives()
+    assert survives()
+
+
+def test_a_folder_of_others_is_not_emptied(demo):
+    """Someone may name a project's folder, in which ``source`` holds the program."""
+    out = demo.options.out
+    (out / 'demo_source.py').write_text('a = 1\n')
+    (out / 'world').mkdir()
+    (out / 'world' / 'world.json').write_text('seed 1')
+    (out / 'source').mkdir()
+    (out / 'source' / 'main.c').write_text('mine')
+    with pytest.raises(ConfigError, match=r'main\.c: .* was not written by dscreid'):
+        demo._work_dir('source', 'demo_source', out / 'world')
+    assert (out / 'source' / 'main.c').read_text() == 'mine'

@@ -1,0 +1,68 @@
+"""Dry batches that do not fit, take long, or go wrong."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from dscreid.lab.dataset_checks import Severity
+from dscreid.lab.doctor import batches
+from dscreid.lab.doctor.batches import Step, small_part, try_step
+
+CPU = torch.device('cpu')
+
+
+def batch_of(*modalities):
+    return {
+        'inputs': [torch.full((1000,), float(n)) for n in range(len(modalities))],
+        'data_samples': [SimpleNamespace(modality=modality) for modality in modalities],
+    }
+
+
+def recording_step(batch, **settings):
+    """A step that allocates 40 kB a tracklet, and the sizes of the batches that it saw."""
+    sizes = []
+
+    def run(part):
+        sizes.append(len(part['inputs']))
+        torch.stack(part['inputs']).repeat(1, 10)
+
+    return Step('training step', batch, 0.5, run, **settings), sizes
+
+
+@pytest.mark.parametrize(
+    ('modalities', 'rows'),
+    [(('rgb', 'rgb', 'ir', 'ir'), [0, 2]), (('ir', 'rgb'), [0, 1]), (('ir',) * 5, [0, 1]), (('ir',), [0])],
+)
+def test_a_small_part_has_both_modalities(modalities, rows):
+    part = small_part(batch_of(*modalities))
+    assert [int(tensor[0]) for tensor in part['inputs']] == rows
+    assert [sample.modality for sample in part['data_samples']] == [modalities[row] for row in rows]
+
+
+def test_a_batch_that_does_not_fit_is_forecast_and_not_tried():
+    step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8), optimizer=1000)
+    finding, measure = try_step(step, CPU, 'x', free=100_000)
+    assert set(sizes) == {2}
+    assert finding.severity is Severity.BROKEN
+    assert 'not computed: about' in finding.message
+    assert 'batch_size' in finding.remedy
+    assert (measure.tracklets, measure.load_seconds) == (16, 0.5)
+    # 4 kB and 40 kB a tracklet, a margin of 15 %, and the optimizer
+    assert measure.peak_memory == int(1.15 * 16 * 44_000) + 1000
+
+
+@pytest.mark.parametrize('free', [None, 10**7])
+def test_a_batch_that_fits_is_computed(free):
+    step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8))
+    finding, _ = try_step(step, CPU, 'x', free)
+    assert sizes[-2:] == [16, 16]
+    assert finding.severity is Severity.OK
+
+
+def test_a_long_batch_is_scaled(monkeypatch):
+    monkeypatch.setattr(batches, '_LONG_SECONDS', 0.0)
+    step, sizes = recording_step(batch_of(*['rgb', 'ir'] * 8))
+    finding, _ = try_step(step, CPU, 'x', free=None)
+    assert set(sizes) == {2}
+    assert (finding.severity, 'forecast from 2 of them' in finding.message) == (Severity.OK, True)

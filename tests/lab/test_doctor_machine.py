@@ -1,0 +1,70 @@
+"""The doctor's list of packages."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mmengine import Config
+
+from dscreid.lab.dataset_checks import Severity
+from dscreid.lab.doctor import machine
+from dscreid.lab.doctor.machine import check_machine, check_shared_memory, collect_versions
+from dscreid.lab.doctor.stages import Stage
+
+
+def test_every_requirement_is_listed():
+    lines = (Path(__file__).parents[2] / 'requirements' / 'runtime.txt').read_text().splitlines()
+    required = {re.match(r'[\w.-]+', line)[0] for line in lines if line and line[0] != '#'}
+    facts, missing = collect_versions()
+    assert {*facts, *missing} == {'Python', *required}
+    assert missing == []
+
+
+def test_what_is_missing_breaks_it_unless_it_is_optional(tmp_path, monkeypatch):
+    known = machine.version
+    gone = set()
+
+    def version(name):
+        if name in gone:
+            raise machine.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(machine, 'version', version)
+    gone.add('simplejpeg')
+    packages = check_machine(tmp_path)[0]
+    assert packages.severity is Severity.OK
+    assert 'simplejpeg missing (optional)' in packages.message
+    gone.add('scipy')
+    packages = check_machine(tmp_path)[0]
+    assert packages.severity is Severity.BROKEN
+    assert packages.message.endswith('; missing: scipy')
+
+
+@pytest.mark.parametrize('below', ['file', 'file/runs'])
+def test_runs_need_a_folder_that_can_be_written_to(tmp_path, below):
+    def resources(folder):
+        return next(finding for finding in check_machine(folder) if finding.check == 'resources')
+
+    assert resources(tmp_path / 'new' / 'runs').severity is Severity.OK
+    (tmp_path / 'file').touch()
+    found = resources(tmp_path / below)
+    assert found.severity is Severity.BROKEN
+    assert found.message.endswith('which is not writable')
+    assert '--work-dir' in found.remedy
+
+
+def test_workers_whose_batches_exceed_shared_memory():
+    pipeline = [dict(type='SampleFrames'), dict(type='LoadFrames')]
+    loader = dict(batch_size=24, num_workers=8, dataset=dict(pipeline=pipeline))
+    # test sets of both stages are the same loader
+    source, target = (
+        Config(dict({name: loader}, test_dataloader=dict(loader, num_workers=2)))
+        for name in ('source_loader', 'train_dataloader')
+    )
+    stages = [Stage('source', source), Stage('adaptation', target)]
+    (found,) = check_shared_memory(stages, 64 * 2**20)
+    assert found.severity is Severity.WARNING
+    assert '(source_loader 1 of 8, test_dataloader 1 of 2, train_dataloader 1 of 8)' in found.message
+    (found,) = check_shared_memory(stages, 2**30)
+    assert (found.severity, found.message) == (Severity.OK, '1.0 GiB free in /dev/shm')
+    assert check_shared_memory(stages, None) == []
