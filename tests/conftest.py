@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from hand_made_layouts import Worlds
 from rank_pool import RankPool
 from tiny_runs import write_tiny_configs
 
 from dscreid.apis.train import RunOptions, run_experiment
+from dscreid.datasets import frame_files
 from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.utils.machine import usable_cores
 
@@ -101,3 +103,9 @@ def load_tool():
         return module
 
     return load
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Worlds:
+    frame_files._real_path.cache_clear()
+    return Worlds(tmp_path)

@@ -15,7 +15,7 @@ from dscreid.apis.config_files import ConfigFile, read_files, source_path
 from dscreid.apis.config_values import make_plain
 from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
-from dscreid.engine.common_settings import COMMON_SETTINGS, fill_common_settings
+from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_settings, fill_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import find_config
 
@@ -66,6 +66,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     check_config(config.to_dict(), path.name)
     fill_common_settings(config._cfg_dict)
     check_common_settings(config._cfg_dict, path.name, files.assigns, options)
+    drop_unused_common_settings(config._cfg_dict)
     if config.get('source') is not None:
         source = source_path(files, config.source, bool({'source', 'source.config'} & options.keys()))
         config.source.config = str(source)

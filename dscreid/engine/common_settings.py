@@ -86,6 +86,18 @@ def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
+def drop_unused_common_settings(config: dict[str, Any]) -> None:
+    """Leave out, in place, the common settings that no part has its value from.
+
+    A config that inherits may have replaced all parts that took one; written to a file, it could not be read again.
+    """
+    used = without_common_settings(config)
+    for key in COMMON_SETTINGS:
+        config.pop(key, None)
+        if key in used:
+            config[key] = used[key]
+
+
 def common_value(config: Mapping[str, Any], setting: str) -> tuple[bool, Any]:
     """Whether a config gives a common setting, and its value."""
     key, _, part = setting.partition('.')

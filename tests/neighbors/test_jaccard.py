@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.jaccard_oracle import dense_jaccard
 
-from dscreid.pseudo_labels import jaccard, jaccard_distance
+from dscreid.neighbors import jaccard
+from dscreid.neighbors.jaccard import jaccard_distance
 from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
 from dscreid.pseudo_labels.jaccard_clustering import cluster
 from dscreid.utils import compiled

@@ -40,7 +40,7 @@ def test_code_names_of_files_and_strings_are(tmp_path):
 def test_what_only_shows_results_does_not_count(tmp_path):
     first, second = package(tmp_path / 'a', module='x = 1\n'), package(tmp_path / 'b', module='x = 1\n')
     package(second / 'visualization', page='y = 2\n')
-    package(second / 'apis' / 'reproduction', show='y = 2\n')
+    package(second / 'lab' / 'reproduction', show='y = 2\n')
     package(second / '.mim' / 'configs', dsc='y = 3\n')  # of an installed package
     assert code_fingerprint(first) == code_fingerprint(second)
     package(second / 'models', loss='y = 2\n')

@@ -56,4 +56,4 @@ def test_preview_alone(main, tmp_path):
     height, width, _ = cv2.imread(str(sheet)).shape
     assert height == 8 * (2 * 64 + 4)
     assert width == 4 * (3 * 32 + 4)
-    assert main(['--layout', 'bupt', '--preview', str(tmp_path / 'none' / 'sheet.png')]) == 2
+    assert main(['--layout', 'bupt', '--preview', str(sheet / 'below_a_file.png')]) == 2
