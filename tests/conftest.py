@@ -109,3 +109,15 @@ def load_tool():
 def worlds(tmp_path: Path) -> Worlds:
     frame_files._real_path.cache_clear()
     return Worlds(tmp_path)
+
+
+@pytest.fixture
+def edit_line():
+    """Function that replaces one line (1-based) of a text file."""
+
+    def edit(path: Path, number: int, text: str) -> None:
+        lines = path.read_text().splitlines()
+        lines[number - 1] = text
+        path.write_text('\n'.join(lines) + '\n')
+
+    return edit

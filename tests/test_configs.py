@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
+from dscreid.apis.preflight import check_stage
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic import make_spec, render_world
 from dscreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS
@@ -137,6 +138,18 @@ def test_it_trains_for_two_iterations(path, load, tmp_path):
     assert all(value.isfinite().all() for value in after.values())
     trained = [name for name, value in after.items() if not torch.equal(value, before[name])]
     assert any(name.startswith('backbone.') for name in trained)
+
+
+@pytest.mark.usefixtures('one_thread')
+@pytest.mark.parametrize(
+    'path', [path for path in TRAINED if path.stem != 'demo_cd'], ids=lambda path: path.stem
+)
+def test_it_passes_the_trial_before_long_work(path, load):
+    config = load(path)
+    shrink(config._cfg_dict)
+    shrink_batches(config._cfg_dict)
+    config.train_dataloader.batch_size, config.param_scheduler = 8, None
+    check_stage(config)
 
 
 def shrink_batches(node):

@@ -82,7 +82,7 @@ def _losses_of_adaptation(
     }
     # each epoch's memories replace those before, so its losses are differentiated at once, as far as the features
     leaves = [half.detach().requires_grad_() for half in raw]
-    groups = None
+    groups, left_by = None, None
     for epoch in _telling_epochs(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
         centers = held_centers(model.memories, groups)
@@ -92,9 +92,12 @@ def _losses_of_adaptation(
             centers=None if centers is None else centers.features,
             groups=None if centers is None else centers.groups,
         )
-        labels = _labels(labeler, features, context)
+        # a labeler that reads centers needs those that the epoch before it leaves
+        follows = left_by == epoch - 1 or not getattr(labeler, 'needs_centers', False)
+        labels = _labels(labeler, features, context) if follows else None
+        left_by = epoch
         if labels is None or any((labels.of(m)[drawn[m]] < 0).any() for m in Modality):
-            labels = _made_up_labels(rows, model)
+            labels, left_by = _made_up_labels(rows, model), None
         groups = labels.groups
         model.set_epoch(epoch)
         model.reset_memories(
@@ -113,6 +116,8 @@ def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> 
     for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
         epochs |= {begin + place for place in range(len(turn))}
     epochs |= {getattr(loss, 'begin', 0) for loss in (*model.neighbor_losses, model.cross_loss)}
+    if any(getattr(labeler, 'needs_centers', False) for labeler in hook.labelers):
+        epochs |= {epoch - 1 for epoch in epochs}  # which leave the centers that a labeler reads
     return sorted(epoch for epoch in epochs if 0 <= epoch < max_epochs)
 
 

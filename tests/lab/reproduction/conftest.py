@@ -18,9 +18,9 @@ TRAINER = Path(__file__).with_name('fake_trainer.py')
 METHODS = {
     'dsc': "source = dict(config='demo_source.py', checkpoint=None)\nmodel = dict(alpha=0.9)\n",
     'bclu': "_base_ = './demo_dsc.py'\nmodel = dict(alpha=None)\n",
-    'pgm': "_base_ = './demo_bclu.py'\nsource = dict(config='demo_bclu.py')\nmatching = True\n",
-    'without_dslu': "_base_ = './demo_dsc.py'\ndslu = False\n",
-    'without_dsjl': "_base_ = './demo_dsc.py'\ndsjl = False\n",
+    'pgm': "_base_ = './demo_bclu.py'\nsource = dict(config='demo_bclu.py')\nmodel = dict(matching=True)\n",
+    'without_dslu': "_base_ = './demo_dsc.py'\nmodel = dict(dslu=False)\n",
+    'without_dsjl': "_base_ = './demo_dsc.py'\nmodel = dict(dsjl=False)\n",
     'cd': "_base_ = './demo_dsc.py'\ntrain_cfg = None\n",
 }
 _COMMON = """

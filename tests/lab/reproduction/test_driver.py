@@ -115,7 +115,7 @@ def test_the_run_card_says_how_a_result_came_about(bench):
     assert card['metrics'] == pytest.approx(
         {f'{side}/{name}': 0.27 for side in ('rgb2ir', 'ir2rgb', 'mean') for name in ('Rank-1', 'mAP')}
     )
-    assert card['config_difference'] == {'dslu': ['absent', False]}
+    assert card['config_difference'] == {'model.dslu': ['absent', False]}
     assert (card['seed'], card['direction'], card['data'], card['synthetic']) == (
         1, 'bupt2hitsz', 'synthetic-demo', True,
     )  # fmt: skip
@@ -151,7 +151,7 @@ def test_another_revision_is_refused_accepted_or_repeated(bench):
 def test_a_new_source_model_makes_what_was_built_on_the_old_one_stale(bench):
     bench.run(rows=['cd', 'dsc'])
     path = bench.configs / 'demo_source.py'
-    path.write_text(path.read_text() + 'steps = 7\n')
+    path.write_text(path.read_text() + 'train_cfg = dict(max_epochs=7)\n')
     with pytest.raises(ConfigError, match='config of its source demo_source') as refusal:
         bench.run(rows=['cd'])
     assert '--accept-revision' not in str(refusal.value)

@@ -103,7 +103,7 @@ def test_weights_of_pairs():
 @pytest.mark.parametrize(
     ('kind', 'keywords', 'message'),
     [
-        (ClusterContrastiveLoss, {'temperature': 0}, 'temperature must be positive'),
+        (ClusterContrastiveLoss, {'temperature': 0}, 'needs temperature > 0'),
         (NeighborContrastiveLoss, {'pairs': ('vx',)}, 'pairs must list some of'),
         (NeighborContrastiveLoss, {'pairs': 'vv'}, 'pairs must list some of'),
         (NeighborContrastiveLoss, {'pairs': ()}, 'pairs must list some of'),
