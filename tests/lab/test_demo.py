@@ -9,6 +9,7 @@ from dscreid.lab.demo import CD_ROW, DSC_ROW, FULL, SHORT, Demo, DemoOptions, Ex
 from dscreid.visualization import ReportRun
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'synthetic'
+SETTINGS = "test_dataloader = dict(dataset=dict(type='HITSZVCM', split='test'))\nmodel = dict(a={})\n"
 HEALTHY = {
     'labels/rgb_clusters': 150.0,
     'labels/ir_clusters': 140.0,
@@ -113,7 +114,7 @@ def test_timings_of_several_runs_add_up(demo):
 
 def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     out = demo.options.out
-    (out / 'demo_dsc.py').write_text('model = dict(a=1)\n')
+    (out / 'demo_dsc.py').write_text(SETTINGS.format(1))
     (out / 'source').mkdir()
     (out / 'source' / 'key').write_text('source model')
     world = out / 'world'
@@ -137,7 +138,7 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     assert not survives()
     (out / 'source' / 'key').write_text('another source model')
     assert not survives()
-    (out / 'demo_dsc.py').write_text('model = dict(a=2)\n')
+    (out / 'demo_dsc.py').write_text(SETTINGS.format(2))
     assert not survives()
     assert survives()
 
@@ -145,7 +146,7 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
 def test_a_folder_of_others_is_not_emptied(demo):
     """Someone may name a project's folder, in which ``source`` holds the program."""
     out = demo.options.out
-    (out / 'demo_source.py').write_text('model = dict(a=1)\n')
+    (out / 'demo_source.py').write_text(SETTINGS.format(1))
     (out / 'world').mkdir()
     (out / 'world' / 'world.json').write_text('seed 1')
     (out / 'source').mkdir()

@@ -159,7 +159,7 @@ def test_features_that_are_not_finite_are_one_sentence(run_tool, files, argument
     save_features(files / 'dsc.safetensors', table)
     code, _, error = run_tool(*arguments, '--config', f'{files}/config.py')
     assert code == 2
-    assert f'{files}/dsc.safetensors: the features of 1 of 32 tracklets are NaN or infinite' in error
+    assert f'{files}/dsc.safetensors: the features of 1 of 32 tracklets hold NaN or infinite values' in error
     assert error.count('\n') == 1
 
 

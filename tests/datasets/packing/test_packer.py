@@ -83,7 +83,7 @@ def test_what_is_finished_stays_and_the_rest_is_written(plan, worlds, monkeypatc
         verify(out)
     before = times(out)
     assert len(before) == 3
-    (out / 'shards/.00003.safetensors.abc.safetensors').write_bytes(b'half')
+    (out / 'shards/.00003.safetensors.dscreid-partial-abcdefgh').write_bytes(b'half')
     monkeypatch.setattr(packer, 'make_shard', original)
     pack(plan, out)
     assert {name: when for name, when in times(out).items() if name in before} == before

@@ -567,11 +567,11 @@ class StopHook(Hook):
 PHASES = """
 model['neighbor_losses'] = []
 train_cfg.update(max_epochs=4, val_interval=4)
-settings = dict(k1=4, k2=1, eps=0.6, min_samples=2)
-within = dict(type='ProxyAffinityLabeler', **settings)
+clustering = dict(k1=4, k2=1, eps=0.6, min_samples=2)
+within = dict(type='ProxyAffinityLabeler')
 default_hooks['cluster']['labelers'] = [
-    dict(begin_epoch=0, cycle=[dict(type='CameraLabeler', **settings), within, dict(type='JointLabeler', **settings)]),
-    dict(begin_epoch=3, type='UnificationLabeler', clustering=dict(type='ClusterLabeler', **settings),
+    dict(begin_epoch=0, cycle=[dict(type='CameraLabeler'), within, dict(type='JointLabeler')]),
+    dict(begin_epoch=3, type='UnificationLabeler', clustering=dict(type='ClusterLabeler'),
          topk=1, smoothing_topk=None),
 ]
 """
