@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from tiny_runner import make_runner
 
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import fit_to_machine, load_config
@@ -267,3 +268,24 @@ def test_no_two_configs_share_a_work_folder():
     # work_dirs/<name>, by default: a run of one config would refuse the other's files
     stems = [path.stem for path in FILES]
     assert sorted(stems) == sorted(set(stems))
+
+
+@pytest.mark.parametrize('inherits', [False, True])
+@pytest.mark.parametrize(
+    'name', ['dsc/dsc_bupt2hitsz.py', 'source/stp_bupt.py', 'baselines/bclu_hitsz2bupt.py']
+)
+def test_the_decay_ends_with_the_last_epoch(name, inherits, tmp_path):
+    path, options = CONFIGS / name, {'train_cfg.max_epochs': 7}
+    if inherits:
+        (tmp_path / 'longer.py').write_text(f'_base_ = {str(path)!r}\ntrain_cfg = dict(max_epochs=7)\n')
+        path, options = tmp_path / 'longer.py', {}
+    settings = load_config(path, options).param_scheduler[-1]
+    assert settings.type == 'CosineAnnealingLR'
+    runner = make_runner(tmp_path / 'run', epochs=7)
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    (scheduler,) = runner.build_param_scheduler(settings)
+    assert scheduler.end == 7 * 2  # iterations
+    explicit = settings.to_dict() | dict(begin=0, end=3)
+    (scheduler,) = runner.build_param_scheduler(explicit)
+    assert scheduler.end == 3 * 2

@@ -2,7 +2,3 @@
 _base_ = '../demo_source.py'
 
 train_dataloader = dict(sampler=dict(iterations=25))
-param_scheduler = [
-    _base_.param_scheduler[0],
-    dict(_base_.param_scheduler[1], end=100),
-]
