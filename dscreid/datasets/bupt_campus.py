@@ -53,9 +53,9 @@ class BUPTCampus(TrackletDataset):
     1.87 M frames; cameras LS3, G25, CQ1, W4, TSG1, TSG2 (0 to 5). Queries and gallery contain both modalities.
 
     Each training line describes one visible and one infrared tracklet. All visible tracklets come first, then all
-    infrared ones. A labeled split keeps the file order. An unlabeled split sorts each modality by a hash of the
-    frame paths, so that the order reveals neither the pairs nor the identities (which are adjacent in the files).
-    This order does not depend on the person ids in the files.
+    infrared ones. Within each modality, a labeled split keeps the file order. An unlabeled split sorts by a hash of
+    the frame paths, so that the order reveals neither the pairs nor the identities (which are adjacent in the
+    files). This order does not depend on the person ids in the files.
 
     Person ids must be written in digits if they are used (labeled splits, ground truth). An unlabeled split accepts
     any key, but has no ground truth if its keys are not ids. In a test split, -1 means an unknown person; if no key

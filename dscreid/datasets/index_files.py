@@ -10,7 +10,7 @@ from dscreid.datasets.frame_files import path_inside
 from dscreid.errors import DatasetError, MissingFileError
 
 RESTORE = 'restore the file from the dataset archive'
-#: Control characters and lone surrogates: not used in file names of datasets, and some are terminal commands.
+#: Control characters and lone surrogates: not used in file names of datasets, and terminals interpret some of them.
 _UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff]')
 
 

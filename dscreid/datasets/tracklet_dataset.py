@@ -65,7 +65,7 @@ class TrackletDataset(Dataset, ABC):
     dataset has no state that changes between epochs, so persistent workers can serve it safely.
 
     With ``labelled=False``, no record and no attribute contains a person id. Only ``read_ground_truth`` reads them,
-    directly from the index files. In a labeled train split, every tracklet needs a person id. In a test split,
+    by reading the index files again. In a labeled train split, every tracklet needs a person id. In a test split,
     tracklets may lack one; their ``pid`` is then None.
 
     Args:

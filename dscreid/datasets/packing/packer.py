@@ -73,8 +73,8 @@ def verify(root: str | Path) -> Manifest:
         Manifest: Manifest of the folder.
 
     Raises:
-        DatasetError: If files are missing or damaged, or packing is not finished. The message lists these files and
-            the command that writes them.
+        DatasetError: If files are missing or damaged (the message lists all of them) or packing is not finished. The
+            message gives the command that writes what is missing.
     """
     root = Path(root).expanduser()
     manifest = read_manifest(root)

@@ -123,7 +123,7 @@ def _check(layout: str, source: Path, fake_ir: bool, frames_per_shard: int | Non
 
 
 def _listed_frames(layout: str, source: Path, splits: Sequence[str], fake_ir: bool) -> Iterator[str]:
-    """Yield the frames of all tracklets of any length; the dataset that reads them filters by length."""
+    """Yield the frames of tracklets of any length; the dataset that reads the packed frames filters by length."""
     settings = dict(labelled=False, min_seq_len=1, expected_statistics=None)
     variants = [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]
     for split in splits:

@@ -61,7 +61,7 @@ def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> n
 
 
 def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
-    """Positions of a global batch that belong to a rank, equally many of each modality for every rank.
+    """Positions of a global batch that belong to a rank; every rank gets the same number of each modality.
 
     Equal shares keep all ranks equally busy, even if the modalities have different numbers of views in a batch or
     pass through separate layers.
