@@ -1,4 +1,4 @@
-"""Datasets in their owners' layouts, the transforms that load tracklets and the samplers that draw them."""
+"""Datasets in their original layouts, transforms that load tracklets and samplers that draw them."""
 
 from dscreid.utils.lazy import lazy_exports
 

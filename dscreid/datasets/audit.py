@@ -1,4 +1,4 @@
-"""What goes to the log about an index: counts, a fingerprint, differences from the published counts."""
+"""Index summaries for the log: counts, a fingerprint, differences from the published counts."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,13 +12,13 @@ class ModalityStatistics:
     """Counts of one modality of a split, or of both together.
 
     Attributes:
-        identities: Number of different person ids; None if no tracklet has one.
+        identities: Number of distinct person ids; None if no tracklet has one.
         tracklets: Number of tracklets.
-        queries: How many of them are queries.
+        queries: Number of tracklets that are queries.
         frames: Number of frames.
-        cameras: Number of different cameras.
+        cameras: Number of distinct cameras.
         shortest: Frames of the shortest tracklet (0 without tracklets).
-        longest: Frames of the longest tracklet.
+        longest: Frames of the longest tracklet (0 without tracklets).
     """
 
     identities: int | None
@@ -34,7 +34,7 @@ def split_statistics(tracklets: Sequence[Tracklet]) -> dict[str, ModalityStatist
     """Count a split's tracklets.
 
     Args:
-        tracklets: Records; those without a person id are not counted as persons.
+        tracklets: Records; those without a person id do not count as identities.
 
     Returns:
         Statistics under the keys ``'rgb'``, ``'ir'`` and ``'all'``.
@@ -58,10 +58,10 @@ def _count(tracklets: Sequence[Tracklet]) -> ModalityStatistics:
 
 
 def statistics_table(statistics: Mapping[str, ModalityStatistics]) -> str:
-    """Lay statistics out as text.
+    """Format statistics as a text table.
 
     Args:
-        statistics: Rows by name, as ``split_statistics`` returns them.
+        statistics: Rows by name, as returned by ``split_statistics``.
 
     Returns:
         A table with a header line and one line per row.
@@ -79,14 +79,13 @@ def statistics_table(statistics: Mapping[str, ModalityStatistics]) -> str:
 
 
 def index_fingerprint(tracklets: Iterable[Tracklet]) -> str:
-    """Identify an index by its content.
+    """Compute a fingerprint of an index from its content.
 
     Args:
         tracklets: Records in dataset order.
 
     Returns:
-        The first 16 hex digits of the SHA-256 of frames, modality, camera, query flag and, where present,
-        pid.
+        The first 16 hex digits of the SHA-256 of frames, modality, camera, query flag and, if present, pid.
     """
     digest = hashlib.sha256()
     for t in tracklets:
@@ -99,11 +98,11 @@ def index_fingerprint(tracklets: Iterable[Tracklet]) -> str:
 def differences_from_published(
     counts: Mapping[str, int], published: Mapping[str, int | tuple[int, int]]
 ) -> list[str]:
-    """Compare counts with those a dataset's owners published.
+    """Compare the counts of a dataset with the published ones.
 
     Args:
-        counts: What was counted; keys that are missing are not compared.
-        published: Expected number, or inclusive range where only a rounded number was published.
+        counts: Actual counts; missing keys are not compared.
+        published: Expected numbers, or inclusive ranges if only a rounded number was published.
 
     Returns:
         One phrase per difference, for example ``'train identities: 367 found, 500 published'``.

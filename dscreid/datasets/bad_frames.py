@@ -1,4 +1,4 @@
-"""What a dataset does with frames that cannot be read: refuse, substitute, or leave the tracklet out."""
+"""Handling of unreadable frames: raise an error, substitute the frame, or leave out the tracklet."""
 
 import hashlib
 import json
@@ -31,10 +31,10 @@ class OnBadFrame(str, Enum):
 
     @classmethod
     def choose(cls, value: str) -> 'OnBadFrame':
-        """The choice that a config names.
+        """Parse a config value.
 
         Raises:
-            ConfigError: There is no such choice.
+            ConfigError: If the value is not one of the choices.
         """
         try:
             return cls(value)
@@ -44,7 +44,7 @@ class OnBadFrame(str, Enum):
 
 
 def nearest_first(position: int, length: int) -> Iterator[int]:
-    """Other positions of a sequence by their distance, of two at one distance the earlier first.
+    """Yield the other positions of a sequence, nearest first; ties go to the earlier position.
 
     Args:
         position: In [0, length).
@@ -60,10 +60,10 @@ def nearest_first(position: int, length: int) -> Iterator[int]:
 
 
 class FrameMarks:
-    """Which frames of a dataset's tracklets failed, marked by all its workers.
+    """Marks for the frames that failed to load, shared by all workers of a dataset.
 
-    The marks lie in shared memory, one byte a frame, and are only ever set: copies of the dataset in workers,
-    persistent ones too, mark the same bytes, and the set of marked frames depends on the draws alone.
+    The marks are in shared memory, one byte per frame, and are never cleared. Copies of the dataset in workers,
+    including persistent ones, mark the same bytes, and the set of marked frames depends only on the draws.
 
     Args:
         tracklets: The records, in dataset order.
@@ -75,7 +75,7 @@ class FrameMarks:
         self._marks = torch.zeros(int(self._starts[-1]), dtype=torch.uint8).share_memory_()
 
     def __deepcopy__(self, memo: dict) -> 'FrameMarks':
-        """Marks of their own, in shared memory again (MMEngine copies the dataset that it is given)."""
+        """Copy the marks to new shared memory (MMEngine copies the dataset that it receives)."""
         copied = object.__new__(FrameMarks)
         copied._starts = self._starts
         copied._marks = self._marks.clone().share_memory_()
@@ -93,7 +93,7 @@ class FrameMarks:
 
 
 def fault_of(storage: FrameStorage, frame: str) -> str | None:
-    """Why a frame cannot be used, decided by the decoder that training uses; None where it can.
+    """Explain why a frame cannot be used, or return None if the decoder used in training can read it.
 
     Raises:
         DatasetError: See ``FrameStorage.read``.
@@ -111,10 +111,10 @@ def scan_frames(
     """Check many frames in threads, in order and with a progress bar.
 
     Args:
-        check: What is done with each; called in threads.
+        check: Function applied to each frame; called in threads.
         frames: Paths.
         jobs: Number of threads.
-        description: Text beside the bar.
+        description: Text next to the progress bar.
 
     Yields:
         Results of ``check`` in the order of ``frames``.
@@ -125,23 +125,23 @@ def scan_frames(
         results = pool.map(lambda chunk: [check(frame) for frame in chunk], chunks)
         yield from track((r for chunk in results for r in chunk), description, total=len(frames))
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for what has not begun
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for pending work
 
 
 def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], fingerprint: str) -> dict[str, str]:
-    """Decode every frame once; later calls read what the first one found.
+    """Find the frames that cannot be decoded, and cache the result for later calls.
 
-    The result is kept in ``cache_folder()``, under the fingerprint and the root. Of a kept result the bad frames
-    are checked again, so that frames which were mended come back. Raw pixels have nothing that could fail: theirs are
-    checksums, which are compared at every reading.
+    The first call decodes every frame and stores the bad ones in ``cache_folder()``, under the fingerprint and the
+    root. Later calls check only those again, so that repaired frames are used. Frames packed as raw pixels are not
+    checked: they need no decoding, and their checksums are compared on every read.
 
     Args:
-        storage: Where the frames lie.
+        storage: Storage of the frames.
         tracklets: The records.
-        fingerprint: Of the records.
+        fingerprint: Fingerprint of the records.
 
     Returns:
-        Bad frame → why.
+        Mapping from bad frame to the reason.
 
     Raises:
         DatasetError: See ``FrameStorage.read``.
@@ -152,7 +152,7 @@ def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], finger
         f'{fingerprint} {storage.root.resolve()}'.encode('utf-8', 'surrogatepass')
     ).hexdigest()
     file = cache_folder() / 'bad_frames' / f'{place[:24]}.json'
-    # processes of one run come here together: the first one checks, the others read
+    # all processes of a run arrive here together: the first one checks, the others read its result
     with locked(file.with_suffix('.lock')):
         frames = dict.fromkeys(frame for t in tracklets for frame in t.frames)
         kept = _read_kept(file, fingerprint)
@@ -166,7 +166,7 @@ def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], finger
 
 
 def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
-    """Frames that were bad before; None where nothing usable is kept."""
+    """Read the cached bad frames; None if there is no usable cache."""
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError):
@@ -177,25 +177,25 @@ def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
 
 
 def without_bad_frames(tracklets: Sequence[Tracklet], bad: Mapping[str, str]) -> np.ndarray:
-    """Bool (N,), which tracklets hold none of the bad frames."""
+    """Mask of the tracklets without bad frames, bool (N,)."""
     return np.array([not any(frame in bad for frame in t.frames) for t in tracklets], dtype=bool)
 
 
 def load_or_substitute(
     load: Callable[[str], np.ndarray], frames: Sequence[str], position: int
 ) -> tuple[np.ndarray, list[int]]:
-    """A frame, or the nearest readable one of its tracklet; each frame is tried at most once.
+    """Load a frame, or the nearest readable one of its tracklet; each frame is tried at most once.
 
     Args:
-        load: Reads a frame; raises ``FrameError`` where it cannot.
+        load: Reads a frame; raises ``FrameError`` if the frame is unreadable.
         frames: All frames of the tracklet.
-        position: The wanted one.
+        position: Position of the requested frame.
 
     Returns:
         The loaded frame, and the positions that failed before it.
 
     Raises:
-        DatasetError: No frame of the tracklet can be read.
+        DatasetError: If no frame of the tracklet can be read.
     """
     failed: list[int] = []
     for place in (position, *nearest_first(position, len(frames))):
@@ -211,7 +211,7 @@ def load_or_substitute(
 
 
 def describe_frames(entries: Iterable[Mapping[str, str]], limit: int = 10) -> str:
-    """Frames of a bad-frame record in one line: the first ``limit`` paths and how many more there are."""
+    """Format bad-frame records in one line: the first ``limit`` paths and the number of remaining ones."""
     frames = [entry['frame'] for entry in entries]
     more = f' and {len(frames) - limit} more' if len(frames) > limit else ''
     return ', '.join(frames[:limit]) + more

@@ -37,34 +37,34 @@ class _Entry(NamedTuple):
 
 @DATASETS.register_module()
 class BUPTCampus(TrackletDataset):
-    """BUPTCampus in its owners' layout.
+    """BUPTCampus in its original layout.
 
     .. code-block:: text
 
         ROOT/
           DATA/...               images
           data_paths.json        {pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path in DATA, ...]}}}}
-          train.txt              pid RGB/IR camera tracklet_id   (a pixel-aligned pair each)
+          train.txt              pid RGB/IR camera tracklet_id   (one pixel-aligned pair per line)
           train_auxiliary.txt    the same
           query.txt              pid RGB|IR camera tracklet_id
           gallery.txt            the same
 
-    As published: 1,074 train, 930 auxiliary (one camera each) and 1,076 test identities, 16,826 tracklets,
-    1.87 M frames; cameras LS3, G25, CQ1, W4, TSG1, TSG2 (0 to 5). Queries and gallery hold both modalities.
+    Published statistics: 1,074 train, 930 auxiliary (one camera each) and 1,076 test identities, 16,826 tracklets,
+    1.87 M frames; cameras LS3, G25, CQ1, W4, TSG1, TSG2 (0 to 5). Queries and gallery contain both modalities.
 
-    A training line gives one visible and one infrared tracklet. All visible tracklets come first, then all
-    infrared ones, a labelled split in file order. An unlabelled split is ordered by a hash of the frame
-    paths, each modality for itself, so that neither the pairs nor the identities (which are adjacent in the
-    files) can be told from it; the order does not depend on the person ids in the files.
+    Each training line describes one visible and one infrared tracklet. All visible tracklets come first, then all
+    infrared ones. Within each modality, a labeled split keeps the file order. An unlabeled split sorts by a hash of
+    the frame paths, so that the order reveals neither the pairs nor the identities (which are adjacent in the
+    files). This order does not depend on the person ids in the files.
 
-    Person ids must be written in digits where they are used (labelled splits, ground truth); an unlabelled
-    split takes any key, and has no ground truth if its keys are no ids. In a test split -1 stands for an unknown
-    person; if no key is an id, the split has no identities.
+    Person ids must be written in digits if they are used (labeled splits, ground truth). An unlabeled split accepts
+    any key, but has no ground truth if its keys are not ids. In a test split, -1 means an unknown person; if no key
+    is an id, the split has no identities.
 
     Args:
         root: Folder of the dataset.
         split: ``'train'``, ``'auxiliary'``, ``'train+auxiliary'`` or ``'test'``.
-        fake_ir: Visible tracklets read the infrared frames that were generated from them (``/RGB/`` in a path
+        fake_ir: Whether visible tracklets read the infrared frames generated from them (``/RGB/`` in a path
             becomes ``/FakeIR/``).
         **kwargs: See ``TrackletDataset``.
     """
@@ -106,7 +106,7 @@ class BUPTCampus(TrackletDataset):
         return ParsedIndex([entry.tracklet for entry in entries], pids, wheres, _pair_warnings(entries))
 
     def _entries(self, data: Mapping[str, Any]) -> Iterator[_Entry]:
-        """Tracklets of the split's list files, in file order, a pair's visible one first."""
+        """Yield the tracklets of the split's list files in file order, the visible one of a pair first."""
         for name in LIST_FILES[self.split]:
             for line in self._list_lines(name):
                 for modality in Modality:
@@ -117,7 +117,7 @@ class BUPTCampus(TrackletDataset):
                     yield _Entry(Tracklet(frames, modality, camera, is_query=name == 'query.txt'), line)
 
     def list_lines(self) -> list[Line]:
-        """Lines of the split's list files, in file order."""
+        """Parse the lines of the split's list files, in file order."""
         return [line for name in LIST_FILES[self.split] for line in self._list_lines(name)]
 
     def _list_lines(self, name: str) -> list[Line]:
@@ -141,14 +141,14 @@ class BUPTCampus(TrackletDataset):
 
 
 def _anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:
-    """Sort key from frame paths, modality and camera: leaves neither pairs nor identities adjacent."""
+    """Sort key from frame paths, modality and camera that separates pairs and identities."""
     content = '\n'.join((tracklet.modality.value, *tracklet.frames)).encode('utf-8', 'surrogatepass')
     digest = hashlib.blake2b(content, digest_size=16, key=b'dscreid').digest()
     return tracklet.modality is Modality.IR, digest, tracklet.camera
 
 
 def _parse_pids(lines: list[Line]) -> np.ndarray:
-    """int64 person ids of the lines; -1 if an id is not written in digits, each in one way."""
+    """Parse person ids, int64; -1 if an id is not all digits or an earlier line spells it differently."""
     pids, spelling = [], {}
     for line in lines:
         usable = line.pid.isascii() and line.pid.isdigit() and len(line.pid) <= 18
@@ -158,7 +158,7 @@ def _parse_pids(lines: list[Line]) -> np.ndarray:
 
 
 def _require_pids(lines: list[Line], pids: np.ndarray, allow_unknown: bool) -> None:
-    """Refuse lines without a person id, except for those of an unknown person (-1) if these are allowed."""
+    """Raise an error for a line without a person id, except -1 (unknown person) if ``allow_unknown``."""
     for line, pid in zip(lines, pids, strict=True):
         if pid < 0 and not (allow_unknown and line.pid == '-1'):
             raise DatasetError(
@@ -168,7 +168,7 @@ def _require_pids(lines: list[Line], pids: np.ndarray, allow_unknown: bool) -> N
 
 
 def _pair_warnings(entries: list[_Entry]) -> tuple[str, ...]:
-    """Warn of training lines whose two tracklets differ in length."""
+    """Warn about training lines whose two tracklets differ in length."""
     lengths: dict[str, set[int]] = {}
     for entry in entries:
         lengths.setdefault(entry.line.where, set()).add(len(entry.tracklet))

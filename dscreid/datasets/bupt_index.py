@@ -1,4 +1,4 @@
-"""Parsers of BUPTCampus's index files."""
+"""Parsers for the index files of BUPTCampus."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ class Line(NamedTuple):
     """One line of ``train.txt``, ``train_auxiliary.txt``, ``query.txt`` or ``gallery.txt``.
 
     Attributes:
-        where: ``file:line``, what an error message about it begins with.
+        where: ``file:line``, the prefix of error messages about the line.
         pid: Person id as written.
         kind: ``'RGB'``, ``'IR'`` or ``'RGB/IR'``.
         camera: Name of the camera, one of ``CAMERAS``.
@@ -35,14 +35,14 @@ def parse_lines(path: Path, kinds: tuple[str, ...]) -> list[Line]:
     """Parse a list file.
 
     Args:
-        path: File with ``pid modality camera tracklet_id`` a line.
+        path: File with ``pid modality camera tracklet_id`` per line.
         kinds: Allowed values of the second field.
 
     Returns:
         The lines in file order.
 
     Raises:
-        DatasetError: Naming file and line of an entry that does not parse.
+        DatasetError: If an entry cannot be parsed; names file and line.
     """
     lines = []
     for number, text in enumerate(read_lines(path), start=1):
@@ -74,10 +74,10 @@ def read_data_paths(path: Path) -> Mapping[str, Any]:
         path: File with ``{pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path, ...]}}}}``.
 
     Returns:
-        The mapping; its inner levels are checked by ``frames_of`` when they are used.
+        The mapping; ``frames_of`` checks its inner levels when they are used.
 
     Raises:
-        DatasetError: If the file is missing, no JSON, or no mapping.
+        DatasetError: If the file is missing, not JSON, or not a mapping.
     """
     data = read_json(path)
     if not isinstance(data, dict) or not data:
@@ -91,14 +91,13 @@ def read_data_paths(path: Path) -> Mapping[str, Any]:
 def frames_of(
     data: Mapping[str, Any], line: Line, modality: Modality, fake_ir: bool = False
 ) -> tuple[str, ...]:
-    """Frames of one modality of a list file's line.
+    """Look up the frames of one modality of a line.
 
     Args:
         data: Content of ``data_paths.json``.
         line: The line.
         modality: Visible or infrared; ``'RGB/IR'`` lines have both.
-        fake_ir: Replace ``/RGB/`` by ``/FakeIR/``: the infrared image that was generated from each visible
-            one.
+        fake_ir: Replace ``/RGB/`` by ``/FakeIR/``, the infrared image generated from each visible one.
 
     Returns:
         Paths relative to the dataset's root.
@@ -125,15 +124,15 @@ def frames_of(
 def frames_with_lines(
     root: Path, lines: Sequence[Line]
 ) -> tuple[list[str], list[tuple[str, ...]], dict[str, list[str]]]:
-    """Tracklets of list files' lines beside what the index says of each.
+    """Look up the tracklets of lines, together with their index fields.
 
     Args:
         root: Folder of the dataset.
-        lines: Lines of its list files; ``'RGB/IR'`` ones give two tracklets.
+        lines: Lines of its list files; each ``'RGB/IR'`` line gives two tracklets.
 
     Returns:
-        ``file:line`` and frames of N tracklets, and ``person``, ``modality``, ``camera`` and ``tracklet`` of each as
-        written.
+        ``file:line`` with the modality, and frames, of N tracklets, and ``person``, ``modality``, ``camera`` and
+        ``tracklet`` of each as written.
 
     Raises:
         DatasetError: See ``read_data_paths`` and ``frames_of``.
@@ -154,13 +153,13 @@ def frames_with_lines(
 
 
 def count_tracklets(data: Mapping[str, Any]) -> tuple[int, int]:
-    """Count what ``data_paths.json`` lists, generated infrared frames aside.
+    """Count the entries of ``data_paths.json``, excluding generated infrared frames.
 
     Args:
         data: Content of the file.
 
     Returns:
-        Number of visible and infrared tracklets, and of their frames.
+        Number of tracklets, visible and infrared together, and number of their frames.
     """
     lengths = [
         len(paths)

@@ -1,7 +1,7 @@
-"""Image decoders: OpenCV, and libjpeg-turbo by simplejpeg's binding.
+"""Image decoders: OpenCV, and libjpeg-turbo through simplejpeg.
 
-For every JPEG that both can read they give the same pixels, scaled decoding included. simplejpeg hands out RGB without
-a conversion, and its wheel bundles libjpeg-turbo; PyTurboJPEG would need the system's.
+For every JPEG that both can read, they give the same pixels, also with scaled decoding. simplejpeg returns RGB without
+a conversion, and its wheel bundles libjpeg-turbo; PyTurboJPEG would need the system library.
 """
 
 import logging
@@ -19,29 +19,29 @@ from dscreid.errors import ConfigError, FrameError
 
 try:
     import simplejpeg
-except ImportError:  # a platform without a wheel: the next best decoder is chosen, and the log says so
+except ImportError:  # no wheel for this platform: the next best decoder is used and logged
     simplejpeg = None
 
-#: Content of an image file, and the (H, W) below which it must not be scaled (None: no scaling) → pixels, uint8
-#: (H, W, 3) in RGB order or (H, W) of a grey file; None if the content is no image or was cut off.
+#: Maps the content of an image file and the minimum (H, W) of scaled decoding (None: no scaling) to pixels, uint8
+#: (H, W, 3) in RGB order or (H, W) for a gray file; None if the content is not an image or is truncated.
 Decoder = Callable[[bytes | memoryview, tuple[int, int] | None], np.ndarray | None]
 
 SCALES = (8, 4, 2)
-#: OpenCV's IMREAD_REDUCED_GRAYSCALE_*, to be joined with IMREAD_ANYCOLOR.
+#: OpenCV's IMREAD_REDUCED_GRAYSCALE_* flags, to be combined with IMREAD_ANYCOLOR.
 _REDUCED = {1: 0, 2: 16, 4: 32, 8: 64}
 
 
 def decode_with_cv2(
     content: bytes | memoryview, at_least: tuple[int, int] | None = None
 ) -> np.ndarray | None:
-    """Decode a JPEG, PNG or other file that OpenCV knows. A rotation in its EXIF data is ignored.
+    """Decode a JPEG, PNG or other file that OpenCV supports. A rotation in its EXIF data is ignored.
 
     Args:
         content: Bytes of the file.
-        at_least: (H, W) that the result of a scaled decoding must not fall below; None decodes every pixel.
+        at_least: Minimum (H, W) of the result of scaled decoding; None decodes at full size.
 
     Returns:
-        uint8 (H, W, 3) in RGB order, (H, W) of a gray file, or None if the bytes are not an image, were cut off, or
+        uint8 (H, W, 3) in RGB order, (H, W) for a gray file, or None if the bytes are not an image, are truncated, or
         claim more than ``MAX_PIXELS``.
     """
     if not len(content) or is_too_large(image_size(content)):
@@ -57,7 +57,7 @@ def decode_with_cv2(
 def decode_with_turbojpeg(
     content: bytes | memoryview, at_least: tuple[int, int] | None = None
 ) -> np.ndarray | None:
-    """Decode a JPEG with libjpeg-turbo; files of other kinds, and those that it refuses, are left to OpenCV.
+    """Decode a JPEG with libjpeg-turbo; other files, and those that it rejects, are decoded by OpenCV.
 
     Args:
         content: Bytes of the file.
@@ -77,7 +77,7 @@ def decode_with_turbojpeg(
         space = 'gray' if colours == 'Gray' else 'rgb'
         image = simplejpeg.decode_jpeg(content, space, min_height=smallest[0], min_width=smallest[1])
     except ValueError:
-        # CMYK, or damaged: OpenCV's verdict counts, so that no backend refuses what the other reads
+        # CMYK or damaged: OpenCV decides, so that no backend rejects a file that the other can read
         return decode_with_cv2(content, at_least)
     return image[..., 0] if space == 'gray' else image
 
@@ -88,16 +88,16 @@ def decode_frame(
     """Read and decode one frame.
 
     Args:
-        storage: Where it lies.
+        storage: Storage of the frame.
         frame: Path relative to the dataset's root.
-        decode: For image files.
+        decode: Decoder for image files.
         at_least: See ``decode_with_cv2``.
 
     Returns:
-        uint8 (h, w, 3) in RGB order, or (h, w) of a grey file.
+        uint8 (h, w, 3) in RGB order, or (h, w) for a gray file.
 
     Raises:
-        FrameError: If the frame is missing, unreadable, or no whole image.
+        FrameError: If the frame is missing, unreadable, or not a complete image.
         DatasetError: See ``FrameStorage.read``.
     """
     content = storage.read(frame)
@@ -116,16 +116,16 @@ def decode_content(
     decode: Decoder,
     at_least: tuple[int, int] | None = None,
 ) -> np.ndarray | None:
-    """Pixels of what a storage gave.
+    """Convert the content read from a storage to pixels.
 
     Args:
         content: An image file's bytes, or raw pixels.
         packed: The storage's ``frame_format``.
-        decode: For image files.
-        at_least: (H, W) that the result of a scaled decoding must not fall below; None decodes every pixel.
+        decode: Decoder for image files.
+        at_least: Minimum (H, W) of the result of scaled decoding; None decodes at full size.
 
     Returns:
-        uint8 (h, w, 3) in RGB order, (h, w) of a grey file, or None if an image file is damaged or pixels are missing.
+        uint8 (h, w, 3) in RGB order, (h, w) for a gray file, or None if an image file is damaged or pixels are missing.
     """
     if packed is not None and packed.encoding == 'raw':
         pixels = np.frombuffer(content, np.uint8)
@@ -138,21 +138,21 @@ BACKENDS = ('auto', *DECODERS)
 
 
 def available_decoders() -> dict[str, Decoder]:
-    """The decoders that this installation can run, by backend name."""
+    """Decoders available in this installation, by backend name."""
     return {name: decoder for name, decoder in DECODERS.items() if name == 'cv2' or simplejpeg is not None}
 
 
 def choose_decoder(backend: str) -> tuple[str, Decoder]:
-    """Decoder of a backend name.
+    """Choose a decoder by backend name.
 
     Args:
-        backend: One of ``BACKENDS``; ``'auto'`` takes the fastest that is installed, and the log says which, once.
+        backend: One of ``BACKENDS``; ``'auto'`` chooses the fastest one installed and logs its name once.
 
     Returns:
-        Name and function.
+        Name and function of the decoder.
 
     Raises:
-        ConfigError: If the name is unknown or what it needs is not installed.
+        ConfigError: If the name is unknown or a package it needs is not installed.
     """
     if backend not in BACKENDS:
         raise ConfigError(f'LoadFrames: backend must be one of {", ".join(BACKENDS)}, got {backend!r}')
@@ -167,14 +167,14 @@ def choose_decoder(backend: str) -> tuple[str, Decoder]:
 
 
 def jpeg_scale(content: bytes | memoryview, at_least: tuple[int, int] | None) -> int:
-    """By how much a JPEG may be scaled down while it is decoded.
+    """Choose the factor by which a JPEG is scaled down during decoding.
 
     Args:
         content: Bytes of an image file.
-        at_least: (H, W) that the result must not fall below; None forbids scaling.
+        at_least: Minimum (H, W) of the result; None disables scaling.
 
     Returns:
-        8, 4 or 2: a side of n pixels becomes ceil(n / scale); 1 where nothing may be scaled, and for other files.
+        8, 4 or 2 (a side of n pixels becomes ceil(n / scale)); 1 if scaling is not possible or the file is not a JPEG.
     """
     if at_least is None:
         return 1
@@ -183,9 +183,10 @@ def jpeg_scale(content: bytes | memoryview, at_least: tuple[int, int] | None) ->
 
 
 def _scale(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
-    """Largest of ``SCALES`` that keeps both sides long enough, or 1.
+    """Choose the largest of ``SCALES`` that keeps both sides long enough, or 1.
 
-    Only powers of two: libjpeg-turbo has no fast code for the other factors, and OpenCV does not offer them.
+    Only powers of two are used, because libjpeg-turbo has no fast code for other factors and OpenCV does not
+    support them.
     """
     if at_least is None:
         return 1
@@ -197,7 +198,7 @@ def _scale(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
 
 @lru_cache(maxsize=1)
 def _fastest() -> str:
-    """Name of the fastest decoder; asked once per process, which is when the log is told."""
+    """Name of the fastest decoder, determined and logged once per process."""
     if simplejpeg is not None:
         print_log(
             f'decoding frames with simplejpeg {simplejpeg.__version__} (libjpeg-turbo)', logger='current'

@@ -1,4 +1,4 @@
-"""Reading of image files below a dataset's root."""
+"""Read image files below a dataset's root."""
 
 import os
 import stat
@@ -10,22 +10,22 @@ from dscreid.errors import DatasetError, FrameError
 
 @lru_cache(maxsize=1 << 16)
 def _real_path(path: str) -> str:
-    """Path without symbolic links; folders repeat, so asking the file system once is enough."""
+    """Resolve symbolic links; cached, because the same folders occur repeatedly."""
     return os.path.realpath(path)
 
 
 def path_inside(root: Path | str, name: str) -> str:
-    """Path of a file below a dataset's root.
+    """Join a dataset's root and a relative path, which must stay below the root.
 
     Args:
         root: Folder of the dataset; may itself be a symbolic link.
-        name: Path relative to it.
+        name: Path relative to the root.
 
     Returns:
-        Both joined; the file need not exist.
+        The joined path; the file need not exist.
 
     Raises:
-        DatasetError: If the path leaves the root, by its text or by a symbolic link, or no file can be called so.
+        DatasetError: If the path leaves the root (by its text or a symbolic link) or is not a valid file name.
     """
     path = os.path.join(root, name)
     try:
@@ -33,7 +33,7 @@ def path_inside(root: Path | str, name: str) -> str:
         is_link = os.path.islink(path)
         real = os.path.realpath(path) if is_link else os.path.join(folder, os.path.basename(path))
         inside = _real_path(os.fspath(root)).rstrip(os.sep) + os.sep
-    except ValueError:  # NUL, or characters that file names cannot hold
+    except ValueError:  # NUL, or characters not allowed in file names
         raise DatasetError(f'{path!r}: no file can be called so; correct the index') from None
     if not real.startswith(inside):
         raise DatasetError(
@@ -44,10 +44,10 @@ def path_inside(root: Path | str, name: str) -> str:
 
 
 def open_regular(path: str) -> int:
-    """Descriptor of a regular file, open for reading; pipes and devices, which could block, are refused.
+    """Open a regular file for reading and return its descriptor; pipes and devices could block and are rejected.
 
     Raises:
-        FrameError: If the file is missing, unreadable, or of another kind.
+        FrameError: If the file is missing, unreadable, or not a regular file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -62,18 +62,18 @@ def open_regular(path: str) -> int:
 
 
 def read_frame_bytes(root: Path | str, frame: str) -> bytes:
-    """Content of an image file below a dataset's root.
+    """Read an image file below a dataset's root.
 
     Args:
         root: Folder of the dataset; may itself be a symbolic link.
-        frame: Path relative to it.
+        frame: Path relative to the root.
 
     Returns:
         The file's bytes.
 
     Raises:
         FrameError: If the file is missing or unreadable.
-        DatasetError: If the path leads out of the root.
+        DatasetError: If the path leaves the root.
     """
     path = path_inside(root, frame)
     descriptor = open_regular(path)

@@ -1,4 +1,4 @@
-"""Whether an image file is whole, judged by its structure without decoding it."""
+"""Check whether an image file is complete from its structure, without decoding it."""
 
 import os
 import zlib
@@ -22,7 +22,7 @@ from dscreid.errors import FrameError
 _HEAD, _TAIL = 4096, 512
 _JPEG_END, _PNG_END = b'\xff\xd9', b'\x00\x00\x00\x00IEND\xaeB`\x82'
 
-#: Bytes of a file by their number and their offset.
+#: Reads a number of bytes of a file at an offset.
 Read = Callable[[int, int], bytes]
 
 
@@ -31,9 +31,9 @@ class FrameHeader:
     """Result of checking a file's structure.
 
     Attributes:
-        fault: Why the file cannot be used as a frame, in a few words; None for a complete image.
+        fault: Short reason why the file cannot be used as a frame; None for a complete image.
         num_bytes: Size of the file; 0 if it cannot be read.
-        size: (height, width) in pixels if the header gives them.
+        size: (height, width) in pixels if the header contains them.
         digest: CRC-32 of the file's first and last bytes. Equal files have equal digests, but not vice versa.
     """
 
@@ -44,18 +44,18 @@ class FrameHeader:
 
 
 def read_header(path: str) -> FrameHeader:
-    """Check an image file by its structure.
+    """Check the structure of an image file.
 
-    JPEG files need start and end markers and a size in the frame header; PNG files a signature, IHDR and IEND. Files of
-    other kinds are decoded. At most some kilobytes of a JPEG or PNG file are read, unless its end is not where it
-    should be. Damage within the compressed data is not found: that takes a decoder. Images of more than ``MAX_PIXELS``
-    are faults and are never decoded.
+    JPEG files need start and end markers and a size in the frame header. PNG files need a signature, IHDR and IEND.
+    Other files are decoded. At most a few kilobytes of a JPEG or PNG file are read, unless its end is not where it
+    should be. Damage within the compressed data is not found, because that requires decoding. Images of more than
+    ``MAX_PIXELS`` are reported as faulty and never decoded.
 
     Args:
         path: The file.
 
     Returns:
-        What was found; never an exception for what the file holds.
+        The result; the content of the file never causes an exception.
     """
     try:
         descriptor = open_regular(path)
@@ -70,7 +70,7 @@ def read_header(path: str) -> FrameHeader:
 
 
 def inspect_content(content: bytes | memoryview) -> FrameHeader:
-    """Check an image file by its structure, as ``read_header`` does, from its bytes."""
+    """Check the structure of an image file from its bytes, like ``read_header``."""
     return _inspect(lambda length, start: bytes(content[start : start + length]), len(content))
 
 
@@ -105,9 +105,9 @@ def _inspect_jpeg(
         return 'truncated or malformed header', size
     if size is None or 0 in size:
         return 'header without a size', size
-    # a preview within the metadata has an end of its own, before the scan
+    # a preview in the metadata has its own end marker, before the scan
     ended = _JPEG_END in tail or _JPEG_END in head[scan:]
-    if not ended and num_bytes > len(head):  # cut in two by the reads, or much behind the image's end
+    if not ended and num_bytes > len(head):  # marker split between the reads, or much data after the image
         ended = read(num_bytes, 0).find(_JPEG_END, scan) >= 0
     return (None if ended else 'truncated'), size
 

@@ -1,4 +1,4 @@
-"""Person ids of a split, kept apart from the records that training sees."""
+"""Person ids of a split, kept separate from the records used in training."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class GroundTruth:
     """True person ids, row-aligned with a dataset's tracklets; for diagnostics only, never for training.
 
     Attributes:
-        pids: int64 (N,), the person id of each tracklet as the dataset's owners count it.
+        pids: int64 (N,), original person id of each tracklet.
     """
 
     pids: np.ndarray
@@ -21,16 +21,16 @@ class GroundTruth:
 
     @property
     def num_identities(self) -> int:
-        """Number of different persons."""
+        """Number of distinct persons."""
         return len(np.unique(self.pids))
 
     def take(self, rows: np.ndarray) -> 'GroundTruth':
-        """Ground truth of the given rows.
+        """Select the ground truth of the given rows.
 
         Args:
             rows: int64 (n,), positions in the dataset, for example ``dataset.indices('rgb')``.
 
         Returns:
-            Ground truth of n tracklets in the order of ``rows``.
+            Ground truth of the n tracklets, in the order of ``rows``.
         """
         return GroundTruth(self.pids[rows])

@@ -1,4 +1,4 @@
-"""Parsers of HITSZ-VCM's index files, and the audit of frames that belong to another tracklet."""
+"""Parsers for the index files of HITSZ-VCM, and a check for frames that belong to another tracklet."""
 
 import re
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ TRACK_COLUMNS = 'm start end pid camid'
 
 @dataclass(frozen=True)
 class FrameNames:
-    """The frames of a name file, in its order.
+    """Frames of a name file, in file order.
 
     Attributes:
-        paths: File of each frame relative to the folder that holds the person folders.
+        paths: File of each frame relative to the parent of the person folders.
         persons: int64 (n,), the PPPP of each name.
-        kinds: int64 (n,), 1 infrared, 2 visible.
+        kinds: int64 (n,), 1 for infrared, 2 for visible.
         cameras: int64 (n,), the number after ``D``.
         tracks: int64 (n,), the number after ``T``.
     """
@@ -36,12 +36,12 @@ class FrameNames:
 
 @dataclass(frozen=True)
 class ForeignFrames:
-    """Frames of a tracklet whose names carry another person, modality or camera.
+    """Frames of a tracklet whose names give a different person, modality or camera.
 
     Attributes:
         row: Zero-based row of the tracklet in its info file.
         frames: Zero-based positions in the name file.
-        length: Number of frames that the info file gives the tracklet.
+        length: Number of frames of the tracklet according to the info file.
     """
 
     row: int
@@ -50,7 +50,7 @@ class ForeignFrames:
 
 
 def modality_of(kind: int) -> Modality:
-    """Modality of HITSZ-VCM's number for it (1 infrared, 2 visible)."""
+    """Convert HITSZ-VCM's modality number (1 for infrared, 2 for visible)."""
     return Modality.IR if kind == 1 else Modality.RGB
 
 
@@ -58,13 +58,13 @@ def parse_frame_names(path: Path) -> FrameNames:
     """Parse ``train_name.txt`` or ``test_name.txt``.
 
     Args:
-        path: File with one name ``PPPPM{m}D{cam}T{track}F{picture}`` a line.
+        path: File with one name ``PPPPM{m}D{cam}T{track}F{picture}`` per line.
 
     Returns:
         The frames; ``0001M1D3T2F14.jpg`` is the file ``0001/ir/D3/14.jpg``.
 
     Raises:
-        DatasetError: Naming file and line of a name that does not parse.
+        DatasetError: If a name cannot be parsed; names file and line.
     """
     folder = {'1': 'ir', '2': 'rgb'}
     paths, numbers = [], []
@@ -86,14 +86,14 @@ def parse_tracks(path: Path, num_names: int | None = None) -> np.ndarray:
     """Parse ``track_train_info.txt`` or ``track_test_info.txt``.
 
     Args:
-        path: File with five integers ``m start end pid camid`` a line.
+        path: File with five integers ``m start end pid camid`` per line.
         num_names: Number of lines of the name file, to check ``start`` and ``end``; None skips this check.
 
     Returns:
         int64 (N, 5), the columns as in the file (``start`` and ``end`` 1-based and inclusive).
 
     Raises:
-        DatasetError: Naming file and line of an entry that does not parse or points outside the name file.
+        DatasetError: If an entry cannot be parsed or points outside the name file; names file and line.
     """
     tracks = []
     for number, line in enumerate(read_lines(path), start=1):
@@ -122,15 +122,14 @@ def parse_query_rows(path: Path, num_tracks: int) -> np.ndarray:
     """Parse ``query_IDX.txt``.
 
     Args:
-        path: File with 1-based line numbers into ``track_test_info.txt``, on one line (more lines are read
-            too).
+        path: File with 1-based line numbers of ``track_test_info.txt``, on one or more lines.
         num_tracks: Number of lines of ``track_test_info.txt``.
 
     Returns:
         int64 (n,), zero-based rows.
 
     Raises:
-        DatasetError: Naming file and line of a number that is none or lies outside the info file.
+        DatasetError: If a field is not a number or lies outside the info file; names file and line.
     """
     rows = []
     for number, line in enumerate(read_lines(path), start=1):
@@ -145,16 +144,16 @@ def parse_query_rows(path: Path, num_tracks: int) -> np.ndarray:
 
 
 def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: bool) -> list[ForeignFrames]:
-    """List the tracklets that cover frames of another person, modality or camera.
+    """Find the tracklets that contain frames of another person, modality or camera.
 
     Args:
         tracks: int64 (N, 5) from ``parse_tracks``.
-        names: The frames that ``start`` and ``end`` count.
-        compare_persons: Whether a differing person id makes a frame foreign. False if ids must not be used;
-            tracklets without an id (negative) are never compared.
+        names: The frames to which ``start`` and ``end`` refer.
+        compare_persons: Whether a different person id makes a frame foreign. Use False if ids must not be used. The
+            person id of a tracklet without one (negative) is never compared.
 
     Returns:
-        One entry per such tracklet, in the order of ``tracks``.
+        One entry per tracklet with such frames, in the order of ``tracks``.
     """
     found = []
     for row, (kind, start, end, pid, camera) in enumerate(tracks.tolist()):
@@ -170,16 +169,16 @@ def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: 
 def describe_foreign_frames(
     found: Sequence[ForeignFrames], path: Path, names: FrameNames, limit: int
 ) -> list[str]:
-    """Phrases that name foreign frames by info-file line.
+    """Describe foreign frames by line of the info file.
 
     Args:
         found: Entries of ``find_foreign_frames``.
         path: The info file.
         names: The frames that were compared.
-        limit: How many entries to spell out.
+        limit: Maximum number of entries to describe.
 
     Returns:
-        At most ``limit`` phrases, and one more that counts the rest.
+        At most ``limit`` phrases, and one more with the number of remaining entries.
     """
     phrases = [
         f'{path.name}:{f.row + 1} ({len(f.frames)} of {f.length} frames, first {names.paths[f.frames[0]]})'

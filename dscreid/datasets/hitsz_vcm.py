@@ -24,31 +24,31 @@ from dscreid.structures import Tracklet
 
 @DATASETS.register_module()
 class HITSZVCM(TrackletDataset):
-    """HITSZ-VCM in its owners' layout.
+    """HITSZ-VCM in its original layout.
 
     .. code-block:: text
 
         ROOT/
           info/                      (or the five files directly under ROOT)
-            train_name.txt           one frame name a line
-            track_train_info.txt     one tracklet a line: m start end pid camid
+            train_name.txt           one frame name per line
+            track_train_info.txt     one tracklet per line: m start end pid camid
             test_name.txt  track_test_info.txt
             query_IDX.txt            1-based line numbers of the queries in track_test_info.txt
           Train/0001/rgb/D1/...      (or ROOT/data/0001/..., or ROOT/0001/...)
           Train/0001/ir/D2/...
           Test/...
 
-    As published: 500 train and 427 test identities, 251,452 visible and 211,807 infrared frames, mostly 24
-    frames a tracklet. Queries of the test split are infrared.
+    Published statistics: 500 train and 427 test identities, 251,452 visible and 211,807 infrared frames, mostly 24
+    frames per tracklet. The queries of the test split are infrared.
 
     Args:
         root: Folder of the dataset.
         split: ``'train'`` or ``'test'``.
-        foreign_frames: What to do with frames whose names carry another person, modality or camera than their
-            tracklet (39 tracklets of the released train index have some): ``'keep'`` them, as the official
-            protocol does, and warn; ``'drop'`` them; or refuse the index (``'error'``). In an unlabelled
-            split the tracklet's person id is not looked at: there only modality and camera are compared.
-        min_seq_len: Tracklets with fewer frames are left out; 12 in the official protocol.
+        foreign_frames: How to handle frames whose names give a different person, modality or camera than their
+            tracklet (39 tracklets of the released train index have such frames). ``'keep'`` keeps them, as in the
+            official protocol; ``'drop'`` leaves them out; both log a warning. ``'error'`` rejects the index. In an
+            unlabeled split, only modality and camera are compared, not the person id.
+        min_seq_len: Minimum number of frames; shorter tracklets are left out. The official protocol uses 12.
         **kwargs: See ``TrackletDataset``.
     """
 
@@ -93,10 +93,10 @@ class HITSZVCM(TrackletDataset):
         super().__init__(root, split, min_seq_len=min_seq_len, **kwargs)
 
     def read_index(self) -> tuple[np.ndarray, FrameNames, Path]:
-        """The split's tracklets as ``parse_tracks`` gives them, its frames, and the tracklets' file.
+        """Read the split's tracklets (see ``parse_tracks``), its frame names, and the path of the tracklet file.
 
         Raises:
-            DatasetError: A file is missing or malformed.
+            DatasetError: If a file is missing or malformed.
         """
         names = parse_frame_names(self._info_file(f'{self.split}_name.txt'))
         path = self._info_file(f'track_{self.split}_info.txt')
@@ -131,7 +131,7 @@ class HITSZVCM(TrackletDataset):
     def _audit(
         self, tracks: np.ndarray, names: FrameNames, path: Path
     ) -> tuple[dict[int, frozenset[int]], tuple[str, ...]]:
-        """Frames to leave out, by row, and what to warn of."""
+        """Find foreign frames; return those to leave out, by row, and the warnings."""
         found = find_foreign_frames(tracks, names, compare_persons=self.labelled)
         if not found:
             return {}, ()
@@ -151,7 +151,7 @@ class HITSZVCM(TrackletDataset):
         return {f.row: frozenset(f.frames.tolist()) for f in found} if drop else {}, (warning,)
 
     def _info_folder(self) -> Path:
-        """``ROOT/info`` or ROOT, whichever holds the split's info file."""
+        """Find the folder that contains the split's info file, ``ROOT/info`` or ROOT."""
         wanted = f'track_{self.split}_info.txt'
         folders = (self.root / 'info', self.root)
         for folder in folders:
@@ -166,7 +166,7 @@ class HITSZVCM(TrackletDataset):
         return index_file(self.root, (self._info_folder() / name).relative_to(self.root).as_posix())
 
     def _image_prefix(self, names: FrameNames) -> str:
-        """Folder of the person folders below ROOT: ``'Train/'`` or ``'Test/'``, ``'data/'``, or ``''``."""
+        """Find the parent of the person folders below ROOT: ``'Train/'`` or ``'Test/'``, ``'data/'``, or ``''``."""
         probes = [names.paths[i] for i in np.linspace(0, len(names.paths) - 1, 16).astype(int)]
         people = {path.split('/')[0] for path in probes}
         prefixes = (f'{self.split.capitalize()}/', 'data/', '')
@@ -187,9 +187,7 @@ class HITSZVCM(TrackletDataset):
             'visible frames': int(lengths[everything[:, 0] == 2].sum()),
             'infrared frames': int(lengths[everything[:, 0] == 1].sum()),
         }
-        known = {
-            split: t[t[:, 3] >= 0, 3] for split, t in tracks.items()
-        }  # negative ids stand for unknown persons
+        known = {split: t[t[:, 3] >= 0, 3] for split, t in tracks.items()}  # negative ids are unknown persons
         if not any(map(len, known.values())):
             return counts
         identities = {f'{split} identities': len(np.unique(pids)) for split, pids in known.items()}
@@ -197,7 +195,7 @@ class HITSZVCM(TrackletDataset):
 
 
 def _repeated_numbers(path: Path, rows: np.ndarray) -> tuple[str, ...]:
-    """What to warn of if the query list names a tracklet more than once."""
+    """Warn if the query list names a tracklet more than once."""
     numbers, counts = np.unique(rows + 1, return_counts=True)
     again = numbers[counts > 1]
     if not len(again):

@@ -1,14 +1,14 @@
-"""Size of an image file as its header gives it, read without decoding."""
+"""Read the size of an image file from its header, without decoding."""
 
 import io
 
 from PIL import Image
 
 JPEG_START, PNG_START = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
-#: The largest frame that is decoded, in pixels: three times an 8K video's. A file of a few hundred bytes may claim
-#: thousands of millions, for which a decoder would fill the memory.
+#: The largest frame that is decoded, in pixels: three times the size of an 8K frame. A file of a few hundred bytes may
+#: claim billions of pixels, for which a decoder would fill the memory.
 MAX_PIXELS = 100_000_000
-#: Start-of-frame markers (ITU-T T.81, table B.1), of which C4, C8 and CC are none.
+#: Start-of-frame markers (ITU-T T.81, table B.1); C4, C8 and CC are not among them.
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 #: Markers without a length: TEM, RST0 to RST7, SOI.
@@ -22,8 +22,8 @@ def image_size(content: bytes | memoryview) -> tuple[int, int] | None:
         content: The file, or its beginning.
 
     Returns:
-        (height, width) in pixels; None if the content is no image, or of a kind whose header is not understood. Sizes
-        far beyond ``MAX_PIXELS`` may be given as (``MAX_PIXELS``, ``MAX_PIXELS``).
+        (height, width) in pixels; None if the content is not an image or its format is not supported. Sizes far above
+        ``MAX_PIXELS`` may be returned as (``MAX_PIXELS``, ``MAX_PIXELS``).
     """
     if content[:2] == JPEG_START:
         return walk_jpeg(content)[1]
@@ -32,33 +32,33 @@ def image_size(content: bytes | memoryview) -> tuple[int, int] | None:
     try:
         with Image.open(io.BytesIO(content)) as image:
             return image.height, image.width
-    except Image.DecompressionBombError:  # which tells no size, but is larger than MAX_PIXELS
+    except Image.DecompressionBombError:  # size unknown, but larger than MAX_PIXELS
         return MAX_PIXELS, MAX_PIXELS
     except (OSError, ValueError, SyntaxError):
         return None
 
 
 def is_too_large(size: tuple[int, int] | None) -> bool:
-    """Whether an image of this (height, width) exceeds ``MAX_PIXELS``; an unknown size does not."""
+    """Check whether an image of this (height, width) exceeds ``MAX_PIXELS``; False if the size is unknown."""
     return size is not None and size[0] * size[1] > MAX_PIXELS
 
 
 def png_size(content: bytes | memoryview) -> tuple[int, int] | None:
-    """(height, width) in the IHDR chunk of a PNG file's beginning; None if it is missing."""
+    """Read (height, width) from the IHDR chunk at the beginning of a PNG file; None if it is missing."""
     if len(content) < 33 or content[12:16] != b'IHDR':
         return None
     return int.from_bytes(content[20:24], 'big'), int.from_bytes(content[16:20], 'big')
 
 
 def walk_jpeg(content: bytes | memoryview) -> tuple[int | None, tuple[int, int] | None]:
-    """Walk the segments of a JPEG file to its first scan.
+    """Walk the segments of a JPEG file up to its first scan.
 
     Args:
         content: The file, or its beginning.
 
     Returns:
-        Offset of the scan, None if the content ends or breaks before it; and (height, width), None if there is no
-        frame header before that.
+        Offset of the scan, or None if the content ends or is malformed before it; and (height, width), or None if no
+        frame header was found up to that point.
     """
     size, at = None, len(JPEG_START)
     while at + 4 <= len(content):

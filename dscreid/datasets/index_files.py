@@ -1,4 +1,4 @@
-"""Reading of index files: every fault ends in a sentence with file, line and remedy."""
+"""Read index files; error messages give file, line and how to fix the error."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from dscreid.datasets.frame_files import path_inside
 from dscreid.errors import DatasetError, MissingFileError
 
 RESTORE = 'restore the file from the dataset archive'
-#: Control characters and lone surrogates: no file of a dataset is called so, and terminals obey some of them.
+#: Control characters and lone surrogates: not used in file names of datasets, and terminals interpret some of them.
 _UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff]')
 
 
@@ -19,16 +19,16 @@ def index_file(root: Path, name: str) -> Path:
 
     Args:
         root: Folder of the dataset; may itself be a symbolic link.
-        name: Path relative to it.
+        name: Path relative to the root.
 
     Raises:
-        DatasetError: If a symbolic link leads out of the root.
+        DatasetError: If a symbolic link leads outside the root.
     """
     return Path(path_inside(root, name))
 
 
 def read_text(path: Path) -> str:
-    """Text of an index file.
+    """Read the text of an index file.
 
     Args:
         path: A UTF-8 text file, with or without a byte order mark.
@@ -38,7 +38,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         MissingFileError: If the file is missing.
-        DatasetError: If it is unreadable or no text.
+        DatasetError: If it is unreadable or not text.
     """
     if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
         raise DatasetError(f'{path}: cannot be read (no regular file); check its kind and its permissions')
@@ -55,7 +55,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of an index file, stripped, without the blank lines at its end.
+    """Read the lines of an index file, stripped, without trailing blank lines.
 
     Args:
         path: A UTF-8 text file.
@@ -64,7 +64,7 @@ def read_lines(path: Path) -> list[str]:
         The lines; entry ``i`` is line ``i + 1`` of the file.
 
     Raises:
-        DatasetError: If the file is missing, no text, or empty.
+        DatasetError: If the file is missing, not text, or empty.
     """
     lines = [line.strip() for line in read_text(path).rstrip().split('\n')]
     if lines == ['']:
@@ -73,7 +73,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_json(path: Path) -> Any:
-    """Content of a JSON file.
+    """Read a JSON file.
 
     Args:
         path: A UTF-8 text file.
@@ -82,27 +82,27 @@ def read_json(path: Path) -> Any:
         The decoded value.
 
     Raises:
-        DatasetError: If the file is missing or does not parse.
+        DatasetError: If the file is missing or cannot be parsed.
     """
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DatasetError(f'{path}:{error.lineno}: not valid JSON ({error.msg}); {RESTORE}') from None
-    except ValueError:  # an integer of thousands of digits
+    except ValueError:  # an integer with thousands of digits
         raise DatasetError(f'{path}:1: not an index, it holds an endless number; {RESTORE}') from None
     except RecursionError:
         raise DatasetError(f'{path}:1: not an index, its JSON nests too deep; {RESTORE}') from None
 
 
 def is_safe_path(path: str) -> bool:
-    """Whether a path from an index stays below the folder it is relative to, judged by its text alone.
+    """Check whether a path from an index stays below the folder it is relative to, using only its text.
 
     Args:
         path: A relative path with ``/`` as separator.
 
     Returns:
-        False for empty and absolute paths, for backslashes, drive letters, control characters and for ``..``
-        components.
+        False for empty and absolute paths, and for paths with backslashes, drive letters, control characters or
+        ``..`` components.
     """
     if not path or path[0] in '/~' or '\\' in path or path[1:2] == ':' or _UNPRINTABLE.search(path):
         return False
@@ -110,14 +110,14 @@ def is_safe_path(path: str) -> bool:
 
 
 def check_paths(paths: Iterable[str], where: str) -> None:
-    """Refuse paths that leave the dataset's folder.
+    """Raise an error for paths that leave the dataset's folder.
 
     Args:
         paths: Relative paths of one index entry.
-        where: What the message begins with, for example ``'train.txt:3'``.
+        where: Prefix of the error message, for example ``'train.txt:3'``.
 
     Raises:
-        DatasetError: Naming the first offending path.
+        DatasetError: If a path is not safe; names the first one.
     """
     for path in paths:
         if not is_safe_path(path):

@@ -11,29 +11,29 @@ _SHOWN = 5
 
 
 def first_rows(tracklets: Sequence[Tracklet]) -> np.ndarray:
-    """Number the different tracklets of a split.
+    """Find the first row of each distinct tracklet of a split.
 
     Args:
         tracklets: N records.
 
     Returns:
-        int64 (N,), the row of the first record with the same frames: the record's own row, unless it repeats one.
+        int64 (N,), row of the first record with the same frames, which is the record's own row unless it repeats one.
     """
     firsts: dict[tuple[str, ...], int] = {}
     return np.array([firsts.setdefault(t.frames, row) for row, t in enumerate(tracklets)], dtype=np.int64)
 
 
 def repeated_rows(tracklets: Sequence[Tracklet]) -> dict[int, int]:
-    """Records that add nothing to an earlier one: same frames, modality and camera, in the same list.
+    """Find records that repeat an earlier one: same frames, modality and camera, in the same list.
 
-    A query that the gallery lists too is no repetition: it has two roles. Person ids are not compared, so that labelled
-    and unlabelled splits keep the same records.
+    A query that is also in the gallery is not a repeat, because it has two roles. Person ids are not compared, so that
+    labeled and unlabeled splits keep the same records.
 
     Args:
         tracklets: N records.
 
     Returns:
-        Row of each repeated record → row of the first one.
+        Mapping from the row of each repeated record to the row of the first one.
     """
     firsts: dict[tuple, int] = {}
     keys = ((t.frames, t.modality, t.camera, t.is_query) for t in tracklets)
@@ -42,10 +42,10 @@ def repeated_rows(tracklets: Sequence[Tracklet]) -> dict[int, int]:
 
 
 def describe_repeats(repeats: Mapping[int, int], wheres: Sequence[str], pids: np.ndarray) -> tuple[str, ...]:
-    """Phrases that name repeated lines of an index.
+    """Describe the repeated lines of an index.
 
     Args:
-        repeats: As :func:`repeated_rows` gives them.
+        repeats: As returned by :func:`repeated_rows`.
         wheres: ``file:line`` of each record.
         pids: int64 (N,), person id of each record; negative if unknown.
 
@@ -60,7 +60,7 @@ def describe_repeats(repeats: Mapping[int, int], wheres: Sequence[str], pids: np
 
 
 def repeat_warnings(root: Path, split: str, phrases: Sequence[str]) -> tuple[str, ...]:
-    """What to log about repeated lines; empty without any."""
+    """Warn about repeated lines; empty if there are none."""
     if not phrases:
         return ()
     more = f' and {len(phrases) - _SHOWN} more' if len(phrases) > _SHOWN else ''

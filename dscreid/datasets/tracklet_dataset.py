@@ -1,4 +1,4 @@
-"""Base of all datasets: a list of tracklets, their statistics and the pipeline that loads them."""
+"""Base class of all datasets: a list of tracklets, their statistics and the pipeline that loads them."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -42,13 +42,13 @@ _WITHOUT_TEST_SET = (
 
 @dataclass(frozen=True)
 class ParsedIndex:
-    """What a dataset's index files say about one split.
+    """Content of a dataset's index files for one split.
 
     Attributes:
-        tracklets: Records without person ids (``pid`` is None in each).
-        pids: int64 (N,), the person ids of the records; negative if unknown.
+        tracklets: Records without person ids (``pid`` is None).
+        pids: int64 (N,), person ids of the records; negative if unknown.
         wheres: ``file:line`` of each record, for messages.
-        warnings: Sentences about suspicious entries, for the log.
+        warnings: Warnings about suspicious entries, for the log.
     """
 
     tracklets: list[Tracklet]
@@ -58,51 +58,52 @@ class ParsedIndex:
 
 
 class TrackletDataset(Dataset, ABC):
-    """Tracklets of one split; subclasses read their owners' index files.
+    """Tracklets of one split; subclasses read the index files of a dataset.
 
-    An item is a dict ``inputs`` (uint8 (T, 3, H, W), RGB order) and ``data_samples`` (``ReIDDataSample``)
-    once the pipeline ends with ``PackTracklet``. All randomness of an item comes from the seed of its
-    ``Draw``; the dataset holds nothing that changes between epochs, so persistent workers serve it safely.
+    If the pipeline ends with ``PackTracklet``, an item is a dict with ``inputs`` (uint8 (T, 3, H, W), RGB order)
+    and ``data_samples`` (``ReIDDataSample``). All randomness of an item comes from the seed of its ``Draw``. The
+    dataset has no state that changes between epochs, so persistent workers can serve it safely.
 
-    With ``labelled=False`` no record and no attribute carries a person id; only ``read_ground_truth`` reads
-    them, afresh from the index files. In a labelled train split every tracklet needs a person id; in a test split
-    tracklets may lack one, and their records then have the ``pid`` None.
+    With ``labelled=False``, no record and no attribute contains a person id. Only ``read_ground_truth`` reads them,
+    by reading the index files again. In a labeled train split, every tracklet needs a person id. In a test split,
+    tracklets may lack one; their ``pid`` is then None.
 
     Args:
-        root: Folder of the dataset, in its owners' layout or packed by ``tools/dataset_converters/pack.py``.
+        root: Folder of the dataset, in its original layout or packed by ``tools/dataset_converters/pack.py``.
         split: One of the class's ``SPLITS``.
         pipeline: Transforms, or their configs, applied in order to a dict with ``tracklet``, ``root``,
             ``storage`` (``FrameStorage``), ``index``, ``seed``, ``position``, ``label`` (int or None), ``rng``
-            (numpy Generator seeded from the draw), ``on_bad_frame`` and ``bad_positions`` (a set, to be filled with
-            positions of unreadable frames).
-        labelled: Whether records carry person ids (and, in a train split, contiguous labels).
+            (numpy Generator seeded from the draw), ``on_bad_frame`` and ``bad_positions`` (a set to which transforms
+            add the positions of unreadable frames).
+        labelled: Whether records have person ids (and, in a train split, contiguous labels).
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
-        min_seq_len: Tracklets with fewer frames are left out.
-        expected_statistics: ``'published'`` compares the index with the counts that its owners published, and
-            warns where they differ; None for other data in the same layout.
-        on_bad_frame: What to do with frames that are missing or no complete images. ``'error'`` stops at the first
-            one that is drawn. ``'substitute'`` takes the nearest readable frame of the same tracklet.
-            ``'skip_tracklet'`` decodes every frame of the split when the dataset is made (once; the result is kept, see
-            ``bad_frames.find_bad_frames``) and leaves out tracklets with a bad frame, so that neither samplers nor
-            memories ever see them and identities are numbered without them.
+        min_seq_len: Minimum number of frames; shorter tracklets are left out.
+        expected_statistics: ``'published'`` compares the index with the published counts and logs a warning if they
+            differ. Use None for other data in the same layout.
+        on_bad_frame: How to handle frames that are missing or not complete images. ``'error'`` raises an error when
+            the first one is drawn. ``'substitute'`` uses the nearest readable frame of the same tracklet.
+            ``'skip_tracklet'`` decodes every frame of the split when the dataset is created (only once; the result
+            is cached, see ``bad_frames.find_bad_frames``) and leaves out tracklets with a bad frame. Samplers and
+            memories never see them, and identities are numbered without them.
 
     Attributes:
         tracklets: The records, ``list[Tracklet]``.
-        storage: Where their frames are read, ``FrameStorage``.
+        storage: Storage that their frames are read from, ``FrameStorage``.
         labels: int64 (N,) in [0, num_classes), the rank of a tracklet's person id among the split's ids; None
-            unless this is a labelled train split.
-        num_classes: Number of identities behind ``labels``; None without labels.
+            unless this is a labeled train split.
+        num_classes: Number of identities in ``labels``; None without labels.
         cameras: int64 (N,), camera of each tracklet.
-        same_as: int64 (N,), row of the first tracklet with the same frames; only a tracklet that the index lists in two
-            roles, for example as a query and in the gallery, differs from its own row.
-        wheres: ``file:line`` of each tracklet in the index; None in an unlabelled split, where lines may tell persons.
-        repeats: Phrases that name the index lines that repeat an earlier one, which are left out.
-        num_skipped_tracklets: Tracklets that ``on_bad_frame='skip_tracklet'`` left out.
+        same_as: int64 (N,), row of the first tracklet with the same frames. It differs from a tracklet's own row
+            only if the index lists the tracklet in two roles, for example as a query and in the gallery.
+        wheres: ``file:line`` of each tracklet in the index; None in an unlabeled split, because line numbers may
+            reveal identities.
+        repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
+        num_skipped_tracklets: Number of tracklets left out by ``on_bad_frame='skip_tracklet'``.
 
     Raises:
-        DatasetError: If the root is missing, or an index file is missing or malformed, or packed frames are
-            unfinished or damaged.
-        ConfigError: If an argument is out of its choices.
+        DatasetError: If the root or an index file is missing, an index file is malformed, or packed frames are
+            incomplete or damaged.
+        ConfigError: If an argument is invalid.
     """
 
     NAME: ClassVar[str]
@@ -110,7 +111,7 @@ class TrackletDataset(Dataset, ABC):
     TRAIN_SPLITS: ClassVar[tuple[str, ...]]
     ROOT_VARIABLE: ClassVar[str]
     LAYOUT: ClassVar[str]
-    INDEX_FILES: ClassVar[tuple[str, ...]]  # every place where an index file may lie below the root
+    INDEX_FILES: ClassVar[tuple[str, ...]]  # all possible paths of index files below the root
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]]
 
     common_settings = MappingProxyType({'root': 'data_root', 'on_bad_frame': 'on_bad_frame'})
@@ -153,10 +154,10 @@ class TrackletDataset(Dataset, ABC):
         """Load one tracklet.
 
         Args:
-            draw: What to load; a bare index means seed 0.
+            draw: Draw to load; a plain index means seed 0.
 
         Returns:
-            What the pipeline makes of it: ``inputs`` and ``data_samples`` after ``PackTracklet``.
+            Output of the pipeline: ``inputs`` and ``data_samples`` after ``PackTracklet``.
         """
         index, seed, position = draw if isinstance(draw, tuple) else Draw(int(draw), seed=0)
         results = {
@@ -180,11 +181,11 @@ class TrackletDataset(Dataset, ABC):
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """Name, split and index fingerprint, for logs and checkpoints; a fresh dict."""
+        """Name, split and index fingerprint, for logs and checkpoints; a new dict on each access."""
         return {'dataset': self.NAME, 'split': self.split, 'fingerprint': self._fingerprint}
 
     def indices(self, modality: Modality | str) -> np.ndarray:
-        """Positions of one modality's tracklets.
+        """Positions of the tracklets of one modality.
 
         Args:
             modality: ``'rgb'`` or ``'ir'``.
@@ -195,19 +196,19 @@ class TrackletDataset(Dataset, ABC):
         return np.flatnonzero(self._is_rgb == (Modality(modality) is Modality.RGB))
 
     def statistics(self) -> dict[str, ModalityStatistics]:
-        """Counts of ``'rgb'``, ``'ir'`` and ``'all'``; identities are None in an unlabelled split."""
+        """Count ``'rgb'``, ``'ir'`` and ``'all'`` tracklets; identities are None in an unlabeled split."""
         return split_statistics(self.tracklets)
 
     def fingerprint(self) -> str:
-        """Digest of the records (frames, modality, camera, query flag, pid if labelled), 16 hex digits."""
+        """Digest of the records (frames, modality, camera, query flag, pid if labeled), 16 hex digits."""
         return self._fingerprint
 
     def bad_frames(self) -> list[dict[str, str]]:
-        """Bad frames that were left out or substituted so far, by this process and the workers of its loaders.
+        """List the bad frames left out or substituted so far by this process and the workers of its loaders.
 
         Returns:
-            ``frame`` (path relative to the root), and ``fault``, of each, in dataset order under ``'substitute'`` and
-            by path under ``'skip_tracklet'``.
+            ``frame`` (path relative to the root) and ``fault`` of each bad frame, in dataset order with
+            ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
         """
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
             return [dict(frame=frame, fault=fault) for frame, fault in sorted(self._skipped_frames.items())]
@@ -216,14 +217,14 @@ class TrackletDataset(Dataset, ABC):
         return [dict(frame=frame, fault=fault or 'readable again') for frame, fault in found.items()]
 
     def missing_identities(self) -> str | None:
-        """Why retrieval cannot be measured on this split; None if a tracklet has a person id."""
+        """Explain why retrieval cannot be evaluated on this split; None if any tracklet has a person id."""
         if any(tracklet.pid is not None for tracklet in self.tracklets):
             return None
         reason = 'no tracklet has a person id' if self.labelled else 'it is read with labelled=False'
         return f'split {self.split!r} of {type(self).__name__} in {self.root}: {reason}'
 
     def differences_from_published(self) -> list[str]:
-        """Where the index, all splits together, differs from the counts that its owners published.
+        """List the differences between the whole index (all splits) and the published counts.
 
         Raises:
             DatasetError: If an index file of another split is missing or malformed.
@@ -237,7 +238,7 @@ class TrackletDataset(Dataset, ABC):
             Person ids row-aligned with ``tracklets``.
 
         Raises:
-            DatasetError: If the index holds no ids (negative numbers), or was changed since it was loaded.
+            DatasetError: If the index lacks ids (negative numbers) or has changed since it was loaded.
         """
         parsed = self._select(self._parse())[0]
         if [t.frames for t in parsed.tracklets] != [t.frames for t in self.tracklets]:
@@ -251,11 +252,11 @@ class TrackletDataset(Dataset, ABC):
 
     @abstractmethod
     def _parse(self) -> ParsedIndex:
-        """Read the split's index files; the order of records must not depend on pids if unlabelled."""
+        """Read the split's index files; if unlabeled, the order of records must not depend on person ids."""
 
     @abstractmethod
     def _census(self) -> dict[str, int]:
-        """Counts over the whole index, all splits, under the keys of ``PUBLISHED``; for the log only."""
+        """Count over the whole index (all splits), with the keys of ``PUBLISHED``; only used for the log."""
 
     @staticmethod
     def _choose_modality(modality: str | None) -> Modality | None:
@@ -281,7 +282,7 @@ class TrackletDataset(Dataset, ABC):
             )
 
     def _load(self) -> tuple[str, ...]:
-        """Set the attributes; return what to warn of."""
+        """Set the attributes and return the warnings."""
         everything = self._parse_existing()
         repeats = repeated_rows(everything.tracklets)
         pids = everything.pids if self.labelled else np.full(len(everything.pids), -1)
@@ -309,7 +310,7 @@ class TrackletDataset(Dataset, ABC):
         return parsed.warnings + repeat_warnings(self.root, self.split, self.repeats)
 
     def _parse_existing(self) -> ParsedIndex:
-        """Read the split's index files; if a test split has none, say how to run without it."""
+        """Read the split's index files; if a test split has none, explain how to run without it."""
         try:
             return self._parse()
         except MissingFileError as error:
@@ -318,7 +319,7 @@ class TrackletDataset(Dataset, ABC):
             raise MissingFileError(f'{error}; {_WITHOUT_TEST_SET}') from None
 
     def _select(self, parsed: ParsedIndex) -> tuple[ParsedIndex, np.ndarray | None, int | None]:
-        """Leave out records, number the identities, and then apply ``modality``."""
+        """Leave out records, number the identities, then apply ``modality``."""
         keep = np.array([len(t) >= self.min_seq_len for t in parsed.tracklets], dtype=bool)
         keep[list(repeated_rows(parsed.tracklets))] = False
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
@@ -339,7 +340,7 @@ class TrackletDataset(Dataset, ABC):
         return selected, None if labels is None else labels[rows].astype(np.int64), num_classes
 
     def _frames_to_skip(self, tracklets: Sequence[Tracklet], keep: np.ndarray) -> Mapping[str, str]:
-        """Bad frames of the kept tracklets, decided once for the life of the dataset."""
+        """Find the bad frames of the kept tracklets, only once per dataset object."""
         if self._skipped_frames is None:
             checked = [t for t, kept in zip(tracklets, keep, strict=True) if kept]
             self._skipped_frames = find_bad_frames(self.storage, checked, index_fingerprint(checked))
@@ -371,7 +372,7 @@ class TrackletDataset(Dataset, ABC):
     def _published_warnings(self) -> tuple[str, ...]:
         try:
             differences = self.differences_from_published()
-        except DatasetError as error:  # an index file of another split: this one can still be used
+        except DatasetError as error:  # another split's index file; this split is still usable
             return (f'{self.root}: the index was not compared with the published counts ({error})',)
         if not differences:
             return ()
@@ -382,10 +383,10 @@ class TrackletDataset(Dataset, ABC):
 
 
 def _as_folder(root: str | Path, owner: str) -> Path:
-    """The root that a config names.
+    """Convert the ``root`` argument to a path.
 
     Raises:
-        ConfigError: It is no path, or none that can exist.
+        ConfigError: If it is not a path, or not one that can exist.
     """
     try:
         folder = Path(root).expanduser()

@@ -1,4 +1,4 @@
-"""What a dataset lists, what a sampler draws and what a pipeline packs."""
+"""Data structures: tracklets, sampler draws, packed samples and features."""
 
 from dscreid.utils.lazy import lazy_exports
 

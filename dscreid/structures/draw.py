@@ -1,4 +1,4 @@
-"""One draw of a sampler: which tracklet, the seed of everything random that is done to it, and its place."""
+"""One draw of a sampler: a tracklet, the seed of all its randomness, and its position in the epoch."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 class Draw(NamedTuple):
-    """A dataset index with its own seed, so that results do not depend on which worker serves it.
+    """A dataset index with its own seed, so that results do not depend on which worker loads it.
 
     Attributes:
         index: Position of the tracklet in the dataset.
         seed: Non-negative integer below 2**63 that seeds frame sampling and augmentation of this draw.
-        position: Place in the epoch's global order of draws, by which the shares of several processes are put together.
+        position: Position in the epoch's global order of draws, used to merge the shares of several processes.
     """
 
     index: int
@@ -20,10 +20,10 @@ class Draw(NamedTuple):
 
 
 def draw_seeds(seed: int, epoch: int, positions: np.ndarray) -> np.ndarray:
-    """Seeds of the draws at the given positions of an epoch.
+    """Compute the seeds of the draws at the given positions of an epoch.
 
-    SplitMix64 (Steele et al., 2014) of a key made from (seed, epoch) and of the position: stateless, so a
-    rank or a resumed run computes just the positions it needs.
+    Applies SplitMix64 (Steele et al., 2014) to a key derived from (seed, epoch) and to the position. It is
+    stateless, so a rank or a resumed run computes only the positions it needs.
 
     Args:
         seed: The run's seed, non-negative.

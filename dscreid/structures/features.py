@@ -11,15 +11,15 @@ class TrackletFeatures:
     """Row-aligned static and dynamic features.
 
     Attributes:
-        static: float32 (N, D), one row per tracklet, L2-normalised by whoever extracted them.
-        dynamic: float32 (N, D), likewise.
+        static: float32 (N, D), one row per tracklet, L2-normalized by the code that extracted them.
+        dynamic: float32 (N, D), in the same format.
     """
 
     static: Tensor
     dynamic: Tensor
 
     def __post_init__(self) -> None:
-        """Check that both matrices describe the same tracklets."""
+        """Check that both matrices have the same shape."""
         if self.static.ndim != 2 or self.static.shape != self.dynamic.shape:
             raise ValueError(
                 'static and dynamic features must be matrices of one shape, got '
@@ -31,5 +31,5 @@ class TrackletFeatures:
         return len(self.static)
 
     def concatenated(self) -> Tensor:
-        """Float32 (N, 2 D): ``[static, dynamic]``, the retrieval feature."""
+        """Concatenate ``[static, dynamic]`` into the retrieval feature, float32 (N, 2 D)."""
         return torch.cat([self.static, self.dynamic], dim=1)

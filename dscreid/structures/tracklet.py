@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Modality(str, Enum):
-    """Spectrum of a tracklet; the values are the names used in configs, logs and results."""
+    """Spectrum of a tracklet; its values are the names used in configs, logs and results."""
 
     RGB = 'rgb'
     IR = 'ir'
@@ -23,10 +23,9 @@ class Tracklet:
     Attributes:
         frames: Image paths in temporal order, relative to the dataset's root, with ``/`` as separator.
         modality: Visible or infrared.
-        camera: Camera number as the dataset's owners count it.
-        pid: Person id as the dataset's owners count it; ``None`` in an unlabelled split, or if the person is
-            unknown.
-        is_query: Whether the official protocol lists the tracklet as a query (test splits only).
+        camera: Original camera number of the dataset.
+        pid: Original person id of the dataset; ``None`` in an unlabeled split or if the person is unknown.
+        is_query: Whether the official protocol lists the tracklet as a query (only in test splits).
     """
 
     frames: tuple[str, ...]

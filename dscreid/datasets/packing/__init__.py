@@ -1,4 +1,4 @@
-"""Writing a dataset's frames into shards, which the same dataset classes read in place of the image files."""
+"""Write a dataset's frames to shards, which the same dataset classes read instead of the image files."""
 
 from dscreid.utils.lazy import lazy_exports
 

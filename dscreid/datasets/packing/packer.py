@@ -1,4 +1,4 @@
-"""The whole job: resume, write shards in several processes, write the frame table; and the check of all files."""
+"""Pack a whole dataset (resume, write shards in several processes, write the frame table) and verify all files."""
 
 import multiprocessing
 import shutil
@@ -33,20 +33,20 @@ from dscreid.utils.progress import progress_bar, track
 
 
 def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
-    """Write what is missing or damaged in a folder of packed frames.
+    """Write the missing and damaged files of a folder of packed frames.
 
-    After every shard ``packing.json`` says that it is finished, so that a killed job goes on where it was.
+    ``packing.json`` records each shard as soon as it is finished, so that an interrupted run can resume.
 
     Args:
-        plan: What to write.
-        root: Folder to write; new, empty, or one that was begun with the same plan.
+        plan: Plan of the shards to write.
+        root: Folder to write: new, empty, or started with the same plan.
         jobs: Number of processes.
 
     Returns:
-        Manifest: The folder's description.
+        Manifest: Manifest of the folder.
 
     Raises:
-        DatasetError: If the folder holds something else, or a frame is missing or damaged.
+        DatasetError: If the folder contains other files, or a frame is missing or damaged.
     """
     root = Path(root).expanduser()
     manifest = _begin(plan, root)
@@ -70,10 +70,11 @@ def verify(root: str | Path) -> Manifest:
         root: Folder with ``packing.json``.
 
     Returns:
-        Manifest: The folder's description.
+        Manifest: Manifest of the folder.
 
     Raises:
-        DatasetError: Naming every file that is missing or damaged, and the command that writes them again.
+        DatasetError: If files are missing or damaged (the message lists all of them) or packing is not finished. The
+            message gives the command that writes what is missing.
     """
     root = Path(root).expanduser()
     manifest = read_manifest(root)
@@ -95,7 +96,7 @@ def verify(root: str | Path) -> Manifest:
 
 
 def _begin(plan: PackingPlan, root: Path) -> Manifest:
-    """Make or take over the folder; damaged shards count as missing."""
+    """Create or resume the folder; damaged shards count as missing."""
     manifest = plan.manifest
     if (root / MANIFEST).is_file():
         try:
@@ -115,7 +116,7 @@ def _begin(plan: PackingPlan, root: Path) -> Manifest:
 
 
 def _finish(plan: PackingPlan, root: Path, manifest: Manifest) -> Manifest:
-    """Write the frame table, and last of all that everything is there."""
+    """Write the frame table, then record in the manifest that packing is finished."""
     shards = range(len(manifest.shards))
     table = build_table(plan.frames, [read_shard_entries(root / shard_name(number)) for number in shards])
     with replacing(root / TABLE) as path:
@@ -128,7 +129,7 @@ def _finish(plan: PackingPlan, root: Path, manifest: Manifest) -> Manifest:
 def _write_shards(
     plan: PackingPlan, root: Path, due: Iterable[int], jobs: int
 ) -> Iterator[tuple[int, ShardRecord]]:
-    """Yield number and record of each shard when it is finished."""
+    """Write shards; yield the number and record of each one when it is finished."""
     source, frame_format = Path(plan.manifest.source), plan.manifest.frame_format
     tasks = (
         (number, (source, plan.frames_of(number), root / shard_name(number), frame_format)) for number in due
@@ -137,7 +138,7 @@ def _write_shards(
         for number, arguments in tasks:
             yield number, make_shard(*arguments)
         return
-    # spawned, not forked: the progress bar has a thread
+    # spawn instead of fork, because the progress bar has a thread
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), initializer=_start_worker)
     try:
         pending = {
@@ -157,7 +158,7 @@ def _write_shards(
 
 
 def _start_worker() -> None:
-    """Let the parent alone answer Ctrl-C; pictures are small, so OpenCV needs no threads."""
+    """Let only the parent handle Ctrl-C, and disable OpenCV's threads because images are small."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 

@@ -1,4 +1,4 @@
-"""Which frames are packed, in which order, and what is made of them."""
+"""Plan which frames are packed, in which order and format."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,19 @@ from dscreid.utils.checkpoint import sha256
 
 LAYOUTS: dict[str, type[TrackletDataset]] = {'hitsz': HITSZVCM, 'bupt': BUPTCampus}
 
-#: Splits that hold all others' frames together, by layout.
+#: Splits that together contain the frames of all splits, by layout.
 _ALL_SPLITS = {'hitsz': ('train', 'test'), 'bupt': ('train', 'auxiliary', 'test')}
-#: About 50 MB of JPEG and 130 MB of raw pixels at 288x144; a process holds a few times that.
+#: About 50 MB of JPEG or 130 MB of raw pixels at 288x144; a process needs a few times as much memory.
 _FRAMES_PER_SHARD = {'jpeg': 8192, 'raw': 1024}
 
 
 @dataclass(frozen=True)
 class PackingPlan:
-    """Everything that decides what the shards hold.
+    """Everything that determines the content of the shards.
 
     Attributes:
-        manifest: Description of the folder to write, with no shard finished.
-        frames: Paths relative to the source, each once, tracklet after tracklet.
+        manifest: Manifest of the folder to write, with no shard finished.
+        frames: Paths relative to the source, each once, ordered by tracklet.
     """
 
     manifest: Manifest
@@ -52,18 +52,18 @@ def plan_packing(
 
     Args:
         layout: ``'hitsz'`` or ``'bupt'``.
-        source: Root of the dataset in its owners' layout.
-        frame_format: What to make of the frames; JPEG of quality 95, 288x144, by default.
+        source: Root of the dataset in its original layout.
+        frame_format: Format of the packed frames; by default JPEG of quality 95, 288x144.
         splits: Splits to pack; all by default.
-        fake_ir: Whether to pack generated infrared frames too (layout ``'bupt'``).
-        frames_per_shard: By default 8,192 (JPEG) or 1,024 (raw).
+        fake_ir: Whether to also pack generated infrared frames (only layout ``'bupt'``).
+        frames_per_shard: Frames per shard; by default 8,192 (JPEG) or 1,024 (raw).
 
     Returns:
         The plan.
 
     Raises:
-        DatasetError: If the dataset is missing, malformed or packed itself, or an index file is a link out of it.
-        ConfigError: If an argument is out of its choices.
+        DatasetError: If the dataset is missing, malformed or already packed, or an index file links to outside it.
+        ConfigError: If an argument is invalid.
     """
     frame_format = frame_format or FrameFormat()
     source = Path(source).expanduser().absolute()
@@ -87,17 +87,17 @@ def plan_packing(
 
 
 def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
-    """Take over what is finished.
+    """Copy the records of finished work to the plan's manifest.
 
     Args:
-        manifest: Of the plan.
-        recorded: Of the folder to write.
+        manifest: Manifest of the plan.
+        recorded: Manifest of the folder to write.
 
     Returns:
-        The plan's manifest with what is recorded as finished.
+        The plan's manifest with the finished shards and frame table of ``recorded``.
 
     Raises:
-        DatasetError: If the folder holds, or was begun for, other frames.
+        DatasetError: If the folder was written or started with a different plan.
     """
     for name in ('layout', 'frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
         before, now = getattr(recorded, name), getattr(manifest, name)
@@ -123,7 +123,7 @@ def _check(layout: str, source: Path, fake_ir: bool, frames_per_shard: int | Non
 
 
 def _listed_frames(layout: str, source: Path, splits: Sequence[str], fake_ir: bool) -> Iterator[str]:
-    """Frames of all tracklets, whatever their length: which are used is the reader's choice."""
+    """Yield the frames of tracklets of any length; the dataset that reads the packed frames filters by length."""
     settings = dict(labelled=False, min_seq_len=1, expected_statistics=None)
     variants = [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]
     for split in splits:

@@ -1,4 +1,4 @@
-"""One shard: read the original frames, resize, encode, write."""
+"""Write one shard: read the original frames, resize, encode."""
 
 import os
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from dscreid.utils.files import replacing
 
 
 def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: FrameFormat) -> ShardRecord:
-    """Write one shard, in one step: a killed process leaves no half of it.
+    """Write one shard atomically, so that a killed process leaves no partial shard.
 
     Args:
         source: Root of the original dataset.
-        frames: Paths relative to it.
-        path: The shard.
-        frame_format: What to make of the frames.
+        frames: Paths relative to the root.
+        path: The shard file to write.
+        frame_format: Format of the packed frames.
 
     Returns:
-        The record, its hash taken from the file as it was written.
+        Record of the shard, with the hash of the written file.
 
     Raises:
-        FrameError: Naming a frame that is missing or no image.
+        FrameError: If a frame is missing or not an image; names the frame.
     """
     contents = [encode_frame(load_frame(source, frame, frame_format), frame_format) for frame in frames]
     with replacing(path) as temporary:
@@ -40,7 +40,7 @@ def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: Fr
 
 
 def load_frame(source: Path, frame: str, frame_format: FrameFormat) -> np.ndarray:
-    """Pixels of an original frame, uint8 (H, W, 3) in RGB order, as ``LoadFrames`` gives them."""
+    """Load an original frame like ``LoadFrames``, uint8 (H, W, 3) in RGB order."""
     image = decode_frame(FolderFrames(source), frame, choose_decoder('auto')[1])
     pixels = np.empty((*frame_format.size, 3), np.uint8)
     fit_frame(image, pixels, frame_format.area_when_shrinking)
@@ -52,11 +52,11 @@ def encode_frame(pixels: np.ndarray, frame_format: FrameFormat) -> bytes:
 
     Args:
         pixels: uint8 (H, W, 3) in RGB order.
-        frame_format: How.
+        frame_format: Format of the result.
 
     Returns:
-        The pixels themselves, or a JPEG file: grey where the three channels are equal, which decodes in half the
-        time, otherwise 4:2:0.
+        Raw pixels, or a JPEG file. It is gray if the three channels are equal, which halves the decoding time,
+        otherwise 4:2:0.
     """
     if frame_format.encoding == 'raw':
         return pixels.tobytes()

@@ -1,4 +1,4 @@
-"""Samplers: they run in the main process and decide all randomness of a draw."""
+"""Samplers, which run in the main process and determine all randomness of a draw."""
 
 from dscreid.datasets.samplers.consistent_modality_sampler import ConsistentModalitySampler
 from dscreid.datasets.samplers.identity_sampler import IdentitySampler

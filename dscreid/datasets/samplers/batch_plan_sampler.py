@@ -1,4 +1,4 @@
-"""What the training samplers share: a plan of global batches, of which each rank takes its part."""
+"""Base class of the training samplers: a plan of global batches, divided among the ranks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from dscreid.structures import Draw
 
 
 class BatchPlanSampler(Sampler, ABC):
-    """A fixed number of batches per epoch, drawn from ``(seed, epoch)`` alone.
+    """Sampler with a fixed number of batches per epoch that depend only on ``(seed, epoch)``.
 
-    The global batches do not depend on the number of ranks; of each a rank takes its share.
+    The global batches do not depend on the number of ranks; each rank takes its share of every batch.
 
     Args:
         share: int64 (batch_size,), this rank's positions in a global batch.
         global_batch_size: Draws per global batch.
         iterations: Batches per epoch.
-        seed: The run's seed; None (MMEngine's ``diff_rank_seed``) counts as 0, since ranks must agree.
+        seed: The run's seed; None (MMEngine's ``diff_rank_seed``) counts as 0, because ranks must agree.
 
     Attributes:
         batch_size: Draws per batch on this rank; the data loader's ``batch_size`` must equal it.
@@ -58,7 +58,7 @@ class BatchPlanSampler(Sampler, ABC):
         return seeded_draws(batches.ravel()[positions], self.seed, self.epoch, positions)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose draws ``iter`` yields next.
+        """Set the epoch whose draws ``iter`` yields next.
 
         Args:
             epoch: Zero-based epoch.
@@ -66,9 +66,9 @@ class BatchPlanSampler(Sampler, ABC):
         self.epoch = epoch
 
     def rest(self, rests: bool = True) -> None:
-        """Draw nothing from now on, so that epochs pass without an iteration, or draw again."""
+        """Stop drawing, so that epochs have no iterations, or resume with ``rests=False``."""
         self._rests = rests
 
     @abstractmethod
     def _plan(self, epoch: int) -> np.ndarray:
-        """int64 (iterations, global_batch_size): dataset indices of the epoch's global batches."""
+        """Plan the dataset indices of the epoch's global batches, int64 (iterations, global_batch_size)."""

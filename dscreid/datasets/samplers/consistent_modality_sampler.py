@@ -1,4 +1,4 @@
-"""Evaluation batches of one modality each."""
+"""Batch sampler for evaluation with one modality per batch."""
 
 from collections.abc import Iterator
 
@@ -14,18 +14,18 @@ from dscreid.structures import Draw, Modality
 
 @DATA_SAMPLERS.register_module()
 class ConsistentModalitySampler(Sampler):
-    """A batch sampler: first all visible, then all infrared tracklets, no batch with both.
+    """Batch sampler that draws all visible tracklets, then all infrared ones, and never mixes them in a batch.
 
-    Use it as ``batch_sampler=dict(type='ConsistentModalitySampler')`` beside
+    Use it as ``batch_sampler=dict(type='ConsistentModalitySampler')`` together with
     ``sampler=dict(type='SequentialSampler')``.
 
     Args:
-        sampler: A sampler with an attribute ``dataset``, whose draws are regrouped; or a dataset, of which
-            every tracklet is drawn.
+        sampler: A sampler with an attribute ``dataset``, whose draws are regrouped; or a dataset, whose tracklets
+            are all drawn.
         batch_size: Tracklets per batch; the last batch of a modality may be smaller.
-        drop_last_like_reference: Reproduce a fault of BUPTCampus's reference code, to compare old figures:
-            among queries and among the other tracklets, leave out the last ``n mod batch_size`` visible ones,
-            and all visible ones where the remainder is 0. Never use it to extract features for clustering.
+        drop_last_like_reference: Reproduce a bug of BUPTCampus's reference code, to compare with old results: among
+            the queries and among the other tracklets, leave out the last ``n mod batch_size`` visible ones, or all
+            visible ones if the remainder is 0. Never use it to extract features for clustering.
 
     Raises:
         ConfigError: If the sampler has no dataset or the batch size is less than 1.
@@ -69,7 +69,7 @@ class ConsistentModalitySampler(Sampler):
         return list(groups.values())
 
     def _dropped(self) -> set[int]:
-        """Indices that the reference leaves out, which it decides over the whole dataset."""
+        """Indices that the reference code leaves out, determined over the whole dataset."""
         dataset = self.sampler.dataset
         visible = dataset.indices(Modality.RGB)
         is_query = np.array([dataset.tracklets[i].is_query for i in visible], dtype=bool)

@@ -1,4 +1,4 @@
-"""Pure pieces of the samplers: endless permutations, drawing members of a group, a rank's share."""
+"""Building blocks of the samplers: endless permutations, draws from a group, the share of a rank."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from dscreid.structures import Draw, draw_seeds
 
 
 class PermutationStream:
-    """Groups in random order, each once before any comes again, and never twice in one batch.
+    """Stream of groups in random order, in which every group appears before any repeats, and never twice in a batch.
 
     Args:
         num_groups: Number of groups.
@@ -22,14 +22,14 @@ class PermutationStream:
         self._queue: list[int] = []
 
     def take(self, count: int) -> list[int]:
-        """Next groups.
+        """Take the next groups.
 
         Args:
-            count: How many, at most ``num_groups``.
+            count: Number of groups, at most ``num_groups``.
 
         Returns:
-            Different group numbers. A permutation that runs out is followed by a fresh one, of which the
-            groups already in this batch are put off to the next.
+            Distinct group numbers. When a permutation is exhausted, a new one follows; its groups that are already
+            in this batch are deferred to the next batch.
         """
         if not 0 <= count <= self.num_groups:
             raise ValueError(f'cannot take {count} different groups of {self.num_groups}')
@@ -48,11 +48,11 @@ def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> n
 
     Args:
         members: int64 (n,), at least one.
-        count: How many to draw.
+        count: Number of members to draw.
         rng: Source of randomness.
 
     Returns:
-        int64 (count,). Without replacement if the group is large enough; otherwise every member once, in
+        int64 (count,). Drawn without replacement if the group is large enough; otherwise every member once, in
         random order, and the rest with replacement.
     """
     if len(members) >= count:
@@ -61,10 +61,10 @@ def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> n
 
 
 def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
-    """Positions of a global batch that belong to a rank: as many of each modality as every other rank has.
+    """Positions of a global batch that belong to a rank; every rank gets the same number of each modality.
 
-    Equal shares keep all ranks equally busy, also where modalities enter a batch in different numbers of views or
-    pass through layers of their own.
+    Equal shares keep all ranks equally busy, even if the modalities have different numbers of views in a batch or
+    pass through separate layers.
 
     Args:
         visible: bool (B,), whether the tracklet at a position is visible.
@@ -72,11 +72,11 @@ def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
         world_size: Number of ranks.
 
     Returns:
-        int64 (B / world_size,), ascending: of each modality's positions every ``world_size``-th, from the ``rank``-th
-        on.
+        int64 (B / world_size,), ascending: every ``world_size``-th position of each modality, starting at the
+        ``rank``-th.
 
     Raises:
-        ConfigError: A modality cannot be divided equally.
+        ConfigError: If a modality cannot be divided equally.
     """
     shares = []
     for name, members in (('visible', visible), ('infrared', ~visible)):
@@ -91,7 +91,7 @@ def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
 
 
 def seeded_draws(indices: np.ndarray, seed: int, epoch: int, positions: np.ndarray) -> Iterator[Draw]:
-    """Draws with their own seeds.
+    """Yield draws with their own seeds.
 
     Args:
         indices: int64 (n,), dataset indices.

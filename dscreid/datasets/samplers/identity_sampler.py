@@ -1,4 +1,4 @@
-"""Batches of P identities x K tracklets x modalities of a labelled split."""
+"""Sampler for batches of P identities x K tracklets x modalities of a labeled split."""
 
 from collections.abc import Sequence
 
@@ -15,24 +15,24 @@ from dscreid.structures import Modality
 
 @DATA_SAMPLERS.register_module()
 class IdentitySampler(BatchPlanSampler):
-    """Draw identities, and tracklets of each in every modality.
+    """Draw identities, and for each identity tracklets of every modality.
 
-    Layout of a batch: per identity K visible, then K infrared tracklets (the order of ``modalities``).
-    Identities come in seeded permutations, a fresh one when the last is exhausted; one that lacks a modality
-    is never drawn.
+    Layout of a batch: for each identity, K visible and then K infrared tracklets (the order of ``modalities``).
+    Identities are drawn in seeded permutations, with a new one when the last is exhausted. Identities that lack a
+    modality are never drawn.
 
     Args:
-        dataset: A labelled train split.
-        num_identities: P, identities per global batch. Each process takes an equal share of either modality's
-            tracklets.
-        num_tracklets: K, tracklets per identity and modality; an identity with fewer gives each once and then
-            repeats.
+        dataset: A labeled train split.
+        num_identities: P, identities per global batch. Each process takes an equal share of the tracklets of each
+            modality.
+        num_tracklets: K, tracklets per identity and modality. If an identity has fewer, each is drawn once and the
+            rest are repeats.
         iterations: Batches per epoch.
         seed: The run's seed.
-        camera_pairs: Draw K cameras of an identity, and in each one tracklet of every modality, as
-            BUPTCampus's reference does with its pixel-aligned pairs. Identities without a camera in common
-            are not drawn.
-        modalities: Which modalities a batch holds, in this order.
+        camera_pairs: Draw K cameras of an identity, and from each camera one tracklet of every modality, as
+            BUPTCampus's reference code does with its pixel-aligned pairs. Identities without a camera shared by all
+            modalities are not drawn.
+        modalities: Modalities of a batch, in this order.
 
     Raises:
         ConfigError: If the split has no labels, or a number does not fit the split or the number of
@@ -91,7 +91,7 @@ class IdentitySampler(BatchPlanSampler):
         return np.stack(batches)
 
     def _draw(self, members: list[list[np.ndarray]], rng: np.random.Generator) -> np.ndarray:
-        """Indices of one identity, modality after modality; ``members[group][modality]`` as below."""
+        """Draw indices of one identity, ordered by modality, from ``members[group][modality]`` (see below)."""
         if not self.camera_pairs:
             return np.concatenate([draw_members(m, self.num_tracklets, rng) for m in members[0]])
         groups = draw_members(np.arange(len(members)), self.num_tracklets, rng)
@@ -102,9 +102,9 @@ class IdentitySampler(BatchPlanSampler):
 def _members_by_identity(
     dataset: TrackletDataset, modalities: Sequence[Modality], by_camera: bool
 ) -> list[list[list[np.ndarray]]]:
-    """Per identity: its groups (cameras, or one group of all), and per group the indices of each modality.
+    """For each identity and group (a camera, or all cameras together), collect the indices of each modality.
 
-    Groups that lack a modality, and identities without a group, are left out.
+    Groups that lack a modality and identities without a group are left out.
     """
     cameras = dataset.cameras if by_camera else np.zeros(len(dataset), dtype=np.int64)
     table: dict[tuple[int, int], list[list[int]]] = {}

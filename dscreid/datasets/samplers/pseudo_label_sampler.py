@@ -1,4 +1,4 @@
-"""Batches of pseudo-label clusters, drawn for each modality on its own."""
+"""Sampler for batches of pseudo-label clusters, drawn independently for each modality."""
 
 import numpy as np
 from mmengine.dist import get_dist_info
@@ -17,14 +17,14 @@ NAMES = {Modality.IR: 'infrared', Modality.RGB: 'visible'}
 class PseudoLabelSampler(BatchPlanSampler):
     """Draw clusters of infrared and, independently, of visible tracklets.
 
-    Layout of a global batch: all infrared draws, cluster after cluster, then all visible ones. A rank takes
-    an equal share of both. Each modality's clusters come in seeded permutations, a fresh one when the last is
-    exhausted. The sampler lives in the main process, so workers, persistent ones too, never hold labels.
+    Layout of a global batch: all infrared draws, cluster by cluster, then all visible ones. Each rank takes an equal
+    share of both. The clusters of each modality are drawn in seeded permutations, with a new one when the last is
+    exhausted. The sampler lives in the main process, so workers never hold labels, not even persistent ones.
 
     Args:
-        dataset: The split to draw from, normally unlabelled.
+        dataset: The split to draw from, normally unlabeled.
         visible: (clusters, tracklets per cluster) of visible tracklets in a global batch.
-        infrared: The same of infrared tracklets.
+        infrared: The same for infrared tracklets.
         iterations: Batches per epoch.
         seed: The run's seed.
 
@@ -53,16 +53,16 @@ class PseudoLabelSampler(BatchPlanSampler):
         super().__init__(rank_share(visible, *get_dist_info()), len(visible), iterations, seed)
 
     def set_labels(self, rgb_labels: np.ndarray, ir_labels: np.ndarray) -> None:
-        """Take the labels that the next epochs draw from, which ends a rest.
+        """Set the labels that the next epochs draw from, and end a ``rest``.
 
         Args:
             rgb_labels: int64 (Nv,), cluster of each visible tracklet in the order of
                 ``dataset.indices('rgb')``; -1 is never drawn.
-            ir_labels: int64 (Nt,), the same of ``dataset.indices('ir')``.
+            ir_labels: int64 (Nt,), the same for ``dataset.indices('ir')``.
 
         Raises:
             ValueError: If a length differs from the dataset's.
-            LabelingError: If a modality has fewer clusters than a batch asks for.
+            LabelingError: If a modality has fewer clusters than a batch needs.
         """
         labels = {Modality.IR: np.asarray(ir_labels), Modality.RGB: np.asarray(rgb_labels)}
         clusters = {}
@@ -96,7 +96,7 @@ class PseudoLabelSampler(BatchPlanSampler):
         return np.concatenate([self._plan_modality(modality, epoch) for modality in self._sizes], axis=1)
 
     def _plan_modality(self, modality: Modality, epoch: int) -> np.ndarray:
-        """int64 (iterations, clusters * size); its own generator keeps the modalities independent."""
+        """Plan one modality, int64 (iterations, clusters * size); a separate generator keeps modalities independent."""
         num_clusters, size = self._sizes[modality]
         clusters = self._clusters[modality]
         rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])

@@ -1,4 +1,4 @@
-"""Every tracklet once, in order."""
+"""Sampler that draws every tracklet once, in order."""
 
 from collections.abc import Iterator
 
@@ -14,9 +14,9 @@ from dscreid.structures import Draw
 
 @DATA_SAMPLERS.register_module()
 class SequentialSampler(Sampler):
-    """All tracklets in dataset order; rank r of W draws r, r + W, ..., without padding and without dropping.
+    """Draw all tracklets in dataset order; rank r of W draws r, r + W, ..., without padding or dropping.
 
-    Draws are the same in every epoch, so that repeated extractions agree.
+    Draws are the same in every epoch, so that repeated feature extractions agree.
 
     Args:
         dataset: Any split.

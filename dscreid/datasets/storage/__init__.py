@@ -1,4 +1,4 @@
-"""Where a dataset's frames lie: in files of their own, or packed in checksummed shards."""
+"""Storage of a dataset's frames: one file per frame, or shards with checksums."""
 
 from dscreid.utils.lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""What the datasets and ``LoadFrames`` ask of a storage, and the plain one: image files below the root."""
+"""Storage interface used by the datasets and ``LoadFrames``, and the storage of plain image files."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ ENCODINGS = ('jpeg', 'raw')
 
 @dataclass(frozen=True)
 class FrameFormat:
-    """What was made of the original frames when they were packed.
+    """Format into which the original frames were converted when they were packed.
 
     Attributes:
         size: (H, W) of every frame.
-        area_when_shrinking: How they were resized; see ``LoadFrames``.
+        area_when_shrinking: Resizing method; see ``LoadFrames``.
         encoding: ``'jpeg'``, or ``'raw'``: uint8 (H, W, 3) in RGB order, row by row.
         quality: JPEG quality, 1 to 100; None for raw pixels.
 
@@ -38,19 +38,19 @@ class FrameFormat:
             raise ConfigError(f'JPEG quality must lie between 1 and 100, got {self.quality}')
 
     def __str__(self) -> str:
-        """For logs: size, encoding and what else tells it from others."""
+        """Describe size, encoding and resizing method, for logs."""
         how = 'raw pixels' if self.encoding == 'raw' else f'JPEG of quality {self.quality}'
         area = ', resized by area' if self.area_when_shrinking else ''
         return f'{how}, {self.size[0]}x{self.size[1]}{area}'
 
 
 class FrameStorage(ABC):
-    """Frames by their path relative to the dataset's root, as the official index files give it.
+    """Frames addressed by their path relative to the dataset's root, as in the official index files.
 
     Attributes:
         root: Folder of the dataset.
-        frame_format: What was made of the frames; None where they are the original files.
-        remedy: What to do about a frame that is no whole image.
+        frame_format: Format of the packed frames; None for the original files.
+        remedy: How to fix a frame that is not a complete image, for error messages.
     """
 
     root: Path
@@ -59,24 +59,24 @@ class FrameStorage(ABC):
 
     @abstractmethod
     def read(self, frame: str) -> bytes | memoryview:
-        """Content of a frame: an image file's bytes, or pixels if ``frame_format.encoding`` is ``'raw'``.
+        """Read a frame: the bytes of an image file, or pixels if ``frame_format.encoding`` is ``'raw'``.
 
         Args:
             frame: Path relative to the dataset's root.
 
         Raises:
             FrameError: If an original file is missing or unreadable.
-            DatasetError: If its path leads out of the root, or the frame is not packed or its shard damaged: nothing
-                that another frame could stand in for.
+            DatasetError: If its path leaves the root, the frame is not packed, or its shard is damaged. No other
+                frame is substituted in these cases.
         """
 
     @abstractmethod
     def has_folder(self, folder: str) -> bool:
-        """Whether frames lie below ``folder``, a path relative to the root without a slash at its end."""
+        """Check whether ``folder``, a path relative to the root without a trailing slash, contains frames."""
 
 
 class FolderFrames(FrameStorage):
-    """Image files in the folders of the dataset's owners.
+    """Image files in the original folders of the dataset.
 
     Args:
         root: Folder of the dataset; may itself be a symbolic link.
@@ -88,9 +88,9 @@ class FolderFrames(FrameStorage):
         self.root = Path(root)
 
     def read(self, frame: str) -> bytes:
-        """Content of an image file."""
+        """Read an image file."""
         return read_frame_bytes(self.root, frame)
 
     def has_folder(self, folder: str) -> bool:
-        """Whether the folder exists."""
+        """Check whether the folder exists."""
         return (self.root / folder).is_dir()

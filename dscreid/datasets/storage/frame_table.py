@@ -1,4 +1,4 @@
-"""The table that finds a packed frame by its path."""
+"""Table that maps the path of a packed frame to its location."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from dscreid.errors import DatasetError
 
 
 class Entry(NamedTuple):
-    """Where a frame lies: shard, first byte in its contents, number of bytes, and their CRC-32."""
+    """Location of a frame: shard, offset in the shard's contents, number of bytes, and their CRC-32."""
 
     shard: int
     offset: int
@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameTable:
-    """Arrays instead of a dict: a million frames take 28 MB, which forked workers share.
+    """Locations of all frames, as arrays instead of a dict: a million frames take 28 MB, shared by forked workers.
 
     Attributes:
         keys: uint64 (N,), the first 64 bits of the BLAKE2b of each frame's path, ascending.
@@ -47,7 +47,7 @@ class FrameTable:
         return len(self.keys)
 
     def find(self, frame: str) -> Entry | None:
-        """Entry of a frame by its path relative to the root; None if it is not packed."""
+        """Find the entry of a frame by its path relative to the root; None if it is not packed."""
         row = _find(self.keys, frame)
         if row is None:
             return None
@@ -55,15 +55,15 @@ class FrameTable:
         return Entry(*(column.item(row) for column in columns))
 
     def has_folder(self, folder: str) -> bool:
-        """Whether a frame lies in the folder, at any depth."""
+        """Check whether the folder contains a frame at any depth."""
         return _find(self.folders, folder) is not None
 
 
 def build_table(frames: Sequence[str], entries: Sequence[tuple[np.ndarray, np.ndarray]]) -> FrameTable:
-    """Make the table of all shards.
+    """Build the table of all shards.
 
     Args:
-        frames: N paths, shard after shard.
+        frames: N paths, ordered by shard.
         entries: Offsets (n + 1,) and CRC-32 (n,) of each shard.
 
     Returns:
@@ -96,10 +96,10 @@ def save_table(path: Path, table: FrameTable) -> None:
 
 
 def parse_table(content: bytes) -> FrameTable:
-    """Read a table from a file's bytes.
+    """Parse a table from a file's bytes.
 
     Raises:
-        ValueError: If they hold none.
+        ValueError: If they are not a table.
     """
     try:
         return FrameTable(**load(content))

@@ -1,4 +1,4 @@
-"""``packing.json``: what a folder of packed frames holds and how it was made."""
+"""``packing.json``, which describes the content of a folder of packed frames and how it was made."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ from dscreid.utils.files import replacing
 MANIFEST = 'packing.json'
 TABLE = 'frames.safetensors'
 VERSION = 1
-#: Types of the fields that neither ``FrameFormat`` nor ``ShardRecord`` checks.
+#: Types of the fields that ``FrameFormat`` and ``ShardRecord`` do not check.
 _KINDS = {
     'layout': str, 'source': str, 'fake_ir': bool, 'frames_per_shard': int, 'num_frames': int, 'plan': str,
     'index_files': Mapping, 'table': str | None,
@@ -43,14 +43,14 @@ class Manifest:
     Attributes:
         layout: ``'hitsz'`` or ``'bupt'``.
         source: Root of the original dataset, an absolute path.
-        frame_format: What was made of its frames.
+        frame_format: Format of the packed frames.
         splits: Splits whose frames are packed.
-        fake_ir: Whether generated infrared frames are packed too.
-        frames_per_shard: Frames of each shard but the last.
-        num_frames: Frames of all shards.
-        plan: Digest of the frames' paths in their order.
-        index_files: Path relative to the root of each copied index file, and its SHA-256.
-        shards: Record of each shard, None for one that is not finished.
+        fake_ir: Whether generated infrared frames are also packed.
+        frames_per_shard: Number of frames in each shard except the last.
+        num_frames: Number of frames in all shards.
+        plan: Digest of the frames' paths in order.
+        index_files: SHA-256 of each copied index file, by path relative to the root.
+        shards: Record of each shard; None if it is not finished.
         table: SHA-256 of the frame table; None until everything is packed.
     """
 
@@ -72,7 +72,7 @@ class Manifest:
         return self.table is not None
 
     def command(self, root: str | Path) -> str:
-        """The command line that writes what is missing or damaged in ``root`` and keeps everything else."""
+        """Command line that writes missing or damaged files in ``root`` and keeps everything else."""
         return f'{TOOL} {shlex.join((self.layout, self.source, str(root)))}'
 
 
@@ -82,7 +82,7 @@ def shard_name(number: int) -> str:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Write ``packing.json``, in one step."""
+    """Write ``packing.json`` atomically."""
     with replacing(root / MANIFEST) as path:
         content = json.dumps({'version': VERSION, **asdict(manifest)}, indent=1)
         path.write_text(content + '\n', encoding='utf-8')
@@ -92,7 +92,7 @@ def read_manifest(root: Path) -> Manifest:
     """Read ``packing.json``.
 
     Raises:
-        DatasetError: If it is missing, malformed, of another version, or a link that leads out of the root.
+        DatasetError: If it is missing, malformed, of another version, or a link to outside the root.
     """
     path = index_file(root, MANIFEST)
     try:

@@ -1,4 +1,4 @@
-"""Frames from the shards that ``tools/dataset_converters/pack.py`` wrote."""
+"""Read frames from shards written by ``tools/dataset_converters/pack.py``."""
 
 import hashlib
 import zlib
@@ -14,15 +14,15 @@ from dscreid.errors import DatasetError
 
 
 class PackedFrames(FrameStorage):
-    """Frames in mapped shards; each content is compared with its CRC-32 whenever it is read.
+    """Frames in memory-mapped shards; the CRC-32 of a frame is checked on every read.
 
-    Shards are mapped when first used, by each process for itself.
+    Each process maps a shard when it first uses it.
 
     Args:
         root: Folder with ``packing.json``.
 
     Raises:
-        DatasetError: If packing was not finished, or the description or the frame table is damaged.
+        DatasetError: If packing is not finished, or ``packing.json`` or the frame table is damaged.
     """
 
     remedy = 'pack the dataset again into a new folder'
@@ -37,7 +37,7 @@ class PackedFrames(FrameStorage):
         self._shards: dict[int, memoryview] = {}
 
     def read(self, frame: str) -> memoryview:
-        """Content of a frame, of which only its own pages are read from disk."""
+        """Read a frame; only its own pages are read from disk."""
         entry = self._table.find(frame)
         if entry is None:
             splits = ', '.join(self.manifest.splits)
@@ -51,7 +51,7 @@ class PackedFrames(FrameStorage):
         return content
 
     def has_folder(self, folder: str) -> bool:
-        """Whether a packed frame lies in the folder."""
+        """Check whether the folder contains a packed frame."""
         return self._table.has_folder(folder)
 
     def _read_table(self) -> FrameTable:
@@ -88,18 +88,18 @@ class PackedFrames(FrameStorage):
         return f'this command writes it: {self.manifest.command(self.root)}'
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the maps, which no other process can take over."""
+        """Leave out the memory maps, which cannot be sent to another process."""
         return {**self.__dict__, '_shards': {}}
 
 
 def open_frames(root: str | Path) -> FrameStorage:
-    """Frames of a dataset: packed ones if the root holds ``packing.json``, the original files otherwise.
+    """Open the frames of a dataset: packed ones if the root contains ``packing.json``, otherwise the original files.
 
     Args:
         root: Folder of the dataset.
 
     Raises:
-        DatasetError: If the packed frames are unfinished or damaged.
+        DatasetError: If the packed frames are incomplete or damaged.
     """
     packed = (Path(root) / MANIFEST).is_file()
     return PackedFrames(root) if packed else FolderFrames(root)

@@ -1,12 +1,12 @@
 """A shard: many frames in one safetensors file.
 
-Safetensors was chosen over tar (WebDataset), LMDB and plain memory maps: the project reads and writes it already, its
-header is checked JSON and holds no code, and its tensors are mapped, not read, so that any process reaches any frame
-at once and all of them share the system's cache. A tar is meant to be read in order, which samplers do not; LMDB
-would be one more dependency, with locks and a database file that cannot be rewritten in parts.
+Safetensors was chosen over tar (WebDataset), LMDB and plain memory maps because the project already uses it, its header
+is validated JSON without code, and its tensors are mapped instead of read. Any process can access any frame
+immediately, and all processes share the system's page cache. A tar file is meant for sequential reading, which does not
+suit samplers. LMDB would add a dependency with locks and a database file that cannot be rewritten in parts.
 
-Tensors of a file: ``data`` uint8 (B,), all contents one after the other; ``offsets`` int64 (n + 1,), where each begins
-and the last ends; ``crc32`` uint32 (n,) of the contents; ``paths`` uint8, the frames' paths in UTF-8, joined by
+Tensors of a file: ``data`` uint8 (B,), the concatenated contents; ``offsets`` int64 (n + 1,), the start of each content
+and the end of the last; ``crc32`` uint32 (n,) of the contents; ``paths`` uint8, the frames' paths in UTF-8, joined by
 newlines.
 """
 
@@ -25,7 +25,7 @@ def write_shard(path: Path, frames: Sequence[str], contents: Sequence[bytes]) ->
     Args:
         path: The file to write.
         frames: n paths.
-        contents: Content of each.
+        contents: Content of each frame.
     """
     offsets = np.cumsum([0, *map(len, contents)], dtype=np.int64)
     save_file(
@@ -46,14 +46,14 @@ def map_shard(path: str | Path) -> memoryview:
         path: A shard.
 
     Returns:
-        Read-only bytes, all contents one after the other.
+        Read-only bytes, the concatenated contents.
 
     Raises:
         OSError: If the file is missing or cannot be opened.
-        ValueError: If it is no shard.
+        ValueError: If it is not a shard.
     """
     try:
-        with safe_open(path, 'pt') as file:  # torch's tensors are mapped, numpy's would be copied
+        with safe_open(path, 'pt') as file:  # torch tensors are mapped; numpy arrays would be copied
             data = file.get_tensor('data').numpy()
     except SafetensorError as error:
         raise ValueError(str(error)) from None
@@ -62,7 +62,7 @@ def map_shard(path: str | Path) -> memoryview:
 
 
 def read_shard_entries(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read where a shard's contents lie.
+    """Read the locations and checksums of a shard's contents.
 
     Args:
         path: A shard.
@@ -72,7 +72,7 @@ def read_shard_entries(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         OSError: If the file is missing or cannot be opened.
-        ValueError: If it is no shard.
+        ValueError: If it is not a shard.
     """
     try:
         with safe_open(path, 'np') as file:

@@ -1,4 +1,4 @@
-"""Frame sampling, decoding and packing; each transform maps a dict to a dict."""
+"""Transforms for frame sampling, decoding and packing; each maps a dict to a dict."""
 
 from dscreid.datasets.transforms.frame_sampling import (
     linspace_frames,

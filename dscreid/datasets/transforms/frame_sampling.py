@@ -1,13 +1,13 @@
-"""Which frames of a tracklet stand for it: the published rules as pure functions.
+"""Published rules for sampling the frames of a tracklet, as pure functions.
 
-The segment rules are those of VLD and MITML on HITSZ-VCM, the other two those of AuxNet on BUPTCampus.
+The segment rules are from VLD and MITML on HITSZ-VCM, the other two from AuxNet on BUPTCampus.
 """
 
 import numpy as np
 
 
 def _segments(length: int, num_frames: int) -> tuple[np.ndarray, int]:
-    """First positions of ``num_frames`` equal segments, and their size, after padding to a multiple."""
+    """Start positions of ``num_frames`` equal segments and their size, after padding to a multiple."""
     _check(length, num_frames)
     size = -(-length // num_frames)
     return np.arange(num_frames, dtype=np.int64) * size, size
@@ -19,7 +19,7 @@ def _check(length: int, num_frames: int) -> None:
 
 
 def segment_first_frames(length: int, num_frames: int) -> np.ndarray:
-    """First frame of each of ``num_frames`` equal segments (HITSZ-VCM, test).
+    """Take the first frame of each of ``num_frames`` equal segments (HITSZ-VCM, test).
 
     The tracklet is padded to a multiple of ``num_frames`` by repeating its last frame.
 
@@ -35,7 +35,9 @@ def segment_first_frames(length: int, num_frames: int) -> np.ndarray:
 
 
 def segment_random_frames(length: int, num_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """One random frame of each of ``num_frames`` equal segments (HITSZ-VCM, train); padded as above.
+    """Take one random frame of each of ``num_frames`` equal segments (HITSZ-VCM, train).
+
+    The tracklet is padded as in :func:`segment_first_frames`.
 
     Args:
         length: Frames of the tracklet, at least 1.
@@ -50,7 +52,7 @@ def segment_random_frames(length: int, num_frames: int, rng: np.random.Generator
 
 
 def linspace_frames(length: int, num_frames: int) -> np.ndarray:
-    """``linspace(0, length, num_frames, endpoint=False)`` truncated to integers (BUPTCampus, test).
+    """Take ``linspace(0, length, num_frames, endpoint=False)``, truncated to integers (BUPTCampus, test).
 
     Args:
         length: Frames of the tracklet, at least 1.
@@ -64,11 +66,11 @@ def linspace_frames(length: int, num_frames: int) -> np.ndarray:
 
 
 def sorted_random_frames(length: int, num_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Random frames in temporal order (BUPTCampus, train).
+    """Take random frames in temporal order (BUPTCampus, train).
 
     Args:
         length: Frames of the tracklet, at least 1.
-        num_frames: Frames to take, at least 1; more than ``length`` are drawn with replacement.
+        num_frames: Frames to take, at least 1; if more than ``length``, they are drawn with replacement.
         rng: Source of randomness.
 
     Returns:

@@ -19,16 +19,16 @@ def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = Fa
     """Resize an image into an array and give it three channels.
 
     Args:
-        image: uint8 (h, w, 3) in RGB order, or (h, w) of a grey image.
+        image: uint8 (h, w, 3) in RGB order, or (h, w) for a gray image.
         out: uint8 (H, W, 3), contiguous, overwritten; images of another size are resized bilinearly.
-        area_when_shrinking: Average pixel areas where both sides shrink, which avoids aliasing.
+        area_when_shrinking: Average over pixel areas if both sides shrink, which avoids aliasing.
     """
     height, width = out.shape[:2]
     is_grey = image.ndim == 2
     if image.shape[:2] != (height, width):
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         method = cv2.INTER_AREA if area_when_shrinking and shrinks else cv2.INTER_LINEAR
-        # a grey image is resized as one channel, a third of the work
+        # resizing a gray image as one channel takes a third of the work
         image = cv2.resize(image, (width, height), None if is_grey else out, interpolation=method)
     if is_grey:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB, dst=out)
@@ -40,16 +40,15 @@ def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = Fa
 class LoadFrames:
     """Set ``frames``, uint8 (T, H, W, 3) in RGB order, from ``frame_paths``.
 
-    Frames come from ``storage`` in the dict, which the dataset puts there; without it from the files below
-    ``root``.
+    Frames are read from ``storage`` in the dict, which the dataset sets; otherwise from the files below ``root``.
 
     Args:
         size: (H, W) of the result; frames of another size are resized bilinearly.
-        area_when_shrinking: Average pixel areas where both sides shrink, which avoids aliasing.
-        backend: ``'cv2'``; ``'turbojpeg'`` (libjpeg-turbo by the package simplejpeg); or ``'auto'``, the faster
-            one that is installed, named once in the log. All give the same pixels.
-        reduce: Decode JPEGs at a half, a quarter or an eighth of their size where that is not below ``size``.
-            Faster for pictures at least twice as large, but other pixels: off, so that results stay comparable.
+        area_when_shrinking: Average over pixel areas if both sides shrink, which avoids aliasing.
+        backend: ``'cv2'``; ``'turbojpeg'`` (libjpeg-turbo through the package simplejpeg); or ``'auto'``, the
+            fastest one installed, which is logged once. All give the same pixels.
+        reduce: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if that is not below ``size``. This is faster for
+            images at least twice as large, but changes the pixels. Off by default, so that results stay comparable.
 
     Raises:
         ConfigError: If the size or the backend is out of range, or the backend is not installed.
@@ -72,10 +71,10 @@ class LoadFrames:
         self.reduce = reduce
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the decoded frames to ``results``; a path that occurs twice is read once.
+        """Add the decoded frames to ``results``; a path that occurs twice is read only once.
 
-        With ``results['on_bad_frame']`` ``SUBSTITUTE`` the nearest readable frame of the tracklet stands in for one
-        that cannot be read, and the positions of those that cannot are added to ``results['bad_positions']``.
+        If ``results['on_bad_frame']`` is ``SUBSTITUTE``, the nearest readable frame of the tracklet replaces an
+        unreadable one, and the positions of unreadable frames are added to ``results['bad_positions']``.
         """
         storage = results.get('storage') or FolderFrames(results['root'])
         self._check_format(storage.frame_format, storage.root)
@@ -95,7 +94,7 @@ class LoadFrames:
             raise DatasetError(f'{error} ({_where(results)})') from None
 
     def _check_format(self, packed: FrameFormat | None, root: Path | str) -> None:
-        """Refuse frames that were packed for another ``LoadFrames``."""
+        """Raise an error if frames were packed with other settings than those of this ``LoadFrames``."""
         if packed is None or (packed.size, packed.area_when_shrinking) == (
             self.size,
             self.area_when_shrinking,
@@ -116,7 +115,7 @@ class LoadFrames:
 
 
 def _images(load: Callable[[str], np.ndarray], results: dict[str, Any]) -> Iterator[np.ndarray]:
-    """The decoded frames, with substitutes where the dataset wants them."""
+    """Yield the decoded frames, with substitutes if the dataset asks for them."""
     if results.get('on_bad_frame') is not OnBadFrame.SUBSTITUTE:
         yield from map(load, results['frame_paths'])
         return
@@ -127,7 +126,7 @@ def _images(load: Callable[[str], np.ndarray], results: dict[str, Any]) -> Itera
 
 
 def _each_once(load: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]:
-    """``load`` that reads each path once, also one that fails."""
+    """Wrap ``load`` so that each path is read only once, even if it fails."""
     known: dict[str, np.ndarray | FrameError] = {}
 
     def load_once(path: str) -> np.ndarray:
@@ -149,7 +148,7 @@ def _where(results: dict[str, Any]) -> str:
 
 
 def _remedy(results: dict[str, Any]) -> str:
-    """What the message about a bad frame adds to the storage's remedy."""
+    """Text that the error message about a bad frame appends to the storage's remedy."""
     match results.get('on_bad_frame'):
         case OnBadFrame.SKIP_TRACKLET:
             return "; it could be read when the dataset's frames were checked, see on_bad_frame in docs/reliability.md"

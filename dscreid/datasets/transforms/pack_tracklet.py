@@ -1,4 +1,4 @@
-"""Turn loaded frames into what a model receives."""
+"""Convert loaded frames to model inputs."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from dscreid.structures import ReIDDataSample
 
 @TRANSFORMS.register_module()
 class PackTracklet:
-    """Return ``dict(inputs, data_samples)``.
+    """Pack frames and metadata into ``dict(inputs, data_samples)``.
 
-    ``inputs`` is a uint8 tensor (T, 3, H, W) in RGB order, a view of the frames with their channels last in
-    memory: the device reorders them, not the loader. ``data_samples`` is a ``ReIDDataSample`` with the meta
-    information ``index``, ``same_as`` (the first row with the same frames), ``modality``, ``camera``,
-    ``length`` (frames of the whole tracklet), ``seed``, ``position``, ``is_query``, and, only if the split has them,
-    ``pid`` (labelled) and ``label`` (labelled train).
+    ``inputs`` is a uint8 tensor (T, 3, H, W) in RGB order. It is a channels-last view of the frames, because the
+    device reorders them instead of the loader. ``data_samples`` is a ``ReIDDataSample`` with the meta information
+    ``index``, ``same_as`` (the first row with the same frames), ``modality``, ``camera``, ``length`` (frames of the
+    whole tracklet), ``seed``, ``position``, ``is_query`` and, only if the split has them, ``pid`` (labeled) and
+    ``label`` (labeled train).
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Pack ``frames`` and the facts of ``tracklet``; everything else is left behind."""
+        """Pack ``frames`` and the metadata of ``tracklet``; all other entries are dropped."""
         tracklet = results['tracklet']
         facts = {
             'index': int(results['index']),

@@ -1,4 +1,4 @@
-"""Choose the frames that stand for a tracklet."""
+"""Sample the frames that represent a tracklet."""
 
 from collections.abc import Callable
 from types import MappingProxyType
@@ -31,9 +31,8 @@ class SampleFrames:
 
     Args:
         num_frames: T, frames per tracklet.
-        rule: ``'segment_first'`` (test) and ``'segment_random'`` (train) are HITSZ-VCM's, ``'linspace'``
-            (test) and ``'sorted_random'`` (train) BUPTCampus's; see ``frame_sampling``. The random ones draw
-            from ``rng``.
+        rule: ``'segment_first'`` (test) and ``'segment_random'`` (train) for HITSZ-VCM, ``'linspace'`` (test) and
+            ``'sorted_random'`` (train) for BUPTCampus; see ``frame_sampling``. The random rules draw from ``rng``.
 
     Raises:
         ConfigError: If the rule is unknown or ``num_frames`` is less than 1.
@@ -52,7 +51,7 @@ class SampleFrames:
         self.rule = rule
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the chosen frames to ``results``."""
+        """Add the sampled frames to ``results``."""
         frames = results['tracklet'].frames
         chosen = RULES[self.rule](len(frames), self.num_frames, results['rng'])
         results['frame_indices'] = chosen
