@@ -1,4 +1,4 @@
-"""Labeler of ADCA's second stage: clusters of each modality, and pairs of them whose centres are aggregated."""
+"""Labeler of ADCA's second stage: clusters of each modality, and pairs of them whose centers are aggregated."""
 
 import logging
 from collections.abc import Mapping

@@ -33,7 +33,7 @@ class CameraLabeler:
     a cluster is logged and its tracklets are outliers of this epoch.
 
     Args:
-        k1: Neighbours of the Jaccard distance.
+        k1: Neighbors of the Jaccard distance.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1); 0.55 in the released code.
         min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,

@@ -26,7 +26,7 @@ from dscreid.structures import Modality, TrackletFeatures
 class ClusterLabeler:
     """DBSCAN on the k-reciprocal Jaccard distance of ``[static, dynamic]``, each modality alone.
 
-    Both halves are L2-normalised before they are joined, so that static and dynamic features weigh the same.
+    Both halves are L2-normalized before they are joined, so that static and dynamic features weigh the same.
 
     Each of the four numbers may be ``'auto'`` instead: chosen without labels, each time anew, from how many tracklets
     an identity seems to have, and logged. Both modalities show the same people, so the one that clusters more clearly
@@ -34,7 +34,7 @@ class ClusterLabeler:
     fixed ``k1`` the others follow from it.
 
     Args:
-        k1: Neighbours of the Jaccard distance.
+        k1: Neighbors of the Jaccard distance.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
         min_samples: Tracklets within ``eps``, itself included, that make a core.

@@ -15,8 +15,8 @@ def dbscan(distance, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
             diagonal is added. The matrix cannot tell up to which distance its pairs are complete, so whoever
             cut it (``max_distance`` of :func:`jaccard_distance`) must have cut at ``eps`` or above. A dense
             array or tensor is taken as it is.
-        eps: Two tracklets at most this far apart are neighbours.
-        min_samples: Neighbours, the tracklet itself included, that make it a core of a cluster.
+        eps: Two tracklets at most this far apart are neighbors.
+        min_samples: Neighbors, the tracklet itself included, that make it a core of a cluster.
 
     Returns:
         int64 (N,), clusters numbered from 0 in order of their first core, -1 = outlier.

@@ -19,7 +19,7 @@ class ClusteringSettings:
     """What k-reciprocal Jaccard distances and DBSCAN need.
 
     Attributes:
-        k1: Neighbours of the Jaccard distance, at least 1.
+        k1: Neighbors of the Jaccard distance, at least 1.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
         min_samples: Tracklets within ``eps``, itself included, that make a core.
@@ -56,10 +56,10 @@ def settings_for(
 
 
 def cluster_neighbors(features: np.ndarray, rank: np.ndarray, settings: ClusteringSettings) -> np.ndarray:
-    """Cluster tracklets whose neighbours are known.
+    """Cluster tracklets whose neighbors are known.
 
     Args:
-        features: float32 (N, D), L2-normalised.
+        features: float32 (N, D), L2-normalized.
         rank: int32 (N, K), the nearest tracklets of each, itself first; K at least ``min(k1, N)``.
         settings: Settings.
 

@@ -17,9 +17,9 @@ class LabelingContext:
     Attributes:
         epoch: Zero-based epoch that the labels are for.
         cameras: By modality int64 (N,), the camera of each tracklet, rows as the features.
-        centers: By modality the C centres that the cluster memories hold since the epoch before, after its training;
-            both entries are one object where that epoch's labels were shared. None before the first labelling.
-        groups: By modality int64 (C,), group of each of the centres; None where that epoch's labels had none.
+        centers: By modality the C centers that the cluster memories hold since the epoch before, after its training;
+            both entries are one object where that epoch's labels were shared. None before the first labeling.
+        groups: By modality int64 (C,), group of each of the centers; None where that epoch's labels had none.
     """
 
     epoch: int

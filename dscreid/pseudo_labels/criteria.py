@@ -1,4 +1,4 @@
-"""Label-free criteria: how good the weights of an epoch are, judged from unlabelled target features alone.
+"""Label-free criteria: how good the weights of an epoch are, judged from unlabeled target features alone.
 
 Each lies in [-1, 1], higher is better, and NaN stands for "cannot be said". None needs a person id, so a checkpoint
 may be chosen by them. A clustering that has collapsed into a few clusters satisfies :func:`cycle_consistency` and
@@ -31,7 +31,7 @@ def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
         second: int (N,), likewise; its numbering may be another one.
 
     Returns:
-        A value in [-0.5, 1], 0 for chance; NaN if fewer than two tracklets are labelled by both.
+        A value in [-0.5, 1], 0 for chance; NaN if fewer than two tracklets are labeled by both.
 
     Raises:
         ValueError: The shapes do not fit.
@@ -69,7 +69,7 @@ def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> 
 
 
 def cycle_return(trips: np.ndarray) -> float:
-    """Share of tracklets whose round trip ends where it began: mutual nearest neighbours across modalities.
+    """Share of tracklets whose round trip ends where it began: mutual nearest neighbors across modalities.
 
     Args:
         trips: int64 (N,), one of the results of :func:`round_trips`.
@@ -81,14 +81,14 @@ def cycle_return(trips: np.ndarray) -> float:
 
 
 def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
-    """Share of labelled tracklets whose round trip ends at a tracklet of their own label.
+    """Share of labeled tracklets whose round trip ends at a tracklet of their own label.
 
     Args:
         trips: int64 (N,), one of the results of :func:`round_trips`.
         labels: int (N,), -1 = outlier; a trip that ends at an outlier is not consistent.
 
     Returns:
-        A share in [0, 1]; NaN without a labelled tracklet.
+        A share in [0, 1]; NaN without a labeled tracklet.
     """
     labels = np.asarray(labels)
     if labels.shape != np.shape(trips):
@@ -127,7 +127,7 @@ def label_free_criteria(
     previous: PseudoLabels | None = None,
     single: tuple[PseudoLabels, PseudoLabels] | None = None,
 ) -> dict[str, float]:
-    """All criteria of one round of labelling, without those that are undefined.
+    """All criteria of one round of labeling, without those that are undefined.
 
     Args:
         visible: Features of the Nv visible tracklets.

@@ -1,11 +1,11 @@
-"""Settings of the clustering, chosen from the density of the unlabelled tracklets themselves.
+"""Settings of the clustering, chosen from the density of the unlabeled tracklets themselves.
 
 Everything that k-reciprocal Jaccard distances and DBSCAN ask for follows from one number: how many tracklets an
 identity has. With ``k1`` near it, one ``eps`` serves all densities, since the Jaccard distance is relative to the
-neighbourhoods that it compares (``clustering_settings``). Three things that need no label tell the number:
+neighborhoods that it compares (``clustering_settings``). Three things that need no label tell the number:
 
-1. Neighbourhoods of exactly an identity's size are mutual: whoever is among my k nearest has me among its k nearest.
-   Smaller ones cut identities at random, larger ones reach for whoever comes next, so the share of mutual neighbours
+1. Neighborhoods of exactly an identity's size are mutual: whoever is among my k nearest has me among its k nearest.
+   Smaller ones cut identities at random, larger ones reach for whoever comes next, so the share of mutual neighbors
    has a kink at that size (``mutual_neighbors``).
 2. The silhouette of the clusters, outliers counted as 0, is largest at about that size, whether or not sizes are even
    enough for a kink.
@@ -33,14 +33,14 @@ from dscreid.pseudo_labels.silhouette import MOST_JUDGED, mean_cluster_size, sil
 
 #: Steps of a fifth to a half: fine enough where the adjusted Rand index is flat, near the size of the identities.
 CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 56)
-#: Neighbours whose mutuality is measured: kinks up to 56 show, and identities beyond do well with k1=56.
+#: Neighbors whose mutuality is measured: kinks up to 56 show, and identities beyond do well with k1=56.
 NEIGHBORS = 101
-#: A neighbourhood is believed to be of an identity's size if the silhouette there is this share of the largest one
-#: and the mean cluster this share of the neighbourhood. Chance kinks at large sizes fail both.
+#: A neighborhood is believed to be of an identity's size if the silhouette there is this share of the largest one
+#: and the mean cluster this share of the neighborhood. Chance kinks at large sizes fail both.
 _SILHOUETTE_SHARE, _FILLED_SHARE = 0.6, 0.5
 #: From a kink on, sizes up to this many times larger are compared: identities of uneven sizes want a little more.
 _SCALE_REACH = 1.6
-#: Silhouettes nearer than this are alike, and the smaller size is taken: too many neighbours merge people, too few only
+#: Silhouettes nearer than this are alike, and the smaller size is taken: too many neighbors merge people, too few only
 #: split them.
 _ALIKE = 0.01
 #: Duplicates of duplicates, and once more.
@@ -110,11 +110,11 @@ def choose_settings(
     """Choose the settings that were left open.
 
     With ``k1`` given the others follow from it (:func:`settings_for`). Otherwise clusters are made for some
-    fifteen sizes of neighbourhood, each with the settings that belong to it, or with those given; while sizes are
+    fifteen sizes of neighborhood, each with the settings that belong to it, or with those given; while sizes are
     compared, an open ``min_samples`` is 2, so that it does not speak for any of them.
 
     Args:
-        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside.
+        features: Float (N, D), torch (any device) or numpy; rows are L2-normalized inside.
         k1: Fixed value, None to choose.
         k2: Likewise.
         eps: Likewise.
@@ -139,7 +139,7 @@ def choose_settings(
 
 @dataclass(frozen=True)
 class _Trial:
-    """Clusters of one size of neighbourhood, int64 (N,), and their mean silhouette."""
+    """Clusters of one size of neighborhood, int64 (N,), and their mean silhouette."""
 
     k1: int
     labels: np.ndarray
@@ -190,7 +190,7 @@ def _near_scale(trials: list[_Trial], scales: tuple[int, ...]) -> list[_Trial]:
 
 
 def _beyond_duplicates(features: np.ndarray, trials: list[_Trial], chosen: _Trial) -> _Trial:
-    """The chosen trial, or one of larger neighbourhoods while its clusters are only parts of larger ones."""
+    """The chosen trial, or one of larger neighborhoods while its clusters are only parts of larger ones."""
     if not chosen.silhouette:
         return chosen  # there are no clusters that could be parts
     for _ in range(_LEVELS):

@@ -15,19 +15,19 @@ from dscreid.structures import Modality, TrackletFeatures
 
 
 def joined_halves(features: TrackletFeatures) -> Tensor:
-    """Float (N, 2 D): both halves L2-normalised, then joined, so that they weigh the same."""
+    """Float (N, 2 D): both halves L2-normalized, then joined, so that they weigh the same."""
     return torch.cat(
         [functional.normalize(half, dim=1) for half in (features.static, features.dynamic)], dim=1
     )
 
 
 def tracklet_descriptors(features: TrackletFeatures) -> Tensor:
-    """Float (N, 2 D), rows of length 1: both halves L2-normalised, joined, and the whole L2-normalised."""
+    """Float (N, 2 D), rows of length 1: both halves L2-normalized, joined, and the whole L2-normalized."""
     return normalized_rows(joined_halves(features))
 
 
 def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Tensor:
-    """Plain mean of each cluster's descriptors, not normalised.
+    """Plain mean of each cluster's descriptors, not normalized.
 
     Args:
         descriptors: Float (N, D).

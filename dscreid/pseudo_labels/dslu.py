@@ -1,4 +1,4 @@
-"""Dynamic-static label unification (DSLU): visible labels from infrared ones, corrected among neighbours.
+"""Dynamic-static label unification (DSLU): visible labels from infrared ones, corrected among neighbors.
 
 Equation numbers are those of the DSC paper. Both functions are row-chunked; no N x N array is held.
 """
@@ -41,7 +41,7 @@ def unify_labels(
     nearest in dynamic similarity.
 
     Args:
-        visible_static: Float (Nv, D); rows of all four matrices are L2-normalised inside.
+        visible_static: Float (Nv, D); rows of all four matrices are L2-normalized inside.
         visible_dynamic: Float (Nv, D').
         infrared_static: Float (Nt, D).
         infrared_dynamic: Float (Nt, D').
@@ -95,19 +95,19 @@ def correct_labels(
 ) -> Labels:
     """Replace each label by the most frequent one among the nearest tracklets of its modality, (10)-(14).
 
-    Neighbours are the ``topk`` tracklets of largest fused cosine similarity
+    Neighbors are the ``topk`` tracklets of largest fused cosine similarity
     ``static_weight * sim_static + dynamic_weight * sim_dynamic`` (11); a tracklet always counts among its
     own. Ties keep the tracklet's own label if it is among the winners, else take the smallest label.
 
     Args:
-        static: Float (N, D); rows of both matrices are L2-normalised inside.
+        static: Float (N, D); rows of both matrices are L2-normalized inside.
         dynamic: Float (N, D').
         labels: Integer (N,), >= -1, -1 = outlier.
         topk: K of (12), the tracklet itself included; clipped to N, with a warning.
         static_weight: lambda_st, not negative.
         dynamic_weight: lambda_dy, not negative; not both 0.
         outliers_vote: Whether -1 is a class that can win, as in the code of SDCL. Otherwise outliers cast no
-            vote, and -1 remains only where every neighbour is an outlier.
+            vote, and -1 remains only where every neighbor is an outlier.
 
     Returns:
         int64 (N,), -1 = outlier. A numpy array, or a CPU tensor if ``labels`` is a tensor.
@@ -159,7 +159,7 @@ def check_correction(topk: int = 20, static_weight: float = 1.0, dynamic_weight:
 
 
 def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynamic_weight: float) -> Tensor:
-    """Normalised halves times the roots of the weights: inner products are the fused similarity (11)."""
+    """Normalized halves times the roots of the weights: inner products are the fused similarity (11)."""
     static = normalized_rows(as_feature_matrix(static, 'static'))
     dynamic = normalized_rows(as_feature_matrix(dynamic, 'dynamic'))
     if len(static) != len(dynamic):
@@ -168,8 +168,8 @@ def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynam
 
 
 def _most_frequent(votes: Tensor, own: Tensor, outliers_vote: bool) -> Tensor:
-    """Winners (n,) of the votes (n, K) for tracklets labelled ``own`` (n,); see :func:`correct_labels`."""
-    counts = _count_equal(votes, votes)  # (13): how often each neighbour's label occurs among the neighbours
+    """Winners (n,) of the votes (n, K) for tracklets labeled ``own`` (n,); see :func:`correct_labels`."""
+    counts = _count_equal(votes, votes)  # (13): how often each neighbor's label occurs among the neighbors
     if not outliers_vote:
         counts[votes < 0] = 0
     best = counts.max(dim=1, keepdim=True).values

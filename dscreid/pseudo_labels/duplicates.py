@@ -30,7 +30,7 @@ def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
     (after the gap statistic of Tibshirani et al., J. R. Stat. Soc. B 2001).
 
     Args:
-        features: float32 (N, D), L2-normalised.
+        features: float32 (N, D), L2-normalized.
         labels: int64 (N,), clusters numbered from 0 without gaps, -1 = outlier.
 
     Returns:
@@ -66,7 +66,7 @@ def gaussian_like(points: np.ndarray, seed: int = 0) -> np.ndarray:
         float32 (N, D), the same for the same seed.
     """
     mean = points.mean(axis=0)
-    # the triangle has the inner products of the centred points' columns, and with them their covariance
+    # the triangle has the inner products of the centerd points' columns, and with them their covariance
     triangle = np.linalg.qr(points - mean, mode='r')
     weights = np.random.default_rng(seed).standard_normal((len(points), len(triangle)), np.float32)
     return mean + weights @ triangle / np.float32(len(points)) ** 0.5

@@ -13,7 +13,7 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @dataclass(frozen=True)
 class LabelLimits:
-    """From where on a round of labelling counts as failed.
+    """From where on a round of labeling counts as failed.
 
     Attributes:
         min_clusters: Fewest clusters of a modality; with one no contrastive loss can tell anybody apart.

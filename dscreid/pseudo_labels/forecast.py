@@ -19,12 +19,12 @@ from dscreid.structures import Modality
 from dscreid.utils.chunks import CHUNK_ELEMENTS
 
 _FLOAT, _INDEX, _HALF = 4, 8, 2
-#: Entries of a row of the encodings after query expansion, per neighbour: 2.2 for clustered features, 5.1 for
-#: unstructured ones (k1 = 30, k2 = 6). Before it a row has about one per neighbour.
+#: Entries of a row of the encodings after query expansion, per neighbor: 2.2 for clustered features, 5.1 for
+#: unstructured ones (k1 = 30, k2 = 6). Before it a row has about one per neighbor.
 _EXPANDED = 3.3
-#: Stored pairs of a row per neighbour, at most about; and bytes of a pair in the graph and its sorted copies.
+#: Stored pairs of a row per neighbor, at most about; and bytes of a pair in the graph and its sorted copies.
 _PAIRS, _PAIR_BYTES = 0.7, 40
-#: Bytes of a row in DBSCAN: its list of neighbours is an array of its own.
+#: Bytes of a row in DBSCAN: its list of neighbors is an array of its own.
 _ROW_BYTES = 150
 #: Bytes of a row in the graph of 'hnsw', 32 links on each side and more on the upper levels.
 _GRAPH_BYTES = 280
@@ -43,7 +43,7 @@ class ClusteringProblem:
     Attributes:
         num: Tracklets N.
         dimension: Width D of their descriptors.
-        k1: Neighbours of the Jaccard distance; None where the density of the features decides.
+        k1: Neighbors of the Jaccard distance; None where the density of the features decides.
         further_searches: Searches that follow the clustering, in searches of N x N x D.
     """
 
@@ -54,7 +54,7 @@ class ClusteringProblem:
 
     @property
     def neighbors(self) -> int:
-        """Neighbours that are searched, the tracklet itself included."""
+        """Neighbors that are searched, the tracklet itself included."""
         return min(self.num, NEIGHBORS if self.k1 is None else self.k1)
 
     @property
@@ -114,7 +114,7 @@ def forecast_round(
 
     Args:
         problems: The sets.
-        search: How neighbours are searched.
+        search: How neighbors are searched.
         rate: Operations per second of a large matrix product where the features lie, see :func:`product_rate`.
         device: ``'cpu'`` or ``'cuda'``, where the features lie.
         threads: Threads of the compiled kernels.
@@ -144,11 +144,11 @@ def forecast_clustering(
     threads: int = 1,
     itemsize: int = _FLOAT,
 ) -> Forecast:
-    """Forecast neighbour search, Jaccard distance and DBSCAN of one set, its descriptors not counted.
+    """Forecast neighbor search, Jaccard distance and DBSCAN of one set, its descriptors not counted.
 
     Args:
         problem: The set.
-        search: How neighbours are searched.
+        search: How neighbors are searched.
         rate: See :func:`forecast_round`.
         device: Likewise.
         threads: Likewise.
@@ -160,7 +160,7 @@ def forecast_clustering(
     method = search.method_for(problem.num, problem.num, problem.dimension, on_gpu)
     normalized = problem.num * problem.dimension * itemsize
     certain, expected = _search_bytes(problem, method, on_gpu, itemsize)
-    # the kernels read float32 rows and int32 neighbours on the host; on a processor these rows are there already
+    # the kernels read float32 rows and int32 neighbors on the host; on a processor these rows are there already
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
     searching_on_gpu = on_gpu and method == 'exact'
     host_certain, host_expected = (0, 0) if searching_on_gpu else (certain, expected)
@@ -186,7 +186,7 @@ def product_rate(device: str = 'cpu', dtype: torch.dtype = torch.float32) -> flo
 
 
 def _search_bytes(problem: ClusteringProblem, method: str, on_gpu: bool, itemsize: int) -> tuple[int, int]:
-    """Certain and expected bytes of a search where it runs; on a GPU without the normalised descriptors."""
+    """Certain and expected bytes of a search where it runs; on a GPU without the normalized descriptors."""
     num, neighbors = problem.num, problem.neighbors
     rows = num * problem.dimension
     if method != 'exact':

@@ -30,7 +30,7 @@ class JaccardClustering:
     from it.
 
     Attributes:
-        k1: Neighbours of the Jaccard distance, at least 1.
+        k1: Neighbors of the Jaccard distance, at least 1.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
         min_samples: Tracklets within ``eps``, itself included, that make a core.
@@ -67,7 +67,7 @@ class JaccardClustering:
         """The fixed settings, or those that descriptors ask for.
 
         Args:
-            descriptors: Float (N, D), normalised inside.
+            descriptors: Float (N, D), normalized inside.
             name: What the log calls the descriptors; None keeps a choice out of the log.
         """
         fixed = self.fixed
@@ -76,7 +76,7 @@ class JaccardClustering:
         return _logged(choose_settings(descriptors, **fixed), name)
 
     def __call__(self, descriptors: Tensor, name: str | None = None) -> np.ndarray:
-        """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
+        """Cluster the rows of float (N, D), normalized inside; int64 (N,) from 0 without gaps, -1 = outlier."""
         return cluster(descriptors, self.settings(descriptors, name))
 
 
@@ -108,7 +108,7 @@ def settings_of_modalities(
 
     Args:
         clusterings: Settings by modality.
-        descriptors: By modality float (N, D), normalised inside.
+        descriptors: By modality float (N, D), normalized inside.
     """
     if any('k1' in clustering.fixed for clustering in clusterings.values()):
         return {m: clusterings[m].settings(descriptors[m], m.value) for m in clusterings}
@@ -127,7 +127,7 @@ def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
 
 
 def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:
-    """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
+    """Cluster the rows of float (N, D), normalized inside; int64 (N,) from 0 without gaps, -1 = outlier."""
     num_neighbors = clipped(settings.k1, len(descriptors), 'k1')
     return cluster_neighbors(*nearest_tracklets(descriptors, num_neighbors), settings)
 

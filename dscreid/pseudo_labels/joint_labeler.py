@@ -27,7 +27,7 @@ class JointLabeler:
 
     Args:
         scale: Factor of the cosines, positive; the reciprocal of the loss's temperature of 0.05.
-        k1: Neighbours of the Jaccard distance.
+        k1: Neighbors of the Jaccard distance.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1); 0.6 for SYSU-MM01 and 0.3 for RegDB in the released code.
         min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
@@ -40,7 +40,7 @@ class JointLabeler:
 
     needs_context = True
     common_settings = COMMON_CLUSTERING
-    #: ClusterHook refuses it in the first epoch, which has no centres.
+    #: ClusterHook refuses it in the first epoch, which has no centers.
     needs_centers = True
 
     def __init__(
@@ -64,13 +64,13 @@ class JointLabeler:
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
-            context: With the centres of the epoch before.
+            context: With the centers of the epoch before.
 
         Returns:
             Shared labels from 0 without gaps; a cluster may have members in one modality only.
 
         Raises:
-            ConfigError: There are no centres yet.
+            ConfigError: There are no centers yet.
             LabelingError: No tracklet of a modality is in a cluster.
         """
         if context.centers is None:

@@ -62,12 +62,12 @@ class PseudoLabels:
         ir: int64 (Nt,), clusters of the infrared tracklets, -1 = outlier.
         shared: Whether equal numbers in both modalities name one cluster. False: two unrelated numberings.
         cross: Clusters of the other modality, for methods that match two numberings.
-        matches: int64 (P, 2), pairs (visible cluster, infrared cluster) whose centres are brought together when the
+        matches: int64 (P, 2), pairs (visible cluster, infrared cluster) whose centers are brought together when the
             memories are built.
         soft: Distributions over the own modality's clusters, by modality; None: the labels alone.
         groups: By modality int64 (C,): the group of each cluster; a cluster is told apart from those of its group
             alone. None: from all.
-        center_modality: Whose members alone the centres of shared clusters are means of; None: of both modalities'.
+        center_modality: Whose members alone the centers of shared clusters are means of; None: of both modalities'.
     """
 
     rgb: np.ndarray
@@ -104,7 +104,7 @@ class PseudoLabels:
         return np.sort(np.unique(labels[labels >= 0], return_counts=True)[1])[::-1]
 
     def summary(self) -> str:
-        """One line for the log: clusters, median size and labelled share of both modalities."""
+        """One line for the log: clusters, median size and labeled share of both modalities."""
         parts = [f'{m.value} {self._describe(m)}' for m in Modality]
         return f'{"; ".join(parts)}; {"one shared numbering" if self.shared else "separate numberings"}'
 

@@ -1,4 +1,4 @@
-"""Which clusters of two modalities belong together: votes of tracklet pairs, or assignment of centres."""
+"""Which clusters of two modalities belong together: votes of tracklet pairs, or assignment of centers."""
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ def match_clusters_by_votes(
     :func:`greedy_matches`.
 
     Args:
-        visible: Float (Nv, D), rows L2-normalised inside.
+        visible: Float (Nv, D), rows L2-normalized inside.
         infrared: Float (Nt, D), likewise.
         visible_labels: int64 (Nv,), -1 = outlier, which has no vote.
         infrared_labels: int64 (Nt,), likewise.
@@ -52,7 +52,7 @@ def count_votes(
     """How many tracklet pairs of each pair of clusters reach a similarity.
 
     Args:
-        visible: Float (Nv, D), rows L2-normalised inside.
+        visible: Float (Nv, D), rows L2-normalized inside.
         infrared: Float (Nt, D), likewise.
         visible_labels: int64 (Nv,), -1 = outlier.
         infrared_labels: int64 (Nt,), likewise.
@@ -60,7 +60,7 @@ def count_votes(
 
     Returns:
         ``votes`` int64 (Cv, Ct), C being the largest label + 1, and the share in [0, 1] of the pairs of
-        labelled tracklets that count (0 without any). Near 1 the votes are mere products of cluster sizes.
+        labeled tracklets that count (0 without any). Near 1 the votes are mere products of cluster sizes.
 
     Raises:
         ValueError: Shapes do not fit or features are not finite.
@@ -104,7 +104,7 @@ def match_clusters_progressively(
     passes: int | None = None,
     mirror: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give every cluster a partner by repeated minimum-cost assignment of centres.
+    """Give every cluster a partner by repeated minimum-cost assignment of centers.
 
     Progressive graph matching (Wu and Ye, "Unsupervised Visible-Infrared Person Re-Identification via
     Progressive Graph Matching and Alternate Learning", CVPR 2023). The cost of a pair is exp(-cos). The first
@@ -113,7 +113,7 @@ def match_clusters_progressively(
     smaller side keeps its first partners.
 
     Args:
-        visible_centers: Float (Cv, D), at least one row; rows are L2-normalised inside.
+        visible_centers: Float (Cv, D), at least one row; rows are L2-normalized inside.
         infrared_centers: Float (Ct, D), likewise.
         passes: Assignments at most. None repeats until all are matched, as "progressive" says; the released code
             stops after 2 and fails later where one side has more than twice as many clusters as the other.
@@ -125,7 +125,7 @@ def match_clusters_progressively(
         the other way round; -1 = none, which ``passes=None`` with ``mirror=True`` never leaves.
 
     Raises:
-        ValueError: A side has no centre, shapes do not fit, centres are not finite, or ``passes`` is below 1.
+        ValueError: A side has no center, shapes do not fit, centers are not finite, or ``passes`` is below 1.
     """
     cost = _assignment_cost(visible_centers, infrared_centers)
     if passes is not None and passes < 1:
@@ -166,7 +166,7 @@ def _assignment_cost(visible_centers: Features, infrared_centers: Features) -> n
 
 
 def _labelled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
-    """L2-normalised rows and int64 labels, on the features' device, of those that are no outliers."""
+    """L2-normalized rows and int64 labels, on the features' device, of those that are no outliers."""
     features = normalized_rows(as_feature_matrix(features, name))
     labels = torch.from_numpy(np.asarray(labels, np.int64)).to(features.device)
     if labels.shape != (len(features),):

@@ -1,8 +1,8 @@
-"""How mutual nearest neighbours are, and the sizes of neighbourhood at which that changes."""
+"""How mutual nearest neighbors are, and the sizes of neighborhood at which that changes."""
 
 import numpy as np
 
-#: A kink is a rate above the mean of those at this many times smaller and larger neighbourhoods.
+#: A kink is a rate above the mean of those at this many times smaller and larger neighborhoods.
 _KINK_RATIO = 1.8
 #: Standard errors by which a kink must stand out.
 _SIGNIFICANCE = 3.0
@@ -15,7 +15,7 @@ def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
         rank: int (N, K), the nearest tracklets of each, itself first.
 
     Returns:
-        float64 (N, K - 1) in [0, 1]; column c is of the neighbourhoods of c + 2 tracklets, itself included: the share
+        float64 (N, K - 1) in [0, 1]; column c is of the neighborhoods of c + 2 tracklets, itself included: the share
         of the c + 1 others that count it among theirs.
     """
     num, width = rank.shape
@@ -26,14 +26,14 @@ def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
     known = (row * num + column)[order]
     found = np.searchsorted(known, column * num + row).clip(max=max(len(known) - 1, 0))
     mutual = (known[found] == column * num + row) & (row != column)
-    # both are within the neighbourhood as soon as the later of the two places is
+    # both are within the neighborhood as soon as the later of the two places is
     level = np.maximum(place, place[order][found])[mutual]
     counts = np.bincount(row[mutual] * width + level, minlength=num * width).reshape(num, width)
     return counts.cumsum(axis=1)[:, 1:] / np.arange(1, width)
 
 
 def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
-    """Sizes of neighbourhood at which the share of mutual neighbours has a significant kink.
+    """Sizes of neighborhood at which the share of mutual neighbors has a significant kink.
 
     Args:
         rates: float64 (N, K - 1), of :func:`mutual_neighbor_rates`.

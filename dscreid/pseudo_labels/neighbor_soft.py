@@ -1,8 +1,8 @@
-"""Soft labels from the labels of a tracklet's neighbours, and how far to trust a label.
+"""Soft labels from the labels of a tracklet's neighbors, and how far to trust a label.
 
-Neighbour-guided label calibration and dynamic weighting (Teng et al., "Relieving Universal Label Noise for Unsupervised
+Neighbor-guided label calibration and dynamic weighting (Teng et al., "Relieving Universal Label Noise for Unsupervised
 Visible-Infrared Person Re-Identification by Inferring from Neighbors", arXiv:2412.12220): one of two readings of the
-tables' "NG". All functions take neighbours as index rows and return sparse rows: nothing dense of N x C is held.
+tables' "NG". All functions take neighbors as index rows and return sparse rows: nothing dense of N x C is held.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from scipy.sparse import coo_array, csr_array
 
 
 def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | None = 2.0) -> int:
-    """The number of neighbours to ask, no more than the clusters can answer for.
+    """The number of neighbors to ask, no more than the clusters can answer for.
 
-    Far more neighbours than a cluster has members make every distribution flat and every weight vanish.
+    Far more neighbors than a cluster has members make every distribution flat and every weight vanish.
 
     Args:
         labels: int64 (N,), labels of those who are asked; -1 = outlier.
         topk: The number wanted, at least 1.
-        max_cluster_ratio: Neighbours at most, in mean cluster sizes; None for ``topk`` whatever the sizes.
+        max_cluster_ratio: Neighbors at most, in mean cluster sizes; None for ``topk`` whatever the sizes.
 
     Returns:
         An integer between 1 and ``topk``.
@@ -38,23 +38,23 @@ def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | Non
 
 
 def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """Share of each label among a tracklet's labelled neighbours.
+    """Share of each label among a tracklet's labeled neighbors.
 
     Args:
         neighbors: int64 (N, k), indices into ``labels``.
         labels: int64 (M,), -1 = outlier, which counts for nothing.
 
     Returns:
-        float64 csr (N, C), C being the largest label + 1; rows sum to 1, or are empty where all neighbours are
+        float64 csr (N, C), C being the largest label + 1; rows sum to 1, or are empty where all neighbors are
         outliers.
     """
     return _sum_to_one(_label_counts(neighbors, labels))
 
 
 def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """Overlap of a tracklet's neighbour set with each cluster, as a distribution.
+    """Overlap of a tracklet's neighbor set with each cluster, as a distribution.
 
-    r_c = n_c / (k - n_c + |c|), the intersection over union of the k neighbours and the members of cluster c, n_c of
+    r_c = n_c / (k - n_c + |c|), the intersection over union of the k neighbors and the members of cluster c, n_c of
     whom are among them; then divided by the sum over c.
 
     Args:
@@ -62,7 +62,7 @@ def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
         labels: int64 (M,), -1 = outlier; one takes a place among the k but counts for no cluster.
 
     Returns:
-        float64 csr (N, C), C being the largest label + 1; rows sum to 1, or are empty where all neighbours are
+        float64 csr (N, C), C being the largest label + 1; rows sum to 1, or are empty where all neighbors are
         outliers (the formula is 0/0 there).
     """
     counts = _label_counts(neighbors, labels)
@@ -72,7 +72,7 @@ def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 
 
 def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) -> csr_array:
-    """Mix hard labels with what the neighbours say: q = balance * onehot(y) + (1 - balance) * r.
+    """Mix hard labels with what the neighbors say: q = balance * onehot(y) + (1 - balance) * r.
 
     Args:
         labels: int64 (N,) in [-1, C).
@@ -80,7 +80,7 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
         balance: Share of the hard label, in [0, 1].
 
     Returns:
-        float32 csr (N, C). Rows sum to 1; where the neighbours say nothing the row is the hard label alone, and for
+        float32 csr (N, C). Rows sum to 1; where the neighbors say nothing the row is the hard label alone, and for
         label -1 it is empty.
 
     Raises:
@@ -102,7 +102,7 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
 
 
 def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float = 10.0) -> np.ndarray:
-    """How far the neighbours bear a label out: w = exp(-sharpness * (1 - r_y)^2).
+    """How far the neighbors bear a label out: w = exp(-sharpness * (1 - r_y)^2).
 
     Args:
         labels: int64 (N,) in [-1, C).
@@ -110,7 +110,7 @@ def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float =
         sharpness: Not negative ("coe" in the released code).
 
     Returns:
-        float32 (N,) in [0, 1]; 0 for label -1 and where the neighbours say nothing.
+        float32 (N,) in [0, 1]; 0 for label -1 and where the neighbors say nothing.
 
     Raises:
         ValueError: ``sharpness`` is negative, or shapes and labels do not fit.
@@ -127,7 +127,7 @@ def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float =
 
 
 def _label_counts(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """float64 csr (N, C): neighbours of each label, outliers left out."""
+    """float64 csr (N, C): neighbors of each label, outliers left out."""
     votes = labels[neighbors]
     rows, places = np.nonzero(votes >= 0)
     columns = votes[rows, places]

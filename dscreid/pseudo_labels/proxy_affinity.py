@@ -1,4 +1,4 @@
-"""Tracklets described by their affinity to cluster centres, the descriptors of GUR's later phases."""
+"""Tracklets described by their affinity to cluster centers, the descriptors of GUR's later phases."""
 
 import numpy as np
 import torch
@@ -17,10 +17,10 @@ def proxy_affinities(
     With the camera of each proxy as its group this is the description z of GUR's inter-camera phase, with each slice
     as wide as its camera has proxies. The released code stores cumulative sizes and uses them as widths, so that from
     the second visible camera on its slices coincide with no camera; that is not reproduced. Nor is its use of z
-    without normalisation in a distance that presumes unit rows: :func:`jaccard_distance` normalises.
+    without normalization in a distance that presumes unit rows: :func:`jaccard_distance` normalizes.
 
     Args:
-        features: Float (N, D); rows of both matrices are L2-normalised inside.
+        features: Float (N, D); rows of both matrices are L2-normalized inside.
         proxies: Float (C, D), at least one.
         groups: int64 (C,), group of each proxy, in any order; None: one group of all.
         scale: Factor of the cosines, positive; the reciprocal of the loss's temperature of 0.05.

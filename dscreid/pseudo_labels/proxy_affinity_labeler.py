@@ -1,4 +1,4 @@
-"""Labeler of GUR's inter-camera phase: clusters of each modality by affinity to the cameras' centres."""
+"""Labeler of GUR's inter-camera phase: clusters of each modality by affinity to the cameras' centers."""
 
 from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.clustering_settings import COMMON_CLUSTERING
@@ -17,14 +17,14 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @LABELERS.register_module()
 class ProxyAffinityLabeler:
-    """Cluster each modality on the affinities of its tracklets to the centres of each camera's clusters.
+    """Cluster each modality on the affinities of its tracklets to the centers of each camera's clusters.
 
-    Its epoch follows one of ``CameraLabeler``, whose trained centres it reads. See
+    Its epoch follows one of ``CameraLabeler``, whose trained centers it reads. See
     :func:`dscreid.pseudo_labels.proxy_affinity.proxy_affinities`.
 
     Args:
         scale: Factor of the cosines, positive.
-        k1: Neighbours of the Jaccard distance.
+        k1: Neighbors of the Jaccard distance.
         k2: Rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
         min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
@@ -37,7 +37,7 @@ class ProxyAffinityLabeler:
 
     needs_context = True
     common_settings = COMMON_CLUSTERING
-    #: ClusterHook refuses it in the first epoch, which has no centres.
+    #: ClusterHook refuses it in the first epoch, which has no centers.
     needs_centers = True
 
     def __init__(
@@ -63,7 +63,7 @@ class ProxyAffinityLabeler:
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
-            context: Centres and their groups, from an epoch of ``CameraLabeler``.
+            context: Centers and their groups, from an epoch of ``CameraLabeler``.
 
         Returns:
             Labels in two separate numberings, each from 0 without gaps.

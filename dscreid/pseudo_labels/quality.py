@@ -10,14 +10,14 @@ from dscreid.structures import Modality
 
 
 def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
-    """Agreement of one modality's pseudo labels with the true identities, over its labelled tracklets.
+    """Agreement of one modality's pseudo labels with the true identities, over its labeled tracklets.
 
     Args:
         labels: int (N,), -1 = outlier.
         pids: int (N,), true person ids.
 
     Returns:
-        ``ari`` adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985), ``nmi`` normalised mutual
+        ``ari`` adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985), ``nmi`` normalized mutual
         information in [0, 1] (arithmetic mean), ``purity`` share of tracklets whose identity is the most
         frequent one of their cluster, ``labelled`` share of tracklets that are no outliers. Outliers count in
         ``labelled`` alone; when there is nothing else the first three are NaN.
@@ -61,7 +61,7 @@ def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
 
 
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
-    """Share of the labelled visible tracklets whose label names their own person on the infrared side.
+    """Share of the labeled visible tracklets whose label names their own person on the infrared side.
 
     A label names the identity most frequent among the infrared tracklets that carry it (the smallest id of
     equally frequent ones), and nobody where no infrared tracklet carries it.
@@ -72,7 +72,7 @@ def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np
         ir_pids: int (Nt,), true person ids of the infrared tracklets.
 
     Returns:
-        A share in [0, 1]; NaN if the numbering is not shared or no visible tracklet is labelled.
+        A share in [0, 1]; NaN if the numbering is not shared or no visible tracklet is labeled.
     """
     rgb_labels, rgb_pids = _aligned(labels.rgb, rgb_pids)
     ir_labels, ir_pids = _aligned(labels.ir, ir_pids)

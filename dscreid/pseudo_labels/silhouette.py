@@ -24,7 +24,7 @@ def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
     distance is linear in one of its arguments, so means over a cluster come from the cluster's sum: no N x N array.
 
     Args:
-        features: Float (N, D), normalised inside.
+        features: Float (N, D), normalized inside.
         labels: int (N,), -1 = outlier.
 
     Returns:
@@ -43,7 +43,7 @@ def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: i
     """Mean silhouette over all tracklets, outliers counted as 0, so that leaving tracklets out does not pay.
 
     Args:
-        features: Float (N, D), normalised inside.
+        features: Float (N, D), normalized inside.
         labels: int (N,), -1 = outlier.
         most: The mean is over at most so many tracklets, evenly spaced; None for all.
 

@@ -26,10 +26,10 @@ def transport_labels(
 ) -> tuple[np.ndarray, bool]:
     """Label each tracklet by the cluster that receives most of its mass in an entropic transport plan.
 
-    The cost is the squared Euclidean distance between a tracklet and a centre; every tracklet sends the same mass.
+    The cost is the squared Euclidean distance between a tracklet and a center; every tracklet sends the same mass.
 
     Args:
-        features: Float (N, D) of one modality, rows L2-normalised inside.
+        features: Float (N, D) of one modality, rows L2-normalized inside.
         centers: Float (C, D) of the other modality's clusters, used as they are (plain means in that release).
         center_masses: Positive (C,), shares that the clusters receive, divided by their sum here. None: all the same,
             which presumes clusters of one size; their sizes suit the skewed ones of DBSCAN better.
@@ -41,7 +41,7 @@ def transport_labels(
         int64 (N,) in [0, C), the smaller cluster among equals, and whether the iteration converged.
 
     Raises:
-        ValueError: There is no centre, shapes do not fit, values are not finite, or a parameter is out of range.
+        ValueError: There is no center, shapes do not fit, values are not finite, or a parameter is out of range.
     """
     features = normalized_rows(as_feature_matrix(features, 'features')).cpu()
     centers = as_feature_matrix(centers, 'centers').cpu()
@@ -72,7 +72,7 @@ def sinkhorn(
 ) -> tuple[Tensor, bool]:
     """Entropic optimal transport (Cuturi, "Sinkhorn Distances", NeurIPS 2013), in the log domain.
 
-    Minimises <P, cost> - H(P) / sharpness over plans P of given marginals by scaling rows and columns of
+    Minimizes <P, cost> - H(P) / sharpness over plans P of given marginals by scaling rows and columns of
     exp(-sharpness * cost) in turn, here as logarithms, so that a large sharpness cannot underflow.
 
     Args:

@@ -32,8 +32,8 @@ class TransportLabeler:
     """Cluster each modality; carry its tracklets to the other's clusters by optimal transport, both ways.
 
     A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of it. The transport follows a later release of
-    its group (see :mod:`dscreid.pseudo_labels.transport`); how neighbours refine labels, with every number of it, is
-    guessed; the paper's third part, a consistency loss among cross-modality neighbours, is left out.
+    its group (see :mod:`dscreid.pseudo_labels.transport`); how neighbors refine labels, with every number of it, is
+    guessed; the paper's third part, a consistency loss among cross-modality neighbors, is left out.
 
     Args:
         clustering: Config of the labeler that makes the per-modality labels.
@@ -41,8 +41,8 @@ class TransportLabeler:
         sharpness: Factor of the cost; 25 in that release.
         tolerance: Of the Sinkhorn iteration; 0.1 in that release.
         max_steps: Of the Sinkhorn iteration; 500 in that release.
-        topk: Neighbours in the other modality that refine a label (guessed); 0 for none, which leaves hard labels.
-        max_cluster_ratio: Neighbours at most, in mean cluster sizes of the other modality; None for ``topk``.
+        topk: Neighbors in the other modality that refine a label (guessed); 0 for none, which leaves hard labels.
+        max_cluster_ratio: Neighbors at most, in mean cluster sizes of the other modality; None for ``topk``.
         balance: Share of the transported label in a refined one, in [0, 1] (guessed).
 
     Example (config)::
@@ -109,7 +109,7 @@ class TransportLabeler:
     def _transported(
         self, descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, modality: Modality
     ) -> np.ndarray:
-        """int64 (N,), the other modality's clusters for the labelled tracklets of one; -1 for outliers."""
+        """int64 (N,), the other modality's clusters for the labeled tracklets of one; -1 for outliers."""
         other = other_modality(modality)
         centers = mean_descriptors(descriptors[other], labels.of(other))
         sizes = np.bincount(labels.of(other)[labels.of(other) >= 0])

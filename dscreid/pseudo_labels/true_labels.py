@@ -14,7 +14,7 @@ class TrueLabels:
     Using it makes a run supervised; it exists to measure what perfect labels would gain.
 
     Args:
-        dataset: Config of the unlabelled training split, whose ground truth is read.
+        dataset: Config of the unlabeled training split, whose ground truth is read.
     """
 
     def __init__(self, dataset: dict) -> None:

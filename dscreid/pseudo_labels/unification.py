@@ -32,10 +32,10 @@ def vote_across(
     nearest have a vote. The softmax's divisor is the same for the whole row and changes no winner, so it is left out.
 
     Args:
-        visible: Float (Nv, D); rows of both matrices are L2-normalised inside.
+        visible: Float (Nv, D); rows of both matrices are L2-normalized inside.
         infrared: Float (Nt, D).
         infrared_labels: int64 (Nt,), >= -1, -1 = outlier.
-        topk: Neighbours that vote; clipped to Nt.
+        topk: Neighbors that vote; clipped to Nt.
         temperature: Of the softmax. The released code has none, so that at its 1 the votes weigh nearly the same.
         outliers_vote: Whether -1 is a class that can win, as in the released code. False: outliers keep their place
             among the nearest but cast no vote.
@@ -69,9 +69,9 @@ def smooth_labels(
     :func:`dscreid.pseudo_labels.dslu.correct_labels` differs in what wins among equals: the tracklet's own label.
 
     Args:
-        features: Float (N, D); rows are L2-normalised inside.
+        features: Float (N, D); rows are L2-normalized inside.
         labels: int64 (N,), >= -1, -1 = outlier.
-        topk: Neighbours, the tracklet itself, always the first, included; clipped to N.
+        topk: Neighbors, the tracklet itself, always the first, included; clipped to N.
         outliers_vote: Whether -1 is a class that can win, as in the released code.
 
     Returns:

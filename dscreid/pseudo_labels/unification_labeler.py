@@ -23,12 +23,12 @@ class UnificationLabeler:
 
     Args:
         clustering: Config of the labeler that makes the per-modality labels.
-        topk: Infrared neighbours that vote; 20 for SYSU-MM01 and 10 for RegDB in the released code.
+        topk: Infrared neighbors that vote; 20 for SYSU-MM01 and 10 for RegDB in the released code.
         temperature: Of the softmax that weighs them; the released code has none (1).
-        smoothing_topk: Visible neighbours, itself included, whose majority then decides; None for no smoothing, as
+        smoothing_topk: Visible neighbors, itself included, whose majority then decides; None for no smoothing, as
             the released code's first ten epochs of unification on SYSU-MM01.
         outliers_vote: Whether "outlier" can win both votes, as in the released code.
-        infrared_centers: Whether the centres of the common memory are means of infrared tracklets alone, as in the
+        infrared_centers: Whether the centers of the common memory are means of infrared tracklets alone, as in the
             released code. False: of both modalities, as in DSC.
 
     Example (config)::
