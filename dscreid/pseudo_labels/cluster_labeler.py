@@ -32,7 +32,8 @@ class ClusterLabeler:
     Each of the four numbers may be ``'auto'``. It is then chosen without labels in every call, from the
     estimated number of tracklets per identity, and logged. Because both modalities show the same people, the
     modality that clusters more clearly decides for both, in proportion to their numbers of tracklets
-    (``choose_for_same_people`` in ``density``). If ``k1`` is fixed, the other values follow from it.
+    (``choose_for_same_people`` in ``density``). If ``k1`` is fixed, the other ``'auto'`` values follow from
+    it.
 
     Args:
         k1: Number of neighbors in the Jaccard distance.
