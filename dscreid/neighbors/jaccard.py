@@ -84,8 +84,8 @@ def jaccard_of_neighbors(
 
     Args:
         features: float32 (N, D), L2-normalized.
-        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least ``min(k1,
-            N)``.
+        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least
+            ``min(k1, N)``.
         k1: See :func:`jaccard_distance`.
         k2: See :func:`jaccard_distance`.
         max_distance: See :func:`jaccard_distance`.

@@ -61,8 +61,8 @@ def cluster_neighbors(features: np.ndarray, rank: np.ndarray, settings: Clusteri
 
     Args:
         features: float32 (N, D), L2-normalized.
-        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least ``min(k1,
-            N)``.
+        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least
+            ``min(k1, N)``.
         settings: Clustering settings.
 
     Returns:

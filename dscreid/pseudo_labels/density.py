@@ -158,7 +158,7 @@ def _trials(
     eps: float | None,
     min_samples: int,
 ) -> Iterator[_Trial]:
-    """Yield trials of increasing size, at least one, until the silhouette has dropped too far."""
+    """Yield trials of increasing size, at least one, until the silhouette has dropped too much."""
     largest = max(len(rank) // 3, 2)
     best, hopeless = 0.0, 0
     for k1 in sorted({size for size in (*CANDIDATES, *scales) if size <= largest}):

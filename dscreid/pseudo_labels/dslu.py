@@ -97,9 +97,10 @@ def correct_labels(
 ) -> Labels:
     """Replace each label by the most frequent one among its nearest tracklets in the same modality, Eq. (10)-(14).
 
-    Neighbors are the ``topk`` tracklets with the largest fused cosine similarity ``static_weight * sim_static
-    + dynamic_weight * sim_dynamic``, Eq. (11). A tracklet is always one of its own neighbors. In a tie, the
-    tracklet keeps its own label if it is among the winners; otherwise the smallest label wins.
+    Neighbors are the ``topk`` tracklets with the largest fused cosine similarity
+    ``static_weight * sim_static + dynamic_weight * sim_dynamic``, Eq. (11). A tracklet is always one of its
+    own neighbors. In a tie, the tracklet keeps its own label if it is among the winners; otherwise the
+    smallest label wins.
 
     Args:
         static: Float (N, D). Rows of both matrices are L2-normalized internally.

@@ -40,7 +40,8 @@ class DSLULabeler:
             the code of SDCL.
         agreement: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``). They
             set the number of votes that a label needs, many at first and fewer later, instead of
-            ``inter.min_votes``. The labeler then needs the context. None requires one vote, as in the paper.
+            ``inter.min_votes``. The labeler then needs the context. None uses ``inter.min_votes``; the paper
+            requires one vote.
 
     Example (config)::
 

@@ -2,8 +2,8 @@
 
 Neighbor-guided label calibration and dynamic weighting (Teng et al., "Relieving Universal Label Noise for
 Unsupervised Visible-Infrared Person Re-Identification by Inferring from Neighbors", arXiv:2412.12220). This
-is one of two interpretations of "NG" in the result tables. All functions take neighbors as rows of indices
-and return sparse rows, without a dense N x C array.
+is one of two interpretations of "NG" in the comparison tables of the DSC paper. All functions take neighbors
+as rows of indices and return sparse rows, without a dense N x C array.
 """
 
 import numpy as np

@@ -2,9 +2,10 @@
 
 Dual optimal transport label assignment (Cheng et al., "Unsupervised Visible-Infrared Person ReID by
 Collaborative Learning with Neighbor-Guided Label Refinement", ACM MM 2023) is the other interpretation of
-"NG" in the result tables. Only summaries of the paper were available when this was written. Cost, marginals,
-sharpness and stopping rule follow a later release of the same group (He et al., "Exploring Homogeneous and
-Heterogeneous Consistent Label Associations for Unsupervised Visible-Infrared Person ReID", arXiv:2402.00672).
+"NG" in the comparison tables of the DSC paper. Only summaries of the paper were available when this was
+written. Cost, marginals, sharpness and stopping rule follow a later release of the same group (He et al.,
+"Exploring Homogeneous and Heterogeneous Consistent Label Associations for Unsupervised Visible-Infrared
+Person ReID", arXiv:2402.00672).
 """
 
 import numpy as np
