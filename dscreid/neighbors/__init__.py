@@ -1,4 +1,4 @@
-"""How nearest neighbours are searched: exactly, in blocks, or approximately with faiss and a measured recall."""
+"""Nearest-neighbor search: exact in blocks, or approximate with faiss and a measured recall."""
 
 from dscreid.neighbors.choice import (
     METHODS,

@@ -8,7 +8,7 @@ import numpy as np
 from dscreid.utils.compiled import compiled
 
 
-# Re-associated sums let the compiler vectorise; NaN and infinities keep their meaning.
+# Reassociating sums lets the compiler vectorize. NaN and infinities keep their meaning.
 @compiled(fastmath={'reassoc', 'contract', 'nsz'})
 def _dot(a, b):
     total = np.float32(0)
@@ -19,7 +19,7 @@ def _dot(a, b):
 
 @compiled()
 def _grown(array, needed):
-    """Copy of ``array`` with room for at least ``needed`` entries."""
+    """Copy ``array`` into a larger array with room for at least ``needed`` entries."""
     larger = np.empty(max(needed, 2 * len(array)), array.dtype)
     larger[: len(array)] = array
     return larger
@@ -27,17 +27,17 @@ def _grown(array, needed):
 
 @compiled()
 def reciprocal_neighbors(rank, k, start, stop):
-    """Mutual members of the first ``k`` columns of ``rank``, for rows ``start`` to ``stop``.
+    """Find the mutual neighbors within the first ``k`` columns of ``rank``, for rows ``start`` to ``stop``.
 
     Args:
         rank: int32 (N, k1), nearest first.
-        k: Columns that count, at most k1.
+        k: Number of columns to use, at most k1.
         start: First row.
         stop: One past the last row.
 
     Returns:
-        ``members`` int32 (stop - start, k), the first ``counts`` entries of a row in rank order, and
-        ``counts`` int32 (stop - start,).
+        ``members`` int32 (stop - start, k) and ``counts`` int32 (stop - start,). The first ``counts`` entries
+        of a row of ``members`` are valid, in rank order.
     """
     members = np.empty((stop - start, k), np.int32)
     counts = np.zeros(stop - start, np.int32)
@@ -53,12 +53,13 @@ def reciprocal_neighbors(rank, k, start, stop):
 
 @compiled()
 def expanded_weights(features, full, full_counts, half, half_counts, start, stop):
-    """Expanded k-reciprocal sets E_i, and the softmax of -(2 - 2 cos) over them, of a block of rows.
+    """Compute expanded k-reciprocal sets E_i and the softmax of -(2 - 2 cos) over them, for a block of rows.
 
-    The half set of a candidate joins when more than two thirds of it are members of the full set already.
+    The half-size set of a candidate is added if more than two thirds of it are already members of the full
+    set.
 
     Args:
-        features: float32 (N, D), rows L2-normalised.
+        features: float32 (N, D), L2-normalized rows.
         full: int32 (N, k1), reciprocal sets.
         full_counts: int32 (N,), their sizes.
         half: int32 (N, h), reciprocal sets of about half the size.
@@ -67,14 +68,14 @@ def expanded_weights(features, full, full_counts, half, half_counts, start, stop
         stop: One past the last row.
 
     Returns:
-        ``lengths`` int64 (stop - start,), ``indices`` int32 and ``weights`` float32, both (lengths.sum(),),
-        the indices of a row ascending.
+        ``lengths`` int64 (stop - start,), ``indices`` int32 and ``weights`` float32, both (lengths.sum(),).
+        The indices of a row are ascending.
     """
     num = len(full)
     lengths = np.empty(stop - start, np.int64)
     indices = np.empty(16 * (stop - start) + num, np.int32)
     weights = np.empty(len(indices), np.float32)
-    in_full = np.full(num, -1, np.int64)  # stamped with the row number, so never cleared
+    in_full = np.full(num, -1, np.int64)  # holds the row number, so it never needs clearing
     in_expanded = np.full(num, -1, np.int64)
     end = 0
     for i in range(start, stop):
@@ -112,28 +113,29 @@ def expanded_weights(features, full, full_counts, half, half_counts, start, stop
 
 @compiled()
 def _distance(overlap):
-    """J of a float32 overlap m, rounded before it is compared: so stored values obey the limit."""
+    """Jaccard distance for a float32 overlap m, rounded before comparison so that stored values respect the limit."""
     return np.float32(max(0.0, 1.0 - overlap / (2.0 - overlap)))
 
 
 @compiled()
 def close_pairs(indptr, indices, weights, inv_indptr, inv_indices, inv_weights, max_distance, start, stop):
-    """Pairs with J = 1 - m / (2 - m) <= ``max_distance``, where m_ij = sum_k min(V_ik, V_jk).
+    """Find pairs with J = 1 - m / (2 - m) <= ``max_distance``, where m_ij = sum_k min(V_ik, V_jk).
 
     Args:
-        indptr: int64 (N + 1,), with ``indices`` and ``weights`` the rows of V (CSR, indices ascending).
+        indptr: int64 (N + 1,). Together with ``indices`` and ``weights``, the rows of V (CSR, ascending
+            indices).
         indices: int32 (nnz,).
         weights: float32 (nnz,).
-        inv_indptr: int64 (N + 1,), with ``inv_indices`` and ``inv_weights`` the columns of V (CSC).
+        inv_indptr: int64 (N + 1,). Together with ``inv_indices`` and ``inv_weights``, the columns of V (CSC).
         inv_indices: int32 (nnz,).
         inv_weights: float32 (nnz,).
-        max_distance: Largest distance that is kept; at 1 or above every pair is.
+        max_distance: Largest distance to keep. A value of 1 or more keeps every pair.
         start: First row.
         stop: One past the last row.
 
     Returns:
-        ``lengths`` int64 (stop - start,), ``columns`` int32 and ``distances`` float32, both (lengths.sum(),),
-        the columns of a row ascending, the diagonal exactly 0.
+        ``lengths`` int64 (stop - start,), ``columns`` int32 and ``distances`` float32, both (lengths.sum(),).
+        The columns of a row are ascending; the diagonal is exactly 0.
     """
     num = len(indptr) - 1
     lengths = np.empty(stop - start, np.int64)
@@ -148,7 +150,7 @@ def close_pairs(indptr, indices, weights, inv_indptr, inv_indices, inv_weights, 
         count = 0
         for position in range(indptr[i], indptr[i + 1]):
             k, weight = indices[position], weights[position]
-            # Ascending k on both sides of a pair: m_ij and m_ji are the same sum, bit for bit.
+            # k ascends for both orders of a pair, so m_ij and m_ji are bitwise equal.
             for inverse in range(inv_indptr[k], inv_indptr[k + 1]):
                 j = inv_indices[inverse]
                 if max_distance < 1 and overlap[j] == 0:

@@ -1,4 +1,4 @@
-"""Approximate nearest neighbours with faiss (Douze et al., 2024), their candidates scored exactly."""
+"""Approximate nearest neighbors with faiss (Douze et al., 2024), with exact scores for the candidates."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from dscreid.errors import ConfigError
 from dscreid.neighbors.exact import exact_neighbors
 from dscreid.neighbors.rescoring import best_candidates
 
-#: Candidates per neighbour that is asked for: what faiss's own order costs, exact scores win back.
+#: Candidates per requested neighbor. Exact scores then correct the approximate order of faiss.
 CANDIDATES_PER_NEIGHBOR = 2
 #: Training vectors per cell below which faiss's k-means warns.
 _FEWEST_PER_CELL = 39
@@ -18,24 +18,26 @@ _SEED = 1234
 def faiss_neighbors(
     queries: Tensor, gallery: Tensor, k: int, self_first: bool, method: str, effort: int
 ) -> tuple[Tensor, Tensor]:
-    """The ``k`` gallery rows of about the largest inner product with each query.
+    """Find approximately the ``k`` gallery rows with the largest inner product for each query.
 
-    Reproducible: cells are trained from a fixed seed, and a graph is built by one thread.
+    Results are reproducible: cells are trained from a fixed seed, and graphs are built by a single thread.
 
     Args:
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
-        k: Number of neighbours, at most M.
-        self_first: As in :func:`exact_neighbors`.
-        method: ``'flat'`` all inner products; ``'ivf'`` those in the cells nearest to the query; ``'hnsw'`` a walk
-            through a graph of neighbours.
-        effort: Cells visited ('ivf') or candidates kept on the walk ('hnsw'); more find more.
+        k: Number of neighbors, at most M.
+        self_first: See :func:`exact_neighbors`.
+        method: ``'flat'`` computes all inner products, ``'ivf'`` those in the cells nearest to the query, and
+            ``'hnsw'`` walks a graph of neighbors.
+        effort: Number of cells visited (``'ivf'``) or candidates kept during the walk (``'hnsw'``). Larger
+            values find more neighbors.
 
     Returns:
-        ``similarity`` (N, k), descending, and ``index`` int64 (N, k), exact inner products; ties by smaller index.
+        ``similarity`` (N, k), exact inner products in descending order, and ``index`` int64 (N, k). Ties are
+        broken by the smaller index.
 
     Raises:
-        ConfigError: faiss is not installed.
+        ConfigError: If faiss is not installed.
     """
     wanted = min(len(gallery), max(k + 1, CANDIDATES_PER_NEIGHBOR * k))
     index = _built(_as_numpy(gallery), method, max(effort, wanted) if method == 'hnsw' else effort)
@@ -43,7 +45,7 @@ def faiss_neighbors(
     own = torch.arange(len(queries), device=queries.device) if self_first else None
     similarity, found = best_candidates(queries, gallery, candidates, k, own)
     short = (found < 0).any(dim=1).nonzero().squeeze(1)
-    if len(short):  # cells with fewer members than neighbours asked for
+    if len(short):  # the visited cells had fewer members than the requested neighbors
         candidates = exact_neighbors(queries[short], gallery, wanted)[1]
         own = None if own is None else own[short]
         similarity[short], found[short] = best_candidates(queries[short], gallery, candidates, k, own)
@@ -51,13 +53,13 @@ def faiss_neighbors(
 
 
 def measured_recall(queries: Tensor, gallery: Tensor, index: Tensor, samples: int = 256) -> float:
-    """Share of the true neighbours that a search found, over evenly spaced queries.
+    """Measure the share of true neighbors that a search found, over evenly spaced queries.
 
     Args:
         queries: Float (N, D).
         gallery: Float (M, D).
-        index: int64 (N, k), what the search found.
-        samples: Queries that are searched exactly.
+        index: int64 (N, k), the result of the search.
+        samples: Number of queries to search exactly.
 
     Returns:
         Recall at k, in [0, 1].
@@ -68,12 +70,12 @@ def measured_recall(queries: Tensor, gallery: Tensor, index: Tensor, samples: in
 
 
 def num_cells(num: int) -> int:
-    """Cells of 'ivf' for so many gallery rows."""
+    """Number of ``'ivf'`` cells for a gallery of ``num`` rows."""
     return max(1, min(int(4 * num**0.5), num // _FEWEST_PER_CELL))
 
 
 def has_faiss() -> bool:
-    """Whether faiss can be imported."""
+    """Check whether faiss can be imported."""
     try:
         import faiss  # noqa: F401
     except ImportError:
@@ -82,7 +84,7 @@ def has_faiss() -> bool:
 
 
 def _built(gallery: np.ndarray, method: str, effort: int):
-    """A faiss index over the rows of float32 (M, D)."""
+    """Build a faiss index over the rows of float32 (M, D)."""
     if not has_faiss():
         raise ConfigError(
             f"neighbor search '{method}' needs faiss: pip install faiss-cpu, or use method='exact'"
@@ -105,7 +107,10 @@ def _built(gallery: np.ndarray, method: str, effort: int):
 
 
 def _add(index, gallery: np.ndarray, threads: int | None) -> None:
-    """Fill an index, by so many threads; a graph depends on the order in which several would build it."""
+    """Add the gallery to an index with the given number of threads.
+
+    With several threads, a graph would depend on their timing.
+    """
     import faiss
 
     before = faiss.omp_get_max_threads()

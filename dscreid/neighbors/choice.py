@@ -1,4 +1,4 @@
-"""Which search is used: chosen by the config, else from the size of the problem and the device."""
+"""Choice of the neighbor search: from the config, otherwise from the problem size and the device."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,25 +15,26 @@ from dscreid.neighbors.approximate import faiss_neighbors, has_faiss, measured_r
 from dscreid.neighbors.exact import coarse_type, exact_neighbors
 
 METHODS = ('auto', 'exact', 'flat', 'ivf', 'hnsw')
-#: Multiply-adds from which ``'auto'`` leaves the exact search on a processor: about a quarter of an hour of two cores
-#: at the pace of docs/performance.md, 260 thousand tracklets of 1,536 dimensions.
+#: Number of multiply-adds up to which ``'auto'`` uses the exact search on a CPU: about 15 minutes on two cores at the
+#: speed in docs/performance.md, or 260 thousand tracklets of 1,536 dimensions.
 _EXACT_LIMIT = 1e14
 
 
 @dataclass(frozen=True)
 class NeighborSearch:
-    """How neighbours are searched.
+    """Method and parameters of the neighbor search.
 
     Attributes:
-        method: ``'exact'`` blocked matrix products, on a GPU with candidates in bfloat16 that are then scored in
-            float32; ``'flat'`` faiss's exhaustive search; ``'ivf'`` and ``'hnsw'`` approximate, their recall on 256
-            queries goes to the log; ``'auto'`` exact on a GPU and up to 260 thousand tracklets of 1,536 dimensions on a
-            processor, ``'ivf'`` beyond.
-        effort: Cells visited ('ivf') or candidates kept ('hnsw'); more find more and take longer.
-        lowest_recall: A measured recall below it is a warning.
+        method: ``'exact'`` uses blocked matrix products; on a GPU it finds candidates in bfloat16 and scores
+            them in float32. ``'flat'`` is the exhaustive search of faiss. ``'ivf'`` and ``'hnsw'`` are
+            approximate and log their recall on 256 queries. ``'auto'`` is exact on a GPU, and on a CPU up to
+            260 thousand tracklets of 1,536 dimensions; beyond that it uses ``'ivf'``.
+        effort: Number of cells visited (``'ivf'``) or candidates kept (``'hnsw'``). Larger values find more
+            neighbors and take longer.
+        lowest_recall: A measured recall below this value triggers a warning.
 
     Raises:
-        ConfigError: A value is out of range.
+        ConfigError: If a value is out of range.
     """
 
     method: str = 'auto'
@@ -54,7 +55,7 @@ class NeighborSearch:
     def __call__(
         self, queries: Tensor, gallery: Tensor, k: int, self_first: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """The ``k`` gallery rows of largest inner product with each query; see :func:`exact_neighbors`."""
+        """Find the ``k`` gallery rows with the largest inner product for each query; see :func:`exact_neighbors`."""
         method = self.method_for(len(queries), len(gallery), gallery.shape[1], queries.is_cuda)
         if method == 'exact':
             return exact_neighbors(queries, gallery, k, self_first, coarse_type(gallery))
@@ -64,7 +65,7 @@ class NeighborSearch:
         return similarity, index
 
     def method_for(self, num_queries: int, num_gallery: int, dimension: int, on_gpu: bool) -> str:
-        """The method, chosen from the size and the device where it is open."""
+        """Return the method to use; ``'auto'`` is resolved from the problem size and the device."""
         if min(num_queries, num_gallery) == 0:
             return 'exact'
         if self.method != 'auto':
@@ -89,13 +90,13 @@ _SEARCH: ContextVar[NeighborSearch | None] = ContextVar('neighbor_search', defau
 
 
 def current_search() -> NeighborSearch:
-    """The search in use here: that of the innermost :func:`search_with`, else ``'auto'``."""
+    """Return the active search: the one set by the innermost :func:`search_with`, otherwise ``'auto'``."""
     return _SEARCH.get() or NeighborSearch()
 
 
 @contextmanager
 def search_with(search: NeighborSearch) -> Iterator[None]:
-    """Use a search for all neighbours within a block, whoever asks for them."""
+    """Use the given search for all neighbor queries within the ``with`` block."""
     token = _SEARCH.set(search)
     try:
         yield

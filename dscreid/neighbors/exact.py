@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by inner product, in blocks, with a defined order among ties."""
+"""Exact nearest neighbors by inner product, computed in blocks, with a defined order among ties."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,13 @@ from torch import Tensor
 from dscreid.neighbors.rescoring import best_candidates
 from dscreid.utils.chunks import row_chunks, slices
 
-#: Similarities held at once on a GPU, at most; and gallery rows at a time, so that blocks keep many queries.
+#: Maximum number of similarities held at once on a GPU, and of gallery rows per block. The second limit keeps many
+#: queries in each block.
 GPU_ELEMENTS = 2**28
 GPU_COLUMNS = 2**16
-#: Galleries from here on are searched on a GPU in bfloat16 first.
+#: On a GPU, galleries of at least this size are searched in bfloat16 first.
 COARSE_FROM = 2**15
-#: Candidates beyond k that the coarse search keeps, so that its rounding costs no neighbour.
+#: Extra candidates beyond k in the coarse search, so that rounding loses no neighbor.
 COARSE_MARGIN = 32
 
 
@@ -22,19 +23,19 @@ def exact_neighbors(
     self_first: bool = False,
     coarse: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The ``k`` gallery rows of largest inner product with each query; no N x M array is ever held.
+    """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
 
     Args:
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
-        k: Number of neighbours, at most M.
-        self_first: Queries are the gallery, and row i counts as its own nearest neighbour whatever ties there are
-            (duplicate rows); its similarity is reported as infinite.
-        coarse: Type in which candidates are found before they are scored in the features' own type; None for no such
-            stage. A neighbour is lost only where rounding moves it past 32 others.
+        k: Number of neighbors, at most M.
+        self_first: If True, the queries are the gallery, and row i is its own nearest neighbor even if it
+            ties with duplicate rows. Its similarity is reported as infinite.
+        coarse: Dtype used to find candidates before they are scored in the dtype of the features. None skips
+            this stage. A neighbor is lost only if rounding moves it behind 32 others.
 
     Returns:
-        ``similarity`` (N, k), descending, and ``index`` int64 (N, k); ties by smaller index.
+        ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
     """
     if coarse is not None and k + COARSE_MARGIN < len(gallery):
         rough = gallery.to(coarse)
@@ -47,7 +48,7 @@ def exact_neighbors(
 
 
 def coarse_type(gallery: Tensor) -> torch.dtype | None:
-    """In which type to look for candidates: bfloat16 in a large gallery on a GPU, else None."""
+    """Return the dtype for the candidate search: bfloat16 for a large gallery on a GPU, otherwise None."""
     large = gallery.is_cuda and gallery.dtype == torch.float32 and len(gallery) >= COARSE_FROM
     return torch.bfloat16 if large else None
 
@@ -70,25 +71,25 @@ def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple
 
 
 def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]:
-    """Rows and columns of the blocks: whole rows on a processor, tiles within the free memory on a GPU."""
+    """Split into row and column blocks: whole rows on a CPU, tiles that fit into free memory on a GPU."""
     if not queries.is_cuda:
         return row_chunks(len(queries), len(gallery)), slices(len(gallery), max(1, len(gallery)))
     free = torch.cuda.mem_get_info(queries.device)[0]
-    # a block, its largest entries and the order of these take up to four times the block's memory
+    # A block, its largest entries and their order take up to four times the memory of the block.
     elements = max(2**20, min(GPU_ELEMENTS, free // (8 * queries.element_size())))
     columns = max(1, min(GPU_COLUMNS, len(gallery)))
     return slices(len(queries), max(1, elements // columns)), slices(len(gallery), columns)
 
 
 def _mark_self(block: Tensor, rows: slice, columns: slice) -> None:
-    """Make each query's own row its nearest, in place, as far as the block of gallery rows holds it."""
+    """Make each query's own row its nearest neighbor, in place, if the block contains that row."""
     start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
     own = torch.arange(start, max(start, stop), device=block.device)
     block[own - rows.start, own - columns.start] = torch.inf
 
 
 def _merged(found: tuple | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:
-    """The ``k`` best of two ordered lists; the new ones come from larger indices, so that they lose ties."""
+    """Merge two sorted lists and keep the ``k`` best; new entries have larger indices and lose ties."""
     if found is None:
         return new
     value = torch.cat([found[0], new[0]], dim=1)
@@ -98,9 +99,9 @@ def _merged(found: tuple | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Te
 
 
 def largest_per_row(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Largest ``k`` entries of each row, descending, ties by smaller column."""
+    """Return the largest ``k`` entries of each row in descending order; ties go to the smaller column."""
     num_columns = block.shape[1]
-    # One entry more than asked shows whether the last place is contested; topk leaves the choice open then.
+    # One extra entry shows whether the last place is tied, because topk does not define the order of ties.
     value, index = block.topk(min(k + 1, num_columns), dim=1)
     if num_columns > k:
         contested = (value[:, k] == value[:, k - 1]).nonzero().squeeze(1)
@@ -113,7 +114,7 @@ def largest_per_row(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _smallest_tied_columns(block: Tensor, last: Tensor, k: int) -> Tensor:
-    """Columns of everything above ``last`` and of the first entries equal to it, ``k`` per row, ascending."""
+    """Select all columns above ``last`` and the first ones equal to it, ``k`` per row, ascending."""
     above = block > last[:, None]
     tied = block == last[:, None]
     places = k - above.sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""k-reciprocal Jaccard distance, sparse from end to end."""
+"""k-reciprocal Jaccard distance with sparse arrays throughout."""
 
 import numpy as np
 import scipy.sparse
@@ -17,29 +17,30 @@ from dscreid.utils.compiled import over_rows
 def jaccard_distance(
     features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, max_distance: float = 0.6
 ) -> scipy.sparse.csr_array:
-    """Jaccard distance of k-reciprocal encodings (Zhong et al., CVPR 2017), as unsupervised re-ID uses it.
+    """Jaccard distance of k-reciprocal encodings (Zhong et al., CVPR 2017), as used in unsupervised re-ID.
 
-    With R_i the ``k1`` nearest tracklets of i by cosine, i itself first, and N(i, k) the j among the first k
-    of R_i that have i among the first k of R_j:
+    Let R_i be the ``k1`` nearest tracklets of i by cosine similarity, starting with i itself. Let N(i, k) be
+    the set of j among the first k entries of R_i that have i among the first k entries of R_j.
 
-    1. E_i = N(i, k1), joined by N(j, h) of every j in it of which more than two thirds lie in N(i, k1)
-       already; h = round(k1 / 2) + 1 columns, halves rounded to even, as the field's code has it.
-    2. V_i = softmax of -(2 - 2 cos) over E_i, then the mean of V_j over the first ``k2`` j of R_i.
-    3. m_ij = sum_k min(V_ik, V_jk) and J_ij = 1 - m_ij / (2 - m_ij), not below 0.
+    1. E_i is N(i, k1), extended by N(j, h) for every j in N(i, k1) if more than two thirds of N(j, h) already
+       lie in N(i, k1). h = round(k1 / 2) + 1 columns, with halves rounded to even as in common re-ID code.
+    2. V_i is the softmax of -(2 - 2 cos) over E_i, then replaced by the mean of V_j over the first ``k2``
+       entries j of R_i.
+    3. m_ij = sum_k min(V_ik, V_jk) and J_ij = 1 - m_ij / (2 - m_ij), clipped below at 0.
 
-    Memory is O(N (k1 + D) + stored pairs): no N x N array.
+    Memory is O(N (k1 + D) + stored pairs). No N x N array is created.
 
     Args:
-        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside, zero rows stay
+        features: Float (N, D), torch (any device) or numpy. Rows are L2-normalized internally; zero rows stay
             zero.
-        k1: Neighbours, the tracklet itself included; clipped to N, with a warning.
-        k2: Rows averaged in the query expansion, 1 for none; clipped to ``k1``.
-        max_distance: Pairs farther apart are not stored. 1 or above stores all N x N pairs.
+        k1: Number of neighbors, including the tracklet itself. Clipped to N with a warning.
+        k2: Number of rows averaged in the query expansion, 1 for none. Clipped to ``k1``.
+        max_distance: Pairs farther apart are not stored. A value of 1 or more stores all N x N pairs.
 
     Returns:
-        float32 (N, N) in [0, 1], symmetric, indices sorted. Stored: exactly the pairs at most
-        ``max_distance`` apart, zeros included, and the diagonal as explicit zeros. A pair not stored is
-        farther, not at 0.
+        float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance
+        of at most ``max_distance``, including zeros, and the diagonal as explicit zeros. A pair that is not
+        stored is farther apart; its distance is not 0.
 
     Raises:
         ValueError: If features are not finite or a parameter is out of range.
@@ -53,14 +54,15 @@ def jaccard_distance(
 
 
 def nearest_tracklets(features: Tensor | np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` nearest tracklets of each tracklet by cosine, itself first.
+    """Find the ``k`` nearest tracklets of each tracklet by cosine similarity, the tracklet itself first.
 
     Args:
-        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside.
-        k: Neighbours, the tracklet itself included; clipped to N.
+        features: Float (N, D), torch (any device) or numpy. Rows are L2-normalized internally.
+        k: Number of neighbors, including the tracklet itself. Clipped to N.
 
     Returns:
-        float32 (N, D), the normalised features, and int32 (N, k), both what :func:`jaccard_of_neighbors` takes.
+        float32 (N, D), the normalized features, and int32 (N, k), the neighbors. Both are inputs of
+        :func:`jaccard_of_neighbors`.
 
     Raises:
         ValueError: If features are not finite.
@@ -78,18 +80,19 @@ def jaccard_of_neighbors(
     max_distance: float,
     num_rows: int | None = None,
 ) -> scipy.sparse.csr_array:
-    """:func:`jaccard_distance` where the neighbours are known, which several ``k1`` share.
+    """Compute :func:`jaccard_distance` from known neighbors, which can be shared by several ``k1``.
 
     Args:
-        features: float32 (N, D), L2-normalised.
-        rank: int32 (N, K), the nearest tracklets of each, itself first; K at least ``min(k1, N)``.
-        k1: As there.
-        k2: As there.
-        max_distance: As there.
-        num_rows: Only the first ``num_rows`` rows of the distance are wanted; None for all.
+        features: float32 (N, D), L2-normalized.
+        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least
+            ``min(k1, N)``.
+        k1: See :func:`jaccard_distance`.
+        k2: See :func:`jaccard_distance`.
+        max_distance: See :func:`jaccard_distance`.
+        num_rows: Compute only the first ``num_rows`` rows of the distance. None computes all rows.
 
     Returns:
-        As there; with ``num_rows``, that many rows.
+        The array of :func:`jaccard_distance`, with ``num_rows`` rows if given.
     """
     num = len(rank)
     num_rows = num if num_rows is None else num_rows
@@ -105,7 +108,7 @@ def jaccard_of_neighbors(
 
 
 def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr_array:
-    """Rows V_i before query expansion, as float32 (N, N) with sorted indices."""
+    """Compute the rows V_i before query expansion, as float32 (N, N) with sorted indices."""
     num, width = rank.shape
     half_width = min(int(np.around(k1 / 2)) + 1, width)
 
@@ -121,7 +124,7 @@ def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr
 
 
 def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scipy.sparse.csr_array:
-    """Mean of the encodings of each row's nearest tracklets, ``rank`` int32 (N, k2)."""
+    """Average the encodings of each row's nearest tracklets, with ``rank`` int32 (N, k2)."""
     num, k2 = rank.shape
     indptr = np.arange(num + 1, dtype=np.int32) * k2
     chooser = scipy.sparse.csr_array(
@@ -136,7 +139,7 @@ def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scip
 def _close_pairs(
     encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int
 ) -> scipy.sparse.csr_array:
-    """Distances of the first ``num_rows`` rows of V to all that they overlap with enough."""
+    """Compute the distances from the first ``num_rows`` rows of V to all rows with enough overlap."""
     columns = encodings.tocsc()
     arrays = []
     for matrix in (encodings, columns):
@@ -149,10 +152,10 @@ def _close_pairs(
 
 
 def _stacked(blocks: list[tuple], num_columns: int) -> scipy.sparse.csr_array:
-    """CSR array of ``num_columns`` columns from ``(lengths, indices, data)`` blocks of consecutive rows."""
+    """Build a CSR array with ``num_columns`` columns from ``(lengths, indices, data)`` of consecutive row blocks."""
     lengths, indices, data = (np.concatenate(part) for part in zip(*blocks, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    # scikit-learn wants 32-bit indices wherever they can hold the number of pairs.
+    # scikit-learn expects 32-bit indices if they can hold the number of pairs.
     index_type = np.int32 if indptr[-1] < 2**31 else np.int64
     return scipy.sparse.csr_array(
         (data, indices.astype(index_type, copy=False), indptr.astype(index_type)),

@@ -1,4 +1,4 @@
-"""Nearest neighbours with checked inputs and a defined order among ties."""
+"""Nearest neighbors with validated inputs and a defined order among ties."""
 
 import warnings
 
@@ -11,23 +11,23 @@ from dscreid.neighbors import current_search
 
 
 def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> tuple[Tensor, Tensor]:
-    """The ``k`` gallery rows most similar to each query by cosine, nearest first.
+    """Find the ``k`` gallery rows most similar to each query by cosine similarity, nearest first.
 
-    Rows are L2-normalised inside. A zero row has no direction: its similarity to everything, itself included,
-    is defined as 0. Among equal similarities, as computed in floating point, the smaller gallery index comes
-    first, so the result is deterministic.
+    Rows are L2-normalized internally. The similarity of a zero row to everything, including itself, is
+    defined as 0. If similarities are equal in floating point, the smaller gallery index comes first, so the
+    result is deterministic.
 
     Args:
         queries: Float (N, D).
         gallery: Float (M, D).
-        k: Number of neighbours, at least 1. Clipped to M, with a warning.
+        k: Number of neighbors, at least 1. Clipped to M with a warning.
 
     Returns:
         ``similarity`` float (N, k) in [-1, 1] up to rounding, descending along a row, and ``index`` int64 (N,
-        k) into the gallery; both on the device of the inputs.
+        k) into the gallery. Both are on the device of the inputs.
 
     Raises:
-        ValueError: If a matrix holds NaN or infinite values, or the shapes do not fit.
+        ValueError: If a matrix contains NaN or infinite values, or the shapes do not match.
     """
     queries = normalized_rows(as_feature_matrix(queries, 'queries'))
     gallery = normalized_rows(as_feature_matrix(gallery, 'gallery'))
@@ -39,20 +39,20 @@ def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> t
 def nearest_by_inner_product(
     queries: Tensor, gallery: Tensor, k: int, self_first: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """The ``k`` gallery rows of largest inner product with each query; no N x M array is ever held.
+    """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
 
-    Exact, unless :func:`~dscreid.neighbors.search_with` asks for another search or a processor
-    would take too long (see ``NeighborSearch``).
+    The search is exact, unless :func:`~dscreid.neighbors.search_with` sets another method or an exact search
+    on a CPU would take too long (see ``NeighborSearch``).
 
     Args:
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
-        k: Number of neighbours; clipped to M.
-        self_first: Queries are the gallery, and row i counts as its own nearest neighbour whatever ties there
-            are (duplicate rows); its similarity is reported as infinite.
+        k: Number of neighbors. Clipped to M.
+        self_first: If True, the queries are the gallery, and row i is its own nearest neighbor even if it
+            ties with duplicate rows. Its similarity is reported as infinite.
 
     Returns:
-        ``similarity`` (N, k), descending, and ``index`` int64 (N, k); ties by smaller index.
+        ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
     """
     if queries.shape[1] != gallery.shape[1]:
         raise ValueError(
@@ -65,7 +65,7 @@ def nearest_by_inner_product(
 
 
 def clipped(k: int, num_rows: int, name: str = 'k') -> int:
-    """A number of neighbours, reduced with a warning to the number of rows there are."""
+    """Clip a number of neighbors to the number of rows, with a warning."""
     if k > num_rows:
         warnings.warn(f'{name}={k} exceeds the gallery size; using {num_rows}', stacklevel=3)
     return min(k, num_rows)
@@ -75,15 +75,15 @@ def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
     """Check a feature matrix and return it as a detached float tensor.
 
     Args:
-        features: Numeric (N, D), torch or numpy. float64 stays float64, everything else becomes float32.
-        name: What the matrix is called in error messages.
+        features: Numeric (N, D), torch or numpy. float64 is kept; every other dtype becomes float32.
+        name: Name of the matrix in error messages.
 
     Returns:
         Float (N, D) on the device of the input.
 
     Raises:
         TypeError: If it is neither a tensor nor an array.
-        ValueError: If it is no matrix or some rows are not finite.
+        ValueError: If it is not a matrix or some rows are not finite.
     """
     if isinstance(features, np.ndarray):
         features = torch.from_numpy(np.ascontiguousarray(features))
@@ -104,5 +104,5 @@ def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
 
 
 def normalized_rows(features: Tensor) -> Tensor:
-    """L2-normalise the rows of a float (N, D) matrix; zero rows stay zero."""
+    """L2-normalize the rows of a float (N, D) matrix. Zero rows stay zero."""
     return functional.normalize(features, dim=1)

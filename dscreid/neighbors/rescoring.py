@@ -1,4 +1,4 @@
-"""The best of some candidates, scored exactly."""
+"""Exact scoring of candidate neighbors."""
 
 import torch
 from torch import Tensor
@@ -9,23 +9,23 @@ from dscreid.utils.chunks import row_chunks
 def best_candidates(
     queries: Tensor, gallery: Tensor, candidates: Tensor, k: int, own: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Score each query's candidates and keep the best.
+    """Score the candidates of each query and keep the best.
 
     Args:
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
-        candidates: int64 (N, C) rows of the gallery, each at most once in a row; -1 = none. C at least ``k``.
-        k: Number of neighbours.
-        own: int64 (N,), where queries are rows of the gallery: these rows, each of which counts as its query's nearest
-            neighbour, a candidate or not, at an infinite similarity.
+        candidates: int64 (N, C), gallery rows, each at most once per query; -1 = none. C is at least ``k``.
+        k: Number of neighbors.
+        own: int64 (N,), the gallery row of each query if the queries come from the gallery. This row is its
+            query's nearest neighbor with infinite similarity, even if it is not a candidate.
 
     Returns:
-        ``similarity`` (N, k), descending, and ``index`` int64 (N, k); ties by smaller index. Where fewer than ``k``
-        candidates exist the last are -inf and -1.
+        ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
+        If a query has fewer than ``k`` candidates, the last entries are -inf and -1.
     """
     if own is not None:
         candidates = _joined(candidates, own)
-    # ascending candidates and a stable sort give ties to the smaller index
+    # With ascending candidates, a stable sort breaks ties by the smaller index.
     candidates = candidates.sort(dim=1).values
     similarity = queries.new_empty((len(queries), k))
     index = candidates.new_empty((len(queries), k))
@@ -41,7 +41,7 @@ def best_candidates(
 
 
 def _joined(candidates: Tensor, own: Tensor) -> Tensor:
-    """Candidates (N, C) with each row's own in the place of the last, where it is not among them."""
+    """Replace the last of the candidates (N, C) by the row's own index if it is missing."""
     missing = ~(candidates == own[:, None]).any(dim=1)
     candidates = candidates.clone()
     candidates[missing, -1] = own[missing]

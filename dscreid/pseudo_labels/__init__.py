@@ -1,4 +1,4 @@
-"""Pseudo labels: pure functions of features, and the registered labelers that compose them."""
+"""Pseudo labels: pure functions of features, and the registered labelers built from them."""
 
 from dscreid.neighbors.jaccard import jaccard_distance
 from dscreid.neighbors.knn import knn

@@ -1,4 +1,4 @@
-"""Labeler of ADCA's second stage: clusters of each modality, and pairs of them whose centres are aggregated."""
+"""Labeler for the second stage of ADCA: clusters per modality, and cluster pairs whose centers are aggregated."""
 
 import logging
 from collections.abc import Mapping
@@ -14,20 +14,21 @@ from dscreid.registry import LABELERS
 from dscreid.structures import TrackletFeatures
 
 _CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
-#: Share of pairs above the threshold from which the votes say little but how large two clusters are.
+#: If a larger share of pairs reaches the threshold, the votes mostly reflect cluster sizes.
 _NEARLY_ALL = 0.5
 
 
 @LABELERS.register_module()
 class AggregationLabeler:
-    """Cluster each modality; pair clusters greedily by the votes of similar tracklets (ADCA).
+    """Cluster each modality, and pair clusters greedily by the votes of similar tracklets (ADCA).
 
-    The labels stay those of the clustering, in two numberings; the pairs are ``matches``, which the memories use.
-    See :func:`dscreid.pseudo_labels.matching.match_clusters_by_votes`.
+    The labels are those of the clustering, with a separate numbering for each modality. The pairs are stored
+    in ``matches``, which the memories use. See
+    :func:`dscreid.pseudo_labels.matching.match_clusters_by_votes`.
 
     Args:
-        clustering: Config of the labeler that makes the per-modality labels.
-        threshold: Cosine in [-1, 1] from which a pair of tracklets votes.
+        clustering: Config of the labeler that clusters each modality.
+        threshold: Cosine similarity in [-1, 1] from which a pair of tracklets counts as a vote.
 
     Example (config)::
 
@@ -48,12 +49,13 @@ class AggregationLabeler:
             infrared: Features of the Nt infrared tracklets.
 
         Returns:
-            Labels in two numberings, with ``matches``. Where no pair of tracklets reaches the threshold they are
-            empty, which is logged: the memories then stay as the clusters made them.
+            Labels with separate numberings, and ``matches``. If no pair of tracklets reaches the threshold,
+            ``matches`` is empty and a warning is logged. The memories then keep the centers of the clusters
+            unchanged.
 
         Raises:
-            ConfigError: The clustering gives one numbering to both modalities.
-            LabelingError: There is no cluster.
+            ConfigError: If the clustering uses one numbering for both modalities.
+            LabelingError: If there is no cluster.
         """
         labels = cluster_separately('AggregationLabeler', self.clustering, visible, infrared)
         descriptors = tracklet_descriptors(visible), tracklet_descriptors(infrared)

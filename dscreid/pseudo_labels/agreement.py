@@ -1,4 +1,4 @@
-"""How many votes label unification asks for: strict at first, looser as the model improves."""
+"""Schedule of the votes required by label unification: many at first, fewer as the model improves."""
 
 import math
 
@@ -6,23 +6,24 @@ import math
 def votes_needed(
     epoch: int, topk: int, start: int | float, end: int | float, epochs: int, begin: int = 0
 ) -> int:
-    """Votes that a visible tracklet's label needs in an epoch.
+    """Compute the number of votes that a visible tracklet's label needs in an epoch.
 
-    The number goes from ``start`` to ``end`` on a straight line, rounded up to whole votes, and stays there.
+    The number changes linearly from ``start`` to ``end``, is rounded up to whole votes, and stays constant
+    afterwards.
 
     Args:
         epoch: Zero-based epoch.
-        topk: Votes that are cast, at least 1.
-        start: Votes until ``begin``: an int is a number of votes, a float in (0, 1] a share of ``topk``.
-        end: Votes from ``begin + epochs`` on, likewise.
-        epochs: Length of the way from one to the other, at least 1.
-        begin: Zero-based epoch in which the way begins.
+        topk: Number of votes cast, at least 1.
+        start: Votes until ``begin``. An int is a number of votes, a float in (0, 1] a share of ``topk``.
+        end: Votes from ``begin + epochs`` on, given like ``start``.
+        epochs: Length of the transition in epochs, at least 1.
+        begin: Zero-based epoch in which the transition begins.
 
     Returns:
         An integer in [1, topk].
 
     Raises:
-        ValueError: A value is out of range.
+        ValueError: If a value is out of range.
     """
     if topk < 1 or epochs < 1 or begin < 0:
         raise ValueError(
@@ -31,12 +32,12 @@ def votes_needed(
     first, last = _votes(start, topk, 'start'), _votes(end, topk, 'end')
     progress = min(max((epoch - begin) / epochs, 0.0), 1.0)
     votes = first + (last - first) * progress
-    # what rounding adds to a whole number must not cost a vote
+    # A rounding error above a whole number must not require an extra vote.
     return min(max(math.ceil(votes - 1e-9), 1), topk)
 
 
 def _votes(value: int | float, topk: int, name: str) -> float:
-    """Votes that a number or a share of ``topk`` stands for."""
+    """Convert a number of votes or a share of ``topk`` to votes."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
     if isinstance(value, float) and 0 < value <= 1:

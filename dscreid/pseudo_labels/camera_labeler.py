@@ -1,4 +1,4 @@
-"""Labeler of GUR's intra-camera phase: each camera of each modality clustered alone."""
+"""Labeler for the intra-camera phase of GUR: clusters each camera of each modality separately."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -26,18 +26,20 @@ _REMEDY = 'loosen it (larger eps, smaller min_samples or k1), or use GUR without
 
 @LABELERS.register_module()
 class CameraLabeler:
-    """Cluster the tracklets of each camera alone; clusters are told apart within their camera only.
+    """Cluster the tracklets of each camera separately; clusters are only contrasted within their camera.
 
-    The released code of GUR trains one pair of a visible and an infrared camera after another, each on its own; here
-    all cameras train in one epoch, and ``PseudoLabels.groups`` keeps them apart in the identity loss. A camera without
-    a cluster is logged and its tracklets are outliers of this epoch.
+    The released code of GUR trains one pair of a visible and an infrared camera after another, each
+    separately. Here, all cameras train in one epoch, and ``PseudoLabels.groups`` keeps them apart in the
+    identity loss. A camera without a cluster is logged, and its tracklets are outliers in this epoch.
+
+    Each of the four arguments may be ``'auto'``, as in ``ClusterLabeler``.
 
     Args:
-        k1: Neighbours of the Jaccard distance.
-        k2: Rows averaged in its query expansion, 1 for none.
-        eps: DBSCAN radius, in (0, 1); 0.55 in the released code.
-        min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
-            as in ``ClusterLabeler``.
+        k1: Number of neighbors in the Jaccard distance.
+        k2: Number of rows averaged in its query expansion, 1 for none.
+        eps: DBSCAN radius, in (0, 1). The released code uses 0.55.
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
 
     Example (config)::
 
@@ -53,13 +55,13 @@ class CameraLabeler:
         self.clustering = clustering_of('CameraLabeler', k1=k1, k2=k2, eps=eps, min_samples=min_samples)
 
     def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
-        """Refuse data in which no camera has tracklets enough for a cluster.
+        """Check that a camera of each modality has enough tracklets to form a cluster.
 
         Args:
-            cameras: By modality int64 (N,), camera of each tracklet.
+            cameras: Maps each modality to int64 (N,), the camera of each tracklet.
 
         Raises:
-            ConfigError: So it is in one of the modalities.
+            ConfigError: If one modality has no camera with enough tracklets to form a cluster.
         """
         for modality in Modality:
             numbers, counts = np.unique(cameras[modality], return_counts=True)
@@ -80,13 +82,13 @@ class CameraLabeler:
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
-            context: With the camera of each tracklet.
+            context: Context with the camera of each tracklet.
 
         Returns:
-            Labels in two numberings, each from 0 without gaps, with the camera of each cluster as its group.
+            Labels with separate numberings, each from 0 without gaps. The group of a cluster is its camera.
 
         Raises:
-            LabelingError: A modality has no cluster in any camera.
+            LabelingError: If a modality has no cluster in any camera.
         """
         labels, groups = {}, {}
         for modality, features in ((Modality.RGB, visible), (Modality.IR, infrared)):
@@ -101,19 +103,19 @@ class CameraLabeler:
 def cluster_cameras(
     descriptors: Tensor, cameras: np.ndarray, cluster: Callable[[Tensor], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster each camera's rows alone.
+    """Cluster the rows of each camera separately.
 
     Args:
         descriptors: Float (N, D).
         cameras: int64 (N,), camera of each row.
-        cluster: From float (n, D) to int64 (n,), numbers from 0 without gaps, -1 = outlier.
+        cluster: Function from float (n, D) to int64 (n,) labels, numbered from 0 without gaps, -1 = outlier.
 
     Returns:
-        ``labels`` int64 (N,), numbered from 0 without gaps in the order of the cameras' numbers, -1 = outlier, and
-        ``groups`` int64 (C,), the camera of each cluster.
+        ``labels`` int64 (N,), numbered from 0 without gaps in ascending order of the cameras, -1 = outlier,
+        and ``groups`` int64 (C,), the camera of each cluster.
 
     Raises:
-        ValueError: There is not one camera for each row.
+        ValueError: If there is not exactly one camera per row.
     """
     cameras = np.asarray(cameras, np.int64)
     if cameras.shape != (len(descriptors),):

@@ -1,4 +1,4 @@
-"""Labeler that clusters each modality on its own."""
+"""Labeler that clusters each modality separately."""
 
 from collections.abc import Mapping
 
@@ -24,22 +24,25 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @LABELERS.register_module()
 class ClusterLabeler:
-    """DBSCAN on the k-reciprocal Jaccard distance of ``[static, dynamic]``, each modality alone.
+    """DBSCAN on the k-reciprocal Jaccard distance of ``[static, dynamic]``, separately for each modality.
 
-    Both halves are L2-normalised before they are joined, so that static and dynamic features weigh the same.
+    Both halves are L2-normalized before they are concatenated, so that static and dynamic features have the
+    same weight.
 
-    Each of the four numbers may be ``'auto'`` instead: chosen without labels, each time anew, from how many tracklets
-    an identity seems to have, and logged. Both modalities show the same people, so the one that clusters more clearly
-    decides for both, in proportion to their numbers of tracklets (``choose_for_same_people`` of ``density``). With a
-    fixed ``k1`` the others follow from it.
+    Each of the four numbers may be ``'auto'``. It is then chosen without labels in every call, from the
+    estimated number of tracklets per identity, and logged. Because both modalities show the same people, the
+    modality that clusters more clearly decides for both, in proportion to their numbers of tracklets
+    (``choose_for_same_people`` in ``density``). If ``k1`` is fixed, the other ``'auto'`` values follow from
+    it.
 
     Args:
-        k1: Neighbours of the Jaccard distance.
-        k2: Rows averaged in its query expansion, 1 for none.
+        k1: Number of neighbors in the Jaccard distance.
+        k2: Number of rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
-        min_samples: Tracklets within ``eps``, itself included, that make a core.
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
         visible: Values of these four that differ for the visible modality, for example ``dict(k1=15)``.
-        infrared: Likewise for the infrared modality.
+        infrared: Values that differ for the infrared modality.
 
     Example (config)::
 
@@ -70,11 +73,11 @@ class ClusterLabeler:
             infrared: Features of the Nt infrared tracklets.
 
         Returns:
-            Labels in two separate numberings, each from 0 without gaps.
+            Labels with separate numberings, each from 0 without gaps.
 
         Raises:
-            LabelingError: If a modality has no cluster, with the figures needed to mend it, or features that
-                are not finite.
+            LabelingError: If a modality has no cluster (the message gives the figures needed to fix it), or
+                if its features are not finite.
         """
         joined = {Modality.RGB: joined_halves(visible), Modality.IR: joined_halves(infrared)}
         for modality, descriptors in joined.items():
@@ -84,7 +87,7 @@ class ClusterLabeler:
         return PseudoLabels(rgb=rgb, ir=ir, shared=False)
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem]:
-        """What a call will cluster, for a forecast; see :func:`dscreid.pseudo_labels.forecast.problems_of`."""
+        """List the sets that a call clusters; see :func:`dscreid.pseudo_labels.forecast.problems_of`."""
         return [
             ClusteringProblem(counts[m], dimension, clustering.fixed.get('k1'))
             for m, clustering in self.clustering.items()
@@ -92,7 +95,7 @@ class ClusterLabeler:
 
 
 def _cluster(modality: Modality, joined: torch.Tensor, settings: ClusteringSettings) -> np.ndarray:
-    """int64 (N,) labels of one modality; raises LabelingError if there is no cluster."""
+    """Compute the int64 (N,) labels of one modality, or raise LabelingError if there is no cluster."""
     labels = cluster(joined, settings)
     if not (labels >= 0).any():
         raise LabelingError(_no_cluster_message(modality, joined, settings))
@@ -100,7 +103,7 @@ def _cluster(modality: Modality, joined: torch.Tensor, settings: ClusteringSetti
 
 
 def _checked(settings: dict) -> JaccardClustering:
-    """The clustering of one modality; raises ConfigError if a name or a value is wrong."""
+    """Build the clustering of one modality, or raise ConfigError if a name or value is invalid."""
     unknown = set(settings) - set(JaccardClustering.__dataclass_fields__)
     if unknown:
         raise ConfigError(
@@ -111,7 +114,7 @@ def _checked(settings: dict) -> JaccardClustering:
 
 
 def _no_cluster_message(modality: Modality, joined: torch.Tensor, settings: ClusteringSettings) -> str:
-    """Say how far the features are from forming a cluster, and which setting would help."""
+    """Explain how far the features are from forming a cluster, and which setting would help."""
     given = f'N={len(joined)}, {settings}'
     min_samples = settings.min_samples
     if len(joined) < min_samples:
@@ -130,7 +133,7 @@ def _no_cluster_message(modality: Modality, joined: torch.Tensor, settings: Clus
 
 
 def _core_distances(joined: torch.Tensor, settings: ClusteringSettings) -> np.ndarray:
-    """Float (N,): distance to the (min_samples - 1)th nearest other tracklet, 1 where there is none."""
+    """Float (N,), distance to the (min_samples - 1)th nearest other tracklet; 1 if there is none."""
     graph = jaccard_distance(joined, settings.k1, settings.k2, max_distance=0.999)
     place = max(settings.min_samples - 1, 1)  # the diagonal holds place 0
     rows = np.split(graph.data, graph.indptr[1:-1])

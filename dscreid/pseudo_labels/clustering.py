@@ -7,19 +7,19 @@ from sklearn.neighbors import sort_graph_by_row_values
 
 
 def dbscan(distance, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
-    """Cluster by density (Ester et al., 1996), scikit-learn's implementation.
+    """Density-based clustering (DBSCAN, Ester et al., 1996), using scikit-learn.
 
     Args:
-        distance: Non-negative symmetric (N, N). A scipy sparse matrix or array holds the pairs that matter: a
-            pair that is not stored counts as farther than ``eps``, an explicit zero as distance 0; a missing
-            diagonal is added. The matrix cannot tell up to which distance its pairs are complete, so whoever
-            cut it (``max_distance`` of :func:`jaccard_distance`) must have cut at ``eps`` or above. A dense
-            array or tensor is taken as it is.
-        eps: Two tracklets at most this far apart are neighbours.
-        min_samples: Neighbours, the tracklet itself included, that make it a core of a cluster.
+        distance: Non-negative symmetric (N, N). A scipy sparse matrix or array stores only the relevant
+            pairs: a pair that is not stored counts as farther than ``eps``, an explicit zero as distance 0. A
+            missing diagonal is added. A sparse distance does not record its cutoff, so it must have been
+            built with a cutoff (``max_distance`` of :func:`jaccard_distance`) of at least ``eps``. A dense
+            array or tensor is used as given.
+        eps: Maximum distance between two neighbors.
+        min_samples: Number of neighbors, including the tracklet itself, that make it a core point.
 
     Returns:
-        int64 (N,), clusters numbered from 0 in order of their first core, -1 = outlier.
+        int64 (N,), clusters numbered from 0 in order of their first core point, -1 = outlier.
 
     Raises:
         ValueError: If the matrix is not square or a parameter is out of range.
@@ -43,7 +43,7 @@ def dbscan(distance, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
 
 
 def _neighbor_graph(distance, eps: float) -> scipy.sparse.csr_matrix:
-    """Copy with an explicit diagonal, without pairs beyond ``eps``, rows sorted by distance."""
+    """Copy with an explicit diagonal, without pairs beyond ``eps``, and with rows sorted by distance."""
     pairs = scipy.sparse.coo_array(distance)
     if pairs.nnz and pairs.data.min() < 0:
         raise ValueError(f'distances must not be negative, the smallest is {pairs.data.min():.3g}')

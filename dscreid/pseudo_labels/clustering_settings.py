@@ -1,4 +1,4 @@
-"""What clustering by k-reciprocal Jaccard distances and DBSCAN needs, derived from the size of an identity."""
+"""Settings for clustering with k-reciprocal Jaccard distances and DBSCAN, derived from the size of an identity."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -8,7 +8,7 @@ import numpy as np
 from dscreid.neighbors.jaccard import jaccard_of_neighbors
 from dscreid.pseudo_labels.clustering import dbscan
 
-#: Arguments of labelers that a config gives once, as ``clustering=dict(...)``; see ``engine.common_settings``.
+#: Labeler arguments that a config sets once, as ``clustering=dict(...)``; see ``engine.common_settings``.
 COMMON_CLUSTERING = MappingProxyType(
     {name: f'clustering.{name}' for name in ('k1', 'k2', 'eps', 'min_samples')}
 )
@@ -16,13 +16,14 @@ COMMON_CLUSTERING = MappingProxyType(
 
 @dataclass(frozen=True)
 class ClusteringSettings:
-    """What k-reciprocal Jaccard distances and DBSCAN need.
+    """Settings of k-reciprocal Jaccard distances and DBSCAN.
 
     Attributes:
-        k1: Neighbours of the Jaccard distance, at least 1.
-        k2: Rows averaged in its query expansion, 1 for none.
+        k1: Number of neighbors in the Jaccard distance, at least 1.
+        k2: Number of rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
-        min_samples: Tracklets within ``eps``, itself included, that make a core.
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
     """
 
     k1: int
@@ -31,21 +32,21 @@ class ClusteringSettings:
     min_samples: int
 
     def __str__(self) -> str:
-        """As configs write it."""
+        """Format the settings as in a config."""
         return f'k1={self.k1}, k2={self.k2}, eps={self.eps:g}, min_samples={self.min_samples}'
 
 
 def settings_for(
     k1: int, k2: int | None = None, eps: float | None = None, min_samples: int | None = None
 ) -> ClusteringSettings:
-    """The settings that belong to identities of ``k1`` tracklets.
+    """Derive the settings for identities of ``k1`` tracklets.
 
     Args:
-        k1: Tracklets per identity, at least 1.
-        k2: None for the square root of ``k1``, rounded, in [2, 4] and at most ``k1``.
-        eps: None for 0.55.
-        min_samples: None for a quarter of ``k1``, rounded, in [2, 4]: 4 as usual, fewer where an identity has too few
-            tracklets to form a core of four.
+        k1: Number of tracklets per identity, at least 1.
+        k2: None uses the square root of ``k1``, rounded, in [2, 4] and at most ``k1``.
+        eps: None uses 0.55.
+        min_samples: None uses a quarter of ``k1``, rounded, in [2, 4]: normally 4, and fewer if an identity
+            has too few tracklets to form a core of four.
     """
     return ClusteringSettings(
         k1=k1,
@@ -56,15 +57,17 @@ def settings_for(
 
 
 def cluster_neighbors(features: np.ndarray, rank: np.ndarray, settings: ClusteringSettings) -> np.ndarray:
-    """Cluster tracklets whose neighbours are known.
+    """Cluster tracklets from known neighbors.
 
     Args:
-        features: float32 (N, D), L2-normalised.
-        rank: int32 (N, K), the nearest tracklets of each, itself first; K at least ``min(k1, N)``.
-        settings: Settings.
+        features: float32 (N, D), L2-normalized.
+        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least
+            ``min(k1, N)``.
+        settings: Clustering settings.
 
     Returns:
-        int64 (N,), clusters numbered from 0, -1 = outlier: those of ``jaccard_distance`` and ``dbscan``.
+        int64 (N,), clusters numbered from 0, -1 = outlier. The result equals ``jaccard_distance`` followed by
+        ``dbscan``.
     """
     distance = jaccard_of_neighbors(features, rank, settings.k1, settings.k2, settings.eps)
     return dbscan(distance, settings.eps, settings.min_samples)

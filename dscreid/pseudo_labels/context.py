@@ -1,4 +1,4 @@
-"""What a labeler may know beside the features of an epoch."""
+"""Information that a labeler may use in addition to the features of an epoch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @dataclass(frozen=True)
 class LabelingContext:
-    """Third argument of labelers that say ``needs_context = True``.
+    """Third argument of labelers with ``needs_context = True``.
 
     Attributes:
         epoch: Zero-based epoch that the labels are for.
-        cameras: By modality int64 (N,), the camera of each tracklet, rows as the features.
-        centers: By modality the C centres that the cluster memories hold since the epoch before, after its training;
-            both entries are one object where that epoch's labels were shared. None before the first labelling.
-        groups: By modality int64 (C,), group of each of the centres; None where that epoch's labels had none.
+        cameras: Maps each modality to int64 (N,), the camera of each tracklet, in the order of the features.
+        centers: Maps each modality to the C centers in its cluster memory after training in the previous
+            epoch. If the labels of that epoch were shared, both entries are the same object. None before the
+            first labeling.
+        groups: Maps each modality to int64 (C,), the group of each center. None if the labels of that epoch
+            had no groups.
     """
 
     epoch: int
@@ -29,7 +31,7 @@ class LabelingContext:
 
 
 def needs_context(labeler: Callable) -> bool:
-    """Whether a labeler asks for the context as its third argument."""
+    """Check whether a labeler takes the context as its third argument."""
     return getattr(labeler, 'needs_context', False)
 
 
@@ -39,10 +41,10 @@ def apply_labeler(
     infrared: TrackletFeatures,
     context: LabelingContext | None = None,
 ) -> PseudoLabels:
-    """Call a labeler, with the context if it asks for one.
+    """Call a labeler, with the context if it needs one.
 
     Raises:
-        ConfigError: It asks for one, but there is none.
+        ConfigError: If the labeler needs a context and none is given.
     """
     if not needs_context(labeler):
         return labeler(visible, infrared)

@@ -1,8 +1,8 @@
-"""Label-free criteria: how good the weights of an epoch are, judged from unlabelled target features alone.
+"""Label-free criteria that estimate the quality of an epoch's weights from unlabeled target features only.
 
-Each lies in [-1, 1], higher is better, and NaN stands for "cannot be said". None needs a person id, so a checkpoint
-may be chosen by them. A clustering that has collapsed into a few clusters satisfies :func:`cycle_consistency` and
-:func:`label_agreement` all the same: read them beside the number of clusters.
+Each value lies in [-1, 1], higher is better, and NaN means undefined. No criterion needs a person id, so they
+may be used to choose a checkpoint. A clustering that has collapsed into a few clusters still scores well in
+:func:`cycle_consistency` and :func:`label_agreement`, so check the number of clusters as well.
 """
 
 import math
@@ -19,22 +19,22 @@ from dscreid.pseudo_labels.labels import PseudoLabels
 from dscreid.pseudo_labels.silhouette import silhouette
 from dscreid.structures import Modality, TrackletFeatures
 
-#: What a checkpoint may be chosen by; each is the mean over both modalities of the same name with ``_rgb``, ``_ir``.
+#: Criteria for choosing a checkpoint. Each is the mean of the values with the suffixes ``_rgb`` and ``_ir``.
 CRITERIA = ('silhouette', 'static_dynamic_agreement', 'cycle_consistency', 'cycle_return', 'stability')
 
 
 def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Agreement of two clusterings on the tracklets that both label: adjusted Rand index (Hubert and Arabie, 1985).
+    """Adjusted Rand index (Hubert and Arabie, 1985) of two clusterings, on the tracklets labeled by both.
 
     Args:
         first: int (N,), -1 = outlier.
-        second: int (N,), likewise; its numbering may be another one.
+        second: int (N,), -1 = outlier. Its numbering may differ from the first.
 
     Returns:
-        A value in [-0.5, 1], 0 for chance; NaN if fewer than two tracklets are labelled by both.
+        A value in [-0.5, 1], 0 for chance. NaN if fewer than two tracklets are labeled by both.
 
     Raises:
-        ValueError: The shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     first, second = np.asarray(first), np.asarray(second)
     if first.shape != second.shape or first.ndim != 1:
@@ -46,18 +46,18 @@ def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where one lands that goes to the nearest tracklet of the other modality and from there to the nearest one back.
+    """Go from each tracklet to the nearest one of the other modality, and from there back to the nearest one.
 
     Args:
         visible: Float (Nv, D), compared by cosine similarity.
         infrared: Float (Nt, D).
 
     Returns:
-        int64 (Nv,), the visible tracklet at the end of each visible one's trip, and int64 (Nt,) likewise for the
-        infrared ones.
+        int64 (Nv,), the visible tracklet at the end of each visible tracklet's trip, and int64 (Nt,), the
+        same for infrared tracklets.
 
     Raises:
-        ValueError: A modality has no tracklet.
+        ValueError: If a modality has no tracklet.
     """
     if not len(visible) or not len(infrared):
         raise ValueError(
@@ -69,26 +69,26 @@ def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> 
 
 
 def cycle_return(trips: np.ndarray) -> float:
-    """Share of tracklets whose round trip ends where it began: mutual nearest neighbours across modalities.
+    """Share of tracklets whose round trip ends where it began (mutual nearest neighbors across modalities).
 
     Args:
         trips: int64 (N,), one of the results of :func:`round_trips`.
 
     Returns:
-        A share in [0, 1]; NaN without tracklets.
+        A share in [0, 1]. NaN without tracklets.
     """
     return float((trips == np.arange(len(trips))).mean()) if len(trips) else math.nan
 
 
 def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
-    """Share of labelled tracklets whose round trip ends at a tracklet of their own label.
+    """Share of labeled tracklets whose round trip ends at a tracklet with the same label.
 
     Args:
         trips: int64 (N,), one of the results of :func:`round_trips`.
-        labels: int (N,), -1 = outlier; a trip that ends at an outlier is not consistent.
+        labels: int (N,), -1 = outlier. A trip that ends at an outlier is not consistent.
 
     Returns:
-        A share in [0, 1]; NaN without a labelled tracklet.
+        A share in [0, 1]. NaN without a labeled tracklet.
     """
     labels = np.asarray(labels)
     if labels.shape != np.shape(trips):
@@ -100,16 +100,16 @@ def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
 def single_feature_labels(
     clustering: Callable, visible: TrackletFeatures, infrared: TrackletFeatures
 ) -> tuple[PseudoLabels, PseudoLabels] | None:
-    """Cluster twice: by the static features alone, and by the dynamic features alone.
+    """Cluster twice: once with only the static features, once with only the dynamic features.
 
     Args:
-        clustering: A labeler that joins both features, such as ``ClusterLabeler``; given one feature twice, it sees
-            the cosine similarity of that feature.
+        clustering: A labeler that concatenates both features, such as ``ClusterLabeler``. It receives the
+            same feature twice, so it sees the cosine similarity of that feature.
         visible: Features of the Nv visible tracklets.
         infrared: Features of the Nt infrared tracklets.
 
     Returns:
-        Labels from static and labels from dynamic features; None if one of them forms no cluster.
+        Labels from static and labels from dynamic features. None if one of them forms no cluster.
     """
     try:
         return tuple(
@@ -127,18 +127,18 @@ def label_free_criteria(
     previous: PseudoLabels | None = None,
     single: tuple[PseudoLabels, PseudoLabels] | None = None,
 ) -> dict[str, float]:
-    """All criteria of one round of labelling, without those that are undefined.
+    """Compute all criteria for one round of labeling, omitting undefined values.
 
     Args:
         visible: Features of the Nv visible tracklets.
         infrared: Features of the Nt infrared tracklets.
         labels: Their pseudo labels.
-        previous: Those of the round before; None leaves ``stability`` out.
-        single: What :func:`single_feature_labels` gave; None leaves ``static_dynamic_agreement`` out.
+        previous: Labels of the previous round. None omits ``stability``.
+        single: Result of :func:`single_feature_labels`. None omits ``static_dynamic_agreement``.
 
     Returns:
-        Values by name: those of ``CRITERIA`` and, per modality, the same names with ``_rgb`` and ``_ir``. A mean is
-        given only where both modalities have the value, so that it means the same in every epoch.
+        Values by name: those in ``CRITERIA``, and the same names with ``_rgb`` and ``_ir`` for each modality.
+        A mean is only given if both modalities have the value, so that it means the same in every epoch.
     """
     rgb, ir = tracklet_descriptors(visible), tracklet_descriptors(infrared)
     values = {name: {} for name in CRITERIA}
@@ -156,7 +156,7 @@ def label_free_criteria(
 
 
 def _with_means(values: Mapping[str, Mapping[Modality, float]]) -> Iterator[tuple[str, float]]:
-    """Names and values: the mean over the modalities first, NaN where one has none, then each modality's own."""
+    """Yield names and values: first the mean over the modalities (NaN if one is undefined), then each modality."""
     for name, parts in values.items():
         if parts:
             yield name, sum(parts.values()) / len(parts)

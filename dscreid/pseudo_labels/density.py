@@ -1,22 +1,25 @@
-"""Settings of the clustering, chosen from the density of the unlabelled tracklets themselves.
+"""Clustering settings chosen from the density of the unlabeled tracklets.
 
-Everything that k-reciprocal Jaccard distances and DBSCAN ask for follows from one number: how many tracklets an
-identity has. With ``k1`` near it, one ``eps`` serves all densities, since the Jaccard distance is relative to the
-neighbourhoods that it compares (``clustering_settings``). Three things that need no label tell the number:
+All settings of k-reciprocal Jaccard distances and DBSCAN follow from one number: the number of tracklets per
+identity. If ``k1`` is close to it, one ``eps`` works for all densities, because the Jaccard distance is
+relative to the neighborhoods it compares (``clustering_settings``). Three label-free observations estimate
+this number:
 
-1. Neighbourhoods of exactly an identity's size are mutual: whoever is among my k nearest has me among its k nearest.
-   Smaller ones cut identities at random, larger ones reach for whoever comes next, so the share of mutual neighbours
-   has a kink at that size (``mutual_neighbors``).
-2. The silhouette of the clusters, outliers counted as 0, is largest at about that size, whether or not sizes are even
-   enough for a kink.
-3. Near-duplicates, several tracklets of a person by one camera, make both speak for a part of an identity: such parts
-   are tighter clusters than the identity. Then the clusters' own means are clustered in turn, far more than means
-   without structure would be (``duplicates``).
+1. Neighborhoods of exactly the size of an identity are mutual: if j is among the k nearest of i, then i is
+   among the k nearest of j. Smaller neighborhoods cut identities at random, and larger ones reach into other
+   identities, so the share of mutual neighbors has a kink at that size (``mutual_neighbors``).
+2. The silhouette of the clusters, with outliers counted as 0, is largest near that size, even if the sizes
+   are too uneven for a kink.
+3. Near-duplicates, such as several tracklets of a person from one camera, mislead both observations: they
+   indicate a part of an identity, because such parts form tighter clusters than the identity. In this case,
+   the cluster means are themselves clustered, far more than means without structure would be
+   (``duplicates``).
 
-The choice (:func:`choose_settings`) is the largest silhouette near the largest believable kink, or anywhere without
-one, raised as long as the clusters are themselves clustered. Where two modalities show the same people, the clearer one
-speaks for both (:func:`choose_for_same_people`). The rule and its constants were found on synthetic worlds
-and held on unseen variations of them (``tools/analysis/density_study.py``); it has no published source.
+:func:`choose_settings` selects the largest silhouette near the largest plausible kink, or anywhere if there
+is no kink. It then increases the size as long as the clusters are themselves clustered. If two modalities
+show the same people, the clearer one decides for both (:func:`choose_for_same_people`). The rule and its
+constants were found on synthetic worlds and confirmed on unseen variations of them
+(``tools/analysis/density_study.py``). There is no published source.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,32 +34,32 @@ from dscreid.pseudo_labels.duplicates import size_of_whole
 from dscreid.pseudo_labels.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
 from dscreid.pseudo_labels.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 
-#: Steps of a fifth to a half: fine enough where the adjusted Rand index is flat, near the size of the identities.
+#: Steps of 20 to 50 percent are fine enough, because the adjusted Rand index is flat near the size of the identities.
 CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 56)
-#: Neighbours whose mutuality is measured: kinks up to 56 show, and identities beyond do well with k1=56.
+#: Number of neighbors checked for mutuality. This shows kinks up to 56; larger identities do well with k1=56.
 NEIGHBORS = 101
-#: A neighbourhood is believed to be of an identity's size if the silhouette there is this share of the largest one
-#: and the mean cluster this share of the neighbourhood. Chance kinks at large sizes fail both.
+#: A kink is plausible if its silhouette is at least the first share of the largest one, and its mean cluster size at
+#: least the second share of the neighborhood size. Random kinks at large sizes fail both tests.
 _SILHOUETTE_SHARE, _FILLED_SHARE = 0.6, 0.5
-#: From a kink on, sizes up to this many times larger are compared: identities of uneven sizes want a little more.
+#: From a kink on, sizes up to this factor are compared, because identities of uneven sizes need slightly more.
 _SCALE_REACH = 1.6
-#: Silhouettes nearer than this are alike, and the smaller size is taken: too many neighbours merge people, too few only
-#: split them.
+#: Silhouettes closer than this count as equal, and the smaller size wins: too many neighbors merge people, too few
+#: only split them.
 _ALIKE = 0.01
-#: Duplicates of duplicates, and once more.
+#: Maximum number of nested levels of duplicates.
 _LEVELS = 3
-#: Once the silhouette has fallen to this share of the largest, at two sizes on end, larger ones are not tried.
+#: Larger sizes are not tried once the silhouette is below this share of the largest one at two consecutive sizes.
 _HOPELESS_SHARE = 0.4
 
 
 @dataclass(frozen=True)
 class DensityChoice:
-    """Settings and what led to them.
+    """Chosen settings and the evidence for them.
 
     Attributes:
-        settings: The choice.
-        silhouettes: Mean silhouette of the clusters, outliers counted as 0, by the ``k1`` tried.
-        silent: Whether no ``k1`` tried gave two clusters, so that the choice is the smallest.
+        settings: The chosen settings.
+        silhouettes: Mean silhouette of the clusters, with outliers counted as 0, for each ``k1`` tried.
+        silent: True if no ``k1`` gave two clusters, so that the smallest was chosen.
     """
 
     settings: ClusteringSettings
@@ -65,7 +68,7 @@ class DensityChoice:
 
     @property
     def clarity(self) -> float:
-        """Mean silhouette of the clusters of the chosen size; 0 where ``k1`` was given."""
+        """Mean silhouette of the clusters at the chosen size; 0 if ``k1`` was given."""
         return (self.silhouettes or {}).get(self.settings.k1, 0.0)
 
 
@@ -74,12 +77,13 @@ def choose_for_same_people(
 ) -> list[DensityChoice]:
     """Choose settings for several sets of tracklets, such as modalities, that show the same people.
 
-    Each set is asked for itself. Then the one whose clusters have the largest silhouette decides for all: an identity's
-    tracklets in another set are as many as the sets' sizes suggest.
+    Settings are first chosen for each set separately. Then the set whose clusters have the largest silhouette
+    decides for all: the number of tracklets per identity in another set is scaled by the ratio of the set
+    sizes.
 
     Args:
         parts: Float (N, D) features of each set, see :func:`choose_settings`.
-        fixed: For each set the settings that are not open; none of them has a ``k1``.
+        fixed: Fixed settings of each set; none may contain ``k1``.
 
     Returns:
         A choice for each set.
@@ -107,24 +111,24 @@ def choose_settings(
     eps: float | None = None,
     min_samples: int | None = None,
 ) -> DensityChoice:
-    """Choose the settings that were left open.
+    """Choose the settings that are None.
 
-    With ``k1`` given the others follow from it (:func:`settings_for`). Otherwise clusters are made for some
-    fifteen sizes of neighbourhood, each with the settings that belong to it, or with those given; while sizes are
-    compared, an open ``min_samples`` is 2, so that it does not speak for any of them.
+    If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for
+    about fifteen neighborhood sizes, each with the given settings or those derived from the size. While sizes
+    are compared, an open ``min_samples`` is set to 2 so that it does not favor any of them.
 
     Args:
-        features: Float (N, D), torch (any device) or numpy; rows are L2-normalised inside.
-        k1: Fixed value, None to choose.
-        k2: Likewise.
-        eps: Likewise.
-        min_samples: Likewise.
+        features: Float (N, D), torch (any device) or numpy. Rows are L2-normalized internally.
+        k1: Fixed value, or None to choose it.
+        k2: Fixed value, or None to choose it.
+        eps: Fixed value, or None to choose it.
+        min_samples: Fixed value, or None to choose it.
 
     Returns:
-        The choice; the same for the same features.
+        The choice, which is deterministic.
 
     Raises:
-        ValueError: If features are not finite and ``k1`` is open.
+        ValueError: If features are not finite and ``k1`` is None.
     """
     if k1 is not None:
         return DensityChoice(settings_for(k1, k2, eps, min_samples))
@@ -139,7 +143,7 @@ def choose_settings(
 
 @dataclass(frozen=True)
 class _Trial:
-    """Clusters of one size of neighbourhood, int64 (N,), and their mean silhouette."""
+    """Clusters for one neighborhood size, int64 (N,), and their mean silhouette."""
 
     k1: int
     labels: np.ndarray
@@ -154,7 +158,7 @@ def _trials(
     eps: float | None,
     min_samples: int,
 ) -> Iterator[_Trial]:
-    """Trials of growing size, at least one, until they have become hopeless."""
+    """Yield trials of increasing size, at least one, until the silhouette has dropped too much."""
     largest = max(len(rank) // 3, 2)
     best, hopeless = 0.0, 0
     for k1 in sorted({size for size in (*CANDIDATES, *scales) if size <= largest}):
@@ -168,14 +172,14 @@ def _trials(
 
 
 def _best(trials: list[_Trial]) -> _Trial:
-    """The smallest of the trials whose silhouette is about the largest, among those with a cluster if there are any."""
+    """Smallest trial whose silhouette is about the largest, only among trials with a cluster if there are any."""
     trials = [trial for trial in trials if (trial.labels >= 0).any()] or trials
     enough = max(trial.silhouette for trial in trials) - _ALIKE
     return next(trial for trial in trials if trial.silhouette >= enough)
 
 
 def _near_scale(trials: list[_Trial], scales: tuple[int, ...]) -> list[_Trial]:
-    """The trials at the largest believable scale and a little beyond; all of them without one."""
+    """Trials at the largest plausible kink and slightly above it; all trials if there is no plausible kink."""
     enough = _SILHOUETTE_SHARE * max(trial.silhouette for trial in trials)
     believable = [
         trial.k1
@@ -190,7 +194,7 @@ def _near_scale(trials: list[_Trial], scales: tuple[int, ...]) -> list[_Trial]:
 
 
 def _beyond_duplicates(features: np.ndarray, trials: list[_Trial], chosen: _Trial) -> _Trial:
-    """The chosen trial, or one of larger neighbourhoods while its clusters are only parts of larger ones."""
+    """Move to larger neighborhoods while the clusters of the chosen trial are only parts of larger clusters."""
     if not chosen.silhouette:
         return chosen  # there are no clusters that could be parts
     for _ in range(_LEVELS):

@@ -1,4 +1,4 @@
-"""One descriptor per tracklet, and what the comparison methods need of clusters numbered per modality."""
+"""One descriptor per tracklet, and helpers for methods with a separate cluster numbering per modality."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,29 +15,29 @@ from dscreid.structures import Modality, TrackletFeatures
 
 
 def joined_halves(features: TrackletFeatures) -> Tensor:
-    """Float (N, 2 D): both halves L2-normalised, then joined, so that they weigh the same."""
+    """Float (N, 2 D): both halves L2-normalized, then concatenated, so that they have the same weight."""
     return torch.cat(
         [functional.normalize(half, dim=1) for half in (features.static, features.dynamic)], dim=1
     )
 
 
 def tracklet_descriptors(features: TrackletFeatures) -> Tensor:
-    """Float (N, 2 D), rows of length 1: both halves L2-normalised, joined, and the whole L2-normalised."""
+    """Float (N, 2 D): both halves L2-normalized, concatenated, and L2-normalized again."""
     return normalized_rows(joined_halves(features))
 
 
 def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Tensor:
-    """Plain mean of each cluster's descriptors, not normalised.
+    """Compute the mean of each cluster's descriptors, without normalization.
 
     Args:
         descriptors: Float (N, D).
-        labels: int64 (N,), clusters numbered from 0 without gaps, -1 = outlier, left out.
+        labels: int64 (N,), clusters numbered from 0 without gaps. Outliers (-1) are ignored.
 
     Returns:
-        Float (C, D) on the CPU, which sums in a fixed order.
+        Float (C, D) on the CPU, where the order of summation is fixed.
 
     Raises:
-        ValueError: A number below the largest label has no member, or descriptors are not finite.
+        ValueError: If a number below the largest label has no member, or descriptors are not finite.
     """
     descriptors = as_feature_matrix(descriptors, 'descriptors').cpu()
     labels = torch.from_numpy(np.asarray(labels, np.int64))
@@ -50,14 +50,14 @@ def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Te
 
 
 def build_clustering(owner: str, config: Mapping) -> Callable:
-    """Build the labeler that makes the clusters of a method with two numberings.
+    """Build the labeler that forms the clusters of a method with two numberings.
 
     Args:
-        owner: Name of the labeler that uses it, for messages.
+        owner: Name of the labeler that uses it, for error messages.
         config: Config of a labeler.
 
     Raises:
-        ConfigError: The labeler needs to know more than the features.
+        ConfigError: If the labeler needs a context in addition to the features.
     """
     clustering = LABELERS.build(dict(config))
     if getattr(clustering, 'needs_context', False):
@@ -71,20 +71,20 @@ def build_clustering(owner: str, config: Mapping) -> Callable:
 def cluster_separately(
     owner: str, clustering: Callable, visible: TrackletFeatures, infrared: TrackletFeatures
 ) -> PseudoLabels:
-    """Cluster both modalities, each with a numbering of its own from 0 without gaps.
+    """Cluster both modalities, each with its own numbering from 0 without gaps.
 
     Args:
-        owner: Name of the labeler that asks, for messages.
+        owner: Name of the calling labeler, for error messages.
         clustering: A labeler.
         visible: Features of the Nv visible tracklets.
         infrared: Features of the Nt infrared tracklets.
 
     Returns:
-        The clustering's labels, renumbered where it left numbers out, and nothing else of its result.
+        Only the labels of the clustering, renumbered if they have gaps.
 
     Raises:
-        ConfigError: The clustering gives both modalities one numbering.
-        LabelingError: A modality has no cluster.
+        ConfigError: If the clustering uses one numbering for both modalities.
+        LabelingError: If a modality has no cluster.
     """
     clusters = clustering(visible, infrared)
     if clusters.shared:
@@ -102,11 +102,11 @@ def cluster_separately(
 
 
 def other_modality(modality: Modality) -> Modality:
-    """Infrared for visible, visible for infrared."""
+    """Infrared for visible, and visible for infrared."""
     return Modality.IR if Modality(modality) is Modality.RGB else Modality.RGB
 
 
 def _gapless(labels: np.ndarray) -> np.ndarray:
-    """Clusters numbered from 0 in the order of their numbers; -1 stays."""
+    """Renumber clusters from 0 without gaps, in the same order; -1 stays."""
     known = np.unique(labels[labels >= 0])
     return np.where(labels >= 0, np.searchsorted(known, labels), -1).astype(np.int64)

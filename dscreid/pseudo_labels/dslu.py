@@ -1,6 +1,6 @@
-"""Dynamic-static label unification (DSLU): visible labels from infrared ones, corrected among neighbours.
+"""Dynamic-static label unification (DSLU): infrared labels for visible tracklets, corrected among neighbors.
 
-Equation numbers are those of the DSC paper. Both functions are row-chunked; no N x N array is held.
+Equation numbers are those of the DSC paper. Both functions work on chunks of rows, without an N x N array.
 """
 
 from math import isfinite
@@ -34,31 +34,33 @@ def unify_labels(
     min_votes: int | None = None,
     return_votes: bool = False,
 ) -> Labels | tuple[Labels, Labels]:
-    """Give every visible tracklet an infrared pseudo label, (5)-(9).
+    """Give every visible tracklet an infrared pseudo label, Eq. (5)-(9).
 
-    The labels of the ``topk`` dynamically nearest infrared tracklets are candidates, those of the ``topk``
-    statically nearest are the votes, and the candidate with most votes wins; among equals the candidate
-    nearest in dynamic similarity.
+    The labels of the ``topk`` dynamically nearest infrared tracklets are the candidates. The labels of the
+    ``topk`` statically nearest are the votes. The candidate with the most votes wins; ties go to the
+    candidate with the largest dynamic similarity.
 
     Args:
-        visible_static: Float (Nv, D); rows of all four matrices are L2-normalised inside.
+        visible_static: Float (Nv, D). Rows of all four matrices are L2-normalized internally.
         visible_dynamic: Float (Nv, D').
         infrared_static: Float (Nt, D).
         infrared_dynamic: Float (Nt, D').
         infrared_labels: Integer (Nt,), >= -1, -1 = outlier.
-        topk: K of (6), clipped to Nt, with a warning.
-        outliers_vote: False: an outlier keeps its place among the nearest, but is no candidate and casts no
-            vote. True: -1 is a label like any other, and without any vote the dynamically nearest tracklet's
-            label is taken, as in the code of SDCL (Yang et al., CVPR 2024), which DSC builds on.
-        min_votes: Votes a winner needs, else the tracklet gets -1. Default: 1, or 0 with ``outliers_vote``.
-        return_votes: Also return how many votes each winner had (0 for a tracklet left without a label).
+        topk: K of Eq. (6). Clipped to Nt with a warning.
+        outliers_vote: If False, an outlier keeps its place among the nearest, but is neither a candidate nor
+            a vote. If True, -1 is a label like any other, and without any vote the label of the dynamically
+            nearest tracklet is used, as in the code of SDCL (Yang et al., CVPR 2024), on which DSC builds.
+        min_votes: Votes that a winner needs; with fewer, the tracklet gets -1. Default: 1, or 0 with
+            ``outliers_vote``.
+        return_votes: If True, also return the number of votes of each winner (0 if the tracklet has no
+            label).
 
     Returns:
-        int64 (Nv,): labels of the infrared numbering, -1 = none. A numpy array, or a CPU tensor if
-        ``infrared_labels`` is a tensor. With ``return_votes`` a pair of such arrays, labels and votes.
+        int64 (Nv,), labels of the infrared numbering, -1 = none. A numpy array, or a CPU tensor if
+        ``infrared_labels`` is a tensor. With ``return_votes``, a pair of such arrays: labels and votes.
 
     Raises:
-        ValueError: If shapes do not fit, features are not finite, or a label is below -1.
+        ValueError: If shapes do not match, features are not finite, or a label is below -1.
     """
     labels = _as_labels(infrared_labels, len(infrared_static), 'infrared_labels')
     check_unification(topk, min_votes)
@@ -75,7 +77,7 @@ def unify_labels(
         if not outliers_vote:
             agreements[candidates[rows] < 0] = -1
         best = agreements.max(dim=1).values
-        place = agreements.argmax(dim=1)  # the first of equal maxima: dynamically nearest
+        place = agreements.argmax(dim=1)  # the first of equal maxima is the dynamically nearest
         winner = candidates[rows].gather(1, place[:, None]).squeeze(1)  # (9)
         kept = best >= min_votes
         unified[rows] = torch.where(kept, winner, -1)
@@ -93,27 +95,28 @@ def correct_labels(
     dynamic_weight: float = 1.0,
     outliers_vote: bool = False,
 ) -> Labels:
-    """Replace each label by the most frequent one among the nearest tracklets of its modality, (10)-(14).
+    """Replace each label by the most frequent one among its nearest tracklets in the same modality, Eq. (10)-(14).
 
-    Neighbours are the ``topk`` tracklets of largest fused cosine similarity
-    ``static_weight * sim_static + dynamic_weight * sim_dynamic`` (11); a tracklet always counts among its
-    own. Ties keep the tracklet's own label if it is among the winners, else take the smallest label.
+    Neighbors are the ``topk`` tracklets with the largest fused cosine similarity
+    ``static_weight * sim_static + dynamic_weight * sim_dynamic``, Eq. (11). A tracklet is always one of its
+    own neighbors. In a tie, the tracklet keeps its own label if it is among the winners; otherwise the
+    smallest label wins.
 
     Args:
-        static: Float (N, D); rows of both matrices are L2-normalised inside.
+        static: Float (N, D). Rows of both matrices are L2-normalized internally.
         dynamic: Float (N, D').
         labels: Integer (N,), >= -1, -1 = outlier.
-        topk: K of (12), the tracklet itself included; clipped to N, with a warning.
+        topk: K of Eq. (12), including the tracklet itself. Clipped to N with a warning.
         static_weight: lambda_st, not negative.
-        dynamic_weight: lambda_dy, not negative; not both 0.
-        outliers_vote: Whether -1 is a class that can win, as in the code of SDCL. Otherwise outliers cast no
-            vote, and -1 remains only where every neighbour is an outlier.
+        dynamic_weight: lambda_dy, not negative. The weights must not both be 0.
+        outliers_vote: If True, -1 is a class that can win, as in the code of SDCL. If False, outliers cast no
+            vote, and a label is only -1 if all neighbors are outliers.
 
     Returns:
         int64 (N,), -1 = outlier. A numpy array, or a CPU tensor if ``labels`` is a tensor.
 
     Raises:
-        ValueError: If shapes do not fit, features are not finite, or a parameter is out of range.
+        ValueError: If shapes do not match, features are not finite, or a parameter is out of range.
     """
     own = _as_labels(labels, len(static), 'labels')
     check_correction(topk, static_weight, dynamic_weight)
@@ -130,8 +133,8 @@ def check_unification(topk: int = 20, min_votes: int | None = None) -> None:
     """Check the parameters of :func:`unify_labels`.
 
     Raises:
-        ValueError: One is out of range.
-        TypeError: One is no whole number.
+        ValueError: If a parameter is out of range.
+        TypeError: If a parameter is not an integer.
     """
     if index(topk) < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
@@ -143,8 +146,8 @@ def check_correction(topk: int = 20, static_weight: float = 1.0, dynamic_weight:
     """Check the parameters of :func:`correct_labels`.
 
     Raises:
-        ValueError: One is out of range.
-        TypeError: One is no number, or ``topk`` no whole one.
+        ValueError: If a parameter is out of range.
+        TypeError: If a parameter is not a number, or ``topk`` is not an integer.
     """
     weights = (static_weight, dynamic_weight)
     if (
@@ -159,7 +162,7 @@ def check_correction(topk: int = 20, static_weight: float = 1.0, dynamic_weight:
 
 
 def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynamic_weight: float) -> Tensor:
-    """Normalised halves times the roots of the weights: inner products are the fused similarity (11)."""
+    """Normalized halves times the square roots of the weights; their inner products are the fused similarity (11)."""
     static = normalized_rows(as_feature_matrix(static, 'static'))
     dynamic = normalized_rows(as_feature_matrix(dynamic, 'dynamic'))
     if len(static) != len(dynamic):
@@ -168,8 +171,8 @@ def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynam
 
 
 def _most_frequent(votes: Tensor, own: Tensor, outliers_vote: bool) -> Tensor:
-    """Winners (n,) of the votes (n, K) for tracklets labelled ``own`` (n,); see :func:`correct_labels`."""
-    counts = _count_equal(votes, votes)  # (13): how often each neighbour's label occurs among the neighbours
+    """Winners (n,) of the votes (n, K) for tracklets with labels ``own`` (n,); see :func:`correct_labels`."""
+    counts = _count_equal(votes, votes)  # (13), frequency of each neighbor's label among the neighbors
     if not outliers_vote:
         counts[votes < 0] = 0
     best = counts.max(dim=1, keepdim=True).values
@@ -180,7 +183,7 @@ def _most_frequent(votes: Tensor, own: Tensor, outliers_vote: bool) -> Tensor:
 
 
 def _count_equal(candidates: Tensor, voters: Tensor) -> Tensor:
-    """For each of the candidates (n, K) of a row, how many of the row's voters (n, K') equal it."""
+    """Count, for each of the candidates (n, K) of a row, the voters (n, K') of the row that equal it."""
     return (candidates[:, :, None] == voters[:, None, :]).sum(dim=2)
 
 
@@ -197,5 +200,5 @@ def _as_labels(labels: Labels, num: int, name: str) -> Tensor:
 
 
 def _like(result: Tensor, given: Labels) -> Labels:
-    """Return the kind of array that was given: a tensor for a tensor, else numpy."""
+    """Return a tensor if the input was a tensor, otherwise a numpy array."""
     return result if isinstance(given, Tensor) else result.numpy()

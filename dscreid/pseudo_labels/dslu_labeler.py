@@ -1,4 +1,4 @@
-"""Labeler of DSC: clustering, then dynamic-static label unification."""
+"""Labeler of DSC: clustering followed by dynamic-static label unification."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -23,24 +23,25 @@ _CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
 
 @LABELERS.register_module()
 class DSLULabeler:
-    """Cluster each modality, give visible tracklets infrared labels (5)-(9), correct them (10)-(14).
+    """Cluster each modality, assign infrared labels to visible tracklets (5)-(9), and correct them (10)-(14).
 
-    Infrared labels stay as they were clustered. With ``inter`` on, visible labels live in the infrared
-    numbering, and the result is ``shared``. With ``inter=None`` the visible tracklets keep their own clusters
-    and ``intra`` corrects these: the "intra only" row of the paper's Table 5. With both off this is
-    ``clustering``.
+    Infrared labels are those of the clustering. With ``inter``, visible labels use the infrared numbering,
+    and the result is ``shared``. With ``inter=None``, the visible tracklets keep their own clusters and only
+    ``intra`` corrects them: the "intra only" row in Table 5 of the paper. If both are None, the result is
+    that of ``clustering``.
 
     Args:
-        clustering: Config of the labeler that makes the per-modality labels.
+        clustering: Config of the labeler that clusters each modality.
         inter: Keyword arguments of :func:`unify_labels` (``topk``, ``outliers_vote``, ``min_votes``), or
             None.
         intra: Keyword arguments of :func:`correct_labels` (``topk``, ``static_weight``, ``dynamic_weight``,
             ``outliers_vote``), or None.
-        require_own_cluster: Drop visible tracklets that were outliers in their own modality, as the code of
-            SDCL does.
-        agreement: Keyword arguments of :func:`votes_needed` beside ``epoch`` and ``topk`` (``start``, ``end``,
-            ``epochs``, ``begin``), in the place of ``inter.min_votes``: votes that a label needs, many at first and
-            fewer later. The paper asks for one vote (None). The labeler then needs the context.
+        require_own_cluster: Whether to drop visible tracklets that were outliers in their own modality, as in
+            the code of SDCL.
+        agreement: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``). They
+            set the number of votes that a label needs, many at first and fewer later, instead of
+            ``inter.min_votes``. The labeler then needs the context. None uses ``inter.min_votes``; the paper
+            requires one vote.
 
     Example (config)::
 
@@ -49,7 +50,7 @@ class DSLULabeler:
             clustering=dict(type='ClusterLabeler', eps=0.6),
             inter=dict(topk=20),
             intra=dict(topk=20, static_weight=1.0, dynamic_weight=1.0),
-            # half of the 20 votes in epoch 30 (counted from 0), one in 20 from epoch 50 on
+            # half of the 20 votes in epoch 30 (counted from 0), 1 of 20 from epoch 50 on
             agreement=dict(start=0.5, end=0.05, begin=30, epochs=20),
         )
     """
@@ -78,13 +79,13 @@ class DSLULabeler:
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
-            context: For ``agreement``, which asks for the epoch, or for the clustering.
+            context: Required if ``agreement`` is set (for the epoch) or if the clustering needs it.
 
         Returns:
-            Pseudo labels, ``shared`` if ``inter`` is on. Visible labels may leave numbers out.
+            Pseudo labels, ``shared`` if ``inter`` is set. Visible labels may skip numbers.
 
         Raises:
-            ConfigError: If there is no context, but one is needed.
+            ConfigError: If a context is needed and none is given.
             LabelingError: If there is no cluster, or no visible tracklet gets a label.
         """
         clusters = apply_labeler(self.clustering, visible, infrared, context)
@@ -103,21 +104,24 @@ class DSLULabeler:
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
-        """What a call will cluster and search, for a forecast; None where ``clustering`` does not tell.
+        """List the sets that a call clusters and searches, for a forecast.
 
-        The unification is a search of visible among infrared tracklets in each half, the correction one among visible
-        tracklets in both halves.
+        The unification searches visible among infrared tracklets in each half. The correction searches among
+        visible tracklets in both halves.
+
+        Returns:
+            The sets, or None if ``clustering`` does not list its own.
         """
         problems = problems_of(self.clustering, counts, dimension)
         if problems is None or not counts[Modality.RGB]:
             return problems
         searches = 0.0 if self.inter is None else counts[Modality.IR] / counts[Modality.RGB]
         searches += 0.0 if self.intra is None else 1.0
-        visible, *others = problems  # the modalities come in the order of Modality
+        visible, *others = problems  # in the order of Modality
         return [replace(visible, further_searches=searches), *others]
 
     def _scheduled(self, context: LabelingContext | None, num_infrared: int) -> dict:
-        """Arguments of the unification with the votes that the epoch asks for."""
+        """Arguments of the unification with the number of votes for the current epoch."""
         if context is None:
             raise ConfigError(
                 'DSLULabeler: its agreement goes by the epoch, which only a LabelingContext tells; call it with one, '
@@ -137,7 +141,7 @@ class DSLULabeler:
 
 
 def _checked(name: str, arguments: Mapping | None, function: Callable, check: Callable) -> dict | None:
-    """Return the keyword arguments as a plain dict if the function takes all of them, and its check their values."""
+    """Return the keyword arguments as a dict if ``function`` accepts all names and ``check`` accepts all values."""
     if arguments is None:
         return None
     parameters = inspect.signature(function).parameters.values()
@@ -154,12 +158,12 @@ def _checked(name: str, arguments: Mapping | None, function: Callable, check: Ca
 
 
 def _topk(inter: Mapping) -> int:
-    """K of the unification, the function's own where the config has none."""
+    """K of the unification, or the default of the function if the config does not set it."""
     return inter.get('topk', inspect.signature(unify_labels).parameters['topk'].default)
 
 
 def _checked_agreement(agreement: Mapping | None, inter: Mapping | None) -> dict | None:
-    """Return the arguments of the schedule as a plain dict if they fit it and the unification."""
+    """Return the arguments of the schedule as a dict if they are valid and match the unification."""
     if agreement is None:
         return None
     if inter is None or inter.get('min_votes') is not None:

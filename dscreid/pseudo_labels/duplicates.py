@@ -1,4 +1,4 @@
-"""Whether clusters are whole, or only parts of larger clusters, such as one camera's tracklets of a person."""
+"""Test whether clusters are only parts of larger clusters, such as the tracklets of a person from one camera."""
 
 import math
 
@@ -9,32 +9,34 @@ from dscreid.pseudo_labels.clustering_settings import cluster_neighbors, setting
 from dscreid.pseudo_labels.labels import outliers_alone
 from dscreid.pseudo_labels.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 
-#: Clusters that a larger one may consist of.
+#: Numbers of clusters that a larger cluster may consist of.
 _PARTS = (2, 3, 4, 5, 6, 8, 12, 16)
-#: Means of whole clusters are clustered up to twice as well as points without structure, since a few clusters are
-#: always split; means of parts nearly three times and better.
+#: Relative to points without structure, the silhouette of the means of whole clusters is up to twice as large, because
+#: a few clusters are always split. For the means of parts it is nearly three times as large or more.
 _STRUCTURE = 2.4
-#: Merged clusters are incomplete too: a whole is this many times larger.
+#: Merged clusters are also incomplete; the complete cluster is larger by this factor.
 _COMPLETION = 1.2
-#: Points without structure that are drawn in all: the silhouette of a few hundred differs by a tenth between draws.
+#: Total number of points without structure. With only a few hundred, silhouettes vary by 10 percent between draws.
 _DRAWN, _MOST_DRAWS = 1000, 8
-#: Fewer means than that say nothing.
+#: With fewer means, the test is not meaningful.
 _FEWEST = 12
 
 
 def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
-    """Tracklets of the larger clusters that clusters are parts of.
+    """Estimate the size of the larger clusters that the given clusters are parts of.
 
-    The means of the clusters, outliers for themselves, are clustered in turn. Their best silhouette is compared with
-    that of as many points without structure, the mean over a few draws: a Gaussian of the same mean and covariance
-    (after the gap statistic of Tibshirani et al., J. R. Stat. Soc. B 2001).
+    The means of the clusters, with each outlier as its own cluster, are clustered again. Their best
+    silhouette is compared with that of the same number of points without structure, averaged over a few draws
+    from a Gaussian with the same mean and covariance (after the gap statistic of Tibshirani et al., J. R.
+    Stat. Soc. B 2001).
 
     Args:
-        features: float32 (N, D), L2-normalised.
+        features: float32 (N, D), L2-normalized.
         labels: int64 (N,), clusters numbered from 0 without gaps, -1 = outlier.
 
     Returns:
-        A size in tracklets, larger than the clusters'; None where they are whole, as far as this can tell.
+        A size in tracklets, larger than that of the given clusters. None if the test does not find that they
+        are parts.
     """
     parts = outliers_alone(labels)
     if parts.max(initial=-1) + 1 < _FEWEST:
@@ -51,29 +53,29 @@ def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def _draws(num: int) -> int:
-    """How often as many points without structure are drawn: more often where they are few."""
+    """Number of draws of ``num`` points without structure; small sets are drawn more often."""
     return min(_MOST_DRAWS, math.ceil(_DRAWN / num))
 
 
 def gaussian_like(points: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Points of a Gaussian with the mean and covariance of others.
+    """Draw points from a Gaussian with the mean and covariance of the given points.
 
     Args:
         points: float32 (N, D).
-        seed: Of the draw.
+        seed: Random seed.
 
     Returns:
         float32 (N, D), the same for the same seed.
     """
     mean = points.mean(axis=0)
-    # the triangle has the inner products of the centred points' columns, and with them their covariance
+    # The triangular factor has the same column inner products as the centered points, and so the same covariance.
     triangle = np.linalg.qr(points - mean, mode='r')
     weights = np.random.default_rng(seed).standard_normal((len(points), len(triangle)), np.float32)
     return mean + weights @ triangle / np.float32(len(points)) ** 0.5
 
 
 def _best_clusters(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """int64 (N,) labels of largest silhouette among a few sizes, and that silhouette."""
+    """int64 (N,) labels with the largest silhouette among a few sizes, and that silhouette."""
     points, rank = nearest_tracklets(points, max(_PARTS))
     best, value = np.full(len(points), -1), 0.0
     for size in _PARTS:

@@ -1,4 +1,4 @@
-"""What makes features or pseudo labels useless for training: pure checks, each fault a sentence with its figures."""
+"""Checks for features or pseudo labels that cannot be used for training, each reported with its numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,17 +13,18 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @dataclass(frozen=True)
 class LabelLimits:
-    """From where on a round of labelling counts as failed.
+    """Limits beyond which a round of labeling counts as failed.
 
     Attributes:
-        min_clusters: Fewest clusters of a modality; with one no contrastive loss can tell anybody apart.
-        max_cluster_share: Largest number of clusters per tracklet of a modality, in (0, 1]: above a half most
+        min_clusters: Minimum number of clusters of a modality. With only one, a contrastive loss has nothing
+            to contrast.
+        max_cluster_share: Maximum number of clusters per tracklet of a modality, in (0, 1]. Above 0.5, most
             clusters have a single member.
-        max_cosine: Largest mean cosine between two tracklets of a modality, in (0, 1]: above it the features have
-            collapsed to a point.
+        max_cosine: Maximum mean cosine similarity between two tracklets of a modality, in (0, 1]. Above it,
+            the features have collapsed to a point.
 
     Raises:
-        ConfigError: A value is out of range.
+        ConfigError: If a value is out of range.
     """
 
     min_clusters: int = 2
@@ -49,7 +50,7 @@ def mean_cosine(features: Tensor) -> float:
         features: float (N, D).
 
     Returns:
-        A value in [-1 / (N - 1), 1]; NaN for fewer than two rows.
+        A value in [-1 / (N - 1), 1]. NaN for fewer than two rows.
     """
     count = len(features)
     if count < 2:
@@ -60,14 +61,14 @@ def mean_cosine(features: Tensor) -> float:
 
 
 def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[str]:
-    """Why labels are of no use.
+    """Find reasons why labels cannot be used for training.
 
     Args:
         labels: Pseudo labels of both modalities.
-        limits: Where use ends.
+        limits: Limits beyond which labels are rejected.
 
     Returns:
-        A sentence per fault, with figures and remedy; empty for labels that can be used.
+        A sentence per fault, with numbers and a remedy. Empty if the labels can be used.
     """
     faults = []
     for modality in Modality:
@@ -87,14 +88,14 @@ def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[st
 
 
 def feature_faults(features: Mapping[Modality, TrackletFeatures], limits: LabelLimits = _LIMITS) -> list[str]:
-    """Why features cannot be clustered: they all point the same way.
+    """Find modalities whose features cannot be clustered because they all point in the same direction.
 
     Args:
-        features: Of the tracklets of each modality, finite.
-        limits: Where use ends.
+        features: Features of the tracklets of each modality, finite.
+        limits: Limits beyond which features are rejected.
 
     Returns:
-        A sentence per modality at fault.
+        A sentence for each modality with a fault.
     """
     faults = []
     for modality, halves in features.items():

@@ -1,8 +1,9 @@
-"""Time and memory of clustering, told before it starts from the sizes alone.
+"""Forecast of the time and memory of clustering, computed from the sizes before it starts.
 
-The counts of bytes follow the arrays of ``neighbor_search``, ``jaccard`` and ``clustering``; what the features decide
-(sizes of the encodings, stored pairs) is taken between clustered and unstructured ones. Constants of time are those of
-two cores of an Intel Xeon. ``tools/benchmarks/pseudo_labels.py`` prints forecast and measurement side by side.
+Byte counts follow the arrays in the neighbor search, ``jaccard`` and ``clustering``. Quantities that depend
+on the features (sizes of the encodings, stored pairs) are set between the values for clustered and for
+unstructured features. Time constants were measured on two cores of an Intel Xeon.
+``tools/benchmarks/pseudo_labels.py`` prints forecast and measurement side by side.
 """
 
 import time
@@ -19,32 +20,33 @@ from dscreid.structures import Modality
 from dscreid.utils.chunks import CHUNK_ELEMENTS
 
 _FLOAT, _INDEX, _HALF = 4, 8, 2
-#: Entries of a row of the encodings after query expansion, per neighbour: 2.2 for clustered features, 5.1 for
-#: unstructured ones (k1 = 30, k2 = 6). Before it a row has about one per neighbour.
+#: Entries per neighbor in a row of the encodings after query expansion: 2.2 for clustered features, 5.1 for
+#: unstructured ones (k1 = 30, k2 = 6). Before query expansion, a row has about one per neighbor.
 _EXPANDED = 3.3
-#: Stored pairs of a row per neighbour, at most about; and bytes of a pair in the graph and its sorted copies.
+#: Approximate maximum of stored pairs per neighbor in a row, and bytes per pair in the graph and its sorted copies.
 _PAIRS, _PAIR_BYTES = 0.7, 40
-#: Bytes of a row in DBSCAN: its list of neighbours is an array of its own.
+#: Bytes per row in DBSCAN, which keeps a separate array of neighbors for each row.
 _ROW_BYTES = 150
-#: Bytes of a row in the graph of 'hnsw', 32 links on each side and more on the upper levels.
+#: Bytes per row in the graph of 'hnsw': 32 links on each side, and more on the upper levels.
 _GRAPH_BYTES = 280
-#: Share of a large product's pace that the multiplications of a search reach, its choice of the largest included.
+#: Speed of a search, including the selection of the largest entries, relative to a large matrix product.
 _EFFICIENCY = {'exact': 0.7, 'flat': 0.5, 'ivf': 0.15, 'hnsw': 0.03}
-#: Rounds of k-means that faiss trains cells with; inner products of a walk through the graph per candidate kept.
+#: k-means iterations with which faiss trains cells, and inner products per kept candidate in a walk through the graph.
 _TRAINING_ROUNDS, _WALK = 10, 30
-#: Seconds of one thread for a row of the Jaccard distance with k1 = 30, D = 1,536, and for a row of DBSCAN.
+#: Seconds of one thread per row of the Jaccard distance with k1 = 30, D = 1,536, and per row of DBSCAN.
 _JACCARD_ROW, _DBSCAN_ROW = 7.5e-5, 4e-6
 
 
 @dataclass(frozen=True)
 class ClusteringProblem:
-    """One set of tracklets that is clustered at once.
+    """One set of tracklets that is clustered together.
 
     Attributes:
-        num: Tracklets N.
-        dimension: Width D of their descriptors.
-        k1: Neighbours of the Jaccard distance; None where the density of the features decides.
-        further_searches: Searches that follow the clustering, in searches of N x N x D.
+        num: Number of tracklets N.
+        dimension: Dimension D of their descriptors.
+        k1: Number of neighbors in the Jaccard distance. None if it is chosen from the density of the
+            features.
+        further_searches: Cost of searches after the clustering, in units of an N x N x D search.
     """
 
     num: int
@@ -54,12 +56,12 @@ class ClusteringProblem:
 
     @property
     def neighbors(self) -> int:
-        """Neighbours that are searched, the tracklet itself included."""
+        """Number of neighbors to search, including the tracklet itself."""
         return min(self.num, NEIGHBORS if self.k1 is None else self.k1)
 
     @property
     def trials(self) -> tuple[int, ...]:
-        """Every ``k1`` that is tried, the largest last."""
+        """All values of ``k1`` that are tried, the largest last."""
         if self.k1 is not None:
             return (min(self.k1, self.num),)
         return tuple(size for size in CANDIDATES if size <= max(self.num // 3, 2))
@@ -67,14 +69,14 @@ class ClusteringProblem:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What clustering takes, the features as the model gave them not counted.
+    """Time and memory of clustering, not counting the features as returned by the model.
 
     Attributes:
         seconds: Duration.
-        host_bytes: Main memory at the peak, as expected.
-        device_bytes: GPU memory at the peak, as expected; 0 on a processor.
-        least_host_bytes: The certain part of ``host_bytes``: arrays alive together, whatever the features.
-        least_device_bytes: Likewise of ``device_bytes``.
+        host_bytes: Expected peak of main memory.
+        device_bytes: Expected peak of GPU memory; 0 on a CPU.
+        least_host_bytes: Lower bound of ``host_bytes``: arrays that exist at the same time for any features.
+        least_device_bytes: Lower bound of ``device_bytes``.
     """
 
     seconds: float = 0.0
@@ -87,15 +89,16 @@ class Forecast:
 def problems_of(
     labeler: Callable, counts: Mapping[Modality, int], dimension: int
 ) -> list[ClusteringProblem] | None:
-    """What a labeler, or the labeler that makes its clusters, is going to cluster.
+    """List the sets that a labeler, or the labeler that forms its clusters, will cluster.
 
     Args:
-        labeler: A labeler; it tells by a method ``problems(counts, dimension)``, or has a ``clustering`` that does.
-        counts: Tracklets of each modality.
-        dimension: Width of static and dynamic features together.
+        labeler: A labeler with a method ``problems(counts, dimension)``, or with a ``clustering`` that has
+            it.
+        counts: Number of tracklets of each modality.
+        dimension: Dimension of static and dynamic features together.
 
     Returns:
-        The sets, clustered one after another; None where nobody tells.
+        The sets, which are clustered one after another. None if unknown.
     """
     for candidate in (labeler, getattr(labeler, 'clustering', None)):
         if hasattr(candidate, 'problems'):
@@ -110,17 +113,18 @@ def forecast_round(
     device: str = 'cpu',
     threads: int = 1,
 ) -> Forecast:
-    """Forecast a round that clusters several sets in turn, the descriptors of all being held meanwhile.
+    """Forecast a round that clusters several sets in turn while the descriptors of all sets stay in memory.
 
     Args:
         problems: The sets.
-        search: How neighbours are searched.
-        rate: Operations per second of a large matrix product where the features lie, see :func:`product_rate`.
-        device: ``'cpu'`` or ``'cuda'``, where the features lie.
-        threads: Threads of the compiled kernels.
+        search: The neighbor search.
+        rate: Operations per second of a large matrix product on the device of the features, see
+            :func:`product_rate`.
+        device: ``'cpu'`` or ``'cuda'``, the device of the features.
+        threads: Number of threads of the compiled kernels.
 
     Returns:
-        The forecast; times on a GPU rest on assumptions that have not been measured.
+        The forecast. Times on a GPU rest on assumptions that have not been measured.
     """
     parts = [forecast_clustering(p, search, rate, device, threads) for p in problems if p.num]
     if not parts:
@@ -144,15 +148,15 @@ def forecast_clustering(
     threads: int = 1,
     itemsize: int = _FLOAT,
 ) -> Forecast:
-    """Forecast neighbour search, Jaccard distance and DBSCAN of one set, its descriptors not counted.
+    """Forecast neighbor search, Jaccard distance and DBSCAN of one set, not counting its descriptors.
 
     Args:
         problem: The set.
-        search: How neighbours are searched.
+        search: The neighbor search.
         rate: See :func:`forecast_round`.
-        device: Likewise.
-        threads: Likewise.
-        itemsize: Bytes of a number of the descriptors: 4, or 8 for float64.
+        device: See :func:`forecast_round`.
+        threads: See :func:`forecast_round`.
+        itemsize: Bytes per number of the descriptors: 4, or 8 for float64.
     """
     if not problem.num:
         return Forecast()
@@ -160,7 +164,7 @@ def forecast_clustering(
     method = search.method_for(problem.num, problem.num, problem.dimension, on_gpu)
     normalized = problem.num * problem.dimension * itemsize
     certain, expected = _search_bytes(problem, method, on_gpu, itemsize)
-    # the kernels read float32 rows and int32 neighbours on the host; on a processor these rows are there already
+    # The kernels read float32 rows and int32 neighbors on the host. On a CPU, these rows already exist.
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
     searching_on_gpu = on_gpu and method == 'exact'
     host_certain, host_expected = (0, 0) if searching_on_gpu else (certain, expected)
@@ -174,7 +178,7 @@ def forecast_clustering(
 
 
 def product_rate(device: str = 'cpu', dtype: torch.dtype = torch.float32) -> float:
-    """Operations per second of a matrix product on this machine, the best of a few that take some milliseconds each."""
+    """Measure matrix product operations per second, the best of a few runs of some milliseconds each."""
     size = 8192 if device == 'cuda' else 768
     left, right = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
     seconds = []
@@ -186,18 +190,18 @@ def product_rate(device: str = 'cpu', dtype: torch.dtype = torch.float32) -> flo
 
 
 def _search_bytes(problem: ClusteringProblem, method: str, on_gpu: bool, itemsize: int) -> tuple[int, int]:
-    """Certain and expected bytes of a search where it runs; on a GPU without the normalised descriptors."""
+    """Lower bound and expected bytes of a search on its device; on a GPU without the normalized descriptors."""
     num, neighbors = problem.num, problem.neighbors
     rows = num * problem.dimension
     if method != 'exact':
         found = num * min(num, max(neighbors + 1, CANDIDATES_PER_NEIGHBOR * neighbors)) * (_FLOAT + _INDEX)
         certain = 2 * rows * _FLOAT + found + (num * _GRAPH_BYTES if method == 'hnsw' else num * _INDEX)
-        # what was found is sorted, and a block of candidates scored
+        # The results are sorted, and a block of candidates is scored.
         return certain, certain + 2 * found + CHUNK_ELEMENTS * _FLOAT
     if not on_gpu:
         block = min(max(CHUNK_ELEMENTS, num), num**2) * itemsize
         certain = rows * itemsize + block + num * neighbors * (itemsize + _INDEX)
-        # the next block while the last one is held; and the check for finite values, which comes before
+        # The next block is computed while the last one is held. The earlier check for finite values may need more.
         return certain, max(certain + block, rows * (itemsize + 2))
     coarse = itemsize == _FLOAT and num >= COARSE_FROM
     width, number = (neighbors + COARSE_MARGIN, _HALF) if coarse else (neighbors, itemsize)
@@ -206,12 +210,12 @@ def _search_bytes(problem: ClusteringProblem, method: str, on_gpu: bool, itemsiz
 
 
 def _kernel_bytes(problem: ClusteringProblem) -> int:
-    """Expected bytes of the Jaccard distance and DBSCAN at their peak."""
+    """Expected peak bytes of the Jaccard distance and DBSCAN."""
     k1 = problem.trials[-1]
     sets = (k1 + k1 // 2 + 1) * _FLOAT
     encodings = min(_EXPANDED * k1, problem.num) * (_FLOAT + _FLOAT)
     pairs = min(_PAIRS * k1, problem.num)
-    # encodings by rows and by columns; pairs in blocks and as a whole
+    # Encodings by rows and by columns; pairs in blocks and as a whole.
     comparing = 2 * encodings + 2 * pairs * (_FLOAT + _FLOAT)
     return int(problem.num * max(sets + 2 * encodings, comparing, pairs * _PAIR_BYTES + _ROW_BYTES))
 
@@ -229,7 +233,7 @@ def _search_seconds(problem: ClusteringProblem, method: str, effort: int, rate: 
 
 
 def _kernel_seconds(problem: ClusteringProblem, threads: int) -> float:
-    # of a row's time at D = 1,536 two thirds are inner products, one per entry; overlaps grow with the square of k1
+    # At D = 1,536, two thirds of a row's time are inner products, one per entry. Overlaps grow with the square of k1.
     jaccard = sum(
         _JACCARD_ROW * (2 / 3 * k1 / 30 * problem.dimension / 1536 + 1 / 3 * (k1 / 30) ** 2)
         for k1 in problem.trials

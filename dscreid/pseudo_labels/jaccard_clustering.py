@@ -1,4 +1,4 @@
-"""DBSCAN on k-reciprocal Jaccard distances of any descriptors, its settings checked, or chosen, in one place."""
+"""DBSCAN on k-reciprocal Jaccard distances of any descriptors, with settings that are given or chosen from the data."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,23 +17,24 @@ from dscreid.pseudo_labels.density import DensityChoice, choose_for_same_people,
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.structures import Modality, TrackletFeatures
 
-#: In the place of a number: choose it from the density of the features, each time.
+#: Value of a setting that is chosen from the density of the features in every call.
 AUTO = 'auto'
 
 
 @dataclass(frozen=True)
 class JaccardClustering:
-    """Settings of a clustering, and the clustering itself.
+    """A clustering with its settings.
 
-    Each may be ``'auto'``: chosen without labels, for each set of descriptors anew, from how many tracklets an identity
-    seems to have (:func:`dscreid.pseudo_labels.choose_settings`), and logged. With a fixed ``k1`` the others follow
-    from it.
+    Each setting may be ``'auto'``. It is then chosen without labels for each set of descriptors, from the
+    estimated number of tracklets per identity (:func:`dscreid.pseudo_labels.choose_settings`), and logged. If
+    ``k1`` is fixed, the other ``'auto'`` values follow from it.
 
     Attributes:
-        k1: Neighbours of the Jaccard distance, at least 1.
-        k2: Rows averaged in its query expansion, 1 for none.
+        k1: Number of neighbors in the Jaccard distance, at least 1.
+        k2: Number of rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
-        min_samples: Tracklets within ``eps``, itself included, that make a core.
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
     """
 
     k1: int | str = 30
@@ -42,7 +43,7 @@ class JaccardClustering:
     min_samples: int | str = 4
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check types and ranges."""
         fixed = self.fixed
         wrong = {name: value for name, value in fixed.items() if not _is_number(name, value)}
         if wrong:
@@ -55,20 +56,20 @@ class JaccardClustering:
 
     @property
     def fixed(self) -> Mapping[str, float]:
-        """The settings that are not left to the data."""
+        """Settings that are not ``'auto'``."""
         return {name: value for name, value in asdict(self).items() if value != AUTO}
 
     @property
     def fewest(self) -> int:
-        """Fewest tracklets that can make a cluster."""
+        """Smallest number of tracklets that can form a cluster."""
         return 2 if self.min_samples == AUTO else self.min_samples
 
     def settings(self, descriptors: Tensor, name: str | None = None) -> ClusteringSettings:
-        """The fixed settings, or those that descriptors ask for.
+        """Return the fixed settings, with ``'auto'`` values chosen from the descriptors.
 
         Args:
-            descriptors: Float (N, D), normalised inside.
-            name: What the log calls the descriptors; None keeps a choice out of the log.
+            descriptors: Float (N, D), normalized internally.
+            name: Name of the descriptors in the log. None does not log the choice.
         """
         fixed = self.fixed
         if len(fixed) == len(asdict(self)):
@@ -76,19 +77,19 @@ class JaccardClustering:
         return _logged(choose_settings(descriptors, **fixed), name)
 
     def __call__(self, descriptors: Tensor, name: str | None = None) -> np.ndarray:
-        """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
+        """Cluster float (N, D), normalized internally; int64 (N,) from 0 without gaps, -1 = outlier."""
         return cluster(descriptors, self.settings(descriptors, name))
 
 
 def clustering_of(owner: str, **settings: Any) -> JaccardClustering:
-    """The clustering of a labeler.
+    """Create the clustering of a labeler.
 
     Args:
-        owner: The labeler's name, for the message.
+        owner: Name of the labeler, for the error message.
         settings: Fields of ``JaccardClustering``.
 
     Raises:
-        ConfigError: A setting is out of range; the message names the labeler.
+        ConfigError: If a setting is out of range. The message names the labeler.
     """
     try:
         return JaccardClustering(**settings)
@@ -97,18 +98,18 @@ def clustering_of(owner: str, **settings: Any) -> JaccardClustering:
 
 
 def _is_number(name: str, value: object) -> bool:
-    """Whether a setting has its type; True and False have none."""
+    """Check the type of a setting; booleans are not accepted."""
     return isinstance(value, (int, float) if name == 'eps' else int) and not isinstance(value, bool)
 
 
 def settings_of_modalities(
     clusterings: Mapping[Modality, JaccardClustering], descriptors: Mapping[Modality, Tensor]
 ) -> dict[Modality, ClusteringSettings]:
-    """The settings of two modalities that show the same people; the clearer one decides where ``k1`` is open in both.
+    """Choose settings for modalities that show the same people; if ``k1`` is open in all, the clearest decides.
 
     Args:
         clusterings: Settings by modality.
-        descriptors: By modality float (N, D), normalised inside.
+        descriptors: Maps each modality to float (N, D), normalized internally.
     """
     if any('k1' in clustering.fixed for clustering in clusterings.values()):
         return {m: clusterings[m].settings(descriptors[m], m.value) for m in clusterings}
@@ -119,7 +120,7 @@ def settings_of_modalities(
 
 
 def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
-    """The settings of a choice, which the log learns where the descriptors have a name."""
+    """Return the settings of a choice, and log them if the descriptors have a name."""
     if name is not None:
         note = ' (the smallest: no number of neighbors gives two clusters)' if choice.silent else ''
         print_log(f'clustering of {name}: {choice.settings}{note}', logger='current')
@@ -127,16 +128,16 @@ def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
 
 
 def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:
-    """Cluster the rows of float (N, D), normalised inside; int64 (N,) from 0 without gaps, -1 = outlier."""
+    """Cluster float (N, D), normalized internally; int64 (N,) from 0 without gaps, -1 = outlier."""
     num_neighbors = clipped(settings.k1, len(descriptors), 'k1')
     return cluster_neighbors(*nearest_tracklets(descriptors, num_neighbors), settings)
 
 
 def finite_descriptors(features: TrackletFeatures, modality: Modality) -> Tensor:
-    """Descriptors of a modality's tracklets, float (N, 2 D), rows of length 1.
+    """Compute the descriptors of a modality's tracklets, float (N, 2 D), rows of length 1.
 
     Raises:
-        LabelingError: A feature is not finite.
+        LabelingError: If a feature is not finite.
     """
     descriptors = tracklet_descriptors(features)
     check_finite(descriptors, modality)
@@ -144,10 +145,10 @@ def finite_descriptors(features: TrackletFeatures, modality: Modality) -> Tensor
 
 
 def check_finite(descriptors: Tensor, modality: Modality) -> None:
-    """Refuse descriptors float (N, D) of a modality that training has spoilt.
+    """Check that float (N, D) descriptors of a modality are finite.
 
     Raises:
-        LabelingError: A row is not finite.
+        LabelingError: If a row is not finite.
     """
     broken = int((~torch.isfinite(descriptors).all(dim=1)).sum())
     if broken:
@@ -158,10 +159,10 @@ def check_finite(descriptors: Tensor, modality: Modality) -> None:
 
 
 def check_any_cluster(owner: str, labels: np.ndarray, modality: Modality, remedy: str) -> None:
-    """Refuse labels int64 (N,) of a modality without a cluster.
+    """Check that int64 (N,) labels of a modality contain a cluster.
 
     Raises:
-        LabelingError: All labels are -1; the message names the labeler and the remedy.
+        LabelingError: If all labels are -1. The message names the labeler and the remedy.
     """
     if not (labels >= 0).any():
         raise LabelingError(

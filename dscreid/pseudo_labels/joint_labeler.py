@@ -1,4 +1,4 @@
-"""Labeler of GUR's inter-modality phase: all tracklets clustered together."""
+"""Labeler for the inter-modality phase of GUR: clusters all tracklets jointly."""
 
 import torch
 
@@ -19,19 +19,21 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @LABELERS.register_module()
 class JointLabeler:
-    """Describe every tracklet by its affinity to both modalities' clusters, and cluster all of them jointly.
+    """Describe every tracklet by its affinity to the clusters of both modalities, and cluster all jointly.
 
-    The description is ``[softmax(scale n(x) . M_v), softmax(scale n(x) . M_t)]`` with the cluster memories that the
-    epoch before has trained, so the labeler cannot be the first. Where those labels were shared, both halves are the
-    same.
+    The descriptor is ``[softmax(scale n(x) . M_v), softmax(scale n(x) . M_t)]``, where M are the cluster
+    memories trained in the previous epoch, so this cannot be the first labeler. If the previous labels were
+    shared, both halves are equal.
+
+    Each of ``k1``, ``k2``, ``eps`` and ``min_samples`` may be ``'auto'``, as in ``ClusterLabeler``.
 
     Args:
-        scale: Factor of the cosines, positive; the reciprocal of the loss's temperature of 0.05.
-        k1: Neighbours of the Jaccard distance.
-        k2: Rows averaged in its query expansion, 1 for none.
-        eps: DBSCAN radius, in (0, 1); 0.6 for SYSU-MM01 and 0.3 for RegDB in the released code.
-        min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
-            as in ``ClusterLabeler``.
+        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05.
+        k1: Number of neighbors in the Jaccard distance.
+        k2: Number of rows averaged in its query expansion, 1 for none.
+        eps: DBSCAN radius, in (0, 1). The released code uses 0.6 for SYSU-MM01 and 0.3 for RegDB.
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
 
     Example (config)::
 
@@ -40,7 +42,7 @@ class JointLabeler:
 
     needs_context = True
     common_settings = COMMON_CLUSTERING
-    #: ClusterHook refuses it in the first epoch, which has no centres.
+    #: ClusterHook rejects this labeler in the first epoch, which has no centers.
     needs_centers = True
 
     def __init__(
@@ -64,14 +66,14 @@ class JointLabeler:
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
-            context: With the centres of the epoch before.
+            context: Context with the centers of the previous epoch.
 
         Returns:
-            Shared labels from 0 without gaps; a cluster may have members in one modality only.
+            Shared labels from 0 without gaps. A cluster may have members in only one modality.
 
         Raises:
-            ConfigError: There are no centres yet.
-            LabelingError: No tracklet of a modality is in a cluster.
+            ConfigError: If there are no centers yet.
+            LabelingError: If no tracklet of a modality is in a cluster.
         """
         if context.centers is None:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Pseudo labels of both modalities, and what methods add to them."""
+"""Pseudo labels of both modalities, and additional data of individual methods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ class SoftTargets:
     """Distributions over the clusters of one numbering, for the tracklets of one modality.
 
     Attributes:
-        probabilities: float32 csr (N, C); a row sums to 1, or is empty where a tracklet has no target.
-        weights: float32 (N,), in [0, 1]: how much a tracklet's loss counts.
+        probabilities: float32 csr (N, C). A row sums to 1, or is empty if the tracklet has no target.
+        weights: float32 (N,), in [0, 1], the weight of each tracklet in the loss.
     """
 
     probabilities: csr_array
     weights: np.ndarray
 
     def __post_init__(self) -> None:
-        """Check that both describe the same tracklets."""
+        """Check that both have the same number of tracklets."""
         if self.probabilities.shape[0] != len(self.weights):
             raise ValueError(
                 f'{self.probabilities.shape[0]} soft targets but {len(self.weights)} weights: one each per tracklet'
@@ -31,12 +31,13 @@ class SoftTargets:
 
 @dataclass(frozen=True, slots=True)
 class CrossLabels:
-    """For every tracklet a cluster of the *other* modality's numbering.
+    """For every tracklet, a cluster of the *other* modality.
 
     Attributes:
         rgb: int64 (Nv,), infrared clusters of the visible tracklets, -1 = none.
         ir: int64 (Nt,), visible clusters of the infrared tracklets, -1 = none.
-        soft: Distributions over the other modality's clusters, by the tracklets' modality; None: the labels alone.
+        soft: Distributions over the other modality's clusters, by the modality of the tracklets. None if
+            there are only hard labels.
     """
 
     rgb: np.ndarray
@@ -49,7 +50,7 @@ class CrossLabels:
             _check_labels(self.of(modality), f'{modality.value} cross labels')
 
     def of(self, modality: Modality) -> np.ndarray:
-        """int64 (N,), the other modality's clusters for the tracklets of one modality."""
+        """int64 (N,), clusters of the other modality for the tracklets of ``modality``."""
         return self.rgb if Modality(modality) is Modality.RGB else self.ir
 
 
@@ -60,14 +61,17 @@ class PseudoLabels:
     Attributes:
         rgb: int64 (Nv,), clusters of the visible tracklets, -1 = outlier.
         ir: int64 (Nt,), clusters of the infrared tracklets, -1 = outlier.
-        shared: Whether equal numbers in both modalities name one cluster. False: two unrelated numberings.
+        shared: If True, equal numbers in both modalities denote the same cluster. If False, the two
+            numberings are unrelated.
         cross: Clusters of the other modality, for methods that match two numberings.
-        matches: int64 (P, 2), pairs (visible cluster, infrared cluster) whose centres are brought together when the
+        matches: int64 (P, 2), pairs (visible cluster, infrared cluster) whose centers are aggregated when the
             memories are built.
-        soft: Distributions over the own modality's clusters, by modality; None: the labels alone.
-        groups: By modality int64 (C,): the group of each cluster; a cluster is told apart from those of its group
-            alone. None: from all.
-        center_modality: Whose members alone the centres of shared clusters are means of; None: of both modalities'.
+        soft: Distributions over the clusters of the same modality, by modality. None if there are only hard
+            labels.
+        groups: Maps each modality to int64 (C,), the group of each cluster. A cluster is only contrasted with
+            clusters of its group. None contrasts it with all clusters.
+        center_modality: Modality whose members form the centers of shared clusters. None uses the members of
+            both modalities.
     """
 
     rgb: np.ndarray
@@ -89,22 +93,22 @@ class PseudoLabels:
         return self.rgb if Modality(modality) is Modality.RGB else self.ir
 
     def num_clusters(self, modality: Modality) -> int:
-        """Number of clusters that have at least one member in the modality."""
+        """Number of clusters with at least one member in the modality."""
         labels = self.of(modality)
         return len(np.unique(labels[labels >= 0]))
 
     def labelled_share(self, modality: Modality) -> float:
-        """Share of the modality's tracklets that are no outliers, in [0, 1]; 0 without tracklets."""
+        """Share of the modality's tracklets that are not outliers, in [0, 1]; 0 without tracklets."""
         labels = self.of(modality)
         return float((labels >= 0).mean()) if len(labels) else 0.0
 
     def cluster_sizes(self, modality: Modality) -> np.ndarray:
-        """int64 (num_clusters,), members of each cluster of the modality, descending."""
+        """int64 (num_clusters,), number of members of each cluster in the modality, descending."""
         labels = self.of(modality)
         return np.sort(np.unique(labels[labels >= 0], return_counts=True)[1])[::-1]
 
     def summary(self) -> str:
-        """One line for the log: clusters, median size and labelled share of both modalities."""
+        """Summarize clusters, median size and labeled share of both modalities in one line for the log."""
         parts = [f'{m.value} {self._describe(m)}' for m in Modality]
         return f'{"; ".join(parts)}; {"one shared numbering" if self.shared else "separate numberings"}'
 
@@ -123,7 +127,7 @@ def _check_labels(labels: np.ndarray, name: str) -> None:
 
 
 def outliers_alone(labels: np.ndarray) -> np.ndarray:
-    """Labels int64 (N,) with each outlier (-1) as a cluster of its own, numbered after the others."""
+    """Turn each outlier (-1) of int64 (N,) labels into its own cluster, numbered after the others."""
     alone = labels.copy()
     outliers = alone < 0
     alone[outliers] = alone.max(initial=-1) + 1 + np.arange(outliers.sum())

@@ -1,4 +1,4 @@
-"""Which clusters of two modalities belong together: votes of tracklet pairs, or assignment of centres."""
+"""Matching of clusters across modalities, by votes of tracklet pairs or by assignment of centers."""
 
 import numpy as np
 import torch
@@ -18,25 +18,25 @@ def match_clusters_by_votes(
     infrared_labels: np.ndarray,
     threshold: float = 0.5,
 ) -> np.ndarray:
-    """Pair clusters one to one by how many of their tracklets look alike.
+    """Pair clusters one to one by the number of similar tracklets.
 
-    The cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation Learning for
-    Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022): :func:`count_votes`, then
-    :func:`greedy_matches`.
+    This is the cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation
+    Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022): :func:`count_votes`
+    followed by :func:`greedy_matches`.
 
     Args:
-        visible: Float (Nv, D), rows L2-normalised inside.
-        infrared: Float (Nt, D), likewise.
-        visible_labels: int64 (Nv,), -1 = outlier, which has no vote.
-        infrared_labels: int64 (Nt,), likewise.
-        threshold: Cosine from which a visible and an infrared tracklet count as alike.
+        visible: Float (Nv, D), rows L2-normalized internally.
+        infrared: Float (Nt, D), rows L2-normalized internally.
+        visible_labels: int64 (Nv,), -1 = outlier. Outliers do not vote.
+        infrared_labels: int64 (Nt,), -1 = outlier. Outliers do not vote.
+        threshold: Cosine similarity from which a visible and an infrared tracklet are similar.
 
     Returns:
-        int64 (P, 2): visible and infrared label of each pair, most votes first. Clusters without any vote, or
+        int64 (P, 2), visible and infrared label of each pair, most votes first. Clusters without any vote, or
         whose candidates are all taken, have no pair.
 
     Raises:
-        ValueError: Shapes do not fit or features are not finite.
+        ValueError: If shapes do not match or features are not finite.
     """
     votes, _ = count_votes(visible, infrared, visible_labels, infrared_labels, threshold)
     return greedy_matches(votes)
@@ -49,21 +49,22 @@ def count_votes(
     infrared_labels: np.ndarray,
     threshold: float = 0.5,
 ) -> tuple[np.ndarray, float]:
-    """How many tracklet pairs of each pair of clusters reach a similarity.
+    """Count, for each pair of clusters, the tracklet pairs that reach a similarity.
 
     Args:
-        visible: Float (Nv, D), rows L2-normalised inside.
-        infrared: Float (Nt, D), likewise.
+        visible: Float (Nv, D), rows L2-normalized internally.
+        infrared: Float (Nt, D), rows L2-normalized internally.
         visible_labels: int64 (Nv,), -1 = outlier.
-        infrared_labels: int64 (Nt,), likewise.
-        threshold: Smallest cosine that counts.
+        infrared_labels: int64 (Nt,), -1 = outlier.
+        threshold: Smallest cosine similarity that counts.
 
     Returns:
-        ``votes`` int64 (Cv, Ct), C being the largest label + 1, and the share in [0, 1] of the pairs of
-        labelled tracklets that count (0 without any). Near 1 the votes are mere products of cluster sizes.
+        ``votes`` int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of the pairs of
+        labeled tracklets that count (0 without any). If the share is close to 1, the votes are nearly
+        products of cluster sizes.
 
     Raises:
-        ValueError: Shapes do not fit or features are not finite.
+        ValueError: If shapes do not match or features are not finite.
     """
     visible, visible_labels = _labelled_rows(visible, visible_labels, 'visible')
     infrared, infrared_labels = _labelled_rows(infrared, infrared_labels, 'infrared')
@@ -78,14 +79,14 @@ def count_votes(
 
 
 def greedy_matches(votes: np.ndarray) -> np.ndarray:
-    """Accept pairs by falling number of votes, skipping those with a side that is taken already.
+    """Accept pairs in descending order of votes, skipping pairs with a cluster that is already taken.
 
     Args:
         votes: Non-negative int (Cv, Ct).
 
     Returns:
-        int64 (P, 2), row and column of the accepted pairs with at least one vote, in the order of acceptance;
-        among equal votes the smaller row, then the smaller column, comes first.
+        int64 (P, 2), row and column of the accepted pairs with at least one vote, in the order of acceptance.
+        Ties go to the smaller row, then the smaller column.
     """
     rows, columns = np.nonzero(votes)
     order = np.argsort(-votes[rows, columns], kind='stable')
@@ -104,28 +105,31 @@ def match_clusters_progressively(
     passes: int | None = None,
     mirror: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give every cluster a partner by repeated minimum-cost assignment of centres.
+    """Assign a partner to every cluster by repeated minimum-cost assignment of centers.
 
-    Progressive graph matching (Wu and Ye, "Unsupervised Visible-Infrared Person Re-Identification via
+    This is progressive graph matching (Wu and Ye, "Unsupervised Visible-Infrared Person Re-Identification via
     Progressive Graph Matching and Alternate Learning", CVPR 2023). The cost of a pair is exp(-cos). The first
-    assignment pairs all clusters of the side that has fewer, both ways; the clusters left over on the other side
-    are assigned to *all* clusters of the smaller side, as many as it has at a time, until none is left. The
-    smaller side keeps its first partners.
+    assignment pairs all clusters of the smaller side, in both directions. The remaining clusters of the
+    larger side are then assigned to *all* clusters of the smaller side, at most that many at a time, until
+    none is left. The smaller side keeps its first partners.
 
     Args:
-        visible_centers: Float (Cv, D), at least one row; rows are L2-normalised inside.
-        infrared_centers: Float (Ct, D), likewise.
-        passes: Assignments at most. None repeats until all are matched, as "progressive" says; the released code
-            stops after 2 and fails later where one side has more than twice as many clusters as the other.
-        mirror: Whether it may be the infrared side that has more clusters. False gives no partners then, which is
-            what the authors' code for SYSU-MM01 does, silently.
+        visible_centers: Float (Cv, D), at least one row. Rows are L2-normalized internally.
+        infrared_centers: Float (Ct, D), at least one row. Rows are L2-normalized internally.
+        passes: Maximum number of assignments. None repeats until all clusters are matched ("progressive").
+            The released code stops after 2 and later fails if one side has more than twice as many clusters
+            as the other.
+        mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that
+            case, which is the silent behavior of the authors' code for SYSU-MM01.
 
     Returns:
-        ``rgb_to_ir`` int64 (Cv,), the infrared partner of each visible cluster, and ``ir_to_rgb`` int64 (Ct,)
-        the other way round; -1 = none, which ``passes=None`` with ``mirror=True`` never leaves.
+        ``rgb_to_ir`` int64 (Cv,), the infrared partner of each visible cluster, and ``ir_to_rgb`` int64
+        (Ct,), the visible partner of each infrared cluster. -1 = none, which never occurs with
+        ``passes=None`` and ``mirror=True``.
 
     Raises:
-        ValueError: A side has no centre, shapes do not fit, centres are not finite, or ``passes`` is below 1.
+        ValueError: If a side has no center, shapes do not match, centers are not finite, or ``passes`` is
+            below 1.
     """
     cost = _assignment_cost(visible_centers, infrared_centers)
     if passes is not None and passes < 1:
@@ -139,7 +143,7 @@ def match_clusters_progressively(
 
 
 def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Partners of the rows (R,) and of the columns (C,) of a cost with R >= C; -1 where passes ran out."""
+    """Partners of the rows (R,) and of the columns (C,) of a cost with R >= C; -1 if passes ran out."""
     partner_of_row, partner_of_column = (np.full(size, -1, np.int64) for size in cost.shape)
     rows, columns = linear_sum_assignment(cost)
     partner_of_row[rows] = columns
@@ -166,7 +170,7 @@ def _assignment_cost(visible_centers: Features, infrared_centers: Features) -> n
 
 
 def _labelled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
-    """L2-normalised rows and int64 labels, on the features' device, of those that are no outliers."""
+    """L2-normalized rows and int64 labels of all non-outliers, on the device of the features."""
     features = normalized_rows(as_feature_matrix(features, name))
     labels = torch.from_numpy(np.asarray(labels, np.int64)).to(features.device)
     if labels.shape != (len(features),):

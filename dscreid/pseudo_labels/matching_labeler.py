@@ -1,4 +1,4 @@
-"""Labeler of PGM's second stage: clusters of each modality, matched progressively."""
+"""Labeler for the second stage of PGM: clusters per modality, matched progressively."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -23,15 +23,17 @@ _CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
 
 @LABELERS.register_module()
 class MatchingLabeler:
-    """Cluster each modality; give each tracklet the partner of its cluster in the other modality (PGM).
+    """Cluster each modality, and give each tracklet the partner of its cluster in the other modality (PGM).
 
-    The labels stay those of the clustering, in two numberings; the partners are ``cross``. See
-    :func:`dscreid.pseudo_labels.matching.match_clusters_progressively`.
+    The labels are those of the clustering, with a separate numbering for each modality. The partners are
+    stored in ``cross``. See :func:`dscreid.pseudo_labels.matching.match_clusters_progressively`.
 
     Args:
-        clustering: Config of the labeler that makes the per-modality labels.
-        passes: Assignments at most; None until every cluster has a partner. 2 is the released code's.
-        mirror: Whether there may be more infrared than visible clusters; False is the code for SYSU-MM01.
+        clustering: Config of the labeler that clusters each modality.
+        passes: Maximum number of assignments. None repeats until every cluster has a partner. The released
+            code uses 2.
+        mirror: Whether there may be more infrared than visible clusters. False is the behavior of the code
+            for SYSU-MM01.
 
     Example (config)::
 
@@ -55,11 +57,11 @@ class MatchingLabeler:
             infrared: Features of the Nt infrared tracklets.
 
         Returns:
-            Labels in two numberings, with ``cross``; outliers have no cross label.
+            Labels with separate numberings, and ``cross``. Outliers have no cross label.
 
         Raises:
-            ConfigError: The clustering gives one numbering to both modalities.
-            LabelingError: There is no cluster.
+            ConfigError: If the clustering uses one numbering for both modalities.
+            LabelingError: If there is no cluster.
         """
         labels = cluster_separately('MatchingLabeler', self.clustering, visible, infrared)
         descriptors = tracklet_descriptors(visible), tracklet_descriptors(infrared)
@@ -70,14 +72,14 @@ class MatchingLabeler:
 def matched_cross_labels(
     visible: Tensor, infrared: Tensor, labels: PseudoLabels, passes: int | None = None, mirror: bool = True
 ) -> CrossLabels:
-    """Each tracklet's cluster in the other modality by progressive matching of the mean descriptors.
+    """Find each tracklet's cluster in the other modality by progressive matching of mean descriptors.
 
     Args:
         visible: Float (Nv, D), descriptors of the visible tracklets.
-        infrared: Float (Nt, D), likewise.
-        labels: Clusters of both modalities, each numbered from 0 without gaps, at least one each.
+        infrared: Float (Nt, D), descriptors of the infrared tracklets.
+        labels: Clusters of both modalities, each numbered from 0 without gaps, at least one in each modality.
         passes: See :func:`match_clusters_progressively`.
-        mirror: Likewise.
+        mirror: See :func:`match_clusters_progressively`.
     """
     centers = mean_descriptors(visible, labels.rgb), mean_descriptors(infrared, labels.ir)
     rgb_to_ir, ir_to_rgb = match_clusters_progressively(*centers, passes, mirror)

@@ -1,4 +1,4 @@
-"""Whether a forecast fits into the memory that there is, and what to say where it does not."""
+"""Check that a forecast fits into the available memory, with remedies if it does not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,21 +22,23 @@ def check_fits(
     host_free: int | None,
     device_free: int | None = None,
 ) -> str | None:
-    """Refuse what cannot fit.
+    """Raise or warn if clustering does not fit into memory.
 
-    Only arrays that are certainly alive together refuse; an expectation, which may be too high, only warns.
+    Only arrays that certainly exist at the same time raise an error. The expected peak, which may be too
+    high, only leads to a warning.
 
     Args:
-        forecast: Of a round.
-        problems: Its sets.
-        host_free: Bytes of main memory that can be had, swap included; None where unknown.
-        device_free: Bytes of GPU memory that can be had; None without a GPU.
+        forecast: Forecast of a round.
+        problems: The sets of the round.
+        host_free: Available bytes of main memory, including swap. None if unknown.
+        device_free: Available bytes of GPU memory. None without a GPU.
 
     Returns:
-        A warning where the expected peak exceeds what is free; else None.
+        A warning if the expected peak exceeds the available memory, otherwise None.
 
     Raises:
-        ResourceError: The certain part exceeds it; the message gives N, need, have and remedies.
+        ResourceError: If the lower bound exceeds the available memory. The message gives N, the required and
+            the available memory, and remedies.
     """
     warnings = []
     for kind, least, expected, free in (
@@ -58,14 +60,14 @@ def check_fits(
 
 @contextmanager
 def memory_errors(problems: Sequence[ClusteringProblem] | None, host_free: int | None) -> Iterator[None]:
-    """Turn running out of memory while clustering into an error with sizes and remedies.
+    """Convert out-of-memory errors during clustering into an error with sizes and remedies.
 
     Args:
-        problems: What is clustered; None where unknown.
-        host_free: Bytes that could be had before; None where unknown.
+        problems: The sets to cluster. None if unknown.
+        host_free: Bytes available before. None if unknown.
 
     Raises:
-        ResourceError: The system, or a GPU, gave no more memory.
+        ResourceError: If main memory or GPU memory is exhausted.
     """
     try:
         yield
@@ -80,20 +82,20 @@ def memory_errors(problems: Sequence[ClusteringProblem] | None, host_free: int |
 
 
 def describe(problems: Sequence[ClusteringProblem]) -> str:
-    """The sizes of a round: ``N x D = 1,000 x 1,536 and 500 x 1,536, k1 = 30``."""
+    """Format the sizes of a round: ``N x D = 1,000 x 1,536 and 500 x 1,536, k1 = 30``."""
     sizes = ' and '.join(f'{p.num:,} x {p.dimension:,}' for p in problems)
     k1 = ' and '.join(dict.fromkeys('auto' if p.k1 is None else str(p.k1) for p in problems))
     return f'N x D = {sizes}, k1 = {k1},'
 
 
 def remedies(kind: str) -> str:
-    """What helps where ``'main memory'`` or ``'GPU memory'`` does not suffice."""
+    """List what helps if ``'main memory'`` or ``'GPU memory'`` is too small."""
     first = f'{_SEARCH}, ' if kind == 'GPU memory' else ''
     return f'{first}{_SMALLER}, end other processes, or use a machine with more'
 
 
 def forecast_text(forecast: Forecast) -> str:
-    """A forecast in a line."""
+    """Format a forecast in one line."""
     parts = [f'about {duration_text(forecast.seconds)}', f'{size_text(forecast.host_bytes)} of main memory']
     if forecast.device_bytes:
         parts.append(f'{size_text(forecast.device_bytes)} of GPU memory')

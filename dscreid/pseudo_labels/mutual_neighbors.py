@@ -1,22 +1,22 @@
-"""How mutual nearest neighbours are, and the sizes of neighbourhood at which that changes."""
+"""Share of mutual nearest neighbors, and the neighborhood sizes at which it has a kink."""
 
 import numpy as np
 
-#: A kink is a rate above the mean of those at this many times smaller and larger neighbourhoods.
+#: A kink is a rate above the mean of the rates at neighborhoods smaller and larger by this factor.
 _KINK_RATIO = 1.8
-#: Standard errors by which a kink must stand out.
+#: Number of standard errors by which a kink must stand out.
 _SIGNIFICANCE = 3.0
 
 
 def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
-    """How many of its nearest tracklets have a tracklet among their own nearest.
+    """Compute which share of a tracklet's nearest tracklets have it among their own nearest.
 
     Args:
-        rank: int (N, K), the nearest tracklets of each, itself first.
+        rank: int (N, K), the nearest tracklets of each tracklet, itself first.
 
     Returns:
-        float64 (N, K - 1) in [0, 1]; column c is of the neighbourhoods of c + 2 tracklets, itself included: the share
-        of the c + 1 others that count it among theirs.
+        float64 (N, K - 1) in [0, 1]. Column c refers to neighborhoods of c + 2 tracklets, including the
+        tracklet itself, and gives the share of the c + 1 others whose neighborhoods contain it.
     """
     num, width = rank.shape
     row = np.repeat(np.arange(num, dtype=np.int64), width)
@@ -26,21 +26,22 @@ def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
     known = (row * num + column)[order]
     found = np.searchsorted(known, column * num + row).clip(max=max(len(known) - 1, 0))
     mutual = (known[found] == column * num + row) & (row != column)
-    # both are within the neighbourhood as soon as the later of the two places is
+    # Two tracklets are mutual neighbors once the neighborhood includes the later of their two places.
     level = np.maximum(place, place[order][found])[mutual]
     counts = np.bincount(row[mutual] * width + level, minlength=num * width).reshape(num, width)
     return counts.cumsum(axis=1)[:, 1:] / np.arange(1, width)
 
 
 def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
-    """Sizes of neighbourhood at which the share of mutual neighbours has a significant kink.
+    """Find neighborhood sizes at which the share of mutual neighbors has a significant kink.
 
     Args:
-        rates: float64 (N, K - 1), of :func:`mutual_neighbor_rates`.
+        rates: float64 (N, K - 1), see :func:`mutual_neighbor_rates`.
 
     Returns:
-        Sizes, the tracklet itself included, ascending: local maxima of the mean rate minus the mean of the rates at
-        sizes 1.8 times smaller and larger, which lie three standard errors above 0.
+        Sizes, including the tracklet itself, ascending. They are local maxima of the excess, which is the
+        mean rate minus the mean of the rates at sizes 1.8 times smaller and larger. The excess must be three
+        standard errors above 0.
     """
     if rates.shape[0] < 2 or rates.shape[1] < 2:
         return ()
@@ -55,10 +56,11 @@ def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
 
 
 def _kink_weights(num_columns: int) -> np.ndarray:
-    """float64 (num_columns, M): rates to excess over the mean of smaller and larger sizes, linear in log size.
+    """float64 (num_columns, M), weights from rates to excess over smaller and larger sizes, linear in log size.
 
-    Column c is of c + 1 others; M leaves out those whose larger size is not among the columns, and so does not see
-    the end of the rates as a kink. Sizes below the smallest count as the smallest.
+    Column c of the rates refers to c + 1 others. M omits sizes whose larger counterpart is not among the
+    columns, so that the end of the rates does not appear as a kink. Sizes below the smallest count as the
+    smallest.
     """
     others = np.arange(1, num_columns + 1)
     kept = others[others * _KINK_RATIO <= num_columns]

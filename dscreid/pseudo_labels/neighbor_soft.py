@@ -1,8 +1,9 @@
-"""Soft labels from the labels of a tracklet's neighbours, and how far to trust a label.
+"""Soft labels from the labels of a tracklet's neighbors, and the confidence in a label.
 
-Neighbour-guided label calibration and dynamic weighting (Teng et al., "Relieving Universal Label Noise for Unsupervised
-Visible-Infrared Person Re-Identification by Inferring from Neighbors", arXiv:2412.12220): one of two readings of the
-tables' "NG". All functions take neighbours as index rows and return sparse rows: nothing dense of N x C is held.
+Neighbor-guided label calibration and dynamic weighting (Teng et al., "Relieving Universal Label Noise for
+Unsupervised Visible-Infrared Person Re-Identification by Inferring from Neighbors", arXiv:2412.12220). This
+is one of two interpretations of "NG" in the comparison tables of the DSC paper. All functions take neighbors
+as rows of indices and return sparse rows, without a dense N x C array.
 """
 
 import numpy as np
@@ -10,20 +11,21 @@ from scipy.sparse import coo_array, csr_array
 
 
 def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | None = 2.0) -> int:
-    """The number of neighbours to ask, no more than the clusters can answer for.
+    """Limit the number of neighbors according to the mean cluster size.
 
-    Far more neighbours than a cluster has members make every distribution flat and every weight vanish.
+    With far more neighbors than a cluster has members, distributions become flat and weights vanish.
 
     Args:
-        labels: int64 (N,), labels of those who are asked; -1 = outlier.
-        topk: The number wanted, at least 1.
-        max_cluster_ratio: Neighbours at most, in mean cluster sizes; None for ``topk`` whatever the sizes.
+        labels: int64 (N,), labels of the potential neighbors; -1 = outlier.
+        topk: Desired number of neighbors, at least 1.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None always
+            uses ``topk``.
 
     Returns:
         An integer between 1 and ``topk``.
 
     Raises:
-        ValueError: ``topk`` is below 1 or the ratio is not positive.
+        ValueError: If ``topk`` is below 1 or the ratio is not positive.
     """
     if topk < 1 or (max_cluster_ratio is not None and max_cluster_ratio <= 0):
         raise ValueError(
@@ -38,32 +40,33 @@ def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | Non
 
 
 def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """Share of each label among a tracklet's labelled neighbours.
+    """Compute the share of each label among a tracklet's labeled neighbors.
 
     Args:
         neighbors: int64 (N, k), indices into ``labels``.
-        labels: int64 (M,), -1 = outlier, which counts for nothing.
+        labels: int64 (M,), -1 = outlier. Outliers are ignored.
 
     Returns:
-        float64 csr (N, C), C being the largest label + 1; rows sum to 1, or are empty where all neighbours are
+        float64 csr (N, C), where C is the largest label + 1. Rows sum to 1, or are empty if all neighbors are
         outliers.
     """
     return _sum_to_one(_label_counts(neighbors, labels))
 
 
 def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """Overlap of a tracklet's neighbour set with each cluster, as a distribution.
+    """Compute the overlap of a tracklet's neighbor set with each cluster, as a distribution.
 
-    r_c = n_c / (k - n_c + |c|), the intersection over union of the k neighbours and the members of cluster c, n_c of
-    whom are among them; then divided by the sum over c.
+    r_c = n_c / (k - n_c + |c|) is the intersection over union of the k neighbors and the members of cluster
+    c, where n_c is the number of members among the neighbors. It is then divided by the sum over c.
 
     Args:
         neighbors: int64 (N, k), indices into ``labels``, distinct within a row.
-        labels: int64 (M,), -1 = outlier; one takes a place among the k but counts for no cluster.
+        labels: int64 (M,), -1 = outlier. An outlier takes a place among the k neighbors but counts for no
+            cluster.
 
     Returns:
-        float64 csr (N, C), C being the largest label + 1; rows sum to 1, or are empty where all neighbours are
-        outliers (the formula is 0/0 there).
+        float64 csr (N, C), where C is the largest label + 1. Rows sum to 1, or are empty if all neighbors are
+        outliers (the formula is then 0/0).
     """
     counts = _label_counts(neighbors, labels)
     sizes = np.bincount(labels[labels >= 0], minlength=counts.shape[1])
@@ -72,19 +75,19 @@ def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 
 
 def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) -> csr_array:
-    """Mix hard labels with what the neighbours say: q = balance * onehot(y) + (1 - balance) * r.
+    """Mix hard labels with the labels of neighbors: q = balance * onehot(y) + (1 - balance) * r.
 
     Args:
         labels: int64 (N,) in [-1, C).
-        shares: csr (N, C), rows summing to 1 or empty.
+        shares: csr (N, C), rows that sum to 1 or are empty.
         balance: Share of the hard label, in [0, 1].
 
     Returns:
-        float32 csr (N, C). Rows sum to 1; where the neighbours say nothing the row is the hard label alone, and for
-        label -1 it is empty.
+        float32 csr (N, C). Rows sum to 1. If a row of ``shares`` is empty, the target is only the hard label.
+        For label -1, the target is empty.
 
     Raises:
-        ValueError: ``balance`` is out of range, or shapes and labels do not fit.
+        ValueError: If ``balance`` is out of range, or shapes and labels do not match.
     """
     if not 0 <= balance <= 1:
         raise ValueError(f'balance must lie in [0, 1], got {balance}')
@@ -102,18 +105,18 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
 
 
 def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float = 10.0) -> np.ndarray:
-    """How far the neighbours bear a label out: w = exp(-sharpness * (1 - r_y)^2).
+    """Compute how far the neighbors confirm a label: w = exp(-sharpness * (1 - r_y)^2).
 
     Args:
         labels: int64 (N,) in [-1, C).
-        shares: csr (N, C) without duplicates, rows summing to 1 or empty.
+        shares: csr (N, C) without duplicates, rows that sum to 1 or are empty.
         sharpness: Not negative ("coe" in the released code).
 
     Returns:
-        float32 (N,) in [0, 1]; 0 for label -1 and where the neighbours say nothing.
+        float32 (N,) in [0, 1]. 0 for label -1 and for empty rows of ``shares``.
 
     Raises:
-        ValueError: ``sharpness`` is negative, or shapes and labels do not fit.
+        ValueError: If ``sharpness`` is negative, or shapes and labels do not match.
     """
     if sharpness < 0:
         raise ValueError(f'sharpness must not be negative, got {sharpness}')
@@ -127,7 +130,7 @@ def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float =
 
 
 def _label_counts(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """float64 csr (N, C): neighbours of each label, outliers left out."""
+    """float64 csr (N, C), number of neighbors with each label, without outliers."""
     votes = labels[neighbors]
     rows, places = np.nonzero(votes >= 0)
     columns = votes[rows, places]
@@ -148,7 +151,7 @@ def _row_of(rows: csr_array) -> np.ndarray:
 
 
 def _informed(shares: csr_array) -> np.ndarray:
-    """Boolean (N,), rows that are not empty."""
+    """Boolean (N,), True for rows that are not empty."""
     return np.diff(shares.indptr) > 0
 
 

@@ -1,4 +1,4 @@
-"""Labeler of NG, in the reading of label calibration by neighbours."""
+"""Labeler of NG, interpreted as label calibration by neighbors."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -31,19 +31,21 @@ _CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
 
 @LABELERS.register_module()
 class NeighborSoftLabeler:
-    """Cluster each modality, match progressively, soften own and cross labels by neighbours (Teng et al.).
+    """Cluster each modality, match progressively, and soften own and cross labels by neighbors (Teng et al.).
 
-    Own labels are softened and weighted by the neighbours in the own modality, the tracklet itself among them; cross
-    labels (those of ``MatchingLabeler``) by the neighbours in the other modality.
+    Own labels are softened and weighted by the neighbors in the same modality, including the tracklet itself.
+    Cross labels (those of ``MatchingLabeler``) are softened and weighted by the neighbors in the other
+    modality.
 
     Args:
-        clustering: Config of the labeler that makes the per-modality labels.
-        topk: Neighbours of a tracklet; 30 for SYSU-MM01 and 20 for RegDB in the released scripts.
-        max_cluster_ratio: Neighbours at most, in mean cluster sizes of the modality that is asked; None for ``topk``
-            whatever the clusters. The published 30 against clusters of 3 makes targets flat and weights vanish.
+        clustering: Config of the labeler that clusters each modality.
+        topk: Number of neighbors of a tracklet. The released scripts use 30 for SYSU-MM01 and 20 for RegDB.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in the modality
+            of the neighbors. None always uses ``topk``. With clusters of 3, the published 30 neighbors give
+            flat targets and vanishing weights.
         balance: Share of the hard label in a target, in [0, 1].
-        sharpness: How fast the weight falls with the neighbours' disagreement.
-        passes: Assignments of the matching at most; None until every cluster has a partner.
+        sharpness: How fast the weight decreases with the disagreement of the neighbors.
+        passes: Maximum number of assignments in the matching. None repeats until every cluster has a partner.
 
     Example (config)::
 
@@ -81,12 +83,12 @@ class NeighborSoftLabeler:
             infrared: Features of the Nt infrared tracklets.
 
         Returns:
-            Labels in two numberings, with ``soft``, ``cross`` and ``cross.soft``. A tracklet none of whose neighbours
-            is in a cluster keeps its hard label, at weight 0.
+            Labels with separate numberings, with ``soft``, ``cross`` and ``cross.soft``. If no neighbor of a
+            tracklet is in a cluster, the tracklet keeps its hard label with weight 0.
 
         Raises:
-            ConfigError: The clustering gives one numbering to both modalities.
-            LabelingError: There is no cluster.
+            ConfigError: If the clustering uses one numbering for both modalities.
+            LabelingError: If there is no cluster.
         """
         labels = cluster_separately('NeighborSoftLabeler', self.clustering, visible, infrared)
         descriptors = {
@@ -109,7 +111,7 @@ class NeighborSoftLabeler:
         )  # fmt: skip
 
     def _soften(self, wanted: np.ndarray, neighbors: np.ndarray, labels: np.ndarray) -> SoftTargets:
-        """Targets near the wanted labels (N,), by the labels (M,) of the neighbours (N, k)."""
+        """Soften labels (N,) by the labels (M,) of the neighbors (N, k)."""
         shares = overlap_shares(neighbors, labels)
         return SoftTargets(
             soft_targets(wanted, shares, self.balance), confidence_weights(wanted, shares, self.sharpness)
@@ -133,5 +135,5 @@ class NeighborSoftLabeler:
 
 
 def nearest_rows(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> np.ndarray:
-    """int64 (N, min(k, M)) indices into the gallery (M, D) of L2-normalised rows, nearest first."""
+    """int64 (N, min(k, M)) indices into the gallery (M, D) of L2-normalized rows, nearest first."""
     return nearest_by_inner_product(queries, gallery, k, self_first)[1].cpu().numpy()

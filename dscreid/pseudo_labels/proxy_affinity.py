@@ -1,4 +1,4 @@
-"""Tracklets described by their affinity to cluster centres, the descriptors of GUR's later phases."""
+"""Descriptors of GUR's later phases: affinities of tracklets to cluster centers."""
 
 import numpy as np
 import torch
@@ -12,24 +12,27 @@ Features = Tensor | np.ndarray
 def proxy_affinities(
     features: Features, proxies: Features, groups: np.ndarray | None = None, scale: float = 20.0
 ) -> Tensor:
-    """Softmax over the proxies of each group of scale * cosine (Yang et al., ICCV 2023).
+    """Softmax of scale * cosine over the proxies of each group (Yang et al., ICCV 2023).
 
-    With the camera of each proxy as its group this is the description z of GUR's inter-camera phase, with each slice
-    as wide as its camera has proxies. The released code stores cumulative sizes and uses them as widths, so that from
-    the second visible camera on its slices coincide with no camera; that is not reproduced. Nor is its use of z
-    without normalisation in a distance that presumes unit rows: :func:`jaccard_distance` normalises.
+    If the group of a proxy is its camera, this is the descriptor z of the inter-camera phase of GUR, where
+    each slice has as many columns as its camera has proxies. Two properties of the released code are not
+    reproduced. It uses cumulative sizes as widths, so that from the second visible camera on its slices match
+    no camera. It also uses z without normalization in a distance that assumes unit rows;
+    :func:`jaccard_distance` normalizes.
 
     Args:
-        features: Float (N, D); rows of both matrices are L2-normalised inside.
-        proxies: Float (C, D), at least one.
-        groups: int64 (C,), group of each proxy, in any order; None: one group of all.
-        scale: Factor of the cosines, positive; the reciprocal of the loss's temperature of 0.05.
+        features: Float (N, D). Rows of both matrices are L2-normalized internally.
+        proxies: Float (C, D), at least one row.
+        groups: int64 (C,), group of each proxy, in any order. None puts all proxies in one group.
+        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05.
 
     Returns:
-        Float (N, C) on the device of the features, columns as the proxies; the entries of a group sum to 1 in each row.
+        Float (N, C) on the device of the features, with columns in the order of the proxies. In each row, the
+        entries of a group sum to 1.
 
     Raises:
-        ValueError: Shapes do not fit, features are not finite, there is no proxy, or ``scale`` is not positive.
+        ValueError: If shapes do not match, features are not finite, there is no proxy, or ``scale`` is not
+            positive.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     proxies = normalized_rows(as_feature_matrix(proxies, 'proxies')).to(features)

@@ -1,4 +1,4 @@
-"""Labeler of GUR's inter-camera phase: clusters of each modality by affinity to the cameras' centres."""
+"""Labeler for the inter-camera phase of GUR: clusters each modality by affinities to the cameras' cluster centers."""
 
 from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.clustering_settings import COMMON_CLUSTERING
@@ -17,18 +17,20 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @LABELERS.register_module()
 class ProxyAffinityLabeler:
-    """Cluster each modality on the affinities of its tracklets to the centres of each camera's clusters.
+    """Cluster each modality by the affinities of its tracklets to the cluster centers of each camera.
 
-    Its epoch follows one of ``CameraLabeler``, whose trained centres it reads. See
+    The previous epoch must have used ``CameraLabeler``, whose trained centers are read. See
     :func:`dscreid.pseudo_labels.proxy_affinity.proxy_affinities`.
 
+    Each of ``k1``, ``k2``, ``eps`` and ``min_samples`` may be ``'auto'``, as in ``ClusterLabeler``.
+
     Args:
-        scale: Factor of the cosines, positive.
-        k1: Neighbours of the Jaccard distance.
-        k2: Rows averaged in its query expansion, 1 for none.
+        scale: Positive factor of the cosine similarities.
+        k1: Number of neighbors in the Jaccard distance.
+        k2: Number of rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
-        min_samples: Tracklets within ``eps``, itself included, that make a core. Each of these four may be ``'auto'``,
-            as in ``ClusterLabeler``.
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
 
     Example (config)::
 
@@ -37,7 +39,7 @@ class ProxyAffinityLabeler:
 
     needs_context = True
     common_settings = COMMON_CLUSTERING
-    #: ClusterHook refuses it in the first epoch, which has no centres.
+    #: ClusterHook rejects this labeler in the first epoch, which has no centers.
     needs_centers = True
 
     def __init__(
@@ -63,14 +65,14 @@ class ProxyAffinityLabeler:
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
-            context: Centres and their groups, from an epoch of ``CameraLabeler``.
+            context: Context with centers and groups from an epoch of ``CameraLabeler``.
 
         Returns:
-            Labels in two separate numberings, each from 0 without gaps.
+            Labels with separate numberings, each from 0 without gaps.
 
         Raises:
-            ConfigError: The epoch before had no camera clusters.
-            LabelingError: A modality has no cluster.
+            ConfigError: If the previous epoch had no camera clusters.
+            LabelingError: If a modality has no cluster.
         """
         if context.centers is None or context.groups is None:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""How good pseudo labels are, measured against true identities: diagnostics only, never used in training."""
+"""Quality of pseudo labels compared with true identities, for diagnostics only and never used in training."""
 
 import math
 
@@ -10,17 +10,17 @@ from dscreid.structures import Modality
 
 
 def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
-    """Agreement of one modality's pseudo labels with the true identities, over its labelled tracklets.
+    """Compare the pseudo labels of one modality with the true identities of its labeled tracklets.
 
     Args:
         labels: int (N,), -1 = outlier.
         pids: int (N,), true person ids.
 
     Returns:
-        ``ari`` adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985), ``nmi`` normalised mutual
-        information in [0, 1] (arithmetic mean), ``purity`` share of tracklets whose identity is the most
-        frequent one of their cluster, ``labelled`` share of tracklets that are no outliers. Outliers count in
-        ``labelled`` alone; when there is nothing else the first three are NaN.
+        ``ari``, adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985). ``nmi``, normalized mutual
+        information in [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most
+        frequent one of their cluster. ``labelled``, share of tracklets that are not outliers. Outliers only
+        count in ``labelled``; if there are only outliers, the first three are NaN.
     """
     labels, pids = _aligned(labels, pids)
     kept = labels >= 0
@@ -37,17 +37,18 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
 
 
 def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985) over all tracklets, each outlier a cluster of its own.
+    """Adjusted Rand index (Hubert and Arabie, 1985) over all tracklets, with each outlier as its own cluster.
 
-    Unlike ``ari`` of :func:`quality` it does not rise when difficult tracklets are left out, so clusterings that
-    label different shares can be compared.
+    Unlike ``ari`` of :func:`quality`, it does not increase if difficult tracklets are left out. It can
+    therefore compare clusterings that label different shares.
 
     Args:
         labels: int (N,), -1 = outlier.
         pids: int (N,), true person ids.
 
     Returns:
-        A value in [-0.5, 1]; 1 where both put all tracklets together, or each alone; NaN without tracklets.
+        A value in [-0.5, 1]. 1 if both put all tracklets together, or each tracklet in its own cluster. NaN
+        without tracklets.
     """
     labels, pids = _aligned(labels, pids)
     if not len(labels):
@@ -61,18 +62,18 @@ def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
 
 
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
-    """Share of the labelled visible tracklets whose label names their own person on the infrared side.
+    """Share of the labeled visible tracklets whose label denotes the same person on the infrared side.
 
-    A label names the identity most frequent among the infrared tracklets that carry it (the smallest id of
-    equally frequent ones), and nobody where no infrared tracklet carries it.
+    A label denotes the most frequent identity among the infrared tracklets with this label (the smallest id
+    in a tie). It denotes no person if no infrared tracklet has this label.
 
     Args:
-        labels: Labels in one shared numbering.
+        labels: Labels with one shared numbering.
         rgb_pids: int (Nv,), true person ids of the visible tracklets.
         ir_pids: int (Nt,), true person ids of the infrared tracklets.
 
     Returns:
-        A share in [0, 1]; NaN if the numbering is not shared or no visible tracklet is labelled.
+        A share in [0, 1]. NaN if the numbering is not shared or no visible tracklet is labeled.
     """
     rgb_labels, rgb_pids = _aligned(labels.rgb, rgb_pids)
     ir_labels, ir_pids = _aligned(labels.ir, ir_pids)
@@ -85,11 +86,11 @@ def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np
 
 
 def label_statistics(labels: PseudoLabels) -> dict[str, float]:
-    """Figures for the log that need no ground truth.
+    """Compute values for the log that need no ground truth.
 
     Returns:
-        Per modality m in ``rgb``, ``ir``: ``m_clusters`` and ``m_labelled`` (share in [0, 1]), and
-        ``m_median_size`` of the clusters (0 without any).
+        For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and
+        ``m_median_size`` of the clusters (0 if there are none).
     """
     figures = {}
     for modality in Modality:
@@ -101,7 +102,7 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
 
 
 def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> dict[str, float]:
-    """Figures for the log against the ground truth, without those that are undefined.
+    """Compute values for the log that need the ground truth, omitting undefined values.
 
     Args:
         labels: Labels of Nv visible and Nt infrared tracklets.
@@ -109,8 +110,8 @@ def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.nd
         ir_pids: int (Nt,), true person ids.
 
     Returns:
-        Per modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`; with a
-        shared numbering also ``cross_modal_accuracy``.
+        For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a
+        shared numbering, also ``cross_modal_accuracy``.
     """
     figures = {}
     for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
@@ -121,21 +122,21 @@ def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.nd
 
 
 def _pairs(rows: np.ndarray) -> float:
-    """Pairs of equal rows of an int (N, C) matrix."""
+    """Number of pairs of equal rows in an int (N, C) matrix."""
     counts = np.unique(rows, axis=0, return_counts=True)[1].astype(np.float64)
     return float((counts * (counts - 1) / 2).sum())
 
 
 def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:
-    """Most frequent person id of each label; the smallest among equals."""
+    """Most frequent person id of each label; the smallest in a tie."""
     (pairs, counts) = np.unique(np.stack([labels, pids], axis=1), axis=0, return_counts=True)
-    # Per label the most frequent pair last, so that it is what the dictionary keeps.
+    # The most frequent pair of each label comes last, so the dictionary keeps it.
     order = np.lexsort((-pairs[:, 1], counts, pairs[:, 0]))
     return {int(label): int(pid) for label, pid in pairs[order]}
 
 
 def _aligned(labels: np.ndarray, pids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, checked to have one entry per tracklet."""
+    """Convert both to arrays and check that they have one entry per tracklet."""
     labels, pids = np.asarray(labels), np.asarray(pids)
     if labels.ndim != 1 or labels.shape != pids.shape:
         raise ValueError(f'labels and pids must be aligned vectors, got {labels.shape} and {pids.shape}')

@@ -1,10 +1,11 @@
-"""Labels of one modality in the other's clusters by optimal transport: a RECONSTRUCTION.
+"""Labels of one modality as clusters of the other by optimal transport: a RECONSTRUCTION.
 
-Dual optimal transport label assignment (Cheng et al., "Unsupervised Visible-Infrared Person ReID by Collaborative
-Learning with Neighbor-Guided Label Refinement", ACM MM 2023), the other reading of the tables' "NG", was known from
-summaries alone when this was written. Cost, marginals, sharpness and stopping rule follow a later release of the same
-group (He et al., "Exploring Homogeneous and Heterogeneous Consistent Label Associations for Unsupervised
-Visible-Infrared Person ReID", arXiv:2402.00672).
+Dual optimal transport label assignment (Cheng et al., "Unsupervised Visible-Infrared Person ReID by
+Collaborative Learning with Neighbor-Guided Label Refinement", ACM MM 2023) is the other interpretation of
+"NG" in the comparison tables of the DSC paper. Only summaries of the paper were available when this was
+written. Cost, marginals, sharpness and stopping rule follow a later release of the same group (He et al.,
+"Exploring Homogeneous and Heterogeneous Consistent Label Associations for Unsupervised Visible-Infrared
+Person ReID", arXiv:2402.00672).
 """
 
 import numpy as np
@@ -26,22 +27,26 @@ def transport_labels(
 ) -> tuple[np.ndarray, bool]:
     """Label each tracklet by the cluster that receives most of its mass in an entropic transport plan.
 
-    The cost is the squared Euclidean distance between a tracklet and a centre; every tracklet sends the same mass.
+    The cost is the squared Euclidean distance between a tracklet and a center. All tracklets have the same
+    mass.
 
     Args:
-        features: Float (N, D) of one modality, rows L2-normalised inside.
-        centers: Float (C, D) of the other modality's clusters, used as they are (plain means in that release).
-        center_masses: Positive (C,), shares that the clusters receive, divided by their sum here. None: all the same,
-            which presumes clusters of one size; their sizes suit the skewed ones of DBSCAN better.
-        sharpness: Factor of the cost, the reciprocal of the entropy's weight.
+        features: Float (N, D) of one modality, rows L2-normalized internally.
+        centers: Float (C, D) of the other modality's clusters, used as given (unnormalized means in that
+            release).
+        center_masses: Positive (C,), shares that the clusters receive, normalized to sum to 1. None gives all
+            clusters the same share, which assumes clusters of equal size. Cluster sizes are better suited to
+            the skewed clusters of DBSCAN.
+        sharpness: Factor of the cost, the reciprocal of the weight of the entropy.
         tolerance: See :func:`sinkhorn`.
         max_steps: See :func:`sinkhorn`.
 
     Returns:
-        int64 (N,) in [0, C), the smaller cluster among equals, and whether the iteration converged.
+        int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
 
     Raises:
-        ValueError: There is no centre, shapes do not fit, values are not finite, or a parameter is out of range.
+        ValueError: If there is no center, shapes do not match, values are not finite, or a parameter is out
+            of range.
     """
     features = normalized_rows(as_feature_matrix(features, 'features')).cpu()
     centers = as_feature_matrix(centers, 'centers').cpu()
@@ -72,24 +77,26 @@ def sinkhorn(
 ) -> tuple[Tensor, bool]:
     """Entropic optimal transport (Cuturi, "Sinkhorn Distances", NeurIPS 2013), in the log domain.
 
-    Minimises <P, cost> - H(P) / sharpness over plans P of given marginals by scaling rows and columns of
-    exp(-sharpness * cost) in turn, here as logarithms, so that a large sharpness cannot underflow.
+    Minimizes <P, cost> - H(P) / sharpness over plans P with the given marginals, by alternately scaling rows
+    and columns of exp(-sharpness * cost). It works with logarithms, so that a large sharpness cannot
+    underflow.
 
     Args:
         cost: Float (N, C), finite.
         row_masses: Positive (N,).
-        column_masses: Positive (C,), of the same sum.
+        column_masses: Positive (C,), with the same sum.
         sharpness: Positive.
-        tolerance: Stop once the sum over the columns of abs(b / b_new - 1), b their scaling, is at most this.
-        max_steps: Stop at the latest after so many steps, each scaling the rows, then the columns.
-        check_every: Steps from one test for convergence to the next.
+        tolerance: Stop once the sum over the columns of abs(b / b_new - 1) is at most this value, where b is
+            the scaling of the columns.
+        max_steps: Maximum number of steps. Each step scales the rows, then the columns.
+        check_every: Number of steps between convergence tests.
 
     Returns:
-        ``log_plan`` (N, C), whose columns sum to ``column_masses`` and whose rows do so approximately, and whether
-        the tolerance was reached.
+        ``log_plan`` (N, C), whose columns sum to ``column_masses`` and whose rows approximately sum to
+        ``row_masses``, and whether the tolerance was reached.
 
     Raises:
-        ValueError: A shape does not fit, a mass is not positive, or a parameter is out of range.
+        ValueError: If a shape does not match, a mass is not positive, or a parameter is out of range.
     """
     _check_masses(cost, row_masses, column_masses)
     if sharpness <= 0 or tolerance < 0 or min(max_steps, check_every) < 1:

@@ -1,4 +1,4 @@
-"""Labeler of NG, in the reading of dual optimal transport: a RECONSTRUCTION."""
+"""Labeler of NG, interpreted as dual optimal transport: a RECONSTRUCTION."""
 
 import logging
 from collections.abc import Mapping
@@ -29,20 +29,24 @@ _MARGINALS = ('uniform', 'empirical')
 
 @LABELERS.register_module()
 class TransportLabeler:
-    """Cluster each modality; carry its tracklets to the other's clusters by optimal transport, both ways.
+    """Cluster each modality, and assign its tracklets to the other's clusters by optimal transport, in both directions.
 
-    A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of it. The transport follows a later release of
-    its group (see :mod:`dscreid.pseudo_labels.transport`); how neighbours refine labels, with every number of it, is
-    guessed; the paper's third part, a consistency loss among cross-modality neighbours, is left out.
+    A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of the paper. The transport follows a
+    later release of the same group (see :mod:`dscreid.pseudo_labels.transport`). The refinement of labels by
+    neighbors, including all its numbers, is guessed. The third part of the paper, a consistency loss among
+    cross-modality neighbors, is not implemented.
 
     Args:
-        clustering: Config of the labeler that makes the per-modality labels.
-        marginals: Mass that clusters receive: ``uniform``, as that release has it, or ``empirical``, their sizes.
+        clustering: Config of the labeler that clusters each modality.
+        marginals: Mass that clusters receive: ``uniform``, as in that release, or ``empirical``, proportional
+            to their sizes.
         sharpness: Factor of the cost; 25 in that release.
-        tolerance: Of the Sinkhorn iteration; 0.1 in that release.
-        max_steps: Of the Sinkhorn iteration; 500 in that release.
-        topk: Neighbours in the other modality that refine a label (guessed); 0 for none, which leaves hard labels.
-        max_cluster_ratio: Neighbours at most, in mean cluster sizes of the other modality; None for ``topk``.
+        tolerance: Tolerance of the Sinkhorn iteration; 0.1 in that release.
+        max_steps: Maximum number of Sinkhorn steps; 500 in that release.
+        topk: Number of neighbors in the other modality that refine a label (guessed). 0 disables the
+            refinement and keeps hard labels.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in the other
+            modality. None always uses ``topk``.
         balance: Share of the transported label in a refined one, in [0, 1] (guessed).
 
     Example (config)::
@@ -88,12 +92,12 @@ class TransportLabeler:
             infrared: Features of the Nt infrared tracklets.
 
         Returns:
-            Labels in two numberings, with ``cross`` and, unless ``topk`` is 0, ``cross.soft``. Outliers are not
-            transported and have no cross label.
+            Labels with separate numberings, with ``cross`` and, unless ``topk`` is 0, ``cross.soft``.
+            Outliers are not transported and have no cross label.
 
         Raises:
-            ConfigError: The clustering gives one numbering to both modalities.
-            LabelingError: There is no cluster.
+            ConfigError: If the clustering uses one numbering for both modalities.
+            LabelingError: If there is no cluster.
         """
         labels = cluster_separately('TransportLabeler', self.clustering, visible, infrared)
         descriptors = {
@@ -109,7 +113,7 @@ class TransportLabeler:
     def _transported(
         self, descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, modality: Modality
     ) -> np.ndarray:
-        """int64 (N,), the other modality's clusters for the labelled tracklets of one; -1 for outliers."""
+        """int64 (N,), clusters of the other modality for the labeled tracklets of ``modality``; -1 for outliers."""
         other = other_modality(modality)
         centers = mean_descriptors(descriptors[other], labels.of(other))
         sizes = np.bincount(labels.of(other)[labels.of(other) >= 0])
@@ -135,7 +139,7 @@ class TransportLabeler:
         modality: Modality,
         transported: np.ndarray,
     ) -> SoftTargets:
-        """Transported labels (N,) mixed with the labels of the nearest tracklets of the other modality."""
+        """Mix transported labels (N,) with the labels of the nearest tracklets of the other modality."""
         other = other_modality(modality)
         k = neighbor_count(labels.of(other), self.topk, self.max_cluster_ratio)
         shares = label_shares(nearest_rows(descriptors[modality], descriptors[other], k), labels.of(other))

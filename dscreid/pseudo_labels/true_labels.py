@@ -1,4 +1,4 @@
-"""True identities in the place of pseudo labels: the upper bound that experiments are compared with."""
+"""True identities instead of pseudo labels, as an upper bound for experiments."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @LABELERS.register_module()
 class TrueLabels:
-    """Label tracklets with their true identities, one numbering for both modalities.
+    """Label tracklets with their true identities, in one numbering for both modalities.
 
-    Using it makes a run supervised; it exists to measure what perfect labels would gain.
+    A run with this labeler is supervised. It measures what could be gained with perfect labels.
 
     Args:
-        dataset: Config of the unlabelled training split, whose ground truth is read.
+        dataset: Config of the unlabeled training split whose ground truth is read.
     """
 
     def __init__(self, dataset: dict) -> None:
@@ -24,10 +24,10 @@ class TrueLabels:
         self.labels = PseudoLabels(rgb=rgb, ir=ir, shared=True)
 
     def __call__(self, visible: TrackletFeatures, infrared: TrackletFeatures) -> PseudoLabels:
-        """The true labels, whatever the features.
+        """Return the true labels; the features are ignored.
 
         Raises:
-            ValueError: The features are of another number of tracklets.
+            ValueError: If the numbers of tracklets do not match.
         """
         if (len(visible), len(infrared)) != (len(self.labels.rgb), len(self.labels.ir)):
             raise ValueError(

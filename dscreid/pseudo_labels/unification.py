@@ -1,7 +1,8 @@
-"""Label unification of GUR ("IR2RGB"): visible labels by weighted votes of infrared tracklets, then smoothed.
+"""Label unification of GUR ("IR2RGB"): weighted votes of infrared tracklets for visible labels, then smoothing.
 
-Yang et al., "Towards Grand Unified Representation Learning for Unsupervised Visible-Infrared Person Re-Identification",
-ICCV 2023, as its released code has it. DSLU descends from it. Both functions are row-chunked; no N x N array is held.
+Yang et al., "Towards Grand Unified Representation Learning for Unsupervised Visible-Infrared Person
+Re-Identification", ICCV 2023, following its released code. DSLU is derived from it. Both functions work on
+chunks of rows, without an N x N array.
 """
 
 import numpy as np
@@ -26,25 +27,27 @@ def vote_across(
     temperature: float = 1.0,
     outliers_vote: bool = True,
 ) -> np.ndarray:
-    """Give every visible tracklet the label that weighs most among its nearest infrared tracklets.
+    """Give every visible tracklet the label with the largest weight among its nearest infrared tracklets.
 
-    The weight of an infrared tracklet is the softmax over all of them of cosine / temperature; only the ``topk``
-    nearest have a vote. The softmax's divisor is the same for the whole row and changes no winner, so it is left out.
+    The weight of an infrared tracklet is the softmax of cosine / temperature over all infrared tracklets.
+    Only the ``topk`` nearest vote. The denominator of the softmax is the same for the whole row and does not
+    change the winner, so it is omitted.
 
     Args:
-        visible: Float (Nv, D); rows of both matrices are L2-normalised inside.
+        visible: Float (Nv, D). Rows of both matrices are L2-normalized internally.
         infrared: Float (Nt, D).
         infrared_labels: int64 (Nt,), >= -1, -1 = outlier.
-        topk: Neighbours that vote; clipped to Nt.
-        temperature: Of the softmax. The released code has none, so that at its 1 the votes weigh nearly the same.
-        outliers_vote: Whether -1 is a class that can win, as in the released code. False: outliers keep their place
-            among the nearest but cast no vote.
+        topk: Number of neighbors that vote. Clipped to Nt.
+        temperature: Temperature of the softmax. The released code has none, which equals 1, so that the votes
+            have nearly equal weights.
+        outliers_vote: If True, -1 is a class that can win, as in the released code. If False, outliers keep
+            their place among the nearest but cast no vote.
 
     Returns:
-        int64 (Nv,), infrared labels; -1 where -1 won, or nobody voted. Among equals the smallest label.
+        int64 (Nv,), infrared labels. -1 if -1 won or there was no vote. Ties go to the smallest label.
 
     Raises:
-        ValueError: Shapes do not fit, features are not finite, or a parameter is out of range.
+        ValueError: If shapes do not match, features are not finite, or a parameter is out of range.
     """
     if topk < 1 or temperature <= 0:
         raise ValueError(
@@ -66,19 +69,20 @@ def smooth_labels(
 ) -> np.ndarray:
     """Replace each label by the most frequent one among the nearest tracklets of the same modality.
 
-    :func:`dscreid.pseudo_labels.dslu.correct_labels` differs in what wins among equals: the tracklet's own label.
+    :func:`dscreid.pseudo_labels.dslu.correct_labels` differs in its handling of ties: the tracklet's own
+    label wins.
 
     Args:
-        features: Float (N, D); rows are L2-normalised inside.
+        features: Float (N, D). Rows are L2-normalized internally.
         labels: int64 (N,), >= -1, -1 = outlier.
-        topk: Neighbours, the tracklet itself, always the first, included; clipped to N.
+        topk: Number of neighbors, including the tracklet itself, which is always the first. Clipped to N.
         outliers_vote: Whether -1 is a class that can win, as in the released code.
 
     Returns:
-        int64 (N,); among equals the smallest label.
+        int64 (N,). Ties go to the smallest label.
 
     Raises:
-        ValueError: Shapes do not fit, features are not finite, or ``topk`` is below 1.
+        ValueError: If shapes do not match, features are not finite, or ``topk`` is below 1.
     """
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
@@ -91,7 +95,7 @@ def smooth_labels(
 
 
 def _heaviest(votes: Tensor, weights: Tensor, outliers_vote: bool) -> Tensor:
-    """int64 (N,): the label with the largest sum of weights among the votes (N, K), the smallest among equals."""
+    """int64 (N,), the label with the largest sum of weights among the votes (N, K); the smallest in a tie."""
     winners = torch.full((len(votes),), -1, dtype=torch.int64)
     if not outliers_vote:
         weights = weights.masked_fill(votes < 0, 0)
@@ -105,7 +109,7 @@ def _heaviest(votes: Tensor, weights: Tensor, outliers_vote: bool) -> Tensor:
 
 
 def _as_labels(labels: np.ndarray, num: int, name: str) -> Tensor:
-    """Labels as a tensor, checked to be integers >= -1, one for each of ``num`` feature rows."""
+    """Convert labels to a tensor, and check that they are ``num`` integers >= -1."""
     labels = np.asarray(labels)
     if labels.shape != (num,) or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < -1:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Labeler of GUR's label unification: clustering, then infrared labels for visible tracklets."""
+"""Labeler for the label unification of GUR: clustering, then infrared labels for visible tracklets."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,20 +16,23 @@ _CLUSTERING = MappingProxyType({'type': 'ClusterLabeler'})
 
 @LABELERS.register_module()
 class UnificationLabeler:
-    """Cluster each modality; infrared tracklets vote for the visible labels ("IR2RGB" of GUR).
+    """Cluster each modality, and let infrared tracklets vote for the visible labels ("IR2RGB" of GUR).
 
-    Infrared labels stay as they were clustered, visible tracklets take labels of their numbering, and both train
-    against one memory. It is filled from the infrared members alone, as in the released code, or from both.
+    Infrared labels are those of the clustering. Visible tracklets get labels of the infrared numbering, and
+    both modalities train against one memory. It is filled from only the infrared members, as in the released
+    code, or from both modalities.
 
     Args:
-        clustering: Config of the labeler that makes the per-modality labels.
-        topk: Infrared neighbours that vote; 20 for SYSU-MM01 and 10 for RegDB in the released code.
-        temperature: Of the softmax that weighs them; the released code has none (1).
-        smoothing_topk: Visible neighbours, itself included, whose majority then decides; None for no smoothing, as
-            the released code's first ten epochs of unification on SYSU-MM01.
+        clustering: Config of the labeler that clusters each modality.
+        topk: Number of infrared neighbors that vote. The released code uses 20 for SYSU-MM01 and 10 for
+            RegDB.
+        temperature: Temperature of the softmax that weights the votes. The released code has none (1).
+        smoothing_topk: Number of visible neighbors, including the tracklet itself, whose majority then
+            decides. None for no smoothing, as in the first ten epochs of unification on SYSU-MM01 in the
+            released code.
         outliers_vote: Whether "outlier" can win both votes, as in the released code.
-        infrared_centers: Whether the centres of the common memory are means of infrared tracklets alone, as in the
-            released code. False: of both modalities, as in DSC.
+        infrared_centers: If True, the centers of the shared memory are means of infrared tracklets only, as
+            in the released code. If False, they are means of both modalities, as in DSC.
 
     Example (config)::
 
@@ -67,13 +70,13 @@ class UnificationLabeler:
         Args:
             visible: Features of the Nv visible tracklets.
             infrared: Features of the Nt infrared tracklets.
-            context: For the clustering, where it needs one.
+            context: Required if the clustering needs it.
 
         Returns:
-            Shared labels; visible ones may leave numbers out.
+            Shared labels. Visible labels may skip numbers.
 
         Raises:
-            LabelingError: There is no infrared cluster, or no visible tracklet gets a label.
+            LabelingError: If there is no infrared cluster, or no visible tracklet gets a label.
         """
         clusters = apply_labeler(self.clustering, visible, infrared, context)
         check_any_cluster(
