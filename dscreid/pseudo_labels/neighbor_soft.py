@@ -54,8 +54,8 @@ def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
     """Overlap of a tracklet's neighbour set with each cluster, as a distribution.
 
-    r_c = n_c / (k - n_c + |c|), the intersection over union of the k neighbours and the members of cluster c, n_c of
-    whom are among them; then divided by the sum over c.
+    r_c = n_c / (k - n_c + ``|c|``), the intersection over union of the k neighbours and the members of cluster c, n_c
+    of whom are among them; then divided by the sum over c.
 
     Args:
         neighbors: int64 (N, k), indices into ``labels``, distinct within a row.
