@@ -1,4 +1,7 @@
-"""Models: backbones, losses, memories and the two re-identification models; importing it registers them."""
+"""Backbones, losses, memories and the two re-identification models.
+
+Importing this package registers all of them.
+"""
 
 from dscreid.models import augmentation, backbones, data_preprocessor, heads, losses, memories, necks, reid
 

@@ -1,4 +1,4 @@
-"""A model's settings by dotted name: what the shapes of its weights cannot tell."""
+"""Describe a model by its settings, which the shapes of its weights do not fully determine."""
 
 import inspect
 from collections.abc import Mapping
@@ -6,21 +6,23 @@ from typing import Any
 
 from dscreid.registry import MODELS
 
-#: Where weights come from and how they are computed, not what they mean.
+#: Settings that do not change the network: the source of its weights and how it is run.
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'compile_blocks', 'init_cfg',
 }  # fmt: skip
 
 
 def architecture_of(settings: Mapping[str, Any], prefix: str = 'backbone') -> dict[str, Any]:
-    """The settings of a registered part, its defaults filled in, so that two configs of one network agree.
+    """Collect the settings of a registered module, including its defaults.
+
+    Two configs of the same network give the same result.
 
     Args:
         settings: Config of an encoder.
-        prefix: What the names begin with.
+        prefix: Prefix of the names.
 
     Returns:
-        Numbers, strings, booleans, None and lists by dotted name, such as ``backbone.tower.heads``.
+        Dictionary from dotted names, such as ``backbone.tower.heads``, to numbers, strings, booleans, None or lists.
     """
     component = MODELS.get(settings['type'])
     parameters = inspect.signature(component).parameters.values()

@@ -1,4 +1,4 @@
-"""From lists of uint8 tracklets to a normalised, augmented batch on the device."""
+"""Convert lists of uint8 tracklets to a normalized, augmented batch on the device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,21 +14,22 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class TrackletDataPreprocessor(BaseDataPreprocessor):
-    """Stack, move, scale to [0, 1], augment (in training) and normalise.
+    """Move tracklets to the device, stack them, scale them to [0, 1], augment them (in training) and normalize them.
 
-    Frames travel to the device as uint8, a quarter of their size as float32, each tracklet for itself: from the
-    pinned memory of a loader with ``pin_memory=True`` the copies overlap with computation. Stacking first would
-    bring them back to pageable memory. Their channels may be last in memory, as ``PackTracklet`` leaves them.
+    Frames are copied to the device as uint8, which takes a quarter of the size of float32. Each tracklet is copied
+    separately, so that copies from the pinned memory of a loader with ``pin_memory=True`` overlap with computation;
+    stacking first would move the frames to pageable memory. The channels may be last in memory, as in the output of
+    ``PackTracklet``.
 
     Args:
-        mean: Mean of each channel in [0, 1] units. The default is ImageNet's, as VLD; CLIP's own is
+        mean: Mean of each channel, in [0, 1] units. The default is that of ImageNet, as in VLD. CLIP uses
             (0.48145466, 0.4578275, 0.40821073).
-        std: Standard deviation of each channel; CLIP's own is (0.26862954, 0.26130258, 0.27577711).
-        augmentation: Config of a ``TrackletAugmentation`` (``type`` may be left out), or None.
+        std: Standard deviation of each channel, in [0, 1] units. CLIP uses (0.26862954, 0.26130258, 0.27577711).
+        augmentation: Config of a ``TrackletAugmentation`` (``type`` is optional), or None.
         non_blocking: Whether copies to the device may overlap with computation.
 
     Raises:
-        ConfigError: The mean or standard deviation is not in [0, 1] units, or ``augmentation`` is no augmentation.
+        ConfigError: If ``mean`` or ``std`` is not in [0, 1] units, or ``augmentation`` is not an augmentation.
     """
 
     def __init__(
@@ -66,17 +67,17 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         """Preprocess a collated batch.
 
         Args:
-            data: ``inputs``: uint8 (N, T, 3, H, W), or a list of N tensors (T, 3, H, W); ``data_samples``: N
-                data samples (may be missing without augmentation).
+            data: Dictionary with ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and
+                ``data_samples``, N data samples (optional without augmentation).
             training: Whether to augment.
 
         Returns:
-            ``inputs``: float32 (N', T, 3, H, W), normalised; ``data_samples``: N' data samples or None. N'
-            exceeds N when the augmentation gives a tracklet several views.
+            Dictionary with ``inputs``, normalized float32 (N', T, 3, H, W), and ``data_samples``, N' data samples or
+            None. N' exceeds N if the augmentation gives a tracklet several views.
 
         Raises:
-            TypeError: The frames are not uint8.
-            ValueError: The tracklets of the batch differ in size.
+            TypeError: If the frames are not uint8.
+            ValueError: If the tracklets of the batch differ in size.
         """
         frames = self._to_device(data['inputs'])
         frames = frames.to(torch.float32, memory_format=torch.contiguous_format) / 255
@@ -88,7 +89,7 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         return {'inputs': frames, 'data_samples': data_samples}
 
     def _to_device(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """One uint8 tensor (N, T, 3, H, W) of a batch, on the device."""
+        """Stack a batch into one uint8 tensor (N, T, 3, H, W) on the device."""
         shapes = sorted({tuple(frames.shape) for frames in inputs})
         if len(shapes) > 1:
             raise ValueError(

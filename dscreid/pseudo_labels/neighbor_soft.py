@@ -56,7 +56,7 @@ def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
     """Compute the overlap of a tracklet's neighbor set with each cluster, as a distribution.
 
-    r_c = n_c / (k - n_c + |c|) is the intersection over union of the k neighbors and the members of cluster
+    r_c = n_c / (k - n_c + ``|c|``) is the intersection over union of the k neighbors and the members of cluster
     c, where n_c is the number of members among the neighbors. It is then divided by the sum over c.
 
     Args:

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches of tracklets on the device; all draws come from each sample's own seed."""
+"""Augmentation of batches of tracklets on the device. All random numbers come from the seed of each sample."""
 
 from dscreid.models.augmentation.colour import (
     JitterPolicy,

@@ -1,4 +1,4 @@
-"""Channel exchange, infrared grey variants and light jitter of whole batches, as pure functions."""
+"""Channel exchange, grayscale variants of infrared frames and light jitter for batches, as pure functions."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,13 +9,13 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 
-LUMINANCE = 3  # channel choices 0, 1, 2 copy that channel onto all three
+LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
 UNCHANGED = 4
-LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as the published ChannelAug code
+LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published ChannelAug code
 
 
 class View(str, Enum):
-    """What a tracklet's channels become when it enters a batch; the values are the names used in configs."""
+    """Ways to change the channels of a tracklet that enters a batch; the values are the names used in configs."""
 
     PLAIN = 'plain'
     CHANNEL_EXCHANGE = 'channel_exchange'
@@ -24,17 +24,18 @@ class View(str, Enum):
 
 
 def channel_choices(view: View, gates: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Channel choices of tracklets that enter a batch under one view.
+    """Choose channels for tracklets that enter a batch under one view.
 
-    ``channel_exchange``: one of three channels, 1/3 each (CAJ's ChannelExchange with gray=2).
-    ``plain_or_exchange``: as it is or exchanged, half the time each, decided once per tracklet (VLD).
-    ``channel_grey``: 1/4 for each channel; of the last quarter half luminance, half unchanged (CAJ's
-    ChannelAdapGray).
+    * ``plain``: always unchanged.
+    * ``channel_exchange``: one of the three channels, each with probability 1/3 (CAJ's ChannelExchange with gray=2).
+    * ``plain_or_exchange``: unchanged or exchanged, with probability 1/2 each, decided once per tracklet (VLD).
+    * ``channel_grey``: each channel with probability 1/4, luminance with 1/8, unchanged with 1/8 (CAJ's
+      ChannelAdapGray).
 
     Args:
         view: The view.
-        gates: float64 (n,) in [0, 1), decides ``plain_or_exchange``.
-        uniforms: float64 (n, F, 2) in [0, 1).
+        gates: float64 (n,) in [0, 1), uniform numbers that decide ``plain_or_exchange``.
+        uniforms: float64 (n, F, 2) in [0, 1), uniform numbers.
 
     Returns:
         int64 (n, F): 0, 1, 2, LUMINANCE or UNCHANGED.
@@ -51,11 +52,11 @@ def channel_choices(view: View, gates: np.ndarray, uniforms: np.ndarray) -> np.n
 
 
 def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
-    """Copy one channel, or the luminance, onto all three channels.
+    """Copy one channel, or the luminance, to all three channels.
 
     Args:
         frames: float (N, T, 3, H, W).
-        choices: int64 (N, F) as of ``channel_choices``; F is 1 or T.
+        choices: int64 (N, F) as returned by ``channel_choices``; F is 1 or T.
 
     Returns:
         (N, T, 3, H, W) of the same dtype.
@@ -71,13 +72,13 @@ def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class JitterPolicy:
-    """Ranges of the light jitter; 0 switches a kind off.
+    """Ranges of the light jitter. A value of 0 disables that kind of jitter.
 
     Attributes:
-        brightness: Factor on all channels, uniform in [1 - b, 1 + b].
-        contrast: Factor on the distance from the mean luminance, uniform in [1 - c, 1 + c].
-        gamma: Exponent, log-uniform in [1 / (1 + g), 1 + g].
-        color: Factors on the single channels, each uniform in [1 - d, 1 + d]; visible tracklets only.
+        brightness: b in [0, 1]. The factor on all channels is uniform in [1 - b, 1 + b].
+        contrast: c in [0, 1]. The factor on the difference from the mean luminance is uniform in [1 - c, 1 + c].
+        gamma: g, not negative. The exponent is log-uniform in [1 / (1 + g), 1 + g].
+        color: d in [0, 1]. The factor on each channel is uniform in [1 - d, 1 + d]; visible tracklets only.
     """
 
     brightness: float = 0.0
@@ -95,15 +96,15 @@ class JitterPolicy:
 
 
 def jitter_factors(uniforms: np.ndarray, visible: np.ndarray, policy: JitterPolicy) -> np.ndarray:
-    """Gains, contrast factors and exponents of the light jitter.
+    """Compute gains, contrast factors and exponents of the light jitter.
 
     Args:
-        uniforms: float64 (n, F, 6) in [0, 1).
-        visible: bool (n,), whether the tracklet is visible.
-        policy: Ranges.
+        uniforms: float64 (n, F, 6) in [0, 1), uniform numbers.
+        visible: bool (n,), True for visible tracklets.
+        policy: Ranges of the jitter.
 
     Returns:
-        float64 (n, F, 5): gains of the three channels (brightness and colour), contrast factor, exponent.
+        float64 (n, F, 5): gains of the three channels (brightness and color), contrast factor, exponent.
     """
     signed = 2 * uniforms - 1
     colour = 1 + policy.color * signed[..., 3:] * visible[:, None, None]
@@ -114,12 +115,12 @@ def jitter_factors(uniforms: np.ndarray, visible: np.ndarray, policy: JitterPoli
 
 
 def jitter_frames(frames: Tensor, factors: Tensor) -> Tensor:
-    """Change channel gains, then contrast, then gamma; results are clipped to [0, 1].
+    """Apply channel gains, then contrast, then gamma, and clip the results to [0, 1].
 
     Args:
         frames: float (N, T, 3, H, W) in [0, 1].
-        factors: (N, F, 5) as of ``jitter_factors``; F is 1 or T. With F = 1 the contrast turns around the
-            mean luminance of the whole tracklet, so that its frames keep their relation.
+        factors: (N, F, 5) as returned by ``jitter_factors``; F is 1 or T. With F = 1, contrast changes relative to
+            the mean luminance of the whole tracklet, so that brightness differences between frames are preserved.
 
     Returns:
         (N, T, 3, H, W) of the same dtype, in [0, 1].

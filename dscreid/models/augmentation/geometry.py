@@ -1,4 +1,4 @@
-"""Flip, pad-and-crop and erasing of whole batches of tracklets, as pure functions."""
+"""Flip, pad-and-crop and random erasing for batches of tracklets, as pure functions."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def flip_frames(frames: Tensor, flips: Tensor) -> Tensor:
 
     Args:
         frames: (N, T, C, H, W), any dtype.
-        flips: bool (N, F), which to mirror; F is 1 (whole tracklets) or T (single frames).
+        flips: bool (N, F), True to mirror; F is 1 (whole tracklets) or T (single frames).
 
     Returns:
         (N, T, C, H, W), a new tensor of the same dtype.
@@ -27,20 +27,20 @@ def flip_frames(frames: Tensor, flips: Tensor) -> Tensor:
 
 
 def crop_offsets(uniforms: np.ndarray, pad: int) -> np.ndarray:
-    """Corners of random crops inside a padded image.
+    """Compute the corners of random crops in a padded image.
 
     Args:
-        uniforms: float64 (..., 2) in [0, 1).
+        uniforms: float64 (..., 2) in [0, 1), uniform numbers.
         pad: Pixels of padding on each side, not negative.
 
     Returns:
-        int64 (..., 2): (top, left), each in [0, 2 * pad]; ``pad`` leaves the image where it was.
+        int64 (..., 2): (top, left), each in [0, 2 * pad]. An offset of ``pad`` does not shift the image.
     """
     return np.floor(uniforms * (2 * pad + 1)).astype(np.int64)
 
 
 def crop_frames(frames: Tensor, offsets: Tensor, pad: int) -> Tensor:
-    """Pad frames with zeros on all sides, then cut windows of the original size.
+    """Pad frames with zeros on all sides, then crop windows of the original size.
 
     Args:
         frames: (N, T, C, H, W), any dtype.
@@ -61,16 +61,16 @@ def crop_frames(frames: Tensor, offsets: Tensor, pad: int) -> Tensor:
 
 @dataclass(frozen=True)
 class ErasingPolicy:
-    """How boxes of random erasing (Zhong et al., 2020) are drawn.
+    """Settings of random erasing (Zhong et al., 2020).
 
-    The defaults are those of the ADCA family and of VLD: the fill is written *after* normalisation, where
-    zeros stand for the mean colour.
+    The defaults are those of the ADCA family and of VLD. The fill values are written *after* normalization, when zeros
+    represent the mean color.
 
     Attributes:
-        probability: Chance that a tracklet (or frame) loses a box, in [0, 1].
-        area: Smallest and largest share of the image that the box covers.
-        aspect: Smallest and largest height / width of the box.
-        fill: Value written into each channel.
+        probability: Probability that a box is erased from a tracklet (or frame), in [0, 1].
+        area: Smallest and largest fraction of the image covered by the box, in (0, 1].
+        aspect: Smallest and largest ratio height / width of the box, positive.
+        fill: Value written to each of the three channels.
     """
 
     probability: float = 0.5
@@ -91,16 +91,16 @@ class ErasingPolicy:
 
 
 def erase_boxes(uniforms: np.ndarray, height: int, width: int, policy: ErasingPolicy) -> np.ndarray:
-    """Boxes to erase; of several attempts the first that fits into the image counts.
+    """Compute the boxes to erase. The first of ``ERASE_ATTEMPTS`` boxes that fits into the image is used.
 
     Args:
-        uniforms: float64 (..., 1 + 4 * ERASE_ATTEMPTS) in [0, 1).
+        uniforms: float64 (..., 1 + 4 * ERASE_ATTEMPTS) in [0, 1), uniform numbers.
         height: Height H of the image in pixels.
         width: Width W of the image in pixels.
-        policy: Chances and ranges.
+        policy: Probability and ranges.
 
     Returns:
-        int64 (..., 4): (top, left, height, width) of the box; zero height and width where nothing is erased.
+        int64 (..., 4): (top, left, height, width) of the box. All are zero if nothing is erased.
     """
     attempts = uniforms[..., 1:].reshape(*uniforms.shape[:-1], ERASE_ATTEMPTS, 4)
     area = (policy.area[0] + (policy.area[1] - policy.area[0]) * attempts[..., 0]) * height * width
@@ -117,12 +117,12 @@ def erase_boxes(uniforms: np.ndarray, height: int, width: int, policy: ErasingPo
 
 
 def erase_frames(frames: Tensor, boxes: Tensor, fill: Sequence[float]) -> Tensor:
-    """Write a constant colour into a box of each frame.
+    """Fill a box of each frame with a constant color.
 
     Args:
         frames: float (N, T, C, H, W).
         boxes: int64 (N, F, 4), (top, left, height, width); F is 1 or T.
-        fill: C values.
+        fill: Value for each of the C channels.
 
     Returns:
         (N, T, C, H, W) of the same dtype.

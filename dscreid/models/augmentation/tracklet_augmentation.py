@@ -1,4 +1,4 @@
-"""All training augmentations of a batch of tracklets, on the device."""
+"""Training augmentation of a batch of tracklets on the device."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,33 +31,33 @@ from dscreid.structures import Modality, ReIDDataSample
 
 @MODELS.register_module()
 class TrackletAugmentation:
-    """Flip, pad-and-crop, light jitter, erasing and channel views of whole tracklets.
+    """Flip, pad-and-crop, light jitter, random erasing and channel views of tracklets.
 
-    All numbers are drawn once per tracklet and hold for all its frames, so that motion stays what it was;
-    ``per_frame=True`` draws them for each frame, as VLD does. They come from the seed of the data sample
-    alone.
+    Random numbers are drawn once per tracklet and apply to all of its frames, so that motion is preserved.
+    ``per_frame=True`` draws them for each frame, as in VLD. They depend only on the seed of the data sample and the
+    number of the view.
 
-    A tracklet enters the batch once for each view listed for its modality, each time with its own flip, crop,
-    jitter and box. Order of the result: all first views in the order of the batch, then all second views in
-    the order of the batch, and so on.
+    A tracklet enters the batch once for each view listed for its modality, each time with its own flip, crop, jitter
+    and erased box. The result contains all first views in the order of the batch, then all second views in the order
+    of the batch, and so on.
 
-    Order of the steps: flip, pad-and-crop, jitter, normalise, erase, channel view. Erasing and channel views
-    follow normalisation as in the released code of the ADCA family; ``exchange_before_normalize`` moves the
-    channel view in front of it, which gives exchanged frames the channel offsets of true infrared ones.
+    The steps are flip, pad-and-crop, jitter, normalization, erasing and channel view, in this order. As in the released
+    code of the ADCA family, erasing and channel views follow normalization. ``exchange_before_normalize`` moves the
+    channel view before it, which gives exchanged frames the same channel offsets as real infrared frames.
 
     Args:
-        flip: Chance of a horizontal flip.
-        pad: Zero padding in pixels before the random crop; 0 switches the crop off.
-        erase: Keywords of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing.
-        visible_views: Views of visible tracklets: ``plain``, ``channel_exchange``, ``plain_or_exchange``,
+        flip: Probability of a horizontal flip, in [0, 1].
+        pad: Zero padding in pixels before the random crop. 0 disables the crop.
+        erase: Keyword arguments of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing.
+        visible_views: Views of visible tracklets: ``plain``, ``channel_exchange``, ``plain_or_exchange`` or
             ``channel_grey``.
-        infrared_views: Views of infrared tracklets.
-        jitter: Keywords of ``JitterPolicy``, or None for no jitter.
+        infrared_views: Views of infrared tracklets, with the same names.
+        jitter: Keyword arguments of ``JitterPolicy``, or None for no jitter.
         per_frame: Whether each frame has its own draws.
-        exchange_before_normalize: Whether the channel view is made before normalisation.
+        exchange_before_normalize: Whether to apply the channel view before normalization.
 
     Raises:
-        ConfigError: A value is out of range or a view is unknown.
+        ConfigError: If a value is out of range or a view is unknown.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class TrackletAugmentation:
         Args:
             frames: float (N, T, 3, H, W) in [0, 1].
             data_samples: N data samples with ``seed`` and ``modality``.
-            normalize: Normalisation, called in its place among the steps.
+            normalize: Normalization function, called between jitter and erasing.
 
         Returns:
-            The augmented, normalised frames (N', T, 3, H, W), and the N' data samples, repeated (not copied)
-            for repeated tracklets.
+            The augmented, normalized frames (N', T, 3, H, W), and the N' data samples. Repeated tracklets share the
+            same data sample object.
         """
         entries = self._entries(data_samples)
         positions = _to(np.array([position for position, _, _ in entries]), frames.device)
@@ -115,7 +115,7 @@ class TrackletAugmentation:
         return self._finish(frames, uniforms, views, normalize), samples
 
     def _entries(self, data_samples: Sequence[ReIDDataSample]) -> list[tuple[int, int, View]]:
-        """(position in the batch, number of the view, view) of each entry of the result."""
+        """List (position in the batch, number of the view, view) for each entry of the result."""
         rounds = max(len(views) for views in self.views.values())
         return [
             (position, number, self.views[sample.modality][number])
@@ -125,7 +125,7 @@ class TrackletAugmentation:
         ]
 
     def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
-        """Flip, pad-and-crop and jitter."""
+        """Apply flip, pad-and-crop and jitter."""
         device = frames.device
         if self.flip:
             frames = flip_frames(frames, _to(uniforms[..., draws.FLIP] < self.flip, device))
@@ -140,7 +140,7 @@ class TrackletAugmentation:
     def _finish(
         self, frames: Tensor, uniforms: np.ndarray, views: list[View], normalize: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """Normalise, erase and make the channel views."""
+        """Normalize, erase and apply the channel views."""
         choices = np.concatenate(
             [
                 channel_choices(view, row[:1, draws.VIEW], row[None, :, draws.CHANNEL])

@@ -1,4 +1,4 @@
-"""Image towers and the tracklet encoders built on them."""
+"""Image towers and tracklet encoders built on them."""
 
 from dscreid.models.backbones.clip_vision_transformer import CLIPVisionTransformer
 from dscreid.models.backbones.conv_stem import ConvStem

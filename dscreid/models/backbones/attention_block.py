@@ -1,4 +1,4 @@
-"""Run a transformer block with one fused attention, for all of its tokens or only for those that are read."""
+"""Run a transformer block with fused attention, for all tokens or only for those that are needed."""
 
 import torch
 from torch import Tensor, nn
@@ -6,15 +6,15 @@ from torch.nn import functional
 
 
 def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) -> Tensor:
-    """Multi-head attention of ``queries`` to ``tokens``, by PyTorch's scaled dot product.
+    """Compute multi-head attention from ``queries`` to ``tokens`` with PyTorch's scaled dot product attention.
 
-    Equal to ``attention(queries, tokens, tokens, need_weights=False)[0]`` of a module with ``batch_first`` and
-    biases, without dropout; it leaves out that module's copies between layouts.
+    The result equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first``
+    and biases and without dropout, but the copies between memory layouts that the module makes are avoided.
 
     Args:
-        attention: Module whose weights are used.
-        queries: Float ``(B, Q, D)``; the same object as ``tokens`` for self-attention.
-        tokens: Float ``(B, L, D)``, keys and values.
+        attention: Module that holds the weights.
+        queries: Float ``(B, Q, D)``. Pass the same object as ``tokens`` for self-attention.
+        tokens: Float ``(B, L, D)``, used as keys and values.
 
     Returns:
         Float ``(B, Q, D)``.
@@ -35,11 +35,11 @@ def run_block(block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> T
     Args:
         block: ``ResidualAttentionBlock`` without cross-attention.
         tokens: Float ``(B, L, D)``.
-        keep: int64 ``(Q,)``, the positions whose tokens are read afterwards, as in the last block; None for all.
-            The others serve as keys and values and are spared the rest, which changes no result.
+        keep: int64 ``(Q,)``, positions of the tokens to compute, for a last block of which only some tokens are read;
+            None computes all. The other tokens are used only as keys and values. This does not change the result.
 
     Returns:
-        Tokens after the block, ``(B, L, D)``, or ``(B, Q, D)`` those in ``keep``.
+        Tokens after the block, ``(B, L, D)``, or ``(B, Q, D)`` if ``keep`` is given.
     """
     normalised = block.ln_1(tokens)
     queries = normalised
@@ -50,5 +50,5 @@ def run_block(block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> T
 
 
 def _heads(projected: Tensor, parts: int, num_heads: int) -> tuple[Tensor, ...]:
-    """``(B, L, parts * D)`` as ``parts`` tensors ``(B, heads, L, D / heads)``."""
+    """Split ``(B, L, parts * D)`` into ``parts`` tensors ``(B, heads, L, D / heads)``."""
     return torch.unbind(projected.unflatten(-1, (parts, num_heads, -1)).permute(2, 0, 3, 1, 4))

@@ -1,4 +1,4 @@
-"""CLIP's vision tower for images that are not square."""
+"""CLIP's vision tower for non-square images."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -18,37 +18,36 @@ ACTIVATIONS = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
 
 @MODELS.register_module()
 class CLIPVisionTransformer(VisionTransformer, BaseModule):
-    """The vision tower of CLIP (Radford et al., ICML 2021), built on open_clip's.
+    """Vision tower of CLIP (Radford et al., ICML 2021), based on open_clip.
 
-    Parameters keep the names of OpenAI's and open_clip's towers (``conv1``, ``class_embedding``,
-    ``positional_embedding``, ``ln_pre``, ``transformer.resblocks.N``, ``ln_post``). The projection into
-    the space shared with text is left out: the project's features end at ``ln_post``, and a parameter
-    without gradient would break distributed training.
+    Parameters have the names used by OpenAI and open_clip (``conv1``, ``class_embedding``, ``positional_embedding``,
+    ``ln_pre``, ``transformer.resblocks.N``, ``ln_post``). The projection into the joint image-text space is removed
+    because features are taken after ``ln_post`` and a parameter without gradient would break distributed training.
 
-    Pretrained weights are read by :meth:`init_weights`, not on construction, so that a model whose
-    weights come from a checkpoint does not need them; see :func:`~dscreid.models.backbones.skip_pretrained`.
+    :meth:`init_weights` loads the pretrained weights, not the constructor, so a model whose weights come from a
+    checkpoint does not need the pretrained file. See :func:`~dscreid.models.backbones.skip_pretrained`.
 
     Args:
         image_size: Height and width of the images, multiples of ``patch_size``.
-        patch_size: Side of a patch in pixels.
-        width: Dimension ``D`` of the tokens.
+        patch_size: Side length of a patch in pixels.
+        width: Dimension ``D`` of the tokens, a multiple of ``heads``.
         layers: Number of blocks.
-        heads: Attention heads of each block.
-        mlp_ratio: Hidden width of the blocks' MLPs, as a multiple of ``width``.
-        activation: 'quick_gelu' (OpenAI's weights) or 'gelu' (most of open_clip's).
+        heads: Number of attention heads in each block.
+        mlp_ratio: Hidden width of the MLP in each block, as a multiple of ``width``.
+        activation: 'quick_gelu' (OpenAI's weights) or 'gelu' (most open_clip weights).
         stem: None for CLIP's patch convolution, or the config of a module that replaces it, such as
-            ``dict(type='ConvStem', channels=(32, 64))``; it is given ``width`` and ``patch_size``.
-        pretrained: None; OpenAI's TorchScript archive (``ViT-B-16.pt``); an open_clip ``.safetensors`` or
-            ``.bin``, whole model or visual tower; or a tower written by ``export_tower.py``. ``dscreid://NAME``
-            is a file in this package's ``weights`` folder. The grid of positions is resized to ``image_size``
-            (see ``resize_positional_embedding``).
-        pretrained_sha256: Hash that the file must have (hexadecimal); None to accept any.
-        pretrained_activation: The activation with which the file was trained. Required if the file does not say so
-            itself: OpenAI's archive, exported towers, and files with the hub's ``open_clip_config.json`` beside them
-            do; other open_clip files do not.
+            ``dict(type='ConvStem', channels=(32, 64))``. The module also receives ``width`` and ``patch_size``.
+        pretrained: Path of the pretrained weights, or None. Supported files are OpenAI's TorchScript archive
+            (``ViT-B-16.pt``), an open_clip ``.safetensors`` or ``.bin`` file (whole model or visual tower), and a
+            tower written by ``export_tower.py``. ``dscreid://NAME`` is a file in the ``weights`` folder of this
+            package. Positional embeddings are resized to ``image_size``; see ``resize_positional_embedding``.
+        pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
+        pretrained_activation: Activation that the file was trained with. OpenAI's archive, exported towers, and files
+            stored next to the hub's ``open_clip_config.json`` specify it themselves; other open_clip files do not
+            and require this argument.
 
     Raises:
-        ConfigError: When an argument is out of range.
+        ConfigError: If an argument is out of range.
     """
 
     common_settings = MappingProxyType({'image_size': 'frame_size'})
@@ -97,15 +96,15 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
 
     @property
     def blocks(self) -> nn.ModuleList:
-        """The residual attention blocks, each mapping ``(B, L, D)`` to ``(B, L, D)``."""
+        """Residual attention blocks, each mapping ``(B, L, D)`` to ``(B, L, D)``."""
         return self.transformer.resblocks
 
     def init_weights(self) -> None:
-        """Load ``pretrained``, once; without it keep the random initialisation.
+        """Load ``pretrained`` on the first call; keep the random initialization if it is None.
 
         Raises:
-            CheckpointError: When the file is missing, has another hash or does not fit this tower.
-            ConfigError: When it was trained with another activation.
+            CheckpointError: If the file is missing, has a different hash or does not fit this tower.
+            ConfigError: If the activation of the file is unknown or differs from that of this tower.
         """
         if self.pretrained is not None and not self.is_init:
             load_pretrained_tower(
@@ -114,17 +113,17 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.is_init = True
 
     def embed(self, images: Tensor) -> Tensor:
-        """Turn images into the tokens that enter the first block.
+        """Convert images to the input tokens of the first block.
 
         Args:
-            images: Normalised floats of shape ``(B, 3, H, W)`` of this tower's ``image_size``.
+            images: Normalized floats of shape ``(B, 3, H, W)``, where ``(H, W)`` is ``image_size``.
 
         Returns:
-            Tokens of shape ``(B, 1 + P, D)``: the class token, then the patches row by row; positional
-            embedding and ``ln_pre`` applied.
+            Tokens of shape ``(B, 1 + P, D)``: the class token, then the patches row by row. The positional embedding
+            and ``ln_pre`` are applied.
 
         Raises:
-            ValueError: When the images have another shape.
+            ValueError: If the images have a different shape.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.image_size):
             raise ValueError(f'images must be (B, 3, *{self.image_size}), got {tuple(images.shape)}')
@@ -134,7 +133,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         """Extract image features.
 
         Args:
-            images: Normalised floats of shape ``(B, 3, H, W)``.
+            images: Normalized floats of shape ``(B, 3, H, W)``.
 
         Returns:
             Class tokens after the last block and ``ln_post``, ``(B, D)``.
@@ -148,7 +147,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
 
 
 def _check_arguments(image_size, patch_size, width, heads, activation, pretrained_activation) -> None:
-    """Raise ConfigError where open_clip would fail late, with a bare assert, or not at all."""
+    """Raise ConfigError for values for which open_clip fails late, with a bare assert, or not at all."""
     if len(image_size) != 2 or any(side <= 0 or side % patch_size for side in image_size):
         raise ConfigError(
             f'CLIPVisionTransformer: image_size must be (height, width) in multiples of '

@@ -1,4 +1,4 @@
-"""Convolutional patch embedding for small towers that are trained from scratch."""
+"""Convolutional patch embedding for small towers trained from scratch."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,20 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class ConvStem(nn.Module):
-    """Stride-2 3x3 convolutions in place of CLIP's single patch convolution.
+    """Stride-2 3x3 convolutions that replace CLIP's single patch convolution.
 
-    Early convolutions make a vision transformer learn faster and more evenly on little data (Xiao et al.,
-    "Early Convolutions Help Transformers See Better", NeurIPS 2021). Every convolution but the last is
-    followed by BatchNorm and GELU; the last one projects to the tower's width. The stem's total stride
-    equals the patch size, so that the token grid is that of the patch convolution it replaces.
+    With early convolutions a vision transformer learns faster and more stably on small data (Xiao et al., "Early
+    Convolutions Help Transformers See Better", NeurIPS 2021). Every convolution except the last is followed by
+    BatchNorm and GELU; the last one projects to the width of the tower. The total stride equals the patch size, so the
+    token grid is the same as with the patch convolution.
 
     Args:
-        width: Channels of the tokens.
-        patch_size: Total stride: ``2 ** len(channels)`` (last convolution of stride 1) or twice that.
-        channels: Output channels of the convolutions before the last.
+        width: Number of channels of the tokens.
+        patch_size: Total stride: ``2 ** len(channels)`` (the last convolution has stride 1) or twice that (stride 2).
+        channels: Output channels of all convolutions except the last.
 
     Raises:
-        ConfigError: When ``channels`` cannot give a total stride of ``patch_size``.
+        ConfigError: If ``channels`` cannot give a total stride of ``patch_size``.
     """
 
     def __init__(self, width: int, patch_size: int, channels: Sequence[int] = (32, 64)):
@@ -50,7 +50,7 @@ class ConvStem(nn.Module):
         """Embed images.
 
         Args:
-            images: Floats of shape ``(B, 3, H, W)``, ``H`` and ``W`` multiples of the patch size.
+            images: Floats of shape ``(B, 3, H, W)``; ``H`` and ``W`` are multiples of the patch size.
 
         Returns:
             Grid of tokens, ``(B, width, H / patch_size, W / patch_size)``.

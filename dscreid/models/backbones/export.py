@@ -1,4 +1,4 @@
-"""Export of a trained tower as a weights file of its own, with what is needed to load it rightly."""
+"""Export a trained tower to a separate weights file that also stores the settings needed to load it."""
 
 import ast
 import json
@@ -24,25 +24,25 @@ def export_tower(
     half: bool = False,
     note: str | None = None,
 ) -> dict:
-    """Write the tower of a checkpoint as ``.safetensors`` with open_clip's names.
+    """Write the tower of a checkpoint to a ``.safetensors`` file with the parameter names of open_clip.
 
-    The file's metadata hold the tower's settings, against which ``CLIPVisionTransformer`` checks its config
+    The metadata of the file store the settings of the tower. ``CLIPVisionTransformer`` compares them with its config
     when it loads the file.
 
     Args:
-        checkpoint: A checkpoint of this project.
-        target: File to write.
-        tower: Config of the tower; None to take it from the config text that the checkpoint holds.
-        prefix: What the names of the tower's weights begin with.
-        half: Store matrices in half precision; vectors (biases, norms) stay in single precision.
-        note: Text to keep with the file, such as the command and seed that made it.
+        checkpoint: Path of a checkpoint of this project.
+        target: Path of the file to write.
+        tower: Config of the tower. None reads it from the checkpoint; see ``tower_config``.
+        prefix: Prefix of the names of the tower's weights.
+        half: Store matrices in half precision. Vectors (biases, norms) stay in single precision.
+        note: Text to store in the file, such as the command and seed that produced it.
 
     Returns:
-        The tower's settings.
+        The settings of the tower.
 
     Raises:
-        CheckpointError: When the checkpoint cannot be read, or its tower is not that of the config.
-        ConfigError: When no config is known.
+        CheckpointError: If the checkpoint cannot be read, or its tower does not match the config.
+        ConfigError: If no config is known.
     """
     weights = {
         name.removeprefix(prefix): value
@@ -64,16 +64,15 @@ def export_tower(
 
 
 def tower_config(checkpoint: str) -> dict:
-    """Read the tower's config out of a checkpoint: ``meta['tower']`` or the training config's text.
+    """Read the config of the tower from ``meta['tower']`` of a checkpoint, or from the text of its training config.
 
-    The text is parsed, not executed: only literals and ``dict(...)`` are understood, which is what MMEngine
-    writes.
+    The text is parsed, not executed. Only literals and ``dict(...)`` are supported, which is what MMEngine writes.
 
     Args:
-        checkpoint: A checkpoint of this project.
+        checkpoint: Path of a checkpoint of this project.
 
     Raises:
-        ConfigError: When the checkpoint does not tell.
+        ConfigError: If the checkpoint does not contain the config.
     """
     meta = load_checkpoint(checkpoint).get('meta') or {}
     if 'tower' in meta:
@@ -88,7 +87,7 @@ def tower_config(checkpoint: str) -> dict:
 
 
 def _literal(node: ast.AST):
-    """Evaluate literals and calls of ``dict`` with keywords."""
+    """Evaluate literals and ``dict`` calls with keyword arguments."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
         if node.args or any(keyword.arg is None for keyword in node.keywords):
             raise ValueError('only dict(key=value) is understood')

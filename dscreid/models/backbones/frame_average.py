@@ -1,4 +1,4 @@
-"""The plainest tracklet encoder: the mean of the frames' features."""
+"""Tracklet encoder that averages the features of the frames."""
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -8,10 +8,10 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class FrameAverage(BaseModule):
-    """Mean over frames of an image tower's feature, for any number of frames.
+    """Mean of an image tower's features over any number of frames.
 
-    It has no temporal parameters; the same feature serves as static and as dynamic feature, so that it
-    can stand in for :class:`SpatioTemporalPrompting` in a config.
+    It has no temporal parameters. The same feature is returned as the static and the dynamic feature, so this class
+    can replace :class:`SpatioTemporalPrompting` in a config.
 
     Args:
         tower: Config of the image tower, such as ``dict(type='CLIPVisionTransformer')``.
@@ -26,10 +26,10 @@ class FrameAverage(BaseModule):
         """Encode tracklets.
 
         Args:
-            inputs: Normalised frames, floats of shape ``(N, T, 3, H, W)``.
+            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
 
         Returns:
-            Static and dynamic feature, the same tensor twice: ``(N, D)`` float32, not L2-normalised.
+            Static and dynamic features, the same tensor twice: ``(N, D)`` float32, not L2-normalized.
         """
         features = self.tower(inputs.flatten(0, 1))
         mean = features.float().unflatten(0, inputs.shape[:2]).mean(1)

@@ -1,4 +1,4 @@
-"""Resizing of a vision transformer's learned positional embedding."""
+"""Resize the learned positional embedding of a vision transformer."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,22 @@ from torch import Tensor
 
 
 def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
-    """Resize the grid of positions; the class token's position stays what it is.
+    """Resize the grid of positions; the position of the class token is unchanged.
 
-    Bilinear, without antialiasing, ``align_corners=False``: the way in which VLD and the person re-ID
-    methods before it bring CLIP's 14x14 positions to 18x9, and therefore the one that released
-    checkpoints were trained with (open_clip itself resizes bicubic with antialiasing).
+    Interpolation is bilinear without antialiasing, with ``align_corners=False``. VLD and earlier person re-ID methods
+    resize CLIP's 14x14 positions to 18x9 this way, so released checkpoints were trained with it. (open_clip itself uses
+    bicubic interpolation with antialiasing.)
 
     Args:
         embedding: Floats of shape ``(1 + h * w, D)``, class position first.
         source: Grid ``(h, w)`` of ``embedding``.
-        target: Grid ``(H, W)`` wanted.
+        target: Grid ``(H, W)`` of the result.
 
     Returns:
         Floats of shape ``(1 + H * W, D)``, in the dtype of ``embedding``.
 
     Raises:
-        ValueError: When ``embedding`` does not have ``1 + h * w`` rows.
+        ValueError: If ``embedding`` does not have ``1 + h * w`` rows.
     """
     source, target = tuple(source), tuple(target)
     if embedding.ndim != 2 or len(embedding) != 1 + source[0] * source[1]:

@@ -1,4 +1,4 @@
-"""Loading of published or exported weights into CLIP's vision tower."""
+"""Load published or exported weights into CLIP's vision tower."""
 
 import json
 import math
@@ -14,17 +14,17 @@ from dscreid.utils.files import existing_file
 from dscreid.utils.shipped import locate_weights
 from dscreid.utils.torchscript import is_torchscript
 
-# From OpenAI's release, whose address contains the hash; open_clip's pretrained.py lists the same.
+# From OpenAI's release, whose URL contains the hash; open_clip's pretrained.py lists the same hash.
 OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f'
 OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
 TOWER_KIND = 'dscreid-tower'
-#: What the Hugging Face hub keeps beside open_clip's weights; its ``model_cfg`` says whether they use QuickGELU.
+#: Config file stored next to open_clip weights on the Hugging Face hub; ``model_cfg`` says whether they use QuickGELU.
 OPEN_CLIP_CONFIG = 'open_clip_config.json'
 
-# Settings that must agree between an exported tower and the config; image_size may differ (it is resized).
+# Settings of an exported tower that must match the config; image_size may differ because positions are resized.
 _STRICT_SETTINGS = ('patch_size', 'width', 'layers', 'heads', 'stem')
-# Parts of a CLIP model beside its visual tower, in OpenAI's and open_clip's naming.
+# Parts of a CLIP model other than its visual tower, with the names used by OpenAI and open_clip.
 _TEXT_PARTS = (
     'transformer.',
     'token_embedding.',
@@ -44,13 +44,13 @@ _OPENAI_HEAD_WIDTH = 64
 
 @dataclass(frozen=True)
 class TowerFile:
-    """A tower as a file holds it.
+    """Tower read from a file.
 
     Attributes:
-        weights: Tensors of the visual tower by open_clip's names, dtypes as stored.
+        weights: Tensors of the visual tower by open_clip name, with the stored dtypes.
         activation: 'quick_gelu' or 'gelu'.
-        settings: What the file says about its tower; for exported towers ``image_size`` and the strict
-            settings, otherwise what is known of it.
+        settings: Known settings of the tower. For exported towers these include ``image_size`` and all settings that
+            must match the config.
         square: Whether the grid of positions is known to be square, as in every published CLIP model.
     """
 
@@ -61,12 +61,13 @@ class TowerFile:
 
 
 def skip_pretrained(model: nn.Module) -> None:
-    """Keep ``init_weights`` of a model from reading pretrained towers: its weights come from a checkpoint.
+    """Prevent ``init_weights`` of a model from loading pretrained towers.
 
-    MMEngine's runner calls ``init_weights`` before it loads or resumes, so call this first.
+    Use this if the weights come from a checkpoint. Call it early, because MMEngine's runner calls ``init_weights``
+    before it loads or resumes.
 
     Args:
-        model: Any model; the towers inside it are marked as initialised.
+        model: Any model. All towers inside it are marked as initialized.
     """
     for module in model.modules():
         if hasattr(module, 'pretrained_sha256'):
@@ -79,14 +80,15 @@ def load_pretrained_tower(
     """Load a weights file into a :class:`CLIPVisionTransformer`.
 
     Args:
-        tower: Changed in place.
+        tower: Tower to load into, modified in place.
         path: See ``pretrained`` of the class.
-        sha256: Hash that the file must have; None to accept any.
-        activation: The activation with which the file was trained, needed if the file does not say so itself.
+        sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
+        activation: Activation that the file was trained with. Required if the file does not specify it.
 
     Raises:
-        CheckpointError: When the file is missing, has another hash, is damaged, or does not fit the tower.
-        ConfigError: When its activation is unknown or is not the tower's, or two statements about it contradict.
+        CheckpointError: If the file is missing, has a different hash, is damaged, or does not fit the tower.
+        ConfigError: If the activation of the file is unknown, differs from that of the tower, or contradicts
+            ``activation``.
     """
     file = read_tower(path, sha256, activation)
     _check_activation(path, file, tower.settings['activation'])
@@ -107,12 +109,12 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
 
     Args:
         path: See ``pretrained`` of :class:`CLIPVisionTransformer`.
-        sha256: Hash that the file must have; None to accept any.
-        activation: What the config says about the file's activation.
+        sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
+        activation: Activation of the file according to the config, or None.
 
     Raises:
-        CheckpointError: When the file is missing, has another hash, or is no CLIP model or tower.
-        ConfigError: When neither the file nor ``activation`` says the activation, or the two contradict.
+        CheckpointError: If the file is missing, has a different hash, or is not a CLIP model or tower.
+        ConfigError: If neither the file nor ``activation`` specifies the activation, or if they contradict each other.
     """
     file = existing_file(locate_weights(path))
     if file is None:
@@ -139,20 +141,21 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
 def fit_positional_embedding(
     embedding: Tensor, grid: tuple, path: str, settings: dict | None = None, square: bool = False
 ) -> Tensor:
-    """Resize a file's positional embedding to a tower's grid.
+    """Resize the positional embedding of a file to the grid of a tower.
 
     Args:
         embedding: ``(1 + P, D)``, floating point.
-        grid: The tower's grid ``(H, W)``.
-        path: The file, for the message.
-        settings: The file's settings; with ``image_size`` and ``patch_size`` they give the file's grid.
-        square: Whether the file's grid is known to be square. Otherwise, it may be square or ``grid``.
+        grid: Grid ``(H, W)`` of the tower.
+        path: Path of the file, for error messages.
+        settings: Settings of the file. If they contain ``image_size`` and ``patch_size``, these give the grid of the
+            file.
+        square: Whether the grid of the file is known to be square. Otherwise it may be square or equal to ``grid``.
 
     Returns:
         float32 ``(1 + H * W, D)``.
 
     Raises:
-        CheckpointError: When the file's grid is unknown or ambiguous.
+        CheckpointError: If ``embedding`` has a wrong shape or dtype, or the grid of the file is unknown or ambiguous.
     """
     if embedding.ndim != 2 or not embedding.is_floating_point():
         raise CheckpointError(
@@ -164,7 +167,7 @@ def fit_positional_embedding(
 
 
 def _file_grid(positions: int, grid: tuple, path: str, settings: dict, square: bool) -> tuple[int, int]:
-    """Find the grid ``(h, w)`` of a file from its number of positions and what else is known of it."""
+    """Determine the grid ``(h, w)`` of a file from its number of positions and its settings."""
     side = math.isqrt(max(positions, 0))
     if 'image_size' in settings:
         candidates = {tuple(pixels // settings['patch_size'] for pixels in settings['image_size'])}
@@ -188,14 +191,14 @@ def _file_grid(positions: int, grid: tuple, path: str, settings: dict, square: b
 
 
 def check_hash(file: Path, expected: str | None) -> None:
-    """Check a weights file against the hash that a config gives.
+    """Check the hash of a weights file.
 
     Args:
-        file: An existing file.
-        expected: SHA-256, hexadecimal; None accepts any file.
+        file: Path of an existing file.
+        expected: SHA-256 (hexadecimal). None accepts any file.
 
     Raises:
-        CheckpointError: The file has another hash.
+        CheckpointError: If the file has a different hash.
     """
     if expected is None:
         return
@@ -208,7 +211,10 @@ def check_hash(file: Path, expected: str | None) -> None:
 
 
 def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Keep the visual tower without its projection; refuse what is neither tower nor known text part."""
+    """Extract the visual tower without its projection.
+
+    Raises CheckpointError for weights that belong neither to the tower nor to a known text part.
+    """
     if any(name.startswith('visual.') for name in weights):
         tower = {
             name.removeprefix('visual.'): value
@@ -229,21 +235,21 @@ def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _describe(file: Path, weights: dict[str, Tensor]) -> tuple[str | None, dict]:
-    """Return a file's activation (None if it does not say) and settings."""
+    """Return the activation of a file (None if unknown) and its settings."""
     metadata = read_metadata(file)
     if metadata.get('kind') == TOWER_KIND:
         settings = _exported_settings(file, metadata.get('settings', ''))
         return settings['activation'], settings
-    if is_torchscript(file):  # only OpenAI published CLIP so
+    if is_torchscript(file):  # only OpenAI publishes CLIP as TorchScript
         return 'quick_gelu', {'heads': weights['class_embedding'].numel() // _OPENAI_HEAD_WIDTH}
     return _activation_beside(file), {}
 
 
 def _activation_beside(file: Path) -> str | None:
-    """Activation that the hub's config beside a file gives, or None without one.
+    """Read the activation from the hub's config next to a file; return None if there is no config.
 
     Raises:
-        CheckpointError: The config is damaged.
+        CheckpointError: If the config is damaged.
     """
     path = file.parent / OPEN_CLIP_CONFIG
     if not path.is_file():
@@ -258,10 +264,10 @@ def _activation_beside(file: Path) -> str | None:
 
 
 def _exported_settings(file: Path, text: str) -> dict:
-    """Settings that ``export_tower`` wrote into a file.
+    """Parse the settings that ``export_tower`` wrote to a file.
 
     Raises:
-        CheckpointError: They are no settings.
+        CheckpointError: If the settings are damaged.
     """
     try:
         settings = json.loads(text)
@@ -293,5 +299,5 @@ def _check_settings(path: str, file: TowerFile, settings: dict) -> None:
 
 
 def _plain(value):
-    """Compare as JSON does: tuples are lists."""
+    """Convert a value to its JSON form, in which tuples are lists."""
     return json.loads(json.dumps(value))

@@ -1,4 +1,4 @@
-"""Loading of torchvision's ImageNet weights into the two-stream ResNet-50."""
+"""Load torchvision's ImageNet weights into the two-stream ResNet-50."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ from dscreid.structures import Modality
 from dscreid.utils.checkpoint import in_words, list_differences, load_weights
 from dscreid.utils.files import existing_file
 
-# torchvision's IMAGENET1K_V1; the file's name begins with its hash.
+# torchvision's IMAGENET1K_V1; the file name contains the first digits of the hash.
 RESNET50_SHA256 = '0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a'
 RESNET50_URL = 'https://download.pytorch.org/models/resnet50-0676ba61.pth'
 _STEM_PARTS = ('conv1.', 'bn1.')
@@ -19,12 +19,12 @@ def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None 
     """Load torchvision's ``resnet50`` weights into a :class:`TwoStreamResNet50`.
 
     Args:
-        backbone: Changed in place; both stems get the file's stem.
-        path: A ``.pth`` file of torchvision; its classifier is left out.
-        sha256: Hash that the file must have; None to accept any.
+        backbone: Model to load into, modified in place. The stem of the file is loaded into both stems.
+        path: Path of torchvision's ``.pth`` file. Its classifier is ignored.
+        sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
 
     Raises:
-        CheckpointError: The file is missing, has another hash, is damaged, or holds no ResNet-50.
+        CheckpointError: If the file is missing, has a different hash, is damaged, or does not contain a ResNet-50.
     """
     file = existing_file(path)
     if file is None:
@@ -35,7 +35,7 @@ def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None 
     check_hash(file, sha256)
     weights = two_stream_weights(load_weights(file))
     expected = backbone.state_dict()
-    # files written before PyTorch 0.4 lack the counters of batch normalisation, which nothing here reads
+    # Files written before PyTorch 0.4 lack the batch normalization counters, which are not used here.
     weights = {name: value for name, value in expected.items() if name.endswith(_COUNTER)} | weights
     differences = list_differences(backbone, weights)
     if differences:
@@ -44,7 +44,7 @@ def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None 
 
 
 def two_stream_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of torchvision's ``resnet50`` by the names of :class:`TwoStreamResNet50`, without the classifier."""
+    """Rename weights of torchvision's ``resnet50`` to those of :class:`TwoStreamResNet50` and drop the classifier."""
     renamed = {}
     for name, value in weights.items():
         if name.startswith(_STEM_PARTS):

@@ -1,4 +1,4 @@
-"""Spatio-temporal prompting of an image tower: static and dynamic feature of a tracklet."""
+"""Spatio-temporal prompting of an image tower, for static and dynamic features of tracklets."""
 
 from types import MappingProxyType
 
@@ -14,30 +14,31 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class SpatioTemporalPrompting(BaseModule):
-    """The video encoder of VLD, used by DSC as its backbone.
+    """Video encoder of VLD, which DSC uses as its backbone.
 
-    Blocks before ``start_layer`` see each frame alone. Before block ``start_layer``, ``T`` learnable
-    prompt tokens are appended to each of the ``T`` frames; before every later block the prompt tokens of a
-    tracklet, seen as ``[frame, prompt]``, swap these two axes, so that what one frame wrote into its
-    prompts is read by all frames. After the last block,
+    Blocks before ``start_layer`` process each frame separately. Before block ``start_layer``, ``T`` learnable prompt
+    tokens are appended to each of the ``T`` frames. Before every later block, the frame and prompt axes of a tracklet's
+    prompt tokens (``[frame, prompt]``) are swapped, so that all frames read what one frame wrote to its prompts. After
+    the last block:
 
-    * static feature: mean over frames of ``ln_post(class token)``;
-    * dynamic feature: multi-head attention with the ``T`` class tokens (before ``ln_post``) as queries and
-      all ``T * T`` prompt tokens as keys and values, then the same ``ln_post``, mean over frames.
+    * The static feature is the mean over frames of ``ln_post(class token)``.
+    * The dynamic feature is computed by multi-head attention with the ``T`` class tokens (before ``ln_post``) as
+      queries and all ``T * T`` prompt tokens as keys and values, followed by the same ``ln_post`` and the mean over
+      frames.
 
     Args:
         tower: Config of the image tower, such as ``dict(type='CLIPVisionTransformer')``.
         num_frames: Number of frames ``T`` of every tracklet.
-        start_layer: Block (from 0) before which the prompt tokens are appended. In the last block the
-            prompts are appended but never swapped.
-        num_heads: Heads of the attention that gathers the dynamic feature.
-        with_cp: Keep the input of each block alone and recompute its activations in the backward pass of training:
-            less memory, more time, the same results bit for bit.
-        compile_blocks: Run the blocks through ``torch.compile``: a slow first iteration and first extraction (minutes,
-            for each batch size), faster ones after; results differ by rounding.
+        start_layer: Block (from 0) before which the prompt tokens are appended. If it is the last block, the prompts
+            are never swapped.
+        num_heads: Number of heads of the attention that computes the dynamic feature.
+        with_cp: Store only the input of each block during training and recompute its activations in the backward pass.
+            This takes less memory and more time; results are identical bit for bit.
+        compile_blocks: Run the blocks with ``torch.compile``. The first iteration and the first extraction are slow
+            (minutes for each batch size), later ones are faster. Results differ by rounding.
 
     Raises:
-        ConfigError: When an argument is out of range.
+        ConfigError: If an argument is out of range.
     """
 
     common_settings = MappingProxyType({'num_frames': 'num_frames'})
@@ -84,13 +85,13 @@ class SpatioTemporalPrompting(BaseModule):
         """Encode tracklets.
 
         Args:
-            inputs: Normalised frames, floats of shape ``(N, T, 3, H, W)``.
+            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
 
         Returns:
-            Static and dynamic feature, each ``(N, D)`` float32, not L2-normalised.
+            Static and dynamic features, each ``(N, D)`` float32, not L2-normalized.
 
         Raises:
-            ValueError: When ``T`` is not ``num_frames``.
+            ValueError: If ``T`` is not ``num_frames``.
         """
         if inputs.ndim != 5 or inputs.shape[1] != self.num_frames:
             raise ValueError(
@@ -100,7 +101,7 @@ class SpatioTemporalPrompting(BaseModule):
         return self._pool(class_tokens), self._pool(attend(self.attn, class_tokens, prompts))
 
     def _encode(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Run all blocks; return class tokens ``(N, T, D)`` and prompt tokens ``(N, T * T, D)``."""
+        """Run all blocks and return class tokens ``(N, T, D)`` and prompt tokens ``(N, T * T, D)``."""
         num_tracklets, num_frames = inputs.shape[:2]
         tokens = self.tower.embed(inputs.flatten(0, 1))  # (N * T, 1 + P, D)
         for block in self.tower.blocks[: self.start_layer]:
@@ -112,11 +113,11 @@ class SpatioTemporalPrompting(BaseModule):
         for block in blocks:
             tokens = self._run(block, torch.cat([tokens[:, :length], prompts], dim=1))
             prompts = swap_frame_and_prompt(tokens[:, length:], num_frames)
-        # patches after the last block go nowhere
+        # The patch tokens are not used after the last block.
         positions = torch.arange(length + num_frames, device=tokens.device)
         keep = torch.cat([positions[:1], positions[length:]])
         tokens = self._run(last, torch.cat([tokens[:, :length], prompts], dim=1), keep)
-        # swapping these would only reorder keys and values, to which attention is indifferent
+        # Not swapped: attention does not depend on the order of keys and values.
         return (
             tokens[:, 0].unflatten(0, (num_tracklets, num_frames)),
             tokens[:, 1:].reshape(num_tracklets, num_frames**2, -1),
@@ -128,16 +129,18 @@ class SpatioTemporalPrompting(BaseModule):
         return self._run_block(block, tokens, keep)
 
     def _pool(self, tokens: Tensor) -> Tensor:
-        """``ln_post`` and mean over frames: ``(N, T, D)`` to float32 ``(N, D)``."""
+        """Apply ``ln_post`` and average over frames: ``(N, T, D)`` to float32 ``(N, D)``."""
         return self.tower.ln_post(tokens).float().mean(1)
 
 
 def swap_frame_and_prompt(prompts: Tensor, num_frames: int) -> Tensor:
-    """Hand prompt ``j`` of frame ``i`` to frame ``j`` as its prompt ``i``, within each tracklet.
+    """Swap the frame and prompt axes within each tracklet.
+
+    Prompt ``j`` of frame ``i`` becomes prompt ``i`` of frame ``j``.
 
     Args:
         prompts: Prompt tokens of each frame, ``(N * T, T, D)``.
-        num_frames: ``T``.
+        num_frames: Number of frames ``T``.
 
     Returns:
         Tokens of the same shape.

@@ -1,4 +1,4 @@
-"""Batch normalisation over the batches of all processes."""
+"""Batch normalization over the batches of all processes."""
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -7,13 +7,14 @@ from torch.nn import functional as F
 
 
 class SynchronizedBatchNorm2d(nn.BatchNorm2d):
-    """``BatchNorm2d`` whose training statistics are those of the global batch; alone it is ``BatchNorm2d``.
+    """``BatchNorm2d`` that computes its training statistics over the global batch.
 
-    torch's ``SyncBatchNorm`` does the same, on GPUs alone. All processes must call it equally often.
+    In a single process it behaves like ``BatchNorm2d``. PyTorch's ``SyncBatchNorm`` does the same, but only on GPUs.
+    All processes must call this module equally often.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise float (N, C, H, W)."""
+        """Normalize float (N, C, H, W)."""
         if not self.training or get_world_size() == 1:
             return super().forward(input)
         mean, variance, count = _statistics(input.detach())
@@ -26,9 +27,10 @@ class SynchronizedBatchNorm2d(nn.BatchNorm2d):
 
 
 def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean (C,), biased variance (C,) and number of the values of each channel, over all processes; float32 at least.
+    """Compute the mean (C,), biased variance (C,) and number of values of each channel over all processes.
 
-    The variance is taken in a second pass, since the mean of squares loses its digits where the mean is large.
+    The dtype is float32 or wider. The variance needs a second pass because the mean of squares loses precision if the
+    mean is large.
     """
     values = values.to(torch.promote_types(values.dtype, torch.float32))
     own_count = values.new_tensor([values.numel() / values.shape[1]])
@@ -42,7 +44,7 @@ def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class _Normalize(torch.autograd.Function):
-    """``(x - mean) / sqrt(variance + eps) * weight + bias`` with statistics that depend on the x of all processes."""
+    """``(x - mean) / sqrt(variance + eps) * weight + bias``, with statistics that depend on ``x`` of all processes."""
 
     @staticmethod
     def forward(

@@ -1,4 +1,4 @@
-"""The two-stream ResNet-50 of the unsupervised visible-infrared methods, on tracklets."""
+"""Two-stream ResNet-50 of the unsupervised visible-infrared methods, applied to tracklets."""
 
 import copy
 from collections import OrderedDict
@@ -19,25 +19,26 @@ from dscreid.structures import Modality
 
 @MODELS.register_module()
 class TwoStreamResNet50(BaseModule):
-    """ResNet-50 with a stem for each modality and a shared trunk (AGW; Ye et al., TPAMI 2021), averaged over frames.
+    """ResNet-50 with one stem per modality and a shared trunk (AGW; Ye et al., TPAMI 2021), averaged over frames.
 
-    As ADCA, GUR and N-ULC use it, without non-local blocks (PGM's released code has them): the first convolution and
-    its batch normalisation belong to a modality, ``layer1`` to ``layer4`` to both, ``layer4`` keeps its input's
-    resolution (last stride 1), and maps are pooled by GeM with a fixed power. A tracklet's feature is the mean of its
-    frames', taken before any neck; it serves as static and as dynamic feature. ImageNet's weights are read by
-    ``init_weights``, not on construction, as those of CLIP's towers.
+    This is the network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them). Each modality
+    has its own first convolution and batch normalization; ``layer1`` to ``layer4`` are shared. ``layer4`` keeps the
+    resolution of its input (last stride 1), and GeM with a fixed power pools the maps. The feature of a tracklet is the
+    mean of its frame features, before any neck, and is returned as both the static and the dynamic feature.
+
+    As in the CLIP towers, ``init_weights`` loads the ImageNet weights, not the constructor.
 
     Args:
-        pretrained: None, or the path of torchvision's official ``resnet50`` weights (``.pth``); both stems start from
-            its one stem.
-        pretrained_sha256: Hash that the file must have (hexadecimal); None to accept any.
-        gem_power: Power of the generalised mean, positive; 1 averages.
+        pretrained: Path of torchvision's official ``resnet50`` weights (``.pth``), or None. Both stems start from the
+            single stem of the file.
+        pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
+        gem_power: Power of the generalized mean, positive. A power of 1 gives the mean.
 
     Raises:
-        ConfigError: The power is out of range.
+        ConfigError: If the power is out of range.
     """
 
-    #: Tells models to call this encoder with the modality of each tracklet.
+    #: If True, models call this encoder with the modality of each tracklet.
     needs_modalities = True
     embed_dim = 2048
 
@@ -51,7 +52,7 @@ class TwoStreamResNet50(BaseModule):
         self.pretrained_sha256 = pretrained_sha256
         self.gem_power = gem_power
         trunk = resnet50(weights=None, norm_layer=SynchronizedBatchNorm2d)
-        # equal at first, as with ImageNet's weights
+        # The stems start out equal, as they do with ImageNet weights.
         self.stems = nn.ModuleDict({modality.value: copy.deepcopy(_stem(trunk)) for modality in Modality})
         self.layers = nn.Sequential(
             OrderedDict((name, getattr(trunk, name)) for name in ('layer1', 'layer2', 'layer3', 'layer4'))
@@ -60,10 +61,10 @@ class TwoStreamResNet50(BaseModule):
         first_block.conv2.stride = first_block.downsample[0].stride = (1, 1)
 
     def init_weights(self) -> None:
-        """Load ``pretrained``, once; without it keep the random initialisation.
+        """Load ``pretrained`` on the first call; keep the random initialization if it is None.
 
         Raises:
-            CheckpointError: The file is missing, has another hash or is no ResNet-50.
+            CheckpointError: If the file is missing, has a different hash or is not a ResNet-50.
         """
         if self.pretrained is not None and not self.is_init:
             load_pretrained_resnet50(self, self.pretrained, self.pretrained_sha256)
@@ -73,14 +74,14 @@ class TwoStreamResNet50(BaseModule):
         """Encode tracklets.
 
         Args:
-            inputs: Normalised frames, floats of shape ``(N, T, 3, H, W)``.
-            modalities: ``'rgb'`` or ``'ir'`` of each tracklet.
+            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
+            modalities: ``'rgb'`` or ``'ir'`` for each tracklet.
 
         Returns:
-            Static and dynamic feature, the same tensor twice: ``(N, 2048)`` float32, not L2-normalised.
+            Static and dynamic features, the same tensor twice: ``(N, 2048)`` float32, not L2-normalized.
 
         Raises:
-            ValueError: The modalities are missing or not one per tracklet.
+            ValueError: If there is not exactly one modality per tracklet.
         """
         if not modalities or len(modalities) != len(inputs):
             raise ValueError(
@@ -92,7 +93,11 @@ class TwoStreamResNet50(BaseModule):
         return mean, mean
 
     def _run_stems(self, inputs: Tensor, modalities: list[Modality]) -> Tensor:
-        """Maps ``(N * T, 64, H / 4, W / 4)`` in the order of the tracklets, each through its modality's stem."""
+        """Run each tracklet through the stem of its modality.
+
+        Returns:
+            Maps ``(N * T, 64, H / 4, W / 4)`` in the order of the tracklets.
+        """
         present = [modality for modality in Modality if modality in modalities]
         if len(present) == 1:
             return self.stems[present[0].value](inputs.flatten(0, 1))
@@ -106,7 +111,7 @@ class TwoStreamResNet50(BaseModule):
 
 
 def _stem(network: ResNet) -> nn.Sequential:
-    """What stands before the residual stages."""
+    """Collect the layers before the residual stages."""
     return nn.Sequential(
         OrderedDict((name, getattr(network, name)) for name in ('conv1', 'bn1', 'relu', 'maxpool'))
     )

@@ -1,4 +1,4 @@
-"""Conversion of VLD's released checkpoints into this project's names."""
+"""Convert VLD's released checkpoints to the parameter names of this project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ _TOWER_PARTS = (
     'ln_post.',
 )
 _ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
-_HEAD_WIDTH = 64  # of every CLIP tower that VLD can be built on
+_HEAD_WIDTH = 64  # the same in every CLIP tower that VLD can use
 
 
 @dataclass(frozen=True)
 class ConvertedVLD:
-    """What a VLD checkpoint gives to this project.
+    """Converted VLD checkpoint.
 
     Attributes:
         state_dict: ``backbone.tower.*``, ``backbone.prompt_embedding`` and ``backbone.attn.*``, float32.
-        dropped: Names of the source's weights that have no place here, sorted.
-        num_frames: Number of frames ``T`` of its spatio-temporal prompts.
-        tower: Settings of its tower, as far as they follow from the weights.
+        dropped: Sorted names of the VLD weights that are not converted.
+        num_frames: Number of frames ``T`` of the spatio-temporal prompts.
+        tower: Settings of the tower, as far as the weights determine them.
     """
 
     state_dict: dict[str, Tensor]
@@ -41,20 +41,20 @@ class ConvertedVLD:
 def convert_vld(
     weights: dict[str, Tensor], path: str = 'VLD checkpoint', image_size: Sequence[int] = (288, 144)
 ) -> ConvertedVLD:
-    """Take the visual tower and the spatio-temporal prompting out of VLD's weights.
+    """Extract the visual tower and the spatio-temporal prompting from VLD's weights.
 
-    VLD (Li et al., "Video-Level Language-Driven Video-Based Visible-Infrared Person Re-Identification", TIFS
-    2025) names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``. The parts are found by the
-    ends of their names, wherever they are nested. Its ``ln_post2`` is a copy that its forward pass never
-    uses: the dynamic feature goes through ``image_encoder.ln_post``, as here.
+    VLD (Li et al., "Video-Level Language-Driven Video-Based Visible-Infrared Person Re-Identification", TIFS 2025)
+    names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``. They are found by the ends of their names, at
+    any nesting level. VLD's ``ln_post2`` is a copy that its forward pass never uses: the dynamic feature goes through
+    ``image_encoder.ln_post``, as it does here.
 
     Args:
         weights: VLD's weights by name, any floating dtype.
-        path: Where they come from, for messages.
-        image_size: Height and width that the converted tower is for. Positions of another grid are resized.
+        path: Source of the weights, for error messages.
+        image_size: Height and width of the images of the converted tower. Positions are resized if the grid differs.
 
     Raises:
-        CheckpointError: When a part is missing, found twice, or of an unexpected shape.
+        CheckpointError: If a part is missing, found twice, or has an unexpected shape.
     """
     prefix = _unique(path, weights, 'class_embedding').removesuffix('class_embedding')
     tower = {
@@ -94,7 +94,7 @@ def convert_vld(
 
 
 def _unique(path: str, weights: dict[str, Tensor], ending: str, excluding: str | None = None) -> str:
-    """Find the one weight whose name is, or ends with a dot and, ``ending``."""
+    """Find the only weight named ``ending`` or ``*.ending``."""
     found = [
         name
         for name in weights

@@ -1,4 +1,4 @@
-"""The classifier over source identities."""
+"""Classifier over source identities."""
 
 from torch import nn
 
@@ -7,7 +7,7 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class IdentityHead(nn.Linear):
-    """Bias-free linear classifier, initialised from N(0, 0.001) as in AGW.
+    """Linear classifier without bias, initialized from a normal distribution with standard deviation 0.001 as in AGW.
 
     Args:
         in_features: Width D of the neck's output.

@@ -1,4 +1,4 @@
-"""Losses: pure functions, and the thin modules that configs name."""
+"""Losses as pure functions, and thin modules around them for use in configs."""
 
 from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss
 from dscreid.models.losses.cross_cluster import CrossClusterLoss

@@ -1,4 +1,4 @@
-"""The identity loss of adaptation as a config entry."""
+"""Identity loss of the adaptation stage, as a registered module."""
 
 from torch import Tensor, nn
 
@@ -9,11 +9,13 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class ClusterContrastiveLoss(nn.Module):
-    """InfoNCE against a cluster memory, equations (3) and (4); see ``cluster_contrastive_loss``.
+    """InfoNCE loss against a cluster memory, equations (3) and (4).
+
+    See ``cluster_contrastive_loss``.
 
     Args:
-        temperature: Softmax temperature, positive (0.05 in all released code of the family).
-        weight: Factor of the loss.
+        temperature: Softmax temperature, positive (0.05 in all released code of this family of methods).
+        weight: Factor of the loss, not negative.
     """
 
     def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
@@ -33,18 +35,18 @@ class ClusterContrastiveLoss(nn.Module):
         soft: tuple[Tensor, Tensor] | None = None,
         groups: Tensor | None = None,
     ) -> Tensor:
-        """Weighted loss of features against centres.
+        """Compute the weighted loss of features against cluster centers.
 
         Args:
             features: float (B, D).
-            memory: (C, D).
-            labels: int64 (B,) in [0, C), -1 left out.
-            soft: Targets float (B, C) and weights float (B,) in place of labels and groups; see
-                ``soft_cluster_contrastive_loss``.
+            memory: (C, D), cluster centers.
+            labels: int64 (B,) in [0, C). Rows labeled -1 are ignored.
+            soft: Targets, float (B, C), and weights, float (B,). If given, they are used instead of ``labels`` and
+                ``groups``; see ``soft_cluster_contrastive_loss``.
             groups: int64 (C,), group of each cluster; see ``cluster_contrastive_loss``.
 
         Returns:
-            Scalar.
+            Scalar loss.
         """
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)

@@ -1,4 +1,4 @@
-"""The identity loss against the other modality's clusters, as a config entry with its schedule."""
+"""Identity loss against the clusters of the other modality, with its schedule, as a registered module."""
 
 from torch import Tensor, nn
 
@@ -10,21 +10,22 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @MODELS.register_module()
 class CrossClusterLoss(nn.Module):
-    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023): features against matched clusters.
+    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023).
 
-    Visible features are compared with the infrared cluster memory, infrared ones with the visible memory, by the
-    labels, or soft targets, that ``PseudoLabels.cross`` brings.
+    Visible features are compared with the infrared cluster memory and infrared features with the visible cluster
+    memory, using the labels or soft targets in ``PseudoLabels.cross``.
 
     Args:
-        weight: Factor of the loss (0.25 in PGM's released code, 3.0 in that of N-ULC).
-        alternate: Whether an epoch uses one direction only: even epochs (from 0) visible features against the
-            infrared memory, odd ones infrared features against the visible memory. False: both in every epoch.
+        weight: Factor of the loss, not negative (0.25 in PGM's released code, 3.0 in that of N-ULC).
+        alternate: If True, each epoch uses only one direction. Even epochs (counted from 0) compare visible features
+            with the infrared memory, odd epochs infrared features with the visible memory. If False, every epoch
+            uses both.
         temperature: Softmax temperature, positive.
-        begin: First epoch, from 0.
-        end: Epoch before which it ends; None for never.
+        begin: First epoch in which the loss is active, counted from 0.
+        end: First epoch in which the loss is no longer active, or None for no end.
 
     Raises:
-        ConfigError: A value is out of range.
+        ConfigError: If a value is out of range.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class CrossClusterLoss(nn.Module):
         self.end = end
 
     def queries_at(self, epoch: int) -> tuple[Modality, ...]:
-        """The modalities whose features are compared with the other's clusters in an epoch (from 0)."""
+        """Return the modalities whose features are compared with the other's clusters in an epoch (from 0)."""
         if not self.weight or epoch < self.begin or (self.end is not None and epoch >= self.end):
             return ()
         both = (Modality.RGB, Modality.IR)
@@ -65,17 +66,17 @@ class CrossClusterLoss(nn.Module):
         labels: Tensor,
         soft: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Weighted loss of one direction, summed over both halves.
+        """Compute the weighted loss of one direction, summed over the static and dynamic halves.
 
         Args:
             static: float (B, D), static features of one modality.
-            dynamic: float (B, D), their dynamic features.
-            centers: C rows: the cluster memory of the other modality.
-            labels: int64 (B,) in [0, C), cluster of the other modality for each feature, -1 left out.
-            soft: Targets float (B, C) and weights float (B,) in place of the labels.
+            dynamic: float (B, D), dynamic features of the same tracklets.
+            centers: Cluster memory of the other modality, C rows.
+            labels: int64 (B,) in [0, C), cluster of the other modality for each feature. Rows labeled -1 are ignored.
+            soft: Targets, float (B, C), and weights, float (B,). If given, they are used instead of ``labels``.
 
         Returns:
-            Scalar.
+            Scalar loss.
         """
         total = 0
         for features, memory in ((static, centers.static), (dynamic, centers.dynamic)):

@@ -1,7 +1,8 @@
-"""The losses of both stages as pure functions: tensors in, a tensor out.
+"""The losses of both stages as pure functions of tensors.
 
-All of them compute in float32 (float64 for float64 input) even under autocast: temperatures of 0.05 multiply
-rounding errors by 20. Cluster and instance memories never receive gradients; they follow the update rule (2).
+All losses compute in float32 (float64 for float64 input), even under autocast, because a temperature of 0.05
+multiplies rounding errors by 20. Cluster and instance memories never receive gradients. They are updated by
+equation (2) instead.
 """
 
 import torch
@@ -18,26 +19,27 @@ def cluster_contrastive_loss(
     temperature: float = 0.05,
     groups: Tensor | None = None,
 ) -> Tensor:
-    """InfoNCE of features against a cluster memory, equations (3) and (4).
+    """Compute the InfoNCE loss of features against a cluster memory, equations (3) and (4).
 
-    ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``. As in Cluster Contrast (Dai et al., 2022) the
-    features are L2-normalised here, while the rows of the memory are used as they are stored.
+    The loss is ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``, where ``n`` is L2 normalization. As in
+    Cluster Contrast (Dai et al., 2022), the features are normalized here and the rows of the memory are used as stored.
 
     Args:
         features: float (B, D).
-        memory: (C, D), one centre per cluster.
-        labels: int64 (B,), cluster of each feature in [0, C); rows labelled -1 (outliers) are left out.
+        memory: (C, D), one center per cluster.
+        labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
         temperature: Softmax temperature, positive.
-        groups: int64 (C,), group of each cluster: the softmax of a row runs over the clusters of its label's group
-            alone, as where each camera is clustered by itself (GUR; Yang et al., ICCV 2023). None: over all.
+        groups: int64 (C,), group of each cluster. If given, the softmax of a row covers only the clusters in the group
+            of its label. GUR (Yang et al., ICCV 2023) uses this when each camera is clustered separately. If None, the
+            softmax covers all clusters.
 
     Returns:
-        Scalar: the mean over the labelled rows; 0, still differentiable, when there are none.
+        Scalar: the mean over the labeled rows, or a differentiable 0 if there are none.
     """
     with torch.autocast(features.device.type, enabled=False):
         logits = _cluster_logits(features, memory, temperature)
         if groups is not None:
-            # an outlier's row is left out below whatever its mask
+            # The mask of an outlier does not matter because cross_entropy ignores its row.
             own = groups[labels.clamp(min=0)]
             logits = logits.masked_fill(own[:, None] != groups[None, :], -torch.inf)
         total = F.cross_entropy(logits, labels, ignore_index=OUTLIER, reduction='sum')
@@ -47,22 +49,22 @@ def cluster_contrastive_loss(
 def soft_cluster_contrastive_loss(
     features: Tensor, memory: Tensor, targets: Tensor, weights: Tensor, temperature: float = 0.05
 ) -> Tensor:
-    """InfoNCE of features against a cluster memory with distributions as targets.
+    """Compute the InfoNCE loss of features against a cluster memory, with distributions as targets.
 
-    ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``, the neighbour-guided loss of N-ULC with the
-    confidence weights of N-DW (Teng et al., arXiv 2412.12220). With one-hot targets and weights of 1 it is
+    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``: the neighbor-guided loss of N-ULC
+    with the confidence weights of N-DW (Teng et al., arXiv 2412.12220). With one-hot targets and weights of 1 it equals
     ``cluster_contrastive_loss``.
 
     Args:
-        features: float (B, D), L2-normalised here.
-        memory: (C, D), one centre per cluster, used as stored.
-        targets: float (B, C); a row sums to 1, or to 0 where the sample has no target.
-        weights: float (B,), in [0, 1].
+        features: float (B, D), L2-normalized by this function.
+        memory: (C, D), one center per cluster, used as stored.
+        targets: float (B, C). Each row sums to 1, or to 0 if the sample has no target.
+        weights: float (B,) in [0, 1].
         temperature: Softmax temperature, positive.
 
     Returns:
-        Scalar: the mean over the rows that have a target, those of weight 0 among them; 0, still differentiable, when
-        there are none.
+        Scalar: the mean over the rows that have a target, including those of weight 0, or a differentiable 0 if there
+        are none.
     """
     with torch.autocast(features.device.type, enabled=False):
         log_probability = _cluster_logits(features, memory, temperature).log_softmax(dim=1)
@@ -79,26 +81,27 @@ def neighbor_mask(
     bank_dynamic: Tensor,
     alpha: float = 0.9,
 ) -> Tensor:
-    """Neighbours of each query that both feature spaces agree on, equations (15) to (21).
+    """Find the neighbors of each query that both feature spaces agree on, equations (15) to (21).
 
-    In one space a bank row is a neighbour when its cosine similarity exceeds (strictly) ``alpha`` times the
-    query's largest similarity; the result is the intersection over both spaces. The rule is kept as published
-    for a query whose largest similarity is zero or negative: nothing exceeds the threshold, so it has no
-    neighbours. When the query itself is in the bank, the threshold is ``alpha`` and the query its own
-    neighbour.
+    In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the
+    largest similarity of the query. The result is the intersection over both spaces.
+
+    The published rule is kept for queries whose largest similarity is zero or negative: no row exceeds the threshold,
+    so they have no neighbors. If the query itself is in the bank, the threshold is ``alpha`` and the query is its own
+    neighbor.
 
     Args:
-        query_static: float (B, D), L2-normalised here, as are the others.
+        query_static: float (B, D). All four inputs are L2-normalized by this function.
         query_dynamic: float (B, D).
         bank_static: (N, D).
         bank_dynamic: (N, D).
-        alpha: Share of the largest similarity, in [0, 1].
+        alpha: Fraction of the largest similarity, in [0, 1].
 
     Returns:
         bool (B, N), without gradient.
 
     Raises:
-        ValueError: ``alpha`` is outside [0, 1].
+        ValueError: If ``alpha`` is outside [0, 1].
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f'alpha must lie in [0, 1], got {alpha}')
@@ -109,22 +112,22 @@ def neighbor_mask(
 def neighbor_contrastive_loss(
     features: Tensor, bank: Tensor, mask: Tensor, temperature: float = 0.05, count_offset: float = 1
 ) -> Tensor:
-    """Pull features towards their neighbours in an instance memory, equations (22) to (24), one space.
+    """Pull features toward their neighbors in an instance memory, equations (22) to (24), in one feature space.
 
-    ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``, the
-    softmax over all N rows of the bank and the mean over all B queries; a query without neighbours counts
-    with 0. The released code of the parent method (SDCL) clamps probabilities at 1e-8 before the
-    logarithm, which stops the gradient of far neighbours; the log-softmax used here needs no clamp.
+    The loss is ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``.
+    The softmax covers all N rows of the bank, and the mean covers all B queries; a query without neighbors contributes
+    0. The released code of the parent method (SDCL) clamps probabilities at 1e-8 before the logarithm, which stops the
+    gradient of distant neighbors. The log-softmax used here needs no clamp.
 
     Args:
-        features: float (B, D), L2-normalised here.
-        bank: (N, D), L2-normalised here, without gradient.
-        mask: bool (B, N), neighbours of each query.
+        features: float (B, D), L2-normalized by this function.
+        bank: (N, D), L2-normalized by this function; receives no gradient.
+        mask: bool (B, N), neighbors of each query.
         temperature: Softmax temperature, positive.
-        count_offset: Added to the number of neighbours: 1 as the released code, 0 for the plain mean.
+        count_offset: Added to the number of neighbors: 1 as in the released code, 0 for the plain mean.
 
     Returns:
-        Scalar; 0, still differentiable, for an empty batch.
+        Scalar loss, or a differentiable 0 for an empty batch.
     """
     with torch.autocast(features.device.type, enabled=False):
         features = _full_precision(features)
@@ -137,40 +140,43 @@ def neighbor_contrastive_loss(
 
 
 def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
-    """Weighted regularisation triplet of AGW (Ye et al., 2021), on Euclidean distances inside the batch.
+    """Compute the weighted regularization triplet loss of AGW (Ye et al., 2021) within a batch.
 
-    ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` with ``w_ip = softmax_p(d_ip)`` over the rows of
-    the anchor's identity and ``w_in = softmax_n(-d_in)`` over all others. As in the released code the anchor
-    counts among its own positives (distance 0). Unlike it, the softmax is the exact one: the released
-    ``+ 1e-6`` in its denominator makes the weights of negatives vanish where distances are large. Anchors
-    without negatives are left out.
+    The loss is ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` on Euclidean distances ``d``, with
+    ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity and ``w_in = softmax_n(-d_in)`` over all others.
+    As in the released code, the anchor is one of its own positives (at distance 0). Unlike the released code, the
+    softmax is exact: the ``+ 1e-6`` in the released denominator makes the weights of negatives vanish when distances
+    are large. Anchors without negatives are ignored.
 
     Args:
-        features: float (B, D), raw features (not normalised here).
+        features: float (B, D), raw features (not normalized by this function).
         labels: int64 (B,), identities.
 
     Returns:
-        Scalar; 0, still differentiable, when no anchor has a negative.
+        Scalar loss, or a differentiable 0 if no anchor has a negative.
     """
     with torch.autocast(features.device.type, enabled=False):
         distances = _pairwise_distances(_full_precision(features))
         same = labels[:, None] == labels[None, :]
         has_negative = ~same.all(dim=1)
         positive = _masked_softmax_mean(distances, distances, same)
-        # anchors without a negative get an arbitrary non-empty set here and are dropped below
+        # Anchors without a negative get an arbitrary non-empty set, so the softmax is defined; they are dropped below.
         negative = _masked_softmax_mean(distances, -distances, ~same | ~has_negative[:, None])
         per_anchor = F.softplus(positive - negative) * has_negative
         return per_anchor.sum() / has_negative.sum().clamp(min=1)
 
 
 def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
-    """Float (B, C): cosine-like similarity to each centre over the temperature, without gradient to the memory."""
+    """Dot product of each normalized feature with each center, divided by the temperature: float (B, C).
+
+    The memory receives no gradient.
+    """
     features = _full_precision(features)
     return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
 
 
 def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
-    """Bool (B, N): cosine similarity above ``alpha`` times the largest of the row."""
+    """Mark cosine similarities greater than ``alpha`` times the row maximum: bool (B, N)."""
     with torch.autocast(queries.device.type, enabled=False):
         queries = _full_precision(queries)
         bank = bank.to(queries.dtype)
@@ -181,7 +187,7 @@ def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
 
 
 def _pairwise_distances(features: Tensor) -> Tensor:
-    """Euclidean distances (B, B); gradients stay finite at distance 0."""
+    """Euclidean distances (B, B), with finite gradients at distance 0."""
     squares = features.square().sum(dim=1)
     squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
     return squared.clamp(min=1e-12).sqrt()

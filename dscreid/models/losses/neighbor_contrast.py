@@ -1,4 +1,4 @@
-"""The dynamic-static joint neighbour loss (DSJL) as a config entry with its schedule."""
+"""Dynamic-static joint neighbor loss (DSJL), with its schedule, as a registered module."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -11,33 +11,33 @@ from dscreid.models.losses.functional import neighbor_contrastive_loss, neighbor
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
 
-LETTERS = {'v': Modality.RGB, 't': Modality.IR}  # the paper's: v visible, t infrared ("thermal")
+LETTERS = {'v': Modality.RGB, 't': Modality.IR}  # as in the paper: v = visible, t = infrared ("thermal")
 
 
 @MODELS.register_module()
 class NeighborContrastiveLoss(nn.Module):
-    """DSJL over some pairs of modalities, equations (15) to (24), with the weights and epochs of (25).
+    """DSJL over one or more pairs of modalities, equations (15) to (24), with the weights and epochs of (25).
 
-    The same neighbour mask, the intersection of both spaces, serves the static and the dynamic half.
+    The static and dynamic halves use the same neighbor mask, the intersection of both feature spaces.
 
     Args:
         pairs: Pairs of query and bank modality: ``vv``, ``tt`` (intra-modal), ``vt``, ``tv`` (cross-modal).
-        alpha: Share of the largest similarity that a neighbour must exceed.
-        temperature: Softmax temperature.
-        count_offset: Added to the number of neighbours in the divisor.
+        alpha: Fraction of the largest similarity that a neighbor must exceed, in [0, 1].
+        temperature: Softmax temperature, positive.
+        count_offset: Added to the number of neighbors in the divisor, not negative.
         weight: Weight while each modality has its own labels.
-        unified_weight: Weight once both share their labels; None keeps ``weight``.
-        begin: First epoch, from 0.
-        end: Epoch before which it ends; None for never.
-        static_weight: Factor of the static half (0.5 for the shallow half in the parent's code).
+        unified_weight: Weight once both modalities share their labels. None keeps ``weight``.
+        begin: First epoch in which the loss is active, counted from 0.
+        end: First epoch in which the loss is no longer active, or None for no end.
+        static_weight: Factor of the static half (0.5 for the shallow half in the parent method's code).
         dynamic_weight: Factor of the dynamic half.
-        alternate: Whether an epoch uses one pair only, in turn (even epochs the first), as the parent's code
-            does with the cross-modal pairs.
-        pair_weights: A further factor of each pair, in the order of ``pairs`` (the parent's code has 0.1 for ``vt``);
-            None: 1 each.
+        alternate: If True, each epoch uses only one pair, in turn, starting with the first pair in epoch 0. The parent
+            method's code does this with the cross-modal pairs.
+        pair_weights: Additional factor for each pair, in the order of ``pairs`` (the parent method's code uses 0.1 for
+            ``vt``). None uses 1 for each.
 
     Raises:
-        ConfigError: An unknown pair or a value out of range.
+        ConfigError: If a pair is unknown or a value is out of range.
     """
 
     def __init__(
@@ -96,28 +96,38 @@ class NeighborContrastiveLoss(nn.Module):
         self.alternate = alternate
 
     def weight_at(self, epoch: int, unified: bool) -> float:
-        """Weight in an epoch (from 0), given whether both modalities share their labels; 0 when inactive."""
+        """Return the weight of the loss in an epoch.
+
+        Args:
+            epoch: Epoch, counted from 0.
+            unified: Whether both modalities share their labels.
+
+        Returns:
+            The weight, or 0 if the loss is inactive.
+        """
         if epoch < self.begin or (self.end is not None and epoch >= self.end):
             return 0.0
         return self.unified_weight if unified else self.weight
 
     def pairs_at(self, epoch: int) -> tuple[str, ...]:
-        """The pairs used in an epoch."""
+        """Return the pairs used in an epoch."""
         return (self.pairs[epoch % len(self.pairs)],) if self.alternate else self.pairs
 
     def forward(
         self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures
     ) -> Tensor:
-        """Unweighted loss of one pair of modalities, summed over both halves.
+        """Compute the loss of one pair of modalities, summed over both halves.
+
+        Only ``static_weight`` and ``dynamic_weight`` are applied; the caller applies the other weights.
 
         Args:
             static: float (B, D), static features of the anchors.
-            dynamic: float (B, D), their dynamic features.
-            queries: B rows: the anchors' own rows of their instance memory, which choose the neighbours.
-            bank: N rows: the instance memory in which neighbours are sought.
+            dynamic: float (B, D), dynamic features of the anchors.
+            queries: The anchors' rows in the instance memory of their modality, B rows. They select the neighbors.
+            bank: Instance memory in which neighbors are searched, N rows.
 
         Returns:
-            Scalar.
+            Scalar loss.
         """
         mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
         options = {'temperature': self.temperature, 'count_offset': self.count_offset}

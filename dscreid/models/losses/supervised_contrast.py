@@ -1,4 +1,4 @@
-"""Supervised contrastive loss inside a batch (Khosla et al., NeurIPS 2020)."""
+"""Supervised contrastive loss within a batch (Khosla et al., NeurIPS 2020)."""
 
 import torch
 import torch.nn.functional as F
@@ -6,16 +6,16 @@ from torch import Tensor
 
 
 def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
-    """Pull a batch's samples of one label together against all others, equation (2) of the paper ("out").
+    """Pull samples with the same label together and push all others apart, equation (2) of the paper ("out").
 
     Args:
-        features: float (B, D); L2-normalised inside.
+        features: float (B, D), L2-normalized by this function.
         labels: int64 (B,).
-        temperature: Positive softmax temperature.
+        temperature: Softmax temperature, positive.
 
     Returns:
-        Scalar: per anchor the mean over its positives of -log softmax over all other samples, averaged over the
-        anchors that have a positive; 0, with a gradient of zeros, where none has.
+        Scalar loss. For each anchor, -log softmax over all other samples is averaged over its positives; the loss is
+        the mean over the anchors that have a positive. It is 0, with a gradient of zeros, if no anchor has one.
     """
     features = F.normalize(features.float(), dim=1)
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
@@ -25,6 +25,6 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
     anchors = counts > 0
     if not anchors.any():
         return features.sum() * 0
-    # only the positives are read: the masked diagonal never enters the sum
+    # The diagonal holds -inf, but only positives enter the sum.
     log_probabilities = logits.log_softmax(dim=1).masked_fill(~positives, 0.0)
     return -(log_probabilities.sum(dim=1)[anchors] / counts[anchors]).mean()

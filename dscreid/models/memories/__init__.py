@@ -1,4 +1,4 @@
-"""Memories of adaptation: cluster centres and every tracklet's feature."""
+"""Memories of the adaptation stage: cluster centers and the features of all tracklets."""
 
 from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory

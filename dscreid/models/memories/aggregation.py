@@ -1,4 +1,4 @@
-"""Bringing the centres of matched clusters together (ADCA's cross-modality memory aggregation)."""
+"""Aggregate the centers of matched clusters (ADCA's cross-modality memory aggregation)."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from dscreid.errors import ConfigError
 
 @dataclass(frozen=True)
 class Aggregation:
-    """How matched centres are aggregated; see ``aggregate_centers``.
+    """Settings for aggregating matched centers; see ``aggregate_centers``.
 
     Attributes:
-        momentum: Share of the old centre, in [0, 1].
-        both_ways: Whether infrared centres follow too. The paper's text aggregates both representations; its released
-            code leaves the infrared memory as it is.
-        normalize: Whether changed centres are L2-normalised; the released code does not.
+        momentum: Weight of the old center, in [0, 1].
+        both_ways: Whether to update infrared centers as well. The text of the paper aggregates both representations;
+            its released code leaves the infrared memory unchanged.
+        normalize: Whether to L2-normalize updated centers. The released code does not.
     """
 
     momentum: float = 0.1
@@ -38,24 +38,24 @@ def aggregate_centers(
     both_ways: bool = False,
     normalize: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Move the centres of matched clusters towards each other, once (ADCA; Yang et al., ACM MM 2022).
+    """Move the centers of matched clusters toward each other, once (ADCA; Yang et al., ACM MM 2022).
 
-    ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q`` for each match (p, q); with ``both_ways`` likewise
-    ``M^t_q``, from the old ``M^v_p``. A momentum of 1 keeps the *old* centre.
+    For each match (p, q), ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``. With ``both_ways``, ``M^t_q`` is
+    updated in the same way, using the old ``M^v_p``. A momentum of 1 keeps the *old* center.
 
     Args:
-        visible: float (C_v, D), centres of the visible clusters.
-        infrared: float (C_t, D), centres of the infrared clusters.
+        visible: float (C_v, D), centers of the visible clusters.
+        infrared: float (C_t, D), centers of the infrared clusters.
         matches: int64 (P, 2), pairs (p, q).
-        momentum: Share of the old centre, in [0, 1].
-        both_ways: Whether infrared centres are changed too.
-        normalize: Whether changed centres are L2-normalised.
+        momentum: Weight of the old center, in [0, 1].
+        both_ways: Whether to update infrared centers as well.
+        normalize: Whether to L2-normalize updated centers.
 
     Returns:
-        New visible and infrared centres; without ``both_ways`` the latter is the tensor given.
+        New visible and infrared centers. Without ``both_ways``, the second one is the tensor ``infrared`` itself.
 
     Raises:
-        ValueError: A cluster that is to be changed appears in two matches.
+        ValueError: If a cluster to be updated appears in two matches.
     """
     sides = matches.unbind(dim=1)
     for side in sides[: 1 + both_ways]:

@@ -1,4 +1,4 @@
-"""Memories of pairs of features: one centre per cluster, or one row per tracklet."""
+"""Memories of static and dynamic features, with one center per cluster or one row per tracklet."""
 
 import torch
 import torch.nn.functional as F
@@ -13,16 +13,16 @@ DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch
 
 
 class FeatureMemory(nn.Module):
-    """A static and a dynamic matrix that follow features by momentum.
+    """Static and dynamic feature matrices with momentum updates.
 
-    Both are buffers, so that they move with the model, but not persistent: their number of rows changes with
-    every labelling, which rebuilds them, also on the first epoch after a resume.
+    Both are buffers, so they move with the model. They are not persistent because every labeling changes the number of
+    rows and rebuilds them, including in the first epoch after a resume.
 
     Args:
-        momentum: Share of the *old* entry in an update, in [0, 1].
+        momentum: Weight of the *old* entry in an update, in [0, 1].
 
     Raises:
-        ConfigError: The momentum is out of range.
+        ConfigError: If the momentum is out of range.
     """
 
     def __init__(self, momentum: float) -> None:
@@ -34,11 +34,11 @@ class FeatureMemory(nn.Module):
         self.register_buffer('dynamic', torch.empty(0, 0), persistent=False)
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return len(self.static)
 
     def features(self, rows: Tensor | None = None) -> TrackletFeatures:
-        """Some rows (int64 (n,)), or all of them without a copy."""
+        """Return a copy of the given rows (int64 (n,)), or all rows without a copy."""
         if rows is None:
             return TrackletFeatures(self.static, self.dynamic)
         return TrackletFeatures(self.static[rows], self.dynamic[rows])
@@ -46,13 +46,13 @@ class FeatureMemory(nn.Module):
 
 @MODELS.register_module()
 class ClusterMemory(FeatureMemory):
-    """A static and a dynamic centre of each cluster, equations (1) and (2).
+    """Static and dynamic centers of all clusters, equations (1) and (2).
 
     Args:
-        momentum: Share of the old centre: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
-        normalize: Whether centres are L2-normalised, when built and after each update.
-        hard: Whether a batch updates each cluster once, with its least similar member (of each half), instead
-            of with all members one after another.
+        momentum: Weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
+        normalize: Whether to L2-normalize centers when they are built and after each update.
+        hard: If True, a batch updates each center only once, with its least similar member (selected separately for
+            each half). If False, all members update the center one after another.
     """
 
     def __init__(self, momentum: float = 0.1, normalize: bool = True, hard: bool = False) -> None:
@@ -61,26 +61,26 @@ class ClusterMemory(FeatureMemory):
         self.hard = hard
 
     def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
-        """Rebuild the centres.
+        """Rebuild the centers.
 
         Args:
-            features: N rows, L2-normalised here.
-            labels: int64 (N,) in [-1, num_clusters), -1 = outlier, left out.
+            features: N rows, L2-normalized by this method.
+            labels: int64 (N,) in [-1, num_clusters). Rows labeled -1 (outliers) are ignored.
             num_clusters: Number C of clusters.
         """
         for name in ('static', 'dynamic'):
-            # on the CPU, which sums in a fixed order
+            # On the CPU, which sums in a fixed order.
             members = F.normalize(getattr(features, name).float().cpu(), dim=1)
             centers = cluster_centers(members, labels.cpu(), num_clusters, self.normalize)
             setattr(self, name, centers.to(self.static.device))
 
     def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
-        """Let the centres follow a batch, one sample after another.
+        """Update the centers with a batch, one sample after another.
 
         Args:
-            static: float (B, D), L2-normalised here.
-            dynamic: float (B, D), likewise.
-            labels: int64 (B,) in [-1, C), -1 is skipped.
+            static: float (B, D), L2-normalized by this method.
+            dynamic: float (B, D), L2-normalized by this method.
+            labels: int64 (B,) in [-1, C). Samples labeled -1 are skipped.
             repeats: See ``momentum_update_``.
         """
         if self.hard:
@@ -93,16 +93,16 @@ class ClusterMemory(FeatureMemory):
 
 @MODELS.register_module()
 class InstanceMemory(FeatureMemory):
-    """The static and the dynamic feature of every training tracklet of one modality, L2-normalised.
+    """L2-normalized static and dynamic features of all training tracklets of one modality.
 
     Args:
-        momentum: Share of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``.
-        normalize_queries: Whether q is L2-normalised first. False feeds the raw neck output as the
-            parent's released code does, whose norm of about sqrt(D) lets it outweigh the old row.
-        dtype: ``float32``, or ``bfloat16`` / ``float16`` to halve the memory of large sets.
+        momentum: Weight of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``.
+        normalize_queries: Whether to L2-normalize q first. If False, the unnormalized neck output is used, as in the
+            released code of the parent method; its norm of about sqrt(D) lets it outweigh the old row.
+        dtype: ``'float32'``, or ``'bfloat16'`` or ``'float16'`` to halve the memory for large datasets.
 
     Raises:
-        ConfigError: An unknown ``dtype``.
+        ConfigError: If ``dtype`` is unknown or the momentum is out of range.
     """
 
     def __init__(self, momentum: float = 0.9, normalize_queries: bool = True, dtype: str = 'float32') -> None:
@@ -113,18 +113,18 @@ class InstanceMemory(FeatureMemory):
         self.dtype = DTYPES[dtype]
 
     def reset(self, features: TrackletFeatures) -> None:
-        """Fill the memory with the features of N tracklets, L2-normalised here."""
+        """Fill the memory with the features of N tracklets, which this method L2-normalizes."""
         for name in ('static', 'dynamic'):
             rows = F.normalize(getattr(features, name).float(), dim=1)
             setattr(self, name, rows.to(self.static.device, self.dtype))
 
     def update(self, static: Tensor, dynamic: Tensor, rows: Tensor, repeats: int | None = None) -> None:
-        """Let rows follow a batch, one sample after another.
+        """Update rows with a batch, one sample after another.
 
         Args:
             static: float (B, D).
             dynamic: float (B, D).
-            rows: int64 (B,) in [-1, N), -1 is skipped.
+            rows: int64 (B,) in [-1, N). Samples with row -1 are skipped.
             repeats: See ``momentum_update_``.
         """
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):

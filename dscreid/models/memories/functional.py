@@ -1,4 +1,4 @@
-"""What memories hold and how they follow the features, as pure functions: equations (1) and (2)."""
+"""Initialization and update of memories, equations (1) and (2), as pure functions."""
 
 import torch
 import torch.nn.functional as F
@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normalize: bool = True) -> Tensor:
-    """Mean feature of each cluster, equation (1).
+    """Compute the mean feature of each cluster, equation (1).
 
     Args:
         features: float (N, D).
-        labels: int64 (N,) in [-1, num_clusters); rows labelled -1 (outliers) are left out.
-        num_clusters: Number C of clusters; each should have a member (one without keeps a row of zeros).
-        normalize: Whether the centres are L2-normalised.
+        labels: int64 (N,) in [-1, num_clusters). Rows labeled -1 (outliers) are ignored.
+        num_clusters: Number C of clusters. Each should have a member; a cluster without members gets a row of zeros.
+        normalize: Whether to L2-normalize the centers.
 
     Returns:
         float32 (C, D), or float64 for float64 features.
@@ -35,33 +35,33 @@ def momentum_update_(
     normalize: bool = True,
     repeats: int | None = None,
 ) -> None:
-    """Let memory rows follow new values in place, equation (2).
+    """Update memory rows with new values in place, equation (2).
 
-    For each value q and its row k, one after another in the order given:
-    ``M[k] <- momentum * M[k] + (1 - momentum) * q``, then L2-normalised. A momentum of 1 keeps the *old*
-    entry (PyTorch's batch normalisation counts the other way round), 0 copies the last value. A row met
-    several times is updated several times; rows do not depend on each other, so the first meetings of all
-    rows are one step, then the second ones, which is exact.
+    For each value q and its row k, in the given order, ``M[k] <- momentum * M[k] + (1 - momentum) * q``, followed by L2
+    normalization. A momentum of 1 keeps the *old* entry (the opposite of PyTorch's batch normalization); 0 copies the
+    last value. A row that occurs several times is updated several times. Rows are independent of each other, so the
+    first occurrences of all rows are processed in one step, then the second ones, and so on. This gives the same result
+    as one update after another.
 
-    All shapes follow from those of the arguments: with ``repeats`` nothing is read from the device.
+    All shapes depend only on the shapes of the arguments. With ``repeats``, nothing is read back from the device.
 
     Args:
-        memory: (R, D), changed in place; any floating dtype, computed in float32 at least.
-        values: float (B, D), used as they are.
-        rows: int64 (B,) in [-1, R); -1 is skipped.
-        momentum: Share of the old entry, in [0, 1].
-        normalize: Whether updated rows are L2-normalised.
-        repeats: How often a row occurs at most, where the caller knows; more than that changes nothing. None: counted,
-            for which a GPU is waited for.
+        memory: (R, D), modified in place. Any floating dtype; computation uses float32 or wider.
+        values: float (B, D), used without normalization.
+        rows: int64 (B,) in [-1, R). Values with row -1 are skipped.
+        momentum: Weight of the old entry, in [0, 1].
+        normalize: Whether to L2-normalize updated rows.
+        repeats: Maximum number of occurrences of a row, if known; a larger number gives the same result. If None, it
+            is counted, which synchronizes with the GPU.
     """
     if not len(memory) or not len(rows):
         return
     dtype = torch.promote_types(memory.dtype, torch.float32)
     values = values.to(dtype)
-    earlier = (rows[:, None] == rows[None, :]).tril(-1).sum(dim=1)  # (B,), earlier meetings of the same row
+    earlier = (rows[:, None] == rows[None, :]).tril(-1).sum(dim=1)  # (B,), earlier uses of the same row
     if repeats is None:
         repeats = int(torch.where(rows >= 0, earlier + 1, 0).max())
-    # what is skipped stands for row 0 and follows it, so that all who share a row write the same into it
+    # Skipped values are assigned to row 0 and track its updates, so that all writes to a row have the same value.
     targets = rows.clamp(min=0)
     shares = (targets[:, None] == rows[None, :]).to(torch.uint8)  # (B, B)
     current = memory[targets]
@@ -76,20 +76,20 @@ def momentum_update_(
 
 @torch.no_grad()
 def hardest_rows(memory: Tensor, values: Tensor, rows: Tensor) -> Tensor:
-    """Keep of each memory row only the value least similar to it (the hard variant of Cluster Contrast).
+    """Keep only the least similar value for each memory row (the hard variant of Cluster Contrast).
 
     Args:
-        memory: (R, D), L2-normalised rows.
-        values: float (B, D), L2-normalised.
+        memory: (R, D), L2-normalized rows.
+        values: float (B, D), L2-normalized.
         rows: int64 (B,) in [-1, R).
 
     Returns:
-        int64 (B,): ``rows`` with -1 for all values that are not kept. Ties keep the first.
+        int64 (B,): ``rows`` with -1 for all values that are not kept. In a tie, the first value is kept.
     """
     if not len(memory):
         return torch.full_like(rows, -1)
     similarity = (memory[rows.clamp(min=0)].to(values.dtype) * values).sum(dim=1)
-    below = similarity[None, :] < similarity[:, None]  # [i, j]: whether j is less similar than i
+    below = similarity[None, :] < similarity[:, None]  # [i, j]: True if j is less similar than i
     tied_before = (similarity[None, :] == similarity[:, None]).tril(-1)
     harder = (rows[:, None] == rows[None, :]) & (below | tied_before)
     return torch.where(harder.any(dim=1), -1, rows)

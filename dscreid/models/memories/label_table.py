@@ -1,4 +1,4 @@
-"""Pseudo labels with the cluster numbers of the memories."""
+"""Pseudo labels with the cluster numbers used by the memories."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dscreid.structures import Modality
 
 
 class Labels(Protocol):
-    """What the memories read of pseudo labels; see ``dscreid.pseudo_labels.PseudoLabels``."""
+    """Attributes of pseudo labels that the memories read; see ``dscreid.pseudo_labels.PseudoLabels``."""
 
     rgb: np.ndarray
     ir: np.ndarray
@@ -25,29 +25,29 @@ class Labels(Protocol):
 
 @dataclass(frozen=True)
 class SoftTable:
-    """Soft targets of all tracklets of a modality: float32 csr (N, C) and weights float32 (N,)."""
+    """Soft targets, float32 csr (N, C), and weights, float32 (N,), of all tracklets of one modality."""
 
     targets: csr_array
     weights: np.ndarray
 
     def dense_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Targets float32 (n, C) and weights float32 (n,) of some tracklets."""
+        """Return dense targets, float32 (n, C), and weights, float32 (n,), of the tracklets in ``rows``."""
         return self.targets[rows].toarray(), self.weights[rows]
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Pseudo labels whose clusters are numbered from 0 without gaps, over both modalities together if shared.
+    """Pseudo labels whose clusters are numbered from 0 without gaps, jointly for both modalities if shared.
 
     Attributes:
-        shared: Whether both modalities share the numbers.
-        own: By modality int64 (N,), cluster of each tracklet, -1 = outlier.
-        cross: By modality int64 (N,), cluster of the other modality; None without cross labels.
-        soft: By modality, distributions over its clusters; None without.
-        cross_soft: By modality, distributions over the other modality's clusters; None without.
-        groups: By modality int64 (C,), group of each cluster; None without.
-        matches: int64 (P, 2), pairs (visible cluster, infrared cluster); None without.
-        center_modality: Whose members alone make the centres of shared clusters; None: those of both modalities.
+        shared: Whether both modalities share the cluster numbers.
+        own: For each modality, int64 (N,), cluster of each tracklet, -1 = outlier.
+        cross: For each modality, int64 (N,), cluster of the other modality, -1 = none; None without cross labels.
+        soft: For each modality, distributions over its clusters; None without soft targets.
+        cross_soft: For each modality, distributions over the other modality's clusters; None without such targets.
+        groups: For each modality, int64 (C,), group of each cluster; None without groups.
+        matches: int64 (P, 2), pairs (visible cluster, infrared cluster); None without matches.
+        center_modality: Modality whose members determine the centers of shared clusters. None uses both.
     """
 
     shared: bool
@@ -61,17 +61,18 @@ class LabelTable:
 
 
 def number_clusters(labels: Labels) -> LabelTable:
-    """Number the clusters that have members, and follow with all that names clusters.
+    """Renumber the clusters that have members, and everything that refers to clusters.
 
     Args:
         labels: Pseudo labels whose cluster numbers may have gaps.
 
     Returns:
-        The same labels by new numbers, in the order of the old ones.
+        The same labels with new numbers, in the order of the old ones.
 
     Raises:
-        ValueError: Cross labels, matches, soft targets or groups name a cluster without members, do not describe all
-            tracklets or clusters, or are given together with what they exclude.
+        ValueError: If cross labels, matches, soft targets or groups refer to a cluster without members, do not cover
+            all tracklets or clusters, or are combined with labels that they exclude. Also if ``center_modality`` is
+            set but the labels are not shared or that modality lacks a member in some cluster.
     """
     raw = {Modality.RGB: labels.rgb, Modality.IR: labels.ir}
     known = {modality: np.unique(values[values >= 0]) for modality, values in raw.items()}
@@ -103,7 +104,7 @@ def _check_combination(labels: Labels) -> None:
 
 
 def _positions(values: np.ndarray, known: np.ndarray, what: str) -> np.ndarray:
-    """int64: where cluster numbers stand among the known ones (sorted); negative ones become -1."""
+    """Find the positions of cluster numbers in ``known`` (sorted), as int64; negative numbers become -1."""
     positions = np.searchsorted(known, values)
     given = values >= 0
     lost = np.setdiff1d(values[given], known)
@@ -122,7 +123,7 @@ def _cross(cross: Any, modality: Modality, known: np.ndarray, num_tracklets: int
 def _soft_tables(
     soft: Mapping[Modality, Any] | None, known: dict[Modality, np.ndarray], raw: dict[Modality, np.ndarray]
 ) -> dict[Modality, SoftTable] | None:
-    """Soft targets of both modalities with the columns of ``known``."""
+    """Restrict the soft targets of both modalities to the clusters in ``known``."""
     if soft is None:
         return None
     return {m: _soft_table(soft[m], known[m], len(raw[m]), m.value) for m in Modality}
@@ -160,7 +161,7 @@ def _matches(matches: np.ndarray, known: dict[Modality, np.ndarray]) -> np.ndarr
 
 
 def _center_modality(labels: Labels, known: dict[Modality, np.ndarray]) -> Modality | None:
-    """The modality that makes the centres, checked to have a member in every cluster."""
+    """Return the modality that determines the centers, after checking that it has a member in every cluster."""
     if labels.center_modality is None:
         return None
     modality = Modality(labels.center_modality)

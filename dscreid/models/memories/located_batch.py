@@ -1,4 +1,4 @@
-"""Where the tracklets of a batch stand in the memories, and what they are to be compared with."""
+"""Positions of the tracklets of a batch in the memories, and the targets for their losses."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,8 +12,8 @@ class SoftRows(NamedTuple):
     """Soft targets of n tracklets.
 
     Attributes:
-        targets: float32 (n, C), distributions over the rows of a cluster memory; a row of zeros: no target.
-        weights: float32 (n,), in [0, 1].
+        targets: float32 (n, C), distributions over the rows of a cluster memory. A row of zeros means no target.
+        weights: float32 (n,) in [0, 1].
     """
 
     targets: Tensor
@@ -21,12 +21,12 @@ class SoftRows(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """How often a batch meets the same row of one memory at most, counted on the host.
+    """Maximum number of tracklets in a batch that refer to the same memory row, counted on the host.
 
     Attributes:
-        instances: Row of an instance memory.
-        clusters: Row of a cluster memory, of tracklets that it belongs to.
-        cross: Row of a cluster memory, of the other modality's tracklets.
+        instances: Maximum for rows of an instance memory.
+        clusters: Maximum for rows of a cluster memory, over tracklets of its own modality (both if shared).
+        cross: Maximum for rows of a cluster memory, over tracklets of the other modality.
     """
 
     instances: int
@@ -36,20 +36,20 @@ class Repeats(NamedTuple):
 
 @dataclass(frozen=True)
 class LocatedBatch:
-    """Where the tracklets of a batch stand in the memories.
+    """Positions of the tracklets of a batch in the memories.
 
     Attributes:
         rows: int64 (B,), row in the instance memory of the tracklet's modality.
-        labels: int64 (B,), row in its cluster memory, -1 = outlier.
-        visible: bool (B,), whether the tracklet is visible.
-        members: int64 positions in the batch of each modality's tracklets.
-        anchors: The same without outliers.
-        repeats: How often rows are met, for the update.
-        cross: int64 (B,), row in the cluster memory of the *other* modality, -1 = none; None where the labels bring
-            no cross labels.
-        soft: By modality, soft targets of ``members`` over its cluster memory; None: the labels alone.
-        cross_soft: By modality, soft targets of ``members`` over the other modality's cluster memory.
-        groups: By modality int64 (C,), group of each row of its cluster memory; None: one group.
+        labels: int64 (B,), row in the cluster memory of the tracklet's modality, -1 = outlier.
+        visible: bool (B,), True for visible tracklets.
+        members: For each modality, int64 positions of its tracklets in the batch.
+        anchors: Same as ``members``, without outliers.
+        repeats: Maximum number of times a row occurs, for the update.
+        cross: int64 (B,), row in the cluster memory of the *other* modality, -1 = none. None without cross labels.
+        soft: For each modality, soft targets of ``members`` over its cluster memory. None uses only ``labels``.
+        cross_soft: For each modality, soft targets of ``members`` over the other modality's cluster memory. None uses
+            only ``cross``.
+        groups: For each modality, int64 (C,), group of each row of its cluster memory. None means a single group.
     """
 
     rows: Tensor

@@ -1,4 +1,4 @@
-"""All memories of adaptation, and the map from a tracklet's dataset index to its rows and labels."""
+"""All memories of the adaptation stage, and the map from dataset indices of tracklets to rows and labels."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -21,13 +21,13 @@ SHARED = 'shared'
 
 @dataclass(frozen=True)
 class _Staged:
-    """What one iteration's losses saw, kept for the update.
+    """Features and rows of one iteration, stored for the update.
 
     Attributes:
-        features: float32 (B, 2 D), both halves.
-        keys: int64 (B, 3): instance row, cluster row, whether visible; with ``cross_update`` (B, 4): also the cluster
-            row of the other modality's memory.
-        repeats: How often rows are met.
+        features: float32 (B, 2 D), static and dynamic halves.
+        keys: int64 (B, 3): instance row, cluster row, and 1 for visible or 0 for infrared. With ``cross_update`` and
+            cross labels it is (B, 4); the last column is the cluster row in the other modality's memory.
+        repeats: Maximum number of times a row occurs.
     """
 
     features: Tensor
@@ -39,19 +39,21 @@ class _Staged:
 class TargetMemories(nn.Module):
     """Cluster and instance memories of both modalities.
 
-    Before the labels are unified each modality has its own cluster memory; afterwards one is shared by both
-    and filled from the members of both. The instance memories hold every training tracklet, outliers too.
+    Before the labels are unified, each modality has its own cluster memory. Afterward, both share one, built from the
+    members of both (or of one, if the labels set ``center_modality``). The instance memories contain all training
+    tracklets, including outliers.
 
-    Clusters are numbered anew, from 0 and without gaps, so that no centre lacks members; ``locate`` gives a
-    tracklet's number. The index maps stay on the host, where a batch's indices come from.
+    Clusters are renumbered from 0 without gaps, so that every center has members. ``locate`` returns the new numbers.
+    The index maps stay on the host because the indices of a batch are there.
 
     Args:
-        cluster: Keywords of ``ClusterMemory``.
-        instance: Keywords of ``InstanceMemory``.
-        aggregation: Keywords of ``Aggregation``, applied where the labels bring ``matches``.
-        cross_update: Whether a cluster memory also follows the other modality's features where a cross loss compared
-            them with it, before its own features, which thus write last: PGM's and N-ULC's released code does so, by
-            sharing one object among the losses. False keeps each memory in its modality.
+        cluster: Keyword arguments of ``ClusterMemory``.
+        instance: Keyword arguments of ``InstanceMemory``.
+        aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
+        cross_update: If True, features that a cross loss compares with the other modality's cluster memory also update
+            that memory. They do so before its own features, which therefore have the last update. The released code of
+            PGM and N-ULC behaves this way because its losses share one memory object. If False, only features of its
+            own modality update a memory.
     """
 
     def __init__(
@@ -85,13 +87,13 @@ class TargetMemories(nn.Module):
         Args:
             rgb: Features of all Nv visible training tracklets.
             ir: Features of all Nt infrared training tracklets.
-            labels: Pseudo labels of both, row-aligned.
+            labels: Pseudo labels of both modalities, aligned with the rows of ``rgb`` and ``ir``.
             rgb_indices: int64 (Nv,), dataset indices of the rows of ``rgb``.
-            ir_indices: int64 (Nt,), likewise.
+            ir_indices: int64 (Nt,), dataset indices of the rows of ``ir``.
 
         Raises:
-            ValueError: Features, labels and indices differ in length, or parts of the labels contradict each other.
-            LabelingError: A modality has no cluster at all.
+            ValueError: If features, labels and indices differ in length, or parts of the labels are inconsistent.
+            LabelingError: If a modality has no clusters.
         """
         features = {Modality.RGB: rgb, Modality.IR: ir}
         raw_labels = {Modality.RGB: labels.rgb, Modality.IR: labels.ir}
@@ -114,26 +116,26 @@ class TargetMemories(nn.Module):
         self._reset_clusters(features)
 
     def cluster_memory(self, modality: Modality) -> ClusterMemory:
-        """The cluster memory that a modality's features are compared with."""
+        """Return the cluster memory for the features of a modality."""
         return self.clusters[SHARED if self.shared else modality.value]
 
     def instance_memory(self, modality: Modality) -> InstanceMemory:
-        """The instance memory of a modality."""
+        """Return the instance memory of a modality."""
         return self.instances[modality.value]
 
     def locate(self, indices: Sequence[int], modalities: Sequence[str]) -> LocatedBatch:
-        """Find the tracklets of a batch.
+        """Look up the rows and labels of the tracklets of a batch.
 
         Args:
             indices: Dataset index of each of the B tracklets.
-            modalities: Modality of each, ``'rgb'`` or ``'ir'``.
+            modalities: Modality of each tracklet, ``'rgb'`` or ``'ir'``.
 
         Returns:
-            Rows and labels, on the memories' device.
+            Rows and labels, on the device of the memories.
 
         Raises:
-            RuntimeError: The memories have not been built.
-            ValueError: An index is none of the training tracklets of its modality.
+            RuntimeError: If the memories have not been built.
+            ValueError: If an index does not belong to a training tracklet of the given modality.
         """
         if not self._rows:
             raise RuntimeError(
@@ -170,12 +172,12 @@ class TargetMemories(nn.Module):
     def stage(
         self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()
     ) -> None:
-        """Keep an iteration's features until ``update``; an earlier, unused stage is dropped.
+        """Store the features of an iteration until ``update``, replacing any that are still staged.
 
         Args:
-            static: float (B, D), as the losses saw them.
-            dynamic: float (B, D), likewise.
-            batch: Where the B tracklets stand.
+            static: float (B, D), static features used by the losses.
+            dynamic: float (B, D), dynamic features used by the losses.
+            batch: Rows and labels of the B tracklets, from ``locate``.
             crossed: Modalities whose features a loss compared with the other modality's clusters.
         """
         features = torch.cat([static, dynamic], dim=1).detach().float()
@@ -190,14 +192,14 @@ class TargetMemories(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update all memories from what was staged, equation (2), after the optimiser's step.
+        """Update all memories with the staged features, equation (2). Call this after the optimizer step.
 
-        What is staged is the global batch on every rank, so that all keep equal memories; samples count in its
-        order. In a batch with several views the last view is thus the last writer, as in the released code of the
-        ADCA family. An outlier updates its row of the instance memory only.
+        Every rank stages the global batch, so the memories are the same on all ranks. Samples are processed in batch
+        order, so the last view of a tracklet is the last update, as in the released code of the ADCA family. An outlier
+        updates only its row of the instance memory.
 
         Raises:
-            RuntimeError: Nothing is staged.
+            RuntimeError: If nothing is staged.
         """
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
@@ -206,7 +208,7 @@ class TargetMemories(nn.Module):
         self._staged = None
         static, dynamic = features.chunk(2, dim=1)
         nowhere = torch.full_like(rows, -1)
-        for clusters in cross:  # at most one: with cross_update
+        for clusters in cross:  # at most one, with cross_update
             for modality, member in ((Modality.IR, visible == 1), (Modality.RGB, visible == 0)):
                 others = torch.where(member, clusters, nowhere)
                 self.cluster_memory(modality).update(static, dynamic, others, repeats.cross)
@@ -220,7 +222,7 @@ class TargetMemories(nn.Module):
             self.clusters[SHARED].update(static, dynamic, labels, repeats.clusters)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
-        """Rebuild the cluster memories that the current labels use."""
+        """Rebuild the cluster memories used by the current labels."""
         labels = {modality: torch.from_numpy(self._table.own[modality]) for modality in Modality}
         if not self.shared:
             for modality in Modality:
@@ -238,7 +240,7 @@ class TargetMemories(nn.Module):
         self._fill(self.clusters[SHARED], both, torch.cat([labels[modality] for modality in Modality]))
 
     def _aggregate(self) -> None:
-        """Bring matched centres together, where the labels match any."""
+        """Aggregate matched centers if the labels have matches."""
         if self._table.matches is None:
             return
         matches = self._tensor(self._table.matches)
@@ -252,7 +254,7 @@ class TargetMemories(nn.Module):
     def _soft_rows(
         self, tables: dict[Modality, SoftTable] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]
     ) -> dict[Modality, SoftRows] | None:
-        """Dense soft targets of a batch's members of each modality."""
+        """Build dense soft targets for the members of each modality in a batch."""
         if tables is None:
             return None
         dense = {m: tables[m].dense_rows(rows[of[m]]) for m in Modality}
@@ -264,17 +266,17 @@ class TargetMemories(nn.Module):
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         device = self.instances[Modality.RGB.value].static.device
-        # ordinary memory is read before the call returns
+        # Safe because pageable memory is read before the call returns.
         return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def _pick(table: dict[Modality, np.ndarray], modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
-    """int64 (B,), a table's entries for tracklets of mixed modality."""
+    """Look up table entries for tracklets of both modalities, int64 (B,)."""
     return np.array([table[m][row] for m, row in zip(modalities, rows, strict=True)], np.int64)
 
 
 def _most_repeats(rows: np.ndarray, sides: np.ndarray) -> int:
-    """How often a row occurs at most on its side: int64 (B,) rows, -1 left out, and bool (B,)."""
+    """Count the most frequent combination of row, int64 (B,), and side, bool (B,); rows of -1 are ignored."""
     known = rows >= 0
     counts = np.unique(2 * rows[known] + sides[known], return_counts=True)[1]
     return int(counts.max(initial=0))

@@ -1,4 +1,4 @@
-"""Necks between the raw features and what losses and retrieval see."""
+"""Necks between the raw features and the features used by losses and retrieval."""
 
 from dscreid.models.necks.bn_neck import BNNeck
 

@@ -1,4 +1,4 @@
-"""The bias-free batch-normalisation neck (BNNeck; Luo et al., 2019)."""
+"""Batch normalization neck without bias (BNNeck; Luo et al., 2019)."""
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,9 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class BNNeck(nn.BatchNorm1d):
-    """BatchNorm1d whose bias is frozen at zero.
+    """``BatchNorm1d`` whose bias is frozen at zero.
 
-    Classification and cluster losses see its output, the triplet its input.
+    Classification and cluster losses use its output, the triplet loss uses its input.
 
     Args:
         num_features: Width D of the features.
@@ -25,16 +25,16 @@ class BNNeck(nn.BatchNorm1d):
         """Set the running statistics to those of the given features (AdaBN; Li et al., 2017).
 
         Args:
-            features: float (N, D), raw features of the domain at hand, N >= 2.
+            features: float (N, D), raw features of the current domain, N >= 2.
 
         Raises:
-            ValueError: Fewer than two rows, or another width.
+            ValueError: If there are fewer than two rows or the width is not D.
         """
         if features.ndim != 2 or features.shape[1] != self.num_features or len(features) < 2:
             raise ValueError(
                 f'needs at least two rows of {self.num_features} values, got {tuple(features.shape)}'
             )
-        # float64: thousands of rows are summed, and it happens once per epoch at most
+        # float64 because thousands of rows are summed; it runs at most once per epoch.
         features = features.double()
         self.running_mean.copy_(features.mean(0))
         self.running_var.copy_(features.var(0, unbiased=True))

@@ -1,4 +1,4 @@
-"""The models of both stages."""
+"""Re-identification models of both training stages."""
 
 from dscreid.models.reid.adaptive_reid import AdaptiveReID
 from dscreid.models.reid.base import BaseReID

@@ -1,4 +1,4 @@
-"""Stage 2: the model of unsupervised adaptation."""
+"""Model of stage 2, unsupervised adaptation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,28 +15,28 @@ from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample, TrackletFeatures
 
-#: Names of the cross directions, by the modality of the features.
+#: Name of each cross-modal direction, by the modality of the features.
 PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
 
 
 @MODELS.register_module()
 class AdaptiveReID(BaseReID):
-    """Cluster-contrastive identity loss and neighbour losses against memories, equation (25).
+    """Cluster-contrastive identity loss and neighbor losses against memories, equation (25).
 
-    A data sample carries its tracklet's index and modality, never a label; the memories map the index to a
-    pseudo label. An iteration is: ``loss`` (which stages the features), the optimiser's step,
-    ``update_memories``. The losses see the features that clustering and retrieval see: after the necks, or
-    the raw ones with ``retrieval='raw'``.
+    A data sample has the index and modality of its tracklet but no label; the memories map the index to a pseudo
+    label. Each iteration calls ``loss``, which stages the features, then the optimizer step, then
+    ``update_memories``. The losses use the same features as clustering and retrieval: those after the necks, or the
+    raw features with ``retrieval='raw'``.
 
     Args:
         backbone: See ``BaseReID``.
         data_preprocessor: See ``BaseReID``.
-        identity_loss: Config of the identity loss, called with features, centres and labels.
-        neighbor_losses: Configs of ``NeighborContrastiveLoss``; none gives the clustering baseline.
-        cross_loss: Config of ``CrossClusterLoss``, for labels that match the modalities' clusters; None: without.
-        memories: Keywords of ``TargetMemories``.
+        identity_loss: Config of the identity loss, which is called with features, centers and labels.
+        neighbor_losses: Configs of ``NeighborContrastiveLoss``. An empty sequence gives the clustering baseline.
+        memories: Keyword arguments of ``TargetMemories``.
         retrieval: See ``BaseReID``.
         flip_test: See ``BaseReID``.
+        cross_loss: Config of ``CrossClusterLoss``, for labelers that match the clusters of the two modalities, or None.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class AdaptiveReID(BaseReID):
         self.memories = MODELS.build({'type': 'TargetMemories', **(memories or {})})
         self.epoch = 0
         if retrieval == 'raw':
-            # a parameter no loss reaches must not ask for a gradient, or distributed training waits for it
+            # Distributed training would wait for the gradient of a parameter that no loss uses.
             self.static_neck.requires_grad_(False)
             self.dynamic_neck.requires_grad_(False)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the schedules of the losses the epoch, from 0."""
+        """Set the epoch, counted from 0, for the schedules of the losses."""
         self.epoch = epoch
 
     def reset_memories(
@@ -81,25 +81,26 @@ class AdaptiveReID(BaseReID):
         self.memories.reset(rgb, ir, labels, rgb_indices, ir_indices)
 
     def update_memories(self) -> None:
-        """Let the memories follow the features of the last ``loss``; call it after the optimiser's step."""
+        """Update the memories with the features of the last ``loss`` call; call this after the optimizer step."""
         self.memories.update()
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
-        """Named losses of an unlabelled batch; of several processes each returns those of the global batch.
+        """Compute the losses of an unlabeled batch.
+
+        In distributed training, every process returns the losses of the global batch.
 
         Args:
-            inputs: float (N, T, 3, H, W), normalised.
-            data_samples: N data samples with ``index`` and ``modality``; a tracklet may appear in several
-                views.
+            inputs: float (N, T, 3, H, W), normalized.
+            data_samples: N data samples with ``index`` and ``modality``. A tracklet may appear in several views.
 
         Returns:
-            ``loss_id_static`` and ``loss_id_dynamic``, each the sum over both modalities of their means, and
-            ``loss_cross_vt``, ``_tv``, ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` as far as they are active
-            (visible features against infrared entries: ``vt``); weights applied.
+            Weighted losses by name. ``loss_id_static`` and ``loss_id_dynamic`` each sum the mean losses of both
+            modalities. ``loss_cross_vt``, ``_tv`` and ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` are present if
+            active; ``vt`` compares visible features with infrared entries.
 
         Raises:
-            RuntimeError: The memories have not been built.
-            ConfigError: The cross loss is active, but the labels bring no cross labels.
+            RuntimeError: If the memories have not been built.
+            ConfigError: If the cross loss is active but the labels contain no cross labels.
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         return self.losses_of(*raw, data_samples)
@@ -107,7 +108,7 @@ class AdaptiveReID(BaseReID):
     def losses_of(
         self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
     ) -> dict[str, Tensor]:
-        """Named losses of features that are already extracted; see ``loss``.
+        """Compute the losses from features that are already extracted; see ``loss``.
 
         Args:
             static: float (N, D), raw static features.
@@ -126,7 +127,7 @@ class AdaptiveReID(BaseReID):
         return losses | self._neighbor_terms(static, dynamic, batch)
 
     def _identity_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
-        """L_st^id and L_dy^id of (3) and (4); modalities absent from the batch add nothing."""
+        """Compute L_st^id and L_dy^id of (3) and (4); modalities absent from the batch contribute nothing."""
         losses = {}
         for half, features in (('static', static), ('dynamic', dynamic)):
             terms = []
@@ -141,7 +142,7 @@ class AdaptiveReID(BaseReID):
     def _cross_terms(
         self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Sequence[Modality]
     ) -> dict[str, Tensor]:
-        """Features of the modalities in ``crossed`` against the cluster memory of the other modality."""
+        """Compare features of the modalities in ``crossed`` with the cluster memory of the other modality."""
         if crossed and batch.cross is None:
             raise ConfigError(
                 f'cross_loss is active in epoch {self.epoch + 1}, whose labeler brings no cross labels; set its '
@@ -161,7 +162,7 @@ class AdaptiveReID(BaseReID):
         return losses
 
     def _neighbor_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
-        """The active terms of L^vv, L^tt, L^vt and L^tv, weighted; outliers are no anchors."""
+        """Compute the active terms of L^vv, L^tt, L^vt and L^tv, weighted; outliers are not used as anchors."""
         losses: dict[str, Tensor] = {}
         for module in self.neighbor_losses:
             weight = module.weight_at(self.epoch, self.memories.shared)
@@ -170,7 +171,7 @@ class AdaptiveReID(BaseReID):
             for pair in module.pairs_at(self.epoch):
                 factor = weight * module.pair_weights[pair]
                 if not factor:
-                    continue  # switched off: no term, so that a term of 0 always means that nothing was found
+                    continue  # A disabled pair has no term, so a term of 0 always means that nothing was found.
                 query, bank = (LETTERS[letter] for letter in pair)
                 anchors = batch.anchors[query]
                 term = factor * module(
@@ -184,12 +185,15 @@ class AdaptiveReID(BaseReID):
         return losses
 
     def _instances(self, modality: Modality, rows: Tensor | None = None) -> TrackletFeatures:
-        """Rows of a modality's instance memory."""
+        """Return rows of a modality's instance memory, or all rows if ``rows`` is None."""
         return self.memories.instance_memory(modality).features(rows)
 
 
 def _finer_targets(batch: LocatedBatch, modality: Modality) -> dict[str, Any]:
-    """Keywords of the identity loss that say more than labels; empty for plain labels."""
+    """Collect the soft targets and groups of a modality as keyword arguments of the identity loss.
+
+    The result is empty if there are only labels.
+    """
     targets: dict[str, Any] = {}
     if batch.soft is not None:
         targets['soft'] = batch.soft[modality]

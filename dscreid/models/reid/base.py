@@ -1,4 +1,4 @@
-"""What the models of both stages share: encoder, necks, retrieval features and prediction."""
+"""Base model of both stages: encoder, necks, retrieval features and prediction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,19 +19,19 @@ MODES = ('tensor', 'loss', 'predict')
 
 
 class BaseReID(BaseModel):
-    """Encoder with a bias-free BN neck on each half.
+    """Tracklet encoder with a BN neck without bias on its static and its dynamic feature.
 
     Args:
-        backbone: Encoder, or its config: ``(N, T, 3, H, W) -> static (N, D), dynamic (N, D)``, with
-            ``embed_dim`` = D. One with ``needs_modalities = True`` is called with the modalities as well.
-        data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` may be left out).
-        retrieval: What retrieval compares by inner product: ``neck``, each half after its neck and
-            L2-normalised (the sum of two cosines), or ``raw``, the plain features (VLD's own rule).
-        flip_test: Whether features are the mean over a tracklet and its mirror image (L2-normalised again
-            with ``retrieval='neck'``).
+        backbone: Encoder or its config. It maps (N, T, 3, H, W) to static and dynamic features, (N, D) each, and has
+            an attribute ``embed_dim`` equal to D. If its ``needs_modalities`` is True, it also receives the modalities.
+        data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` is optional).
+        retrieval: Features that retrieval compares by inner product. ``'neck'``: each half after its neck,
+            L2-normalized, which gives the sum of two cosines. ``'raw'``: the raw features, as in VLD.
+        flip_test: Whether to average the features of a tracklet and its mirror image. With ``retrieval='neck'`` the
+            mean is L2-normalized again.
 
     Raises:
-        ConfigError: An unknown ``retrieval``.
+        ConfigError: If ``retrieval`` is unknown.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BaseReID(BaseModel):
         flip_test: bool = False,
     ) -> None:
         if not isinstance(data_preprocessor, nn.Module):
-            # built here: MMEngine would look the type up in its own registry
+            # Built here because MMEngine would look up the type in its own registry.
             data_preprocessor = MODELS.build(
                 {'type': 'TrackletDataPreprocessor', **(data_preprocessor or {})}
             )
@@ -51,7 +51,7 @@ class BaseReID(BaseModel):
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
         built = isinstance(backbone, nn.Module)
         self.backbone = backbone if built else MODELS.build(backbone)
-        #: Settings of the encoder, written into checkpoints; None for one that was built elsewhere.
+        #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
         self.architecture = None if built else architecture_of(backbone)
         self.static_neck = BNNeck(self.backbone.embed_dim)
         self.dynamic_neck = BNNeck(self.backbone.embed_dim)
@@ -64,15 +64,17 @@ class BaseReID(BaseModel):
         """Run one of the three modes of MMEngine's models.
 
         Args:
-            inputs: float (N, T, 3, H, W), normalised.
-            data_samples: N data samples (modes ``loss`` and ``predict``, and encoders that need modalities).
-            mode: ``tensor``, raw features; ``loss``, named losses; ``predict``, data samples with features.
+            inputs: float (N, T, 3, H, W), normalized.
+            data_samples: N data samples. Required by the modes ``'loss'`` and ``'predict'`` and by encoders that need
+                the modalities.
+            mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
 
         Returns:
-            As the mode says.
+            Raw static and dynamic features (``'tensor'``), a dictionary of losses (``'loss'``) or a list of data
+            samples with features (``'predict'``).
 
         Raises:
-            ValueError: An unknown mode.
+            ValueError: If ``mode`` is unknown.
         """
         if mode == 'tensor':
             return self.extract_feat(inputs, self.modalities_of(data_samples or ()))
@@ -84,46 +86,50 @@ class BaseReID(BaseModel):
 
     @property
     def needs_modalities(self) -> bool:
-        """Whether the encoder must be told the modality of each tracklet."""
+        """Whether the encoder needs the modality of each tracklet."""
         return getattr(self.backbone, 'needs_modalities', False)
 
     def modalities_of(self, data_samples: Sequence[ReIDDataSample]) -> list[str] | None:
-        """Modality of each data sample; None where the encoder does not ask for it."""
+        """Return the modality of each data sample, or None if the encoder does not need it."""
         return [sample.modality for sample in data_samples] if self.needs_modalities else None
 
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Raw static and dynamic features, before any neck.
+        """Extract raw static and dynamic features, before the necks.
 
         Args:
-            inputs: float (N, T, 3, H, W), normalised.
-            modalities: ``'rgb'`` or ``'ir'`` of each tracklet; only encoders that need them look at them.
+            inputs: float (N, T, 3, H, W), normalized.
+            modalities: ``'rgb'`` or ``'ir'`` for each tracklet. Ignored by encoders that do not need it.
 
         Returns:
             Static and dynamic features, float (N, D) each.
 
         Raises:
-            ValueError: The encoder needs the modalities and they are missing.
+            ValueError: If the encoder needs the modalities and they are missing.
         """
         return self.backbone(inputs, modalities) if self.needs_modalities else self.backbone(inputs)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
-        """Named losses of a training batch; stages define them."""
+        """Compute the losses of a training batch; subclasses implement this."""
         raise NotImplementedError
 
     def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
-        """Features as clustering, memories and retrieval use them.
+        """Extract the features used by clustering, memories and retrieval.
 
         Args:
-            inputs: float (N, T, 3, H, W), normalised.
+            inputs: float (N, T, 3, H, W), normalized.
             modalities: See ``extract_feat``.
 
         Returns:
-            N rows: after the neck and L2-normalised with ``retrieval='neck'``, raw with ``'raw'``.
+            Features with N rows. With ``retrieval='neck'`` they are taken after the necks and L2-normalized; with
+            ``'raw'`` they are the raw features.
         """
         return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
 
     def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
-        """Raw features as ``retrieval`` says: behind the necks and L2-normalised, or as they are; float32."""
+        """Convert raw features to float32 features for retrieval.
+
+        With ``retrieval='neck'`` this applies the necks and L2 normalization; with ``'raw'`` it only changes the dtype.
+        """
         halves = [half.float() for half in self._project(raw.static, raw.dynamic)]
         return TrackletFeatures(
             *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
@@ -131,15 +137,15 @@ class BaseReID(BaseModel):
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Data samples with features.
+        """Add features to data samples.
 
         Args:
-            inputs: float (N, T, 3, H, W), normalised.
-            data_samples: N data samples; left as they are.
+            inputs: float (N, T, 3, H, W), normalized.
+            data_samples: N data samples; they are not modified.
 
         Returns:
-            N copies with, on the CPU in float32, ``static`` and ``dynamic`` (D,), raw features of the
-            tracklet as it is, and ``feature`` (2 D,), what retrieval compares by inner product.
+            N copies of the data samples with float32 features on the CPU: ``static`` and ``dynamic``, each (D,), are
+            the raw features of the unflipped tracklet; ``feature``, (2 D,), is compared by inner product in retrieval.
         """
         modalities = self.modalities_of(data_samples)
         static, dynamic = self.extract_feat(inputs, modalities)
@@ -147,14 +153,14 @@ class BaseReID(BaseModel):
         static, dynamic, feature = (value.float().cpu() for value in (static, dynamic, feature))
         results = [sample.new() for sample in data_samples]
         for row, sample in enumerate(results):
-            # clones: a view would keep, and pickle, the features of the whole batch
+            # Cloned because a view would keep (and pickle) the features of the whole batch.
             sample.static = static[row].clone()
             sample.dynamic = dynamic[row].clone()
             sample.feature = feature[row].clone()
         return results
 
     def recalibrate_necks(self, static: Tensor, dynamic: Tensor) -> None:
-        """Set the necks' running statistics to those of raw features, for example of an unlabelled target.
+        """Set the running statistics of the necks to those of raw features, for example of an unlabeled target domain.
 
         Args:
             static: float (N, D), raw static features.
@@ -166,7 +172,7 @@ class BaseReID(BaseModel):
     def _embed(
         self, inputs: Tensor, modalities: Sequence[str] | None, static: Tensor, dynamic: Tensor
     ) -> TrackletFeatures:
-        """Retrieval features of tracklets whose raw features are already there."""
+        """Compute retrieval features from raw features, which are already extracted for the unflipped tracklets."""
         plain = self.finish(TrackletFeatures(static, dynamic))
         if not self.flip_test:
             return plain
@@ -180,7 +186,7 @@ class BaseReID(BaseModel):
         )
 
     def _project(self, static: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
-        """Both halves after their necks, or as they are with ``retrieval='raw'``."""
+        """Apply the necks to both halves, or return them unchanged with ``retrieval='raw'``."""
         if self.retrieval == 'raw':
             return static, dynamic
         return self.static_neck(static), self.dynamic_neck(dynamic)

@@ -1,4 +1,4 @@
-"""Stage 1: the model of labelled source pre-training."""
+"""Model of stage 1, supervised pre-training on the labeled source."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,31 +18,32 @@ from dscreid.structures import ReIDDataSample
 
 @MODELS.register_module()
 class SourceReID(BaseReID):
-    """Classifier and weighted regularisation triplet on both halves, both modalities together in a batch.
+    """Classifier and weighted regularization triplet loss on the static and the dynamic half.
 
-    Each half: BN neck, bias-free classifier and cross entropy; the triplet of AGW on the raw feature.
-    The classifiers' parameters are ``static_head.weight`` and ``dynamic_head.weight``, so that
-    ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives them VLD's learning rate.
+    A batch contains both modalities. Each half has a BN neck, a classifier without bias trained with cross entropy,
+    and the triplet loss of AGW on the raw feature. The parameters of the classifiers are ``static_head.weight`` and
+    ``dynamic_head.weight``, so ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives them VLD's
+    learning rate.
 
     Args:
         backbone: See ``BaseReID``.
         num_classes: Number of source identities.
         data_preprocessor: See ``BaseReID``.
         identity_weight: Weight of the cross entropy of the static half.
-        triplet_weight: Weight of the triplet of the static half.
+        triplet_weight: Weight of the triplet loss of the static half.
         dynamic_identity_weight: Weight of the cross entropy of the dynamic half (0.4 in VLD).
-        dynamic_triplet_weight: Weight of the triplet of the dynamic half.
-        dynamic_weight: Factor on both losses of the dynamic half. 0, for encoders whose halves are the same,
-            leaves out the dynamic classifier and losses; the dynamic neck still gathers its statistics.
-        contrast_weight: Weight of a supervised contrastive loss on each neck's output, times the half's weight; 0
-            (the published recipe) leaves it out. It gives a tower that starts from random weights a signal
-            long before the classifier does.
-        label_smoothing: Of the cross entropy, in [0, 1).
+        dynamic_triplet_weight: Weight of the triplet loss of the dynamic half.
+        dynamic_weight: Factor on all losses of the dynamic half. Use 0 for encoders whose halves are identical: this
+            removes the dynamic classifier and losses, but the dynamic neck still collects its statistics.
+        contrast_weight: Weight of a supervised contrastive loss on the output of each neck; in the dynamic half it is
+            multiplied by ``dynamic_weight``. 0 (the published recipe) disables it. For a tower with random initial
+            weights, this loss gives a useful signal long before the classifier does.
+        label_smoothing: Label smoothing of the cross entropy, in [0, 1).
         retrieval: See ``BaseReID``.
         flip_test: See ``BaseReID``.
 
     Raises:
-        ConfigError: A value is out of range.
+        ConfigError: If a value is out of range.
     """
 
     def __init__(
@@ -81,22 +82,24 @@ class SourceReID(BaseReID):
         }
         self.static_head = IdentityHead(self.backbone.embed_dim, num_classes)
         self.dynamic_head = IdentityHead(self.backbone.embed_dim, num_classes) if dynamic_weight else None
-        # a parameter no loss reaches must not ask for a gradient, or distributed training waits for it
+        # Distributed training would wait for the gradient of a parameter that no loss uses.
         self.dynamic_neck.weight.requires_grad_(bool(dynamic_weight))
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
-        """Named losses of a labelled batch; of several processes each returns those of the global batch.
+        """Compute the losses of a labeled batch.
+
+        In distributed training, every process returns the losses of the global batch.
 
         Args:
-            inputs: float (N, T, 3, H, W), normalised.
+            inputs: float (N, T, 3, H, W), normalized.
             data_samples: N data samples with ``label`` in [0, num_classes).
 
         Returns:
-            ``loss_id_static``, ``loss_triplet_static``, ``loss_id_dynamic``, ``loss_triplet_dynamic``,
-            weights applied; losses of weight 0 are absent.
+            Weighted losses by name: ``loss_id_*``, ``loss_triplet_*`` and ``loss_contrast_*`` for ``static`` and
+            ``dynamic``. Losses of weight 0 are absent.
 
         Raises:
-            ConfigError: The data samples carry no labels.
+            ConfigError: If the data samples have no labels.
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         static, dynamic, data_samples = gather_batch(*raw, data_samples)
@@ -111,7 +114,7 @@ class SourceReID(BaseReID):
     def _half_losses(
         self, half: str, raw: Tensor, neck: Tensor, head: nn.Module, labels: Tensor
     ) -> dict[str, Tensor]:
-        """Cross entropy, triplet and contrast of one half, named after it."""
+        """Compute the cross entropy, triplet and contrastive losses of one half."""
         identity_weight, triplet_weight, contrast_weight = self.weights[half]
         losses = {}
         if identity_weight:
@@ -125,7 +128,7 @@ class SourceReID(BaseReID):
 
     @staticmethod
     def _labels(data_samples: Sequence[ReIDDataSample], device: torch.device) -> Tensor:
-        """int64 (N,), the identities of a batch."""
+        """Collect the identities of a batch, int64 (N,)."""
         labels = [sample.get('label') for sample in data_samples]
         if any(label is None for label in labels):
             raise ConfigError(
