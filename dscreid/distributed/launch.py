@@ -142,6 +142,6 @@ def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
 
 
 def _port(environment: Mapping[str, str]) -> int:
-    """Return a port that is the same for all processes of a job and differs between jobs."""
+    """Return a port that all processes of a job agree on and that differs for the next job."""
     job = environment.get('SLURM_JOB_ID', '0')
     return 29500 + int(job) % 10000 if job.isdecimal() else 29500

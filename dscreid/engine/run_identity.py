@@ -48,8 +48,8 @@ def check_same_run(
 ) -> None:
     """Check that a run resumes with the same settings and source weights.
 
-    Other values would have no effect, because a resumed optimizer restores its learning rate, weight decay and
-    moments, and what was learned with the old settings stays. Only ``train_cfg.max_epochs`` may change, but not below
+    A resumed run would not follow other settings: its optimizer restores the learning rate, weight decay and moments,
+    and what was learned with the old settings stays. Only ``train_cfg.max_epochs`` may change, but not below
     the number of epochs trained, and with it the ends of the schedules.
 
     Args:

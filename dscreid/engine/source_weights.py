@@ -56,12 +56,12 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
     """Check that a run can resume from a checkpoint: same architecture, same seed.
 
-    MMEngine's Runner would silently load the weights that happen to fit.
+    MMEngine's Runner would load the weights that happen to fit.
 
     Args:
         model: The model to resume, unwrapped.
         checkpoint: A checkpoint of the interrupted run.
-        seed: The requested seed, which must be the run's; MMEngine would silently use the old one.
+        seed: The requested seed, which must be the run's; MMEngine would use the old one.
 
     Returns:
         The checkpoint's content.
