@@ -1,4 +1,4 @@
-"""Several processes that work as one: how they start, exchange objects, wait, and end together."""
+"""Run several processes as one: start them, exchange objects, wait, and end together."""
 
 from dscreid.distributed.exchange import from_main_process, gather_objects, wait_for_all
 from dscreid.distributed.launch import process_group

@@ -1,7 +1,7 @@
-"""Objects exchanged between the processes of a run, and waiting that may take hours.
+"""Exchange objects between the processes of a run, and wait for other processes.
 
-Nothing here limits how long a process waits for another: a search for neighbours may take hours. That a process which
-died is not waited for is the business of :mod:`dscreid.distributed.watch`.
+These functions have no time limit, because a neighbor search may take hours. :mod:`dscreid.distributed.watch` detects
+processes that died.
 """
 
 import time
@@ -19,16 +19,16 @@ Result = TypeVar('Result')
 
 #: Longer than any step of a run.
 NO_LIMIT = timedelta(days=7)
-#: Seconds between two looks at whether others have come, at most; signals are handled in between.
+#: Longest interval between checks for the other processes, in seconds; signals are handled in between.
 _LONGEST_NAP = 0.1
-#: The group beside a default one that cannot exchange what lies in main memory, and that default group.
+#: A default group that cannot exchange CPU objects, and the ``gloo`` group created in addition to it.
 _beside: tuple[Any, Any] | None = None
 
 
 def host_group() -> Any:
-    """The group of all processes for what lies in main memory: the default one, or a ``gloo`` group beside it.
+    """Return the group of all processes for CPU objects: the default group, or an additional ``gloo`` group.
 
-    The first call in a run makes the group, which all processes must do at the same point.
+    The first call in a run creates the group, so all processes must make it at the same point.
     """
     global _beside
     default = torch_dist.group.WORLD
@@ -40,10 +40,12 @@ def host_group() -> Any:
 
 
 def from_main_process(function: Callable[[], Result]) -> Result:
-    """What a function returns, or raises as ``DscreidError``, on the first process; all processes get it.
+    """Call a function on the first process and return its result on all processes.
+
+    A ``DscreidError`` raised by the function is also raised on all processes.
 
     Args:
-        function: Called by the first process alone; its result must be picklable.
+        function: Called only by the first process; its result must be picklable.
     """
     if get_world_size() == 1:
         return function()
@@ -53,7 +55,7 @@ def from_main_process(function: Callable[[], Result]) -> Result:
             outcome[0] = function()
         except DscreidError as error:
             outcome[1] = error
-    wait_for_all()  # broadcasting at once would block the others for as long, deaf to signals
+    wait_for_all()  # broadcasting right away would block the others, and they could not handle signals
     broadcast_object_list(outcome, group=host_group())
     if outcome[1] is not None:
         raise outcome[1]
@@ -61,12 +63,12 @@ def from_main_process(function: Callable[[], Result]) -> Result:
 
 
 def gather_objects(item: Any) -> list[Any]:
-    """The items of all processes, in the order of their ranks; all processes get them."""
+    """Return the items of all processes, in the order of their ranks, on all processes."""
     return [item] if get_world_size() == 1 else all_gather_object(item, group=host_group())
 
 
 def wait_for_all() -> None:
-    """Go on once all processes have come here."""
+    """Wait until all processes have reached this point."""
     if get_world_size() == 1:
         return
     work = torch_dist.all_reduce(torch.zeros(1), group=host_group(), async_op=True)
@@ -74,4 +76,4 @@ def wait_for_all() -> None:
     while not work.is_completed():
         time.sleep(nap)
         nap = min(2 * nap, _LONGEST_NAP)
-    work.wait()  # raises what went wrong
+    work.wait()  # raises the error if the operation failed

@@ -1,4 +1,4 @@
-"""The batch of all processes together, of which each holds a part."""
+"""Gather the global batch, of which each process holds a part."""
 
 from collections.abc import Sequence
 
@@ -15,22 +15,23 @@ _NO_LABEL = -1
 def gather_batch(
     static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
 ) -> tuple[Tensor, Tensor, Sequence[ReIDDataSample]]:
-    """Features and facts of the global batch, in the order in which a single process would hold them.
+    """Gather features and data samples of the global batch, in the order a single process would have.
 
-    All processes must compute one and the same loss from the result, on weights that are equal everywhere. Its
-    gradient with respect to a process's own features then comes back times the number of processes, so that the mean
-    over processes that ``DistributedDataParallel`` takes is the gradient of that loss: for the weights in front of
-    the gathering, of which each process has a part, and for those behind, of which each has the whole.
+    All processes must compute the same loss from the result, with equal weights. The gradient with respect to a
+    process's own features is multiplied by the number of processes, so that the mean over processes taken by
+    ``DistributedDataParallel`` is the gradient of that loss. This holds for weights before the gathering, where each
+    process has a part of the gradient, and for weights after it, where each process has the whole gradient.
 
     Args:
-        static: float (n, D), this process's features, as many as every other's.
-        dynamic: float (n, D), likewise.
-        data_samples: n data samples with ``index``, ``modality`` and ``position``, and a ``label`` in all or none.
-            Where a tracklet's position comes again, it is its next view.
+        static: This process's static features, float (n, D); n must be equal on all processes.
+        dynamic: This process's dynamic features, float (n, D).
+        data_samples: n data samples with ``index``, ``modality`` and ``position``. Either all or none have a
+            ``label``. A repeated position is the next view of that tracklet.
 
     Returns:
-        Features (N, D) and N data samples with ``index``, ``modality``, ``position`` and the ``label`` where there is
-        one: all first views by position, then all second views, and so on. A single process gets what it gave.
+        Static and dynamic features, each (N, D), and N data samples with ``index``, ``modality``, ``position`` and,
+        if present, ``label``. The order is all first views by position, then all second views, and so on. A single
+        process gets its inputs back.
     """
     world_size = dist.get_world_size()
     if world_size == 1:
@@ -43,7 +44,7 @@ def gather_batch(
 
 
 class _Gather(torch.autograd.Function):
-    """Rows of all processes one after another; see :func:`gather_batch` for the gradient."""
+    """Concatenate the rows of all processes; see :func:`gather_batch` for the gradient."""
 
     @staticmethod
     def forward(ctx, rows: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ class _Gather(torch.autograd.Function):
 
 
 def _keys(data_samples: Sequence[ReIDDataSample]) -> list[list[int]]:
-    """(view, position, index, modality, label) of each data sample."""
+    """Return (view, position, index, modality, label) of each data sample."""
     views: dict[int, int] = {}
     keys = []
     for sample in data_samples:

@@ -1,4 +1,4 @@
-"""How the processes of a run find each other: started by torchrun, Slurm or MPI, as MMEngine's launchers."""
+"""Connect the processes of a run, started by torchrun, Slurm or MPI like MMEngine's launchers."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from dscreid.distributed.exchange import NO_LIMIT, host_group, wait_for_all
 from dscreid.distributed.watch import GRACE, ProcessWatch
 from dscreid.errors import ConfigError, DscreidError, ProcessLostError
 
-#: What tells a process its rank, the number of processes and its number on its machine.
+#: Environment variables with the rank, the number of processes and the local rank.
 _VARIABLES = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
@@ -28,19 +28,20 @@ _START = timedelta(minutes=30)
 
 @contextlib.contextmanager
 def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Work as one of several processes, which end together: all at the end, or all once one was lost.
+    """Run as one of several processes that end together: at the end of the run, or as soon as one is lost.
 
-    MMEngine's Runner takes the group as it finds it. Its own start needs a GPU, and ends the processes that wait for
-    half an hour. Within another such block, and without a launcher, nothing happens.
+    MMEngine's Runner uses the existing group. Its own setup needs a GPU, and ends processes that wait for half an
+    hour. Without a launcher, or inside another such block, this context manager does nothing.
 
     Args:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
-        dist_cfg: ``backend`` (``nccl``, or ``gloo`` without GPUs), ``timeout`` in seconds of the operations between
-            processes (unlimited where missing), ``port`` of the first process (Slurm and MPI).
+        dist_cfg: ``backend`` (default ``nccl``, or ``gloo`` without GPUs), ``timeout`` of operations between processes
+            in seconds (default unlimited), and ``port`` of the first process (Slurm and MPI).
 
     Raises:
-        ConfigError: The launcher's variables are missing, a process has no GPU of its own, or ``dist_cfg`` is wrong.
-        ProcessLostError: Another process ended before the run did.
+        ConfigError: If the launcher's variables are missing, a process has no GPU of its own, or ``dist_cfg`` is
+            invalid.
+        ProcessLostError: If another process ended before the run did.
     """
     if launcher == 'none' or is_distributed():
         yield
@@ -54,7 +55,7 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
         if isinstance(error, (DscreidError, KeyboardInterrupt, SystemExit)):
             watch.leave('was interrupted' if isinstance(error, KeyboardInterrupt) else 'ended with an error')
             raise
-        lost = watch.lost(within=GRACE)  # the operation that failed may be the first to notice
+        lost = watch.lost(within=GRACE)  # the failed operation may have noticed first
         watch.leave('ended with an error')
         if lost is not None:
             raise ProcessLostError(lost) from error
@@ -66,18 +67,18 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
 def launch_environment(
     launcher: str, environment: Mapping[str, str], port: int | None = None
 ) -> dict[str, str]:
-    """What torch needs to know of a process, from its launcher's variables.
+    """Translate a launcher's environment variables into those that torch reads.
 
     Args:
         launcher: ``pytorch``, ``slurm`` or ``mpi``.
         environment: Environment of the process.
-        port: Of the first process, where the launcher names none.
+        port: Port of the first process; by default ``MASTER_PORT``, or a port derived from the job number.
 
     Returns:
         ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``MASTER_ADDR`` and ``MASTER_PORT``.
 
     Raises:
-        ConfigError: A variable is missing, or no number.
+        ConfigError: If a variable is missing or not a number, or the first machine is unknown.
     """
     missing = [name for name in _VARIABLES[launcher] if not environment.get(name, '').isdecimal()]
     if missing:
@@ -96,7 +97,7 @@ def launch_environment(
 
 
 def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
-    """Make the group of all processes."""
+    """Create the group of all processes."""
     backend, timeout, port = (dist_cfg.pop(name, None) for name in ('backend', 'timeout', 'port'))
     if dist_cfg:
         raise ConfigError(f'env_cfg.dist_cfg: knows backend, timeout and port, not {", ".join(dist_cfg)}')
@@ -128,7 +129,7 @@ def _take_gpu(local_rank: int) -> None:
 
 
 def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
-    """Address of the machine of the first process, where Slurm knows it."""
+    """Return the address of the first process's machine, if Slurm knows it."""
     if launcher == 'slurm':
         nodes = environment.get('SLURM_STEP_NODELIST') or environment.get('SLURM_NODELIST', '')
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
@@ -141,6 +142,6 @@ def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
 
 
 def _port(environment: Mapping[str, str]) -> int:
-    """A port that all processes of a job agree on, another one for the next job on the same machine."""
+    """Return a port that all processes of a job agree on and that differs for the next job."""
     job = environment.get('SLURM_JOB_ID', '0')
     return 29500 + int(job) % 10000 if job.isdecimal() else 29500

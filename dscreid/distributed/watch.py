@@ -1,9 +1,9 @@
-"""Processes of a run that notice at once when one of them ends before its time, and end too.
+"""Detect immediately if a process of a run ends early, and end the others too.
 
-Collective operations notice a dead process late or never: NCCL waits for its time-out, and a long wait has none.
-So each process keeps a TCP connection to the first one. The kernel closes the connections of a process however it
-ends, and its keep-alive probes find machines that went away; a heartbeat of our own would stop wherever a long
-computation holds the interpreter's lock.
+Collective operations notice a dead process late or never: NCCL waits for its timeout, and a long wait has none.
+Therefore, each process keeps a TCP connection to the first one. The kernel closes a process's connections however it
+ends, and keep-alive probes detect unreachable machines. A heartbeat in Python would stop whenever a long computation
+holds the interpreter lock.
 """
 
 import contextlib
@@ -21,43 +21,43 @@ from mmengine.dist import broadcast_object_list, get_dist_info
 from dscreid.distributed.exchange import host_group
 from dscreid.errors import LOST_PROCESS, ConfigError
 
-#: Seconds that a process has to end by itself after another one was lost, as when one error came to both.
+#: Seconds a process has to exit on its own after another was lost, for example if both hit the same error.
 GRACE = 5.0
-#: Seconds for the processes to find each other.
+#: Seconds for the processes to connect to each other.
 _MEETING = 120
 _FINISHED, _ENDED, _LOST = 'finished', 'ended', 'lost'
-#: Silent seconds before the kernel probes a connection, seconds between two probes, and probes without an answer.
+#: Idle seconds before the kernel probes a connection, seconds between probes, and unanswered probes until failure.
 _PROBES = {'TCP_KEEPIDLE': 30, 'TCP_KEEPINTVL': 10, 'TCP_KEEPCNT': 3}
 
 
 class ProcessWatch:
-    """A thread that waits for bad news of the other processes; all of them make one at the same point.
+    """A thread that watches the other processes; all processes must create one at the same point.
 
     Args:
-        address: How the others reach the first process.
+        address: Address at which the others reach the first process.
     """
 
     def __init__(self, address: str) -> None:
         self.rank, self.world_size = get_dist_info()
         self._lost: str | None = None
         self._known, self._leaving = threading.Event(), threading.Event()
-        #: Connections that are watched, and who is at the other end.
+        #: The watched connections, and the process at the other end of each.
         self._peers: dict[socket.socket, str] = {}
         self._meet(address)
-        # a worker that holds a copy of a connection would keep it open after this process's death
+        # a forked worker with a copy of a connection would keep it open after this process ends
         os.register_at_fork(after_in_child=self._close)
         threading.Thread(target=self._run, name='process watch', daemon=True).start()
 
     def lost(self, within: float = 0.0) -> str | None:
-        """Which process was lost, in one sentence; None where none is, after waiting some seconds for the news."""
+        """Return a sentence about the lost process, waiting up to ``within`` seconds; None if none was lost."""
         self._known.wait(within)
         return self._lost
 
     def leave(self, reason: str | None = None) -> None:
-        """Say goodbye: from now on this process may end.
+        """Tell the other processes that this one is about to end.
 
         Args:
-            reason: Why it leaves before the end of the run, for the others; None at the end.
+            reason: Why it ends before the run does; None at the end of the run.
         """
         self._leaving.set()
         message = f'{_FINISHED}\n' if reason is None else f'{_ENDED} {reason}\n'
@@ -67,7 +67,7 @@ class ProcessWatch:
             self._close()
 
     def _meet(self, address: str) -> None:
-        """Connect the first process with all others."""
+        """Connect the first process to all others."""
         server = _listen() if self.rank == 0 else None
         invitation = [None if server is None else (server.getsockname()[1], secrets.token_hex(16))]
         broadcast_object_list(invitation, group=host_group())
@@ -95,7 +95,7 @@ class ProcessWatch:
         return f'process {rank} of {self.world_size}{whereabouts}'
 
     def _run(self) -> None:
-        """Wait for bad news, pass it on, and see to it that this process ends."""
+        """Wait until a process is lost, tell the others, and end this process."""
         with selectors.DefaultSelector() as selector:
             for peer in self._peers:
                 selector.register(peer, selectors.EVENT_READ)
@@ -107,17 +107,17 @@ class ProcessWatch:
                     if news is not None:
                         self._end(news)
                         return
-                    selector.unregister(key.fileobj)  # it finished
+                    selector.unregister(key.fileobj)  # this peer finished
 
     def _end(self, lost: str) -> None:
         self._lost = lost
         for peer in self._peers:
             _send(peer, f'{_LOST} {lost}\n')
-        self._known.set()  # after the others, who must not take this process's own end for the first
+        self._known.set()  # after telling the others, or they might report this process as the lost one
         time.sleep(GRACE)
         if not self._leaving.is_set():
             print(f'error: {lost}', file=sys.stderr, flush=True)
-        os._exit(LOST_PROCESS)  # the main thread may hang in a collective operation for ever
+        os._exit(LOST_PROCESS)  # the main thread may hang forever in a collective operation
 
     def _close(self) -> None:
         for peer in self._peers:
@@ -144,7 +144,7 @@ def _connect(address: str, port: int, password: str, rank: int) -> socket.socket
 
 
 def _greeted(connection: socket.socket, password: str) -> tuple[int, str] | None:
-    """Rank and whereabouts of who connected; None for a stranger, who is sent away."""
+    """Return the rank and location of the connecting process; reject a stranger and return None."""
     connection.settimeout(5)
     words: list[str] = []
     with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -157,11 +157,11 @@ def _greeted(connection: socket.socket, password: str) -> tuple[int, str] | None
 
 
 def _watch_line(connection: socket.socket) -> None:
-    """Let the kernel find out when the other machine is gone."""
+    """Enable the kernel's detection of unreachable machines."""
     connection.settimeout(None)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _PROBES.items():
-        if hasattr(socket, name):  # not everywhere
+        if hasattr(socket, name):  # not available on all platforms
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
@@ -171,7 +171,7 @@ def _send(connection: socket.socket, message: str) -> None:
 
 
 def _read(connection: socket.socket, name: str) -> str | None:
-    """Bad news that came over a connection, as a sentence; None where the other process finished."""
+    """Read from a connection which process was lost, as a sentence; None if the other process finished."""
     data = b''
     with contextlib.suppress(OSError):
         data = connection.recv(4096)

@@ -1,1 +1,1 @@
-"""What drives models: feature extraction, schedules and hooks."""
+"""Train and test models: feature extraction, schedules, checkpoints and hooks."""

@@ -1,4 +1,4 @@
-"""The frames that a run could not read: ``bad_frames.json`` in its work directory."""
+"""Record of the frames that a run could not read: ``bad_frames.json`` in its work directory."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ RECORD_FILE = 'bad_frames.json'
 
 
 def describe_dataset(dataset: TrackletDataset, bad: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """What the record says of one dataset.
+    """Create the record's entry for one dataset.
 
     Args:
         dataset: A dataset whose ``on_bad_frame`` is not ``'error'``.
-        bad: Its bad frames, ``frame`` and ``fault`` of each.
+        bad: Its bad frames, each with ``frame`` and ``fault``.
 
     Returns:
-        Plain values.
+        The entry, which can be written as JSON.
     """
     return dict(
         dataset=dataset.NAME,
@@ -36,14 +36,14 @@ def describe_dataset(dataset: TrackletDataset, bad: Sequence[Mapping[str, str]])
 def merge_entries(
     before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Entries of a record brought up to date.
+    """Merge newer entries into those of a record.
 
     Args:
-        before: Entries as ``describe_dataset`` gives them.
-        now: Newer ones.
+        before: Entries in the form returned by ``describe_dataset``.
+        now: Newer entries.
 
     Returns:
-        One entry per dataset, split, index and policy, with the frames of both, sorted by path.
+        One entry per dataset, split, index and policy, with the frames of both inputs, sorted by path.
     """
     merged: dict[tuple, dict[str, Any]] = {}
     for entry in (*before, *now):
@@ -56,10 +56,10 @@ def merge_entries(
 
 
 def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
-    """Entries of a run's record; empty where it has none.
+    """Read the entries of a run's record; empty if there is no record.
 
     Raises:
-        CheckpointError: The file is no such record.
+        CheckpointError: If the file is not a valid record.
     """
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
@@ -83,6 +83,6 @@ def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def write_entries(work_dir: str | Path, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write a run's record as a whole."""
+    """Write a run's record atomically."""
     with replacing(Path(work_dir, RECORD_FILE)) as temporary:
         temporary.write_text(json.dumps(dict(datasets=list(entries)), indent=2) + '\n', encoding='utf-8')

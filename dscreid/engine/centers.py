@@ -1,4 +1,4 @@
-"""The cluster centres that one epoch leaves to the labeler of the next."""
+"""Cluster centers that one epoch passes to the labeler of the next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @dataclass(frozen=True)
 class Centers:
-    """Centres of the clusters of both modalities.
+    """Centers of the clusters of both modalities.
 
     Attributes:
-        features: By modality, C rows; one object for both where the labels are shared.
-        groups: By modality int64 (C,), group of each centre; None without groups.
+        features: Features by modality, C rows each; the same object for both if the labels are shared.
+        groups: Group of each center by modality, int64 (C,); None without groups.
     """
 
     features: Mapping[Modality, TrackletFeatures]
     groups: Mapping[Modality, np.ndarray] | None = None
 
     def state(self) -> dict[str, Any]:
-        """Tensors alone, for a checkpoint."""
+        """Convert the centers to tensors for a checkpoint."""
         shared = self.features[Modality.RGB] is self.features[Modality.IR]
         groups = self.groups and {m.value: torch.from_numpy(self.groups[m]) for m in Modality}
         kept = (Modality.RGB,) if shared else tuple(Modality)
@@ -34,7 +34,7 @@ class Centers:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> 'Centers':
-        """The centres whose :meth:`state` it is."""
+        """Restore centers from the result of :meth:`state`."""
         kept = {name: TrackletFeatures(*halves) for name, halves in state['features'].items()}
         features = {m: kept.get(m.value, kept[Modality.RGB.value]) for m in Modality}
         groups = state['groups'] and {m: state['groups'][m.value].numpy() for m in Modality}
@@ -42,14 +42,15 @@ class Centers:
 
 
 def check_centers(centers: Centers, dimension: int) -> None:
-    """Check that centres out of a checkpoint can be compared with a run's features.
+    """Check that centers from a checkpoint can be compared with a run's features.
 
     Args:
-        centers: The centres.
-        dimension: Numbers of a static, and of a dynamic feature.
+        centers: The centers.
+        dimension: Dimension of a static feature, and of a dynamic one.
 
     Raises:
-        CheckpointError: They are of another width, not finite, none at all, or without a group each.
+        CheckpointError: If there are no centers, their dimension differs, they are not finite, or the number of groups
+            differs from the number of centers.
     """
     for modality, features in centers.features.items():
         name, halves = f'{modality.value} cluster centres', (features.static, features.dynamic)
@@ -64,10 +65,10 @@ def check_centers(centers: Centers, dimension: int) -> None:
 def held_centers(
     memories: TargetMemories, groups: Mapping[Modality, np.ndarray] | None = None
 ) -> Centers | None:
-    """The centres that memories hold now, with the groups of the labels that they were built from.
+    """Return the centers currently held by memories, with the groups of the labels they were built from.
 
     Returns:
-        None before the memories are built.
+        The centers, or None before the memories are built.
     """
     visible = memories.cluster_memory(Modality.RGB).features()
     if not len(visible):

@@ -1,4 +1,4 @@
-"""The checkpoints in a run's folder: which one a run continues from, and what a killed one left behind."""
+"""Find the checkpoint in a run's folder from which the run can resume."""
 
 import logging
 import re
@@ -13,22 +13,22 @@ from dscreid.utils.files import existing_file, replacing
 from dscreid.utils.records import file_beside
 
 POINTER = 'last_checkpoint'
-#: Where a checkpoint's ``meta`` names the run that wrote it; resumed runs keep the name.
+#: Key in a checkpoint's ``meta`` for the name of the run that wrote it; resumed runs keep the name.
 RUN_KEY = 'run'
 _EPOCH_FILE = re.compile(r'epoch_(\d+)\.pth')
 
 
 def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
-    """Name the checkpoint that a run continues from, as a whole: the pointer is never empty or cut."""
+    """Atomically write the pointer file that names the checkpoint to resume from."""
     with replacing(Path(work_dir, POINTER)) as temporary:
         temporary.write_text(str(checkpoint), encoding='utf-8')
 
 
 def last_checkpoint(work_dir: Path) -> Path | None:
-    """The checkpoint that the pointer of a run names, looked for in ``work_dir`` by its name; None before the first.
+    """Return the checkpoint in ``work_dir`` that the pointer file names; None before the first checkpoint.
 
     Raises:
-        CheckpointError: It was removed, or the pointer names no file.
+        CheckpointError: If the checkpoint is missing, or the pointer does not name a file.
     """
     named = _named(work_dir)
     if named is not None and existing_file(named) is None:
@@ -40,14 +40,13 @@ def last_checkpoint(work_dir: Path) -> Path | None:
 
 
 def resumable_checkpoint(work_dir: Path) -> Path | None:
-    """The newest checkpoint of a run that can be read whole; None before the first.
+    """Return the newest intact checkpoint of a run; None before the first checkpoint.
 
-    Where the one that the pointer names is missing or damaged, the newest earlier one of the same run takes its place,
-    with a warning. ``epoch_0.pth`` tells which run that is: a file of the same name that an earlier run left in the
-    folder is never taken.
+    If the checkpoint named by the pointer is missing or damaged, uses the newest earlier one of the same run instead,
+    with a warning. ``epoch_0.pth`` identifies the run, so files left in the folder by an earlier run are never used.
 
     Raises:
-        CheckpointError: There is a pointer, but no checkpoint of the run is whole.
+        CheckpointError: If there is a pointer, but no intact checkpoint of the run.
     """
     named = _named(work_dir)
     if named is None:
@@ -61,15 +60,15 @@ def resumable_checkpoint(work_dir: Path) -> Path | None:
 
 
 def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> Path:
-    """The newest whole checkpoint before one that cannot be continued from, with a warning.
+    """Return the newest intact checkpoint before an unusable one, with a warning.
 
     Args:
         work_dir: The run's folder.
         named: The checkpoint that cannot be used.
-        fault: Why.
+        fault: The reason.
 
     Raises:
-        CheckpointError: No earlier checkpoint of the same run is whole.
+        CheckpointError: If no earlier checkpoint of the same run is intact.
     """
     earlier = _earlier_of_same_run(work_dir, named)
     if earlier is None:
@@ -82,10 +81,10 @@ def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> P
 
 
 def check_whole(path: Path) -> dict:
-    """Read a checkpoint of this project and compare its contents with their checksums, which torch does not.
+    """Read a checkpoint of this project and verify its checksums, which torch does not do.
 
     Raises:
-        CheckpointError: It is missing or damaged.
+        CheckpointError: If the checkpoint is missing or damaged.
     """
     content = load_checkpoint(path)
     if zipfile.is_zipfile(path):
@@ -100,7 +99,7 @@ def check_whole(path: Path) -> dict:
 
 
 def run_of(path: Path) -> str | None:
-    """The run that wrote a checkpoint; None if the file is not whole or does not say."""
+    """Return the name of the run that wrote a checkpoint; None if the file is damaged or has no name."""
     try:
         run = meta_of(check_whole(path)).get(RUN_KEY)
     except CheckpointError:
@@ -109,7 +108,7 @@ def run_of(path: Path) -> str | None:
 
 
 def _named(work_dir: Path) -> Path | None:
-    """What the pointer names, there or not; None without a pointer."""
+    """Return the path that the pointer names, whether or not it exists; None without a pointer."""
     pointer = work_dir / POINTER
     if not pointer.is_file():
         return None
@@ -125,7 +124,7 @@ def _named(work_dir: Path) -> Path | None:
 
 
 def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
-    """The newest whole checkpoint before ``named`` that the run of ``epoch_0.pth`` wrote."""
+    """Return the newest intact checkpoint before ``named`` written by the same run as ``epoch_0.pth``."""
     number = _epoch(named)
     if number is None or (run := run_of(work_dir / 'epoch_0.pth')) is None:
         return None

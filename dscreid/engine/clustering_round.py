@@ -1,4 +1,4 @@
-"""What one round of extraction and labelling gave."""
+"""Result of one round of extraction and labeling."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ class ClusteringRound:
     """Features and pseudo labels of all training tracklets at the start of an epoch.
 
     Attributes:
-        epoch: Zero-based epoch that begins with them; its number is that of the epochs trained before.
+        epoch: Zero-based epoch that starts with this round, equal to the number of epochs trained before it.
         rgb: Features of the Nv visible tracklets.
         ir: Features of the Nt infrared tracklets.
-        labels: Their pseudo labels.
+        labels: Pseudo labels of these tracklets.
     """
 
     epoch: int

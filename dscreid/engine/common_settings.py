@@ -1,10 +1,10 @@
-"""Settings that stand once at the top level of a config and go to every part that takes them.
+"""Settings that a config defines once at the top level and that apply to every part that accepts them.
 
-A class says which of its arguments come from there, for example::
+A class declares which of its arguments come from common settings, for example::
 
     common_settings = {'root': 'data_root', 'k1': 'clustering.k1'}
 
-A part that gives such an argument itself keeps its own value.
+A part that sets such an argument itself keeps its own value.
 """
 
 import copy
@@ -18,18 +18,18 @@ from dscreid.registry import registered_classes
 
 #: The top-level keys.
 COMMON_SETTINGS = ('data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'clustering', 'vis_backends')
-#: Arguments of classes of other packages that come from common settings.
+#: Arguments that come from common settings, for classes of other packages.
 _FOREIGN: dict[type, Mapping[str, str]] = {Visualizer: {'vis_backends': 'vis_backends'}}
 
 
 class Use(NamedTuple):
-    """One argument of one part that a common setting gives.
+    """An argument of a part that can come from a common setting.
 
     Attributes:
         setting: Dotted key of the setting, such as ``clustering.k1``.
         place: Dotted key of the part.
         part: The part, a ``dict(type=...)``.
-        argument: The part's argument.
+        argument: Name of the part's argument.
     """
 
     setting: str
@@ -44,7 +44,7 @@ class Use(NamedTuple):
 
 
 def uses_of_common_settings(config: dict[str, Any]) -> list[Use]:
-    """Every argument of a config's parts that a common setting gives, whether or not the part gives it itself."""
+    """List the arguments of a config's parts that can come from common settings, including those set by the part."""
     known = registered_classes()
     return [
         use for key in config if key not in COMMON_SETTINGS for use in _uses(config[key], str(key), known)
@@ -52,10 +52,10 @@ def uses_of_common_settings(config: dict[str, Any]) -> list[Use]:
 
 
 def fill_common_settings(config: dict[str, Any]) -> None:
-    """Give every part of a config, in place, the common settings that it takes and does not give itself.
+    """Fill in, in place, the common settings that each part accepts but does not set itself.
 
     Args:
-        config: A config whose inheritance and overrides are merged.
+        config: A config with inheritance and overrides already merged.
     """
     _spell_out_defaults(config)
     for use in uses_of_common_settings(config):
@@ -65,10 +65,9 @@ def fill_common_settings(config: dict[str, Any]) -> None:
 
 
 def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The config as ``fill_common_settings`` takes it.
+    """Return the config in the form that ``fill_common_settings`` takes.
 
-    Values that parts have from common settings stand at the top level only, and common settings that no part has its
-    value from are left out.
+    Values that come from common settings appear only at the top level. Common settings that no part uses are left out.
     """
     config = copy.deepcopy(config)
     used = set()
@@ -87,9 +86,10 @@ def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def drop_unused_common_settings(config: dict[str, Any]) -> None:
-    """Leave out, in place, the common settings that no part has its value from.
+    """Remove, in place, the common settings that no part uses.
 
-    A config that inherits may have replaced all parts that took one; written to a file, it could not be read again.
+    A config that inherits may replace all parts that used a setting. With the unused setting, the config could be
+    written to a file but not read again.
     """
     used = without_common_settings(config)
     for key in COMMON_SETTINGS:
@@ -99,7 +99,7 @@ def drop_unused_common_settings(config: dict[str, Any]) -> None:
 
 
 def common_value(config: Mapping[str, Any], setting: str) -> tuple[bool, Any]:
-    """Whether a config gives a common setting, and its value."""
+    """Return whether a config defines a common setting, and its value."""
     key, _, part = setting.partition('.')
     node = config.get(key)
     if part:
@@ -119,7 +119,7 @@ def _uses(node: Any, place: str, known: Mapping[str, Any]) -> Iterator[Use]:
 
 
 def _taken_by(component: Any, known: Mapping[str, Any]) -> Mapping[str, str]:
-    """Arguments of a part's class that come from common settings, and those settings."""
+    """Map the arguments of a part's class that come from common settings to those settings."""
     if isinstance(component, str):
         component = known.get(component.rpartition('.')[2])
     if not isinstance(component, type):
@@ -129,7 +129,7 @@ def _taken_by(component: Any, known: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _spell_out_defaults(config: dict[str, Any]) -> None:
-    """Write parts that are an argument's default, such as the clustering of ``DSLULabeler``, into the config."""
+    """Add parts that are default arguments, such as the clustering of ``DSLULabeler``, to the config."""
     known = registered_classes()
     for node in _typed_dicts(config):
         component = known.get(node['type']) if isinstance(node['type'], str) else None

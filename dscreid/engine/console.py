@@ -1,11 +1,11 @@
-"""What of a run's log a person reads on the console; the log file has all of it."""
+"""Keep the console concise; the log file contains every message."""
 
 import logging
 
 from mmengine.logging import MMLogger
 
-#: How MMEngine's messages begin that belong in the log file only: dumps of hundreds of lines, a line that repeats
-#: with each epoch, and warnings of MMEngine about itself.
+#: Prefixes of MMEngine messages that go to the log file only: dumps of hundreds of lines, a line repeated every
+#: epoch, and MMEngine's warnings about its own code.
 LOG_FILE_ONLY = (
     '\n' + '-' * 60 + '\nSystem environment:',
     'Config:\n',
@@ -19,14 +19,14 @@ LOG_FILE_ONLY = (
 
 
 class ConsoleFilter(logging.Filter):
-    """Drops messages that belong in the log file only, and tables that were shown before."""
+    """Drop messages that belong only in the log file, and tables that were shown before."""
 
     def __init__(self) -> None:
         super().__init__()
         self._shown: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to show a message; errors always are."""
+        """Return whether to show a message; errors are always shown."""
         if record.levelno >= logging.ERROR:
             return True
         message = record.getMessage()
@@ -39,15 +39,15 @@ class ConsoleFilter(logging.Filter):
         return is_new
 
 
-#: One for all loggers of a process: each stage of an experiment has its own logger.
+#: Shared by all loggers of a process, because each stage of an experiment has its own logger.
 _FILTER = ConsoleFilter()
 
 
 def quiet_console(logger: MMLogger, shown: logging.Filter = _FILTER) -> None:
-    """Show only what a person reads; at level DEBUG everything is shown.
+    """Filter the console output of a logger; at level DEBUG everything is shown.
 
     Args:
-        logger: Its handlers for the console get the filter, those for files do not.
+        logger: The logger. Its console handlers get the filter, its file handlers do not.
         shown: The filter.
     """
     for handler in logger.handlers:

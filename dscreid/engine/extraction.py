@@ -1,4 +1,4 @@
-"""Features of every tracklet of a data loader, in dataset order."""
+"""Extract the features of all tracklets of a data loader, in dataset order."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,23 +21,23 @@ def extract_features(
     encode: Callable[..., TrackletFeatures],
     description: str = 'extract',
 ) -> TrackletFeatures:
-    """Extract the static and dynamic feature of each tracklet once.
+    """Extract the static and dynamic features of each tracklet once.
 
-    Every rank extracts its share (see ``SequentialSampler``); all ranks return all rows. The model is left in
-    the mode (training or evaluation) it came in.
+    Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows. The model's mode (training
+    or evaluation) is restored.
 
     Args:
         model: A re-ID model with a ``data_preprocessor``, not wrapped for distributed use.
         dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Normalized inputs (N, T, 3, H, W) to N features, for example ``model.embed``. For a model with
-            ``needs_modalities`` the second argument is the modality of each tracklet.
+        encode: Maps normalized inputs (N, T, 3, H, W) to N features, for example ``model.embed``. If the model has
+            ``needs_modalities``, the second argument is the modality of each tracklet.
         description: Text next to the progress bar.
 
     Returns:
         Float32 features (N, D) on the model's device; row i belongs to tracklet i of the dataset.
 
     Raises:
-        ConfigError: If the loader left out a tracklet or gave one twice.
+        ConfigError: If the loader omitted or repeated a tracklet.
     """
     was_training = model.training
     model.eval()
@@ -61,14 +61,14 @@ def extract_features(
 
 
 def _modalities(model: nn.Module, data_samples: Sequence[ReIDDataSample]) -> tuple[list[str], ...]:
-    """The modalities as ``encode``'s second argument, or nothing for models that do not ask for them."""
+    """Return ``encode``'s extra arguments: the modalities, or nothing for models that do not need them."""
     if not getattr(model, 'needs_modalities', False):
         return ()
     return (model.modalities_of(data_samples),)
 
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
-    """Bring the rows of all ranks into dataset order, on the CPU."""
+    """Collect the rows of all ranks in dataset order, on the CPU."""
     local = torch.cat(rows).cpu() if rows else torch.empty(0)
     gathered = gather_objects((indices, local))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]

@@ -1,4 +1,4 @@
-"""Pseudo labels as tensors, for a checkpoint, and whether those that come back belong to a run."""
+"""Convert pseudo labels to tensors for a checkpoint, and check labels restored from one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from dscreid.structures import Modality
 
 
 def labels_state(labels: PseudoLabels) -> dict[str, Any]:
-    """Tensors, numbers and strings alone, such as ``torch.load(weights_only=True)`` reads."""
+    """Convert labels to tensors, numbers and strings, which ``torch.load(weights_only=True)`` can read."""
     cross = labels.cross
     return {
         'shared': labels.shared,
@@ -28,7 +28,7 @@ def labels_state(labels: PseudoLabels) -> dict[str, Any]:
 
 
 def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
-    """The labels whose :func:`labels_state` it is."""
+    """Restore labels from the result of :func:`labels_state`."""
     own, cross, center = state['own'], state['cross'], state['center_modality']
     return PseudoLabels(
         rgb=own['rgb'].numpy(),
@@ -43,14 +43,14 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
 
 
 def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
-    """Check that labels out of a checkpoint are those of a run's tracklets.
+    """Check that labels from a checkpoint match a run's tracklets.
 
     Args:
         labels: The labels.
-        counts: Tracklets of each modality.
+        counts: Number of tracklets of each modality.
 
     Raises:
-        CheckpointError: They are of other tracklets, or their parts contradict each other.
+        CheckpointError: If the labels belong to other tracklets, or their parts contradict each other.
     """
     for modality, count in counts.items():
         found = {'labels': len(labels.of(modality))}
@@ -76,7 +76,7 @@ def _check_soft(soft: SoftTargets, name: str) -> None:
 
 
 def _check_clusters(labels: PseudoLabels, modality: Modality) -> None:
-    """Whether groups and matches are of the clusters that there are."""
+    """Check that groups and matches refer to existing clusters."""
     clusters = int(labels.of(modality).max(initial=-1)) + 1
     if labels.groups is not None and len(labels.groups[modality]) < clusters:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""Time and memory of a labelling, in the log before it starts; an error where it cannot fit."""
+"""Log the estimated time and memory of labeling before it starts; raise an error if it cannot fit."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -22,20 +22,19 @@ def labeling_within_memory(
     search: NeighborSearch,
     logger: logging.Logger,
 ) -> Iterator[None]:
-    """Label within this block.
+    """Context manager that checks memory for the labeling done inside it.
 
-    The log gets the forecast first, where the labeler tells what it clusters, and a warning where its memory may not
-    suffice.
+    If the labeler reports what it clusters, first logs a forecast, and a warning if memory may not suffice.
 
     Args:
-        labeler: The labeler that is going to be called.
+        labeler: The labeler called inside the block.
         rgb: Features of the visible tracklets.
         ir: Features of the infrared tracklets.
-        search: How neighbours are searched.
-        logger: Where forecast and warning go.
+        search: The neighbor search settings.
+        logger: Receives the forecast and the warning.
 
     Raises:
-        ResourceError: What it clusters cannot fit into memory, or memory ran out within the block.
+        ResourceError: If the clustering cannot fit into memory, or memory runs out inside the block.
     """
     counts = {Modality.RGB: len(rgb), Modality.IR: len(ir)}
     problems = problems_of(labeler, counts, 2 * rgb.static.shape[1])

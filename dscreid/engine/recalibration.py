@@ -1,4 +1,4 @@
-"""Necks set to a domain's statistics, and the features that follow, from one pass over the data."""
+"""Recalibrate the necks to a domain's statistics and extract features in one pass over the data."""
 
 import torch
 from torch.utils.data import DataLoader
@@ -11,18 +11,18 @@ from dscreid.structures import TrackletFeatures
 
 @torch.no_grad()
 def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFeatures:
-    """Set the necks' statistics to those of a loader's raw features, and return its tracklets' features.
+    """Set the necks' statistics to those of a loader's raw features, and return the tracklets' features.
 
     Args:
-        model: A model, not wrapped for distributed use; its necks change. It is left in the mode it came in.
+        model: A model, not wrapped for distributed use. Its necks change; its training mode is restored.
         dataloader: See :func:`extract_features`.
 
     Returns:
-        What :func:`extract_features` with ``model.embed`` gives afterwards. Necks act on raw features, so the encoder
-        runs once; with ``flip_test``, which averages behind the necks, twice.
+        The features that :func:`extract_features` with ``model.embed`` would return afterwards. The encoder runs only
+        once because necks act on raw features. With ``flip_test``, which averages after the necks, it runs twice.
 
     Raises:
-        DatasetError: The dataset has fewer than two tracklets.
+        DatasetError: If the dataset has fewer than two tracklets.
     """
     dataset = dataloader.dataset
     if len(dataset) < 2:

@@ -1,4 +1,4 @@
-"""What a checkpoint records about the run that wrote it, so that only the same run continues from it."""
+"""Record in a checkpoint which run wrote it, so that only the same run can resume from it."""
 
 import hashlib
 import json
@@ -12,17 +12,17 @@ import torch
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import load_weights, meta_of
 
-#: Keys of a checkpoint's ``meta``: the settings that decide what is learned, as JSON, and the source weights.
+#: Keys of a checkpoint's ``meta``: the settings that affect what is learned, as JSON, and the source weights.
 SETTINGS_KEY, SOURCE_KEY = 'settings', 'source'
 EPOCHS = 'train_cfg.max_epochs'
-#: What may change together with the number of epochs: where a schedule ends.
+#: Settings that may change together with the number of epochs: the ends of schedules.
 _SCHEDULE_END = re.compile(r'param_scheduler(\.\d+)?\.(end|T_max)')
-#: What happens at a frame that cannot be read: it may change to let a run go on that one had stopped. If that leaves
-#: tracklets out, ``check_same_data`` refuses.
+#: The policy for unreadable frames. It may change, so that a run stopped by such a frame can resume. If the change
+#: leaves tracklets out, ``check_same_data`` raises an error.
 _TOLERANCE = 'on_bad_frame'
 _MISSING = '(not set)'
 _SHOWN, _LONGEST = 6, 40
-#: The ways out for someone who wants a run with other settings.
+#: Advice, for error messages, on how to run with other settings.
 ANOTHER_RUN = (
     'choose a --work-dir in another folder (source stages lie beside it), or start a new run from these weights with '
     '--source-checkpoint'
@@ -30,12 +30,12 @@ ANOTHER_RUN = (
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
-    """Settings as JSON, the form in which a checkpoint records them; values that JSON lacks become their text."""
+    """Return settings as JSON, as recorded in checkpoints; values that JSON does not support become strings."""
     return json.dumps(settings, sort_keys=True, default=str)
 
 
 def recorded_settings(meta: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The settings that a checkpoint's ``meta`` records; None for a checkpoint that records none."""
+    """Return the settings recorded in a checkpoint's ``meta``; None if it records none."""
     try:
         settings = json.loads(meta.get(SETTINGS_KEY))
     except (TypeError, ValueError, RecursionError):
@@ -46,21 +46,21 @@ def recorded_settings(meta: Mapping[str, Any]) -> dict[str, Any] | None:
 def check_same_run(
     path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], source: str | Path | None
 ) -> None:
-    """Refuse to continue a run with other settings or source weights, which the resumed run would not heed.
+    """Check that a run resumes with the same settings and source weights.
 
-    A resumed optimizer restores its learning rate, weight decay and moments, and what was learned with the old
-    settings stays. Only ``train_cfg.max_epochs`` may change, to a number of epochs not below those trained, and with it
-    the end of the schedules.
+    A resumed run would not follow other settings: its optimizer restores the learning rate, weight decay and moments,
+    and what was learned with the old settings stays. Only ``train_cfg.max_epochs`` may change, but not below
+    the number of epochs trained, and with it the ends of the schedules.
 
     Args:
         path: The checkpoint, for messages.
-        content: What it holds.
-        settings: The settings asked for.
-        source: Source weights that were named for this run; None if none were.
+        content: The checkpoint's content.
+        settings: The requested settings.
+        source: Source weights specified for this run; None if there are none.
 
     Raises:
-        CheckpointError: The settings differ, fewer epochs are asked for than were trained, or the run began with other
-            source weights.
+        CheckpointError: If the settings differ, fewer epochs are requested than were trained, or the run started from
+            other source weights.
     """
     meta = meta_of(content)
     differences = differences_beyond_epochs(meta, settings)
@@ -84,20 +84,20 @@ def check_same_run(
 
 
 def other_epochs(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-    """Whether settings ask for another number of epochs than the recorded ones."""
+    """Return whether the settings request a different number of epochs than the recorded ones."""
     return EPOCHS in dict(setting_differences(recorded, json.loads(settings_text(settings))))
 
 
 def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> None:
-    """Refuse to continue a run on other tracklets than it began with.
+    """Check that a run resumes on the tracklets it started with.
 
     Args:
         path: The checkpoint, for messages.
-        content: What it holds.
+        content: The checkpoint's content.
         dataset: The training set.
 
     Raises:
-        CheckpointError: The dataset, its split or its index differ.
+        CheckpointError: If the dataset, its split or its index differs.
     """
     began, now = meta_of(content).get('dataset_meta'), getattr(dataset, 'metainfo', None)
     if isinstance(began, Mapping) and isinstance(now, Mapping) and dict(began) != dict(now):
@@ -110,14 +110,14 @@ def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> Non
 def differences_beyond_epochs(
     meta: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-    """Settings that differ from the recorded ones and may not.
+    """Find the settings that differ from the recorded ones but must not.
 
     Args:
-        meta: Of a checkpoint.
-        settings: The settings asked for.
+        meta: A checkpoint's ``meta``.
+        settings: The requested settings.
 
     Returns:
-        Recorded and new value by dotted key; empty if the checkpoint records no settings.
+        Recorded and new values by dotted key; empty if the checkpoint records no settings.
     """
     recorded = recorded_settings(meta)
     if recorded is None:
@@ -135,12 +135,12 @@ def differences_beyond_epochs(
 
 
 def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield the dotted key, the old and the new value of each setting that differs.
+    """Yield the dotted key and the old and new values of each setting that differs.
 
     Args:
-        old: Nested dicts and lists, as JSON gives them.
-        new: Likewise.
-        place: Dotted key of both.
+        old: The old settings, as nested dicts and lists read from JSON.
+        new: The new settings, in the same form.
+        place: Dotted key of both values.
     """
     if isinstance(old, dict) and isinstance(new, dict):
         pairs = [
@@ -163,17 +163,17 @@ def _same(place: str, old: Any, new: Any) -> bool:
 
 
 def in_words(differences: Mapping[str, tuple[Any, Any]]) -> str:
-    """Differences for a message: the first few, shortened."""
+    """Format the first few differences, shortened, for a message."""
     shown = [f'{key}: {_short(old)} -> {_short(new)}' for key, (old, new) in differences.items()][:_SHOWN]
     more = [f'and {len(differences) - _SHOWN} more'] if len(differences) > _SHOWN else []
     return ', '.join([*shown, *more])
 
 
 def weights_fingerprint(path: str | Path) -> str:
-    """Sixteen hexadecimal digits that name the weights in a file, whatever else the file holds.
+    """Return a fingerprint of the weights in a file: 16 hexadecimal digits, independent of its other content.
 
     Raises:
-        CheckpointError: The file cannot be read.
+        CheckpointError: If the file cannot be read.
     """
     digest = hashlib.sha256()
     for name, value in sorted(load_weights(path).items()):

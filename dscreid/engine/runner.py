@@ -1,4 +1,4 @@
-"""MMEngine's Runner with checkpoints that are written whole or not at all."""
+"""MMEngine's Runner with atomic checkpoint files."""
 
 import logging
 import os
@@ -26,23 +26,23 @@ from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
 from dscreid.utils.files import replacing
 
-#: Default hooks that MMEngine adds by itself, unless a config sets them to None.
+#: Default hooks that MMEngine adds unless a config sets them to None.
 HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-#: cuBLAS sums in a fixed order only with workspaces of a fixed size, and torch's deterministic mode insists on them.
+#: cuBLAS sums in a fixed order only with workspaces of a fixed size; torch's deterministic mode requires them.
 CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
 
 
 class ReIDRunner(Runner):
-    """A Runner whose checkpoints survive kills and full disks, and say what they are.
+    """A Runner whose checkpoints survive kills and full disks, and identify the run that wrote them.
 
-    A checkpoint is written beside its place, flushed to the disk, and moved there: whoever finds the name finds a
-    whole file. Its ``meta`` also holds ``run``, a name that a resumed run takes over, ``architecture``, the model's
-    settings that no weight's shape can tell, and the attributes below; see ``dscreid.engine.run_identity``.
+    A checkpoint is written to a temporary file in the same folder, flushed to disk and renamed, so a checkpoint file
+    is always complete. Its ``meta`` also holds ``run``, a name that a resumed run keeps, ``architecture``, the model
+    settings that weight shapes do not show, and the attributes below; see ``dscreid.engine.run_identity``.
 
     Attributes:
         run: Name of the run.
-        settings: The settings that decide what is learned, as JSON; None if unknown.
-        source: Fingerprint of the source weights that the run began with; None if it began without any.
+        settings: The settings that affect what is learned, as JSON; None if unknown.
+        source: Fingerprint of the source weights that the run started from; None if there were none.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -52,7 +52,7 @@ class ReIDRunner(Runner):
         self.source: str | None = None
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
-        """Build the logger: its console shows what a person reads, its file is UTF-8 whatever the locale's encoding."""
+        """Build a logger with a concise console and a log file in UTF-8, regardless of the locale."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
@@ -65,16 +65,16 @@ class ReIDRunner(Runner):
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
     ) -> None:
-        """Seed, and with ``deterministic`` let torch refuse what a GPU does in no fixed order.
+        """Set the seed; with ``deterministic``, torch raises an error for nondeterministic GPU operations.
 
-        See ``mmengine.runner.Runner``, which leaves cuBLAS to the environment.
+        With ``deterministic``, it also configures cuBLAS, which ``mmengine.runner.Runner`` leaves to the environment.
         """
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
         super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
-        """Register hooks but for those that are None, which MMEngine's own method allows for its own hooks alone."""
+        """Register the hooks that are not None; MMEngine's method accepts None only for its own hooks."""
         kept = {
             name: hook
             for name, hook in (hooks or {}).items()
@@ -83,7 +83,7 @@ class ReIDRunner(Runner):
         super().register_default_hooks(kept)
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
-        """Build the validation loop; None, with a warning, if no tracklet of its data has a person id."""
+        """Build the validation loop; return None, with a warning, if no validation tracklet has a person ID."""
         loop = super().build_val_loop(loop)
         reason = loop.dataloader.dataset.missing_identities()
         if reason is None:
@@ -92,11 +92,11 @@ class ReIDRunner(Runner):
         return None
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Move a model to the device and, with several processes, let them train it together.
+        """Move a model to the device, and wrap it for distributed training if there are several processes.
 
-        Buffers are not sent around in each iteration, as DDP's default has it: memories are large, and equal anyway,
-        since all processes compute them from the same global batch; ``ProcessAgreementHook`` compares them.
-        MMEngine's own method takes a GPU for granted.
+        Unlike DDP's default, buffers are not broadcast in each iteration. The memories are large, and equal anyway
+        because all processes compute them from the same global batch; ``ProcessAgreementHook`` compares them.
+        MMEngine's own method requires a GPU.
         """
         if not self.distributed or model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
@@ -106,9 +106,9 @@ class ReIDRunner(Runner):
 
     @master_only
     def dump_config(self) -> None:
-        """Write the config into the work directory, as a Python file that ``load_config`` takes.
+        """Write the config to the work directory as a Python file that ``load_config`` can read.
 
-        Common settings stand in it once, so that they can be overridden as in the config that was run.
+        Each common setting is written once, so it can be overridden as in the original config.
         """
         plain = without_common_settings({**self.cfg.to_dict(), 'load_from': None, 'resume': False})
         name = self.timestamp if self.cfg.filename is None else Path(self.cfg.filename).stem
@@ -121,7 +121,7 @@ class ReIDRunner(Runner):
         """Save a checkpoint; see ``mmengine.runner.Runner``.
 
         Raises:
-            CheckpointError: The disk is full or cannot be written; what lay under the name before still does.
+            CheckpointError: If the disk is full or not writable. An existing file of this name is kept.
         """
         architecture = getattr(unwrap_model(self.model), 'architecture', None)
         meta = {
@@ -144,8 +144,8 @@ class ReIDRunner(Runner):
     def load_checkpoint(self, *args, **kwargs) -> dict:
         """Load a checkpoint's weights; see ``mmengine.runner.Runner``.
 
-        ``Runner.resume`` would run ``meta['config']`` as a program; no checkpoint of this project has it, and a
-        foreign one loses it here.
+        Removes ``meta['config']``, which ``Runner.resume`` would execute as code. Checkpoints of this project do not
+        contain it.
         """
         checkpoint = super().load_checkpoint(*args, **kwargs)
         meta = checkpoint.get('meta', {})
@@ -159,14 +159,14 @@ class ReIDRunner(Runner):
 
 
 def keep_fused(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Let a saved optimiser state go on with the kind of step of the optimiser that takes it over.
+    """Set ``fused`` of a saved optimizer state to the value of the optimizer that will load it.
 
-    Loading a state takes over all settings of its groups, ``fused`` too, which belongs to the machine: a run that began
-    on a processor would never step in one kernel on a GPU.
+    Loading a state restores all settings of its parameter groups. ``fused`` depends on the machine: otherwise, a run
+    that started on a CPU would never use the fused kernel on a GPU.
 
     Args:
-        optimizer: The optimiser that is going to load the state.
-        state: Its ``state_dict``; changed in place.
+        optimizer: The optimizer that will load the state.
+        state: The saved ``state_dict``; changed in place.
     """
     for group, saved in zip(optimizer.param_groups, state.get('param_groups', ()), strict=False):
         if 'fused' in group:

@@ -1,4 +1,4 @@
-"""Choose by epoch: pure helpers behind the scheduled parts of a config."""
+"""Pure helpers that choose a value by epoch, for the scheduled parts of a config."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,15 +10,15 @@ Value = TypeVar('Value')
 
 
 def begins_anew(runner) -> bool:
-    """Whether a run has nothing behind it; one whose first epoch was skipped has, although it counts no iteration."""
+    """Return whether a run starts from scratch; a run that skipped its first epoch does not, despite iteration 0."""
     return runner.iter == 0 and runner.epoch == 0
 
 
 def check_stages(begins: Sequence[int]) -> None:
-    """Check that stages begin at epoch 0 and in strictly rising order.
+    """Check that stages begin at epoch 0 and in strictly increasing order.
 
     Raises:
-        ConfigError: They do not.
+        ConfigError: If they do not.
     """
     if not begins or begins[0] != 0 or any(later <= earlier for earlier, later in pairwise(begins)):
         raise ConfigError(
@@ -27,17 +27,17 @@ def check_stages(begins: Sequence[int]) -> None:
 
 
 def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Value:
-    """The value of the last stage that has begun by the given zero-based epoch."""
+    """Return the value of the last stage that has begun by the given zero-based epoch."""
     return [value for begin, value in zip(begins, values, strict=True) if begin <= epoch][-1]
 
 
 def turn_at(epoch: int, begins: Sequence[int], cycles: Sequence[Sequence[Value]]) -> Value:
-    """The value whose turn it is in an epoch: a stage gives its values in turn, one an epoch, from its beginning.
+    """Return the value for an epoch: each stage cycles through its values, one per epoch, from its first epoch on.
 
     Args:
-        epoch: Zero-based.
-        begins: First epoch of each stage, rising from 0.
-        cycles: Values of each stage, at least one.
+        epoch: Zero-based epoch.
+        begins: First epoch of each stage, increasing from 0.
+        cycles: Values of each stage, at least one per stage.
     """
     begin, cycle = stage_at(epoch, begins, list(zip(begins, cycles, strict=True)))
     return cycle[(epoch - begin) % len(cycle)]

@@ -1,4 +1,4 @@
-"""Schedules of a resumed run that is to train for another number of epochs than it was begun with."""
+"""Recompute the schedules of a run that is resumed with a different number of epochs."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,20 +10,21 @@ from mmengine.runner import Runner
 
 from dscreid.errors import CheckpointError
 
-#: What a scheduler's state holds of its progress; the rest is its shape.
+#: Keys of a scheduler's state that record its progress; the other keys define its shape.
 _PROGRESS = {'last_step', '_global_step', '_last_value', 'base_values', 'verbose'}
 
 
 def check_schedules(path: Path, schedulers: Any, saved: Any) -> None:
-    """Refuse a checkpoint whose schedules differ from the run's and cannot be computed anew.
+    """Reject a checkpoint whose schedules differ from the run's and cannot be recomputed.
 
     Args:
         path: The checkpoint, for messages.
-        schedulers: Of the runner, built; None if it has none.
-        saved: Their states in the checkpoint.
+        schedulers: The runner's schedulers, built; None if it has none.
+        saved: The schedulers' states in the checkpoint.
 
     Raises:
-        CheckpointError: They differ, and one follows the metrics of past epochs, or they are of several optimizers.
+        CheckpointError: If the schedules differ, and one follows the metrics of past epochs or they belong to several
+            optimizers.
     """
     if not _differ(schedulers, saved):
         return
@@ -40,14 +41,14 @@ def check_schedules(path: Path, schedulers: Any, saved: Any) -> None:
 
 
 def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
-    """Let a checkpoint continue with the runner's schedules if theirs has another shape.
+    """Replace a checkpoint's schedules by the runner's if their shapes differ.
 
-    MMEngine restores a schedule with its old end, and its schedulers compute each value from the last one. Here the new
-    schedules run from the start to the checkpoint's iteration, and their states and values replace the old ones: the
-    epochs to come get the learning rates that the new schedule gives them.
+    MMEngine restores a schedule with its old end, and its schedulers compute each value from the previous one. This
+    function steps the new schedules from the start to the checkpoint's iteration and replaces the saved states and
+    values, so the remaining epochs get the learning rates of the new schedule.
 
     Args:
-        runner: Its optimizer and schedules are built and were not stepped.
+        runner: A runner whose optimizer and schedules are built but not yet stepped.
         content: The checkpoint; changed in place.
     """
     schedulers, saved = runner.param_schedulers, content.get('param_schedulers')
@@ -69,7 +70,7 @@ def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
 
 
 def _replay(schedulers: Sequence[_ParamScheduler], saved: Sequence[Mapping], epoch_length: int) -> None:
-    """Step schedulers as often as the saved ones were, in the order in which training steps them."""
+    """Step the schedulers as often as the saved ones, in the order used in training."""
     left = [state['_global_step'] - own._global_step for own, state in zip(schedulers, saved, strict=True)]
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Detected call of `scheduler.step', category=UserWarning)
@@ -84,7 +85,7 @@ def _replay(schedulers: Sequence[_ParamScheduler], saved: Sequence[Mapping], epo
 
 
 def _differ(schedulers: Any, saved: Any) -> bool:
-    """Whether schedules have another shape, for example another end, than the saved ones."""
+    """Return whether the schedules differ in shape, for example in their end, from the saved ones."""
     if not schedulers or not saved:
         return False
     if isinstance(schedulers, Mapping):

@@ -1,4 +1,4 @@
-"""What is known of a run's checkpoints without labels: ``criteria.json`` in its work directory."""
+"""Label-free criteria of a run's checkpoints: ``criteria.json`` in its work directory."""
 
 import json
 import math
@@ -16,14 +16,14 @@ RULES = ('greater', 'less')
 
 @dataclass(frozen=True)
 class KeptCheckpoint:
-    """The checkpoint that stands out so far.
+    """The best checkpoint so far.
 
     Attributes:
-        criterion: By what it was chosen.
-        rule: Whether the ``greater`` or the ``less`` value is the better one.
-        epoch: Epochs of training behind it.
+        criterion: Name of the criterion that chose it.
+        rule: ``greater`` or ``less``, the direction of better values.
+        epoch: Number of epochs trained.
         value: The criterion's value.
-        checkpoint: Its file's name, beside the record.
+        checkpoint: Name of its file, in the same folder as the record.
     """
 
     criterion: str
@@ -35,23 +35,22 @@ class KeptCheckpoint:
 
 @dataclass(frozen=True)
 class SelectionRecord:
-    """Criteria of a run by epoch, and the checkpoint kept by one of them.
+    """Criteria of a run by epoch, and the checkpoint that one of them chose.
 
     Attributes:
-        epochs: Values by criterion, by the number of epochs trained before they were taken: those of 3 describe
-            ``epoch_3.pth``.
-        kept: None where no checkpoint is kept.
+        epochs: Values by criterion, for each number of epochs trained: those of 3 describe ``epoch_3.pth``.
+        kept: The chosen checkpoint; None if there is none.
     """
 
     epochs: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     kept: KeptCheckpoint | None = None
 
     def with_epoch(self, epoch: int, values: Mapping[str, float]) -> 'SelectionRecord':
-        """The record with the values of one more epoch, or with new ones of an epoch that was repeated."""
+        """Return the record with the values of an epoch added, or replaced if the epoch was repeated."""
         return replace(self, epochs=dict(sorted({**self.epochs, epoch: dict(values)}.items())))
 
     def write(self, work_dir: str | Path) -> None:
-        """Write the record into a run's folder, as a whole."""
+        """Write the record to a run's folder atomically."""
         content = dict(
             kept=None if self.kept is None else asdict(self.kept),
             epochs={str(epoch): dict(values) for epoch, values in self.epochs.items()},
@@ -61,15 +60,15 @@ class SelectionRecord:
 
 
 def checkpoint_name(criterion: str, epoch: int) -> str:
-    """The file of the checkpoint that a criterion chose."""
+    """Return the file name of a checkpoint chosen by a criterion."""
     return f'best_{criterion}_epoch_{epoch}.pth'
 
 
 def read_record(work_dir: str | Path) -> SelectionRecord | None:
-    """The record of a run, or None where the run has none.
+    """Read the record of a run; return None if the run has none.
 
     Raises:
-        CheckpointError: The file is no such record.
+        CheckpointError: If the file is not a valid record.
     """
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
@@ -97,21 +96,21 @@ def _checked_kept(content: Mapping) -> KeptCheckpoint:
     if not is_number(kept.value) or type(kept.epoch) is not int or kept.rule not in RULES:
         raise TypeError('the kept checkpoint has no value, epoch and rule')
     if not isinstance(kept.criterion, str) or kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
-        # it is removed when another one is chosen, so that it must not name a file of others
+        # this file is removed when another checkpoint is chosen, so the name must not refer to any other file
         raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
     return kept
 
 
 def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) -> bool:
-    """Whether an epoch's checkpoint takes the place of the one kept so far.
+    """Return whether an epoch's checkpoint replaces the one kept so far.
 
-    Among equal values the later epoch counts, as it does without any criterion. NaN is never chosen.
+    Among equal values the later epoch wins, as it would without a criterion. NaN is never chosen.
 
     Args:
-        epoch: Epochs of training behind the checkpoint.
-        value: Its value of the criterion.
-        kept: The checkpoint kept so far; the same epoch again (a repeated one) always replaces it.
-        rule: ``greater`` or ``less``, whichever is better.
+        epoch: Number of epochs trained.
+        value: The checkpoint's value of the criterion.
+        kept: The checkpoint kept so far; a repetition of the same epoch always replaces it.
+        rule: ``greater`` or ``less``, the direction of better values.
     """
     if math.isnan(value):
         return False

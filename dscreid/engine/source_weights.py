@@ -1,4 +1,4 @@
-"""Weights that a run starts from: those of its source stage, or its own when it resumes."""
+"""Weights that a run starts from: those of its source stage, or its own if it resumes."""
 
 from pathlib import Path
 
@@ -16,29 +16,29 @@ from dscreid.utils.checkpoint import (
     meta_of,
 )
 
-#: Classifiers know the identities they were trained on and stay behind.
+#: Classifiers are specific to the identities they were trained on, so they are not loaded.
 _HEADS = ('static_head.', 'dynamic_head.')
-#: Published checkpoints converted by ``convert_vld.py`` carry no necks of ours.
+#: Published checkpoints converted by ``convert_vld.py`` do not contain these necks.
 _NECKS = ('static_neck.', 'dynamic_neck.')
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
-    """The model itself, out of a wrapper for distributed training."""
+    """Return the model without its wrapper for distributed training, if it has one."""
     return model.module if is_model_wrapper(model) else model
 
 
 def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool = False) -> None:
-    """Load a checkpoint's encoder and necks, strictly; classifiers are left as they are.
+    """Load a checkpoint's encoder and necks strictly; classifiers stay unchanged.
 
     Args:
         model: The model to adapt or to test, unwrapped.
         checkpoint: A checkpoint of ``SourceReID`` or ``AdaptiveReID``, or a converted published one.
-        partial: Take what fits of a checkpoint of another architecture; the rest keeps its values, and a warning
-            lists it.
+        partial: Load the weights that fit from a checkpoint of another architecture. The others keep their values
+            and are listed in a warning.
 
     Raises:
-        CheckpointError: The file is missing, unsafe, or of another architecture, where the message lists the
-            differences, or it holds values that are NaN or infinite.
+        CheckpointError: If the file is missing, unsafe, or of another architecture (the message lists the
+            differences), or if it holds NaN or infinite values.
     """
     load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS, partial=partial)
     broken = [
@@ -54,18 +54,20 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
 
 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
-    """Refuse to resume from another architecture, of which MMEngine's Runner would load what happens to fit.
+    """Check that a run can resume from a checkpoint: same architecture, same seed.
+
+    MMEngine's Runner would load the weights that happen to fit.
 
     Args:
-        model: The model that is to be resumed, unwrapped.
+        model: The model to resume, unwrapped.
         checkpoint: A checkpoint of the interrupted run.
-        seed: The seed asked for, which must be the run's; MMEngine would go on with the old one.
+        seed: The requested seed, which must be the run's; MMEngine would use the old one.
 
     Returns:
         The checkpoint's content.
 
     Raises:
-        CheckpointError: The file is missing, unsafe, of another architecture, or made with another seed.
+        CheckpointError: If the file is missing, unsafe, of another architecture, or written with another seed.
     """
     content = load_checkpoint(checkpoint)
     differences = list_setting_differences(model, content)

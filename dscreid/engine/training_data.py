@@ -1,4 +1,4 @@
-"""A training loader and its process's share of a batch; checks against the sampler and the model it serves."""
+"""Set a process's share of the global batch, and check the training loader against its sampler and model."""
 
 from mmengine import Config
 from mmengine.dist import get_world_size
@@ -10,15 +10,15 @@ from dscreid.structures import Modality
 
 
 def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
-    """Number of tracklets of each modality."""
+    """Return the number of tracklets of each modality."""
     return {modality: len(dataset.indices(modality)) for modality in Modality}
 
 
 def check_both_modalities(dataset: TrackletDataset) -> None:
-    """Check that adaptation can learn from a training split.
+    """Check that a training split has tracklets of both modalities, as adaptation requires.
 
     Raises:
-        DatasetError: It has no tracklet of a modality.
+        DatasetError: If a modality has no tracklet.
     """
     counts = tracklet_counts(dataset)
     missing = [modality for modality, count in counts.items() if not count]
@@ -41,15 +41,16 @@ def check_both_modalities(dataset: TrackletDataset) -> None:
 
 
 def share_batches(config: Config) -> None:
-    """Give this process's training loader its share of the global batch, which a config names as ``batch_size``.
+    """Set the training loader's ``batch_size`` to this process's share of the global batch.
 
-    MMEngine means the batch of one process by it. Here a config says what is learnt, however many processes do it.
+    In MMEngine ``batch_size`` is the batch of one process. Here it is the global batch, so that the number of processes
+    does not change what is learned.
 
     Args:
-        config: A stage's config, changed in place.
+        config: A stage's config; changed in place.
 
     Raises:
-        ConfigError: The batch cannot be divided among the processes.
+        ConfigError: If the batch cannot be divided evenly among the processes.
     """
     world_size = get_world_size()
     total = (config.get('train_dataloader') or {}).get('batch_size')
@@ -64,13 +65,13 @@ def share_batches(config: Config) -> None:
 
 
 def check_batch_size(loader: DataLoader) -> None:
-    """Check that a batch of the loader is a batch of its sampler.
+    """Check that the loader's batch size is that of its sampler.
 
     Args:
-        loader: A training loader; a sampler without ``batch_size`` asks for nothing.
+        loader: A training loader. Nothing is checked if its sampler has no ``batch_size``.
 
     Raises:
-        ConfigError: The two sizes differ, so that batches would mix parts of two planned ones.
+        ConfigError: If the sizes differ; batches would mix parts of two planned batches.
     """
     planned = getattr(loader.sampler, 'batch_size', None)
     if planned is not None and planned != loader.batch_size:
@@ -83,10 +84,10 @@ def check_batch_size(loader: DataLoader) -> None:
 
 
 def check_num_classes(loader: DataLoader, num_classes: int) -> None:
-    """Check that a classifier has an output for each identity of a labelled loader's dataset.
+    """Check that a classifier has an output for each identity of the loader's dataset.
 
     Raises:
-        ConfigError: There are more identities.
+        ConfigError: If the dataset is not labeled, or has more identities than outputs.
     """
     found = getattr(loader.dataset, 'num_classes', None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Compare what a checkpoint holds beside the weights with the run that is to continue from it."""
+"""Check that a checkpoint's training state, apart from the weights, fits the run that resumes from it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,21 +15,22 @@ _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
 
 
 class _Fault(Exception):
-    """What is wrong with a part."""
+    """A fault in a part of a checkpoint."""
 
 
 def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | None:
-    """The first part of a checkpoint from which a run cannot go on, and why.
+    """Find the first part of a checkpoint that a run cannot resume from.
 
-    MMEngine would go on without an optimizer or schedule that is missing, take moments of any shape, and fail at others
-    with a traceback. The weights and the seed are ``check_resumable``'s.
+    MMEngine would continue without a missing optimizer or schedule, accept moments of any shape, and fail with a
+    traceback on other faults. ``check_resumable`` checks the weights and the seed.
 
     Args:
-        runner: Its optimizer and schedules are built; left as it is, but for what its hooks take out of ``content``.
+        runner: A runner whose optimizer and schedules are built. Unchanged, except for what its hooks read from
+            ``content``.
         content: The checkpoint.
 
     Returns:
-        For example ``'optimizer: it has 2 parameter groups, not 1'``; None where all is sound.
+        A description, for example ``'optimizer: it has 2 parameter groups, not 1'``; None if there is no fault.
     """
     checks = {
         'meta': lambda: _check_progress(meta_of(content)),
@@ -47,7 +48,7 @@ def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | No
             check()
         except (_Fault, CheckpointError) as fault:
             return f'{part}: {fault}'
-        except Exception as error:  # of other types and depths than expected, it may fail anywhere
+        except Exception as error:  # unexpected types or nesting may fail anywhere
             reason = ' '.join(str(error).split())[:100]
             return f'{part}: it cannot be read ({type(error).__name__}: {reason})'
     return None
@@ -88,7 +89,7 @@ def _check_optimizer(wrapper: Any, state: Any, begun: bool) -> None:
 
 
 def _check_moments(moments: Mapping, weights: Mapping[Any, Tensor]) -> None:
-    """All weights that learn have moments of the same names, once a step was made; before, none has."""
+    """Check that all trainable weights have moments of the same names, or none before the first step."""
     _expect(moments.keys() <= weights.keys(), 'it has moments of parameters that are in no group')
     learning = [number for number, weight in weights.items() if weight.requires_grad]
     without = [number for number in learning if number not in moments]
@@ -103,7 +104,7 @@ def _check_moments(moments: Mapping, weights: Mapping[Any, Tensor]) -> None:
 
 
 def _check_moment(name: str, value: Any, weight: Tensor) -> None:
-    """A moment is as its weight, or one number, such as a count of steps."""
+    """Check that a moment has the shape of its weight, or is a single number such as a step count."""
     if isinstance(value, Tensor):
         fits = value.shape == weight.shape or value.numel() == 1
         _expect(fits, f'{name} has shape {tuple(value.shape)}, not {tuple(weight.shape)}')
@@ -127,14 +128,14 @@ def _check_schedules(schedulers: Any, state: Any) -> None:
 
 
 def _check_hooks(runner: Runner, content: dict) -> None:
-    """Hooks of this package read their entries here and once more when the run goes on; others may not be ready yet."""
+    """Let this package's hooks read their entries, as on resuming; other hooks may not be ready yet."""
     for hook in runner.hooks:
         if type(hook).__module__.startswith('dscreid.'):
             hook.after_load_checkpoint(runner, checkpoint=content)
 
 
 def _check_kinds(saved: Any, expected: Mapping[str, Any], owner: str) -> None:
-    """Whether a dict has the keys of another, with values of the same kinds."""
+    """Check that a dict has the keys of another, with values of the same kinds."""
     _expect(isinstance(saved, Mapping), f'{owner} is {_kind(saved)}, not a dict')
     for key, value in expected.items():
         _expect(key in saved, f'{owner} has no {key!r}')

@@ -1,4 +1,4 @@
-"""Hooks: they decide when, functions elsewhere decide what."""
+"""Training and evaluation hooks. Hooks decide when something happens; functions in other modules do the work."""
 
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook

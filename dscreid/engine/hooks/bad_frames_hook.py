@@ -1,4 +1,4 @@
-"""Count and list the frames that a run could not read."""
+"""Record the frames that a run could not read."""
 
 import logging
 from collections.abc import Iterator
@@ -23,38 +23,38 @@ from dscreid.registry import HOOKS
 
 @HOOKS.register_module()
 class BadFramesHook(Hook):
-    """Log new bad frames after each epoch and keep all of them in ``bad_frames.json`` of the work directory.
+    """Log new bad frames after each epoch and record all of them in ``bad_frames.json`` in the work directory.
 
-    Only datasets whose ``on_bad_frame`` is ``'substitute'`` or ``'skip_tracklet'`` are listed: all of the runner's
-    loops, and those of other hooks (``ClusterHook``). A resumed run adds to its record, a new one begins another; an
+    Covers the datasets of the runner's loops and of other hooks (``ClusterHook``) whose ``on_bad_frame`` is
+    ``'substitute'`` or ``'skip_tracklet'``. A resumed run adds to its record, a new run starts a new one, and an
     evaluation adds its test split.
     """
 
-    # after everything that loads data in an epoch
+    # after everything in an epoch that loads data
     priority = 'LOWEST'
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
     def before_train(self, runner) -> None:
-        """Remove the record of another run in the same folder."""
+        """Remove the record of an earlier run in the same folder."""
         if runner.iter == 0 and is_main_process():
             Path(runner.work_dir, RECORD_FILE).unlink(missing_ok=True)
 
     def after_train_epoch(self, runner) -> None:
-        """Bring the record up to date."""
+        """Update the record."""
         self._update(runner)
 
     def after_train(self, runner) -> None:
-        """Bring the record up to date: other hooks may have extracted features after the last epoch."""
+        """Update the record again, because other hooks may have extracted features after the last epoch."""
         self._update(runner)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        """Bring the record up to date."""
+        """Update the record."""
         self._update(runner)
 
     def after_test_epoch(self, runner, metrics=None) -> None:
-        """Bring the record up to date."""
+        """Update the record."""
         self._update(runner)
 
     def _update(self, runner) -> None:
@@ -78,8 +78,8 @@ class BadFramesHook(Hook):
 
 
 def tolerant_datasets(runner: Runner) -> Iterator[TrackletDataset]:
-    """Datasets of a runner's loops and hooks that go on after a bad frame, each once."""
-    # what is still a config was never used; the properties would build it
+    """Yield each dataset of a runner's loops and hooks that tolerates bad frames once."""
+    # a loop that is still a config was never used, and the public properties would build it
     loops = [getattr(runner, f'_{name}_loop') for name in ('train', 'val', 'test')]
     seen: set[int] = set()
     for owner in (*loops, *runner.hooks):

@@ -1,4 +1,4 @@
-"""New pseudo labels, memories and batches before each epoch (DSLU and its simpler relatives)."""
+"""Create new pseudo labels, memories and batches before each epoch (DSLU and simpler methods)."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,43 +29,48 @@ from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import meta_of
 from dscreid.utils.progress import progress_bar
 
-#: Where a checkpoint holds the cluster centres, for labelers that read them in the first epoch after a resume.
+#: Checkpoint key of the cluster centers, for labelers that read them in the first epoch after resuming.
 _CENTERS_KEY = 'cluster_centers'
-#: Where a checkpoint holds the labels, for a run that keeps them when the next ones fail.
+#: Checkpoint key of the labels, for a run that keeps them if the next ones fail.
 _LABELS_KEY = 'cluster_labels'
 POLICIES = ('stop', 'keep', 'skip')
 
 
 @HOOKS.register_module()
 class ClusterHook(Hook):
-    """Extract features, label them, rebuild the memories and hand the labels to the batch sampler.
+    """Extract features, label them, rebuild the memories and pass the labels to the batch sampler.
+
+    Before each round, the log gives the estimated time and memory of the clustering, as far as the sizes determine
+    them. If the clustering certainly does not fit, the run ends before the clustering starts.
 
     Args:
-        dataloader: Config of a loader over the *same* unlabelled training split, with the evaluation pipeline
+        dataloader: Config of a loader over the *same* unlabeled training split, with the evaluation pipeline
             and ``SequentialSampler``.
-        labelers: Labeler configs, each with its zero-based ``begin_epoch``; the last one that has begun labels
-            an epoch. One config without ``begin_epoch`` labels all epochs. In place of a labeler
-            ``dict(begin_epoch=b, cycle=[A, B])`` lets A and B take turns, A in epoch b.
+        labelers: Labeler configs, each with its zero-based ``begin_epoch``. The last one that has begun labels an
+            epoch; a single config without ``begin_epoch`` labels all epochs. Instead of a labeler,
+            ``dict(begin_epoch=b, cycle=[A, B])`` alternates between A and B, starting with A in epoch b.
         recalibrate_necks: Re-estimate the necks' statistics on the target's raw features before the first
-            epoch (needed for converted checkpoints, which bring no necks).
-        diagnostics: Compare the labels with the ground truth where the dataset has one, for the log alone.
-        neighbor_search: How labelers search neighbours: the fields of ``NeighborSearch``, such as
-            ``dict(method='ivf')``.
-            Before each round the log says how long clustering takes and how much memory, as far as the sizes tell;
-            what certainly does not fit ends the run before it starts.
-        on_failure: What to do with an epoch whose features or labels are of no use, by ``limits`` or because the
-            labeler or the batch sampler refuses them; the log always says why, with the figures. ``stop`` ends the
-            run. ``keep`` takes the labels of the epoch before, with memories of the new features; without earlier
-            ones the run ends. ``skip`` lets the epoch pass without an iteration: of use where another labeler takes
-            over later, since the weights, and with them the labels, stay as they are, and learning rates that go by
-            iterations too. Features that are not finite always end the run.
-        limits: Keywords of ``LabelLimits``.
+            epoch (needed for converted checkpoints, which have no necks).
+        diagnostics: Compare the labels with the ground truth if the dataset has one; only for the log.
+        neighbor_search: Fields of ``NeighborSearch`` for the labelers, such as ``dict(method='ivf')``.
+        on_failure: How to handle an epoch with unusable features or labels, either by ``limits`` or because the
+            labeler or the batch sampler rejects them. The log always gives the reason and the numbers.
+
+            - ``stop`` ends the run.
+            - ``keep`` uses the labels of the previous epoch, with memories built from the new features. Without
+              earlier labels the run ends.
+            - ``skip`` skips the epoch without an iteration. This helps only if another labeler takes over later,
+              because the weights, and therefore the labels, do not change. Learning rates scheduled by iteration do
+              not change either.
+
+            Features that are not finite always end the run.
+        limits: Keyword arguments of ``LabelLimits``.
 
     Raises:
-        ConfigError: A labeler, ``on_failure`` or ``limits`` is wrong.
+        ConfigError: If a labeler, ``neighbor_search``, ``on_failure`` or ``limits`` is invalid.
     """
 
-    # after the sampler has learnt the epoch's number (DistSamplerSeedHook: NORMAL)
+    # after the sampler has been told the epoch's number (DistSamplerSeedHook: NORMAL)
     priority = 'BELOW_NORMAL'
 
     def __init__(
@@ -90,7 +95,7 @@ class ClusterHook(Hook):
         stages = [dict(stage) for stage in labelers]
         self.begin_epochs = [stage.pop('begin_epoch', 0) for stage in stages]
         check_stages(self.begin_epochs)
-        #: All labelers in the order of the config, and the places of each stage's among them.
+        #: All labelers in the order of the config, and each stage's positions in that list.
         self.labelers: list[Callable] = []
         self.turns: list[list[int]] = []
         for stage in stages:
@@ -102,15 +107,15 @@ class ClusterHook(Hook):
         self.recalibrate_necks = recalibrate_necks
         self.diagnostics = diagnostics
         self.dataloader = None
-        #: The epoch's features and labels, for hooks that judge them; None in an epoch that is skipped.
+        #: The epoch's features and labels, for hooks that evaluate them; None in a skipped epoch.
         self.last: ClusteringRound | None = None
-        #: The last labels that were of use.
+        #: The last usable labels.
         self.labels: PseudoLabels | None = None
         self._resumed_centers: Centers | None = None
         self._pids = None
 
     def before_train(self, runner) -> None:
-        """Build the extraction loader and check that it, the training loader and the model belong together."""
+        """Build the extraction loader and check that it, the training loader and the model fit together."""
         train_loader = runner.train_loop.dataloader
         if not hasattr(train_loader.sampler, 'set_labels'):
             raise ConfigError(
@@ -130,12 +135,12 @@ class ClusterHook(Hook):
             if hasattr(labeler, 'check_cameras'):
                 labeler.check_cameras(self._cameras())
         if begins_anew(runner):
-            self._resumed_centers = self.labels = None  # another run's, whose weights this one starts from
+            self._resumed_centers = self.labels = None  # from another run, whose weights this one starts from
         if self.diagnostics:
             self._read_ground_truth(runner)
 
     def before_train_epoch(self, runner) -> None:
-        """One round of extraction, labelling and rebuilding."""
+        """Extract features, label them and rebuild the memories."""
         model = unwrap_model(runner.model)
         model.set_epoch(runner.epoch)
         self.last = self._usable_round(runner)
@@ -147,7 +152,7 @@ class ClusterHook(Hook):
         )
 
     def _usable_round(self, runner) -> ClusteringRound | None:
-        """A round whose labels the batch sampler has taken, as ``on_failure`` says; None for an epoch to skip."""
+        """Return a round whose labels the batch sampler accepted, following ``on_failure``; None to skip the epoch."""
         features = self._features(runner, recalibrate=self.recalibrate_necks and runner.epoch == 0)
         try:
             faults = feature_faults(dict(zip(Modality, features, strict=True)), self.limits)
@@ -175,24 +180,24 @@ class ClusterHook(Hook):
     def _taken(
         self, runner, features: tuple[TrackletFeatures, TrackletFeatures], labels: PseudoLabels
     ) -> ClusteringRound:
-        """The round, once the batch sampler has taken its labels; raises LabelingError if it refuses them."""
+        """Pass the labels to the batch sampler and return the round; raise LabelingError if it rejects them."""
         runner.train_loop.dataloader.sampler.set_labels(labels.rgb, labels.ir)
         return ClusteringRound(runner.epoch, *features, labels)
 
     def make_round(self, runner) -> ClusteringRound:
-        """Extract and label every tracklet with the weights and the labeler of now; the run is left as it is.
+        """Extract and label all tracklets with the current weights and labeler, without changing the run.
 
         Raises:
-            LabelingError: The labeler found no cluster.
+            LabelingError: If the labeler found no cluster.
         """
         features = self._features(runner)
         return ClusteringRound(runner.epoch, *features, self._label(runner, *features))
 
     def _features(self, runner, recalibrate: bool = False) -> tuple[TrackletFeatures, TrackletFeatures]:
-        """Features of the visible and of the infrared tracklets, the necks set to them first where asked.
+        """Extract the visible and the infrared features; with ``recalibrate``, first adapt the necks to them.
 
         Raises:
-            TrainingError: They are not finite.
+            TrainingError: If features are not finite.
         """
         model = unwrap_model(runner.model)
         if recalibrate:
@@ -210,7 +215,7 @@ class ClusterHook(Hook):
         return _rows(features, indices[Modality.RGB]), _rows(features, indices[Modality.IR])
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
-        """Labels by the labeler whose turn it is, made by the first rank."""
+        """Label the tracklets with the current labeler, on the first rank."""
         start = time.perf_counter()
         labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
         context = self._context(runner) if needs_context(labeler) else None
@@ -226,7 +231,7 @@ class ClusterHook(Hook):
         return labels
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put into an epoch's checkpoint what the next epoch may ask for: cluster centres, labels to keep."""
+        """Add what the next epoch may need to the checkpoint: cluster centers, and labels to keep."""
         if self.on_failure == 'keep' and self.labels is not None:
             checkpoint[_LABELS_KEY] = labels_state(self.labels)
         if any(getattr(labeler, 'needs_centers', False) for labeler in self.labelers):
@@ -235,10 +240,11 @@ class ClusterHook(Hook):
                 checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take what :meth:`before_save_checkpoint` put there out of the resumed checkpoint.
+        """Restore from the resumed checkpoint what :meth:`before_save_checkpoint` added.
 
         Raises:
-            CheckpointError: It is of other tracklets or features, or the centres that the next epoch reads are missing.
+            CheckpointError: If it belongs to other tracklets or features, or lacks the centers that the next epoch
+                reads.
         """
         if (state := checkpoint.get(_LABELS_KEY)) is not None:
             self.labels = labels_from_state(state)
@@ -250,7 +256,7 @@ class ClusterHook(Hook):
             raise CheckpointError('the cluster centres that the next epoch reads are missing')
 
     def _reads_centers(self, epoch: int) -> bool:
-        """Whether the labeler whose turn it is reads the centres of the epoch before."""
+        """Return whether the labeler of an epoch reads the centers of the previous epoch."""
         labeler = self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
         return getattr(labeler, 'needs_centers', False)
 
@@ -264,16 +270,16 @@ class ClusterHook(Hook):
         )
 
     def _centers(self, runner) -> Centers | None:
-        """What the memories hold, or held when the resumed checkpoint was written."""
+        """Return the centers held by the memories, or those of the resumed checkpoint if they are not built yet."""
         groups = None if self.labels is None else self.labels.groups
         return held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
 
     def _cameras(self) -> dict[Modality, np.ndarray]:
-        """Camera of each tracklet."""
+        """Return the camera of each tracklet, by modality."""
         return {m: self.dataloader.dataset.cameras[rows] for m, rows in self._indices().items()}
 
     def _indices(self) -> dict[Modality, np.ndarray]:
-        """Tracklets of each modality, by their rows in the dataset."""
+        """Return the dataset rows of each modality's tracklets."""
         return {modality: self.dataloader.dataset.indices(modality) for modality in Modality}
 
     def _read_ground_truth(self, runner) -> None:
@@ -316,7 +322,7 @@ def _rows(features: TrackletFeatures, indices: np.ndarray) -> TrackletFeatures:
 
 
 def _cycle(stage: Mapping) -> list[Mapping]:
-    """Configs of the labelers that take turns in a stage: those of its ``cycle``, or the one that it is."""
+    """Return the labeler configs of a stage: those of its ``cycle``, or the stage itself."""
     if 'cycle' not in stage:
         return [stage]
     cycle = stage['cycle']

@@ -1,4 +1,4 @@
-"""A checkpoint after each epoch, written before an older one is removed."""
+"""Save a checkpoint after each epoch, before an older one is removed."""
 
 from pathlib import Path
 
@@ -14,18 +14,18 @@ _KEPT = 'keep_ckpt_ids'  # MMEngine's name in the message hub
 
 @HOOKS.register_module()
 class DurableCheckpointHook(CheckpointHook):
-    """Save ``epoch_N.pth``, then name it in ``last_checkpoint``, then remove what is too old.
+    """Save ``epoch_N.pth``, then name it in ``last_checkpoint``, then remove older checkpoints.
 
-    MMEngine's own hook removes first, so that a full disk can cost the last good checkpoint, and writes the pointer
-    in place, so that a kill can leave it empty.
+    MMEngine's own hook removes first, so a full disk can cost the last good checkpoint. It also writes the pointer in
+    place, so a kill can leave it empty.
 
     Args:
-        interval: Epochs from one checkpoint to the next; the last epoch always has one.
-        max_keep_ckpts: How many to keep, -1 for all; ``epoch_0.pth`` is not among them.
-        save_begin: First epoch, from 0, that may have one.
+        interval: Number of epochs between checkpoints; the last epoch always has one.
+        max_keep_ckpts: Number of checkpoints to keep, -1 for all; ``epoch_0.pth`` does not count.
+        save_begin: First epoch, from 0, that may have a checkpoint.
 
     Raises:
-        ConfigError: A number is out of range.
+        ConfigError: If a number is out of range.
     """
 
     def __init__(self, interval: int = 1, max_keep_ckpts: int = -1, save_begin: int = 0) -> None:
@@ -37,15 +37,15 @@ class DurableCheckpointHook(CheckpointHook):
         super().__init__(interval=interval, max_keep_ckpts=max_keep_ckpts, save_begin=save_begin)
 
     def before_train(self, runner) -> None:
-        """Remove what a run that was killed in time left too much of; see ``CheckpointHook``."""
+        """Remove surplus checkpoints left by an interrupted run; see ``CheckpointHook``."""
         super().before_train(runner)
         if self.max_keep_ckpts > 0:
             runner.message_hub.update_info(_KEPT, list(self.keep_ckpt_ids))
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
-        """In the place of MMEngine's method of this name (0.10.7), which its ``after_train_epoch`` calls."""
+        """Override MMEngine's method (0.10.7), which its ``after_train_epoch`` calls."""
         kept = [number for number in runner.message_hub.runtime_info.get(_KEPT, []) if number != step]
-        # The checkpoint still lists what is removed below: a run that is killed in between removes it when it resumes.
+        # The checkpoint still lists the files removed below, so a run killed in between removes them on resuming.
         runner.message_hub.update_info(_KEPT, [*kept, step])
         self.last_ckpt = str(Path(self.out_dir, self.filename_tmpl.format(step)))
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)

@@ -1,4 +1,4 @@
-"""A progress bar over validation and test batches."""
+"""Progress bar for validation and test."""
 
 from mmengine.hooks import Hook
 
@@ -8,7 +8,7 @@ from dscreid.utils.progress import progress_bar
 
 @HOOKS.register_module()
 class EvaluationProgressHook(Hook):
-    """Show how far validation or test has come."""
+    """Show a progress bar over validation or test batches."""
 
     def __init__(self) -> None:
         self._bar = None

@@ -1,4 +1,4 @@
-"""A checkpoint before the first epoch, so that an early interruption can be resumed."""
+"""Save a checkpoint before the first epoch, so that a run interrupted early can resume."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from dscreid.registry import HOOKS
 
 @HOOKS.register_module()
 class InitialCheckpointHook(Hook):
-    """Save ``epoch_0.pth`` at the start of a run that does not resume."""
+    """Save ``epoch_0.pth`` at the start of a new run."""
 
-    # after the hooks that set weights, so that the saved ones are those that training starts from
+    # after the hooks that set weights, to save the weights that training starts from
     priority = 'VERY_LOW'
 
     def before_train(self, runner) -> None:
-        """Save the state before the first iteration and name it as the last checkpoint."""
+        """Save the state before the first iteration and record it as the last checkpoint."""
         if not begins_anew(runner):
             return
         runner.save_checkpoint(runner.work_dir, 'epoch_0.pth', meta=dict(epoch=0, iter=0))

@@ -1,4 +1,4 @@
-"""Equation (2) after each iteration."""
+"""Update the memories by equation (2) after each iteration."""
 
 from mmengine.hooks import Hook
 
@@ -8,12 +8,11 @@ from dscreid.registry import HOOKS
 
 @HOOKS.register_module()
 class MemoryUpdateHook(Hook):
-    """Let the model write the features of the finished iteration into its memories.
+    """Update the model's memories with the features of the finished iteration.
 
-    The update comes after the optimizer step, so that the gradients of an iteration see the memories as they
-    were when its losses were computed. With accumulated gradients (``optim_wrapper.accumulative_counts``) it still
-    comes after each iteration: what it writes are features of the weights that all iterations of a step share, and
-    the losses of a later one see what the earlier ones wrote.
+    The update follows the optimizer step, so the gradients of an iteration see the memories that its losses were
+    computed with. With accumulated gradients (``optim_wrapper.accumulative_counts``), it still follows each iteration:
+    all iterations of a step share the same weights, and the losses of later iterations see the updates of earlier ones.
     """
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:

@@ -1,4 +1,4 @@
-"""Several processes hold one model: a look at whether it is the same one."""
+"""Check that all processes hold the same model."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,17 +15,17 @@ from dscreid.registry import HOOKS
 
 @HOOKS.register_module()
 class ProcessAgreementHook(Hook):
-    """Compare weights, necks' statistics and memories of all processes after each epoch.
+    """Compare the weights, neck statistics and memories of all processes after each epoch.
 
-    The processes compute them from the same global batch, and nothing sends them around: a part that sees its own
-    process's share alone would let them drift apart without a word. An epoch that ends so leaves no checkpoint.
+    The processes compute them from the same global batch and do not synchronize them. They would silently diverge if a
+    part of the model used only its own process's share of the batch. An epoch with differences leaves no checkpoint.
 
     Args:
-        tolerance: Largest difference of a tensor's sum between processes, as a share of the sum of its entries'
-            absolute values; kernels without a fixed order of summation differ a little.
+        tolerance: Largest difference of a tensor's sum between processes, relative to the sum of its absolute values.
+            Kernels without a fixed order of summation differ slightly.
 
     Raises:
-        ConfigError: The tolerance is negative.
+        ConfigError: If the tolerance is negative.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
@@ -37,7 +37,7 @@ class ProcessAgreementHook(Hook):
         self.tolerance = tolerance
 
     def after_train_epoch(self, runner) -> None:
-        """Compare."""
+        """Compare the model of this process with those of the others."""
         if get_world_size() == 1:
             return
         model = unwrap_model(runner.model)
@@ -50,7 +50,7 @@ class ProcessAgreementHook(Hook):
 
 
 def disagreements(tensors: Mapping[str, Tensor], tolerance: float) -> list[str]:
-    """Names of the tensors whose sums differ between the processes by more than a share of their size."""
+    """Return the names of tensors whose sums differ between processes by more than the relative tolerance."""
     gathered = gather_objects(dict(_sums(tensors)))
     first = gathered[0]
     return [
@@ -61,7 +61,7 @@ def disagreements(tensors: Mapping[str, Tensor], tolerance: float) -> list[str]:
 
 
 def _sums(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, tuple]]:
-    """Shape, sum and sum of absolute values of each tensor."""
+    """Yield the name of each tensor, with its shape, sum and sum of absolute values."""
     filled = {name: value.detach() for name, value in tensors.items() if value.numel()}
     if not filled:
         return
@@ -74,5 +74,5 @@ def _sums(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, tuple]]:
 def _agree(one: tuple | None, other: tuple | None, tolerance: float) -> bool:
     if one is None or other is None or one[0] != other[0]:
         return False
-    # not (difference > limit) would take NaN for agreement
+    # `not difference > limit` would treat NaN as agreement
     return abs(one[1] - other[1]) <= tolerance * max(one[2], other[2])

@@ -1,4 +1,4 @@
-"""Label-free criteria of each epoch's weights, and the checkpoint that one of them chooses."""
+"""Compute label-free criteria of each epoch's weights, and keep the best checkpoint by one of them."""
 
 import contextlib
 import math
@@ -33,34 +33,37 @@ from dscreid.pseudo_labels.descriptors import build_clustering
 from dscreid.registry import HOOKS
 from dscreid.structures import Modality
 
-#: Where a checkpoint holds the labels of the round before it, for ``stability`` after a resume.
+#: Checkpoint key of the labels of the previous round, for ``stability`` after resuming.
 _LABELS_KEY = 'selection_labels'
 
 
 @HOOKS.register_module()
 class SelectionHook(Hook):
-    """Log label-free criteria of each epoch, and keep the checkpoint that stands out by one of them.
+    """Log label-free criteria of each epoch, and keep the best checkpoint by one of them.
 
-    The features and labels of ``ClusterHook`` at the start of an epoch describe the weights after the epochs before
-    it: the criteria logged for step 3 are those of ``epoch_3.pth``. With a ``criterion``, the weights of the last
-    epoch are extracted and labelled once more after training, and the best checkpoint so far lies in the work
-    directory as ``best_<criterion>_epoch_<N>.pth`` (weights alone). All values are in ``criteria.json`` there, which
-    a resumed run continues.
+    The features and labels of ``ClusterHook`` at the start of an epoch describe the weights after the previous epochs:
+    the criteria logged for step 3 are those of ``epoch_3.pth``. With a ``criterion``, features are extracted and
+    labeled once more after training, with the final weights. The best checkpoint so far is saved in the work directory
+    as ``best_<criterion>_epoch_<N>.pth`` (weights only). All values are recorded there in ``criteria.json``, which a
+    resumed run continues.
 
-    Where labelers take turns or a later one takes over, criteria that rest on the labels jump for that reason:
-    ``begin`` leaves the epochs before out of the choice.
+    If labelers alternate or a later one takes over, criteria based on the labels jump. Use ``begin`` to exclude the
+    earlier epochs from the choice.
 
     Args:
-        criterion: Name of the value that chooses, one of ``CRITERIA`` with or without ``_rgb`` or ``_ir``; None
-            chooses nothing, the values are logged alone.
-        rule: Whether the ``greater`` or the ``less`` value is better; ``greater`` for all criteria of this package.
-        begin: Fewest epochs of training behind a checkpoint that may be chosen, at least 1: before any, the weights
-            are the source model's.
-        clustering: Config of the labeler by which static and dynamic features are clustered on their own; None takes
-            the first ``ClusterLabeler`` within the labelers of ``ClusterHook``.
+        criterion: Name of the criterion, one of ``CRITERIA``, optionally with suffix ``_rgb`` or ``_ir``. If None, the
+            values are only logged and no checkpoint is chosen.
+        rule: ``greater`` or ``less``, the direction of better values; ``greater`` for all criteria of this package.
+        begin: Minimum number of epochs trained before a checkpoint can be chosen, at least 1, because before the first
+            epoch the weights are those of the source model.
+        clustering: Config of the labeler that clusters static and dynamic features separately. If None, the first
+            ``ClusterLabeler`` within the labelers of ``ClusterHook`` is used.
+
+    Raises:
+        ConfigError: If ``criterion``, ``rule``, ``begin`` or ``clustering`` is invalid.
     """
 
-    # after ClusterHook (BELOW_NORMAL) has labelled the epoch
+    # after ClusterHook (BELOW_NORMAL) has labeled the epoch
     priority = 'LOW'
 
     def __init__(
@@ -85,7 +88,7 @@ class SelectionHook(Hook):
         self._clusterer: ClusterHook | None = None
 
     def before_train(self, runner) -> None:
-        """Find the hook that labels, and take up or remove the record of an earlier run in the folder."""
+        """Find the ``ClusterHook``, and continue or remove the record in the work directory."""
         self._clusterer = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
         if self._clusterer is None:
             raise ConfigError(
@@ -98,13 +101,13 @@ class SelectionHook(Hook):
             self._take_up_record(runner)
 
     def before_train_epoch(self, runner) -> None:
-        """Judge the weights with which the epoch begins, unless their labels were of no use."""
+        """Evaluate the weights at the start of the epoch, unless their labels were unusable."""
         if self._clusterer.last is not None:
             self._judge(runner, self._clusterer.last)
             wait_for_all()
 
     def after_train(self, runner) -> None:
-        """Judge the last weights too, and say which checkpoint was chosen."""
+        """Evaluate the final weights, and log which checkpoint was chosen."""
         if self.criterion is None:
             return
         try:
@@ -115,17 +118,17 @@ class SelectionHook(Hook):
             runner.logger.info(f'chosen by {self.criterion}: {_describe(self.record.kept)}')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put the labels of the running epoch into its checkpoint."""
+        """Add the labels of the current epoch to its checkpoint."""
         if self.previous is not None:
             checkpoint[_LABELS_KEY] = {
                 modality.value: torch.from_numpy(self.previous.of(modality)) for modality in Modality
             }
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take the labels of the epoch before the resumed one out of the checkpoint.
+        """Restore the labels of the epoch before the resumed one from the checkpoint.
 
         Raises:
-            CheckpointError: They are of other tracklets.
+            CheckpointError: If they belong to other tracklets.
         """
         if (labels := checkpoint.get(_LABELS_KEY)) is not None:
             arrays = {name: np.asarray(values) for name, values in labels.items()}
@@ -133,7 +136,7 @@ class SelectionHook(Hook):
             check_labels(self.previous, tracklet_counts(runner.train_loop.dataloader.dataset))
 
     def _judge(self, runner, labelled: ClusteringRound) -> None:
-        """Log one round's criteria, and keep the weights where they stand out."""
+        """Log the criteria of one round, and keep the weights if they are the best so far."""
         if not is_main_process():
             return
         values = self._criteria(labelled)
@@ -148,7 +151,7 @@ class SelectionHook(Hook):
         self.record = self.record.with_epoch(runner.epoch, values)
         superseded = self._keep(runner, values.get(self.criterion, math.nan))
         self.record.write(runner.work_dir)
-        # last, so that the record never names a file that is gone
+        # last, so that the record never names a missing file
         _remove(runner.work_dir, superseded)
 
     def _criteria(self, labelled: ClusteringRound) -> dict[str, float]:
@@ -157,7 +160,7 @@ class SelectionHook(Hook):
         return label_free_criteria(visible, infrared, labelled.labels, self.previous, single)
 
     def _keep(self, runner, value: float) -> KeptCheckpoint | None:
-        """Save the weights and note them in the record if they are chosen; return what they supersede."""
+        """If the weights are chosen, save and record them, and return the checkpoint that they replace."""
         epoch, kept = runner.epoch, self.record.kept
         if self.criterion is None or epoch < self.begin or not is_chosen(epoch, value, kept, self.rule):
             return None
@@ -175,7 +178,7 @@ class SelectionHook(Hook):
         return None if kept is None or kept.checkpoint == name else kept
 
     def _take_up_record(self, runner) -> None:
-        """Continue the record of a resumed run; a run from the start removes that of an earlier one."""
+        """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
         if begins_anew(runner):
             _forget(runner.work_dir)
             return
@@ -194,13 +197,13 @@ class SelectionHook(Hook):
             )
 
     def _continues(self, kept: KeptCheckpoint, work_dir: str) -> bool:
-        """Whether a kept checkpoint is there and was chosen as this hook chooses."""
+        """Return whether a kept checkpoint exists and was chosen by this hook's criterion, rule and ``begin``."""
         same_choice = (kept.criterion, kept.rule) == (self.criterion, self.rule) and kept.epoch >= self.begin
         return same_choice and Path(work_dir, kept.checkpoint).is_file()
 
 
 def _first_clustering(labelers: Iterable) -> ClusterLabeler | None:
-    """The first ``ClusterLabeler`` that labelers are or build upon, or None."""
+    """Return the first ``ClusterLabeler`` among labelers and those they build on, or None."""
     for labeler in labelers:
         while labeler is not None and not isinstance(labeler, ClusterLabeler):
             labeler = getattr(labeler, 'clustering', None)

@@ -1,4 +1,4 @@
-"""Start an adaptation from the weights of its source stage."""
+"""Start adaptation from the weights of the source stage."""
 
 from mmengine.hooks import Hook
 
@@ -9,11 +9,11 @@ from dscreid.registry import HOOKS
 
 @HOOKS.register_module()
 class SourceWeightsHook(Hook):
-    """Load a source model's weights before training, unless the run resumes its own.
+    """Load a source model's weights before training, unless the run resumes.
 
     Args:
         checkpoint: Path of a checkpoint of ``SourceReID``, or one converted from a published model.
-        partial: Take what fits of a checkpoint of another architecture, with a warning that lists the rest.
+        partial: Load the weights that fit from a checkpoint of another architecture; a warning lists the others.
     """
 
     priority = 'VERY_HIGH'
@@ -23,7 +23,7 @@ class SourceWeightsHook(Hook):
         self.partial = partial
 
     def before_train(self, runner) -> None:
-        """Load strictly, unless ``partial``: another architecture is refused with the list of differences."""
+        """Load the weights; unless ``partial``, another architecture raises an error that lists the differences."""
         if begins_anew(runner):
             load_source_weights(unwrap_model(runner.model), self.checkpoint, self.partial)
             runner.logger.info(f'source weights: {self.checkpoint}')

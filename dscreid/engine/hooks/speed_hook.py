@@ -1,4 +1,4 @@
-"""Tracklets per second of each training epoch."""
+"""Log the training speed of each epoch."""
 
 import time
 
@@ -10,7 +10,7 @@ from dscreid.registry import HOOKS
 
 @HOOKS.register_module()
 class SpeedHook(Hook):
-    """Log how many tracklets an epoch of training read per second, over all ranks."""
+    """Log the number of tracklets per second in a training epoch, over all ranks."""
 
     # the clock starts after clustering and stops before checkpoints and validation
     priority = 'LOWEST'

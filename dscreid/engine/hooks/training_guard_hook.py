@@ -1,4 +1,4 @@
-"""Stop a training that has gone wrong, before its checkpoint takes the place of a good one."""
+"""Stop failed training before its checkpoint replaces a good one."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, TrainingError
 from dscreid.registry import HOOKS
 
-#: What a term of exactly 0 means, by the beginning of its name.
+#: Causes of a loss of exactly 0, by the prefix of its name.
 _SILENT = {
     'loss_neighbor': 'no anchor had a neighbour in the memory; lower alpha, or begin the loss later',
     'loss_id': 'there was one cluster, or no labelled tracklet; loosen or tighten the clustering',
@@ -22,22 +22,23 @@ _SILENT = {
 
 @HOOKS.register_module()
 class TrainingGuardHook(Hook):
-    """Watch the losses and the weights.
+    """Monitor the losses and the weights.
 
-    A loss that is NaN or infinite, or weights that are, end the run with the iteration and the remedy; the epoch leaves
-    no checkpoint, so that the last one is that of good weights. A loss that is active and yet exactly 0 in all
-    iterations of an epoch, since it found nothing to compare, is a warning.
+    NaN or infinite losses or weights end the run with an error that suggests a remedy and, for a loss, names the
+    iteration. The epoch leaves no checkpoint, so the last checkpoint has good weights. The hook also warns about an
+    active loss that is exactly 0 in all iterations of an epoch because it found nothing to compare.
 
-    Gradients accumulated over iterations that do not divide an epoch are a warning: those of its last iterations join
-    the next epoch, whose labels may be others, and a run that is resumed there lacks them.
+    Another warning is given if the number of accumulated iterations does not divide the length of an epoch. The
+    gradients of the last iterations then carry over to the next epoch, whose labels may differ, and are lost if the run
+    is resumed there.
 
-    The values are watched on the device they are on; they are read every ``interval`` iterations and after an epoch.
+    The values are monitored on their device and read every ``interval`` iterations and after each epoch.
 
     Args:
-        interval: Iterations from one look to the next.
+        interval: Number of iterations between checks.
 
     Raises:
-        ConfigError: ``interval`` is less than 1.
+        ConfigError: If ``interval`` is less than 1.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
@@ -50,7 +51,7 @@ class TrainingGuardHook(Hook):
         self._clear()
 
     def before_train(self, runner) -> None:
-        """Warn of gradients that outlast an epoch."""
+        """Warn if accumulated gradients carry over into the next epoch."""
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         left = len(runner.train_dataloader) % counts
         if left:
@@ -61,11 +62,11 @@ class TrainingGuardHook(Hook):
             )
 
     def before_train_epoch(self, runner) -> None:
-        """Begin anew."""
+        """Reset the recorded losses."""
         self._clear()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Note what is not finite and what is not 0."""
+        """Record which losses are not finite and which are not 0."""
         for name, value in (outputs or {}).items():
             if 'loss' in name:
                 self._note(name, torch.as_tensor(value).detach(), batch_idx)
@@ -74,7 +75,7 @@ class TrainingGuardHook(Hook):
             self._stop_at_bad_losses(runner)
 
     def after_train_epoch(self, runner) -> None:
-        """Look once more, at the weights too, and warn of losses that did nothing."""
+        """Check the losses and the weights, and warn about losses that were always 0."""
         self._stop_at_bad_losses(runner)
         broken = not_finite(unwrap_model(runner.model).state_dict())
         if broken:
@@ -92,7 +93,7 @@ class TrainingGuardHook(Hook):
             )
 
     def silent(self) -> list[str]:
-        """Losses that were exactly 0 in all iterations of the epoch so far."""
+        """Return the losses that were exactly 0 in all iterations of the epoch so far."""
         return [name for name, active in self._active.items() if name != 'loss' and not bool(active)]
 
     def _clear(self) -> None:
@@ -106,11 +107,11 @@ class TrainingGuardHook(Hook):
         self._active[name] = self._active.get(name, torch.zeros_like(value, dtype=torch.bool)) | (value != 0)
 
     def _stop_at_bad_losses(self, runner) -> None:
-        """Raise TrainingError if a loss was not finite."""
+        """Raise a TrainingError if a loss was not finite."""
         firsts = {name: int(first) for name, first in self._first_bad.items() if name != 'loss'}
         bad = {name: first for name, first in firsts.items() if first >= 0}
         if not bad and 'loss' in self._first_bad and int(self._first_bad['loss']) >= 0:
-            bad = {'loss': int(self._first_bad['loss'])}  # a sum that overflowed
+            bad = {'loss': int(self._first_bad['loss'])}  # the sum overflowed
         if bad:
             first = min(bad.values())
             names = ', '.join(name for name, iteration in bad.items() if iteration == first)
@@ -120,11 +121,11 @@ class TrainingGuardHook(Hook):
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
-    """Names of the weights with an entry that is NaN or infinite."""
+    """Return the names of weights with NaN or infinite entries."""
     floats = {name: value for name, value in weights.items() if value.is_floating_point() and value.numel()}
     if not floats:
         return []
-    sums = torch.stack([value.detach().double().sum() for value in floats.values()])  # one look at the device
+    sums = torch.stack([value.detach().double().sum() for value in floats.values()])  # one device sync
     return [name for name, total in zip(floats, sums.tolist(), strict=True) if not math.isfinite(total)]
 
 
