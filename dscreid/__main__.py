@@ -1,4 +1,4 @@
-"""The command ``dscreid``: runs the tools that come with the package."""
+"""The ``dscreid`` command, which runs the tools that come with the package."""
 
 import argparse
 import ast
@@ -10,7 +10,7 @@ from types import ModuleType
 from dscreid.utils.shipped import shipped_tools
 from dscreid.version import __version__
 
-#: Command → file in the folder of the tools.
+#: Command → file in the tools folder.
 COMMANDS = {
     'train': 'train.py',
     'test': 'test.py',
@@ -28,10 +28,10 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a tool as ``python tools/NAME.py`` does: in this process, with the same options and exit codes.
+    """Run a tool in this process, with the same options and exit codes as ``python tools/NAME.py``.
 
     Args:
-        argv: The command and its arguments; None for those of this process.
+        argv: The command and its arguments; None to use those of this process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     command = parse_command(words[:1])
@@ -40,13 +40,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run_script(path: Path) -> None:
-    """Execute a file as ``__main__``, as ``runpy.run_path`` does, which would set ``sys.argv[0]`` to the path.
+    """Execute a file as ``__main__``.
+
+    Unlike ``runpy.run_path``, this does not set ``sys.argv[0]`` to the path.
 
     Args:
         path: A Python script.
     """
     script, caller = ModuleType('__main__'), sys.modules['__main__']
-    script.__file__ = str(path)  # from here multiprocessing imports what a spawned process needs
+    script.__file__ = str(path)  # multiprocessing imports this file in spawned processes
     sys.modules['__main__'] = script
     try:
         exec(compile(path.read_text(encoding='utf-8'), path, 'exec'), script.__dict__)
@@ -55,7 +57,7 @@ def run_script(path: Path) -> None:
 
 
 def parse_command(argv: Sequence[str]) -> str:
-    """The command that a command line names; ``--help``, ``--version`` and mistakes end the process."""
+    """Parse the name of a command; ``--help``, ``--version`` and mistakes end the process."""
     commands = '\n'.join(f'  {name:<15} {summary(name)}' for name in COMMANDS)
     parser = argparse.ArgumentParser(
         prog='dscreid',
@@ -70,7 +72,7 @@ def parse_command(argv: Sequence[str]) -> str:
 
 
 def summary(command: str) -> str:
-    """The first line of a tool's documentation."""
+    """Return the first line of a tool's docstring."""
     text = (shipped_tools() / COMMANDS[command]).read_text(encoding='utf-8')
     return ast.get_docstring(ast.parse(text)).partition('\n')[0]
 

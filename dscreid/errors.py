@@ -1,11 +1,11 @@
-"""Errors that a user can mend: the tools print their one sentence and exit with code 2."""
+"""Errors that the user can fix; the tools print their message as one sentence and exit with code 2."""
 
 #: Exit code of a process that ends because another process of its run was lost.
 LOST_PROCESS = 1
 
 
 class DscreidError(Exception):
-    """Base of all errors whose message names the cause and the remedy."""
+    """Base class of all errors whose message names the cause and the fix."""
 
 
 class DatasetError(DscreidError):
@@ -13,7 +13,7 @@ class DatasetError(DscreidError):
 
 
 class FrameError(DatasetError):
-    """A frame is missing, unreadable or no complete image; a dataset's ``on_bad_frame`` decides what follows."""
+    """A frame is missing, unreadable or incomplete; the dataset's ``on_bad_frame`` decides how to continue."""
 
 
 class MissingFileError(DatasetError):
@@ -25,15 +25,15 @@ class EvaluationError(DatasetError, ValueError):
 
 
 class CheckpointError(DscreidError):
-    """A weights file or record of a run is missing, damaged, unsafe to load, or belongs to another architecture."""
+    """A weights file or record of a run is missing, damaged, unsafe to load, or from another architecture."""
 
 
 class DamagedStateError(CheckpointError):
-    """A checkpoint whose weights are whole, but not what a run needs beside them to go on."""
+    """A checkpoint has intact weights, but the rest of the state that a run needs to resume is damaged."""
 
 
 class ConfigError(DscreidError):
-    """A config names an unknown key or type, or a value out of range."""
+    """A config contains an unknown key or type, or a value out of range."""
 
 
 class LabelingError(DscreidError):
@@ -41,16 +41,16 @@ class LabelingError(DscreidError):
 
 
 class ResourceError(DscreidError):
-    """Memory does not suffice for what is to be computed."""
+    """There is not enough memory for a computation."""
 
 
 class BusyError(DscreidError):
-    """Another process works in the folder that a run wants for itself."""
+    """Another process is using the folder of a run."""
 
 
 class TrainingError(DscreidError):
-    """Training went wrong beyond repair: a loss or the weights are not finite."""
+    """Training cannot continue because a loss or the weights are not finite."""
 
 
 class ProcessLostError(DscreidError):
-    """Another process of the run ended before the run did; the tools exit with code 1."""
+    """Another process of the run ended early; the tools exit with code 1."""

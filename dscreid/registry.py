@@ -1,4 +1,4 @@
-"""Child registries of MMEngine's, scope ``dscreid``: what a config can name with ``type``."""
+"""Registries for everything that a config can name with ``type``: children of MMEngine's, with scope ``dscreid``."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ SCOPE = 'dscreid'
 
 
 def _child(parent: Registry, *locations: str) -> Registry:
-    """A registry of this package that falls back on MMEngine's of the same name."""
+    """Create a registry of this package that falls back to MMEngine's registry of the same name."""
     return Registry(parent.name, parent=parent, scope=SCOPE, locations=list(locations))
 
 
@@ -21,7 +21,8 @@ HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')
 METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation.metric')
 LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels'])
 
-# Nothing of this package is registered in these; without a child MMEngine warns at each look-up in this scope.
+# This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this
+# scope.
 EVALUATOR = _child(mmengine_registry.EVALUATOR)
 LOG_PROCESSORS = _child(mmengine_registry.LOG_PROCESSORS)
 LOOPS = _child(mmengine_registry.LOOPS)
@@ -36,7 +37,7 @@ VISUALIZERS = _child(mmengine_registry.VISUALIZERS)
 
 
 def registered_classes() -> dict[str, Any]:
-    """What a config can name with ``type``, by name; this package's classes come before MMEngine's."""
+    """Map names to all classes that a config can name with ``type``; this package's classes override MMEngine's."""
     own = [value for value in globals().values() if isinstance(value, Registry)]
     classes: dict[str, Any] = {}
     for registry in [*(registry.parent for registry in own if registry.parent is not None), *own]:

@@ -9,7 +9,7 @@ from dscreid.apis.command_line import run_command
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='Exit code 1: something is broken: DSC loses, clusters collapse, or the source model is useless.',
@@ -39,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the demo and judge it."""
+    """Run the demo and check its result."""
     arguments = parse_arguments()
     out = getattr(arguments, 'out', Path('work_dirs', 'demo_full' if arguments.full else 'demo'))
     options = lab.demo.DemoOptions(

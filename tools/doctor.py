@@ -1,10 +1,10 @@
 """Check everything that a config needs before a run: machine, data, evaluation, weights, memory, a batch of each stage.
 
-Checks of each dataset: layout and counts; missing, cut off, empty and repeated frames; frames whose names disagree with
-their tracklet; repeated tracklets; people in two splits; tracklets that rules leave out; balance of cameras and
-modalities. The config's source stage is checked too. Nothing is trained, and only the file of --json is written. Each
-finding is printed, and written to that file, as soon as it is known; a summary follows. A batch is tried only if its
-forecast fits into the free memory.
+Checks of each dataset: layout and counts; missing, truncated, empty and repeated frames; frames whose names do not
+match their tracklet; repeated tracklets; people in two splits; tracklets that are left out by rules; balance of cameras
+and modalities. The config's source stage is also checked. Nothing is trained, and only the file of --json is written.
+Each finding is printed, and written to that file, as soon as it is known; a summary follows. A batch is only tried if
+its forecast fits into the free memory.
 """
 
 import argparse
@@ -21,7 +21,7 @@ _LOG_WIDTH = 160
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='exit code: 0 healthy or only warnings, 1 warnings with --strict, 2 broken\n'

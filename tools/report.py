@@ -21,7 +21,7 @@ TITLE = 'Cross-modal person re-identification: results'
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,7 +64,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
-    """Options for files outside work directories."""
+    """Add the options for files outside work directories."""
     parser.add_argument(
         '--run',
         dest='runs',
@@ -95,7 +95,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_lists(parser: argparse.ArgumentParser) -> None:
-    """Options of the retrieval lists."""
+    """Add the options of the retrieval lists."""
     parser.add_argument(
         '--config',
         help="config of the test dataset, for the pictures of the retrieval lists (default: the work directory's)",
@@ -119,7 +119,7 @@ def _add_lists(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the report and print its table."""
     options = vars(parse_args(arguments))
-    from dscreid.apis.report import ReportOptions, make_report  # torch and others: --help does without them
+    from dscreid.apis.report import ReportOptions, make_report  # imports torch, which --help does not need
 
     target, notes = options.pop('paper'), options.pop('note')
     print(make_report(ReportOptions(**options, target=target, notes=notes)))

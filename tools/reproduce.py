@@ -1,4 +1,4 @@
-"""Rebuild the paper's tables and figures: run what is missing of them, and show what is there."""
+"""Rebuild the paper's tables and figures: run what is missing, and show what is there."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ A run that was killed is continued by the same command. Results of another code 
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -43,7 +43,7 @@ def list_command(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run what is missing of a table or figure; exits with 1 where a run failed."""
+    """Run what is missing of a table or figure; exit with code 1 if a run failed."""
     options = reproduction.ReproductionOptions(
         experiment=arguments.experiment,
         place=_place(arguments),
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def show_command(arguments: argparse.Namespace) -> None:
-    """Print a table and write it; figures are written."""
+    """Print and write a table or figure."""
     options = reproduction.ShowOptions(
         experiment=arguments.experiment,
         place=_place(arguments),
@@ -76,7 +76,7 @@ def show_command(arguments: argparse.Namespace) -> None:
 
 
 def execute_command(arguments: argparse.Namespace) -> None:
-    """Do one submitted job."""
+    """Run one submitted job."""
     job = reproduction.jobs.Job.from_file(arguments.job)
     reproduction.execution.execute(job, visualization.collect_environment, arguments.accept_revision)
 
@@ -171,7 +171,7 @@ def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do what the command line says."""
+    """Run the chosen command."""
     arguments = parse_arguments(argv)
     if getattr(arguments, 'jobs', 1) < 1:
         raise ConfigError(f'--jobs must be at least 1, got {arguments.jobs}')

@@ -75,7 +75,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def spec_of(args: argparse.Namespace) -> WorldSpec:
-    """Return the world that the command line describes."""
+    """Build the world's specification from the command line."""
     names = (
         'train_ids', 'test_ids', 'auxiliary_ids', 'tracklets', 'test_tracklets', 'cameras', 'modality_gap',
         'occluded', 'sensor_spread', 'material_spread', 'fake_ir',

@@ -10,7 +10,7 @@ from dscreid.evaluation.protocols import PROTOCOLS
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: dscreid test dsc/dsc_bupt2hitsz work_dirs/dsc_bupt2hitsz/epoch_50.pth',
@@ -81,7 +81,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def rerank_option(arguments: argparse.Namespace) -> dict | None:
-    """Arguments of ``Reranking``, or None to leave it to the config."""
+    """Return the arguments of ``Reranking``, or None to use the config's setting."""
     if arguments.rerank is None:
         return None
     k1, k2, lambda_value = arguments.rerank
@@ -89,7 +89,7 @@ def rerank_option(arguments: argparse.Namespace) -> dict | None:
 
 
 def expansion_option(arguments: argparse.Namespace) -> dict | None:
-    """Arguments of ``QueryExpansion``, or None to leave it to the config."""
+    """Return the arguments of ``QueryExpansion``, or None to use the config's setting."""
     if arguments.query_expansion is None:
         return None
     return dict(topk=arguments.query_expansion, alpha=arguments.query_expansion_alpha or 0.0)

@@ -1,4 +1,4 @@
-"""Run a config's whole experiment: source stage where it names one, training, evaluation."""
+"""Run a config's whole experiment: source stage if it names one, training, evaluation."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from dscreid.apis.command_line import add_config_arguments, print_result, run_co
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: dscreid train dsc/dsc_bupt2hitsz --amp',

@@ -1,4 +1,4 @@
-"""Whole jobs behind the tools: train both stages, evaluate, build a model for inference."""
+"""High-level functions behind the tools: train both stages, evaluate, build a model for inference."""
 
 from dscreid.utils.lazy import lazy_exports
 from dscreid.utils.shipped import find_config, shipped_configs

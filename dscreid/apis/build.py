@@ -1,4 +1,4 @@
-"""A stage's runner, all parts of it built and compared with each other."""
+"""Build the runner of a stage and check that all its parts fit together."""
 
 import copy
 from collections.abc import Callable
@@ -34,19 +34,19 @@ from dscreid.utils.safe_globals import allow_mmengine_globals
 def build_resumed(
     build: Callable[[Path | None], Runner], work_dir: Path, resumed: Path | None
 ) -> tuple[Runner, Path | None]:
-    """A runner that goes on from a checkpoint, or from the newest earlier whole one if its training state is damaged.
+    """Build a runner that resumes a checkpoint, or the newest intact earlier one if its training state is damaged.
 
     Args:
-        build: Makes the runner that resumes a checkpoint.
+        build: Builds a runner that resumes the given checkpoint.
         work_dir: The run's folder.
-        resumed: Checkpoint to continue from; None for a run that begins.
+        resumed: Checkpoint to continue from; None for a new run.
 
     Returns:
         The runner, and the checkpoint that it resumes.
 
     Raises:
-        CheckpointError: No earlier checkpoint of the same run is sound.
-        DscreidError: As ``build`` does.
+        CheckpointError: If no earlier checkpoint of the same run is intact.
+        DscreidError: Whatever ``build`` raises.
     """
     while True:
         try:
@@ -58,18 +58,19 @@ def build_resumed(
 def build_runner(
     config: Config, resumed: Path | None, source_checkpoint: Path | None, partial_source: bool = False
 ) -> Runner:
-    """A runner whose parts are all built and fit together, so that bad input ends before the first epoch.
+    """Build a runner with all its parts, so that bad input is reported before the first epoch.
 
     Args:
-        config: A stage's config with its ``work_dir``; left as it is.
+        config: A stage's config with its ``work_dir``; not modified.
         resumed: Checkpoint to continue from.
         source_checkpoint: Weights to start from.
         partial_source: See ``RunOptions``.
 
     Raises:
-        DamagedStateError: The weights of ``resumed`` are sound, but not its optimizer, schedules or hooks' state.
-        CheckpointError: ``resumed`` is of a run with other settings, source weights or data.
-        DscreidError: Config, data or weights cannot be used.
+        DamagedStateError: If the weights of ``resumed`` are intact, but the state of its optimizer, schedules or hooks
+            is not.
+        CheckpointError: If ``resumed`` is from a run with other settings, source weights or data.
+        DscreidError: If the config, data or weights cannot be used.
     """
     settings = learned_settings(config)
     if resumed is not None:

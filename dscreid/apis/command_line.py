@@ -1,4 +1,4 @@
-"""What the tools share: one sentence and an exit code instead of a traceback."""
+"""Shared command-line code of the tools: one-sentence errors and exit codes instead of tracebacks."""
 
 import argparse
 import contextlib
@@ -22,35 +22,35 @@ from dscreid.errors import LOST_PROCESS, DscreidError, ProcessLostError
 from dscreid.utils.progress import show_cursor
 
 UNUSABLE_INPUT = 2
-#: The signals that end a run, and how the last line begins; the exit code is 128 more than the number.
+#: Signals that end a run, and the first words of the last line; the exit code is 128 + the signal's number.
 _SIGNALS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.SIGHUP: 'terminal closed'}
-#: The exit code of a program whose output nobody reads any more, as after ``| head``.
+#: Exit code of a program whose output is no longer read, for example after ``| head``.
 _UNREAD_OUTPUT = 128 + signal.SIGPIPE
 
-#: Paths that cannot be used as a tool was told to; other errors of the operating system keep their traceback.
+#: Errors about a path that the user can fix; other errors of the operating system keep their traceback.
 _PATH_ERRORS = {
     errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
     errno.EBUSY, errno.EXDEV,
 }  # fmt: skip
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: The system's words, which torch repeats in errors of its own.
+#: Messages of the operating system, which torch repeats in its own errors.
 _TOO_MANY_FILES = {os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)}
-#: How torch repeats the error of a data loader's worker: this line, then the worker's traceback.
+#: First line of an error that torch forwards from a data loader worker; the worker's traceback follows.
 _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
 
 def run_command(
     command: Callable[[], object], on_interrupt: str = 'the command can be run again as it is'
 ) -> None:
-    """Run a tool's work and exit: 0, 2 for input that a user can fix, 128 + N after signal N.
+    """Run a tool and exit with code 0, 2 for input that the user can fix, or 128 + N after signal N.
 
-    The signals are SIGINT (Ctrl-C), SIGTERM, which Slurm sends before it takes a node away, and SIGHUP, which a closed
-    terminal sends. The exit code is 1 if another process of the run was lost, and 141 if the reader of the output left.
-    Characters that a terminal or file of another encoding lacks are printed as escapes.
+    The signals are SIGINT (Ctrl-C), SIGTERM (sent by Slurm before it takes a node away) and SIGHUP (sent when the
+    terminal is closed). The exit code is 1 if another process of the run was lost, and 141 if the reader of the output
+    has left. Characters that the output's encoding lacks are printed as escapes.
 
     Args:
-        command: The work; errors that a user cannot fix are bugs and keep their traceback.
-        on_interrupt: What to say after a signal, and if a disk is full.
+        command: The work to do. Errors that the user cannot fix are bugs and keep their traceback.
+        on_interrupt: What to print after a signal or if the disk is full.
     """
     _print_any_text()
     with _signals_noted() as received, _output_errors_in_logging():
@@ -74,7 +74,7 @@ def run_command(
 
 
 def _run_and_flush(command: Callable[[], object]) -> None:
-    """Run a command and flush what it printed: at its exit, the interpreter would report a failure in its own way."""
+    """Run a command and flush its output; otherwise the interpreter would report a failed flush on exit."""
     try:
         command()
     except SystemExit:
@@ -84,7 +84,7 @@ def _run_and_flush(command: Callable[[], object]) -> None:
 
 
 def _system_message(error: OSError | RuntimeError, on_interrupt: str) -> str | None:
-    """What to say of an error of the operating system that a user can fix; None for others."""
+    """Return the message for an operating system error that the user can fix, or None for other errors."""
     if any(words in str(error) for words in _TOO_MANY_FILES):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return (
@@ -111,29 +111,29 @@ def _end_after(number: int, on_interrupt: str) -> None:
 
 
 def _print_any_text() -> None:
-    """Let no character end a command because the output's encoding lacks it."""
+    """Print characters that the output's encoding lacks as escapes instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
 
 
 def _flush_output() -> None:
-    if sys.stdout is not None:  # the process may have been started without
+    if sys.stdout is not None:  # a process can be started without stdout
         sys.stdout.flush()
 
 
 def _unread(stream: TextIO | None) -> bool:
-    """Whether an output goes to a pipe whose reader has left."""
+    """Check if an output is a pipe whose reader has left."""
     watch = select.poll()
     try:
         watch.register(stream.fileno(), 0)
-    except (AttributeError, ValueError, OSError):  # no file of the system is behind it
+    except (AttributeError, ValueError, OSError):  # not a real file
         return False
     return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def _discard_output() -> None:
-    """Throw away what is still to be written to an output that takes nothing any more."""
+    """Discard buffered output that can no longer be written."""
     for stream in (sys.stdout, sys.stderr):
         if _unread(stream) or not _takes_more(stream):
             with open(os.devnull, 'wb') as nowhere:
@@ -151,19 +151,19 @@ def _takes_more(stream: TextIO | None) -> bool:
 
 @contextmanager
 def _signals_noted() -> Iterator[list[int]]:
-    """Raise KeyboardInterrupt on the signals that end a run, and list those that came.
+    """Raise KeyboardInterrupt on signals that end a run, and yield a list of the signals received.
 
-    Raised inside a library, the KeyboardInterrupt may surface as another error.
+    If it is raised inside a library, the KeyboardInterrupt may surface as another error.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may set handlers, and only it is interrupted
+        yield received  # only the main thread can set handlers and be interrupted
         return
     process = os.getpid()
 
     def interrupt(number: int, frame: object) -> None:
         if os.getpid() != process and number != signal.SIGINT:
-            # a forked worker has nothing to save or to say
+            # a forked worker has nothing to save or print
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         received.append(number)
@@ -179,15 +179,15 @@ def _signals_noted() -> Iterator[list[int]]:
 
 
 def _heeds_hangup() -> bool:
-    """Whether the process is to end with its terminal: ``nohup`` lets it ignore the signal."""
+    """Check if the process should end with its terminal; ``nohup`` makes it ignore SIGHUP."""
     return signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
 
 @contextmanager
 def _output_errors_in_logging() -> Iterator[None]:
-    """End the work if a log cannot be written, and go on without a terminal that nobody reads.
+    """Stop if a log file cannot be written, but continue if only the terminal is gone.
 
-    For each line, ``logging`` would print a traceback and go on.
+    By default, ``logging`` would print a traceback for each line and continue.
     """
     handle_error = logging.Handler.handleError
 
@@ -196,7 +196,7 @@ def _output_errors_in_logging() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             raise OSError(error.errno, error.strerror, getattr(handler, 'baseFilename', None)) from error
         if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
-            _discard_output()  # the file of the log goes on
+            _discard_output()  # the log file is still written
             return
         handle_error(handler, record)
 
@@ -208,14 +208,14 @@ def _output_errors_in_logging() -> Iterator[None]:
 
 
 def _ignore_more() -> None:
-    """Let an impatient second Ctrl-C not break off the last line."""
+    """Ignore further signals, so that a second Ctrl-C does not cut off the last line."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 def sentence(error: Exception) -> str:
-    """An error's message in one line, without the traceback that torch adds in a worker."""
+    """Return an error's message on one line, without the traceback that torch adds in a worker."""
     text = str(error).strip()
     if _WORKER_ERROR.match(text):
         # the last line of a traceback: "package.module.DatasetError: the message"
@@ -224,7 +224,7 @@ def sentence(error: Exception) -> str:
 
 
 class ConfigOptions(argparse.Action):
-    """``--cfg-options KEY=VALUE …``, values as in ``option_values``; anything else is a usage error (exit code 2)."""
+    """Parse ``--cfg-options KEY=VALUE …``; see ``option_values`` for the values. Malformed pairs exit with code 2."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         """Add the pairs to the options given so far."""
@@ -241,7 +241,7 @@ class ConfigOptions(argparse.Action):
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Give a tool the overrides of its config."""
+    """Add the option that overrides config values."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -254,7 +254,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a tool the arguments that every one with a config has: overrides and how its ranks are started."""
+    """Add the arguments of every tool that takes a config: overrides and the launcher."""
     add_config_options(parser)
     parser.add_argument(
         '--launcher',
@@ -267,16 +267,16 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def print_result(text: str, launcher: str) -> None:
-    """Print what a command found; of several processes the first does."""
-    if launcher == 'none' or os.environ.get('RANK') == '0':  # set by process_group, whatever the launcher
+    """Print the result of a command, from the first process only."""
+    if launcher == 'none' or os.environ.get('RANK') == '0':  # set by process_group for every launcher
         print(text)
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Metrics as a table in percent, one line per direction, and confidence intervals below where there are any.
+    """Format metrics as a table in percent, one line per direction, followed by confidence intervals if there are any.
 
     Args:
-        metrics: Values in [0, 1] under names such as ``rgb2ir/mAP``, as ``ReIDMetric`` gives them.
+        metrics: Values in [0, 1] by name, such as ``rgb2ir/mAP``, as returned by ``ReIDMetric``.
     """
     figures, intervals = evaluation.split_intervals(metrics)
     lines = _table({name: f'{100 * value:.1f}' for name, value in figures.items()}, width=9)
@@ -287,10 +287,10 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
 
 
 def _table(cells: Mapping[str, str], width: int) -> list[str]:
-    """Lines of a table from texts under names such as ``rgb2ir/mAP``."""
+    """Format texts, keyed by names such as ``rgb2ir/mAP``, as lines of a table."""
     directions = list(dict.fromkeys(name.split('/')[0] for name in cells))
     measures = list(dict.fromkeys(name.split('/')[1] for name in cells))
-    measures.sort(key=('mAP', 'mINP').__contains__)  # ranks first, as papers print them
+    measures.sort(key=('mAP', 'mINP').__contains__)  # ranks first, as in papers
     lines = [' ' * 8 + ''.join(f'{measure:>{width}}' for measure in measures)]
     for direction in directions:
         values = (cells.get(f'{direction}/{measure}', 'nan') for measure in measures)
@@ -299,7 +299,7 @@ def _table(cells: Mapping[str, str], width: int) -> list[str]:
 
 
 def _fail(message: str, code: int = UNUSABLE_INPUT) -> None:
-    with contextlib.suppress(OSError):  # the error may be that nothing can be printed
+    with contextlib.suppress(OSError):  # the error may be that printing is impossible
         show_cursor()
         print(f'error: {message}', file=sys.stderr)
     sys.exit(code)

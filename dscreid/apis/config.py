@@ -1,4 +1,4 @@
-"""Read a config, apply overrides from the command line, and fit it to the machine."""
+"""Read a config, apply command-line overrides, and adapt it to the machine."""
 
 import hashlib
 import json
@@ -19,25 +19,25 @@ from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_s
 from dscreid.errors import ConfigError
 from dscreid.utils.shipped import find_config
 
-#: Top-level keys that say where and how a run is executed, logged and tested, not what it learns. Common settings
-#: stand in the parts that take them.
+#: Top-level keys that control where and how a run is executed, logged and tested, but not what it learns.
+#: Common settings are covered by the parts that take them.
 _EXECUTION_KEYS = (
     *COMMON_SETTINGS,
     'work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name', 'env_cfg',
     'visualizer', 'log_processor', 'log_level',
     'val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator',
 )  # fmt: skip
-#: The same, at any depth: another folder, machine, precision or pace of logging and testing. ``random_state`` is one of
-#: them since no part of this package draws from the generators that it seeds.
+#: The same at any depth: folder, machine, precision, logging and test intervals. ``random_state`` is included
+#: because nothing in this package draws from the generators that it seeds.
 _EXECUTION_SETTINGS = {
     'root', 'num_workers', 'persistent_workers', 'pin_memory', 'backend', 'dtype', 'loss_scale', 'val_interval',
     'logger', 'checkpoint', 'timer', 'runtime_info', 'evaluation_progress', 'speed', 'initial_checkpoint',
     'random_state', 'guard', 'bad_frames', 'fused', 'processes',
 }  # fmt: skip
-#: Optimisers with a fused step, and the options by which a config chooses how a step is computed.
+#: Optimizers with a fused step, and the options that select how a step is computed.
 _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'differentiable'}
 
-#: Overrides that hold for source stages too.
+#: Overrides that also apply to source stages.
 _INHERITED = ('on_bad_frame', 'randomness.deterministic')
 
 
@@ -49,12 +49,12 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         options: Overrides by dotted key.
 
     Returns:
-        The config. Its parts hold the common settings (``data_root``, ``clustering``, ``num_frames``, …) that they do
-        not set themselves, helper variables are left out, and a relative ``source.config`` is made absolute.
+        The config. Common settings (``data_root``, ``clustering``, ``num_frames``, …) are copied into the parts that do
+        not set them themselves, helper variables are left out, and a relative ``source.config`` is made absolute.
 
     Raises:
-        ConfigError: The file is missing or cannot be read, it names an unknown type or key, or a setting or an override
-            would change nothing.
+        ConfigError: If the file is missing or cannot be read, if it names an unknown type or key, or if a setting or an
+            override would have no effect.
     """
     options, path = options or {}, find_config(path)
     config, files = _read(path)
@@ -75,10 +75,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
 
 def _read(path: Path) -> tuple[Config, ConfigFile]:
-    """A config as its files give it, and the files.
+    """Read a config and its files, without changing any setting.
 
     Raises:
-        ConfigError: It cannot be read.
+        ConfigError: If the config cannot be read.
     """
     try:
         files = read_files(path)
@@ -89,28 +89,28 @@ def _read(path: Path) -> tuple[Config, ConfigFile]:
 
 
 def _drop_helpers(config: dict[str, Any]) -> None:
-    """Leave out, in place, what a file needed only to write its settings: variables, classes, modules."""
+    """Remove, in place, variables, classes and modules that the file only needs to define its settings."""
     for key in config.keys() - {*keys_that_are_read()}:
         del config[key]
 
 
 def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Those overrides of a run's config that hold for its source stages too: how it is run, not what it learns."""
+    """Select the overrides that also apply to source stages: those that control how a run is executed."""
     return {key: options[key] for key in _INHERITED if key in options}
 
 
 def _check_no_circle(path: Path, source: Path) -> None:
-    """Refuse source stages that lead back to one before them.
+    """Check that the chain of source stages has no cycle.
 
     Raises:
-        ConfigError: They do.
+        ConfigError: If it has one.
     """
     chain = [path.resolve()]
     while source not in chain:
         chain.append(source)
         try:
             config, files = _read(source)
-        except ConfigError:  # one that is missing or no config is refused where it is needed
+        except ConfigError:  # a missing or invalid source config is reported where it is needed
             return
         if config.get('source') is None:
             return
@@ -122,13 +122,13 @@ def _check_no_circle(path: Path, source: Path) -> None:
 
 
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
-    """Change, in place, what this machine cannot do, and say so in the log.
+    """Disable, in place, what this machine cannot do, and log the changes.
 
-    Without a GPU: no mixed precision (MMEngine's ``AmpOptimWrapper`` insists on one) and the ``gloo`` backend.
-    ``num_workers`` is reduced, with a warning, if the batches of so many workers do not fit into shared memory:
-    a worker that runs out of it ends the run with a bus error. ``persistent_workers`` is dropped
-    if there are no workers, ``pin_memory`` if there is no GPU to copy to. With a GPU Adam and AdamW step in one kernel
-    (``fused=True``), unless the config says otherwise.
+    Without a GPU, mixed precision is turned off (MMEngine's ``AmpOptimWrapper`` requires a GPU) and the ``gloo``
+    backend is used. ``num_workers`` is reduced, with a warning, if the batches of that many workers do not fit into
+    shared memory: a worker that runs out of it ends the run with a bus error. ``persistent_workers`` is dropped if
+    there are no workers, and ``pin_memory`` if there is no GPU to copy to. With a GPU, Adam and AdamW use one fused
+    kernel per step (``fused=True``), unless the config says otherwise.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -155,15 +155,15 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
 
 
 def config_name(config: Config) -> str:
-    """How messages name a config: its file's name, where it has one."""
+    """Return the name of a config for messages: its file name, if it has one."""
     return Path(config.filename).name if config.filename else 'config'
 
 
 def require_keys(config: Config, *names: str) -> None:
-    """Check that a config gives what a job cannot do without.
+    """Check that a config sets the keys that a job requires.
 
     Raises:
-        ConfigError: A name is missing or None.
+        ConfigError: If a key is missing or None.
     """
     for name in names:
         if config.get(name) is None:
@@ -173,13 +173,13 @@ def require_keys(config: Config, *names: str) -> None:
 
 
 def config_hash(config: Config) -> str:
-    """Sixteen hexadecimal digits that name what a config learns, on whatever machine and from whatever folder."""
+    """Return a hash (16 hexadecimal digits) of what a config learns, independent of machine and folder."""
     text = json.dumps(_without_execution(_learned(config)), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def learned_settings(config: Config) -> dict[str, Any]:
-    """The settings of a config that decide what it learns; helper variables, which no part reads, are left out."""
+    """Return the settings of a config that determine what it learns, without unused helper variables."""
     read = set(keys_that_are_read())
     return _without_execution({key: value for key, value in _learned(config).items() if key in read})
 
@@ -187,7 +187,7 @@ def learned_settings(config: Config) -> dict[str, Any]:
 def _learned(config: Config) -> dict[str, Any]:
     content = {key: value for key, value in config.to_dict().items() if key not in _EXECUTION_KEYS}
     if isinstance(content.get('optim_wrapper'), dict):
-        content['optim_wrapper'].pop('type', None)  # mixed precision or not
+        content['optim_wrapper'].pop('type', None)  # depends on mixed precision
     return content
 
 

@@ -1,4 +1,4 @@
-"""Look for misspelt types and keys in a config before anything long starts."""
+"""Find misspelled types and keys in a config before a long run starts."""
 
 import copy
 import inspect
@@ -20,9 +20,10 @@ from dscreid.registry import registered_classes
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.signatures import accepted_arguments, closest
 
-#: Keys that a config gives but that never reach the constructor.
+#: Keys that are removed from a config before the constructor is called.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
-#: Top-level keys that MMEngine's ``Config`` or this package reads, in addition to the arguments of MMEngine's Runner.
+#: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's
+#: Runner.
 _OWN_KEYS = ('source', 'custom_imports', *COMMON_SETTINGS)
 
 
@@ -31,11 +32,11 @@ def check_config(config: dict, name: str = 'config') -> None:
 
     Args:
         config: A config, or any part of one; nested dicts, lists and tuples are searched.
-        name: How messages name the top level.
+        name: Name of the top level in messages.
 
     Raises:
-        ConfigError: A type is not registered, or a key is not an argument of one of this package's classes;
-            the message gives the place in the config and the closest valid name. Or the value of a top-level key
+        ConfigError: If a type is not registered, or a key is not an argument of one of this package's classes; the
+            message gives the place in the config and the closest valid name. Also if the value of a top-level key
             cannot be used (``check_values``).
     """
     if 'type' not in config:
@@ -52,7 +53,7 @@ def check_config(config: dict, name: str = 'config') -> None:
 
 
 def keys_that_are_read() -> list[str]:
-    """Top-level keys of a config that MMEngine's Runner or this package reads; all others only help to write it."""
+    """List the top-level keys that MMEngine's Runner or this package reads; all others are helper variables."""
     arguments = [
         name for name in inspect.signature(Runner.__init__).parameters if name not in ('self', 'cfg')
     ]
@@ -63,11 +64,11 @@ def check_parts(config: Config, name: str = 'config') -> None:
     """Build a config's model, hooks, datasets and samplers once, before another stage takes hours.
 
     Args:
-        config: A config for MMEngine's Runner; left as it is.
-        name: How messages name it.
+        config: A config for MMEngine's Runner; not modified.
+        name: Name of the config in messages.
 
     Raises:
-        DscreidError: A part cannot be built; the message names the remedy.
+        DscreidError: If a part cannot be built; the message says how to fix it.
     """
     check_vis_backends(config, name)
     check_schedules(config, name)
@@ -97,7 +98,7 @@ def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
     if bare_name in mmengine_names:
         return mmengine_names[bare_name]
     if '.' in type_name and not type_name.startswith('dscreid.'):
-        return None  # a full import path to somebody's own class: left to the registry
+        return None  # the full import path of a third-party class is left to the registry
     hint = closest(bare_name, [*known, *mmengine_names])
     raise ConfigError(f"{place}: type '{type_name}' is not registered{hint}")
 
@@ -112,7 +113,7 @@ def _mmengine_names() -> dict[str, Any]:
 
 
 def _check_hooks(config: dict, name: str) -> None:
-    """Refuse settings for a default hook that there is none of: MMEngine would build a hook without a type."""
+    """Refuse settings for a default hook that does not exist: MMEngine would build a hook without a type."""
     hooks = config.get('default_hooks', {})
     typed = [key for key, hook in hooks.items() if hook is None or 'type' in hook]
     for key, hook in hooks.items():
@@ -124,7 +125,7 @@ def _check_hooks(config: dict, name: str) -> None:
 
 
 def _check_types(config: dict, name: str) -> None:
-    """Refuse types that are neither names nor classes, in what is read; helper variables may hold anything."""
+    """Refuse types that are neither names nor classes. Helper variables are not checked."""
     for key in keys_that_are_read():
         for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
             if not (isinstance(node['type'], str) or callable(node['type'])):

@@ -1,4 +1,4 @@
-"""The files that a config is made of, and the top-level names that each of them sets and reads."""
+"""The files of a config and its bases, with the top-level names that each of them assigns and reads."""
 
 import ast
 import os
@@ -15,21 +15,21 @@ from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file
 
 _BASE = '_base_'
-#: Functions with which a file can read its variables without naming them.
+#: Functions that let a file read its variables without naming them.
 _READS_ALL = {'globals', 'locals', 'vars', 'exec', 'eval'}
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """One file of a chain of configs.
+    """A config file with its bases.
 
     Attributes:
         path: The file.
         bases: The files that it names in ``_base_``.
         assigns: Names that it assigns at its top level.
-        unread: Those of them that it does not read itself.
+        unread: The subset of ``assigns`` that it does not read itself.
         reads: What it may read from its bases: names after ``_base_.``, and its string constants.
-        names_source: Whether it writes ``source.config``.
+        names_source: Whether it sets ``source.config``.
     """
 
     path: Path
@@ -40,25 +40,25 @@ class ConfigFile:
     names_source: bool
 
     def without_effect(self, above: frozenset[str] = frozenset()) -> Iterator[tuple['ConfigFile', str]]:
-        """Names that a file of the chain assigns and that neither it nor a file that inherits from it reads.
+        """Yield names that a file of the chain assigns but that neither it nor an inheriting file reads.
 
         Args:
-            above: What the files that inherit from this one read.
+            above: Names read by the files that inherit from this one.
         """
         yield from ((self, name) for name in sorted(self.unread - above))
         for base in self.bases:
             yield from base.without_effect(above | self.reads)
 
     def load(self) -> Config:
-        """The merged config, as MMEngine reads it.
+        """Load the merged config with MMEngine.
 
-        A file that inherits by ``_base_`` may import what it likes; MMEngine takes an import of a package for its other
-        style of inheritance, ``with read_base()``.
+        A file that inherits through ``_base_`` may import anything. By default, MMEngine mistakes the import of a
+        package for its other style of inheritance, ``with read_base()``.
         """
         return Config.fromfile(self.path, lazy_import=False if self.bases else None)
 
     def writer_of_source(self) -> Path | None:
-        """The nearest file that writes ``source.config``; None if there is none."""
+        """Return the nearest file that sets ``source.config``, or None if no file does."""
         if self.names_source:
             return self.path
         return next((found for base in self.bases if (found := base.writer_of_source()) is not None), None)
@@ -100,7 +100,7 @@ def read_files(path: Path) -> ConfigFile:
 
 
 def _substituted(path: Path) -> str:
-    """A file's text with MMEngine's ``{{ variables }}`` replaced; 0 stands for those of a base."""
+    """Return a file's text with MMEngine's ``{{ variables }}`` replaced; variables of a base become 0."""
 
     def value(match: re.Match) -> str:
         name, _, default = match[1].strip().partition(':')
@@ -112,7 +112,7 @@ def _substituted(path: Path) -> str:
 
 
 def _base_value(body: list[ast.stmt]) -> Any:
-    """What a Python file assigns to ``_base_``, an expression without variables."""
+    """Evaluate what a Python file assigns to ``_base_``, an expression without variables."""
     for statement in body:
         if _BASE in _assigned(statement):
             return eval(compile(ast.Expression(statement.value), _BASE, 'eval'))
@@ -124,12 +124,13 @@ def _base_files(path: Path, names: str | list[str]) -> tuple[ConfigFile, ...]:
         existing_file((path.parent / name).resolve())
         for name in ([names] if isinstance(names, str) else names)
     ]
-    # one of an installed package ("mmpretrain::…") is no file here, and writes no source stage of this package
+    # a base from an installed package ("mmpretrain::…") is not a local file and sets no source stage of this
+    # package
     return tuple(read_files(file) for file in files if file is not None)
 
 
 def _assigned(statement: ast.stmt) -> Iterator[str]:
-    """Names that a top-level statement assigns plainly; loop variables and the like are no settings."""
+    """Yield the names that a top-level statement assigns directly; loop variables and the like are not settings."""
     if isinstance(statement, ast.Assign):
         targets: list[ast.expr] = statement.targets
     elif isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
@@ -142,7 +143,7 @@ def _assigned(statement: ast.stmt) -> Iterator[str]:
 
 
 def _writes_source(statement: ast.stmt) -> bool:
-    """Whether a statement changes ``source`` and names the key ``config`` in doing so."""
+    """Check if a statement changes ``source`` and mentions the key ``config``."""
     if 'source' not in {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}:
         return False
     words = {node.arg for node in ast.walk(statement) if isinstance(node, ast.keyword)}
@@ -152,15 +153,15 @@ def _writes_source(statement: ast.stmt) -> bool:
 
 
 def source_path(files: ConfigFile, source: Any, on_command_line: bool = False) -> Path:
-    """The config of a source stage, relative to the file that names it.
+    """Resolve the config of a source stage, relative to the file that names it.
 
     Args:
-        files: The config that builds upon it, with its bases.
+        files: The config that builds on the source stage, with its bases.
         source: ``dict(config=..., checkpoint=...)``.
-        on_command_line: Whether the name was given there, where paths are relative to the current folder.
+        on_command_line: Whether the name was given on the command line, where paths are relative to the current folder.
 
     Raises:
-        ConfigError: ``source`` names no other config.
+        ConfigError: If ``source`` does not name another config.
     """
     name = source.get('config') if isinstance(source, dict) else None
     folder = Path.cwd() if on_command_line else (files.writer_of_source() or files.path).parent

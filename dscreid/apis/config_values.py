@@ -1,4 +1,4 @@
-"""Refuse values of a config that nothing can be built from, before anything looks into them."""
+"""Check the values of a config's top-level keys before they are used."""
 
 import inspect
 import logging
@@ -14,7 +14,7 @@ from dscreid.errors import ConfigError
 
 
 class _Kind(NamedTuple):
-    """What a value must be: in words, and as a test."""
+    """The required kind of a value: a description and a test."""
 
     words: str
     accepts: Callable[[Any], bool]
@@ -62,7 +62,7 @@ _FRAME_SIZE = _Kind(
 )
 _CHOICE = _Kind('a word or None', lambda value: value is None or isinstance(value, str))
 
-#: Keys of each loader, of a hook too.
+#: Settings of each loader, also of a hook's loader.
 _LOADER_KINDS = {
     'dataset': _DICT,
     'sampler': _DICT,
@@ -71,7 +71,7 @@ _LOADER_KINDS = {
     'persistent_workers': _BOOL,
 }
 
-#: Kinds by dotted key; a key that is absent has its default. Parents stand before their children.
+#: Kinds by dotted key. A missing key has its default. Parents come before their children.
 _KINDS = {
     'model': _DICT,
     'source': _OPTIONAL_DICT,
@@ -114,16 +114,16 @@ _KINDS = {
 
 
 def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check what the top level of a config is made of.
+    """Check the values of a config's top-level keys.
 
-    What stands deeper is checked where it is built, by the class that it goes to.
+    Deeper values are checked when they are built, by the class that receives them.
 
     Args:
-        config: A whole config, as its file and overrides give it.
-        name: How messages name it.
+        config: A complete config, including overrides.
+        name: Name of the config in messages.
 
     Raises:
-        ConfigError: A value is of a wrong kind or out of range; the message gives its key and what it must be.
+        ConfigError: If a value has the wrong kind or is out of range; the message gives its key and what it must be.
     """
     for key, kind in _KINDS.items():
         _check(config, key, kind, name)
@@ -136,16 +136,16 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
 
 
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:
-    """Turn what a Python file computed into values that a config file can hold, in place.
+    """Convert values computed by a Python file, in place, to values that a config file can hold.
 
-    Paths become strings, NumPy's numbers Python's, and classes under ``type`` their import path.
+    Paths become strings, NumPy numbers become Python numbers, and classes under ``type`` become import paths.
 
     Args:
-        config: A whole config.
-        name: How messages name it.
+        config: A complete config.
+        name: Name of the config in messages.
 
     Raises:
-        ConfigError: A value is of another kind, a number is not finite, or a class cannot be imported.
+        ConfigError: If a value cannot be converted, a number is not finite, or a class cannot be imported.
     """
     for key in list(config):
         config[key] = _plain(config[key], f'{name}: {key}')
@@ -181,7 +181,7 @@ def _check_keys(value: Mapping, place: str) -> None:
 
 
 def _import_path(component: Any, place: str) -> Any:
-    """The import path of a class or function; names and whatever else stands under ``type`` stay as they are."""
+    """Return the import path of a class or function; names and other values of ``type`` are returned unchanged."""
     if not (inspect.isclass(component) or inspect.isroutine(component)):
         return _plain(component, place)
     module, name = component.__module__, component.__qualname__
@@ -203,7 +203,7 @@ def _check_loader(config: Mapping[str, Any], place: str, name: str) -> None:
 
 
 def _check(config: Mapping[str, Any], key: str, kind: _Kind, name: str) -> None:
-    """Check the value under a dotted key, whose parents have been checked; one that is absent is in order."""
+    """Check the value under a dotted key whose parents have been checked; a missing key is valid."""
     *parents, last = key.split('.')
     holder: Any = config
     for parent in parents:

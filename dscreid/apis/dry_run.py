@@ -1,4 +1,4 @@
-"""Say what a run would do, having built all of it, and do none of it."""
+"""Describe what a run would do: build all of it, but train nothing."""
 
 import tempfile
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ from dscreid.engine.source_weights import load_source_weights, unwrap_model
 def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     """Build every stage of an experiment, send two tracklets of each set through it, and describe it.
 
-    Data, model, optimizer, schedules and hooks are built as the run builds them, weights files are read, and two
-    tracklets are decoded and encoded. Nothing is written outside a temporary folder.
+    Data, model, optimizer, schedules and hooks are built as in the run, weights files are read, and two tracklets are
+    decoded and encoded. Nothing is written outside a temporary folder.
 
     Args:
         config_path: The config.
@@ -43,7 +43,7 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
         Text for a terminal.
 
     Raises:
-        DscreidError: Something cannot be used; the message names the remedy, as in the run.
+        DscreidError: If something cannot be used; the message says how to fix it, as in the run.
     """
     config = prepare(config_path, options)
     check_parts(config, config_name(config))
@@ -64,7 +64,7 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
 
 
 def _describe(config: Config, options: RunOptions) -> list[str]:
-    """Lines on one stage, after all of it was built."""
+    """Build one stage and describe it, line by line."""
     work_dir = Path(config.work_dir)
     named = named_source(config, options)
     finished = finished_checkpoint(config, named, may_extend=True) if options.resume else None

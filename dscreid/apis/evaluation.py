@@ -1,4 +1,4 @@
-"""What an evaluation extracts and measures, and what it gives: metrics, or the reason why there are none."""
+"""What an evaluation extracts and measures, and its result: metrics, or the reason why there are none."""
 
 import copy
 import logging
@@ -21,15 +21,15 @@ class Evaluation(dict[str, float]):
     Args:
         metrics: The metrics.
         checkpoint: The evaluated checkpoint.
-        reason: Why nothing was measured; None if ``metrics`` were.
-        features: File that received the features, or None.
-        tracklets: Which tracklets these are of, in words.
+        reason: Why nothing was measured; None if there are metrics.
+        features: File with the extracted features, or None.
+        tracklets: Description of the extracted tracklets.
 
     Attributes:
-        checkpoint: As given.
-        reason: As given.
-        features: As given.
-        tracklets: As given.
+        checkpoint: The evaluated checkpoint.
+        reason: Why nothing was measured, or None.
+        features: File with the extracted features, or None.
+        tracklets: Description of the extracted tracklets.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Evaluation(dict[str, float]):
         self.features, self.tracklets = features, tracklets
 
     def __str__(self) -> str:
-        """Lines for a terminal: the checkpoint, and the metrics in percent or why there are none."""
+        """Format for a terminal: the checkpoint, and the metrics in percent or the reason why there are none."""
         lines = [f'checkpoint: {self.checkpoint}']
         if self.features is not None:
             lines.append(f'features: {self.features} ({self.tracklets})')
@@ -53,14 +53,14 @@ class Evaluation(dict[str, float]):
         return '\n'.join(lines)
 
     def record(self) -> dict[str, Any]:
-        """What a metrics file says: the metrics, or ``evaluated: false`` and the reason."""
+        """Return the content of a metrics file: the metrics, or ``evaluated: false`` and the reason."""
         return dict(self) if self.reason is None else {'evaluated': False, 'reason': self.reason}
 
 
 def disable_incomplete_loops(config: Config) -> None:
     """Turn off, in place, validation and test if one of their three keys is None or missing.
 
-    MMEngine's Runner refuses a loop with some of them; ``val_dataloader=None`` is enough here.
+    MMEngine's Runner refuses a loop if only some of them are set; here ``val_dataloader=None`` is enough.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -80,15 +80,15 @@ def disable_incomplete_loops(config: Config) -> None:
 def complete_test_loop(config: Config, protocol: str | None = None) -> str | None:
     """Fill in, in place, the parts of a config's test loop that are None.
 
-    Without a test set the loader is that of ClusterHook, so that the tracklets of an unlabeled target are extracted;
-    ``test_dataloader`` stays None if there is no such hook either.
+    Without a test set, the loader of ClusterHook is used to extract the tracklets of an unlabeled target. If there is
+    no such hook either, ``test_dataloader`` stays None.
 
     Args:
         config: A config for MMEngine's Runner.
-        protocol: Protocol in place of the config's.
+        protocol: Protocol to use instead of the config's.
 
     Returns:
-        Why nothing can be measured, as far as the config tells; None if something can.
+        Why nothing can be measured, as far as the config shows; None if something can.
     """
     config.test_cfg = config.get('test_cfg') or dict(type='TestLoop')
     if config.get('test_dataloader') is None:
@@ -105,13 +105,13 @@ def complete_test_loop(config: Config, protocol: str | None = None) -> str | Non
 
 
 def why_no_evaluation(config: Config) -> str | None:
-    """Why a run of a config will measure nothing; None if it will.
+    """Explain why a run of a config will measure nothing; None if it will measure something.
 
     Args:
-        config: A config for MMEngine's Runner; left as it is.
+        config: A config for MMEngine's Runner; not modified.
 
     Raises:
-        DscreidError: The test set cannot be read.
+        DscreidError: If the test set cannot be read.
     """
     config = copy.deepcopy(config)
     reason = complete_test_loop(config)
@@ -121,7 +121,7 @@ def why_no_evaluation(config: Config) -> str | None:
 
 
 def _clustering_loaders(config: Config) -> Iterator[dict]:
-    """Settings of the loaders of hooks that cluster a target."""
+    """Yield loader settings of the hooks that cluster a target."""
     hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
     for hook in hooks:
         if hook and hook.get('type') == 'ClusterHook':

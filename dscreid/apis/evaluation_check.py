@@ -1,4 +1,4 @@
-"""Refuse evaluations that cannot work, before anything long starts."""
+"""Check that evaluations are possible before a long run starts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,25 +15,25 @@ from dscreid.utils.build_errors import config_errors
 def check_evaluations(
     config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
 ) -> None:
-    """Check that every protocol of a config's validation and test can be measured on its dataset.
+    """Check that every validation and test protocol of a config can be measured on its dataset.
 
-    The index is read, and no frame. A split without person ids is not checked.
+    Only the index is read, no frames. A split without person ids is not checked.
 
     Args:
-        config: A stage's config; left as it is.
-        built: Datasets that are built already, under ``'val'`` and ``'test'``.
-        loops: Which of both to check.
+        config: A stage's config; not modified.
+        built: Datasets that are already built, under ``'val'`` and ``'test'``.
+        loops: Which of the two loops to check.
 
     Raises:
-        ConfigError: A dataset or a protocol is misconfigured.
-        DatasetError: A dataset cannot be read, or a protocol cannot be measured on it.
+        ConfigError: If a dataset or a protocol is misconfigured.
+        DatasetError: If a dataset cannot be read, or a protocol cannot be measured on it.
     """
     for dataset, protocol in evaluations_of(config, built, loops):
         plan(dataset, protocol)
 
 
 def plan(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
-    """See ``plan_evaluation``; errors name the dataset."""
+    """Call ``plan_evaluation``; errors name the dataset."""
     try:
         return plan_evaluation(dataset, protocol)
     except DatasetError as error:
@@ -43,15 +43,15 @@ def plan(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
 def evaluations_of(
     config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
 ) -> Iterator[tuple[TrackletDataset, str]]:
-    """Each different pair of test dataset and protocol; a dataset is built once.
+    """Yield each distinct pair of test dataset and protocol; each dataset is built once.
 
     Args:
         config: See :func:`check_evaluations`.
-        built: Likewise.
-        loops: Likewise.
+        built: See :func:`check_evaluations`.
+        loops: See :func:`check_evaluations`.
 
     Raises:
-        DscreidError: A dataset cannot be built.
+        DscreidError: If a dataset cannot be built.
     """
     datasets: list[tuple[dict[str, Any], Any]] = []
     seen: list[tuple[dict[str, Any], str]] = []
@@ -74,7 +74,7 @@ def evaluations_of(
 
 
 def protocols_of(evaluator: Any) -> list[str]:
-    """Protocols that the metrics of an evaluator's config measure."""
+    """List the protocols that the metrics of an evaluator's config measure."""
     entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
     found = []
     for entry in entries:

@@ -1,4 +1,4 @@
-"""A model ready for inference."""
+"""Build a model for inference."""
 
 import copy
 import logging
@@ -22,21 +22,21 @@ def init_model(
 ) -> BaseReID:
     """Build a config's model, load weights, and set it to evaluation mode.
 
-    The CLIP weights that a config names as ``pretrained`` are never read here: a checkpoint brings the tower's
-    weights with it.
+    CLIP weights named as ``pretrained`` in the config are never read here, because a checkpoint contains the tower's
+    weights.
 
     Args:
         config: Path or short name of a config, such as ``dsc/dsc_bupt2hitsz``, or the config itself.
-        checkpoint: A checkpoint of either stage or a converted published one; None leaves the weights random,
-            which the log says.
-        device: Where the model goes.
+        checkpoint: A checkpoint of either stage or a converted published one. If None, the weights are random and a
+            warning is logged.
+        device: Device of the model.
 
     Returns:
         The model; ``model.extract_feat(inputs)`` gives raw static and dynamic features (N, D).
 
     Raises:
-        ConfigError: The config is missing or malformed, or there is no such device.
-        CheckpointError: The checkpoint is missing, unsafe, of another architecture, or not finite.
+        ConfigError: If the config is missing or malformed, or the device does not exist.
+        CheckpointError: If the checkpoint is missing, unsafe, from another architecture, or not finite.
     """
     device = _usable_device(device)
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
@@ -59,10 +59,10 @@ def init_model(
 
 
 def _usable_device(device: str | torch.device) -> torch.device:
-    """The device, if tensors can be computed on it.
+    """Return the device if tensors can be computed on it.
 
     Raises:
-        ConfigError: They cannot.
+        ConfigError: If they cannot.
     """
     try:
         usable = torch.empty(0, device=device).device

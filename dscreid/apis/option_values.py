@@ -1,4 +1,4 @@
-"""Values of ``--cfg-options KEY=VALUE``: Python literals, and everything else as it is given."""
+"""Values of ``--cfg-options KEY=VALUE``: Python literals are evaluated, other text is kept as a string."""
 
 import ast
 from typing import Any
@@ -8,12 +8,12 @@ _OPENING = ('[', '(', '{', 'dict(')
 
 
 def parse_value(text: str) -> Any:
-    """Read the value of an option.
+    """Parse the value of an option.
 
     Numbers, ``None``, ``True``, ``False`` (also in lower case), quoted strings, and lists, tuples and dicts of them are
-    what they are in Python; ``dict(type='X')`` is allowed, and words within brackets need no quotes. Literals with
-    commas between them are a list (``40,65``), as elsewhere in OpenMMLab. Any other text is a string, kept as it is:
-    with its spaces, commas, quotes and equals signs.
+    read as in Python. ``dict(type='X')`` is allowed, and words inside brackets need no quotes. Literals separated by
+    commas are a list (``40,65``), as elsewhere in OpenMMLab. Any other text is a string and kept unchanged, including
+    its spaces, commas, quotes and equals signs.
 
     Args:
         text: What follows ``KEY=``.
@@ -22,7 +22,7 @@ def parse_value(text: str) -> Any:
         None, a bool, an int, a finite float, a string, or a list, tuple or dict of these.
 
     Raises:
-        ValueError: The text begins with a bracket and is no list, tuple or dict.
+        ValueError: If the text begins with a bracket but is not a list, tuple or dict.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -40,17 +40,15 @@ def parse_value(text: str) -> Any:
         return (
             [ast.literal_eval(element) for element in node.elts] if all(map(_is_scalar, node.elts)) else text
         )
-    is_literal = (
-        _is_scalar(node) and ast.get_source_segment(text, node) == text
-    )  # without a comment behind it
+    is_literal = _is_scalar(node) and ast.get_source_segment(text, node) == text  # no comment after it
     return _value(node, text) if is_literal or text.startswith(_OPENING) else text
 
 
 def format_value(value: Any) -> str:
-    """A text from which :func:`parse_value` reads a value.
+    """Format a value so that :func:`parse_value` can read it.
 
     Args:
-        value: What ``parse_value`` returns.
+        value: A value as returned by ``parse_value``.
     """
     if not isinstance(value, str):
         return repr(value)
@@ -62,7 +60,7 @@ def format_value(value: Any) -> str:
 
 
 def _is_scalar(node: ast.expr) -> bool:
-    """Whether an expression is a number, a string, a bool or None."""
+    """Check if an expression is a number, a string, a bool or None."""
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -72,7 +70,7 @@ def _is_scalar(node: ast.expr) -> bool:
 
 
 def _value(node: ast.expr, text: str) -> Any:
-    """The value of an expression; parts that are no literals are strings, as they stand in the text."""
+    """Evaluate an expression; parts that are not literals become strings, as written in the text."""
     if _is_scalar(node):
         return ast.literal_eval(node)
     if isinstance(node, ast.List):

@@ -1,4 +1,4 @@
-"""Refuse settings and overrides of a config that would change nothing."""
+"""Refuse settings and overrides that would have no effect."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from dscreid.engine.common_settings import COMMON_SETTINGS, Use, common_value, u
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
-#: Keys of MMEngine's Runner that a run sets itself, and what sets them.
+#: Keys of MMEngine's Runner that a run sets itself, and the option to use instead.
 _SET_BY_RUN = {
     'work_dir': 'use --work-dir',
     'resume': 'use --resume',
     'launcher': 'use --launcher',
     'experiment_name': 'runs are named after their --work-dir',
 }
-#: Other names of settings.
+#: Alternative names of settings.
 _SYNONYMS = {'learning_rate': 'lr'}
 _SHOWN = 6
 
@@ -24,16 +24,16 @@ _SHOWN = 6
 def check_helpers(config: Mapping[str, Any], files: ConfigFile) -> None:
     """Check that each variable of a config's files is a setting or is read.
 
-    The parts of a config are made from its helper variables (``learning_rate``, ``eval_pipeline``) when its file is
-    run, so a file that inherits from it and sets the variable anew comes too late. A base file without bases may offer
-    variables that not every config reads. Names that begin with an underscore are not checked.
+    The parts of a config are built from its helper variables (``learning_rate``, ``eval_pipeline``) when its file is
+    run. If an inheriting file sets the variable again, it is too late. A base file without bases may define variables
+    that not every config reads. Names that begin with an underscore are not checked.
 
     Args:
-        config: As its files give it, without overrides.
+        config: The config as given by its files, without overrides.
         files: Its files.
 
     Raises:
-        ConfigError: Nothing reads a variable; the message names the keys that were made from the one it replaces.
+        ConfigError: If nothing reads a variable; the message names the keys that were built from the inherited one.
     """
     read = keys_that_are_read()
     for file, name in files.without_effect():
@@ -51,14 +51,14 @@ def check_helpers(config: Mapping[str, Any], files: ConfigFile) -> None:
 
 
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    """Check that something reads what is overridden.
+    """Check that something reads each overridden key.
 
     Args:
-        config: As its files give it.
+        config: The config as given by its files.
         options: Overrides by dotted key.
 
     Raises:
-        ConfigError: Nothing reads a key; the message names what holds the variable's value and can be overridden.
+        ConfigError: If nothing reads a key; the message names the keys that hold its value and can be overridden.
     """
     read = keys_that_are_read()
     for option in options:
@@ -83,13 +83,13 @@ def check_common_settings(
     """Check that the common settings of a file or of the command line reach a part.
 
     Args:
-        config: The config, its parts filled.
-        name: How messages name it.
-        assigned: Top-level keys that the file itself sets; those that it inherits may all be replaced.
+        config: The config, with its parts filled in.
+        name: Name of the config in messages.
+        assigned: Top-level keys that the file itself sets; inherited ones may all be replaced.
         options: Overrides by dotted key.
 
     Raises:
-        ConfigError: No part takes a setting, or all of them have values of their own.
+        ConfigError: If no part takes a setting, or all of them have their own value.
     """
     uses = uses_of_common_settings(config)
     for setting in _given(config, assigned, options):
@@ -106,8 +106,8 @@ def check_common_settings(
 
 
 def _given(config: Mapping[str, Any], assigned: Collection[str], options: Collection[str]) -> Iterator[str]:
-    """Dotted keys of the common settings that a file or the command line sets, and that are not None."""
-    # overrides may have replaced the parts that the file's own settings were for
+    """Yield dotted keys of the common settings that a file or the command line sets to a value other than None."""
+    # overrides may have replaced the parts that the file's own settings were meant for
     given = {option.partition('.')[0] for option in options} or set(assigned)
     for key in COMMON_SETTINGS:
         value = config.get(key)
@@ -122,12 +122,12 @@ def _is_same(use: Use, value: Any) -> bool:
 
 
 def _is_value(value: Any) -> bool:
-    """Whether a variable could be a setting: modules, classes and functions are tools of the file."""
+    """Check if a variable could be a setting; modules, classes and functions are helpers of the file."""
     return value is not None and not callable(value)
 
 
 def _instead(places: Iterable[str]) -> str:
-    """What to do in place of a setting without effect."""
+    """Suggest keys to set instead of a setting without effect."""
     keys = list(dict.fromkeys(places))
     if not keys:
         return 'none of them holds its value any more'
@@ -136,7 +136,7 @@ def _instead(places: Iterable[str]) -> str:
 
 
 def _meant(config: Mapping[str, Any], name: str, read: list[str]) -> str:
-    """What was probably meant by a key that nothing reads: a key of that name in a part, or a similar one."""
+    """Suggest a replacement for a key that nothing reads: the same key in a part, or a similar one."""
     name = _SYNONYMS.get(name, name)
     keys = (key for top in config if top in read for key in _keys_named(config[top], top, name))
     places = list(dict.fromkeys(keys))
@@ -152,7 +152,7 @@ def _keys_named(node: Any, place: str, name: str) -> Iterator[str]:
 
 
 def _places(config: Mapping[str, Any], key: str, read: list[str]) -> Iterator[str]:
-    """Dotted keys under which the parts of a config hold a variable's value."""
+    """Yield dotted keys under which the parts of a config hold a variable's value."""
     for name in config:
         if name in read:
             yield from _holders(config[name], name, key, config[key])
@@ -171,7 +171,7 @@ def _holders(node: Any, place: str, key: str, value: Any) -> Iterator[str]:
 
 
 def _holds(node: Any, name: str, key: str, value: Any) -> bool:
-    """Whether a part was made from a variable, as far as can be told: whole numbers may be equal by chance."""
+    """Guess if a part was built from a variable; integers may be equal by chance, so they must have the same name."""
     if isinstance(value, Mapping):
         return isinstance(node, Mapping) and all(part in node and node[part] == value[part] for part in value)
     telling = isinstance(value, (float, list, tuple)) or name == key

@@ -1,4 +1,4 @@
-"""Try a stage before long work: build all of it, send two tracklets of each set through it, make a training step."""
+"""Try a stage before a long run: build all of it, send two tracklets of each set through it, make a training step."""
 
 import copy
 import tempfile
@@ -20,17 +20,17 @@ from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError
 from dscreid.models.reid import BaseReID
 
-_TRIED = 2  # tracklets of each set
+_TRIED = 2  # tracklets per set
 
 
 def check_stage(config: Config) -> None:
-    """Build a stage and send two tracklets through it, before another one takes hours.
+    """Build a stage and send two tracklets through it, before another stage takes hours.
 
     Args:
-        config: The stage's config; left as it is.
+        config: The stage's config; not modified.
 
     Raises:
-        DscreidError: Something cannot be used; the message names the remedy.
+        DscreidError: If something cannot be used; the message says how to fix it.
     """
     if config.get('train_cfg') is None:
         check_parts(config, config_name(config))
@@ -41,16 +41,16 @@ def check_stage(config: Config) -> None:
 
 
 def quiet_runner(config: Config, folder: str, resumed: Path | None, source: Path | None) -> Runner:
-    """A stage's runner that is not the run's: its logs go to another folder.
+    """Build a stage's runner for a trial, with its logs in a separate folder.
 
     Args:
-        config: The stage's config; left as it is.
-        folder: For the logs, to be thrown away.
+        config: The stage's config; not modified.
+        folder: Temporary folder for the logs.
         resumed: See ``build_runner``.
-        source: Likewise.
+        source: See ``source_checkpoint`` of ``build_runner``.
 
     Raises:
-        DscreidError: The stage cannot be built.
+        DscreidError: If the stage cannot be built.
     """
     config = copy.deepcopy(config)
     config.work_dir, config.log_level = folder, 'ERROR'
@@ -62,13 +62,13 @@ def try_tracklets(runner: Runner) -> str:
     """Decode and encode two tracklets of each set, and make one training step.
 
     Args:
-        runner: Built, and not used for anything else.
+        runner: A built runner that is not used afterwards.
 
     Returns:
-        A line that says so.
+        A line that describes what was tried.
 
     Raises:
-        DscreidError: A frame cannot be read, or the encoder does not take what the pipeline gives.
+        DscreidError: If a frame cannot be read, or the encoder does not accept the pipeline's output.
     """
     model = unwrap_model(runner.model)
     dimension = _encode(model, runner.train_loop.dataloader, training=True)
@@ -91,10 +91,10 @@ def try_tracklets(runner: Runner) -> str:
 
 @torch.no_grad()
 def _try_metrics(model: BaseReID, loop: ValLoop | TestLoop) -> None:
-    """Let the metrics of a loop take two tracklets.
+    """Pass two tracklets to the metrics of a loop.
 
     Raises:
-        ConfigError: A metric does not take what the model predicts.
+        ConfigError: If a metric does not accept the model's predictions.
     """
     dataset = loop.dataloader.dataset
     batch = loop.dataloader.collate_fn([dataset[number] for number in range(min(_TRIED, len(dataset)))])
@@ -106,20 +106,20 @@ def _try_metrics(model: BaseReID, loop: ValLoop | TestLoop) -> None:
 
 @torch.no_grad()
 def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
-    """Send the first tracklets of a loader's dataset through pipeline, pre-processing and model.
+    """Send the first tracklets of a loader's dataset through pipeline, preprocessing and model.
 
-    They are not drawn by its sampler: one for pseudo labels draws nothing before there are any.
+    The loader's sampler is not used, because a sampler for pseudo labels yields nothing before there are any.
 
     Args:
-        model: Not used for anything else.
-        loader: Gives dataset and ``collate_fn``.
-        training: Whether to augment, as training does.
+        model: A model that is not used afterwards.
+        loader: Provides the dataset and ``collate_fn``.
+        training: Whether to augment, as in training.
 
     Returns:
-        The features' dimension.
+        The feature dimension.
 
     Raises:
-        DscreidError: Dataset, pipeline and model do not fit.
+        DscreidError: If dataset, pipeline and model do not fit together.
     """
     dataset = loader.dataset
     items = [dataset[number] for number in range(min(_TRIED, len(dataset)))]

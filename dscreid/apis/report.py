@@ -1,4 +1,4 @@
-"""A report from the files of finished or interrupted runs."""
+"""Write a report from the files of finished or interrupted runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,21 +32,21 @@ from dscreid.visualization import (
 )
 
 REPORT_FILE = 'report.html'
-#: Settings that say where and how a run was executed.
+#: Settings that only control where and how a run was executed.
 _EXECUTION = ('work_dir', 'experiment_name', 'launcher', 'load_from', 'resume')
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report shows.
+    """Options of a report.
 
     Attributes:
         out: File to write, or an existing folder to write ``report.html`` in.
         title: Heading of the page.
         work_dirs: Work directories of runs, as ``FOLDER`` or ``NAME=FOLDER``.
-        runs: Further rows of the table, as ``NAME=METRICS.json[,FEATURES.safetensors]``.
+        runs: Additional rows of the table, as ``NAME=METRICS.json[,FEATURES.safetensors]``.
         bounds: Names of runs that used the target's true labels.
-        scalars: Further training logs, as ``FILE`` or ``NAME=FILE``.
+        scalars: Additional training logs, as ``FILE`` or ``NAME=FILE``.
         identities: True number of training identities, drawn with the clusters; None if unknown.
         config: Config of the test dataset, for the pictures; None for the config in the work directories.
         config_options: Overrides of ``config`` by dotted key.
@@ -54,7 +54,7 @@ class ReportOptions:
         queries: Queries shown per direction.
         ranks: Ranks shown per query.
         frames: Frames shown per tracklet.
-        seed: Seed of the choice of queries.
+        seed: Seed for choosing the queries.
         target: Name of the real target dataset, to show the paper's figures, or None.
         notes: Paragraphs of the page; None for the list of runs.
     """
@@ -81,14 +81,14 @@ def make_report(options: ReportOptions) -> str:
     """Write a report.
 
     Args:
-        options: What it shows and where it is written.
+        options: What the report shows and where it is written.
 
     Returns:
-        What the console shows: the table of results, remarks, and the file that was written.
+        Text for the console: the table of results, remarks, and the path of the report.
 
     Raises:
-        DscreidError: A file is missing or damaged, or the options do not fit together; nothing is written then.
-        OSError: The report cannot be written; the error names it.
+        DscreidError: If a file is missing or damaged, or the options do not fit together; nothing is written then.
+        OSError: If the report cannot be written; the error names it.
     """
     out = options.out / REPORT_FILE if options.out.is_dir() else options.out
     check_replaceable(out)
@@ -115,10 +115,10 @@ def make_report(options: ReportOptions) -> str:
 
 
 def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
-    """Work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders of one name are called by their paths.
+    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path.
 
     Raises:
-        CheckpointError: One is missing or holds nothing that a report could show.
+        CheckpointError: If one is missing or contains nothing that a report could show.
     """
     pairs = []
     for entry in entries:
@@ -147,10 +147,10 @@ def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun
 
 
 def _check_names(runs: Sequence[ReportRun], bounds: Sequence[str]) -> None:
-    """Check that names tell runs apart and that bounds are runs.
+    """Check that the names of runs are unique and that bounds name runs.
 
     Raises:
-        ConfigError: They do not, or are not.
+        ConfigError: If they are not, or do not.
     """
     count = Counter(run.name for run in runs)
     if repeated := [name for name in count if count[name] > 1]:
@@ -160,13 +160,13 @@ def _check_names(runs: Sequence[ReportRun], bounds: Sequence[str]) -> None:
 
 
 def _introduction(work_dirs: Sequence[WorkDir]) -> list[str]:
-    """The paragraph below the title if the user gives none."""
+    """Write the paragraph below the title, if the user gives none."""
     names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
     return [f'Runs: {names}.'] if names else ['']
 
 
 def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, Any]:
-    """Work directories in common charts, and every ``[NAME=]FILE`` below a heading of its own."""
+    """Draw work directories in shared charts, and every ``[NAME=]FILE`` under its own heading."""
     logged = {one.name: one.load_scalars(options.identities) for one in work_dirs if one.scalars}
     curves: dict[str, Scalars | dict[str, Scalars]] = {'Work directories': logged} if logged else {}
     stages: dict[str, list[str]] = {}
@@ -179,7 +179,7 @@ def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, A
 
 
 def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
-    """Run → settings in which its config differs from the first one's; runs without a config are left out."""
+    """Map each run to the settings in which it differs from the first one; runs without a config are skipped."""
     if len(work_dirs) < 2:
         return {}
     configs = {one.name: one.load_config() for one in work_dirs}
@@ -198,7 +198,11 @@ def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
 def _retrieval(
     options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
 ) -> tuple[RetrievalGallery | None, list[str]]:
-    """Retrieval lists with their pictures, or None and, if the work directories suggest lists, why there are none."""
+    """Build retrieval lists with their pictures.
+
+    Returns:
+        The lists or None, and remarks on why there are none if the work directories suggest lists.
+    """
     shown = [
         run
         for run in runs
@@ -214,14 +218,14 @@ def _retrieval(
         return None, []
     try:
         return _gallery(options, load_config(path), str(path), shown), []
-    except DscreidError as error:  # the lists were not asked for, and the data may be on another machine
+    except DscreidError as error:  # the lists were not requested, and the data may be on another machine
         return None, [f'There are no retrieval lists: {error}']
 
 
 def _gallery(
     options: ReportOptions, config: Config, path: str, runs: Sequence[ReportRun]
 ) -> RetrievalGallery:
-    """Retrieval lists of runs on a config's test set."""
+    """Build retrieval lists of runs on a config's test set."""
     protocol = options.protocol or protocol_of(config)
     if protocol is None:
         raise ConfigError(f'{path} has no protocol in test_evaluator; name one with --protocol.')
@@ -232,7 +236,7 @@ def _gallery(
         runs, protocol, count=options.queries, topk=options.ranks, seed=options.seed
     )
     pictures = TrackletPictures(dataset, options.frames)
-    for example in examples:  # read now, so that a missing frame is found before the page is made
+    for example in examples:  # read now, to find missing frames before the page is written
         for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):
             pictures(index)
     return RetrievalGallery(examples, pictures)

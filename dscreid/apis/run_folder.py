@@ -1,4 +1,4 @@
-"""The folder of a run: what runs write there, and whether another run may begin there."""
+"""Files that runs write in their folder, and whether a new run may start there."""
 
 import re
 import shutil
@@ -12,28 +12,28 @@ from dscreid.errors import ConfigError
 from dscreid.utils.files import LOCK_FILE, is_partial
 
 FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'features.safetensors'
-#: The results of a run, the pointer first: without it a half-removed run is not continued.
+#: Result files of a run. The pointer comes first: without it, a partly removed run is not continued.
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
 _RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
 _CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
-#: MMEngine's folder of logs for each start, and what it writes there.
+#: MMEngine's log folder for each start, and the log file in it.
 _START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.log')
 _VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.tfevents\..+')
 _SHOWN = 3
 
 
 def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to begin a run where it would replace the results of another one, or files of another program.
+    """Refuse to start a run if it would replace results of another run or files of another program.
 
-    A checkpoint ``epoch_0.pth`` by itself is no result: a run that was killed at its start leaves it.
+    A single checkpoint ``epoch_0.pth`` is not a result: a run killed at its start leaves one.
 
     Args:
         work_dir: The run's folder; it may be missing.
-        resume: Whether the run continues the one in the folder if there is one.
+        resume: Whether to continue the run in the folder, if there is one.
         overwrite: Whether the run may replace the one in the folder.
 
     Raises:
-        ConfigError: It may not begin there; the message names the ways out.
+        ConfigError: If it may not start there; the message lists the alternatives.
     """
     found = results_of(work_dir)
     names = [path.name for path in found]
@@ -64,7 +64,7 @@ def _refuse_foreign(found: list[Path]) -> None:
 
 
 def results_of(work_dir: Path) -> list[Path]:
-    """Results and checkpoints in a folder, by the names that runs give them."""
+    """List results and checkpoints in a folder, recognized by their names."""
     if not work_dir.is_dir():
         return []
     checkpoints = sorted(path for path in work_dir.iterdir() if _CHECKPOINT.fullmatch(path.name))
@@ -72,16 +72,16 @@ def results_of(work_dir: Path) -> list[Path]:
 
 
 def files_of_run(work_dir: Path) -> list[Path]:
-    """All that runs wrote in a folder, results first: what a run that replaces them removes.
+    """List all files that runs wrote in a folder, results first. A run that replaces them removes these files.
 
-    Other files stay, in the folders of logs too, as does a copy of a config.
+    Other files stay, also in log folders. A copy of a config stays, too.
     """
     records = [path for path in (work_dir / name for name in _RECORDS) if path.is_file()]
     return [*results_of(work_dir), *records, *_logs(work_dir)]
 
 
 def remove_files(paths: list[Path]) -> None:
-    """Remove files, in order, and the folders of logs that are empty then."""
+    """Remove files, in order, and then the log folders that are empty."""
     for path in paths:
         path.unlink(missing_ok=True)
     for folder in sorted({path.parent for path in paths}, reverse=True):
@@ -96,14 +96,14 @@ def remove_files(paths: list[Path]) -> None:
 
 
 def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
-    """Remove the folder of a run, unless it holds a file that neither the run nor its caller wrote.
+    """Remove the folder of a run, unless it contains a file that neither the run nor its caller wrote.
 
     Args:
         folder: The run's folder.
         own: Names of the files that the caller wrote there.
 
     Raises:
-        ConfigError: It holds another file; nothing is removed then.
+        ConfigError: If it contains another file; nothing is removed then.
     """
     known = {*files_of_run(folder), *(folder / name for name in (LOCK_FILE, *own))}
     for path in sorted(folder.rglob('*')):

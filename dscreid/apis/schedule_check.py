@@ -1,4 +1,4 @@
-"""Settings of optimizer and schedules that turn a training upside down, or that its last epoch comes before."""
+"""Check optimizer and schedules for invalid numbers and for settings that take effect after the last epoch."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 from dscreid.errors import ConfigError
 
-#: Ranges that torch and MMEngine do not check: argument -> what it must be, and a test.
+#: Ranges that torch and MMEngine do not check, by argument: a description and a test.
 _OPTIMIZER = {
     'lr': ('a positive number', lambda value: value > 0),
     'momentum': ('in [0, 1)', lambda value: 0 <= value < 1),
@@ -35,14 +35,14 @@ _CLIPPING = {
 
 
 def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check the numbers of optimizer, clipping and schedules, and warn of what never happens.
+    """Check the numbers of optimizer, clipping and schedules, and warn about settings that never take effect.
 
     Args:
-        config: A whole config; kinds of its values have been checked.
-        name: How messages name it.
+        config: A complete config; the kinds of its values have been checked.
+        name: Name of the config in messages.
 
     Raises:
-        ConfigError: A number is out of range.
+        ConfigError: If a number is out of range.
     """
     wrapper = config.get('optim_wrapper') or {}
     _check(wrapper.get('optimizer'), _OPTIMIZER, f'{name}: optim_wrapper.optimizer')
@@ -57,10 +57,10 @@ def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
 
 
 def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences about settings for epochs after a training's last one.
+    """Yield sentences about settings for epochs after the last one.
 
     Args:
-        config: A whole config.
+        config: A complete config.
     """
     epochs = (config.get('train_cfg') or {}).get('max_epochs')
     if epochs is None:
@@ -88,7 +88,7 @@ def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 
 def _begins(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """First epochs of labelers and losses."""
+    """Yield the first epochs of labelers and losses."""
     for hook_name, hook in (config.get('default_hooks') or {}).items():
         labelers = (hook or {}).get('labelers')
         for number, labeler in enumerate(labelers if isinstance(labelers, (list, tuple)) else ()):
@@ -120,5 +120,5 @@ def _check(settings: Any, ranges: Mapping[str, tuple[str, Any]], place: str) -> 
 def _in_range(value: Any, is_right: Any) -> bool:
     try:
         return not isinstance(value, bool) and bool(is_right(value))
-    except TypeError:  # no number, or no list of numbers
+    except TypeError:  # not a number, or not a list of numbers
         return False

@@ -1,4 +1,4 @@
-"""Which checkpoint of a finished run is evaluated: the last one, or the one that a label-free criterion chose."""
+"""Choose the checkpoint of a finished run to evaluate: the last one, or the one chosen by a label-free criterion."""
 
 import logging
 from pathlib import Path
@@ -12,20 +12,20 @@ from dscreid.errors import CheckpointError
 
 
 def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
-    """The checkpoint to evaluate, and why.
+    """Choose the checkpoint to evaluate.
 
     Args:
-        config: The run's config; ``default_hooks.selection.criterion`` names the criterion, without which the last
-            checkpoint counts.
+        config: The run's config; ``default_hooks.selection.criterion`` names the criterion. Without one, the last
+            checkpoint is used.
         last: The run's last checkpoint, in its work directory.
 
     Returns:
-        The checkpoint, and a note for ``metrics.json``: empty without a criterion, otherwise ``checkpoint`` with the
-        file, the epochs of training behind it, the criterion, its value (None where it was undefined in all epochs,
-        so that the last checkpoint counts) and the reason in words.
+        The checkpoint, and a note for ``metrics.json``. The note is empty without a criterion. Otherwise it contains
+        ``checkpoint`` with the file, its number of epochs of training, the criterion, its value (None if it was
+        undefined in all epochs, in which case the last checkpoint is used) and the reason in words.
 
     Raises:
-        CheckpointError: The record of the criteria or the chosen checkpoint is gone.
+        CheckpointError: If the record of the criteria or the chosen checkpoint is missing.
     """
     selection = (config.get('default_hooks') or {}).get('selection') or {}
     criterion = selection.get('criterion')

@@ -1,4 +1,4 @@
-"""Shared memory that the worker processes of data loaders need, compared with what the machine has."""
+"""Compare the shared memory needed by data loader workers with what the machine has."""
 
 import inspect
 import math
@@ -12,21 +12,21 @@ from typing import Any
 from dscreid.datasets.transforms import LoadFrames, SampleFrames
 from dscreid.utils.quantities import size_text
 
-#: Where the kernel keeps shared memory; Docker gives a container 64 MB of it.
+#: Where the kernel keeps shared memory; Docker gives a container 64 MB by default.
 SHARED_MEMORY = Path('/dev/shm')
-#: Batches that a worker of PyTorch's DataLoader prepares in advance, unless the config says otherwise.
+#: Batches that a worker of PyTorch's DataLoader prefetches by default.
 _PREFETCH_FACTOR = 2
-#: Share of the free bytes that batches may take; the rest is for queues, locks and whole pages.
+#: Fraction of the free bytes that batches may use; the rest is for queues, locks and page rounding.
 _USABLE = 0.9
 
 
 @dataclass(frozen=True)
 class LoaderNeed:
-    """What the workers of one data loader keep in shared memory.
+    """Shared memory used by the workers of one data loader.
 
     Attributes:
         name: Place of the loader in the config, for example ``'train_dataloader'``.
-        settings: The loader's settings; those of the config itself, not a copy.
+        settings: The loader's settings in the config itself, not a copy.
         workers: Number of worker processes, at least 1.
         batch: Bytes of one batch.
         prefetch: Batches that each worker prepares in advance.
@@ -40,25 +40,25 @@ class LoaderNeed:
 
     @property
     def total(self) -> int:
-        """Bytes of all batches that wait, and of the one in use."""
+        """Bytes of all waiting batches and the one in use."""
         return self.batch * (self.workers * self.prefetch + 1)
 
     def workers_for(self, free: int) -> int:
-        """The largest number of workers, at most ``workers``, whose batches fit into so many free bytes."""
+        """Return the largest number of workers, at most ``workers``, whose batches fit into ``free`` bytes."""
         batches = int(_USABLE * free) // self.batch - 1
         return max(0, min(self.workers, batches // self.prefetch))
 
 
 def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
-    """Free bytes of shared memory; None if the system has no such folder."""
+    """Return the free bytes of shared memory; None if the system has no such folder."""
     return shutil.disk_usage(folder).free if folder.is_dir() else None
 
 
 def loader_needs(node: Any, name: str = '') -> Iterator[LoaderNeed]:
-    """The shared memory of every loader with workers in a config.
+    """Yield the shared memory needs of every loader with workers in a config.
 
-    A loader is left out if the size of its batches is unknown: its pipeline has no ``SampleFrames`` or ``LoadFrames``,
-    or a value is not a number, which is refused where the loader is built.
+    A loader is skipped if the size of its batches is unknown: if its pipeline has no ``SampleFrames`` or
+    ``LoadFrames``, or if a value is not a number (which is refused when the loader is built).
 
     Args:
         node: A config as plain dicts and lists, or a part of it.
@@ -87,7 +87,7 @@ def _need(loader: dict[str, Any], name: str) -> LoaderNeed | None:
 
 
 def tracklet_bytes(pipeline: Any) -> int | None:
-    """Bytes of one tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if the pipeline does not say."""
+    """Compute the bytes of a tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if unknown."""
     if not isinstance(pipeline, (list, tuple)):
         return None
     steps = {step.get('type'): step for step in pipeline if isinstance(step, Mapping)}
@@ -101,13 +101,13 @@ def tracklet_bytes(pipeline: Any) -> int | None:
 
 
 def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
-    """Loaders whose batches do not fit into shared memory, each with the number of workers that fits.
+    """Find loaders whose batches do not fit into shared memory, each with the number of workers that fits.
 
-    Processes of one run on the same machine, as ``torchrun`` starts them, share the memory equally.
+    Processes of one run on the same machine, as started by ``torchrun``, share the memory equally.
 
     Args:
         config: A config as plain dicts and lists.
-        free: Free bytes of shared memory; None if unknown, and then nothing is excessive.
+        free: Free bytes of shared memory. If None (unknown), no loader is excessive.
     """
     if free is None:
         return []
@@ -120,10 +120,10 @@ def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, i
 
 
 def describe_excess(excessive: Sequence[tuple[LoaderNeed, int]], free: int) -> str:
-    """One sentence: what there is, what is needed, and how many workers each loader gets.
+    """Describe in one sentence what is free, what is needed, and how many workers each loader gets.
 
     Args:
-        excessive: At least one loader, as from ``excessive_loaders``.
+        excessive: At least one loader, as returned by ``excessive_loaders``.
         free: Free bytes of shared memory.
     """
     workers = ', '.join(f'{need.name} {fitting} of {need.workers}' for need, fitting in excessive)

@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint by an official protocol."""
+"""Evaluate a checkpoint with an official protocol."""
 
 import copy
 import json
@@ -43,37 +43,35 @@ def evaluate(
     launcher: str = 'none',
     note: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """Run a config's test set through a checkpoint.
+    """Evaluate a checkpoint on a config's test set.
 
-    If nothing can be measured, since the config has no test set or no tracklet of it has a person id, features are
-    extracted only if they are to be written. Without a test set they are those of the tracklets that ClusterHook
-    clusters.
+    If nothing can be measured, because the config has no test set or no tracklet in it has a person id, features are
+    extracted only if they are to be written. Without a test set, the tracklets that ClusterHook clusters are used.
 
     Args:
-        config: A config with a ``model``; left as it is.
+        config: A config with a ``model``; not modified.
         checkpoint: See ``init_model``.
-        work_dir: Where the log goes.
-        protocol: Protocol in place of the config's.
+        work_dir: Folder for the log.
+        protocol: Protocol to use instead of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
-        out: JSON file for the metrics, in which confidence intervals stand under ``confidence``, and the
-            parameters of ``rerank`` and ``query_expansion`` under these names, where they are on. If nothing is
-            measured, ``evaluated`` is false there and ``reason`` says why. Like the other files that are named, it is
-            replaced if it exists.
+        out: JSON file for the metrics. It stores confidence intervals under ``confidence``, and the parameters of
+            ``rerank`` and ``query_expansion`` under these names if they are on. If nothing is measured, ``evaluated``
+            is false and ``reason`` says why. Existing files are replaced; this also applies to the other output files.
         dump_features: ``.safetensors`` file for the features of all tracklets.
-        rerank: See ``ReIDMetric``; None leaves it to the config, as in the following ones.
+        rerank: See ``ReIDMetric``; None uses the config's setting. This also applies to the next three arguments.
         query_expansion: See ``ReIDMetric``.
         per_query: See ``ReIDMetric``; not written if nothing is measured.
         confidence: See ``ReIDMetric``.
-        launcher: As MMEngine's Runner.
-        note: What else to write into ``out``, for example why this checkpoint.
+        launcher: As in MMEngine's Runner.
+        note: Additional entries of ``out``, for example why this checkpoint was chosen.
 
     Returns:
         Metrics in [0, 1] by name, for example ``rgb2ir/mAP``, and with ``confidence`` their bounds, for example
         ``rgb2ir/mAP_low``; empty, with a ``reason``, if nothing is measured.
 
     Raises:
-        DscreidError: Data, config or checkpoint cannot be used; the message names the remedy.
-        OSError: A file that is to be written cannot be.
+        DscreidError: If data, config or checkpoint cannot be used; the message says how to fix it.
+        OSError: If an output file cannot be written.
     """
     check_outputs((out, dump_features, per_query), inputs=(checkpoint, config.filename))
     require_keys(config, 'model')
@@ -105,12 +103,12 @@ def evaluate(
 
 
 def unique_name(work_dir: str | Path) -> str:
-    """A name for one of several runs in a process: MMEngine keeps loggers and message hubs by name and second."""
+    """Return a unique experiment name, because MMEngine identifies loggers and message hubs by name and second."""
     return f'{Path(work_dir).name}_{uuid.uuid4().hex[:8]}'
 
 
 def write_json(path: str | Path, content: dict) -> None:
-    """Write a JSON file as a whole: a reader sees the old content or the new one."""
+    """Write a JSON file atomically: a reader sees either the old or the new content."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
@@ -135,7 +133,7 @@ def _test(
 
 
 def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
-    """Other entries of the JSON file: confidence intervals, and which options of the ranking were on."""
+    """Collect other entries of the JSON file: confidence intervals, and the ranking options that were on."""
     additions: dict[str, Any] = {}
     if result.reason is not None:
         return additions
@@ -149,7 +147,7 @@ def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
 
 
 def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launcher: str) -> Runner:
-    """A runner whose data and protocol are checked, so that bad input ends before the first batch."""
+    """Build a runner and check its data and protocol, so that bad input is reported before the first batch."""
     with config_errors(config_name(config)):
         runner = ReIDRunner(
             model=model,
@@ -165,7 +163,7 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
             randomness=config.get('randomness', {}),
             default_scope='dscreid',
             experiment_name=unique_name(work_dir),
-            # without its file's name, under which it would replace the config of the training
+            # without its file name, because MMEngine would replace the training config of that name
             cfg=Config(config.to_dict()),
         )
         dataset = runner.test_loop.dataloader.dataset
@@ -174,7 +172,7 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
 
 
 def _evaluation_hooks(config: Config) -> dict:
-    """The config's default hooks that have something to do without training."""
+    """Select the config's default hooks that have a purpose without training."""
     names = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames')
     hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in names}
     return hooks | {'checkpoint': None, 'param_scheduler': None}

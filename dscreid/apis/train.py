@@ -1,4 +1,4 @@
-"""The whole experiment: source stage, adaptation, evaluation."""
+"""Run a whole experiment: source stage, adaptation, evaluation."""
 
 import contextlib
 import logging
@@ -56,20 +56,21 @@ _FINISHED, _REMEDY = 'record of a finished stage', 'remove it and run again with
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run a config.
+    """Options for running a config.
 
     Attributes:
-        work_dir: Folder of the run; None for ``work_dirs/<config's name>``. The source stage of a run lies
-            beside it, under the name of its own config, so that runs on one source share it.
+        work_dir: Folder of the run; None for ``work_dirs/<config's name>``. The source stage of a run is stored next to
+            it, under the name of its own config, so that runs with the same source share it.
         resume: Continue from the last checkpoint in the work directory.
-        overwrite: Replace the run in the work directory; without it or ``resume``, a folder that holds one is refused.
+        overwrite: Replace the run in the work directory. Without it or ``resume``, a folder that contains a run is
+            refused.
         amp: Train in bfloat16 mixed precision (on a GPU).
-        seed: Seed in place of the config's.
-        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as MMEngine's Runner.
-        source_checkpoint: Source weights in place of the config's.
-        partial_source: Take what fits of source weights of another architecture, with a warning that lists the rest.
-        config_options: Overrides of the config by dotted key; they hold for the named config, and for its source stages
-            only where ``inherited_options`` says so.
+        seed: Seed to use instead of the config's.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in MMEngine's Runner.
+        source_checkpoint: Source weights to use instead of the config's.
+        partial_source: Load the matching source weights of another architecture, with a warning that lists the rest.
+        config_options: Overrides of the config by dotted key. Only those selected by ``inherited_options`` also apply
+            to its source stages.
     """
 
     work_dir: Path | None = None
@@ -84,30 +85,30 @@ class RunOptions:
 
 
 def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
-    """Train a config, its source stage first where it names one, and evaluate the last checkpoint.
+    """Train a config, including its source stage if it names one, and evaluate the last checkpoint.
 
     Without a test set, or without person ids in it, nothing is measured: only features are extracted, and
     ``metrics.json`` says so.
 
-    With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``) it evaluates the checkpoint that the
-    criterion chose instead, and ``metrics.json`` says which and why. A config without ``train_cfg`` (the baseline CD)
-    is evaluated with its source stage's weights.
+    With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint chosen by the criterion
+    is evaluated instead, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD)
+    is evaluated with the weights of its source stage.
 
     Args:
         config_path: The config.
         options: How to run it.
 
     Returns:
-        Test metrics in [0, 1]; they and the features of the test set are also written to ``metrics.json`` and
-        ``features.safetensors`` in the work directory.
+        Test metrics in [0, 1]. They are also written to ``metrics.json`` in the work directory, and the features of the
+        test set to ``features.safetensors``.
 
     Raises:
-        DscreidError: Config, data or weights cannot be used; the message names the remedy.
+        DscreidError: If config, data or weights cannot be used; the message says how to fix it.
     """
     quiet_console(MMLogger.get_current_instance())
     config = prepare(config_path, options)
     if (named := named_source(config, options)) is not None:
-        load_checkpoint(named)  # an unusable file is refused before anything long starts
+        load_checkpoint(named)  # refuse an unusable file before long work starts
     check_parts(config, config_name(config))
     if (reason := why_no_evaluation(config)) is not None:
         print_log(f'there will be no evaluation: {reason}', logger='current', level=logging.WARNING)
@@ -135,27 +136,27 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
 
 
 def check_folder(config: Config, options: RunOptions) -> None:
-    """Refuse to replace another run before any work.
+    """Refuse to replace another run before any work is done.
 
     Args:
         config: The run's config with its ``work_dir``.
-        options: How the run was asked for.
+        options: Options of the run.
 
     Raises:
-        ConfigError: The folder holds results of a run, and neither ``resume`` nor ``overwrite`` says what to do with
-            them, or the folder is that of a source stage.
+        ConfigError: If the folder contains results of a run and neither ``resume`` nor ``overwrite`` is set, or if it
+            is the folder of a source stage.
     """
     experiment_stages(config, options)
     if options.resume and config.get('train_cfg') is None:
-        return  # see _begin_test, which knows the source weights
+        return  # checked by _begin_test, which knows the source weights
     check_unused(Path(config.work_dir), options.resume, options.overwrite)
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
-    """Make room for the metrics of a config that trains nothing; return what they record of it.
+    """Prepare the folder for the metrics of a config without training; return the entries that identify the config.
 
     Raises:
-        ConfigError: The folder holds metrics of another config or of other source weights.
+        ConfigError: If the folder contains metrics of another config or of other source weights.
     """
     work_dir = Path(config.work_dir)
     note = dict(run=dict(config=config_hash(config), source=weights_fingerprint(source)))
@@ -182,12 +183,12 @@ def train_stage(
     partial_source: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Run one stage to its last epoch.
+    """Train one stage to its last epoch.
 
     Args:
-        config: The stage's config with its ``work_dir``; left as it is.
-        resume: Continue from the last checkpoint; a finished stage is taken as it is, unless the config asks for more
-            epochs.
+        config: The stage's config with its ``work_dir``; not modified.
+        resume: Continue from the last checkpoint. A finished stage is not trained again, unless the config asks for
+            more epochs.
         source_checkpoint: Weights to start from.
         partial_source: See ``RunOptions``.
         overwrite: See ``RunOptions``.
@@ -196,7 +197,7 @@ def train_stage(
         Path of the last checkpoint.
 
     Raises:
-        DscreidError: Config, data or weights cannot be used, or the folder holds another run; nothing but logs is
+        DscreidError: If config, data or weights cannot be used, or the folder contains another run. Only logs are
             written then.
     """
     work_dir = Path(config.work_dir)
@@ -213,7 +214,7 @@ def train_stage(
     runner, resumed = build_resumed(
         lambda path: build_runner(config, path, source_checkpoint, partial_source), work_dir, resumed
     )
-    # the run is sure to start: an interrupted second run must not look finished, nor continue the first one
+    # All checks have passed. An interrupted second run must not look finished, nor continue the first one.
     if is_main_process():
         remove_files(replaced)
         if resumed is None:
@@ -235,16 +236,17 @@ def train_stage(
 def finished_checkpoint(
     config: Config, source_checkpoint: Path | None = None, may_extend: bool = False
 ) -> Path | None:
-    """The last checkpoint of a finished stage; None if the stage is not finished.
+    """Return the last checkpoint of a finished stage, or None if the stage is not finished.
 
     Args:
         config: The stage's config with its ``work_dir``.
         source_checkpoint: Source weights that were named for this run.
-        may_extend: Whether a stage that is asked for other epochs than it has counts as not finished.
+        may_extend: Whether a stage counts as unfinished if it was trained for a different number of epochs.
 
     Raises:
-        ConfigError: The stage ran with another config and does not say which, or with other epochs.
-        CheckpointError: The stage ran with other settings or source weights, or the record is damaged.
+        ConfigError: If the stage was run with another config that it does not record, or with a different number of
+            epochs.
+        CheckpointError: If the stage was run with other settings or source weights, or the record is damaged.
     """
     marker = Path(config.work_dir, FINISHED_FILE)
     if not marker.is_file():
@@ -270,10 +272,10 @@ def finished_checkpoint(
 
 
 def finished_name(marker: Path, content: dict[str, Any]) -> Path:
-    """The checkpoint that the record of a finished stage names, in the record's folder.
+    """Return the checkpoint that the record of a finished stage names, in the record's folder.
 
     Raises:
-        CheckpointError: It names none.
+        CheckpointError: If the record names none.
     """
     checkpoint = file_beside(marker, content.get('checkpoint'))
     if checkpoint is None:
@@ -282,7 +284,7 @@ def finished_name(marker: Path, content: dict[str, Any]) -> Path:
 
 
 def prepare(config_path: str | Path, options: RunOptions) -> Config:
-    """The config as this run executes it."""
+    """Load a config and apply the options of this run."""
     config = load_config(config_path, options.config_options)
     require_keys(config, 'model')
     if config.get('load_from') is not None:
@@ -298,22 +300,22 @@ def prepare(config_path: str | Path, options: RunOptions) -> Config:
 
 
 def _can_continue(config: Config) -> bool:
-    """Whether the run left a checkpoint to train on from, which holds what it took from its source."""
+    """Check if the run left a checkpoint to resume, which includes what it took from its source."""
     return config.get('train_cfg') is not None and Path(config.work_dir, POINTER).is_file()
 
 
 def named_source(config: Config, options: RunOptions) -> Path | None:
-    """Source weights that the command line or the config names."""
+    """Return the source weights named on the command line or in the config."""
     named = options.source_checkpoint or (config.get('source') or {}).get('checkpoint')
     return None if named is None else Path(named)
 
 
 def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOptions] | None:
-    """Config and options of the stage that gives a run its weights; None for a run that needs none.
+    """Return config and options of the stage that provides a run's weights, or None if the run needs none.
 
     Args:
         config: The run's config.
-        options: How the run was asked for.
+        options: Options of the run.
     """
     source = config.get('source') or {}
     resumes = options.resume and _can_continue(config)
@@ -326,21 +328,23 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     )
     source_options = replace(plain, config_options=inherited_options(options.config_options))
     if source_options != plain and _is_finished(config := prepare(path, plain)):
-        return config, plain  # what it has is not trained again
+        return config, plain  # a finished source stage is not trained again
     config = prepare(path, source_options)
     finished_checkpoint(config)
     return config, source_options
 
 
 def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
-    """What a run trains, source stages first, each in a folder of its own; a config may train nothing itself.
+    """List the stages that a run trains, source stages first, each in its own folder.
+
+    The config itself is not among them if it trains nothing.
 
     Args:
         config: The run's config with its ``work_dir``.
-        options: How the run was asked for.
+        options: Options of the run.
 
     Raises:
-        ConfigError: The ``work_dir`` is the folder of a source stage.
+        ConfigError: If the ``work_dir`` is the folder of a source stage.
     """
     stages, stage, folders = [], (config, options), set()
     while stage is not None:
@@ -357,7 +361,7 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
 
 
 def _is_finished(config: Config) -> bool:
-    """Whether a stage ran to its end with this very config."""
+    """Check if a stage has finished with exactly this config."""
     try:
         return finished_checkpoint(config) is not None
     except (ConfigError, CheckpointError):
@@ -365,7 +369,7 @@ def _is_finished(config: Config) -> bool:
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
-    """Where the source weights are: named, finished before, or trained now; None if a resumed run needs none."""
+    """Return the source weights: named, finished earlier, or trained now; None if a resumed run needs none."""
     if (named := named_source(config, options)) is not None:
         return named
     if (stage := source_stage(config, options)) is None:
@@ -390,9 +394,9 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
 
 @contextlib.contextmanager
 def _own_folder(work_dir: Path) -> Iterator[None]:
-    """Keep a run's folder for this run only, and remove partial files that an interrupted run left there."""
+    """Lock a run's folder, and remove partial files left there by an interrupted run."""
     if not is_main_process():
-        yield  # the first rank holds the folder for all
+        yield  # the first rank locks the folder for all
         return
     with only_process_in(work_dir):
         for path in remove_partial_files(work_dir):

@@ -1,4 +1,4 @@
-"""One training step of a stage on a few tracklets, with every labeler and loss that its epochs use."""
+"""Make one trial training step on a few tracklets, with every labeler and loss that the stage uses."""
 
 import traceback
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from dscreid.pseudo_labels import CrossLabels, LabelingContext, PseudoLabels
 from dscreid.pseudo_labels.context import apply_labeler, needs_context
 from dscreid.structures import Modality, TrackletFeatures
 
-#: Tracklets of a made-up identity.
+#: Tracklets per artificial identity.
 _IDENTITY = 32
-#: What a class that does not fit raises.
+#: Errors raised by a class that does not fit.
 _ERRORS = (
     TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError,
     NotImplementedError,
@@ -30,16 +30,16 @@ _ERRORS = (
 
 
 def try_step(runner: Runner) -> None:
-    """Forward, backward and optimizer step on four tracklets.
+    """Make a forward pass, a backward pass and an optimizer step on four tracklets.
 
-    An adaptation labels made-up features with each of its labelers, fills the memories, and computes the losses of
-    every epoch in which a labeler or a loss begins, and of the last two.
+    For an adaptation, artificial features are labeled by each labeler, the memories are filled, and the losses are
+    computed for every epoch in which a labeler or a loss begins, and for the last two epochs.
 
     Args:
-        runner: Built, its hooks begun; its model is changed and must not be used for anything else.
+        runner: A built runner whose hooks have begun. Its model is changed and must not be used afterwards.
 
     Raises:
-        ConfigError: A labeler, a loss, a memory or the optimizer does not fit the rest.
+        ConfigError: If a labeler, a loss, a memory or the optimizer does not fit the rest.
     """
     model = unwrap_model(runner.model)
     hook = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
@@ -58,7 +58,7 @@ def try_step(runner: Runner) -> None:
 
 
 def _rows(dataset: Any) -> list[int]:
-    """Two tracklets of each modality, of the same two identities where the dataset has labels."""
+    """Choose two tracklets of each modality, of the same two identities if the dataset has labels."""
     rows = []
     for modality in Modality:
         found = dataset.indices(modality)
@@ -80,7 +80,7 @@ def _losses_of_adaptation(
     drawn = {
         m: [np.flatnonzero(rows[m] == s.index)[0] for s in samples if s.modality == m.value] for m in Modality
     }
-    # each epoch's memories replace those before, so its losses are differentiated at once, as far as the features
+    # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     leaves = [half.detach().requires_grad_() for half in raw]
     groups, left_by = None, None
     for epoch in _telling_epochs(runner.train_loop.max_epochs, hook, model):
@@ -92,7 +92,7 @@ def _losses_of_adaptation(
             centers=None if centers is None else centers.features,
             groups=None if centers is None else centers.groups,
         )
-        # a labeler that reads centers needs those that the epoch before it leaves
+        # a labeler that reads centers needs those of the previous epoch
         follows = left_by == epoch - 1 or not getattr(labeler, 'needs_centers', False)
         labels = _labels(labeler, features, context) if follows else None
         left_by = epoch
@@ -111,18 +111,18 @@ def _losses_of_adaptation(
 
 
 def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
-    """Epochs that together use every labeler and loss, ascending."""
+    """Choose epochs that together use every labeler and loss, in ascending order."""
     epochs = {max_epochs - 1, max_epochs - 2}
     for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
         epochs |= {begin + place for place in range(len(turn))}
     epochs |= {getattr(loss, 'begin', 0) for loss in (*model.neighbor_losses, model.cross_loss)}
     if any(getattr(labeler, 'needs_centers', False) for labeler in hook.labelers):
-        epochs |= {epoch - 1 for epoch in epochs}  # which leave the centers that a labeler reads
+        epochs |= {epoch - 1 for epoch in epochs}  # these leave the centers that a labeler reads
     return sorted(epoch for epoch in epochs if 0 <= epoch < max_epochs)
 
 
 def _made_up_features(count: int, model: BaseReID) -> TrackletFeatures:
-    """Unit features of well separated identities, the same ones in both modalities."""
+    """Make unit features of well-separated identities, with the same identities in both modalities."""
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(0)
     identities = torch.randn(2, 1 + count // _IDENTITY, model.backbone.embed_dim, generator=generator)
@@ -132,12 +132,12 @@ def _made_up_features(count: int, model: BaseReID) -> TrackletFeatures:
 
 
 def _identities(count: int) -> np.ndarray:
-    """int64 (count,), made-up identity of each tracklet; the first and the last ones differ if there are enough."""
+    """Assign an artificial identity to each tracklet, int64 (count,); with enough tracklets, first and last differ."""
     return np.arange(count, dtype=np.int64) // _IDENTITY
 
 
 def _made_up_labels(rows: dict[Modality, np.ndarray], model: AdaptiveReID) -> PseudoLabels:
-    """The made-up identities as labels, with cross labels for losses that need them."""
+    """Use the artificial identities as labels, with cross labels for losses that need them."""
     labels = {m: _identities(len(rows[m])) for m in Modality}
     common = min(values.max() for values in labels.values())
     cross = CrossLabels(**{m.value: np.where(labels[m] <= common, labels[m], -1) for m in Modality})
@@ -152,7 +152,7 @@ def _made_up_labels(rows: dict[Modality, np.ndarray], model: AdaptiveReID) -> Ps
 def _labels(
     labeler: Any, features: dict[Modality, TrackletFeatures], context: LabelingContext
 ) -> PseudoLabels | None:
-    """What a labeler makes of the features; None if they are too few for its settings."""
+    """Apply a labeler to the features; None if there are too few for its settings."""
     name = type(labeler).__name__
     with explained(f'labeling by {name}'):
         try:
@@ -184,10 +184,10 @@ def _sum(losses: dict[str, Tensor]) -> Tensor:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn what a class that does not fit raises into a sentence that names the line.
+    """Turn errors of a class that does not fit into one sentence with the failing line.
 
     Raises:
-        ConfigError: Something was raised.
+        ConfigError: If the block raises one of these errors.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Packages that the logging backends of a config need."""
+"""Packages required by the logging backends of a config."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from typing import Any
 
 from dscreid.errors import ConfigError
 
-#: Packages of MMEngine's backends, and how pip calls them.
+#: Packages of MMEngine's backends, and their names on PyPI.
 _PACKAGES = {
     'TensorboardVisBackend': 'tensorboard',
     'WandbVisBackend': 'wandb',
@@ -23,10 +23,10 @@ def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
 
     Args:
         config: A config with its common settings filled in.
-        name: How messages name it.
+        name: Name of the config in messages.
 
     Raises:
-        ConfigError: A package is missing.
+        ConfigError: If a package is missing.
     """
     for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
         type_name = str(backend.get('type')).rpartition('.')[2]
@@ -39,9 +39,9 @@ def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
 
 
 def without_backends(config: Any) -> None:
-    """Replace a config's logging backends, in place, by MMEngine's files in the work directory.
+    """Replace a config's logging backends, in place, with MMEngine's local files in the work directory.
 
-    Others would announce a run to a server.
+    Other backends would report the run to a server.
     """
     if config.get('visualizer') is not None:
         config.visualizer.vis_backends = [dict(type='LocalVisBackend')]

@@ -1,1 +1,1 @@
-"""Small helpers without a subject of their own: progress bars, safe weight files, config checks."""
+"""General helpers: progress bars, safe weights files, config checks."""

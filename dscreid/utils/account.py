@@ -1,4 +1,4 @@
-"""Accounts without a home folder or a name, as containers started with ``--user 12345`` have."""
+"""Support for accounts without a home folder or a name, as in containers started with ``--user 12345``."""
 
 import getpass
 import os
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 def complete_account() -> None:
-    """Set the variables that libraries need to find a user name and a folder for caches, if the account lacks them.
+    """Set missing environment variables that libraries need to find a user name and a cache folder.
 
-    Without a name ``USER`` is set, as torch asks for one; without a home folder ``HOME``, and without one that can be
-    written to ``XDG_CACHE_HOME``, to a private folder in the folder for temporary files. Variables that are set keep
-    their values.
+    ``USER`` is set if the account has no name, because torch asks for one. Without a home folder, ``HOME`` is set to a
+    private temporary folder; if the home folder is not writable, ``XDG_CACHE_HOME`` is. Variables that are already set
+    are not changed.
     """
     try:
         getpass.getuser()
-    except (KeyError, OSError, ImportError):  # by version of Python
+    except (KeyError, OSError, ImportError):  # depends on the Python version
         os.environ['USER'] = f'uid{os.getuid()}'
     home = os.path.expanduser('~')
     if home == '~':
@@ -26,7 +26,7 @@ def complete_account() -> None:
 
 
 def _private_folder() -> Path:
-    """A folder that only this account can write to; the same one each time, unless another account took its name."""
+    """Create a folder writable only by this account; always the same one unless another account has taken its name."""
     folder = Path(tempfile.gettempdir(), f'dscreid-{os.getuid()}')
     try:
         folder.mkdir(mode=0o700)

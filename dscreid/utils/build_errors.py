@@ -1,4 +1,4 @@
-"""Sentences instead of tracebacks where a config calls a constructor wrongly."""
+"""Report invalid constructor calls from a config as one sentence instead of a traceback."""
 
 import re
 from collections.abc import Iterator
@@ -12,28 +12,28 @@ from dscreid.utils.signatures import accepted_arguments, closest
 _UNKNOWN = re.compile(r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'(\w[\w.]*?)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: (.+)')
 _UNTYPED = re.compile(r'`cfg` or `default_args` must contain the key "type", but got ([^\n]+)')
-#: What constructors raise that were given values they cannot use.
+#: Errors raised by constructors for values they cannot use.
 _ERRORS = (
     TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError, ImportError,
 )  # fmt: skip
-#: Packages whose constructors are called with a config's values alone: what they refuse is the config's fault.
+#: Packages whose constructors receive only values from a config: if they refuse one, the config is wrong.
 _LIBRARIES = ('torch', 'mmengine', 'numpy')
 _UNREGISTERED = re.compile(r'(\w[\w.]*) is not in the \w+::([\w ]+) registry')
 
 
 @contextmanager
 def config_errors(place: str) -> Iterator[None]:
-    """Turn what wrong keys, types and values of a config make of constructors into ``ConfigError``.
+    """Convert constructor errors caused by wrong keys, types and values of a config to ``ConfigError``.
 
-    ``apis.config_check`` finds most of them earlier; plain keyword dicts and classes of other packages show only when
-    they are built. Wrap building alone: the same errors elsewhere are bugs.
+    ``apis.config_check`` finds most of these mistakes earlier, but plain keyword dicts and classes of other packages
+    are only checked when they are built. Wrap only the building code, because the same errors elsewhere are bugs.
 
     Args:
         place: What is built, for example the config's name.
 
     Raises:
-        ConfigError: An argument is unknown or missing, a type is not registered, torch or MMEngine refuses a value, or
-            the constructor of a ``dict(type=...)`` can do nothing with one.
+        ConfigError: If an argument is unknown or missing, a type is not registered, torch or MMEngine refuses a value,
+            or the constructor of a ``dict(type=...)`` cannot use one.
     """
     try:
         yield
@@ -65,14 +65,14 @@ def _explain(text: str, frame: FrameType | None) -> str | None:
 
 
 def _hint(name: str, argument: str, frame: FrameType | None) -> str:
-    """Which argument was probably meant; empty where the caller does not show what it called."""
+    """Suggest the argument that was probably meant; empty if the frame does not show what was called."""
     component = None if frame is None else _called(name.split('.')[0], frame)
     accepted = None if component is None else accepted_arguments(component)
     return closest(argument, accepted or []).removesuffix('?')
 
 
 def _called(name: str, frame: FrameType) -> Any:
-    """The class or function of a name, as the frame knows it that called it."""
+    """Find a class or function by name among the variables of the frame that called it."""
     known = [*frame.f_locals.values(), *frame.f_globals.values()]
     return next(
         (value for value in known if callable(value) and getattr(value, '__name__', '') == name), None
@@ -87,7 +87,7 @@ def _last_frame(error: BaseException) -> FrameType | None:
 
 
 def _constructed(error: BaseException) -> type | None:
-    """The class whose constructor, called by a registry with a config's values, the error comes from."""
+    """Find the class whose constructor raised the error, if a registry called it with a config's values."""
     owner, built, trace = None, False, error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code

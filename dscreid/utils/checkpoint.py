@@ -1,4 +1,4 @@
-"""Reading weights files: safely, strictly, and with messages that say what to do."""
+"""Safe and strict reading of weights files, with messages that say what to do."""
 
 import hashlib
 import logging
@@ -33,15 +33,15 @@ __all__ = [
     'sha256',
 ]
 
-#: Where a checkpoint's ``meta`` keeps the settings of its model (``architecture`` of the model).
+#: Key of a checkpoint's ``meta`` that contains the settings of its model (``architecture`` of the model).
 ARCHITECTURE_KEY = 'architecture'
-#: A setting that changes no result but its rounding, and that checkpoints held for a while.
+#: A setting that only affects rounding; some older checkpoints contain it.
 _SPEED_ONLY = '.compile_blocks'
 _SHOWN = 10
 
 
 def sha256(path: str | Path) -> str:
-    """Return a file's SHA-256 hash, hexadecimal.
+    """Compute the SHA-256 hash of a file, in hexadecimal.
 
     Args:
         path: A readable file.
@@ -54,13 +54,13 @@ def sha256(path: str | Path) -> str:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """Return the metadata of a ``.safetensors`` file; empty for files of other kinds.
+    """Return the metadata of a ``.safetensors`` file, or an empty dict for other kinds of files.
 
     Args:
         path: A weights file.
 
     Raises:
-        CheckpointError: When the file is missing or damaged.
+        CheckpointError: If the file is missing or damaged.
     """
     path = _existing(path)
     if path.suffix != '.safetensors':
@@ -73,20 +73,20 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
 
 def load_checkpoint(path: str | Path) -> dict:
-    """Read a weights file whole, without running anything that it contains.
+    """Read a complete weights file without running any code that it contains.
 
-    Pickles are read with ``weights_only=True`` and the names that MMEngine's need; TorchScript
-    archives by their object tree; ``.safetensors`` by their own reader.
+    Pickles are read with ``weights_only=True`` and the additional names that MMEngine's checkpoints need. From
+    TorchScript archives only the object tree is read. ``.safetensors`` files are read with their own library.
 
     Args:
         path: A ``.pth``/``.pt``/``.bin`` file, a TorchScript archive or a ``.safetensors`` file.
 
     Returns:
-        What the file holds, tensors on the CPU: a checkpoint such as ``dict(state_dict=..., meta=...)`` or
+        The content of the file, with tensors on the CPU: a checkpoint such as ``dict(state_dict=..., meta=...)`` or
         weights by name.
 
     Raises:
-        CheckpointError: When the file is missing, damaged, holds no dict, or refers to code.
+        CheckpointError: If the file is missing, damaged, contains no dict, or refers to code.
     """
     path = _existing(path)
     try:
@@ -102,7 +102,7 @@ def load_checkpoint(path: str | Path) -> dict:
                 content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
-    except Exception as error:  # readers of damaged archives may raise anything
+    except Exception as error:  # damaged archives may raise any exception
         raise damaged_file(path, error) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path}: expected a dict of weights, found {type(content).__name__}.')
@@ -110,16 +110,16 @@ def load_checkpoint(path: str | Path) -> dict:
 
 
 def meta_of(content: Mapping) -> Mapping:
-    """What a checkpoint says of itself under ``meta``; empty for one that says nothing."""
+    """Return the ``meta`` entry of a checkpoint; empty if there is none."""
     meta = content.get('meta')
     return meta if isinstance(meta, Mapping) else {}
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read the weights of a file, wherever the file keeps them.
+    """Read the weights of a file.
 
-    They are looked for under the key 'state_dict', then 'model', else at the top; a prefix ``module.``
-    (left by DistributedDataParallel) common to all names is removed.
+    They are taken from the key 'state_dict', then 'model', otherwise from the top level. If all names start with
+    ``module.`` (added by DistributedDataParallel), this prefix is removed.
 
     Args:
         path: See :func:`load_checkpoint`.
@@ -128,7 +128,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
         Tensors on the CPU by name, dtypes as stored.
 
     Raises:
-        CheckpointError: When the file cannot be read or holds no weights.
+        CheckpointError: If the file cannot be read or contains no weights.
     """
     return _weights(path, load_checkpoint(path))
 
@@ -141,21 +141,20 @@ def load_model_weights(
     ignore: Sequence[str] = (),
     partial: bool = False,
 ) -> None:
-    """Load a file's weights into a model, strictly: all or nothing, unless ``partial`` asks for less.
+    """Load a file's weights into a model. All weights must fit, unless ``partial`` is set.
 
     Args:
-        model: Changed in place, only when everything fits.
+        model: Changed in place, and only if everything fits.
         path: See :func:`load_weights`.
-        allow_missing: Prefixes of the model's weights that the file need not hold, such as
-            ``'static_neck.'`` for a converted VLD checkpoint; they keep their values.
-        ignore: Prefixes of the file's weights that are left out, such as ``'static_head.'``.
+        allow_missing: Prefixes of the model's weights that may be missing in the file, such as ``'static_neck.'`` for a
+            converted VLD checkpoint; they keep their values.
+        ignore: Prefixes of the file's weights that are skipped, such as ``'static_head.'``.
         partial: Load the weights whose name and shape fit, and warn with the list of all others.
 
     Raises:
-        CheckpointError: When the file cannot be read or is of another architecture; the message lists the
-            differences. With ``partial`` only when no weight at all fits.
-        ConfigError: When the file says with which activation its tower was trained, and the model has
-            another.
+        CheckpointError: If the file cannot be read or is from another architecture; the message lists the
+            differences. With ``partial``, only if no weight fits.
+        ConfigError: If the file says with which activation its tower was trained, and the model has another.
     """
     content = load_checkpoint(path)
     weights = _weights(path, content)
@@ -175,7 +174,7 @@ def load_model_weights(
 def list_differences(
     model: nn.Module, weights: Mapping[str, Tensor], allow_missing: Sequence[str] = ()
 ) -> list[str]:
-    """List why weights do not fit a model: missing, unexpected, and of another shape or kind; empty if they fit.
+    """List why weights do not fit a model: missing, unexpected, or of another shape or kind; empty if they fit.
 
     Floating-point weights of any precision fit each other; integers do not fit floating-point weights.
 
@@ -205,11 +204,11 @@ def list_differences(
 
 
 def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
-    """List the settings in which the model that a checkpoint was made with differs, such as a number of heads.
+    """List the settings that differ between a model and the one in a checkpoint, such as a number of heads.
 
     Args:
-        model: The model; one without ``architecture`` differs in nothing.
-        content: A checkpoint; files that say nothing of their model (other projects', older ones) differ in nothing.
+        model: The model. A model without ``architecture`` has no differences.
+        content: A checkpoint. Files without settings (from other projects or older versions) have no differences.
     """
     saved = meta_of(content).get(ARCHITECTURE_KEY)
     own = getattr(model, 'architecture', None)
@@ -228,7 +227,7 @@ def _dtype(value: Tensor) -> str:
 
 
 def in_words(items: Sequence[str]) -> str:
-    """The first ten of a list and how many more there are, on one line, whatever names a file holds."""
+    """Join the first ten items and the number of the others on one line, even if names contain line breaks."""
     shown = ', '.join(' '.join(item.split()) for item in items[:_SHOWN])
     return shown if len(items) <= _SHOWN else f'{shown} and {len(items) - _SHOWN} more'
 
@@ -236,7 +235,7 @@ def in_words(items: Sequence[str]) -> str:
 def _equal(saved: object, own: object) -> bool:
     try:
         return bool(saved == own)
-    except (RuntimeError, ValueError, TypeError):  # a tensor, which no setting is
+    except (RuntimeError, ValueError, TypeError):  # a tensor, which is not a valid setting
         return False
 
 
@@ -247,7 +246,7 @@ def _short(value: object) -> str:
 def _fitting(
     model: nn.Module, path: str | Path, weights: Mapping[str, Tensor], differences: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return the weights that fit by name, shape and kind, and log which do not."""
+    """Return the weights that fit by name, shape and kind, and log the differences."""
     expected = model.state_dict()
     fitting = {
         name: value
@@ -271,9 +270,9 @@ def _fitting(
 
 
 def damaged_file(path: Path, error: Exception) -> CheckpointError:
-    """The error that says of a file that it cannot be read, in one line."""
+    """Create the one-line error for a file that cannot be read."""
     reason = ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
-    if isinstance(error, pickle.UnpicklingError):  # torch's text advises to load unsafely
+    if isinstance(error, pickle.UnpicklingError):  # torch's message suggests loading unsafely
         reason = 'neither weights of PyTorch nor .safetensors'
     return CheckpointError(f'{path}: is no readable weights file ({reason[:200]}); fetch or write it again.')
 
@@ -310,7 +309,7 @@ def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
 
 
 def _fault(value: Tensor) -> str | None:
-    """Why a tensor cannot be copied into a weight, or None if it can."""
+    """Explain why a tensor cannot be copied into a weight, or return None if it can."""
     if value.is_meta:
         return 'on the meta device, which holds no values'
     if value.layout is not torch.strided:
@@ -323,10 +322,10 @@ def _fault(value: Tensor) -> str | None:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse a compressed archive: PyTorch stores tensors as they are, and a small file could fill the memory.
+    """Refuse a compressed archive: PyTorch does not compress tensors, and a small file could fill the memory.
 
     Raises:
-        zipfile.BadZipFile: A record claims more bytes than the whole file has.
+        zipfile.BadZipFile: If the records claim more bytes than the whole file has.
     """
     if not zipfile.is_zipfile(path):
         return
@@ -337,7 +336,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None:
-    """Refuse what no shape can tell: a tower trained with another activation (``meta['tower']``)."""
+    """Refuse a tower trained with another activation (``meta['tower']``), which shapes cannot show."""
     tower = meta.get('tower')
     trained = tower.get('activation') if isinstance(tower, Mapping) else None
     for module in model.modules():
@@ -351,7 +350,7 @@ def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None
 
 
 def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
-    """Tell a pickle that refers to code from one that is damaged."""
+    """Create the error for a refused pickle, which either refers to code or is damaged."""
     text = str(error)
     found = re.search(r'GLOBAL ([\w.]+)', text) or re.search(r'refers? to ([^\n]+)', text)
     if found is None:

@@ -1,4 +1,4 @@
-"""What a library needs on a newer Python than it was released for."""
+"""Workarounds for libraries that are older than the Python version in use."""
 
 from importlib.abc import Loader
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 
 def restore_find_loader(module: ModuleType | SimpleNamespace) -> None:
-    """Give ``pkgutil`` its function ``find_loader`` back, which Python 3.14 removed.
+    """Restore ``pkgutil.find_loader``, which Python 3.14 removed.
 
     MMEngine 0.10.7, the last release, calls it whenever it prepares a model or an optimizer.
 

@@ -1,7 +1,7 @@
-"""Compiled kernels, and plain threads that run them on blocks of rows.
+"""Compiled kernels, and threads that run them on blocks of rows.
 
-Kernels release the GIL and return arrays of their own, so that threads of Python run blocks side by side: no
-threading layer of numba, whose pools do not survive a fork of data-loading workers.
+Kernels release the GIL and return their own arrays, so that Python threads run blocks in parallel. numba's threading
+layer is not used, because its pools do not survive a fork of data loader workers.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ ROWS_PER_TASK = 512
 
 
 def compiled(**options: Any) -> Callable[[Callable], Callable]:
-    """``numba.njit`` without the GIL, cached on disk unless no cache can be written (read-only installation)."""
+    """Decorate with ``numba.njit`` without the GIL, cached on disk unless the cache is not writable."""
 
     def decorate(function: Callable) -> Callable:
         try:
@@ -27,7 +27,7 @@ def compiled(**options: Any) -> Callable[[Callable], Callable]:
 
 
 def over_rows(num: int, task: Callable[[int, int], Any]) -> list:
-    """Run ``task(start, stop)`` over blocks of ``num`` rows on as many threads as torch uses; results in order."""
+    """Run ``task(start, stop)`` over blocks of ``num`` rows on as many threads as torch uses; results are in order."""
     starts = range(0, num, ROWS_PER_TASK)
     stops = [min(start + ROWS_PER_TASK, num) for start in starts]
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:

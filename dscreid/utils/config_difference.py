@@ -1,17 +1,17 @@
-"""In which settings two configs differ."""
+"""Compare the settings of two configs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine import Config
 
-#: Settings that say where the data are, not what is done with them.
+#: Settings that say where the data is, not what is done with it.
 _ELSEWHERE = ('root', 'data_root')
 _ABSENT = 'absent'
 
 
 def config_difference(reference: Config, config: Config) -> dict[str, list]:
-    """Dotted key → [value in the reference, value here] of each setting that differs, ``'absent'`` if it is missing."""
+    """Map each dotted key that differs to [value in the reference, value in the config], ``'absent'`` if missing."""
     ours, theirs = dict(_flat(config.to_dict())), dict(_flat(reference.to_dict()))
     keys = [key for key in dict.fromkeys([*theirs, *ours]) if key.rpartition('.')[2] not in _ELSEWHERE]
     pairs = {key: [theirs.get(key, _ABSENT), ours.get(key, _ABSENT)] for key in keys}
@@ -19,13 +19,13 @@ def config_difference(reference: Config, config: Config) -> dict[str, list]:
 
 
 def effective_overrides(config: Config, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides that change something: those whose value the config does not have anyway."""
+    """Select the overrides that change a value of the config."""
     flat = dict(_flat(config.to_dict()))
     return {key: value for key, value in overrides.items() if flat.get(key, _ABSENT) != value}
 
 
 def _flat(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Dotted keys and plain values; lists of plain values stay whole, empty containers too."""
+    """Yield dotted keys and plain values; lists of plain values and empty containers are not split."""
     if isinstance(node, Mapping) and node:
         pairs = node.items()
     elif isinstance(node, (list, tuple)) and any(isinstance(value, (Mapping, list, tuple)) for value in node):
@@ -38,7 +38,7 @@ def _flat(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON knows it."""
+    """Convert a value to JSON types."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Writing files as a whole, and recognizing the partial ones that a killed process leaves; locks; the cache folder."""
+"""Atomic file writing, detection of partial files left by a killed process, file locks, and the cache folder."""
 
 import contextlib
 import errno
@@ -18,29 +18,29 @@ from safetensors import SafetensorError
 
 from dscreid.errors import BusyError, ConfigError
 
-#: In the name of each temporary file of :func:`replacing`, so that it cannot be mistaken for another program's.
+#: Part of the name of each temporary file of :func:`replacing`, to distinguish it from other programs' files.
 _MARK = '.dscreid-partial-'
 _PARTIAL = re.compile(rf'\..+{re.escape(_MARK)}[a-z0-9_]{{8}}(\.[^.]+)?')
-#: By which one process at a time holds a folder.
+#: Lock file of a folder that only one process at a time may use.
 LOCK_FILE = '.dscreid.lock'
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` and move what is written there into its place on success.
+    """Yield a temporary path next to ``path`` and, on success, move the file written there to ``path``.
 
-    What is moved has reached the disk before (fsync), so that not even a power cut leaves a half-written file under
-    the name. A process that is killed in the block leaves the temporary file; see :func:`remove_partial_files`.
+    The data is flushed to disk (fsync) before it is moved, so that not even a power failure leaves a partial file under
+    the final name. A process that is killed in the block leaves the temporary file; see :func:`remove_partial_files`.
 
     Args:
-        path: The file to create or replace; missing parent folders are made. If it is a link, the file that it points
-            to is replaced.
+        path: The file to create or replace; missing parent folders are created. If it is a link, its target is
+            replaced.
 
     Yields:
-        Where to write; removed when the block raises.
+        Where to write; removed if the block raises.
 
     Raises:
-        OSError: It cannot be written, for example on a full disk; the error names ``path``.
+        OSError: If it cannot be written, for example on a full disk; the error names ``path``.
     """
     check_replaceable(path)
     path = _target(path)
@@ -62,11 +62,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: str | Path) -> None:
-    """Find out before long work that a file cannot be written at its end; missing parent folders are made.
+    """Check before long work that a file can be written later; missing parent folders are created.
 
     Raises:
-        OSError: The path is that of a folder, or its own folder cannot be made or written to.
-        ConfigError: The path is that of a device or a pipe.
+        OSError: If the path is a folder, or its parent folder cannot be created or written to.
+        ConfigError: If the path is a device or a pipe.
     """
     path = Path(path)
     if path.is_dir():
@@ -80,14 +80,14 @@ def check_replaceable(path: str | Path) -> None:
 
 
 def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
-    """Check the files that a tool is to write, before its work; the user named them, so existing ones are replaced.
+    """Check the output files of a tool before its work. Existing files are allowed, because the user named them.
 
     Args:
         outputs: Files to write; None is skipped.
         inputs: Files that the tool reads, which it must not replace; None is skipped.
 
     Raises:
-        ConfigError: Two of them are the same file, or one is a file that the tool reads, a device or a pipe.
+        ConfigError: If two outputs are the same file, or one is a file that the tool reads, a device or a pipe.
         OSError: See :func:`check_replaceable`.
     """
     taken = {_target(path): 'is read by the same command' for path in inputs if path is not None}
@@ -101,13 +101,13 @@ def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | P
 
 
 def _target(path: str | Path) -> Path:
-    """The file behind links; a link that leads nowhere or in a circle is no error here."""
+    """Resolve links; broken and circular links are not an error."""
     return Path(os.path.realpath(path))
 
 
 @contextlib.contextmanager
 def _errors_named_after(path: Path) -> Iterator[None]:
-    """Let errors of the operating system name a file, not the temporary one in its place; safetensors hides them."""
+    """Make errors of the operating system, also those that safetensors wraps, name ``path``, not its temporary file."""
     try:
         yield
     except OSError as error:
@@ -122,18 +122,18 @@ def _errors_named_after(path: Path) -> Iterator[None]:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether a file is a temporary one of :func:`replacing`, by its name."""
+    """Check by its name if a file is a temporary one of :func:`replacing`."""
     return _PARTIAL.fullmatch(path.name) is not None and path.is_file()
 
 
 def remove_partial_files(folder: str | Path) -> list[Path]:
-    """Remove what :func:`replacing` left in a folder when its process was killed; no other process may write there.
+    """Remove temporary files that a killed process left in :func:`replacing`; no other process may write to the folder.
 
     Args:
         folder: The folder.
 
     Returns:
-        What was removed.
+        The removed files.
     """
     removed = [path for path in Path(folder).glob('.*') if is_partial(path)]
     for path in removed:
@@ -143,14 +143,14 @@ def remove_partial_files(folder: str | Path) -> list[Path]:
 
 @contextlib.contextmanager
 def only_process_in(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for this process alone, by the lock ``.dscreid.lock`` in it; see :func:`locked`.
+    """Lock a folder for this process with the lock file ``.dscreid.lock`` in it; see :func:`locked`.
 
     Args:
-        folder: Made where it is missing.
+        folder: The folder; created if missing.
 
     Raises:
-        BusyError: Another process holds the folder; the message says which.
-        ConfigError: The folder cannot be made or written to.
+        BusyError: If another process holds the lock; the message says which.
+        ConfigError: If the folder cannot be created or written to.
     """
     try:
         lock = _open_lock(Path(folder, LOCK_FILE))
@@ -175,13 +175,13 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(path: str | Path) -> Iterator[None]:
-    """Hold a lock that one process at a time can hold; others wait.
+    """Hold a lock that only one process at a time can hold; others wait.
 
-    The lock is the operating system's (POSIX): it ends with the process, however that ends, and processes forked from
-    this one do not hold it. It does not keep threads of one process apart.
+    The lock is a POSIX lock of the operating system. It is released when the process ends, however that happens, and
+    forked child processes do not hold it. It does not protect threads of one process from each other.
 
     Args:
-        path: The lock's file; it and missing parent folders are made, and it stays.
+        path: The lock file; it and missing parent folders are created. The file is not removed.
     """
     with _open_lock(Path(path)) as file:
         _lock(file)
@@ -201,7 +201,7 @@ def _lock(file: IO[str], flags: int = 0) -> None:
     except OSError as error:
         from mmengine.logging import print_log  # imports torch, which --help does not need
 
-        # some network file systems have no locks; a run is worth more than the protection
+        # some network file systems do not support locks; the run continues without protection
         print_log(
             f'{file.name}: cannot be locked ({error.strerror}), so nothing keeps other processes out',
             logger='current',
@@ -210,7 +210,7 @@ def _lock(file: IO[str], flags: int = 0) -> None:
 
 
 def _holder(file: IO[str]) -> str:
-    """Who wrote the lock file, for a message; empty where it does not say."""
+    """Describe the process that wrote the lock file, for a message; empty if unknown."""
     file.seek(0)
     try:
         content = json.loads(file.read())
@@ -220,19 +220,19 @@ def _holder(file: IO[str]) -> str:
 
 
 def existing_file(path: object) -> Path | None:
-    """The regular file that a value names; None where it names none, or is nothing that a file can be called."""
+    """Return the regular file that a value names, or None if there is none or the value is not a valid path."""
     try:
         file = Path(path).expanduser()
         return file if file.is_file() else None
-    except (TypeError, ValueError, RuntimeError, OSError):  # no path, NUL, an unknown ~user, a name too long
+    except (TypeError, ValueError, RuntimeError, OSError):  # not a path, NUL, unknown ~user, name too long
         return None
 
 
 def cache_folder() -> Path:
-    """Make and return the folder of results that can be computed again.
+    """Create and return the folder for results that can be computed again.
 
     Returns:
-        ``DSCREID_CACHE`` if set, else ``dscreid`` in the user's cache folder.
+        ``DSCREID_CACHE`` if set, otherwise ``dscreid`` in the user's cache folder.
 
     Raises:
         ConfigError: If the folder cannot be written.
@@ -251,7 +251,7 @@ def cache_folder() -> Path:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,10 +1,10 @@
-"""What the GPU has to offer."""
+"""GPU memory."""
 
 import torch
 
 
 def free_gpu_memory() -> int | None:
-    """Bytes of the current GPU's memory that torch can still take, its own unused blocks included; None without one."""
+    """Return the bytes that torch can still allocate on the current GPU, with cached blocks; None without a GPU."""
     if not torch.cuda.is_available():
         return None
     return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()

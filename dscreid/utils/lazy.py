@@ -1,6 +1,6 @@
-"""Packages that import a module only when one of its names is used (PEP 562).
+"""Lazy imports for packages: a module is imported when one of its names is first used (PEP 562).
 
-``--help`` and ``import dscreid.evaluation`` then need no torch, which takes seconds to import.
+``--help`` and ``import dscreid.evaluation`` then do not import torch, which takes seconds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +14,13 @@ def lazy_exports(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Export names of a package's modules without importing the modules.
 
-    Assign the result to ``__getattr__, __dir__, __all__`` in ``__init__.py``. The modules are attributes of the package
-    as well: after ``from dscreid import apis``, the expression ``apis.train.run_experiment`` imports what it needs.
+    Assign the result to ``__getattr__, __dir__, __all__`` in ``__init__.py``. The modules are also attributes of the
+    package: after ``from dscreid import apis``, the expression ``apis.train.run_experiment`` imports what it needs.
 
     Args:
         package: ``__name__`` of the package.
-        modules: Name of a module in the package → names to export. An exported name must not be the name of a module
-            of the package: which of the two an import finds would depend on the order of imports.
+        modules: Name of a module in the package → names to export. An exported name must not be the name of a module of
+            the package, because the order of imports would then decide which of the two is found.
 
     Returns:
         The package's ``__getattr__``, ``__dir__`` and ``__all__``.

@@ -1,4 +1,4 @@
-"""What this machine has to offer."""
+"""Cores, memory and disk space of this machine."""
 
 import os
 import resource
@@ -8,19 +8,19 @@ from pathlib import Path
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def free_memory(swap: bool = False) -> int | None:
-    """Bytes of main memory that new work can take; None where the system does not tell.
+    """Return the bytes of main memory available to new work; None if unknown.
 
-    The limits of the control groups that this process is in (containers, Slurm) count as well.
+    The limits of this process's control groups (containers, Slurm) are respected.
 
     Args:
-        swap: Whether free swap space counts too: False for what can be had without swapping.
+        swap: Whether to include free swap space. False for memory available without swapping.
     """
     facts = _kilobytes(Path('/proc/meminfo'))
     if 'MemAvailable' not in facts:
@@ -33,7 +33,7 @@ def free_memory(swap: bool = False) -> int | None:
 def cgroup_headroom(
     membership: Path = Path('/proc/self/cgroup'), root: Path = Path('/sys/fs/cgroup')
 ) -> int | None:
-    """Bytes that the tightest memory control group of this process still allows; None without a limit.
+    """Return the bytes that the tightest memory control group of this process still allows; None without a limit.
 
     Files that the kernel would drop under pressure do not count as used. Both versions of control groups are read, and
     every group above the process's own.
@@ -57,25 +57,25 @@ def cgroup_headroom(
         else:
             continue
         parts = Path(path.lstrip('/')).parts
-        # a container sees its own group as the root, whatever the path says
+        # a container sees its own group as the root, regardless of the path
         for depth in range(len(parts) + 1):
             headrooms.append(_headroom(folder.joinpath(*parts[:depth]), *names))
     return min((value for value in headrooms if value is not None), default=None)
 
 
 def free_disk(folder: str | Path) -> int:
-    """Free bytes on the disk that holds a folder, or would hold it once it is made."""
+    """Return the free bytes on the disk of a folder, which need not exist yet."""
     return shutil.disk_usage(_existing(folder)).free
 
 
 def can_hold_files(folder: str | Path) -> bool:
-    """Whether files can be written to a folder, or it can be made and then written to."""
+    """Check if files can be written to a folder, or if it can be created and then written to."""
     existing = _existing(folder)
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def _existing(folder: str | Path) -> Path:
-    """The folder, or the nearest of those above it that there is."""
+    """Return the folder or its nearest existing parent."""
     folder = Path(folder).absolute()
     while not folder.exists():
         folder = folder.parent
@@ -83,13 +83,13 @@ def _existing(folder: str | Path) -> Path:
 
 
 def process_memory() -> int:
-    """Highest resident memory of this process so far, in bytes."""
+    """Return the peak resident memory of this process so far, in bytes."""
     unit = 1 if sys.platform == 'darwin' else 1024  # ru_maxrss is in kilobytes on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _kilobytes(path: Path) -> dict[str, int]:
-    """``Name: 123 kB`` lines of a file of the kernel; empty where there is none."""
+    """Parse the ``Name: 123 kB`` lines of a kernel file; empty if the file does not exist."""
     try:
         lines = path.read_text(encoding='ascii').splitlines()
     except OSError:
@@ -100,7 +100,7 @@ def _kilobytes(path: Path) -> dict[str, int]:
 
 
 def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:
-    """Limit less usage of one group; None where it has no limit, or no files."""
+    """Return limit minus usage of one group; None if it has no limit or no files."""
     try:
         limit = (folder / limit_name).read_text(encoding='utf-8').strip()
         if limit == 'max':

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, shown by the first rank alone."""
+"""Progress bars on standard error, shown only by the first rank."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -17,10 +17,9 @@ Item = TypeVar('Item')
 
 
 def progress_bar(enabled: bool = True) -> Progress:
-    """A bar with count, elapsed and remaining time.
+    """Create a progress bar with count, elapsed and remaining time.
 
-    Nothing is drawn on ranks other than the first, nor where standard error is no terminal: a log file should
-    not fill with bars.
+    Nothing is drawn on other ranks, or if standard error is not a terminal, so that log files do not fill with bars.
     """
     from mmengine.dist import is_main_process  # imports torch, which --help does not need
 
@@ -38,13 +37,13 @@ def progress_bar(enabled: bool = True) -> Progress:
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Yield the items while a bar counts them; ``total`` defaults to ``len(items)``."""
+    """Yield the items and show a progress bar; ``total`` defaults to ``len(items)``."""
     with progress_bar() as bar:
         yield from bar.track(items, total=len(items) if total is None else total, description=description)
 
 
 def show_cursor() -> None:
-    """Bring back the cursor that a bar hid which an error or Ctrl-C kept from closing."""
+    """Show the cursor again if a bar was interrupted by an error or Ctrl-C."""
     console = Console(stderr=True)
     if console.is_terminal:
         console.show_cursor(True)

@@ -1,8 +1,8 @@
 """The globals that MMEngine's checkpoints need under ``torch.load(weights_only=True)``.
 
-mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects, whose state holds NumPy arrays and, as
+mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects, whose state contains NumPy arrays and, as
 ``getattr(HistoryBuffer, 'mean')``, the buffer's four statistics. torch >= 2.6 refuses all of these by
-default. ``tests/utils/test_checkpoint.py`` fails as soon as this work-around is no longer needed.
+default. ``tests/utils/test_checkpoint.py`` fails as soon as this workaround is no longer needed.
 """
 
 import pickle
@@ -17,21 +17,21 @@ _STATISTICS = ('min', 'max', 'current', 'mean')
 
 
 def _history_buffer_statistic(owner: type, name: str):
-    """Stand in for ``getattr`` while a checkpoint is read: answers for the statistics, nothing else."""
+    """Replace ``getattr`` while a checkpoint is read: only the statistics are allowed."""
     if owner is not HistoryBuffer or name not in _STATISTICS:
         raise pickle.UnpicklingError(f'it refers to attribute {name!r} of {owner!r}')
     return getattr(HistoryBuffer, name)
 
 
 def mmengine_globals() -> list:
-    """List what ``torch.serialization.add_safe_globals`` must know for MMEngine's checkpoints.
+    """List the globals to pass to ``torch.serialization.add_safe_globals`` for MMEngine's checkpoints.
 
     Returns:
-        Callables and ``(callable, name in the pickle)`` pairs. NumPy's reconstructors stand under the
+        Callables and ``(callable, name in the pickle)`` pairs. NumPy's reconstructors are listed under the
         names of NumPy 1 and of NumPy 2, so that a checkpoint written with one can be read with the other.
     """
     multiarray = np.core.multiarray if np.lib.NumpyVersion(np.__version__) < '2.0.0' else np._core.multiarray
-    # float64 and int64 fill the histories; the others come as scalars, such as a metric of type float32
+    # histories contain float64 and int64; the others occur as scalars, such as a metric of type float32
     dtypes = {type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')}
     return [
         HistoryBuffer,
@@ -48,9 +48,9 @@ def mmengine_globals() -> list:
 
 @contextmanager
 def mmengine_globals_allowed() -> Iterator[None]:
-    """Allow the names for a block; what was allowed before it stays allowed after it.
+    """Allow the names within a block; names that were allowed before stay allowed after it.
 
-    ``torch.serialization.safe_globals`` would take away what :func:`allow_mmengine_globals` gave.
+    ``torch.serialization.safe_globals`` would remove those added by :func:`allow_mmengine_globals`.
     """
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(mmengine_globals())
@@ -64,7 +64,7 @@ def mmengine_globals_allowed() -> Iterator[None]:
 def allow_mmengine_globals() -> None:
     """Let ``Runner.resume`` and ``Runner.load_checkpoint`` read MMEngine's checkpoints with torch >= 2.6.
 
-    They call ``torch.load`` with its default ``weights_only=True``; this registers, for the whole process,
+    They call ``torch.load`` with its default ``weights_only=True``. This function registers, for the whole process,
     exactly the names that their checkpoints need. Calling it again is harmless.
     """
     torch.serialization.add_safe_globals(mmengine_globals())

@@ -1,4 +1,4 @@
-"""What a class or function takes, and which name was probably meant."""
+"""Arguments accepted by a class or function, and suggestions for misspelled names."""
 
 import difflib
 import inspect
@@ -9,15 +9,15 @@ _KEYWORDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_
 
 
 def closest(word: str, names: Iterable[str]) -> str:
-    """A hint such as ``; did you mean 'eps'?``, or an empty string where nothing is near."""
+    """Return a hint such as ``; did you mean 'eps'?``, or an empty string if no name is similar."""
     near = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ''
 
 
 def accepted_arguments(component: Any) -> list[str] | None:
-    """Names that a class or function takes as keywords; None where it takes any.
+    """List the keyword arguments of a class or function; None if it accepts any.
 
-    ``**kwargs`` of a class's ``__init__`` stand for the arguments of the next class in its resolution order.
+    ``**kwargs`` of a class's ``__init__`` stand for the arguments of the next class in its method resolution order.
     """
     layers = [component]
     if inspect.isclass(component):

@@ -1,17 +1,17 @@
-"""How threads that compute together wait for each other; imported before PyTorch."""
+"""How OpenMP threads wait for each other; imported before PyTorch."""
 
 from collections.abc import MutableMapping
 
-#: Variables by which a user decides it: OpenMP's own, GNU's and Intel's.
+#: Variables with which a user can choose: OpenMP's own, GNU's and Intel's.
 _DECISIONS = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
 
 
 def let_threads_sleep(environment: MutableMapping[str, str]) -> None:
-    """Let threads sleep while they wait, instead of spinning, unless the user has decided otherwise.
+    """Let waiting threads sleep instead of spinning, unless the user has chosen otherwise.
 
-    By default, threads of OpenMP that wait for each other keep their cores busy. On a machine with other work, each
-    then waits for a thread that has no core: a step of training takes ten times as long. Sleeping costs next to nothing
-    on an idle machine. Results and the number of threads stay the same.
+    By default, OpenMP threads that wait for each other keep their cores busy. On a machine with other work, each then
+    waits for a thread that has no core, and a training step takes ten times as long. Sleeping costs almost nothing on
+    an idle machine. Results and the number of threads stay the same.
 
     OpenMP reads the variables when it is loaded, so this has no effect once PyTorch is imported.
 

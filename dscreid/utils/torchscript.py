@@ -1,4 +1,4 @@
-"""Tensors out of a TorchScript archive, without running anything that the archive contains."""
+"""Read tensors from a TorchScript archive without running any of its code."""
 
 import math
 import pickle
@@ -24,7 +24,7 @@ _DTYPES = {
 
 
 def is_torchscript(path: str | Path) -> bool:
-    """Tell whether a file is an archive of ``torch.jit.save``."""
+    """Check if a file is an archive written by ``torch.jit.save``."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -34,9 +34,9 @@ def is_torchscript(path: str | Path) -> bool:
 def read_torchscript(path: str | Path) -> dict[str, Tensor]:
     """Read the parameters and buffers of a TorchScript archive.
 
-    ``torch.jit.load`` compiles the archive's code and may run parts of it. Here the archive's object tree
-    is unpickled with a closed list of names: modules become plain attribute holders, tensors are copied
-    from the archive's records, every other name is refused.
+    ``torch.jit.load`` compiles the archive's code and may run parts of it. This function only unpickles the
+    archive's object tree with a fixed list of allowed names: modules become plain attribute holders, tensors are
+    copied from the archive's records, and all other names are refused.
 
     Args:
         path: The archive.
@@ -45,9 +45,9 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
         Tensors on the CPU by dotted name (``visual.conv1.weight``), dtypes as stored.
 
     Raises:
-        pickle.UnpicklingError: When the object tree names anything that is not on the list.
-        zipfile.BadZipFile: When the archive is damaged.
-        KeyError: When a record is missing.
+        pickle.UnpicklingError: If the object tree names anything that is not on the list.
+        zipfile.BadZipFile: If the archive is damaged.
+        KeyError: If a record is missing.
     """
     with zipfile.ZipFile(path) as archive:
         root = next(name for name in archive.namelist() if name.endswith('/data.pkl'))[: -len('data.pkl')]
@@ -59,7 +59,7 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
 
 
 class _Module:
-    """Stands for any scripted module: attributes in, nothing run."""
+    """Stand-in for any scripted module: it stores attributes and runs nothing."""
 
     def __setstate__(self, state: dict) -> None:
         if not isinstance(state, dict):
@@ -76,14 +76,15 @@ def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor]) -> None:
 
 
 def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
-    # as_strided checks that the view stays inside the storage; a stride of 0 could still repeat it endlessly
+    # as_strided checks that the view stays inside the storage, but a stride of 0 could still repeat it
+    # endlessly
     if math.prod(size) > storage.numel():
         raise pickle.UnpicklingError('a tensor with more elements than its record')
     return torch.as_strided(storage, size, stride, offset).contiguous()
 
 
 class _TreeUnpickler(pickle.Unpickler):
-    """Unpickler that knows tensors, ordered dicts and anonymous modules only."""
+    """Unpickler that only knows tensors, ordered dicts and anonymous modules."""
 
     def __init__(self, stream, archive: zipfile.ZipFile, root: str):
         super().__init__(stream)
@@ -92,7 +93,7 @@ class _TreeUnpickler(pickle.Unpickler):
         self._storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str):
-        """Resolve a global of the pickle against the closed list."""
+        """Resolve a global of the pickle against the list of allowed names."""
         if module == '__torch__' or module.startswith('__torch__.'):
             return _Module
         if module == 'torch' and name in _DTYPES:
@@ -108,7 +109,7 @@ class _TreeUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f'it refers to {module}.{name}')
 
     def persistent_load(self, reference: tuple) -> Tensor:
-        """Read a tensor's storage from its record, on the CPU whatever its device was."""
+        """Read a tensor's storage from its record to the CPU, regardless of its original device."""
         kind, storage_type, key, _device, _count = reference
         if kind != 'storage' or storage_type not in _DTYPES:
             raise pickle.UnpicklingError(f'it holds a record of unknown kind {kind!r}')

@@ -1,9 +1,9 @@
 """Study how close clustering settings chosen without labels come to the best fixed ones, on targets with labels.
 
-Extracts the features of each target's training split with a source model, as the first labelling of an adaptation sees
-them, and prints a Markdown table: the best settings of a grid (chosen with the labels), the usual ones of the field
-(k1=30, k2=6, eps=0.6, min_samples=4) and those that the density of the features gives (k1='auto' ...). Worlds of other
-densities:
+Extracts the features of each target's training split with a source model, as in the first labeling of an adaptation,
+and prints a Markdown table: the best settings of a grid (chosen with the labels), the usual settings of the field
+(k1=30, k2=6, eps=0.6, min_samples=4) and those derived from the density of the features (k1='auto' ...). To create
+worlds of other densities:
 
   dscreid synthesize --layout hitsz --preset demo --tracklets 6 --out worlds/d6
 """
@@ -18,7 +18,7 @@ from dscreid.utils.files import check_outputs, replacing
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: dscreid density-study worlds/d3 worlds/d12 '

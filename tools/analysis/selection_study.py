@@ -1,7 +1,7 @@
 """Study how well label-free criteria choose a checkpoint: per criterion its epoch, metric and gap to the best epoch.
 
-Test labels are read to measure the choice; nothing is chosen by them. Each run needs the criteria of all its epochs
-and a test metric or a checkpoint of each:
+Test labels are only read to measure the choice, not to make it. Each run needs the criteria of all its epochs, and a
+test metric or a checkpoint of each epoch:
 
   dscreid train CONFIG --cfg-options default_hooks.selection.criterion=silhouette \
       default_hooks.checkpoint.max_keep_ckpts=-1
@@ -16,7 +16,7 @@ from dscreid.utils.files import check_outputs, replacing
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: dscreid selection-study work_dirs/dsc_seed*/ --out selection.md',

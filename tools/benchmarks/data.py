@@ -1,9 +1,9 @@
-"""Frames per second and core of loading tracklets: the plain way, from image files, from packed shards.
+"""Frames per second and core of loading tracklets: the plain way, from image files, and from packed shards.
 
-Worlds of rendered people are written and packed first, into a temporary folder unless --worlds names one. Every way
-loads the same sampled frames, one process, one thread, processor time; files are in the system's cache. All ways but
-the plain one hand over uint8 pixels, which the model's data preprocessor normalises on its device; the row "normalised
-here" adds that step on this processor.
+First, worlds of rendered people are written and packed, in a temporary folder unless --worlds names one. Every way
+loads the same sampled frames in one process and one thread, measured in processor time; files are in the system's
+cache. All ways except the plain one return uint8 pixels, which the model's data preprocessor normalizes on its device;
+the row "normalised here" adds that step on this processor.
 
 Example: python tools/benchmarks/data.py --output work_dirs/benchmarks
 """
@@ -32,7 +32,7 @@ DECODERS_REFERENCE = 'PIL'
 
 
 def main() -> None:
-    """Measure every size of source frames, print three tables, write them where asked."""
+    """Measure every size of source frames, print three tables, and write them if requested."""
     args = parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,18 +64,18 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_size(text: str) -> tuple[int, int]:
-    """HxW as two numbers."""
+    """Parse HxW as two numbers."""
     height, width = text.split('x')
     return int(height), int(width)
 
 
 def str_size(size: tuple[int, int]) -> str:
-    """Two numbers as HxW."""
+    """Format two numbers as HxW."""
     return f'{size[0]}x{size[1]}'
 
 
 def prepare_world(folder: Path, size: tuple[int, int], people: int) -> dict[str, Path]:
-    """Render a world of preset full with frames of this size, and pack it; folders that exist are used.
+    """Render a world of preset full with frames of this size, and pack it; existing folders are reused.
 
     Returns:
         Roots of ``'files'``, ``'jpeg'`` and ``'raw'``.
@@ -104,7 +104,7 @@ def prepare_world(folder: Path, size: tuple[int, int], people: int) -> dict[str,
 
 
 def measure_loading(roots: Mapping[str, Path], args: argparse.Namespace) -> dict[str, Any]:
-    """Processor seconds per frame of each way from a sampled tracklet to a tensor, round by round."""
+    """Measure processor seconds per frame of each way from a sampled tracklet to a tensor, round by round."""
     functions, num_frames = loading_ways(roots)
     seconds = interleaved_cpu_seconds(functions, args.repeats)
     return {
@@ -115,7 +115,7 @@ def measure_loading(roots: Mapping[str, Path], args: argparse.Namespace) -> dict
 
 
 def loading_ways(roots: Mapping[str, Path]) -> tuple[dict[str, Callable[[], Any]], int]:
-    """Functions that load every training tracklet once, and the number of frames that each loads."""
+    """Return functions that load every training tracklet once, and the number of frames that each loads."""
     from dscreid.datasets import HITSZVCM
     from dscreid.datasets.decoding import available_decoders
     from dscreid.models.data_preprocessor import TrackletDataPreprocessor
@@ -157,7 +157,7 @@ def loading_ways(roots: Mapping[str, Path]) -> tuple[dict[str, Callable[[], Any]
 
 
 def measure_decoding(roots: Mapping[str, Path], args: argparse.Namespace) -> dict[str, Any]:
-    """Processor seconds per frame of decoders alone, from bytes in memory; nvJPEG by wall time, where a GPU is."""
+    """Measure processor seconds per frame of decoding from memory; with a GPU, also nvJPEG by wall time."""
     contents = [path.read_bytes() for path in sorted(roots['files'].rglob('*.jpg'))[::4]]
     functions = {
         name: functools.partial(lambda decode: [decode(content) for content in contents], decode)
@@ -177,7 +177,7 @@ def measure_decoding(roots: Mapping[str, Path], args: argparse.Namespace) -> dic
 
 
 def measure_packing(roots: Mapping[str, Path]) -> dict[str, float]:
-    """Mean bytes of a frame in each storage, and what JPEG packing does to the pixels: PSNR in dB over all frames."""
+    """Measure the mean bytes per frame of each storage, and the PSNR of JPEG packing in dB over all frames."""
     import numpy as np
 
     from dscreid.datasets.decoding import decode_frame, decode_with_cv2
@@ -201,7 +201,7 @@ def measure_packing(roots: Mapping[str, Path]) -> dict[str, float]:
 
 
 def decoders() -> dict[str, Callable[[bytes], Any]]:
-    """Functions from a JPEG's bytes to RGB pixels."""
+    """Return functions that decode the bytes of a JPEG to RGB pixels."""
     import io
 
     import numpy as np
@@ -214,14 +214,14 @@ def decoders() -> dict[str, Callable[[bytes], Any]]:
         return np.asarray(Image.open(io.BytesIO(content)).convert('RGB'))
 
     def torchvision(content: bytes) -> Any:
-        # a writable copy: torch takes no other buffer without a warning
+        # a writable copy, because torch warns about read-only buffers
         return decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), mode=ImageReadMode.RGB)
 
     return {DECODERS_REFERENCE: pil, **available_decoders(), 'torchvision': torchvision}
 
 
 def nvjpeg(contents: list[bytes]) -> Callable[[], None]:
-    """Function that decodes all contents on the GPU, in batches of 24 tracklets of 6 frames."""
+    """Return a function that decodes all contents on the GPU, in batches of 24 tracklets of 6 frames."""
     from torchvision.io import ImageReadMode, decode_jpeg
 
     encoded = [torch.frombuffer(bytearray(content), dtype=torch.uint8) for content in contents]
@@ -235,7 +235,7 @@ def nvjpeg(contents: list[bytes]) -> Callable[[], None]:
 
 
 def report(results: Mapping[str, Any], args: argparse.Namespace) -> None:
-    """Print the tables; write them where asked."""
+    """Print the tables, and write them if requested."""
     columns = ['way', 'source', 'us/frame', 'frames/s per core', 'times the plain way']
     titles = {
         'loading': f'From the index to a tracklet of 6 frames of {str_size(SIZE)}, medians of {args.repeats}',
@@ -268,7 +268,7 @@ def report(results: Mapping[str, Any], args: argparse.Namespace) -> None:
 
 
 def rows_of(size: str, seconds: Mapping[str, list[float]]) -> list[list[str]]:
-    """A line per way; the factor is the median over rounds of the factors within a round."""
+    """Make one table row per way; the factor is the median over rounds of the factors within a round."""
     reference = seconds[REFERENCE if REFERENCE in seconds else DECODERS_REFERENCE]
     rows = []
     for name, values in seconds.items():
@@ -279,7 +279,7 @@ def rows_of(size: str, seconds: Mapping[str, list[float]]) -> list[list[str]]:
 
 
 def bytes_per_frame(root: Path) -> float:
-    """Mean size of a frame on disk."""
+    """Return the mean size of a frame on disk."""
     shards = list((root / 'shards').glob('*.safetensors'))
     if shards:
         from dscreid.datasets.storage.manifest import read_manifest
@@ -290,7 +290,7 @@ def bytes_per_frame(root: Path) -> float:
 
 
 def load_oracle() -> ModuleType:
-    """The plain pipeline, which lives with the tests."""
+    """Import the plain pipeline from the tests."""
     spec = importlib.util.spec_from_file_location('frame_loading_oracle', ORACLE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

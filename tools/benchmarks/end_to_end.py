@@ -1,8 +1,8 @@
-"""How long a config's whole training takes on this machine, extrapolated from a few of its epochs, loading included.
+"""Time of a config's whole training on this machine, including loading, extrapolated from a few epochs.
 
-Runs the first epochs of the config, with as many iterations each as asked for, and times its three parts: labelling
-(extraction, clustering, memories), training iterations (loading included) and what ends an epoch (checkpoint,
-evaluation). The first epoch, which also starts the loader's workers and compiles kernels, is left out where there are
+Runs the first epochs of the config, with as many iterations each as requested, and times three parts: labeling
+(extraction, clustering, memories), training iterations (including loading) and the end of an epoch (checkpoint,
+evaluation). The first epoch, which also starts the loader's workers and compiles kernels, is left out if there are
 more.
 
 Example: python tools/benchmarks/end_to_end.py configs/synthetic/demo_dsc.py --source-checkpoint
@@ -28,10 +28,10 @@ PARTS = {'labelling': 'labelling', 'training': 'iterations', 'ending': 'checkpoi
 
 @HOOKS.register_module(force=True)
 class StopwatchHook(Hook):
-    """Seconds of the parts of each epoch of the last run, and its ``'iterations'``."""
+    """Record the seconds of each part and the ``'iterations'`` of every epoch of the last run."""
 
     priority = 'VERY_HIGH'  # before the hooks whose work it times
-    #: Of the class: the runner builds the hook from a config and keeps the object for itself.
+    #: A class attribute, because the runner builds the hook from a config and does not expose it.
     epochs: ClassVar[list[dict[str, float]]] = []
 
     def __init__(self) -> None:
@@ -39,25 +39,25 @@ class StopwatchHook(Hook):
         self._mark = 0.0
 
     def before_train_epoch(self, runner) -> None:
-        """An epoch begins, and with it the end of the one before is over."""
+        """Stop timing the end of the previous epoch."""
         self._lap('ending')
         self.epochs.append(dict.fromkeys(PARTS, 0.0) | {'iterations': 0})
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """With the first batch at hand labelling is over."""
+        """Stop timing the labeling at the first batch."""
         if batch_idx == 0:
             self._lap('labelling')
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Count."""
+        """Count iterations."""
         self.epochs[-1]['iterations'] += 1
 
     def after_train_epoch(self, runner) -> None:
-        """All iterations are done."""
+        """Stop timing the iterations."""
         self._lap('training')
 
     def after_train(self, runner) -> None:
-        """The last epoch's end is over."""
+        """Stop timing the end of the last epoch."""
         self._lap('ending')
 
     def _lap(self, part: str) -> None:
@@ -68,7 +68,7 @@ class StopwatchHook(Hook):
 
 
 def main() -> None:
-    """Measure in a fresh process and publish one table."""
+    """Measure in a new process and publish one table."""
     args = parse_args()
     result = in_fresh_process(measure, args.config, args.source_checkpoint, args.epochs, args.iterations, args.amp, args.cfg_options)  # fmt: skip  # noqa: E501
     epochs, iterations = result['epochs'], result['iterations']
@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -125,7 +125,7 @@ def parse_args() -> argparse.Namespace:
 def measure(
     config_path: Path, source: Path, epochs: int, iterations: int | None, amp: bool, options: dict
 ) -> dict:
-    """Medians over the epochs after the first, and the config's own numbers of epochs and iterations."""
+    """Compute medians over the epochs after the first, and the config's own numbers of epochs and iterations."""
     from dscreid.apis import load_config
     from dscreid.apis.config import fit_to_machine
     from dscreid.apis.train import train_stage

@@ -1,8 +1,8 @@
-"""Time, growth and memory of retrieval evaluation, against references that sort the gallery for each query.
+"""Time, growth and memory of retrieval evaluation, compared with references that sort the gallery for each query.
 
-Two references of tests/oracles/ranking_oracle.py run in the same command: the plain one, which sorts and measures
-query by query, and the one at the pace of the field's scripts, which sorts the whole matrix and computes precision in
-a list comprehension.
+The same command runs two references of tests/oracles/ranking_oracle.py: a plain one, which sorts and measures query by
+query, and one as fast as the field's scripts, which sorts the whole matrix and computes precision in a list
+comprehension.
 
 Example: python tools/benchmarks/evaluation.py --sizes 1000 2000 5000
 """
@@ -23,7 +23,7 @@ RANKS = (1, 5, 10, 20)
 
 
 def main() -> None:
-    """Measure each step in a process of its own, and publish one table."""
+    """Measure each step in its own process, and publish one table."""
     args = parse_args()
     sizes = sorted(set(args.sizes))
     measured = {}
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,7 +89,7 @@ def parse_args() -> argparse.Namespace:
 def measure(
     name: str, sizes: list[int], dim: int, repeats: int, device: str, clock: str
 ) -> dict[str, dict[int, Any]]:
-    """Median seconds of a step by size, and the figures that it finds if it finds some."""
+    """Measure the median seconds of a step by size, and return the metrics that it computes, if any."""
     make, is_reference = STEPS[name]
     device = 'cpu' if is_reference else device
     make(_world(50, dim, device))()  # loads or compiles the kernels
@@ -177,7 +177,8 @@ def _bootstrap(sides: list[torch.Tensor]) -> Step:
 
 
 WHOLE = 'rank_metrics: product and counting'
-#: Name of each step; what makes it from the arguments of ``rank_metrics``, and whether it is a reference.
+#: Name of each step → function that makes it from the arguments of ``rank_metrics``, and whether it is a
+#: reference.
 STEPS: dict[str, tuple[Callable[[list[torch.Tensor]], Step], bool]] = {
     'matrix product': (_product, False),
     'counting': (_counting, False),
@@ -192,18 +193,18 @@ STEPS: dict[str, tuple[Callable[[list[torch.Tensor]], Step], bool]] = {
 
 
 class _Given:
-    """Scores that are at hand; every block is a copy, since ranking writes into it."""
+    """Precomputed scores; every block is a copy, because ranking writes into it."""
 
     def __init__(self, scores: torch.Tensor) -> None:
         self.scores, self.shape, self.device = scores, tuple(scores.shape), scores.device
 
     def __getitem__(self, rows: slice) -> torch.Tensor:
-        """A copy of some rows."""
+        """Return a copy of some rows."""
         return self.scores[rows].clone()
 
 
 def _world(size: int, dim: int, device: str) -> list[torch.Tensor]:
-    """Arguments of ``rank_metrics``: noisy features of persons with ten tracklets on either side."""
+    """Make arguments of ``rank_metrics``: noisy features of persons with ten tracklets on either side."""
     generator = torch.Generator().manual_seed(0)
     pids, cameras = torch.arange(size) // 10, torch.arange(size) % 6
     centres = torch.randn(size // 10 + 1, dim, generator=generator)
@@ -215,7 +216,7 @@ def _world(size: int, dim: int, device: str) -> list[torch.Tensor]:
 
 
 def _check_same_figures(measured: dict[str, dict]) -> None:
-    """Refuse to compare the speed of different results; near ties may be rounded either way."""
+    """Refuse to compare the speed of different results; small differences allow for rounding of near ties."""
     ours = measured[WHOLE]['figures']
     for name, result in measured.items():
         for size, figures in result['figures'].items():
@@ -225,7 +226,7 @@ def _check_same_figures(measured: dict[str, dict]) -> None:
 
 
 def _row(result: dict, whole: dict, name: str, sizes: list[int]) -> list[str]:
-    """Cells of one step; empty where it was not measured."""
+    """Make the table row of one step; cells are empty if it was not measured."""
     seconds, last = result['seconds'], sizes[-1]
     growth = f'{fitted_exponent(list(seconds), list(seconds.values())):.2f}' if len(seconds) > 1 else ''
     ratio = f'{seconds[last] / whole["seconds"][last]:.2f}' if last in seconds else ''

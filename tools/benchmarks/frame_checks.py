@@ -1,4 +1,4 @@
-"""Frames per second of the doctor's header check and of decoding, over all images below a folder.
+"""Frames per second of the doctor's header check and of decoding, for all images in a folder.
 
 Example: python tools/synthesize.py --layout hitsz --preset demo --out worlds/demo
          python tools/benchmarks/frame_checks.py worlds/demo

@@ -1,8 +1,8 @@
-"""The two limits of this processor that the other tables are held against: operations and bytes a second.
+"""Two limits of this processor for comparison with the other tables: operations and bytes per second.
 
-Operations: one large matrix product. Bytes: a copy between arrays beyond any cache, what it reads and what it writes.
-Each is the best of some repeats, in the threads that PyTorch has here (OMP_NUM_THREADS). With one thread --clock cpu
-leaves out the turns that other programs take.
+Operations: one large matrix product. Bytes: reads and writes of a copy between arrays larger than any cache. Each is
+the best of several repeats, with PyTorch's number of threads (OMP_NUM_THREADS). With one thread, --clock cpu excludes
+the time that other programs take.
 
 Example: OMP_NUM_THREADS=1 python tools/benchmarks/limits.py --clock cpu
 """
@@ -39,20 +39,20 @@ def main() -> None:
 
 
 def product_rate(repeats: int, clock: Clock = time.perf_counter, size: int = 2048) -> float:
-    """Multiplications and additions a second of a product of float32 (size, size) matrices."""
+    """Measure multiplications and additions per second of a product of float32 (size, size) matrices."""
     a, b = torch.randn(size, size), torch.randn(size, size)
     return 2 * size**3 / shortest(lambda: a @ b, repeats, clock)
 
 
 def copy_rate(repeats: int, clock: Clock = time.perf_counter, num_bytes: int = 256 * 2**20) -> float:
-    """Bytes a second, read and written ones together, of copying so many bytes."""
+    """Measure the bytes per second, read and written together, of copying ``num_bytes``."""
     source = torch.ones(num_bytes // 4)
     target = torch.empty_like(source)
     return 2 * source.nbytes / shortest(lambda: target.copy_(source), repeats, clock)
 
 
 def shortest(function: Callable[[], object], repeats: int, clock: Clock) -> float:
-    """Shortest time of some calls, after one that warms up."""
+    """Return the shortest time of several calls, after one warm-up call."""
     times = []
     for _ in range(repeats + 1):
         start = clock()

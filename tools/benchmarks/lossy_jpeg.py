@@ -1,7 +1,7 @@
 """What packed JPEGs of 288x144 would gain from lower qualities and libjpeg-turbo's faster, less exact decoding.
 
-Renders and packs a world as data.py does, loads the same tracklets of 6 frames in each way, and compares pixels with
-those that were packed. One process, one thread, processor time.
+Renders and packs a world as data.py does, loads the same tracklets of 6 frames in each way, and compares the pixels
+with those that were packed. Uses one process and one thread, and measures processor time.
 
 Example: python tools/benchmarks/lossy_jpeg.py
 """
@@ -25,7 +25,7 @@ FAST = {'fastdct': True, 'fastupsample': True}
 
 
 def main() -> None:
-    """Measure each quality, decoded exactly and fast, print one table and write it where asked."""
+    """Measure each quality, decoded exactly and fast, print one table, and write it if requested."""
     args = parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Speed, size and error of each way."""
+    """Measure speed, size and error of each way."""
     from dscreid.datasets.packing import pack, plan_packing
     from dscreid.datasets.storage import FrameFormat
 
@@ -78,14 +78,14 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, dict[str, float
 
 
 def decode_with(options: dict[str, bool], content: memoryview, at_least: Any = None) -> np.ndarray:
-    """Pixels of a packed JPEG, decoded in full, as ``dscreid.datasets.decoding`` hands them over."""
+    """Decode a packed JPEG at full size, to pixels as returned by ``dscreid.datasets.decoding``."""
     space = 'gray' if simplejpeg.decode_jpeg_header(content)[2] == 'Gray' else 'rgb'
     image = simplejpeg.decode_jpeg(content, space, **options)
     return image[..., 0] if space == 'gray' else image
 
 
 def loader(root: Path, decode: Callable) -> Callable[[], None]:
-    """Function that loads every training tracklet once."""
+    """Return a function that loads every training tracklet once."""
     from dscreid.datasets import HITSZVCM
     from dscreid.datasets.transforms import LoadFrames, PackTracklet, SampleFrames
 
@@ -102,7 +102,7 @@ def loader(root: Path, decode: Callable) -> Callable[[], None]:
 
 
 def errors(root: Path, raw_root: Path, decode: Callable) -> dict[str, float]:
-    """PSNR in dB over all training frames, and of the worst one."""
+    """Compute the PSNR in dB over all training frames, and of the worst one."""
     from dscreid.datasets import HITSZVCM
     from dscreid.datasets.decoding import decode_frame
 
@@ -119,7 +119,7 @@ def errors(root: Path, raw_root: Path, decode: Callable) -> dict[str, float]:
 
 
 def row_of(name: str, values: dict[str, float]) -> list[str]:
-    """Cells of one line."""
+    """Make one table row."""
     known = 'psnr' in values
     return [
         name,

@@ -1,4 +1,4 @@
-"""What the benchmark tools share: naming the machine, timing, memory of a process of its own, tables and files."""
+"""Shared code of the benchmark tools: machine description, timing, memory in a new process, tables and files."""
 
 import json
 import multiprocessing
@@ -19,7 +19,7 @@ from rich.table import Table
 
 
 def describe_machine() -> str:
-    """One line: processor, cores in use, GPU if there is one, versions."""
+    """Describe the machine in one line: processor, cores in use, GPU if there is one, versions."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     versions = f'Python {platform.python_version()}, torch {torch.__version__}'
@@ -29,7 +29,7 @@ def describe_machine() -> str:
 def median_seconds(
     function: Callable[[], Any], repeats: int, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Median time of ``function()`` over some repeats, by the wall's clock or another one."""
+    """Return the median time of ``function()`` over several repeats, by wall time or another clock."""
     times = []
     for _ in range(repeats):
         start = clock()
@@ -42,8 +42,8 @@ def in_fresh_process(function: Callable[..., dict], *args: Any) -> dict:
     """Call a module-level function in a new process.
 
     Returns:
-        What the function returned, with ``peak_gb``: the process's highest resident memory in 10^9 bytes, the
-        interpreter and its libraries included.
+        What the function returned, with ``peak_gb``: the process's peak resident memory in 10^9 bytes, including the
+        interpreter and its libraries.
     """
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
@@ -51,9 +51,9 @@ def in_fresh_process(function: Callable[..., dict], *args: Any) -> dict:
 
 
 def peak_bytes_of(function: Callable[[], Any]) -> int | None:
-    """Main memory that a call takes at its peak beyond what the process holds before; None other than on Linux."""
+    """Return the peak main memory of a call beyond what the process uses before it; None except on Linux."""
     try:
-        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')  # the peak begins anew
+        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')  # reset the peak
         before = _status_bytes('VmRSS')
     except (OSError, ValueError):
         return None
@@ -62,7 +62,7 @@ def peak_bytes_of(function: Callable[[], Any]) -> int | None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print the machine and a table, numbers right-aligned."""
+    """Print the machine and a table with right-aligned numbers."""
     console = Console(width=110)
     console.print(describe_machine())
     table = Table(title=title)
@@ -76,10 +76,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 def interleaved_cpu_seconds(
     functions: Mapping[str, Callable[[], Any]], repeats: int
 ) -> dict[str, list[float]]:
-    """Processor time of each function in each of some rounds, all functions taking turns.
+    """Measure the processor time of each function in several rounds, with all functions taking turns.
 
-    Processor time, not wall time: what else the machine does takes turns away, but is not counted. Taking turns makes
-    the times of one round comparable where the clock drifts. A first round warms up and is not counted.
+    Unlike wall time, processor time does not include other programs on the machine. Taking turns makes the times of one
+    round comparable if the clock speed drifts. A first round warms up and is not counted.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(repeats + 1):
@@ -92,7 +92,7 @@ def interleaved_cpu_seconds(
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, numbers right-aligned."""
+    """Format a table in Markdown with right-aligned numbers."""
     lines = [columns, ['---', *['---:'] * (len(columns) - 1)], *rows]
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
@@ -107,7 +107,7 @@ def write_results(folder: Path, name: str, values: Any, tables: Mapping[str, str
 
 
 def _measured(function: Callable[..., dict], args: tuple) -> dict:
-    """Run in the new process: the result and the peak memory."""
+    """Run in the new process and return the result with the peak memory."""
     result = function(*args)
     unit = 1 if sys.platform == 'darwin' else 1024  # ru_maxrss is in kilobytes on Linux
     return {**result, 'peak_gb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
@@ -121,7 +121,7 @@ def _status_bytes(name: str) -> int:
 
 
 def _processor() -> str:
-    """Name of the processor as far as the system tells."""
+    """Return the name of the processor, if known."""
     information = Path('/proc/cpuinfo')
     if information.exists():
         for line in information.read_text().splitlines():

@@ -1,7 +1,7 @@
-"""Time, memory and growth of pseudo labelling: kNN, Jaccard distance, DBSCAN, DSLU; beside dense arrays where they fit.
+"""Time, memory and growth of pseudo labeling: kNN, Jaccard distance, DBSCAN, DSLU; with dense arrays if they fit.
 
 The reference is clustering as it is usually written for a few thousand samples, with dense N x N arrays in numpy
-(tests/oracles/dense_clustering_oracle.py). Both run in processes of their own.
+(tests/oracles/dense_clustering_oracle.py). Both run in their own processes.
 
 Example: python tools/benchmarks/pseudo_labels.py --sizes 2500 5000 10000 --reference-up-to 10000
 """
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -83,7 +83,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def measure(kind: str, size: int, dim: int, repeats: int, search: str) -> dict:
-    """Median seconds of each step for one kind and number of features, and the labels."""
+    """Measure the median seconds of each step for one kind and number of features, and return the labels, too."""
     from dscreid.neighbors import NeighborSearch, search_with
     from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
     from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, unify_labels
@@ -119,7 +119,7 @@ def measure(kind: str, size: int, dim: int, repeats: int, search: str) -> dict:
 
 
 def measure_reference(kind: str, size: int, dim: int) -> dict:
-    """Seconds and labels of one dense clustering."""
+    """Measure the seconds of one dense clustering, and return the labels, too."""
     spec = importlib.util.spec_from_file_location('dense_clustering_oracle', ORACLE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -130,7 +130,7 @@ def measure_reference(kind: str, size: int, dim: int) -> dict:
 
 
 def make_features(kind: str, size: int, dim: int) -> torch.Tensor:
-    """float32 (size, dim), unit rows: about 20 tracklets per identity, or no structure at all."""
+    """Make float32 (size, dim) unit rows: about 20 tracklets per identity, or no structure at all."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(size, dim, generator=generator)
     if kind == 'clustered':
@@ -145,13 +145,13 @@ def _clustering(result: dict) -> float:
 
 
 def _seconds_row(result: dict) -> list[str]:
-    """Cells of one line of the first table."""
+    """Make one row of the first table."""
     steps = [f'{result[step]:.2f}' for step in STEPS]
     return [*_case(result), *steps, f'{_clustering(result):.2f}', f'{result["forecast"]["seconds"]:.2f}']
 
 
 def _memory_row(result: dict) -> list[str]:
-    """Cells of one line of the second; the labels, which only the comparison needs, leave the result."""
+    """Make one row of the second table, and remove the labels, which only the comparison needs, from the result."""
     labels, reference = result.pop('labels'), result.get('reference')
     beyond = result['peak_beyond']
     cells = [*_case(result), f'{result["peak_gb"]:.2f}', '' if beyond is None else f'{beyond / 1e6:,.0f}']
@@ -170,7 +170,7 @@ def _case(result: dict) -> list[str]:
 
 
 def _growth(results: list[dict]) -> list[str]:
-    """How the steps' times grow with N, for each kind of features with at least two sizes."""
+    """Describe how the times of the steps grow with N, for each kind of features with at least two sizes."""
     sentences = []
     for kind in dict.fromkeys(result['features'] for result in results):
         rows = [result for result in results if result['features'] == kind]

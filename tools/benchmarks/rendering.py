@@ -1,4 +1,4 @@
-"""Measure how fast the synthetic world is rendered, JPEG encoding and writing included.
+"""Measure how fast the synthetic world is rendered, including JPEG encoding and writing.
 
 Example: python tools/benchmarks/rendering.py --processes 2
 """
@@ -55,7 +55,7 @@ def measure(
         length: Frames per tracklet.
         size: Height and width of a frame.
         processes: Number of processes.
-        budget: Frames to render, about.
+        budget: Approximate number of frames to render.
 
     Returns:
         tuple[int, float, float]: Frames, frames per second of wall time, mean bytes of a JPEG file.

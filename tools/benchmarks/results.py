@@ -1,4 +1,4 @@
-"""What benchmark tools leave behind: how times grow, and their tables as Markdown and JSON."""
+"""Results of the benchmark tools: how times grow, and tables as Markdown and JSON."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from machine import markdown_table, print_table, write_results
 
 
 def add_out_argument(parser: argparse.ArgumentParser, name: str) -> None:
-    """The option ``--out`` of :func:`publish`, by default ``work_dirs/benchmarks/NAME``."""
+    """Add the option ``--out`` of :func:`publish`, by default ``work_dirs/benchmarks/NAME``."""
     parser.add_argument(
         '--out',
         type=Path,
@@ -20,22 +20,22 @@ def add_out_argument(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def fitted_exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
-    """Least-squares slope of log seconds over log size: 1 where time is linear, 2 where it is quadratic.
+    """Compute the least-squares slope of log seconds over log size: 1 for linear time, 2 for quadratic time.
 
     Args:
         sizes: At least two different ones.
-        seconds: Time of each, positive.
+        seconds: Time for each size, positive.
     """
     return float(np.polyfit(np.log(sizes), np.log(seconds), deg=1)[0])
 
 
 class Table(NamedTuple):
-    """What one table of a benchmark shows.
+    """One table of a benchmark.
 
     Attributes:
         title: What was measured.
-        columns: Heads.
-        rows: Cells, as many as there are heads.
+        columns: Column names.
+        rows: Cells, one per column.
     """
 
     title: str
@@ -44,13 +44,13 @@ class Table(NamedTuple):
 
 
 def publish(out: Path, tables: Sequence[Table], notes: Sequence[str], data: dict[str, Any]) -> None:
-    """Print tables and write them beside their data.
+    """Print tables and write them with their data.
 
     Args:
         out: Where to write, without suffix: ``OUT.json`` and ``OUT.md``.
         tables: At least one.
         notes: Sentences below the last table.
-        data: What the JSON file holds beside the machine.
+        data: Additional content of the JSON file, which also describes the machine.
     """
     texts = {}
     for table in tables:

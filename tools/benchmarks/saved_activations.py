@@ -1,7 +1,7 @@
-"""What a config's backbone keeps for the backward pass, with and without recomputing its blocks (with_cp).
+"""Memory that a config's backbone keeps for the backward pass, with and without recomputing its blocks (with_cp).
 
-One tracklet of random pixels in float32 on the processor; the bytes are those of the distinct tensors that PyTorch's
-hooks for saved tensors see, parameters left out. They grow with the number of tracklets, views counted each.
+Uses one tracklet of random pixels in float32 on the CPU. Counts the bytes of the distinct tensors that PyTorch's
+hooks for saved tensors see, without parameters. They grow with the number of tracklets, where each view counts.
 
 Example: python tools/benchmarks/saved_activations.py configs/dsc/dsc_bupt2hitsz.py
 """
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def backbone_of(path: Path) -> dict:
-    """Settings of a config's backbone."""
+    """Return the settings of a config's backbone."""
     from mmengine.registry import init_default_scope
 
     from dscreid.apis import load_config
@@ -40,7 +40,7 @@ def backbone_of(path: Path) -> dict:
 
 
 def measure(settings: dict) -> tuple[int, int]:
-    """Bytes kept for one tracklet, and the number of parameters."""
+    """Return the bytes kept for one tracklet, and the number of parameters."""
     from dscreid.registry import MODELS
 
     model = MODELS.build(settings).train()
@@ -49,13 +49,13 @@ def measure(settings: dict) -> tuple[int, int]:
 
 
 def saved_bytes(run: Callable[[], object]) -> int:
-    """Bytes of the distinct tensors, parameters left out, that a call keeps for its gradient."""
+    """Return the bytes of the distinct tensors, without parameters, that a call keeps for its gradient."""
     kept = {}
 
     def keep(tensor: Tensor) -> Tensor:
         if not isinstance(tensor, nn.Parameter) and not isinstance(tensor._base, nn.Parameter):
             storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage  # held, so that no address is given twice
+            kept[storage.data_ptr()] = storage  # kept alive, so that no address is reused
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

@@ -1,7 +1,7 @@
-"""How OpenMP's threads should wait for each other: the training step on an idle machine and beside a busy process.
+"""How OpenMP threads should wait for each other: the training step on an idle machine and next to a busy process.
 
-Each setting runs in a process of its own, since OpenMP reads its environment when it is loaded. The table shows the
-median wall and CPU time of a step on random pixels. Run it on a machine that does nothing else.
+Each setting runs in its own process, because OpenMP reads its environment when it is loaded. The table shows the
+median wall and CPU time of a step on random pixels. Run it on an otherwise idle machine.
 
 Example: python tools/benchmarks/threads.py
 """
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -81,7 +81,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def measure(config_path: Path, options: dict, seconds: float) -> dict[str, float]:
-    """Median wall and CPU seconds of a training step, and the number of steps measured."""
+    """Measure the median wall and CPU seconds of a training step, and the number of steps measured."""
     import train_step
     from mmengine.registry import init_default_scope
 
@@ -106,7 +106,7 @@ def measure(config_path: Path, options: dict, seconds: float) -> dict[str, float
 
 @contextlib.contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Give new processes these variables of OpenMP and no others."""
+    """Set these OpenMP variables, and no others, for new processes."""
     before = {name: os.environ.pop(name) for name in _VARIABLES if name in os.environ}
     os.environ.update(variables)
     try:

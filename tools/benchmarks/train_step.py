@@ -1,10 +1,11 @@
-"""A config's training step and extraction beside the plain eager ones, and beside the device's own peak.
+"""A config's training step and extraction compared with plain eager code and with the device's own peak.
 
-Weights and pixels are random; the memories hold 2 x 5,000 tracklets. The reference runs the same batch through whole
-blocks of open_clip with PyTorch's attention module, with --amp in float16 with a loss scaler as older code does. The
-peak is that of one large matrix product in the same number format; operations are counted by PyTorch while a step runs.
+Weights and pixels are random; the memories contain 2 x 5,000 tracklets. The reference runs the same batch through
+complete blocks of open_clip with PyTorch's attention module. With --amp, it uses float16 with a loss scaler, as older
+code does. The peak is that of one large matrix product in the same number format. PyTorch counts the operations while a
+step runs.
 
-With --sync-debug PyTorch also names every place where a training step waits for the GPU.
+With --sync-debug, PyTorch also lists every place where a training step waits for the GPU.
 
 Example: python tools/benchmarks/train_step.py configs/dsc/dsc_bupt2hitsz.py --amp --compile --sync-debug
 """
@@ -28,7 +29,7 @@ _FIRST_INFRARED = 5000
 
 
 def main() -> None:
-    """Measure in a fresh process and publish one table."""
+    """Measure in a new process and publish one table."""
     args = parse_args()
     result = in_fresh_process(
         measure, args.config, args.cfg_options, args.batches, args.amp, args.compile, args.sync_debug
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -93,7 +94,7 @@ def parse_args() -> argparse.Namespace:
 def measure(
     config_path: Path, options: dict, batches: int, amp: bool, compiled: bool, sync_debug: bool = False
 ) -> dict:
-    """Rates and operations of both ways and both steps on this machine's device, and where it is waited for."""
+    """Measure rates and operations of both ways and both steps on this machine's device, and find waits for it."""
     from mmengine.registry import init_default_scope
 
     from dscreid.apis import load_config
@@ -117,7 +118,7 @@ def measure(
 
 
 def _measured(ways: dict[str, Callable[[], None]], batches: int, size: int) -> dict[str, dict[str, float]]:
-    """Rate, operations per second and memory of each way; their steps take turns, so that noise meets both."""
+    """Measure rate, operations per second and memory of each way; the ways take turns, so that noise affects both."""
     operations, memory = {}, {}
     for name, step in ways.items():
         step()
@@ -140,14 +141,14 @@ def _measured(ways: dict[str, Callable[[], None]], batches: int, size: int) -> d
 
 
 def _peak(amp: bool, size: int = 4096, repeats: int = 7) -> float:
-    """TFLOP/s of one large matrix product, the best of some repeats."""
+    """Measure the TFLOP/s of one large matrix product, the best of several repeats."""
     dtype = torch.bfloat16 if amp else torch.float32
     a, b = (torch.randn(size, size, device=_device(), dtype=dtype) for _ in range(2))
     return 2 * size**3 / min(_seconds(lambda: a @ b) for _ in range(repeats)) / 1e12
 
 
 def _model(config, eager: bool = False, compiled: bool = False):
-    """The config's model with random weights and filled memories."""
+    """Build the config's model with random weights and filled memories."""
     from dscreid.registry import MODELS
 
     settings = copy.deepcopy(config.model)
@@ -163,7 +164,7 @@ def _model(config, eager: bool = False, compiled: bool = False):
 
 
 def _steps(model, batch: dict, autocast, scaled: bool) -> dict[str, Callable[[], None]]:
-    """The two steps that are timed."""
+    """Return the two steps to time."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, fused=not scaled and _device() == 'cuda')
     scaler = torch.amp.GradScaler(_device(), enabled=scaled)
 
@@ -192,7 +193,7 @@ def _reference_class() -> type:
 
 
 def _operations(step: Callable[[], None]) -> int:
-    """Multiplications and additions of a step, counted by PyTorch."""
+    """Count the multiplications and additions of a step with PyTorch."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -201,7 +202,7 @@ def _operations(step: Callable[[], None]) -> int:
 
 
 def _memory_of(step: Callable[[], None]) -> float:
-    """GB of GPU memory that a step takes beyond what is there before it; 0 without a GPU."""
+    """Measure the GB of GPU memory that a step uses beyond what is allocated before it; 0 without a GPU."""
     if _device() == 'cpu':
         return 0.0
     torch.cuda.synchronize()
@@ -212,7 +213,7 @@ def _memory_of(step: Callable[[], None]) -> float:
 
 
 def _seconds(step: Callable[[], object]) -> float:
-    """Wall time of a step; the GPU's queue is waited for."""
+    """Measure the wall time of a step, including pending GPU work."""
     start = time.perf_counter()
     step()
     if _device() == 'cuda':
@@ -225,7 +226,7 @@ def _device() -> str:
 
 
 def _waits(step: Callable[[], None]) -> list[str]:
-    """Places, as file:line, where a step waits for the GPU, in order."""
+    """List the places (file:line) where a step waits for the GPU, in order."""
     torch.cuda.synchronize()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
@@ -238,7 +239,7 @@ def _waits(step: Callable[[], None]) -> list[str]:
 
 
 def _waits_in_words(waits: list[str] | None) -> list[str]:
-    """A note on what --sync-debug found; nothing without it."""
+    """Make a note on what --sync-debug found; empty without it."""
     if waits is None:
         return []
     places = ', '.join(dict.fromkeys(waits)) or 'nowhere'
@@ -246,7 +247,7 @@ def _waits_in_words(waits: list[str] | None) -> list[str]:
 
 
 def _row(step: str, name: str, result: dict) -> list[str]:
-    """Cells of one line."""
+    """Make one table row."""
     values = result[step][name]
     return [
         f'{step}, {name}',
@@ -276,7 +277,7 @@ def _fill_memories(model, device: str, cluster_size: int = 10) -> None:
 
 
 def _random_batch(config) -> dict:
-    """A batch of the config's sampler: infrared tracklets first, then visible ones."""
+    """Make a batch as the config's sampler would: infrared tracklets first, then visible ones."""
     from dscreid.structures import ReIDDataSample
 
     sampler = config.train_dataloader.sampler

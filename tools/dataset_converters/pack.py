@@ -1,7 +1,7 @@
 """Pack a dataset's frames, resized once, into shards that the same configs read with data_root=OUT.
 
-OUT gets the official index files, so that labels and protocol stay what they are; only the frames come from the
-shards. Given again after a kill, the command keeps what is finished and intact and writes the rest.
+The official index files are copied to OUT, so that labels and protocol do not change; only the frames come from the
+shards. If the command was killed, run it again: it keeps what is finished and intact and writes the rest.
 
 Examples:
     dscreid pack hitsz data/hitsz_vcm data/hitsz_packed --jobs 8
@@ -66,7 +66,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Pack or verify, and say what OUT holds."""
+    """Pack or verify, and print what OUT contains."""
     if args.verify:
         manifest = packing.verify(args.out)
         print(f'{args.out}: all {len(manifest.shards)} shards and the index files are intact')
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def settings_of(args: argparse.Namespace, recorded: Manifest | None) -> dict[str, Any]:
-    """Arguments of ``plan_packing``: the command line, then what OUT was begun with, then the config."""
+    """Return arguments of ``plan_packing`` from the command line, then those OUT was started with, then the config."""
     names_config = args.layout.endswith('.py') or '/' in args.layout
     layout, from_config = read_config(args.layout) if names_config else (args.layout, {})
     frame_format = recorded.frame_format if recorded else replace(FrameFormat(), **from_config)
@@ -114,7 +114,7 @@ def settings_of(args: argparse.Namespace, recorded: Manifest | None) -> dict[str
 
 
 def read_config(path: str) -> tuple[str, dict[str, Any]]:
-    """Layout of a config's test set, and the part of ``FrameFormat`` that its ``LoadFrames`` decides."""
+    """Return the layout of a config's test set, and the part of ``FrameFormat`` that its ``LoadFrames`` determines."""
     dataset = apis.load_config(path).get('test_dataloader', {}).get('dataset', {})
     names = {kind.__name__: layout for layout, kind in packing.LAYOUTS.items()}
     load = [step for step in dataset.get('pipeline', ()) if step['type'] == 'LoadFrames']
