@@ -1,4 +1,4 @@
-"""The laboratory: synthetic worlds, reproduction of tables, doctor, demo and studies. No other package imports it."""
+"""The laboratory: synthetic worlds, table reproduction, doctor, demo and studies. No other package imports it."""
 
 from dscreid.utils.lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""The main job on two rendered worlds: render, pre-train, evaluate, adapt, evaluate, report."""
+"""The main workflow on two rendered worlds: render, pre-train, evaluate, adapt, evaluate, report."""
 
 import hashlib
 import json
@@ -44,13 +44,13 @@ BOUND_ROW = 'true target labels (bound)'
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How large a demo is.
+    """Size of a demo.
 
     Attributes:
         preset: Preset of ``adaptation_worlds``.
         config: File name of a config in ``configs/synthetic``, with ``{}`` for its name in the full demo.
-        command: The arguments of ``tools/demo.py`` that choose this size.
-        note: What its results table says about its size.
+        command: Arguments of ``tools/demo.py`` that select this size.
+        note: Note about the size in the results table.
     """
 
     preset: str
@@ -78,9 +78,9 @@ class DemoOptions:
         out: Folder of worlds, runs and ``report.html``.
         configs: The folder ``configs/synthetic``.
         size: ``SHORT`` or ``FULL``.
-        seed: Chooses both worlds' people and cameras, and seeds both trainings.
-        processes: Rendering processes; None for one per core.
-        compare: Also run clustering alone (B+Clu) and the bound with true target labels.
+        seed: Selects the people and cameras of both worlds, and seeds both trainings.
+        processes: Number of rendering processes. None uses one per core.
+        compare: Whether to also run clustering only (B+Clu) and the upper bound with true target labels.
     """
 
     out: Path
@@ -93,19 +93,22 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class Expectations:
-    """What every working demo reaches, shares in [0, 1]; a miss means that something is broken.
+    """Results that every working demo reaches, as fractions in [0, 1]. A miss means that something is broken.
 
-    Each bound is far from what was measured, so that a miss is not a matter of rounding. Processors round differently,
+    Each bound is far from the measured values, so rounding alone does not cause a miss. Processors round differently,
     and training amplifies it: with one seed, the full demo gained 3.8, 5.1 and 6.0 mAP points on three machines, a
-    standard deviation of 1.1; over seeds and directions, 4.4 to 9.8. The short demo gained 6.9 and 2.6 (seeds 0 and 1).
+    standard deviation of 1.1. Over seeds and directions, it gained 4.4 to 9.8. The short demo gained 6.9 and 2.6
+    (seeds 0 and 1).
 
     Attributes:
-        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: 0.88 and
+        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: 0.88 or
             more).
-        gain: mAP of DSC above CD, mean of both directions (measured: 0.026 and more). A point below zero is more than
-            three standard deviations of rounding below the smallest gain.
-        labelled: Share of tracklets with a pseudo label in the last epoch, in each modality (measured: 0.9 and more).
-        clusters: Fewest and most clusters per true identity in the last epoch, in each modality (measured: 0.7 to 1.4).
+        gain: mAP of DSC minus mAP of CD, mean of both directions (measured: 0.026 or more). One point below zero is
+            more than three standard deviations of rounding below the smallest gain.
+        labelled: Fraction of tracklets with a pseudo label in the last epoch, in each modality (measured: 0.9 or
+            more).
+        clusters: Minimum and maximum number of clusters per true identity in the last epoch, in each modality
+            (measured: 0.7 to 1.4).
     """
 
     source_rank1: float = 0.6
@@ -115,7 +118,7 @@ class Expectations:
 
 
 class Demo:
-    """One demo in one folder; finished parts are taken as they are.
+    """One demo in one folder. Finished parts are reused.
 
     Args:
         options: What to run and where.
@@ -126,13 +129,13 @@ class Demo:
         self._timings_file = options.out / 'timings.json'
 
     def run(self) -> list[ReportRun]:
-        """Run what is not finished and write the report.
+        """Run the unfinished parts and write the report.
 
         Returns:
             The rows of the results table, CD first.
 
         Raises:
-            DscreidError: A part cannot run; the message names the remedy.
+            DscreidError: If a part cannot run. The message names the fix.
         """
         options = self.options
         source_root, target_root = self._render()
@@ -148,7 +151,7 @@ class Demo:
         return runs
 
     def problems(self, runs: list[ReportRun], expected: Expectations) -> list[str]:
-        """What falls short of the expectations, one sentence each; empty for a demo that works."""
+        """List what falls short of the expectations, one sentence each. Empty if the demo works."""
         metrics = {run.name: run.metrics for run in runs}
         source = json.loads((self.options.out / 'source' / 'metrics.json').read_text(encoding='utf-8'))
         gain = metrics[DSC_ROW]['mean/mAP'] - metrics[CD_ROW]['mean/mAP']
@@ -157,7 +160,7 @@ class Demo:
             problems.append(
                 f'the source model reaches Rank-1 {source["mean/Rank-1"]:.3f} on unseen source people'
             )
-        if not gain >= expected.gain:  # NaN is a problem too
+        if not gain >= expected.gain:  # also true for NaN
             problems.append(f'DSC changes mAP by {100 * gain:+.1f} points from CD; it should gain')
         return problems + _label_problems(self._last_labels(), self._target_spec().train_ids, expected)
 
@@ -183,7 +186,7 @@ class Demo:
         return adaptation_worlds(self.options.seed, preset=self.options.size.preset)[1]
 
     def _train(self, config: str, name: str, root: Path, source: Path | None = None) -> dict[str, float]:
-        """Metrics of a run in ``out/name``, trained and evaluated unless both are done."""
+        """Train and evaluate a run in ``out/name``, unless both are done, and return its metrics."""
         work_dir = self._work_dir(name, config, root)
         metrics = work_dir / 'metrics.json'
         if not (work_dir / FINISHED_FILE).is_file() or not metrics.is_file():
@@ -198,10 +201,10 @@ class Demo:
         return json.loads(metrics.read_text(encoding='utf-8'))
 
     def _work_dir(self, name: str, config: str, root: Path) -> Path:
-        """The folder of a run, emptied if it holds one of another config or world, or on another source model.
+        """Return the folder of a run, emptied if it holds a run of another config, world or source model.
 
         Raises:
-            ConfigError: It holds files that the demo did not write.
+            ConfigError: If the folder holds files that the demo did not write.
         """
         work_dir = self.options.out / name
         source_key = self.options.out / 'source' / 'key'
@@ -266,7 +269,7 @@ class Demo:
         print(f'\n{size.note}\n{format_results_table(runs)}')
 
     def _last_labels(self) -> dict[str, float]:
-        """Label statistics of the adaptation's last epoch."""
+        """Return the label statistics of the last epoch of the adaptation."""
         records: dict[str, float] = {}
         for path in _scalar_files(self.options.out / 'dsc'):
             for line in path.read_text(encoding='utf-8').splitlines():
@@ -287,7 +290,7 @@ class Demo:
         return json.loads(self._timings_file.read_text(encoding='utf-8'))
 
     def _timed(self, name: str, job: Callable[[], Result]) -> Result:
-        """Run a job below a heading and add its wall time to the demo's list."""
+        """Run a job under a heading and record its wall time."""
         print(f'\n=== {name} ===', flush=True)
         start = time.perf_counter()
         result = job()
@@ -296,10 +299,10 @@ class Demo:
 
 
 def checkpoint_of(work_dir: Path) -> Path:
-    """The last checkpoint of a finished run.
+    """Return the last checkpoint of a finished run.
 
     Raises:
-        CheckpointError: The run's record is damaged.
+        CheckpointError: If the run's record is damaged.
     """
     marker = work_dir / FINISHED_FILE
     return finished_name(

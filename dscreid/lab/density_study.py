@@ -1,4 +1,4 @@
-"""How close clustering settings chosen without labels come to the best fixed ones: a study that reads the labels."""
+"""Compare clustering settings chosen without labels with the best fixed ones. Reads the labels."""
 
 import itertools
 import warnings
@@ -30,9 +30,9 @@ from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.files import existing_file
 from dscreid.utils.progress import track
 
-#: What unsupervised re-identification usually takes: the defaults of a clustering.
+#: Usual settings in unsupervised re-identification: the defaults of a clustering.
 FAMILY = ClusteringSettings(**JaccardClustering().fixed)
-#: Among these the best fixed settings are looked for, with the labels.
+#: Search space for the best fixed settings, which are selected with the labels.
 GRID = {
     'k1': (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40),
     'k2': (1, 2, 3, 4, 6),
@@ -56,13 +56,13 @@ class LabelledFeatures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What settings give.
+    """Result of clustering with some settings.
 
     Attributes:
         settings: The settings.
-        ari_all: Adjusted Rand index over all tracklets, outliers alone.
-        ari: The same over labelled tracklets; NaN without any.
-        labelled: Share of labelled tracklets.
+        ari_all: Adjusted Rand index over all tracklets, with each outlier as a cluster of its own.
+        ari: Adjusted Rand index over labeled tracklets. NaN if there are none.
+        labelled: Fraction of labeled tracklets.
     """
 
     settings: ClusteringSettings
@@ -74,16 +74,16 @@ class Outcome:
 def read_target(
     place: str | Path, config: str | Path, checkpoint: str | Path | None
 ) -> dict[Modality, LabelledFeatures]:
-    """Features of a target's training split as the first labelling of an adaptation sees them.
+    """Read features of a target's training split as in the first labeling of an adaptation.
 
     Args:
-        place: Root of the target in the config's layout, or a file that :func:`save_target` wrote.
+        place: Root of the target in the config's layout, or a file written by :func:`save_target`.
         config: Config of an adaptation, with a ``ClusterHook``.
-        checkpoint: The source stage's; None will do for a file.
+        checkpoint: Checkpoint of the source stage. May be None if ``place`` is a file.
 
     Raises:
-        ConfigError: There is no checkpoint, or the config has no ``ClusterHook``.
-        DatasetError: The data cannot be read.
+        ConfigError: If there is no checkpoint, or the config has no ``ClusterHook``.
+        DatasetError: If the data cannot be read.
     """
     place = Path(place)
     if place.suffix == '.npz':
@@ -116,7 +116,7 @@ def read_target(
 
 
 def save_target(target: Mapping[Modality, LabelledFeatures], path: str | Path) -> None:
-    """Write a target's features and ids, so that the study can be repeated without the model."""
+    """Save a target's features and ids, so that the study can be repeated without the model."""
     arrays = {}
     for modality, part in target.items():
         arrays[f'{modality.value}_s'] = part.features.static.numpy()
@@ -127,10 +127,10 @@ def save_target(target: Mapping[Modality, LabelledFeatures], path: str | Path) -
 
 
 def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings) -> Outcome:
-    """Cluster float (N, D) with some settings and compare with int (N,) true ids."""
+    """Cluster float (N, D) with the given settings and compare with int (N,) true ids."""
     labels = cluster(joined, settings)
     with warnings.catch_warnings():
-        # scikit-learn takes many small clusters for a regression problem
+        # scikit-learn mistakes many small clusters for a regression problem
         warnings.filterwarnings('ignore', 'The number of unique classes', UserWarning)
         values = quality(labels, pids)
     return Outcome(settings, ari_of_all(labels, pids), values['ari'], values['labelled'])
@@ -139,12 +139,12 @@ def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings
 def best_fixed(
     joined: torch.Tensor, pids: np.ndarray, grid: Mapping[str, Sequence] = GRID
 ) -> ClusteringSettings:
-    """The settings of a grid with the largest ARI over all tracklets, the first of equal ones.
+    """Return the settings of a grid with the largest ARI over all tracklets. Ties go to the first.
 
     Args:
-        joined: Float (N, D), what is clustered.
+        joined: Float (N, D), features to cluster.
         pids: int (N,), true person ids.
-        grid: Values by setting; a ``k2`` above ``k1`` is left out.
+        grid: Values for each setting. Combinations with ``k2`` above ``k1`` are skipped.
     """
     if not len(joined):
         raise DatasetError('there are no tracklets to study')
@@ -152,7 +152,7 @@ def best_fixed(
     features, rank = nearest_tracklets(joined, max(grid['k1']))
     pairs = [pair for pair in itertools.product(grid['k1'], grid['k2']) if pair[1] <= pair[0]]
     for k1, k2 in track(pairs, 'best fixed settings'):
-        # made once for all radii
+        # computed once for all radii
         distance = jaccard_of_neighbors(features, rank, k1, k2, max(grid['eps']))
         for eps, min_samples in itertools.product(grid['eps'], grid['min_samples']):
             ari = ari_of_all(dbscan(distance, eps, min_samples), pids)
@@ -164,7 +164,7 @@ def best_fixed(
 def study_target(
     target: Mapping[Modality, LabelledFeatures], grid: Mapping[str, Sequence] = GRID
 ) -> dict[Modality, dict[str, Outcome]]:
-    """Outcomes of the best fixed settings, the family's and the chosen ones, by modality.
+    """Return the outcomes of the best fixed settings, the family's and the automatically chosen ones, by modality.
 
     Returns:
         ``{modality: {'best fixed': Outcome, 'family': Outcome, 'auto': Outcome}}``.
@@ -185,15 +185,15 @@ def study_target(
 def study_markdown(
     targets: Mapping[str, Mapping[Modality, LabelledFeatures]], grid: Mapping[str, Sequence] = GRID
 ) -> str:
-    """The table of the study.
+    """Format the table of the study.
 
     Args:
         targets: Targets by name.
         grid: See :func:`best_fixed`.
 
     Returns:
-        Markdown: a row per target, modality and way of choosing; ``below the best`` is the difference in ARI over
-        all tracklets.
+        Markdown with one row per target, modality and kind of settings. ``below the best`` is the difference in ARI
+        over all tracklets.
     """
     lines = [
         '| target | modality | tracklets, identities | settings | k1 / k2 / eps / min_samples '
@@ -221,14 +221,14 @@ def _row(result: Outcome, best: float) -> str:
 
 
 def _load_target(path: Path) -> dict[Modality, LabelledFeatures]:
-    """What :func:`save_target` wrote."""
+    """Load a file that :func:`save_target` wrote."""
     if existing_file(path) is None:
         raise DatasetError(f'{path}: no such file of features; --save writes one')
     names = [f'{m.value}_{k}' for m in Modality for k in ('s', 'd', 'pid')]
     try:
         with np.load(path) as archive:
             arrays = {name: archive[name] for name in names if name in archive}
-    except Exception as error:  # a damaged archive may raise anything; pickled objects are refused
+    except Exception as error:  # a damaged archive can raise any exception, and pickled objects are refused
         reason = ' '.join(str(error).split())[:100]
         raise DatasetError(
             f'{path}: is no file of features ({reason}); write it again with --save'

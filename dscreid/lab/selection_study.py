@@ -1,4 +1,4 @@
-"""How well label-free criteria choose a checkpoint: a study of finished runs, for which test labels are read."""
+"""Study how well label-free criteria choose a checkpoint. Uses finished runs and reads test labels."""
 
 import math
 import re
@@ -17,19 +17,19 @@ from dscreid.pseudo_labels.criteria import CRITERIA
 from dscreid.utils.records import is_number, read_json_object
 from dscreid.visualization import read_scalars
 
-#: Metrics of checkpoints that training did not validate, in the run's folder.
+#: Metrics of checkpoints that were not validated during training, in the run's folder.
 SCORES_FILE = 'epoch_metrics.json'
 _TIMESTAMP = re.compile(r'\d{8}_\d{6}')
 
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """What is known of a run's epochs with and without labels.
+    """Criteria and test metrics of a run's epochs.
 
     Attributes:
         name: The run's folder.
-        criteria: Values by criterion, by the number of epochs trained.
-        scores: Test metric in [0, 1], by the same number.
+        criteria: Number of trained epochs → values by criterion.
+        scores: Number of trained epochs → test metric in [0, 1].
     """
 
     name: str
@@ -39,15 +39,14 @@ class JudgedRun:
 
 @dataclass(frozen=True)
 class Pick:
-    """What one way of choosing gave in one run.
+    """Result of one selection method in one run.
 
     Attributes:
-        epoch: The epoch chosen; NaN where none was or where it is a mean over epochs.
-        score: Its test metric; NaN where none was chosen.
-        gap: By how much the best epoch exceeds it.
-        gain: By how much it exceeds the last epoch.
-        correlation: Spearman's rank correlation of criterion and test metric over the epochs; NaN where it is not
-            defined.
+        epoch: The chosen epoch. NaN if there is none or for a mean over epochs.
+        score: Its test metric. NaN if no epoch was chosen.
+        gap: Score of the best epoch minus this score.
+        gain: This score minus the score of the last epoch.
+        correlation: Spearman's rank correlation of criterion and test metric over the epochs. NaN if undefined.
     """
 
     epoch: float
@@ -58,7 +57,7 @@ class Pick:
 
 
 def read_run(work_dir: str | Path, metric: str = 'mean/mAP') -> JudgedRun:
-    """Gather a run's criteria and test metrics; checkpoints that were not validated are evaluated now, once.
+    """Read a run's criteria and test metrics. Checkpoints without metrics are evaluated, only once.
 
     Args:
         work_dir: Folder of a run with ``criteria.json`` that validated each epoch (``train_cfg.val_interval=1``) or
@@ -66,7 +65,7 @@ def read_run(work_dir: str | Path, metric: str = 'mean/mAP') -> JudgedRun:
         metric: Test metric.
 
     Raises:
-        DscreidError: The run has no criteria, or an epoch has neither metrics nor a checkpoint.
+        DscreidError: If the run has no criteria, or an epoch has neither metrics nor a checkpoint.
     """
     work_dir = Path(work_dir)
     record = read_record(work_dir)
@@ -82,15 +81,15 @@ def read_run(work_dir: str | Path, metric: str = 'mean/mAP') -> JudgedRun:
 
 
 def picks_of(run: JudgedRun, criteria: Sequence[str] = CRITERIA) -> dict[str, Pick]:
-    """What each way of choosing gives in a run.
+    """Return the result of each selection method in a run.
 
     Args:
-        run: A run with at least one judged epoch.
-        criteria: Names of label-free criteria, the greater the better.
+        run: A run with criteria for at least one epoch.
+        criteria: Names of label-free criteria. Greater is better.
 
     Returns:
-        By way of choosing: ``last``, each criterion, ``mean of the epochs`` (a choice at random) and ``best`` (by
-        the test labels, the bound).
+        Results by selection method: ``last``, each criterion, ``mean of the epochs`` (random choice) and ``best`` (by
+            the test labels, an upper bound).
     """
     if not run.scores:
         raise ConfigError(
@@ -112,7 +111,7 @@ def picks_of(run: JudgedRun, criteria: Sequence[str] = CRITERIA) -> dict[str, Pi
 
 
 def chosen_epoch(values: Mapping[int, float]) -> float:
-    """The epoch that ``SelectionHook`` chooses by these values; NaN without any."""
+    """Return the epoch that ``SelectionHook`` chooses from these values. NaN if there are none."""
     kept = None
     for epoch, value in sorted(values.items()):
         if is_chosen(epoch, value, kept, 'greater'):
@@ -121,11 +120,11 @@ def chosen_epoch(values: Mapping[int, float]) -> float:
 
 
 def study_markdown(runs: Sequence[JudgedRun], metric: str = 'mean/mAP') -> str:
-    """A Markdown table per run, and with several runs one of their means.
+    """Format one Markdown table per run, and for several runs also one with their means.
 
     Args:
         runs: Runs to study.
-        metric: How the metric is called in the heading.
+        metric: Name of the metric in the heading.
     """
     head = [
         f'| chosen by | epoch | {metric} | below the best epoch | above the last epoch | rank correlation |',
@@ -155,7 +154,7 @@ def _row(name: str, picks: Sequence[Pick]) -> str:
 
 
 def _cell(values: Sequence[float], form: str) -> str:
-    """Mean of the defined values, with their standard deviation where there are several."""
+    """Format the mean of the defined values, with the standard deviation if there are several."""
     values = [value for value in values if not math.isnan(value)]
     if not values:
         return '–'
@@ -172,14 +171,14 @@ def _correlation(values: Mapping[int, float], scores: Mapping[int, float]) -> fl
 
 
 def _validated(work_dir: Path, metric: str) -> dict[int, float]:
-    """Metrics that training logged, by epoch."""
+    """Read the metrics that training logged, by epoch."""
     paths = sorted(work_dir.glob('*/vis_data/scalars.json'))
     epochs, values = read_scalars(*paths).series.get(metric, ((), ()))
     return {int(epoch): float(value) for epoch, value in zip(epochs, values, strict=True)}
 
 
 def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, float]:
-    """Metrics of checkpoints, from ``SCORES_FILE`` or by evaluating them."""
+    """Read the metrics of checkpoints from ``SCORES_FILE``, or evaluate them."""
     path = work_dir / SCORES_FILE
     known = read_scores(path) if path.is_file() else {}
     missing = [epoch for epoch in epochs if not (work_dir / f'epoch_{epoch}.pth').is_file()]
@@ -207,10 +206,10 @@ def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, 
 
 
 def read_scores(path: Path) -> dict[str, dict[str, float]]:
-    """Metrics of checkpoints, by epoch, that an earlier study evaluated.
+    """Read the metrics of checkpoints, by epoch, that an earlier study evaluated.
 
     Raises:
-        CheckpointError: The file is no such record.
+        CheckpointError: If the file is not a valid record.
     """
     remedy = 'remove it, and the checkpoints are evaluated again'
     content = read_json_object(path, 'record of metrics', remedy)
@@ -221,7 +220,7 @@ def read_scores(path: Path) -> dict[str, dict[str, float]]:
 
 
 def _config_of(work_dir: Path) -> Path:
-    """The config that training left in its folder; evaluations leave theirs under a time stamp."""
+    """Return the config saved by training. Configs saved by evaluations are named after a timestamp."""
     paths = [path for path in sorted(work_dir.glob('*.py')) if not _TIMESTAMP.fullmatch(path.stem)]
     if len(paths) != 1:
         raise ConfigError(f'{work_dir}: holds {len(paths)} configs, expected the one that was trained')

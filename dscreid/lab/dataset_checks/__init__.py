@@ -1,4 +1,4 @@
-"""Checks of datasets, as functions of indexes, paths and file headers."""
+"""Dataset checks as functions of indexes, paths and file headers."""
 
 from dscreid.lab.dataset_checks.balance import check_balance
 from dscreid.lab.dataset_checks.drops import check_drops

@@ -1,4 +1,4 @@
-"""Balance of cameras and modalities."""
+"""Check the balance of cameras and modalities."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dscreid.lab.dataset_checks.findings import Finding, Severity
 from dscreid.structures import Modality, Tracklet
 
-#: A split whose modalities differ by this ratio or more is unbalanced.
+#: A split is unbalanced if its modalities differ by this ratio or more.
 _LOPSIDED = 3.0
 
 
@@ -14,12 +14,12 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
     """Check the balance of a split's cameras and modalities.
 
     Args:
-        tracklets: Its records, with or without person ids; negative ids are unknown persons.
-        subject: What the finding is about.
+        tracklets: Its records, with or without person ids. Negative ids are unknown persons.
+        subject: Subject of the finding.
 
     Returns:
-        ``BROKEN`` if a modality is missing; a warning if it has only one tracklet or a third of the other's, or if
-        cameras or people (if ids are known) have only one modality.
+        ``BROKEN`` if a modality is missing. A warning if a modality has only one tracklet, or at most a third of the
+        other's, or if cameras or people (if ids are known) have only one modality.
     """
     table = Counter((t.camera, t.modality) for t in tracklets)
     totals = Counter(t.modality for t in tracklets)

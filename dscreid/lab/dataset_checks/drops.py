@@ -1,4 +1,4 @@
-"""Tracklets that each rule of a config leaves out."""
+"""Count the tracklets that each rule of a config drops."""
 
 from collections.abc import Sequence, Set
 
@@ -6,7 +6,7 @@ from dscreid.lab.dataset_checks.findings import Finding, Severity
 from dscreid.lab.dataset_checks.foreign import ForeignTracklet
 from dscreid.structures import Modality, Tracklet
 
-#: Leaving out this share of a split is worth a warning.
+#: Warn if at least this fraction of a split is dropped.
 _NOTABLE = 0.05
 
 
@@ -20,21 +20,21 @@ def check_drops(
     on_bad_frame: str = 'error',
     drops_foreign: bool = False,
 ) -> Finding:
-    """Count the tracklets that each rule leaves out.
+    """Count the tracklets that each rule drops.
 
     Args:
-        tracklets: All records of the split, as the index lists them.
+        tracklets: All records of the split, as listed in the index.
         bad: Bad frames.
         foreign: Tracklets with foreign frames.
-        subject: What the finding is about.
+        subject: Subject of the finding.
         min_seq_len: Setting of the config.
         modality: Setting of the config.
         on_bad_frame: Setting of the config.
-        drops_foreign: Whether the config leaves out foreign frames (frames, not tracklets).
+        drops_foreign: Whether the config drops foreign frames (frames, not tracklets).
 
     Returns:
-        ``BROKEN`` if nothing is left of a modality that the config uses; a warning if rules other than ``modality``
-        leave out a twentieth of the split or more, or if ``on_bad_frame`` meets a tracklet without a readable frame.
+        ``BROKEN`` if nothing is left of a modality that the config uses. A warning if rules other than ``modality``
+        drop five percent of the split or more, or if ``on_bad_frame`` meets a tracklet without any readable frame.
     """
     short = [t for t in tracklets if len(t) < min_seq_len]
     long_enough = [t for t in tracklets if len(t) >= min_seq_len]
@@ -70,7 +70,7 @@ def check_drops(
 
 
 def _emptied(tracklets: Sequence[Tracklet], kept: Sequence[Tracklet], modality: Modality | None) -> list[str]:
-    """Modalities that a split has and that the config uses, but of which the rules leave nothing."""
+    """Return the modalities that the config uses but that the rules leave empty."""
     names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
     before, after = ({t.modality for t in some} for some in (tracklets, kept))
     return [names[m] for m in Modality if m in before - after and modality in (None, m)]

@@ -24,8 +24,8 @@ class Finding:
         subject: What was checked, for example ``'hitsz_vcm train'``.
         severity: ``BROKEN`` if a run would stop or go wrong, ``WARNING`` if results may suffer.
         message: The result in one sentence.
-        remedy: What to do about it; empty if nothing needs to be done.
-        details: Single cases, such as paths.
+        remedy: How to fix it. Empty if there is nothing to fix.
+        details: Individual cases, such as paths.
         values: Numbers behind the message, for the JSON file.
     """
 
@@ -39,5 +39,5 @@ class Finding:
 
 
 def worst(findings: Iterable[Finding]) -> Severity:
-    """Highest severity of the findings; ``OK`` if there are none."""
+    """Return the highest severity of the findings, or ``OK`` if there are none."""
     return max((finding.severity for finding in findings), default=Severity.OK)

@@ -1,4 +1,4 @@
-"""Frames whose names disagree with their tracklet about person, modality, camera or tracklet number."""
+"""Find frames whose names contradict their tracklet's person, modality, camera or tracklet number."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from dscreid.datasets.hitsz_index import FrameNames
 from dscreid.lab.dataset_checks.findings import Finding, Severity
 
 _SEPARATORS = re.compile(r'[/_.\-]')
-#: A position in the paths names a field if it does so in this share of all frames.
+#: A position in the paths encodes a field if it matches in at least this fraction of all frames.
 _SHARE = 0.8
 
 
@@ -25,7 +25,7 @@ class ForeignTracklet:
         fields: Fields that differ in the names of its frames: ``person``, ``modality``, ``camera``, ``tracklet``.
         count: Number of foreign frames.
         length: Number of frames.
-        first: Path of the first foreign one.
+        first: Path of the first foreign frame.
     """
 
     where: str
@@ -36,10 +36,10 @@ class ForeignTracklet:
 
 
 def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[ForeignTracklet]:
-    """Foreign frames of HITSZ-VCM, by the frames' names.
+    """Find foreign frames of HITSZ-VCM by the names of the frames.
 
-    Person (if the line has an id), modality and camera are compared with the info file's line; the line has no
-    tracklet number, so that of a frame is compared with the most frequent one of its tracklet.
+    Person (if the line has an id), modality and camera are compared with the line of the info file. The line has no
+    tracklet number, so a frame's number is compared with the most frequent one of its tracklet.
 
     Args:
         tracks: int64 (N, 5) from ``parse_tracks``.
@@ -67,19 +67,19 @@ def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[
 def foreign_by_path(
     wheres: Sequence[str], frames: Sequence[Sequence[str]], told: Mapping[str, Sequence[str]]
 ) -> tuple[list[ForeignTracklet], list[str]]:
-    """Foreign frames of layouts whose paths repeat what the index says, at positions found from the data.
+    """Find foreign frames by paths that repeat fields of the index, at positions inferred from the data.
 
-    Paths are split at ``/``, ``_``, ``-`` and ``.``. If the piece at a position equals a field's value in at least four
-    fifths of all frames, that position names the field, and frames that differ there are foreign. Numbers are compared
-    without leading zeros.
+    Paths are split at ``/``, ``_``, ``-`` and ``.``. If the piece at a position equals a field's value in at least 80
+    percent of all frames, that position encodes the field, and frames that differ there are foreign. Numbers are
+    compared without leading zeros.
 
     Args:
         wheres: ``file:line`` of each of N tracklets.
         frames: Their paths.
-        told: Field → its value for each tracklet, as the index says.
+        told: Field → its value in the index for each tracklet.
 
     Returns:
-        One entry per tracklet with foreign frames, and the fields that no position names, which were not compared.
+        One entry per tracklet with foreign frames, and the fields that no position encodes, which were not compared.
     """
     places = {field: _places(frames, [_plain(v) for v in values]) for field, values in told.items()}
     found = []
@@ -99,8 +99,8 @@ def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequen
 
     Args:
         found: Its tracklets with foreign frames.
-        subject: What the finding is about.
-        silent: Fields that the names do not hold.
+        subject: Subject of the finding.
+        silent: Fields that the names do not contain.
     """
     note = f'; not compared, since names do not hold it: {", ".join(silent)}' if silent else ''
     values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
@@ -140,9 +140,9 @@ def _pieces(path: str) -> list[str]:
 
 
 def _places(frames: Sequence[Sequence[str]], values: Sequence[str]) -> list[int]:
-    """Positions that name a field: none if the field has only one value, which any constant piece would match.
+    """Find the positions that encode a field. A field with only one value has none: any constant piece would match.
 
-    Paths are split anew for each field: the pieces of millions of paths would take gigabytes.
+    Paths are split again for each field, because the pieces of millions of paths would take gigabytes of memory.
     """
     if len(set(values)) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Frames that are not complete images, and frames that repeat the bytes of another one."""
+"""Find incomplete images, and frames with the same bytes as another one."""
 
 import hashlib
 import math
@@ -18,19 +18,19 @@ from dscreid.lab.dataset_checks.findings import Finding, Severity
 
 _OUTSIDE = 'outside the root'
 _NOT_IN_SHARDS = 'not packed, or in a damaged shard'
-#: Faults that stop a run whatever ``on_bad_frame`` says.
+#: Faults that stop a run for any value of ``on_bad_frame``.
 STOPPING_FAULTS = (_OUTSIDE, _NOT_IN_SHARDS)
 
 
 @dataclass(frozen=True)
 class FrameScan:
-    """Results of checking the files of a dataset's frames.
+    """Results of checking the frame files of a dataset.
 
     Attributes:
-        headers: Frame → header, in the order in which frames were given.
+        headers: Frame → header, in the order of the given frames.
         duplicates: Groups of two or more frames with the same bytes, in that order.
         decoded: Whether every frame was decoded.
-        seconds: Wall time of checking the files, without the comparison for duplicates.
+        seconds: Wall time of checking the files, without the search for duplicates.
     """
 
     headers: Mapping[str, FrameHeader]
@@ -47,18 +47,18 @@ class FrameScan:
 def scan_files(
     storage: FrameStorage, frames: Sequence[str], jobs: int, full_decode: bool = False, name: str = 'frames'
 ) -> FrameScan:
-    """Check the file of every frame, or read it from its shard, which compares its checksum.
+    """Check the file of every frame, or read it from its shard, which verifies its checksum.
 
     Args:
         storage: Storage of the frames.
-        frames: Different paths relative to it.
-        jobs: Threads.
-        full_decode: Decode each frame as in training, which also finds damage within the compressed data.
+        frames: Distinct paths relative to it.
+        jobs: Number of threads.
+        full_decode: Decode each frame as in training, which also finds damage in the compressed data.
         name: Text of the progress bars.
 
     Returns:
-        Headers, and groups of frames with the same bytes. Frames of equal size, first and last bytes are compared by
-        SHA-256.
+        Headers, and groups of frames with the same bytes. Frames with equal size, first and last bytes are compared
+        by SHA-256.
     """
     check = partial(_inspect, storage, full_decode)
     start = time.perf_counter()
@@ -81,7 +81,7 @@ def _header(storage: FrameStorage, frame: str) -> FrameHeader:
     if storage.frame_format is None:
         return read_header(path_inside(storage.root, frame))
     content = storage.read(frame)
-    if storage.frame_format.encoding == 'raw':  # no structure, and whole if its checksum is right
+    if storage.frame_format.encoding == 'raw':  # no structure to inspect: complete if the checksum is right
         size = storage.frame_format.size
         fault = None if len(content) == math.prod(size) * 3 else 'wrong number of pixels'
         return FrameHeader(fault, len(content), size, zlib.crc32(content))
@@ -113,12 +113,13 @@ def _hash(storage: FrameStorage, frame: str) -> str:
 def check_frames(
     scan: FrameScan, owners: Mapping[str, tuple[str, int, int | None]], subject: str, stops: bool
 ) -> list[Finding]:
-    """Report bad and repeated files of a dataset.
+    """Report bad and duplicate files of a dataset.
 
     Args:
         scan: Its files.
-        owners: Frame → (split, tracklet, person id; None or negative if unknown) of the first tracklet that lists it.
-        subject: What the findings are about.
+        owners: Frame → (split, tracklet, person id) of the first tracklet that lists it. The id is None or negative
+            if unknown.
+        subject: Subject of the findings.
         stops: Whether a run stops at a bad frame (``on_bad_frame='error'``).
 
     Returns:
@@ -184,7 +185,7 @@ def _duplicate_finding(
 
 
 def _spread(owners: Sequence[tuple[str, int, int | None]]) -> str:
-    """How far apart the frames of a group lie; unknown persons are not compared."""
+    """Classify a group of duplicates by what they span. Unknown persons are not compared."""
     splits, tracklets, people = ({owner[i] for owner in owners} for i in range(3))
     known = {pid for pid in people if pid is not None and pid >= 0}
     if len(splits) > 1:

@@ -1,4 +1,4 @@
-"""People and frames that several splits share."""
+"""Find people and frames shared by several splits."""
 
 from collections.abc import Mapping, Set
 from itertools import combinations
@@ -10,10 +10,10 @@ def check_overlap(people: Mapping[str, Set[int]], frames: Mapping[str, Set[str]]
     """Check that splits share neither people nor frames.
 
     Args:
-        people: Split → its person ids; a split without ids is left out. Negative ids are unknown persons and are not
+        people: Split → its person ids. Splits without ids are omitted. Negative ids are unknown persons and are not
             compared.
         frames: Split → its frames.
-        subject: What the finding is about.
+        subject: Subject of the finding.
 
     Returns:
         ``BROKEN`` if any two splits share a person or a frame.

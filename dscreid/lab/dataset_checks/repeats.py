@@ -1,4 +1,4 @@
-"""Tracklets and frames that an index lists more than once."""
+"""Find tracklets and frames that an index lists more than once."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ def check_repeats(tracklets: Sequence[Tracklet], repeats: Sequence[str], subject
     """Check whether a split lists tracklets or frames more than once.
 
     Args:
-        tracklets: Its records, without those that ``repeats`` names.
-        repeats: Phrases that name index lines that repeat an earlier one; they are left out.
-        subject: What the finding is about.
+        tracklets: Its records, without those described in ``repeats``.
+        repeats: Descriptions of index lines that repeat an earlier line and are ignored.
+        subject: Subject of the finding.
 
     Returns:
-        A warning if lines are repeated, if a tracklet has several roles or places in the index, for example as a query
-        and in the gallery, or if two different tracklets share frames.
+        A warning if lines are repeated, if a tracklet has several roles or places in the index, for example as a
+        query and in the gallery, or if two different tracklets share frames.
     """
     firsts = first_rows(tracklets)
     twins = [row for row, first in enumerate(firsts.tolist()) if row != first]
@@ -43,7 +43,7 @@ def check_repeats(tracklets: Sequence[Tracklet], repeats: Sequence[str], subject
 
 
 def _shared_frames(tracklets: Sequence[Tracklet], twins: set[int]) -> int:
-    """Number of frames of which more than one different tracklet has a copy."""
+    """Count the frames that belong to more than one tracklet."""
     seen: set[str] = set()
     shared: set[str] = set()
     for row, tracklet in enumerate(tracklets):

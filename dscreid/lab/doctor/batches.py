@@ -1,4 +1,4 @@
-"""One dry batch of each stage on this machine's device: nothing is written, and no weights are kept."""
+"""Dry run of one batch of each stage on this machine's device. Writes no files and keeps no weights."""
 
 import copy
 import math
@@ -31,10 +31,10 @@ from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.quantities import size_text
 
-#: Tracklets of a pseudo-label cluster of the dry batch, and tracklets of a modality from which on there are so many.
+#: Tracklets per pseudo-label cluster of the dry batch if each modality has at least ``_MANY`` tracklets.
 _CLUSTER, _MANY = 4, 100
-#: A first step that takes longer is not repeated for a better measurement, and a batch that would take longer is not
-#: computed: its time is scaled from a few tracklets.
+#: A slower first step is not repeated for a better measurement. A batch that would take longer is not
+#: computed, and its time is scaled up from a few tracklets.
 _SLOW_SECONDS, _LONG_SECONDS = 20, 120
 _SMALLER = 'use a smaller batch_size, end other processes, or use a machine with more memory'
 
@@ -45,9 +45,9 @@ class BatchMeasure:
 
     Attributes:
         tracklets: Tracklets in the batch.
-        load_seconds: Reading and decoding it in one process; workers share this.
-        step_seconds: Computing on it; scaled from fewer tracklets if it does not fit or takes long.
-        peak_memory: Forecast of the device's memory at the peak, in bytes, beyond the model's weights.
+        load_seconds: Time to read and decode the batch in one process. Workers share this time.
+        step_seconds: Time to compute the batch. Scaled up from fewer tracklets if it does not fit or takes long.
+        peak_memory: Forecast of the peak device memory in bytes, in addition to the model's weights.
     """
 
     tracklets: int
@@ -61,14 +61,14 @@ class StageMeasure:
     """Measurements of a stage's dry batches.
 
     Attributes:
-        parameters: Number of the model's parameters.
-        embed_dim: D of its static and dynamic features.
-        counts: Tracklets of the adaptation's training split, by modality; empty for other stages.
-        train: The training step; None without one.
+        parameters: Number of model parameters.
+        embed_dim: Dimension D of its static and of its dynamic features.
+        counts: Tracklets of the adaptation's training split, by modality. Empty for other stages.
+        train: The training step, or None if there is none.
         extraction: The extraction of a batch.
-        iterations: Training steps of an epoch.
+        iterations: Training steps per epoch.
         epochs: Epochs of the stage.
-        workers: Loading processes of the training.
+        workers: Loader processes of the training.
     """
 
     parameters: int
@@ -86,11 +86,11 @@ class Step:
     """One computation that a stage repeats.
 
     Attributes:
-        name: What it is, for messages.
-        batch: As the loader gives it, with lists ``inputs`` and ``data_samples``.
+        name: Name for messages.
+        batch: Output of the loader, with lists ``inputs`` and ``data_samples``.
         load_seconds: See ``BatchMeasure``.
-        run: Computes on a batch; raises FloatingPointError if a result is not finite.
-        optimizer: Bytes that the optimizer adds in a run.
+        run: Computes a batch. Raises FloatingPointError if a result is not finite.
+        optimizer: Bytes that the optimizer needs in addition.
     """
 
     name: str
@@ -101,14 +101,14 @@ class Step:
 
 
 class StageTrial:
-    """Tries the steps of a stage; ``findings`` must be read to its end before ``measure``.
+    """Try the steps of a stage. Exhaust ``findings`` before you read ``measure``.
 
     Args:
         stage: The stage.
-        device: Where to compute.
+        device: Device to compute on.
 
     Attributes:
-        measure: What was measured; None if no model could be built.
+        measure: The measurements, or None if no model could be built.
     """
 
     def __init__(self, stage: Stage, device: torch.device) -> None:
@@ -119,7 +119,7 @@ class StageTrial:
         self.measure: StageMeasure | None = None
 
     def findings(self) -> Iterator[Finding]:
-        """Run one batch of each of the stage's steps, and yield each finding as soon as it is known."""
+        """Run one batch of each of the stage's steps, and yield each finding immediately."""
         config = self.stage.config
         loader, found = try_loader(self.stage)
         yield from found
@@ -150,7 +150,7 @@ class StageTrial:
     def _try(
         self, measures: dict[str, BatchMeasure | None], name: str, prepare: Callable[[], Step]
     ) -> Finding:
-        """Run a step; its measurement goes into ``measures``."""
+        """Run a step and store its measurement in ``measures``."""
         try:
             step = prepare()
             free = memory_to_use(self.device)
@@ -184,20 +184,20 @@ class StageTrial:
 def try_step(
     step: Step, device: torch.device, subject: str, free: int | None
 ) -> tuple[Finding, BatchMeasure]:
-    """Run a step on two tracklets, and on the whole batch if it fits into the free memory and does not take long.
+    """Run a step on two tracklets, and on the whole batch if it fits into free memory and does not take long.
 
     Args:
-        step: What to run.
-        device: Where it computes.
-        subject: What the finding is about.
-        free: Bytes of the device's memory that can be taken; None if unknown.
+        step: The step.
+        device: Device to compute on.
+        subject: Subject of the finding.
+        free: Bytes of device memory that can be used. None if unknown.
 
     Returns:
-        The finding, broken if the batch does not fit, and the measurement.
+        The finding, which is broken if the batch does not fit, and the measurement.
 
     Raises:
-        FloatingPointError: A result is not finite.
-        RuntimeError: Two tracklets do not fit either.
+        FloatingPointError: If a result is not finite.
+        RuntimeError: If not even two tracklets fit.
     """
     part = small_part(step.batch)
     share, total = len(part['inputs']), len(step.batch['inputs'])
@@ -223,7 +223,7 @@ def try_step(
 
 
 def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """One tracklet of each modality of a batch; two if there is only one modality, and as many as there are at most.
+    """Return one tracklet of each modality of a batch, or up to two tracklets if there is only one modality.
 
     Args:
         batch: Lists ``inputs`` and ``data_samples`` of the same length.
@@ -235,13 +235,14 @@ def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fill_memories(model: BaseReID, loader: DataLoader) -> None:
-    """Give an adaptation what its first epoch would: memories of all tracklets, and labels for the sampler.
+    """Prepare an adaptation like its first epoch does: fill the memories and set labels for the sampler.
 
-    Features are random. Clusters are made up, of four tracklets each if there are many, alike in both modalities.
+    Features are random. Clusters are artificial, with four tracklets each if there are many, and equal in both
+    modalities.
 
     Args:
         model: ``AdaptiveReID``.
-        loader: Its training loader, with tracklets of both modalities; its sampler takes the labels.
+        loader: Its training loader, with tracklets of both modalities. Its sampler receives the labels.
     """
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(0)
@@ -257,7 +258,7 @@ def fill_memories(model: BaseReID, loader: DataLoader) -> None:
         )
         for m in Modality
     }
-    # losses across modalities ask for cross labels; clusters that the other side lacks have none
+    # losses across modalities need cross labels, and clusters missing on the other side have none
     common = min(values.max() for values in labels.values())
     cross = CrossLabels(**{m.value: np.where(labels[m] <= common, labels[m], -1) for m in Modality})
     made_up = PseudoLabels(
@@ -273,10 +274,10 @@ def fill_memories(model: BaseReID, loader: DataLoader) -> None:
 
 
 def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:
-    """Forward and backward of one batch.
+    """Run forward and backward on one batch.
 
     Raises:
-        FloatingPointError: The loss or a gradient is not finite.
+        FloatingPointError: If the loss or a gradient is not finite.
     """
     losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
     total = sum(value for name, value in losses.items() if 'loss' in name)
@@ -290,10 +291,10 @@ def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def _predict(model: BaseReID, batch: dict[str, Any]) -> None:
-    """Features of one batch.
+    """Extract the features of one batch.
 
     Raises:
-        FloatingPointError: A feature is not finite.
+        FloatingPointError: If a feature is not finite.
     """
     ready = model.data_preprocessor(batch, training=False)
     found = model(ready['inputs'], ready['data_samples'], mode='predict')
@@ -302,14 +303,14 @@ def _predict(model: BaseReID, batch: dict[str, Any]) -> None:
 
 
 def first_batch(loader: DataLoader) -> tuple[dict[str, Any], float]:
-    """A batch, and the seconds that reading and decoding it took."""
+    """Return a batch and the seconds it took to read and decode it."""
     start = time.perf_counter()
     batch = next(iter(loader))
     return batch, time.perf_counter() - start
 
 
 def warm_seconds(step: Callable[[], None], device: torch.device) -> float:
-    """Seconds of a step once it is warm; of the first one if that is slow already."""
+    """Return the seconds of a step after warm-up, or of the first step if that is already slow."""
     seconds = math.inf
     for _ in range(2):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Model and training loader of a stage, built in this process, and the weights that they need."""
+"""Build the model and training loader of a stage in this process, and check the weights they need."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -22,13 +22,13 @@ from dscreid.utils.checkpoint import load_checkpoint
 
 
 def build_loader(settings: Mapping[str, Any] | None) -> DataLoader | None:
-    """A loader that reads in this process, so that errors surface here; None without settings.
+    """Build a loader that reads in this process, so that errors surface here. None without settings.
 
     Args:
         settings: Config of the loader.
 
     Raises:
-        DscreidError: It cannot be built.
+        DscreidError: If it cannot be built.
     """
     if settings is None:
         return None
@@ -40,7 +40,7 @@ def build_loader(settings: Mapping[str, Any] | None) -> DataLoader | None:
 
 
 def try_loader(stage: Stage) -> tuple[DataLoader | None, list[Finding]]:
-    """The training loader of a stage; None, with a finding, if it cannot be built."""
+    """Build the training loader of a stage. If that fails, return None and a finding."""
     try:
         with config_errors(stage.subject):
             return build_loader(stage.config.get('train_dataloader')), []
@@ -52,14 +52,14 @@ def try_loader(stage: Stage) -> tuple[DataLoader | None, list[Finding]]:
 
 
 def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | None, list[Finding]]:
-    """The model of a stage with its weights, or with random ones if they cannot be used.
+    """Build the model of a stage with its weights, or with random weights if the files cannot be used.
 
     Args:
         stage: The stage.
-        num_classes: Identities of its training data if they are known; they replace ``num_classes=None``.
+        num_classes: Number of identities in its training data, if known. Replaces ``num_classes=None``.
 
     Returns:
-        The model, None if it cannot be built, and findings about it and its weights files.
+        The model, or None if it cannot be built, and findings about it and its weights files.
     """
     findings: list[Finding] = []
     try:
@@ -79,7 +79,7 @@ def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | 
 
 
 def check_weights(stage: Stage) -> list[Finding]:
-    """Findings about the weights files that a stage reads, without any training data."""
+    """Check the weights files of a stage, without any training data."""
     return try_model(stage)[1]
 
 
@@ -88,7 +88,7 @@ def _build(stage: Stage, num_classes: int | None, findings: list[Finding]) -> Ba
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = num_classes or 1
     findings += _source_finding(stage)
-    if stage.config.get('source') is not None:  # the source checkpoint brings the tower's weights
+    if stage.config.get('source') is not None:  # the source checkpoint contains the tower's weights
         _without_pretrained(settings)
     files = list(dict.fromkeys(_pretrained(settings)))
     model = MODELS.build(settings)
@@ -104,7 +104,7 @@ def _build(stage: Stage, num_classes: int | None, findings: list[Finding]) -> Ba
 
 
 def _source_finding(stage: Stage) -> list[Finding]:
-    """Whether a source checkpoint that the config names can be read."""
+    """Check whether the source checkpoint named by the config can be read."""
     named = (stage.config.get('source') or {}).get('checkpoint')
     if named is None:
         return []
@@ -136,10 +136,10 @@ def _without_pretrained(node: Any) -> None:
 
 
 def count_tracklets(config: Config) -> int:
-    """Number of tracklets of a config's test split; 0 without one.
+    """Return the number of tracklets in a config's test split. 0 without a test split.
 
     Raises:
-        DscreidError: The dataset cannot be read.
+        DscreidError: If the dataset cannot be read.
     """
     settings = config.get('test_dataloader')
     return len(DATASETS.build(dict(settings['dataset'], pipeline=[]))) if settings else 0

@@ -30,10 +30,10 @@ from dscreid.structures import Modality
 
 @dataclass(frozen=True)
 class SplitRecords:
-    """A split as its index lists it, before a rule leaves anything out.
+    """A split as listed in its index, before any rule drops tracklets.
 
     Attributes:
-        name: The split.
+        name: Name of the split.
         dataset: Its records.
         used: Whether a loader of the config reads it.
     """
@@ -50,9 +50,9 @@ def examine_dataset(
 
     Args:
         use: The folder and how it is read.
-        jobs: Threads for files.
+        jobs: Number of threads for reading files.
         full_decode: Whether to decode every frame.
-        check_files: Whether to check the frames; False reads only the index.
+        check_files: Whether to check the frames. False reads only the index.
 
     Yields:
         Findings, each as soon as it is known.
@@ -103,7 +103,7 @@ def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[Spl
                 dataset = None
             severity = Severity.BROKEN if used and (needs_ids or dataset is None) else Severity.WARNING
             if used and dataset is not None and not needs_ids:
-                severity = Severity.INFO  # unlabelled data are what adaptation is for
+                severity = Severity.INFO  # adaptation is meant for unlabeled data
             remedy = '' if used else 'no stage of this config reads this split'
             findings.append(Finding('index', f'{kind.NAME} {name}', severity, str(error), remedy))
         if dataset is not None:
@@ -174,7 +174,7 @@ def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Findi
 def _frames(
     splits: list[SplitRecords], use: DatasetUse
 ) -> tuple[list[str], dict[str, tuple[str, int, int | None]]]:
-    """All frames, each once, and split, tracklet and person of the first tracklet that lists it."""
+    """Return all frames without repeats, and split, tracklet and person of the first tracklet listing each."""
     datasets = [(split.name, split.dataset) for split in splits]
     if any(s.get('fake_ir') for s in use.settings):
         datasets += [

@@ -32,11 +32,11 @@ class DoctorOptions:
     """What to check, and how.
 
     Attributes:
-        jobs: Threads for files; None for all cores.
-        full_decode: Decode every frame instead of checking headers.
+        jobs: Number of threads for reading files. None uses all cores.
+        full_decode: Whether to decode every frame instead of checking only headers.
         check_files: Whether to check the frames.
-        check_batches: Whether to try one batch of each stage, which the forecasts need.
-        work_dir: Where runs will be written; its disk is checked.
+        check_batches: Whether to try one batch of each stage. Required for the forecasts.
+        work_dir: Where runs will be written. Its disk is checked.
         config_options: Overrides of the config by dotted key.
     """
 
@@ -53,9 +53,9 @@ class Diagnosis:
     """Findings about a config.
 
     Attributes:
-        config: The config's path.
+        config: Path of the config.
         findings: All findings so far, in the order of the checks.
-        complete: Whether all checks have been made.
+        complete: Whether all checks are finished.
     """
 
     config: str
@@ -68,7 +68,7 @@ class Diagnosis:
         return worst(self.findings)
 
     def exit_code(self, strict: bool = False) -> int:
-        """0 healthy; 1 warnings, only if ``strict``; 2 broken."""
+        """Return 0 if healthy, 1 for warnings if ``strict``, and 2 if broken."""
         if self.severity is Severity.BROKEN:
             return BROKEN
         return WARNINGS if strict and self.severity is Severity.WARNING else HEALTHY
@@ -84,10 +84,11 @@ def diagnose(
     Args:
         config_path: The config to check.
         options: What to check.
-        on_finding: Called after each finding with all findings so far, so that none is lost if the process ends early.
+        on_finding: Called after each finding with all findings so far, so that none is lost if the process ends
+            early.
 
     Raises:
-        ConfigError: The config, or that of its source stage, cannot be read; everything else is a finding.
+        ConfigError: If the config or that of its source stage cannot be read. All other problems become findings.
     """
     init_default_scope('dscreid')
     found: list[Finding] = []
@@ -101,7 +102,7 @@ def diagnose(
 
 
 def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
-    """All checks, the cheap ones of the whole experiment before the first dry batch."""
+    """Run all checks. The cheap ones of all stages come before the first dry batch."""
     yield from check_machine(options.work_dir)
     yield from check_shared_memory(stages, free_shared_memory())
     for use in datasets_of(stages):
@@ -119,9 +120,10 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
 
 @contextmanager
 def _silent_logs() -> Iterator[None]:
-    """No log below errors: what datasets and configs log is in the findings.
+    """Suppress log messages below errors, because the findings contain the information.
 
-    MMEngine's loggers remember what they let through, which ``logging.disable`` does not reset; setting a level does.
+    MMEngine's loggers cache which levels are enabled. ``logging.disable`` does not clear this cache, but setting a
+    level does.
     """
     logger, before = MMLogger.get_current_instance(), logging.root.manager.disable
     level = logger.level
@@ -144,7 +146,7 @@ def _try_stage(stage: Stage, work_dir: Path) -> Iterator[Finding]:
 def _forecast(stage: Stage, measure: StageMeasure, work_dir: Path) -> list[Finding]:
     try:
         tests = count_tracklets(stage.config)
-    except DscreidError:  # the checks of the dataset say why
+    except DscreidError:  # reported by the checks of the dataset
         return []
     free = FreeResources(free_memory(swap=True), free_gpu_memory(), free_disk(work_dir))
     return check_forecast(measure, tests, stage.subject, free, stage.cluster_hook)

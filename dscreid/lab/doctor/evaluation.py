@@ -1,4 +1,4 @@
-"""Whether the protocols of a stage can be measured on its test data."""
+"""Check whether the evaluation protocols of a stage work on its test data."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from dscreid.lab.doctor.stages import Stage
 
 
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
-    """Check every protocol of a stage's validation and test, from the index only.
+    """Check every protocol of a stage's validation and test, using only the index.
 
     Args:
         stage: The stage.
 
     Yields:
-        One finding for each pair of dataset and protocol: broken if it cannot be measured, a warning if tracklets are
-        in no direction, or if queries stand in their own gallery.
+        One finding for each pair of dataset and protocol. Broken if it cannot be evaluated, a warning if tracklets
+        belong to no direction or queries are in their own gallery.
     """
     try:
         for dataset, protocol in evaluations_of(stage.config):

@@ -20,10 +20,10 @@ from dscreid.utils.chunks import CHUNK_ELEMENTS
 from dscreid.utils.machine import usable_cores
 from dscreid.utils.quantities import duration_text, size_text
 
-#: Rows of the measured sample, and its made-up people: this many tracklets each.
+#: Rows of the measured sample, and tracklets of each artificial person in it.
 _SAMPLE, _PER_PERSON = 2000, 12
 _FLOAT = 4
-#: float32 weights and two moments of Adam, in each of three checkpoints (two kept, one being written).
+#: float32 weights and two Adam moments, in three checkpoints (two kept, one being written).
 _CHECKPOINT_COPIES = 3 * 3
 
 
@@ -32,8 +32,8 @@ class FreeResources:
     """Free resources of a machine.
 
     Attributes:
-        memory: Bytes of main memory; None if unknown.
-        gpu_memory: Bytes of GPU memory; None without a GPU.
+        memory: Bytes of main memory. None if unknown.
+        gpu_memory: Bytes of GPU memory. None without a GPU.
         disk: Bytes on the disk of the work directory.
     """
 
@@ -48,7 +48,7 @@ class EvaluationForecast:
 
     Attributes:
         seconds: Duration.
-        num_bytes: Memory at its peak.
+        num_bytes: Peak memory in bytes.
     """
 
     seconds: float
@@ -58,15 +58,15 @@ class EvaluationForecast:
 def forecast_pseudo_labels(
     counts: Mapping[Modality, int], dimension: int, hook: Mapping[str, Any]
 ) -> Forecast:
-    """Forecast a labelling of both modalities by the slowest labeler of a config, as ClusterHook does before a round.
+    """Forecast the labeling of both modalities by the slowest labeler of a config, like ClusterHook before a round.
 
     Args:
         counts: Tracklets of each modality.
-        dimension: Width of the features that are clustered (static and dynamic together).
+        dimension: Dimension of the clustered features (static and dynamic together).
         hook: Config of the ``ClusterHook``: its labelers and ``neighbor_search``.
 
     Returns:
-        Time and memory without the features; zeros if no labeler can tell what it clusters.
+        Time and memory without the features. Zeros if no labeler can tell what it clusters.
     """
     search = NeighborSearch(**(hook.get('neighbor_search') or {}))
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -77,7 +77,7 @@ def forecast_pseudo_labels(
 
 
 def _labelers(hook: Mapping[str, Any]) -> list[Callable]:
-    """All labelers of a ClusterHook's config, including those that take turns."""
+    """Build all labelers of a ClusterHook's config, including those of a cycle."""
     stages = [
         {key: value for key, value in stage.items() if key != 'begin_epoch'} for stage in hook['labelers']
     ]
@@ -85,15 +85,15 @@ def _labelers(hook: Mapping[str, Any]) -> list[Callable]:
 
 
 def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> EvaluationForecast:
-    """Forecast one evaluation of a test split, half of it queries, in both directions.
+    """Forecast one evaluation of a test split in both directions. Half of the tracklets are queries.
 
     Args:
         tracklets: Tracklets of the test split.
-        dimension: Width of the retrieval features.
+        dimension: Dimension of the retrieval features.
         sample: Rows to measure on.
 
     Returns:
-        Time, scaled by (N / sample)², and memory: features and the blocks of a ranked row range.
+        Time, scaled by (N / sample)², and memory of the features and the blocks of a ranked row range.
     """
     rows = max(min(sample, tracklets), 4)
     features = _clustered(rows, dimension)
@@ -108,7 +108,7 @@ def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -
     )
     seconds = 2 * (time.perf_counter() - start) * (tracklets / rows) ** 2
     block = min(CHUNK_ELEMENTS, tracklets**2 // 4)
-    # the similarities, and on a GPU those of each match's query again, with three comparisons
+    # the similarities, and on a GPU also those of each match's query, with three comparisons
     num_bytes = 2 * tracklets * dimension * _FLOAT + block * (2 * _FLOAT + 3)
     return EvaluationForecast(seconds, num_bytes)
 
@@ -120,18 +120,19 @@ def check_forecast(
     free: FreeResources,
     cluster_hook: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
-    """Forecast memory, time and disk of a stage.
+    """Forecast memory, time and disk space of a stage.
 
     Args:
         measure: Measurements of its dry batches.
         test_tracklets: Tracklets of its test split.
-        subject: What the findings are about.
+        subject: Subject of the findings.
         free: Free resources of the machine.
-        cluster_hook: Config of the stage's ``ClusterHook``; None without one.
+        cluster_hook: Config of the stage's ``ClusterHook``. None without one.
 
     Returns:
-        Findings about the memory of labelling and evaluation, a warning if it may exceed what is free and broken if the
-        labelling certainly does; about time; and about disk for checkpoints, a warning if it exceeds what is free.
+        Findings about the memory of labeling and evaluation, about time, and about disk space for checkpoints. The
+        memory finding is a warning if the forecast may exceed free memory, and broken if the labeling certainly does.
+        The disk finding is a warning if checkpoints exceed the free space.
     """
     dimension = 2 * measure.embed_dim
     labelling = Forecast()
@@ -197,7 +198,7 @@ def _time_finding(
         training=0.0,
     )
     if measure.train is not None:
-        # workers load while the device computes, so the slower of the two counts
+        # workers load while the device computes, so only the slower of the two counts
         loading = measure.train.load_seconds / max(min(measure.workers, usable_cores()), 1)
         overlapped = max(loading, measure.train.step_seconds)
         together = loading + measure.train.step_seconds
@@ -239,7 +240,7 @@ def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
 
 
 def _clustered(rows: int, dimension: int) -> np.ndarray:
-    """float32 (rows, dimension): well separated people with their tracklets around them."""
+    """Draw well separated people with their tracklets around them, float32 (rows, dimension)."""
     rng = np.random.default_rng(0)
     centers = rng.standard_normal((-(-rows // _PER_PERSON), dimension), dtype=np.float32)
     noise = rng.standard_normal((rows, dimension), dtype=np.float32)

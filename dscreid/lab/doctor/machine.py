@@ -1,4 +1,4 @@
-"""Versions and free resources."""
+"""Check package versions and free resources."""
 
 import platform
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ _REQUIRED = (
     'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
     'numpy', 'opencv-python', 'safetensors', 'pillow', 'rich', 'matplotlib', 'Jinja2', 'tensorboard', 'setuptools',
 )  # fmt: skip
-#: OpenCV decodes the frames if it is missing.
+#: Without it, OpenCV decodes the frames.
 _OPTIONAL = ('simplejpeg',)
-#: Packages that can replace one another.
+#: Packages that can replace each other.
 _ALTERNATIVES = {
     'opencv-python': ('opencv-python-headless', 'opencv-contrib-python'),
     'mmcv-lite': ('mmcv',),
@@ -29,7 +29,7 @@ _ALTERNATIVES = {
 
 
 def check_machine(folder: str | Path) -> list[Finding]:
-    """Findings about packages, accelerator, memory and disk.
+    """Check packages, accelerator, memory and disk.
 
     Args:
         folder: Where runs are written.
@@ -50,11 +50,11 @@ def check_machine(folder: str | Path) -> list[Finding]:
 
 
 def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Finding]:
-    """Compare free shared memory with what the loading workers of all stages need.
+    """Compare free shared memory with what the loader workers of all stages need.
 
     Args:
         stages: The stages.
-        free: Free bytes of shared memory; None if unknown, and then there is no finding.
+        free: Free bytes of shared memory. None if unknown, which gives no finding.
     """
     if free is None:
         return []
@@ -68,7 +68,7 @@ def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Findi
 
 
 def collect_versions() -> tuple[dict[str, str], list[str]]:
-    """Versions by package, Python first, and the required packages that are missing."""
+    """Return versions by package, Python first, and the required packages that are missing."""
     facts, missing = {'Python': platform.python_version()}, []
     for package in (*_REQUIRED, *_OPTIONAL):
         found = _version(package, *_ALTERNATIVES.get(package, ()))

@@ -1,4 +1,4 @@
-"""Memory of a step: measured on a few tracklets, forecast for a batch, and kept within what is free."""
+"""Memory of a step: measure a few tracklets, forecast a batch, and stay within free memory."""
 
 import re
 import resource
@@ -16,19 +16,19 @@ from torch.utils._pytree import tree_leaves
 from dscreid.utils.gpu import free_gpu_memory
 from dscreid.utils.machine import free_memory
 
-#: What allocators and libraries take beyond the tensors themselves.
+#: Overhead of allocators and libraries, as a factor on the tensors' memory.
 _MARGIN = 1.15
-#: Bytes of main memory that other processes keep in any case.
+#: Bytes of main memory reserved for other processes.
 _RESERVE = 256 * 2**20
 #: Bytes of a weight's two moments in Adam.
 _MOMENTS = 8
 
 
 class PeakMemory(TorchDispatchMode):
-    """Count the bytes of the tensors that are created while it is entered, and their highest sum.
+    """Count the bytes of all tensors created inside this context, and their peak.
 
     Attributes:
-        live: Bytes of those that are still alive.
+        live: Bytes of the tensors that are still alive.
         peak: Highest value of ``live`` so far.
     """
 
@@ -40,7 +40,7 @@ class PeakMemory(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Run an operation, and count the storages that it returns."""
+        """Run an operation and count the storages that it returns."""
         given = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
@@ -66,11 +66,11 @@ def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
     """Run a step and measure the memory of its tensors.
 
     Args:
-        step: What to run.
-        device: Where it computes.
+        step: The step to run.
+        device: Device it computes on.
 
     Returns:
-        Bytes of the device's memory at the peak, beyond what was held before the step.
+        Peak bytes of the device's memory, in addition to what was allocated before the step.
     """
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats()
@@ -83,10 +83,10 @@ def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
 
 
 def forecast_bytes(measured: int, share: int, batch: int) -> int:
-    """Forecast the memory of a batch from that of a part of it, as an upper estimate.
+    """Forecast an upper estimate of the memory of a batch from a part of it.
 
     Args:
-        measured: Bytes at the peak of a step on ``share`` tracklets.
+        measured: Peak bytes of a step on ``share`` tracklets.
         share: Tracklets of that step.
         batch: Tracklets of the whole batch.
     """
@@ -94,12 +94,12 @@ def forecast_bytes(measured: int, share: int, batch: int) -> int:
 
 
 def optimizer_bytes(model: nn.Module) -> int:
-    """Bytes of Adam's two moments of a model's trainable parameters."""
+    """Return the bytes of Adam's two moments for all trainable parameters."""
     return sum(p.numel() * _MOMENTS for p in model.parameters() if p.requires_grad)
 
 
 def memory_to_use(device: torch.device) -> int | None:
-    """Bytes of the device's memory that can be taken without swapping; None if unknown."""
+    """Return the bytes of device memory that can be used without swapping. None if unknown."""
     if device.type == 'cuda':
         return free_gpu_memory()
     free = free_memory()
@@ -108,12 +108,12 @@ def memory_to_use(device: torch.device) -> int | None:
 
 @contextmanager
 def within_free_memory(device: torch.device) -> Iterator[None]:
-    """Let allocations beyond the free main memory fail, so that the kernel does not end the process.
+    """Make allocations beyond the free main memory fail, so that the kernel does not kill the process.
 
-    They raise MemoryError or torch's RuntimeError. On a GPU, torch raises an error without a limit.
+    They raise MemoryError or torch's RuntimeError. On a GPU, torch raises an error without such a limit.
 
     Args:
-        device: Where the work computes.
+        device: Device to compute on.
     """
     used, free = _data_bytes(), memory_to_use(device)
     if device.type != 'cpu' or used is None or free is None:
@@ -129,7 +129,7 @@ def within_free_memory(device: torch.device) -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error says that memory did not suffice."""
+    """Whether an error reports that memory is exhausted."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error)
@@ -139,7 +139,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def _data_bytes() -> int | None:
-    """What ``RLIMIT_DATA`` counts of this process; None if the system does not tell."""
+    """Return the bytes of this process that ``RLIMIT_DATA`` counts. None if unknown."""
     try:
         found = re.search(r'^VmData:\s+(\d+) kB', Path('/proc/self/status').read_text(encoding='ascii'), re.M)
     except OSError:

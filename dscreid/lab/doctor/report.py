@@ -1,4 +1,4 @@
-"""The doctor's findings as text, as a table and as plain values."""
+"""Format the doctor's findings as text, as a table and as plain values."""
 
 from typing import Any
 
@@ -25,11 +25,11 @@ _VERDICTS = {
 
 
 def finding_text(finding: Finding, details: int = 5) -> Text:
-    """A finding as it is printed when it is found: its state, and below what is wrong and what to do.
+    """Format a finding as it is printed during the checks: its state, followed by problem and remedy.
 
     Args:
         finding: The finding.
-        details: Number of single cases to show.
+        details: Number of details to show.
     """
     state = f'{finding.severity.name.lower():8}'
     text = Text.assemble(
@@ -41,7 +41,7 @@ def finding_text(finding: Finding, details: int = 5) -> Text:
 
 
 def summary_table(diagnosis: Diagnosis) -> Group:
-    """Number of findings of each check, what needs attention, and the verdict.
+    """Summarize the problems, the number of findings by severity, and the verdict.
 
     Args:
         diagnosis: All findings.
@@ -71,12 +71,12 @@ def summary_table(diagnosis: Diagnosis) -> Group:
 
 
 def verdict_of(diagnosis: Diagnosis) -> str:
-    """``'healthy'``, ``'warnings'`` or ``'broken'``."""
+    """Return ``'healthy'``, ``'warnings'`` or ``'broken'``."""
     return _VERDICTS[diagnosis.severity]
 
 
 def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The diagnosis as plain values: ``config``, ``complete``, ``verdict`` and ``findings`` with all details."""
+    """Convert a diagnosis to plain values: ``config``, ``complete``, ``verdict`` and ``findings`` with all details."""
     return dict(
         config=diagnosis.config,
         complete=diagnosis.complete,

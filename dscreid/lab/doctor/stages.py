@@ -1,4 +1,4 @@
-"""The stages of a config, and the datasets that they read."""
+"""The stages of a config and the datasets they read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,31 +24,31 @@ class Stage:
 
     @property
     def subject(self) -> str:
-        """What findings call the stage."""
+        """Name of the stage in findings."""
         return f'{self.name} ({config_name(self.config)})'
 
     @property
     def extraction_loader(self) -> dict[str, Any] | None:
-        """Config of the loader that features for clustering are extracted with, or None."""
+        """Config of the loader used to extract features for clustering, or None."""
         hooks = self.config.get('default_hooks') or {}
         return next((hook['dataloader'] for hook in hooks.values() if hook and 'dataloader' in hook), None)
 
     @property
     def cluster_hook(self) -> dict[str, Any] | None:
-        """Config of the hook that labels, or None."""
+        """Config of the hook that assigns pseudo labels, or None."""
         hooks = self.config.get('default_hooks') or {}
         return next((hook for hook in hooks.values() if hook and 'labelers' in hook), None)
 
 
 @dataclass(frozen=True)
 class DatasetUse:
-    """A dataset folder, and how the stages read it.
+    """A dataset folder and how the stages read it.
 
     Attributes:
-        type_name: Registered class.
+        type_name: Name of the registered class.
         root: Folder.
-        settings: Dataset configs of all loaders that read it, each once.
-        variable: Environment variable that the config takes the folder from; None if there is none.
+        settings: Dataset configs of all loaders that read it, without duplicates.
+        variable: Environment variable that sets the folder, or None.
     """
 
     type_name: str
@@ -57,19 +57,19 @@ class DatasetUse:
     variable: str | None = None
 
     def of_split(self, split: str) -> list[dict[str, Any]]:
-        """Settings whose split is the given one, or a union with it (``'train+auxiliary'``)."""
+        """Return the settings that read the given split, also as part of a union (``'train+auxiliary'``)."""
         return [s for s in self.settings if split in str(s.get('split')).split('+')]
 
 
 def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
-    """The stages of an experiment: the source stage, if the config names one, and its own.
+    """Return the stages of an experiment: the source stage, if the config names one, and its own stage.
 
     Args:
         config_path: The config.
-        options: Overrides by dotted key. As in training, only few of them hold for the source stage too.
+        options: Overrides by dotted key. As in training, only a few of them also apply to the source stage.
 
     Raises:
-        ConfigError: A config is missing or malformed, or the source stages form a circle.
+        ConfigError: If a config is missing or malformed, or the source stages form a cycle.
     """
     config = load_config(config_path, options)
     stages = []
@@ -83,7 +83,7 @@ def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
 
 
 def datasets_of(stages: list[Stage]) -> list[DatasetUse]:
-    """Datasets of all loaders, by class and folder, in the order of the stages."""
+    """Collect the datasets of all loaders by class and folder, in the order of the stages."""
     uses: dict[tuple[str, str], list[dict[str, Any]]] = {}
     variables: dict[str, str] = {}
     for stage in stages:

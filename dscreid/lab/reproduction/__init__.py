@@ -1,4 +1,4 @@
-"""The paper's tables and figures: experiments as data, a driver that runs what is missing, tables of results."""
+"""Reproduce the paper's tables and figures: experiments as data, a driver for missing runs, result tables."""
 
 from dscreid.utils.lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""Configs of rows, each read once for all directions and seeds that share it."""
+"""Read the configs of rows, each one once for all directions and seeds that share it."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -23,13 +23,13 @@ NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 
 
 class ConfigReader:
-    """Reads the configs of a place and keeps them.
+    """Read and cache the configs of a place.
 
-    Rendered worlds lie elsewhere for each seed: their roots are read as the name of the environment variable that a
-    run of that seed will find the folder in.
+    Rendered worlds are in a different folder for each seed. Their roots are therefore read as the name of the
+    environment variable that holds the folder when a run of that seed starts.
 
     Args:
-        place: Where the configs lie and which data they run on.
+        place: Where the configs are and which data they run on.
     """
 
     def __init__(self, place: Place) -> None:
@@ -40,10 +40,10 @@ class ConfigReader:
         self._fingerprints: dict[str, dict[str, str]] = {}
 
     def path_of(self, method: str, direction: str) -> Path:
-        """The config of a method.
+        """Return the config file of a method.
 
         Raises:
-            ConfigError: There is none; the message says what was looked for.
+            ConfigError: If there is none. The message lists the files that were looked for.
         """
         path = self.place.preset.config_path(self.place.configs, method, direction)
         if path is None:
@@ -51,10 +51,10 @@ class ConfigReader:
         return path
 
     def read(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Config:
-        """A config with overrides; not to be changed.
+        """Return a config with overrides. Do not modify it.
 
         Raises:
-            ConfigError: It cannot be read.
+            ConfigError: If the config cannot be read.
         """
         key = f'{path} {dict(overrides)}'
         if key not in self._configs:
@@ -63,29 +63,30 @@ class ConfigReader:
         return self._configs[key]
 
     def run_name(self, row: Row, direction: str) -> str:
-        """Name of a row's run: its config's, with the row's tag where the run is another one.
+        """Return the name of a row's run: the config's name, plus the row's tag if the row differs from the config.
 
         Raises:
-            ConfigError: The row has no config, or it cannot be read.
+            ConfigError: If the row has no config or the config cannot be read.
         """
         path = self.path_of(row.method, direction)
         apart = row.view or row.untrained or effective_overrides(self.read(path), row.overrides)
         return f'{path.stem}+{row.tag}' if apart else path.stem
 
     def difference_to_dsc(self, config: Config, direction: str) -> dict[str, list] | None:
-        """What distinguishes a config from DSC's; None for a stage that only others build upon."""
+        """Compare a config with DSC's. None for a source stage, which only other runs build upon."""
         dsc = self.place.preset.config_path(self.place.configs, 'dsc', direction)
         return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)
 
     def fingerprints(self, config: Config, worlds: Mapping[str, WorldSpec]) -> dict[str, str]:
-        """Fingerprints of the data that a config trains and tests on.
+        """Fingerprint the data that a config trains and tests on.
 
         Args:
             config: A config that this object read.
-            worlds: The rendered worlds of a direction and seed; none for real data, whose index files are read.
+            worlds: The rendered worlds of a direction and seed. Empty for real data, whose index files are read
+                instead.
 
         Raises:
-            DatasetError: A real dataset is missing or malformed.
+            DatasetError: If a real dataset is missing or malformed.
         """
         if worlds:
             root = config.test_dataloader.dataset.root
@@ -99,7 +100,7 @@ class ConfigReader:
 
 @contextmanager
 def _without_information() -> Iterator[None]:
-    """Keep MMEngine from saying of each config which environment variables it read."""
+    """Silence MMEngine's message about the environment variables in each config."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)

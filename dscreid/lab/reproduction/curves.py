@@ -1,4 +1,4 @@
-"""Sweeps of one parameter as curves, as in the paper's Figure 4."""
+"""Plot sweeps of one parameter as curves, as in the paper's Figure 4."""
 
 import io
 from collections.abc import Sequence
@@ -7,14 +7,15 @@ from dscreid.lab.reproduction.summary import Summary, SummaryRow
 
 _LINES = {'rgb2ir/mAP': 'RGB→IR', 'ir2rgb/mAP': 'IR→RGB', 'mean/mAP': 'mean'}
 _MARKERS = ('o', 's', 'x')
-#: Distance of the lines' points at one value, as a share of the sweep's width.
+#: Horizontal offset between the lines at one value, as a fraction of the sweep's width.
 _APART = 0.012
 
 
 def curves_svg(summary: Summary) -> str:
-    """Draw mAP over each swept parameter, with the standard deviation over seeds, as a standalone SVG.
+    """Plot mAP against each swept parameter, with the standard deviation over seeds, as a standalone SVG.
 
-    A sweep is the rows whose names begin with the same word, the parameter's. Equal summaries give equal bytes.
+    Rows whose names start with the same word, the parameter's name, form one sweep. Equal summaries give identical
+    bytes.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def curves_svg(summary: Summary) -> str:
 
 
 def _sweeps(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
-    """Parameter → its rows by ascending value."""
+    """Map each parameter to its rows in ascending order of value."""
     sweeps: dict[str, list[SummaryRow]] = {}
     for row in sorted(rows, key=lambda row: row.row.x):
         sweeps.setdefault(row.row.name.partition(' ')[0], []).append(row)
@@ -43,9 +44,9 @@ def _sweeps(rows: Sequence[SummaryRow]) -> dict[str, list[SummaryRow]]:
 
 
 def _draw(panel, name: str, rows: Sequence[SummaryRow]) -> None:
-    """One parameter's panel."""
+    """Draw the panel of one parameter."""
     width = max(row.row.x for row in rows) - min(row.row.x for row in rows)
-    # side by side, to keep the deviations of all lines visible
+    # side by side, so that all error bars stay visible
     shifts = [step * _APART * width for step in (-1, 0, 1)]
     for (key, label), marker, shift in zip(_LINES.items(), _MARKERS, shifts, strict=True):
         points = [(row.row.x, row.figure(key)) for row in rows if row.figure(key) is not None]

@@ -1,4 +1,4 @@
-"""Runs what is missing of a table or figure."""
+"""Run the missing parts of a table or figure."""
 
 import functools
 import os
@@ -24,20 +24,20 @@ _SHOWN_STALE = 6
 
 @dataclass(frozen=True)
 class ReproductionOptions:
-    """What to run, where, and what to take from before.
+    """What to run, where, and which existing runs to reuse.
 
     Attributes:
         experiment: Name of a table or figure.
-        place: Where runs lie and what they are made with.
+        place: Where the runs are stored and what they are made with.
         seeds: Seeds of worlds and runs.
-        directions: Adaptation directions; none for the paper's.
-        rows: Names or methods of some rows; none for all.
-        jobs: Processes at a time.
-        slurm: Submit each job to Slurm instead; None to run here.
-        accept_revision: Take, and continue, runs of other code revisions. Their cards keep their revision, and
+        directions: Adaptation directions. Empty for the paper's directions.
+        rows: Names or methods of the rows to run. Empty for all rows.
+        jobs: Number of parallel processes.
+        slurm: Submit each job to Slurm instead. None runs the jobs on this machine.
+        accept_revision: Reuse and continue runs of other code revisions. Their run cards keep their revision, and
             tables that mix revisions say so.
         rerun_stale: Remove and repeat runs of other revisions, configs or data.
-        stream: Where progress is printed; standard error by default.
+        stream: Where progress is printed. Standard error by default.
     """
 
     experiment: str
@@ -54,12 +54,12 @@ class ReproductionOptions:
 
 @dataclass(frozen=True)
 class Found:
-    """What of a plan is there already.
+    """The state of a plan's jobs on disk.
 
     Attributes:
-        jobs: The plan's jobs, with the identities that their finished sources have.
-        finished: Names of those that are done.
-        stale: Name → why what lies in its folder is not this job's.
+        jobs: The plan's jobs, with the recorded identities of their finished sources.
+        finished: Names of the finished jobs.
+        stale: Name → reasons why the content of the folder does not belong to this job.
     """
 
     jobs: Mapping[str, Job]
@@ -68,17 +68,17 @@ class Found:
 
 
 def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
-    """Run what is missing of a table or figure; what is finished is taken as it is.
+    """Run the missing parts of a table or figure and reuse the finished ones.
 
     Args:
         options: What to run.
 
     Returns:
-        What became of each job, by name.
+        Status of each job by name.
 
     Raises:
-        DscreidError: Unknown names, missing configs or data, or results of another revision, config or data; the
-            message names the remedy. Nothing was started then. Failing runs do not raise.
+        DscreidError: For unknown names, missing configs or data, or results of another revision, config or data. The
+            message names the fix, and nothing has been started. Failing runs do not raise.
     """
     experiment = find_experiment(options.experiment)
     rows = choose_rows(experiment, options.rows)
@@ -102,7 +102,7 @@ def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
 
 
 def find_finished(plan: Plan, accept_revision: bool) -> Found:
-    """Look which jobs of a plan are done."""
+    """Find out which jobs of a plan are finished."""
     jobs, recorded, finished, stale = {}, {}, set(), {}
     for name, job in plan.jobs.items():
         jobs[name] = with_recorded_sources(job, recorded)
@@ -117,7 +117,7 @@ def find_finished(plan: Plan, accept_revision: bool) -> Found:
 
 
 def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
-    """One sentence for each job that failed or was skipped."""
+    """Describe each failed or skipped job in one sentence."""
     return [
         f'{name}: {status.phase.value}: {status.note}'
         for name, status in statuses.items()
@@ -128,10 +128,10 @@ def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
 def _clear_stale(
     jobs: Sequence[Job], stale: Mapping[str, Sequence[str]], options: ReproductionOptions
 ) -> None:
-    """Remove results that are not this command's, or refuse to begin.
+    """Remove stale results, or refuse to start.
 
     Raises:
-        ConfigError: There are some, and they are not to be repeated.
+        ConfigError: If there are stale results and ``rerun_stale`` is False.
     """
     outdated = [job for job in jobs if job.name in stale]
     if options.rerun_stale:
@@ -159,7 +159,7 @@ def _stale_message(jobs: Sequence[Job], stale: Mapping[str, Sequence[str]]) -> s
 
 
 def _shared_cores(jobs: int) -> dict[str, str]:
-    """Each process's share of the processor's cores, where the user has not decided it."""
+    """Give each process its share of the processor cores, unless the user has set ``OMP_NUM_THREADS``."""
     if 'OMP_NUM_THREADS' in os.environ:
         return {}
     return {'OMP_NUM_THREADS': str(max(1, usable_cores() // jobs))}

@@ -1,4 +1,4 @@
-"""A job from its start to its run card."""
+"""Execute a job from its start to its run card."""
 
 import json
 import time
@@ -18,16 +18,16 @@ _POLL_SECONDS = 0.5
 
 
 class Execution:
-    """A started job.
+    """A running job.
 
     Args:
-        job: What to do; its folder must be this process's (see ``lock_folder``).
+        job: The job. This process must hold the lock of its folder (see ``lock_folder``).
         lock: The locked file.
-        environment: Variables of the process beside the job's own, such as its share of the processor's cores.
-        accept_revision: Whether a job that was planned under other code may run.
+        environment: Environment variables in addition to the job's own, such as the process's share of the cores.
+        accept_revision: Whether to run a job that was planned with other code.
 
     Raises:
-        ConfigError: The code was changed since the job was planned.
+        ConfigError: If the code has changed since the job was planned.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Execution:
             begin_attempt(job)
         log = log_of(job)
         log.parent.mkdir(parents=True, exist_ok=True)
-        # as it is now: the code of a long command's later runs may have been committed meanwhile
+        # Read at each start, because new code may be committed while a long command runs.
         self._git = git_revision()
         self.job = job
         self._process = Process(job.command, {**environment, **job.environment}, log, lock)
@@ -49,10 +49,10 @@ class Execution:
         return self._process.seconds
 
     def poll(self, describe_environment: Callable[[], Mapping[str, str]]) -> Outcome | None:
-        """The outcome, or None while the process runs; the run card is written before the outcome is given.
+        """Return the outcome, or None while the process runs. The run card is written first.
 
         Args:
-            describe_environment: Gives versions and machine for the run card.
+            describe_environment: Returns versions and machine for the run card.
         """
         outcome = self._process.poll()
         if outcome is None or self.job.world is not None:
@@ -77,22 +77,22 @@ class Execution:
         return outcome
 
     def stop(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self._process.stop()
 
 
 def execute(
     job: Job, describe_environment: Callable[[], Mapping[str, str]], accept_revision: bool = False
 ) -> None:
-    """Do one job and wait for it; a finished one is taken as it is.
+    """Run one job and wait for it. A finished job is not repeated.
 
     Args:
-        job: The job; what it depends on must be done.
-        describe_environment: Gives versions and machine for the run card.
+        job: The job. Its dependencies must be finished.
+        describe_environment: Returns versions and machine for the run card.
         accept_revision: See ``inspect_job``.
 
     Raises:
-        ConfigError: It cannot be started, or it failed; the message says where its log is.
+        ConfigError: If the job cannot be started or fails. The message names its log file.
     """
     lock = lock_folder(job)
     if lock is None:
@@ -114,17 +114,17 @@ def execute(
 
 
 def read_metrics_of(folder: Path) -> dict[str, float]:
-    """The figures in a run's metrics file; notes beside them are left out.
+    """Read the numbers of a run's metrics file and ignore its notes.
 
     Raises:
-        CheckpointError: The file is damaged.
+        CheckpointError: If the file is damaged.
     """
     content = read_json_object(folder / METRICS_FILE, 'file of metrics', 'run it again')
     return {key: value for key, value in content.items() if is_number(value)}
 
 
 def peak_gpu_memory(folder: Path) -> float | None:
-    """Largest GPU memory in MiB that MMEngine logged in the run's trainings; None without a GPU."""
+    """Return the peak GPU memory in MiB that MMEngine logged in the run's trainings. None without a GPU."""
     peaks = [
         record['memory']
         for path in folder.glob('*/vis_data/scalars.json')
@@ -135,7 +135,7 @@ def peak_gpu_memory(folder: Path) -> float | None:
 
 
 def last_words(job: Job) -> str:
-    """The line of a failed job's log that tells most: its last error, else its last line."""
+    """Return the most informative line of a failed job's log: its last error, otherwise its last line."""
     try:
         text = log_of(job).read_text(encoding='utf-8', errors='replace')
     except OSError:

@@ -1,4 +1,4 @@
-"""The paper's tables and figures as data: which rows they have and which config each row is."""
+"""The paper's tables and figures as data: their rows and the config of each row."""
 
 import difflib
 import re
@@ -11,7 +11,7 @@ from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
-#: Ways to rank the features of a finished run once more, see ``views.py``.
+#: Other rankings of the features of a finished run, see ``views.py``.
 VIEWS = ('raw', 'static', 'dynamic')
 _DSLU = 'default_hooks.cluster.labelers.1'
 
@@ -21,15 +21,15 @@ class Row:
     """One row of a table, or one point of a curve.
 
     Attributes:
-        name: As the table prints it.
-        method: Which config, by the name that a :class:`DataPreset` finds its file by, such as ``'dsc'``.
-        overrides: Settings by dotted key that differ from the config. Those that the config has anyway do not count,
-            so that a sweep's point at the default is the config's own run.
-        tag: What the folder of a run with overrides is called after the config's name.
-        paper: Name of the row in the paper's table, or None where the paper has none.
-        view: One of ``VIEWS``: no run of its own, the features of ``method``'s run ranked another way.
-        untrained: Evaluate the pre-trained tower as it is, before any source stage.
-        x: Abscissa of a point of a curve.
+        name: Name printed in the table.
+        method: Name by which a :class:`DataPreset` finds the config file, such as ``'dsc'``.
+        overrides: Settings that differ from the config, by dotted key. Settings equal to the config's are ignored, so
+            the point of a sweep at the default value reuses the config's own run.
+        tag: Suffix of the run's folder name, after the config's name, if the row has overrides.
+        paper: Name of the row in the paper's table, or None if the paper does not have it.
+        view: One of ``VIEWS``: the row has no run of its own but ranks the features of ``method``'s run differently.
+        untrained: Evaluate the pre-trained tower without any training, not even a source stage.
+        x: x value of a point of a curve.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One of the paper's tables or figures, or a comparison of this package's own.
+    """One of the paper's tables or figures, or an additional comparison of this package.
 
     Attributes:
         name: Name on the command line.
         title: What it compares.
         rows: Its rows in the paper's order.
-        directions: Adaptation directions of the paper, run where none is asked for.
+        directions: Adaptation directions of the paper, used if none are requested.
         table: Number of the paper's table with the same rows, or None.
         kind: ``'table'``, ``'curves'`` (rows with ``x``), ``'retrieval'`` or ``'densities'``.
     """
@@ -64,18 +64,18 @@ class Experiment:
 
     @property
     def heading(self) -> str:
-        """The title with the paper's name of the table or figure, as ``Table 3: ...``."""
+        """The title after the paper's name of the table or figure, such as ``Table 3: ...``."""
         name = re.sub(r'^(table|figure)(?=\d)', lambda word: f'{word[0].capitalize()} ', self.name)
         return f'{name}: {self.title}'
 
 
-# ---- rows that several tables share: the same method, so the same run ----
+# ---- rows shared by several tables: the same method and therefore the same run ----
 _CD = Row('CD', 'cd', paper='CD')
 _DSC = Row('DSC', 'dsc', paper='DSC')
 
 
 def _methods(suffix: str = '') -> tuple[Row, ...]:
-    """The unsupervised rows of Tables 1 and 2, and B+Clu, from which the comparison methods start."""
+    """Rows of the unsupervised methods in Tables 1 and 2, and B+Clu, from which the comparison methods start."""
     return (
         _CD,
         Row('B+Clu', f'bclu{suffix}'),
@@ -85,7 +85,7 @@ def _methods(suffix: str = '') -> tuple[Row, ...]:
 
 
 def _weights() -> tuple[Row, ...]:
-    """Table 6: (dynamic, static) weights of the fused similarity (11)."""
+    """Rows of Table 6: (dynamic, static) weights of the fused similarity (11)."""
     pairs = (('1', '0'), ('0.9', '0.1'), ('0.8', '0.2'), ('0.7', '0.3'), ('0.6', '0.4'), ('1', '1'))
     return tuple(
         Row(
@@ -103,7 +103,7 @@ def _weights() -> tuple[Row, ...]:
 
 
 def _alphas(values: Iterable[float] = (0.6, 0.7, 0.8, 0.9, 0.95)) -> tuple[Row, ...]:
-    """Figure 4: the share of the largest similarity that makes a neighbour, in all pairs of modalities."""
+    """Rows of Figure 4: neighbor threshold as a fraction of the largest similarity, in all modality pairs."""
     keys = [f'model.neighbor_losses.{number}.alpha' for number in (0, 1)]
     return tuple(
         Row(f'alpha {value:g}', 'dsc', dict.fromkeys(keys, value), tag=f'alpha_{value:g}', x=value)
@@ -112,7 +112,7 @@ def _alphas(values: Iterable[float] = (0.6, 0.7, 0.8, 0.9, 0.95)) -> tuple[Row, 
 
 
 def _votes(values: Iterable[int] = (5, 10, 15, 20, 30)) -> tuple[Row, ...]:
-    """Figure 4: neighbours that vote in the unification of labels."""
+    """Rows of Figure 4: number of neighbors that vote in the unification of labels."""
     key = f'{_DSLU}.inter.topk'
     return tuple(
         Row(f'K {value}', 'dsc', {key: value}, tag=f'topk_{value}', x=float(value)) for value in values
@@ -221,10 +221,10 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def find_experiment(name: str) -> Experiment:
-    """The table or figure of that name.
+    """Return the table or figure with this name.
 
     Raises:
-        ConfigError: There is none; the message names the known ones and the closest.
+        ConfigError: If there is none. The message lists the known names and suggests the closest.
     """
     key = name.lower().replace(' ', '')
     if key not in EXPERIMENTS:
@@ -235,10 +235,10 @@ def find_experiment(name: str) -> Experiment:
 
 
 def choose_rows(experiment: Experiment, names: Sequence[str] | None) -> tuple[Row, ...]:
-    """The rows of the given names or methods, in the experiment's order; all rows for None.
+    """Return the rows with the given names or methods, in the experiment's order. None selects all rows.
 
     Raises:
-        ConfigError: A name fits no row; the message names the known ones and the closest.
+        ConfigError: If a name matches no row. The message lists the known names and suggests the closest.
     """
     if not names:
         return experiment.rows
@@ -251,8 +251,8 @@ def choose_rows(experiment: Experiment, names: Sequence[str] | None) -> tuple[Ro
 
 
 def _words(row: Row) -> tuple[str, ...]:
-    """What a row is called on the command line."""
-    # a method that several rows of a sweep share names none of them
+    """Names of a row on the command line."""
+    # a method shared by several rows of a sweep is not a name for any of them
     return (row.name, row.tag or row.method)
 
 

@@ -1,4 +1,4 @@
-"""What a result depends on, so that results of other code, data or settings are never taken for one's own."""
+"""What a result depends on. Keeps results of other code, data or settings from being reused by mistake."""
 
 import ast
 import hashlib
@@ -16,24 +16,25 @@ from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 from dscreid.registry import DATASETS
 from dscreid.utils.shipped import PACKAGE, is_installed
 
-#: Parts of the package that show results and make none.
+#: Parts of the package that only show results and cannot change them.
 _SHOWING = (
     'visualization', 'lab/reproduction', 'lab/demo.py', 'lab/worlds.py', 'lab/doctor', 'lab/dataset_checks',
     'apis/report.py', '__main__.py', '.mim',
 )  # fmt: skip
 
-#: ``config`` (digest of what is learnt and how it is tested), ``seed``, ``data`` (part of the data → fingerprint),
-#: ``code`` (fingerprint) and ``sources`` (name of each run whose weights or features are taken → its identity).
+#: Keys: ``config`` (digest of what is trained and how it is tested), ``seed``, ``data`` (part of the data →
+#: fingerprint), ``code`` (fingerprint) and ``sources`` (name of each run whose weights or features are used →
+#: its identity).
 Identity = Mapping[str, Any]
 
 
 def differences(recorded: Identity, expected: Identity, accept_revision: bool = False) -> list[str]:
-    """In what a recorded run differs from the expected one, in words; empty where it is the same.
+    """Describe how a recorded run differs from the expected one. Empty if it does not.
 
     Args:
-        recorded: Identity that a run was started with.
-        expected: Identity that it would have now.
-        accept_revision: Whether another code revision counts as the same.
+        recorded: Identity that the run was started with.
+        expected: Identity that the run would have now.
+        accept_revision: Whether to ignore a different code revision.
     """
     words = {'config': 'config', 'seed': 'seed', 'data': 'data', 'code': 'code revision'}
     if accept_revision:
@@ -42,18 +43,18 @@ def differences(recorded: Identity, expected: Identity, accept_revision: bool = 
     sources = recorded.get('sources', {})
     for name, identity in expected['sources'].items():
         inner = differences(sources.get(name, {}), identity, accept_revision)
-        # the same revision throughout is said once
+        # report a difference that all sources share only once
         found += [f'{reason} of its source {name}' for reason in inner if reason not in found]
     return found
 
 
 def revisions_in(identity: Identity) -> set[str]:
-    """Code fingerprints of a run and of all runs that it builds upon."""
+    """Collect the code fingerprints of a run and of all runs it builds upon."""
     return {identity['code']}.union(*(revisions_in(source) for source in identity['sources'].values()))
 
 
 def code_fingerprint(package: Path = PACKAGE) -> str:
-    """Sixteen hexadecimal digits of the package's code; comments, docstrings and formatting do not count."""
+    """Fingerprint the package's code, ignoring comments, docstrings and formatting. 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob('*.py')):
         relative = path.relative_to(package).as_posix()
@@ -63,13 +64,13 @@ def code_fingerprint(package: Path = PACKAGE) -> str:
 
 
 def file_fingerprint(path: Path) -> str:
-    """Sixteen hexadecimal digits of one file's code, as of the package's."""
+    """Fingerprint the code of one file in the same way as :func:`code_fingerprint`. 16 hexadecimal digits."""
     return digest(_bare_code(path.read_text(encoding='utf-8')))
 
 
 def git_revision() -> dict[str, Any] | None:
-    """Commit of the checkout and whether code or configs differ from it; None outside a checkout."""
-    # the folder of an installed package may lie in somebody else's repository
+    """Return the checkout's commit and whether code or configs differ from it. None outside a checkout."""
+    # an installed package may be inside an unrelated repository
     commit = None if is_installed() else _git('rev-parse', 'HEAD')
     if commit is None:
         return None
@@ -78,24 +79,24 @@ def git_revision() -> dict[str, Any] | None:
 
 
 def run_digest(config: Config) -> str:
-    """Sixteen hexadecimal digits of what a config learns and how it is tested, on whatever machine."""
+    """Fingerprint what a config trains and how it is tested, independent of the machine. 16 hexadecimal digits."""
     dataset = {key: value for key, value in config.test_dataloader.dataset.items() if key != 'root'}
     test = json.dumps([dataset, config.test_evaluator], sort_keys=True, default=str)
     return digest([config_hash(config), test])
 
 
 def world_fingerprint(spec: WorldSpec) -> str:
-    """Sixteen hexadecimal digits of a rendered world: the same spec gives the same bytes."""
+    """Fingerprint a rendered world by its spec and renderer version. 16 hexadecimal digits."""
     return digest(dict(renderer=RENDERER_VERSION, spec=spec.to_dict()))
 
 
 def dataset_fingerprints(config: Config) -> dict[str, str]:
-    """Fingerprints of the index of each split that a config trains or tests on.
+    """Fingerprint the index of each split that a config trains or tests on.
 
-    Where frames were packed as JPEG, and have other pixels, how they were packed is part of it.
+    If frames were packed as JPEG, which changes their pixels, the packing format is included.
 
     Raises:
-        DatasetError: A dataset is missing or malformed.
+        DatasetError: If a dataset is missing or malformed.
     """
     fingerprints = {}
     for name in ('train', 'test'):
@@ -111,12 +112,12 @@ def dataset_fingerprints(config: Config) -> dict[str, str]:
 
 
 def digest(content: Any) -> str:
-    """Sixteen hexadecimal digits of plain values."""
+    """Hash plain values to 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _bare_code(text: str) -> str:
-    """Source text without comments, docstrings and layout."""
+    """Remove comments, docstrings and layout from source text."""
     tree = ast.parse(text)
     for body in _bodies(tree):
         if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
@@ -125,7 +126,7 @@ def _bare_code(text: str) -> str:
 
 
 def _bodies(tree: ast.AST) -> Iterator[list[ast.stmt]]:
-    """Statements of everything that may begin with a docstring."""
+    """Yield the body of every node that may start with a docstring."""
     owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, owners):

@@ -1,4 +1,4 @@
-"""One process of an experiment: a world to render, a run to train and test, features to rank again."""
+"""One process of an experiment: render a world, train and test a run, or rank features again."""
 
 import json
 from collections.abc import Mapping
@@ -9,25 +9,25 @@ from typing import Any
 from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file
 
-#: Names within the folder of a run.
+#: File names in the folder of a run.
 METRICS_FILE, FEATURES_FILE, LOG_FILE = 'metrics.json', 'features.safetensors', 'reproduce.log'
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one process does, complete enough to be done on another machine.
+    """Everything one process needs to know, so that it can also run on another machine.
 
     Attributes:
         name: Unique name, such as ``bupt2hitsz/seed1/demo_dsc``.
         folder: The run's work directory, or the folder of a world.
-        command: The process.
-        environment: Variables of the process beside those of this one.
+        command: Command line of the process.
+        environment: Environment variables in addition to those of this process.
         dependencies: Names of the jobs that must have finished.
-        identity: What the result depends on; empty for a world.
-        facts: What the run card says beside what is measured.
+        identity: What the result depends on. Empty for a world.
+        facts: Entries of the run card that are not measured.
         outputs: Files that a finished job leaves in its folder.
-        world: Spec of the world, as ``WorldSpec.to_dict`` gives it, or None for a run.
-        max_epochs: Epochs of the training; 0 where nothing is trained.
+        world: Spec of the world, as ``WorldSpec.to_dict`` returns it, or None for a run.
+        max_epochs: Number of training epochs. 0 if nothing is trained.
     """
 
     name: str
@@ -43,26 +43,26 @@ class Job:
 
     @property
     def lock_file(self) -> Path:
-        """File that is locked while a process works in the folder; outside of it, since that may be removed."""
+        """File to lock while working in the folder. It is outside, because the folder may be removed."""
         return self.folder.parent / '.locks' / f'{self.folder.name}.lock'
 
     def to_json(self) -> str:
-        """The job as JSON, for :meth:`from_json` in another process."""
+        """Serialize the job to JSON for :meth:`from_json` in another process."""
         return json.dumps(asdict(self) | {'folder': str(self.folder)}, indent=2) + '\n'
 
     @classmethod
     def from_json(cls, text: str) -> 'Job':
-        """The job that :meth:`to_json` wrote."""
+        """Load a job from the JSON that :meth:`to_json` wrote."""
         values = json.loads(text)
         sequences = {key: tuple(values[key]) for key in ('command', 'dependencies', 'outputs')}
         return cls(**values | sequences | {'folder': Path(values['folder'])})
 
     @classmethod
     def from_file(cls, path: Path) -> 'Job':
-        """The job in a file that :meth:`to_json` wrote.
+        """Load a job from a file that holds the output of :meth:`to_json`.
 
         Raises:
-            ConfigError: The file is missing, or no such job.
+            ConfigError: If the file is missing or does not hold a valid job.
         """
         if existing_file(path) is None:
             raise ConfigError(f'{path}: no such job; submit the table again')
@@ -75,7 +75,7 @@ class Job:
         return job
 
     def _is_sound(self) -> bool:
-        """Whether values that came from a file are of the right types."""
+        """Check the types of values that were read from a file."""
         words = (self.name, *self.command, *self.dependencies, *self.outputs)
         mappings = (self.environment, self.identity, self.facts, {} if self.world is None else self.world)
         return (

@@ -1,4 +1,4 @@
-"""Pages of the paper's Figures 3 and 5 from the features of finished runs."""
+"""Pages of the paper's Figures 3 and 5, made from the features of finished runs."""
 
 from collections.abc import Sequence
 
@@ -27,11 +27,11 @@ from dscreid.visualization.retrieval import retrieval_html
 
 
 def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, seed: int) -> str:
-    """The page of a figure for one direction and seed.
+    """Return the page of a figure for one direction and seed.
 
     Raises:
-        ConfigError: No row has been run.
-        DscreidError: Features are damaged, or pictures are missing.
+        ConfigError: If no row has a finished run.
+        DscreidError: If features are damaged or pictures are missing.
     """
     runs = _finished_runs(place, rows, direction, seed)
     if not runs:
@@ -61,7 +61,7 @@ def _finished_runs(place: Place, rows: Sequence[Row], direction: str, seed: int)
 def _retrieval(
     place: Place, rows: Sequence[Row], runs: Sequence[ReportRun], direction: str, seed: int
 ) -> tuple[str, str]:
-    """Figure 3: the first ranks of some queries in each run."""
+    """Figure 3: the top ranks of some queries in each run."""
     path = ConfigReader(place).path_of(rows[0].method, direction)
     with environment(place.environment(direction, seed)):
         config = load_config(path)
@@ -75,7 +75,7 @@ def _retrieval(
 def _densities(
     place: Place, rows: Sequence[Row], runs: Sequence[ReportRun], direction: str, seed: int
 ) -> tuple[str, str]:
-    """Figure 5: cosine distances of visible and infrared tracklets in each run."""
+    """Figure 5: cosine distances between visible and infrared tracklets in each run."""
     densities = [distance_density(run.name, run.features) for run in runs]
     return 'Distances', densities_html([density for density in densities if density is not None])
 

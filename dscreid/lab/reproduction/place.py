@@ -1,4 +1,4 @@
-"""Where runs lie and what they are made with."""
+"""Where runs are stored and what they are made with."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +9,13 @@ from dscreid.utils.shipped import shipped_configs, shipped_tools
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs lie and what they are made with.
+    """Where runs are stored and what they are made with.
 
-    Runs of one direction and seed lie side by side in ``out/<data>/<direction>/seed<k>``, each in a folder named
-    after its config: there ``tools/train.py`` looks for the stages that a config names as its source.
+    Runs of one direction and seed are next to each other in ``out/<data>/<direction>/seed<k>``, each in a folder
+    named after its config. ``tools/train.py`` looks there for the source stages of a config.
 
     Attributes:
-        out: Folder of everything.
+        out: Root folder of all output.
         preset: The data.
         configs: Folder of all configs.
         trainer: Script that trains and tests a config.
@@ -34,13 +34,13 @@ class Place:
         return self.out / self.preset.name
 
     def group(self, direction: str, seed: int) -> Path:
-        """Folder of the runs of one direction and seed."""
+        """Return the folder of the runs of one direction and seed."""
         return self.folder / direction / f'seed{seed}'
 
     def worlds(self, direction: str, seed: int) -> Path:
-        """Folder of the rendered worlds of one direction and seed."""
+        """Return the folder of the rendered worlds of one direction and seed."""
         return self.folder / 'worlds' / direction / f'seed{seed}'
 
     def environment(self, direction: str, seed: int) -> dict[str, str]:
-        """Environment variables that lead configs to the data of one direction and seed."""
+        """Return the environment variables that point configs to the data of one direction and seed."""
         return self.preset.environment(self.worlds(direction, seed), direction, seed)

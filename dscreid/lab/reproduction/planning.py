@@ -1,4 +1,4 @@
-"""From rows to jobs: each run once, the stages that runs share before them, every job with its identity."""
+"""Turn rows into jobs: each run once, shared stages first, every job with its identity."""
 
 import json
 import sys
@@ -25,19 +25,19 @@ from dscreid.lab.reproduction.jobs import FEATURES_FILE, METRICS_FILE, Job
 from dscreid.lab.reproduction.place import Place
 from dscreid.visualization import protocol_of
 
-#: Processes beside ``tools/train.py``.
+#: Command of the processes other than ``tools/train.py``.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
-#: The code of these two tasks is no part of the code's fingerprint.
+#: The code of these tasks is not part of the code fingerprint.
 _HERE = Path(__file__).parent
 
 
 @dataclass
 class Plan:
-    """Jobs in an order in which none comes before what it depends on.
+    """Jobs in topological order: dependencies come first.
 
     Attributes:
         jobs: Name → job.
-        rows: Names of the jobs that rows ask for; the others are stages and worlds.
+        rows: Names of the jobs that rows ask for. All other jobs are stages and worlds.
     """
 
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Plan:
 
 
 def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seeds: Sequence[int]) -> Plan:
-    """Everything that the rows need, seed after seed.
+    """Plan everything that the rows need, seed by seed.
 
     Raises:
-        DscreidError: A row has no config, a config cannot be read, or the data are missing.
+        DscreidError: If a row has no config, a config cannot be read, or data is missing.
     """
     plan, configs, code = Plan(), ConfigReader(place), code_fingerprint()
     for seed in seeds:
@@ -59,7 +59,7 @@ def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seed
 
 
 class _Planner:
-    """Adds the runs of one direction and seed to a plan."""
+    """Add the runs of one direction and seed to a plan."""
 
     def __init__(self, configs: ConfigReader, direction: str, seed: int, plan: Plan, code: str) -> None:
         self.configs, self.place = configs, configs.place
@@ -67,7 +67,7 @@ class _Planner:
         self.worlds = self.place.preset.worlds(direction, seed)
 
     def add_row(self, row: Row) -> str:
-        """Add a row's run and what it needs; its name."""
+        """Add a row's run and its dependencies, and return the run's name."""
         path = self.configs.path_of(row.method, self.direction)
         name = self.configs.run_name(row, self.direction)
         if row.view:
@@ -77,7 +77,7 @@ class _Planner:
         return self._add_run(path, {} if name == path.stem else row.overrides, name)
 
     def _add_run(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES, run: str = '') -> str:
-        """Add a training, or a test of source weights, after the stage that its config names."""
+        """Add a training, or a test of source weights, after the source stage that its config names."""
         name = self._name(run or path.stem)
         if name in self.plan.jobs:
             return name
@@ -101,7 +101,7 @@ class _Planner:
         return name
 
     def _add_source(self, path: Path, config: Config) -> str:
-        """The stage whose weights a config starts from, where ``tools/train.py`` looks for it."""
+        """Add the stage whose weights a config starts from, in the folder where ``tools/train.py`` looks for it."""
         if config.source.get('checkpoint'):
             raise ConfigError(
                 f'{path}: source.checkpoint names a file, but the runs of a table take their stages from their own '
@@ -110,7 +110,7 @@ class _Planner:
         return self._add_run(Path(config.source.config))
 
     def _add_view(self, run: str, path: Path, view: str) -> str:
-        """Add the ranking of a run's features in another way."""
+        """Add a job that ranks a run's features in another way."""
         parent, name = self._add_run(path), self._name(run)
         config = self.configs.read(path)
         features, metrics = self._folder(parent) / FEATURES_FILE, self._folder(name) / METRICS_FILE
@@ -126,7 +126,7 @@ class _Planner:
         return name
 
     def _add_untrained(self, run: str, path: Path) -> str:
-        """Add the test of the pre-trained tower as it is."""
+        """Add the test of the pre-trained tower without training."""
         name = self._name(run)
         config = self.configs.read(path)
         command = [*TASKS, 'untrained', '--config', str(path), '--work-dir', str(self._folder(name))]
@@ -147,7 +147,7 @@ class _Planner:
     def _common(
         self, name: str, path: Path, config: Config, key: str, stages: Sequence[str]
     ) -> dict[str, Any]:
-        """What a job has whatever its process does: place, dependencies and identity."""
+        """Return the fields that all jobs of a run have: place, dependencies and identity."""
         identity = dict(
             config=key,
             seed=self.seed,
@@ -175,7 +175,7 @@ class _Planner:
         return names
 
     def _facts(self, path: Path, overrides: Mapping[str, Any], config: Config) -> dict[str, Any]:
-        """What a run card says about how the run came about."""
+        """Return the entries of the run card that describe how the run was made."""
         return dict(
             data=self.place.preset.name,
             synthetic=self.place.preset.synthetic,
@@ -195,12 +195,12 @@ class _Planner:
 
 
 def _run_of(name: str) -> str:
-    """A run's own name, without direction and seed."""
+    """Strip direction and seed from the name of a run."""
     return name.rpartition('/')[2]
 
 
 def needed_jobs(plan: Plan, finished: Iterable[str]) -> list[Job]:
-    """Jobs to be done: rows that are not finished and, before them, what they depend on."""
+    """Return the jobs to run: unfinished rows, preceded by their unfinished dependencies."""
     done, needed = set(finished), {}
 
     def visit(name: str) -> None:
@@ -217,7 +217,7 @@ def needed_jobs(plan: Plan, finished: Iterable[str]) -> list[Job]:
 
 
 def with_recorded_sources(job: Job, recorded: Mapping[str, Identity]) -> Job:
-    """The job with the identities that its finished sources have, in place of those they would have now.
+    """Replace the expected identities of a job's finished sources with the recorded ones.
 
     Args:
         job: A job.

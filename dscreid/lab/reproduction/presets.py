@@ -1,4 +1,4 @@
-"""Where the data of an experiment come from, and which config files stand for its methods there."""
+"""Where an experiment's data comes from, and which config files implement the methods on it."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -33,9 +33,9 @@ class DataPreset:
 
     Attributes:
         name: Name on the command line.
-        files: Patterns of config files below ``configs``, tried in turn, with ``{method}`` and ``{direction}``.
-        roots: Layout → environment variable by which the configs find the data in that layout.
-        world: Preset of ``adaptation_worlds`` that is rendered, or None for data that the user brings.
+        files: Patterns of config files below ``configs``, tried in order, with ``{method}`` and ``{direction}``.
+        roots: Layout → environment variable that tells the configs where the data in that layout is.
+        world: Preset of ``adaptation_worlds`` to render, or None for real data that the user provides.
     """
 
     name: str
@@ -45,16 +45,16 @@ class DataPreset:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the data are rendered."""
+        """Whether the data is rendered."""
         return self.world is not None
 
     def config_path(self, configs: Path, method: str, direction: str) -> Path | None:
-        """The config of a method, or None where there is none."""
+        """Return the config file of a method, or None if there is none."""
         candidates = (configs / pattern.format(method=method, direction=direction) for pattern in self.files)
         return next((path for path in candidates if path.is_file()), None)
 
     def missing_message(self, configs: Path, method: str, direction: str) -> str:
-        """What is looked for where :meth:`config_path` finds nothing."""
+        """Return the error message for when :meth:`config_path` finds nothing."""
         names = [pattern.format(method=method, direction=direction) for pattern in self.files]
         return (
             f"no config of '{method}' for {self.name}: none of {', '.join(names)} exists in {configs}; name the rows "
@@ -62,14 +62,14 @@ class DataPreset:
         )
 
     def worlds(self, direction: str, seed: int) -> dict[str, WorldSpec]:
-        """The source's and the target's world by ``'source'`` and ``'target'``; none for real data."""
+        """Return the specs of the ``'source'`` and ``'target'`` worlds. Empty for real data."""
         if self.world is None:
             return {}
         source, target = adaptation_worlds(seed, direction, self.world)
         return {'source': source, 'target': target}
 
     def environment(self, folder: Path, direction: str, seed: int) -> dict[str, str]:
-        """Environment variables that lead the configs to the worlds in ``folder``; none for real data."""
+        """Return the environment variables that point configs to the worlds in ``folder``. Empty for real data."""
         return {
             self.roots[spec.layout]: str(folder / role) for role, spec in self.worlds(direction, seed).items()
         }
@@ -79,7 +79,7 @@ PRESETS: dict[str, DataPreset] = {
     preset.name: preset
     for preset in (
         DataPreset('synthetic-demo', _DEMO_FILES, _DEMO_ROOTS, 'demo'),
-        # the real datasets' configs, on worlds of their size in their layouts
+        # the configs of the real datasets, on worlds of the same size and layout
         DataPreset('synthetic-full', _REAL_FILES, _REAL_ROOTS, 'full'),
         DataPreset('real', _REAL_FILES, _REAL_ROOTS),
     )
@@ -87,10 +87,10 @@ PRESETS: dict[str, DataPreset] = {
 
 
 def find_preset(name: str) -> DataPreset:
-    """The data of that name.
+    """Return the data preset with this name.
 
     Raises:
-        ConfigError: There are none; the message names the known ones and the closest.
+        ConfigError: If there is none. The message lists the known names and suggests the closest.
     """
     if name not in PRESETS:
         raise ConfigError(f"no data '{name}'{closest(name, list(PRESETS))} (known are {', '.join(PRESETS)})")
@@ -99,7 +99,7 @@ def find_preset(name: str) -> DataPreset:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the duration of a block: configs read their data roots from them."""
+    """Set environment variables inside a block. Configs read their data roots from them."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,4 +1,4 @@
-"""A job's process: at most one per folder, ended with the process that started it, measured to its end."""
+"""The process of a job: at most one per folder, killed together with its parent, measured until its end."""
 
 import contextlib
 import ctypes
@@ -24,9 +24,9 @@ class Outcome:
     """How a process ended.
 
     Attributes:
-        exit_code: Its exit code; the negative number of the signal that killed it.
+        exit_code: Its exit code, or the negative number of the signal that killed it.
         seconds: Wall time.
-        peak_memory_mib: Largest resident memory of the process or of one of its own, in MiB.
+        peak_memory_mib: Largest resident memory of the process or of one of its children, in MiB.
     """
 
     exit_code: int
@@ -35,14 +35,14 @@ class Outcome:
 
 
 class Process:
-    """A job being done.
+    """The process of a running job.
 
     Args:
         command: Program and arguments.
-        environment: Variables beside those of this process.
+        environment: Environment variables in addition to those of this process.
         log: File that output is appended to.
-        lock: The locked file of the job's folder; the process keeps it locked for as long as it lives, even where
-            this one is killed.
+        lock: The locked file of the job's folder. The process holds the lock as long as it lives, even if its parent
+            is killed.
     """
 
     def __init__(self, command: tuple[str, ...], environment: Mapping[str, str], log: Path, lock: IO) -> None:
@@ -56,7 +56,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=os.environ | dict(environment),
                 pass_fds=(lock.fileno(),),
-                # Ctrl-C in the terminal is for this tool alone, which then ends its processes
+                # Ctrl-C in the terminal reaches only the parent, which then stops its processes.
                 start_new_session=True,
                 preexec_fn=lambda: die_with(parent),
             )
@@ -67,17 +67,17 @@ class Process:
         return time.monotonic() - self._start
 
     def poll(self) -> Outcome | None:
-        """The outcome, or None while the process runs."""
+        """Return the outcome, or None while the process runs."""
         pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
         if pid == 0:
             return None
         code = os.waitstatus_to_exitcode(status)
-        self._process.returncode = code  # else Popen would wait for it once more
+        self._process.returncode = code  # otherwise Popen would wait for it again
         self._lock.close()
         return Outcome(code, self.seconds, _mebibytes(usage.ru_maxrss))
 
     def stop(self) -> None:
-        """End the process and all that it started: politely, then for good."""
+        """Stop the process and its children: SIGTERM first, then SIGKILL."""
         for kind in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, kind)
@@ -89,7 +89,7 @@ class Process:
 
 
 def lock_folder(job: Job) -> IO | None:
-    """Lock a job's folder; None where another process works in it."""
+    """Lock a job's folder. Return None if another process is working in it."""
     job.lock_file.parent.mkdir(parents=True, exist_ok=True)
     file = job.lock_file.open('a')
     try:
@@ -101,12 +101,12 @@ def lock_folder(job: Job) -> IO | None:
 
 
 def log_of(job: Job) -> Path:
-    """Where a job's output goes: into a run's folder, beside a world's, whose folder is the renderer's alone."""
+    """Return a job's log file. A world's log is next to its folder, where only the renderer may write."""
     return job.folder.with_name(f'{job.folder.name}.log') if job.world is not None else job.folder / LOG_FILE
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, however that ends (Linux alone).
+    """Have the kernel kill this process when its parent ends for any reason (Linux only).
 
     Args:
         parent: The parent's process id.
@@ -114,10 +114,10 @@ def die_with(parent: int) -> None:
     if sys.platform != 'linux':
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
+    if os.getppid() != parent:  # the parent ended before prctl took effect
         os._exit(1)
 
 
 def _mebibytes(maxrss: int) -> float:
-    """``ru_maxrss``, which Linux counts in KiB and macOS in bytes."""
+    """Convert ``ru_maxrss`` to MiB. Linux counts in KiB, macOS in bytes."""
     return round(maxrss / (1024**2 if sys.platform == 'darwin' else 1024), 1)

@@ -1,4 +1,4 @@
-"""Progress of all jobs: a live table in a terminal, a line per change elsewhere."""
+"""Progress of all jobs: a live table in a terminal, otherwise one line per change."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from dscreid.lab.reproduction.jobs import Job
 from dscreid.visualization import format_duration
 
 _TAIL_BYTES = 4096
-#: Title, header and the line that the cursor is on.
+#: Title, header and cursor line.
 _OTHER_LINES = 4
 
 
 class Phase(Enum):
-    """What becomes of a job in this command; the value is what the table says."""
+    """State of a job in this command. The value is shown in the table."""
 
     TAKEN = 'finished before'
     WAITING = 'waiting'
@@ -33,7 +33,7 @@ class Phase(Enum):
     SKIPPED = 'skipped'
 
 
-#: Phases in the order in which a short terminal shows their jobs.
+#: Order of priority for the jobs shown in a short terminal.
 _INTEREST = (
     Phase.RUNNING,
     Phase.ELSEWHERE,
@@ -58,9 +58,9 @@ class JobStatus:
     """One line of the table.
 
     Attributes:
-        phase: What becomes of the job.
-        seconds: Wall time so far, or in all; None where it is unknown.
-        note: For example why it failed.
+        phase: State of the job.
+        seconds: Wall time so far or in total. None if unknown.
+        note: Additional information, such as why the job failed.
     """
 
     phase: Phase
@@ -69,12 +69,12 @@ class JobStatus:
 
 
 class ProgressTable:
-    """Shows the jobs' statuses; a context manager.
+    """Context manager that shows the status of all jobs.
 
     Args:
         jobs: Jobs in the order of the table.
-        read: Gives the present status of each job by name.
-        stream: Where to print; standard error by default.
+        read: Returns the current status of each job by name.
+        stream: Where to print. Standard error by default.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class ProgressTable:
         return self
 
     def __exit__(self, *details) -> None:
-        """Leave the table as it is."""
+        """Stop updating the table."""
         if self._live:
             self._live.stop()
 
     def update(self) -> None:
-        """Print a line for each job whose phase changed, where there is no live table."""
+        """Print a line for each job whose phase changed, if there is no live table."""
         if self._live:
             return
         for name, status in self._read().items():
@@ -122,7 +122,7 @@ class ProgressTable:
         return table
 
     def _shown_jobs(self, statuses: Mapping[str, JobStatus]) -> list[Job]:
-        """All jobs, or as many as the terminal has lines for, those first that something happens to."""
+        """Return as many jobs as the terminal has lines for, active ones first."""
         room = max(self._height - _OTHER_LINES, 1)
         if len(self._jobs) <= room:
             return list(self._jobs)
@@ -132,7 +132,7 @@ class ProgressTable:
 
 
 def epoch_of(job: Job) -> str:
-    """How far a training is, such as ``3/6``; empty where nothing is known yet."""
+    """Format the progress of a training, such as ``3/6``. Empty if unknown."""
     if not job.max_epochs:
         return ''
     logs = list(job.folder.glob('*/vis_data/scalars.json'))
@@ -143,7 +143,7 @@ def epoch_of(job: Job) -> str:
 
 
 def _last_epoch(path: Path) -> int | None:
-    """The epoch that the end of MMEngine's log names."""
+    """Return the last epoch in MMEngine's log."""
     with path.open('rb') as file:
         file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
         lines = file.read().decode('utf-8', 'replace').splitlines()
@@ -151,7 +151,7 @@ def _last_epoch(path: Path) -> int | None:
         try:
             epoch = json.loads(line).get('epoch')
         except (ValueError, AttributeError):
-            continue  # cut off, or being written
+            continue  # truncated, or still being written
         if epoch is not None:
             return int(epoch)
     return None
@@ -164,5 +164,5 @@ def _line(name: str, status: JobStatus) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that rich prints as it is."""
+    """Escape text so that rich prints it literally."""
     return text.replace('[', r'\[')

@@ -1,4 +1,4 @@
-"""What a run leaves beside its results: how it was started, its attempts, and its run card when it is done."""
+"""Records of a run in addition to its results: how it was started, its attempts, and its final run card."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ START_FILE, CARD_FILE = 'run_start.json', 'run_card.json'
 
 
 class State(Enum):
-    """How far a job is."""
+    """State of a job on disk."""
 
     MISSING = 'missing'
     UNFINISHED = 'unfinished'
@@ -31,11 +31,11 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Inspection:
-    """A job's folder as it was found.
+    """The state of a job's folder.
 
     Attributes:
-        state: How far the job is.
-        reasons: Why a stale run is not the one that would be made now.
+        state: State of the job.
+        reasons: Why a stale run differs from the one that would be made now.
     """
 
     state: State
@@ -43,11 +43,11 @@ class Inspection:
 
 
 def inspect_job(job: Job, accept_revision: bool = False) -> Inspection:
-    """How far a job is, by what lies in its folder.
+    """Determine the state of a job from the files in its folder.
 
     Args:
         job: The job.
-        accept_revision: Whether a run of another code revision counts as the same.
+        accept_revision: Whether to accept runs of other code revisions.
     """
     if job.world is not None:
         return Inspection(
@@ -66,10 +66,10 @@ def inspect_job(job: Job, accept_revision: bool = False) -> Inspection:
 
 
 def begin_attempt(job: Job) -> None:
-    """Note, before a process starts, what it is about to do; a card from before is no longer true."""
+    """Record the start of an attempt and remove an old run card, which is no longer valid."""
     job.folder.mkdir(parents=True, exist_ok=True)
     record = read_record(job.folder / START_FILE) or dict(identity=dict(job.identity), attempts=[])
-    # the first attempt's identity stays: a later one may be of another revision that was accepted
+    # Keep the identity of the first attempt: a later one may use another, accepted revision.
     started, revision = time.strftime('%Y-%m-%dT%H:%M:%S%z'), job.identity['code']
     record['attempts'].append(dict(started=started, revision=revision, seconds=None, exit_code=None))
     write_json(job.folder / START_FILE, record)
@@ -77,18 +77,18 @@ def begin_attempt(job: Job) -> None:
 
 
 def end_attempt(job: Job, seconds: float, exit_code: int) -> None:
-    """Note how the last attempt ended."""
+    """Record how the last attempt ended."""
     record = read_record(job.folder / START_FILE)
     record['attempts'][-1].update(seconds=round(seconds, 1), exit_code=exit_code)
     write_json(job.folder / START_FILE, record)
 
 
 def write_card(job: Job, measured: dict[str, Any]) -> None:
-    """Declare a run finished.
+    """Write the run card, which marks a run as finished.
 
     Args:
         job: The run.
-        measured: What was found out about it, such as its metrics.
+        measured: Results of the run, such as its metrics.
     """
     record = read_record(job.folder / START_FILE)
     attempts = record['attempts']
@@ -102,7 +102,7 @@ def write_card(job: Job, measured: dict[str, Any]) -> None:
         started=attempts[0]['started'],
         wall_seconds=round(sum(known), 1),
         attempts=len(attempts),
-        # killed together with this tool: their time is unknown and not in wall_seconds
+        # attempts killed together with this tool: their time is unknown and not in wall_seconds
         unmeasured_attempts=len(attempts) - len(known),
         **measured,
     )
@@ -110,15 +110,15 @@ def write_card(job: Job, measured: dict[str, Any]) -> None:
 
 
 def _portable(word: str) -> str:
-    """A word of a command line without the places of interpreter and package, which differ between machines."""
+    """Remove the locations of interpreter and package, which differ between machines, from a word of a command."""
     return 'python' if word == sys.executable else word.removeprefix(f'{shipped_folder()}/')
 
 
 def remove_run(job: Job) -> None:
-    """Remove a run's folder, so that it is made anew.
+    """Remove a run's folder so that it can be made again.
 
     Raises:
-        ConfigError: The folder holds something that this tool did not write.
+        ConfigError: If the folder holds something that this tool did not write.
     """
     if not job.folder.is_dir():
         return
@@ -126,15 +126,15 @@ def remove_run(job: Job) -> None:
         raise ConfigError(
             f'{job.folder}: holds files but no record of this tool; move them, or choose another --out'
         )
-    configs = [Path(word).name for word in job.command if word.endswith('.py')]  # MMEngine leaves a copy
+    configs = [Path(word).name for word in job.command if word.endswith('.py')]  # MMEngine saves a copy
     remove_run_folder(job.folder, (START_FILE, CARD_FILE, LOG_FILE, *job.outputs, *configs))
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """Content of a record; None where it is missing or unreadable, as after a crash of the machine.
+    """Read a record. None if it is missing or unreadable, for example after a system crash.
 
     Args:
-        path: A file called ``START_FILE`` or ``CARD_FILE``, which hold different things.
+        path: A file named ``START_FILE`` or ``CARD_FILE``. The name decides which content is valid.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))

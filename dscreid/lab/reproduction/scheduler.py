@@ -1,4 +1,4 @@
-"""Does jobs on this machine, several at a time, each as soon as what it depends on is done."""
+"""Run jobs on this machine, several in parallel, each as soon as its dependencies are finished."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +16,17 @@ _LOST = (Phase.FAILED, Phase.SKIPPED)
 
 
 class Scheduler:
-    """Does jobs until all are finished, failed, or skipped since what they depend on failed.
+    """Run jobs until each is finished, has failed, or is skipped because a dependency failed.
 
     Args:
-        jobs: Jobs to do, none before what it depends on.
-        taken: Jobs that were finished before, for the table.
-        slots: Jobs at a time.
-        describe_environment: Gives versions and machine for the run cards.
-        environment: Variables of each process, such as its share of the processor's cores.
-        accept_revision: Whether runs of other code revisions count, see ``inspect_job``.
-        poll_seconds: Pause between two looks.
-        stream: Where progress is printed; standard error by default.
+        jobs: Jobs to run, dependencies first.
+        taken: Jobs that were already finished, for the table.
+        slots: Number of parallel jobs.
+        describe_environment: Returns versions and machine for the run cards.
+        environment: Environment variables of each process, such as its share of the cores.
+        accept_revision: Whether to accept runs of other code revisions, see ``inspect_job``.
+        poll_seconds: Polling interval in seconds.
+        stream: Where progress is printed. Standard error by default.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Scheduler:
         self._table = ProgressTable([*taken, *jobs], self._read, stream)
 
     def run(self) -> dict[str, JobStatus]:
-        """Do all jobs; what became of each, by name."""
+        """Run all jobs and return the status of each by name."""
         try:
             with self._table:
                 while self._step():
@@ -62,7 +62,7 @@ class Scheduler:
         return self.statuses
 
     def _step(self) -> bool:
-        """Look after the running jobs and start what can start; whether something is left to do."""
+        """Check running jobs and start those that can start. Return whether anything is left to do."""
         self._collect()
         for name, job in self._jobs.items():
             if self.statuses[name].phase in (Phase.WAITING, Phase.ELSEWHERE):
@@ -78,7 +78,7 @@ class Scheduler:
                 DscreidError,
                 OSError,
                 ValueError,
-            ) as error:  # results that cannot be read, or a full disk
+            ) as error:  # unreadable results, or a full disk
                 self._end(name, Phase.FAILED, execution.seconds, str(error))
                 continue
             if outcome is not None:
@@ -91,7 +91,7 @@ class Scheduler:
         self.statuses[name] = JobStatus(phase, seconds, note)
 
     def _consider(self, job: Job) -> None:
-        """Start a job if what it depends on is done and a slot is free."""
+        """Start a job if its dependencies are finished and a slot is free."""
         phases = {name: self.statuses[name].phase for name in job.dependencies if name in self.statuses}
         if lost := [name for name, phase in phases.items() if phase in _LOST]:
             self.statuses[job.name] = JobStatus(Phase.SKIPPED, note=f'it needs {lost[0]}')
@@ -111,7 +111,7 @@ class Scheduler:
             lock.close()
 
     def _start_locked(self, job: Job, lock: IO) -> JobStatus:
-        # another process may have been at it since the jobs were chosen
+        # another process may have worked on it since the jobs were selected
         found = inspect_job(job, self._accept)
         if found.state is State.FINISHED:
             return JobStatus(Phase.TAKEN)
@@ -121,6 +121,6 @@ class Scheduler:
         return JobStatus(Phase.RUNNING, 0.0)
 
     def _read(self) -> dict[str, JobStatus]:
-        """Statuses with the running jobs' times."""
+        """Return all statuses, with the current times of running jobs."""
         running = {name: JobStatus(Phase.RUNNING, run.seconds) for name, run in list(self._running.items())}
         return dict(self.statuses) | running

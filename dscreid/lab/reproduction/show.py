@@ -1,4 +1,4 @@
-"""Prints and writes tables and figures from finished runs."""
+"""Print and write tables and figures of finished runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class ShowOptions:
 
     Attributes:
         experiment: Name of a table or figure.
-        place: Where the runs lie.
-        directions: Adaptation directions; none for the paper's.
-        seeds: Seeds; None for all that were run.
-        rows: Names or methods of some rows; none for all.
+        place: Where the runs are stored.
+        directions: Adaptation directions. Empty for the paper's directions.
+        seeds: Seeds. None for all seeds that were run.
+        rows: Names or methods of the rows to show. Empty for all rows.
     """
 
     experiment: str
@@ -36,10 +36,10 @@ class ShowOptions:
 
 
 def show_experiment(options: ShowOptions) -> tuple[str, list[Path]]:
-    """The table as Markdown, and the files that were written.
+    """Write an experiment's files and return its table as Markdown together with the paths of the files.
 
     Raises:
-        DscreidError: Unknown names, or nothing has been run.
+        DscreidError: If a name is unknown or no run has finished.
     """
     experiment = find_experiment(options.experiment)
     rows = choose_rows(experiment, options.rows)
@@ -60,7 +60,7 @@ def show_experiment(options: ShowOptions) -> tuple[str, list[Path]]:
 
 
 def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
-    """All tables and figures with their rows; rows whose config is missing are marked."""
+    """List all tables and figures with their rows, and mark rows whose config is missing."""
     configs = configs or shipped_configs()
     lines = []
     for experiment in EXPERIMENTS.values():
@@ -68,7 +68,7 @@ def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
         for row in experiment.rows:
             found = preset.config_path(configs, row.method, experiment.directions[0])
             name = 'config missing' if found is None else str(found.relative_to(configs))
-            # one name for the settings of several parts that a row changes alike
+            # show a setting that a row changes in several parts only once
             settings = {f'{key.rpartition(".")[2]}={value}': None for key, value in row.overrides.items()}
             lines.append(f'    {row.name:<40} {name}' + (f' ({", ".join(settings)})' if settings else ''))
     return '\n'.join(lines)
@@ -77,7 +77,7 @@ def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
 def _figure_files(
     experiment: Experiment, options: ShowOptions, directions: Sequence[str], summaries: Sequence[Summary]
 ) -> dict[str, str]:
-    """The files of a figure in addition to its table."""
+    """Return the additional files of a figure."""
     if experiment.kind == 'curves':
         names = [*directions, 'both'][: len(summaries)]
         shown = [
@@ -90,7 +90,7 @@ def _figure_files(
     rows = choose_rows(experiment, options.rows)
     for direction, summary in zip(directions, summaries, strict=False):
         seeds = options.seeds or seeds_of(options.place, direction)
-        # one seed: pictures of several would show other people, not other methods
+        # only one seed: other seeds have other people, which says nothing about the methods
         if summary.has_results:
             page = figure_page(options.place, experiment, rows, direction, seeds[0])
             pages[f'{experiment.name}_{direction}.html'] = page

@@ -1,4 +1,4 @@
-"""Submits jobs to Slurm, each after those it depends on."""
+"""Submit jobs to Slurm, with their dependencies."""
 
 import shlex
 import subprocess
@@ -18,8 +18,8 @@ class SlurmOptions:
     """How jobs are submitted.
 
     Attributes:
-        partition: Slurm's partition.
-        settings: Further options of ``sbatch`` by name, such as ``{'gres': 'gpu:1', 'time': '24:00:00'}``.
+        partition: Slurm partition.
+        settings: Other options of ``sbatch`` by name, such as ``{'gres': 'gpu:1', 'time': '24:00:00'}``.
     """
 
     partition: str
@@ -27,10 +27,10 @@ class SlurmOptions:
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> 'SlurmOptions':
-        """Options from ``PARTITION KEY=VALUE …``.
+        """Parse options of the form ``PARTITION KEY=VALUE …``.
 
         Raises:
-            ConfigError: A word after the partition is no pair.
+            ConfigError: If a word after the partition is not a KEY=VALUE pair.
         """
         partition, *pairs = words
         for pair in pairs:
@@ -43,19 +43,19 @@ class SlurmOptions:
 def submit(
     jobs: Sequence[Job], taken: Sequence[Job], options: SlurmOptions, accept_revision: bool = False
 ) -> dict[str, JobStatus]:
-    """Submit jobs; those that an earlier command submitted and that still wait or run are left in the queue.
+    """Submit jobs, except those from an earlier command that are still waiting or running.
 
     Args:
-        jobs: Jobs to do, none before what it depends on.
-        taken: Jobs that were finished before.
+        jobs: Jobs to submit, dependencies first.
+        taken: Jobs that were already finished.
         options: Partition and settings.
         accept_revision: Passed on to the jobs.
 
     Returns:
-        What was done with each job, by name.
+        Status of each job by name.
 
     Raises:
-        ConfigError: ``sbatch`` is missing or refused a job.
+        ConfigError: If ``sbatch`` is missing or refuses a job.
     """
     statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
     numbers: dict[str, str] = {}
@@ -75,7 +75,7 @@ def submit(
 
 
 def _write_script(job: Job, options: SlurmOptions, accept_revision: bool) -> Path:
-    """Write the job and the script that does it, beside the job's folder."""
+    """Write the job and the script that runs it next to the job's folder."""
     folder = _number_file(job).parent
     folder.mkdir(parents=True, exist_ok=True)
     description = folder / f'{job.folder.name}.json'
@@ -91,7 +91,7 @@ def _write_script(job: Job, options: SlurmOptions, accept_revision: bool) -> Pat
         '#!/bin/bash',
         *(f'#SBATCH --{name}={value}' for name, value in (settings | dict(options.settings)).items()),
     ]
-    # relative paths in configs, such as weights/, count from here
+    # relative paths in configs, such as weights/, start here
     lines += [f'cd {shlex.quote(str(Path.cwd()))}', f'exec {shlex.join(command)}']
     script = folder / f'{job.folder.name}.sh'
     script.write_text('\n'.join(lines) + '\n', encoding='utf-8')
@@ -99,7 +99,7 @@ def _write_script(job: Job, options: SlurmOptions, accept_revision: bool) -> Pat
 
 
 def _sbatch(script: Path, after: Sequence[str]) -> str:
-    """Submit a script; Slurm's number of it."""
+    """Submit a script and return its Slurm job number."""
     command = ['sbatch', '--parsable']
     if after:
         command += [f'--dependency=afterok:{":".join(after)}', '--kill-on-invalid-dep=yes']
@@ -109,11 +109,11 @@ def _sbatch(script: Path, after: Sequence[str]) -> str:
         raise ConfigError('sbatch is not on the PATH; leave --slurm out to run on this machine') from error
     except subprocess.CalledProcessError as error:
         raise ConfigError(f'sbatch refused {script}: {" ".join(error.stderr.split())}') from error
-    return done.stdout.strip().partition(';')[0]  # "number;cluster" where there are several
+    return done.stdout.strip().partition(';')[0]  # "number;cluster" if there are several clusters
 
 
 def _queued_number(job: Job) -> str | None:
-    """Number of a job that was submitted before and still waits or runs; None where Slurm knows none."""
+    """Return the number of a submitted job that still waits or runs. None if Slurm does not know it."""
     try:
         number = _number_file(job).read_text(encoding='utf-8').strip()
         done = subprocess.run(['squeue', '--noheader', '--jobs', number], capture_output=True, text=True)

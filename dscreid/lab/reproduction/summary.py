@@ -1,4 +1,4 @@
-"""Run cards of a table's rows, gathered over seeds and directions."""
+"""Collect the run cards of a table's rows over seeds and directions."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ from dscreid.lab.reproduction.place import Place
 from dscreid.lab.reproduction.records import CARD_FILE, read_record
 from dscreid.visualization import PaperResult, paper_table
 
-#: Protocol names of the paper's targets, by direction.
+#: Protocol of the target dataset, by direction.
 TARGETS = {'bupt2hitsz': 'hitsz_vcm', 'hitsz2bupt': 'bupt_campus'}
 BOTH = 'mean of both directions'
 
@@ -24,7 +24,7 @@ class Figure:
 
     Attributes:
         mean: Mean.
-        deviation: Sample standard deviation; None for a single seed.
+        deviation: Sample standard deviation, or None for a single seed.
     """
 
     mean: float
@@ -36,9 +36,9 @@ class SummaryRow:
     """One row of a table.
 
     Attributes:
-        row: What the row is.
+        row: Definition of the row.
         values: Seed → metrics in [0, 1].
-        paper: The paper's figures of this row on this target, or None.
+        paper: The paper's results for this row on this target, or None.
     """
 
     row: Row
@@ -46,7 +46,7 @@ class SummaryRow:
     paper: PaperResult | None = None
 
     def figure(self, key: str) -> Figure | None:
-        """A metric over the seeds; None where no seed has it."""
+        """Aggregate a metric over the seeds. None if no seed has it."""
         values = [
             metrics[key] for metrics in self.values.values() if math.isfinite(metrics.get(key, math.nan))
         ]
@@ -60,7 +60,7 @@ class Summary:
     """One table of results.
 
     Attributes:
-        title: What it compares, where, and whether the data are synthetic.
+        title: What it compares, where, and whether the data is synthetic.
         rows: Its rows, with or without results.
         notes: Sentences below the table.
     """
@@ -75,7 +75,7 @@ class Summary:
         return any(row.values for row in self.rows)
 
     def best(self, key: str) -> float | None:
-        """Highest mean of a metric as it is printed (percent, one decimal); None where fewer than two compete."""
+        """Return the highest mean of a metric as printed (percent, one decimal). None for fewer than two values."""
         figures = [row.figure(key) for row in self.rows]
         printed = [round(100 * figure.mean, 1) for figure in figures if figure is not None]
         return max(printed) if len(printed) > 1 else None
@@ -88,14 +88,14 @@ def summarise(
     directions: Sequence[str],
     seeds: Sequence[int] | None,
 ) -> list[Summary]:
-    """A summary per direction and, for several directions, one of their means.
+    """Summarize each direction and, if there are several, their mean.
 
     Args:
-        place: Where the runs lie.
+        place: Where the runs are stored.
         experiment: The table.
-        rows: Its rows to show.
+        rows: Rows to show.
         directions: Directions to show.
-        seeds: Seeds to show; None for all that were run.
+        seeds: Seeds to show. None for all seeds that were run.
     """
     reader = ConfigReader(place)
     cards = {direction: _cards(place, reader, rows, direction, seeds) for direction in directions}
@@ -108,7 +108,7 @@ def summarise(
 
 
 def seeds_of(place: Place, direction: str) -> tuple[int, ...]:
-    """Seeds of which runs of a direction lie there, ascending."""
+    """Return the seeds of a direction that have a folder, in ascending order."""
     folders = (place.folder / direction).glob('seed*')
     return tuple(sorted(int(path.name[4:]) for path in folders if path.name[4:].isdigit()))
 
@@ -116,13 +116,13 @@ def seeds_of(place: Place, direction: str) -> tuple[int, ...]:
 def _cards(
     place: Place, reader: ConfigReader, rows: Sequence[Row], direction: str, seeds: Sequence[int] | None
 ) -> list[dict[int, dict[str, Any]]]:
-    """Per row the run cards by seed."""
+    """Read the run cards of each row, by seed."""
     seeds = seeds_of(place, direction) if seeds is None else seeds
     found = []
     for row in rows:
         try:
             name = reader.run_name(row, direction)
-        except ConfigError:  # a method without a config has no runs either
+        except ConfigError:  # a method without a config has no runs
             found.append({})
             continue
         cards = {seed: read_record(place.group(direction, seed) / name / CARD_FILE) for seed in seeds}
@@ -145,7 +145,7 @@ def _direction_summary(
 def _mean_summary(
     place: Place, experiment: Experiment, rows: Sequence[Row], summaries: Sequence[Summary]
 ) -> Summary:
-    """The mean over directions of each seed that was run in all of them."""
+    """Average the directions for each seed that was run in all of them."""
     merged = []
     for number, row in enumerate(rows):
         per_direction = [summary.rows[number].values for summary in summaries]
@@ -164,7 +164,7 @@ def _mean_metrics(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _paper_rows(experiment: Experiment, direction: str) -> dict[str, PaperResult]:
-    """The paper's rows by name, where its table is of this direction's target."""
+    """Return the paper's rows by name, if its table has the same target as this direction."""
     if experiment.table is None:
         return {}
     table = paper_table(experiment.table)
@@ -172,7 +172,7 @@ def _paper_rows(experiment: Experiment, direction: str) -> dict[str, PaperResult
 
 
 def _direction_notes(experiment: Experiment, direction: str) -> list[str]:
-    """A note if the paper's table is of another direction, which its figures are not shown beside."""
+    """Return a note if the paper's table is for another direction, so its results are not shown."""
     if experiment.table is None or paper_table(experiment.table).target == TARGETS[direction]:
         return []
     return [
@@ -186,7 +186,7 @@ def _title(place: Place, experiment: Experiment, where: str) -> str:
 
 
 def _notes(cards: Iterable[Mapping[int, Mapping[str, Any]]]) -> list[str]:
-    """What a reader must know before comparing the rows."""
+    """Return the warnings a reader needs before comparing rows."""
     cards = [card for found in cards for card in found.values()]
     revisions = {
         revision for card in cards for revision in (*card['revisions'], *_revisions(card['identity']))
@@ -212,7 +212,7 @@ def _notes(cards: Iterable[Mapping[int, Mapping[str, Any]]]) -> list[str]:
 
 
 def _seed_notes(rows: Sequence[SummaryRow]) -> list[str]:
-    """A warning where the means of rows are over different seeds: how hard these are would pass for a difference."""
+    """Warn if rows have different seeds: differences in difficulty could be mistaken for differences in method."""
     seeds = [set(row.values) for row in rows if row.values]
     if all(each == seeds[0] for each in seeds):
         return []
@@ -227,6 +227,6 @@ def _revisions(identity: Mapping[str, Any]) -> set[str]:
 
 
 def _target_data(identity: Mapping[str, Any]) -> set[str]:
-    """Fingerprint of the test data: of the world, or of the test split."""
+    """Return the fingerprint of the test data: the world's, or that of the test split."""
     data = identity['data']
     return {data.get('world') or data['test']}

@@ -1,4 +1,4 @@
-"""Summaries as Markdown, CSV and HTML."""
+"""Write summaries as Markdown, CSV and HTML."""
 
 import csv
 import io
@@ -9,8 +9,8 @@ from dscreid.visualization import PAPER_FOOTNOTE
 from dscreid.visualization.page import joined, page_html, paragraphs_html, part
 from dscreid.visualization.tables import Cell, Table, TableRow
 
-#: Key → (group, name) of the columns, of a run's figures and of the paper's. The mean of both directions comes first:
-#: methods are ordered by it, and it stays right if a table exchanges the directions.
+#: Key → (group, name) of the columns for runs and for the paper. The mean of both directions comes first
+#: because methods are ordered by it, and because it is still right if a table swaps the directions.
 COLUMNS = {
     'mean/Rank-1': ('mean', 'Rank-1'),
     'mean/mAP': ('mean', 'mAP'),
@@ -24,18 +24,18 @@ _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a co
 
 
 def to_markdown(summaries: Sequence[Summary]) -> str:
-    """All summaries as Markdown tables."""
+    """Format all summaries as Markdown tables."""
     return '\n\n'.join(_markdown_table(summary) for summary in summaries) + '\n'
 
 
 def to_html(summaries: Sequence[Summary], title: str) -> str:
-    """All summaries as one page."""
+    """Format all summaries as one HTML page."""
     sections = [(summary.title.removeprefix(f'{title} · '), _html_table(summary)) for summary in summaries]
     return page_html(title, paragraphs_html([_LEGEND]), sections)
 
 
 def to_csv(summaries: Sequence[Summary]) -> str:
-    """All summaries as one CSV table: a line per row and metric, figures in [0, 1] as they were measured."""
+    """Format all summaries as one CSV table: one line per row and metric, unrounded values in [0, 1]."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
     writer.writerow(
@@ -48,7 +48,7 @@ def to_csv(summaries: Sequence[Summary]) -> str:
 
 
 def notes_of(summaries: Sequence[Summary]) -> list[str]:
-    """The sentences below the tables."""
+    """Return the sentences below the tables."""
     notes = [_LEGEND]
     if any(row.paper for summary in summaries for row in summary.rows):
         notes.append(_PAPER_NOTE)
@@ -69,7 +69,7 @@ def _csv_values(row: SummaryRow) -> list[list]:
 
 
 def _table(summary: Summary) -> Table:
-    """The table of a summary."""
+    """Build the table of a summary."""
     with_paper = any(row.paper for row in summary.rows)
     columns = [*COLUMNS.values(), ('', 'seeds')]
     columns += [(f'paper, {group}', name) for group, name in COLUMNS.values()] if with_paper else []

@@ -1,4 +1,4 @@
-"""Processes of an experiment beside ``tools/train.py``: ``python -m dscreid.lab.reproduction.tasks --help``."""
+"""Tasks of an experiment other than ``tools/train.py``: ``python -m dscreid.lab.reproduction.tasks --help``."""
 
 import argparse
 import functools
@@ -23,24 +23,24 @@ from dscreid.registry import MODELS
 
 
 def render(arguments: argparse.Namespace) -> None:
-    """Render a world; a half-rendered one is replaced."""
-    # a killed renderer must not leave its workers behind: they would wait for work for ever
+    """Render a world and replace an unfinished one."""
+    # Workers of a killed renderer must also end. Otherwise they would wait for work forever.
     os.register_at_fork(after_in_child=functools.partial(die_with, os.getpid()))
     render_world(arguments.root, WorldSpec(**json.loads(arguments.spec)), overwrite=True, progress=False)
 
 
 def rank_view(arguments: argparse.Namespace) -> None:
-    """Rank the features of a finished run another way."""
+    """Rank the features of a finished run in another way."""
     metrics = view_metrics(load_features(arguments.features), arguments.view, arguments.protocol)
     reason = None if metrics else f'no tracklet of {arguments.features} has a person id'
     write_json(arguments.out, Evaluation(metrics, arguments.features, reason).record())
 
 
 def test_untrained(arguments: argparse.Namespace) -> None:
-    """Test the pre-trained tower of a config as it is: the mean of its frame features, without prompts."""
+    """Test the pre-trained tower of a config without training: the mean of its frame features, without prompts."""
     config = load_config(arguments.config)
     fit_to_machine(config)
-    # prompts are random before the source stage, and would disturb the tower's tokens
+    # prompts are random before the source stage and would disturb the tower's tokens
     config.model.backbone = dict(type='FrameAverage', tower=config.model.backbone.tower)
     config.model.retrieval = 'raw'
     config.test_evaluator.feature = 'static'
@@ -56,7 +56,7 @@ def test_untrained(arguments: argparse.Namespace) -> None:
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog='python -m dscreid.lab.reproduction.tasks', description=__doc__)
     tasks = parser.add_subparsers(required=True, metavar='TASK')
     task = tasks.add_parser('render', help='render a world')
@@ -77,7 +77,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Do one task."""
+    """Run one task."""
     arguments = parse_arguments(argv)
     arguments.run(arguments)
 

@@ -9,17 +9,17 @@ from dscreid.evaluation import FeatureTable, ReIDMetric
 
 
 def raw_halves(table: FeatureTable) -> np.ndarray:
-    """float32 (N, 2 D): raw static and dynamic features joined, as VLD ranks them."""
+    """Concatenate raw static and dynamic features, as VLD ranks them. float32 (N, 2 D)."""
     return np.concatenate([table.static, table.dynamic], axis=1)
 
 
 def static_half(table: FeatureTable) -> np.ndarray:
-    """float32 (N, D): raw static features, L2-normalized."""
+    """Return the raw static features, L2-normalized. float32 (N, D)."""
     return _normalized(table.static)
 
 
 def dynamic_half(table: FeatureTable) -> np.ndarray:
-    """float32 (N, D): raw dynamic features, L2-normalized."""
+    """Return the raw dynamic features, L2-normalized. float32 (N, D)."""
     return _normalized(table.dynamic)
 
 
@@ -31,7 +31,7 @@ VIEW_FUNCTIONS: Mapping[str, Callable[[FeatureTable], np.ndarray]] = {
 
 
 def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, float]:
-    """Metrics of a test set whose features are ranked another way.
+    """Compute the metrics of a test set whose features are ranked in another way.
 
     Args:
         table: Features with both raw halves.
@@ -39,10 +39,10 @@ def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, flo
         protocol: Name of the evaluation protocol.
 
     Returns:
-        Metrics in [0, 1], named as ``ReIDMetric`` names them.
+        Metrics in [0, 1], with the keys of ``ReIDMetric``.
 
     Raises:
-        DatasetError: The table holds no raw halves.
+        DatasetError: If the table has no raw halves.
     """
     if table.static is None or table.dynamic is None:
         raise DatasetError('the feature file holds no raw halves; write it with dscreid test --dump-features')

@@ -1,4 +1,4 @@
-"""A procedurally drawn world of walking people, in the official layouts of HITSZ-VCM and BUPTCampus."""
+"""Procedurally rendered worlds of walking people, in the official layouts of HITSZ-VCM and BUPTCampus."""
 
 from dscreid.utils.lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""Sceneries: a picture wider than the frame that slides past a walker, in colour and in the infrared."""
+"""Backgrounds: a picture wider than the frame that slides past a walker, in color and in infrared."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 
 from .camera import Camera
 
-WIDEN = 3  # width of a scenery in frames
+WIDEN = 3  # width of a background in frames
 
 
 @dataclass(frozen=True)
 class Background:
-    """A camera's scenery.
+    """The background of a camera.
 
     Attributes:
         visible: uint8[H, WIDEN * W, 3], blue, green, red.
-        infrared: uint8[H, WIDEN * W]; the same things with an unrelated brightness.
+        infrared: uint8[H, WIDEN * W], the same objects with unrelated brightness.
     """
 
     visible: np.ndarray
@@ -24,13 +24,13 @@ class Background:
 
 
 def draw_background(camera: Camera, height: int, width: int) -> Background:
-    """Draw a camera's scenery for a canvas of ``height`` times ``width`` pixels.
+    """Draw a camera's background for a canvas of ``height`` times ``width`` pixels.
 
     Returns:
-        Background: A function of ``camera.background_seed`` and the camera's levels alone.
+        Background: Depends only on ``camera.background_seed`` and the camera's levels.
     """
     rng = np.random.Generator(np.random.PCG64(camera.background_seed))
-    # Drawn small and enlarged: backgrounds are out of focus anyway, and this is many times faster.
+    # Draw small and enlarge: backgrounds are out of focus anyway, and this is many times faster.
     rows, columns = 64, 32 * WIDEN
     visible = np.zeros((rows, columns, 3), dtype=np.float32)
     infrared = np.zeros((rows, columns), dtype=np.float32)
@@ -49,7 +49,7 @@ def draw_background(camera: Camera, height: int, width: int) -> Background:
 
 
 class _Scene:
-    """Draws the same rectangles into both spectra, each with its own tone."""
+    """Draw the same shapes into both spectra, each with its own tone."""
 
     def __init__(self, visible, infrared, rng: np.random.Generator, camera: Camera) -> None:
         self.visible, self.infrared, self.rng, self.camera = visible, infrared, rng, camera
@@ -81,7 +81,7 @@ class _Scene:
 
 
 def _campus(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
-    """Lawn and trees behind a path."""
+    """Draw lawn and trees behind a path."""
     rng = scene.rng
     for _ in range(10):
         scene.blob(
@@ -93,7 +93,7 @@ def _campus(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
 
 
 def _street(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
-    """House fronts with windows, a kerb and road markings."""
+    """Draw house fronts with windows, a curb and road markings."""
     rng = scene.rng
     x = 0
     while x < columns:
@@ -108,7 +108,7 @@ def _street(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
 
 
 def _indoor(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
-    """A corridor: doors, skirting board, floor tiles."""
+    """Draw a corridor with doors, skirting board and floor tiles."""
     rng = scene.rng
     for x in range(int(rng.integers(8)), columns, int(rng.integers(16, 28))):
         scene.fill(x, 0, x + int(rng.integers(4, 10)), horizon, 1.0, 0.25)
@@ -121,7 +121,7 @@ def _indoor(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
 
 
 def _clutter(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
-    """Anything anywhere."""
+    """Draw random shapes in random places."""
     rng = scene.rng
     for _ in range(14):
         x, y = int(rng.integers(columns)), int(rng.integers(rows))

@@ -1,21 +1,21 @@
-"""Strokes of a label map: limbs, boxes and textured outlines, measured in body heights."""
+"""Draw strokes into a label map: limbs, boxes and textured outlines, measured in body heights."""
 
 import cv2
 import numpy as np
 
 from .labels import SHADE_STEP, Part, Shade, label
 
-SHIFT = 4  # fractional bits of OpenCV coordinates: limbs move smoothly, not by whole pixels
+SHIFT = 4  # fractional bits of OpenCV coordinates, for subpixel motion of the limbs
 _ONE = 1 << SHIFT
 
 
 class Brush:
-    """Draws into a label map; points are in pixels, widths in body heights.
+    """Draw into a label map. Points are in pixels, widths in body heights.
 
     Args:
-        canvas: uint8[H, W] label map, drawn into.
+        canvas: uint8[H, W], label map to draw into.
         scale: Pixels per body height.
-        azimuth: Direction of view in radians.
+        azimuth: Viewing direction in radians.
     """
 
     def __init__(self, canvas: np.ndarray, scale: float, azimuth: float) -> None:
@@ -30,7 +30,7 @@ class Brush:
         cv2.line(self.canvas, ends[0], ends[1], value, thickness, cv2.LINE_8, SHIFT)
 
     def limb(self, start, end, width: float, part: Part, shade: Shade) -> None:
-        """Draw a limb: a darker rim and a core, so that it reads as round and stands out."""
+        """Draw a limb as a darker rim and a core, so that it looks round and stands out."""
         rim = Shade.DARK if shade is Shade.DIM else Shade.DIM
         self.line(start, end, width, label(part, rim))
         light = -0.12 * width * self.scale
@@ -43,17 +43,17 @@ class Brush:
     def ellipse(
         self, centre, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0
     ) -> None:
-        """Fill an ellipse, or its sector from ``start`` to ``end`` degrees; ``axes`` are half axes."""
+        """Fill an ellipse, or its sector from ``start`` to ``end`` degrees. ``axes`` are the half axes."""
         centre = (int(centre[0] * _ONE), int(centre[1] * _ONE))
         axes = (int(axes[0] * self.scale * _ONE), int(axes[1] * self.scale * _ONE))
         cv2.ellipse(self.canvas, centre, axes, angle, start, end, value, -1, cv2.LINE_8, SHIFT)
 
     def half_width(self, lateral: float, frontal: float) -> float:
-        """Return the seen half width of an upright elliptic cylinder, in pixels."""
+        """Return the visible half width of an upright elliptic cylinder, in pixels."""
         return self.scale * float(np.hypot(lateral * self.cos, frontal * self.sin))
 
     def trapeze(self, top, bottom, top_width: float, bottom_width: float, part: Part) -> None:
-        """Draw a skirt-like shape with a shaded rim; half widths in pixels."""
+        """Draw a skirt-like shape with a shaded rim. Half widths are in pixels."""
         for share, shift, shade in ((1.0, 0.0, Shade.DIM), (0.72, -0.10, Shade.PLAIN)):
             corners = (
                 moved(top, (shift - share) * top_width),
@@ -74,10 +74,10 @@ class Brush:
         """Fill an outline with a garment's pattern.
 
         Args:
-            texture: uint8[rows, columns] of ``label_texture``.
+            texture: uint8[rows, columns], output of ``label_texture``.
             outline: float[N, 2], corners in pixels.
-            top: Middle of the texture's first row.
-            hem: Middle of its last row.
+            top: Center of the texture's first row.
+            hem: Center of its last row.
             half_width: Half the texture's width in pixels.
         """
         x0, y0 = np.maximum(np.floor(outline.min(axis=0)).astype(int), 0)
@@ -100,15 +100,15 @@ class Brush:
 
 
 def moved(point: np.ndarray, right: float, down: float = 0.0) -> np.ndarray:
-    """Return ``point`` (float[2]) moved by pixels."""
+    """Return ``point`` (float[2]) shifted by a number of pixels."""
     return np.array((point[0] + right, point[1] + down))
 
 
 def label_texture(mask: np.ndarray) -> np.ndarray:
-    """Turn a garment's visible half into labels with the shading of a lit cylinder.
+    """Convert the visible half of a garment to labels, shaded like a lit cylinder.
 
     Args:
-        mask: bool[rows, columns] of ``visible_side``.
+        mask: bool[rows, columns], output of ``visible_side``.
 
     Returns:
         numpy.ndarray: uint8[rows, columns].

@@ -1,4 +1,4 @@
-"""A camera: where it stands, how it is lit, and its visible and infrared sensors."""
+"""Cameras: position, lighting, and their visible and infrared sensors."""
 
 from dataclasses import dataclass
 
@@ -12,26 +12,26 @@ from .sensor import InfraredSensor, draw_sensor
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera; both modalities share everything but the sensor.
+    """One camera. The modalities share everything except the sensor.
 
     Attributes:
-        azimuth: Direction of view in radians; 0 faces the walker, pi/2 sees the walk from left to right.
-        elevation: Height over the horizontal in radians.
-        scale: Height of the figure over the height of the frame.
-        light: Visible light's gain for red, green and blue.
-        shade: Strength of the illumination's gradient over the frame.
-        shade_angle: The gradient's direction in radians.
-        saturation: Factor on colour saturation.
+        azimuth: Viewing direction in radians. 0 faces the walker, pi/2 sees the walk from left to right.
+        elevation: Angle above the horizontal in radians.
+        scale: Height of the figure relative to the height of the frame.
+        light: Gain of the visible light for red, green and blue.
+        shade: Strength of the illumination gradient over the frame.
+        shade_angle: Direction of the gradient in radians.
+        saturation: Factor on color saturation.
         gamma: Exponent of the visible tone curve.
         blur: Standard deviation in pixels of a 128-row frame.
-        resolution: Linear share of the resolution that reaches the file.
-        noise: Standard deviation in grey levels.
-        jpeg: Quality 1-100.
-        background_style: Name of a scenery of ``background.py``.
-        background_level: Its visible brightness.
-        background_colour: Its saturation.
-        infrared_background: Its brightness in the infrared.
-        background_seed: Seed of the scenery.
+        resolution: Linear fraction of the resolution that is kept in the file.
+        noise: Standard deviation in gray levels.
+        jpeg: JPEG quality, 1-100.
+        background_style: Name of a background style of ``background.py``.
+        background_level: Visible brightness of the background.
+        background_colour: Saturation of the background.
+        infrared_background: Infrared brightness of the background.
+        background_seed: Seed of the background.
         sensor: The infrared sensor.
     """
 
@@ -63,8 +63,8 @@ def draw_camera(
     Args:
         rng: The camera's own generator.
         domain: Source of the ranges.
-        number: Camera number from 0; decides the azimuth unless the domain draws a camera per tracklet.
-        count: Number of cameras of the world.
+        number: Camera number, starting at 0. It determines the azimuth unless the domain draws a camera per tracklet.
+        count: Number of cameras in the world.
         modality_gap: See ``sensor.py``.
     """
     degrees = domain.azimuth_offset + domain.azimuth_spread * number / count + 8.0 * rng.standard_normal()
@@ -95,38 +95,38 @@ def draw_camera(
 
 
 def visible_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
-    """Return the visible light's gradient over the frame, float32[height, width, 1], mean about 1."""
+    """Return the gradient of the visible light over the frame, float32[height, width, 1], with mean about 1."""
     y, x = _grid(height, width)
     ramp = np.cos(camera.shade_angle) * x + np.sin(camera.shade_angle) * y
     return (1 + camera.shade * ramp).astype(np.float32)[..., None]
 
 
 def infrared_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
-    """Return hot spot times vignette, float32[height, width]."""
+    """Return the product of hot spot and vignette, float32[height, width]."""
     y, x = _grid(height, width)
     centre_x, centre_y = camera.sensor.hot_spot_centre
     distance = (x - (2 * centre_x - 1)) ** 2 + (y - (2 * centre_y - 1)) ** 2
     spot = camera.sensor.hot_spot * (np.exp(-distance / 0.5) - 0.35)
     vignette = camera.sensor.vignette * ((x**2 + y**2) / 2 - 0.3)
-    # The exposure leaves the bright centre unclipped.
+    # Set the exposure so that the bright center is not clipped.
     return ((1 + spot - vignette) / (1 + 0.5 * camera.sensor.hot_spot)).astype(np.float32)
 
 
 def visible_tone_curve(camera: Camera) -> np.ndarray:
-    """Return the visible sensor's tone curve as a table uint8[256]."""
+    """Return the tone curve of the visible sensor as a lookup table, uint8[256]."""
     return np.clip(255 * (np.arange(256) / 255.0) ** camera.gamma + 0.5, 0, 255).astype(np.uint8)
 
 
 def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
-    """Lose sharpness as optics and a coarse sensor do.
+    """Reduce sharpness like optics and a low-resolution sensor do.
 
     Args:
         image: uint8[H, W] or uint8[H, W, 3].
         blur: Standard deviation in pixels of ``image``.
-        resolution: Linear share of the resolution to keep, in (0, 1].
+        resolution: Linear fraction of the resolution to keep, in (0, 1].
 
     Returns:
-        numpy.ndarray: uint8, the shape of ``image``.
+        numpy.ndarray: uint8, same shape as ``image``.
     """
     height, width = image.shape[:2]
     if resolution < 0.95:
@@ -139,5 +139,5 @@ def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
 
 
 def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return coordinates of the frame's pixels in [-1, 1]: y as a column, x as a row."""
+    """Return the pixel coordinates of the frame in [-1, 1]: y as a column, x as a row."""
     return np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]

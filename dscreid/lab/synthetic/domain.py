@@ -1,4 +1,4 @@
-"""The domains of the world: distributions from which people, cameras and sensors are drawn."""
+"""Domains: the distributions from which people, cameras and sensors are drawn."""
 
 from dataclasses import dataclass, field
 
@@ -14,18 +14,18 @@ _PATTERNS = {
 
 
 def _weights(**emphasis: float) -> dict[str, float]:
-    """Weight 1 for every colour but those named."""
+    """Return weight 1 for every color except those given."""
     return {name: emphasis.get(name, 1.0) for name in COLOUR_NAMES}
 
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """Clothing statistics; every dictionary holds weights by name.
+    """Clothing statistics. Every dictionary maps names to weights.
 
     Attributes:
-        sleeves: Probabilities of no sleeve below the shoulder, short and long sleeves.
+        sleeves: Probabilities of sleeves that end at the shoulder, short sleeves and long sleeves.
         coats: Probability of a coat that reaches down to the thighs.
-        hair: Probabilities of black, dark brown, brown, blond and grey hair.
+        hair: Probabilities of black, dark brown, brown, blond and gray hair.
     """
 
     upper_colours: dict[str, float] = field(default_factory=_weights)
@@ -51,7 +51,7 @@ class Wardrobe:
 
 @dataclass(frozen=True)
 class Domain:
-    """Everything that tells one domain from another; ranges are (low, high) of a uniform draw.
+    """Everything that distinguishes one domain from another. Ranges are (low, high) of a uniform distribution.
 
     Attributes:
         name: Name in configs and tools.
@@ -59,30 +59,30 @@ class Domain:
         wardrobe: Clothing statistics.
         modality_gap: Default of the world's ``modality_gap`` (see ``sensor.py``).
         camera_per_tracklet: Draw a camera and a sensor for each tracklet instead of once per camera number.
-        azimuth_spread: Span in degrees over which camera numbers are spread (0 faces the walker).
-        azimuth_offset: First camera's azimuth in degrees.
-        heading_jitter: Standard deviation of a walk's direction in degrees.
-        elevation: Camera's height above the walker in degrees.
-        scale: Height of the figure over the height of the frame.
+        azimuth_spread: Angle in degrees over which the cameras are spread (0 faces the walker).
+        azimuth_offset: Azimuth of the first camera in degrees.
+        heading_jitter: Standard deviation of the walking direction in degrees.
+        elevation: Angle of the camera above the walker in degrees.
+        scale: Height of the figure relative to the height of the frame.
         offset: Standard deviation of the crop's displacement, in frame heights.
         crop_jitter: Frame-to-frame jitter of the crop, in frame heights.
         light: Level of illumination.
-        tint: Strength of the light's colour cast.
-        shade: Contrast between lit and shadow side of the illumination over the frame.
-        saturation: Colour saturation of the visible sensor.
+        tint: Strength of the light's color cast.
+        shade: Contrast between the lit and the shadow side of the frame.
+        saturation: Color saturation of the visible sensor.
         gamma: Tone curve of the visible sensor.
         blur: Gaussian blur in pixels of a 128-row frame.
-        resolution: Linear share of the resolution that reaches the file.
-        noise: Standard deviation in grey levels (0-255).
-        jpeg: Quality.
+        resolution: Linear fraction of the resolution that is kept in the file.
+        noise: Standard deviation in gray levels (0-255).
+        jpeg: JPEG quality.
         background_level: Brightness of the background.
         background_colour: Saturation of the background.
         background_style: Weights of 'campus', 'street', 'indoor', 'clutter'.
-        infrared_background: Level of the background in the infrared.
+        infrared_background: Brightness of the background in infrared.
         occluded: Probability that a tracklet has an occluder.
-        occluded_frames: Share of such a tracklet's frames that the occluder crosses.
-        sensor_spread: Camera-to-camera spread of the infrared sensor; 1 is the widest.
-        material_spread: How far materials of one colour differ in the infrared, 0 (alike) to 1.
+        occluded_frames: Fraction of such a tracklet's frames in which the occluder is visible.
+        sensor_spread: Variation of the infrared sensor between cameras. 1 is the largest.
+        material_spread: Infrared difference between materials of the same color, from 0 (none) to 1.
     """
 
     name: str
@@ -201,7 +201,7 @@ VARIED = Domain(
     sensor_spread=1.0,
 )
 
-# Spans the cameras of BUPT and HITSZ and stays near the source family's infrared sensors.
+# Covers the cameras of BUPT and HITSZ and stays close to the infrared sensors of the source family.
 EVERYDAY = Domain(
     name='everyday',
     code=4,
@@ -236,10 +236,10 @@ DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (BUPT, HITSZ, VA
 
 
 def get_domain(name: str) -> Domain:
-    """Return the domain called ``name``.
+    """Return the domain with this name.
 
     Raises:
-        ConfigError: The name is unknown.
+        ConfigError: If the name is unknown.
     """
     if name not in DOMAINS:
         raise ConfigError(f'Unknown domain {name!r}: choose one of {", ".join(DOMAINS)}.')

@@ -1,4 +1,4 @@
-"""Draws one walker into a label map with OpenCV's thick lines and polygons."""
+"""Draw one walker into a label map with OpenCV's thick lines and polygons."""
 
 import numpy as np
 
@@ -12,12 +12,12 @@ class Figure(Brush):
     """A walker in one frame, ready to be drawn.
 
     Args:
-        canvas: uint8[H, W] label map, drawn into.
+        canvas: uint8[H, W], label map to draw into.
         points: float[18, 2], projected joints in pixels of the canvas.
-        depth: float[18], larger is nearer to the camera.
+        depth: float[18], larger is closer to the camera.
         identity: Clothing and body.
-        azimuth: Direction of view in radians.
-        texture: bool[rows, columns] of ``visible_side``.
+        azimuth: Viewing direction in radians.
+        texture: uint8[rows, columns], output of ``label_texture``.
         scale: Pixels per body height.
     """
 
@@ -85,7 +85,7 @@ class Figure(Brush):
         self._side_stripe(side, hip, knee, None if short else ankle, upper_width, shade)
 
     def _side_stripe(self, side: int, hip, knee, ankle, width: float, shade: Shade) -> None:
-        """Draw the stripe down the outer seam, where the outer side of this leg can be seen."""
+        """Draw the stripe along the outer seam, if the outer side of this leg is visible."""
         outward = self.cos if side == 0 else -self.cos
         nearness = -self.sin if side == 0 else self.sin
         if self.identity.lower_detail != 'side_stripe' or nearness < -0.3:
@@ -175,7 +175,7 @@ class Figure(Brush):
             self.line(edge, brim, 0.020, label(Part.HAT, Shade.DIM))
 
     def _face_marks(self, centre, width: float, height: float) -> None:
-        """Draw shaded eyes, so that front and back differ in both modalities."""
+        """Draw dark eyes, so that front and back differ in both modalities."""
         middle = moved(centre, 0.4 * self.sin * width * self.scale, -0.12 * height * self.scale)
         for sign in (-1, 1):
             if sign * self.sin < 0.8:
@@ -235,5 +235,5 @@ class Figure(Brush):
         self.box(moved(hand, 0, 0.10 * self.scale), 0.055, 0.055, Part.BAG)
 
     def _outer_side_seen(self, side: int) -> bool:
-        """Whether the walker's left (0) or right (1) side is not turned away."""
+        """Whether the walker's left (0) or right (1) side is not turned away from the camera."""
         return (-self.sin if side == 0 else self.sin) > -0.4

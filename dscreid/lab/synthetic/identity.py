@@ -1,4 +1,4 @@
-"""Who walks through the world: clothing, body and gait of one person."""
+"""Identities: clothing, body and gait of one person."""
 
 from dataclasses import dataclass
 
@@ -18,14 +18,14 @@ _HAIR = ((0.08, 0.07, 0.07), (0.20, 0.13, 0.09), (0.42, 0.27, 0.14), (0.72, 0.58
 
 @dataclass(frozen=True)
 class Pattern:
-    """A garment's pattern; its geometry stands in ``texture.py``.
+    """Pattern of a garment. Its geometry is defined in ``texture.py``.
 
     Attributes:
         kind: One of ``texture.PATTERNS``.
         period: Repetitions over the garment's height.
         phase: Offset of the first repetition, in [0, 1).
-        duty: Share of a repetition that shows the second colour; also sizes single shapes.
-        turn: Angle around the body of a single shape's centre in radians; 0 is the chest.
+        duty: Fraction of a repetition that shows the second color. Also scales single shapes.
+        turn: Angle around the body of the center of a single shape, in radians. 0 is the chest.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Body:
-    """Proportions in units of body height, except ``bulk`` and ``head``, which are factors."""
+    """Proportions in body heights, except ``bulk`` and ``head``, which are factors."""
 
     leg: float
     shoulder: float
@@ -54,13 +54,13 @@ class Gait:
     Attributes:
         stride: Amplitude of the thigh's swing in radians.
         cadence: Full cycles (two steps) per frame.
-        knee: Knee flexion in the swing phase, radians.
+        knee: Knee flexion in the swing phase, in radians.
         arm_swing: Amplitude of the arms in radians.
         elbow: Resting flexion of the elbow in radians.
         lean: Forward lean of the trunk in radians.
-        bounce: Vertical movement in units of body height.
-        sway: Sideways movement of the shoulders in units of body height.
-        splay: Distance of the hands from the body, in units of body height.
+        bounce: Vertical movement in body heights.
+        sway: Sideways movement of the shoulders in body heights.
+        splay: Distance of the hands from the body, in body heights.
     """
 
     stride: float
@@ -76,7 +76,7 @@ class Gait:
 
 @dataclass(frozen=True)
 class Identity:
-    """One person, as drawn in every camera and both modalities."""
+    """One person, drawn in the same way in every camera and both modalities."""
 
     upper: Surface
     upper_second: Surface
@@ -102,14 +102,14 @@ class Identity:
 
 
 def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
-    """Draw a person.
+    """Draw a random person.
 
     Args:
         rng: The identity's own generator.
         wardrobe: The domain's clothing statistics.
 
     Returns:
-        Identity: Independent of every other person of the world.
+        Identity: Independent of all other people in the world.
     """
     upper = draw_surface(rng, wardrobe.upper_colours, wardrobe.upper_materials)
     lower = draw_surface(rng, wardrobe.lower_colours, wardrobe.lower_materials)
@@ -139,7 +139,7 @@ def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
 
 
 def _contrasting(rng, first: Surface, colours: dict, materials: dict) -> Surface:
-    """Draw a second surface whose visible lightness differs from the first one's."""
+    """Draw a second surface whose visible lightness differs from that of the first."""
     for _ in range(12):
         second = draw_surface(rng, {name: 1 + weight for name, weight in colours.items()}, materials)
         if abs(sum(second.rgb) - sum(first.rgb)) > 0.75:
@@ -156,7 +156,7 @@ def _draw_pattern(rng: np.random.Generator, wardrobe: Wardrobe) -> Pattern:
 
 
 def _natural(rng, choices, material: str, weights=None) -> Surface:
-    """Draw skin or hair: no dye, a colour of nature."""
+    """Draw the surface of skin or hair from natural colors."""
     index = int(rng.choice(len(choices), p=weights))
     value = np.clip(np.asarray(choices[index]) + 0.02 * rng.standard_normal(3), 0.03, 0.97)
     colour = COLOUR_NAMES.index('beige' if material == 'skin' else 'black')

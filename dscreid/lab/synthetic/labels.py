@@ -1,10 +1,10 @@
-"""Values of a label map: the part that a pixel shows, and how it is turned to the light."""
+"""Values of a label map: the part shown by a pixel, and its orientation to the light."""
 
 from enum import IntEnum
 
 
 class Part(IntEnum):
-    """What a pixel shows; 0 is the background."""
+    """The part shown by a pixel. 0 is the background."""
 
     NOTHING = 0
     SKIN = 1
@@ -23,7 +23,7 @@ class Part(IntEnum):
 
 
 class Shade(IntEnum):
-    """How a surface is turned to the light."""
+    """Orientation of a surface to the light."""
 
     PLAIN = 0
     LIT = 1
@@ -37,5 +37,5 @@ SHADES = len(Shade)
 
 
 def label(part: Part, shade: Shade = Shade.PLAIN) -> int:
-    """Return the label map's value for a part in a shade."""
+    """Return the label of a part in a shade."""
     return int(part) + SHADE_STEP * int(shade)

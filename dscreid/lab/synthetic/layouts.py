@@ -1,4 +1,4 @@
-"""The official layouts: which walks a world holds, where their frames lie, and the index files."""
+"""The official layouts: the walks of a world, the locations of their frames, and the index files."""
 
 import json
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _BUPT_MODALITY = {Modality.RGB: 'RGB', Modality.IR: 'IR'}
 
 
 class Split(IntEnum):
-    """Part of a world; the value is part of the seeds."""
+    """Part of a world. The value is part of the seeds."""
 
     TRAIN = 0
     AUXILIARY = 1
@@ -26,18 +26,19 @@ class Split(IntEnum):
 
 @dataclass(frozen=True)
 class PlannedWalk:
-    """One walk to render: a tracklet, or a pixel-aligned pair of them.
+    """One walk to render: a tracklet, or a pixel-aligned pair of tracklets.
 
     Attributes:
         split: Part of the world.
-        person: Number of the person within the split, from 0: with ``split`` the seed of the identity.
-        pid: Person id in the files, from 1.
-        key: Seed of the walk within the person.
-        camera: Camera number from 0.
-        frames: Length.
-        modalities: What is rendered of it.
-        folders: Per modality, folder of the frames relative to the root.
-        first: Number of its first frame's file.
+        person: Number of the person within the split, starting at 0. Together with ``split``, the seed of the
+            identity.
+        pid: Person id in the files, starting at 1.
+        key: Seed of the walk, unique within the person.
+        camera: Camera number, starting at 0.
+        frames: Number of frames.
+        modalities: Modalities to render.
+        folders: Folder of the frames for each modality, relative to the root.
+        first: Number of the first frame's file.
         tracklet: Tracklet number in the files.
     """
 
@@ -53,7 +54,7 @@ class PlannedWalk:
     tracklet: int
 
     def files(self, modality: Modality) -> list[str]:
-        """Return the frames' paths relative to the root, in temporal order."""
+        """Return the paths of the frames relative to the root, in temporal order."""
         return [f'{self.folders[modality]}/{self.first + n:04d}.jpg' for n in range(self.frames)]
 
 
@@ -74,7 +75,7 @@ def plan_world(spec: WorldSpec) -> list[list[PlannedWalk]]:
 
 
 def write_index(root: Path, spec: WorldSpec, people: list[list[PlannedWalk]]) -> None:
-    """Write the layout's index files under ``root``."""
+    """Write the layout's index files to ``root``."""
     if spec.layout == 'hitsz':
         _write_hitsz_index(root, people)
     else:
@@ -82,7 +83,7 @@ def write_index(root: Path, spec: WorldSpec, people: list[list[PlannedWalk]]) ->
 
 
 def _itinerary(spec: WorldSpec, split: Split, person: int, modality_code: int, count: int):
-    """Return cameras and lengths of a person's walks: every camera in turn, in an order of his own."""
+    """Return cameras and lengths of a person's walks. Each person has a different order of cameras."""
     code = get_domain(spec.domain).code
     rng = generator(spec.seed, Stream.LENGTH, code, split, person, modality_code)
     order = rng.permutation(spec.cameras)
@@ -92,7 +93,7 @@ def _itinerary(spec: WorldSpec, split: Split, person: int, modality_code: int, c
 
 
 def _plan_hitsz_person(spec: WorldSpec, split: Split, person: int, pid: int) -> list[PlannedWalk]:
-    """Plan independent walks of both modalities, sorted by camera; file numbers run on within a folder."""
+    """Plan independent walks of both modalities, sorted by camera. File numbers continue within a folder."""
     top = 'Test' if split is Split.TEST else 'Train'
     count = spec.test_tracklets if split is Split.TEST else spec.tracklets
     walks = []
@@ -115,7 +116,7 @@ def _plan_hitsz_person(spec: WorldSpec, split: Split, person: int, pid: int) -> 
 
 
 def _plan_bupt_person(spec: WorldSpec, split: Split, person: int, pid: int) -> list[PlannedWalk]:
-    """Plan pixel-aligned pairs: one walk, both modalities."""
+    """Plan pixel-aligned pairs: one walk in both modalities."""
     counts = {
         Split.TRAIN: spec.tracklets,
         Split.AUXILIARY: spec.auxiliary_tracklets,
@@ -180,18 +181,18 @@ def _write_bupt_index(root: Path, people: list[list[PlannedWalk]], fake_ir: bool
 
 
 def _query_walks(walks: list[PlannedWalk]) -> set[int]:
-    """Return the keys of a person's query walks: all under the first camera, and never all he has."""
+    """Return the keys of a person's query walks: all under the first camera, but never all walks of the person."""
     queried = {walk.key for walk in walks if walk.camera == walks[0].camera}
     return queried if len(queried) < len(walks) else {walks[0].key}
 
 
 def fake_infrared_path(file: str) -> str:
-    """Return where the FakeIR frame of a visible frame lies."""
+    """Return the path of the FakeIR frame that belongs to a visible frame."""
     return file.replace('/RGB/', '/FakeIR/')
 
 
 def _with_fake_infrared(paths: dict) -> dict:
-    """Return ``data_paths.json``'s content with FakeIR entries beside the RGB ones."""
+    """Add FakeIR entries to the RGB entries of ``data_paths.json``."""
     return {
         pid: {
             **modalities,

@@ -1,4 +1,4 @@
-"""Things that move between camera and walker for a part of a tracklet's frames."""
+"""Objects that move between camera and walker in some of a tracklet's frames."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ class Occluder:
 
     Attributes:
         kind: 'pole', 'box', 'bush' or 'passer'.
-        first: First frame it shows in.
-        last: Last frame it shows in.
-        start: Horizontal centre in its first frame, in frame widths.
-        end: Horizontal centre in its last frame.
+        first: First frame in which it is visible.
+        last: Last frame in which it is visible.
+        start: Horizontal center in its first frame, in frame widths.
+        end: Horizontal center in its last frame.
         size: Width in frame widths.
         top: Upper edge in frame heights (boxes and bushes).
-        surface: Its main colour and material.
-        second: Its second one.
+        surface: Main color and material.
+        second: Second color and material.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Occluder:
     second: Surface
 
     def draw(self, canvas: np.ndarray, frame: int) -> None:
-        """Draw over ``canvas`` (uint8[H, W] label map) if it shows in ``frame``."""
+        """Draw over ``canvas`` (uint8[H, W] label map) if it is visible in ``frame``."""
         if not self.first <= frame <= self.last:
             return
         progress = (frame - self.first) / max(self.last - self.first, 1)
@@ -50,12 +50,12 @@ class Occluder:
 
 
 def draw_occluder(rng: np.random.Generator, frames: int, share: tuple[float, float]) -> Occluder:
-    """Draw an occluder for a tracklet of ``frames`` frames.
+    """Draw a random occluder for a tracklet of ``frames`` frames.
 
     Args:
         rng: The walk's generator.
         frames: Length of the tracklet.
-        share: Range of the share of frames it shows in.
+        share: Range of the fraction of frames in which it is visible.
     """
     kind = choose(rng, _KINDS)
     shown = max(1, round(uniform(rng, share) * frames))
@@ -104,7 +104,7 @@ def _bush(item: Occluder, canvas, x: float, height: int, width: int) -> None:
 
 
 def _passer(item: Occluder, canvas, x: float, height: int, width: int) -> None:
-    """Draw somebody who crosses nearer to the camera, cut off by the frame."""
+    """Draw a person who crosses closer to the camera, cut off by the frame."""
     body, legs = label(Part.OCCLUDER, Shade.PLAIN), label(Part.OCCLUDER_SECOND, Shade.DIM)
     thick = max(2, int(item.size * width * 0.8))
     middle, chest, foot = int(0.62 * height), int(0.40 * height), int(1.05 * height)

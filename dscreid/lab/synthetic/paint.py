@@ -1,4 +1,4 @@
-"""Tables from label to tone: how a person and an occluder look to either sensor."""
+"""Lookup tables from labels to tones: what a person and an occluder look like to each sensor."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ from .occlusion import Occluder
 from .palette import MATERIAL_NAMES, MATERIAL_SHEEN, Surface
 
 _SHEEN = tuple(MATERIAL_SHEEN[name] for name in MATERIAL_NAMES)
-# Light from a side in the visible; nearly frontal light of the illuminator in the infrared.
+# Visible light comes from the side, the illuminator's infrared light almost from the front.
 _VISIBLE_SHADE = {Shade.PLAIN: 1.0, Shade.DIM: 0.80, Shade.DARK: 0.62}
 _INFRARED_SHADE = {Shade.PLAIN: 1.0, Shade.DIM: 0.86, Shade.DARK: 0.72}
 
 
 def surfaces(identity: Identity, occluder: Occluder | None) -> dict[Part, tuple[Surface, Surface]]:
-    """Return each part's surface, and the surface whose pattern it belongs to (itself for a main surface)."""
+    """Return each part's surface and the main surface of its garment (the same surface unless it is a second one)."""
     parts = {
         Part.SKIN: identity.skin,
         Part.HAIR: identity.hair,
@@ -37,7 +37,7 @@ def surfaces(identity: Identity, occluder: Occluder | None) -> dict[Part, tuple[
 
 
 def visible_table(identity: Identity, occluder: Occluder | None, camera: Camera) -> np.ndarray:
-    """Return the visible colours of all labels, uint8[256, 1, 3] in OpenCV's order (blue, green, red)."""
+    """Return the visible colors of all labels, uint8[256, 1, 3] in OpenCV's order (blue, green, red)."""
     table = np.zeros((256, 1, 3))
     light = np.asarray(camera.light)
     for part, (surface, _) in surfaces(identity, occluder).items():
@@ -59,7 +59,7 @@ def infrared_table(identity: Identity, occluder: Occluder | None, camera: Camera
 
 
 def _fill(table: np.ndarray, part: Part, value: np.ndarray, factors: dict[Shade, float], lit: float) -> None:
-    """Write one part in all shades; a dark surface keeps some sheen."""
+    """Write one part in all shades. A dark surface keeps some sheen."""
     for shade, factor in factors.items():
         table[part + SHADE_STEP * shade, 0] = value * factor
     table[part + SHADE_STEP * Shade.LIT, 0] = value * lit + 0.10 * (lit - 1)

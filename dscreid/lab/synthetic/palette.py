@@ -1,4 +1,4 @@
-"""Colours and materials that garments are made of."""
+"""Colors and materials of garments."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .seeding import choose
 
-# Visible colours, RGB in [0, 1].
+# Visible colors, RGB in [0, 1].
 COLOURS: dict[str, tuple[float, float, float]] = {
     'black': (0.09, 0.09, 0.10),
     'charcoal': (0.24, 0.25, 0.27),
@@ -29,7 +29,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 }
 COLOUR_NAMES = tuple(COLOURS)
 
-# How strongly a material's lit core stands out from its shadow side: the visible trace of a material.
+# Contrast between the lit core and the shadow side of a material: how it shows in visible light.
 MATERIAL_SHEEN: dict[str, float] = {
     'cotton': 0.10,
     'denim': 0.14,
@@ -45,13 +45,13 @@ MATERIAL_NAMES = tuple(MATERIAL_SHEEN)
 
 @dataclass(frozen=True)
 class Surface:
-    """What one part of a person is made of.
+    """The surface of one part of a person.
 
     Attributes:
-        colour: Index into ``COLOUR_NAMES``; decides the dye's behaviour in the infrared.
-        rgb: Visible colour, each in [0, 1].
+        colour: Index into ``COLOUR_NAMES``. Determines the infrared behavior of the dye.
+        rgb: Visible color, each channel in [0, 1].
         material: Index into ``MATERIAL_NAMES``.
-        dye: This very item's infrared deviation from its kind, about N(0, 1).
+        dye: Infrared deviation of this item from others of its kind, about N(0, 1).
     """
 
     colour: int
@@ -61,15 +61,15 @@ class Surface:
 
 
 def draw_surface(rng: np.random.Generator, colours: dict[str, float], materials: dict[str, float]) -> Surface:
-    """Draw an item's colour and material.
+    """Draw a random color and material.
 
     Args:
         rng: The identity's generator.
-        colours: Weights by colour name.
+        colours: Weights by color name.
         materials: Weights by material name.
 
     Returns:
-        Surface: Its colour lies close to the named one, so that several people share colours.
+        Surface: Its color is close to the named one, so that several people share colors.
     """
     name = choose(rng, colours)
     material = choose(rng, materials)

@@ -1,4 +1,4 @@
-"""Renders and writes all walks of one person: the unit of work of a process."""
+"""Render and write all walks of one person, the unit of work of a process."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -22,11 +22,11 @@ def render_person(root: Path, spec: WorldSpec, walks: list[PlannedWalk]) -> int:
 
     Args:
         root: The world's folder.
-        spec: What the world is made of.
-        walks: All of one person.
+        spec: The world's spec.
+        walks: All walks of the person.
 
     Returns:
-        int: Frames written.
+        int: Number of frames written.
     """
     domain = spec.appearance
     identity = draw_person(spec, walks[0].split, walks[0].person)
@@ -34,7 +34,7 @@ def render_person(root: Path, spec: WorldSpec, walks: list[PlannedWalk]) -> int:
 
 
 def draw_person(spec: WorldSpec, split: Split, person: int) -> Identity:
-    """Return the identity of person number ``person`` (from 0) of a split."""
+    """Return the identity of person number ``person`` (starting at 0) of a split."""
     domain = spec.appearance
     rng = generator(spec.seed, Stream.IDENTITY, domain.code, split, person)
     return draw_identity(rng, domain.wardrobe)
@@ -59,7 +59,7 @@ def _render_one(root: Path, spec: WorldSpec, domain: Domain, identity: Identity,
 
 
 def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:
-    """Return the camera of a planned walk, from the cache unless the domain draws one per tracklet."""
+    """Return the view of a planned walk. It is cached unless the domain draws a camera per tracklet."""
     domain = spec.appearance
     if not domain.camera_per_tracklet:
         return _camera_view(spec, planned.camera)
@@ -77,7 +77,7 @@ def _camera_view(spec: WorldSpec, number: int) -> View:
 
 
 def _write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
-    """Encode in memory and write: unlike ``cv2.imwrite`` a full disk raises."""
+    """Encode in memory, then write. Unlike ``cv2.imwrite``, this raises if the disk is full."""
     ok, data = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not ok:
         raise RuntimeError(f'OpenCV could not encode {path}.')

@@ -1,4 +1,4 @@
-"""Kinematics of walking: joints in space over a gait cycle, and their projection into the frame."""
+"""Kinematics of walking: 3D joints over a gait cycle, and their projection into the frame."""
 
 from enum import IntEnum
 
@@ -8,7 +8,7 @@ from .identity import Body, Gait
 
 
 class Joint(IntEnum):
-    """Rows of a skeleton. Left is the walker's own left, on the right of a frame that faces him."""
+    """Rows of a skeleton. Left is the walker's left, on the right of the frame if the walker faces the camera."""
 
     HIP_L = 0
     HIP_R = 1
@@ -40,18 +40,18 @@ def skeletons(body: Body, gait: Gait, phases: np.ndarray) -> np.ndarray:
 
     Args:
         body: Proportions.
-        gait: Manner of walking.
+        gait: How the person walks.
         phases: float[T], position in the gait cycle in radians (period 2 pi).
 
     Returns:
-        numpy.ndarray: float64[T, 18, 3]; rows are ``Joint``; columns forward, left, up in body heights.
-        The lower foot stands on up = 0, the pelvis over the origin.
+        numpy.ndarray: float64[T, 18, 3]. Rows are ``Joint``, columns are forward, left and up in body heights. The
+            lower foot is at up = 0, the pelvis above the origin.
     """
     phases = np.asarray(phases, dtype=np.float64)
     joints = np.zeros((len(phases), len(Joint), 3))
     for side, shift in ((0, 0.0), (1, np.pi)):
         _place_leg(joints, side, body, gait, phases + shift)
-    # The lower foot carries the body: this alone lets the hips rise and fall twice a cycle.
+    # The lower foot carries the body, so the hips rise and fall twice per cycle.
     lowest = joints[:, (Joint.ANKLE_L, Joint.ANKLE_R), 2].min(axis=1)
     hips = 0.025 - lowest + gait.bounce * np.cos(2 * phases)
     joints[:, : Joint.TOE_R + 1, 2] += hips[:, None]
@@ -63,7 +63,7 @@ def skeletons(body: Body, gait: Gait, phases: np.ndarray) -> np.ndarray:
 
 
 def _place_leg(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np.ndarray) -> None:
-    """Write hip, knee, ankle and toe of one side, relative to the hips' height."""
+    """Write hip, knee, ankle and toe of one side, relative to the height of the hips."""
     thigh = gait.stride * np.sin(phases) + 0.06
     shin = thigh - 0.08 - gait.knee * np.clip(np.cos(phases - 0.25), 0, None)
     length = body.leg / 2
@@ -83,13 +83,13 @@ def _place_leg(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np
 
 
 def _place_trunk(joints: np.ndarray, body: Body, gait: Gait, phases: np.ndarray) -> None:
-    """Write neck, shoulders, head and face: the trunk leans forward and sways sideways."""
+    """Write neck, shoulders, head and face. The trunk leans forward and sways sideways."""
     hips = joints[:, Joint.PELVIS]
     sway = gait.sway * np.sin(phases)
     direction = np.array((np.sin(gait.lean), 0.0, np.cos(gait.lean)))
     neck = hips + (TORSO + 0.04) * direction
     neck[:, 1] += sway
-    # Shoulders turn against the hips.
+    # The shoulders rotate against the hips.
     twist = -0.35 * gait.arm_swing * np.sin(phases)
     for side, sign in ((0, 1), (1, -1)):
         shoulder = neck - 0.035 * direction
@@ -103,7 +103,7 @@ def _place_trunk(joints: np.ndarray, body: Body, gait: Gait, phases: np.ndarray)
 
 
 def _place_arm(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np.ndarray) -> None:
-    """Write elbow and hand of one side; the arm swings against the leg of its side."""
+    """Write elbow and hand of one side. The arm swings opposite to the leg on the same side."""
     swing = -gait.arm_swing * np.sin(phases) + 0.05 + gait.lean
     flexion = gait.elbow + 0.5 * gait.arm_swing * np.clip(-np.sin(phases), 0, None)
     sign = 1 - 2 * side
@@ -118,17 +118,17 @@ def _place_arm(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np
 
 
 def _swung(angle: np.ndarray) -> np.ndarray:
-    """Return unit vectors float64[T, 3] that hang down and are swung forward by ``angle``."""
+    """Return unit vectors, float64[T, 3], that hang down and are swung forward by ``angle``."""
     return np.stack((np.sin(angle), np.zeros_like(angle), -np.cos(angle)), axis=1)
 
 
 def project(points: np.ndarray, azimuth: float, elevation: float) -> np.ndarray:
-    """Project parallel to the direction of view.
+    """Project points orthographically along the viewing direction.
 
     Args:
         points: float[..., 3], forward, left, up.
-        azimuth: 0 faces the walker; pi/2 sees him walk to the right.
-        elevation: Camera's height over the horizontal, radians.
+        azimuth: 0 faces the walker, pi/2 sees the walker move to the right.
+        elevation: Angle of the camera above the horizontal in radians.
 
     Returns:
         numpy.ndarray: float64[..., 3], right, down and depth towards the camera, in body heights.

@@ -1,4 +1,4 @@
-"""A contact sheet: people by cameras, both modalities, to be looked at before a long run."""
+"""A contact sheet of people by cameras in both modalities, to look at before a long run."""
 
 from pathlib import Path
 
@@ -22,9 +22,9 @@ def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3, zoom: int =
 
     Args:
         spec: The world.
-        people: Rows of the sheet; each is a pair of rows, visible above infrared.
-        frames: Frames shown of each walk, spread over a tracklet.
-        zoom: Enlargement.
+        people: Number of people. Each takes two rows of the sheet, visible above infrared.
+        frames: Frames shown of each walk, evenly spread.
+        zoom: Scale factor.
 
     Returns:
         numpy.ndarray: uint8[H, W, 3], blue, green, red.
@@ -35,10 +35,10 @@ def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3, zoom: int =
 
 
 def write_contact_sheet(path: str | Path, spec: WorldSpec, **options) -> None:
-    """Write ``contact_sheet(spec, **options)`` as a picture file.
+    """Write ``contact_sheet(spec, **options)`` to an image file.
 
     Raises:
-        DatasetError: The file cannot be written.
+        DatasetError: If the file cannot be written.
     """
     try:
         written = cv2.imwrite(str(path), contact_sheet(spec, **options))

@@ -1,4 +1,4 @@
-"""A progress bar in frames."""
+"""A progress bar that counts frames."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +15,15 @@ from rich.progress import (
 
 @contextmanager
 def frame_counter(title: str, total: int, show: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar of ``total`` frames while the context lasts.
+    """Show a progress bar of ``total`` frames inside the context.
 
     Args:
         title: Text before the bar.
-        total: Number of frames at the end.
-        show: False for silence.
+        total: Total number of frames.
+        show: False to hide the bar.
 
     Yields:
-        Callable: To be called with each number of frames finished.
+        Callable: Call it with the number of newly finished frames.
     """
     columns = (
         TextColumn('{task.description}'),
@@ -33,7 +33,7 @@ def frame_counter(title: str, total: int, show: bool) -> Iterator[Callable[[int]
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    # No refresh thread: worker processes are forked while the bar is up.
+    # Disable the refresh thread, because worker processes are forked while the bar is shown.
     with Progress(*columns, auto_refresh=False, disable=not show) as bar:
         task = bar.add_task(title, total=total)
 

@@ -1,4 +1,4 @@
-"""Turns a walk into pictures: label maps once, then painted through either sensor."""
+"""Render walks: draw label maps once, then paint them for each sensor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from .pose import project, skeletons
 from .texture import pattern_mask, visible_side
 from .walk import Walk
 
-OVERSAMPLE = 2  # label maps are drawn at this multiple of the frame's size
-_GROUND = 0.955  # height of the lower foot in the frame
-_MARGIN = 24  # spare pixels of a noise field, so that every frame can use another crop of it
+OVERSAMPLE = 2  # size of the label maps relative to the frame
+_GROUND = 0.955  # vertical position of the lower foot in the frame
+_MARGIN = 24  # extra pixels of a noise field, so that each frame uses a different crop
 
 
 @dataclass(frozen=True)
 class View:
-    """A camera with all that is computed once for it, for frames of ``height`` times ``width`` pixels."""
+    """A camera and everything computed once for it, for frames of ``height`` times ``width`` pixels."""
 
     camera: Camera
     height: int
@@ -33,43 +33,43 @@ class View:
 
     @cached_property
     def background(self) -> Background:
-        """The scenery at the canvas' resolution."""
+        """Background at the resolution of the canvas."""
         return draw_background(self.camera, OVERSAMPLE * self.height, OVERSAMPLE * self.width)
 
     @cached_property
     def visible_light(self) -> np.ndarray:
-        """float32[H, W, 3]."""
+        """Gradient of the visible light, float32[H, W, 3]."""
         light = visible_illumination(self.camera, self.height, self.width)
         return np.ascontiguousarray(np.broadcast_to(light, (self.height, self.width, 3)))
 
     @cached_property
     def infrared_light(self) -> np.ndarray:
-        """float32[H, W]."""
+        """Hot spot and vignette of the infrared light, float32[H, W]."""
         return infrared_illumination(self.camera, self.height, self.width)
 
     @cached_property
     def tone_curves(self) -> dict[Modality, np.ndarray]:
-        """The sensors' tone curves, uint8[256] each."""
+        """Tone curves of the sensors, uint8[256] each."""
         return {Modality.RGB: visible_tone_curve(self.camera), Modality.IR: self.camera.sensor.tone_curve()}
 
 
 def label_maps(identity: Identity, view: View, walk: Walk) -> Iterator[np.ndarray]:
-    """Draw what each pixel of each frame shows.
+    """Draw the label maps of a walk.
 
     Args:
-        identity: Who walks.
-        view: Through which camera.
-        walk: How.
+        identity: The walker.
+        view: The camera.
+        walk: The walk.
 
     Yields:
-        numpy.ndarray: uint8[OVERSAMPLE * H, OVERSAMPLE * W]; values of ``labels.label``.
+        numpy.ndarray: uint8[OVERSAMPLE * H, OVERSAMPLE * W] with values of ``labels.label`` for each frame.
     """
     camera = view.camera
     height, width = OVERSAMPLE * view.height, OVERSAMPLE * view.width
     azimuth = camera.azimuth + walk.turn
     texture = label_texture(visible_side(pattern_mask(identity.upper_pattern), azimuth))
     joints = project(skeletons(identity.body, identity.gait, walk.phases), azimuth, camera.elevation)
-    # A crop is made around the seen figure, so a steep view does not make it small.
+    # Detections are cropped around the visible figure, so a steep view does not make it small.
     upright = np.cos(camera.elevation) + 0.15 * np.sin(camera.elevation)
     for number in range(len(walk)):
         scale = camera.scale * height * walk.zoom[number] / upright
@@ -88,14 +88,15 @@ def render_walk(
     """Render a walk, pixel-aligned in all ``modalities``.
 
     Args:
-        identity: Who walks.
-        view: Through which camera.
-        walk: How.
-        modalities: What to paint.
-        rng: Generator of the sensors' noise.
+        identity: The walker.
+        view: The camera.
+        walk: The walk.
+        modalities: Modalities to render.
+        rng: Generator of the sensor noise.
 
     Yields:
-        dict: Per frame and modality uint8[H, W, 3] (blue, green, red) or, in the infrared, uint8[H, W].
+        dict: The image of each modality for one frame, uint8[H, W, 3] (blue, green, red) for visible and uint8[H, W]
+            for infrared.
     """
     painters = {modality: _PAINTERS[modality](identity, view, walk, rng) for modality in modalities}
     for number, labels in enumerate(label_maps(identity, view, walk)):
@@ -103,7 +104,7 @@ def render_walk(
 
 
 class _Painter:
-    """Paints label maps as one sensor sees them: scene, light, optics, tone curve, noise."""
+    """Paint label maps as seen by one sensor: background, light, optics, tone curve, noise."""
 
     modality: Modality
 
@@ -176,7 +177,7 @@ _PAINTERS = {Modality.RGB: _VisiblePainter, Modality.IR: _InfraredPainter}
 
 
 def fake_infrared(image: np.ndarray) -> np.ndarray:
-    """Return the infrared imitation of a visible frame (BUPTCampus' FakeIR): lightness, softened in contrast.
+    """Imitate an infrared frame from a visible one (BUPTCampus' FakeIR): lightness with reduced contrast.
 
     Args:
         image: uint8[H, W, 3], blue, green, red.

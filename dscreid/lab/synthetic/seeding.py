@@ -1,4 +1,4 @@
-"""Seeds of the synthetic world: each thing drawn has its own generator, so order does not matter."""
+"""Seeds of the synthetic world. Everything drawn has its own generator, so the order does not matter."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """What a generator is for; the first element of its spawn key."""
+    """Purpose of a generator, the first element of its spawn key."""
 
     IDENTITY = 0
     CAMERA = 1
@@ -17,15 +17,15 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
-    """Return the generator of one thing in the world.
+    """Return the generator for one object of the world.
 
     Args:
         seed: The world's seed, at least 0.
-        stream: What the generator is for.
-        *key: Non-negative integers that name the thing, e.g. domain code, split code, person id.
+        stream: Purpose of the generator.
+        *key: Non-negative integers that identify the object, e.g. domain code, split code, person id.
 
     Returns:
-        numpy.random.Generator: Independent of all generators with another key.
+        numpy.random.Generator: Independent of all generators with other keys.
     """
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), *key))
     return np.random.Generator(np.random.PCG64(sequence))
@@ -40,7 +40,7 @@ def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
     """Draw a key of ``weights`` with probability proportional to its value.
 
     Args:
-        rng: Source of randomness; exactly one number is consumed.
+        rng: Source of randomness. Exactly one number is consumed.
         weights: Non-negative weights with a positive sum.
     """
     point = rng.random() * sum(weights.values())

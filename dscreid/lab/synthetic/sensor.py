@@ -1,15 +1,15 @@
-"""The near-infrared sensor: what materials reflect, and what the camera makes of it.
+"""The near-infrared sensor: reflectance of materials and the response of the camera.
 
-Near-infrared reflectance follows a fabric's fibre and dye more than its visible colour. Of a surface with
-visible colour ``rgb``, material ``m``, colour name ``c`` and own deviation ``dye`` the sensor sees
+Near-infrared reflectance depends more on a fabric's fiber and dye than on its visible color. For a surface with
+visible color ``rgb``, material ``m``, color name ``c`` and individual deviation ``dye``, the sensor measures
 
     reflectance = offset[m] + slope[m] * (spectral . rgb) + DYE_GAIN * dye_table[c] + item_gain * dye
 
-**The knob** ``modality_gap`` (0 to 1.5) moves every coefficient from the source family's values (0) to those
-of another sensor (1), the same for all cameras of the domain, so that the shift can be learned from the
-domain's own data: other materials' offsets, flatter slopes, another spectral weighting and dye table, fainter
-patterns, a darker tone curve and an active illuminator's hot spot. Within either modality nothing becomes
-harder but the contrast of patterns in the infrared.
+``modality_gap`` (0 to 1.5) moves every coefficient from the values of the source family (0) to those of another
+sensor (1): other offsets of the materials, flatter slopes, different spectral weights and dye table, fainter
+patterns, a darker tone curve, and the hot spot of an active illuminator. The shift is the same for all cameras of the
+domain, so it can be learned from the domain's own data. Within a modality, nothing gets harder except that
+infrared patterns lose contrast.
 """
 
 from dataclasses import dataclass
@@ -36,28 +36,28 @@ _SPECTRAL = np.array(((0.60, 0.30, 0.10), (0.05, 0.35, 0.60)))
 _ORDER = tuple(MATERIAL_NAMES)
 _OFFSET = np.array([[_RESPONSE[m][s][0] for m in _ORDER] for s in range(2)])
 _SLOPE = np.array([[_RESPONSE[m][s][1] for m in _ORDER] for s in range(2)])
-# Two unrelated dye tables, fixed once for all worlds: rows source family, other sensor.
+# Two unrelated dye tables, fixed for all worlds. Rows: source family, other sensor.
 _DYE = np.random.default_rng(20_260_719).standard_normal((2, len(COLOUR_NAMES)))
 
 
 @dataclass(frozen=True)
 class InfraredSensor:
-    """One infrared camera's response.
+    """Response of one infrared camera.
 
     Attributes:
-        spectral: float64[3], weights of red, green and blue in the surface's visible share of reflectance.
+        spectral: float64[3], weights of red, green and blue in the color-dependent part of the reflectance.
         offset: float64[materials].
         slope: float64[materials].
-        dye_table: float64[colours].
-        item_gain: Weight of a garment's own deviation.
-        pattern_contrast: Share of the reflectance difference of a garment's two surfaces that is left.
+        dye_table: float64[colors].
+        item_gain: Weight of a garment's individual deviation.
+        pattern_contrast: Remaining fraction of the reflectance difference between a garment's two surfaces.
         gamma: Exponent of the tone curve on [0, 1].
         contrast: Gain of the tone curve around 0.45.
         lift: Offset of the tone curve.
-        hot_spot: Strength of the illuminator's bright centre.
-        hot_spot_centre: Its (x, y) in shares of the frame.
+        hot_spot: Strength of the illuminator's bright center.
+        hot_spot_centre: Position (x, y) of the hot spot as fractions of the frame.
         vignette: Darkening towards the corners.
-        noise: Standard deviation in grey levels.
+        noise: Standard deviation in gray levels.
         blur: Factor on the camera's blur.
     """
 
@@ -77,7 +77,7 @@ class InfraredSensor:
     blur: float
 
     def reflectance(self, surface: Surface) -> float:
-        """Return the share of infrared light, in [0.03, 0.97], that ``surface`` sends back."""
+        """Return the fraction of infrared light that ``surface`` reflects, in [0.03, 0.97]."""
         value = self.offset[surface.material] + self.slope[surface.material] * float(
             self.spectral @ surface.rgb
         )
@@ -90,10 +90,10 @@ class InfraredSensor:
         return base + self.pattern_contrast * (self.reflectance(second) - base)
 
     def tone_curve(self) -> np.ndarray:
-        """Return the tone curve as a table uint8[256]."""
+        """Return the tone curve as a lookup table, uint8[256]."""
         x = np.arange(256) / 255.0
         y = self.contrast * (x**self.gamma - 0.45) + 0.45 + self.lift
-        # A soft shoulder and toe instead of hard clipping keep the order of tones.
+        # A soft shoulder and toe preserve the order of tones, unlike hard clipping.
         y = 0.5 + 0.5 * np.tanh(1.5 * (y - 0.5)) / np.tanh(0.75)
         return np.clip(255.0 * y + 0.5, 0, 255).astype(np.uint8)
 
@@ -106,12 +106,13 @@ def draw_sensor(
     Args:
         rng: The camera's generator.
         modality_gap: Position between the source family (0) and the other sensor (1).
-        spread: Size of this camera's own deviation; 1 is the widest (domain ``varied``).
-        material_spread: How far materials and single garments of one colour differ, 0 (alike) to 1 (as listed).
+        spread: Size of this camera's individual deviation. 1 is the largest (domain ``varied``).
+        material_spread: Difference between materials and garments of the same color, from 0 (none) to 1 (as
+            tabulated).
 
     Returns:
-        InfraredSensor: For ``spread = 0`` a function of ``modality_gap`` and ``material_spread``, but for the place of
-            the hot spot.
+        InfraredSensor: With ``spread = 0``, it depends only on ``modality_gap`` and ``material_spread``, except for the
+            position of the hot spot.
     """
     gap = modality_gap
     offset = _between(_OFFSET, gap)
@@ -145,5 +146,5 @@ def _between(ends: np.ndarray, position: float) -> np.ndarray:
 
 
 def _dye_table(position: float) -> np.ndarray:
-    """Blend the two dye tables; the norm keeps dyes as far apart as at either end."""
+    """Blend the two dye tables. The normalization keeps dyes as far apart as at either end."""
     return _between(_DYE, position) / np.hypot(1 - position, position)

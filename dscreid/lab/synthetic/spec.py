@@ -1,4 +1,4 @@
-"""What a world is made of: the one object that, with the code, decides every byte of it."""
+"""The spec of a world. Together with the code, it determines every byte of the world."""
 
 from dataclasses import asdict, dataclass, replace
 
@@ -11,29 +11,30 @@ MAX_GAP = 1.5
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """A world's content and size.
+    """Content and size of a world.
 
     Attributes:
-        layout: 'hitsz' or 'bupt': which dataset's files are written.
-        domain: 'bupt', 'hitsz', 'varied' or 'everyday': how the world looks.
+        layout: Dataset layout of the files, 'hitsz' or 'bupt'.
+        domain: Appearance of the world, 'bupt', 'hitsz', 'varied' or 'everyday'.
         seed: Seed of everything, at least 0.
         train_ids: Training identities.
-        test_ids: Test identities; nobody is in two splits.
+        test_ids: Test identities. The splits share no person.
         auxiliary_ids: BUPTCampus' auxiliary identities, each under one camera.
         tracklets: Tracklets per training identity and modality.
         test_tracklets: Tracklets per test identity and modality.
         auxiliary_tracklets: Tracklets per auxiliary identity and modality.
-        cameras: Number of cameras; each person passes them in an order of his own.
+        cameras: Number of cameras. Each person passes them in a different order.
         min_frames: Shortest tracklet.
         max_frames: Longest tracklet.
         height: Height of a frame in pixels.
         width: Width of a frame in pixels.
-        modality_gap: How far the infrared sensor is from the source family's, 0 to 1.5 (see ``sensor.py``);
-            None takes the domain's own default.
-        occluded: Probability that a tracklet has an occluder; None takes the domain's own.
-        sensor_spread: Camera-to-camera spread of the infrared sensor, 0 to 1; None takes the domain's own.
-        material_spread: How far materials of one colour differ in the infrared, 0 to 1; None takes the domain's own.
-        fake_ir: Write BUPTCampus' FakeIR frames too.
+        modality_gap: Distance of the infrared sensor from the source family's, 0 to 1.5 (see ``sensor.py``). None
+            uses the domain's default.
+        occluded: Probability that a tracklet has an occluder. None uses the domain's default.
+        sensor_spread: Variation of the infrared sensor between cameras, 0 to 1. None uses the domain's default.
+        material_spread: Infrared difference between materials of the same color, 0 to 1. None uses the domain's
+            default.
+        fake_ir: Whether to also write BUPTCampus' FakeIR frames.
     """
 
     layout: str
@@ -57,7 +58,7 @@ class WorldSpec:
     fake_ir: bool = False
 
     def __post_init__(self) -> None:
-        """Fill in the domain's own values and check all of them."""
+        """Fill in the domain's defaults and check all values."""
         domain = get_domain(self.domain)
         for name in _FROM_DOMAIN:
             value = getattr(self, name)
@@ -67,7 +68,7 @@ class WorldSpec:
 
     @property
     def appearance(self) -> Domain:
-        """The domain as this world shows it."""
+        """The domain with this world's overrides."""
         return replace(get_domain(self.domain), **{name: getattr(self, name) for name in _FROM_DOMAIN})
 
     def to_dict(self) -> dict:
@@ -109,7 +110,7 @@ class WorldSpec:
             raise ConfigError(f'Layout hitsz has room for 9 cameras, not {self.cameras}: ask for at most 9.')
 
 
-# What a world may set in its domain's place, with its largest value.
+# Domain settings that a world can override, with their largest values.
 _FROM_DOMAIN = {'modality_gap': MAX_GAP, 'occluded': 1.0, 'sensor_spread': 1.0, 'material_spread': 1.0}
 _LEAST = {
     'seed': 0,

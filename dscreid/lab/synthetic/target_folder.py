@@ -1,4 +1,4 @@
-"""The folder a world is written to: never anybody else's, and unfinished until its marker is there."""
+"""The output folder of a world. Foreign files are never overwritten, and a marker tells finished from unfinished."""
 
 import json
 import shutil
@@ -7,10 +7,10 @@ from pathlib import Path
 from ...errors import DatasetError
 from .spec import WorldSpec
 
-RENDERER_VERSION = 3  # raise it whenever the same spec gives other pictures
-MARKER = 'world.json'  # written last: a finished world
-STARTED = 'world.started'  # written first, removed last: an unfinished one
-#: What the renderer writes at the top of a world, in either layout.
+RENDERER_VERSION = 3  # increase it whenever the same spec gives different pictures
+MARKER = 'world.json'  # written last: the world is finished
+STARTED = 'world.started'  # written first, removed last: the world is unfinished
+#: Top-level files and folders that the renderer writes, in either layout.
 _WRITTEN = {
     MARKER, STARTED, f'{MARKER}.partial', 'info', 'Train', 'Test', 'DATA', 'data_paths.json',
     'train.txt', 'train_auxiliary.txt', 'query.txt', 'gallery.txt',
@@ -31,11 +31,11 @@ def is_complete(root: str | Path, spec: WorldSpec) -> bool:
 
 
 def prepare_root(root: Path, overwrite: bool) -> None:
-    """Make ``root`` an empty folder that holds the marker of an unfinished world.
+    """Make ``root`` an empty folder with the marker of an unfinished world.
 
     Raises:
-        DatasetError: ``root`` is a file, or holds something that is not a synthetic world, or holds one and
-            ``overwrite`` is False, or holds one and other files.
+        DatasetError: If ``root`` is a file, holds something other than a synthetic world, holds a world and
+            ``overwrite`` is False, or holds a world together with other files.
     """
     if root.exists() and not root.is_dir():
         raise DatasetError(f'{root} is a file: name a folder to write the synthetic world to.')
@@ -59,7 +59,7 @@ def prepare_root(root: Path, overwrite: bool) -> None:
 
 
 def _clear(root: Path) -> None:
-    """Empty ``root`` but for the unfinished marker, by which a killed run is still known as ours."""
+    """Empty ``root`` except for the unfinished marker, which identifies the folder if the process is killed."""
     (root / STARTED).write_text('A synthetic world is being replaced here.\n', encoding='utf-8')
     (root / MARKER).unlink(missing_ok=True)
     for entry in sorted(root.iterdir()):
@@ -72,7 +72,7 @@ def _clear(root: Path) -> None:
 
 
 def write_marker(root: Path, spec: WorldSpec, counts: dict[str, dict[str, int]]) -> None:
-    """Declare the world in ``root`` finished: what it is made of, and what it holds per split."""
+    """Mark the world in ``root`` as finished, with its spec and the counts of each split."""
     content = {'renderer': RENDERER_VERSION, 'spec': spec.to_dict(), 'counts': counts}
     partial = root / f'{MARKER}.partial'
     partial.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

@@ -80,11 +80,11 @@ PATTERNS = {
 
 
 def pattern_mask(pattern: Pattern) -> np.ndarray:
-    """Return where a garment shows its second surface.
+    """Return a mask of the garment's second surface.
 
     Returns:
-        numpy.ndarray: bool[ROWS, COLUMNS]; rows from the shoulder down, columns over the angle from -pi to pi
-        around the body, 0 the chest, positive towards the walker's left.
+        numpy.ndarray: bool[ROWS, COLUMNS]. Rows go from the shoulder down, columns over the angle around the body
+            from -pi to pi, where 0 is the chest and positive is towards the walker's left.
     """
     height = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
     angle = (((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * 2 * np.pi)[None, :]
@@ -95,12 +95,12 @@ def visible_side(mask: np.ndarray, azimuth: float, columns: int = 32) -> np.ndar
     """Project the half of the cylinder that faces the camera.
 
     Args:
-        mask: bool[ROWS, COLUMNS] of ``pattern_mask``.
-        azimuth: Direction of view, see ``Camera``.
+        mask: bool[ROWS, COLUMNS], output of ``pattern_mask``.
+        azimuth: Viewing direction, see ``Camera``.
         columns: Width of the result.
 
     Returns:
-        numpy.ndarray: bool[ROWS, columns], left to right as seen.
+        numpy.ndarray: bool[ROWS, columns], left to right as seen by the camera.
     """
     across = (np.arange(columns) + 0.5) / columns * 2 - 1
     angle = _wrapped(np.arcsin(across) - azimuth)
@@ -109,5 +109,5 @@ def visible_side(mask: np.ndarray, azimuth: float, columns: int = 32) -> np.ndar
 
 
 def _wrapped(angle):
-    """Map angles to [-pi, pi)."""
+    """Wrap angles to [-pi, pi)."""
     return (angle + np.pi) % (2 * np.pi) - np.pi

@@ -1,4 +1,4 @@
-"""One walk past one camera: everything that differs from tracklet to tracklet of a person."""
+"""One walk past one camera: everything that differs between tracklets of the same person."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ class Walk:
     """One walk.
 
     Attributes:
-        turn: Deviation of the walk's direction from the camera's azimuth, radians.
-        phases: float64[T], place in the gait cycle of each frame, radians.
+        turn: Deviation of the walking direction from the camera's azimuth, in radians.
+        phases: float64[T], position in the gait cycle of each frame, in radians.
         shift: float64[T, 2], displacement of the crop (right, down) in frame heights.
         zoom: float64[T], factor on the figure's size.
         gain: float64[T], flicker of the light.
         scenery: float64[T], left edge of the background in frame widths, in [0, 2].
-        occluder: What passes in front, or None.
+        occluder: Object that passes in front, or None.
     """
 
     turn: float
@@ -33,17 +33,17 @@ class Walk:
     occluder: Occluder | None
 
     def __len__(self) -> int:
-        """Number of frames."""
+        """Return the number of frames."""
         return len(self.phases)
 
 
 def draw_walk(rng: np.random.Generator, domain: Domain, identity: Identity, frames: int) -> Walk:
-    """Draw a walk of ``frames`` frames.
+    """Draw a random walk of ``frames`` frames.
 
     Args:
         rng: The walk's own generator.
         domain: Source of jitter and occlusion statistics.
-        identity: Who walks; the cadence varies by a few per cent from walk to walk.
+        identity: The walker. The cadence varies by a few percent between walks.
         frames: Length, at least 1.
     """
     time = np.arange(frames)

@@ -1,4 +1,4 @@
-"""Renders a whole world: guards the target folder, spreads people over processes, writes the marker last."""
+"""Render a whole world: check the output folder, distribute people over processes, write the marker last."""
 
 import multiprocessing
 import signal
@@ -24,11 +24,11 @@ from .target_folder import prepare_root, write_marker
 
 @dataclass(frozen=True)
 class WorldSummary:
-    """What was rendered.
+    """Result of rendering a world.
 
     Attributes:
-        root: Where.
-        counts: Per split name the numbers of 'identities', 'tracklets' and 'frames', modalities together.
+        root: Folder of the world.
+        counts: Split name → number of 'identities', 'tracklets' and 'frames', both modalities together.
         seconds: Wall time.
     """
 
@@ -38,7 +38,7 @@ class WorldSummary:
 
     @property
     def frames(self) -> int:
-        """Frames of all splits."""
+        """Total number of frames."""
         return sum(split['frames'] for split in self.counts.values())
 
 
@@ -51,20 +51,20 @@ def render_world(
 ) -> WorldSummary:
     """Render a world in one of the official layouts.
 
-    The same ``spec`` writes the same bytes whatever ``num_processes`` is.
+    The same ``spec`` gives the same bytes for any ``num_processes``.
 
     Args:
-        root: Folder to write; created if it is missing.
+        root: Output folder, created if it does not exist.
         spec: What to render.
-        num_processes: Number of processes; by default one per usable core.
-        overwrite: Replace a synthetic world, finished or not, that lies in ``root``.
-        progress: Show a progress bar.
+        num_processes: Number of processes. Default: one per usable core.
+        overwrite: Replace an existing synthetic world in ``root``, finished or not.
+        progress: Whether to show a progress bar.
 
     Returns:
         WorldSummary: Counts and time.
 
     Raises:
-        DatasetError: ``root`` is not empty (and, with ``overwrite``, holds no synthetic world).
+        DatasetError: If ``root`` is not empty (or, with ``overwrite``, holds anything other than a synthetic world).
     """
     begin = time.perf_counter()
     root = Path(root)
@@ -98,7 +98,7 @@ def _render_people(
     processes: int,
     advance: Callable[[int], None],
 ) -> None:
-    """Render everybody, in this process or in several."""
+    """Render all people, in this process or in several."""
     if processes <= 1:
         for walks in people:
             advance(render_person(root, spec, walks))
@@ -119,7 +119,7 @@ def _render_people(
 
 @contextmanager
 def _single_threaded_opencv() -> Iterator[None]:
-    """Stop OpenCV's threads before any process is forked: pictures are small, processes do the work."""
+    """Disable OpenCV's threads before forking: pictures are small, and the processes provide the parallelism."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)
     try:
@@ -129,7 +129,7 @@ def _single_threaded_opencv() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    """Let the parent alone answer Ctrl-C: it stops handing out people, and the workers finish theirs."""
+    """Let only the parent handle Ctrl-C: it stops submitting people, and workers finish their current ones."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 
@@ -137,7 +137,7 @@ def _start_worker() -> None:
 def _submitted(
     pool, root: Path, spec: WorldSpec, people: Iterator[list[PlannedWalk]], ahead: int
 ) -> Iterator[int]:
-    """Yield frames done, keeping only ``ahead`` people in the queue, so that Ctrl-C stops soon."""
+    """Yield finished frame counts. At most ``ahead`` people are queued, so that Ctrl-C stops soon."""
     pending = {pool.submit(render_person, root, spec, walks) for walks in islice(people, ahead)}
     while pending:
         done, pending = wait(pending, return_when=FIRST_COMPLETED)
