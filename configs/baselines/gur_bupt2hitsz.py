@@ -19,7 +19,7 @@ across = dict(type='JointLabeler', scale=20.0)
 unified = dict(
     type='UnificationLabeler',
     clustering=within,
-    # value for RegDB, which has 10 images per identity and modality, as HITSZ-VCM has tracklets
+    # value for RegDB, which has 10 images per identity and modality; HITSZ-VCM has as many tracklets
     topk=10,
     smoothing_topk=10,
     # as in the release: nearly flat weights, outliers can win, centers of infrared tracklets only

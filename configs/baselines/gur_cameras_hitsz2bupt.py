@@ -24,7 +24,7 @@ within = dict(type='ProxyAffinityLabeler', scale=20.0)
 across = dict(type='JointLabeler', scale=20.0)
 # as in the release: nearly flat weights, outliers can win, centers of infrared tracklets only
 votes = dict(temperature=1.0, outliers_vote=True, infrared_centers=True)
-# Published: 20, for identities of 30 and more images. Here: the tracklets of one identity (inferred, untested).
+# Published: 20, for identities of 30 or more images. Here: the tracklets of one identity (inferred, untested).
 unified = dict(type='UnificationLabeler', clustering=within, topk=3, smoothing_topk=None, **votes)
 smoothed = dict(type='UnificationLabeler', clustering=within, topk=3, smoothing_topk=3, **votes)
 

@@ -19,7 +19,7 @@ across = dict(type='JointLabeler', scale=20.0)
 unified = dict(
     type='UnificationLabeler',
     clustering=within,
-    # the tracklets of one identity and modality, as 10 of 10 images on RegDB; BUPTCampus has 2.7 (inferred, untested)
+    # all tracklets of one identity and modality, like 10 of 10 images on RegDB; BUPTCampus has 2.7 (inferred, untested)
     topk=3,
     smoothing_topk=3,
     # as in the release: nearly flat weights, outliers can win, centers of infrared tracklets only

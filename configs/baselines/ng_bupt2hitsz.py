@@ -17,7 +17,7 @@ default_hooks = dict(
             dict(
                 type='NeighborSoftLabeler',
                 clustering=dict(type='ClusterLabeler'),
-                # value for RegDB, which has 10 images per identity and modality, as HITSZ-VCM has tracklets;
+                # value for RegDB, which has 10 images per identity and modality; HITSZ-VCM has as many tracklets;
                 # SYSU-MM01: 30
                 topk=20,
                 # At most twice the mean cluster size; otherwise targets become flat and weights vanish.

@@ -17,7 +17,7 @@ default_hooks = dict(
             dict(
                 type='NeighborSoftLabeler',
                 clustering=dict(type='ClusterLabeler'),
-                # twice the 2.7 tracklets per identity and modality, as 20 for 10 images on RegDB (inferred, untested)
+                # twice the 2.7 tracklets per identity and modality, like 20 for 10 images on RegDB (inferred, untested)
                 topk=5,
                 # At most twice the mean cluster size; otherwise targets become flat and weights vanish.
                 # Published: no limit (None).

@@ -18,7 +18,7 @@ default_hooks = dict(
             dict(type='ClusterLabeler', begin_epoch=0),
             dict(
                 type='DSLULabeler',
-                # Not stated in the paper. Early, because on every synthetic world the first epoch with unified labels
+                # Not stated in the paper. Early, because on synthetic worlds the first epoch with unified labels always
                 # gains more than another epoch of clustering only (docs/synthetic_benchmark.md). Released SDCL code: 30
                 begin_epoch=8,
                 clustering=dict(type='ClusterLabeler'),

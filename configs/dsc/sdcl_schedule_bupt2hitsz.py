@@ -44,7 +44,8 @@ default_hooks = dict(
                 begin_epoch=30,
                 # from here on, visible tracklets are clustered with half the neighbors
                 clustering=dict(type='ClusterLabeler', visible=dict(k1=15)),
-                # "outlier" can win like any other label, but visible outliers of their own modality are left out
+                # "outlier" can win like any other label, but visible tracklets that are outliers in their own modality
+                # are left out
                 inter=dict(topk=20, outliers_vote=True),
                 intra=dict(topk=5, static_weight=1.0, dynamic_weight=1.0, outliers_vote=True),
                 require_own_cluster=True,

@@ -13,7 +13,7 @@ camera = dict(type='CameraLabeler')
 within = dict(type='ProxyAffinityLabeler', scale=20.0)
 across = dict(type='JointLabeler', scale=20.0)
 votes = dict(temperature=1.0, outliers_vote=True, infrared_centers=True)
-# for 12 tracklets per identity and modality (SYSU-MM01: 20 for 30 and more images)
+# for 12 tracklets per identity and modality (SYSU-MM01: 20 for 30 or more images)
 unified = dict(type='UnificationLabeler', clustering=within, topk=10, smoothing_topk=None, **votes)
 smoothed = dict(type='UnificationLabeler', clustering=within, topk=10, smoothing_topk=10, **votes)
 

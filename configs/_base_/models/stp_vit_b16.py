@@ -3,13 +3,14 @@ model = dict(
     type='SourceReID',
     # None: counted from the training data
     num_classes=None,
-    # 'neck': halves after their necks, each with unit norm, as in adaptation; 'raw': VLD's plain concatenation
+    # 'neck': halves after their necks, each with unit norm, as in adaptation. 'raw': plain concatenation of the raw
+    # halves, as in VLD.
     retrieval='neck',
     flip_test=False,
     data_preprocessor=dict(
         type='TrackletDataPreprocessor',
-        # ImageNet statistics as in VLD; CLIP's own: (0.48145466, 0.4578275, 0.40821073),
-        # (0.26862954, 0.26130258, 0.27577711)
+        # ImageNet statistics as in VLD. CLIP's own: mean=(0.48145466, 0.4578275, 0.40821073),
+        # std=(0.26862954, 0.26130258, 0.27577711).
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         augmentation=dict(
