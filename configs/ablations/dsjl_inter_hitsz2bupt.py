@@ -1,4 +1,4 @@
-# Table 4, inter-modal only: neighbours of the other modality, none of the own.
+# Table 4, inter-modal only: DSJL uses only neighbors of the other modality.
 _base_ = '../dsc/dsc_hitsz2bupt.py'
 
 model = dict(neighbor_losses=[_base_.model.neighbor_losses[1]])

@@ -1,4 +1,4 @@
-# Table 5, inter-modal unification only: visible tracklets keep the label that the votes gave them.
+# Table 5, inter-modal unification only: visible tracklets keep the labels chosen by the votes, without correction.
 _base_ = '../dsc/dsc_hitsz2bupt.py'
 
 default_hooks = dict(

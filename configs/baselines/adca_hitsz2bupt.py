@@ -1,13 +1,14 @@
-# ADCA (Yang et al., ACM MM 2022), second stage: clusters voted alike have their centres aggregated.
+# ADCA (Yang et al., ACM MM 2022), second stage: votes match clusters across modalities, and the centers of matched
+# clusters are aggregated.
 _base_ = './bclu_hitsz2bupt.py'
 
-# stage 1 is B+Clu; its last checkpoint, where the released code takes the best on the test set
+# Stage 1 is B+Clu. Its last checkpoint is used; the released code uses the one that is best on the test set.
 source = dict(config='bclu_hitsz2bupt.py', checkpoint=None)
 
 model = dict(
     memories=dict(
-        # 0.1 visible + 0.9 infrared centre, the infrared one as it was, not normalised again: the released code;
-        # its readme speaks of aggregating both (both_ways=True)
+        # As in the released code: a visible center becomes 0.1 visible + 0.9 infrared center and is not normalized
+        # again; the infrared center does not change. The readme describes aggregating both (both_ways=True).
         aggregation=dict(momentum=0.1, both_ways=False, normalize=False),
     ),
 )
@@ -17,7 +18,7 @@ default_hooks = dict(
             dict(
                 type='AggregationLabeler',
                 clustering=dict(type='ClusterLabeler'),
-                # the released code's; the log says when so many pairs reach it that it means nothing here
+                # from the released code; the log warns if so many pairs reach it that it has no meaning here
                 threshold=0.5,
             )
         ],

@@ -1,4 +1,4 @@
-# B+Clu: DSC without label unification and without neighbours; clusters and memories of each modality alone.
+# B+Clu: DSC without label unification and without neighbors. Each modality has its own clusters and memories.
 _base_ = '../dsc/dsc_bupt2hitsz.py'
 
 model = dict(neighbor_losses=[])

@@ -1,4 +1,4 @@
-# CD: the source model on the target, no adaptation; VLD's own ranking (plain inner product of the raw halves).
+# CD: the source model on the target without adaptation, with VLD's ranking (plain inner product of the raw halves).
 _base_ = [
     '../_base_/datasets/bupt_campus.py',
     '../_base_/models/stp_vit_b16.py',

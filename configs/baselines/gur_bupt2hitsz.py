@@ -1,27 +1,28 @@
-# GUR (Yang et al., ICCV 2023) without cameras: the form that its released code has for RegDB.
+# GUR (Yang et al., ICCV 2023) without cameras, as in its released code for RegDB.
 _base_ = './bclu_bupt2hitsz.py'
 
-# one run from the source model, without a first stage
+# A single run from the source model, without a first stage.
 #
-# An epoch of the release is one or two phases of 100 iterations, each with features and clusters of its own; here a
-# phase is an epoch of the runner. Published: 50 epochs, the joint phase in the first 25, unification from epoch 20 on
-# (counted from 0), learning rate x0.1 at epochs 20 and 40. In phases: 25 * 2 + 25 = 75, i.e. 7,500 iterations;
-# unification and the first decay at 20 * 2 = 40, the end of the joint phases at 25 * 2 = 50, the second decay at
-# 25 * 2 + 15 = 65.
+# In the release, an epoch has one or two phases of 100 iterations, and each phase extracts and clusters its own
+# features. Here each phase is an epoch of the runner.
+# Published, with epochs counted from 0: 50 epochs, joint phases in the first 25, unification from epoch 20 on, learning
+# rate x0.1 at epochs 20 and 40.
+# In phases: 25 * 2 + 25 = 75 (7,500 iterations), unification and the first decay at 20 * 2 = 40, end of the joint
+# phases at 25 * 2 = 50, second decay at 25 * 2 + 15 = 65.
 train_dataloader = dict(sampler=dict(iterations=100))
 train_cfg = dict(max_epochs=75, val_interval=15)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=[40, 65], gamma=0.1)]
 
-# Jaccard and DBSCAN as in all rows of a table (the release: eps 0.3 on RegDB, 0.6 on SYSU-MM01)
+# Jaccard distances and DBSCAN as in all other methods of the comparison (release: eps 0.3 on RegDB, 0.6 on SYSU-MM01)
 within = dict(type='ClusterLabeler')
 across = dict(type='JointLabeler', scale=20.0)
 unified = dict(
     type='UnificationLabeler',
     clustering=within,
-    # RegDB's, which has 10 images per identity and modality as HITSZ-VCM has tracklets
+    # value for RegDB, which has 10 images per identity and modality; HITSZ-VCM has as many tracklets
     topk=10,
     smoothing_topk=10,
-    # the release: nearly flat weights, outliers can win, centres of infrared tracklets alone
+    # as in the release: nearly flat weights, outliers can win, centers of infrared tracklets only
     temperature=1.0,
     outliers_vote=True,
     infrared_centers=True,

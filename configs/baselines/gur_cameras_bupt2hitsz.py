@@ -1,25 +1,26 @@
-# GUR (Yang et al., ICCV 2023) with cameras: the form that its released code has for SYSU-MM01.
+# GUR (Yang et al., ICCV 2023) with cameras, as in its released code for SYSU-MM01.
 _base_ = './bclu_bupt2hitsz.py'
 
-# one run from the source model, without a first stage
+# A single run from the source model, without a first stage.
 #
-# An epoch of the release is 8 pairs of a visible and an infrared camera with 50 iterations each, then 200 iterations on
-# clusters across cameras, then 200 on joint clusters; here 200 iterations are an epoch of the runner, and all cameras
-# train at once, so that the pairs' 400 iterations are two of them. Published: 50 epochs, joint phase in the first 40,
-# unification from epoch 30 on and smoothing from 40 on (counted from 0), learning rate x0.1 at epochs 20 and 40. In
-# phases: 40 * 4 + 10 * 3 = 190, i.e. 38,000 iterations; unification at 30 * 4 = 120, smoothing and the end of the joint
+# In the release, an epoch trains 8 pairs of a visible and an infrared camera for 50 iterations each, then clusters
+# across cameras for 200 iterations, then joint clusters for 200. Here a phase of 200 iterations is an epoch of the
+# runner. All cameras train at once, so the 400 iterations of the pairs are two such epochs.
+# Published, with epochs counted from 0: 50 epochs, joint phases in the first 40, unification from epoch 30 on,
+# smoothing from epoch 40 on, learning rate x0.1 at epochs 20 and 40.
+# In phases: 40 * 4 + 10 * 3 = 190 (38,000 iterations), unification at 30 * 4 = 120, smoothing and the end of the joint
 # phases at 40 * 4 = 160, decays at 20 * 4 = 80 and 160.
 train_dataloader = dict(sampler=dict(iterations=200))
 train_cfg = dict(max_epochs=190, val_interval=38)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=[80, 160], gamma=0.1)]
 
-# the release: eps 0.55, 0.05 tighter than across cameras
+# release: eps 0.55, which is 0.05 tighter than across cameras
 camera = dict(type='CameraLabeler')
 
-# Jaccard and DBSCAN as in all rows of a table (the release: eps 0.6)
+# Jaccard distances and DBSCAN as in all other methods of the comparison (release: eps 0.6)
 within = dict(type='ProxyAffinityLabeler', scale=20.0)
 across = dict(type='JointLabeler', scale=20.0)
-# the release: nearly flat weights, outliers can win, centres of infrared tracklets alone
+# as in the release: nearly flat weights, outliers can win, centers of infrared tracklets only
 votes = dict(temperature=1.0, outliers_vote=True, infrared_centers=True)
 # as published
 unified = dict(type='UnificationLabeler', clustering=within, topk=20, smoothing_topk=None, **votes)

@@ -1,12 +1,12 @@
-# RECONSTRUCTION of NG, read as dual optimal transport label assignment (Cheng et al., ACM MM 2023), from summaries: the
-# numbers marked "guess" are nobody's, and its consistency loss among cross-modality neighbours is left out.
+# RECONSTRUCTION of NG, interpreted as dual optimal transport label assignment (Cheng et al., ACM MM 2023), from
+# summaries. Numbers marked "guess" have no source. The consistency loss among cross-modality neighbors is left out.
 _base_ = './bclu_hitsz2bupt.py'
 
-# guess: stage 1 is that of ADCA, here B+Clu, and its last checkpoint
+# guess: stage 1 as in ADCA, here B+Clu, and its last checkpoint
 source = dict(config='bclu_hitsz2bupt.py', checkpoint=None)
 
 model = dict(
-    # guess, after PGM
+    # guess, based on PGM
     cross_loss=dict(type='CrossClusterLoss', weight=0.25, alternate=True),
 )
 default_hooks = dict(
@@ -15,11 +15,12 @@ default_hooks = dict(
             dict(
                 type='TransportLabeler',
                 clustering=dict(type='ClusterLabeler'),
-                # a later release of the same group; 'empirical' suits clusters of different sizes better
+                # from a later release of the same group; 'empirical' suits clusters of different sizes better
                 marginals='uniform',
-                # that release's
+                # from the same release
                 sharpness=25.0,
-                # guess: neighbours that refine a label, two mean cluster sizes at most, and its own share
+                # guess: neighbors that refine a label, at most twice the mean cluster size, and the share of the
+                # label itself
                 topk=5,
                 max_cluster_ratio=2.0,
                 balance=0.5,

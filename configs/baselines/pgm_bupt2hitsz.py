@@ -1,13 +1,13 @@
-# PGM (Wu and Ye, CVPR 2023), second stage: clusters matched progressively, alternate cross contrastive learning.
+# PGM (Wu and Ye, CVPR 2023), second stage: progressive matching of clusters, alternate cross contrastive learning.
 _base_ = './bclu_bupt2hitsz.py'
 
-# stage 1 is B+Clu; its last checkpoint, where the released code takes the best on the test set
+# Stage 1 is B+Clu. Its last checkpoint is used; the released code uses the one that is best on the test set.
 source = dict(config='bclu_bupt2hitsz.py', checkpoint=None)
 
 model = dict(
-    # weight and alternation of the released code
+    # weight and alternation from the released code
     cross_loss=dict(type='CrossClusterLoss', weight=0.25, alternate=True),
-    # 0.2: default of the released code, which its scripts leave alone; hard: its second stage on SYSU-MM01
+    # 0.2 is the default of the released code, which its scripts do not change; hard as in its second stage on SYSU-MM01
     memories=dict(cluster=dict(momentum=0.2, hard=True)),
 )
 default_hooks = dict(
@@ -16,7 +16,7 @@ default_hooks = dict(
             dict(
                 type='MatchingLabeler',
                 clustering=dict(type='ClusterLabeler'),
-                # until every cluster has a partner ("progressive"); the released code stops after 2
+                # None: until every cluster has a partner ("progressive"); the released code stops after 2 passes
                 passes=None,
             )
         ],

@@ -1,5 +1,5 @@
-# DSC with strict votes first and looser ones later (no published method): half of the K votes when unification begins,
-# the paper's single vote 20 epochs later.
+# DSC with strict votes first and looser votes later (not a published method). When unification begins, half of the K
+# votes must agree; 20 epochs later, a single vote is enough, as in the paper.
 _base_ = './dsc_bupt2hitsz.py'
 
 default_hooks = dict(

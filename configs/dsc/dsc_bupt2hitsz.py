@@ -1,4 +1,4 @@
-# DSC: bupt_campus (labelled source) to hitsz_vcm (unlabelled target), the paper's settings.
+# DSC from bupt_campus (labeled source) to hitsz_vcm (unlabeled target), with the settings of the paper.
 _base_ = [
     '../_base_/datasets/hitsz_vcm_target.py',
     '../_base_/models/dsc_vit_b16.py',
@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# stage 1; checkpoint=None: take the finished source run beside this run's work directory, or train it first
+# Stage 1. checkpoint=None uses the finished source run next to this run's work directory, or trains it first.
 source = dict(config='../source/stp_bupt.py', checkpoint=None)
 
 default_hooks = dict(
@@ -18,18 +18,18 @@ default_hooks = dict(
             dict(type='ClusterLabeler', begin_epoch=0),
             dict(
                 type='DSLULabeler',
-                # The paper is silent. Early: on synthetic worlds each first epoch with unified labels gains more
-                # than another one of clustering alone (docs/synthetic_benchmark.md). The released shallow-deep code: 30
+                # Not stated in the paper. Early, because on synthetic worlds the first epoch with unified labels always
+                # gains more than another epoch of clustering only (docs/synthetic_benchmark.md). Released SDCL code: 30
                 begin_epoch=8,
                 clustering=dict(type='ClusterLabeler'),
                 # K = 20 (Figure 4)
                 inter=dict(topk=20),
-                # the paper prints the same K; weights 1 and 1 (Table 6)
+                # same K in the paper; weights 1 and 1 (Table 6)
                 intra=dict(topk=20, static_weight=1.0, dynamic_weight=1.0),
             ),
         ],
     ),
     memory=dict(type='MemoryUpdateHook'),
-    # logs label-free criteria; selection=dict(criterion='silhouette') evaluates the checkpoint that one chooses
+    # Logs label-free criteria. To evaluate the checkpoint chosen by one: selection=dict(criterion='silhouette')
     selection=dict(type='SelectionHook'),
 )

@@ -1,9 +1,10 @@
-# DSC after B+Clu: as much training as ADCA, PGM and NG have, whose second stage begins there.
+# DSC after B+Clu: the same amount of training as ADCA, PGM and NG, whose second stage also starts from B+Clu.
 _base_ = './dsc_bupt2hitsz.py'
 
 source = dict(config='../baselines/bclu_bupt2hitsz.py', checkpoint=None)
 
-# The first stage has clustered each modality by itself: labels are unified, and neighbours count, from the first epoch.
+# The first stage has already clustered each modality separately, so labels are unified and neighbors are used from the
+# first epoch.
 model = dict(
     neighbor_losses=[dict(loss, begin=0) for loss in _base_.model.neighbor_losses],
 )

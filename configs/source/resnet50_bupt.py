@@ -1,4 +1,4 @@
-# Stage 1: two-stream ResNet-50, from ImageNet's weights, on the labelled bupt_campus.
+# Stage 1: two-stream ResNet-50, starting from ImageNet weights, on the labeled bupt_campus.
 _base_ = [
     '../_base_/datasets/bupt_campus_source.py',
     '../_base_/models/source_resnet50.py',

@@ -1,4 +1,4 @@
-# Stage 1: two-stream ResNet-50, from ImageNet's weights, on the labelled hitsz_vcm.
+# Stage 1: two-stream ResNet-50, starting from ImageNet weights, on the labeled hitsz_vcm.
 _base_ = [
     '../_base_/datasets/hitsz_vcm_source.py',
     '../_base_/models/source_resnet50.py',

@@ -1,4 +1,4 @@
-# Stage 1: CLIP ViT-B/16 with spatio-temporal prompts on the labelled bupt_campus.
+# Stage 1: CLIP ViT-B/16 with spatio-temporal prompts on the labeled bupt_campus.
 _base_ = [
     '../_base_/datasets/bupt_campus_source.py',
     '../_base_/models/stp_vit_b16.py',

@@ -1,4 +1,4 @@
-# Stage 1: CLIP ViT-B/16 with spatio-temporal prompts on the labelled hitsz_vcm.
+# Stage 1: CLIP ViT-B/16 with spatio-temporal prompts on the labeled hitsz_vcm.
 _base_ = [
     '../_base_/datasets/hitsz_vcm_source.py',
     '../_base_/models/stp_vit_b16.py',

@@ -1,4 +1,4 @@
-# ADCA's second stage on the demo's target, after B+Clu; see configs/baselines/adca_bupt2hitsz.py.
+# Second stage of ADCA on the demo's target, after B+Clu; see configs/baselines/adca_bupt2hitsz.py.
 _base_ = './demo_bclu.py'
 
 source = dict(config='demo_bclu.py', checkpoint=None)
@@ -10,7 +10,7 @@ default_hooks = dict(
             dict(
                 type='AggregationLabeler',
                 clustering=dict(type='ClusterLabeler'),
-                threshold=0.5,  # the released code's
+                threshold=0.5,  # from the released code
             )
         ],
     ),

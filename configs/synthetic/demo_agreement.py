@@ -1,4 +1,5 @@
-# DSC with strict votes first and looser ones later: 6 of the 10 votes in the first epoch of unification, 2 in the last.
+# DSC with strict votes first and looser votes later: 6 of the 10 votes must agree in the first epoch of unification, 2
+# in the last.
 _base_ = './demo_dsc.py'
 
 default_hooks = dict(
@@ -7,7 +8,7 @@ default_hooks = dict(
             _base_.default_hooks.cluster.labelers[0],
             dict(
                 _base_.default_hooks.cluster.labelers[1],
-                # in the place of min_votes
+                # without min_votes, which agreement replaces
                 inter=dict(topk=10),
                 agreement=dict(start=6, end=2, begin=1, epochs=2),
             ),

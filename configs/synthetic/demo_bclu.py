@@ -1,4 +1,4 @@
-# B+Clu on the demo's target: clusters of each modality alone.
+# B+Clu on the demo's target: each modality has its own clusters.
 _base_ = './demo_dsc.py'
 
 model = dict(neighbor_losses=[])

@@ -1,4 +1,4 @@
-# CD on the demo's target: the source model as it is.
+# CD on the demo's target: the source model without adaptation.
 _base_ = [
     '../_base_/datasets/synthetic_hitsz.py',
     '../_base_/models/stp_tiny.py',

@@ -1,4 +1,4 @@
-# DSC on the demo's target, the method of configs/dsc/dsc_bupt2hitsz.py on a small tower and a short schedule.
+# DSC on the demo's target: the method of configs/dsc/dsc_bupt2hitsz.py with a small tower and a short schedule.
 _base_ = [
     '../_base_/datasets/synthetic_hitsz.py',
     '../_base_/models/stp_tiny.py',
@@ -45,9 +45,10 @@ default_hooks = dict(
     cluster=dict(
         type='ClusterHook',
         dataloader=_base_.extraction_dataloader,
-        # Staged as in the parent method, one epoch of each modality by itself first. Before adaptation, on the tuning
-        # world (--seed 0), four of ten agreeing neighbours label 67 % of the visible tracklets, 60 % of them rightly,
-        # and neighbours of the modality extend that to 95 %, 51 % rightly; any vote at all labels 96 %, 46 % rightly.
+        # In stages as in the parent method: first one epoch in which each modality is clustered separately.
+        # Before adaptation, on the tuning world (--seed 0), a minimum of four agreeing neighbors of ten labels 67 % of
+        # the visible tracklets (60 % of these correctly). Neighbors within the modality extend that to 95 % (51 %
+        # correctly). With a minimum of one vote, 96 % are labeled (46 % correctly).
         labelers=[
             dict(type='ClusterLabeler', begin_epoch=0),
             dict(
@@ -60,14 +61,14 @@ default_hooks = dict(
         ],
     ),
     memory=dict(type='MemoryUpdateHook'),
-    # logs label-free criteria; selection=dict(criterion='silhouette') evaluates the checkpoint that one chooses
+    # Logs label-free criteria. To evaluate the checkpoint chosen by one: selection=dict(criterion='silhouette')
     selection=dict(type='SelectionHook'),
 )
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    # 5e-4, with unification from the first epoch, lost two mAP points on an earlier tuning world before the decay
-    # regained them
+    # On an earlier tuning world, 5e-4 with unification from the first epoch lost two points of mAP, which the decay
+    # then regained.
     optimizer=dict(type='Adam', lr=2e-4),
     clip_grad=dict(max_norm=5.0),
 )

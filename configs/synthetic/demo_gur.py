@@ -1,8 +1,10 @@
-# GUR without cameras on the demo's target; numbers without a comment as in configs/baselines/gur_bupt2hitsz.py.
+# GUR without cameras on the demo's target. Numbers without a comment are those of
+# configs/baselines/gur_bupt2hitsz.py.
 _base_ = './demo_bclu.py'
 
-# DSC's 400 iterations in 8 phases of 50, near the published proportions: the first 6 alternate with joint phases
-# (published: the first two thirds), and unification begins with the fifth (after 0.53). Decays after 0.5 and 0.9.
+# The 400 iterations of DSC in 8 phases of 50, close to the published proportions. Joint phases alternate with others in
+# the first 6 phases (published: the first two thirds). Unification begins with the fifth phase (published: after 0.53
+# of the phases). The rate decays after 0.5 and 0.9 of the phases.
 train_dataloader = dict(sampler=dict(iterations=50))
 train_cfg = dict(max_epochs=8, val_interval=4)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=[4, 7], gamma=0.1)]
@@ -12,7 +14,7 @@ across = dict(type='JointLabeler', scale=20.0)
 unified = dict(
     type='UnificationLabeler',
     clustering=within,
-    # 12 tracklets per identity and modality (RegDB: 10 of 10 images)
+    # for 12 tracklets per identity and modality (RegDB: 10 for 10 images)
     topk=10,
     smoothing_topk=10,
     temperature=1.0,

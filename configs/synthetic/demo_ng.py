@@ -1,4 +1,4 @@
-# NG's second stage on the demo's target, after B+Clu; numbers without a comment as in
+# Second stage of NG on the demo's target, after B+Clu. Numbers without a comment are those of
 # configs/baselines/ng_bupt2hitsz.py.
 _base_ = './demo_bclu.py'
 
@@ -14,7 +14,7 @@ default_hooks = dict(
             dict(
                 type='NeighborSoftLabeler',
                 clustering=dict(type='ClusterLabeler'),
-                # one identity's tracklets of a modality (SYSU-MM01: 30 of 30 to 56 images, RegDB: 20 of 10)
+                # the tracklets of one identity and modality (SYSU-MM01: 30 for 30 to 56 images, RegDB: 20 for 10)
                 topk=12,
                 max_cluster_ratio=2.0,
                 balance=0.7,

@@ -1,5 +1,5 @@
-# RECONSTRUCTION of NG in its other reading on the demo's target, after B+Clu; numbers without a comment as in
-# configs/baselines/ng_transport_bupt2hitsz.py.
+# RECONSTRUCTION of NG in its other interpretation on the demo's target, after B+Clu. Numbers without a comment are
+# those of configs/baselines/ng_transport_bupt2hitsz.py.
 _base_ = './demo_bclu.py'
 
 source = dict(config='demo_bclu.py', checkpoint=None)
@@ -13,7 +13,7 @@ default_hooks = dict(
                 clustering=dict(type='ClusterLabeler'),
                 marginals='uniform',
                 sharpness=25.0,
-                topk=12,  # one identity's tracklets of a modality
+                topk=12,  # the tracklets of one identity and modality
                 max_cluster_ratio=2.0,
                 balance=0.5,
             )

@@ -1,4 +1,4 @@
-# PGM's second stage on the demo's target, after B+Clu; numbers as in configs/baselines/pgm_bupt2hitsz.py.
+# Second stage of PGM on the demo's target, after B+Clu, with the numbers of configs/baselines/pgm_bupt2hitsz.py.
 _base_ = './demo_bclu.py'
 
 source = dict(config='demo_bclu.py', checkpoint=None)

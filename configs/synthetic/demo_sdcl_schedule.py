@@ -1,4 +1,4 @@
-# DSC with SDCL's schedule on the demo's target; numbers without a comment as in
+# DSC with SDCL's schedule on the demo's target. Numbers without a comment are those of
 # configs/dsc/sdcl_schedule_bupt2hitsz.py.
 _base_ = './demo_dsc.py'
 
@@ -27,7 +27,8 @@ model = dict(
         ),
     ],
 )
-# fixed, since visible tracklets take half the neighbours below: what by_density.py finds on the tuning world (--seed 0)
+# Fixed values, because visible tracklets use half of k1 below. These are what by_density.py finds on the tuning world
+# (--seed 0).
 clustering = dict(k1=12, k2=3, eps=0.55, min_samples=3)
 default_hooks = dict(
     cluster=dict(
@@ -36,9 +37,9 @@ default_hooks = dict(
             dict(
                 type='DSLULabeler',
                 begin_epoch=2,  # published: epoch 30 of 50
-                # half the neighbours
+                # half the neighbors
                 clustering=dict(type='ClusterLabeler', visible=dict(k1=6)),
-                # 12 tracklets per identity and modality (RegDB: 10 of 10 images)
+                # for 12 tracklets per identity and modality (RegDB: 10 for 10 images)
                 inter=dict(topk=10, outliers_vote=True),
                 intra=dict(topk=5, static_weight=1.0, dynamic_weight=1.0, outliers_vote=True),
                 require_own_cluster=True,

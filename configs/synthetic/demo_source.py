@@ -1,4 +1,4 @@
-# Stage 1 of the demo: the pre-trained small tower on a labelled synthetic world in BUPTCampus' layout.
+# Stage 1 of the demo: the pre-trained small tower on a labeled synthetic world in BUPTCampus layout.
 _base_ = [
     '../_base_/datasets/synthetic_bupt.py',
     '../_base_/models/stp_tiny.py',
@@ -6,12 +6,12 @@ _base_ = [
 ]
 
 train_dataloader = dict(sampler=dict(num_identities=8, num_tracklets=2, iterations=100))
-# a stronger pull than the published losses alone: the demo has 400 iterations, not 4,800
+# added to the published losses for faster learning: the demo has 400 iterations instead of 4,800
 model = dict(contrast_weight=1.0)
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    # a third of the tower's own rate: 1e-3 cost a point of mAP on unseen people of the tuning world (--seed 0)
+    # a third of the pre-training rate: 1e-3 lost one point of mAP on unseen people of the tuning world (--seed 0)
     optimizer=dict(type='AdamW', lr=3e-4, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=30.0)}),
     clip_grad=dict(max_norm=5.0),

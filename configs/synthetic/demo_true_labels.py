@@ -1,4 +1,4 @@
-# What the demo's adaptation would gain from the target's true identities: an upper bound, no method.
+# Adaptation of the demo with the true identities of the target: an upper bound, not a method.
 _base_ = './demo_dsc.py'
 
 model = dict(neighbor_losses=[])

@@ -1,10 +1,10 @@
-# Third stage of the synthetic tower: from the very varied world to one whose cameras span both benchmark domains.
+# Third stage of the synthetic tower, after the very varied world: a world whose cameras span both benchmark domains.
 _base_ = './pretrain_tower.py'
 
 data_root = '{{$DSCREID_SYNTHETIC_EVERYDAY:data/synthetic/pretrain_everyday}}'
 source = None
 
-# the tower alone, exported from pretrain_tower's last checkpoint; the necks begin anew
+# only the tower, exported from the last checkpoint of pretrain_tower; the necks start from scratch
 model = dict(backbone=dict(tower=dict(pretrained='weights/synthetic_tower_varied.safetensors')))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, begin=0, end=200, by_epoch=False),

@@ -1,6 +1,7 @@
-# The synthetic benchmark's own CLIP: a small tower trained on single frames of a very varied synthetic world, after
-# a warm-up on a plainer one (from random weights the varied world alone teaches it nothing for a long time), and at
-# last on two worlds whose cameras span both benchmark domains. All of it, from the repository's root:
+# The CLIP of the synthetic benchmark: a small tower trained on single frames of a very varied synthetic world.
+# It warms up on a plainer world first, because from random weights it learns nothing from the varied world for a long
+# time. The last two stages use worlds whose cameras span both benchmark domains. To run all stages from the root of the
+# repository:
 #   python tools/synthesize.py --layout bupt --preset pretrain --domain bupt --identities 1200 --seed 8 \
 #       --out data/synthetic/pretrain_warmup
 #   python tools/synthesize.py --layout bupt --preset pretrain --identities 2000 --seed 7 --out data/synthetic/pretrain
@@ -55,9 +56,9 @@ val_evaluator = test_evaluator
 model = dict(
     type='SourceReID',
     num_classes=None,
-    # both halves of FrameAverage are the same
+    # FrameAverage returns two equal halves
     dynamic_weight=0.0,
-    # the published triplet collapses a tower that starts from random weights
+    # the published triplet loss collapses a tower that starts from random weights
     triplet_weight=0.0,
     contrast_weight=1.0,
     retrieval='neck',

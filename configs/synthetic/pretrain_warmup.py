@@ -1,4 +1,4 @@
-# Warm-up of the synthetic tower on a plainer world: the source domain's cameras, other people.
+# Warm-up of the synthetic tower on a plainer world: cameras of the source domain, different people.
 _base_ = './pretrain_tower.py'
 
 data_root = '{{$DSCREID_SYNTHETIC_WARMUP:data/synthetic/pretrain_warmup}}'

@@ -1,4 +1,4 @@
-"""Evaluation: pure retrieval measures, the official protocols, and the metric that binds them to MMEngine."""
+"""Evaluation: retrieval measures, official protocols and the MMEngine metric that applies them."""
 
 from dscreid.utils.lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""How many gallery tracklets stand before a true match: counted, never sorted."""
+"""Count the gallery tracklets ranked before a true match, without sorting."""
 
 import numpy as np
 import torch
@@ -9,18 +9,18 @@ from dscreid.utils.compiled import compiled, over_rows
 
 
 def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Gallery tracklets that a ranking of equal scores by gallery order puts before some chosen ones.
+    """Count the gallery tracklets ranked before some chosen ones; equal scores are ranked in gallery order.
 
-    P x Ng comparisons, which vectorise: cheaper than sorting as long as a query has fewer than about a
-    thousand true matches.
+    This takes P x Ng vectorized comparisons, which is faster than sorting if a query has fewer than about a thousand
+    true matches.
 
     Args:
-        scores: Float (n, Ng), the higher the nearer; NaN counts as never ahead.
-        row: int64 (P,), queries of the chosen tracklets.
-        column: int64 (P,), the chosen tracklets.
+        scores: Float (n, Ng), higher means nearer; NaN never counts as ahead.
+        row: int64 (P,), query of each chosen tracklet.
+        column: int64 (P,), gallery row of each chosen tracklet.
 
     Returns:
-        int64 (P,), on the device of the scores.
+        Counts, int64 (P,), on the device of the scores.
     """
     if scores.is_cuda:
         return _compare(scores, row, column)
@@ -30,7 +30,7 @@ def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 
 def _compare(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """:func:`count_ahead` on any device, in operations of torch."""
+    """:func:`count_ahead` on any device, with torch operations."""
     place = torch.arange(scores.shape[1], device=scores.device)
     ahead = torch.empty_like(row)
     for pairs in row_chunks(len(row), scores.shape[1]):
@@ -43,7 +43,7 @@ def _compare(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 @compiled()
 def _count_ahead(scores, row, column, start, stop):
-    """:func:`count_ahead` for the pairs ``start`` to ``stop``, arrays of numpy on the CPU."""
+    """:func:`count_ahead` for the pairs ``start`` to ``stop``, with NumPy arrays on the CPU."""
     ahead = np.empty(stop - start, np.int64)
     for pair in range(start, stop):
         others, place = scores[row[pair]], column[pair]
@@ -52,7 +52,7 @@ def _count_ahead(scores, row, column, start, stop):
     return ahead
 
 
-# Loops of their own over 32-bit counts, without a branch inside: so the compiler vectorises them.
+# Separate branch-free loops with 32-bit counts, so that the compiler vectorizes them.
 @compiled()
 def _at_least(values, limit):
     count = np.int32(0)

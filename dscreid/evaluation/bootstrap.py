@@ -1,9 +1,8 @@
 """Confidence intervals of retrieval measures: a cluster bootstrap over identities.
 
-Queries of one person share clothes, gallery and difficulty, so they are no independent draws: resampling single
-queries would make intervals too narrow. Whole identities, with all their queries, are resampled instead (Field and
-Welsh, JRSS B 2007). The model and the gallery stay as they are, so an interval speaks of other query persons, not of
-other seeds.
+Queries of one person share clothes, gallery and difficulty, so they are not independent. Resampling single queries
+would make the intervals too narrow, so whole identities are resampled with all their queries (Field and Welsh, JRSS B
+2007). The model and the gallery are fixed: an interval describes the variation over query persons, not over seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,22 +22,22 @@ def bootstrap_intervals(
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of every measure of every direction, and of the mean of the cross-modal ones.
+    """Compute percentile intervals of all measures, for each direction and for the mean of the cross-modal directions.
 
-    One draw of identities serves all directions, since the same persons are queries in both. A draw without any
-    query of a direction says nothing of it and is left out there.
+    Each draw of identities is used for all directions, because the same persons are queries in all of them. If a draw
+    has no query of a direction, it is ignored for this direction.
 
     Args:
-        ranks: Ranks of each direction's queries; queries without a true match are left out.
-        pids: int64 (Nq,), the persons of those queries.
+        ranks: Ranks of the queries of each direction; queries without a true match are ignored.
+        pids: int64 (Nq,) for each direction, person ids of its queries.
         cmc_ranks: Ranks of the CMC curve.
         confidence: Share of the draws inside an interval, in (0, 1).
         repeats: Number of draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
-        Lower and upper bound under ``rgb2ir/mAP``, …, ``mean/mAP``, …, the names of ``ReIDMetric``; no ``mean``
-        where one of its directions is missing.
+        Lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, …. There is no ``mean`` if
+        one of its directions is missing.
 
     Raises:
         ConfigError: If a parameter is out of range.
@@ -65,30 +64,30 @@ def bootstrap_intervals(
 
 
 def draw_clusters(num_clusters: int, repeats: int, seed: int) -> np.ndarray:
-    """How often each cluster is drawn when as many as there are are drawn with replacement.
+    """Draw as many clusters as there are, with replacement, and count how often each one is drawn.
 
     Args:
         num_clusters: C, at least 1.
         repeats: B, number of draws.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
-        int64 (B, C), each row of sum C.
+        int64 (B, C), counts; each row sums to C.
     """
     generator = np.random.default_rng(seed)
     return generator.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), size=repeats)
 
 
 def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Means over the observations of the drawn clusters, each counted as often as its cluster was drawn.
+    """Average the observations of the drawn clusters, each weighted by how often its cluster was drawn.
 
     Args:
         values: float (Q, M), observations.
-        clusters: int64 (Q,) in [0, C), the cluster of each.
+        clusters: int64 (Q,) in [0, C), cluster of each observation.
         draws: int64 (B, C), how often each cluster is drawn.
 
     Returns:
-        float64 (B, M); NaN where a draw has no observation.
+        float64 (B, M); NaN for draws without an observation.
     """
     num_clusters = draws.shape[1]
     counts = np.bincount(clusters, minlength=num_clusters)
@@ -102,7 +101,7 @@ def check_bootstrap(confidence: float, repeats: int) -> None:
     """Check the parameters of :func:`bootstrap_intervals`.
 
     Raises:
-        ConfigError: If one is out of range.
+        ConfigError: If a parameter is out of range.
     """
     if not 0 < confidence < 1 or repeats < 1:
         raise ConfigError(

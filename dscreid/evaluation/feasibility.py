@@ -1,4 +1,4 @@
-"""Check that a protocol can be measured on a test split, from its index only."""
+"""Check from the index of a test split whether a protocol can be evaluated on it."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -11,7 +11,7 @@ from dscreid.structures import Tracklet
 
 
 class TestSplit(Protocol):
-    """The attributes of ``TrackletDataset`` that are used here."""
+    """Attributes of ``TrackletDataset`` that are used here."""
 
     tracklets: Sequence[Tracklet]
     same_as: np.ndarray
@@ -23,7 +23,7 @@ class DirectionCount(NamedTuple):
 
     Attributes:
         queries: Number of queries.
-        valid: How many of them have a true match.
+        valid: Number of queries with a true match.
         gallery: Number of gallery tracklets.
     """
 
@@ -37,8 +37,8 @@ class EvaluationPlan(NamedTuple):
 
     Attributes:
         directions: Sizes by direction.
-        unranked: Rows that no direction uses, int64 (n,).
-        own_gallery: Number of queries whose own tracklet is in a gallery that they search; it is left out there.
+        unranked: int64 (n,), rows that no direction uses.
+        own_gallery: Number of queries whose own tracklet is in their gallery; the ranking leaves it out.
     """
 
     directions: Mapping[str, DirectionCount]
@@ -47,18 +47,18 @@ class EvaluationPlan(NamedTuple):
 
 
 def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
-    """Count queries with a true match in every direction of a protocol.
+    """Count the queries with a true match in every direction of a protocol.
 
     Args:
         dataset: A test split.
         protocol: Name of the protocol.
 
     Returns:
-        The counts; None if the split has no person ids, so that nothing can be measured.
+        The counts, or None if the split has no person ids.
 
     Raises:
-        ConfigError: If there is no such protocol.
-        DatasetError: If a direction cannot be measured: it has no query, nothing to search, or no true match.
+        ConfigError: If the protocol does not exist.
+        DatasetError: If a direction has no queries, an empty gallery or no true match.
     """
     tracklets = dataset.tracklets
     modalities, is_query = [t.modality for t in tracklets], [t.is_query for t in tracklets]
@@ -91,7 +91,7 @@ def _count(direction: Direction, dataset: TestSplit) -> DirectionCount:
 
 
 def _known(tracklet: Tracklet) -> bool:
-    """Whether the person is known; unknown ones, such as distractors, match nobody."""
+    """Check whether the person is known. Unknown persons, such as distractors, never match."""
     return tracklet.pid is not None and tracklet.pid >= 0
 
 

@@ -1,4 +1,4 @@
-"""Features of a split on disk: one safetensors file with everything that retrieval needs."""
+"""Feature files: one safetensors file with everything needed for retrieval on a split."""
 
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -11,25 +11,25 @@ from dscreid.structures import Modality
 from dscreid.utils.files import replacing
 
 MODALITY_CODES = {Modality.RGB: 0, Modality.IR: 1}
-UNKNOWN = -1  # person id of a tracklet without one
+UNKNOWN = -1  # person id of tracklets whose person is unknown
 _MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Row-aligned features and facts of N tracklets.
+    """Features and annotations of N tracklets, one row per tracklet.
 
     Attributes:
-        feature: float32 (N, F), what retrieval compares by inner product.
-        pid: int64 (N,), person ids; ``UNKNOWN`` (-1) for tracklets without one.
-        camera: int64 (N,).
-        modality: int64 (N,), 0 visible, 1 infrared.
-        is_query: bool (N,).
+        feature: float32 (N, F), features that retrieval compares by inner product.
+        pid: int64 (N,), person ids; ``UNKNOWN`` (-1) if the person is unknown.
+        camera: int64 (N,), camera ids.
+        modality: int64 (N,), 0 for visible, 1 for infrared.
+        is_query: bool (N,), whether the tracklet is listed as a query.
         index: int64 (N,), position in the dataset.
         static: float32 (N, D), raw static features, or None.
         dynamic: float32 (N, D), raw dynamic features, or None.
-        length: int64 (N,), frames of the tracklet, or None.
-        same_as: int64 (N,), ``index`` of the first tracklet with the same frames, or None: each then counts as its own.
+        length: int64 (N,), number of frames, or None.
+        same_as: int64 (N,), ``index`` of the first tracklet with the same frames. If None, all tracklets are different.
     """
 
     feature: np.ndarray
@@ -55,12 +55,12 @@ class FeatureTable:
 
     @property
     def modalities(self) -> list[str]:
-        """``'rgb'`` or ``'ir'`` of each tracklet."""
+        """Modality of each tracklet, ``'rgb'`` or ``'ir'``."""
         return [_MODALITIES[int(code)].value for code in self.modality]
 
     @property
     def tracklet(self) -> np.ndarray:
-        """int64 (N,), equal for two rows only if they hold the same tracklet."""
+        """Ids of the tracklets, int64 (N,); two rows have the same id only if they hold the same tracklet."""
         return self.index if self.same_as is None else self.same_as
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -69,11 +69,11 @@ class FeatureTable:
 
 
 def save_features(path: str | Path, table: FeatureTable) -> None:
-    """Write a feature table; a file of that name is replaced as a whole, or not at all.
+    """Write a feature table to a file. An existing file is replaced atomically.
 
     Args:
-        path: Where to write, usually ``*.safetensors``; missing folders are made.
-        table: What to write; the keys of the file are the attributes of :class:`FeatureTable`.
+        path: File to write, usually ``*.safetensors``; missing folders are created.
+        table: Table to write; the keys of the file are the attributes of :class:`FeatureTable`.
     """
     arrays = {name: np.ascontiguousarray(array) for name, array in table._arrays().items()}
     with replacing(path) as temporary:
@@ -81,18 +81,18 @@ def save_features(path: str | Path, table: FeatureTable) -> None:
 
 
 def load_features(path: str | Path) -> FeatureTable:
-    """Read what :func:`save_features` wrote.
+    """Read a file written by :func:`save_features`.
 
     Raises:
-        DatasetError: If the file is missing, is no safetensors file, lacks an array, its arrays differ in length, or
-            features are not finite.
+        DatasetError: If the file is missing, is not a safetensors file or lacks an array, if its arrays differ in
+            length, or if features are not finite.
     """
     path = Path(path)
     if not path.is_file():
         raise DatasetError(f'feature file {path} is missing; write it with dscreid test --dump-features')
     try:
         arrays = load_file(path)
-    except Exception as error:  # a damaged header, or a type that NumPy lacks
+    except Exception as error:  # a damaged header or a type that NumPy does not support
         reason = ' '.join(str(error).split())[:100]
         raise DatasetError(f'{path} is not a safetensors file ({reason}); write it again') from error
     known = [field.name for field in fields(FeatureTable)]
@@ -111,7 +111,7 @@ def load_features(path: str | Path) -> FeatureTable:
 
 
 def describe_not_finite(table: FeatureTable) -> str | None:
-    """Describe which features hold NaN or infinite values; None if all are finite."""
+    """Describe which features contain NaN or infinite values; None if all are finite."""
     matrices = (table.feature, table.static, table.dynamic)
     finite = [np.isfinite(matrix).all(axis=1) for matrix in matrices if matrix is not None]
     broken = np.flatnonzero(~np.logical_and.reduce(finite))
@@ -124,10 +124,10 @@ def describe_not_finite(table: FeatureTable) -> str | None:
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:
-    """Check kinds and dimensions of a file's arrays.
+    """Check the types and dimensions of the arrays of a file.
 
     Raises:
-        ValueError: One is none of :class:`FeatureTable`'s.
+        ValueError: If an array does not fit :class:`FeatureTable`.
     """
     for name in ('feature', 'static', 'dynamic'):
         if name in arrays and (arrays[name].ndim != 2 or arrays[name].dtype.kind != 'f'):

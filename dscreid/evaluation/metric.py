@@ -1,4 +1,4 @@
-"""Metric that MMEngine's loops call: gathers features, applies a protocol, measures."""
+"""MMEngine metric that gathers features and evaluates them with an official protocol."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -30,51 +30,50 @@ from dscreid.evaluation.scores import InnerProduct, Scores
 from dscreid.registry import METRICS
 from dscreid.structures import Modality
 
-_BOUNDS = ('_low', '_high')  # endings of the names of an interval's bounds
+_BOUNDS = ('_low', '_high')  # suffixes of the names of interval bounds
 
 
 @METRICS.register_module()
 class ReIDMetric(BaseMetric):
-    """CMC, mAP and mINP of every direction of an official protocol.
+    """CMC, mAP and mINP for every direction of an official protocol.
 
-    Metrics are named ``{direction}/{measure}``, for example ``rgb2ir/mAP``, with ``mean/{measure}`` the mean
-    of the two cross-modal directions; all in [0, 1]. The bounds of a confidence interval are named
+    Metrics are named ``{direction}/{measure}``, for example ``rgb2ir/mAP``; ``mean/{measure}`` is the mean of the two
+    cross-modal directions. All values are in [0, 1]. The bounds of a confidence interval are named
     ``{direction}/{measure}_low`` and ``_high``.
 
-    If no tracklet has a person id, nothing can be measured: the features are written to ``dump`` and the metrics are
-    empty, which the log says. If some have none, they count as wrong answers in the gallery and not as queries.
+    If no tracklet has a person id, the metrics are empty, and a warning is logged; the features are still written to
+    ``dump``. If only some tracklets have no person id, they count as wrong answers in the gallery but not as queries.
 
-    Query expansion and re-ranking work on the queries and the gallery of each direction, without labels; which
-    tracklets of the query's camera are left out concerns the ranking alone. Both are off in the paper's
-    tables, and the log says when they are on.
+    Query expansion and re-ranking use the queries and the gallery of each direction without labels. Leaving out
+    tracklets of the query's camera affects only the ranking. Both options are off in the tables of the paper; if one
+    is on, it is logged.
 
     Args:
-        protocol: ``'hitsz_vcm'``, ``'bupt_campus'`` or ``'bupt_campus_as_published'``; None measures nothing.
+        protocol: ``'hitsz_vcm'``, ``'bupt_campus'`` or ``'bupt_campus_as_published'``; None to skip the evaluation.
         ranks: Ranks of the CMC curve to report.
-        feature: Which feature of a data sample to compare by inner product: ``'feature'``, or ``'static'`` or
-            ``'dynamic'`` alone, as the model made them.
-        dump: File that receives the features of every evaluation (see
-            :mod:`dscreid.evaluation.feature_file`).
-        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, ``{}`` for its defaults; None
-            ranks by inner product alone.
-        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, ``{}`` for
-            its defaults; None for none. Comes before re-ranking.
-        per_query: ``.csv`` or ``.parquet`` file that receives the results of single queries (see
+        feature: Feature of a data sample to compare by inner product: ``'feature'``, or only ``'static'`` or
+            ``'dynamic'``, as returned by the model.
+        dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
+        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, ``{}`` for its defaults. If None, ranks
+            by inner product only.
+        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, ``{}`` for its
+            defaults. If None, queries are not expanded. Applied before re-ranking.
+        per_query: ``.csv`` or ``.parquet`` file for the results of single queries (see
             :mod:`dscreid.evaluation.query_table`).
-        confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for none.
+        confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
-        bootstrap_seed: Of the bootstrap draws.
-        device: Where rankings are computed.
+        bootstrap_seed: Seed of the bootstrap draws.
+        device: Device on which rankings are computed.
 
     Raises:
-        ConfigError: If there is no such protocol, an option is out of range, or a file or device cannot be used.
+        ConfigError: If the protocol does not exist, an option is out of range, or a file or device cannot be used.
 
     Example (config)::
 
         test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
     """
 
-    # names carry their direction; without a prefix of any kind MMEngine warns
+    # metric names already contain their direction; without any prefix MMEngine warns
     default_prefix = ''
 
     def __init__(
@@ -92,7 +91,7 @@ class ReIDMetric(BaseMetric):
         device: str = 'cpu',
     ) -> None:
         super().__init__()
-        # checks come now, not after a training
+        # check now, not after training
         if protocol is not None:
             check_protocol(protocol)
         if per_query is not None:
@@ -112,12 +111,12 @@ class ReIDMetric(BaseMetric):
         self.device = device
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
-        """Keep one record per tracklet.
+        """Store one record per tracklet.
 
         Args:
             data_batch: Unused.
-            data_samples: :class:`ReIDDataSample` or their dictionaries, with the facts of a packed tracklet
-                and the features of ``predict``.
+            data_samples: :class:`ReIDDataSample` objects or their dictionaries, with the annotations of a packed
+                tracklet and the features from ``predict``.
         """
         for sample in data_samples:
             if not isinstance(sample, Mapping):
@@ -125,19 +124,19 @@ class ReIDMetric(BaseMetric):
             self.results.append(_record(sample, self.feature, keep_halves=self.dump is not None))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Measure on the first process what all of them have extracted, and forget it.
+        """Evaluate the records of all processes on the first process, and clear them.
 
-        MMEngine's own method passes pickles through a folder below the working directory, and lets the other processes
-        wait for a ranking only until their time-out.
+        Replaces the method of MMEngine, which exchanges pickles through a folder in the working directory and in which
+        the other processes wait for the ranking only until their timeout.
 
         Args:
-            size: Tracklets in the data set; a warning says if the loader left out some.
+            size: Number of tracklets in the dataset; if the loader returned fewer, a warning is logged.
 
         Returns:
-            What ``compute_metrics`` gives, on all processes.
+            The result of ``compute_metrics``, on all processes.
 
         Raises:
-            DscreidError: As ``compute_metrics``.
+            DscreidError: As in ``compute_metrics``.
         """
         records = [record for share in gather_objects(self.results) for record in share]
         self.results.clear()
@@ -151,18 +150,18 @@ class ReIDMetric(BaseMetric):
         return from_main_process(lambda: self.compute_metrics(records))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Measure all directions over the gathered records.
+        """Evaluate all directions on the gathered records.
 
         Args:
             results: Records of all ranks, in any order.
 
         Returns:
-            Flat dictionary of values in [0, 1]; empty if nothing is measured.
+            Flat dictionary of values in [0, 1]; empty if nothing is evaluated.
 
         Raises:
             TrainingError: If features are not finite.
             EvaluationError: If no query of a direction has a true match.
-            DatasetError: If a direction has no query or nothing to search.
+            DatasetError: If a direction has no queries or an empty gallery.
         """
         table = _table(results)
         if fault := describe_not_finite(table):
@@ -190,16 +189,16 @@ class ReIDMetric(BaseMetric):
         return metrics | self._intervals(table, directions, ranks)
 
     def test_time_options(self) -> dict[str, QueryExpansion | Reranking]:
-        """What is on that changes the ranking, by the name of its argument."""
+        """Enabled options that change the ranking, by argument name."""
         options = {'query_expansion': self.query_expansion, 'rerank': self.rerank}
         return {name: option for name, option in options.items() if option is not None}
 
     def interval_settings(self) -> dict[str, Any]:
-        """How confidence intervals are computed, for the record."""
+        """Settings of the confidence intervals, for logs and records."""
         return {'level': self.confidence, 'resampled': 'identities', **self.bootstrap}
 
     def _has_identities(self, table: FeatureTable) -> bool:
-        """Whether any tracklet has a person id; warns if some have none."""
+        """Check whether any tracklet has a person id; log a warning if some have none."""
         unknown = int((table.pid < 0).sum())
         if 0 < unknown < len(table):
             print_log(
@@ -213,7 +212,7 @@ class ReIDMetric(BaseMetric):
         return unknown < len(table)
 
     def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
-        """Ranks of one direction's queries."""
+        """Rank the queries of one direction."""
         query, gallery = (
             torch.from_numpy(table.feature[rows]).to(self.device)
             for rows in (direction.query, direction.gallery)
@@ -226,7 +225,7 @@ class ReIDMetric(BaseMetric):
             raise EvaluationError(f'{self.protocol} {name}: {error}') from None
 
     def _scores(self, query: Tensor, gallery: Tensor) -> Scores:
-        """What the options make of float (Nq, D) and (Ng, D) features."""
+        """Build the scores of float (Nq, D) and (Ng, D) features according to the options."""
         if self.query_expansion is not None:
             query = expand_queries(query, gallery, self.query_expansion)
         if self.rerank is not None:
@@ -236,7 +235,7 @@ class ReIDMetric(BaseMetric):
     def _intervals(
         self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
     ) -> dict[str, float]:
-        """Bounds of the confidence intervals, where they are wanted."""
+        """Compute the bounds of the confidence intervals; empty if they are off."""
         if self.confidence is None:
             return {}
         pids = {name: table.pid[direction.query] for name, direction in directions.items()}
@@ -250,7 +249,7 @@ class ReIDMetric(BaseMetric):
 
 
 def _check_device(device: str) -> None:
-    """Refuse what torch does not know, and a GPU that is not there."""
+    """Reject devices that torch does not know, and CUDA if there is no GPU."""
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
@@ -262,13 +261,13 @@ def _check_device(device: str) -> None:
 def split_intervals(
     metrics: Mapping[str, float],
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Take the bounds of confidence intervals out of metrics.
+    """Separate metrics from the bounds of their confidence intervals.
 
     Args:
-        metrics: What :class:`ReIDMetric` measured.
+        metrics: Metrics from :class:`ReIDMetric`.
 
     Returns:
-        The figures, and lower and upper bound by a figure's name; empty where there are no intervals.
+        The metrics without bounds, and the (lower, upper) bounds by metric name; empty if there are no intervals.
     """
     figures = {name: value for name, value in metrics.items() if not name.endswith(_BOUNDS)}
     intervals = {
@@ -280,7 +279,7 @@ def split_intervals(
 
 
 def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
-    """What retrieval needs of one data sample; the raw halves only where they will be written to a file."""
+    """Extract from a data sample what retrieval needs; ``keep_halves`` adds the raw halves for a feature file."""
     missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
         raise ValueError(
@@ -297,12 +296,12 @@ def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
 
 
 def _vector(feature: Any) -> np.ndarray:
-    """float32 (D,), a copy that keeps no batch alive."""
+    """Copy a feature to float32 (D,), so that it does not keep its batch alive."""
     return torch.as_tensor(feature).detach().cpu().float().numpy().copy()
 
 
 def _table(records: list[dict]) -> FeatureTable:
-    """Records as arrays, in dataset order; a tracklet that padding repeated counts once."""
+    """Convert records to arrays in dataset order; tracklets repeated by padding are kept once."""
     records = sorted({record['index']: record for record in records}.values(), key=lambda r: r['index'])
     if not records:
         raise ValueError('no tracklet was evaluated; check that the test split is not empty')

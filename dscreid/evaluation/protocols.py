@@ -1,4 +1,4 @@
-"""Official protocols: which tracklets of a test split are queries, and which are searched."""
+"""Official protocols: which tracklets of a test split are queries and which form the gallery."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from dscreid.structures import Modality
 CROSS_MODAL = ('rgb2ir', 'ir2rgb')
 
 _SHOWN = 5
-# Batch of VLD's ConsistentModalitySampler, whose incomplete last visible batch the published figures lack.
+# Batch size of VLD's ConsistentModalitySampler; the published figures lack its incomplete last visible batch.
 _PUBLISHED_BATCH = 64
 
 
@@ -20,8 +20,8 @@ class Direction(NamedTuple):
 
     Attributes:
         query: int64 (Nq,), rows of the test split that are queries.
-        gallery: int64 (Ng,), rows that are searched.
-        drop_same_camera: Whether gallery tracklets of the query's person and camera are left out.
+        gallery: int64 (Ng,), rows of the test split that are searched.
+        drop_same_camera: Whether to leave out gallery tracklets with the same person and camera as the query.
     """
 
     query: np.ndarray
@@ -35,32 +35,32 @@ def protocol_directions(
     is_query: Sequence[bool],
     wheres: Sequence[str] | None = None,
 ) -> dict[str, Direction]:
-    """Retrieval tasks of an official protocol.
+    """Split a test set into the retrieval tasks of an official protocol.
 
-    The name of a direction follows from the modalities of the tracklets that it ranks: all queries of ``rgb2ir`` are
-    visible and its whole gallery is infrared.
+    A direction is named after the modalities that it ranks: in ``rgb2ir``, all queries are visible and the whole
+    gallery is infrared.
 
     * ``hitsz_vcm``: the listed queries, all of one modality (infrared as published), are searched among the other test
-      tracklets, and the second direction swaps the two lists; same person and camera are left out. Unlisted tracklets
-      of the queries' own modality, of which the published lists have none, are in neither direction.
-    * ``bupt_campus``: all four pairs of modalities, ``rgb2ir``, ``ir2rgb``, ``rgb2rgb``, ``ir2ir``, of the
-      query and the gallery list; no camera is left out.
-    * ``bupt_campus_as_published``: the same without the visible tracklets that VLD's test sampler loses, the
-      last ``n mod 64`` of the n visible queries, and of the gallery likewise, or all where n is a multiple of
-      64 (its slice ``[:-0]`` is empty).
+      tracklets; the second direction swaps queries and gallery. Tracklets with the same person and camera are left out.
+      Unlisted tracklets of the queries' modality are in neither direction; the published lists have none.
+    * ``bupt_campus``: all four pairs of modalities, ``rgb2ir``, ``ir2rgb``, ``rgb2rgb`` and ``ir2ir``, between the
+      query and the gallery list. No camera is left out.
+    * ``bupt_campus_as_published``: as ``bupt_campus``, but without the visible tracklets that VLD's test sampler
+      loses: the last ``n mod 64`` of the n visible queries, or all of them if n is a multiple of 64 (because the slice
+      ``[:-0]`` is empty), and likewise for the gallery.
 
     Args:
-        name: Protocol.
-        modalities: (N,) ``'rgb'`` or ``'ir'`` of each test tracklet, in the order of the dataset.
-        is_query: (N,) whether the official lists name the tracklet as a query.
-        wheres: (N,) ``file:line`` of each tracklet in the index, for messages.
+        name: Name of the protocol.
+        modalities: (N,), ``'rgb'`` or ``'ir'`` for each test tracklet, in the order of the dataset.
+        is_query: (N,), whether the official lists name the tracklet as a query.
+        wheres: (N,), ``file:line`` of each tracklet in the index, for error messages.
 
     Returns:
-        Name of each direction and its rows, ascending.
+        Directions by name; their rows are ascending.
 
     Raises:
-        ConfigError: If there is no such protocol.
-        DatasetError: If a direction has no query or nothing to search, or if the query list of ``hitsz_vcm`` mixes
+        ConfigError: If the protocol does not exist.
+        DatasetError: If a direction has no queries or an empty gallery, or if the query list of ``hitsz_vcm`` mixes
             modalities.
     """
     check_protocol(name)
@@ -86,14 +86,14 @@ def check_protocol(name: str) -> None:
     """Check that a protocol exists.
 
     Raises:
-        ConfigError: If it does not.
+        ConfigError: If it does not exist.
     """
     if not isinstance(name, str) or name not in PROTOCOLS:
         raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(PROTOCOLS)}')
 
 
 def _check_one_modality(visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None) -> None:
-    """Refuse a query list of both modalities, whose two results would have no name."""
+    """Reject query lists with both modalities, because no direction name fits them."""
     listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
     if not all(map(len, listed.values())):
         return
@@ -106,7 +106,7 @@ def _check_one_modality(visible: np.ndarray, queries: np.ndarray, wheres: Sequen
 
 
 def _rows_text(rows: np.ndarray, wheres: Sequence[str] | None) -> str:
-    """First rows of some, by their place in the index if it is known."""
+    """List the first few rows for a message, by their place in the index if it is known."""
     shown = rows[:_SHOWN].tolist()
     texts = [f'tracklet {row}' for row in shown] if wheres is None else [str(wheres[row]) for row in shown]
     return ', '.join(texts) + (f' and {len(rows) - _SHOWN} more' if len(rows) > _SHOWN else '')
@@ -142,7 +142,7 @@ def _bupt_campus_as_published(visible: np.ndarray, queries: np.ndarray) -> dict[
     }
 
 
-# Names of the protocols; each function maps (visible, queries), both bool (N,), to directions.
+# Protocols by name; each function maps (visible, queries), both bool (N,), to directions.
 PROTOCOLS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Direction]]] = {
     'hitsz_vcm': _hitsz_vcm,
     'bupt_campus': _bupt_campus,

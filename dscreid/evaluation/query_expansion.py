@@ -1,4 +1,4 @@
-"""Average query expansion at test time (Chum et al., ICCV 2007), optionally weighted."""
+"""Average query expansion at test time (Chum et al., ICCV 2007), with optional weights."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ class QueryExpansion:
     """Parameters of the query expansion.
 
     Attributes:
-        topk: Gallery tracklets in a mean, at least 1; clipped to the gallery.
-        alpha: Exponent of the weights, at least 0; 0 for the plain mean.
+        topk: Number of gallery tracklets to average, at least 1; limited to the size of the gallery.
+        alpha: Exponent of the weights, at least 0; 0 for an unweighted mean.
 
     Raises:
-        ConfigError: If one is out of range.
+        ConfigError: If a parameter is out of range.
     """
 
     topk: int = 5
@@ -34,19 +34,19 @@ class QueryExpansion:
 def expand_queries(
     query_features: Features, gallery_features: Features, parameters: QueryExpansion
 ) -> Tensor:
-    """Weighted mean of each query and the ``topk`` gallery tracklets of largest inner product with it.
+    """Average each query with the ``topk`` gallery tracklets that have the largest inner product with it.
 
-    The query weighs 1, a gallery tracklet max(cos, 0) ** alpha (Radenović et al., TPAMI 2019); with alpha 0
-    all weigh the same. The result is not normalised: a query's norm does not change the order of its gallery.
-    No person id, camera or modality is used.
+    The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019); with
+    alpha 0, all weights are equal. The result is not normalized, because the norm of a query does not change its
+    ranking. Person ids, cameras and modalities are not used.
 
     Args:
-        query_features: Float (Nq, D), torch (any device) or numpy.
+        query_features: Float (Nq, D), torch (any device) or NumPy.
         gallery_features: Float (Ng, D).
-        parameters: topk and alpha.
+        parameters: Parameters of the expansion.
 
     Returns:
-        Float (Nq, D), on the device of the features.
+        Expanded query features, float (Nq, D), on the device of the features.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.
@@ -57,6 +57,6 @@ def expand_queries(
     cosine = similarity / norms.clamp(min=torch.finfo(query.dtype).tiny)
     weight = cosine.clamp(0, 1) ** parameters.alpha
     expanded = query.clone()
-    for place in range(index.shape[1]):  # one neighbour at a time: (Nq, D) and not (Nq, topk, D)
+    for place in range(index.shape[1]):  # one neighbor at a time needs (Nq, D) instead of (Nq, topk, D)
         expanded += weight[:, place, None] * gallery[index[:, place]]
     return expanded / (1 + weight.sum(dim=1, keepdim=True))

@@ -1,4 +1,4 @@
-"""Results of single queries, as a table for spreadsheets and data frames."""
+"""Results of single queries as a table for spreadsheets and data frames."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -19,16 +19,16 @@ SUFFIXES = ('.csv', '.parquet')
 
 @dataclass(frozen=True)
 class QueryTable:
-    """One row per query and direction; arrays of Q rows.
+    """Results of single queries; arrays with one row per query and direction.
 
     Attributes:
         direction: str, ``'rgb2ir'``, …
         query: int64, position of the tracklet in the test set.
         pid: int64, person id.
-        camera: int64.
+        camera: int64, camera id.
         modality: str, ``'rgb'`` or ``'ir'``.
-        length: int64, frames of the tracklet, or None where they are not known.
-        ranks: Where the query's true matches stand.
+        length: int64, number of frames of the tracklet; None if unknown.
+        ranks: Ranks of the query's true matches.
     """
 
     direction: np.ndarray
@@ -44,10 +44,10 @@ class QueryTable:
         return len(self.query)
 
     def columns(self) -> dict[str, list]:
-        """Columns by name, as they are written; None where a query has no true match or no known length.
+        """Columns to write, by name. Values are None if a query has no true match or its length is unknown.
 
-        ``direction``, ``query``, ``pid``, ``camera``, ``modality``, ``length``, ``matches``, ``first_hit`` (rank
-        of the first true match, from 1), ``AP`` and ``INP`` in [0, 1].
+        The columns are ``direction``, ``query``, ``pid``, ``camera``, ``modality``, ``length``, ``matches``,
+        ``first_hit`` (rank of the first true match, from 1), ``AP`` and ``INP`` (both in [0, 1]).
         """
         names = ('direction', 'query', 'pid', 'camera', 'modality')
         columns: dict[str, list] = {name: getattr(self, name).tolist() for name in names}
@@ -67,15 +67,15 @@ class QueryTable:
 def make_query_table(
     table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
 ) -> QueryTable:
-    """Put the ranks of all directions beside the facts of their queries.
+    """Combine the ranks of all directions with the annotations of their queries.
 
     Args:
-        table: The test set.
-        directions: Of a protocol.
-        ranks: Of each direction's queries.
+        table: Features and annotations of the test set.
+        directions: Directions of a protocol.
+        ranks: Ranks of the queries of each direction.
 
     Returns:
-        Direction after direction, the queries of each in the order of the test set.
+        Table with one direction after another; the queries of a direction keep the order of the test set.
     """
     rows = np.concatenate([direction.query for direction in directions.values()])
     counts = [len(direction.query) for direction in directions.values()]
@@ -91,10 +91,10 @@ def make_query_table(
 
 
 def check_query_file(path: str | Path) -> None:
-    """Check, before hours of work, that :func:`save_query_table` can write a file.
+    """Check early whether :func:`save_query_table` can write a file.
 
     Raises:
-        ConfigError: If the suffix is unknown, or a Parquet file is asked for and pyarrow is not installed.
+        ConfigError: If the suffix is unknown, or if the file is a Parquet file and pyarrow is not installed.
     """
     suffix = Path(path).suffix
     if suffix not in SUFFIXES:
@@ -104,14 +104,15 @@ def check_query_file(path: str | Path) -> None:
 
 
 def save_query_table(path: str | Path, table: QueryTable) -> None:
-    """Write a table; a file of that name is replaced as a whole, or not at all.
+    """Write a table to a file. An existing file is replaced atomically.
 
     Args:
-        path: ``.csv`` (empty where there is no value) or ``.parquet`` (null there); missing folders are made.
-        table: What to write, in the columns of :meth:`QueryTable.columns`.
+        path: ``.csv`` (missing values are empty) or ``.parquet`` (missing values are null); missing folders are
+            created.
+        table: Table to write; see :meth:`QueryTable.columns` for the columns.
 
     Raises:
-        ConfigError: As :func:`check_query_file`.
+        ConfigError: As in :func:`check_query_file`.
     """
     check_query_file(path)
     write = _write_parquet if Path(path).suffix == '.parquet' else _write_csv

@@ -1,4 +1,4 @@
-"""Retrieval measures of person re-identification: CMC, mAP and mINP, and the ranked lists behind them."""
+"""Retrieval measures for person re-identification: CMC, mAP, mINP and ranked lists."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -17,14 +17,14 @@ Ids = Tensor | np.ndarray | Sequence[int]
 
 
 class QueryRanks(NamedTuple):
-    """Where the true matches of each query stand; numpy arrays of shape (Nq,).
+    """Ranks of the true matches of each query, as NumPy arrays of shape (Nq,).
 
     Attributes:
-        matches: int64, number of true matches that are not left out; 0 makes a query invalid.
+        matches: int64, number of true matches that are not left out; queries with 0 are invalid.
         first: int64, rank of the first match, from 1; 0 without a match.
         average_precision: float64 in (0, 1], mean precision at the matches; NaN without a match.
-        inverse_penalty: float64 in (0, 1], number of matches / rank of the last one (INP of Ye et al., TPAMI
-            2021); NaN without a match.
+        inverse_penalty: float64 in (0, 1], number of matches / rank of the last match (INP of Ye et al., TPAMI 2021);
+            NaN without a match.
     """
 
     matches: np.ndarray
@@ -34,11 +34,11 @@ class QueryRanks(NamedTuple):
 
 
 class RankLists(NamedTuple):
-    """First ranks of some queries, best first; numpy arrays of shape (Nq, topk).
+    """Best-ranked gallery tracklets of each query, as NumPy arrays of shape (Nq, topk), best first.
 
     Attributes:
-        index: int64, gallery rows; -1 where a query's gallery is shorter than ``topk``.
-        correct: bool, whether that gallery tracklet shows the query's person.
+        index: int64, gallery rows; -1 beyond the end of a gallery shorter than ``topk``.
+        correct: bool, whether the gallery tracklet shows the query's person.
         similarity: float32, inner product with the query; NaN where ``index`` is -1.
     """
 
@@ -57,30 +57,33 @@ def rank_metrics(
     ranks: Sequence[int] = (1, 5, 10, 20),
     drop_same_camera: bool = False,
 ) -> dict[str, float | int]:
-    """Rank every gallery for its query by inner product and measure where the true matches stand.
+    """Rank the gallery for each query by inner product and compute CMC, mAP and mINP.
 
-    The inner product is taken of the features as given: normalise the rows, or their halves, for cosine
-    ranking; VLD ranks its raw features. Equal similarities keep the order of the gallery. Row-chunked, on the
-    device of the features; nothing is sorted but each query's matches.
+    The features are used as given: for a cosine ranking, normalize the rows or their halves; VLD ranks its raw
+    features. Equal similarities keep the order of the gallery. The computation runs on the device of the features, in
+    chunks of rows, and sorts only the matches of each query.
 
     Args:
         query_features: Float (Nq, D).
-        query_pids: Integer (Nq,), person ids; negative if unknown. Unknown persons match nobody.
-        query_cameras: Integer (Nq,).
+        query_pids: Integer (Nq,), person ids; negative if unknown. Unknown persons never match.
+        query_cameras: Integer (Nq,), camera ids.
         gallery_features: Float (Ng, D).
-        gallery_pids: Integer (Ng,), likewise.
-        gallery_cameras: Integer (Ng,).
-        ranks: Ranks of the CMC curve to report; beyond the gallery's size they equal its last value.
-        drop_same_camera: For each query leave out gallery tracklets of the same person *and* the same camera.
+        gallery_pids: Integer (Ng,), person ids; negative if unknown.
+        gallery_cameras: Integer (Ng,), camera ids.
+        ranks: Ranks of the CMC curve to report; beyond the size of the gallery, the curve keeps its last value.
+        drop_same_camera: Whether to leave out, for each query, gallery tracklets of the same person *and* the same
+            camera.
 
     Returns:
-        In [0, 1]: ``Rank-k`` share of queries with a match among the first k (CMC), ``mAP`` mean over queries
-        of the mean precision at their matches, ``mINP`` mean of (number of matches / rank of the last match)
-        (Ye et al., TPAMI 2021). ``valid_queries`` int: queries with a true match left; only these are
-        counted.
+        Metrics in [0, 1] over the valid queries, which are those with a true match that is not left out:
+
+        - ``Rank-k``: share of queries with a match among the first k (CMC).
+        - ``mAP``: mean over queries of the mean precision at their matches.
+        - ``mINP``: mean of (number of matches / rank of the last match) (Ye et al., TPAMI 2021).
+        - ``valid_queries``: number of valid queries, an int.
 
     Raises:
-        EvaluationError: If no query has a true match; it is a ValueError, too.
+        EvaluationError: If no query has a true match; this is also a ValueError.
         ValueError: If shapes do not fit or features are not finite.
     """
     ranks = check_ranks(ranks)
@@ -98,20 +101,20 @@ def rank_queries(
     drop_same_camera: bool = False,
     tracklets: tuple[Ids, Ids] | None = None,
 ) -> QueryRanks:
-    """Where the true matches of each query stand when its gallery is ranked by descending score.
+    """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery. For each match the gallery tracklets before it are counted, a
-    block of queries at a time, on the device of the scores.
+    Equal scores keep the order of the gallery. The gallery tracklets before each match are counted, one block of
+    queries at a time, on the device of the scores.
 
     Args:
-        scores: Of Nq queries against Ng gallery tracklets.
+        scores: Scores of Nq queries against Ng gallery tracklets.
         query_pids: Integer (Nq,), person ids; negative if unknown.
-        query_cameras: Integer (Nq,).
-        gallery_pids: Integer (Ng,), likewise.
-        gallery_cameras: Integer (Ng,).
+        query_cameras: Integer (Nq,), camera ids.
+        gallery_pids: Integer (Ng,), person ids; negative if unknown.
+        gallery_cameras: Integer (Ng,), camera ids.
         drop_same_camera: As in :func:`rank_metrics`.
-        tracklets: Integer (Nq,) and (Ng,), numbers of the queries' and the gallery's tracklets: the query's own
-            tracklet is left out of its gallery. None if no query stands in the gallery.
+        tracklets: Integer (Nq,) and (Ng,), tracklet ids of the queries and the gallery. The query's own tracklet is
+            left out of its gallery. None if no query is in the gallery.
 
     Returns:
         Ranks of all queries.
@@ -139,14 +142,14 @@ def rank_queries(
 
 
 def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
-    """Means over the queries that have a true match.
+    """Average the measures over the queries that have a true match.
 
     Args:
-        queries: At least one of them with a match.
+        queries: Ranks of the queries, at least one of them with a match.
         ranks: Ranks of the CMC curve.
 
     Returns:
-        As :func:`rank_metrics`.
+        Metrics as in :func:`rank_metrics`.
     """
     valid = queries.matches > 0
     measures = query_measures(queries, ranks)
@@ -156,24 +159,24 @@ def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dic
 
 
 def query_measures(queries: QueryRanks, ranks: Sequence[int]) -> dict[str, np.ndarray]:
-    """What each query contributes to the means; only queries with a match count.
+    """Compute the measures of single queries; only the values of queries with a match are meaningful.
 
     Args:
         queries: Ranks of Nq queries.
         ranks: Ranks of the CMC curve.
 
     Returns:
-        float64 (Nq,) each under ``mAP``, ``mINP`` and ``Rank-k``.
+        float64 (Nq,) for each of ``mAP``, ``mINP`` and ``Rank-k``.
     """
     hits = {f'Rank-{rank}': (queries.first <= rank).astype(float) for rank in ranks}
     return {'mAP': queries.average_precision, 'mINP': queries.inverse_penalty} | hits
 
 
 def check_ranks(ranks: Sequence[int]) -> tuple[int, ...]:
-    """The ranks of a CMC curve.
+    """Check the ranks of a CMC curve and return them as a tuple.
 
     Raises:
-        ValueError: If there is none, or one below 1.
+        ValueError: If there are no ranks, or if one is below 1.
     """
     if not ranks or min(ranks) < 1:
         raise ValueError(f'ranks must be positive and at least one, got {tuple(ranks)}')
@@ -191,21 +194,21 @@ def rank_lists(
     drop_same_camera: bool = False,
     tracklets: tuple[Ids, Ids] | None = None,
 ) -> RankLists:
-    """First ``topk`` gallery tracklets of each query, ranked and filtered as in :func:`rank_metrics`.
+    """Find the first ``topk`` gallery tracklets of each query, ranked and filtered as in :func:`rank_metrics`.
 
     Args:
         query_features: Float (Nq, D).
         query_pids: Integer (Nq,), person ids; negative if unknown.
-        query_cameras: Integer (Nq,).
+        query_cameras: Integer (Nq,), camera ids.
         gallery_features: Float (Ng, D).
-        gallery_pids: Integer (Ng,), likewise.
-        gallery_cameras: Integer (Ng,).
-        topk: Ranks wanted, at least 1.
+        gallery_pids: Integer (Ng,), person ids; negative if unknown.
+        gallery_cameras: Integer (Ng,), camera ids.
+        topk: Number of gallery tracklets per query, at least 1.
         drop_same_camera: As in :func:`rank_metrics`.
         tracklets: As in :func:`rank_queries`.
 
     Returns:
-        Lists of all queries, those without a true match included.
+        Lists of all queries, including those without a true match.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.
@@ -230,7 +233,7 @@ def rank_lists(
 
 
 class _Identities:
-    """Person ids and cameras of both sides on one device, with the gallery grouped by person."""
+    """Person ids and cameras of queries and gallery on one device, with the gallery grouped by person."""
 
     def __init__(
         self,
@@ -262,14 +265,14 @@ class _Identities:
         sorted_pids = self.gallery_pids[self._by_person]
         self._begin = torch.searchsorted(sorted_pids, self.query_pids)
         matches = torch.searchsorted(sorted_pids, self.query_pids, right=True) - self._begin
-        self._matches = matches.where(self.query_pids >= 0, 0)  # unknown persons are not one person
+        self._matches = matches.where(self.query_pids >= 0, 0)  # unknown persons do not match each other
 
     def pairs(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """All pairs of a query of the block and a gallery tracklet that shows the same person.
+        """Find all pairs of a query of the block and a gallery tracklet of the same person.
 
         Returns:
-            int64 (P,), queries counted within the block, ascending; int64 (P,), gallery rows, ascending within a
-            query; bool (P,), whether the gallery tracklet is left out for that query.
+            int64 (P,), queries as positions within the block, ascending; int64 (P,), gallery rows, ascending for each
+            query; bool (P,), whether the gallery tracklet is left out for this query.
         """
         num = self._matches[rows]
         row = torch.arange(len(num), device=num.device).repeat_interleave(num)
@@ -284,16 +287,16 @@ class _Identities:
 
 
 class _Block(NamedTuple):
-    """A block of queries against the whole gallery."""
+    """Scores of a block of queries against the whole gallery."""
 
     rows: slice
-    scores: Tensor  # float (n, Ng); -inf where left out
+    scores: Tensor  # float (n, Ng); -inf for tracklets that are left out
     row: Tensor  # int64 (P,), queries of the true matches that are not left out, ascending
-    column: Tensor  # int64 (P,), their gallery rows
+    column: Tensor  # int64 (P,), gallery rows of these matches
 
 
 def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
-    """Score the gallery for all queries, block by block."""
+    """Yield the scores of all queries, block by block."""
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
         row, column, left_out = identities.pairs(rows)
@@ -302,12 +305,12 @@ def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
 
 
 def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
-    """Enter the ranks of a block's matches, both int64 (P,), queries ascending, into the result."""
+    """Write the ranks of a block's matches into the result; both arrays are int64 (P,), and queries are ascending."""
     if len(query) == 0:
         return
     rank = rank[np.lexsort((rank, query))]
     valid, start, total = np.unique(query, return_index=True, return_counts=True)
-    hit = np.arange(len(query)) - np.repeat(start, total) + 1  # this match is its query's hit-th
+    hit = np.arange(len(query)) - np.repeat(start, total) + 1  # number of the match within its query
     result.matches[valid] = total
     result.first[valid] = rank[start]
     result.average_precision[valid] = np.add.reduceat(hit / rank, start) / total
@@ -315,7 +318,7 @@ def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
 
 
 def _no_match_message(shape: tuple[int, int], drop_same_camera: bool) -> str:
-    """Say why nothing can be measured."""
+    """Explain why no query can be evaluated."""
     reason = ' once tracklets of the same person and camera are left out' if drop_same_camera else ''
     return (
         f'none of the {shape[0]} queries has a true match among the {shape[1]} gallery '

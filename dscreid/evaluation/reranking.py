@@ -1,4 +1,4 @@
-"""k-reciprocal re-ranking at test time (Zhong et al., CVPR 2017), without an N x N array."""
+"""k-reciprocal re-ranking at test time (Zhong et al., CVPR 2017) without an N x N array."""
 
 from dataclasses import dataclass
 
@@ -11,21 +11,21 @@ from dscreid.evaluation.scores import Features, paired_features
 from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
 from dscreid.neighbors.knn import normalized_rows
 
-# The largest distance below 1: every pair that shares an encoding's entry is stored, all others are at 1.
+# The largest float32 below 1: all pairs whose encodings share an entry are stored; the distance of all others is 1.
 _SHARING = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 @dataclass(frozen=True)
 class Reranking:
-    """Parameters of k-reciprocal re-ranking; the defaults are the paper's for Market-1501.
+    """Parameters of k-reciprocal re-ranking. The defaults are those of the paper for Market-1501.
 
     Attributes:
-        k1: Neighbours, the tracklet itself included; clipped to the number of tracklets.
-        k2: Rows averaged in the expansion of encodings, 1 for none.
+        k1: Number of neighbors, including the tracklet itself; limited to the number of tracklets.
+        k2: Number of rows averaged in the expansion of encodings; 1 for no expansion.
         lambda_value: Share of the original distance, in [0, 1].
 
     Raises:
-        ConfigError: If one is out of range.
+        ConfigError: If a parameter is out of range.
     """
 
     k1: int = 20
@@ -40,28 +40,28 @@ class Reranking:
 
 
 class Reranked:
-    """Negated distances after k-reciprocal re-ranking of the queries and the gallery together.
+    """Negated distances after joint k-reciprocal re-ranking of queries and gallery.
 
-    Over the N = Nq + Ng tracklets, L2-normalised, with squared distances d_ij = 2 - 2 cos:
+    For the N = Nq + Ng L2-normalized tracklets with squared distances d_ij = 2 - 2 cos:
 
         d*_ij = (1 - lambda) J_ij + lambda d_ij / max_k d_ik
 
-    J is the Jaccard distance of the pseudo labels (:func:`dscreid.pseudo_labels.jaccard_distance`): its
-    encodings are weighted by exp(-d), where the paper's released code divides d by its row's largest value
-    there as well. No person id, camera or modality is used. J is kept sparse, since a pair that shares no
-    entry is at 1, and the rest is made block by block: memory is O(N (k1 + D) + pairs that share + block).
+    J is the Jaccard distance used for pseudo labels (:func:`dscreid.pseudo_labels.jaccard_distance`). Its encodings are
+    weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. Person
+    ids, cameras and modalities are not used. J is sparse, because pairs that share no entry have distance 1, and the
+    rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
 
-    Ranking is by cosine even where features were not normalised, so ``lambda_value=1`` gives the order of
-    :class:`InnerProduct` for features of equal norm only.
+    The ranking uses the cosine even if the features are not normalized, so ``lambda_value=1`` gives the order of
+    :class:`InnerProduct` only for features of equal norm.
 
     Args:
-        query_features: Float (Nq, D), torch (any device) or numpy.
+        query_features: Float (Nq, D), torch (any device) or NumPy.
         gallery_features: Float (Ng, D).
         parameters: k1, k2 and lambda.
 
     Attributes:
         shape: ``(Nq, Ng)``.
-        device: That of the features.
+        device: Device of the features.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.
@@ -80,10 +80,10 @@ class Reranked:
         self._jaccard = jaccard[:, len(query) :]
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Float (n, Ng), minus the distances of a block of queries."""
+        """Negated distances of a block of queries, float (n, Ng)."""
         num_queries = self.shape[0]
         distance = (2 - 2 * (self._all[:num_queries][rows] @ self._all.T)).clamp_(min=0)
-        # where every tracklet is the same, what is left is rounding, which must not be blown up
+        # if all tracklets are equal, the distances are only rounding errors, which must not be amplified
         largest = distance.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(distance.dtype).eps ** 0.5)
         distance = distance[:, num_queries:] / largest
         distance *= self._original_share

@@ -1,4 +1,4 @@
-"""What a ranking orders by: a score for each pair of a query and a gallery tracklet, made block by block."""
+"""Scores of queries against gallery tracklets, computed block by block."""
 
 from typing import Protocol
 
@@ -13,29 +13,29 @@ Features = Tensor | np.ndarray
 
 
 class Scores(Protocol):
-    """Scores of Nq queries against Ng gallery tracklets, the higher the nearer.
+    """Scores of Nq queries against Ng gallery tracklets; higher means nearer.
 
     Attributes:
         shape: ``(Nq, Ng)``.
-        device: Where the blocks are.
+        device: Device of the blocks.
     """
 
     shape: tuple[int, int]
     device: torch.device
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Float (n, Ng), the scores of a block of queries, a tensor that the caller may change."""
+        """Scores of a block of queries, float (n, Ng); the caller may modify the tensor."""
 
 
 class InnerProduct:
-    """Inner products of the features as given.
+    """Inner products of the features as given, without normalization.
 
     Args:
-        query_features: Float (Nq, D), torch (any device) or numpy.
+        query_features: Float (Nq, D), torch (any device) or NumPy.
         gallery_features: Float (Ng, D).
 
     Raises:
-        EvaluationError: If features are so large that products overflow.
+        EvaluationError: If features are so large that their inner products overflow.
         ValueError: If shapes do not fit or features are not finite.
     """
 
@@ -45,22 +45,22 @@ class InnerProduct:
         self.device = self.query.device
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Float (n, Ng), on the device of the features."""
+        """Scores of a block of queries, float (n, Ng), on the device of the features."""
         return self.query[rows] @ self.gallery.T
 
 
 def paired_features(query_features: Features, gallery_features: Features) -> tuple[Tensor, Tensor]:
-    """Check that two feature matrices can be compared, and bring them to one type.
+    """Check that two feature matrices can be compared, and convert them to the same dtype.
 
     Args:
-        query_features: Float (Nq, D), torch or numpy.
+        query_features: Float (Nq, D), torch or NumPy.
         gallery_features: Float (Ng, D).
 
     Returns:
-        Both as float32, or as float64 where both are, on their device.
+        Both matrices on their device, as float64 if both are float64 and as float32 otherwise.
 
     Raises:
-        EvaluationError: If features are so large that products overflow.
+        EvaluationError: If features are so large that their inner products overflow.
         ValueError: If shapes do not fit or features are not finite.
     """
     query = as_feature_matrix(query_features, 'query_features')

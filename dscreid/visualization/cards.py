@@ -17,14 +17,14 @@ class LegendEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Card:
-    """A chart with what belongs to it.
+    """A chart with its title, legend and captions.
 
     Attributes:
-        title: Its heading.
-        chart: What :func:`dscreid.visualization.charts.line_chart` gives, or '' for a card of captions only.
-        legend: Entries of its legend.
-        captions: Sentences below it.
-        values: Its values as a table that can be unfolded, or None.
+        title: Heading of the card.
+        chart: Result of :func:`dscreid.visualization.charts.line_chart`, or '' for a card with only captions.
+        legend: Entries of the legend.
+        captions: Sentences below the chart.
+        values: Values of the chart as a table that can be unfolded, or None.
     """
 
     title: str
@@ -35,5 +35,5 @@ class Card:
 
 
 def legend(series: Sequence[Series], rules: Sequence[Rule] = ()) -> list[LegendEntry]:
-    """The entries for lines and rules."""
+    """Make the legend entries for lines and rules."""
     return [LegendEntry(entry.name, entry.style) for entry in (*series, *rules)]

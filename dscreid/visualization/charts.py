@@ -16,7 +16,7 @@ NUM_COLORS = 8
 MAX_POINTS = 300
 MAX_MARKERS = 60
 
-#: matplotlib draws in these colors, and the page's style sheet says what they are: ``#c0de03`` is ``var(--c3)``.
+#: Placeholder colors for matplotlib; each stands for a color of the page's style sheet: ``#c0de03`` is ``var(--c3)``.
 _SERIES, _INK, _GRID, _AXIS = '#c0de0{}', '#c0def0', '#c0def1', '#c0def2'
 _PLACEHOLDERS = re.compile('#c0de(0[0-7]|f[012])')
 _SVG = '{http://www.w3.org/2000/svg}'
@@ -38,9 +38,9 @@ class Series:
         name: Entry in the legend.
         x: float (n,), ascending and finite.
         y: float (n,); NaN leaves a gap in the line.
-        color: Number of the theme's color, 0 to 7.
-        dashed: Draw a dashed line, a second cue in addition to the color.
-        area: Fill the surface below the line.
+        color: Number of a theme color, 0 to 7.
+        dashed: Whether the line is dashed, as a second cue in addition to the color.
+        area: Whether the area below the line is filled.
     """
 
     name: str
@@ -52,19 +52,19 @@ class Series:
 
     @property
     def style(self) -> str:
-        """CSS classes of the entry in the legend."""
+        """CSS classes of the legend entry."""
         return f'c{self.color}' + (' dash' if self.dashed else '')
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A straight reference line across the chart, at an x or at a y.
+    """A straight reference line across the chart. Exactly one of ``x`` and ``y`` is given.
 
     Attributes:
         name: Entry in the legend.
         x: Position of a vertical rule, or None.
-        y: Position of a horizontal rule, or None; exactly one of the two is given.
-        color: Number of the theme's color, or None for the color of text.
+        y: Position of a horizontal rule, or None.
+        color: Number of a theme color, or None for the text color.
     """
 
     name: str
@@ -73,18 +73,18 @@ class Rule:
     color: int | None = None
 
     def __post_init__(self) -> None:
-        """Check that the rule has one direction."""
+        """Check that exactly one position is given."""
         if (self.x is None) == (self.y is None):
             raise ValueError('a rule needs either x or y')
 
     @property
     def style(self) -> str:
-        """CSS classes of the entry in the legend."""
+        """CSS classes of the legend entry."""
         return ('ink' if self.color is None else f'c{self.color}') + ' dots'
 
 
 def format_number(value: float) -> str:
-    """A tick or table value in at most four significant digits, without trailing zeros."""
+    """Format a tick or table value with at most four significant digits and without trailing zeros."""
     if value == 0:
         return '0'
     if 1000 <= abs(value) < 1e7:
@@ -96,7 +96,7 @@ def format_number(value: float) -> str:
 
 
 def thin_out(x: np.ndarray, y: np.ndarray, limit: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most ``limit`` points: means over runs of neighbors, the last point kept as it is."""
+    """Reduce a line to at most ``limit`` points by averaging runs of neighboring points; the last point is kept."""
     if len(x) <= limit:
         return x, y
     edges = np.linspace(0, len(x) - 1, limit).astype(int)
@@ -116,16 +116,16 @@ def line_chart(
     bounds: tuple[float, float] = (-math.inf, math.inf),
     y_ticks: bool = True,
 ) -> Markup:
-    """An ``<svg>`` element with the given lines; equal arguments give equal text. The page draws the legend.
+    """Draw lines as an ``<svg>`` element without a legend; equal arguments give equal text.
 
     Args:
-        series: Lines with at least one finite point among them.
-        description: Text alternative: what the chart shows, for a reader who cannot see it.
+        series: Lines; at least one of them has a finite point.
+        description: Text alternative for readers who cannot see the chart.
         x_label: Name of the x axis with its unit.
         rules: Reference lines.
-        from_zero: Let the y axis start at zero if all values are positive.
-        bounds: Lowest and highest value that is possible; the y axis never goes beyond.
-        y_ticks: Label the y axis; densities, whose height means little, do without.
+        from_zero: Whether the y axis starts at zero if no value is negative.
+        bounds: Lowest and highest possible values; the y axis does not extend beyond them.
+        y_ticks: Whether to label the y axis and draw a grid; not needed for densities, whose height means little.
 
     Raises:
         ValueError: If there is no finite point to draw.
@@ -150,13 +150,13 @@ def line_chart(
 
 
 def _draw_line(axes: Any, line: Series) -> None:
-    """Draw one series: the surface below it, or dots if the points are few, and the line."""
+    """Draw the line of a series, with a filled area below it or with dots if it has few points."""
     x, y = thin_out(np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float))
     color = _SERIES.format(line.color)
     if line.area:
         axes.fill([x[0], *x, x[-1]], [0, *y, 0], facecolor=color, alpha=0.16, edgecolor='none')
     elif len(x) <= MAX_MARKERS:
-        # zero-length strokes with round ends: markers would be shared definitions, whose ids clash within a page
+        # zero-length strokes with round ends; markers would be shared definitions, whose ids clash within a page
         dots = np.stack([x, x, np.full_like(x, np.nan)], axis=1).ravel()
         axes.plot(dots, np.repeat(y, 3), color=color, linewidth=5.2, solid_capstyle='round')
     style = (0, (7, 4)) if line.dashed else '-'
@@ -174,7 +174,7 @@ def _draw_rule(axes: Any, rule: Rule) -> None:
 
 
 def _limit_y(axes: Any, series: Sequence[Series], from_zero: bool, bounds: tuple[float, float]) -> None:
-    """Set the range of the y axis; the x axis ends with the points."""
+    """Set the range of the y axis and remove the margins of the x axis."""
     axes.margins(x=0, y=0.06)
     low, high = axes.get_ylim()
     if from_zero and min(np.nanmin(line.y) for line in series if np.isfinite(line.y).any()) >= 0:
@@ -183,7 +183,7 @@ def _limit_y(axes: Any, series: Sequence[Series], from_zero: bool, bounds: tuple
 
 
 def _style_axes(axes: Any, series: Sequence[Series], x_label: str, y_ticks: bool) -> None:
-    """Draw the grid, tick labels and base line, and nothing that needs an id in the page."""
+    """Style the grid, tick labels and base line, without elements that need an id in the page."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     for artist in (*axes.lines, *axes.patches):
@@ -191,7 +191,7 @@ def _style_axes(axes: Any, series: Sequence[Series], x_label: str, y_ticks: bool
     for name, spine in axes.spines.items():
         spine.set_visible(name == 'bottom')
         spine.set_edgecolor(_AXIS)
-    # an epoch or an iteration has no half
+    # no fractional ticks for epochs and iterations
     whole = all(np.all(np.mod(line.x, 1) == 0) for line in series)
     steps = [1, 2, 5, 10]
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=steps))
@@ -206,7 +206,7 @@ def _style_axes(axes: Any, series: Sequence[Series], x_label: str, y_ticks: bool
 
 
 def _inline_svg(drawing: str, description: str) -> Markup:
-    """A drawing of matplotlib as an element of a page: paths and texts in theme colors, and a text alternative."""
+    """Convert a matplotlib drawing to an element of the page, with theme colors and a text alternative."""
     drawn = ElementTree.fromstring(drawing)
     chart = ElementTree.Element(
         'svg',
@@ -217,7 +217,7 @@ def _inline_svg(drawing: str, description: str) -> Markup:
         if element.tag == f'{_SVG}path' and 'var(' in style:
             ElementTree.SubElement(chart, 'path', {'d': ' '.join(element.get('d').split()), 'style': style})
         elif element.tag == f'{_SVG}text':
-            # the page chooses the font; matplotlib the place
+            # the page sets the font, matplotlib the position
             anchor = re.search(r'text-anchor: \w+', style)
             place = {'x': element.get('x'), 'y': element.get('y'), 'style': anchor[0] if anchor else ''}
             ElementTree.SubElement(chart, 'text', place).text = element.text
@@ -225,6 +225,6 @@ def _inline_svg(drawing: str, description: str) -> Markup:
 
 
 def _variable(match: re.Match) -> str:
-    """The CSS variable for a placeholder color."""
+    """Return the CSS variable for a placeholder color."""
     code = match[1]
     return f'var({_VARIABLES.get(code, f"--c{code[1]}")})'

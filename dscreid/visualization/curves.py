@@ -1,4 +1,4 @@
-"""Logged values of a training run, from the JSON lines that MMEngine writes to ``vis_data/scalars.json``."""
+"""Logged values of a training run, read from the JSON lines that MMEngine writes to ``vis_data/scalars.json``."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from dscreid.errors import CheckpointError
 from dscreid.utils.records import is_finite_number, is_number
 
-#: Largest value that is drawn, that of a float32: a chart's arithmetic in float64 overflows beyond 1e300.
+#: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.
 LARGEST = float(np.finfo(np.float32).max)
 IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
 
@@ -20,9 +20,9 @@ class Scalars:
     """Logged values of one run.
 
     Attributes:
-        series: key → (x float64 (n,) ascending, y float64 (n,) finite). Losses and learning rates count
-            iterations, everything else counts epochs (or whatever ``step`` counts).
-        identities: True number of identities in the training split, None if unknown.
+        series: key → (x float64 (n,) ascending, y float64 (n,) finite). x is in iterations for losses and learning
+            rates, and in epochs (or the unit of ``step``) for everything else.
+        identities: True number of identities in the training split; None if unknown.
         gaps: key → float64 (m,), ascending positions at which NaN or an infinite value was logged.
     """
 
@@ -31,7 +31,7 @@ class Scalars:
     gaps: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def with_gaps(self, key: str) -> tuple[np.ndarray, np.ndarray]:
-        """X and y of a series in which y is NaN at its gaps; both are empty for a key that was not logged."""
+        """Return x and y of a series with NaN at its gaps; both are empty if the key was not logged."""
         x, y = self.series.get(key, (np.zeros(0), np.zeros(0)))
         gaps = self.gaps.get(key, np.zeros(0))
         order = np.argsort(np.concatenate([x, gaps]), kind='stable')
@@ -39,12 +39,12 @@ class Scalars:
 
 
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
-    """Read one or several ``scalars.json`` files; of repeated steps (a resumed run) the last one counts.
+    """Read one or more ``scalars.json`` files. If a step is repeated (in a resumed run), the last value is used.
 
     Args:
         paths: Files in the order in which they were written.
-        identities: True number of identities in the training split; if None, it is taken from the logged
-            ``labels/rgb_identities`` or ``labels/ir_identities`` if they are there.
+        identities: True number of identities in the training split. If None, it is taken from
+            ``labels/rgb_identities`` or ``labels/ir_identities`` if these were logged.
 
     Raises:
         CheckpointError: If a file is missing or a line is not a JSON object.
@@ -54,10 +54,10 @@ def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
 
 
 def make_scalars(records: Sequence[Mapping[str, object]], identities: int | None = None) -> Scalars:
-    """Sort logged records into series; texts are left out, and NaN and infinite values are gaps.
+    """Sort logged records into series. Text values are ignored; NaN and infinite values become gaps.
 
     Args:
-        records: One mapping per logged step, as MMEngine writes them.
+        records: One mapping per logged step, as written by MMEngine.
         identities: See :func:`read_scalars`.
     """
     points: dict[str, dict[float, float]] = {}
@@ -82,12 +82,12 @@ def make_scalars(records: Sequence[Mapping[str, object]], identities: int | None
 
 
 def is_loss_term(key: str) -> bool:
-    """Whether a key is one of the terms that sum up to ``loss``."""
+    """Check whether a key is one of the terms of the total ``loss``."""
     return key.startswith('loss_') or ('.' in key and 'loss' in key.rpartition('.')[2])
 
 
 def _read_lines(path: Path) -> list[dict]:
-    """The JSON objects of one file, one per line."""
+    """Read the JSON objects of one file, one per line."""
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except OSError as error:
@@ -113,12 +113,12 @@ def _read_lines(path: Path) -> list[dict]:
 
 
 def _position(key: str, record: Mapping[str, object]) -> float | None:
-    """The value's place on its x axis: iterations for losses and rates, epochs if they are known."""
+    """Return the x position of a value: iterations for losses and rates, otherwise epochs if they are known."""
     order = ('iter', 'step', 'epoch') if _is_iteration_key(key) else ('epoch', 'step', 'iter')
     places = (float(record[name]) for name in order if is_finite_number(record.get(name)))
     return next((place for place in places if abs(place) <= LARGEST), None)
 
 
 def _is_iteration_key(key: str) -> bool:
-    """Whether a key changes within an epoch."""
+    """Check whether a key changes within an epoch."""
     return is_loss_term(key) or key in ('loss', 'lr', 'grad_norm', 'time', 'data_time', 'memory')

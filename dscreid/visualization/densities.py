@@ -37,28 +37,28 @@ class DistanceDensity:
 
     @property
     def gap(self) -> float:
-        """Distance between the two means: the larger, the better the identities are told apart."""
+        """Distance between the two means; larger values mean better separated identities."""
         return self.inter_mean - self.intra_mean
 
 
 def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) -> DistanceDensity | None:
-    """Densities over all pairs of a visible and an infrared tracklet of a test set whose persons are known.
+    """Estimate the densities over all pairs of a visible and an infrared tracklet whose persons are known.
 
-    Distances are counted into fine bins block by block (no N×N array is held); the counts are smoothed with a
-    Gaussian of Silverman's bandwidth, 0.01 at least.
+    Distances are counted in fine bins block by block, without an N×N array. The counts are smoothed with a Gaussian of
+    Silverman's bandwidth, but at least 0.01.
 
     Args:
         name: Name of the run.
-        features: Rows of a test set, as ``dscreid.evaluation.load_features`` gives them; a negative person id
-            stands for an unknown person.
+        features: Features of a test set, as returned by ``dscreid.evaluation.load_features``; negative person ids mean
+            unknown persons.
         chunk: Visible rows per block.
 
     Returns:
-        The densities, or None if there is no pair of one person or none of two persons.
+        The densities, or None if there is no pair of the same person or no pair of different persons.
     """
     matrix = _normalized(features.feature)
     pids, modality = features.pid, features.modality
-    # pairs of a tracklet whose person is unknown are neither of one person nor of two
+    # tracklets of unknown persons are excluded: their pairs are neither "same" nor "different"
     visible, infrared = (np.flatnonzero((modality == code) & (pids >= 0)) for code in (0, 1))
     counts = np.zeros((2, NUM_BINS))
     sums = np.zeros((2, 2))  # rows: inter, intra; columns: sum and sum of squares
@@ -83,7 +83,7 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
 
 
 def densities_html(densities: Sequence[DistanceDensity]) -> str:
-    """One chart per run on a common scale of distances, and a table of the means; '' if there are no densities."""
+    """Render one chart per run on a common distance axis and a table of the means; '' if there are no densities."""
     if not densities:
         return ''
     text = (
@@ -98,13 +98,13 @@ def densities_html(densities: Sequence[DistanceDensity]) -> str:
 
 
 def _normalized(matrix: np.ndarray) -> np.ndarray:
-    """Rows scaled to unit length, zero rows unchanged."""
+    """Scale rows to unit length; zero rows do not change."""
     matrix = matrix.astype(np.float32)
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 
 
 def _smoothed(shares: np.ndarray, width: float) -> np.ndarray:
-    """Shares per bin convolved with a Gaussian, as a density; mass beyond the ends is reflected."""
+    """Convolve the shares per bin with a Gaussian to get a density; mass beyond the ends is reflected."""
     bin_width = 2 / len(shares)
     reach = min(int(np.ceil(4 * width / bin_width)), len(shares) - 1)
     offsets = np.arange(-reach, reach + 1) * bin_width
@@ -114,7 +114,7 @@ def _smoothed(shares: np.ndarray, width: float) -> np.ndarray:
 
 
 def _shown_range(densities: Sequence[DistanceDensity]) -> tuple[float, float]:
-    """The distances between which some density reaches half a percent of its peak."""
+    """Return the range of distances in which any density reaches half a percent of its peak."""
     lows, highs = [], []
     for density in densities:
         for curve in (density.intra, density.inter):
@@ -125,7 +125,7 @@ def _shown_range(densities: Sequence[DistanceDensity]) -> tuple[float, float]:
 
 
 def _density_card(density: DistanceDensity, low: float, high: float) -> Card:
-    """The two densities of one run with their means."""
+    """Make the card with the two densities of one run and their means."""
     shown = (density.grid >= low) & (density.grid <= high)
     grid = density.grid[shown]
     lines = [
@@ -148,7 +148,7 @@ def _density_card(density: DistanceDensity, low: float, high: float) -> Card:
 
 
 def _means(densities: Sequence[DistanceDensity]) -> Table:
-    """The means as a table."""
+    """Make a table of the means."""
     columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
     rows = [
         TableRow(
@@ -161,5 +161,5 @@ def _means(densities: Sequence[DistanceDensity]) -> Table:
 
 
 def _three_decimals(value: float) -> str:
-    """A distance with a true minus sign."""
+    """Format a distance with a true minus sign."""
     return f'{value:.3f}'.replace('-', '−')

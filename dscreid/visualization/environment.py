@@ -1,4 +1,4 @@
-"""What a run was made with: versions and machine."""
+"""Software versions and hardware of a run."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +13,7 @@ PACKAGES = ('torch', 'torchvision', 'mmengine', 'open_clip_torch', 'faiss-cpu', 
 
 
 def collect_environment() -> dict[str, str]:
-    """Versions of dscreid, Python and the packages that matter for results, processor, cores, accelerator."""
+    """Collect the versions of dscreid, Python and relevant packages, and the processor, cores and accelerator."""
     facts = {'dscreid': __version__, 'Python': platform.python_version()}
     for package in PACKAGES:
         try:
@@ -28,7 +28,7 @@ def collect_environment() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Marketing name of the processor if the system provides it."""
+    """Return the marketing name of the processor if the system provides it."""
     try:
         for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
             if line.startswith('model name'):

@@ -1,4 +1,4 @@
-"""Which curves a report shows, for one run or for several runs in common charts."""
+"""Curves shown in a report, for one run or for several runs in common charts."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ _UNLIMITED = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class _Figure:
-    """Which series one figure shows; percentages are logged as shares."""
+    """Settings of one figure and the series that it shows; percentages are logged as shares."""
 
     title: str
     caption: str
@@ -31,12 +31,12 @@ class _Figure:
 
     @property
     def factor(self) -> float:
-        """Factor from logged to shown values."""
+        """Factor from logged to displayed values."""
         return 100.0 if self.bounds == _PERCENT else 1.0
 
 
 def _one_of(*names: str) -> Callable[[str], bool]:
-    """A selector of exactly these keys."""
+    """Make a selector of exactly these keys."""
     return lambda key: key in names
 
 
@@ -86,11 +86,11 @@ _FIGURES = (
 
 
 def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
-    """All figures for which a run has logged something.
+    """Make all figures for which a run has logged values.
 
-    Losses and learning rate over iterations; clusters, labeled share and agreement with the true identities
-    (diagnostics that training never sees), and validation results over epochs. Unknown keys are left out. One run
-    has related series in one chart; several runs have a chart per series, in which each run is a line.
+    Losses and learning rates are shown over iterations. Clusters, labeled share, agreement with the true identities
+    (diagnostics that are not used in training) and validation results are shown over epochs. Unknown keys are left out.
+    For one run, related series share a chart; for several runs, each series has its own chart with one line per run.
 
     Args:
         runs: Name of the run → what it logged.
@@ -107,13 +107,13 @@ def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
 
 
 def curves_html(runs: Mapping[str, Scalars]) -> str:
-    """The figures of :func:`curve_cards` as HTML, or '' if there are none."""
+    """Render the figures of :func:`curve_cards` as HTML; '' if there are none."""
     cards = curve_cards(runs)
     return part('cards', cards=cards) if cards else ''
 
 
 def _run_card(figure: _Figure, keys: Sequence[str], scalars: Scalars) -> Card:
-    """One figure of one run: a line per series."""
+    """Make a figure of one run, with one line per series."""
     lines = []
     for position, key in enumerate(keys):
         x, y = scalars.with_gaps(key)
@@ -122,7 +122,7 @@ def _run_card(figure: _Figure, keys: Sequence[str], scalars: Scalars) -> Card:
 
 
 def _comparison_card(figure: _Figure, title: str, key: str, runs: Mapping[str, Scalars]) -> Card:
-    """One series of several runs: a line per run."""
+    """Make a figure of one series of several runs, with one line per run."""
     lines = []
     for position, (name, scalars) in enumerate(runs.items()):
         x, y = scalars.with_gaps(key)
@@ -134,14 +134,14 @@ def _comparison_card(figure: _Figure, title: str, key: str, runs: Mapping[str, S
 
 
 def _title(figure: _Figure, key: str, count: int) -> str:
-    """The title of a chart that shows one of a figure's ``count`` series."""
+    """Return the title of a chart that shows one of the ``count`` series of a figure."""
     return figure.title if count == 1 else f'{figure.title}: {_label(key)}'
 
 
 def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:
-    """A card with legend, chart, captions and, per epoch, the values as a table.
+    """Make a card with legend, chart and captions; series over epochs also get a table of values.
 
-    A chart needs two points on one line; single values are written out.
+    If no line has more than one point, the values are written as text instead of a chart.
     """
     captions = [figure.caption, *_gap_notes(lines)]
     drawn = [line for line in lines if np.isfinite(line.y).any()]
@@ -163,7 +163,7 @@ def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int 
 
 
 def _gap_notes(lines: Sequence[Series]) -> list[str]:
-    """A sentence per line that has gaps."""
+    """Write a sentence for each line that has gaps."""
     counts = {line.name: int(np.isnan(line.y).sum()) for line in lines}
     return [
         f'{name}: {count} of {len(line.y)} values {"is" if count == 1 else "are"} NaN or infinite and left out.'
@@ -173,7 +173,7 @@ def _gap_notes(lines: Sequence[Series]) -> list[str]:
 
 
 def _single_values(lines: Sequence[Series], x_label: str) -> list[str]:
-    """Sentences for lines of a single point."""
+    """Write a sentence for each line, each of which has a single point."""
     texts = []
     for line in lines:
         at = int(np.flatnonzero(np.isfinite(line.y))[0])
@@ -182,13 +182,13 @@ def _single_values(lines: Sequence[Series], x_label: str) -> list[str]:
 
 
 def _rgb_first(key: str) -> tuple[int, str]:
-    """Order of series: visible, infrared, the rest."""
+    """Sort key of a series: visible first, then infrared, then the rest."""
     order = 0 if 'rgb2ir' in key or 'rgb_' in key else 1 if 'ir2rgb' in key or 'ir_' in key else 2
     return order, key
 
 
 def _style(key: str, position: int) -> dict:
-    """Color and dash: one color per modality throughout the report, purity and mean dashed."""
+    """Choose color and dash: each modality has the same color throughout the report; purity and mean are dashed."""
     if key.startswith('labels/') or key.endswith(('/mAP', '/Rank-1')):
         color = {0: RGB_COLOR, 1: IR_COLOR}.get(_rgb_first(key)[0], MEAN_COLOR)
         color = {'rgb2rgb': 3, 'ir2ir': 4}.get(key.partition('/')[0], color)
@@ -197,7 +197,7 @@ def _style(key: str, position: int) -> dict:
 
 
 def _label(key: str) -> str:
-    """A key as the legend names it."""
+    """Return the name of a key in the legend."""
     head, _, tail = key.partition('/')
     if head == 'labels':
         modality, _, what = tail.partition('_')
@@ -212,13 +212,13 @@ def _label(key: str) -> str:
 
 
 def _summary(line: Series) -> str:
-    """First and last value of a line in words."""
+    """Describe the first and last value of a line."""
     finite = line.y[np.isfinite(line.y)]
     return f'{line.name} from {format_number(finite[0])} to {format_number(finite[-1])}'
 
 
 def _values_table(lines: Sequence[Series], x_label: str) -> Table:
-    """The figure's values as a table that can be unfolded."""
+    """Make a table of the values of a figure."""
     positions = sorted({float(at) for line in lines for at in line.x})
     lookup = [dict(zip(line.x.tolist(), line.y.tolist(), strict=True)) for line in lines]
     rows = [
@@ -229,5 +229,5 @@ def _values_table(lines: Sequence[Series], x_label: str) -> Table:
 
 
 def _value(value: float) -> str:
-    """A value of the table, a dash if there is none."""
+    """Format a value of the table; a dash if it is missing."""
     return format_number(value) if math.isfinite(value) else '–'

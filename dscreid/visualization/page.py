@@ -1,4 +1,4 @@
-"""HTML pages from the templates of this package: one file each that asks for nothing from outside."""
+"""HTML pages made from the templates of this package; each is one self-contained file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @cache
 def _environment() -> 'Environment':
-    """The templates; every value is escaped unless a template made it."""
+    """Load the templates; every value is escaped unless it was made by a template."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -33,22 +33,23 @@ def _environment() -> 'Environment':
 
 
 def part(name: str, **values: Any) -> Markup:
-    """A part of a page, as HTML that :func:`page_html` and other parts take as it is.
+    """Render a part of a page as HTML that :func:`page_html` and other parts do not escape again.
 
     Args:
-        name: A macro of ``templates/parts.html``.
-        values: Its arguments; texts among them are escaped.
+        name: Name of a macro in ``templates/parts.html``.
+        values: Arguments of the macro; text values are escaped.
     """
     return getattr(_environment().get_template('parts.html').module, name)(**values)
 
 
 def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]) -> str:
-    """A complete HTML document.
+    """Render a complete HTML document.
 
     Args:
-        title: Plain text of the title.
+        title: Title as plain text.
         introduction: HTML below the title, made by :func:`part`.
-        sections: (plain heading, HTML made by :func:`part`) pairs in order; the page's contents link to them.
+        sections: (heading as plain text, HTML made by :func:`part`) pairs in order; the table of contents links to
+            them.
     """
     template = _environment().get_template('page.html')
     return template.render(
@@ -57,40 +58,40 @@ def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]
 
 
 def joined(parts: Sequence[str]) -> Markup:
-    """Parts of a page, one after the other."""
+    """Join parts of a page."""
     return Markup('\n').join(parts)
 
 
 def paragraphs_html(texts: Sequence[str]) -> Markup:
-    """Plain texts as paragraphs; text between backticks becomes code."""
+    """Render plain texts as paragraphs; text between backticks becomes code."""
     return part('paragraphs', texts=texts)
 
 
 def pairs_table(pairs: Mapping[str, str], headings: tuple[str, str]) -> Table:
-    """A table of two columns."""
+    """Make a table with two columns."""
     rows = [TableRow(name, [Cell(value)]) for name, value in pairs.items()]
     return Table(headings[0], headings[0], [('', headings[1])], rows, texts=True)
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
-    """Write a text file completely or not at all.
+    """Write a text file atomically.
 
     Args:
-        path: Where to write; missing parent folders are made.
+        path: File to write; missing parent folders are created.
         text: Content, written as UTF-8.
 
     Raises:
-        OSError: The file cannot be written; the error names it.
+        OSError: If the file cannot be written; the error names it.
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8', newline='\n')
 
 
 def _code(text: str) -> Markup:
-    """Escaped text in which backticks mark code."""
+    """Escape a text and turn parts between backticks into code."""
     return Markup(re.sub('`([^`]+)`', r'<code>\1</code>', str(escape(text))))
 
 
 def _breakable(text: str) -> Markup:
-    """Escaped text that may break after dots, as long keys of settings must on a phone."""
+    """Escape a text and allow line breaks after dots, so that long setting keys fit on a phone."""
     return Markup('.<wbr>').join(text.split('.'))

@@ -1,12 +1,12 @@
-"""The paper's Tables 1 to 6 as data: what a run on the real datasets is compared with.
+"""Tables 1 to 6 of the paper as data, for comparison with runs on the real datasets.
 
 "Dynamic-Static Collaboration for Unsupervised Domain Adaptive Video-Based Visible-Infrared Person
-Re-Identification" (DSC). All figures are percent, as printed there.
+Re-Identification" (DSC). All figures are percentages, as printed there.
 """
 
 from dataclasses import dataclass
 
-#: Belongs wherever figures of these tables are shown.
+#: Footnote to show together with figures of these tables.
 PAPER_FOOTNOTE = (
     "The paper's figures are shown as printed. For most supervised methods (not for DEEN) its two directions are "
     'exchanged: the original publications give as IR→RGB what the paper prints under RGB→IR. Whether the unsupervised '
@@ -20,8 +20,8 @@ class PaperResult:
 
     Attributes:
         method: Name of the row.
-        rgb2ir: Rank-1 and mAP with visible queries, percent.
-        ir2rgb: Rank-1 and mAP with infrared queries, percent.
+        rgb2ir: Rank-1 and mAP in percent with visible queries.
+        ir2rgb: Rank-1 and mAP in percent with infrared queries.
         unsupervised: Whether the row used no identity label of the target domain.
     """
 
@@ -32,11 +32,11 @@ class PaperResult:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The row under the names and in the range [0, 1] of a run's metrics, with the means of both directions."""
+        """The row with the names and range [0, 1] of a run's metrics, including the means of both directions."""
         pairs = {'rgb2ir': self.rgb2ir, 'ir2rgb': self.ir2rgb}
         flat = {f'{direction}/Rank-1': pair[0] / 100 for direction, pair in pairs.items()}
         flat |= {f'{direction}/mAP': pair[1] / 100 for direction, pair in pairs.items()}
-        # one decimal like the figures they are of, and half of the last digit rounded up
+        # rounded to one decimal of a percentage, as the printed figures; halves are rounded up
         means = (round(5 * sum(pair) + 1e-6) / 1000 for pair in zip(self.rgb2ir, self.ir2rgb, strict=True))
         return flat | dict(zip(('mean/Rank-1', 'mean/mAP'), means, strict=True))
 
@@ -46,10 +46,10 @@ class PaperTable:
     """One of the paper's tables.
 
     Attributes:
-        number: Its number in the paper.
-        title: What it compares.
+        number: Number in the paper.
+        title: Short description of the comparison.
         target: Protocol name of the target dataset, ``'bupt_campus'`` or ``'hitsz_vcm'``.
-        rows: Its rows in the paper's order.
+        rows: Rows in the order of the paper.
     """
 
     number: int
@@ -59,7 +59,7 @@ class PaperTable:
 
 
 def _rows(*figures: tuple[str, float, float, float, float], supervised: int = 0) -> tuple[PaperResult, ...]:
-    """Rows from (method, RGB→IR Rank-1, mAP, IR→RGB Rank-1, mAP); the first ``supervised`` used labels."""
+    """Make rows from (method, RGB→IR Rank-1, mAP, IR→RGB Rank-1, mAP); the first ``supervised`` rows used labels."""
     return tuple(
         PaperResult(method, (forth1, forth), (back1, back), unsupervised=position >= supervised)
         for position, (method, forth1, forth, back1, back) in enumerate(figures)
@@ -162,13 +162,13 @@ PAPER_TABLES: tuple[PaperTable, ...] = (
 
 
 def paper_table(number: int) -> PaperTable:
-    """The paper's table of the given number.
+    """Return a results table of the paper.
 
     Args:
-        number: 1 to 6.
+        number: Number of the table, 1 to 6.
 
     Raises:
-        ValueError: If the paper has no such results table.
+        ValueError: If the paper has no results table with this number.
     """
     for table in PAPER_TABLES:
         if table.number == number:
@@ -177,14 +177,14 @@ def paper_table(number: int) -> PaperTable:
 
 
 def paper_reference(target: str) -> PaperTable:
-    """The comparison that a run on the given target dataset belongs to: Table 1 or Table 2.
+    """Return the table with which a run on a target dataset is compared: Table 1 or Table 2.
 
     Args:
-        target: ``'bupt_campus'`` or ``'hitsz_vcm'``, the *real* dataset; figures of synthetic data must
-            not be compared with the paper's.
+        target: ``'bupt_campus'`` or ``'hitsz_vcm'``, the *real* dataset. Do not compare results on synthetic data with
+            those of the paper.
 
     Raises:
-        ValueError: If the paper reports no results on that dataset.
+        ValueError: If the paper reports no results on this dataset.
     """
     for table in PAPER_TABLES[:2]:
         if table.target == target:

@@ -1,4 +1,4 @@
-"""Tracklets as small pictures inside the page."""
+"""Small pictures of tracklets, embedded in the page."""
 
 import base64
 from typing import Any
@@ -18,9 +18,9 @@ class TrackletPictures:
     """Reads frames of a dataset's tracklets and encodes them as JPEG data URIs.
 
     Args:
-        dataset: A ``TrackletDataset``: ``root``, whose frames may be packed, and ``tracklets`` are used.
-        num_frames: Frames shown of a tracklet: 1 (the middle one) or more (evenly spread), side by side.
-        max_height: Larger frames are shrunk to this height, smaller ones kept.
+        dataset: A ``TrackletDataset``; only ``root``, whose frames may be packed, and ``tracklets`` are used.
+        num_frames: Number of frames shown side by side: 1 (the middle frame) or more (evenly spaced).
+        max_height: Larger frames are shrunk to this height; smaller frames keep their size.
     """
 
     def __init__(self, dataset: Any, num_frames: int = 1, max_height: int = MAX_HEIGHT) -> None:
@@ -33,7 +33,7 @@ class TrackletPictures:
         self._cache: dict[int, str] = {}
 
     def __call__(self, index: int) -> str:
-        """The picture of a tracklet.
+        """Return the picture of a tracklet.
 
         Args:
             index: Position of the tracklet in the dataset.
@@ -42,14 +42,14 @@ class TrackletPictures:
             ``data:image/jpeg;base64,…``
 
         Raises:
-            DatasetError: If a frame is missing or no image, or the dataset has no such tracklet.
+            DatasetError: If a frame is missing or not an image, or if the dataset has no such tracklet.
         """
         if index not in self._cache:
             self._cache[index] = encode_jpeg(self._strip(index))
         return self._cache[index]
 
     def _strip(self, index: int) -> np.ndarray:
-        """The chosen frames side by side, uint8 (H, W, 3) in BGR order."""
+        """Join the chosen frames side by side, uint8 (H, W, 3) in BGR order."""
         tracklets = self.dataset.tracklets
         if not 0 <= index < len(tracklets):
             raise DatasetError(
@@ -63,38 +63,38 @@ class TrackletPictures:
         return np.hstack([_to_height(image, height) for image in images])
 
     def _shrunk(self, image: np.ndarray) -> np.ndarray:
-        """The image at no more than the greatest height."""
+        """Shrink the image if it is higher than ``max_height``."""
         return image if image.shape[0] <= self.max_height else _to_height(image, self.max_height)
 
 
 def middle_positions(length: int, count: int) -> list[int]:
-    """Centers of ``count`` equal parts of ``length`` frames; fewer if the tracklet is shorter."""
+    """Return the centers of ``count`` equal parts of ``length`` frames; fewer if the tracklet is shorter."""
     count = min(count, length)
     return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
 
 
 def read_image(storage: FrameStorage, frame: str) -> np.ndarray:
-    """A frame as uint8 (H, W, 3) in BGR order.
+    """Read a frame as uint8 (H, W, 3) in BGR order.
 
     Args:
-        storage: Where the frame lies.
-        frame: Path relative to the dataset's root.
+        storage: Storage that contains the frame.
+        frame: Path relative to the root of the dataset.
 
     Raises:
-        DatasetError: If the frame is missing or no image.
+        DatasetError: If the frame is missing or not an image.
     """
     image = decode_frame(storage, frame, decode_with_cv2)
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
 
 
 def encode_jpeg(image: np.ndarray) -> str:
-    """Data URI of a uint8 (H, W, 3) image in BGR order."""
+    """Encode a uint8 (H, W, 3) image in BGR order as a data URI."""
     _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode('ascii')
 
 
 def _to_height(image: np.ndarray, height: int) -> np.ndarray:
-    """The image resized to a height, its proportions kept."""
+    """Resize an image to a height and keep its aspect ratio."""
     if image.shape[0] == height:
         return image
     width = max(round(image.shape[1] * height / image.shape[0]), 1)

@@ -1,4 +1,4 @@
-"""``report.html``: results, curves, retrieval lists and distances of an experiment in one file."""
+"""The report of an experiment, ``report.html``: results, curves, retrieval lists and distances in one file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from dscreid.visualization.results import CROSS_MODAL, ReportRun, directions_of,
 from dscreid.visualization.retrieval import RetrievalGallery, retrieval_html
 from dscreid.visualization.tables import Cell, Table, TableRow
 
-#: Longest value shown of a setting in which configs differ.
+#: Maximum length of a displayed setting value; longer values are cut.
 MAX_SETTING = 160
 
 
@@ -37,7 +37,7 @@ def report_html(
     notes: Sequence[str] = (),
     target: str | None = None,
 ) -> str:
-    """The report as one HTML document; see :func:`write_report` for the arguments."""
+    """Render the report as one HTML document; see :func:`write_report` for the arguments."""
     sections = [
         ('Results', _results_section(runs, notes[1:], target)),
         ('Training', _curves_section(curves or {})),
@@ -51,37 +51,38 @@ def report_html(
 
 
 def write_report(path: str | Path, **content: Any) -> None:
-    """Write the report: one self-contained file, written completely or not at all. Equal arguments give equal bytes.
+    """Write the report atomically as one self-contained file. Equal arguments give equal bytes.
 
-    Sections for which nothing was given are left out.
+    Sections without content are left out.
 
     Args:
-        path: File to write, replaced if it exists.
-        content: The keyword arguments of :func:`report_html`:
+        path: File to write; an existing file is replaced.
+        content: Keyword arguments of :func:`report_html`:
 
             - ``title``: Title of the page.
-            - ``runs``: Rows of the table; gains are counted from the first.
-            - ``curves``: Heading → what one run logged, or run → what it logged, to draw runs in common charts.
-            - ``differences``: Run → dotted key → (value of the first run, value of this run) of the settings in which
-              its config differs from the first run's.
+            - ``runs``: Rows of the results table; gains are relative to the first.
+            - ``curves``: Heading → logged values of one run, or heading → run → logged values to draw several runs in
+              common charts.
+            - ``differences``: Run → dotted key → (value of the first run, value of this run), for the settings in which
+              the config of the run differs from that of the first run.
             - ``retrieval``: Retrieval lists with their pictures, or None.
             - ``densities``: Distance densities, one per run.
             - ``timings``: Stage → seconds.
-            - ``environment``: What → version, for example :func:`collect_environment`'s.
-            - ``notes``: Paragraphs of plain text, `code` between backticks: the first, below the title, says which
-              data were used and which command made the report; the others stand below the table.
-            - ``target``: Name of the real target dataset, to print the paper's own figures in the table; None for
+            - ``environment``: Name → version, for example from :func:`collect_environment`.
+            - ``notes``: Paragraphs of plain text with `code` between backticks. The first is shown below the title and
+              should name the data and the command that made the report; the others are shown below the table.
+            - ``target``: Name of the real target dataset, to add the figures of the paper to the table; None for
               synthetic data.
 
     Raises:
-        DatasetError: If a picture cannot be read; nothing is written then.
+        DatasetError: If a picture cannot be read; in this case, nothing is written.
         OSError: If the file cannot be written; the error names it.
     """
     write_text_atomically(path, report_html(**content))
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    """Format seconds as ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
     if seconds < 9.95:
         return f'{seconds:.1f} s'
     whole = round(seconds)
@@ -94,7 +95,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _results_section(runs: Sequence[ReportRun], notes: Sequence[str], target: str | None) -> str:
-    """The table of both cross-modal directions, one of the others if there are any, and the notes."""
+    """Render the table of both cross-modal directions, a table of the other directions if any, and the notes."""
     evaluated = [run for run in runs if run.metrics]
     legend = []
     if evaluated:
@@ -115,7 +116,7 @@ def _results_section(runs: Sequence[ReportRun], notes: Sequence[str], target: st
 
 
 def _curves_section(curves: Mapping[str, Scalars | Mapping[str, Scalars]]) -> str:
-    """The curves of every stage below its heading; '' if nothing was logged."""
+    """Render the curves of each stage below its heading; '' if nothing was logged."""
     stages = {
         heading: curves_html({'': logged} if isinstance(logged, Scalars) else logged)
         for heading, logged in curves.items()
@@ -127,7 +128,7 @@ def _curves_section(curves: Mapping[str, Scalars | Mapping[str, Scalars]]) -> st
 
 
 def _differences_section(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
-    """A table of the settings in which runs differ from the first, a column per run."""
+    """Render a table of the settings in which runs differ from the first, with one column per run."""
     keys = list(dict.fromkeys(key for differing in differences.values() for key in differing))
     if not keys:
         equal = 'The configs of these runs have the same settings.'
@@ -142,13 +143,13 @@ def _differences_section(differences: Mapping[str, Mapping[str, Sequence[Any]]])
 
 
 def _setting(value: Any) -> str:
-    """A setting's value as JSON, shortened."""
+    """Format the value of a setting as JSON, shortened if needed."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= MAX_SETTING else f'{text[: MAX_SETTING - 1]}…'
 
 
 def _timings_section(timings: Mapping[str, float]) -> str:
-    """Stages and their durations, with the sum if there are several."""
+    """Render the stages and their durations, with the sum if there are several."""
     rows = {name: format_duration(seconds) for name, seconds in timings.items()}
     if len(timings) > 1:
         rows['Together'] = format_duration(sum(timings.values()))
@@ -156,7 +157,7 @@ def _timings_section(timings: Mapping[str, float]) -> str:
 
 
 def _environment_section(environment: Mapping[str, str]) -> str:
-    """Versions and machine with which the report was made."""
+    """Render the machine and versions with which the report was made."""
     if not environment:
         return ''
     text = 'The machine and the versions with which this page was made.'

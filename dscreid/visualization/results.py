@@ -1,4 +1,4 @@
-"""The table of results, on the console and in the report."""
+"""Results table for the console and the report."""
 
 import math
 import re
@@ -24,15 +24,15 @@ DIRECTION_NAMES = {
 
 @dataclass(frozen=True)
 class ReportRun:
-    """One row of the table.
+    """One row of the results table.
 
     Attributes:
-        name: What the row shows, such as ``'CD (source model, no adaptation)'``.
-        metrics: ``ReIDMetric``'s flat dict in [0, 1]: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …; empty for a run that
-            was not evaluated.
-        features: What ``dscreid.evaluation.load_features`` gives, for pictures and densities, or None.
-        upper_bound: The run used the target's true labels: it is shown, but never marked as the best.
-        reason: Why the run was not evaluated.
+        name: Name of the row, such as ``'CD (source model, no adaptation)'``.
+        metrics: Flat dictionary of ``ReIDMetric`` with values in [0, 1]: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …;
+            empty if the run was not evaluated.
+        features: Features from ``dscreid.evaluation.load_features``, for pictures and densities, or None.
+        upper_bound: Whether the run used the true labels of the target. Such a run is shown but never marked as best.
+        reason: Reason why the run was not evaluated.
     """
 
     name: str
@@ -43,28 +43,28 @@ class ReportRun:
 
 
 def directions_of(runs: Sequence[ReportRun]) -> list[str]:
-    """Directions for which a run reports mAP, the cross-modal ones first and without the mean."""
+    """List the directions for which a run reports mAP, cross-modal ones first, without the mean."""
     found = {key.partition('/')[0] for run in runs for key in run.metrics if key.endswith('/mAP')} - {'mean'}
     known = [name for name in DIRECTION_NAMES if name in found]
     return known + sorted(found - set(known))
 
 
 def columns_of(runs: Sequence[ReportRun]) -> list[str]:
-    """Figures reported of a direction: ``Rank-k`` by ascending k, then ``mAP`` and ``mINP``."""
+    """List the measures reported for a direction: ``Rank-k`` by ascending k, then ``mAP`` and ``mINP``."""
     names = {key.partition('/')[2] for run in runs for key in run.metrics}
     ranks = sorted(int(match[1]) for name in names if (match := re.fullmatch(r'Rank-(\d+)', name)))
     return [f'Rank-{rank}' for rank in ranks] + [name for name in ('mAP', 'mINP') if name in names]
 
 
 def direction_name(direction: str) -> str:
-    """A direction as the paper writes it: ``'rgb2ir'`` becomes ``'RGB→IR'``."""
+    """Return a direction as written in the paper: ``'rgb2ir'`` becomes ``'RGB→IR'``."""
     return DIRECTION_NAMES.get(direction, direction)
 
 
 def best_value(runs: Sequence[ReportRun], key: str) -> float | None:
-    """Highest finite value of a metric as it is printed (percent, one decimal), upper bounds not counted.
+    """Return the highest finite value of a metric as printed (percent, one decimal), without upper bounds.
 
-    None if fewer than two runs compete: a single run is not the best of anything.
+    Returns None if there are fewer than two values to compare.
     """
     values = [_printed(run.metrics.get(key)) for run in runs if not run.upper_bound]
     values = [value for value in values if value is not None]
@@ -72,7 +72,7 @@ def best_value(runs: Sequence[ReportRun], key: str) -> float | None:
 
 
 def gain(run: ReportRun, first: ReportRun, key: str) -> float | None:
-    """Percentage points by which a run exceeds the first one, or None if either lacks the metric."""
+    """Return the gain of a run over the first run in percentage points, or None if either lacks the metric."""
     values = [one.metrics.get(key) for one in (run, first)]
     if run is first or any(value is None or not math.isfinite(value) for value in values):
         return None
@@ -80,13 +80,14 @@ def gain(run: ReportRun, first: ReportRun, key: str) -> float | None:
 
 
 def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None) -> str:
-    """The results as plain text for the console: a line per run and direction, percent with one decimal.
+    """Format the results as plain text for the console, with one line per run and direction.
 
-    The best figure of a column is marked with ``*``; the last column is the gain in mAP over the first run.
+    Values are percentages with one decimal. The best value of a column is marked with ``*``. The last column is the
+    gain in mAP over the first run.
 
     Args:
-        runs: Rows; the first is what the others are compared with.
-        target: Name of the real dataset, to print the paper's own figures below; None for synthetic data.
+        runs: Rows; all others are compared with the first.
+        target: Name of the real dataset, to add the figures of the paper below; None for synthetic data.
 
     Returns:
         Lines of at most 80 characters (unless names are longer), without a trailing newline.
@@ -106,12 +107,12 @@ def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None
 def results_table_html(
     runs: Sequence[ReportRun], *, directions: Sequence[str] = CROSS_MODAL, target: str | None = None
 ) -> str:
-    """The results as an HTML table: a row per run, the mean of both directions first, then the directions.
+    """Render the results as an HTML table with one row per run; the mean of both directions comes first.
 
     Args:
-        runs: Rows; the first is what the others are compared with. Runs without metrics are left out.
+        runs: Rows; all others are compared with the first. Runs without metrics are left out.
         directions: Directions to show; those that no run reports are left out.
-        target: Name of the real dataset, to append the paper's own figures; None for synthetic data.
+        target: Name of the real dataset, to append the figures of the paper; None for synthetic data.
 
     Returns:
         A scrollable ``<div>`` with the table, or a sentence if there is nothing to show.
@@ -133,12 +134,12 @@ def results_table_html(
 
 
 def _printed(value: float | None) -> float | None:
-    """A metric as printed: percent with one decimal; None if it is missing or not a number."""
+    """Round a metric as printed, in percent with one decimal; None if it is missing or not finite."""
     return None if value is None or not math.isfinite(value) else round(100 * value, 1)
 
 
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun], columns: Sequence[str]) -> list[str]:
-    """A run's lines of the console table: the mean over the directions, then each of them."""
+    """Format the lines of a run in the console table: the mean over the directions, then each direction."""
     lines = []
     for direction in ['mean', *directions_of(runs)]:
         keys = [f'{direction}/{column}' for column in columns]
@@ -156,7 +157,7 @@ def _console_lines(run: ReportRun, runs: Sequence[ReportRun], columns: Sequence[
 
 
 def _paper_lines(reference: PaperTable) -> list[str]:
-    """The paper's figures for the console, a line per method, and their footnote."""
+    """Format the figures of the paper for the console, with one line per method and the footnote."""
     lines = [f'The paper, Table {reference.number}: {reference.title}']
     names = ('mean', *CROSS_MODAL)
     lines.append(' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names))
@@ -170,7 +171,7 @@ def _paper_lines(reference: PaperTable) -> list[str]:
 
 
 def _table_row(run: ReportRun, runs: Sequence[ReportRun], keys: Sequence[str]) -> TableRow:
-    """One run; the gain over the first run stands below each figure."""
+    """Make the row of a run, with the gain over the first run below each value."""
     cells = []
     for key in keys:
         value, points = _printed(run.metrics.get(key)), gain(run, runs[0], key)
@@ -186,13 +187,13 @@ def _table_row(run: ReportRun, runs: Sequence[ReportRun], keys: Sequence[str]) -
 
 
 def _signed(points: float) -> str:
-    """Percentage points with a sign (a true minus), zero without one."""
+    """Format percentage points with a sign (a true minus); zero is ``±0.0``."""
     text = f'{points:+.1f}'
     return '±0.0' if text in ('+0.0', '-0.0') else text.replace('-', '−')
 
 
 def _paper_rows(reference: PaperTable, keys: Sequence[str]) -> list[TableRow]:
-    """The paper's figures as further rows below a heading."""
+    """Make rows with the figures of the paper, below a heading."""
     rows = [TableRow(f'The paper, Table {reference.number}: {reference.title}')]
     for row in reference.rows:
         values = [_printed(row.metrics.get(key)) for key in keys]

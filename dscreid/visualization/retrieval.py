@@ -18,8 +18,8 @@ class Hit:
 
     Attributes:
         index: Position in the dataset.
-        pid: Its person.
-        camera: Its camera.
+        pid: Person id.
+        camera: Camera id.
         correct: Whether it shows the query's person.
         similarity: Inner product of the two features.
     """
@@ -33,13 +33,13 @@ class Hit:
 
 @dataclass(frozen=True)
 class RetrievalExample:
-    """One query and what each run retrieves for it.
+    """One query and the tracklets that each run retrieves for it.
 
     Attributes:
         direction: ``'rgb2ir'`` or ``'ir2rgb'``.
-        index: The query's position in the dataset.
-        pid: The query's person.
-        camera: The query's camera.
+        index: Position of the query in the dataset.
+        pid: Person id of the query.
+        camera: Camera id of the query.
         lists: (name of the run, hits from rank 1 on), one per run.
     """
 
@@ -52,12 +52,12 @@ class RetrievalExample:
 
 @dataclass(frozen=True)
 class RetrievalGallery:
-    """What the report's section on retrieval shows.
+    """Content of the retrieval section of a report.
 
     Attributes:
         examples: Queries with their lists.
-        picture: Dataset index → data URI of the tracklet's picture, such as a ``TrackletPictures``.
-        selection: How the queries were chosen, a sentence for the caption.
+        picture: Maps a dataset index to the data URI of the tracklet's picture, such as ``TrackletPictures``.
+        selection: Sentence for the caption that explains how the queries were chosen.
     """
 
     examples: Sequence[RetrievalExample]
@@ -68,19 +68,19 @@ class RetrievalGallery:
 
 
 def choose_queries(features: FeatureTable, direction: Direction, count: int, seed: int) -> np.ndarray:
-    """Dataset indices of queries to show, drawn with a local generator and never by their results.
+    """Draw queries to show with a local random generator, independent of their results.
 
-    Persons are drawn first and then one query of each, so no person is shown twice. Queries of unknown persons
-    (negative ids) and those that have no match in their gallery are left out, as the protocol leaves them out.
+    Persons are drawn first, then one query of each, so no person is shown twice. Queries of unknown persons (negative
+    ids) and queries without a match in their gallery are left out, as in the protocol.
 
     Args:
-        features: Rows of a test set.
-        direction: One direction of the protocol on these rows.
-        count: Number of queries; there are fewer if there are fewer persons.
+        features: Features of a test set.
+        direction: A direction of the protocol on these features.
+        count: Number of queries; fewer are returned if there are fewer persons.
         seed: Non-negative seed.
 
     Returns:
-        int64 (at most count,), dataset indices in ascending order of person id.
+        Dataset indices, int64 (at most count,), in ascending order of person id.
     """
     pids, index = features.pid, features.index
     rows = direction.query
@@ -102,17 +102,17 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
 def retrieval_examples(
     runs: Sequence[ReportRun], protocol: str, *, count: int = 4, topk: int = 6, seed: int = 0
 ) -> list[RetrievalExample]:
-    """The first ranks of some queries of both cross-modal directions, for every run that has features.
+    """Retrieve the first ranks for some queries of both cross-modal directions, for every run with features.
 
     Args:
-        runs: Runs on one test set; those without features are left out.
-        protocol: Name of the evaluation protocol, such as ``'hitsz_vcm'``; its filtering applies here too.
-        count: Queries per direction.
-        topk: Ranks shown.
-        seed: Seed of the choice of queries.
+        runs: Runs on the same test set; runs without features are left out.
+        protocol: Name of the evaluation protocol, such as ``'hitsz_vcm'``; its filtering also applies here.
+        count: Number of queries per direction.
+        topk: Number of ranks shown.
+        seed: Seed for the choice of queries.
 
     Raises:
-        DscreidError: If the runs' features are of different test sets.
+        DscreidError: If the features of the runs belong to different test sets.
     """
     runs = [run for run in runs if run.features is not None]
     if not runs:
@@ -133,9 +133,10 @@ def retrieval_examples(
 
 
 def retrieval_html(gallery: RetrievalGallery | None) -> str:
-    """The lists as HTML: per query a card with the query's picture and one row of ranks per run; '' if there are none.
+    """Render the lists as HTML, or '' if there are none.
 
-    Right hits have a solid green frame and ✓, wrong ones a dashed red frame and ✗.
+    Each query has a card with its picture and one row of ranks per run. Correct hits have a solid green frame and ✓,
+    wrong hits a dashed red frame and ✗.
     """
     if gallery is None or not gallery.examples:
         return ''
@@ -148,12 +149,12 @@ def retrieval_html(gallery: RetrievalGallery | None) -> str:
 
 
 def _directions(features: FeatureTable, protocol: str) -> dict[str, Direction]:
-    """The protocol's directions over the rows of a feature file."""
+    """Apply the protocol to the rows of a feature file."""
     return protocol_directions(protocol, features.modalities, features.is_query)
 
 
 def _has_match(row: int, matches: np.ndarray, features: FeatureTable, direction: Direction) -> bool:
-    """Whether a query finds a tracklet of its person in the filtered gallery."""
+    """Check whether the filtered gallery contains a tracklet of the query's person."""
     matches = matches[features.tracklet[matches] != features.tracklet[row]]
     if direction.drop_same_camera:
         matches = matches[features.camera[matches] != features.camera[row]]
@@ -161,7 +162,7 @@ def _has_match(row: int, matches: np.ndarray, features: FeatureTable, direction:
 
 
 def _rows_of(run: ReportRun, indices: np.ndarray) -> list[int]:
-    """Rows of a run's features that hold the given dataset indices."""
+    """Find the rows of a run's features for the given dataset indices."""
     position = {int(index): row for row, index in enumerate(run.features.index)}
     missing = [index for index in indices.tolist() if index not in position]
     if missing:
@@ -173,7 +174,7 @@ def _rows_of(run: ReportRun, indices: np.ndarray) -> list[int]:
 
 
 def _hits(run: ReportRun, direction: Direction, queries: np.ndarray, topk: int) -> list[tuple[Hit, ...]]:
-    """First ranks of the given queries in one run."""
+    """Retrieve the first ranks of the given queries in one run."""
     features = run.features
     sides, tracklets = [], []
     for rows in (np.array(_rows_of(run, queries), dtype=np.int64), direction.gallery):
@@ -191,7 +192,7 @@ def _hits(run: ReportRun, direction: Direction, queries: np.ndarray, topk: int) 
 
 
 def _example(example: RetrievalExample, picture: Callable[[int], str]) -> dict[str, Any]:
-    """One query as the template shows it."""
+    """Convert one query to the values of the template."""
     lists = [
         dict(name=name, correct=sum(hit.correct for hit in hits), hits=[_hit(hit, picture) for hit in hits])
         for name, hits in example.lists
@@ -201,7 +202,7 @@ def _example(example: RetrievalExample, picture: Callable[[int], str]) -> dict[s
 
 
 def _hit(hit: Hit, picture: Callable[[int], str]) -> dict[str, Any]:
-    """One retrieved tracklet as the template shows it."""
+    """Convert one retrieved tracklet to the values of the template."""
     return dict(
         pid='unknown' if hit.pid < 0 else hit.pid,
         camera=hit.camera,
@@ -212,6 +213,6 @@ def _hit(hit: Hit, picture: Callable[[int], str]) -> dict[str, Any]:
 
 
 def _similarity(value: float) -> str:
-    """Two decimals with a true minus sign, zero without one."""
+    """Format with two decimals and a true minus sign; zero has no sign."""
     text = f'{value:.2f}' if abs(value) < 10 else f'{value:.1f}'  # raw inner products exceed 1
     return '0.00' if text == '-0.00' else text.replace('-', '−')

@@ -1,4 +1,4 @@
-"""The report's parts from files: metrics, features and the pictures' dataset."""
+"""Load the parts of a report from files: metrics, features and the dataset for the pictures."""
 
 import json
 import math
@@ -15,23 +15,23 @@ from dscreid.utils.records import is_number
 from dscreid.visualization.results import ReportRun
 
 NO_IDENTITIES = 'its target has no identities'
-#: Metrics that are shares.
+#: Metrics with values in [0, 1].
 _SHARES = re.compile(r'[^/]+/(mAP|mINP|Rank-\d+)')
 
 
 def load_run(
     name: str, metrics: str | Path, features: str | Path | None = None, *, upper_bound: bool = False
 ) -> ReportRun:
-    """A row of the table from what ``tools/test.py`` wrote.
+    """Load a row of the results table from files written by ``tools/test.py``.
 
     Args:
-        name: What the row shows.
-        metrics: JSON file with a flat object of numbers in [0, 1], or one whose ``metrics`` is one.
+        name: Name of the row.
+        metrics: JSON file with a flat object of numbers in [0, 1], either at the top level or under ``metrics``.
         features: Feature file, or None.
-        upper_bound: Whether the run used the target's true labels.
+        upper_bound: Whether the run used the true labels of the target.
 
     Raises:
-        DscreidError: If a file is missing or has another content.
+        DscreidError: If a file is missing or has unexpected content.
     """
     figures, reason = read_evaluation(metrics)
     table = None if features is None else load_features(_existing(features))
@@ -39,14 +39,14 @@ def load_run(
 
 
 def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
-    """The figures of a metrics file, and why there are none if its target has no identities.
+    """Read a metrics file, or the reason why there are no metrics if the target has no identities.
 
     Args:
-        path: What training or ``tools/test.py --out`` wrote. A run without evaluation has an object with
+        path: File written by training or ``tools/test.py --out``. A run without evaluation has an object with
             ``"evaluated": false`` and a ``"reason"``.
 
     Returns:
-        Metrics in [0, 1] by name, and the reason why they are missing, '' for an evaluated run.
+        Metrics in [0, 1] by name, and the reason why they are missing ('' for an evaluated run).
 
     Raises:
         CheckpointError: If the file is missing, is not JSON, or holds neither a reason nor an mAP in [0, 1].
@@ -76,11 +76,11 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
 
 
 def build_test_dataset(config: Config) -> Any:
-    """The dataset of ``config.test_dataloader``, without its pipeline: only records and frames are needed.
+    """Build the dataset of ``config.test_dataloader`` without its pipeline; only records and frames are needed.
 
     Raises:
-        ConfigError: If the config has no test dataset, or one that cannot be built.
-        DatasetError: If the dataset's files are missing or malformed.
+        ConfigError: If the config has no test dataset, or if it cannot be built.
+        DatasetError: If files of the dataset are missing or malformed.
     """
     loader = config.get('test_dataloader')
     if not loader or not loader.get('dataset'):
@@ -97,14 +97,15 @@ def build_test_dataset(config: Config) -> Any:
 
 
 def check_features_belong(dataset: Any, run: ReportRun) -> None:
-    """Check that a run's features are of the given dataset's tracklets.
+    """Check that the features of a run belong to the tracklets of a dataset.
 
     Args:
-        dataset: The test dataset whose frames are to be shown.
-        run: A run with features.
+        dataset: Test dataset whose frames will be shown.
+        run: Run with features.
 
     Raises:
-        DscreidError: If a row names a tracklet that the dataset lacks or that has another person, camera or modality.
+        DscreidError: If a row names a tracklet that is not in the dataset or has a different person, camera or
+            modality.
     """
     tracklets = dataset.tracklets
     facts = (run.features.index, run.features.pid, run.features.camera)
@@ -120,7 +121,7 @@ def check_features_belong(dataset: Any, run: ReportRun) -> None:
 
 
 def protocol_of(config: Config) -> str | None:
-    """The evaluation protocol that a config names in ``test_evaluator``, or None."""
+    """Return the evaluation protocol that a config sets in ``test_evaluator``, or None."""
     evaluators = config.get('test_evaluator') or []
     for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
         if 'protocol' in evaluator:
@@ -129,7 +130,7 @@ def protocol_of(config: Config) -> str | None:
 
 
 def _existing(path: str | Path) -> Path:
-    """The path, if a file is there."""
+    """Return the path if the file exists; otherwise raise a CheckpointError."""
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'{path} is missing; name a file that tools/test.py wrote.')

@@ -1,4 +1,4 @@
-"""Tables of a page as plain data; ``templates/parts.html`` turns them into HTML."""
+"""Tables of a page as plain data; ``templates/parts.html`` renders them as HTML."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of a table.
+    """One cell of a table.
 
     Attributes:
-        text: What it says.
-        strong: Whether it is the best of its column.
-        small: A remark below it, such as the gain over the first row.
-        tone: ``'up'``, ``'down'`` or ``''``: the color of the remark.
+        text: Content of the cell.
+        strong: Whether it is the best value of its column.
+        small: Remark below the text, such as the gain over the first row.
+        tone: Color of the remark: ``'up'``, ``'down'`` or ``''``.
     """
 
     text: str
@@ -27,10 +27,10 @@ class TableRow:
     """One row of a table.
 
     Attributes:
-        name: Its heading.
-        cells: Its cells, one per column; none for a row that is a heading of the rows below it.
-        remark: Added to the heading in parentheses.
-        kind: ``'bound'``, ``'paper'`` or ``''``: how it is printed.
+        name: Heading of the row.
+        cells: Cells, one per column; empty if the row is a heading for the rows below it.
+        remark: Remark added to the heading in parentheses.
+        kind: Style of the row: ``'bound'``, ``'paper'`` or ``''``.
     """
 
     name: str
@@ -41,14 +41,14 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a heading per row and one or two rows of column headings.
+    """A table with row headings and one or two rows of column headings.
 
     Attributes:
-        label: What it shows, for readers who cannot see it.
+        label: Text alternative for readers who cannot see the table.
         corner: Heading of the column of row headings.
         columns: (group, name) per column; the group is empty if there are no groups.
-        rows: Its rows.
-        texts: Whether cells are texts that may wrap, not figures.
+        rows: Rows of the table.
+        texts: Whether cells contain text that may wrap instead of numbers.
     """
 
     label: str
@@ -59,12 +59,12 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """(group, number of its columns) from left to right; empty if no column has a group."""
+        """Pairs of (group, number of columns) from left to right; empty if no column has a group."""
         runs = [(name, len(list(run))) for name, run in itertools.groupby(group for group, _ in self.columns)]
         return runs if any(name for name, _ in runs) else []
 
     @property
     def edges(self) -> set[int]:
-        """Positions of the columns that begin a group."""
+        """Positions where a group begins or ends."""
         ends = itertools.accumulate(length for _, length in self.groups)
         return {0, *ends} if self.groups else set()

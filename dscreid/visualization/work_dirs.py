@@ -1,4 +1,4 @@
-"""What a run left in its work directory, for a report."""
+"""Find the files that a report needs in the work directory of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,14 @@ class WorkDir:
     """Files of one run.
 
     Attributes:
-        name: What the report calls the run.
-        folder: Its work directory.
-        metrics: ``metrics.json``, or None if the run was not evaluated yet.
+        name: Name of the run in the report.
+        folder: Work directory of the run.
+        metrics: ``metrics.json``, or None if the run has not been evaluated yet.
         features: ``features.safetensors`` of the test set, or None.
-        scalars: ``vis_data/scalars.json`` of its sessions in the order in which they were written; a resumed run
-            has several.
-        config: The config of its last training session, or None.
-        finished: ``finished.json``, or None if the training has not ended.
+        scalars: ``vis_data/scalars.json`` of all sessions, in the order in which they were written; a resumed run has
+            several.
+        config: Config of the last training session, or None.
+        finished: ``finished.json``, or None if training has not finished.
     """
 
     name: str
@@ -39,7 +39,7 @@ class WorkDir:
     finished: Path | None
 
     def load_run(self, *, upper_bound: bool = False) -> ReportRun:
-        """The run's row of the table; without metrics the row says why.
+        """Load the run as a row of the results table; if there are no metrics, the row gives the reason.
 
         Raises:
             DscreidError: If a file is damaged.
@@ -51,7 +51,7 @@ class WorkDir:
         return ReportRun(self.name, {}, features, upper_bound, reason)
 
     def load_scalars(self, identities: int | None = None) -> Scalars:
-        """What the run logged.
+        """Load the values that the run logged.
 
         Args:
             identities: See :func:`read_scalars`.
@@ -62,10 +62,10 @@ class WorkDir:
         return read_scalars(*self.scalars, identities=identities)
 
     def load_config(self) -> Config | None:
-        """The config of its last training session, which is Python code that is run; None if there is none.
+        """Load the config of the last training session; None if there is none. This executes the config file.
 
         Raises:
-            ConfigError: If it cannot be read.
+            ConfigError: If the config cannot be read.
         """
         if self.config is None:
             return None
@@ -76,7 +76,7 @@ class WorkDir:
             raise ConfigError(f'{self.config}: cannot be read as a config: {reason}') from error
 
     def wall_times(self) -> dict[str, float]:
-        """Stage → seconds, as far as the run recorded them.
+        """Return the wall time in seconds of each stage that the run recorded.
 
         Raises:
             CheckpointError: If ``finished.json`` is damaged.
@@ -87,26 +87,26 @@ class WorkDir:
             self.finished, 'record of a finished training', 'leave this work directory out'
         )
         seconds = record.get('seconds')
-        # what is recorded is the time of the last session
+        # only the time of the last session is recorded
         part = 'training' if len(self.scalars) < 2 else 'training, last of its sessions'
         return {f'{self.name}: {part}': float(seconds)} if is_finite_number(seconds) and seconds >= 0 else {}
 
 
 def find_work_dir(folder: str | Path, name: str) -> WorkDir:
-    """The files of a run by their usual names.
+    """Find the files of a run by their default names.
 
     Args:
-        folder: A work directory of ``tools/train.py``.
-        name: What the report calls the run.
+        folder: Work directory of ``tools/train.py``.
+        name: Name of the run in the report.
 
     Raises:
-        CheckpointError: If the folder is missing or holds nothing that a report could show.
+        CheckpointError: If the folder is missing or contains nothing that a report can show.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointError(f'{folder} is not a folder; name the work directory of a run.')
     scalars = tuple(sorted(folder.glob(f'{_SESSIONS}/scalars.json')))
-    # an evaluation leaves a config, too, but logs no scalars
+    # an evaluation also writes a config but logs no scalars
     configs = [path.with_name('config.py') for path in scalars] or sorted(
         folder.glob(f'{_SESSIONS}/config.py')
     )
@@ -121,5 +121,5 @@ def find_work_dir(folder: str | Path, name: str) -> WorkDir:
 
 
 def _file(path: Path) -> Path | None:
-    """The path if it is a file."""
+    """Return the path if it is a file, otherwise None."""
     return path if path.is_file() else None

@@ -1,7 +1,7 @@
-# BUPTCampus: the test set, its official protocol and the owners' frame sampling.
+# BUPTCampus: test set, official protocol and the frame sampling of the dataset's authors.
 data_root = '{{$DSCREID_BUPT_CAMPUS:data/bupt_campus}}'
-num_frames = 6  # T, the paper's
-frame_size = (288, 144)  # height, width; the paper's
+num_frames = 6  # T in the paper
+frame_size = (288, 144)  # (height, width), as in the paper
 
 train_pipeline = [
     dict(type='SampleFrames', rule='sorted_random'),

@@ -1,4 +1,4 @@
-# BUPTCampus as the labelled source of stage 1.
+# BUPTCampus as the labeled source of stage 1.
 _base_ = './bupt_campus.py'
 
 train_dataloader = dict(

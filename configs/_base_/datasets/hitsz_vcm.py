@@ -1,7 +1,7 @@
-# HITSZ-VCM: the test set, its official protocol and VLD's frame sampling.
+# HITSZ-VCM: test set, official protocol and VLD's frame sampling.
 data_root = '{{$DSCREID_HITSZ_VCM:data/hitsz_vcm}}'
-num_frames = 6  # T, the paper's
-frame_size = (288, 144)  # height, width; the paper's
+num_frames = 6  # T in the paper
+frame_size = (288, 144)  # (height, width), as in the paper
 
 train_pipeline = [
     dict(type='SampleFrames', rule='segment_random'),

@@ -1,4 +1,4 @@
-# HITSZVCM as the labelled source of stage 1.
+# HITSZ-VCM as the labeled source of stage 1.
 _base_ = './hitsz_vcm.py'
 
 train_dataloader = dict(

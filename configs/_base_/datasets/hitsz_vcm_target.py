@@ -1,9 +1,9 @@
-# HITSZVCM as the unlabelled target of stage 2: its person ids cannot reach training.
+# HITSZ-VCM as the unlabeled target of stage 2. Its person ids cannot reach training.
 _base_ = './hitsz_vcm.py'
 
 train_dataloader = dict(
-    # 16 infrared tracklets and 8 visible ones, each visible one in two views (the paper, read as in ADCA);
-    # 4 tracklets per pseudo identity and modality; 200 iterations an epoch as VLD and ADCA
+    # 16 infrared and 8 visible tracklets, each visible one in two views (from the paper, interpreted as in ADCA);
+    # 4 tracklets per pseudo identity and modality; 200 iterations per epoch as in VLD and ADCA
     batch_size=4 * 4 + 2 * 4,
     num_workers=8,
     persistent_workers=True,
@@ -17,7 +17,7 @@ train_dataloader = dict(
     ),
 )
 extraction_dataloader = dict(
-    batch_size=128,  # the paper's "clustering batch"
+    batch_size=128,  # the "clustering batch" of the paper
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,

@@ -1,4 +1,4 @@
-# A synthetic world in BUPTCampus' layout (tools/synthesize.py): frames of 64x32, no published counts.
+# Synthetic world in BUPTCampus layout (made by tools/synthesize.py). Frames are 64x32; there are no published counts.
 data_root = '{{$DSCREID_SYNTHETIC_BUPT:data/synthetic/demo_bupt}}'
 num_frames = 6
 frame_size = (64, 32)

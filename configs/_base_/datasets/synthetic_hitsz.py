@@ -1,4 +1,4 @@
-# A synthetic world in HITSZ-VCM's layout (tools/synthesize.py): frames of 64x32, no published counts.
+# Synthetic world in HITSZ-VCM layout (made by tools/synthesize.py). Frames are 64x32; there are no published counts.
 data_root = '{{$DSCREID_SYNTHETIC_HITSZ:data/synthetic/demo_hitsz}}'
 num_frames = 6
 frame_size = (64, 32)
@@ -13,11 +13,11 @@ eval_pipeline = [
     dict(type='LoadFrames'),
     dict(type='PackTracklet'),
 ]
-# both training loaders list the same unlabelled tracklets
+# both training loaders use the same unlabeled tracklets
 unlabelled = dict(type='HITSZVCM', split='train', labelled=False, expected_statistics=None)
 train_dataloader = dict(
-    # 8 infrared tracklets and 4 visible ones in two views, half the paper's: on the tuning world (--seed 0) 100
-    # iterations of these reach 55.7 mAP, 50 of twice as many 54.7
+    # 8 infrared tracklets and 4 visible ones in two views, half of the paper's batch. On the tuning world (--seed 0),
+    # 100 iterations with this batch reach 55.7 mAP; 50 iterations with twice the batch reach 54.7.
     batch_size=4 * 2 + 2 * 2,
     num_workers=0,
     sampler=dict(type='PseudoLabelSampler', visible=(2, 2), infrared=(4, 2), iterations=100),

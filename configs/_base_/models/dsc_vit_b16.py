@@ -1,4 +1,4 @@
-# Stage 2 on the source model's architecture.
+# Stage 2: DSC on the architecture of the source model.
 _base_ = './stp_vit_b16.py'
 
 model = dict(
@@ -11,20 +11,20 @@ model = dict(
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         augmentation=dict(
-            # pad 10, crop and flip: the paper's; chance of a flip and erasing as in VLD and ADCA
+            # padding by 10, crop and flip as in the paper; flip probability and erasing as in VLD and ADCA
             flip=0.5,
             pad=10,
             erase=dict(probability=0.5),
-            # each of the 8 visible tracklets enters twice (ADCA)
+            # each of the 8 visible tracklets is used twice, once per view (ADCA)
             visible_views=('plain', 'channel_exchange'),
             infrared_views=('channel_grey',),
             per_frame=False,
         ),
     ),
     backbone=_base_.model.backbone,
-    # (3), (4); temperature as in every method of the family
+    # equations (3) and (4); temperature as in every method of the family
     identity_loss=dict(type='ClusterContrastiveLoss', temperature=0.05),
-    # (15)-(24); weights 1 and 0.5 before labels are unified, 0.1 and 0.1 afterwards (the released shallow-deep code)
+    # Equations (15)-(24). Weights are 1 and 0.5 before labels are unified, 0.1 and 0.1 afterwards (released SDCL code).
     neighbor_losses=[
         dict(type='NeighborContrastiveLoss', pairs=('vv', 'tt'), alpha=0.9, weight=1.0, unified_weight=0.1),
         dict(
@@ -33,9 +33,9 @@ model = dict(
             alpha=0.9,
             weight=0.5,
             unified_weight=0.1,
-            begin=10,  # the released shallow-deep code
+            begin=10,  # released SDCL code
         ),
     ],
-    # (2): beta 0.1 for cluster memories, 0.9 for instance memories (the released shallow-deep code)
+    # equation (2): beta is 0.1 for cluster memories and 0.9 for instance memories (released SDCL code)
     memories=dict(cluster=dict(momentum=0.1), instance=dict(momentum=0.9)),
 )

@@ -1,4 +1,4 @@
-# The model of stp_vit_b16.py with a small tower for a processor: the same classes, other numbers.
+# The model of stp_vit_b16.py with a small tower for the CPU: same classes, smaller sizes.
 model = dict(
     type='SourceReID',
     num_classes=None,
@@ -6,7 +6,7 @@ model = dict(
     flip_test=False,
     data_preprocessor=dict(
         type='TrackletDataPreprocessor',
-        # the tower's own, as it was pre-trained
+        # as in the pre-training of the tower
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
         augmentation=dict(
@@ -29,7 +29,7 @@ model = dict(
             heads=4,
             activation='gelu',
             stem=dict(type='ConvStem', channels=(32, 64)),
-            # made by configs/synthetic/pretrain_tower.py
+            # trained as described in configs/synthetic/pretrain_tower.py
             pretrained='{{$DSCREID_SYNTHETIC_TOWER:dscreid://synthetic_tower.safetensors}}',
         ),
     ),

@@ -1,22 +1,24 @@
-# CLIP ViT-B/16 with spatio-temporal prompts, as VLD trains it on the labelled source.
+# CLIP ViT-B/16 with spatio-temporal prompts, as VLD trains it on the labeled source.
 model = dict(
     type='SourceReID',
-    # None: counted in the training data
+    # None: counted from the training data
     num_classes=None,
-    # the plain raw concatenation is VLD's own; adaptation takes necks and unit halves ('neck')
+    # 'neck': halves after their necks, each with unit norm, as in adaptation. 'raw': plain concatenation of the raw
+    # halves, as in VLD.
     retrieval='neck',
     flip_test=False,
     data_preprocessor=dict(
         type='TrackletDataPreprocessor',
-        # ImageNet's, as VLD; CLIP's own: (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+        # ImageNet statistics as in VLD. CLIP's own: mean=(0.48145466, 0.4578275, 0.40821073),
+        # std=(0.26862954, 0.26130258, 0.27577711).
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         augmentation=dict(
-            # pad 10, crop and flip: the paper's; chance of a flip and erasing as in VLD and ADCA
+            # padding by 10, crop and flip as in the paper; flip probability and erasing as in VLD and ADCA
             flip=0.5,
             pad=10,
             erase=dict(probability=0.5),
-            # VLD: each visible tracklet is plain or channel-exchanged, never both
+            # as in VLD: each visible tracklet is either plain or channel-exchanged
             visible_views=('plain_or_exchange',),
             infrared_views=('channel_grey',),
             per_frame=False,
@@ -25,14 +27,14 @@ model = dict(
     backbone=dict(
         type='SpatioTemporalPrompting',
         start_layer=9,  # VLD's default
-        num_heads=12,  # as the tower's blocks
+        num_heads=12,  # as in the tower's blocks
         tower=dict(
             type='CLIPVisionTransformer',
             patch_size=16,
             width=768,
             layers=12,
             heads=12,
-            activation='quick_gelu',  # OpenAI's weights need it
+            activation='quick_gelu',  # required by OpenAI's weights
             pretrained='{{$DSCREID_CLIP_VIT_B16:weights/ViT-B-16.pt}}',
         ),
     ),

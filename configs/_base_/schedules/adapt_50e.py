@@ -1,5 +1,5 @@
-# The paper: Adam 2.5e-4, cosine decay, 50 epochs. VLD fine-tunes the same tower with 2.5e-5; try that where
-# the paper's figure makes a run diverge: --cfg-options optim_wrapper.optimizer.lr=2.5e-5
+# As in the paper: Adam 2.5e-4, cosine decay, 50 epochs. VLD fine-tunes the same tower with 2.5e-5. If a run diverges
+# with the paper's rate, try VLD's: --cfg-options optim_wrapper.optimizer.lr=2.5e-5
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2.5e-4))
 param_scheduler = [
     dict(

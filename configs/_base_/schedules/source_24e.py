@@ -1,4 +1,5 @@
-# VLD's released settings: AdamW 2.5e-5, classifiers x25, 3 epochs of warm-up from 1 %, cosine to 1 %, 24 epochs.
+# VLD's released settings: AdamW 2.5e-5, 25 times that for classifiers, 24 epochs. The rate warms up from 1 % in 3
+# epochs and then decays to 1 % along a cosine.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2.5e-5, weight_decay=1e-4),

@@ -1,5 +1,5 @@
-# The length and shape of VLD's schedule with the optimiser of the ResNet-50 methods (Adam 3.5e-4, weight decay 5e-4):
-# none of them is trained on a labelled source, and VLD's 2.5e-5 is a rate for CLIP's tower.
+# Length and shape of VLD's schedule, with the optimizer of the ResNet-50 methods (Adam 3.5e-4, weight decay 5e-4).
+# None of these methods trains on a labeled source, and VLD's rate of 2.5e-5 is meant for CLIP's tower.
 _base_ = './source_24e.py'
 
 optim_wrapper = dict(

@@ -1,4 +1,4 @@
-# Table 4, inter-modal only: neighbours of the other modality, none of the own.
+# Table 4, inter-modal only: DSJL uses only neighbors of the other modality.
 _base_ = '../demo_dsc.py'
 
 source = dict(config='../demo_source.py')

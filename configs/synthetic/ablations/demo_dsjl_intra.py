@@ -1,4 +1,4 @@
-# Table 4, intra-modal only: neighbours of the own modality, none of the other.
+# Table 4, intra-modal only: DSJL uses only neighbors of the same modality.
 _base_ = '../demo_dsc.py'
 
 source = dict(config='../demo_source.py')

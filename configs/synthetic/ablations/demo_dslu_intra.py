@@ -1,4 +1,4 @@
-# Table 5, intra-modal correction only: visible tracklets keep their own clusters, corrected by neighbours.
+# Table 5, intra-modal correction only: visible tracklets keep their own clusters, corrected by their neighbors.
 _base_ = '../demo_dsc.py'
 
 source = dict(config='../demo_source.py')

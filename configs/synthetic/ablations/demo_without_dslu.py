@@ -1,4 +1,4 @@
-# Table 3, without DSLU (Table 5, neither): each modality keeps its own clusters; DSJL is on.
+# Table 3, without DSLU (Table 5, neither): each modality keeps its own clusters; DSJL stays on.
 _base_ = '../demo_dsc.py'
 
 source = dict(config='../demo_source.py')

@@ -1,4 +1,4 @@
-# B+Clu on ResNet-50 in place of the demo's tower.
+# B+Clu on ResNet-50 instead of the demo's tower.
 _base_ = [
     '../demo_bclu.py',
     '../../_base_/models/resnet50_from_scratch.py',
@@ -7,4 +7,4 @@ _base_ = [
 source = dict(config='demo_source_resnet50.py')
 model = dict(backbone=dict(_delete_=True, **_base_.resnet50))
 
-num_frames = 2  # of each tracklet: what a processor bears of a ResNet-50
+num_frames = 2  # per tracklet, to keep ResNet-50 feasible on a CPU

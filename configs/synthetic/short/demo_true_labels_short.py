@@ -1,4 +1,4 @@
-# The bound with true labels of the short demo: 320 iterations instead of 400.
+# Upper bound with true labels of the short demo: 320 iterations instead of 400.
 _base_ = '../demo_true_labels.py'
 
 source = dict(config='demo_source_short.py')
