@@ -83,7 +83,7 @@ def test_the_short_demo_differs_in_length_only(tmp_path, name):
     )
     options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
     if name == 'source':
-        options = {'train_dataloader.sampler.iterations': 25, 'param_scheduler.1.end': 100}
+        options = {'train_dataloader.sampler.iterations': 25}
     else:
         assert Path(load_config(short).source.config).name == 'demo_source_short.py'
     assert config_hash(load_config(short)) == config_hash(load_config(full, options))
