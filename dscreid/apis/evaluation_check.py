@@ -1,9 +1,12 @@
 """Check that evaluations are possible before a long run starts."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from mmengine import Config
+from mmengine.logging import print_log
 
 from dscreid.datasets import TrackletDataset
 from dscreid.errors import DatasetError
@@ -33,11 +36,23 @@ def check_evaluations(
 
 
 def plan(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
-    """Call ``plan_evaluation``; errors name the dataset."""
+    """Call ``plan_evaluation``; errors name the dataset, and tracklets that are never ranked are logged."""
     try:
-        return plan_evaluation(dataset, protocol)
+        found = plan_evaluation(dataset, protocol)
     except DatasetError as error:
         raise DatasetError(f'{dataset.root}: {error}') from error
+    if found is not None and len(found.unranked):
+        _warn_once(
+            f'{dataset.root}: {len(found.unranked)} of {len(dataset)} test tracklets are ranked in no direction of '
+            f'protocol {protocol}; check the query list'
+        )
+    return found
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Log a warning, once for checks that are repeated in a process."""
+    print_log(message, logger='current', level=logging.WARNING)
 
 
 def evaluations_of(

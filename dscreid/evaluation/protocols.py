@@ -42,7 +42,8 @@ def protocol_directions(
 
     * ``hitsz_vcm``: the listed queries, all of one modality (infrared as published), are searched among the other test
       tracklets; the second direction swaps queries and gallery. Tracklets with the same person and camera are left out.
-      Unlisted tracklets of the queries' modality are in neither direction; the published lists have none.
+      Unlisted tracklets of the queries' modality are in neither direction, and a warning counts them: with them, the
+      results would mix two kinds of retrieval. The reference code would rank them.
     * ``bupt_campus``: all four pairs of modalities, ``rgb2ir``, ``ir2rgb``, ``rgb2rgb`` and ``ir2ir``, between the
       query and the gallery list. No camera is left out.
     * ``bupt_campus_as_published``: as ``bupt_campus``, but without the visible tracklets that VLD's test sampler

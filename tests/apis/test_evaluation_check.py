@@ -6,6 +6,7 @@ import pytest
 from mmengine import Config
 from tiny_runs import write_tiny_configs
 
+from dscreid.apis import evaluation_check
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.evaluation_check import check_evaluations, evaluations_of, protocols_of
 from dscreid.apis.preflight import check_stage
@@ -106,3 +107,16 @@ def test_protocols_of_every_form_of_evaluator():
     assert protocols_of([one, default, dict(type='Other')]) == ['bupt_campus', 'hitsz_vcm']
     assert protocols_of(dict(type='Evaluator', metrics=[default])) == ['hitsz_vcm']
     assert protocols_of(None) == protocols_of(dict(type='ReIDMetric', protocol=None)) == []
+
+
+def test_tracklets_that_no_direction_ranks_are_counted_once(world, monkeypatch):
+    info, config = world
+    numbers = (info / 'query_IDX.txt').read_text().split()
+    (info / 'query_IDX.txt').write_text(' '.join(numbers[1:]))  # an infrared tracklet is no query any more
+    logged = []
+    monkeypatch.setattr(evaluation_check, 'print_log', lambda message, **_: logged.append(message))
+    for _ in range(2):
+        check_evaluations(prepare(config, RunOptions()))
+    assert len(logged) == 1
+    assert '1 of ' in logged[0]
+    assert 'test tracklets are ranked in no direction of protocol hitsz_vcm' in logged[0]
