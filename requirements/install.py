@@ -48,6 +48,7 @@ def main() -> None:
     try:
         check_python()
         if must_be_made(venv, installed, wanted):
+            check_is_environment(venv)
             # resolved, since this may be the Python of the environment that is cleared
             run(Path(sys.executable).resolve(), '-m', 'venv', '--clear', '--without-pip', venv)
         (venv / '.installed').write_text(json.dumps(UNFINISHED))
@@ -93,6 +94,14 @@ def must_be_made(venv: Path, installed: dict, wanted: dict) -> bool:
     if not works(venv) or installed == UNFINISHED:
         return True
     return any(installed.get(key, wanted[key]) != wanted[key] for key in ('python', 'torch'))
+
+
+def check_is_environment(venv: Path) -> None:
+    """Exit with a sentence rather than delete what may be something else."""
+    if venv.is_symlink() or (venv.exists() and not (venv / 'pyvenv.cfg').is_file()):
+        sys.exit(f'{venv} is a link, or not a virtual environment; move it away and run make again.')
+    if venv.exists():
+        print(f'making {venv} again', flush=True)
 
 
 def works(venv: Path) -> bool:

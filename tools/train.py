@@ -48,7 +48,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dry-run',
         action='store_true',
-        help='build everything, send two tracklets through it, print what would be done, and stop',
+        help='build everything, try one training step and one labeling on a few tracklets, print the plan, and stop',
     )
     parser.add_argument(
         '--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)'

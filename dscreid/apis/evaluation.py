@@ -10,6 +10,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.command_line import format_metrics
+from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.registry import DATASETS
 
 _LOOP_KEYS = ('cfg', 'dataloader', 'evaluator')
@@ -117,7 +118,7 @@ def why_no_evaluation(config: Config) -> str | None:
     reason = complete_test_loop(config)
     if reason is not None:
         return reason
-    return DATASETS.build({**config.test_dataloader.dataset, 'pipeline': []}).missing_identities()
+    return why_not_evaluated(DATASETS.build({**config.test_dataloader.dataset, 'pipeline': []}))
 
 
 def _clustering_loaders(config: Config) -> Iterator[dict]:

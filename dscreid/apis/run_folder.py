@@ -16,8 +16,9 @@ FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'f
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
 _RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
 _CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
-#: MMEngine's log folder for each start, and the log file in it.
-_START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.log')
+#: MMEngine's log folder for each start, the log and the metrics in it, and the config beside it of a run without a config file.
+_START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.(log|json)')
+_CONFIG = re.compile(r'\d{8}_\d{6}\.py')
 _VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.tfevents\..+')
 _SHOWN = 3
 
@@ -42,16 +43,47 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
     if names == ['epoch_0.pth'] or overwrite:
         _refuse_foreign(found)
         return
-    shown = ', '.join(names[:_SHOWN]) + (', …' if len(names) > _SHOWN else '')
     if resume:
-        raise ConfigError(
-            f'{work_dir}: holds results of a run ({shown}) but no {POINTER} to continue from; choose another '
-            '--work-dir, or replace them with --overwrite instead of --resume'
-        )
+        raise _nothing_to_continue(work_dir, names)
     raise ConfigError(
-        f'{work_dir}: holds a run ({shown}); continue it with --resume, choose another --work-dir, or replace it with '
-        '--overwrite'
+        f'{work_dir}: holds a run ({_shown(names)}); continue it with --resume, choose another --work-dir, '
+        'or replace it with --overwrite'
     )
+
+
+def check_begun(work_dir: Path) -> None:
+    """Refuse to start at epoch 0 in a folder with results, for a run that was to continue but has no whole checkpoint.
+
+    Raises:
+        ConfigError: If the folder contains more than a first checkpoint.
+    """
+    names = [path.name for path in results_of(work_dir) if path.name not in (POINTER, 'epoch_0.pth')]
+    if names:
+        raise _nothing_to_continue(work_dir, names)
+
+
+def check_kept(source: Path, work_dir: Path) -> None:
+    """Refuse source weights that ``overwrite`` would remove before the run reads them.
+
+    Raises:
+        ConfigError: If the weights are a checkpoint of the run that is to be replaced.
+    """
+    if source.resolve() in {path.resolve() for path in files_of_run(work_dir)}:
+        raise ConfigError(
+            f'{source}: --overwrite would remove these weights before the run reads them; move them, or choose another '
+            '--work-dir'
+        )
+
+
+def _nothing_to_continue(work_dir: Path, names: list[str]) -> ConfigError:
+    return ConfigError(
+        f'{work_dir}: holds results of a run ({_shown(names)}) but no checkpoint to continue from; choose another '
+        '--work-dir, or replace them with --overwrite instead of --resume'
+    )
+
+
+def _shown(names: list[str]) -> str:
+    return ', '.join(names[:_SHOWN]) + (', …' if len(names) > _SHOWN else '')
 
 
 def _refuse_foreign(found: list[Path]) -> None:
@@ -74,7 +106,7 @@ def results_of(work_dir: Path) -> list[Path]:
 def files_of_run(work_dir: Path) -> list[Path]:
     """List all files that runs wrote in a folder, results first. A run that replaces them removes these files.
 
-    Other files stay, also in log folders. A copy of a config stays, too.
+    Other files stay, also in log folders. The copy of a named config stays, too.
     """
     records = [path for path in (work_dir / name for name in _RECORDS) if path.is_file()]
     return [*results_of(work_dir), *records, *_logs(work_dir)]
@@ -118,6 +150,7 @@ def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
 def _logs(work_dir: Path) -> Iterator[Path]:
     if not work_dir.is_dir():
         return
+    yield from (path for path in sorted(work_dir.iterdir()) if _CONFIG.fullmatch(path.name))
     for start in sorted(path for path in work_dir.iterdir() if _START.fullmatch(path.name) and path.is_dir()):
         yield from (path for path in sorted(start.iterdir()) if _LOG.fullmatch(path.name))
         visuals = start / 'vis_data'

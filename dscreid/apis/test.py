@@ -17,6 +17,7 @@ from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.evaluation import Evaluation, complete_test_loop
 from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.inference import init_model
+from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.distributed import process_group
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import CheckpointError, TrainingError
@@ -118,7 +119,7 @@ def _test(
 ) -> Evaluation:
     """Extract and measure, or only extract if there is a reason to measure nothing."""
     dataset = runner.test_loop.dataloader.dataset
-    reason = reason or dataset.missing_identities()
+    reason = reason or why_not_evaluated(dataset)
     if reason is not None:
         if dump_features is None:
             return Evaluation({}, checkpoint, reason)

@@ -29,6 +29,8 @@ from dscreid.apis.run_folder import (
     FEATURES_FILE,
     FINISHED_FILE,
     METRICS_FILE,
+    check_begun,
+    check_kept,
     check_unused,
     files_of_run,
     remove_files,
@@ -144,9 +146,12 @@ def check_folder(config: Config, options: RunOptions) -> None:
 
     Raises:
         ConfigError: If the folder contains results of a run and neither ``resume`` nor ``overwrite`` is set, or if it
-            is the folder of a source stage.
+            is the folder of a source stage, or if ``overwrite`` would remove the source weights.
     """
     experiment_stages(config, options)
+    named = named_source(config, options)
+    if options.overwrite and named is not None:
+        check_kept(named, Path(config.work_dir))
     if options.resume and config.get('train_cfg') is None:
         return  # checked by _begin_test, which knows the source weights
     check_unused(Path(config.work_dir), options.resume, options.overwrite)
@@ -210,6 +215,8 @@ def train_stage(
         return finished
     start = time.perf_counter()
     resumed = from_main_process(lambda: resumable_checkpoint(work_dir)) if resume else None
+    if resume and resumed is None:
+        from_main_process(lambda: check_begun(work_dir))
     replaced = files_of_run(work_dir) if overwrite and is_main_process() else []
     runner, resumed = build_resumed(
         lambda path: build_runner(config, path, source_checkpoint, partial_source), work_dir, resumed

@@ -397,3 +397,8 @@ def _as_folder(root: str | Path, owner: str) -> Path:
             f'{owner}: root {str(root)[:200]!r} is no usable path ({reason}); correct it'
         ) from None
     return folder
+
+
+def why_not_evaluated(dataset: Dataset) -> str | None:
+    """Explain why retrieval cannot be evaluated on a dataset; None if it can, and for other classes of datasets."""
+    return dataset.missing_identities() if isinstance(dataset, TrackletDataset) else None

@@ -16,6 +16,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.optim import Optimizer
 
+from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.engine.checkpoint_files import RUN_KEY
 from dscreid.engine.common_settings import without_common_settings
 from dscreid.engine.console import quiet_console
@@ -85,7 +86,7 @@ class ReIDRunner(Runner):
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
         """Build the validation loop; return None, with a warning, if no validation tracklet has a person ID."""
         loop = super().build_val_loop(loop)
-        reason = loop.dataloader.dataset.missing_identities()
+        reason = why_not_evaluated(loop.dataloader.dataset)
         if reason is None:
             return loop
         self.logger.warning(f'no validation: {reason}')

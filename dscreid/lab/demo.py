@@ -218,7 +218,7 @@ class Demo:
         key = hashlib.sha256('\n'.join(parts).encode()).hexdigest()
         key_file = work_dir / 'key'
         if work_dir.is_dir() and not (key_file.is_file() and key_file.read_text(encoding='utf-8') == key):
-            remove_run_folder(work_dir, ('key', f'{config}.py'))
+            remove_run_folder(work_dir, ('key', self._path(config).name))
         work_dir.mkdir(parents=True, exist_ok=True)
         key_file.write_text(key, encoding='utf-8')
         return work_dir

@@ -1,9 +1,13 @@
 """What lies in a run's folder, and whether another run may begin there."""
 
+import shutil
+
 import pytest
 import torch
 
 from dscreid.apis.run_folder import (
+    check_begun,
+    check_kept,
     check_unused,
     files_of_run,
     remove_files,
@@ -32,6 +36,7 @@ def save(path, run='a'):
 def folder(tmp_path):
     """A finished run, started twice, among files of others."""
     own = ['last_checkpoint', 'finished.json', 'metrics.json', 'features.safetensors', 'criteria.json']
+    own += ['20260102_130000.py']  # the config of a test that was started without a file
     own += [f'{start}/{start}.log' for start in ('20260101_120000', '20260102_120000')]
     own += ['20260101_120000/vis_data/scalars.json', '20260102_120000/vis_data/events.out.tfevents.1.host.0']
     for name in [*own, *OTHERS]:
@@ -75,9 +80,7 @@ def test_a_run_that_was_killed_at_its_start_begins_again(tmp_path):
 
 def test_results_without_a_pointer_are_not_resumed(tmp_path):
     save(tmp_path / 'epoch_3.pth')
-    with pytest.raises(
-        ConfigError, match=r'no last_checkpoint to continue from.*--overwrite instead of --resume'
-    ):
+    with pytest.raises(ConfigError, match=r'no checkpoint to continue from.*--overwrite instead of --resume'):
         check_unused(tmp_path, resume=True, overwrite=False)
 
 
@@ -104,3 +107,38 @@ def test_a_folder_goes_only_if_nothing_else_is_in_it(folder):
     (folder / '.epoch_3.pth.dscreid-partial-abcdefgh.pth').touch()
     remove_run_folder(folder, ('run_card.json',))
     assert not folder.exists()
+
+
+def test_a_run_without_a_checkpoint_is_not_begun_over_results(folder):
+    (folder / 'last_checkpoint').unlink()
+    with pytest.raises(
+        ConfigError, match=r'holds results of a run \(finished\.json, .*no checkpoint to continue from'
+    ):
+        check_begun(folder)
+
+
+@pytest.mark.parametrize('names', [[], ['epoch_0.pth'], ['last_checkpoint', 'epoch_0.pth', 'notes.txt']])
+def test_a_run_that_was_killed_at_its_start_may_begin(tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    check_begun(tmp_path)
+
+
+def test_source_weights_in_the_replaced_run_are_refused(folder):
+    link = folder.parent / f'{folder.name}_link.pth'
+    link.symlink_to(folder / 'epoch_12.pth')
+    for source in (folder / 'epoch_12.pth', link):
+        with pytest.raises(ConfigError, match='--overwrite would remove these weights'):
+            check_kept(source, folder)
+    check_kept(folder / 'my_epoch_3.pth', folder)
+
+
+def test_a_real_run_and_its_evaluation_leave_only_known_files(tiny_experiment, tmp_path):
+    for source, config in (
+        (tiny_experiment.work_dir, 'tiny_dsc.py'),
+        (tiny_experiment.source_dir, 'tiny_source.py'),
+    ):
+        copy = tmp_path / source.name
+        shutil.copytree(source, copy)
+        remove_run_folder(copy, (config,))
+        assert not copy.exists()

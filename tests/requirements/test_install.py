@@ -31,6 +31,7 @@ def checkout(tmp_path) -> Path:
         shutil.copy(REPOSITORY / name, folder)
     python = folder / '.venv' / 'bin' / 'python'
     python.parent.mkdir(parents=True)
+    (folder / '.venv' / 'pyvenv.cfg').touch()
     python.write_text(f'#!/bin/sh\n[ "$1" = -c ] || echo "$@" >> "{folder}/calls"\n')
     python.chmod(0o755)
     return folder
@@ -174,3 +175,18 @@ def test_make_hands_its_variables_to_the_script(checkout, variables):
     options = f'--torch {values["TORCH"]}' if values else ''
     python = values.get('PYTHON', '.venv/bin/python')
     assert plan.strip() == f'{python} requirements/install.py {options}'.strip()
+
+
+@pytest.mark.parametrize('kind', ['link', 'folder'])
+def test_what_is_no_environment_is_never_deleted(checkout, tmp_path, kind):
+    shutil.rmtree(checkout / '.venv')
+    folder = checkout / '.venv'
+    if kind == 'link':
+        folder = tmp_path / 'elsewhere'
+        (checkout / '.venv').symlink_to(folder)
+    folder.mkdir()
+    (folder / 'mine.txt').touch()
+    done = install(checkout)
+    assert done.returncode == 1
+    assert 'is a link, or not a virtual environment; move it away' in done.stderr
+    assert (folder / 'mine.txt').exists()
