@@ -54,10 +54,9 @@ def write_feature_map(
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
-    tables = {one.name: _features(one) for one in find_work_dirs(work_dirs)}
+    tables = [(one.name, _features(one)) for one in find_work_dirs(work_dirs)]
     maps = [
-        map_features(name, table, persons=persons, tracklets=tracklets, seed=seed)
-        for name, table in tables.items()
+        map_features(name, table, persons=persons, tracklets=tracklets, seed=seed) for name, table in tables
     ]
     draw_feature_maps(maps, out, note=note)
     pid = maps[0].pid

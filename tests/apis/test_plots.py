@@ -77,6 +77,12 @@ def test_feature_maps_of_named_work_directories(run_tool, runs):
     assert all(f'<!-- {shown} -->' in text for shown in ('before', 'dsc', 'by hand'))
 
 
+def test_runs_of_one_name_are_all_drawn(run_tool, runs):
+    out = runs / 'map.svg'
+    assert run_tool('feature_map', f'run={runs}/cd', f'run={runs}/dsc', '--out', out)[0] == 0
+    assert out.read_text().count('<!-- run -->') == 2
+
+
 def test_a_run_without_features(run_tool, runs):
     (runs / 'cd' / 'features.safetensors').unlink()
     (runs / 'cd' / 'metrics.json').write_text('{}')
