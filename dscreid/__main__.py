@@ -24,6 +24,8 @@ COMMANDS = {
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',
     'selection-study': 'analysis/selection_study.py',
+    'feature-map': 'analysis/feature_map.py',
+    'retrieval-picture': 'analysis/retrieval_picture.py',
 }
 
 
@@ -57,8 +59,8 @@ def run_script(path: Path) -> None:
 
 
 def parse_command(argv: Sequence[str]) -> str:
-    """Parse the name of a command; ``--help``, ``--version`` and mistakes end the process."""
-    commands = '\n'.join(f'  {name:<15} {summary(name)}' for name in COMMANDS)
+    """The command that a command line names; ``--help``, ``--version`` and mistakes end the process."""
+    commands = '\n'.join(f'  {name:<17} {summary(name)}' for name in COMMANDS)
     parser = argparse.ArgumentParser(
         prog='dscreid',
         usage='dscreid COMMAND [ARGUMENT ...]',

@@ -8,6 +8,15 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'curves': ['Scalars', 'make_scalars', 'read_scalars'],
         'densities': ['DistanceDensity', 'distance_density'],
         'environment': ['collect_environment'],
+        'feature_map': [
+            'FeatureMap',
+            'choose_tracklets',
+            'draw_feature_maps',
+            'embed_in_plane',
+            'map_features',
+            'person_colors',
+        ],
+        'figure_file': ['check_picture_name', 'save_figure'],
         'paper_tables': [
             'PAPER_FOOTNOTE',
             'PAPER_TABLES',
@@ -20,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'report': ['format_duration', 'report_html', 'write_report'],
         'results': ['ReportRun', 'format_results_table', 'results_table_html'],
         'retrieval': ['RetrievalExample', 'RetrievalGallery', 'choose_queries', 'retrieval_examples'],
+        'retrieval_picture': ['InstructiveQuery', 'draw_retrieval', 'instructive_query'],
         'sources': [
             'build_test_dataset',
             'check_features_belong',

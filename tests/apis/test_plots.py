@@ -1,0 +1,165 @@
+"""Pictures from work directories: ``dscreid.apis.plots`` and the two tools above it."""
+
+import numpy as np
+import pytest
+
+from dscreid.apis.command_line import run_command
+from dscreid.evaluation import FeatureTable, save_features
+from dscreid.registry import DATASETS
+from dscreid.structures import Modality, Tracklet
+
+CONFIG = """
+test_dataloader = dict(dataset=dict(type='FakeTestSet'))
+test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')
+"""
+
+
+def table(noise):
+    """Six persons with two visible and two infrared tracklets each, by two cameras."""
+    pid, modality, camera = np.repeat(np.arange(6), 4), np.tile([0, 0, 1, 1], 6), np.tile([1, 2, 1, 2], 6)
+    feature = np.eye(6, 8)[pid] + noise * np.random.default_rng(5).normal(size=(24, 8))
+    return FeatureTable(feature.astype(np.float32), pid, camera, modality, modality == 1, np.arange(24))
+
+
+@pytest.fixture
+def runs(tmp_path, frame):
+    tracklets = [
+        Tracklet((frame,), Modality.RGB if row % 4 < 2 else Modality.IR, 1 + row % 2, row // 4, row % 4 > 1)
+        for row in range(24)
+    ]
+
+    class FakeTestSet:
+        def __init__(self, pipeline=()):
+            self.root, self.tracklets = tmp_path, tracklets
+
+    for name, noise in (('cd', 0.8), ('dsc', 0.05)):
+        save_features(tmp_path / name / 'features.safetensors', table(noise))
+        config = tmp_path / name / 'session' / 'vis_data' / 'config.py'
+        config.parent.mkdir(parents=True)
+        config.write_text(CONFIG)
+    DATASETS.register_module(name='FakeTestSet', module=FakeTestSet, force=True)
+    yield tmp_path
+    DATASETS.module_dict.pop('FakeTestSet')
+
+
+@pytest.fixture
+def frame(tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / 'frame.png'), np.full((16, 8, 3), 90, np.uint8))
+    return 'frame.png'
+
+
+@pytest.fixture
+def run_tool(load_tool, capsys):
+    """Function that runs a tool and returns its exit code, output and errors."""
+
+    def call(name, *arguments):
+        code = 0
+        try:
+            run_command(
+                lambda: load_tool(f'analysis/{name}.py').main([str(argument) for argument in arguments])
+            )
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_feature_maps_of_named_work_directories(run_tool, runs):
+    out = runs / 'maps' / 'map.svg'
+    code, printed, _ = run_tool(
+        'feature_map', f'before={runs}/cd', runs / 'dsc', '--out', out, '--persons', 4, '--note', 'by hand'
+    )
+    assert (code, printed) == (0, f'16 tracklets of 4 known persons\nwrote {out}\n')
+    text = out.read_text()
+    assert all(f'<!-- {shown} -->' in text for shown in ('before', 'dsc', 'by hand'))
+
+
+def test_runs_of_one_name_are_all_drawn(run_tool, runs):
+    out = runs / 'map.svg'
+    assert run_tool('feature_map', f'run={runs}/cd', f'run={runs}/dsc', '--out', out)[0] == 0
+    assert out.read_text().count('<!-- run -->') == 2
+
+
+def test_a_run_without_features(run_tool, runs):
+    (runs / 'cd' / 'features.safetensors').unlink()
+    (runs / 'cd' / 'metrics.json').write_text('{}')
+    for name in ('feature_map', 'retrieval_picture'):
+        code, _, errors = run_tool(name, runs / 'cd', runs / 'dsc', '--out', runs / 'a.svg')
+        assert code == 2
+        assert errors == (
+            f'error: {runs}/cd has no features.safetensors; write it with dscreid test --dump-features.\n'
+        )
+
+
+def test_a_file_of_another_format_is_refused_before_the_work(run_tool, runs):
+    for name in ('feature_map', 'retrieval_picture'):
+        code, _, errors = run_tool(name, 'gone', 'gone', '--out', runs / 'a.jpg')
+        assert code == 2
+        assert 'let the name end in .png or .svg' in errors
+
+
+def test_a_query_before_and_after(run_tool, runs):
+    out = runs / 'picture.svg'
+    arguments = (f'CD={runs}/cd', f'DSC={runs}/dsc', '--out', out, '--ranks', 2, '--seed', 1)
+    code, printed, _ = run_tool('retrieval_picture', *arguments)
+    assert code == 0, printed
+    assert 'of 6 queries, one per person, ' in printed
+    assert printed.endswith(f'wrote {out}\n')
+    text = out.read_text()
+    assert '<!-- Visible query -->' in text
+    assert '<!-- DSC: 1 of 2 infrared answers right -->' in text  # the other match is of the query's camera
+    first = out.read_bytes()
+    run_tool('retrieval_picture', *arguments)
+    assert out.read_bytes() == first
+
+
+def test_runs_in_the_wrong_order(run_tool, runs):
+    code, _, errors = run_tool('retrieval_picture', runs / 'dsc', runs / 'cd', '--out', runs / 'a.svg')
+    assert code == 2
+    assert 'name the run before adaptation first' in errors
+    assert not (runs / 'a.svg').exists()
+
+
+def test_a_config_without_a_protocol(run_tool, runs):
+    for name in ('cd', 'dsc'):
+        config = runs / name / 'session' / 'vis_data' / 'config.py'
+        config.write_text(CONFIG.replace(", protocol='hitsz_vcm'", ''))
+    code, _, errors = run_tool('retrieval_picture', runs / 'cd', runs / 'dsc', '--out', runs / 'a.svg')
+    assert code == 2
+    assert 'has no protocol in test_evaluator' in errors
+
+
+def test_work_directories_without_a_config(run_tool, runs):
+    for name in ('cd', 'dsc'):
+        (runs / name / 'session' / 'vis_data' / 'config.py').unlink()
+    code, _, errors = run_tool('retrieval_picture', runs / 'cd', runs / 'dsc', '--out', runs / 'a.svg')
+    assert code == 2
+    assert errors == f'error: {runs}/cd holds no config of its test set; name one with --config.\n'
+
+
+def test_overrides_need_a_config(run_tool, runs):
+    code, _, errors = run_tool(
+        'retrieval_picture', runs / 'cd', runs / 'dsc', '--out', runs / 'a.svg', '--cfg-options', 'a=1'
+    )
+    assert code == 2
+    assert '--cfg-options changes the config named by --config' in errors
+
+
+@pytest.mark.parametrize(
+    ('name', 'option'),
+    [
+        ('feature_map', ('--persons', 0)),
+        ('feature_map', ('--tracklets', 2)),
+        ('feature_map', ('--seed', -1)),
+        ('retrieval_picture', ('--ranks', 0)),
+        ('retrieval_picture', ('--frames', 0)),
+        ('retrieval_picture', ('--seed', -1)),
+    ],
+)
+def test_options_out_of_range(run_tool, name, option):
+    code, _, errors = run_tool(name, 'a', 'b', '--out', 'c.svg', *option)
+    assert code == 2
+    assert option[0] in errors.splitlines()[-1]
