@@ -16,7 +16,8 @@ from dscreid.utils.quantities import size_text
 
 _REQUIRED = (
     'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
-    'numpy', 'opencv-python', 'safetensors', 'pillow', 'rich', 'matplotlib', 'Jinja2', 'tensorboard', 'setuptools',
+    'numpy', 'opencv-python', 'safetensors', 'pillow', 'rich', 'matplotlib', 'Jinja2', 'tensorboard', 'threadpoolctl',
+    'setuptools',
 )  # fmt: skip
 #: Without it, OpenCV decodes the frames.
 _OPTIONAL = ('simplejpeg',)
