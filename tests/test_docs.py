@@ -68,3 +68,8 @@ def test_links_between_pages_lead_somewhere():
     for path in [*DOCS.rglob('*.md'), *(DOCS.parent / name for name in ('README.md', 'CONTRIBUTING.md'))]:
         for target in re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)', path.read_text(encoding='utf-8')):
             assert (path.parent / target).exists(), f'{path.name}: {target}'
+
+
+def test_no_page_has_a_placeholder():
+    for path in [*DOCS.rglob('*.md'), *DOCS.parent.glob('*.md')]:
+        assert '@@' not in path.read_text(encoding='utf-8'), path.name
