@@ -71,6 +71,8 @@ class Installation:
         # the dependencies of this environment, without what its own .pth files add: the checkout
         dependencies = [path for path in sys.path if path.endswith('-packages')]
         (self.site / 'dependencies.pth').write_text('\n'.join(dependencies) + '\n')
+        for hook in (hook for path in dependencies for hook in Path(path).glob('distutils-precedence.pth')):
+            shutil.copy(hook, self.site)  # setuptools stands in for distutils, which Python 3.12 removed
         self.package = self.site / 'dscreid'
 
     def dscreid(self, *arguments: object) -> subprocess.CompletedProcess:
