@@ -1,6 +1,6 @@
 """High-level functions behind the tools: train both stages, evaluate, build a model for inference."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 from dscreid.utils.shipped import find_config, shipped_configs
 
 __getattr__, __dir__, __all__ = lazy_exports(

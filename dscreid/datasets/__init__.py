@@ -1,6 +1,6 @@
 """Datasets in their original layouts, transforms that load tracklets and samplers that draw them."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

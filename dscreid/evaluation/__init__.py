@@ -1,6 +1,6 @@
 """Evaluation: retrieval measures, official protocols and the MMEngine metric that applies them."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

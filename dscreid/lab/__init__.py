@@ -1,5 +1,5 @@
 """The laboratory: synthetic worlds, table reproduction, doctor, demo and studies. No other package imports it."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, {})

@@ -1,6 +1,6 @@
 """Data structures: tracklets, sampler draws, packed samples and features."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

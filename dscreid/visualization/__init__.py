@@ -1,6 +1,6 @@
 """Reports: tables, curves, retrieval lists and distance densities in one self-contained HTML file."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

@@ -1,6 +1,6 @@
 """Write a dataset's frames to shards, which the same dataset classes read instead of the image files."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

@@ -1,6 +1,6 @@
 """Storage of a dataset's frames: one file per frame, or shards with checksums."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

@@ -1,6 +1,6 @@
 """Health check of a config: machine, data, evaluation, weights, memory and one batch of each stage."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

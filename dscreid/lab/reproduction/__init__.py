@@ -1,6 +1,6 @@
 """Reproduce the paper's tables and figures: experiments as data, a driver for missing runs, result tables."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,

@@ -1,6 +1,6 @@
 """Procedurally rendered worlds of walking people, in the official layouts of HITSZ-VCM and BUPTCampus."""
 
-from dscreid.utils.lazy import lazy_exports
+from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
