@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -109,8 +108,7 @@ def wheel(root):
     """The wheel, built from the unpacked source distribution of a copy of the checkout."""
     shutil.copytree(REPOSITORY, root / 'checkout', ignore=_NO_SOURCE)
     name = run([sys.executable, '-c', _BUILD_SDIST, str(root)], root / 'checkout').stdout.splitlines()[-1]
-    with tarfile.open(root / name) as archive:
-        archive.extractall(root / 'sdist', filter='data')
+    shutil.unpack_archive(root / name, root / 'sdist')
     (source,) = (root / 'sdist').iterdir()
     pip = [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-index', '--no-build-isolation']
     run([*pip, '--wheel-dir', str(root), str(source)], root)
