@@ -23,7 +23,7 @@ $(STAMP): always
 demo: $(STAMP)  ## the whole experiment on small rendered worlds, two and a half minutes on two cores
 	$(BIN)/python tools/demo.py
 
-demo-full: $(STAMP)  ## the same on the worlds of docs/synthetic_benchmark.md, eight minutes on two cores
+demo-full: $(STAMP)  ## the same on the worlds of docs/synthetic_benchmark.md, more than twice the work
 	$(BIN)/python tools/demo.py --full
 
 test: $(STAMP)  ## the test suite, on all cores but at most eight

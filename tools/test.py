@@ -24,6 +24,22 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--flip', action='store_true', help='average features with those of the mirrored tracklets'
     )
+    _add_ranking_options(parser)
+    _add_output_files(parser)
+    parser.add_argument(
+        '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
+    )
+    add_config_arguments(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.rerank and not all(value.is_integer() for value in arguments.rerank[:2]):
+        parser.error('argument --rerank: K1 and K2 must be integers')
+    if arguments.query_expansion_alpha is not None and arguments.query_expansion is None:
+        parser.error('argument --query-expansion-alpha: needs --query-expansion')
+    return arguments
+
+
+def _add_ranking_options(parser: argparse.ArgumentParser) -> None:
+    """Add options that change how the gallery is ranked, and intervals of the results."""
     parser.add_argument(
         '--rerank',
         type=float,
@@ -49,6 +65,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='LEVEL',
         help='bootstrap confidence intervals over identities, for example 0.95',
     )
+
+
+def _add_output_files(parser: argparse.ArgumentParser) -> None:
+    """Add the files that can be written."""
     parser.add_argument(
         '--per-query',
         type=Path,
@@ -68,16 +88,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help='write the features of all test tracklets, or of the training tracklets of a target without a test set, '
         'to this .safetensors file',
     )
-    parser.add_argument(
-        '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
-    )
-    add_config_arguments(parser)
-    arguments = parser.parse_args(argv)
-    if arguments.rerank and not all(value.is_integer() for value in arguments.rerank[:2]):
-        parser.error('argument --rerank: K1 and K2 must be integers')
-    if arguments.query_expansion_alpha is not None and arguments.query_expansion is None:
-        parser.error('argument --query-expansion-alpha: needs --query-expansion')
-    return arguments
 
 
 def rerank_option(arguments: argparse.Namespace) -> dict | None:

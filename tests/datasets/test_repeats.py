@@ -21,7 +21,7 @@ def test_rows_and_phrases():
     ]
     assert first_rows(tracklets).tolist() == [0, 1, 0, 0, 0]
     assert repeated_rows(tracklets) == {2: 0}  # neither another role nor another camera
-    wheres = [f'/root/list.txt:{line}' for line in range(1, 6)]
+    wheres = [f'/data/list.txt:{line}' for line in range(1, 6)]
     assert describe_repeats({2: 0}, wheres, np.array([7, 1, 7, 7, 7])) == ('list.txt:3 repeats list.txt:1',)
     [phrase] = describe_repeats({2: 0}, wheres, np.array([7, 1, 8, 7, 7]))
     assert phrase.endswith('with another person id')
