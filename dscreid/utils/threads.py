@@ -10,8 +10,8 @@ def let_threads_sleep(environment: MutableMapping[str, str]) -> None:
     """Let waiting threads sleep instead of spinning, unless the user has chosen otherwise.
 
     By default, OpenMP threads that wait for each other keep their cores busy. On a machine with other work, each then
-    waits for a thread that has no core, and a training step takes up to ten times as long. On an idle machine, sleeping
-    makes it a third longer (``docs/performance.md``). Results and the number of threads stay the same.
+    waits for a thread that has no core. Sleeping makes a training step 1.7 times as fast beside one busy process, and a
+    third longer on an idle machine (``docs/performance.md``). Results and the number of threads stay the same.
 
     OpenMP reads the variables when it is loaded, so this has no effect once PyTorch is imported.
 
