@@ -8,8 +8,9 @@ TORCH ?=
 STAMP := $(VENV)/.installed
 # Threads that wait for each other sleep. The package sets this too, but the tests import PyTorch before it.
 export OMP_WAIT_POLICY ?= PASSIVE
+PARALLEL := --numprocesses auto --maxprocesses 8 --dist worksteal
 
-.PHONY: always install demo demo-full test lint docs format clean help
+.PHONY: always install demo demo-full test test-all lint docs linkcheck format clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,8 +27,11 @@ demo: $(STAMP)  ## the whole experiment on small rendered worlds, two and a half
 demo-full: $(STAMP)  ## the same on the worlds of docs/synthetic_benchmark.md, more than twice the work
 	$(BIN)/python tools/demo.py --full
 
-test: $(STAMP)  ## the test suite, on all cores but at most eight
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+test: $(STAMP)  ## the fast tests, on all cores but at most eight
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+test-all: $(STAMP)  ## all tests, also whole trainings, killed runs, several processes and fuzzing; prints the coverage
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
 lint: $(STAMP)  ## style, format, and who imports whom
 	$(BIN)/ruff check .
@@ -37,6 +41,9 @@ lint: $(STAMP)  ## style, format, and who imports whom
 docs: $(STAMP)  ## the documentation, in docs/_build/html (Python 3.11 or newer)
 	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --requirement requirements/docs.txt
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+linkcheck: docs  ## follow every link of the documentation (needs the internet)
+	$(BIN)/python -m sphinx -q -b linkcheck docs docs/_build/linkcheck
 
 format: $(STAMP)  ## mend the format
 	$(BIN)/ruff check --fix .
