@@ -1,35 +1,6 @@
-# DSC from bupt_campus (labeled source) to hitsz_vcm (unlabeled target), with the settings of the paper.
-_base_ = [
-    '../_base_/datasets/hitsz_vcm_target.py',
-    '../_base_/models/dsc_vit_b16.py',
-    '../_base_/schedules/adapt_50e.py',
-    '../_base_/clustering/by_density.py',
-    '../_base_/default_runtime.py',
-]
+# DSC from BUPTCampus (labeled source) to HITSZ-VCM (unlabeled target), with the settings of the paper.
+_base_ = ['../_base_/methods/dsc.py', '../_base_/datasets/hitsz_vcm_target.py']
 
+direction = 'bupt2hitsz'
 # Stage 1. checkpoint=None uses the finished source run next to this run's work directory, or trains it first.
 source = dict(config='../source/stp_bupt.py', checkpoint=None)
-
-default_hooks = dict(
-    cluster=dict(
-        type='ClusterHook',
-        dataloader=_base_.extraction_dataloader,
-        labelers=[
-            dict(type='ClusterLabeler', begin_epoch=0),
-            dict(
-                type='DSLULabeler',
-                # Not stated in the paper. Early, because on synthetic worlds the first epoch with unified labels always
-                # gains more than another epoch of clustering only (docs/synthetic_benchmark.md). Released SDCL code: 30
-                begin_epoch=8,
-                clustering=dict(type='ClusterLabeler'),
-                # K = 20 (Figure 4)
-                inter=dict(topk=20),
-                # same K in the paper; weights 1 and 1 (Table 6)
-                intra=dict(topk=20, static_weight=1.0, dynamic_weight=1.0),
-            ),
-        ],
-    ),
-    memory=dict(type='MemoryUpdateHook'),
-    # Logs label-free criteria. To evaluate the checkpoint chosen by one: selection=dict(criterion='silhouette')
-    selection=dict(type='SelectionHook'),
-)

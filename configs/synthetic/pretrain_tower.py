@@ -32,9 +32,8 @@ eval_pipeline = [
     dict(type='PackTracklet'),
 ]
 train_dataloader = dict(
-    # 12 identities x 4 frames x 2 modalities
-    batch_size=12 * 4 * 2,
     num_workers=0,
+    # 12 identities x 4 frames x 2 modalities
     sampler=dict(type='IdentitySampler', num_identities=12, num_tracklets=4, iterations=500),
     dataset=dict(
         type='BUPTCampus',
@@ -47,7 +46,7 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline),
+    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')

@@ -21,7 +21,7 @@ from dscreid.engine.run_identity import (
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.schedule_extension import check_schedules
 from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_data import check_batch_size, check_num_classes, share_batches
+from dscreid.engine.training_data import check_num_classes
 from dscreid.engine.training_state import training_state_fault
 from dscreid.errors import DamagedStateError
 from dscreid.models.backbones import skip_pretrained
@@ -79,7 +79,6 @@ def build_runner(
     config.experiment_name = unique_name(config.work_dir)
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
         config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
-    share_batches(config)
     disable_incomplete_loops(config)
     config.resume, config.load_from = resumed is not None, resumed and str(resumed)
     if source_checkpoint is not None:
@@ -95,7 +94,6 @@ def build_runner(
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
         loops = {'val': runner.val_loop} if runner.val_loop else {'test': runner.test_loop}
     check_evaluations(config, {name: loop.dataloader.dataset for name, loop in loops.items() if loop})
-    check_batch_size(loader)
     if config.model.type == 'SourceReID':
         check_num_classes(loader, config.model.num_classes)
     runner.settings = settings_text(settings)

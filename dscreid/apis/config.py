@@ -17,7 +17,7 @@ from dscreid.apis.overrides import check_common_settings, check_helpers, check_o
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
 from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_settings, fill_common_settings
 from dscreid.errors import ConfigError
-from dscreid.utils.shipped import find_config
+from dscreid.utils.shipped import chosen_direction, find_config, has_directions, split_direction
 
 #: Top-level keys that control where and how a run is executed, logged and tested, but not what it learns.
 #: Common settings are covered by the parts that take them.
@@ -57,8 +57,10 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
             override would have no effect.
     """
     options, path = options or {}, find_config(path)
-    config, files = _read(path)
-    check_helpers(config.to_dict(), files)
+    file, direction = split_direction(path)
+    with chosen_direction(direction):
+        config, files = _read(file, path)
+        check_helpers(config.to_dict(), files)
     check_overrides(config.to_dict(), options)
     _merge(config, options)
     _drop_helpers(config._cfg_dict)
@@ -69,12 +71,14 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     drop_unused_common_settings(config._cfg_dict)
     if config.get('source') is not None:
         source = source_path(files, config.source, bool({'source', 'source.config'} & options.keys()))
+        if has_directions(source) and config.get('direction') is not None:
+            source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
         config.source.config = str(source)
         _check_no_circle(path, source)
     return config
 
 
-def _read(path: Path) -> tuple[Config, ConfigFile]:
+def _read(path: Path, name: Path | None = None) -> tuple[Config, ConfigFile]:
     """Read a config and its files, without changing any setting.
 
     Raises:
@@ -82,7 +86,10 @@ def _read(path: Path) -> tuple[Config, ConfigFile]:
     """
     try:
         files = read_files(path)
-        return files.load(), files
+        config = files.load()
+        # names runs and messages
+        object.__setattr__(config, '_filename', str(name or path))
+        return config, files
     except Exception as error:  # a config is a program and may raise anything
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
@@ -109,7 +116,9 @@ def _check_no_circle(path: Path, source: Path) -> None:
     while source not in chain:
         chain.append(source)
         try:
-            config, files = _read(source)
+            file, direction = split_direction(source)
+            with chosen_direction(direction):
+                config, files = _read(file)
         except ConfigError:  # a missing or invalid source config is reported where it is needed
             return
         if config.get('source') is None:

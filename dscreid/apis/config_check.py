@@ -14,6 +14,7 @@ from dscreid.apis.config_values import check_values
 from dscreid.apis.schedule_check import check_schedules
 from dscreid.apis.vis_backends import check_vis_backends
 from dscreid.engine.common_settings import COMMON_SETTINGS
+from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
 from dscreid.errors import ConfigError
 from dscreid.registry import registered_classes
@@ -24,7 +25,7 @@ from dscreid.utils.signatures import accepted_arguments, closest
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
 #: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's
 #: Runner.
-_OWN_KEYS = ('source', 'custom_imports', *COMMON_SETTINGS)
+_OWN_KEYS = ('source', 'direction', 'custom_imports', *COMMON_SETTINGS)
 
 
 def check_config(config: dict, name: str = 'config') -> None:
@@ -75,7 +76,7 @@ def check_parts(config: Config, name: str = 'config') -> None:
     config = copy.deepcopy(config)
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
     loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
-    loaders += [hook.get('dataloader') for hook in hooks if hook]
+    loaders.append(extraction_loader(config))
     settings = config.model
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = 1

@@ -62,7 +62,7 @@ _FRAME_SIZE = _Kind(
 )
 _CHOICE = _Kind('a word or None', lambda value: value is None or isinstance(value, str))
 
-#: Settings of each loader, also of a hook's loader.
+#: Settings of each loader.
 _LOADER_KINDS = {
     'dataset': _DICT,
     'sampler': _DICT,
@@ -81,6 +81,8 @@ _KINDS = {
     'num_frames': _COUNT,
     'frame_size': _FRAME_SIZE,
     'clustering': _DICT,
+    'eval_pipeline': _HOOKS,
+    'direction': _CHOICE,
     'visualizer': _OPTIONAL_DICT,
     'vis_backends': _HOOKS,
     'train_dataloader': _OPTIONAL_DICT,
@@ -131,8 +133,6 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
         _check_loader(config, loader, name)
     for hook in config.get('default_hooks', {}):
         _check(config, f'default_hooks.{hook}', _OPTIONAL_DICT, name)
-        _check(config, f'default_hooks.{hook}.dataloader', _DICT, name)
-        _check_loader(config, f'default_hooks.{hook}.dataloader', name)
 
 
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:

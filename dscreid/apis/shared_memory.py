@@ -5,11 +5,13 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dscreid.datasets.samplers.batch_plan_sampler import planned_batch_size
 from dscreid.datasets.transforms import LoadFrames, SampleFrames
+from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
 from dscreid.utils.quantities import size_text
 
 #: Where the kernel keeps shared memory; Docker gives a container 64 MB by default.
@@ -54,32 +56,28 @@ def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
     return shutil.disk_usage(folder).free if folder.is_dir() else None
 
 
-def loader_needs(node: Any, name: str = '') -> Iterator[LoaderNeed]:
-    """Yield the shared memory needs of every loader with workers in a config.
+def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
+    """Yield the shared memory needs of every loader with workers in a config, also that of its ``ClusterHook``.
 
     A loader is skipped if the size of its batches is unknown: if its pipeline has no ``SampleFrames`` or
     ``LoadFrames``, or if a value is not a number (which is refused when the loader is built).
 
     Args:
-        node: A config as plain dicts and lists, or a part of it.
-        name: Place of the part in the config.
+        config: A config for MMEngine's Runner, as plain dicts and lists.
     """
-    if isinstance(node, dict):
-        if 'num_workers' in node and (need := _need(node, name)) is not None:
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if (need := _need(config.get(name), name)) is not None:
             yield need
-        parts = node.items()
-    elif isinstance(node, (list, tuple)):
-        parts = enumerate(node)
-    else:
-        return
-    for key, value in parts:
-        yield from loader_needs(value, f'{name}.{key}' if name else str(key))
+    if (need := _need(extraction_loader(config), 'ClusterHook')) is not None:
+        yield replace(need, settings=cluster_hook_of(config))
 
 
-def _need(loader: dict[str, Any], name: str) -> LoaderNeed | None:
-    dataset = loader.get('dataset')
-    sample = tracklet_bytes(dataset.get('pipeline')) if isinstance(dataset, dict) else None
-    workers, batch_size = loader['num_workers'], loader.get('batch_size')
+def _need(loader: Any, name: str) -> LoaderNeed | None:
+    if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
+        return None
+    sample = tracklet_bytes(loader['dataset'].get('pipeline'))
+    workers = loader.get('num_workers')
+    batch_size = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
     prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
     if sample is None or not _are_counts(workers, batch_size, prefetch):
         return None

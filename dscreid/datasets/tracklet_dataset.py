@@ -1,5 +1,6 @@
 """Base class of all datasets: a list of tracklets, their statistics and the pipeline that loads them."""
 
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import Dataset
+from typing_extensions import Self
 
 from dscreid.datasets.audit import (
     ModalityStatistics,
@@ -114,7 +116,10 @@ class TrackletDataset(Dataset, ABC):
     INDEX_FILES: ClassVar[tuple[str, ...]]  # all possible paths of index files below the root
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]]
 
-    common_settings = MappingProxyType({'root': 'data_root', 'on_bad_frame': 'on_bad_frame'})
+    # a training split sets its own pipeline
+    common_settings = MappingProxyType(
+        {'root': 'data_root', 'on_bad_frame': 'on_bad_frame', 'pipeline': 'eval_pipeline'}
+    )
 
     def __init__(
         self,
@@ -138,11 +143,7 @@ class TrackletDataset(Dataset, ABC):
         self._check_arguments(expected_statistics)
         self._check_root()
         self.storage = open_frames(self.root)
-        self.pipeline = [TRANSFORMS.build(dict(t)) if isinstance(t, Mapping) else t for t in pipeline]
-        if wrong := [transform for transform in self.pipeline if not callable(transform)]:
-            raise ConfigError(
-                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
-            )
+        self.pipeline = self._build_pipeline(pipeline)
         warnings = self._load()
         self._log_report(warnings, expected_statistics)
 
@@ -178,6 +179,12 @@ class TrackletDataset(Dataset, ABC):
         for position in bad_positions:
             self._marks.mark(index, position)
         return results
+
+    def with_pipeline(self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]) -> Self:
+        """Return a dataset of the same tracklets, without reading the index again, that loads them differently."""
+        other = copy.copy(self)
+        other.pipeline = self._build_pipeline(pipeline)
+        return other
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -257,6 +264,16 @@ class TrackletDataset(Dataset, ABC):
     @abstractmethod
     def _census(self) -> dict[str, int]:
         """Count over the whole index (all splits), with the keys of ``PUBLISHED``; only used for the log."""
+
+    def _build_pipeline(
+        self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
+    ) -> list[Callable[[dict], dict]]:
+        transforms = [TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in pipeline]
+        if wrong := [transform for transform in transforms if not callable(transform)]:
+            raise ConfigError(
+                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
+            )
+        return transforms
 
     @staticmethod
     def _choose_modality(modality: str | None) -> Modality | None:

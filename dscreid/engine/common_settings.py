@@ -17,7 +17,9 @@ from mmengine.visualization import Visualizer
 from dscreid.registry import registered_classes
 
 #: The top-level keys.
-COMMON_SETTINGS = ('data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'clustering', 'vis_backends')
+COMMON_SETTINGS = (
+    'data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'eval_pipeline', 'clustering', 'vis_backends',
+)  # fmt: skip
 #: Arguments that come from common settings, for classes of other packages.
 _FOREIGN: dict[type, Mapping[str, str]] = {Visualizer: {'vis_backends': 'vis_backends'}}
 
@@ -46,9 +48,9 @@ class Use(NamedTuple):
 def uses_of_common_settings(config: dict[str, Any]) -> list[Use]:
     """List the arguments of a config's parts that can come from common settings, including those set by the part."""
     known = registered_classes()
-    return [
-        use for key in config if key not in COMMON_SETTINGS for use in _uses(config[key], str(key), known)
-    ]
+    # a pipeline that is a common setting is complete before parts copy it
+    keys = sorted(config, key=lambda key: key not in COMMON_SETTINGS)
+    return [use for key in keys for use in _uses(config[key], str(key), known)]
 
 
 def fill_common_settings(config: dict[str, Any]) -> None:
@@ -71,7 +73,8 @@ def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
     """
     config = copy.deepcopy(config)
     used = set()
-    for use in uses_of_common_settings(config):
+    uses = uses_of_common_settings(config)
+    for use in sorted(uses, key=lambda use: use.place.partition('.')[0] in COMMON_SETTINGS):
         found, value = common_value(config, use.setting)
         if found and use.argument in use.part and use.part[use.argument] == value:
             del use.part[use.argument]

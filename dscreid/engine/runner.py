@@ -15,7 +15,9 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
+from dscreid.datasets.samplers.batch_plan_sampler import planned_batch_size
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.engine.checkpoint_files import RUN_KEY
 from dscreid.engine.common_settings import without_common_settings
@@ -23,7 +25,7 @@ from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
 from dscreid.engine.schedule_extension import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import CheckpointError
+from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
 from dscreid.utils.files import replacing
 
@@ -82,6 +84,28 @@ class ReIDRunner(Runner):
             if hook is not None or name in HOOKS_OF_MMENGINE
         }
         super().register_default_hooks(kept)
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Build a data loader; a sampler that plans its batches gives their size.
+
+        Its numbers are those of the whole batch, which the processes of a run share, so that their number does not
+        change what is learned.
+
+        Raises:
+            ConfigError: If the loader has a ``batch_size`` although its sampler plans the batches.
+        """
+        planned = planned_batch_size(dataloader.get('sampler')) if isinstance(dataloader, dict) else None
+        if planned is not None:
+            if 'batch_size' in dataloader:
+                raise ConfigError(
+                    f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the batches; '
+                    'delete batch_size and set the numbers of the sampler'
+                )
+            dataloader = {**dataloader, 'batch_size': planned}
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
         """Build the validation loop; return None, with a warning, if no validation tracklet has a person ID."""

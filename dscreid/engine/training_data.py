@@ -1,7 +1,5 @@
-"""Set a process's share of the global batch, and check the training loader against its sampler and model."""
+"""Check the training data against what the model needs."""
 
-from mmengine import Config
-from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
 from dscreid.datasets import TrackletDataset
@@ -38,49 +36,6 @@ def check_both_modalities(dataset: TrackletDataset) -> None:
         f'{"".join(f"; {rule}" for rule in rules)}), but adaptation needs both modalities; check the index files'
         f'{" and these settings" if rules else ""}'
     )
-
-
-def share_batches(config: Config) -> None:
-    """Set the training loader's ``batch_size`` to this process's share of the global batch.
-
-    In MMEngine ``batch_size`` is the batch of one process. Here it is the global batch, so that the number of processes
-    does not change what is learned.
-
-    Args:
-        config: A stage's config; changed in place.
-
-    Raises:
-        ConfigError: If the batch cannot be divided evenly among the processes.
-    """
-    world_size = get_world_size()
-    total = (config.get('train_dataloader') or {}).get('batch_size')
-    if world_size == 1 or total is None:
-        return
-    if total % world_size:
-        raise ConfigError(
-            f'train_dataloader: batch_size={total} is the batch of all processes together and cannot be divided among '
-            f'{world_size}; start another number of processes, or change batch_size and the sampler'
-        )
-    config.train_dataloader.batch_size = total // world_size
-
-
-def check_batch_size(loader: DataLoader) -> None:
-    """Check that the loader's batch size is that of its sampler.
-
-    Args:
-        loader: A training loader. Nothing is checked if its sampler has no ``batch_size``.
-
-    Raises:
-        ConfigError: If the sizes differ; batches would mix parts of two planned batches.
-    """
-    planned = getattr(loader.sampler, 'batch_size', None)
-    if planned is not None and planned != loader.batch_size:
-        world_size = get_world_size()
-        total = planned * world_size
-        raise ConfigError(
-            f'train_dataloader: batch_size={loader.batch_size * world_size}, but {type(loader.sampler).__name__} plans '
-            f'batches of {total} tracklets; set batch_size={total} or change the numbers of the sampler'
-        )
 
 
 def check_num_classes(loader: DataLoader, num_classes: int) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, load_config, require_keys
 from dscreid.apis.inference import init_model
 from dscreid.engine.extraction import extract_features
+from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
 from dscreid.engine.recalibration import recalibrated_features
+from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
 from dscreid.pseudo_labels import (
@@ -92,7 +93,7 @@ def read_target(
         raise ConfigError(f'{place}: features of a folder need a model; give --checkpoint')
     config = load_config(config, {'data_root': str(place)})
     require_keys(config, 'model', 'default_hooks')
-    hook = config.default_hooks.get('cluster')
+    hook = cluster_hook_of(config)
     if hook is None:
         raise ConfigError(
             f'{config_name(config)}: it has no ClusterHook (default_hooks.cluster); name an adaptation'
@@ -100,7 +101,7 @@ def read_target(
     fit_to_machine(config)
     init_default_scope(config.default_scope)
     model = init_model(config, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
-    loader = Runner.build_dataloader(hook.dataloader, seed=0)
+    loader = ReIDRunner.build_dataloader(extraction_loader(config), seed=0)
     pids = loader.dataset.read_ground_truth().pids
     recalibrates = hook.get('recalibrate_necks', True)
     features = (

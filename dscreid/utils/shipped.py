@@ -4,6 +4,10 @@ A wheel contains configs and tools in ``dscreid/.mim``, the folder that OpenMMLa
 them there when the wheel is built. In a checkout they are next to the package. Weights are package data in both.
 """
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +19,8 @@ PACKAGE = Path(str(files('dscreid')))
 #: Prefix by which a config names a file in the package's weights folder.
 WEIGHTS_SCHEME = 'dscreid://'
 _MIM = PACKAGE / '.mim'
+#: Environment variable that selects the direction of a config that exists once for all directions.
+DIRECTION = 'DSCREID_DIRECTION'
 
 
 def is_installed() -> bool:
@@ -42,24 +48,70 @@ def find_config(name: str | Path) -> Path:
 
     Args:
         name: A file, or the short name of a shipped config, such as ``dsc/dsc_bupt2hitsz``, with or without ``.py``.
-            A file of that name has priority.
+            A file of that name has priority. ``baselines/gur_hitsz2bupt`` means ``baselines/gur.py`` for the direction
+            hitsz2bupt.
 
     Returns:
-        The path of an existing file.
+        The path of an existing file, or of one that :func:`split_direction` accepts.
 
     Raises:
         ConfigError: If neither exists; the message names the closest shipped config.
     """
-    found = existing_file(name)
-    if found is not None:
-        return found
-    shipped = {_short_name(path): path for path in sorted(shipped_configs().rglob('*.py'))}
     short = str(name).removesuffix('.py')
-    if short in shipped:
-        return shipped[short]
+    for path in (name, f'{short}.py', shipped_configs() / f'{short}.py'):
+        if existing_file(path) is not None or split_direction(path)[1] is not None:
+            return Path(path)
+    shipped = [_short_name(path) for path in sorted(shipped_configs().rglob('*.py'))]
     # for a wrong path, compare only its last two parts with the short names
     hint = closest('/'.join(Path(short).parts[-2:]), shipped)
     raise ConfigError(f'{name}: no such config file, and no shipped config has this name{hint}')
+
+
+def split_direction(path: str | Path) -> tuple[Path, str | None]:
+    """Split the name of a config that exists once for all directions.
+
+    A config whose ``_base_``, or that of one of its bases, contains ``{{$DSCREID_DIRECTION:...}}`` can be used for
+    several directions, by names such as ``gur_hitsz2bupt.py`` for ``gur.py``.
+
+    Args:
+        path: Path of a config.
+
+    Returns:
+        The file and the direction, or the path itself and None if it exists or names no such config.
+    """
+    path = Path(path)
+    words = path.stem.split('_')
+    if existing_file(path) is None:
+        for place in range(len(words) - 1, 0, -1):
+            file = path.with_name(f'{"_".join(words[:place])}{path.suffix}')
+            if has_directions(file):
+                return file, '_'.join(words[place:])
+    return path, None
+
+
+def has_directions(path: Path) -> bool:
+    """Check if a config or one of its bases takes the direction from ``DSCREID_DIRECTION``."""
+    if existing_file(path) is None:
+        return False
+    text = path.read_text(encoding='utf-8', errors='replace')
+    bases = re.search(r'^_base_\s*=\s*(\[[^\]]*\]|.*)', text, flags=re.M)
+    names = re.findall(r'[\'"]([^\'"]+)[\'"]', bases[1]) if bases else []
+    return f'${DIRECTION}' in text or any(has_directions(path.parent / name) for name in names)
+
+
+@contextmanager
+def chosen_direction(direction: str | None) -> Iterator[None]:
+    """Let configs that are read inside the block use a direction; None changes nothing."""
+    before = os.environ.get(DIRECTION)
+    if direction is not None:
+        os.environ[DIRECTION] = direction
+    try:
+        yield
+    finally:
+        if direction is not None:
+            os.environ.pop(DIRECTION)
+            if before is not None:
+                os.environ[DIRECTION] = before
 
 
 def locate_weights(name: str | Path) -> str | Path:

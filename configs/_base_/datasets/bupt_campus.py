@@ -20,7 +20,7 @@ test_dataloader = dict(
     persistent_workers=True,
     pin_memory=True,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(type='BUPTCampus', split='test', pipeline=eval_pipeline),
+    dataset=dict(type='BUPTCampus', split='test'),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')

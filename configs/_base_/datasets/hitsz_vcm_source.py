@@ -2,11 +2,10 @@
 _base_ = './hitsz_vcm.py'
 
 train_dataloader = dict(
-    # 4 identities x 4 tracklets x 2 modalities (VLD's released settings)
-    batch_size=4 * 4 * 2,
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,
+    # 4 identities x 4 tracklets x 2 modalities (VLD's released settings)
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=200),
     dataset=dict(type='HITSZVCM', split='train', pipeline=_base_.train_pipeline),
 )

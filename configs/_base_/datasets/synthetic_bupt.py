@@ -14,9 +14,8 @@ eval_pipeline = [
     dict(type='PackTracklet'),
 ]
 train_dataloader = dict(
-    # 4 identities x 4 tracklets x 2 modalities
-    batch_size=4 * 4 * 2,
     num_workers=0,
+    # 4 identities x 4 tracklets x 2 modalities
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=100),
     dataset=dict(type='BUPTCampus', split='train', expected_statistics=None, pipeline=train_pipeline),
 )
@@ -24,7 +23,7 @@ test_dataloader = dict(
     batch_size=64,
     num_workers=0,
     sampler=dict(type='SequentialSampler'),
-    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None, pipeline=eval_pipeline),
+    dataset=dict(type='BUPTCampus', split='test', expected_statistics=None),
 )
 val_dataloader = test_dataloader
 test_evaluator = dict(type='ReIDMetric', protocol='bupt_campus')

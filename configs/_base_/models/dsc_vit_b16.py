@@ -1,6 +1,8 @@
 # Stage 2: DSC on the architecture of the source model.
 _base_ = './stp_vit_b16.py'
 
+# for the baseline CD, which evaluates the source model
+_source_model = _base_.model
 model = dict(
     _delete_=True,
     type='AdaptiveReID',

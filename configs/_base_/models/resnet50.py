@@ -1,5 +1,5 @@
 # Encoder of the unsupervised visible-infrared methods: ResNet-50 with one stem per modality, averaged over the frames
-# before the neck. To use it instead of another encoder: backbone=dict(_delete_=True, **_base_.resnet50).
+# before the neck. To use it instead of another encoder: backbone=dict(_base_.resnet50, _delete_=True).
 resnet50 = dict(
     type='TwoStreamResNet50',
     gem_power=3.0,

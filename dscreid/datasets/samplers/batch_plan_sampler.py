@@ -1,13 +1,17 @@
 """Base class of the training samplers: a plan of global batches, divided among the ranks."""
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
-from dscreid.datasets.samplers.drawing import seeded_draws
+from dscreid.datasets.samplers.drawing import rank_share, seeded_draws
 from dscreid.errors import ConfigError
+from dscreid.registry import DATA_SAMPLERS
 from dscreid.structures import Draw
 
 
@@ -17,25 +21,44 @@ class BatchPlanSampler(Sampler, ABC):
     The global batches do not depend on the number of ranks; each rank takes its share of every batch.
 
     Args:
-        share: int64 (batch_size,), this rank's positions in a global batch.
-        global_batch_size: Draws per global batch.
+        layout: bool (B,), which draws of a global batch are visible; see :meth:`layout`.
         iterations: Batches per epoch.
         seed: The run's seed; None (MMEngine's ``diff_rank_seed``) counts as 0, because ranks must agree.
 
     Attributes:
-        batch_size: Draws per batch on this rank; the data loader's ``batch_size`` must equal it.
+        batch_size: Draws per batch on this rank; ``ReIDRunner`` gives it to the data loader.
         global_batch_size: Draws per batch on all ranks together.
     """
 
-    def __init__(self, share: np.ndarray, global_batch_size: int, iterations: int, seed: int | None) -> None:
+    def __init__(self, layout: np.ndarray, iterations: int, seed: int | None) -> None:
         if iterations < 1:
             raise ConfigError(f'{type(self).__name__}: iterations must be at least 1, got {iterations}')
         self.iterations = iterations
         self.seed = 0 if seed is None else int(seed)
         self.epoch = 0
         self._rests = False
-        self._share = share
-        self.global_batch_size = global_batch_size
+        self._share = rank_share(layout, *get_dist_info())
+        self.global_batch_size = len(layout)
+
+    @staticmethod
+    @abstractmethod
+    def layout(*args: Any, **kwargs: Any) -> np.ndarray:
+        """Return which draws of a global batch are visible, bool (B,).
+
+        The arguments are those of the constructor that determine it.
+        """
+
+    @classmethod
+    def batch_size_of(cls, settings: Mapping[str, Any]) -> int:
+        """Return the draws per batch on this rank for the settings of a config.
+
+        Raises:
+            ConfigError: If they are out of range or do not fit the number of processes.
+        """
+        defaults = inspect.signature(cls).parameters
+        names = inspect.signature(cls.layout).parameters
+        layout = cls.layout(**{name: settings.get(name, defaults[name].default) for name in names})
+        return len(rank_share(layout, *get_dist_info()))
 
     @property
     def batch_size(self) -> int:
@@ -72,3 +95,20 @@ class BatchPlanSampler(Sampler, ABC):
     @abstractmethod
     def _plan(self, epoch: int) -> np.ndarray:
         """Plan the dataset indices of the epoch's global batches, int64 (iterations, global_batch_size)."""
+
+
+def planned_batch_size(sampler: Any) -> int | None:
+    """Return the draws per batch on this rank that the settings of a sampler plan.
+
+    Args:
+        sampler: Settings of a sampler in a config.
+
+    Returns:
+        The number, or None if the sampler does not plan batches.
+
+    Raises:
+        ConfigError: If a setting is out of range or does not fit the number of processes.
+    """
+    kind = DATA_SAMPLERS.get(str(sampler.get('type'))) if isinstance(sampler, Mapping) else None
+    planned = isinstance(kind, type) and issubclass(kind, BatchPlanSampler)
+    return kind.batch_size_of(sampler) if planned else None

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from mmengine.dist import get_dist_info
 
 from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
-from dscreid.datasets.samplers.drawing import PermutationStream, draw_members, rank_share
+from dscreid.datasets.samplers.drawing import PermutationStream, draw_members
 from dscreid.datasets.tracklet_dataset import TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import DATA_SAMPLERS
@@ -54,18 +53,22 @@ class IdentitySampler(BatchPlanSampler):
             raise ConfigError(
                 'IdentitySampler needs a labelled train split; use PseudoLabelSampler without labels'
             )
-        if num_identities < 1 or num_tracklets < 1 or not modalities:
-            raise ConfigError(
-                'IdentitySampler: num_identities, num_tracklets and modalities must not be empty'
-            )
+        super().__init__(self.layout(num_identities, num_tracklets, modalities), iterations, seed)
         self.num_identities = num_identities
         self.num_tracklets = num_tracklets
         self.camera_pairs = camera_pairs
         self._members = _members_by_identity(dataset, [Modality(m) for m in modalities], camera_pairs)
         self._check_supply(dataset, modalities)
+
+    @staticmethod
+    def layout(num_identities: int, num_tracklets: int, modalities: Sequence[str]) -> np.ndarray:
+        """Return which draws of a global batch are visible, bool (B,)."""
+        if num_identities < 1 or num_tracklets < 1 or not modalities:
+            raise ConfigError(
+                'IdentitySampler: num_identities, num_tracklets and modalities must not be empty'
+            )
         visible = np.repeat([Modality(modality) is Modality.RGB for modality in modalities], num_tracklets)
-        share = rank_share(np.tile(visible, num_identities), *get_dist_info())
-        super().__init__(share, num_identities * len(visible), iterations, seed)
+        return np.tile(visible, num_identities)
 
     def _check_supply(self, dataset: TrackletDataset, modalities: Sequence[str]) -> None:
         wanted = ' and '.join(modalities) + (' under one camera' if self.camera_pairs else '')

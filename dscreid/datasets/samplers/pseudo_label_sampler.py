@@ -1,10 +1,11 @@
 """Sampler for batches of pseudo-label clusters, drawn independently for each modality."""
 
+import math
+
 import numpy as np
-from mmengine.dist import get_dist_info
 
 from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
-from dscreid.datasets.samplers.drawing import PermutationStream, draw_members, rank_share
+from dscreid.datasets.samplers.drawing import PermutationStream, draw_members
 from dscreid.datasets.tracklet_dataset import TrackletDataset
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.registry import DATA_SAMPLERS
@@ -40,17 +41,20 @@ class PseudoLabelSampler(BatchPlanSampler):
         iterations: int = 200,
         seed: int | None = 0,
     ) -> None:
+        super().__init__(self.layout(visible, infrared), iterations, seed)
         self._sizes = {Modality.IR: tuple(infrared), Modality.RGB: tuple(visible)}
-        if any(len(size) != 2 or min(size) < 1 for size in self._sizes.values()):
+        self._rows = {modality: dataset.indices(modality) for modality in self._sizes}
+        self._clusters: dict[Modality, list[np.ndarray]] | None = None
+
+    @staticmethod
+    def layout(visible: tuple[int, int], infrared: tuple[int, int]) -> np.ndarray:
+        """Return which draws of a global batch are visible, bool (B,): first none, then all."""
+        if any(len(size) != 2 or min(size) < 1 for size in (visible, infrared)):
             raise ConfigError(
                 'PseudoLabelSampler: visible and infrared must be (clusters, tracklets per cluster), both '
                 f'positive, got {visible} and {infrared}'
             )
-        self._rows = {modality: dataset.indices(modality) for modality in self._sizes}
-        self._clusters: dict[Modality, list[np.ndarray]] | None = None
-        totals = {modality: clusters * size for modality, (clusters, size) in self._sizes.items()}
-        visible = np.repeat([modality is Modality.RGB for modality in totals], list(totals.values()))
-        super().__init__(rank_share(visible, *get_dist_info()), len(visible), iterations, seed)
+        return np.repeat([False, True], [math.prod(infrared), math.prod(visible)])
 
     def set_labels(self, rgb_labels: np.ndarray, ir_labels: np.ndarray) -> None:
         """Set the labels that the next epochs draw from, and end a ``rest``.

@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-from dscreid.datasets import TrackletDataset
+from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
 from dscreid.engine.centers import Centers, check_centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
+from dscreid.engine.extraction_loader import BATCH_SIZE
 from dscreid.engine.label_state import check_labels, labels_from_state, labels_state
 from dscreid.engine.labeling_memory import labeling_within_memory
 from dscreid.engine.recalibration import recalibrated_features
@@ -44,8 +46,7 @@ class ClusterHook(Hook):
     them. If the clustering certainly does not fit, the run ends before the clustering starts.
 
     Args:
-        dataloader: Config of a loader over the *same* unlabeled training split, with the evaluation pipeline
-            and ``SequentialSampler``.
+        pipeline: Transforms that load a tracklet for its features, without augmentation.
         labelers: Labeler configs, each with its zero-based ``begin_epoch``. The last one that has begun labels an
             epoch; a single config without ``begin_epoch`` labels all epochs. Instead of a labeler,
             ``dict(begin_epoch=b, cycle=[A, B])`` alternates between A and B, starting with A in epoch b.
@@ -65,23 +66,28 @@ class ClusterHook(Hook):
 
             Features that are not finite always end the run.
         limits: Keyword arguments of ``LabelLimits``.
+        batch_size: Tracklets per batch of the extraction.
+        num_workers: Processes that load them; None for as many as those of ``train_dataloader``.
 
     Raises:
         ConfigError: If a labeler, ``neighbor_search``, ``on_failure`` or ``limits`` is invalid.
     """
 
+    common_settings = MappingProxyType({'pipeline': 'eval_pipeline'})
     # after the sampler has been told the epoch's number (DistSamplerSeedHook: NORMAL)
     priority = 'BELOW_NORMAL'
 
     def __init__(
         self,
-        dataloader: dict,
+        pipeline: Sequence[Mapping],
         labelers: Sequence[dict],
         recalibrate_necks: bool = True,
         diagnostics: bool = True,
         neighbor_search: dict | None = None,
         on_failure: str = 'stop',
         limits: Mapping | None = None,
+        batch_size: int = BATCH_SIZE,
+        num_workers: int | None = None,
     ) -> None:
         if on_failure not in POLICIES:
             raise ConfigError(
@@ -103,7 +109,7 @@ class ClusterHook(Hook):
             self.turns.append([len(self.labelers) + place for place in range(len(cycle))])
             self.labelers += [LABELERS.build(dict(labeler)) for labeler in cycle]
         _check_first(self.labelers[0])
-        self.dataloader_config = dataloader
+        self.pipeline, self.batch_size, self.num_workers = pipeline, batch_size, num_workers
         self.recalibrate_necks = recalibrate_necks
         self.diagnostics = diagnostics
         self.dataloader = None
@@ -127,9 +133,7 @@ class ClusterHook(Hook):
                 f'ClusterHook: {type(unwrap_model(runner.model)).__name__} has no memories; '
                 'use AdaptiveReID as the model'
             )
-        with config_errors('ClusterHook.dataloader'):
-            self.dataloader = Runner.build_dataloader(self.dataloader_config, seed=runner.seed)
-        _check_same_tracklets(self.dataloader.dataset, train_loader.dataset)
+        self.dataloader = self._extraction_loader(train_loader)
         check_both_modalities(self.dataloader.dataset)
         for labeler in self.labelers:
             if hasattr(labeler, 'check_cameras'):
@@ -138,6 +142,22 @@ class ClusterHook(Hook):
             self._resumed_centers = self.labels = None  # from another run, whose weights this one starts from
         if self.diagnostics:
             self._read_ground_truth(runner)
+
+    def _extraction_loader(self, train_loader: DataLoader) -> DataLoader:
+        """Make the loader of all training tracklets, in order."""
+        workers = train_loader.num_workers if self.num_workers is None else self.num_workers
+        dataset = train_loader.dataset.with_pipeline(self.pipeline)
+        return DataLoader(
+            dataset,
+            self.batch_size,
+            sampler=SequentialSampler(dataset),
+            num_workers=workers,
+            collate_fn=train_loader.collate_fn,
+            pin_memory=train_loader.pin_memory,
+            worker_init_fn=train_loader.worker_init_fn,
+            prefetch_factor=train_loader.prefetch_factor if workers else None,
+            persistent_workers=train_loader.persistent_workers and workers > 0,
+        )
 
     def before_train_epoch(self, runner) -> None:
         """Extract features, label them and rebuild the memories."""
@@ -306,14 +326,6 @@ class ClusterHook(Hook):
             values |= diagnostics
         runner.visualizer.add_scalars(
             {f'labels/{name}': value for name, value in values.items()}, step=runner.epoch + 1
-        )
-
-
-def _check_same_tracklets(extracted: TrackletDataset, trained: TrackletDataset) -> None:
-    if extracted.fingerprint() != trained.fingerprint():
-        raise ConfigError(
-            'ClusterHook: its dataloader lists other tracklets than train_dataloader (index '
-            f'{extracted.fingerprint()} against {trained.fingerprint()}); give both the same dataset'
         )
 
 

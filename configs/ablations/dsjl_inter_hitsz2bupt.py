@@ -1,4 +1,0 @@
-# Table 4, inter-modal only: DSJL uses only neighbors of the other modality.
-_base_ = '../dsc/dsc_hitsz2bupt.py'
-
-model = dict(neighbor_losses=[_base_.model.neighbor_losses[1]])

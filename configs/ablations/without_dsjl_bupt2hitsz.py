@@ -1,4 +1,0 @@
-# Table 3, without DSJL (Table 4, neither): only the identity losses; DSLU stays on.
-_base_ = '../dsc/dsc_bupt2hitsz.py'
-
-model = dict(neighbor_losses=[])

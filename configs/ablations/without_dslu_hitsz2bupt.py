@@ -1,4 +1,0 @@
-# Table 3, without DSLU (Table 5, neither): each modality keeps its own clusters; DSJL stays on.
-_base_ = '../dsc/dsc_hitsz2bupt.py'
-
-default_hooks = dict(cluster=dict(labelers=[_base_.default_hooks.cluster.labelers[0]]))

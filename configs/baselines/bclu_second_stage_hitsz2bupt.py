@@ -1,4 +1,0 @@
-# B+Clu after B+Clu: the effect of twice the training only, for comparison with the second stages of ADCA, PGM and NG.
-_base_ = './bclu_hitsz2bupt.py'
-
-source = dict(config='bclu_hitsz2bupt.py', checkpoint=None)

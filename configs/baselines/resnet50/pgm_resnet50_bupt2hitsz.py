@@ -1,7 +1,0 @@
-# PGM with ResNet-50 instead of the ViT.
-_base_ = ['../pgm_bupt2hitsz.py', '../../_base_/models/resnet50.py']
-
-# Stage 1, which starts from the source model. To start from ImageNet weights instead, train that config with
-# --cfg-options source=None and name its last checkpoint here.
-source = dict(config='bclu_resnet50_bupt2hitsz.py', checkpoint=None)
-model = dict(backbone=dict(_delete_=True, **_base_.resnet50))

@@ -1,5 +1,0 @@
-# Table 4, inter-modal only: DSJL uses only neighbors of the other modality.
-_base_ = '../demo_dsc.py'
-
-source = dict(config='../demo_source.py')
-model = dict(neighbor_losses=[_base_.model.neighbor_losses[1]])

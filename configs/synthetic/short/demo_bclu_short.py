@@ -1,5 +1,0 @@
-# B+Clu of the short demo: 320 iterations instead of 400.
-_base_ = '../demo_bclu.py'
-
-source = dict(config='demo_source_short.py')
-train_dataloader = dict(sampler=dict(iterations=80))

@@ -1,4 +1,0 @@
-# Stage 1 of the short demo: 100 iterations instead of 400.
-_base_ = '../demo_source.py'
-
-train_dataloader = dict(sampler=dict(iterations=25))
