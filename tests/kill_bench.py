@@ -57,14 +57,14 @@ vis_backends = [dict(type='LocalVisBackend')]
 """
 _SOURCE = """
 model = dict(backbone=dict(tower=dict(pretrained=None)))
-train_dataloader = dict(batch_size=8, sampler=dict(num_identities=2, num_tracklets=2, iterations=4))
+train_dataloader = dict(sampler=dict(num_identities=2, num_tracklets=2, iterations=4))
 train_cfg = dict(max_epochs=2, val_interval=2)
 """
 _ADAPTATION = """
 source = dict(config='bench_source.py')
 clustering = dict(k1=6, k2=2, eps=0.7, min_samples=2)
 model = dict(backbone=dict(tower=dict(pretrained=None)))
-train_dataloader = dict(batch_size=8, sampler=dict(visible=(2, 2), infrared=(2, 2), iterations=4))
+train_dataloader = dict(sampler=dict(visible=(2, 2), infrared=(2, 2), iterations=4))
 default_hooks.update(
     cluster=dict(labelers=[
         dict(type='ClusterLabeler', begin_epoch=0),
@@ -283,10 +283,10 @@ def _prepare_folder(folder: Path) -> Path:
     for layout in ('bupt', 'hitsz'):
         spec = make_spec('tiny', layout, train_ids=6, test_ids=3)
         render_world(folder / layout, spec, num_processes=1, progress=False)
-    configs = shipped_configs() / 'synthetic'
+    configs = shipped_configs()
     for name, base, layout, text in (
-        ('bench_source.py', 'demo_source.py', 'bupt', _SOURCE),
-        ('bench_dsc.py', 'demo_dsc.py', 'hitsz', _ADAPTATION),
+        ('bench_source.py', 'source/stp_demo.py', 'bupt', _SOURCE),
+        ('bench_dsc.py', 'dsc/dsc_demo.py', 'hitsz', _ADAPTATION),
     ):
         head = _SETTINGS.format(base=str(configs / base), root=str((folder / layout).resolve()))
         (folder / name).write_text(head + text, encoding='utf-8')

@@ -39,10 +39,10 @@ from dscreid.errors import CheckpointError
 from dscreid.registry import MODELS
 
 try:
-    init_model('synthetic/demo_dsc', 'gone.pth', device='cpu')
+    init_model('dsc/dsc_demo', 'gone.pth', device='cpu')
 except CheckpointError as error:
     message = str(error)
-tower = MODELS.build(load_config('synthetic/demo_source').model.backbone.tower)
+tower = MODELS.build(load_config('source/stp_demo').model.backbone.tower)
 tower.init_weights()
 print(json.dumps({
     'message': message,

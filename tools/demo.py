@@ -44,7 +44,7 @@ def main() -> None:
     out = getattr(arguments, 'out', Path('work_dirs', 'demo_full' if arguments.full else 'demo'))
     options = lab.demo.DemoOptions(
         out=out,
-        configs=apis.shipped_configs() / 'synthetic',
+        configs=apis.shipped_configs(),
         size=lab.demo.FULL if arguments.full else lab.demo.SHORT,
         seed=arguments.seed,
         processes=getattr(arguments, 'processes', None),

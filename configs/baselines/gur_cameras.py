@@ -17,8 +17,8 @@ _numbers = dict(
     # topk as published
     bupt2hitsz=dict(_paper, topk=20),
     # Published: topk 20, for identities of 30 or more images. Here: the tracklets of one identity (inferred, untested).
-    # BUPTCampus has 2.7 tracklets per identity and modality over six cameras, so there may be no clusters within a camera.
-    # The first epoch then fails with an error that names the labeler of gur.py.
+    # BUPTCampus has 2.7 tracklets per identity and modality over six cameras, so there may be no clusters within a
+    # camera. The first epoch then fails with an error that names the labeler of gur.py.
     hitsz2bupt=dict(_paper, topk=3),
     # for 12 tracklets per identity and modality, two in each of six cameras
     demo=dict(iterations=50, phases=8, val_interval=4, milestones=[4, 7], unify=4, smooth=6, topk=10),

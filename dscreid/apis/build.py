@@ -92,7 +92,7 @@ def build_runner(
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        loops = {'val': runner.val_loop} if runner.val_loop else {'test': runner.test_loop}
+        loops = {'test': runner.test_loop, 'val': runner.val_loop}
     check_evaluations(config, {name: loop.dataloader.dataset for name, loop in loops.items() if loop})
     if config.model.type == 'SourceReID':
         check_num_classes(loader, config.model.num_classes)

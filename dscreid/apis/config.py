@@ -23,7 +23,7 @@ from dscreid.utils.shipped import chosen_direction, find_config, has_directions,
 #: Common settings are covered by the parts that take them.
 _EXECUTION_KEYS = (
     *COMMON_SETTINGS,
-    'work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name', 'env_cfg',
+    'direction', 'work_dir', 'launcher', 'resume', 'load_from', 'source', 'experiment_name', 'env_cfg',
     'visualizer', 'log_processor', 'log_level',
     'val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator',
 )  # fmt: skip
@@ -209,10 +209,31 @@ def _without_execution(node: Any) -> Any:
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:
+    for key in options:
+        _check_lists(config._cfg_dict, key)
     try:
         config.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
         raise ConfigError(f'--cfg-options {options}: does not fit the config: {error}') from error
+
+
+def _check_lists(node: Any, key: str) -> None:
+    """Refuse a number in a dotted key where the config has no list, instead of making a dict with this key."""
+    parts = key.split('.')
+    for place, part in enumerate(parts):
+        if isinstance(node, dict) and part not in node:
+            if place + 1 < len(parts) and parts[place + 1].isdigit():
+                raise ConfigError(
+                    f'--cfg-options {key}: the config has no list {".".join(parts[: place + 1])}; if a common setting '
+                    'provides it, such as eval_pipeline, change that'
+                )
+            return
+        if isinstance(node, dict):
+            node = node[part]
+        elif isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            return
 
 
 def _fuse(optimizer: Any) -> None:

@@ -87,8 +87,8 @@ def check_parts(config: Config, name: str = 'config') -> None:
                 registries.HOOKS.build({key: value for key, value in hook.items() if key != 'priority'})
         for number, loader in enumerate(loaders):
             if loader and loader not in loaders[:number]:
-                dataset = registries.DATASETS.build(loader.dataset)
-                registries.DATA_SAMPLERS.build(loader.sampler, default_args=dict(dataset=dataset))
+                dataset = registries.DATASETS.build(loader['dataset'])
+                registries.DATA_SAMPLERS.build(loader['sampler'], default_args=dict(dataset=dataset))
 
 
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:

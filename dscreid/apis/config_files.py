@@ -13,6 +13,7 @@ from mmengine.fileio import load
 
 from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file
+from dscreid.utils.shipped import split_direction
 
 _BASE = '_base_'
 #: Functions that let a file read its variables without naming them.
@@ -120,10 +121,15 @@ def _base_value(body: list[ast.stmt]) -> Any:
 
 
 def _base_files(path: Path, names: str | list[str]) -> tuple[ConfigFile, ...]:
-    files = [
-        existing_file((path.parent / name).resolve())
-        for name in ([names] if isinstance(names, str) else names)
-    ]
+    paths = [(path.parent / name).resolve() for name in ([names] if isinstance(names, str) else names)]
+    for base in paths:
+        file, direction = split_direction(base)
+        if direction is not None:
+            raise ConfigError(
+                f'_base_ names {base.name}, but {file.name} exists once for all directions; inherit {file.name} and '
+                f'use your config as {path.stem}_{direction}'
+            )
+    files = [existing_file(base) for base in paths]
     # a base from an installed package ("mmpretrain::…") is not a local file and sets no source stage of this
     # package
     return tuple(read_files(file) for file in files if file is not None)

@@ -82,8 +82,8 @@ def disable_incomplete_loops(config: Config) -> None:
 def complete_test_loop(config: Config, protocol: str | None = None) -> str | None:
     """Fill in, in place, the parts of a config's test loop that are None.
 
-    Without a test set, the extraction loader of ClusterHook is used for the tracklets of an unlabeled target. If there is
-    no such hook either, ``test_dataloader`` stays None.
+    Without a test set, the loader of ClusterHook is used for the tracklets of an unlabeled target. If there is no such
+    hook either, ``test_dataloader`` stays None.
 
     Args:
         config: A config for MMEngine's Runner.

@@ -268,7 +268,13 @@ class TrackletDataset(Dataset, ABC):
     def _build_pipeline(
         self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
     ) -> list[Callable[[dict], dict]]:
-        transforms = [TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in pipeline]
+        if not isinstance(pipeline, (list, tuple)):
+            raise ConfigError(
+                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {pipeline!r}'
+            )
+        transforms = [
+            TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in pipeline
+        ]
         if wrong := [transform for transform in transforms if not callable(transform)]:
             raise ConfigError(
                 f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'

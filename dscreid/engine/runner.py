@@ -101,8 +101,8 @@ class ReIDRunner(Runner):
         if planned is not None:
             if 'batch_size' in dataloader:
                 raise ConfigError(
-                    f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the batches; '
-                    'delete batch_size and set the numbers of the sampler'
+                    f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the '
+                    'batches; delete batch_size and set the numbers of the sampler'
                 )
             dataloader = {**dataloader, 'batch_size': planned}
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)

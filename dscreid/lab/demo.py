@@ -48,23 +48,23 @@ class DemoSize:
 
     Attributes:
         preset: Preset of ``adaptation_worlds``.
-        config: File name of a config in ``configs/synthetic``, with ``{}`` for its name in the full demo.
+        direction: Direction of the configs, as in ``dsc/dsc_demo.py``.
         command: Arguments of ``tools/demo.py`` that select this size.
         note: Note about the size in the results table.
     """
 
     preset: str
-    config: str
+    direction: str
     command: str
     note: str
 
 
 FULL = DemoSize(
-    'demo', '{}.py', ' --full', 'The full demo: the worlds and schedules of docs/synthetic_benchmark.md.'
+    'demo', 'demo', ' --full', 'The full demo: the worlds and schedules of docs/synthetic_benchmark.md.'
 )
 SHORT = DemoSize(
     'demo-short',
-    'short/{}_short.py',
+    'demo_short',
     '',
     'The short demo: smaller worlds and fewer iterations than the full one (`make demo-full`), whose figures differ.',
 )
@@ -76,7 +76,7 @@ class DemoOptions:
 
     Attributes:
         out: Folder of worlds, runs and ``report.html``.
-        configs: The folder ``configs/synthetic``.
+        configs: The folder ``configs``.
         size: ``SHORT`` or ``FULL``.
         seed: Selects the people and cameras of both worlds, and seeds both trainings.
         processes: Number of rendering processes. None uses one per core.
@@ -139,13 +139,13 @@ class Demo:
         """
         options = self.options
         source_root, target_root = self._render()
-        source = self._train('demo_source', 'source', source_root)
+        source = self._train('source/stp', 'source', source_root)
         source_checkpoint = checkpoint_of(options.out / 'source')
         cd = self._evaluate_source_model(source_checkpoint, target_root)
-        runs = [cd, self._adapt('demo_dsc', DSC_ROW, target_root, source_checkpoint)]
+        runs = [cd, self._adapt('dsc/dsc', DSC_ROW, target_root, source_checkpoint)]
         if options.compare:
-            runs.insert(1, self._adapt('demo_bclu', CLUSTERING_ROW, target_root, source_checkpoint))
-            bound = self._adapt('demo_true_labels', BOUND_ROW, target_root, source_checkpoint)
+            runs.insert(1, self._adapt('baselines/bclu', CLUSTERING_ROW, target_root, source_checkpoint))
+            bound = self._adapt('synthetic/true_labels', BOUND_ROW, target_root, source_checkpoint)
             runs.append(ReportRun(bound.name, bound.metrics, bound.features, upper_bound=True))
         self._write_report(runs, ReportRun(SOURCE_ROW, source), target_root)
         return runs
@@ -224,23 +224,23 @@ class Demo:
         return work_dir
 
     def _evaluate_source_model(self, checkpoint: Path, root: Path) -> ReportRun:
-        work_dir = self._work_dir('cd', 'demo_cd', root)
+        work_dir = self._work_dir('cd', 'baselines/cd', root)
         metrics, features = work_dir / 'metrics.json', work_dir / 'features.safetensors'
         if not metrics.is_file():
-            config = self._config('demo_cd', root)
+            config = self._config('baselines/cd', root)
             self._timed(
                 'cd', lambda: evaluate(config, checkpoint, work_dir, out=metrics, dump_features=features)
             )
         return load_run(CD_ROW, metrics, features)
 
     def _adapt(self, config: str, row: str, root: Path, source: Path) -> ReportRun:
-        name = config.removeprefix('demo_')
+        name = config.rpartition('/')[2]
         self._train(config, name, root, source)
         work_dir = self.options.out / name
         return load_run(row, work_dir / 'metrics.json', work_dir / 'features.safetensors')
 
     def _write_report(self, runs: list[ReportRun], source: ReportRun, target_root: Path) -> None:
-        config, size = self._config('demo_cd', target_root), self.options.size
+        config, size = self._config('baselines/cd', target_root), self.options.size
         curves = {'Source stage': _scalars(self.options.out / 'source')}
         identities = self._target_spec().train_ids
         curves |= {'Adaptation (DSC)': _scalars(self.options.out / 'dsc', identities)}
@@ -282,7 +282,7 @@ class Demo:
         return load_config(self._path(name), {'data_root': str(root)})
 
     def _path(self, name: str) -> Path:
-        return self.options.configs / self.options.size.config.format(name)
+        return self.options.configs / f'{name}_{self.options.size.direction}.py'
 
     def _timings(self) -> dict[str, float]:
         if not self._timings_file.is_file():

@@ -58,10 +58,12 @@ def find_config(name: str | Path) -> Path:
         ConfigError: If neither exists; the message names the closest shipped config.
     """
     short = str(name).removesuffix('.py')
-    for path in (name, f'{short}.py', shipped_configs() / f'{short}.py'):
-        if existing_file(path) is not None or split_direction(path)[1] is not None:
-            return Path(path)
-    shipped = [_short_name(path) for path in sorted(shipped_configs().rglob('*.py'))]
+    shipped_path = shipped_configs() / f'{short}.py'
+    if is_config(name):
+        return Path(name)
+    if '..' not in Path(short).parts and is_config(shipped_path):
+        return shipped_path
+    shipped = [name for path in sorted(shipped_configs().rglob('*.py')) for name in _short_names(path)]
     # for a wrong path, compare only its last two parts with the short names
     hint = closest('/'.join(Path(short).parts[-2:]), shipped)
     raise ConfigError(f'{name}: no such config file, and no shipped config has this name{hint}')
@@ -87,6 +89,17 @@ def split_direction(path: str | Path) -> tuple[Path, str | None]:
             if has_directions(file):
                 return file, '_'.join(words[place:])
     return path, None
+
+
+def is_config(path: str | Path) -> bool:
+    """Check if a path is an existing file, or names a config for one of its directions."""
+    return existing_file(path) is not None or split_direction(path)[1] is not None
+
+
+def directions(configs: Path) -> list[str]:
+    """List the directions of the configs in a folder: those with a config ``dsc/dsc_DIRECTION.py`` of their own."""
+    files = sorted((configs / 'dsc').glob('dsc_*.py'))
+    return [path.stem.removeprefix('dsc_') for path in files if not has_directions(path)]
 
 
 def has_directions(path: Path) -> bool:
@@ -121,5 +134,7 @@ def locate_weights(name: str | Path) -> str | Path:
     return name
 
 
-def _short_name(config: Path) -> str:
-    return config.relative_to(shipped_configs()).with_suffix('').as_posix()
+def _short_names(config: Path) -> list[str]:
+    name = config.relative_to(shipped_configs()).with_suffix('').as_posix()
+    suffixes = [f'_{direction}' for direction in directions(shipped_configs())]
+    return [f'{name}{suffix}' for suffix in (suffixes if has_directions(config) else [''])]

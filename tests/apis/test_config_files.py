@@ -6,6 +6,7 @@ import pytest
 
 from dscreid.apis.config import load_config
 from dscreid.apis.config_files import read_files
+from dscreid.utils.shipped import split_direction
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -22,14 +23,22 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name', ['dsc/dsc_bupt2hitsz', 'baselines/resnet50/ng_resnet50_hitsz2bupt', 'synthetic/demo_pgm']
+    ('name', 'source_file'),
+    [
+        ('dsc/dsc_bupt2hitsz', 'stp_bupt.py'),
+        ('resnet50/ng_resnet50_hitsz2bupt', 'bclu_resnet50_hitsz2bupt.py'),
+        ('baselines/pgm_demo', 'bclu_demo.py'),
+    ],
 )
-def test_a_shipped_config_finds_its_source_from_another_folder(name, write):
+def test_a_shipped_config_finds_its_source_from_another_folder(name, source_file, write):
     path = CONFIGS / f'{name}.py'
-    leaf = write('elsewhere/leaf.py', f'_base_ = {str(path)!r}\nrandomness = dict(seed=3)\n')
+    file, direction = split_direction(path)
+    leaf = write('elsewhere/leaf.py', f'_base_ = {str(file)!r}\nrandomness = dict(seed=3)\n')
+    leaf = leaf.with_name(f'leaf_{direction}.py') if direction else leaf
     source = load_config(leaf).source.config
     assert source == load_config(path).source.config
-    assert Path(source).is_file()
+    assert Path(source).name == source_file
+    assert load_config(source).get('direction') == direction
 
 
 @pytest.mark.parametrize(('middle', 'leaf', 'expected'), [

@@ -96,7 +96,7 @@ def training_config():
             optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam')),
             env_cfg=dict(dist_cfg=dict(backend='nccl')),
             train_dataloader=dict(num_workers=0, persistent_workers=True),
-            custom_hooks=[dict(dataloader=dict(num_workers=0, persistent_workers=True))],
+            test_dataloader=dict(num_workers=0, persistent_workers=True),
             val_dataloader=dict(num_workers=2, persistent_workers=True),
         )
     )
@@ -152,7 +152,7 @@ def test_workers_persist_only_where_there_are_workers(machine):
     config = training_config()
     fit_to_machine(config)
     assert 'persistent_workers' not in config.train_dataloader
-    assert 'persistent_workers' not in config.custom_hooks[0].dataloader
+    assert 'persistent_workers' not in config.test_dataloader
     assert config.val_dataloader.persistent_workers
 
 
@@ -160,10 +160,10 @@ def test_workers_persist_only_where_there_are_workers(machine):
 def test_memory_is_pinned_only_for_a_gpu(machine, available):
     machine(available)
     config = training_config()
-    config.train_dataloader.pin_memory = config.custom_hooks[0].dataloader.pin_memory = True
+    config.train_dataloader.pin_memory = config.test_dataloader.pin_memory = True
     fit_to_machine(config)
     assert config.train_dataloader.get('pin_memory', False) == available
-    assert config.custom_hooks[0].dataloader.get('pin_memory', False) == available
+    assert config.test_dataloader.get('pin_memory', False) == available
 
 
 def test_the_hash_does_not_name_how_batches_are_loaded():

@@ -82,7 +82,7 @@ MISTAKES = [
         0.1,
         "ClusterMemory has no argument 'momentun'; did you mean 'momentum'",
     ),
-    ('train_dataloader.batch_sise', 8, "DataLoader has no argument 'batch_sise'; did you mean 'batch_size'"),
+    ('test_dataloader.batch_sise', 8, "DataLoader has no argument 'batch_sise'; did you mean 'batch_size'"),
     ('train_cfg.max_epoch', 3, "EpochBasedTrainLoop has no argument 'max_epoch'; did you mean 'max_epochs'"),
     ('optim_wrapper.optimizer.lrr', 1.0, "Adam has no argument 'lrr'; did you mean 'lr'"),
     ('optim_wrapper.clip_gradd', {}, "OptimWrapper has no argument 'clip_gradd'; did you mean 'clip_grad'"),
@@ -139,22 +139,22 @@ MISTAKES = [
     ('default_hooks.cluster.labelers.0.eps', 3.0, 'eps'),
     ('model.neighbor_losses.0.alpha', 2, r'alpha in \[0, 1\]'),
     ('model.memories.cluster.momentum', 2, r'momentum must lie in \[0, 1\]'),
-    (
-        'eval_pipeline.0.num_frames',
-        3,
-        r'changes nothing, .* test_dataloader\.dataset\.pipeline\.0\.num_frames, ',
-    ),
+    ('eval_pipeline.0.num_frames', 3, 'cannot encode what the pipeline gives'),
     ('learning_rte', 3, "nothing reads the key 'learning_rte'"),
     ('work_dir', 'elsewhere', 'work_dir: changes nothing; use --work-dir'),
     ('resume', True, 'resume: changes nothing; use --resume'),
-    ('test_dataloader.dataset.pipeline.0.num_frames', 3, 'cannot encode what the pipeline gives'),
-    ('test_dataloader.dataset.pipeline.1.size', (64, 32), 'cannot encode what the pipeline gives'),
+    (
+        'test_dataloader.dataset.pipeline.0.num_frames',
+        3,
+        r'no list test_dataloader\.dataset\.pipeline; .*eval_',
+    ),
+    ('eval_pipeline.1.size', (64, 32), 'cannot encode what the pipeline gives'),
     *(
-        (f'{loader}.dataset.pipeline', pipeline, message)
-        for loader in ('train_dataloader', 'test_dataloader', 'default_hooks.cluster.dataloader')
+        (f'{place}.pipeline', pipeline, message)
+        for place in ('train_dataloader.dataset', 'test_dataloader.dataset', 'default_hooks.cluster')
         for pipeline, message in (
             ([], 'gives no inputs and data_samples'),
-            ('no', "pipeline must list transforms, .* got 'n'"),
+            ('no', "pipeline must list transforms, .* got 'no'"),
         )
     ),
     ('train_dataloader.dataset.pipeline.0.num_frames', 3, 'cannot encode what the pipeline gives'),
@@ -169,7 +169,7 @@ MISTAKES = [
     ('default_hooks.cluster.labelers.1.inter.topk', 0, 'topk must be at least 1, got 0'),
     ('default_hooks.cluster.labelers.1.intra.static_weight', -1, 'topk must be >= 1 and the weights >= 0'),
     ('default_hooks.cluster.labelers', 3, 'ClusterHook cannot be made of its values'),
-    ('default_hooks.cluster.dataloader', 3, 'default_hooks.cluster.dataloader must be dict'),
+    ('default_hooks.cluster.pipeline', 3, 'pipeline must list transforms, .* got 3'),
     ('train_dataloader', None, 'train_dataloader'),
     ('source.config', 'nowhere.py', 'nowhere.py: no such config'),
 ]

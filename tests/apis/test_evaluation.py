@@ -10,6 +10,7 @@ from dscreid.apis.evaluation import (
     disable_incomplete_loops,
     why_no_evaluation,
 )
+from dscreid.engine.extraction_loader import extraction_loader
 
 KEYS = ('cfg', 'dataloader', 'evaluator')
 
@@ -48,7 +49,7 @@ def test_a_whole_test_loop_is_measured_as_it_is(tiny_runs):
 def test_without_a_test_set_the_clustered_tracklets_are_extracted(tiny_runs):
     config = load_config(tiny_runs.adapt, {'test_dataloader': None})
     assert 'no test set' in complete_test_loop(config, 'hitsz_vcm')
-    assert config.test_dataloader == config.default_hooks.cluster.dataloader
+    assert config.test_dataloader == extraction_loader(config)
     assert config.test_evaluator == dict(type='ReIDMetric', protocol=None)
     source = load_config(tiny_runs.source, {'test_dataloader': None})
     assert 'no test set' in complete_test_loop(source)

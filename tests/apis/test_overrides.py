@@ -47,13 +47,7 @@ def test_the_papers_helpers_are_found():
     config = Config.fromfile(next(path for path in CONFIGS if path.stem == 'dsc_bupt2hitsz')).to_dict()
     assert instead(refused(config, 'learning_rate')) == ['optim_wrapper.optimizer.lr']
     assert instead(refused(config, 'max_epochs')) == ['train_cfg.max_epochs']
-    assert instead(refused(config, 'eval_pipeline.0.num_frames')) == [
-        f'{loader}.dataset.pipeline.0.num_frames'
-        for loader in ('test_dataloader', 'val_dataloader', 'default_hooks.cluster.dataloader')
-    ]
-    assert instead(refused(config, 'extraction_dataloader.batch_size')) == [
-        'default_hooks.cluster.dataloader.batch_size'
-    ]
+    assert instead(refused(config, 'train_pipeline.0.rule')) == ['train_dataloader.dataset.pipeline.0.rule']
 
 
 def inherit(folder, base, text):
@@ -66,7 +60,7 @@ def test_a_config_that_sets_a_helper_of_its_base_anew(path, tmp_path):
     """Whatever an inheriting config sets is a setting, or is refused with keys of the base that exist."""
     config = Config.fromfile(path).to_dict()
     for key in config:
-        if key in keys_that_are_read():
+        if key in keys_that_are_read() or key.startswith('_'):
             continue
         with pytest.raises(ConfigError, match=rf"^leaf\.py: setting '{key}' changes nothing") as error:
             load_config(inherit(tmp_path, path, f'{key} = {config[key]!r}'))

@@ -57,13 +57,14 @@ def test_values_that_are_refused_elsewhere_do_no_harm(change):
 def test_batches_in_advance_and_the_one_in_use():
     config = dict(
         train_dataloader=loader(),
-        hooks=[dict(dataloader=loader(batch_size=128, num_workers=2, prefetch_factor=3))],
+        default_hooks=dict(cluster=dict(type='ClusterHook', pipeline=PIPELINE, num_workers=2)),
         test_dataloader=loader(num_workers=0),
         other=dict(num_workers=4),
     )
     train, hook = loader_needs(config)
+    assert hook.settings is config['default_hooks']['cluster']
     assert (train.name, train.batch, train.total) == ('train_dataloader', 24 * TRACKLET, 17 * 24 * TRACKLET)
-    assert (hook.name, hook.total) == ('hooks.0.dataloader', 7 * 128 * TRACKLET)
+    assert (hook.name, hook.total) == ('ClusterHook', 5 * 128 * TRACKLET)
 
 
 @pytest.mark.parametrize(

@@ -365,9 +365,9 @@ def test_the_epochs_of_an_extension_follow_the_new_schedule(tiny_runs, finished,
 
 
 @both_stages
-def test_loader_and_sampler_must_agree_on_the_batch(stage, tmp_path):
+def test_the_sampler_is_the_only_place_of_the_batch_size(stage, tmp_path):
     path, source, _ = stage
-    with pytest.raises(ConfigError, match=r'batch_size=7, but \w+Sampler plans batches of 8'):
+    with pytest.raises(ConfigError, match=r'batch_size=7 with \w+Sampler, which plans the batches'):
         run(path, tmp_path, source, **{'train_dataloader.batch_size': 7})
     assert last_checkpoint(tmp_path) is None
 

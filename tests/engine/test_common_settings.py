@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mmengine import Config
 
 from dscreid.apis.config import config_hash, load_config
 from dscreid.engine.common_settings import (
@@ -11,23 +12,30 @@ from dscreid.engine.common_settings import (
     uses_of_common_settings,
     without_common_settings,
 )
+from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import ConfigError
+from dscreid.utils.shipped import split_direction
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 #: DSC and its demo, source stages, a baseline of each kind, an ablation, ResNet-50, no training at all.
 NAMES = (
-    'dsc/dsc_bupt2hitsz', 'dsc/dsc_hitsz2bupt', 'dsc/sdcl_schedule_bupt2hitsz', 'synthetic/demo_dsc',
-    'source/stp_bupt', 'source/resnet50_hitsz', 'synthetic/demo_source', 'baselines/bclu_bupt2hitsz',
+    'dsc/dsc_bupt2hitsz', 'dsc/dsc_hitsz2bupt', 'dsc/sdcl_schedule_bupt2hitsz', 'dsc/dsc_demo',
+    'source/stp_bupt', 'source/resnet50_hitsz', 'source/stp_demo', 'baselines/bclu_bupt2hitsz',
     'baselines/adca_hitsz2bupt', 'baselines/gur_cameras_bupt2hitsz', 'baselines/ng_transport_bupt2hitsz',
-    'baselines/resnet50/pgm_resnet50_hitsz2bupt', 'ablations/dslu_intra_bupt2hitsz', 'baselines/cd_bupt2hitsz',
-    'synthetic/resnet50/demo_gur_resnet50', 'synthetic/demo_true_labels',
+    'resnet50/pgm_resnet50_hitsz2bupt', 'ablations/dslu_intra_bupt2hitsz', 'baselines/cd_bupt2hitsz',
+    'resnet50/gur_resnet50_demo', 'synthetic/true_labels_demo',
 )  # fmt: skip
 VALUES = {
     'data_root': '/elsewhere',
     'on_bad_frame': 'substitute',
     'num_frames': 3,
     'frame_size': (96, 48),
+    'eval_pipeline': [
+        dict(type='SampleFrames', rule='linspace'),
+        dict(type='LoadFrames', reduce=False),
+        dict(type='PackTracklet'),
+    ],
     'clustering': dict(k1=9, k2=3, eps=0.4, min_samples=2),
     'vis_backends': [dict(type='LocalVisBackend')],
 }
@@ -38,8 +46,8 @@ def loaders(config):
     found = [
         config[key] for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if config.get(key)
     ]
-    cluster = config.default_hooks.get('cluster')
-    return [*found, *([cluster.dataloader] if cluster else [])]
+    extraction = extraction_loader(config)
+    return [*found, *([Config(extraction)] if extraction else [])]
 
 
 def values_of(config, setting):
@@ -56,6 +64,13 @@ def values_of(config, setting):
         found.append(
             {'num_frames': backbone.num_frames, 'frame_size': backbone.tower.image_size}.get(setting)
         )
+    if setting == 'eval_pipeline':
+        given = {'num_frames', 'size'}  # other common settings
+        evaluated = [loader for loader in loaders(config) if loader is not config.get('train_dataloader')]
+        found = [
+            [{key: step[key] for key in step if key not in given} for step in loader.dataset.pipeline]
+            for loader in evaluated
+        ]
     if setting == 'vis_backends':
         found = [config.visualizer.vis_backends]
     if setting == 'clustering':
@@ -84,12 +99,14 @@ def clusterers(node):
 @pytest.mark.parametrize('name', NAMES)
 def test_every_part_has_the_value_of_an_inheriting_config(name, setting, tmp_path):
     path, value = CONFIGS / f'{name}.py', VALUES[setting]
-    (tmp_path / 'leaf.py').write_text(f'_base_ = {str(path)!r}\n{setting} = {value!r}\n')
+    base_file, direction = split_direction(path)
+    (tmp_path / 'leaf.py').write_text(f'_base_ = {str(base_file)!r}\n{setting} = {value!r}\n')
+    leaf = tmp_path / (f'leaf_{direction}.py' if direction else 'leaf.py')
     if setting == 'clustering' and not list(clusterers(load_config(path).default_hooks)):
         with pytest.raises(ConfigError, match=r'no part of this config takes clustering\.k1'):
-            load_config(tmp_path / 'leaf.py')
+            load_config(leaf)
         return
-    base, config = load_config(path), load_config(tmp_path / 'leaf.py')
+    base, config = load_config(path), load_config(leaf)
     found = values_of(config, setting)
     assert found
     assert all(each == value for each in found)
@@ -98,6 +115,8 @@ def test_every_part_has_the_value_of_an_inheriting_config(name, setting, tmp_pat
         setting in ('data_root', 'vis_backends')
         # nothing is trained
         or (name == 'baselines/cd_bupt2hitsz' and setting == 'on_bad_frame')
+        # only tests with it
+        or (setting == 'eval_pipeline' and not config.default_hooks.get('cluster'))
     )
 
 

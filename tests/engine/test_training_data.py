@@ -1,23 +1,9 @@
 from types import SimpleNamespace
 
 import pytest
-from torch.utils.data import DataLoader, SequentialSampler
 
-from dscreid.engine.training_data import check_batch_size, check_both_modalities, check_num_classes
+from dscreid.engine.training_data import check_both_modalities, check_num_classes
 from dscreid.errors import ConfigError, DatasetError
-
-
-class PlannedSampler(SequentialSampler):
-    batch_size = 4
-
-
-def test_a_batch_of_the_loader_is_one_of_the_sampler():
-    data = list(range(8))
-    check_batch_size(DataLoader(data, batch_size=4, sampler=PlannedSampler(data)))
-    check_batch_size(DataLoader(data, batch_size=3))
-    with pytest.raises(ConfigError, match='batch_size=2, but PlannedSampler plans batches of 4') as error:
-        check_batch_size(DataLoader(data, batch_size=2, sampler=PlannedSampler(data)))
-    assert 'set batch_size=4' in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dscreid.errors import ConfigError
 from dscreid.lab.demo import CD_ROW, DSC_ROW, FULL, SHORT, Demo, DemoOptions, Expectations
 from dscreid.visualization import ReportRun
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'synthetic'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 SETTINGS = "test_dataloader = dict(dataset=dict(type='HITSZVCM', split='test'))\nmodel = dict(a={})\n"
 HEALTHY = {
     'labels/rgb_clusters': 150.0,
@@ -69,23 +69,24 @@ def test_each_shortfall_is_named(demo, labels, source_rank1, dsc, word):
 
 def test_the_full_demo_is_the_documented_one(tmp_path):
     full = Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=FULL))
-    assert full._path('demo_dsc') == CONFIGS / 'demo_dsc.py'
+    assert full._path('dsc/dsc') == CONFIGS / 'dsc/dsc_demo.py'
     source, target = full._source_spec(), full._target_spec()
     assert (source.train_ids, source.tracklets, source.test_ids) == (240, 8, 60)
     assert (target.train_ids, target.tracklets, target.test_ids, target.test_tracklets) == (150, 12, 80, 6)
 
 
-@pytest.mark.parametrize('name', ['source', 'cd', 'dsc', 'bclu', 'true_labels'])
+@pytest.mark.parametrize(
+    'name', ['source/stp', 'baselines/cd', 'dsc/dsc', 'baselines/bclu', 'synthetic/true_labels']
+)
 def test_the_short_demo_differs_in_length_only(tmp_path, name):
     full, short = (
-        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size))._path(f'demo_{name}')
-        for size in (FULL, SHORT)
+        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size))._path(name) for size in (FULL, SHORT)
     )
-    options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
-    if name == 'source':
+    options = {} if name == 'baselines/cd' else {'train_dataloader.sampler.iterations': 80}
+    if name == 'source/stp':
         options = {'train_dataloader.sampler.iterations': 25}
     else:
-        assert Path(load_config(short).source.config).name == 'demo_source_short.py'
+        assert Path(load_config(short).source.config).name == 'stp_demo_short.py'
     assert config_hash(load_config(short)) == config_hash(load_config(full, options))
 
 
@@ -114,7 +115,7 @@ def test_timings_of_several_runs_add_up(demo):
 
 def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     out = demo.options.out
-    (out / 'demo_dsc.py').write_text(SETTINGS.format(1))
+    (out / 'dsc_demo.py').write_text(SETTINGS.format(1))
     (out / 'source').mkdir()
     (out / 'source' / 'key').write_text('source model')
     world = out / 'world'
@@ -123,7 +124,7 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
 
     def survives():
         """Whether what a run left is still there when its folder is asked for again."""
-        folder = demo._work_dir('dsc', 'demo_dsc', world)
+        folder = demo._work_dir('dsc', 'dsc', world)
         kept = (folder / 'metrics.json').is_file()
         (folder / 'metrics.json').write_text('{}')
         return kept
@@ -138,7 +139,7 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     assert not survives()
     (out / 'source' / 'key').write_text('another source model')
     assert not survives()
-    (out / 'demo_dsc.py').write_text(SETTINGS.format(2))
+    (out / 'dsc_demo.py').write_text(SETTINGS.format(2))
     assert not survives()
     assert survives()
 
@@ -146,11 +147,11 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
 def test_a_folder_of_others_is_not_emptied(demo):
     """Someone may name a project's folder, in which ``source`` holds the program."""
     out = demo.options.out
-    (out / 'demo_source.py').write_text(SETTINGS.format(1))
+    (out / 'source_demo.py').write_text(SETTINGS.format(1))
     (out / 'world').mkdir()
     (out / 'world' / 'world.json').write_text('seed 1')
     (out / 'source').mkdir()
     (out / 'source' / 'main.c').write_text('mine')
     with pytest.raises(ConfigError, match=r'main\.c: .* was not written by dscreid'):
-        demo._work_dir('source', 'demo_source', out / 'world')
+        demo._work_dir('source', 'source', out / 'world')
     assert (out / 'source' / 'main.c').read_text() == 'mine'

@@ -203,7 +203,7 @@ def test_weights_are_read_without_batches_too(worlds):
 def test_a_missing_root_is_one_finding_that_names_the_variable_of_the_config(tmp_path, monkeypatch):
     for name in ('HITSZ', 'BUPT'):
         monkeypatch.setenv(f'DSCREID_SYNTHETIC_{name}', str(tmp_path / name.lower()))
-    config = Path(__file__).parents[2] / 'configs/synthetic/demo_dsc.py'
+    config = Path(__file__).parents[2] / 'configs/dsc/dsc_demo.py'
     found = diagnose(config, DoctorOptions(check_batches=False))
     missing = {f.subject: f.remedy for f in found.findings if f.check == 'index'}
     assert len(missing) == 2

@@ -33,7 +33,7 @@ def test_the_table_is_printed_and_written_and_features_are_kept(tool, tmp_path, 
     )
     out = tmp_path / 'tables' / 'density.md'
     tool.main(['worlds/d3', '--save', str(tmp_path / 'kept'), '--out', str(out)])
-    assert seen == [('d3', 'demo_dsc', None)]
+    assert seen == [('d3', 'dsc_demo', None)]
     assert capsys.readouterr().out == out.read_text()
     assert '| d3 | ir | 30, 10 | auto |' in out.read_text()
     assert (tmp_path / 'kept' / 'd3.npz').is_file()

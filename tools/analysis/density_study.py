@@ -22,7 +22,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example: dscreid density-study worlds/d3 worlds/d12 '
-        '--checkpoint work_dirs/demo_source/epoch_4.pth --out density.md',
+        '--checkpoint work_dirs/stp_demo/epoch_4.pth --out density.md',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -32,7 +32,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--config',
         type=Path,
-        default=Path('synthetic/demo_dsc'),
+        default=Path('dsc/dsc_demo'),
         help='config of an adaptation to such targets (default: %(default)s)',
     )
     parser.add_argument(

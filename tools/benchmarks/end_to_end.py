@@ -5,7 +5,7 @@ Runs the first epochs of the config, with as many iterations each as requested, 
 evaluation). The first epoch, which also starts the loader's workers and compiles kernels, is left out if there are
 more.
 
-Example: python tools/benchmarks/end_to_end.py configs/synthetic/demo_dsc.py --source-checkpoint
+Example: python tools/benchmarks/end_to_end.py configs/dsc/dsc_demo.py --source-checkpoint
 work_dirs/demo_full/source/epoch_4.pth --epochs 3 --iterations 20
 """
 

@@ -20,7 +20,7 @@ from machine import in_fresh_process
 from mmengine.config import DictAction
 from results import Table, add_out_argument, publish
 
-DEFAULT_CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'synthetic' / 'demo_dsc.py'
+DEFAULT_CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'dsc' / 'dsc_demo.py'
 SETTINGS = {
     "PyTorch's default": {},
     'OMP_WAIT_POLICY=ACTIVE': {'OMP_WAIT_POLICY': 'ACTIVE'},

@@ -71,7 +71,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'config', type=Path, help='config of an adaptation, for example configs/synthetic/demo_dsc.py'
+        'config', type=Path, help='config of an adaptation, for example configs/dsc/dsc_demo.py'
     )
     parser.add_argument('--batches', type=int, default=5, help='batches of which the median is shown')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast (reference: float16)')

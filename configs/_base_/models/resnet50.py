@@ -3,6 +3,8 @@
 resnet50 = dict(
     type='TwoStreamResNet50',
     gem_power=3.0,
-    # torchvision's IMAGENET1K_V1; not read if the weights come from a source checkpoint
-    pretrained='{{$DSCREID_RESNET50:weights/resnet50-0676ba61.pth}}',
+    # torchvision's IMAGENET1K_V1, or random weights in the demo; not read if the weights come from a source checkpoint
+    pretrained=None
+    if '{{$DSCREID_DIRECTION:bupt2hitsz}}'.startswith('demo')
+    else '{{$DSCREID_RESNET50:weights/resnet50-0676ba61.pth}}',
 )

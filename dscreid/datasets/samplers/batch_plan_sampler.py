@@ -57,7 +57,12 @@ class BatchPlanSampler(Sampler, ABC):
         """
         defaults = inspect.signature(cls).parameters
         names = inspect.signature(cls.layout).parameters
-        layout = cls.layout(**{name: settings.get(name, defaults[name].default) for name in names})
+        try:
+            layout = cls.layout(**{name: settings.get(name, defaults[name].default) for name in names})
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f'{cls.__name__} cannot be made of its values in the config: {error}'
+            ) from error
         return len(rank_share(layout, *get_dist_info()))
 
     @property

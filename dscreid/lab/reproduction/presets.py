@@ -9,19 +9,12 @@ from pathlib import Path
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic import WorldSpec
 from dscreid.lab.worlds import adaptation_worlds
+from dscreid.utils.shipped import is_config
 from dscreid.utils.signatures import closest
 
-_REAL_FILES = (
-    'dsc/{method}_{direction}.py',
-    'baselines/{method}_{direction}.py',
-    'baselines/resnet50/{method}_{direction}.py',
-    'ablations/{method}_{direction}.py',
-)
-_DEMO_FILES = (
-    'synthetic/demo_{method}.py',
-    'synthetic/resnet50/demo_{method}.py',
-    'synthetic/ablations/demo_{method}.py',
-)
+_FOLDERS = ('dsc', 'baselines', 'resnet50', 'ablations', 'synthetic')
+_REAL_FILES = tuple(f'{folder}/{{method}}_{{direction}}.py' for folder in _FOLDERS)
+_DEMO_FILES = tuple(f'{folder}/{{method}}_demo.py' for folder in _FOLDERS)
 #: Environment variables of the configs' data roots, by layout.
 _REAL_ROOTS = {'bupt': 'DSCREID_BUPT_CAMPUS', 'hitsz': 'DSCREID_HITSZ_VCM'}
 _DEMO_ROOTS = {'bupt': 'DSCREID_SYNTHETIC_BUPT', 'hitsz': 'DSCREID_SYNTHETIC_HITSZ'}
@@ -51,7 +44,7 @@ class DataPreset:
     def config_path(self, configs: Path, method: str, direction: str) -> Path | None:
         """Return the config file of a method, or None if there is none."""
         candidates = (configs / pattern.format(method=method, direction=direction) for pattern in self.files)
-        return next((path for path in candidates if path.is_file()), None)
+        return next((path for path in candidates if is_config(path)), None)
 
     def missing_message(self, configs: Path, method: str, direction: str) -> str:
         """Return the error message for when :meth:`config_path` finds nothing."""

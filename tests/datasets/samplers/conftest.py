@@ -51,7 +51,7 @@ def processes(monkeypatch):
     """Function that pretends to be one of several processes."""
 
     def pretend(rank, world_size):
-        for module in ('identity_sampler', 'pseudo_label_sampler', 'sequential_sampler'):
+        for module in ('batch_plan_sampler', 'sequential_sampler'):
             monkeypatch.setattr(f'{SAMPLERS}.{module}.get_dist_info', lambda: (rank, world_size))
 
     return pretend

@@ -1,5 +1,6 @@
 """ClusterHook in three floors: its arguments, a fake runner, and what a real run logged."""
 
+import copy
 import json
 import logging
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from tiny_runs import write_tiny_configs
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.train import train_stage
 from dscreid.engine import labeling_memory
-from dscreid.engine.hooks import ClusterHook, cluster_hook
+from dscreid.engine.hooks import ClusterHook
 from dscreid.errors import ConfigError, DatasetError, LabelingError, ResourceError, TrainingError
 from dscreid.models.memories import TargetMemories
 from dscreid.neighbors import current_search
@@ -60,31 +61,37 @@ def labelers(*begins):
 
 
 def test_one_labeler_needs_no_begin():
-    hook = ClusterHook({}, [dict(type='RecordingLabeler')])
+    hook = ClusterHook([], [dict(type='RecordingLabeler')])
     assert hook.begin_epochs == [0]
 
 
 def test_arguments_are_left_as_they_are():
     configs = labelers(0, 3)
-    ClusterHook({}, configs)
+    ClusterHook([], configs)
     assert configs == labelers(0, 3)
 
 
 @pytest.mark.parametrize('begins', [(), (1,), (0, 0)])
 def test_labelers_must_rise_from_epoch_0(begins):
     with pytest.raises(ConfigError, match='begin_epoch'):
-        ClusterHook({}, labelers(*begins))
+        ClusterHook([], labelers(*begins))
 
 
 class Target:
-    """Ten tracklets, visible ones at even indices."""
+    """Ten tracklets, visible ones at even indices; ``items`` are those of the loader."""
 
-    def __init__(self, pids=True, fingerprint='same', cameras=10):
-        self.pids, self.name = pids, fingerprint
+    def __init__(self, pids=True, cameras=10):
+        self.pids = pids
         self.cameras = np.arange(10) % cameras
+        self.items = self.pipeline = None
 
-    def fingerprint(self):
-        return self.name
+    def with_pipeline(self, pipeline):
+        other = copy.copy(self)
+        other.pipeline = pipeline
+        return other
+
+    def __getitem__(self, index):  # a draw
+        return self.items[index[0]]
 
     def __len__(self):
         return 10
@@ -99,10 +106,10 @@ class Target:
 
 
 @pytest.fixture
-def floor(number_model, number_loader, fake_runner, monkeypatch):
+def floor(number_model, number_loader, fake_runner):
     """Function that makes a hook and its runner, all calls in ``runner.calls``."""
 
-    def make(hook, extracted=None, trained=None):
+    def make(hook, trained=None):
         calls = []
         number_model.set_epoch = lambda epoch: calls.append(('epoch', epoch))
         number_model.reset_memories = lambda *args: calls.append(('reset', *args))
@@ -110,31 +117,27 @@ def floor(number_model, number_loader, fake_runner, monkeypatch):
         sampler = SimpleNamespace(
             set_labels=lambda *args: calls.append(('labels', *args)), rest=lambda: calls.append(('rest',))
         )
-        loader = SimpleNamespace(sampler=sampler, dataset=trained or Target())
+        numbers, dataset = number_loader(), trained or Target()
+        dataset.items = numbers.dataset
+        loader = SimpleNamespace(
+            sampler=sampler,
+            dataset=dataset,
+            collate_fn=numbers.collate_fn,
+            num_workers=0,
+            pin_memory=False,
+            worker_init_fn=None,
+            prefetch_factor=None,
+            persistent_workers=False,
+        )
         fake_runner.model, fake_runner.calls = number_model, calls
         fake_runner.train_loop = SimpleNamespace(dataloader=loader)
-        extraction = Loader(number_loader(), extracted or Target())
-        monkeypatch.setattr(cluster_hook.Runner, 'build_dataloader', lambda config, seed: extraction)
         return hook, fake_runner
 
     return make
 
 
-class Loader:
-    """A data loader over the numbers whose dataset is the target."""
-
-    def __init__(self, loader, dataset):
-        self.loader, self.dataset = loader, dataset
-
-    def __iter__(self):
-        return iter(self.loader)
-
-    def __len__(self):
-        return len(self.loader)
-
-
 def test_one_round(floor):
-    hook, runner = floor(ClusterHook({}, labelers(0)))
+    hook, runner = floor(ClusterHook([], labelers(0)))
     hook.before_train(runner)
     hook.before_train_epoch(runner)
     assert [call[0] for call in runner.calls] == ['epoch', 'necks', 'labels', 'reset']
@@ -152,7 +155,7 @@ def test_one_round(floor):
 
 
 def test_labelers_search_neighbours_as_the_config_says(floor, monkeypatch):
-    hook, runner = floor(ClusterHook({}, labelers(0), neighbor_search=dict(method='flat')))
+    hook, runner = floor(ClusterHook([], labelers(0), neighbor_search=dict(method='flat')))
     methods = []
     monkeypatch.setattr(
         RecordingLabeler, '__call__', lambda *_: methods.append(current_search().method) or LABELS
@@ -166,7 +169,7 @@ def test_labelers_search_neighbours_as_the_config_says(floor, monkeypatch):
 def test_a_round_is_forecast_and_refused_where_it_cannot_fit(floor, monkeypatch, caplog):
     clustering = dict(type='ClusterLabeler', k1=2, k2=1, eps=0.9, min_samples=1)
     limits = dict(max_cosine=1.0, min_clusters=1, max_cluster_share=1.0)
-    hook, runner = floor(ClusterHook({}, [clustering], on_failure='skip', limits=limits))
+    hook, runner = floor(ClusterHook([], [clustering], on_failure='skip', limits=limits))
     hook.before_train(runner)
     with caplog.at_level(logging.INFO, logger='fake'):
         hook.before_train_epoch(runner)
@@ -181,11 +184,11 @@ def test_a_round_is_forecast_and_refused_where_it_cannot_fit(floor, monkeypatch,
 @pytest.mark.parametrize('wrong', [dict(method='nearest'), dict(probes=3)], ids=['value', 'key'])
 def test_a_wrong_neighbor_search_is_named(wrong):
     with pytest.raises(ConfigError, match=r"neighbor.?search.*(method must be one of|no argument 'probes')"):
-        ClusterHook({}, labelers(0), neighbor_search=wrong)
+        ClusterHook([], labelers(0), neighbor_search=wrong)
 
 
 def test_the_labeler_of_the_epoch(floor):
-    hook, runner = floor(ClusterHook({}, labelers(0, 2), recalibrate_necks=True))
+    hook, runner = floor(ClusterHook([], labelers(0, 2), recalibrate_necks=True))
     hook.before_train(runner)
     for runner.epoch in range(4):
         hook.before_train_epoch(runner)
@@ -195,7 +198,7 @@ def test_the_labeler_of_the_epoch(floor):
 
 
 def test_necks_can_be_left(floor):
-    hook, runner = floor(ClusterHook({}, labelers(0), recalibrate_necks=False))
+    hook, runner = floor(ClusterHook([], labelers(0), recalibrate_necks=False))
     hook.before_train(runner)
     hook.before_train_epoch(runner)
     assert 'necks' not in [call[0] for call in runner.calls]
@@ -205,7 +208,7 @@ def test_necks_can_be_left(floor):
     ('pids', 'diagnostics', 'compared'), [(True, True, True), (False, True, False), (True, False, False)]
 )
 def test_the_ground_truth_is_for_the_log(floor, pids, diagnostics, compared, caplog):
-    hook, runner = floor(ClusterHook({}, labelers(0), diagnostics=diagnostics), Target(pids))
+    hook, runner = floor(ClusterHook([], labelers(0), diagnostics=diagnostics), Target(pids))
     with caplog.at_level(logging.INFO, logger='fake'):
         hook.before_train(runner)
         hook.before_train_epoch(runner)
@@ -218,14 +221,18 @@ def test_the_ground_truth_is_for_the_log(floor, pids, diagnostics, compared, cap
     assert 'epoch 1 pseudo labels: rgb 2 clusters' in text
 
 
-def test_both_loaders_must_list_the_same(floor):
-    hook, runner = floor(ClusterHook({}, labelers(0)), Target(fingerprint='other'))
-    with pytest.raises(ConfigError, match='other against same'):
-        hook.before_train(runner)
+@pytest.mark.parametrize('workers', [None, 2])
+def test_the_hook_reads_the_training_split_in_order_with_its_own_pipeline(floor, workers):
+    hook, runner = floor(ClusterHook(['mine'], labelers(0), batch_size=3, num_workers=workers))
+    hook.before_train(runner)
+    assert [draw[0] for draw in hook.dataloader.sampler] == list(range(10))
+    assert (hook.dataloader.batch_size, hook.dataloader.num_workers) == (3, workers or 0)
+    assert hook.dataloader.dataset.pipeline == ['mine']
+    assert runner.train_loop.dataloader.dataset.pipeline is None
 
 
 def test_sampler_and_model_must_know_pseudo_labels(floor):
-    hook, runner = floor(ClusterHook({}, labelers(0)))
+    hook, runner = floor(ClusterHook([], labelers(0)))
     del runner.model.reset_memories
     with pytest.raises(ConfigError, match='NumberModel has no memories; use AdaptiveReID'):
         hook.before_train(runner)
@@ -240,7 +247,7 @@ def test_an_error_of_the_labeler_ends_the_epoch(floor):
     def fail(visible, infrared):
         raise error
 
-    hook, runner = floor(ClusterHook({}, labelers(0)))
+    hook, runner = floor(ClusterHook([], labelers(0)))
     hook.labelers = [fail]
     hook.before_train(runner)
     with pytest.raises(LabelingError):
@@ -263,7 +270,7 @@ def test_a_real_run_logs_labels_of_each_epoch(tiny_experiment):
 def test_labelers_take_turns_from_their_beginning(floor):
     cycle = [dict(type='RecordingLabeler', name=name) for name in 'ab']
     stages = [*labelers(0), dict(begin_epoch=2, cycle=cycle), dict(begin_epoch=5, cycle=cycle[:1])]
-    hook, runner = floor(ClusterHook({}, stages, recalibrate_necks=False))
+    hook, runner = floor(ClusterHook([], stages, recalibrate_necks=False))
     assert stages[1] == dict(begin_epoch=2, cycle=[dict(type='RecordingLabeler', name=name) for name in 'ab'])
     hook.before_train(runner)
     turns = []
@@ -286,14 +293,14 @@ def test_labelers_take_turns_from_their_beginning(floor):
 )
 def test_cycles_that_are_none_are_refused(stage):
     with pytest.raises(ConfigError, match='labelers that take turns'):
-        ClusterHook({}, [stage])
+        ClusterHook([], [stage])
 
 
 def test_the_first_labeler_cannot_read_centres():
     reading = dict(type='CuriousLabeler', needs_centers=True)
     with pytest.raises(ConfigError, match='CuriousLabeler reads the cluster centres of the epoch before'):
-        ClusterHook({}, [dict(cycle=[reading, dict(type='RecordingLabeler')])])
-    ClusterHook({}, [dict(cycle=[dict(type='RecordingLabeler'), reading])])
+        ClusterHook([], [dict(cycle=[reading, dict(type='RecordingLabeler')])])
+    ClusterHook([], [dict(cycle=[dict(type='RecordingLabeler'), reading])])
 
 
 def with_memories(model, hook):
@@ -305,7 +312,7 @@ def with_memories(model, hook):
 def test_context_of_an_epoch(floor):
     groups = {Modality.RGB: np.array([4, 6]), Modality.IR: np.array([1, 1])}
     cycle = [dict(type='CuriousLabeler', groups=groups), dict(type='CuriousLabeler')]
-    hook, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    hook, runner = floor(ClusterHook([], [dict(cycle=cycle)], recalibrate_necks=False))
     with_memories(runner.model, hook)
     hook.before_train(runner)
     for runner.epoch in range(3):
@@ -327,7 +334,7 @@ def test_context_of_an_epoch(floor):
 
 
 def test_the_data_is_checked_before_training(floor):
-    hook, runner = floor(ClusterHook({}, [dict(type='CuriousLabeler')]), Target(cameras=1))
+    hook, runner = floor(ClusterHook([], [dict(type='CuriousLabeler')]), Target(cameras=1))
     with pytest.raises(ConfigError, match='one camera'):
         hook.before_train(runner)
 
@@ -335,7 +342,7 @@ def test_the_data_is_checked_before_training(floor):
 @pytest.mark.parametrize('reads', [True, False])
 def test_centres_are_saved_for_those_who_read_them(floor, reads):
     cycle = [dict(type='CuriousLabeler'), dict(type='CuriousLabeler', needs_centers=reads)]
-    hook, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    hook, runner = floor(ClusterHook([], [dict(cycle=cycle)], recalibrate_necks=False))
     with_memories(runner.model, hook)
     hook.before_train(runner)
     checkpoint = {}
@@ -349,7 +356,7 @@ def test_centres_are_saved_for_those_who_read_them(floor, reads):
 @pytest.mark.parametrize('resumed', [True, False])
 def test_centres_come_back_on_a_resume_alone(floor, resumed):
     cycle = [dict(type='CuriousLabeler'), dict(type='CuriousLabeler', needs_centers=True)]
-    hook, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    hook, runner = floor(ClusterHook([], [dict(cycle=cycle)], recalibrate_necks=False))
     with_memories(runner.model, hook)
     hook.before_train(runner)
     hook.before_train_epoch(runner)
@@ -357,7 +364,7 @@ def test_centres_come_back_on_a_resume_alone(floor, resumed):
     hook.before_save_checkpoint(runner, checkpoint)
     saved = runner.model.memories.cluster_memory(Modality.RGB).static
 
-    again, runner = floor(ClusterHook({}, [dict(cycle=cycle)], recalibrate_necks=False))
+    again, runner = floor(ClusterHook([], [dict(cycle=cycle)], recalibrate_necks=False))
     with_memories(runner.model, again)
     runner.iter = runner.epoch = 1 if resumed else 0
     again.after_load_checkpoint(runner, checkpoint)
@@ -391,7 +398,7 @@ class ListedLabeler:
 
 def play(floor, policy, *results, epochs=None):
     """A hook with a policy, its runner after as many epochs, and the kinds of calls in each."""
-    hook = ClusterHook({}, [dict(type='ListedLabeler')], recalibrate_necks=False, on_failure=policy)
+    hook = ClusterHook([], [dict(type='ListedLabeler')], recalibrate_necks=False, on_failure=policy)
     hook.labelers = [ListedLabeler(results)]
     hook, runner = floor(hook)
     hook.before_train(runner)
@@ -442,7 +449,7 @@ def test_keep_needs_earlier_labels(floor):
 def test_labels_are_kept_over_a_resume_alone(floor, resumed):
     hook, runner, _ = play(floor, 'keep', LABELS)
     hook.before_save_checkpoint(runner, checkpoint := {})
-    again = ClusterHook({}, [dict(type='ListedLabeler')], recalibrate_necks=False, on_failure='keep')
+    again = ClusterHook([], [dict(type='ListedLabeler')], recalibrate_necks=False, on_failure='keep')
     again.labelers = [ListedLabeler([ONE_CLUSTER])]
     again, runner = floor(again)
     runner.iter = runner.epoch = int(resumed)
@@ -509,12 +516,12 @@ def test_features_that_are_not_finite_always_end_the_run(floor, policy):
 
 def test_policies_and_limits_are_checked():
     with pytest.raises(ConfigError, match="must be one of stop, keep, skip, got 'go'"):
-        ClusterHook({}, labelers(0), on_failure='go')
+        ClusterHook([], labelers(0), on_failure='go')
     with pytest.raises(
         ConfigError, match="LabelLimits has no argument 'max_cosin'; did you mean 'max_cosine'"
     ):
-        ClusterHook({}, labelers(0), limits=dict(max_cosin=1))
-    assert ClusterHook({}, labelers(0), limits=dict(min_clusters=5)).limits.min_clusters == 5
+        ClusterHook([], labelers(0), limits=dict(max_cosin=1))
+    assert ClusterHook([], labelers(0), limits=dict(min_clusters=5)).limits.min_clusters == 5
 
 
 SKIPPING = """

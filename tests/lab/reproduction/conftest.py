@@ -16,12 +16,12 @@ from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 
 TRAINER = Path(__file__).with_name('fake_trainer.py')
 METHODS = {
-    'dsc': "source = dict(config='demo_source.py', checkpoint=None)\nmodel = dict(alpha=0.9)\n",
-    'bclu': "_base_ = './demo_dsc.py'\nmodel = dict(alpha=None)\n",
-    'pgm': "_base_ = './demo_bclu.py'\nsource = dict(config='demo_bclu.py')\nmodel = dict(matching=True)\n",
-    'without_dslu': "_base_ = './demo_dsc.py'\nmodel = dict(dslu=False)\n",
-    'without_dsjl': "_base_ = './demo_dsc.py'\nmodel = dict(dsjl=False)\n",
-    'cd': "_base_ = './demo_dsc.py'\ntrain_cfg = None\n",
+    'dsc': "source = dict(config='source_demo.py', checkpoint=None)\nmodel = dict(alpha=0.9)\n",
+    'bclu': "_base_ = './dsc_demo.py'\nmodel = dict(alpha=None)\n",
+    'pgm': "_base_ = './bclu_demo.py'\nsource = dict(config='bclu_demo.py')\nmodel = dict(matching=True)\n",
+    'without_dslu': "_base_ = './dsc_demo.py'\nmodel = dict(dslu=False)\n",
+    'without_dsjl': "_base_ = './dsc_demo.py'\nmodel = dict(dsjl=False)\n",
+    'cd': "_base_ = './dsc_demo.py'\ntrain_cfg = None\n",
 }
 _COMMON = """
 test_dataloader = dict(dataset=dict(root='{{{{${variable}:nowhere}}}}', pipeline=[]))
@@ -52,10 +52,10 @@ def bench(tmp_path, monkeypatch):
     use_fakes(monkeypatch.setattr)
     configs = tmp_path / 'configs' / 'synthetic'
     configs.mkdir(parents=True)
-    (configs / 'demo_source.py').write_text(_COMMON.format(variable='DSCREID_SYNTHETIC_BUPT'))
+    (configs / 'source_demo.py').write_text(_COMMON.format(variable='DSCREID_SYNTHETIC_BUPT'))
     target = _COMMON.format(variable='DSCREID_SYNTHETIC_HITSZ')
     for name, text in METHODS.items():
-        (configs / f'demo_{name}.py').write_text(text if '_base_' in text else target + text)
+        (configs / f'{name}_demo.py').write_text(text if '_base_' in text else target + text)
     monkeypatch.setenv('FAKE_TRAINER_LOG', str(tmp_path / 'starts.jsonl'))
     place = Place(tmp_path / 'out', presets.find_preset('synthetic-demo'), configs.parent, TRAINER)
     return Bench(tmp_path, place, monkeypatch)

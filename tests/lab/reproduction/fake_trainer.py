@@ -32,7 +32,7 @@ def main():
     if run in os.environ.get('FAKE_FAILING', '').split():
         sys.exit('error: this run was told to fail')
     gate = os.environ.get('FAKE_GATE')
-    while gate and run == 'demo_dsc' and not Path(gate).exists():
+    while gate and run == 'dsc_demo' and not Path(gate).exists():
         time.sleep(0.02)
     value = 0.1 * arguments.seed + len(run) / 100
     metrics = {f'{side}/{name}': value for side in ('rgb2ir', 'ir2rgb', 'mean') for name in ('Rank-1', 'mAP')}

@@ -21,13 +21,13 @@ from dscreid.lab.reproduction.jobs import Job
 from dscreid.lab.reproduction.process import lock_folder
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 
-TABLE3 = ['demo_cd', 'demo_bclu', 'demo_without_dslu', 'demo_without_dsjl', 'demo_dsc']
+TABLE3 = ['cd_demo', 'bclu_demo', 'without_dslu_demo', 'without_dsjl_demo', 'dsc_demo']
 
 
 def test_a_table_runs_its_stage_first_and_every_row_once(bench):
     statuses = bench.run()
-    assert statuses == dict.fromkeys(['demo_source', *TABLE3], 'finished')
-    assert bench.started() == ['demo_source', *TABLE3]
+    assert statuses == dict.fromkeys(['source_demo', *TABLE3], 'finished')
+    assert bench.started() == ['source_demo', *TABLE3]
     first = bench.starts()[0]
     assert first.seed == 1
     worlds = bench.place.worlds('bupt2hitsz', 1)
@@ -36,8 +36,8 @@ def test_a_table_runs_its_stage_first_and_every_row_once(bench):
 
 def test_stages_lie_beside_the_runs_that_look_for_them_there(bench):
     bench.run('table1', rows=['pgm'])
-    assert bench.started() == ['demo_source', 'demo_bclu', 'demo_pgm']
-    assert {'demo_source', 'demo_bclu'} <= set(bench.starts()[-1].seen)
+    assert bench.started() == ['source_demo', 'bclu_demo', 'pgm_demo']
+    assert {'source_demo', 'bclu_demo'} <= set(bench.starts()[-1].seen)
 
 
 def test_finished_runs_are_taken_as_they_are_by_every_table_that_shares_them(bench):
@@ -50,47 +50,47 @@ def test_finished_runs_are_taken_as_they_are_by_every_table_that_shares_them(ben
 
 
 def test_a_sweeps_point_at_the_default_is_the_configs_own_run(bench):
-    text = (bench.configs / 'demo_dsc.py').read_text()
+    text = (bench.configs / 'dsc_demo.py').read_text()
     losses = 'model = dict(neighbor_losses=[dict(alpha=0.9), dict(alpha=0.9)])\n'
-    (bench.configs / 'demo_dsc.py').write_text(text + losses)
+    (bench.configs / 'dsc_demo.py').write_text(text + losses)
     bench.run('figure4', rows=['alpha 0.8', 'alpha 0.9'])
-    assert bench.started() == ['demo_source', 'demo_dsc+alpha_0.8', 'demo_dsc']
+    assert bench.started() == ['source_demo', 'dsc_demo+alpha_0.8', 'dsc_demo']
     assert bench.starts()[1].options == [f'model.neighbor_losses.{number}.alpha=0.8' for number in (0, 1)]
     assert bench.starts()[2].options == []
-    difference = bench.card('demo_dsc+alpha_0.8')['config_difference']
+    difference = bench.card('dsc_demo+alpha_0.8')['config_difference']
     assert difference == {f'model.neighbor_losses.{number}.alpha': [0.9, 0.8] for number in (0, 1)}
 
 
 def test_a_failing_row_stops_no_other_and_is_tried_again(bench):
-    bench.setenv('FAKE_FAILING', 'demo_bclu')
+    bench.setenv('FAKE_FAILING', 'bclu_demo')
     statuses = bench.run('table1', rows=['cd', 'bclu', 'pgm', 'dsc'])
     assert statuses == {
-        'demo_source': 'finished',
-        'demo_cd': 'finished',
-        'demo_bclu': 'failed',
-        'demo_pgm': 'skipped',
-        'demo_dsc': 'finished',
+        'source_demo': 'finished',
+        'cd_demo': 'finished',
+        'bclu_demo': 'failed',
+        'pgm_demo': 'skipped',
+        'dsc_demo': 'finished',
     }
-    assert 'demo_bclu: failed' in bench.printed
+    assert 'bclu_demo: failed' in bench.printed
     assert 'this run was told to fail' in bench.printed
-    assert not (bench.folder_of('demo_bclu') / 'run_card.json').exists()
+    assert not (bench.folder_of('bclu_demo') / 'run_card.json').exists()
     bench.setenv('FAKE_FAILING', '')
-    assert bench.run('table1', rows=['pgm']) == {'demo_bclu': 'finished', 'demo_pgm': 'finished'}
-    assert bench.card('demo_bclu')['attempts'] == 2
+    assert bench.run('table1', rows=['pgm']) == {'bclu_demo': 'finished', 'pgm_demo': 'finished'}
+    assert bench.card('bclu_demo')['attempts'] == 2
 
 
 def test_failures_are_named_with_their_cause(bench):
-    bench.setenv('FAKE_FAILING', 'demo_source')
+    bench.setenv('FAKE_FAILING', 'source_demo')
     lines = failures(reproduce(bench.options(rows=['cd'], stream=io.StringIO())))
     assert len(lines) == 2
     assert 'told to fail' in lines[0]
-    assert 'it needs bupt2hitsz/seed1/demo_source' in lines[1]
+    assert 'it needs bupt2hitsz/seed1/source_demo' in lines[1]
 
 
 def test_parallel_rows_share_one_source_stage(bench):
     bench.run(jobs=4)
-    assert sorted(bench.started()) == sorted(['demo_source', *TABLE3])
-    assert bench.started()[0] == 'demo_source'
+    assert sorted(bench.started()) == sorted(['source_demo', *TABLE3])
+    assert bench.started()[0] == 'source_demo'
 
 
 def test_seeds_and_directions_have_folders_and_worlds_of_their_own(bench):
@@ -102,7 +102,7 @@ def test_seeds_and_directions_have_folders_and_worlds_of_their_own(bench):
         for direction in ('bupt2hitsz', 'hitsz2bupt')
     }
     cards = [
-        bench.card('demo_cd', direction=direction, seed=seed)
+        bench.card('cd_demo', direction=direction, seed=seed)
         for direction in ('bupt2hitsz', 'hitsz2bupt')
         for seed in (1, 2)
     ]
@@ -111,7 +111,7 @@ def test_seeds_and_directions_have_folders_and_worlds_of_their_own(bench):
 
 def test_the_run_card_says_how_a_result_came_about(bench):
     bench.run(rows=['without_dslu'])
-    card = bench.card('demo_without_dslu')
+    card = bench.card('without_dslu_demo')
     assert card['metrics'] == pytest.approx(
         {f'{side}/{name}': 0.27 for side in ('rgb2ir', 'ir2rgb', 'mean') for name in ('Rank-1', 'mAP')}
     )
@@ -121,12 +121,12 @@ def test_the_run_card_says_how_a_result_came_about(bench):
     )  # fmt: skip
     assert card['peak_memory_mib'] > 1
     assert card['wall_seconds'] >= 0
-    assert set(card['identity']['sources']) == {'demo_source'}
+    assert set(card['identity']['sources']) == {'source_demo'}
     assert card['environment']['Python']
     assert {'git', 'command', 'started', 'peak_gpu_memory_mib', 'revisions'} <= set(card)
     assert card['command'][0] == 'python'  # no place of this machine
-    assert card['config'] == 'configs/synthetic/demo_without_dslu.py'
-    assert bench.card('demo_source')['config_difference'] is None
+    assert card['config'] == 'configs/synthetic/without_dslu_demo.py'
+    assert bench.card('source_demo')['config_difference'] is None
 
 
 # ---- results that were made differently ----
@@ -135,29 +135,29 @@ def test_another_revision_is_refused_accepted_or_repeated(bench):
     bench.change_code()
     with pytest.raises(ConfigError, match='--accept-revision') as refusal:
         bench.run(rows=['cd', 'dsc'])
-    assert 'demo_cd (another code revision' in str(refusal.value)
+    assert 'cd_demo (another code revision' in str(refusal.value)
     assert len(bench.starts()) == 2  # nothing was started
     assert bench.run(rows=['cd', 'dsc'], accept_revision=True) == {
-        'demo_cd': 'finished before',
-        'demo_dsc': 'finished',
+        'cd_demo': 'finished before',
+        'dsc_demo': 'finished',
     }
-    identity = bench.card('demo_dsc')['identity']
-    assert (identity['code'], identity['sources']['demo_source']['code']) == ('other code', 'present code')
+    identity = bench.card('dsc_demo')['identity']
+    assert (identity['code'], identity['sources']['source_demo']['code']) == ('other code', 'present code')
     bench.run(rows=['cd'], rerun_stale=True)
-    assert bench.card('demo_cd')['identity']['code'] == 'other code'
-    assert bench.started()[-2:] == ['demo_source', 'demo_cd']
+    assert bench.card('cd_demo')['identity']['code'] == 'other code'
+    assert bench.started()[-2:] == ['source_demo', 'cd_demo']
 
 
 def test_a_new_source_model_makes_what_was_built_on_the_old_one_stale(bench):
     bench.run(rows=['cd', 'dsc'])
-    path = bench.configs / 'demo_source.py'
+    path = bench.configs / 'source_demo.py'
     path.write_text(path.read_text() + 'train_cfg = dict(max_epochs=7)\n')
-    with pytest.raises(ConfigError, match='config of its source demo_source') as refusal:
+    with pytest.raises(ConfigError, match='config of its source source_demo') as refusal:
         bench.run(rows=['cd'])
     assert '--accept-revision' not in str(refusal.value)
     bench.run(rows=['cd'], rerun_stale=True)
-    assert bench.started()[-2:] == ['demo_source', 'demo_cd']
-    with pytest.raises(ConfigError, match='demo_dsc'):
+    assert bench.started()[-2:] == ['source_demo', 'cd_demo']
+    with pytest.raises(ConfigError, match='dsc_demo'):
         bench.run(rows=['dsc'])
 
 
@@ -171,14 +171,14 @@ def test_another_world_is_never_accepted(bench, monkeypatch, accept):
 
 def test_another_config_is_refused(bench):
     bench.run(rows=['cd', 'dsc'])
-    path = bench.configs / 'demo_dsc.py'
+    path = bench.configs / 'dsc_demo.py'
     path.write_text(path.read_text().replace('0.9', '0.8'))
     with pytest.raises(ConfigError, match='another config'):
         bench.run(rows=['dsc'])
 
 
 def test_files_of_somebody_else_are_not_touched(bench):
-    folder = bench.folder_of('demo_cd')
+    folder = bench.folder_of('cd_demo')
     folder.mkdir(parents=True)
     (folder / 'thesis.txt').write_text('')
     for rerun_stale in (False, True):
@@ -190,7 +190,7 @@ def test_files_of_somebody_else_are_not_touched(bench):
 def test_files_of_somebody_else_in_a_folder_of_this_tool_are_not_removed(bench):
     bench.run(rows=['cd'])
     bench.change_code()
-    thesis = bench.folder_of('demo_cd') / 'thesis.txt'
+    thesis = bench.folder_of('cd_demo') / 'thesis.txt'
     thesis.write_text('')
     with pytest.raises(ConfigError, match=r'thesis\.txt: .* was not written by dscreid'):
         bench.run(rows=['cd'], rerun_stale=True)
@@ -199,15 +199,15 @@ def test_files_of_somebody_else_in_a_folder_of_this_tool_are_not_removed(bench):
 
 def test_a_finished_row_stays_when_its_stage_was_removed(bench):
     bench.run(rows=['cd'])
-    shutil.rmtree(bench.folder_of('demo_source'))
-    assert bench.run(rows=['cd']) == {'demo_cd': 'finished before'}
+    shutil.rmtree(bench.folder_of('source_demo'))
+    assert bench.run(rows=['cd']) == {'cd_demo': 'finished before'}
     bench.run(rows=['cd', 'dsc'])
-    assert bench.started()[2:] == ['demo_source', 'demo_dsc']
+    assert bench.started()[2:] == ['source_demo', 'dsc_demo']
 
 
 def test_code_that_changes_during_a_command_is_noticed(bench, monkeypatch):
     monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'another')
-    assert bench.run(rows=['cd']) == {'demo_source': 'failed', 'demo_cd': 'skipped'}
+    assert bench.run(rows=['cd']) == {'source_demo': 'failed', 'cd_demo': 'skipped'}
     assert 'the code was changed' in bench.printed
 
 
@@ -221,7 +221,7 @@ def test_a_process_that_leaves_no_results_has_failed(bench, monkeypatch, tmp_pat
     empty = tmp_path / 'nothing.py'
     empty.write_text('')
     bench.place = replace(bench.place, trainer=empty)
-    assert bench.run(rows=['cd'])['demo_source'] == 'failed'
+    assert bench.run(rows=['cd'])['source_demo'] == 'failed'
     assert 'left no metrics.json' in bench.printed
 
 
@@ -271,7 +271,7 @@ def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(be
     script.write_text(driver_script(bench))
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: 'demo_dsc' in bench.started() or process.poll() is not None)
+        wait_for(lambda: 'dsc_demo' in bench.started() or process.poll() is not None)
         trainer = bench.starts()[-1].pid
         assert is_alive(trainer)
         process.send_signal(signal.SIGKILL)
@@ -280,28 +280,28 @@ def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(be
     finally:
         process.kill()
         process.stdout.close()
-    assert not (bench.folder_of('demo_dsc') / 'run_card.json').exists()
+    assert not (bench.folder_of('dsc_demo') / 'run_card.json').exists()
     gate.touch()
-    assert bench.run(rows=['cd', 'dsc']) == {'demo_cd': 'finished before', 'demo_dsc': 'finished'}
-    assert bench.started() == ['demo_source', 'demo_cd', 'demo_dsc', 'demo_dsc']
-    card = bench.card('demo_dsc')
+    assert bench.run(rows=['cd', 'dsc']) == {'cd_demo': 'finished before', 'dsc_demo': 'finished'}
+    assert bench.started() == ['source_demo', 'cd_demo', 'dsc_demo', 'dsc_demo']
+    card = bench.card('dsc_demo')
     assert (card['attempts'], card['unmeasured_attempts']) == (2, 1)
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(bench, monkeypatch):
     bench.run(rows=['cd'])
-    card = bench.folder_of('demo_cd') / 'run_card.json'
+    card = bench.folder_of('cd_demo') / 'run_card.json'
     text = card.read_text()
     card.unlink()  # unfinished
-    lock = lock_folder(Job('x', bench.folder_of('demo_cd'), ()))
-    assert lock_folder(Job('x', bench.folder_of('demo_cd'), ())) is None
+    lock = lock_folder(Job('x', bench.folder_of('cd_demo'), ()))
+    assert lock_folder(Job('x', bench.folder_of('cd_demo'), ())) is None
 
     def finish(seconds):
         card.write_text(text)
         lock.close()
 
     monkeypatch.setattr('dscreid.lab.reproduction.scheduler.time.sleep', finish)
-    assert bench.run(rows=['cd']) == {'demo_cd': 'finished before'}
+    assert bench.run(rows=['cd']) == {'cd_demo': 'finished before'}
     assert len(bench.starts()) == 2
 
 
@@ -309,7 +309,7 @@ def test_an_interrupted_command_ends_its_processes(bench, monkeypatch, tmp_path)
     bench.setenv('FAKE_GATE', str(tmp_path / 'never'))
 
     def interrupt(seconds):
-        if 'demo_dsc' in bench.started():
+        if 'dsc_demo' in bench.started():
             monkeypatch.undo()
             raise KeyboardInterrupt
 
@@ -340,7 +340,7 @@ def test_worlds_are_rendered_once_and_before_what_uses_them(bench, monkeypatch):
     shutil.rmtree(bench.place.worlds('bupt2hitsz', 1))
     statuses = [(name.rpartition('/')[2], status.phase.value) for name, status in reproduce(options).items()]
     assert statuses == [
-        (name, 'finished') for name in ('source world', 'target world', 'demo_source', 'demo_cd')
+        (name, 'finished') for name in ('source world', 'target world', 'source_demo', 'cd_demo')
     ]
     assert (bench.place.worlds('bupt2hitsz', 1) / 'target' / 'world.json').is_file()
     # worlds that nothing needs any more may be removed
@@ -352,18 +352,18 @@ def test_results_that_another_process_works_on_are_not_removed(bench):
     bench.run(rows=['cd'])
     bench.change_code()
     with (
-        lock_folder(Job('x', bench.folder_of('demo_source'), ())),
+        lock_folder(Job('x', bench.folder_of('source_demo'), ())),
         pytest.raises(ConfigError, match='another process works in'),
     ):
         bench.run(rows=['cd'], rerun_stale=True)
-    assert bench.card('demo_source')
+    assert bench.card('source_demo')
 
 
 def test_unreadable_results_are_a_failure_of_their_run_alone(bench, tmp_path):
     trainer = tmp_path / 'trainer.py'
     text = Path(bench.place.trainer).read_text()
-    broken = "\nif 'demo_cd' in sys.argv[3]:\n    Path(sys.argv[3], 'metrics.json').write_text('{')\n"
+    broken = "\nif 'cd_demo' in sys.argv[3]:\n    Path(sys.argv[3], 'metrics.json').write_text('{')\n"
     trainer.write_text(text + broken)
     bench.place = replace(bench.place, trainer=trainer)
     statuses = bench.run(rows=['cd', 'dsc'])
-    assert statuses == {'demo_source': 'finished', 'demo_cd': 'failed', 'demo_dsc': 'finished'}
+    assert statuses == {'source_demo': 'finished', 'cd_demo': 'failed', 'dsc_demo': 'finished'}

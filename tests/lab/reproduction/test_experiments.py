@@ -9,6 +9,7 @@ from dscreid.lab.reproduction.place import Place
 from dscreid.lab.reproduction.planning import make_plan
 from dscreid.lab.synthetic import make_spec
 from dscreid.lab.worlds import DIRECTIONS, adaptation_worlds
+from dscreid.utils.shipped import is_config
 from dscreid.visualization import paper_table
 
 ABLATIONS = ('without_dslu', 'without_dsjl', 'dsjl_inter', 'dsjl_intra', 'dslu_inter', 'dslu_intra')
@@ -90,9 +91,9 @@ def test_all_ablations_of_a_seed_share_their_runs(tmp_path):
     rows = [row for number in (3, 4, 5) for row in find_experiment(f'table{number}').rows]
     plan = make_plan(place, rows, ('bupt2hitsz',), (1,))
     runs = {name.rpartition('/')[2] for name in plan.rows}
-    assert runs == {'demo_cd', 'demo_bclu', 'demo_dsc', *(f'demo_{method}' for method in ABLATIONS)}
+    assert runs == {'cd_demo', 'bclu_demo', 'dsc_demo', *(f'{method}_demo' for method in ABLATIONS)}
     assert set(plan.jobs) - plan.rows == {
-        f'bupt2hitsz/seed1/{name}' for name in ('demo_source', 'source world', 'target world')
+        f'bupt2hitsz/seed1/{name}' for name in ('stp_demo', 'source world', 'target world')
     }
     folders = [job.folder for job in plan.jobs.values()]
     assert len(folders) == len(set(folders))
@@ -103,7 +104,7 @@ def test_every_row_has_a_config_on_all_data(readers, data):
     for experiment in EXPERIMENTS.values():
         for row in experiment.rows:
             for direction in DIRECTIONS:
-                assert readers[data].path_of(row.method, direction).is_file()
+                assert is_config(readers[data].path_of(row.method, direction))
 
 
 def test_tags_are_unique_within_a_method():

@@ -133,9 +133,9 @@ def test_rows_of_other_revisions_or_data_are_never_shown_silently(bench):
     text, _ = show_experiment(options)
     assert 'mix 2 code revisions (other code, present code)' in text
     assert 'different data' not in text
-    card = bench.card('demo_dsc')
+    card = bench.card('dsc_demo')
     card['identity']['data']['world'] = 'elsewhere'
-    (bench.folder_of('demo_dsc') / 'run_card.json').write_text(json.dumps(card))
+    (bench.folder_of('dsc_demo') / 'run_card.json').write_text(json.dumps(card))
     assert 'rows of seed 1 were tested on different data' in show_experiment(options)[0]
 
 
@@ -143,8 +143,8 @@ def test_runs_that_were_not_evaluated_are_counted(bench):
     bench.run('table3', rows=['cd', 'dsc'])
     options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
     assert 'not evaluated' not in show_experiment(options)[0]
-    card = bench.card('demo_dsc') | {'metrics': {}}
-    (bench.folder_of('demo_dsc') / 'run_card.json').write_text(json.dumps(card))
+    card = bench.card('dsc_demo') | {'metrics': {}}
+    (bench.folder_of('dsc_demo') / 'run_card.json').write_text(json.dumps(card))
     assert '1 of 2 runs were not evaluated; their metrics.json says why.' in show_experiment(options)[0]
 
 
@@ -182,7 +182,7 @@ def test_seeds_can_be_chosen(bench):
 
 
 def test_a_figure_of_curves_is_a_plot_with_its_table(bench):
-    path = bench.configs / 'demo_dsc.py'
+    path = bench.configs / 'dsc_demo.py'
     path.write_text(path.read_text() + 'model = dict(neighbor_losses=[dict(alpha=0.9), dict(alpha=0.9)])\n')
     bench.run('figure4', rows=['alpha 0.8', 'alpha 0.9'])
     text, files = show_experiment(
@@ -211,5 +211,5 @@ def test_the_list_marks_missing_configs(bench):
     lines = list_experiments(bench.place.preset, bench.place.configs).splitlines()
     assert 'table3: Components of DSC (hitsz2bupt)' in lines
     assert any('GUR' in line and 'config missing' in line for line in lines)
-    assert any('alpha 0.6' in line and line.endswith('demo_dsc.py (alpha=0.6)') for line in lines)
+    assert any('alpha 0.6' in line and line.endswith('dsc_demo.py (alpha=0.6)') for line in lines)
     assert np.all([len(line) < 130 for line in lines])

@@ -44,10 +44,10 @@ def calls(folder):
 
 def test_every_run_is_submitted_after_what_it_needs(bench, slurm):
     statuses = bench.run('table1', rows=['cd', 'pgm'], slurm=OPTIONS)
-    assert list(statuses) == ['demo_source', 'demo_cd', 'demo_bclu', 'demo_pgm']
+    assert list(statuses) == ['source_demo', 'cd_demo', 'bclu_demo', 'pgm_demo']
     after = [line.partition('--dependency=')[2].split(' ')[0] for line in calls(slurm)]
     assert after == ['', 'afterok:101', 'afterok:101', 'afterok:103']
-    script = (bench.folder_of('.slurm') / 'demo_pgm.sh').read_text()
+    script = (bench.folder_of('.slurm') / 'pgm_demo.sh').read_text()
     assert '#SBATCH --partition=gpu\n' in script
     assert '#SBATCH --gres=gpu:1\n#SBATCH --time=24:00:00\n' in script
     assert 'tools/reproduce.py execute' in script
@@ -66,41 +66,41 @@ def test_what_is_in_the_queue_is_not_submitted_again(bench, slurm):
 
 def test_a_submitted_job_does_what_the_local_one_does(bench, slurm):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
-    for name in ('demo_source', 'demo_cd'):
+    for name in ('source_demo', 'cd_demo'):
         job = Job.from_json((bench.folder_of('.slurm') / f'{name}.json').read_text())
         execute(job, lambda: {'Python': '3'})
-    card = bench.card('demo_cd')
+    card = bench.card('cd_demo')
     assert card['environment'] == {'Python': '3'}
-    assert bench.run('table3', rows=['cd']) == {'demo_cd': 'finished before'}
+    assert bench.run('table3', rows=['cd']) == {'cd_demo': 'finished before'}
     execute(job, dict)  # submitted twice: taken as it is
-    assert bench.started() == ['demo_source', 'demo_cd']
+    assert bench.started() == ['source_demo', 'cd_demo']
 
 
 def test_a_submitted_job_notices_other_code_and_other_processes(bench, slurm, monkeypatch):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
-    job = Job.from_json((bench.folder_of('.slurm') / 'demo_source.json').read_text())
+    job = Job.from_json((bench.folder_of('.slurm') / 'source_demo.json').read_text())
     with lock_folder(job), pytest.raises(ConfigError, match='another process works in'):
         execute(job, dict)
     monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'newer')
     with pytest.raises(ConfigError, match='the code was changed'):
         execute(job, dict)
     execute(job, dict, accept_revision=True)
-    assert bench.card('demo_source')['identity']['code'] == 'newer'
+    assert bench.card('source_demo')['identity']['code'] == 'newer'
 
 
 def test_a_failing_submitted_job_says_why(bench, slurm):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
-    bench.setenv('FAKE_FAILING', 'demo_source')
-    job = Job.from_json((bench.folder_of('.slurm') / 'demo_source.json').read_text())
-    with pytest.raises(ConfigError, match='demo_source failed: this run was told to fail'):
+    bench.setenv('FAKE_FAILING', 'source_demo')
+    job = Job.from_json((bench.folder_of('.slurm') / 'source_demo.json').read_text())
+    with pytest.raises(ConfigError, match='source_demo failed: this run was told to fail'):
         execute(job, dict)
 
 
 def test_a_job_survives_its_file(bench, slurm):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
-    text = (bench.folder_of('.slurm') / 'demo_cd.json').read_text()
+    text = (bench.folder_of('.slurm') / 'cd_demo.json').read_text()
     assert Job.from_json(text).to_json() == text
-    assert json.loads(text)['dependencies'][-1] == 'bupt2hitsz/seed1/demo_source'
+    assert json.loads(text)['dependencies'][-1] == 'bupt2hitsz/seed1/source_demo'
 
 
 def test_without_slurm_the_message_says_so(bench, monkeypatch):
