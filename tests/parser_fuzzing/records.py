@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from dscreid.lab.reproduction.records import begin_attempt, end_attempt, inspect_job, write_card
 from hypothesis import strategies as st
 from mmengine import Config
 
@@ -18,7 +19,6 @@ from dscreid.lab.demo import checkpoint_of
 from dscreid.lab.doctor.stages import datasets_of, stages_of
 from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
 from dscreid.lab.reproduction.jobs import Job
-from dscreid.lab.reproduction.records import begin_attempt, end_attempt, inspect_job, write_card
 from dscreid.lab.selection_study import read_scores
 from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
@@ -135,7 +135,7 @@ _CARD = {
 
 def _use_run(folder: Path, case: dict[str, Any]) -> object:
     job = Job('r', folder, ('python', 'x'), identity=_IDENTITY, outputs=('metrics.json',))
-    found = inspect_job(job)
+    found = stale_reasons(job), is_finished(job)
     begin_attempt(job)
     end_attempt(job, 2.0, 0)
     write_card(job, {'metrics': {}})
@@ -224,15 +224,6 @@ WORLD = Parser(
     remade=True,
 )
 
-_JOB = json.loads(Job('r', Path('f'), ('python',), identity=_IDENTITY, max_epochs=3).to_json())
-JOB = Parser(
-    name='job of a submitted run',
-    cases=mutated_json(_JOB).map(lambda content: {'job.json': content}),
-    parse=lambda folder, case: Job.from_file(folder / 'job.json').to_json(),
-    errors=(ConfigError,),
-    named=('job.json',),
-)
-
 _CONFIG = """
 data_root = 'data'
 model = dict(type='SourceReID', num_classes=1, backbone=dict(
@@ -307,5 +298,5 @@ CONFIG_PATHS = Parser(
 )
 
 PARSERS = (
-    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_RECORDS, METRICS, SCORES, SCALARS, WORLD, JOB, CONFIG_PATHS,
+    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_RECORDS, METRICS, SCORES, SCALARS, WORLD, CONFIG_PATHS,
 )  # fmt: skip

@@ -1,8 +1,7 @@
 """Read the configs of rows, each one once for all directions and seeds that share it."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +13,7 @@ from dscreid.apis.config import load_config
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import Row
 from dscreid.lab.reproduction.identity import dataset_fingerprints, world_fingerprint
-from dscreid.lab.reproduction.place import Place
-from dscreid.lab.reproduction.presets import environment
+from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.synthetic import WorldSpec
 from dscreid.utils.config_difference import config_difference, effective_overrides
 
@@ -27,9 +25,6 @@ class ConfigReader:
 
     Rendered worlds are in a different folder for each seed. Their roots are therefore read as the name of the
     environment variable that holds the folder when a run of that seed starts.
-
-    Args:
-        place: Where the configs are and which data they run on.
     """
 
     def __init__(self, place: Place) -> None:
@@ -45,9 +40,14 @@ class ConfigReader:
         Raises:
             ConfigError: If there is none. The message lists the files that were looked for.
         """
-        path = self.place.preset.config_path(self.place.configs, method, direction)
+        preset, configs = self.place.preset, self.place.configs
+        path = preset.config_path(configs, method, direction)
         if path is None:
-            raise ConfigError(self.place.preset.missing_message(self.place.configs, method, direction))
+            names = ', '.join(pattern.format(method=method, direction=direction) for pattern in preset.files)
+            raise ConfigError(
+                f"no config of '{method}' for {preset.name}: {configs} contains none of {names}; select the rows that "
+                'have one with --rows'
+            )
         return path
 
     def read(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Config:
@@ -58,8 +58,14 @@ class ConfigReader:
         """
         key = f'{path} {dict(overrides)}'
         if key not in self._configs:
-            with environment(self._roots), _without_information():
-                self._configs[key] = load_config(path, dict(overrides))
+            logger = MMLogger.get_current_instance()
+            level = logger.level
+            logger.setLevel(logging.WARNING)  # no message about the environment variables in each config
+            try:
+                with environment(self._roots):
+                    self._configs[key] = load_config(path, dict(overrides))
+            finally:
+                logger.setLevel(level)
         return self._configs[key]
 
     def run_name(self, row: Row, direction: str) -> str:
@@ -96,15 +102,3 @@ class ConfigReader:
         if key not in self._fingerprints:
             self._fingerprints[key] = dataset_fingerprints(config)
         return self._fingerprints[key]
-
-
-@contextmanager
-def _without_information() -> Iterator[None]:
-    """Silence MMEngine's message about the environment variables in each config."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +100,10 @@ def dataset_fingerprints(config: Config) -> dict[str, str]:
     """
     fingerprints = {}
     for name in ('train', 'test'):
-        loader = config.get(f'{name}_dataloader')
-        if loader:
-            settings = dict(loader['dataset'], pipeline=[])
-            dataset = DATASETS.build(settings)
-            packed = dataset.storage.frame_format
+        if loader := config.get(f'{name}_dataloader'):
+            dataset = DATASETS.build(dict(loader['dataset'], pipeline=[]))
+            packed, fingerprint = dataset.storage.frame_format, dataset.fingerprint()
             same_pixels = packed is None or packed.encoding == 'raw'
-            fingerprint = dataset.fingerprint()
             fingerprints[name] = fingerprint if same_pixels else digest([fingerprint, str(packed)])
     return fingerprints
 
@@ -119,18 +116,12 @@ def digest(content: Any) -> str:
 def _bare_code(text: str) -> str:
     """Remove comments, docstrings and layout from source text."""
     tree = ast.parse(text)
-    for body in _bodies(tree):
-        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            body[0] = ast.Pass()
-    return ast.unparse(tree)
-
-
-def _bodies(tree: ast.AST) -> Iterator[list[ast.stmt]]:
-    """Yield the body of every node that may start with a docstring."""
-    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
-        if isinstance(node, owners):
-            yield node.body
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body[0] = ast.Pass()
+    return ast.unparse(tree)
 
 
 def _git(*arguments: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dscreid.lab.reproduction.summary import Figure, Summary, SummaryRow
 from dscreid.visualization import PAPER_FOOTNOTE
@@ -21,6 +21,16 @@ COLUMNS = {
 }
 _PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
+_CSV_HEADINGS = (
+    'table',
+    'row',
+    'metric',
+    'mean',
+    'standard deviation',
+    'seeds',
+    'paper',
+    'note on the paper',
+)
 
 
 def to_markdown(summaries: Sequence[Summary]) -> str:
@@ -30,7 +40,13 @@ def to_markdown(summaries: Sequence[Summary]) -> str:
 
 def to_html(summaries: Sequence[Summary], title: str) -> str:
     """Format all summaries as one HTML page."""
-    sections = [(summary.title.removeprefix(f'{title} · '), _html_table(summary)) for summary in summaries]
+    sections = [
+        (
+            summary.title.removeprefix(f'{title} · '),
+            joined([part('table', table=_table(summary)), paragraphs_html(_notes(summary))]),
+        )
+        for summary in summaries
+    ]
     return page_html(title, paragraphs_html([_LEGEND]), sections)
 
 
@@ -38,68 +54,55 @@ def to_csv(summaries: Sequence[Summary]) -> str:
     """Format all summaries as one CSV table: one line per row and metric, unrounded values in [0, 1]."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator='\n')
-    writer.writerow(
-        ['table', 'row', 'metric', 'mean', 'standard deviation', 'seeds', 'paper', 'note on the paper']
-    )
+    writer.writerow(_CSV_HEADINGS)
     for summary in summaries:
         for row in summary.rows:
-            writer.writerows([summary.title, row.row.name, *values] for values in _csv_values(row))
+            writer.writerows((summary.title, row.row.name, *values) for values in _csv_values(row))
     return stream.getvalue()
 
 
-def notes_of(summaries: Sequence[Summary]) -> list[str]:
-    """Return the sentences below the tables."""
-    notes = [_LEGEND]
-    if any(row.paper for summary in summaries for row in summary.rows):
-        notes.append(_PAPER_NOTE)
-    return notes
-
-
-def _csv_values(row: SummaryRow) -> list[list]:
-    keys = list(dict.fromkeys(key for metrics in row.values.values() for key in metrics))
+def _csv_values(row: SummaryRow) -> Iterator[tuple[object, ...]]:
     paper = row.paper.metrics if row.paper else {}
-    lines = []
+    seeds = ' '.join(map(str, row.values))
+    keys = [key for metrics in row.values.values() for key in metrics]
     for key in dict.fromkeys([*keys, *paper]):
         figure = row.figure(key)
-        mean, deviation = ('', '') if figure is None else (figure.mean, figure.deviation)
-        seeds = ' '.join(str(seed) for seed in row.values)
-        note = PAPER_FOOTNOTE if key in paper else ''
-        lines.append([key, mean, '' if deviation is None else deviation, seeds, paper.get(key, ''), note])
-    return lines
+        mean, deviation = (figure.mean, figure.deviation) if figure else (None, None)
+        yield key, mean, deviation, seeds, paper.get(key), PAPER_FOOTNOTE if key in paper else ''
+
+
+def _notes(summary: Summary) -> list[str]:
+    """Return the sentences below a table."""
+    return [*([_PAPER_NOTE] if any(row.paper for row in summary.rows) else []), *summary.notes]
 
 
 def _table(summary: Summary) -> Table:
     """Build the table of a summary."""
-    with_paper = any(row.paper for row in summary.rows)
-    columns = [*COLUMNS.values(), ('', 'seeds')]
-    columns += [(f'paper, {group}', name) for group, name in COLUMNS.values()] if with_paper else []
-    rows = []
-    for row in summary.rows:
-        cells = [_cell(summary, row, key) for key in COLUMNS]
-        cells.append(Cell(', '.join(str(seed) for seed in row.values) or '–'))
-        cells += [_paper_cell(summary, row, key) for key in COLUMNS] if with_paper else []
-        rows.append(TableRow(row.row.name, cells))
-    return Table(summary.title, 'Row', columns, rows)
+    rows = summary.rows
+    columns = {heading: _column([row.figure(key) for row in rows]) for key, heading in COLUMNS.items()}
+    columns['', 'seeds'] = [Cell(', '.join(map(str, row.values)) or '–') for row in rows]
+    if any(row.paper for row in rows):
+        for key, (group, name) in COLUMNS.items():
+            figures = [Figure(row.paper.metrics[key], None) if row.paper else None for row in rows]
+            columns[f'paper, {group}', name] = _column(figures)
+    lines = zip(*columns.values(), strict=True)
+    table_rows = [TableRow(row.row.name, cells) for row, cells in zip(rows, lines, strict=True)]
+    return Table(summary.title, 'Row', list(columns), table_rows)
 
 
-def _cell(summary: Summary, row: SummaryRow, key: str) -> Cell:
-    figure = row.figure(key)
-    if figure is None:
-        return Cell('–')
-    return Cell(_percent(figure), strong=round(100 * figure.mean, 1) == summary.best(key))
-
-
-def _percent(figure: Figure) -> str:
-    spread = '' if figure.deviation is None else f' ± {100 * figure.deviation:.1f}'
-    return f'{100 * figure.mean:.1f}{spread}'
-
-
-def _paper_cell(summary: Summary, row: SummaryRow, key: str) -> Cell:
-    if row.paper is None:
-        return Cell('–')
-    value = row.paper.metrics[key]
-    best = max(other.paper.metrics[key] for other in summary.rows if other.paper)
-    return Cell(f'{100 * value:.1f}', strong=value == best)
+def _column(figures: Sequence[Figure | None]) -> list[Cell]:
+    """Format figures in percent. The best of several is strong, judged as printed."""
+    printed = [None if figure is None else round(100 * figure.mean, 1) for figure in figures]
+    known = [value for value in printed if value is not None]
+    best = max(known) if len(known) > 1 else None
+    cells = []
+    for figure, value in zip(figures, printed, strict=True):
+        if figure is None:
+            cells.append(Cell('–'))
+        else:
+            spread = '' if figure.deviation is None else f' ± {100 * figure.deviation:.1f}'
+            cells.append(Cell(f'{100 * figure.mean:.1f}{spread}', strong=value == best))
+    return cells
 
 
 def _markdown_table(summary: Summary) -> str:
@@ -111,9 +114,4 @@ def _markdown_table(summary: Summary) -> str:
     ]
     lines = [head, ['---'] + ['---:'] * (len(head) - 1), *body]
     text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
-    return f'### {summary.title}\n\n{text}\n\n' + '\n\n'.join([*notes_of([summary]), *summary.notes])
-
-
-def _html_table(summary: Summary) -> str:
-    notes = paragraphs_html([*notes_of([summary])[1:], *summary.notes])
-    return joined([part('table', table=_table(summary)), notes])
+    return f'### {summary.title}\n\n{text}\n\n' + '\n\n'.join([_LEGEND, *_notes(summary)])

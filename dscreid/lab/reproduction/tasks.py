@@ -8,18 +8,50 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from dscreid.apis.command_line import run_command
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.evaluation import Evaluation
+from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
 from dscreid.apis.test import evaluate, write_json
-from dscreid.evaluation import load_features
-from dscreid.lab.reproduction.jobs import FEATURES_FILE, METRICS_FILE
-from dscreid.lab.reproduction.process import die_with
-from dscreid.lab.reproduction.views import VIEW_FUNCTIONS, view_metrics
+from dscreid.errors import DatasetError
+from dscreid.evaluation import FeatureTable, ReIDMetric, load_features
+from dscreid.lab.reproduction.execution import die_with
+from dscreid.lab.reproduction.experiments import VIEWS
 from dscreid.lab.synthetic import WorldSpec, render_world
 from dscreid.registry import MODELS
+
+
+def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, float]:
+    """Rank the features of a finished run in another way, without extracting them again.
+
+    Args:
+        table: Features of N tracklets with both raw halves, float32 (N, D).
+        view: ``'raw'`` ranks both raw halves concatenated, as VLD does; ``'static'`` and ``'dynamic'`` rank one half,
+            L2-normalized.
+        protocol: Name of the evaluation protocol.
+
+    Returns:
+        Metrics in [0, 1], with the keys of ``ReIDMetric``.
+
+    Raises:
+        DatasetError: If the table has no raw halves.
+    """
+    if table.static is None or table.dynamic is None:
+        raise DatasetError('the feature file holds no raw halves; write it with dscreid test --dump-features')
+    if view == 'raw':
+        feature = np.concatenate([table.static, table.dynamic], axis=1)
+    else:
+        half = table.static if view == 'static' else table.dynamic
+        feature = half / np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-12)
+    facts = ('pid', 'camera', 'modality', 'is_query', 'index')
+    records = [
+        {'feature': feature[row], **{name: getattr(table, name)[row] for name in facts}}
+        for row in range(len(table))
+    ]
+    return ReIDMetric(protocol).compute_metrics(records)
 
 
 def render(arguments: argparse.Namespace) -> None:
@@ -47,12 +79,11 @@ def test_untrained(arguments: argparse.Namespace) -> None:
     model = MODELS.build(config.model | {'num_classes': 1})
     model.init_weights()
     work_dir = arguments.work_dir
+    out, features = work_dir / METRICS_FILE, work_dir / FEATURES_FILE
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / 'untrained.pth'
         torch.save(dict(state_dict=model.state_dict()), weights)
-        evaluate(
-            config, weights, work_dir, out=work_dir / METRICS_FILE, dump_features=work_dir / FEATURES_FILE
-        )
+        evaluate(config, weights, work_dir, out=out, dump_features=features)
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -63,13 +94,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     task.add_argument('--root', type=Path, required=True, help='folder of the world')
     task.add_argument('--spec', required=True, help='fields of WorldSpec as JSON')
     task.set_defaults(run=render)
-    task = tasks.add_parser('view', help='rank the features of a finished run another way')
+    task = tasks.add_parser('view', help='rank the features of a finished run in another way')
     task.add_argument('--features', type=Path, required=True, help='features.safetensors of the run')
     task.add_argument('--protocol', required=True, help='evaluation protocol')
-    task.add_argument('--view', choices=VIEW_FUNCTIONS, required=True, help='what is ranked')
+    task.add_argument('--view', choices=VIEWS, required=True, help='what to rank')
     task.add_argument('--out', type=Path, required=True, help='JSON file for the metrics')
     task.set_defaults(run=rank_view)
-    task = tasks.add_parser('untrained', help='test the pre-trained tower of a config as it is')
+    task = tasks.add_parser('untrained', help='test the pre-trained tower of a config without training')
     task.add_argument('--config', type=Path, required=True, help='a config of SourceReID')
     task.add_argument('--work-dir', type=Path, required=True, help='folder for metrics and features')
     task.set_defaults(run=test_untrained)
