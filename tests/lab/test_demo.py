@@ -69,8 +69,8 @@ def test_each_shortfall_is_named(demo, labels, source_rank1, dsc, word):
 
 def test_the_full_demo_is_the_documented_one(tmp_path):
     full = Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=FULL))
-    assert full._path('demo_dsc') == CONFIGS / 'demo_dsc.py'
-    source, target = full._source_spec(), full._target_spec()
+    assert full.config_path('dsc') == CONFIGS / 'demo_dsc.py'
+    source, target = full.source_world, full.target_world
     assert (source.train_ids, source.tracklets, source.test_ids) == (240, 8, 60)
     assert (target.train_ids, target.tracklets, target.test_ids, target.test_tracklets) == (150, 12, 80, 6)
 
@@ -78,7 +78,7 @@ def test_the_full_demo_is_the_documented_one(tmp_path):
 @pytest.mark.parametrize('name', ['source', 'cd', 'dsc', 'bclu', 'true_labels'])
 def test_the_short_demo_differs_in_length_only(tmp_path, name):
     full, short = (
-        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size))._path(f'demo_{name}')
+        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)).config_path(name)
         for size in (FULL, SHORT)
     )
     options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
@@ -91,7 +91,7 @@ def test_the_short_demo_differs_in_length_only(tmp_path, name):
 
 def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
     full, short = (
-        [demo._source_spec(), demo._target_spec()]
+        [demo.source_world, demo.target_world]
         for demo in (Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)) for size in (FULL, SHORT))
     )
     frames = [
@@ -107,8 +107,9 @@ def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
 
 
 def test_timings_of_several_runs_add_up(demo):
-    assert demo._timed('one', lambda: 1) == 1
-    demo._timed('two', lambda: None)
+    for part in ('one', 'two'):
+        with demo.timed(part):
+            pass
     assert list(json.loads((demo.options.out / 'timings.json').read_text())) == ['one', 'two']
 
 
@@ -117,13 +118,13 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     (out / 'demo_dsc.py').write_text(SETTINGS.format(1))
     (out / 'source').mkdir()
     (out / 'source' / 'key').write_text('source model')
-    world = out / 'world'
-    world.mkdir()
+    world = out / 'worlds' / 'target'
+    world.mkdir(parents=True)
     (world / 'world.json').write_text('seed 1')
 
     def survives():
         """Whether what a run left is still there when its folder is asked for again."""
-        folder = demo._work_dir('dsc', 'demo_dsc', world)
+        folder = demo.work_dir('dsc')
         kept = (folder / 'metrics.json').is_file()
         (folder / 'metrics.json').write_text('{}')
         return kept
@@ -147,10 +148,11 @@ def test_a_folder_of_others_is_not_emptied(demo):
     """Someone may name a project's folder, in which ``source`` holds the program."""
     out = demo.options.out
     (out / 'demo_source.py').write_text(SETTINGS.format(1))
-    (out / 'world').mkdir()
-    (out / 'world' / 'world.json').write_text('seed 1')
+    world = out / 'worlds' / 'source'
+    world.mkdir(parents=True)
+    (world / 'world.json').write_text('seed 1')
     (out / 'source').mkdir()
     (out / 'source' / 'main.c').write_text('mine')
     with pytest.raises(ConfigError, match=r'main\.c: .* was not written by dscreid'):
-        demo._work_dir('source', 'demo_source', out / 'world')
+        demo.work_dir('source')
     assert (out / 'source' / 'main.c').read_text() == 'mine'

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from dscreid.lab.reproduction.records import begin_attempt, end_attempt, inspect_job, write_card
 from hypothesis import strategies as st
 from mmengine import Config
 
@@ -15,10 +14,16 @@ from dscreid.datasets import HITSZVCM, BUPTCampus
 from dscreid.engine import bad_frame_record, selection_record
 from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
-from dscreid.lab.demo import checkpoint_of
 from dscreid.lab.doctor.stages import datasets_of, stages_of
 from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
-from dscreid.lab.reproduction.jobs import Job
+from dscreid.lab.reproduction.jobs import (
+    Job,
+    begin_attempt,
+    end_attempt,
+    is_finished,
+    stale_reasons,
+    write_card,
+)
 from dscreid.lab.selection_study import read_scores
 from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
@@ -47,7 +52,6 @@ _FINISHED = {'config': config_hash(_config(Path())), 'checkpoint': 'epoch_1.pth'
 
 
 def _parse_finished(folder: Path, case: dict[str, Any]) -> object:
-    _inside(folder, checkpoint_of(folder))
     return _inside(folder, finished_checkpoint(_config(folder)))
 
 
