@@ -5,14 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.execution import lock_folder
+from dscreid.lab.reproduction.execution import Scheduler, lock_folder
 from dscreid.lab.reproduction.experiments import choose_rows, find_experiment
 from dscreid.lab.reproduction.identity import Identity
 from dscreid.lab.reproduction.jobs import CARD_FILE, Job, is_finished, read_record, remove_run, stale_reasons
 from dscreid.lab.reproduction.planning import Plan, make_plan
 from dscreid.lab.reproduction.presets import Place
 from dscreid.lab.reproduction.progress import JobStatus
-from dscreid.lab.reproduction.scheduler import Scheduler
 from dscreid.lab.reproduction.slurm import submit
 
 _SHOWN_STALE = 6

@@ -8,9 +8,9 @@ from dscreid.apis.config import load_config
 from dscreid.apis.run_folder import FEATURES_FILE
 from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
-from dscreid.lab.reproduction.config_reader import ConfigReader
 from dscreid.lab.reproduction.experiments import Experiment, Row
 from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
+from dscreid.lab.reproduction.planning import ConfigReader
 from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.reproduction.summary import Summary, SummaryRow
 from dscreid.visualization import (

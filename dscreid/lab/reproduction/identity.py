@@ -70,11 +70,19 @@ def file_fingerprint(path: Path) -> str:
 
 def git_revision() -> dict[str, Any] | None:
     """Return the checkout's commit and whether code or configs differ from it. None outside a checkout."""
-    # an installed package may be inside an unrelated repository
-    commit = None if is_installed() else _git('rev-parse', 'HEAD')
-    if commit is None:
+    if is_installed():  # perhaps inside an unrelated repository
         return None
-    changes = _git('status', '--porcelain', '--', 'dscreid', 'configs', 'tools')
+    queries = (['rev-parse', 'HEAD'], ['status', '--porcelain', '--', 'dscreid', 'configs', 'tools'])
+    git = ['git', '-C', str(PACKAGE.parent)]
+    try:
+        commit, changes = (
+            subprocess.run(
+                [*git, *query], capture_output=True, text=True, check=True, timeout=30
+            ).stdout.strip()
+            for query in queries
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
     return dict(commit=commit, dirty=bool(changes))
 
 
@@ -122,12 +130,3 @@ def _bare_code(text: str) -> str:
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body[0] = ast.Pass()
     return ast.unparse(tree)
-
-
-def _git(*arguments: str) -> str | None:
-    command = ['git', '-C', str(PACKAGE.parent), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

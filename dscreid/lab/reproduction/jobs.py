@@ -1,7 +1,6 @@
 """Jobs of an experiment, and the records that they leave in their folders."""
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,7 +106,8 @@ def write_card(job: Job, measured: Mapping[str, Any]) -> None:
         **job.facts,
         identity=record['identity'],
         revisions=sorted({attempt['revision'] for attempt in attempts}),
-        command=[_portable(word) for word in job.command],
+        # without the locations of interpreter and package
+        command=['python', *(word.replace(f'{shipped_folder()}/', '') for word in job.command[1:])],
         started=attempts[0]['started'],
         wall_seconds=round(sum(known), 1),
         attempts=len(attempts),
@@ -130,8 +130,8 @@ def remove_run(job: Job) -> None:
         raise ConfigError(
             f'{job.folder}: holds files but no record of this tool; move them, or choose another --out'
         )
-    configs = [Path(word).name for word in job.command if word.endswith('.py')]  # MMEngine saves a copy
-    remove_run_folder(job.folder, (START_FILE, CARD_FILE, LOG_FILE, *job.outputs, *configs))
+    config = Path(job.facts['config']).name  # MMEngine saves a copy
+    remove_run_folder(job.folder, (START_FILE, CARD_FILE, LOG_FILE, *job.outputs, config))
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -147,11 +147,6 @@ def read_record(path: Path) -> dict[str, Any] | None:
 def _start_record(job: Job) -> dict[str, Any]:
     # The identity is that of the first attempt: a later one may use another, accepted revision.
     return read_record(job.folder / START_FILE) or dict(identity=dict(job.identity), attempts=[])
-
-
-def _portable(word: str) -> str:
-    """Remove the locations of interpreter and package from a word of a command."""
-    return 'python' if word == sys.executable else word.removeprefix(f'{shipped_folder()}/')
 
 
 def _is_identity(value: dict[str, Any]) -> bool:

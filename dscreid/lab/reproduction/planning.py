@@ -1,24 +1,37 @@
 """Turn rows into jobs: each run once, shared stages first, every job with its identity."""
 
 import json
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmengine import Config
+from mmengine.logging import MMLogger
 
+from dscreid.apis.config import load_config
 from dscreid.apis.option_values import format_value
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.config_reader import NO_OVERRIDES, ConfigReader
 from dscreid.lab.reproduction.experiments import Row
-from dscreid.lab.reproduction.identity import code_fingerprint, digest, file_fingerprint, run_digest
+from dscreid.lab.reproduction.identity import (
+    code_fingerprint,
+    dataset_fingerprints,
+    digest,
+    file_fingerprint,
+    run_digest,
+    world_fingerprint,
+)
 from dscreid.lab.reproduction.jobs import RESULTS, Job
-from dscreid.lab.reproduction.presets import Place
+from dscreid.lab.reproduction.presets import Place, environment
+from dscreid.lab.synthetic import WorldSpec
+from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.visualization import protocol_of
 
+NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 #: Command of the processes other than ``tools/train.py``, and their code, which the code fingerprint leaves out.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
 TASKS_FILE = Path(__file__).with_name('tasks.py')
@@ -51,6 +64,90 @@ def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seed
     return plan
 
 
+class ConfigReader:
+    """Read and cache the configs of a place.
+
+    Rendered worlds are in a different folder for each seed. Their roots are therefore read as the name of the
+    environment variable that holds the folder when a run of that seed starts.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        roots = place.preset.roots.values() if place.preset.synthetic else ()
+        self._roots = {variable: f'${variable}' for variable in roots}
+        self._configs: dict[str, Config] = {}
+        self._fingerprints: dict[str, dict[str, str]] = {}
+
+    def path_of(self, method: str, direction: str) -> Path:
+        """Return the config file of a method.
+
+        Raises:
+            ConfigError: If there is none. The message lists the files that were looked for.
+        """
+        preset, configs = self.place.preset, self.place.configs
+        path = preset.config_path(configs, method, direction)
+        if path is None:
+            names = ', '.join(pattern.format(method=method, direction=direction) for pattern in preset.files)
+            raise ConfigError(
+                f"no config of '{method}' for {preset.name}: {configs} contains none of {names}; select the rows that "
+                'have one with --rows'
+            )
+        return path
+
+    def read(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Config:
+        """Return a config with overrides. Do not modify it.
+
+        Raises:
+            ConfigError: If the config cannot be read.
+        """
+        key = f'{path} {dict(overrides)}'
+        if key not in self._configs:
+            logger = MMLogger.get_current_instance()
+            level = logger.level
+            logger.setLevel(logging.WARNING)  # no message about the environment variables in each config
+            try:
+                with environment(self._roots):
+                    self._configs[key] = load_config(path, dict(overrides))
+            finally:
+                logger.setLevel(level)
+        return self._configs[key]
+
+    def run_name(self, row: Row, direction: str) -> str:
+        """Return the name of a row's run: the config's name, plus the row's tag if the row differs from the config.
+
+        Raises:
+            ConfigError: If the row has no config or the config cannot be read.
+        """
+        path = self.path_of(row.method, direction)
+        apart = row.view or row.untrained or effective_overrides(self.read(path), row.overrides)
+        return f'{path.stem}+{row.tag}' if apart else path.stem
+
+    def difference_to_dsc(self, config: Config, direction: str) -> dict[str, list] | None:
+        """Compare a config with DSC's. None for a source stage, which only other runs build upon."""
+        dsc = self.place.preset.config_path(self.place.configs, 'dsc', direction)
+        return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)
+
+    def fingerprints(self, config: Config, worlds: Mapping[str, WorldSpec]) -> dict[str, str]:
+        """Fingerprint the data that a config trains and tests on.
+
+        Args:
+            config: A config that this object read.
+            worlds: The rendered worlds of a direction and seed. Empty for real data, whose index files are read
+                instead.
+
+        Raises:
+            DatasetError: If a real dataset is missing or malformed.
+        """
+        if worlds:
+            root = config.test_dataloader.dataset.root
+            specs = {self._roots[self.place.preset.roots[spec.layout]]: spec for spec in worlds.values()}
+            return {'world': world_fingerprint(specs[root])}
+        key = str([(config.get(f'{name}_dataloader') or {}).get('dataset') for name in ('train', 'test')])
+        if key not in self._fingerprints:
+            self._fingerprints[key] = dataset_fingerprints(config)
+        return self._fingerprints[key]
+
+
 class _Planner:
     """Add the runs of one direction and seed to a plan."""
 
@@ -65,16 +162,13 @@ class _Planner:
         run = self.configs.run_name(row, self.direction)
         config = self.configs.read(path)
         if row.view:
-            features = self._folder(path.stem) / FEATURES_FILE
-            command = [*TASKS, 'view', '--features', str(features), '--protocol', protocol_of(config)]
-            command += ['--view', row.view, '--out', str(self._folder(run) / METRICS_FILE)]
-            key = digest(['view', row.view, file_fingerprint(TASKS_FILE)])
-            stages = [self._add_run(path)]
-            return self._add(
-                run, path, config, command, key, stages, outputs=(METRICS_FILE,), facts=dict(view=row.view)
-            )
+            features, out = self._folder(path.stem) / FEATURES_FILE, self._folder(run) / METRICS_FILE
+            command = _task('view', features=features, protocol=protocol_of(config), view=row.view, out=out)
+            key, stages = digest(['view', row.view, file_fingerprint(TASKS_FILE)]), [self._add_run(path)]
+            facts = dict(view=row.view)
+            return self._add(run, path, config, command, key, stages, outputs=(METRICS_FILE,), facts=facts)
         if row.untrained:
-            command = [*TASKS, 'untrained', '--config', str(path), '--work-dir', str(self._folder(run))]
+            command = _task('untrained', config=path, work_dir=self._folder(run))
             key = digest(['untrained', run_digest(config), file_fingerprint(TASKS_FILE)])
             return self._add(run, path, config, command, key, facts=dict(untrained=True))
         return self._add_run(path, {} if run == path.stem else row.overrides, run)
@@ -153,10 +247,15 @@ class _Planner:
         for role, spec in self.worlds.items():
             name = f'{self.direction}/seed{self.seed}/{role} world'
             folder = self.place.worlds(self.direction, self.seed) / role
-            command = (*TASKS, 'render', '--root', str(folder), '--spec', json.dumps(spec.to_dict()))
-            self.plan.jobs.setdefault(name, Job(name, folder, command, world=spec))
+            command = _task('render', root=folder, spec=spec.to_dict())
+            self.plan.jobs.setdefault(name, Job(name, folder, tuple(command), world=spec))
             names.append(name)
         return names
 
     def _folder(self, run: str) -> Path:
         return self.place.group(self.direction, self.seed) / run
+
+
+def _task(name: str, **arguments: Any) -> list[str]:
+    """Return the command of a task."""
+    return [*TASKS, name, json.dumps(arguments, default=str)]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.config_reader import ConfigReader
 from dscreid.lab.reproduction.experiments import Experiment, Row
 from dscreid.lab.reproduction.identity import revisions_in
 from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
+from dscreid.lab.reproduction.planning import ConfigReader
 from dscreid.lab.reproduction.presets import Place
 from dscreid.visualization import PaperResult, paper_table
 

@@ -15,9 +15,8 @@ import pytest
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import execution, planning, reproduce
 from dscreid.lab.reproduction.driver import failures, prepare
-from dscreid.lab.reproduction.execution import lock_folder
+from dscreid.lab.reproduction.execution import Scheduler, lock_folder
 from dscreid.lab.reproduction.jobs import Job
-from dscreid.lab.reproduction.scheduler import Scheduler
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 from dscreid.utils.machine import usable_cores
 

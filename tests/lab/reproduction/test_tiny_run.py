@@ -77,7 +77,7 @@ def test_a_world_is_rendered_as_its_spec_says(tmp_path):
     spec = make_spec(
         'tiny', 'hitsz', height=32, width=16, train_ids=2, test_ids=2, tracklets=1, test_tracklets=2
     )
-    do_task(['render', '--root', str(tmp_path / 'world'), '--spec', json.dumps(spec.to_dict())])
+    do_task(['render', json.dumps(dict(root=str(tmp_path / 'world'), spec=spec.to_dict()))])
     assert is_complete(tmp_path / 'world', spec)
 
 
@@ -88,7 +88,7 @@ def test_the_untrained_tower_is_tested_without_prompts(tiny_runs, tmp_path):
     config.write_text(
         source.replace("type='BUPTCampus'", "type='HITSZVCM'").replace('bupt_campus', 'hitsz_vcm')
     )
-    do_task(['untrained', '--config', str(config), '--work-dir', str(tmp_path / 'clip')])
+    do_task(['untrained', json.dumps(dict(config=str(config), work_dir=str(tmp_path / 'clip')))])
     table = load_features(tmp_path / 'clip' / 'features.safetensors')
     np.testing.assert_array_equal(table.static, table.dynamic)
     np.testing.assert_array_equal(table.feature, table.static)
@@ -113,9 +113,8 @@ def test_views_of_features_without_ids_say_that_nothing_is_measured(tiny_experim
     table = load_features(tiny_experiment.work_dir / 'features.safetensors')
     features, out = tmp_path / 'f.safetensors', tmp_path / 'metrics.json'
     save_features(features, replace(table, pid=np.full(len(table), -1)))
-    do_task(
-        ['view', '--features', str(features), '--protocol', 'hitsz_vcm', '--view', 'raw', '--out', str(out)]
-    )
+    arguments = dict(features=str(features), protocol='hitsz_vcm', view='raw', out=str(out))
+    do_task(['view', json.dumps(arguments)])
     reason = f'no tracklet of {features} has a person id'
     assert json.loads(out.read_text()) == {'evaluated': False, 'reason': reason}
     assert read_metrics_of(tmp_path) == {}
