@@ -42,7 +42,7 @@ GRID = {
 
 
 @dataclass(frozen=True)
-class LabelledFeatures:
+class LabeledFeatures:
     """One modality of a target's training split, with its ground truth.
 
     Attributes:
@@ -62,18 +62,18 @@ class Outcome:
         settings: The settings.
         ari_all: Adjusted Rand index over all tracklets, with each outlier as a cluster of its own.
         ari: Adjusted Rand index over labeled tracklets. NaN if there are none.
-        labelled: Fraction of labeled tracklets.
+        labeled: Fraction of labeled tracklets.
     """
 
     settings: ClusteringSettings
     ari_all: float
     ari: float
-    labelled: float
+    labeled: float
 
 
 def read_target(
     place: str | Path, config: str | Path, checkpoint: str | Path | None
-) -> dict[Modality, LabelledFeatures]:
+) -> dict[Modality, LabeledFeatures]:
     """Read features of a target's training split as in the first labeling of an adaptation.
 
     Args:
@@ -109,11 +109,11 @@ def read_target(
     for modality in Modality:
         rows = loader.dataset.indices(modality)
         halves = TrackletFeatures(features.static[rows].cpu(), features.dynamic[rows].cpu())
-        target[modality] = LabelledFeatures(halves, pids[rows])
+        target[modality] = LabeledFeatures(halves, pids[rows])
     return target
 
 
-def save_target(target: Mapping[Modality, LabelledFeatures], path: str | Path) -> None:
+def save_target(target: Mapping[Modality, LabeledFeatures], path: str | Path) -> None:
     """Save a target's features and ids, so that the study can be repeated without the model."""
     arrays = {}
     for modality, part in target.items():
@@ -159,7 +159,7 @@ def best_fixed(
 
 
 def study_target(
-    target: Mapping[Modality, LabelledFeatures], grid: Mapping[str, Sequence] = GRID
+    target: Mapping[Modality, LabeledFeatures], grid: Mapping[str, Sequence] = GRID
 ) -> dict[Modality, dict[str, Outcome]]:
     """Return the outcomes of the best fixed settings, the family's and the automatically chosen ones, by modality.
 
@@ -180,7 +180,7 @@ def study_target(
 
 
 def study_markdown(
-    targets: Mapping[str, Mapping[Modality, LabelledFeatures]], grid: Mapping[str, Sequence] = GRID
+    targets: Mapping[str, Mapping[Modality, LabeledFeatures]], grid: Mapping[str, Sequence] = GRID
 ) -> str:
     """Format the study of targets by name as a Markdown table: one row per target, modality and kind of settings.
 
@@ -200,12 +200,12 @@ def study_markdown(
                 lines.append(
                     f'| {name} | {modality.value} | {size} | {way} '
                     f'| {chosen.k1} / {chosen.k2} / {chosen.eps:g} / {chosen.min_samples} '
-                    f'| {result.ari_all:.3f} | {best - result.ari_all:.3f} | {result.ari:.3f} | {result.labelled:.2f} |'
+                    f'| {result.ari_all:.3f} | {best - result.ari_all:.3f} | {result.ari:.3f} | {result.labeled:.2f} |'
                 )
     return '\n'.join(lines) + '\n'
 
 
-def _load_target(path: Path) -> dict[Modality, LabelledFeatures]:
+def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
     """Load a file that :func:`save_target` wrote."""
     if existing_file(path) is None:
         raise DatasetError(f'{path}: no such file of features; --save writes one')
@@ -238,5 +238,5 @@ def _load_target(path: Path) -> dict[Modality, LabelledFeatures]:
                 'values; check the weights they were made with and write it again with --save'
             )
         halves = TrackletFeatures(torch.from_numpy(static), torch.from_numpy(dynamic))
-        target[modality] = LabelledFeatures(halves, pids)
+        target[modality] = LabeledFeatures(halves, pids)
     return target

@@ -1,4 +1,4 @@
-"""tools/reproduce.py: its commands, and one sentence with exit code 2 for whatever a user can mend."""
+"""tools/reproduce.py: its commands, and one sentence with exit code 2 for errors that a user can fix."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_list_names_every_table_and_figure(tool, capsys, data):
     (['run', 'table1', '--jobs', '0'], '--jobs must be at least 1'),
     (['run', 'table1', '--slurm', 'gpu', 'gres'], "'gres' is not KEY=VALUE"),
 ])  # fmt: skip
-def test_what_a_user_can_mend_is_one_sentence(refused, arguments, words):
+def test_errors_that_a_user_can_fix_are_one_sentence(refused, arguments, words):
     assert words in refused(*arguments)
 
 

@@ -98,12 +98,12 @@ class Execution:
     def stop(self) -> None:
         """Stop the process and its children: SIGTERM first, then SIGKILL."""
         for kind in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, kind)
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # it has just ended
+                    os.killpg(self._process.pid, kind)
             end = time.monotonic() + _TERMINATION_GRACE
-            while time.monotonic() < end:
-                if self.poll().phase is not Phase.RUNNING:
-                    return
+            while self._process.returncode is None and time.monotonic() < end:
+                self.poll()
                 time.sleep(0.02)
 
     def _finish(self, exit_code: int, seconds: float, maxrss: int) -> None:
@@ -155,11 +155,7 @@ def start(job: Job, environment: Mapping[str, str], accept_revision: bool = Fals
 
 
 def execute(job: Job, accept_revision: bool = False) -> None:
-    """Run one job and wait for it. Submitted jobs call this. A finished job is not repeated.
-
-    Args:
-        job: The job. Its dependencies must be finished.
-        accept_revision: See :func:`start`.
+    """Run one job and wait for it, as submitted jobs do. A finished job is not repeated. See :func:`start`.
 
     Raises:
         ConfigError: If the job cannot be started or fails.
@@ -185,11 +181,7 @@ def lock_folder(job: Job) -> IO | None:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends for any reason (Linux only).
-
-    Args:
-        parent: The parent's process id.
-    """
+    """Have the kernel kill this process when its parent, a process id, ends for any reason (Linux only)."""
     if sys.platform != 'linux':
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

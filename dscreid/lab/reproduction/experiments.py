@@ -221,11 +221,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def find_experiment(name: str) -> Experiment:
-    """Return the table or figure with this name.
-
-    Raises:
-        ConfigError: If there is none. The message lists the known names and suggests the closest.
-    """
+    """Return the table or figure with this name, or raise a ConfigError that lists the known names."""
     key = name.lower().replace(' ', '')
     if key not in EXPERIMENTS:
         raise ConfigError(

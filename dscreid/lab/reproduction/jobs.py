@@ -65,17 +65,12 @@ def is_finished(job: Job) -> bool:
 
 
 def stale_reasons(job: Job, accept_revision: bool = False) -> list[str]:
-    """Describe how the content of a job's folder differs from what the job makes. Empty if it does not.
-
-    Args:
-        job: The job.
-        accept_revision: Whether to accept runs of other code revisions.
-    """
+    """Describe how the content of a job's folder differs from what the job makes. Empty if it does not."""
     if job.world is not None or not job.folder.is_dir() or not any(job.folder.iterdir()):
         return []
     record = read_record(job.folder / CARD_FILE) or read_record(job.folder / START_FILE)
     if record is None:
-        return ['it holds files but no record of this tool']
+        return ['it contains files but no record of this tool']
     return differences(record['identity'], job.identity, accept_revision)
 
 
@@ -128,7 +123,7 @@ def remove_run(job: Job) -> None:
         return
     if read_record(job.folder / CARD_FILE) is None and read_record(job.folder / START_FILE) is None:
         raise ConfigError(
-            f'{job.folder}: holds files but no record of this tool; move them, or choose another --out'
+            f'{job.folder}: contains files but no record of this tool; move them, or choose another --out'
         )
     config = Path(job.facts['config']).name  # MMEngine saves a copy
     remove_run_folder(job.folder, (START_FILE, CARD_FILE, LOG_FILE, *job.outputs, config))

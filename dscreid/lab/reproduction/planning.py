@@ -128,12 +128,7 @@ class ConfigReader:
         return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)
 
     def fingerprints(self, config: Config, worlds: Mapping[str, WorldSpec]) -> dict[str, str]:
-        """Fingerprint the data that a config trains and tests on.
-
-        Args:
-            config: A config that this object read.
-            worlds: The rendered worlds of a direction and seed. Empty for real data, whose index files are read
-                instead.
+        """Fingerprint the data that a config trains and tests on: the rendered worlds, or real data if there are none.
 
         Raises:
             DatasetError: If a real dataset is missing or malformed.

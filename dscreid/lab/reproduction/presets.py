@@ -74,11 +74,7 @@ PRESETS: dict[str, DataPreset] = {
 
 
 def find_preset(name: str) -> DataPreset:
-    """Return the data preset with this name.
-
-    Raises:
-        ConfigError: If there is none. The message lists the known names and suggests the closest.
-    """
+    """Return the data preset with this name, or raise a ConfigError that lists the known names."""
     if name not in PRESETS:
         raise ConfigError(f"no data '{name}'{closest(name, list(PRESETS))} (known are {', '.join(PRESETS)})")
     return PRESETS[name]

@@ -21,12 +21,7 @@ BOTH = 'mean of both directions'
 
 @dataclass(frozen=True)
 class Figure:
-    """Mean and spread of a metric over seeds, in [0, 1].
-
-    Attributes:
-        mean: Mean.
-        deviation: Sample standard deviation, or None for a single seed.
-    """
+    """Mean and sample standard deviation of a metric over seeds, in [0, 1]. A single seed has no deviation."""
 
     mean: float
     deviation: float | None
@@ -82,15 +77,7 @@ def summarize(
     directions: Sequence[str],
     seeds: Sequence[int] | None,
 ) -> list[Summary]:
-    """Summarize each direction and, if there are several, their mean.
-
-    Args:
-        place: Where the runs are stored.
-        experiment: The table.
-        rows: Rows to show.
-        directions: Directions to show.
-        seeds: Seeds to show. None for all seeds that were run.
-    """
+    """Summarize each direction and, if there are several, their mean. ``seeds`` is None for all that were run."""
     reader = ConfigReader(place)
     data = f'SYNTHETIC worlds ({place.preset.name})' if place.preset.synthetic else 'real data'
     summaries = []

@@ -1,4 +1,4 @@
-"""What is run, in which order, and what is taken from before."""
+"""Which jobs run, in which order, and which results are reused."""
 
 import io
 import shutil
@@ -39,7 +39,7 @@ def test_stages_lie_beside_the_runs_that_look_for_them_there(bench):
     assert {'demo_source', 'demo_bclu'} <= set(bench.starts()[-1].seen)
 
 
-def test_finished_runs_are_taken_as_they_are_by_every_table_that_shares_them(bench):
+def test_every_table_reuses_finished_runs(bench):
     bench.run()
     statuses = bench.run()
     assert statuses == dict.fromkeys(TABLE3, 'finished before')
@@ -78,7 +78,7 @@ def test_a_failing_row_stops_no_other_and_is_tried_again(bench):
     assert bench.card('demo_bclu')['attempts'] == 2
 
 
-def test_failures_are_named_with_their_cause(bench):
+def test_failures_are_reported_with_their_cause(bench):
     bench.setenv('FAKE_FAILING', 'demo_source')
     lines = failures(reproduce(bench.options(rows=['cd'], stream=io.StringIO())))
     assert len(lines) == 2
@@ -288,7 +288,7 @@ def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(be
     assert (card['attempts'], card['unmeasured_attempts']) == (2, 1)
 
 
-def test_a_run_that_another_process_is_at_is_waited_for(bench):
+def test_a_run_of_another_process_is_awaited(bench):
     bench.run(rows=['cd'])
     card = bench.folder_of('demo_cd') / 'run_card.json'
     text = card.read_text()
