@@ -1,4 +1,4 @@
-"""Study how well label-free criteria choose a checkpoint: the epoch of each criterion, its metric and its gap to the best.
+"""Study how well label-free criteria choose a checkpoint: epoch, metric and gap to the best epoch for each criterion.
 
 Test labels are only read to measure the choice, not to make it. Each run needs the criteria of all its epochs, and a
 test metric or a checkpoint of each epoch:

@@ -48,51 +48,39 @@ def submit(
     Raises:
         ConfigError: If Slurm is missing or refuses a job.
     """
+    import submitit
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
     statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
     numbers: dict[str, str] = {}
     for job in jobs:
         record = folder / f'{job.name}.number'
         number = _queued(record)
-        note = f'still in the queue as job {number}'
+        note = 'still in the queue'
         if number is None:
-            after = [numbers[name] for name in job.dependencies if name in numbers]
-            number = _submit(job, after, folder, options, accept_revision)
+            settings = dict(options)
+            if after := [numbers[name] for name in job.dependencies if name in numbers]:
+                settings |= {'dependency': f'afterok:{":".join(after)}', 'kill-on-invalid-dep': 'yes'}
+            try:
+                executor = submitit.SlurmExecutor(folder)
+                # none of submitit's defaults: a time limit of 5 minutes, an accounting key, and srun
+                executor.update_parameters(
+                    job_name=job.name, additional_parameters=settings, time=None, wckey=None, use_srun=False
+                )
+                number = executor.submit(execute, job, accept_revision).job_id
+            except (FailedJobError, FailedSubmissionError) as error:
+                raise ConfigError(f'Slurm refused {job.name}: {" ".join(str(error).split())}') from error
+            except (RuntimeError, FileNotFoundError) as error:
+                raise ConfigError(
+                    'srun and sbatch are not on the PATH; omit --slurm to run on this machine'
+                ) from error
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(number, encoding='utf-8')
-            note = f'submitted as job {number}'
+            note = 'submitted'
         numbers[job.name] = number
-        statuses[job.name] = JobStatus(Phase.WAITING, note=note)
-        print(f'{job.name}: {note}', file=sys.stderr, flush=True)
+        statuses[job.name] = JobStatus(Phase.WAITING, note=f'{note} as job {number}')
+        print(f'{job.name}: {note} as job {number}', file=sys.stderr, flush=True)
     return statuses
-
-
-def _submit(
-    job: Job, after: Sequence[str], folder: Path, options: Mapping[str, str], accept_revision: bool
-) -> str:
-    """Submit a job that starts after others and return its number."""
-    import submitit
-    from submitit.core.utils import FailedJobError, FailedSubmissionError
-
-    settings = dict(options)
-    if after:
-        settings |= {'dependency': f'afterok:{":".join(after)}', 'kill-on-invalid-dep': 'yes'}
-    try:
-        executor = submitit.SlurmExecutor(folder)
-        executor.update_parameters(
-            job_name=job.name,
-            additional_parameters=settings,
-            # without options of submitit's own: a time limit of 5 minutes and an accounting key
-            time=None,
-            wckey=None,
-            use_srun=False,
-        )
-        return executor.submit(execute, job, accept_revision).job_id
-    except (FailedJobError, FailedSubmissionError) as error:
-        raise ConfigError(f'Slurm refused {job.name}: {" ".join(str(error).split())}') from error
-    except (RuntimeError, FileNotFoundError) as error:
-        raise ConfigError(
-            'srun and sbatch are not on the PATH; omit --slurm to run on this machine'
-        ) from error
 
 
 def _queued(record: Path) -> str | None:

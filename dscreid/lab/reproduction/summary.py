@@ -140,15 +140,14 @@ def _mean_summary(title: str, rows: Sequence[Row], summaries: Sequence[Summary])
     for number, row in enumerate(rows):
         directions = [summary.rows[number].values for summary in summaries]
         shared = sorted(set.intersection(*(set(values) for values in directions)))
-        means = {seed: _mean_metrics([values[seed] for values in directions]) for seed in shared}
+        means: dict[int, dict[str, float]] = {}
+        for seed in shared:
+            metrics = [values[seed] for values in directions]
+            keys = [key for key in metrics[0] if all(key in one for one in metrics)]
+            means[seed] = {key: statistics.fmean(one[key] for one in metrics) for key in keys}
         merged.append(SummaryRow(row, means))
     notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
     return Summary(title, tuple(merged), tuple(dict.fromkeys([*notes, *_seed_notes(merged)])))
-
-
-def _mean_metrics(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    shared = set.intersection(*(set(one) for one in metrics))
-    return {key: statistics.fmean(one[key] for one in metrics) for key in metrics[0] if key in shared}
 
 
 def _card_notes(found: Sequence[Mapping[int, Mapping[str, Any]]]) -> list[str]:
