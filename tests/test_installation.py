@@ -33,8 +33,7 @@ _INSTALLED = """
 import json
 from dscreid.apis import init_model, load_config, shipped_configs
 from dscreid.lab.reproduction.identity import code_fingerprint, git_revision
-from dscreid.lab.reproduction.place import Place
-from dscreid.lab.reproduction.presets import PRESETS
+from dscreid.lab.reproduction.presets import PRESETS, Place
 from dscreid.errors import CheckpointError
 from dscreid.registry import MODELS
 

@@ -1,4 +1,4 @@
-"""Run the whole experiment on two rendered worlds and write report.html; finished parts are reused."""
+"""Run the whole experiment on two rendered worlds and write report.html. Finished parts are reused."""
 
 import argparse
 import sys
@@ -12,13 +12,13 @@ def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='Exit code 1: something is broken: DSC loses, clusters collapse, or the source model is useless.',
+        epilog='Exit code 1 means that something is broken: DSC loses, clusters collapse, or the source model fails.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
         '--full',
         action='store_true',
-        help='the worlds and schedules of docs/synthetic_benchmark.md, more than twice the work',
+        help='use the worlds and schedules of docs/synthetic_benchmark.md, which takes more than twice as long',
     )
     parser.add_argument(
         '--out',
@@ -26,14 +26,14 @@ def parse_arguments() -> argparse.Namespace:
         default=argparse.SUPPRESS,
         help='folder of worlds, runs and report (default: work_dirs/demo, with --full work_dirs/demo_full)',
     )
-    parser.add_argument('--seed', type=int, default=1, help='chooses people, cameras and training order')
+    parser.add_argument('--seed', type=int, default=1, help='seed of people, cameras and training order')
     parser.add_argument(
         '--processes', type=int, default=argparse.SUPPRESS, help='rendering processes (default: one per core)'
     )
     parser.add_argument(
         '--compare',
         action='store_true',
-        help='also run clustering alone and the bound with true target labels',
+        help='also run clustering only and the upper bound with true target labels',
     )
     return parser.parse_args()
 
@@ -54,7 +54,7 @@ def main() -> None:
     runs = demo.run()
     print(f'report: {out / "report.html"}')
     if problems := demo.problems(runs, lab.demo.Expectations()):
-        print('\n'.join(f'short of what is expected: {problem}' for problem in problems), file=sys.stderr)
+        print('\n'.join(f'below expectations: {problem}' for problem in problems), file=sys.stderr)
         sys.exit(1)
 
 

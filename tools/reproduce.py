@@ -5,12 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dscreid import visualization
 from dscreid.apis.command_line import run_command
 from dscreid.errors import ConfigError
 from dscreid.lab import reproduction
 from dscreid.lab.reproduction import PRESETS, find_experiment, find_preset
-from dscreid.lab.reproduction.place import Place
+from dscreid.lab.reproduction.presets import Place
 from dscreid.lab.worlds import DIRECTIONS
 
 EXAMPLES = """examples:
@@ -19,9 +18,9 @@ EXAMPLES = """examples:
   dscreid reproduce run table1 --data real --amp --slurm gpu gres=gpu:1 time=24:00:00
   dscreid reproduce show table3 --data synthetic-demo --direction both
 
-Runs lie in OUT/DATA/DIRECTION/seedK, one folder each with its run_card.json; tables are written to OUT/DATA/tables.
-A run that was killed is continued by the same command. Results of another code revision, config or data are refused:
---rerun-stale repeats them, --accept-revision takes those that differ in the code alone."""
+Each run has a folder in OUT/DATA/DIRECTION/seedK with its run_card.json. Tables are written to OUT/DATA/tables.
+The same command continues a run that was killed. Results of another code revision, config or data are refused:
+--rerun-stale repeats them, --accept-revision accepts those that differ only in the code."""
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,7 +32,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_list(commands)
     _add_run(commands)
     _add_show(commands)
-    _add_execute(commands)
     return parser.parse_args(argv)
 
 
@@ -43,7 +41,7 @@ def list_command(arguments: argparse.Namespace) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run what is missing of a table or figure; exit with code 1 if a run failed."""
+    """Run the missing parts of a table or figure. Exit with code 1 if a run fails."""
     options = reproduction.ReproductionOptions(
         experiment=arguments.experiment,
         place=_place(arguments),
@@ -51,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         directions=_directions(arguments),
         rows=arguments.rows or (),
         jobs=arguments.jobs,
-        slurm=reproduction.slurm.SlurmOptions.parse(arguments.slurm) if arguments.slurm else None,
+        slurm=reproduction.slurm.parse_options(arguments.slurm) if arguments.slurm else None,
         accept_revision=arguments.accept_revision,
         rerun_stale=arguments.rerun_stale,
     )
@@ -63,26 +61,19 @@ def run(arguments: argparse.Namespace) -> None:
 
 def show_command(arguments: argparse.Namespace) -> None:
     """Print and write a table or figure."""
-    options = reproduction.ShowOptions(
-        experiment=arguments.experiment,
-        place=_place(arguments),
+    text, files = reproduction.show_experiment(
+        arguments.experiment,
+        _place(arguments),
         directions=_directions(arguments),
         seeds=_seeds(arguments.seeds) if arguments.seeds else None,
         rows=arguments.rows or (),
     )
-    text, files = reproduction.show_experiment(options)
     print(text)
     print('\nwrote ' + ', '.join(str(path) for path in files))
 
 
-def execute_command(arguments: argparse.Namespace) -> None:
-    """Run one submitted job."""
-    job = reproduction.jobs.Job.from_file(arguments.job)
-    reproduction.execution.execute(job, visualization.collect_environment, arguments.accept_revision)
-
-
 def _add_list(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser('list', help='tables and figures with their rows')
+    parser = commands.add_parser('list', help='list the tables and figures with their rows')
     _add_data(parser)
     parser.set_defaults(run=list_command)
 
@@ -90,24 +81,26 @@ def _add_list(commands: argparse._SubParsersAction) -> None:
 def _add_run(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'run',
-        help='run what is missing of a table or figure',
+        help='run the missing parts of a table or figure',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_selection(parser)
     parser.add_argument('--seeds', type=int, nargs='+', default=[1], metavar='K', help='default: 1')
-    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='processes at a time (default: 1)')
+    parser.add_argument(
+        '--jobs', type=int, default=1, metavar='N', help='number of parallel runs (default: 1)'
+    )
     parser.add_argument(
         '--slurm',
         nargs='+',
         metavar=('PARTITION', 'KEY=VALUE'),
-        help='submit each run with sbatch, with these options of it, instead of running it here',
+        help='submit each run to this Slurm partition, with these options of sbatch, instead of running it here',
     )
     parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (on a GPU)')
     parser.add_argument(
         '--accept-revision',
         action='store_true',
-        help='take and continue runs of another code revision; tables that mix revisions say so',
+        help='accept and continue runs of another code revision; tables that mix revisions say so',
     )
     parser.add_argument(
         '--rerun-stale',
@@ -118,17 +111,10 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_show(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser('show', help='print and write a table or figure from finished runs')
+    parser = commands.add_parser('show', help='print and write a table or figure of finished runs')
     _add_selection(parser)
-    parser.add_argument('--seeds', type=int, nargs='+', metavar='K', help='default: all that were run')
+    parser.add_argument('--seeds', type=int, nargs='+', metavar='K', help='default: all that exist')
     parser.set_defaults(run=show_command, amp=False)
-
-
-def _add_execute(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser('execute', help='do one submitted job (what --slurm submits)')
-    parser.add_argument('job', type=Path, help='the file that --slurm wrote')
-    parser.add_argument('--accept-revision', action='store_true', help='as for run')
-    parser.set_defaults(run=execute_command)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

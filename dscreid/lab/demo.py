@@ -1,22 +1,23 @@
 """The main workflow on two rendered worlds: render, pre-train, evaluate, adapt, evaluate, report."""
 
+import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from mmengine import Config
 
 from dscreid.apis.config import config_hash, load_config
-from dscreid.apis.run_folder import remove_run_folder
+from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE, remove_run_folder
 from dscreid.apis.test import evaluate, write_json
-from dscreid.apis.train import FINISHED_FILE, RunOptions, finished_name, run_experiment
-from dscreid.lab.synthetic import WorldSpec, is_complete, render_world
+from dscreid.apis.train import RunOptions, run_experiment
+from dscreid.engine.checkpoint_files import last_checkpoint
+from dscreid.errors import CheckpointError
+from dscreid.lab.synthetic import is_complete, render_world
 from dscreid.lab.worlds import adaptation_worlds
-from dscreid.utils.records import read_json_object
 from dscreid.visualization import (
     ReportRun,
     RetrievalGallery,
@@ -33,13 +34,20 @@ from dscreid.visualization import (
     write_report,
 )
 
-Result = TypeVar('Result')
-
 SOURCE_ROW = 'source model on unseen source people'
 CD_ROW = 'CD (source model, no adaptation)'
 DSC_ROW = 'DSC'
-CLUSTERING_ROW = 'B+Clu (clustering alone)'
+CLUSTERING_ROW = 'B+Clu (clustering only)'
 BOUND_ROW = 'true target labels (bound)'
+
+#: Configs of the runs, without the direction.
+_CONFIGS = {
+    'source': 'source/stp',
+    'cd': 'baselines/cd',
+    'bclu': 'baselines/bclu',
+    'dsc': 'dsc/dsc',
+    'true_labels': 'synthetic/true_labels',
+}
 
 
 @dataclass(frozen=True)
@@ -95,37 +103,29 @@ class DemoOptions:
 class Expectations:
     """Results that every working demo reaches, as fractions in [0, 1]. A miss means that something is broken.
 
-    Each bound is far from the measured values, so rounding alone does not cause a miss. Processors round differently,
-    and training amplifies it: with one seed, the full demo gained 3.8, 5.1 and 6.0 mAP points on three machines, a
-    standard deviation of 1.1. Over seeds and directions, it gained 4.4 to 9.8. The short demo gained 6.9 and 2.6
-    (seeds 0 and 1).
+    Each bound is far from the measured values, so rounding alone does not cause a miss: with one seed, the gain of the
+    full demo differed by 0.022 between three machines, a standard deviation of 0.011.
 
     Attributes:
-        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: 0.88 or
-            more).
-        gain: mAP of DSC minus mAP of CD, mean of both directions (measured: 0.026 or more). One point below zero is
-            more than three standard deviations of rounding below the smallest gain.
-        labelled: Fraction of tracklets with a pseudo label in the last epoch, in each modality (measured: 0.9 or
-            more).
+        source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: ≥ 0.88).
+        gain: mAP of DSC minus mAP of CD, mean of both directions (measured: ≥ 0.026).
+        labeled: Fraction of tracklets with a pseudo label in the last epoch, in each modality (measured: ≥ 0.9).
         clusters: Minimum and maximum number of clusters per true identity in the last epoch, in each modality
             (measured: 0.7 to 1.4).
     """
 
     source_rank1: float = 0.6
     gain: float = -0.01
-    labelled: float = 0.4
+    labeled: float = 0.4
     clusters: tuple[float, float] = (0.25, 3.0)
 
 
 class Demo:
-    """One demo in one folder. Finished parts are reused.
-
-    Args:
-        options: What to run and where.
-    """
+    """One demo in one folder. Finished parts are reused."""
 
     def __init__(self, options: DemoOptions) -> None:
-        self.options = options
+        self.options, self.out = options, options.out
+        self.source_world, self.target_world = adaptation_worlds(options.seed, preset=options.size.preset)
         self._timings_file = options.out / 'timings.json'
 
     def run(self) -> list[ReportRun]:
@@ -137,199 +137,147 @@ class Demo:
         Raises:
             DscreidError: If a part cannot run. The message names the fix.
         """
-        options = self.options
-        source_root, target_root = self._render()
-        source = self._train('source/stp', 'source', source_root)
-        source_checkpoint = checkpoint_of(options.out / 'source')
-        cd = self._evaluate_source_model(source_checkpoint, target_root)
-        runs = [cd, self._adapt('dsc/dsc', DSC_ROW, target_root, source_checkpoint)]
-        if options.compare:
-            runs.insert(1, self._adapt('baselines/bclu', CLUSTERING_ROW, target_root, source_checkpoint))
-            bound = self._adapt('synthetic/true_labels', BOUND_ROW, target_root, source_checkpoint)
-            runs.append(ReportRun(bound.name, bound.metrics, bound.features, upper_bound=True))
-        self._write_report(runs, ReportRun(SOURCE_ROW, source), target_root)
+        for role, spec in (('source', self.source_world), ('target', self.target_world)):
+            if not is_complete(root := self.out / 'worlds' / role, spec):
+                with self.timed(f'{role} world'):
+                    render_world(root, spec, self.options.processes, overwrite=True)
+        self._train('source')
+        runs = [self._evaluate_source_model(), self._train('dsc', DSC_ROW)]
+        if self.options.compare:
+            runs.insert(1, self._train('bclu', CLUSTERING_ROW))
+            runs.append(self._train('true_labels', BOUND_ROW))
+        self._write_report(runs)
         return runs
 
     def problems(self, runs: list[ReportRun], expected: Expectations) -> list[str]:
         """List what falls short of the expectations, one sentence each. Empty if the demo works."""
         metrics = {run.name: run.metrics for run in runs}
-        source = json.loads((self.options.out / 'source' / 'metrics.json').read_text(encoding='utf-8'))
+        source = self._source_metrics()['mean/Rank-1']
         gain = metrics[DSC_ROW]['mean/mAP'] - metrics[CD_ROW]['mean/mAP']
         problems = []
-        if source['mean/Rank-1'] < expected.source_rank1:
-            problems.append(
-                f'the source model reaches Rank-1 {source["mean/Rank-1"]:.3f} on unseen source people'
-            )
+        if source < expected.source_rank1:
+            problems.append(f'the source model reaches Rank-1 {source:.3f} on unseen source people')
         if not gain >= expected.gain:  # also true for NaN
             problems.append(f'DSC changes mAP by {100 * gain:+.1f} points from CD; it should gain')
-        return problems + _label_problems(self._last_labels(), self._target_spec().train_ids, expected)
-
-    def _render(self) -> tuple[Path, Path]:
-        worlds = {
-            'source world': (self.options.out / 'worlds' / 'source', self._source_spec()),
-            'target world': (self.options.out / 'worlds' / 'target', self._target_spec()),
-        }
-        for name, (root, spec) in worlds.items():
-            if not is_complete(root, spec):
-                self._timed(
-                    name,
-                    lambda root=root, spec=spec: render_world(
-                        root, spec, self.options.processes, overwrite=True
-                    ),
+        identities = self.target_world.train_ids
+        fewest, most = (factor * identities for factor in expected.clusters)
+        labels = {key: values[-1] for key, (_, values) in self._scalars('dsc').series.items()}
+        for modality in ('rgb', 'ir'):
+            clusters, labeled = labels[f'labels/{modality}_clusters'], labels[f'labels/{modality}_labelled']
+            if not fewest <= clusters <= most:
+                problems.append(
+                    f'{modality}: {clusters:.0f} clusters in the last epoch for {identities} identities'
                 )
-        return tuple(root for root, _ in worlds.values())
+            if labeled < expected.labeled:
+                problems.append(
+                    f'{modality}: only {100 * labeled:.0f} % of the tracklets have a label in the last epoch'
+                )
+        return problems
 
-    def _source_spec(self) -> WorldSpec:
-        return adaptation_worlds(self.options.seed, preset=self.options.size.preset)[0]
+    def config_path(self, run: str) -> Path:
+        """Return the config file of a run, such as ``'dsc'``."""
+        return self.options.configs / f'{_CONFIGS[run]}_{self.options.size.direction}.py'
 
-    def _target_spec(self) -> WorldSpec:
-        return adaptation_worlds(self.options.seed, preset=self.options.size.preset)[1]
-
-    def _train(self, config: str, name: str, root: Path, source: Path | None = None) -> dict[str, float]:
-        """Train and evaluate a run in ``out/name``, unless both are done, and return its metrics."""
-        work_dir = self._work_dir(name, config, root)
-        metrics = work_dir / 'metrics.json'
-        if not (work_dir / FINISHED_FILE).is_file() or not metrics.is_file():
-            run_options = RunOptions(
-                work_dir=work_dir,
-                resume=True,
-                seed=self.options.seed,
-                source_checkpoint=source,
-                config_options={'data_root': str(root)},
-            )
-            self._timed(name, lambda: run_experiment(self._path(config), run_options))
-        return json.loads(metrics.read_text(encoding='utf-8'))
-
-    def _work_dir(self, name: str, config: str, root: Path) -> Path:
+    def work_dir(self, run: str) -> Path:
         """Return the folder of a run, emptied if it holds a run of another config, world or source model.
 
         Raises:
             ConfigError: If the folder holds files that the demo did not write.
         """
-        work_dir = self.options.out / name
-        source_key = self.options.out / 'source' / 'key'
-        parts = [
-            config_hash(self._config(config, root)),
-            str(self.options.seed),
-            (root / 'world.json').read_text(encoding='utf-8'),
-        ]
-        if name != 'source':
-            parts.append(source_key.read_text(encoding='utf-8'))
+        folder = self.out / run
+        marker = self._root(run) / 'world.json'
+        parts = [config_hash(self._config(run)), str(self.options.seed), marker.read_text(encoding='utf-8')]
+        if run != 'source':
+            parts.append((self.out / 'source' / 'key').read_text(encoding='utf-8'))
         key = hashlib.sha256('\n'.join(parts).encode()).hexdigest()
-        key_file = work_dir / 'key'
-        if work_dir.is_dir() and not (key_file.is_file() and key_file.read_text(encoding='utf-8') == key):
-            remove_run_folder(work_dir, ('key', self._path(config).name))
-        work_dir.mkdir(parents=True, exist_ok=True)
+        key_file = folder / 'key'
+        if folder.is_dir() and not (key_file.is_file() and key_file.read_text(encoding='utf-8') == key):
+            remove_run_folder(folder, ('key', self.config_path(run).name))
+        folder.mkdir(parents=True, exist_ok=True)
         key_file.write_text(key, encoding='utf-8')
-        return work_dir
+        return folder
 
-    def _evaluate_source_model(self, checkpoint: Path, root: Path) -> ReportRun:
-        work_dir = self._work_dir('cd', 'baselines/cd', root)
-        metrics, features = work_dir / 'metrics.json', work_dir / 'features.safetensors'
-        if not metrics.is_file():
-            config = self._config('baselines/cd', root)
-            self._timed(
-                'cd', lambda: evaluate(config, checkpoint, work_dir, out=metrics, dump_features=features)
+    @contextlib.contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Run a block under a heading and record its wall time."""
+        print(f'\n=== {part} ===', flush=True)
+        start = time.perf_counter()
+        yield
+        write_json(self._timings_file, self._timings() | {part: round(time.perf_counter() - start, 1)})
+
+    def _train(self, run: str, row: str = SOURCE_ROW) -> ReportRun:
+        """Train and evaluate a run, unless both are done. The metrics are written last."""
+        folder = self.work_dir(run)
+        if not (folder / METRICS_FILE).is_file():
+            run_options = RunOptions(
+                work_dir=folder,
+                resume=True,
+                seed=self.options.seed,
+                source_checkpoint=None if run == 'source' else self._source_checkpoint(),
+                config_options={'data_root': str(self._root(run))},
             )
-        return load_run(CD_ROW, metrics, features)
+            with self.timed(run):
+                run_experiment(self.config_path(run), run_options)
+        return self._row(row, folder)
 
-    def _adapt(self, config: str, row: str, root: Path, source: Path) -> ReportRun:
-        name = config.rpartition('/')[2]
-        self._train(config, name, root, source)
-        work_dir = self.options.out / name
-        return load_run(row, work_dir / 'metrics.json', work_dir / 'features.safetensors')
+    def _evaluate_source_model(self) -> ReportRun:
+        folder, checkpoint = self.work_dir('cd'), self._source_checkpoint()
+        metrics, features = folder / METRICS_FILE, folder / FEATURES_FILE
+        if not metrics.is_file():
+            with self.timed('cd'):
+                evaluate(self._config('cd'), checkpoint, folder, out=metrics, dump_features=features)
+        return self._row(CD_ROW, folder)
 
-    def _write_report(self, runs: list[ReportRun], source: ReportRun, target_root: Path) -> None:
-        config, size = self._config('baselines/cd', target_root), self.options.size
-        curves = {'Source stage': _scalars(self.options.out / 'source')}
-        identities = self._target_spec().train_ids
-        curves |= {'Adaptation (DSC)': _scalars(self.options.out / 'dsc', identities)}
+    def _source_checkpoint(self) -> Path:
+        folder = self.out / 'source'
+        checkpoint = last_checkpoint(folder)
+        if checkpoint is None:
+            raise CheckpointError(f'{folder}: has no checkpoint; remove the folder and start the demo again')
+        return checkpoint
+
+    def _row(self, name: str, folder: Path) -> ReportRun:
+        metrics, features = folder / METRICS_FILE, folder / FEATURES_FILE
+        return load_run(name, metrics, features, upper_bound=name == BOUND_ROW)
+
+    def _write_report(self, runs: list[ReportRun]) -> None:
+        config, size, source = self._config('cd'), self.options.size, self._source_metrics()
         shown = [run for run in runs if run.name in (CD_ROW, DSC_ROW)]
+        examples = retrieval_examples(shown, protocol_of(config))
+        densities = [distance_density(run.name, run.features) for run in shown if run.features is not None]
         write_report(
-            self.options.out / 'report.html',
+            self.out / 'report.html',
             title='dscreid demo',
             runs=runs,
-            curves=curves,
-            retrieval=RetrievalGallery(
-                retrieval_examples(shown, protocol_of(config)), TrackletPictures(build_test_dataset(config))
-            ),
-            densities=[distance_density(run.name, run.features) for run in shown],
+            curves={'Source stage': self._scalars('source'), 'Adaptation (DSC)': self._scalars('dsc')},
+            retrieval=RetrievalGallery(examples, TrackletPictures(build_test_dataset(config))),
+            densities=densities,
             timings=self._timings() or None,
             environment=collect_environment(),
             notes=[
                 f'{size.note} Synthetic data: a rendered source world in BUPTCampus layout and a rendered target world '
-                'in HITSZ-VCM layout, no real person. Made by '
-                f'`python tools/demo.py{size.command} --seed {self.options.seed}`.',
-                f'The source model reaches Rank-1 {100 * source.metrics["mean/Rank-1"]:.1f} % and mAP '
-                f'{100 * source.metrics["mean/mAP"]:.1f} % on unseen people of the source world (mean of both '
-                'directions).',
-                'Pseudo labels are compared with the true identities for the curves only; training never sees them.',
+                f'in HITSZ-VCM layout, no real person. Made by `python tools/demo.py{size.command} --seed '
+                f'{self.options.seed}`.',
+                f'The source model reaches Rank-1 {100 * source["mean/Rank-1"]:.1f} % and mAP '
+                f'{100 * source["mean/mAP"]:.1f} % on unseen people of the source world (mean of both directions).',
+                'Pseudo labels are compared with the true identities only for the curves; training never sees them.',
             ],
         )
         print(f'\n{size.note}\n{format_results_table(runs)}')
 
-    def _last_labels(self) -> dict[str, float]:
-        """Return the label statistics of the last epoch of the adaptation."""
-        records: dict[str, float] = {}
-        for path in _scalar_files(self.options.out / 'dsc'):
-            for line in path.read_text(encoding='utf-8').splitlines():
-                records |= {
-                    key: value for key, value in json.loads(line).items() if key.startswith('labels/')
-                }
-        return records
+    def _source_metrics(self) -> dict[str, float]:
+        return json.loads((self.out / 'source' / METRICS_FILE).read_text(encoding='utf-8'))
 
-    def _config(self, name: str, root: Path) -> Config:
-        return load_config(self._path(name), {'data_root': str(root)})
+    def _scalars(self, run: str) -> Scalars:
+        paths = sorted((self.out / run).glob('*/vis_data/scalars.json'))
+        return read_scalars(*paths, identities=None if run == 'source' else self.target_world.train_ids)
 
-    def _path(self, name: str) -> Path:
-        return self.options.configs / f'{name}_{self.options.size.direction}.py'
+    def _config(self, run: str) -> Config:
+        return load_config(self.config_path(run), {'data_root': str(self._root(run))})
+
+    def _root(self, run: str) -> Path:
+        return self.out / 'worlds' / ('source' if run == 'source' else 'target')
 
     def _timings(self) -> dict[str, float]:
         if not self._timings_file.is_file():
             return {}
         return json.loads(self._timings_file.read_text(encoding='utf-8'))
-
-    def _timed(self, name: str, job: Callable[[], Result]) -> Result:
-        """Run a job under a heading and record its wall time."""
-        print(f'\n=== {name} ===', flush=True)
-        start = time.perf_counter()
-        result = job()
-        write_json(self._timings_file, self._timings() | {name: round(time.perf_counter() - start, 1)})
-        return result
-
-
-def checkpoint_of(work_dir: Path) -> Path:
-    """Return the last checkpoint of a finished run.
-
-    Raises:
-        CheckpointError: If the run's record is damaged.
-    """
-    marker = work_dir / FINISHED_FILE
-    return finished_name(
-        marker,
-        read_json_object(marker, 'record of a finished stage', 'remove the run and start the demo again'),
-    )
-
-
-def _scalar_files(work_dir: Path) -> list[Path]:
-    return sorted(work_dir.glob('*/vis_data/scalars.json'))
-
-
-def _scalars(work_dir: Path, identities: int | None = None) -> Scalars:
-    return read_scalars(*_scalar_files(work_dir), identities=identities)
-
-
-def _label_problems(labels: dict[str, float], identities: int, expected: Expectations) -> list[str]:
-    problems = []
-    fewest, most = (factor * identities for factor in expected.clusters)
-    for modality in ('rgb', 'ir'):
-        clusters, labelled = labels[f'labels/{modality}_clusters'], labels[f'labels/{modality}_labelled']
-        if not fewest <= clusters <= most:
-            problems.append(
-                f'{modality}: {clusters:.0f} clusters in the last epoch for {identities} identities'
-            )
-        if labelled < expected.labelled:
-            problems.append(
-                f'{modality}: only {100 * labelled:.0f} % of the tracklets are labelled in the last epoch'
-            )
-    return problems

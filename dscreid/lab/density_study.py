@@ -26,13 +26,13 @@ from dscreid.pseudo_labels import (
     quality,
 )
 from dscreid.pseudo_labels.descriptors import joined_halves
-from dscreid.pseudo_labels.jaccard_clustering import JaccardClustering, cluster
+from dscreid.pseudo_labels.jaccard_clustering import cluster
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.files import existing_file
 from dscreid.utils.progress import track
 
 #: Usual settings in unsupervised re-identification: the defaults of a clustering.
-FAMILY = ClusteringSettings(**JaccardClustering().fixed)
+FAMILY = ClusteringSettings(k1=30, k2=6, eps=0.6, min_samples=4)
 #: Search space for the best fixed settings, which are selected with the labels.
 GRID = {
     'k1': (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40),
@@ -43,7 +43,7 @@ GRID = {
 
 
 @dataclass(frozen=True)
-class LabelledFeatures:
+class LabeledFeatures:
     """One modality of a target's training split, with its ground truth.
 
     Attributes:
@@ -63,18 +63,18 @@ class Outcome:
         settings: The settings.
         ari_all: Adjusted Rand index over all tracklets, with each outlier as a cluster of its own.
         ari: Adjusted Rand index over labeled tracklets. NaN if there are none.
-        labelled: Fraction of labeled tracklets.
+        labeled: Fraction of labeled tracklets.
     """
 
     settings: ClusteringSettings
     ari_all: float
     ari: float
-    labelled: float
+    labeled: float
 
 
 def read_target(
     place: str | Path, config: str | Path, checkpoint: str | Path | None
-) -> dict[Modality, LabelledFeatures]:
+) -> dict[Modality, LabeledFeatures]:
     """Read features of a target's training split as in the first labeling of an adaptation.
 
     Args:
@@ -91,32 +91,30 @@ def read_target(
         return _load_target(place)
     if checkpoint is None:
         raise ConfigError(f'{place}: features of a folder need a model; give --checkpoint')
-    config = load_config(config, {'data_root': str(place)})
-    require_keys(config, 'model', 'default_hooks')
-    hook = cluster_hook_of(config)
+    settings = load_config(config, {'data_root': str(place)})
+    require_keys(settings, 'model', 'default_hooks')
+    hook = cluster_hook_of(settings)
     if hook is None:
-        raise ConfigError(
-            f'{config_name(config)}: it has no ClusterHook (default_hooks.cluster); name an adaptation'
-        )
-    fit_to_machine(config)
-    init_default_scope(config.default_scope)
-    model = init_model(config, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
-    loader = ReIDRunner.build_dataloader(extraction_loader(config), seed=0)
+        name = config_name(settings)
+        raise ConfigError(f'{name}: it has no ClusterHook (default_hooks.cluster); name an adaptation')
+    fit_to_machine(settings)
+    init_default_scope(settings.default_scope)
+    model = init_model(settings, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
+    loader = ReIDRunner.build_dataloader(extraction_loader(settings), seed=0)
     pids = loader.dataset.read_ground_truth().pids
-    recalibrates = hook.get('recalibrate_necks', True)
-    features = (
-        recalibrated_features(model, loader) if recalibrates else extract_features(model, loader, model.embed)
-    )
-    rows = {modality: loader.dataset.indices(modality) for modality in Modality}
-    return {
-        modality: LabelledFeatures(
-            TrackletFeatures(features.static[i].cpu(), features.dynamic[i].cpu()), pids[i]
-        )
-        for modality, i in rows.items()
-    }
+    if hook.get('recalibrate_necks', True):
+        features = recalibrated_features(model, loader)
+    else:
+        features = extract_features(model, loader, model.embed)
+    target = {}
+    for modality in Modality:
+        rows = loader.dataset.indices(modality)
+        halves = TrackletFeatures(features.static[rows].cpu(), features.dynamic[rows].cpu())
+        target[modality] = LabeledFeatures(halves, pids[rows])
+    return target
 
 
-def save_target(target: Mapping[Modality, LabelledFeatures], path: str | Path) -> None:
+def save_target(target: Mapping[Modality, LabeledFeatures], path: str | Path) -> None:
     """Save a target's features and ids, so that the study can be repeated without the model."""
     arrays = {}
     for modality, part in target.items():
@@ -149,7 +147,7 @@ def best_fixed(
     """
     if not len(joined):
         raise DatasetError('there are no tracklets to study')
-    best, largest = None, -1.0
+    tried = []
     features, rank = nearest_tracklets(joined, max(grid['k1']))
     pairs = [pair for pair in itertools.product(grid['k1'], grid['k2']) if pair[1] <= pair[0]]
     for k1, k2 in track(pairs, 'best fixed settings'):
@@ -157,13 +155,12 @@ def best_fixed(
         distance = jaccard_of_neighbors(features, rank, k1, k2, max(grid['eps']))
         for eps, min_samples in itertools.product(grid['eps'], grid['min_samples']):
             ari = ari_of_all(dbscan(distance, eps, min_samples), pids)
-            if ari > largest:
-                best, largest = ClusteringSettings(k1, k2, eps, min_samples), ari
-    return best
+            tried.append((ari, ClusteringSettings(k1, k2, eps, min_samples)))
+    return max(tried, key=lambda pair: pair[0])[1]
 
 
 def study_target(
-    target: Mapping[Modality, LabelledFeatures], grid: Mapping[str, Sequence] = GRID
+    target: Mapping[Modality, LabeledFeatures], grid: Mapping[str, Sequence] = GRID
 ) -> dict[Modality, dict[str, Outcome]]:
     """Return the outcomes of the best fixed settings, the family's and the automatically chosen ones, by modality.
 
@@ -184,80 +181,63 @@ def study_target(
 
 
 def study_markdown(
-    targets: Mapping[str, Mapping[Modality, LabelledFeatures]], grid: Mapping[str, Sequence] = GRID
+    targets: Mapping[str, Mapping[Modality, LabeledFeatures]], grid: Mapping[str, Sequence] = GRID
 ) -> str:
-    """Format the table of the study.
+    """Format the study of targets by name as a Markdown table: one row per target, modality and kind of settings.
 
-    Args:
-        targets: Targets by name.
-        grid: See :func:`best_fixed`.
-
-    Returns:
-        Markdown with one row per target, modality and kind of settings. ``below the best`` is the difference in ARI
-        over all tracklets.
+    ``below the best`` is the difference in ARI over all tracklets. See :func:`best_fixed` for the grid.
     """
     lines = [
         '| target | modality | tracklets, identities | settings | k1 / k2 / eps / min_samples '
-        '| ARI of all | below the best | ARI of labelled | labelled |',
+        '| ARI of all | below the best | ARI of labeled | labeled |',
         '|---|---|---|---|---|---|---|---|---|',
     ]
     for name, target in targets.items():
         for modality, results in study_target(target, grid).items():
             pids = target[modality].pids
-            size = f'{len(pids)}, {len(np.unique(pids))}'
-            best = results['best fixed'].ari_all
-            lines += [
-                f'| {name} | {modality.value} | {size} | {way} | {_row(result, best)} |'
-                for way, result in results.items()
-            ]
+            size, best = f'{len(pids)}, {len(np.unique(pids))}', results['best fixed'].ari_all
+            for way, result in results.items():
+                chosen = result.settings
+                lines.append(
+                    f'| {name} | {modality.value} | {size} | {way} '
+                    f'| {chosen.k1} / {chosen.k2} / {chosen.eps:g} / {chosen.min_samples} '
+                    f'| {result.ari_all:.3f} | {best - result.ari_all:.3f} | {result.ari:.3f} | {result.labeled:.2f} |'
+                )
     return '\n'.join(lines) + '\n'
 
 
-def _row(result: Outcome, best: float) -> str:
-    settings = result.settings
-    return (
-        f'{settings.k1} / {settings.k2} / {settings.eps:g} / {settings.min_samples} | {result.ari_all:.3f} '
-        f'| {best - result.ari_all:.3f} | {result.ari:.3f} | {result.labelled:.2f}'
-    )
-
-
-def _load_target(path: Path) -> dict[Modality, LabelledFeatures]:
+def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
     """Load a file that :func:`save_target` wrote."""
     if existing_file(path) is None:
         raise DatasetError(f'{path}: no such file of features; --save writes one')
-    names = [f'{m.value}_{k}' for m in Modality for k in ('s', 'd', 'pid')]
     try:
         with np.load(path) as archive:
-            arrays = {name: archive[name] for name in names if name in archive}
+            arrays = dict(archive)
     except Exception as error:  # a damaged archive can raise any exception, and pickled objects are refused
         reason = ' '.join(str(error).split())[:100]
-        raise DatasetError(
-            f'{path}: is no file of features ({reason}); write it again with --save'
-        ) from error
-    if missing := [name for name in names if name not in arrays]:
-        raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
-    for m in Modality:
-        static, dynamic, pids = (arrays[f'{m.value}_{k}'] for k in ('s', 'd', 'pid'))
-        matrices = static.ndim == 2 and static.dtype == dynamic.dtype == np.float32
+        raise DatasetError(f'{path}: cannot be read ({reason}); write it again with --save') from error
+    target = {}
+    for modality in Modality:
+        names = [f'{modality.value}_{part}' for part in ('s', 'd', 'pid')]
+        if missing := [name for name in names if name not in arrays]:
+            raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
+        static, dynamic, pids = (arrays[name] for name in names)
+        floats = static.ndim == 2 and static.dtype == dynamic.dtype == np.float32
         if (
-            not matrices
+            not floats
             or static.shape != dynamic.shape
             or pids.shape != static.shape[:1]
             or pids.dtype.kind != 'i'
         ):
             raise DatasetError(
-                f'{path}: {m.value}_s and {m.value}_d must be float32 (N, D), {m.value}_pid integer (N,); write it '
-                'again with --save'
+                f'{path}: {names[0]} and {names[1]} must be float32 (N, D), {names[2]} integer (N,); write it again '
+                'with --save'
             )
-        if broken := int((~(np.isfinite(static) & np.isfinite(dynamic)).all(axis=1)).sum()):
+        if broken := np.count_nonzero(~np.isfinite(np.hstack([static, dynamic])).all(axis=1)):
             raise DatasetError(
-                f'{path}: the features of {broken} of {len(static)} {m.value} tracklets hold NaN or infinite values; '
-                'check the weights they were made with and write it again with --save'
+                f'{path}: the features of {broken} of {len(static)} {modality.value} tracklets hold NaN or infinite '
+                'values; check the weights they were made with and write it again with --save'
             )
-    return {
-        m: LabelledFeatures(
-            TrackletFeatures(*(torch.from_numpy(arrays[f'{m.value}_{half}']) for half in ('s', 'd'))),
-            arrays[f'{m.value}_pid'],
-        )
-        for m in Modality
-    }
+        halves = TrackletFeatures(torch.from_numpy(static), torch.from_numpy(dynamic))
+        target[modality] = LabeledFeatures(halves, pids)
+    return target

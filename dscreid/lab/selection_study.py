@@ -85,16 +85,14 @@ def picks_of(run: JudgedRun, criteria: Sequence[str] = CRITERIA) -> dict[str, Pi
 
     Args:
         run: A run with criteria for at least one epoch.
-        criteria: Names of label-free criteria. Greater is better.
+        criteria: Names of label-free criteria, of which greater values are better.
 
     Returns:
-        Results by selection method: ``last``, each criterion, ``mean of the epochs`` (random choice) and ``best`` (by
-            the test labels, an upper bound).
+        Results of ``last``, each criterion, ``mean of the epochs`` (random choice) and ``best`` (by the test labels, an
+        upper bound).
     """
     if not run.scores:
-        raise ConfigError(
-            f'{run.name}: no trained epoch was judged; train for at least one epoch with a criterion'
-        )
+        raise ConfigError(f'{run.name}: no trained epoch was judged; train at least one with a criterion')
     best, last = max(run.scores.values()), run.scores[max(run.scores)]
 
     def pick(epoch: float, score: float, correlation: float = math.nan) -> Pick:
@@ -104,40 +102,36 @@ def picks_of(run: JudgedRun, criteria: Sequence[str] = CRITERIA) -> dict[str, Pi
     for name in criteria:
         values = {epoch: part[name] for epoch, part in run.criteria.items() if name in part}
         epoch = chosen_epoch(values)
-        picks[name] = pick(epoch, run.scores.get(epoch, math.nan), _correlation(values, run.scores))
+        score = math.nan if epoch is None else run.scores[epoch]
+        picks[name] = pick(math.nan if epoch is None else epoch, score, _correlation(values, run.scores))
     picks['mean of the epochs'] = pick(math.nan, float(np.mean(list(run.scores.values()))))
     picks['best'] = pick(min(epoch for epoch, score in run.scores.items() if score == best), best)
     return picks
 
 
-def chosen_epoch(values: Mapping[int, float]) -> float:
-    """Return the epoch that ``SelectionHook`` chooses from these values. NaN if there are none."""
+def chosen_epoch(values: Mapping[int, float]) -> int | None:
+    """Return the epoch that ``SelectionHook`` chooses from these values. None if there are none."""
     kept = None
     for epoch, value in sorted(values.items()):
         if is_chosen(epoch, value, kept, 'greater'):
             kept = KeptCheckpoint('', 'greater', epoch, value, '')
-    return math.nan if kept is None else kept.epoch
+    return None if kept is None else kept.epoch
 
 
 def study_markdown(runs: Sequence[JudgedRun], metric: str = 'mean/mAP') -> str:
-    """Format one Markdown table per run, and for several runs also one with their means.
-
-    Args:
-        runs: Runs to study.
-        metric: Name of the metric in the heading.
-    """
-    head = [
-        f'| chosen by | epoch | {metric} | below the best epoch | above the last epoch | rank correlation |',
-        '|---|---|---|---|---|---|',
-    ]
-    studied = [picks_of(run) for run in runs]
-    parts = []
-    for run, picks in zip(runs, studied, strict=True):
-        rows = [_row(name, [pick]) for name, pick in picks.items()]
-        parts.append('\n'.join([f'**{run.name}**, {len(run.scores)} epochs', '', *head, *rows]))
+    """Format one Markdown table per run, and for several runs also one with the means of this metric."""
+    tables = [(f'**{run.name}**, {len(run.scores)} epochs', [picks_of(run)]) for run in runs]
     if len(runs) > 1:
+        studied = [picks for _, picks_of_run in tables for picks in picks_of_run]
+        tables.append((f'**Mean of {len(runs)} runs** (± standard deviation)', studied))
+    head = (
+        f'| chosen by | epoch | {metric} | below the best epoch | above the last epoch | rank correlation |\n'
+        '|---|---|---|---|---|---|\n'
+    )
+    parts = []
+    for title, studied in tables:
         rows = [_row(name, [picks[name] for picks in studied]) for name in studied[0]]
-        parts.append('\n'.join([f'**Mean of {len(runs)} runs** (± standard deviation)', '', *head, *rows]))
+        parts.append(f'{title}\n\n{head}' + '\n'.join(rows))
     return '\n\n'.join(parts) + '\n'
 
 
@@ -181,27 +175,23 @@ def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, 
     """Read the metrics of checkpoints from ``SCORES_FILE``, or evaluate them."""
     path = work_dir / SCORES_FILE
     known = read_scores(path) if path.is_file() else {}
-    missing = [epoch for epoch in epochs if not (work_dir / f'epoch_{epoch}.pth').is_file()]
-    missing = [epoch for epoch in missing if str(epoch) not in known]
-    if missing:
+    checkpoints = {epoch: work_dir / f'epoch_{epoch}.pth' for epoch in epochs if str(epoch) not in known}
+    if missing := [epoch for epoch, checkpoint in checkpoints.items() if not checkpoint.is_file()]:
         raise CheckpointError(
             f'{work_dir}: epochs {missing} have neither metrics nor checkpoints; train with --cfg-options '
             'default_hooks.checkpoint.max_keep_ckpts=-1 or train_cfg.val_interval=1'
         )
+    for epoch, checkpoint in checkpoints.items():
+        result = evaluate(load_config(_config_of(work_dir)), checkpoint, work_dir / 'selection_study')
+        if not result:
+            raise DatasetError(
+                f'{work_dir}: this study compares criteria with test metrics, but there are none: {result.reason}'
+            )
+        known[str(epoch)] = dict(result)
+        write_json(path, known)
     for epoch in epochs:
-        if str(epoch) not in known:
-            config = load_config(_config_of(work_dir))
-            checkpoint = work_dir / f'epoch_{epoch}.pth'
-            result = evaluate(config, checkpoint, work_dir / 'selection_study')
-            if not result:
-                raise DatasetError(
-                    f'{work_dir}: this study compares criteria with test metrics, but there are none: {result.reason}'
-                )
-            known[str(epoch)] = dict(result)
-            write_json(path, known)
-    unknown = [epoch for epoch in epochs if metric not in known[str(epoch)]]
-    if unknown:
-        raise ConfigError(f"no metric '{metric}'; known are {', '.join(known[str(unknown[0])])}")
+        if metric not in known[str(epoch)]:
+            raise ConfigError(f"no metric '{metric}'; known are {', '.join(known[str(epoch)])}")
     return {epoch: known[str(epoch)][metric] for epoch in epochs}
 
 
@@ -213,9 +203,10 @@ def read_scores(path: Path) -> dict[str, dict[str, float]]:
     """
     remedy = 'remove it, and the checkpoints are evaluated again'
     content = read_json_object(path, 'record of metrics', remedy)
-    for values in content.values():
-        if not isinstance(values, dict) or not all(is_number(value) for value in values.values()):
-            raise CheckpointError(f'{path}: is no record of metrics by epoch; {remedy}')
+    if not all(
+        isinstance(values, dict) and all(map(is_number, values.values())) for values in content.values()
+    ):
+        raise CheckpointError(f'{path}: is not a record of metrics by epoch; {remedy}')
     return content
 
 
@@ -223,5 +214,5 @@ def _config_of(work_dir: Path) -> Path:
     """Return the config saved by training. Configs saved by evaluations are named after a timestamp."""
     paths = [path for path in sorted(work_dir.glob('*.py')) if not _TIMESTAMP.fullmatch(path.stem)]
     if len(paths) != 1:
-        raise ConfigError(f'{work_dir}: holds {len(paths)} configs, expected the one that was trained')
+        raise ConfigError(f'{work_dir}: contains {len(paths)} configs instead of the one that was trained')
     return paths[0]

@@ -20,7 +20,13 @@ HEALTHY = {
 
 @pytest.fixture
 def demo(tmp_path):
-    return Demo(DemoOptions(out=tmp_path, configs=tmp_path, size=FULL))
+    return Demo(DemoOptions(out=tmp_path, configs=tmp_path / 'configs', size=FULL))
+
+
+def write_config(demo, run, value):
+    path = demo.config_path(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(SETTINGS.format(value))
 
 
 def finish(demo, labels, source_rank1=0.95):
@@ -69,21 +75,20 @@ def test_each_shortfall_is_named(demo, labels, source_rank1, dsc, word):
 
 def test_the_full_demo_is_the_documented_one(tmp_path):
     full = Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=FULL))
-    assert full._path('dsc/dsc') == CONFIGS / 'dsc/dsc_demo.py'
-    source, target = full._source_spec(), full._target_spec()
+    assert full.config_path('dsc') == CONFIGS / 'dsc/dsc_demo.py'
+    source, target = full.source_world, full.target_world
     assert (source.train_ids, source.tracklets, source.test_ids) == (240, 8, 60)
     assert (target.train_ids, target.tracklets, target.test_ids, target.test_tracklets) == (150, 12, 80, 6)
 
 
-@pytest.mark.parametrize(
-    'name', ['source/stp', 'baselines/cd', 'dsc/dsc', 'baselines/bclu', 'synthetic/true_labels']
-)
+@pytest.mark.parametrize('name', ['source', 'cd', 'dsc', 'bclu', 'true_labels'])
 def test_the_short_demo_differs_in_length_only(tmp_path, name):
     full, short = (
-        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size))._path(name) for size in (FULL, SHORT)
+        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)).config_path(name)
+        for size in (FULL, SHORT)
     )
-    options = {} if name == 'baselines/cd' else {'train_dataloader.sampler.iterations': 80}
-    if name == 'source/stp':
+    options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
+    if name == 'source':
         options = {'train_dataloader.sampler.iterations': 25}
     else:
         assert Path(load_config(short).source.config).name == 'stp_demo_short.py'
@@ -92,7 +97,7 @@ def test_the_short_demo_differs_in_length_only(tmp_path, name):
 
 def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
     full, short = (
-        [demo._source_spec(), demo._target_spec()]
+        [demo.source_world, demo.target_world]
         for demo in (Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)) for size in (FULL, SHORT))
     )
     frames = [
@@ -108,23 +113,24 @@ def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
 
 
 def test_timings_of_several_runs_add_up(demo):
-    assert demo._timed('one', lambda: 1) == 1
-    demo._timed('two', lambda: None)
+    for part in ('one', 'two'):
+        with demo.timed(part):
+            pass
     assert list(json.loads((demo.options.out / 'timings.json').read_text())) == ['one', 'two']
 
 
 def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     out = demo.options.out
-    (out / 'dsc_demo.py').write_text(SETTINGS.format(1))
+    write_config(demo, 'dsc', 1)
     (out / 'source').mkdir()
     (out / 'source' / 'key').write_text('source model')
-    world = out / 'world'
-    world.mkdir()
+    world = out / 'worlds' / 'target'
+    world.mkdir(parents=True)
     (world / 'world.json').write_text('seed 1')
 
     def survives():
         """Whether what a run left is still there when its folder is asked for again."""
-        folder = demo._work_dir('dsc', 'dsc', world)
+        folder = demo.work_dir('dsc')
         kept = (folder / 'metrics.json').is_file()
         (folder / 'metrics.json').write_text('{}')
         return kept
@@ -139,7 +145,7 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
     assert not survives()
     (out / 'source' / 'key').write_text('another source model')
     assert not survives()
-    (out / 'dsc_demo.py').write_text(SETTINGS.format(2))
+    write_config(demo, 'dsc', 2)
     assert not survives()
     assert survives()
 
@@ -147,11 +153,12 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
 def test_a_folder_of_others_is_not_emptied(demo):
     """Someone may name a project's folder, in which ``source`` holds the program."""
     out = demo.options.out
-    (out / 'source_demo.py').write_text(SETTINGS.format(1))
-    (out / 'world').mkdir()
-    (out / 'world' / 'world.json').write_text('seed 1')
+    write_config(demo, 'source', 1)
+    world = out / 'worlds' / 'source'
+    world.mkdir(parents=True)
+    (world / 'world.json').write_text('seed 1')
     (out / 'source').mkdir()
     (out / 'source' / 'main.c').write_text('mine')
     with pytest.raises(ConfigError, match=r'main\.c: .* was not written by dscreid'):
-        demo._work_dir('source', 'source', out / 'world')
+        demo.work_dir('source')
     assert (out / 'source' / 'main.c').read_text() == 'mine'

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.lab.density_study import (
     FAMILY,
-    LabelledFeatures,
+    LabeledFeatures,
     best_fixed,
     outcome,
     read_target,
@@ -30,7 +30,7 @@ def planted(people=20, each=6, noise=0.5, seed=0):
     pids = np.repeat(np.arange(people), each)
     halves = torch.randn(2, people, 24, generator=generator)[:, pids]
     halves = halves + noise * torch.randn(2, len(pids), 24, generator=generator)
-    return LabelledFeatures(TrackletFeatures(*halves), pids)
+    return LabeledFeatures(TrackletFeatures(*halves), pids)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_the_best_of_a_grid_is_the_best_of_all_its_clusterings():
     assert best == ClusteringSettings(*max(tried, key=tried.get))
     found = outcome(joined, part.pids, best)
     assert found.ari_all == pytest.approx(max(tried.values()))
-    assert 0 < found.labelled <= 1
+    assert 0 < found.labeled <= 1
 
 
 def test_outcomes_of_each_way(target):
@@ -97,7 +97,7 @@ def test_bad_input_is_named(tiny_runs, tmp_path):
     with pytest.raises(DatasetError, match=r'none\.npz: no such file of features; --save'):
         read_target(tmp_path / 'none.npz', 'unread.py', None)
     np.savez(tmp_path / 'half.npz', rgb_s=np.zeros((1, 2)))
-    with pytest.raises(DatasetError, match=r'half\.npz: lacks rgb_d, rgb_pid, ir_s'):
+    with pytest.raises(DatasetError, match=r'half\.npz: lacks rgb_d, rgb_pid;'):
         read_target(tmp_path / 'half.npz', 'unread.py', None)
     with pytest.raises(ConfigError, match=r'features of a folder need a model; give --checkpoint'):
         read_target(tiny_runs.hitsz, tiny_runs.adapt, None)

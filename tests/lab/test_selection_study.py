@@ -48,7 +48,7 @@ def test_picks_by_hand():
 def test_criteria_without_values_pick_nothing():
     pick = picks_of(run())['cycle_return']
     assert all(math.isnan(value) for value in (pick.epoch, pick.score, pick.gap, pick.gain, pick.correlation))
-    assert math.isnan(chosen_epoch({}))
+    assert chosen_epoch({}) is None
 
 
 def test_a_run_without_epochs():
@@ -133,7 +133,7 @@ def test_runs_that_cannot_be_studied(tmp_path):
         read_run(tmp_path)
     (tmp_path / 'epoch_1.pth').touch()
     (tmp_path / 'epoch_3.pth').touch()
-    with pytest.raises(ConfigError, match='holds 0 configs'):
+    with pytest.raises(ConfigError, match='contains 0 configs'):
         read_run(tmp_path)
 
 

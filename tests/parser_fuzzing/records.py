@@ -14,11 +14,16 @@ from dscreid.datasets import HITSZVCM, BUPTCampus
 from dscreid.engine import bad_frame_record, selection_record
 from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
-from dscreid.lab.demo import checkpoint_of
 from dscreid.lab.doctor.stages import datasets_of, stages_of
 from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
-from dscreid.lab.reproduction.jobs import Job
-from dscreid.lab.reproduction.records import begin_attempt, end_attempt, inspect_job, write_card
+from dscreid.lab.reproduction.jobs import (
+    Job,
+    begin_attempt,
+    end_attempt,
+    is_finished,
+    stale_reasons,
+    write_card,
+)
 from dscreid.lab.selection_study import read_scores
 from dscreid.lab.synthetic import is_complete, make_spec
 from dscreid.models.backbones import CLIPVisionTransformer
@@ -47,7 +52,6 @@ _FINISHED = {'config': config_hash(_config(Path())), 'checkpoint': 'epoch_1.pth'
 
 
 def _parse_finished(folder: Path, case: dict[str, Any]) -> object:
-    _inside(folder, checkpoint_of(folder))
     return _inside(folder, finished_checkpoint(_config(folder)))
 
 
@@ -135,7 +139,7 @@ _CARD = {
 
 def _use_run(folder: Path, case: dict[str, Any]) -> object:
     job = Job('r', folder, ('python', 'x'), identity=_IDENTITY, outputs=('metrics.json',))
-    found = inspect_job(job)
+    found = stale_reasons(job), is_finished(job)
     begin_attempt(job)
     end_attempt(job, 2.0, 0)
     write_card(job, {'metrics': {}})
@@ -224,15 +228,6 @@ WORLD = Parser(
     remade=True,
 )
 
-_JOB = json.loads(Job('r', Path('f'), ('python',), identity=_IDENTITY, max_epochs=3).to_json())
-JOB = Parser(
-    name='job of a submitted run',
-    cases=mutated_json(_JOB).map(lambda content: {'job.json': content}),
-    parse=lambda folder, case: Job.from_file(folder / 'job.json').to_json(),
-    errors=(ConfigError,),
-    named=('job.json',),
-)
-
 _CONFIG = """
 data_root = 'data'
 model = dict(type='SourceReID', num_classes=1, backbone=dict(
@@ -307,5 +302,5 @@ CONFIG_PATHS = Parser(
 )
 
 PARSERS = (
-    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_RECORDS, METRICS, SCORES, SCALARS, WORLD, JOB, CONFIG_PATHS,
+    FINISHED, LAST_CHECKPOINT, CRITERIA, BAD_FRAMES, RUN_RECORDS, METRICS, SCORES, SCALARS, WORLD, CONFIG_PATHS,
 )  # fmt: skip

@@ -17,7 +17,7 @@ def tool(load_tool):
 def test_the_table_is_printed_and_written_and_features_are_kept(tool, tmp_path, monkeypatch, capsys):
     generator = torch.Generator().manual_seed(0)
     halves = torch.randn(2, 10, 8, generator=generator).repeat_interleave(3, dim=1)
-    part = density_study.LabelledFeatures(TrackletFeatures(*halves), np.repeat(np.arange(10), 3))
+    part = density_study.LabeledFeatures(TrackletFeatures(*halves), np.repeat(np.arange(10), 3))
     seen = []
 
     def read_target(place, config, checkpoint):

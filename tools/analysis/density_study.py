@@ -26,9 +26,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        'targets', nargs='+', type=Path, metavar='TARGET', help='roots of targets, or .npz files of --save'
+        'targets',
+        nargs='+',
+        type=Path,
+        metavar='TARGET',
+        help='roots of targets, or .npz files written by --save',
     )
-    parser.add_argument('--checkpoint', type=Path, help="the source stage's; not needed for .npz files")
+    parser.add_argument(
+        '--checkpoint', type=Path, help='checkpoint of the source stage; not needed for .npz files'
+    )
     parser.add_argument(
         '--config',
         type=Path,
@@ -36,9 +42,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help='config of an adaptation to such targets (default: %(default)s)',
     )
     parser.add_argument(
-        '--save', type=Path, metavar='FOLDER', help='keep the features there, one .npz per target'
+        '--save', type=Path, metavar='FOLDER', help='save the features in this folder, one .npz per target'
     )
-    parser.add_argument('--out', type=Path, help='Markdown file to write as well')
+    parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
     return parser.parse_args(argv)
 
 
@@ -50,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     for place in arguments.targets:
         name = place.stem if place.suffix == '.npz' else place.resolve().name
         if name in targets:
-            raise ConfigError(f'two targets are called {name}; rename one of the folders or files')
+            raise ConfigError(f'two targets are called {name}; rename one of them')
         targets[name] = lab.density_study.read_target(place, arguments.config, arguments.checkpoint)
         if arguments.save is not None:
             lab.density_study.save_target(targets[name], arguments.save / f'{name}.npz')

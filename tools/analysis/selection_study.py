@@ -1,4 +1,4 @@
-"""Study how well label-free criteria choose a checkpoint: per criterion its epoch, metric and gap to the best epoch.
+"""Study how well label-free criteria choose a checkpoint: epoch, metric and gap to the best epoch for each criterion.
 
 Test labels are only read to measure the choice, not to make it. Each run needs the criteria of all its epochs, and a
 test metric or a checkpoint of each epoch:
@@ -24,7 +24,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('runs', nargs='+', type=Path, metavar='RUN', help='work directories of finished runs')
     parser.add_argument('--metric', default='mean/mAP', help='test metric (default: mean/mAP)')
-    parser.add_argument('--out', type=Path, help='Markdown file to write as well')
+    parser.add_argument('--out', type=Path, help='also write the tables to this Markdown file')
     return parser.parse_args(argv)
 
 

@@ -1,116 +1,192 @@
-"""Execute a job from its start to its run card."""
+"""Execute jobs on this machine: at most one process per folder, killed together with its parent, measured to its end.
 
+Submitit has a local executor, but its processes survive the command that started them, which would break the promise
+that an interrupted command leaves nothing running. Therefore only Slurm jobs are submitted with it.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import functools
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, TextIO
 
-from dscreid.errors import ConfigError
+from dscreid.apis.run_folder import METRICS_FILE
+from dscreid.errors import ConfigError, DscreidError
 from dscreid.lab.reproduction.identity import code_fingerprint, git_revision
-from dscreid.lab.reproduction.jobs import METRICS_FILE, Job
-from dscreid.lab.reproduction.process import Outcome, Process, lock_folder, log_of
-from dscreid.lab.reproduction.records import State, begin_attempt, end_attempt, inspect_job, write_card
+from dscreid.lab.reproduction.jobs import (
+    Job,
+    begin_attempt,
+    end_attempt,
+    is_finished,
+    stale_reasons,
+    write_card,
+)
+from dscreid.lab.reproduction.progress import JobStatus, Phase, ProgressTable
+from dscreid.utils.machine import usable_cores
 from dscreid.utils.records import is_finite_number, is_number, read_json_object
+from dscreid.visualization import collect_environment
 
-_POLL_SECONDS = 0.5
+_PR_SET_PDEATHSIG = 1
+_TERMINATION_GRACE = 10.0
+_environment_of_this_machine = functools.cache(collect_environment)
 
 
 class Execution:
-    """A running job.
+    """The process of a running job.
 
     Args:
-        job: The job. This process must hold the lock of its folder (see ``lock_folder``).
-        lock: The locked file.
-        environment: Environment variables in addition to the job's own, such as the process's share of the cores.
-        accept_revision: Whether to run a job that was planned with other code.
-
-    Raises:
-        ConfigError: If the code has changed since the job was planned.
+        job: The job.
+        lock: The locked file of the job's folder. The process holds the lock as long as it lives, even if its parent
+            is killed.
+        environment: Environment variables in addition to the job's own.
     """
 
-    def __init__(
-        self, job: Job, lock: Any, environment: Mapping[str, str], accept_revision: bool = False
-    ) -> None:
-        if job.world is None:
-            job = _under_present_code(job, accept_revision)
-            begin_attempt(job)
-        log = log_of(job)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # Read at each start, because new code may be committed while a long command runs.
+    def __init__(self, job: Job, lock: IO, environment: Mapping[str, str]) -> None:
+        self._job, self._lock, self._start = job, lock, time.monotonic()
+        # read at each start, because new code may be committed while a long command runs
         self._git = git_revision()
-        self.job = job
-        self._process = Process(job.command, {**environment, **job.environment}, log, lock)
+        if job.world is None:
+            begin_attempt(job)
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        with job.log.open('ab') as output:
+            self._process = subprocess.Popen(
+                job.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment, **job.environment},
+                pass_fds=(lock.fileno(),),
+                # Ctrl-C in the terminal reaches only the parent, which then stops its processes
+                start_new_session=True,
+                preexec_fn=functools.partial(die_with, os.getpid()),
+            )
 
-    @property
-    def seconds(self) -> float:
-        """Wall time so far."""
-        return self._process.seconds
+    def poll(self) -> JobStatus:
+        """Return the present status. When the process has ended, the run card is written first."""
+        pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+        seconds = time.monotonic() - self._start
+        if pid == 0:
+            return JobStatus(Phase.RUNNING, seconds)
+        code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            self._finish(code, seconds, usage.ru_maxrss)
+        except (DscreidError, OSError, ValueError) as error:  # unreadable results, or a full disk
+            return JobStatus(Phase.FAILED, seconds, f'{error} ({self._job.log})')
+        finally:
+            self._lock.close()
+        return JobStatus(Phase.FINISHED, seconds)
 
-    def poll(self, describe_environment: Callable[[], Mapping[str, str]]) -> Outcome | None:
-        """Return the outcome, or None while the process runs. The run card is written first.
-
-        Args:
-            describe_environment: Returns versions and machine for the run card.
-        """
-        outcome = self._process.poll()
-        if outcome is None or self.job.world is not None:
-            return outcome
-        end_attempt(self.job, outcome.seconds, outcome.exit_code)
-        if outcome.exit_code != 0:
-            return outcome
-        if missing := [name for name in self.job.outputs if not (self.job.folder / name).is_file()]:
-            with log_of(self.job).open('a', encoding='utf-8') as log:
-                log.write(f'error: the process ended well but left no {missing[0]}\n')
-            return replace(outcome, exit_code=1)
-        write_card(
-            self.job,
-            dict(
-                peak_memory_mib=outcome.peak_memory_mib,
-                peak_gpu_memory_mib=peak_gpu_memory(self.job.folder),
-                git=self._git,
-                environment=dict(describe_environment()),
-                metrics=read_metrics_of(self.job.folder),
-            ),
-        )
-        return outcome
+    def wait(self) -> JobStatus:
+        """Wait for the end of the process and stop it if this process is interrupted."""
+        try:
+            while (status := self.poll()).phase is Phase.RUNNING:
+                time.sleep(0.5)
+        except BaseException:
+            self.stop()
+            raise
+        return status
 
     def stop(self) -> None:
-        """Stop the process."""
-        self._process.stop()
+        """Stop the process and its children: SIGTERM first, then SIGKILL."""
+        for kind in (signal.SIGTERM, signal.SIGKILL):
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # it has just ended
+                    os.killpg(self._process.pid, kind)
+            end = time.monotonic() + _TERMINATION_GRACE
+            while self._process.returncode is None and time.monotonic() < end:
+                self.poll()
+                time.sleep(0.02)
+
+    def _finish(self, exit_code: int, seconds: float, maxrss: int) -> None:
+        job = self._job
+        if job.world is None:
+            end_attempt(job, seconds, exit_code)
+        if exit_code != 0:
+            raise ConfigError(last_words(job))
+        if job.world is not None:
+            return
+        if missing := [name for name in job.outputs if not (job.folder / name).is_file()]:
+            raise ConfigError(f'the process ended without an error but left no {missing[0]}')
+        measured = dict(
+            # Linux counts in KiB, macOS in bytes
+            peak_memory_mib=round(maxrss / (1024**2 if sys.platform == 'darwin' else 1024), 1),
+            peak_gpu_memory_mib=peak_gpu_memory(job.folder),
+            git=self._git,
+            environment=dict(_environment_of_this_machine()),
+            metrics=read_metrics_of(job.folder),
+        )
+        write_card(job, measured)
 
 
-def execute(
-    job: Job, describe_environment: Callable[[], Mapping[str, str]], accept_revision: bool = False
-) -> None:
-    """Run one job and wait for it. A finished job is not repeated.
+def start(job: Job, environment: Mapping[str, str], accept_revision: bool = False) -> Execution | JobStatus:
+    """Start a job whose dependencies are finished.
 
     Args:
-        job: The job. Its dependencies must be finished.
-        describe_environment: Returns versions and machine for the run card.
-        accept_revision: See ``inspect_job``.
+        job: The job.
+        environment: Environment variables in addition to the job's own, such as the process's share of the cores.
+        accept_revision: Whether to run a job that was planned with other code, and accept such results.
 
-    Raises:
-        ConfigError: If the job cannot be started or fails. The message names its log file.
+    Returns:
+        The running job, or its status if there is nothing to run here.
     """
     lock = lock_folder(job)
     if lock is None:
-        raise ConfigError(f'{job.name}: another process works in {job.folder}; wait for it, or end it')
-    found = inspect_job(job, accept_revision)
-    if found.state is State.FINISHED:
-        return
-    if found.state is State.STALE:
-        raise ConfigError(f'{job.folder} was made differently: {", ".join(found.reasons)}')
-    execution = Execution(job, lock, {}, accept_revision)
+        return JobStatus(Phase.ELSEWHERE)
     try:
-        while (outcome := execution.poll(describe_environment)) is None:
-            time.sleep(_POLL_SECONDS)
-    except BaseException:
-        execution.stop()
-        raise
-    if outcome.exit_code != 0:
-        raise ConfigError(f'{job.name} failed: {last_words(job)} ({log_of(job)})')
+        # another process may have worked on it since the jobs were selected
+        if reasons := stale_reasons(job, accept_revision):
+            raise ConfigError(f'{job.folder} was made differently meanwhile: {", ".join(reasons)}')
+        if not is_finished(job):
+            return Execution(_with_present_code(job, accept_revision), lock, environment)
+        status = JobStatus(Phase.TAKEN)
+    except (DscreidError, OSError) as error:
+        status = JobStatus(Phase.FAILED, note=str(error))
+    lock.close()
+    return status
+
+
+def execute(job: Job, accept_revision: bool = False) -> None:
+    """Run one job and wait for it, as submitted jobs do. A finished job is not repeated. See :func:`start`.
+
+    Raises:
+        ConfigError: If the job cannot be started or fails.
+    """
+    running = start(job, {}, accept_revision)
+    status = running.wait() if isinstance(running, Execution) else running
+    if not status.done:
+        raise ConfigError(f'{job.name}: {status.phase.value}: {status.note or job.folder}')
+
+
+def lock_folder(job: Job) -> IO | None:
+    """Lock a job's folder. Return None if another process is working in it."""
+    # the lock file is outside of the folder, because the folder may be removed
+    path = job.folder.parent / '.locks' / f'{job.folder.name}.lock'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open('a')
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent, a process id, ends for any reason (Linux only)."""
+    if sys.platform != 'linux':
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # the parent ended before prctl took effect
+        os._exit(1)
 
 
 def read_metrics_of(folder: Path) -> dict[str, float]:
@@ -125,19 +201,19 @@ def read_metrics_of(folder: Path) -> dict[str, float]:
 
 def peak_gpu_memory(folder: Path) -> float | None:
     """Return the peak GPU memory in MiB that MMEngine logged in the run's trainings. None without a GPU."""
-    peaks = [
-        record['memory']
-        for path in folder.glob('*/vis_data/scalars.json')
-        for record in _records(path)
-        if is_finite_number(record.get('memory'))
-    ]
-    return max(peaks, default=None)
+    peaks: list[float] = []
+    for path in folder.glob('*/vis_data/scalars.json'):
+        for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
+            # the last line of a killed run is not complete
+            with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+                peaks.append(json.loads(line)['memory'])
+    return max(filter(is_finite_number, peaks), default=None)
 
 
 def last_words(job: Job) -> str:
     """Return the most informative line of a failed job's log: its last error, otherwise its last line."""
     try:
-        text = log_of(job).read_text(encoding='utf-8', errors='replace')
+        text = job.log.read_text(encoding='utf-8', errors='replace')
     except OSError:
         return 'it left no log'
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -145,25 +221,98 @@ def last_words(job: Job) -> str:
     return (errors or lines or ['it left an empty log'])[-1].removeprefix('error: ')[:300]
 
 
-def _records(path: Path) -> list[dict]:
-    records = []
-    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue  # the last line of a killed run
-        if isinstance(record, dict):
-            records.append(record)
-    return records
-
-
-def _under_present_code(job: Job, accept_revision: bool) -> Job:
-    code = code_fingerprint()
-    if code == job.identity['code']:
+def _with_present_code(job: Job, accept_revision: bool) -> Job:
+    if job.world is not None or (code := code_fingerprint()) == job.identity['code']:
         return job
     if not accept_revision:
         raise ConfigError(
-            f'{job.name}: the code was changed since this run was planned; start the command again, or let it mix '
+            f'{job.name}: the code was changed since this run was planned; start the command again, or allow a mix of '
             'revisions with --accept-revision'
         )
-    return replace(job, identity=dict(job.identity, code=code))
+    return replace(job, identity={**job.identity, 'code': code})
+
+
+class Scheduler:
+    """Run jobs until each is finished, has failed, or is skipped because a dependency failed.
+
+    Args:
+        jobs: Jobs to run, dependencies first.
+        taken: Jobs that were already finished, for the table.
+        slots: Number of parallel jobs. They share the processor cores, and each has one GPU.
+        accept_revision: See :func:`start`.
+        stream: Where progress is printed. Standard error by default.
+        pause: Called between two looks at the jobs.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        taken: Sequence[Job],
+        slots: int,
+        accept_revision: bool = False,
+        stream: TextIO | None = None,
+        pause: Callable[[], None] = lambda: time.sleep(0.2),
+    ) -> None:
+        self._jobs, self._slots, self._accept, self._pause = jobs, slots, accept_revision, pause
+        self._gpus = visible_gpus()
+        self._running: dict[str, tuple[Execution, str]] = {}
+        self._statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
+        self._statuses |= {job.name: JobStatus(Phase.WAITING) for job in jobs}
+        self._table = ProgressTable([*taken, *jobs], self._statuses, stream)
+
+    def run(self) -> dict[str, JobStatus]:
+        """Run all jobs and return the status of each by name."""
+        try:
+            with self._table:
+                while not all(status.done or status.lost for status in self._statuses.values()):
+                    self._step()
+                    self._table.update()
+                    self._pause()
+        finally:
+            for execution, _ in self._running.values():
+                execution.stop()
+        return self._statuses
+
+    def _step(self) -> None:
+        """Look at the running jobs and start those that can start."""
+        for name, (execution, _) in list(self._running.items()):
+            self._statuses[name] = execution.poll()
+            if self._statuses[name].phase is not Phase.RUNNING:
+                del self._running[name]
+        for job in self._jobs:
+            if self._statuses[job.name].phase in (Phase.WAITING, Phase.ELSEWHERE):
+                self._consider(job)
+
+    def _consider(self, job: Job) -> None:
+        """Start a job if its dependencies are finished and a slot is free."""
+        needed = {name: self._statuses[name] for name in job.dependencies if name in self._statuses}
+        if lost := [name for name, status in needed.items() if status.lost]:
+            self._statuses[job.name] = JobStatus(Phase.SKIPPED, note=f'it needs {lost[0]}')
+        elif all(status.done for status in needed.values()) and len(self._running) < self._slots:
+            gpu = self._free_gpu()
+            started = start(job, self._shares(gpu), self._accept)
+            if isinstance(started, Execution):
+                self._running[job.name] = (started, gpu)
+                started = JobStatus(Phase.RUNNING, 0.0)
+            self._statuses[job.name] = started
+
+    def _free_gpu(self) -> str:
+        """Return the GPU that the fewest jobs use. Empty if there is no choice."""
+        used = [gpu for _, gpu in self._running.values()]
+        return min(self._gpus, key=used.count) if len(self._gpus) > 1 else ''
+
+    def _shares(self, gpu: str) -> dict[str, str]:
+        """Return the environment variables that give a process its GPU and its share of the cores."""
+        shares = {'CUDA_VISIBLE_DEVICES': gpu} if gpu else {}
+        if 'OMP_NUM_THREADS' not in os.environ:
+            shares['OMP_NUM_THREADS'] = str(max(1, usable_cores() // self._slots))
+        return shares
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if (named := os.environ.get('CUDA_VISIBLE_DEVICES')) is not None:
+        return [gpu.strip() for gpu in named.split(',') if gpu.strip()]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]

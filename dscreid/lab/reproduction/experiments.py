@@ -11,7 +11,7 @@ from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
-#: Other rankings of the features of a finished run, see ``views.py``.
+#: Other rankings of the features of a finished run, see ``tasks.py``.
 VIEWS = ('raw', 'static', 'dynamic')
 _DSLU = 'default_hooks.cluster.labelers.1'
 
@@ -221,11 +221,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def find_experiment(name: str) -> Experiment:
-    """Return the table or figure with this name.
-
-    Raises:
-        ConfigError: If there is none. The message lists the known names and suggests the closest.
-    """
+    """Return the table or figure with this name, or raise a ConfigError that lists the known names."""
     key = name.lower().replace(' ', '')
     if key not in EXPERIMENTS:
         raise ConfigError(
@@ -242,25 +238,15 @@ def choose_rows(experiment: Experiment, names: Sequence[str] | None) -> tuple[Ro
     """
     if not names:
         return experiment.rows
-    wanted = {name.lower() for name in names}
-    known = {word.lower() for row in experiment.rows for word in _words(row)}
+    # a method shared by several rows of a sweep is not a name for any of them
+    words = [(row.name, row.tag or row.method) for row in experiment.rows]
+    known = {word.lower(): word for pair in words for word in reversed(pair)}
     for name in names:
         if name.lower() not in known:
-            raise ConfigError(_no_row_message(experiment, name))
-    return tuple(row for row in experiment.rows if wanted & {word.lower() for word in _words(row)})
-
-
-def _words(row: Row) -> tuple[str, ...]:
-    """Names of a row on the command line."""
-    # a method shared by several rows of a sweep is not a name for any of them
-    return (row.name, row.tag or row.method)
-
-
-def _no_row_message(experiment: Experiment, name: str) -> str:
-    lowered: dict[str, str] = {}
-    for row in experiment.rows:
-        for word in _words(row):
-            lowered.setdefault(word.lower(), word)
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
-    hint = f"; did you mean '{lowered[near[0]]}'?" if near else ''
-    return f"{experiment.name} has no row '{name}'{hint} (known are {', '.join(map(repr, lowered.values()))})"
+            near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+            hint = f"; did you mean '{known[near[0]]}'?" if near else ''
+            names_of_rows = ', '.join(map(repr, known.values()))
+            raise ConfigError(f"{experiment.name} has no row '{name}'{hint} (known are {names_of_rows})")
+    wanted = {name.lower() for name in names}
+    lowered = [{word.lower() for word in pair} for pair in words]
+    return tuple(row for row, pair in zip(experiment.rows, lowered, strict=True) if wanted & pair)

@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from dscreid.utils.shipped import PACKAGE, is_installed
 
 #: Parts of the package that only show results and cannot change them.
 _SHOWING = (
-    'visualization', 'lab/reproduction', 'lab/demo.py', 'lab/worlds.py', 'lab/doctor', 'lab/dataset_checks',
-    'apis/report.py', 'apis/plots.py', '__main__.py', '.mim',
+    'visualization', 'lab/reproduction', 'lab/demo.py', 'lab/worlds.py', 'lab/doctor', 'lab/density_study.py',
+    'lab/selection_study.py', 'apis/report.py', 'apis/plots.py', '__main__.py', '.mim',
 )  # fmt: skip
 
 #: Keys: ``config`` (digest of what is trained and how it is tested), ``seed``, ``data`` (part of the data →
@@ -70,11 +70,19 @@ def file_fingerprint(path: Path) -> str:
 
 def git_revision() -> dict[str, Any] | None:
     """Return the checkout's commit and whether code or configs differ from it. None outside a checkout."""
-    # an installed package may be inside an unrelated repository
-    commit = None if is_installed() else _git('rev-parse', 'HEAD')
-    if commit is None:
+    if is_installed():  # perhaps inside an unrelated repository
         return None
-    changes = _git('status', '--porcelain', '--', 'dscreid', 'configs', 'tools')
+    queries = (['rev-parse', 'HEAD'], ['status', '--porcelain', '--', 'dscreid', 'configs', 'tools'])
+    git = ['git', '-C', str(PACKAGE.parent)]
+    try:
+        commit, changes = (
+            subprocess.run(
+                [*git, *query], capture_output=True, text=True, check=True, timeout=30
+            ).stdout.strip()
+            for query in queries
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
     return dict(commit=commit, dirty=bool(changes))
 
 
@@ -100,13 +108,10 @@ def dataset_fingerprints(config: Config) -> dict[str, str]:
     """
     fingerprints = {}
     for name in ('train', 'test'):
-        loader = config.get(f'{name}_dataloader')
-        if loader:
-            settings = dict(loader['dataset'], pipeline=[])
-            dataset = DATASETS.build(settings)
-            packed = dataset.storage.frame_format
+        if loader := config.get(f'{name}_dataloader'):
+            dataset = DATASETS.build(dict(loader['dataset'], pipeline=[]))
+            packed, fingerprint = dataset.storage.frame_format, dataset.fingerprint()
             same_pixels = packed is None or packed.encoding == 'raw'
-            fingerprint = dataset.fingerprint()
             fingerprints[name] = fingerprint if same_pixels else digest([fingerprint, str(packed)])
     return fingerprints
 
@@ -119,24 +124,9 @@ def digest(content: Any) -> str:
 def _bare_code(text: str) -> str:
     """Remove comments, docstrings and layout from source text."""
     tree = ast.parse(text)
-    for body in _bodies(tree):
-        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            body[0] = ast.Pass()
-    return ast.unparse(tree)
-
-
-def _bodies(tree: ast.AST) -> Iterator[list[ast.stmt]]:
-    """Yield the body of every node that may start with a docstring."""
-    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
-        if isinstance(node, owners):
-            yield node.body
-
-
-def _git(*arguments: str) -> str | None:
-    command = ['git', '-C', str(PACKAGE.parent), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body[0] = ast.Pass()
+    return ast.unparse(tree)

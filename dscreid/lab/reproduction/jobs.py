@@ -1,21 +1,28 @@
-"""One process of an experiment: render a world, train and test a run, or rank features again."""
+"""Jobs of an experiment, and the records that they leave in their folders."""
 
 import json
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE, remove_run_folder
+from dscreid.apis.test import write_json
 from dscreid.errors import ConfigError
-from dscreid.utils.files import existing_file
+from dscreid.lab.reproduction.identity import Identity, differences
+from dscreid.lab.synthetic import WorldSpec, is_complete
+from dscreid.utils.records import is_finite_number, is_number
+from dscreid.utils.shipped import shipped_folder
 
-#: File names in the folder of a run.
-METRICS_FILE, FEATURES_FILE, LOG_FILE = 'metrics.json', 'features.safetensors', 'reproduce.log'
+#: Files in the folder of a run. The card is written last and marks the run as finished.
+RESULTS = (METRICS_FILE, FEATURES_FILE)
+START_FILE, CARD_FILE, LOG_FILE = 'run_start.json', 'run_card.json', 'reproduce.log'
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything one process needs to know, so that it can also run on another machine.
+    """One process: render a world, train and test a run, or rank features again.
 
     Attributes:
         name: Unique name, such as ``bupt2hitsz/seed1/demo_dsc``.
@@ -26,7 +33,7 @@ class Job:
         identity: What the result depends on. Empty for a world.
         facts: Entries of the run card that are not measured.
         outputs: Files that a finished job leaves in its folder.
-        world: Spec of the world, as ``WorldSpec.to_dict`` returns it, or None for a run.
+        world: The world to render, or None for a run.
         max_epochs: Number of training epochs. 0 if nothing is trained.
     """
 
@@ -35,51 +42,124 @@ class Job:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
-    identity: Mapping[str, Any] = field(default_factory=dict)
+    identity: Identity = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
-    world: Mapping[str, Any] | None = None
+    world: WorldSpec | None = None
     max_epochs: int = 0
 
     @property
-    def lock_file(self) -> Path:
-        """File to lock while working in the folder. It is outside, because the folder may be removed."""
-        return self.folder.parent / '.locks' / f'{self.folder.name}.lock'
-
-    def to_json(self) -> str:
-        """Serialize the job to JSON for :meth:`from_json` in another process."""
-        return json.dumps(asdict(self) | {'folder': str(self.folder)}, indent=2) + '\n'
-
-    @classmethod
-    def from_json(cls, text: str) -> 'Job':
-        """Load a job from the JSON that :meth:`to_json` wrote."""
-        values = json.loads(text)
-        sequences = {key: tuple(values[key]) for key in ('command', 'dependencies', 'outputs')}
-        return cls(**values | sequences | {'folder': Path(values['folder'])})
-
-    @classmethod
-    def from_file(cls, path: Path) -> 'Job':
-        """Load a job from a file that holds the output of :meth:`to_json`.
-
-        Raises:
-            ConfigError: If the file is missing or does not hold a valid job.
-        """
-        if existing_file(path) is None:
-            raise ConfigError(f'{path}: no such job; submit the table again')
-        try:
-            job = cls.from_json(path.read_text(encoding='utf-8'))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            job = None
-        if job is None or not job._is_sound():
-            raise ConfigError(f'{path}: is no job of this tool; submit the table again')
-        return job
-
-    def _is_sound(self) -> bool:
-        """Check the types of values that were read from a file."""
-        words = (self.name, *self.command, *self.dependencies, *self.outputs)
-        mappings = (self.environment, self.identity, self.facts, {} if self.world is None else self.world)
+    def log(self) -> Path:
+        """The job's log file. A world's log is next to its folder, which only the renderer may change."""
         return (
-            all(isinstance(word, str) for word in words)
-            and all(isinstance(mapping, dict) for mapping in mappings)
-            and type(self.max_epochs) is int
+            self.folder / LOG_FILE if self.world is None else self.folder.with_name(f'{self.folder.name}.log')
         )
+
+
+def is_finished(job: Job) -> bool:
+    """Check if a job has left its results. They may still be stale."""
+    if job.world is not None:
+        return is_complete(job.folder, job.world)
+    files = [job.folder / name for name in job.outputs]
+    return read_record(job.folder / CARD_FILE) is not None and all(path.is_file() for path in files)
+
+
+def stale_reasons(job: Job, accept_revision: bool = False) -> list[str]:
+    """Describe how the content of a job's folder differs from what the job makes. Empty if it does not."""
+    if job.world is not None or not job.folder.is_dir() or not any(job.folder.iterdir()):
+        return []
+    record = read_record(job.folder / CARD_FILE) or read_record(job.folder / START_FILE)
+    if record is None:
+        return ['it contains files but no record of this tool']
+    return differences(record['identity'], job.identity, accept_revision)
+
+
+def begin_attempt(job: Job) -> None:
+    """Record the start of an attempt and remove an old run card, which is no longer valid."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    record = _start_record(job)
+    started, revision = time.strftime('%Y-%m-%dT%H:%M:%S%z'), job.identity['code']
+    record['attempts'].append(dict(started=started, revision=revision, seconds=None, exit_code=None))
+    write_json(job.folder / START_FILE, record)
+    (job.folder / CARD_FILE).unlink(missing_ok=True)
+
+
+def end_attempt(job: Job, seconds: float, exit_code: int) -> None:
+    """Record how the last attempt ended."""
+    record = _start_record(job)
+    record['attempts'][-1].update(seconds=round(seconds, 1), exit_code=exit_code)
+    write_json(job.folder / START_FILE, record)
+
+
+def write_card(job: Job, measured: Mapping[str, Any]) -> None:
+    """Write the run card with the measured entries, which marks a run as finished."""
+    record = _start_record(job)
+    attempts = record['attempts']
+    known = [attempt['seconds'] for attempt in attempts if attempt['seconds'] is not None]
+    card = dict(
+        run=job.name,
+        **job.facts,
+        identity=record['identity'],
+        revisions=sorted({attempt['revision'] for attempt in attempts}),
+        # without the locations of interpreter and package
+        command=['python', *(word.replace(f'{shipped_folder()}/', '') for word in job.command[1:])],
+        started=attempts[0]['started'],
+        wall_seconds=round(sum(known), 1),
+        attempts=len(attempts),
+        # attempts killed together with this tool: their time is unknown and not in wall_seconds
+        unmeasured_attempts=len(attempts) - len(known),
+        **measured,
+    )
+    write_json(job.folder / CARD_FILE, card)
+
+
+def remove_run(job: Job) -> None:
+    """Remove a run's folder so that it can be made again.
+
+    Raises:
+        ConfigError: If the folder holds something that this tool did not write.
+    """
+    if not job.folder.is_dir():
+        return
+    if read_record(job.folder / CARD_FILE) is None and read_record(job.folder / START_FILE) is None:
+        raise ConfigError(
+            f'{job.folder}: contains files but no record of this tool; move them, or choose another --out'
+        )
+    config = Path(job.facts['config']).name  # MMEngine saves a copy
+    remove_run_folder(job.folder, (START_FILE, CARD_FILE, LOG_FILE, *job.outputs, config))
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a file named ``START_FILE`` or ``CARD_FILE``. None if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        check = _is_card if path.name == CARD_FILE else _is_start
+        return content if _is_identity(content['identity']) and check(content) else None
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _start_record(job: Job) -> dict[str, Any]:
+    # The identity is that of the first attempt: a later one may use another, accepted revision.
+    return read_record(job.folder / START_FILE) or dict(identity=dict(job.identity), attempts=[])
+
+
+def _is_identity(value: dict[str, Any]) -> bool:
+    return isinstance(value['code'], str) and all(map(_is_identity, value.get('sources', {}).values()))
+
+
+def _is_card(content: dict[str, Any]) -> bool:
+    return (
+        all(map(is_number, content['metrics'].values()))
+        and all(isinstance(revision, str) for revision in content['revisions'])
+        and isinstance(content.get('git'), dict | None)
+    )
+
+
+def _is_start(content: dict[str, Any]) -> bool:
+    return isinstance(content['attempts'], list) and all(
+        isinstance(attempt['started'], str)
+        and isinstance(attempt['revision'], str)
+        and (attempt['seconds'] is None or is_finite_number(attempt['seconds']))
+        for attempt in content['attempts']
+    )

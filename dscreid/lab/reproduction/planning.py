@@ -1,34 +1,40 @@
 """Turn rows into jobs: each run once, shared stages first, every job with its identity."""
 
 import json
+import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmengine import Config
+from mmengine.logging import MMLogger
 
+from dscreid.apis.config import load_config
 from dscreid.apis.option_values import format_value
-from dscreid.apis.train import FINISHED_FILE
+from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.config_reader import NO_OVERRIDES, ConfigReader
 from dscreid.lab.reproduction.experiments import Row
 from dscreid.lab.reproduction.identity import (
-    Identity,
     code_fingerprint,
+    dataset_fingerprints,
     digest,
     file_fingerprint,
     run_digest,
+    world_fingerprint,
 )
-from dscreid.lab.reproduction.jobs import FEATURES_FILE, METRICS_FILE, Job
-from dscreid.lab.reproduction.place import Place
+from dscreid.lab.reproduction.jobs import RESULTS, Job
+from dscreid.lab.reproduction.presets import Place, environment
+from dscreid.lab.synthetic import WorldSpec
+from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.visualization import protocol_of
 
-#: Command of the processes other than ``tools/train.py``.
+NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+#: Command of the processes other than ``tools/train.py``, and their code, which the code fingerprint leaves out.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
-#: The code of these tasks is not part of the code fingerprint.
-_HERE = Path(__file__).parent
+TASKS_FILE = Path(__file__).with_name('tasks.py')
 
 
 @dataclass
@@ -58,6 +64,85 @@ def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seed
     return plan
 
 
+class ConfigReader:
+    """Read and cache the configs of a place.
+
+    Rendered worlds are in a different folder for each seed. Their roots are therefore read as the name of the
+    environment variable that holds the folder when a run of that seed starts.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        roots = place.preset.roots.values() if place.preset.synthetic else ()
+        self._roots = {variable: f'${variable}' for variable in roots}
+        self._configs: dict[str, Config] = {}
+        self._fingerprints: dict[str, dict[str, str]] = {}
+
+    def path_of(self, method: str, direction: str) -> Path:
+        """Return the config file of a method.
+
+        Raises:
+            ConfigError: If there is none. The message lists the files that were looked for.
+        """
+        preset, configs = self.place.preset, self.place.configs
+        path = preset.config_path(configs, method, direction)
+        if path is None:
+            names = ', '.join(pattern.format(method=method, direction=direction) for pattern in preset.files)
+            raise ConfigError(
+                f"no config of '{method}' for {preset.name}: {configs} contains none of {names}; select the rows that "
+                'have one with --rows'
+            )
+        return path
+
+    def read(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Config:
+        """Return a config with overrides. Do not modify it.
+
+        Raises:
+            ConfigError: If the config cannot be read.
+        """
+        key = f'{path} {dict(overrides)}'
+        if key not in self._configs:
+            logger = MMLogger.get_current_instance()
+            level = logger.level
+            logger.setLevel(logging.WARNING)  # no message about the environment variables in each config
+            try:
+                with environment(self._roots):
+                    self._configs[key] = load_config(path, dict(overrides))
+            finally:
+                logger.setLevel(level)
+        return self._configs[key]
+
+    def run_name(self, row: Row, direction: str) -> str:
+        """Return the name of a row's run: the config's name, plus the row's tag if the row differs from the config.
+
+        Raises:
+            ConfigError: If the row has no config or the config cannot be read.
+        """
+        path = self.path_of(row.method, direction)
+        apart = row.view or row.untrained or effective_overrides(self.read(path), row.overrides)
+        return f'{path.stem}+{row.tag}' if apart else path.stem
+
+    def difference_to_dsc(self, config: Config, direction: str) -> dict[str, list] | None:
+        """Compare a config with DSC's. None for a source stage, which only other runs build upon."""
+        dsc = self.place.preset.config_path(self.place.configs, 'dsc', direction)
+        return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)
+
+    def fingerprints(self, config: Config, worlds: Mapping[str, WorldSpec]) -> dict[str, str]:
+        """Fingerprint the data that a config trains and tests on: the rendered worlds, or real data if there are none.
+
+        Raises:
+            DatasetError: If a real dataset is missing or malformed.
+        """
+        if worlds:
+            root = config.test_dataloader.dataset.root
+            specs = {self._roots[self.place.preset.roots[spec.layout]]: spec for spec in worlds.values()}
+            return {'world': world_fingerprint(specs[root])}
+        key = str([(config.get(f'{name}_dataloader') or {}).get('dataset') for name in ('train', 'test')])
+        if key not in self._fingerprints:
+            self._fingerprints[key] = dataset_fingerprints(config)
+        return self._fingerprints[key]
+
+
 class _Planner:
     """Add the runs of one direction and seed to a plan."""
 
@@ -69,160 +154,103 @@ class _Planner:
     def add_row(self, row: Row) -> str:
         """Add a row's run and its dependencies, and return the run's name."""
         path = self.configs.path_of(row.method, self.direction)
-        name = self.configs.run_name(row, self.direction)
+        run = self.configs.run_name(row, self.direction)
+        config = self.configs.read(path)
         if row.view:
-            return self._add_view(name, path, row.view)
+            features, out = self._folder(path.stem) / FEATURES_FILE, self._folder(run) / METRICS_FILE
+            command = _task('view', features=features, protocol=protocol_of(config), view=row.view, out=out)
+            key, stages = digest(['view', row.view, file_fingerprint(TASKS_FILE)]), [self._add_run(path)]
+            facts = dict(view=row.view)
+            return self._add(run, path, config, command, key, stages, outputs=(METRICS_FILE,), facts=facts)
         if row.untrained:
-            return self._add_untrained(name, path)
-        return self._add_run(path, {} if name == path.stem else row.overrides, name)
+            command = _task('untrained', config=path, work_dir=self._folder(run))
+            key = digest(['untrained', run_digest(config), file_fingerprint(TASKS_FILE)])
+            return self._add(run, path, config, command, key, facts=dict(untrained=True))
+        return self._add_run(path, {} if run == path.stem else row.overrides, run)
 
     def _add_run(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES, run: str = '') -> str:
         """Add a training, or a test of source weights, after the source stage that its config names."""
-        name = self._name(run or path.stem)
-        if name in self.plan.jobs:
-            return name
+        run = run or path.stem
         config = self.configs.read(path, overrides)
-        stages = [] if not config.get('source') else [self._add_source(path, config)]
-        command = [sys.executable, str(self.place.trainer), str(path), '--work-dir', str(self._folder(name))]
-        command += ['--resume', '--seed', str(self.seed), *(['--amp'] if self.place.amp else [])]
-        if overrides:
-            command += [
-                '--cfg-options',
-                *(f'{key}={format_value(value)}' for key, value in overrides.items()),
-            ]
-        trained = config.get('train_cfg') is not None
-        self.plan.jobs[name] = Job(
-            **self._common(name, path, config, run_digest(config), stages),
-            command=tuple(command),
-            outputs=(METRICS_FILE, FEATURES_FILE, *([FINISHED_FILE] if trained else [])),
-            facts=self._facts(path, overrides, config),
-            max_epochs=config.train_cfg.get('max_epochs', 0) if trained else 0,
-        )
-        return name
-
-    def _add_source(self, path: Path, config: Config) -> str:
-        """Add the stage whose weights a config starts from, in the folder where ``tools/train.py`` looks for it."""
-        if config.source.get('checkpoint'):
+        source, stages = config.get('source'), []
+        if source and source.get('checkpoint'):
             raise ConfigError(
                 f'{path}: source.checkpoint names a file, but the runs of a table take their stages from their own '
-                'folder; leave it None'
+                'folder; set it to None'
             )
-        return self._add_run(Path(config.source.config))
+        if source:
+            # beside this run, where tools/train.py looks for it
+            stages.append(self._add_run(Path(source.config)))
+        command = [sys.executable, str(self.place.trainer), str(path), '--work-dir', str(self._folder(run))]
+        command += ['--resume', '--seed', str(self.seed), *(['--amp'] if self.place.amp else [])]
+        if overrides:
+            options = [f'{key}={format_value(value)}' for key, value in overrides.items()]
+            command += ['--cfg-options', *options]
+        facts = dict(overrides=dict(overrides))
+        return self._add(run, path, config, command, run_digest(config), stages, facts=facts)
 
-    def _add_view(self, run: str, path: Path, view: str) -> str:
-        """Add a job that ranks a run's features in another way."""
-        parent, name = self._add_run(path), self._name(run)
-        config = self.configs.read(path)
-        features, metrics = self._folder(parent) / FEATURES_FILE, self._folder(name) / METRICS_FILE
-        command = [*TASKS, 'view', '--features', str(features), '--protocol', protocol_of(config)]
-        self.plan.jobs[name] = Job(
-            **self._common(
-                name, path, config, digest(['view', view, file_fingerprint(_HERE / 'views.py')]), [parent]
-            ),
-            command=(*command, '--view', view, '--out', str(metrics)),
-            outputs=(METRICS_FILE,),
-            facts=self._facts(path, NO_OVERRIDES, config) | {'view': view},
-        )
-        return name
-
-    def _add_untrained(self, run: str, path: Path) -> str:
-        """Add the test of the pre-trained tower without training."""
-        name = self._name(run)
-        config = self.configs.read(path)
-        command = [*TASKS, 'untrained', '--config', str(path), '--work-dir', str(self._folder(name))]
-        self.plan.jobs[name] = Job(
-            **self._common(
-                name,
-                path,
-                config,
-                digest(['untrained', run_digest(config), file_fingerprint(_HERE / 'tasks.py')]),
-                [],
-            ),
-            command=tuple(command),
-            outputs=(METRICS_FILE, FEATURES_FILE),
-            facts=self._facts(path, NO_OVERRIDES, config) | {'untrained': True},
-        )
-        return name
-
-    def _common(
-        self, name: str, path: Path, config: Config, key: str, stages: Sequence[str]
-    ) -> dict[str, Any]:
-        """Return the fields that all jobs of a run have: place, dependencies and identity."""
+    def _add(
+        self,
+        run: str,
+        path: Path,
+        config: Config,
+        command: Sequence[str],
+        key: str,
+        stages: Sequence[str] = (),
+        outputs: tuple[str, ...] = RESULTS,
+        facts: Mapping[str, Any] = NO_OVERRIDES,
+    ) -> str:
+        """Add a run after its stages and worlds, and return its name."""
+        name = f'{self.direction}/seed{self.seed}/{run}'
+        if name in self.plan.jobs:
+            return name
         identity = dict(
             config=key,
             seed=self.seed,
             data=self.configs.fingerprints(config, self.worlds),
             code=self.code,
-            sources={_run_of(stage): self.plan.jobs[stage].identity for stage in stages},
+            sources={stage.rpartition('/')[2]: self.plan.jobs[stage].identity for stage in stages},
         )
-        return dict(
+        preset, place = self.place.preset, self.place
+        card = dict(
+            data=preset.name,
+            synthetic=preset.synthetic,
+            direction=self.direction,
+            seed=self.seed,
+            config=path.relative_to(place.configs.parent).as_posix(),
+            overrides={},
+            config_difference=self.configs.difference_to_dsc(config, self.direction),
+            amp=place.amp,
+        )
+        job = Job(
             name=name,
-            folder=self._folder(name),
-            environment=self.place.environment(self.direction, self.seed),
+            folder=self._folder(run),
+            command=tuple(command),
+            environment=place.environment(self.direction, self.seed),
             dependencies=(*self._add_worlds(), *stages),
             identity=identity,
+            facts={**card, **facts},
+            outputs=outputs,
+            max_epochs=(config.get('train_cfg') or {}).get('max_epochs', 0),
         )
+        self.plan.jobs[name] = job
+        return name
 
     def _add_worlds(self) -> list[str]:
         """Add the rendering of both worlds."""
         names = []
         for role, spec in self.worlds.items():
-            name = self._name(f'{role} world')
+            name = f'{self.direction}/seed{self.seed}/{role} world'
             folder = self.place.worlds(self.direction, self.seed) / role
-            command = (*TASKS, 'render', '--root', str(folder), '--spec', json.dumps(spec.to_dict()))
-            self.plan.jobs.setdefault(name, Job(name, folder, command, world=spec.to_dict()))
+            command = _task('render', root=folder, spec=spec.to_dict())
+            self.plan.jobs.setdefault(name, Job(name, folder, tuple(command), world=spec))
             names.append(name)
         return names
 
-    def _facts(self, path: Path, overrides: Mapping[str, Any], config: Config) -> dict[str, Any]:
-        """Return the entries of the run card that describe how the run was made."""
-        return dict(
-            data=self.place.preset.name,
-            synthetic=self.place.preset.synthetic,
-            direction=self.direction,
-            seed=self.seed,
-            config=path.relative_to(self.place.configs.parent).as_posix(),
-            overrides=dict(overrides),
-            config_difference=self.configs.difference_to_dsc(config, self.direction),
-            amp=self.place.amp,
-        )
-
-    def _name(self, run: str) -> str:
-        return f'{self.direction}/seed{self.seed}/{run}'
-
-    def _folder(self, name: str) -> Path:
-        return self.place.group(self.direction, self.seed) / _run_of(name)
+    def _folder(self, run: str) -> Path:
+        return self.place.group(self.direction, self.seed) / run
 
 
-def _run_of(name: str) -> str:
-    """Strip direction and seed from the name of a run."""
-    return name.rpartition('/')[2]
-
-
-def needed_jobs(plan: Plan, finished: Iterable[str]) -> list[Job]:
-    """Return the jobs to run: unfinished rows, preceded by their unfinished dependencies."""
-    done, needed = set(finished), {}
-
-    def visit(name: str) -> None:
-        if name in done or name in needed:
-            return
-        for dependency in plan.jobs[name].dependencies:
-            visit(dependency)
-        needed[name] = plan.jobs[name]
-
-    for name in plan.jobs:
-        if name in plan.rows:
-            visit(name)
-    return list(needed.values())
-
-
-def with_recorded_sources(job: Job, recorded: Mapping[str, Identity]) -> Job:
-    """Replace the expected identities of a job's finished sources with the recorded ones.
-
-    Args:
-        job: A job.
-        recorded: Name of a finished job → identity that it was made with.
-    """
-    known = {_run_of(name): recorded[name] for name in job.dependencies if name in recorded}
-    sources = {run: known.get(run, identity) for run, identity in job.identity.get('sources', {}).items()}
-    return replace(job, identity=dict(job.identity, sources=sources)) if sources else job
+def _task(name: str, **arguments: Any) -> list[str]:
+    """Return the command of a task."""
+    return [*TASKS, name, json.dumps(arguments, default=str)]

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic import WorldSpec
 from dscreid.lab.worlds import adaptation_worlds
-from dscreid.utils.shipped import is_config
+from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
 from dscreid.utils.signatures import closest
 
 _FOLDERS = ('dsc', 'baselines', 'resnet50', 'ablations', 'synthetic')
@@ -46,26 +46,12 @@ class DataPreset:
         candidates = (configs / pattern.format(method=method, direction=direction) for pattern in self.files)
         return next((path for path in candidates if is_config(path)), None)
 
-    def missing_message(self, configs: Path, method: str, direction: str) -> str:
-        """Return the error message for when :meth:`config_path` finds nothing."""
-        names = [pattern.format(method=method, direction=direction) for pattern in self.files]
-        return (
-            f"no config of '{method}' for {self.name}: none of {', '.join(names)} exists in {configs}; name the rows "
-            'that have one with --rows'
-        )
-
     def worlds(self, direction: str, seed: int) -> dict[str, WorldSpec]:
         """Return the specs of the ``'source'`` and ``'target'`` worlds. Empty for real data."""
         if self.world is None:
             return {}
         source, target = adaptation_worlds(seed, direction, self.world)
         return {'source': source, 'target': target}
-
-    def environment(self, folder: Path, direction: str, seed: int) -> dict[str, str]:
-        """Return the environment variables that point configs to the worlds in ``folder``. Empty for real data."""
-        return {
-            self.roots[spec.layout]: str(folder / role) for role, spec in self.worlds(direction, seed).items()
-        }
 
 
 PRESETS: dict[str, DataPreset] = {
@@ -80,11 +66,7 @@ PRESETS: dict[str, DataPreset] = {
 
 
 def find_preset(name: str) -> DataPreset:
-    """Return the data preset with this name.
-
-    Raises:
-        ConfigError: If there is none. The message lists the known names and suggests the closest.
-    """
+    """Return the data preset with this name, or raise a ConfigError that lists the known names."""
     if name not in PRESETS:
         raise ConfigError(f"no data '{name}'{closest(name, list(PRESETS))} (known are {', '.join(PRESETS)})")
     return PRESETS[name]
@@ -93,13 +75,51 @@ def find_preset(name: str) -> DataPreset:
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables inside a block. Configs read their data roots from them."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = dict(os.environ)
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in variables:
+            del os.environ[name]
+        os.environ.update({name: before[name] for name in variables if name in before})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs are stored and what they are made with.
+
+    Runs of one direction and seed are next to each other in ``out/<data>/<direction>/seed<k>``, each in a folder
+    named after its config. ``tools/train.py`` looks there for the source stages of a config.
+
+    Attributes:
+        out: Root folder of all output.
+        preset: The data.
+        configs: Folder of all configs.
+        trainer: Script that trains and tests a config.
+        amp: Whether to train in mixed precision.
+    """
+
+    out: Path
+    preset: DataPreset
+    configs: Path = field(default_factory=shipped_configs)
+    trainer: Path = field(default_factory=lambda: shipped_tools() / 'train.py')
+    amp: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Folder of all runs on this data."""
+        return self.out / self.preset.name
+
+    def group(self, direction: str, seed: int) -> Path:
+        """Return the folder of the runs of one direction and seed."""
+        return self.folder / direction / f'seed{seed}'
+
+    def worlds(self, direction: str, seed: int) -> Path:
+        """Return the folder of the rendered worlds of one direction and seed."""
+        return self.folder / 'worlds' / direction / f'seed{seed}'
+
+    def environment(self, direction: str, seed: int) -> dict[str, str]:
+        """Return the environment variables that point configs to the worlds. Empty for real data."""
+        folder, worlds = self.worlds(direction, seed), self.preset.worlds(direction, seed)
+        return {self.preset.roots[spec.layout]: str(folder / role) for role, spec in worlds.items()}

@@ -1,56 +1,36 @@
 """Progress of all jobs: a live table in a terminal, otherwise one line per change."""
 
-import json
-import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
+from dscreid.engine.checkpoint_files import POINTER
 from dscreid.lab.reproduction.jobs import Job
 from dscreid.visualization import format_duration
 
-_TAIL_BYTES = 4096
-#: Title, header and cursor line.
-_OTHER_LINES = 4
-
 
 class Phase(Enum):
-    """State of a job in this command. The value is shown in the table."""
+    """State of a job in this command, as printed. The live table shows jobs in this order."""
 
-    TAKEN = 'finished before'
-    WAITING = 'waiting'
     RUNNING = 'running'
     ELSEWHERE = 'running elsewhere'
-    FINISHED = 'finished'
     FAILED = 'failed'
     SKIPPED = 'skipped'
+    WAITING = 'waiting'
+    FINISHED = 'finished'
+    TAKEN = 'finished before'
 
 
-#: Order of priority for the jobs shown in a short terminal.
-_INTEREST = (
-    Phase.RUNNING,
-    Phase.ELSEWHERE,
-    Phase.FAILED,
-    Phase.SKIPPED,
-    Phase.WAITING,
-    Phase.FINISHED,
-    Phase.TAKEN,
-)
-_COLOURS = {
-    Phase.RUNNING: 'cyan',
-    Phase.ELSEWHERE: 'cyan',
-    Phase.FINISHED: 'green',
-    Phase.TAKEN: 'green',
-    Phase.FAILED: 'red',
-    Phase.SKIPPED: 'yellow',
-}
+_ORDER = list(Phase)
+_COLORS = dict(zip(_ORDER, ('cyan', 'cyan', 'red', 'yellow', 'dim', 'green', 'green'), strict=True))
 
 
 @dataclass(frozen=True)
@@ -67,25 +47,41 @@ class JobStatus:
     seconds: float | None = None
     note: str = ''
 
+    @property
+    def done(self) -> bool:
+        """Whether the results are there."""
+        return self.phase in (Phase.FINISHED, Phase.TAKEN)
+
+    @property
+    def lost(self) -> bool:
+        """Whether there will be no results."""
+        return self.phase in (Phase.FAILED, Phase.SKIPPED)
+
+    @property
+    def time(self) -> str:
+        """The wall time as text. Empty if unknown."""
+        return '' if self.seconds is None else format_duration(self.seconds)
+
 
 class ProgressTable:
     """Context manager that shows the status of all jobs.
 
     Args:
-        jobs: Jobs in the order of the table.
-        read: Returns the current status of each job by name.
+        jobs: The jobs.
+        statuses: Current status of each job by name. The caller updates it.
         stream: Where to print. Standard error by default.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], read: Callable[[], Mapping[str, JobStatus]], stream: TextIO | None = None
+        self, jobs: Sequence[Job], statuses: Mapping[str, JobStatus], stream: TextIO | None = None
     ) -> None:
-        self._jobs, self._read, self._stream = jobs, read, stream or sys.stderr
+        self._jobs, self._statuses, self._stream = jobs, statuses, stream or sys.stderr
         console = Console(file=self._stream)
-        self._height = console.height
-        self._live = None
-        if console.is_terminal:
-            self._live = Live(console=console, get_renderable=self._table, refresh_per_second=1)
+        self._live = (
+            Live(console=console, get_renderable=self.table, refresh_per_second=1)
+            if console.is_terminal
+            else None
+        )
         self._shown: dict[str, Phase] = {}
 
     def __enter__(self) -> 'ProgressTable':
@@ -94,7 +90,7 @@ class ProgressTable:
             self._live.start()
         return self
 
-    def __exit__(self, *details) -> None:
+    def __exit__(self, *details: object) -> None:
         """Stop updating the table."""
         if self._live:
             self._live.stop()
@@ -103,66 +99,33 @@ class ProgressTable:
         """Print a line for each job whose phase changed, if there is no live table."""
         if self._live:
             return
-        for name, status in self._read().items():
+        for name, status in self._statuses.items():
             if self._shown.get(name, Phase.WAITING) is not status.phase:
                 self._shown[name] = status.phase
-                print(_line(name, status), file=self._stream, flush=True)
+                time = '' if status.phase is Phase.RUNNING else status.time
+                details = '; '.join(filter(None, (time, status.note)))
+                line = f'{name}: {status.phase.value}' + (f' ({details})' if details else '')
+                print(line, file=self._stream, flush=True)
 
-    def _table(self) -> Table:
-        statuses = self._read()
+    def table(self) -> Table:
+        """Return the table, active jobs first: a short terminal cuts off its end."""
         table = Table('run', 'state', 'epoch', 'time', 'note', box=None, pad_edge=False)
-        done = sum(status.phase in (Phase.FINISHED, Phase.TAKEN) for status in statuses.values())
-        table.title = f'{done} of {len(self._jobs)} finished'
-        for job in self._shown_jobs(statuses):
-            status = statuses[job.name]
-            seconds = '' if status.seconds is None else format_duration(status.seconds)
+        table.title = (
+            f'{sum(status.done for status in self._statuses.values())} of {len(self._jobs)} finished'
+        )
+        for job in sorted(self._jobs, key=lambda job: _ORDER.index(self._statuses[job.name].phase)):
+            status = self._statuses[job.name]
             epoch = epoch_of(job) if status.phase in (Phase.RUNNING, Phase.ELSEWHERE) else ''
-            state = f'[{_COLOURS.get(status.phase, "dim")}]{status.phase.value}[/]'
-            table.add_row(job.name, state, epoch, seconds, _plain(status.note))
+            state = f'[{_COLORS[status.phase]}]{status.phase.value}[/]'
+            table.add_row(job.name, state, epoch, status.time, escape(status.note))
         return table
-
-    def _shown_jobs(self, statuses: Mapping[str, JobStatus]) -> list[Job]:
-        """Return as many jobs as the terminal has lines for, active ones first."""
-        room = max(self._height - _OTHER_LINES, 1)
-        if len(self._jobs) <= room:
-            return list(self._jobs)
-        by_interest = sorted(self._jobs, key=lambda job: _INTEREST.index(statuses[job.name].phase))
-        chosen = {job.name for job in by_interest[:room]}
-        return [job for job in self._jobs if job.name in chosen]
 
 
 def epoch_of(job: Job) -> str:
-    """Format the progress of a training, such as ``3/6``. Empty if unknown."""
-    if not job.max_epochs:
+    """Format the progress of a training by its last checkpoint, such as ``3/6``. Empty if unknown."""
+    try:
+        pointer = (job.folder / POINTER).read_text(encoding='utf-8', errors='replace')
+    except OSError:
         return ''
-    logs = list(job.folder.glob('*/vis_data/scalars.json'))
-    if not logs:
-        return ''
-    epoch = _last_epoch(max(logs, key=lambda path: path.stat().st_mtime))
-    return f'{epoch}/{job.max_epochs}' if epoch else ''
-
-
-def _last_epoch(path: Path) -> int | None:
-    """Return the last epoch in MMEngine's log."""
-    with path.open('rb') as file:
-        file.seek(max(os.fstat(file.fileno()).st_size - _TAIL_BYTES, 0))
-        lines = file.read().decode('utf-8', 'replace').splitlines()
-    for line in reversed(lines):
-        try:
-            epoch = json.loads(line).get('epoch')
-        except (ValueError, AttributeError):
-            continue  # truncated, or still being written
-        if epoch is not None:
-            return int(epoch)
-    return None
-
-
-def _line(name: str, status: JobStatus) -> str:
-    time = '' if status.seconds is None or status.phase is Phase.RUNNING else format_duration(status.seconds)
-    details = '; '.join(detail for detail in (time, status.note) if detail)
-    return f'{name}: {status.phase.value}' + (f' ({details})' if details else '')
-
-
-def _plain(text: str) -> str:
-    """Escape text so that rich prints it literally."""
-    return text.replace('[', r'\[')
+    epoch = re.search(r'epoch_(\d+)\.pth', pointer)
+    return f'{epoch[1]}/{job.max_epochs}' if epoch and job.max_epochs else ''

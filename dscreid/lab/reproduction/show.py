@@ -1,62 +1,88 @@
-"""Print and write tables and figures of finished runs."""
+"""Print and write tables and figures of finished runs: Markdown, CSV, HTML and plots."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.curves import curves_svg
-from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, choose_rows, find_experiment
-from dscreid.lab.reproduction.pages import figure_page
-from dscreid.lab.reproduction.place import Place
-from dscreid.lab.reproduction.presets import DataPreset
-from dscreid.lab.reproduction.summary import Summary, seeds_of, summarise
-from dscreid.lab.reproduction.table_formats import to_csv, to_html, to_markdown
+from dscreid.lab.reproduction.experiments import EXPERIMENTS, choose_rows, find_experiment
+from dscreid.lab.reproduction.figures import curves_svg, figure_page
+from dscreid.lab.reproduction.presets import DataPreset, Place
+from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, seeds_of, summarize
 from dscreid.utils.shipped import shipped_configs
-from dscreid.visualization.page import write_text_atomically
+from dscreid.visualization import PAPER_FOOTNOTE
+from dscreid.visualization.page import joined, page_html, paragraphs_html, part, write_text_atomically
+from dscreid.visualization.tables import Cell, Table, TableRow
+
+#: Key → (group, name) of the columns for runs and for the paper. The mean of both directions comes first
+#: because methods are ordered by it, and because it is still right if a table swaps the directions.
+COLUMNS = {
+    'mean/Rank-1': ('mean', 'Rank-1'),
+    'mean/mAP': ('mean', 'mAP'),
+    'rgb2ir/Rank-1': ('RGB→IR', 'Rank-1'),
+    'rgb2ir/mAP': ('RGB→IR', 'mAP'),
+    'ir2rgb/Rank-1': ('IR→RGB', 'Rank-1'),
+    'ir2rgb/mAP': ('IR→RGB', 'mAP'),
+}
+_PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
+_LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
+_CSV_HEADINGS = (
+    'table',
+    'row',
+    'metric',
+    'mean',
+    'standard deviation',
+    'seeds',
+    'paper',
+    'note on the paper',
+)
 
 
-@dataclass(frozen=True)
-class ShowOptions:
-    """What to show.
+def show_experiment(
+    name: str,
+    place: Place,
+    directions: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    rows: Sequence[str] = (),
+) -> tuple[str, list[Path]]:
+    """Write an experiment's files and return its table as Markdown together with the paths of the files.
 
-    Attributes:
-        experiment: Name of a table or figure.
+    Args:
+        name: Name of a table or figure.
         place: Where the runs are stored.
         directions: Adaptation directions. Empty for the paper's directions.
         seeds: Seeds. None for all seeds that were run.
         rows: Names or methods of the rows to show. Empty for all rows.
-    """
-
-    experiment: str
-    place: Place
-    directions: Sequence[str] = ()
-    seeds: Sequence[int] | None = None
-    rows: Sequence[str] = ()
-
-
-def show_experiment(options: ShowOptions) -> tuple[str, list[Path]]:
-    """Write an experiment's files and return its table as Markdown together with the paths of the files.
 
     Raises:
         DscreidError: If a name is unknown or no run has finished.
     """
-    experiment = find_experiment(options.experiment)
-    rows = choose_rows(experiment, options.rows)
-    directions = options.directions or experiment.directions
-    summaries = summarise(options.place, experiment, rows, directions, options.seeds)
+    experiment = find_experiment(name)
+    chosen = choose_rows(experiment, rows)
+    directions, name = directions or experiment.directions, experiment.name
+    summaries = summarize(place, experiment, chosen, directions, seeds)
     if not any(summary.has_results for summary in summaries):
         raise ConfigError(
-            f'no run of {experiment.name} has finished in {options.place.folder}; start them with: dscreid reproduce '
-            f'run {experiment.name} --data {options.place.preset.name}'
+            f'no run of {name} has finished in {place.folder}; start them with: dscreid reproduce run {name} '
+            f'--data {place.preset.name}'
         )
-    folder = options.place.folder / 'tables'
-    files = {f'{experiment.name}.md': to_markdown(summaries), f'{experiment.name}.csv': to_csv(summaries)}
-    files[f'{experiment.name}.html'] = to_html(summaries, experiment.heading)
-    files |= _figure_files(experiment, options, directions, summaries)
-    for name, text in files.items():
-        write_text_atomically(folder / name, text)
-    return files[f'{experiment.name}.md'], [folder / name for name in files]
+    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries)}
+    files[f'{name}.html'] = to_html(summaries, experiment.heading)
+    for direction, summary in zip([*directions, BOTH], summaries, strict=False):
+        if not summary.has_results:
+            continue
+        if experiment.kind == 'curves':
+            where = 'both' if direction == BOTH else direction
+            files[f'{name}_{where}.svg'] = curves_svg(summary)
+        elif experiment.kind != 'table' and direction != BOTH:
+            # only one seed: other seeds have other people, which says nothing about the methods
+            seed = (seeds or seeds_of(place, direction))[0]
+            files[f'{name}_{direction}.html'] = figure_page(place, experiment, chosen, direction, seed)
+    folder = place.folder / 'tables'
+    for file_name, text in files.items():
+        write_text_atomically(folder / file_name, text)
+    return files[f'{name}.md'], [folder / file_name for file_name in files]
 
 
 def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
@@ -74,24 +100,85 @@ def list_experiments(preset: DataPreset, configs: Path | None = None) -> str:
     return '\n'.join(lines)
 
 
-def _figure_files(
-    experiment: Experiment, options: ShowOptions, directions: Sequence[str], summaries: Sequence[Summary]
-) -> dict[str, str]:
-    """Return the additional files of a figure."""
-    if experiment.kind == 'curves':
-        names = [*directions, 'both'][: len(summaries)]
-        shown = [
-            (name, summary) for name, summary in zip(names, summaries, strict=True) if summary.has_results
-        ]
-        return {f'{experiment.name}_{name}.svg': curves_svg(summary) for name, summary in shown}
-    if experiment.kind == 'table':
-        return {}
-    pages = {}
-    rows = choose_rows(experiment, options.rows)
-    for direction, summary in zip(directions, summaries, strict=False):
-        seeds = options.seeds or seeds_of(options.place, direction)
-        # only one seed: other seeds have other people, which says nothing about the methods
-        if summary.has_results:
-            page = figure_page(options.place, experiment, rows, direction, seeds[0])
-            pages[f'{experiment.name}_{direction}.html'] = page
-    return pages
+def to_markdown(summaries: Sequence[Summary]) -> str:
+    """Format all summaries as Markdown tables."""
+    return '\n\n'.join(_markdown_table(summary) for summary in summaries) + '\n'
+
+
+def to_html(summaries: Sequence[Summary], title: str) -> str:
+    """Format all summaries as one HTML page."""
+    sections = [
+        (
+            summary.title.removeprefix(f'{title} · '),
+            joined([part('table', table=_table(summary)), paragraphs_html(_notes(summary))]),
+        )
+        for summary in summaries
+    ]
+    return page_html(title, paragraphs_html([_LEGEND]), sections)
+
+
+def to_csv(summaries: Sequence[Summary]) -> str:
+    """Format all summaries as one CSV table: one line per row and metric, unrounded values in [0, 1]."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator='\n')
+    writer.writerow(_CSV_HEADINGS)
+    for summary in summaries:
+        for row in summary.rows:
+            writer.writerows((summary.title, row.row.name, *values) for values in _csv_values(row))
+    return stream.getvalue()
+
+
+def _csv_values(row: SummaryRow) -> Iterator[tuple[object, ...]]:
+    paper = row.paper.metrics if row.paper else {}
+    seeds = ' '.join(map(str, row.values))
+    keys = [key for metrics in row.values.values() for key in metrics]
+    for key in dict.fromkeys([*keys, *paper]):
+        figure = row.figure(key)
+        mean, deviation = (figure.mean, figure.deviation) if figure else (None, None)
+        yield key, mean, deviation, seeds, paper.get(key), PAPER_FOOTNOTE if key in paper else ''
+
+
+def _notes(summary: Summary) -> list[str]:
+    """Return the sentences below a table."""
+    return [*([_PAPER_NOTE] if any(row.paper for row in summary.rows) else []), *summary.notes]
+
+
+def _table(summary: Summary) -> Table:
+    """Build the table of a summary."""
+    rows = summary.rows
+    columns = {heading: _column([row.figure(key) for row in rows]) for key, heading in COLUMNS.items()}
+    columns['', 'seeds'] = [Cell(', '.join(map(str, row.values)) or '–') for row in rows]
+    if any(row.paper for row in rows):
+        for key, (group, name) in COLUMNS.items():
+            figures = [Figure(row.paper.metrics[key], None) if row.paper else None for row in rows]
+            columns[f'paper, {group}', name] = _column(figures)
+    lines = zip(*columns.values(), strict=True)
+    table_rows = [TableRow(row.row.name, cells) for row, cells in zip(rows, lines, strict=True)]
+    return Table(summary.title, 'Row', list(columns), table_rows)
+
+
+def _column(figures: Sequence[Figure | None]) -> list[Cell]:
+    """Format figures in percent. The best of several is strong, judged as printed."""
+    printed = [None if figure is None else round(100 * figure.mean, 1) for figure in figures]
+    known = [value for value in printed if value is not None]
+    best = max(known) if len(known) > 1 else None
+    cells = []
+    for figure, value in zip(figures, printed, strict=True):
+        if figure is None:
+            cells.append(Cell('–'))
+        else:
+            spread = '' if figure.deviation is None else f' ± {100 * figure.deviation:.1f}'
+            cells.append(Cell(f'{100 * figure.mean:.1f}{spread}', strong=value == best))
+    return cells
+
+
+def _markdown_table(summary: Summary) -> str:
+    table = _table(summary)
+    head = [table.corner, *(' '.join(filter(None, column)) for column in table.columns)]
+    body = [
+        [row.name, *(f'**{cell.text}**' if cell.strong else cell.text for cell in row.cells)]
+        for row in table.rows
+    ]
+    lines = [head, ['---'] + ['---:'] * (len(head) - 1), *body]
+    text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
+    return f'### {summary.title}\n\n{text}\n\n' + '\n\n'.join([_LEGEND, *_notes(summary)])

@@ -2,15 +2,16 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.config_reader import ConfigReader
 from dscreid.lab.reproduction.experiments import Experiment, Row
-from dscreid.lab.reproduction.place import Place
-from dscreid.lab.reproduction.records import CARD_FILE, read_record
+from dscreid.lab.reproduction.identity import revisions_in
+from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
+from dscreid.lab.reproduction.planning import ConfigReader
+from dscreid.lab.reproduction.presets import Place
 from dscreid.visualization import PaperResult, paper_table
 
 #: Protocol of the target dataset, by direction.
@@ -20,12 +21,7 @@ BOTH = 'mean of both directions'
 
 @dataclass(frozen=True)
 class Figure:
-    """Mean and spread of a metric over seeds, in [0, 1].
-
-    Attributes:
-        mean: Mean.
-        deviation: Sample standard deviation, or None for a single seed.
-    """
+    """Mean and sample standard deviation of a metric over seeds, in [0, 1]. A single seed has no deviation."""
 
     mean: float
     deviation: float | None
@@ -47,9 +43,8 @@ class SummaryRow:
 
     def figure(self, key: str) -> Figure | None:
         """Aggregate a metric over the seeds. None if no seed has it."""
-        values = [
-            metrics[key] for metrics in self.values.values() if math.isfinite(metrics.get(key, math.nan))
-        ]
+        values = [metrics.get(key, math.nan) for metrics in self.values.values()]
+        values = [value for value in values if math.isfinite(value)]
         if not values:
             return None
         return Figure(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
@@ -74,138 +69,105 @@ class Summary:
         """Whether any row has a finished run."""
         return any(row.values for row in self.rows)
 
-    def best(self, key: str) -> float | None:
-        """Return the highest mean of a metric as printed (percent, one decimal). None for fewer than two values."""
-        figures = [row.figure(key) for row in self.rows]
-        printed = [round(100 * figure.mean, 1) for figure in figures if figure is not None]
-        return max(printed) if len(printed) > 1 else None
 
-
-def summarise(
+def summarize(
     place: Place,
     experiment: Experiment,
     rows: Sequence[Row],
     directions: Sequence[str],
     seeds: Sequence[int] | None,
 ) -> list[Summary]:
-    """Summarize each direction and, if there are several, their mean.
-
-    Args:
-        place: Where the runs are stored.
-        experiment: The table.
-        rows: Rows to show.
-        directions: Directions to show.
-        seeds: Seeds to show. None for all seeds that were run.
-    """
+    """Summarize each direction and, if there are several, their mean. ``seeds`` is None for all that were run."""
     reader = ConfigReader(place)
-    cards = {direction: _cards(place, reader, rows, direction, seeds) for direction in directions}
-    summaries = [
-        _direction_summary(place, experiment, rows, direction, cards[direction]) for direction in directions
-    ]
+    data = f'SYNTHETIC worlds ({place.preset.name})' if place.preset.synthetic else 'real data'
+    summaries = []
+    for direction in directions:
+        cards = [_cards(reader, row, direction, seeds) for row in rows]
+        title = f'{experiment.heading} · {direction} · {data}'
+        summaries.append(_direction_summary(title, experiment, rows, direction, cards))
     if len(directions) > 1:
-        summaries.append(_mean_summary(place, experiment, rows, summaries))
+        summaries.append(_mean_summary(f'{experiment.heading} · {BOTH} · {data}', rows, summaries))
     return summaries
 
 
 def seeds_of(place: Place, direction: str) -> tuple[int, ...]:
     """Return the seeds of a direction that have a folder, in ascending order."""
-    folders = (place.folder / direction).glob('seed*')
-    return tuple(sorted(int(path.name[4:]) for path in folders if path.name[4:].isdigit()))
+    names = [path.name.removeprefix('seed') for path in (place.folder / direction).glob('seed*')]
+    return tuple(sorted(int(name) for name in names if name.isdigit()))
 
 
 def _cards(
-    place: Place, reader: ConfigReader, rows: Sequence[Row], direction: str, seeds: Sequence[int] | None
-) -> list[dict[int, dict[str, Any]]]:
-    """Read the run cards of each row, by seed."""
-    seeds = seeds_of(place, direction) if seeds is None else seeds
-    found = []
-    for row in rows:
-        try:
-            name = reader.run_name(row, direction)
-        except ConfigError:  # a method without a config has no runs
-            found.append({})
-            continue
-        cards = {seed: read_record(place.group(direction, seed) / name / CARD_FILE) for seed in seeds}
-        found.append({seed: card for seed, card in cards.items() if card is not None})
-    return found
+    reader: ConfigReader, row: Row, direction: str, seeds: Sequence[int] | None
+) -> dict[int, dict[str, Any]]:
+    """Read the run cards of a row, by seed."""
+    try:
+        name = reader.run_name(row, direction)
+    except ConfigError:  # a method without a config has no runs
+        return {}
+    place = reader.place
+    chosen = seeds_of(place, direction) if seeds is None else seeds
+    cards = {seed: read_record(place.group(direction, seed) / name / CARD_FILE) for seed in chosen}
+    return {seed: card for seed, card in cards.items() if card is not None}
 
 
 def _direction_summary(
-    place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, cards: Sequence[Mapping]
+    title: str,
+    experiment: Experiment,
+    rows: Sequence[Row],
+    direction: str,
+    cards: Sequence[Mapping[int, Mapping[str, Any]]],
 ) -> Summary:
-    papers = _paper_rows(experiment, direction)
+    papers: dict[str | None, PaperResult] = {}
+    notes = []
+    if experiment.table is not None:
+        table = paper_table(experiment.table)
+        if table.target == TARGETS[direction]:
+            papers = {row.method: row for row in table.rows}
+        else:
+            where = ', '.join(experiment.directions)
+            notes.append(f'The paper has this table only for {where}, so its figures are not shown here.')
     summary_rows = tuple(
         SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
         for row, found in zip(rows, cards, strict=True)
     )
-    notes = (*_direction_notes(experiment, direction), *_notes(cards), *_seed_notes(summary_rows))
-    return Summary(_title(place, experiment, direction), summary_rows, notes)
+    notes += [*_card_notes(cards), *_seed_notes(summary_rows)]
+    return Summary(title, summary_rows, tuple(notes))
 
 
-def _mean_summary(
-    place: Place, experiment: Experiment, rows: Sequence[Row], summaries: Sequence[Summary]
-) -> Summary:
+def _mean_summary(title: str, rows: Sequence[Row], summaries: Sequence[Summary]) -> Summary:
     """Average the directions for each seed that was run in all of them."""
     merged = []
     for number, row in enumerate(rows):
-        per_direction = [summary.rows[number].values for summary in summaries]
-        shared = sorted(set.intersection(*(set(values) for values in per_direction)))
-        means = {seed: _mean_metrics([values[seed] for values in per_direction]) for seed in shared}
+        directions = [summary.rows[number].values for summary in summaries]
+        shared = sorted(set.intersection(*(set(values) for values in directions)))
+        means: dict[int, dict[str, float]] = {}
+        for seed in shared:
+            metrics = [values[seed] for values in directions]
+            keys = [key for key in metrics[0] if all(key in one for one in metrics)]
+            means[seed] = {key: statistics.fmean(one[key] for one in metrics) for key in keys}
         merged.append(SummaryRow(row, means))
     notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
-    return Summary(
-        _title(place, experiment, BOTH), tuple(merged), tuple(dict.fromkeys([*notes, *_seed_notes(merged)]))
-    )
+    return Summary(title, tuple(merged), tuple(dict.fromkeys([*notes, *_seed_notes(merged)])))
 
 
-def _mean_metrics(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    shared = set.intersection(*(set(one) for one in metrics))
-    return {key: statistics.fmean(one[key] for one in metrics) for key in metrics[0] if key in shared}
-
-
-def _paper_rows(experiment: Experiment, direction: str) -> dict[str, PaperResult]:
-    """Return the paper's rows by name, if its table has the same target as this direction."""
-    if experiment.table is None:
-        return {}
-    table = paper_table(experiment.table)
-    return {row.method: row for row in table.rows} if table.target == TARGETS[direction] else {}
-
-
-def _direction_notes(experiment: Experiment, direction: str) -> list[str]:
-    """Return a note if the paper's table is for another direction, so its results are not shown."""
-    if experiment.table is None or paper_table(experiment.table).target == TARGETS[direction]:
-        return []
-    return [
-        f'The paper has this table for {", ".join(experiment.directions)} only, so its figures are not shown here.'
-    ]
-
-
-def _title(place: Place, experiment: Experiment, where: str) -> str:
-    data = f'SYNTHETIC worlds ({place.preset.name})' if place.preset.synthetic else 'real data'
-    return f'{experiment.heading} · {where} · {data}'
-
-
-def _notes(cards: Iterable[Mapping[int, Mapping[str, Any]]]) -> list[str]:
+def _card_notes(found: Sequence[Mapping[int, Mapping[str, Any]]]) -> list[str]:
     """Return the warnings a reader needs before comparing rows."""
-    cards = [card for found in cards for card in found.values()]
-    revisions = {
-        revision for card in cards for revision in (*card['revisions'], *_revisions(card['identity']))
-    }
+    cards = [card for row in found for card in row.values()]
+    revisions = {revision for card in cards for revision in card['revisions']}
+    revisions |= {revision for card in cards for revision in revisions_in(card['identity'])}
     notes = []
     if len(revisions) > 1:
-        notes.append(
-            f'Warning: these rows mix {len(revisions)} code revisions ({", ".join(sorted(revisions))}).'
-        )
+        names = ', '.join(sorted(revisions))
+        notes.append(f'Warning: these rows mix {len(revisions)} code revisions ({names}).')
     if unmeasured := sum(not card['metrics'] for card in cards):
         notes.append(f'{unmeasured} of {len(cards)} runs were not evaluated; their metrics.json says why.')
-    data: dict[int, set[str]] = {}
-    for card in cards:
-        data.setdefault(card['seed'], set()).update(_target_data(card['identity']))
-    notes += [
-        f'Warning: the rows of seed {seed} were tested on different data; they cannot be compared.'
-        for seed, fingerprints in data.items()
-        if len(fingerprints) > 1
-    ]
+    for seed in dict.fromkeys(seed for row in found for seed in row):
+        data = [row[seed]['identity']['data'] for row in found if seed in row]
+        # the fingerprint of the test data: that of the world, or of the test split
+        if len({part.get('world') or part['test'] for part in data}) > 1:
+            notes.append(
+                f'Warning: the rows of seed {seed} were tested on different data; they cannot be compared.'
+            )
     if dirty := sum(bool((card.get('git') or {}).get('dirty')) for card in cards):
         notes.append(f'{dirty} of {len(cards)} runs were made with uncommitted changes in the checkout.')
     return notes
@@ -217,16 +179,7 @@ def _seed_notes(rows: Sequence[SummaryRow]) -> list[str]:
     if all(each == seeds[0] for each in seeds):
         return []
     shared = ' '.join(map(str, sorted(set.intersection(*seeds))))
-    remedy = f'--seeds {shared} shows what can be' if shared else 'they have none in common'
-    return [f'Warning: not all rows were run with the same seeds, their means cannot be compared; {remedy}.']
-
-
-def _revisions(identity: Mapping[str, Any]) -> set[str]:
-    inner = (_revisions(source) for source in identity['sources'].values())
-    return {identity['code']}.union(*inner)
-
-
-def _target_data(identity: Mapping[str, Any]) -> set[str]:
-    """Return the fingerprint of the test data: the world's, or that of the test split."""
-    data = identity['data']
-    return {data.get('world') or data['test']}
+    remedy = f'compare them with --seeds {shared}' if shared else 'they have none in common'
+    return [
+        f'Warning: not all rows were run with the same seeds, so their means cannot be compared; {remedy}.'
+    ]

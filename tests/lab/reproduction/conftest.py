@@ -10,7 +10,6 @@ import pytest
 
 from dscreid.lab.reproduction import execution, planning, presets
 from dscreid.lab.reproduction.driver import ReproductionOptions, reproduce
-from dscreid.lab.reproduction.place import Place
 from dscreid.lab.synthetic import make_spec
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
 
@@ -57,7 +56,7 @@ def bench(tmp_path, monkeypatch):
     for name, text in METHODS.items():
         (configs / f'{name}_demo.py').write_text(text if '_base_' in text else target + text)
     monkeypatch.setenv('FAKE_TRAINER_LOG', str(tmp_path / 'starts.jsonl'))
-    place = Place(tmp_path / 'out', presets.find_preset('synthetic-demo'), configs.parent, TRAINER)
+    place = presets.Place(tmp_path / 'out', presets.find_preset('synthetic-demo'), configs.parent, TRAINER)
     return Bench(tmp_path, place, monkeypatch)
 
 
@@ -67,6 +66,7 @@ class Bench:
     def __init__(self, folder, place, monkeypatch):
         self.folder, self.place, self.configs = folder, place, place.configs / 'synthetic'
         self.setenv = monkeypatch.setenv
+        self.unsetenv = lambda name: monkeypatch.delenv(name, raising=False)
         self.change_code = lambda: use_fakes(monkeypatch.setattr, 'other code')
         self.printed = ''
 

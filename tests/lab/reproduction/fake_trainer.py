@@ -24,6 +24,8 @@ def main():
         seed=arguments.seed,
         options=arguments.cfg_options,
         pid=os.getpid(),
+        gpu=os.environ.get('CUDA_VISIBLE_DEVICES'),
+        threads=os.environ.get('OMP_NUM_THREADS'),
         roots=[os.environ.get(f'DSCREID_SYNTHETIC_{name}') for name in ('BUPT', 'HITSZ')],
         seen=sorted(path.name for path in arguments.work_dir.parent.iterdir() if path.is_dir()),
     )
@@ -38,7 +40,6 @@ def main():
     metrics = {f'{side}/{name}': value for side in ('rgb2ir', 'ir2rgb', 'mean') for name in ('Rank-1', 'mAP')}
     (arguments.work_dir / 'metrics.json').write_text(json.dumps(metrics | {'checkpoint': {'why': 'a note'}}))
     (arguments.work_dir / 'features.safetensors').write_text('')
-    (arguments.work_dir / 'finished.json').write_text('{}')
 
 
 main()

@@ -1,8 +1,6 @@
-"""What is run, in which order, and what is taken from before."""
+"""Which jobs run, in which order, and which results are reused."""
 
 import io
-import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,10 +14,11 @@ import pytest
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import execution, planning, reproduce
-from dscreid.lab.reproduction.driver import failures
+from dscreid.lab.reproduction.driver import failures, prepare
+from dscreid.lab.reproduction.execution import Scheduler, lock_folder
 from dscreid.lab.reproduction.jobs import Job
-from dscreid.lab.reproduction.process import lock_folder
 from dscreid.lab.synthetic.target_folder import RENDERER_VERSION
+from dscreid.utils.machine import usable_cores
 
 TABLE3 = ['cd_demo', 'bclu_demo', 'without_dslu_demo', 'without_dsjl_demo', 'dsc_demo']
 
@@ -40,7 +39,7 @@ def test_stages_lie_beside_the_runs_that_look_for_them_there(bench):
     assert {'source_demo', 'bclu_demo'} <= set(bench.starts()[-1].seen)
 
 
-def test_finished_runs_are_taken_as_they_are_by_every_table_that_shares_them(bench):
+def test_every_table_reuses_finished_runs(bench):
     bench.run()
     statuses = bench.run()
     assert statuses == dict.fromkeys(TABLE3, 'finished before')
@@ -79,7 +78,7 @@ def test_a_failing_row_stops_no_other_and_is_tried_again(bench):
     assert bench.card('bclu_demo')['attempts'] == 2
 
 
-def test_failures_are_named_with_their_cause(bench):
+def test_failures_are_reported_with_their_cause(bench):
     bench.setenv('FAKE_FAILING', 'source_demo')
     lines = failures(reproduce(bench.options(rows=['cd'], stream=io.StringIO())))
     assert len(lines) == 2
@@ -239,7 +238,8 @@ def driver_script(bench):
         spec.loader.exec_module(bench)
         bench.use_fakes()
         preset = bench.presets.find_preset('synthetic-demo')
-        place = bench.Place(Path({str(bench.place.out)!r}), preset, Path({str(bench.place.configs)!r}), bench.TRAINER)
+        out, configs = Path({str(bench.place.out)!r}), Path({str(bench.place.configs)!r})
+        place = bench.presets.Place(out, preset, configs, bench.TRAINER)
         options = bench.ReproductionOptions('table3', place, directions=('bupt2hitsz',), rows=('cd', 'dsc'))
         statuses = bench.reproduce(options)
         print(sorted(status.phase.value for status in statuses.values()))
@@ -288,48 +288,47 @@ def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(be
     assert (card['attempts'], card['unmeasured_attempts']) == (2, 1)
 
 
-def test_a_run_that_another_process_is_at_is_waited_for(bench, monkeypatch):
+def test_a_run_of_another_process_is_awaited(bench):
     bench.run(rows=['cd'])
     card = bench.folder_of('cd_demo') / 'run_card.json'
     text = card.read_text()
     card.unlink()  # unfinished
     lock = lock_folder(Job('x', bench.folder_of('cd_demo'), ()))
     assert lock_folder(Job('x', bench.folder_of('cd_demo'), ())) is None
+    stream = io.StringIO()
 
-    def finish(seconds):
+    def finish():
         card.write_text(text)
         lock.close()
 
-    monkeypatch.setattr('dscreid.lab.reproduction.scheduler.time.sleep', finish)
-    assert bench.run(rows=['cd']) == {'cd_demo': 'finished before'}
+    statuses = Scheduler(*prepare(bench.options(rows=['cd'])), 1, stream=stream, pause=finish).run()
+    assert [status.phase.value for status in statuses.values()] == ['finished before']
+    assert stream.getvalue().splitlines()[0].endswith('cd_demo: running elsewhere')
     assert len(bench.starts()) == 2
 
 
-def test_an_interrupted_command_ends_its_processes(bench, monkeypatch, tmp_path):
+def test_an_interrupted_command_ends_its_processes(bench, tmp_path):
     bench.setenv('FAKE_GATE', str(tmp_path / 'never'))
 
-    def interrupt(seconds):
+    def interrupt():
+        time.sleep(0.02)
         if 'dsc_demo' in bench.started():
-            monkeypatch.undo()
             raise KeyboardInterrupt
 
-    log = os.environ['FAKE_TRAINER_LOG']
-    monkeypatch.setattr('dscreid.lab.reproduction.scheduler.time', Clock(interrupt))
+    jobs, taken = prepare(bench.options(rows=['dsc']))
     with pytest.raises(KeyboardInterrupt):
-        bench.run(rows=['dsc'])
-    pid = json.loads(Path(log).read_text().splitlines()[-1])['pid']
-    wait_for(lambda: not is_alive(pid))
+        Scheduler(jobs, taken, 1, stream=io.StringIO(), pause=interrupt).run()
+    assert not is_alive(bench.starts()[-1].pid)
 
 
-class Clock:
-    """``time`` for the scheduler, whose pauses something may happen in."""
-
-    def __init__(self, during):
-        self._during = during
-
-    def sleep(self, seconds):
-        time.sleep(0.02)
-        self._during(seconds)
+def test_each_running_job_has_its_gpu_and_its_share_of_the_cores(bench):
+    bench.setenv('CUDA_VISIBLE_DEVICES', '3,5')
+    bench.unsetenv('OMP_NUM_THREADS')
+    bench.run(rows=['cd', 'bclu', 'dsc'], jobs=2)
+    assert {start.gpu for start in bench.starts()} == {'3', '5'}
+    assert {start.threads for start in bench.starts()} == {str(max(1, usable_cores() // 2))}
+    # both rows of a pair wait for the stage, so they start together
+    assert {start.gpu for start in bench.starts()[1:3]} == {'3', '5'}
 
 
 def test_worlds_are_rendered_once_and_before_what_uses_them(bench, monkeypatch):

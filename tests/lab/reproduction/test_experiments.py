@@ -4,9 +4,8 @@ import pytest
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import EXPERIMENTS, PRESETS, choose_rows, find_experiment, find_preset
-from dscreid.lab.reproduction.config_reader import ConfigReader
-from dscreid.lab.reproduction.place import Place
-from dscreid.lab.reproduction.planning import make_plan
+from dscreid.lab.reproduction.planning import ConfigReader, make_plan
+from dscreid.lab.reproduction.presets import Place
 from dscreid.lab.synthetic import make_spec
 from dscreid.lab.worlds import DIRECTIONS, adaptation_worlds
 from dscreid.utils.shipped import is_config

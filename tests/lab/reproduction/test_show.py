@@ -4,18 +4,18 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from markupsafe import escape
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction import ShowOptions, list_experiments, show_experiment
-from dscreid.lab.reproduction.curves import curves_svg
+from dscreid.lab.reproduction import list_experiments, show_experiment
 from dscreid.lab.reproduction.experiments import Row, find_experiment
+from dscreid.lab.reproduction.figures import curves_svg
+from dscreid.lab.reproduction.show import to_csv, to_html, to_markdown
 from dscreid.lab.reproduction.summary import Summary, SummaryRow
-from dscreid.lab.reproduction.table_formats import to_csv, to_html, to_markdown
 from dscreid.visualization import PAPER_FOOTNOTE, paper_table
 
 
@@ -103,7 +103,7 @@ def test_html_carries_the_footnote_of_the_papers_figures(summary):
 
 def test_titles_name_no_other_target_than_that_of_the_runs(bench):
     bench.run('table3', rows=['cd'], seeds=(1,))
-    text, _ = show_experiment(ShowOptions('table3', bench.place, ('bupt2hitsz',)))
+    text, _ = show_experiment('table3', bench.place, ('bupt2hitsz',))
     assert 'bupt2hitsz' in text.splitlines()[0]
     assert not any('BUPTCampus' in find_experiment(f'table{n}').heading for n in range(1, 7))
 
@@ -111,13 +111,12 @@ def test_titles_name_no_other_target_than_that_of_the_runs(bench):
 # ---- from run cards ----
 def test_a_table_of_both_directions_has_their_mean(bench):
     bench.run('table3', rows=['cd', 'dsc'], seeds=(1, 2), directions=('bupt2hitsz', 'hitsz2bupt'))
-    options = ShowOptions('table3', bench.place, ('bupt2hitsz', 'hitsz2bupt'))
-    text, files = show_experiment(options)
+    text, files = show_experiment('table3', bench.place, ('bupt2hitsz', 'hitsz2bupt'))
     forward, backward, mean = text.split('### ')[1:]
     assert 'SYNTHETIC worlds (synthetic-demo)' in mean
     assert '| baseline (CD) | 22.0 ± 7.1 |' in mean
     assert 'paper RGB' not in forward  # the paper's Table 3 is of BUPTCampus
-    assert 'The paper has this table for hitsz2bupt only' in forward
+    assert 'The paper has this table only for hitsz2bupt' in forward
     assert '| 25.2 | 26.8 |' in backward
     assert 'Warning' not in text
     assert [path.name for path in files] == ['table3.md', 'table3.csv', 'table3.html']
@@ -129,35 +128,39 @@ def test_rows_of_other_revisions_or_data_are_never_shown_silently(bench):
     bench.run('table3', rows=['cd'])
     bench.change_code()
     bench.run('table3', rows=['cd', 'dsc'], accept_revision=True)
-    options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
-    text, _ = show_experiment(options)
+    text, _ = show_experiment('table3', bench.place, ('bupt2hitsz',))
     assert 'mix 2 code revisions (other code, present code)' in text
     assert 'different data' not in text
     card = bench.card('dsc_demo')
     card['identity']['data']['world'] = 'elsewhere'
     (bench.folder_of('dsc_demo') / 'run_card.json').write_text(json.dumps(card))
-    assert 'rows of seed 1 were tested on different data' in show_experiment(options)[0]
+    assert (
+        'rows of seed 1 were tested on different data'
+        in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
+    )
 
 
 def test_runs_that_were_not_evaluated_are_counted(bench):
     bench.run('table3', rows=['cd', 'dsc'])
-    options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
-    assert 'not evaluated' not in show_experiment(options)[0]
+    assert 'not evaluated' not in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
     card = bench.card('dsc_demo') | {'metrics': {}}
     (bench.folder_of('dsc_demo') / 'run_card.json').write_text(json.dumps(card))
-    assert '1 of 2 runs were not evaluated; their metrics.json says why.' in show_experiment(options)[0]
+    assert (
+        '1 of 2 runs were not evaluated; their metrics.json says why.'
+        in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
+    )
 
 
 def test_means_over_other_seeds_are_marked(bench):
     bench.run('table3', rows=['cd', 'dsc'], seeds=(1, 2))
     bench.run('table3', rows=['cd'], seeds=(3,))
-    options = ShowOptions('table3', bench.place, ('bupt2hitsz',))
-    warning = 'not all rows were run with the same seeds, their means cannot be compared; --seeds 1 2 shows'
-    assert show_experiment(options)[0].count(warning) == 1
-    assert 'Warning' not in show_experiment(replace(options, seeds=(1, 2)))[0]
-    assert 'Warning' not in show_experiment(replace(options, seeds=(3,)))[0]
+    show = partial(show_experiment, 'table3', bench.place)
+    warning = 'not all rows were run with the same seeds, so their means cannot be compared; compare'
+    assert show(('bupt2hitsz',))[0].count(f'{warning} them with --seeds 1 2.') == 1
+    assert 'Warning' not in show(('bupt2hitsz',), seeds=(1, 2))[0]
+    assert 'Warning' not in show(('bupt2hitsz',), seeds=(3,))[0]
     bench.run('table3', rows=['cd'], seeds=(1, 2), directions=('hitsz2bupt',))
-    both = show_experiment(replace(options, directions=('bupt2hitsz', 'hitsz2bupt')))[0].split('### ')
+    both = show(('bupt2hitsz', 'hitsz2bupt'))[0].split('### ')
     assert ['same seeds' in part for part in both[1:]] == [True, False, False]
 
 
@@ -166,18 +169,18 @@ def test_rows_without_a_common_seed_are_marked(bench):
     bench.run('table3', rows=['dsc'], seeds=(2,))
     assert (
         'cannot be compared; they have none in common.'
-        in show_experiment(ShowOptions('table3', bench.place, ('bupt2hitsz',)))[0]
+        in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
     )
 
 
 def test_nothing_run_is_an_error_that_names_the_command(bench):
     with pytest.raises(ConfigError, match='run table3 --data synthetic-demo'):
-        show_experiment(ShowOptions('table3', bench.place))
+        show_experiment('table3', bench.place)
 
 
 def test_seeds_can_be_chosen(bench):
     bench.run('table3', rows=['cd'], seeds=(1, 2))
-    text, _ = show_experiment(ShowOptions('table3', bench.place, ('bupt2hitsz',), seeds=(2,)))
+    text, _ = show_experiment('table3', bench.place, ('bupt2hitsz',), seeds=(2,))
     assert '| baseline (CD) | 27.0 |' in text
 
 
@@ -185,9 +188,7 @@ def test_a_figure_of_curves_is_a_plot_with_its_table(bench):
     path = bench.configs / 'dsc_demo.py'
     path.write_text(path.read_text() + 'model = dict(neighbor_losses=[dict(alpha=0.9), dict(alpha=0.9)])\n')
     bench.run('figure4', rows=['alpha 0.8', 'alpha 0.9'])
-    text, files = show_experiment(
-        ShowOptions('figure4', bench.place, ('bupt2hitsz',), rows=['alpha 0.8', 'alpha 0.9'])
-    )
+    text, files = show_experiment('figure4', bench.place, ('bupt2hitsz',), rows=['alpha 0.8', 'alpha 0.9'])
     assert '| alpha 0.8 |' in text
     assert files[-1].name == 'figure4_bupt2hitsz.svg'
     assert ElementTree.parse(files[-1]).getroot().tag.endswith('svg')

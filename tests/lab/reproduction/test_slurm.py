@@ -1,21 +1,19 @@
 """Submission with a stand-in for Slurm that runs nothing and remembers everything."""
 
-import json
+import pickle
 import stat
 
 import pytest
+from submitit.core.utils import DelayedSubmission
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import execution
-from dscreid.lab.reproduction.execution import execute
-from dscreid.lab.reproduction.jobs import Job
-from dscreid.lab.reproduction.process import lock_folder
-from dscreid.lab.reproduction.slurm import SlurmOptions
+from dscreid.lab.reproduction.execution import execute, lock_folder
+from dscreid.lab.reproduction.slurm import parse_options
 
 _SBATCH = """#!/bin/sh
-echo "$@" >> {folder}/calls
-number=$(wc -l < {folder}/calls)
-echo "$((100 + number));cluster"
+cat "$1" > {folder}/script_$(ls {folder} | grep -c script_)
+echo "Submitted batch job $((100 + $(ls {folder} | grep -c script_)))"
 """
 _SQUEUE = """#!/bin/sh
 cat {folder}/queue 2> /dev/null
@@ -27,7 +25,7 @@ def slurm(tmp_path, monkeypatch):
     """Folder of the stand-in's records."""
     folder = tmp_path / 'slurm'
     folder.mkdir()
-    for name, text in (('sbatch', _SBATCH), ('squeue', _SQUEUE)):
+    for name, text in (('sbatch', _SBATCH), ('srun', ''), ('squeue', _SQUEUE)):
         program = folder / name
         program.write_text(text.format(folder=folder))
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -35,81 +33,97 @@ def slurm(tmp_path, monkeypatch):
     return folder
 
 
-OPTIONS = SlurmOptions.parse(['gpu', 'gres=gpu:1', 'time=24:00:00'])
+OPTIONS = parse_options(['gpu', 'gres=gpu:1', 'time=24:00:00'])
 
 
-def calls(folder):
-    return (folder / 'calls').read_text().splitlines()
+def scripts(folder):
+    """Lines of each submitted script, in order."""
+    return [path.read_text().splitlines() for path in sorted(folder.glob('script_*'))]
+
+
+def submitted(bench, name):
+    """What a submitted job will call, by the name of its run."""
+    folder = bench.place.folder / '.slurm'
+    number = (folder / f'bupt2hitsz/seed1/{name}.number').read_text()
+    return DelayedSubmission.load(folder / f'{number}_submitted.pkl')
 
 
 def test_every_run_is_submitted_after_what_it_needs(bench, slurm):
     statuses = bench.run('table1', rows=['cd', 'pgm'], slurm=OPTIONS)
     assert list(statuses) == ['source_demo', 'cd_demo', 'bclu_demo', 'pgm_demo']
-    after = [line.partition('--dependency=')[2].split(' ')[0] for line in calls(slurm)]
-    assert after == ['', 'afterok:101', 'afterok:101', 'afterok:103']
-    script = (bench.folder_of('.slurm') / 'pgm_demo.sh').read_text()
-    assert '#SBATCH --partition=gpu\n' in script
-    assert '#SBATCH --gres=gpu:1\n#SBATCH --time=24:00:00\n' in script
-    assert 'tools/reproduce.py execute' in script
+    texts = scripts(slurm)
+    after = [[line.split('=')[1] for line in lines if '--dependency' in line] for lines in texts]
+    assert after == [[], ['afterok:101'], ['afterok:101'], ['afterok:103']]
+    options = {'partition=gpu', 'gres=gpu:1', 'time=24:00:00', 'job-name=bupt2hitsz/seed1/pgm_demo'}
+    assert {f'#SBATCH --{option}' for option in options} <= set(texts[-1])
     assert bench.starts() == []
+
+
+def test_without_a_time_limit_the_partition_decides(bench, slurm):
+    bench.run('table1', rows=['cd'], slurm=parse_options(['gpu']))
+    assert not [line for line in scripts(slurm)[0] if '--time' in line or '--wckey' in line]
 
 
 def test_what_is_in_the_queue_is_not_submitted_again(bench, slurm):
     bench.run('table1', rows=['cd'], slurm=OPTIONS)
     (slurm / 'queue').write_text('101 gpu demo PENDING\n')
     bench.run('table1', rows=['cd'], slurm=OPTIONS)
-    assert len(calls(slurm)) == 2
+    assert len(scripts(slurm)) == 2
     (slurm / 'queue').unlink()  # they ended, without a result
     bench.run('table1', rows=['cd'], slurm=OPTIONS)
-    assert len(calls(slurm)) == 4
+    assert len(scripts(slurm)) == 4
 
 
 def test_a_submitted_job_does_what_the_local_one_does(bench, slurm):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
     for name in ('source_demo', 'cd_demo'):
-        job = Job.from_json((bench.folder_of('.slurm') / f'{name}.json').read_text())
-        execute(job, lambda: {'Python': '3'})
-    card = bench.card('cd_demo')
-    assert card['environment'] == {'Python': '3'}
+        submitted(bench, name).result()
+    assert bench.card('cd_demo')['environment']['Python']
     assert bench.run('table3', rows=['cd']) == {'cd_demo': 'finished before'}
-    execute(job, dict)  # submitted twice: taken as it is
+    submitted(bench, 'cd_demo').result()  # submitted twice: accepted as it is
     assert bench.started() == ['source_demo', 'cd_demo']
 
 
 def test_a_submitted_job_notices_other_code_and_other_processes(bench, slurm, monkeypatch):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
-    job = Job.from_json((bench.folder_of('.slurm') / 'source_demo.json').read_text())
-    with lock_folder(job), pytest.raises(ConfigError, match='another process works in'):
-        execute(job, dict)
+    job, accept = submitted(bench, 'source_demo').args
+    assert not accept
+    with lock_folder(job), pytest.raises(ConfigError, match='source_demo: running elsewhere'):
+        execute(job)
     monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'newer')
     with pytest.raises(ConfigError, match='the code was changed'):
-        execute(job, dict)
-    execute(job, dict, accept_revision=True)
+        execute(job)
+    execute(job, accept_revision=True)
     assert bench.card('source_demo')['identity']['code'] == 'newer'
 
 
 def test_a_failing_submitted_job_says_why(bench, slurm):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
     bench.setenv('FAKE_FAILING', 'source_demo')
-    job = Job.from_json((bench.folder_of('.slurm') / 'source_demo.json').read_text())
-    with pytest.raises(ConfigError, match='source_demo failed: this run was told to fail'):
-        execute(job, dict)
+    with pytest.raises(ConfigError, match='source_demo: failed: this run was told to fail'):
+        submitted(bench, 'source_demo').result()
 
 
-def test_a_job_survives_its_file(bench, slurm):
+def test_a_job_survives_pickling(bench, slurm):
     bench.run('table3', rows=['cd'], slurm=OPTIONS)
-    text = (bench.folder_of('.slurm') / 'cd_demo.json').read_text()
-    assert Job.from_json(text).to_json() == text
-    assert json.loads(text)['dependencies'][-1] == 'bupt2hitsz/seed1/source_demo'
+    job, _ = submitted(bench, 'cd_demo').args
+    assert pickle.loads(pickle.dumps(job)) == job
+    assert job.dependencies[-1] == 'bupt2hitsz/seed1/source_demo'
 
 
 def test_without_slurm_the_message_says_so(bench, monkeypatch):
     monkeypatch.setenv('PATH', '/nowhere')
-    with pytest.raises(ConfigError, match='sbatch is not on the PATH'):
+    with pytest.raises(ConfigError, match='srun and sbatch are not on the PATH'):
+        bench.run('table3', rows=['cd'], slurm=OPTIONS)
+
+
+def test_what_slurm_refuses_is_an_error(bench, slurm):
+    (slurm / 'sbatch').write_text('#!/bin/sh\necho "invalid partition" >&2\nexit 1\n')
+    with pytest.raises(ConfigError, match=r'Slurm refused .*source_demo.*invalid partition'):
         bench.run('table3', rows=['cd'], slurm=OPTIONS)
 
 
 @pytest.mark.parametrize('word', ['gres', '--gres=gpu:1', 'gres=', '=1'])
 def test_settings_are_pairs(word):
     with pytest.raises(ConfigError, match='KEY=VALUE'):
-        SlurmOptions.parse(['gpu', word])
+        parse_options(['gpu', word])
