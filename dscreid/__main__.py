@@ -26,6 +26,7 @@ COMMANDS = {
     'selection-study': 'analysis/selection_study.py',
     'feature-map': 'analysis/feature_map.py',
     'retrieval-picture': 'analysis/retrieval_picture.py',
+    'prompt-attention': 'analysis/prompt_attention.py',
 }
 
 

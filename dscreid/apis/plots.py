@@ -1,5 +1,6 @@
 """Single pictures from the work directories of runs: feature maps, and answers to one query."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,23 +8,32 @@ from typing import Any
 from mmengine.config import Config
 
 from dscreid.apis.config import load_config
-from dscreid.apis.report import find_work_dirs
+from dscreid.apis.inference import init_model
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.evaluation import FeatureTable, load_features
 from dscreid.utils.files import check_replaceable
 from dscreid.visualization import (
+    AttendedTracklet,
     ReportRun,
     TrackletPictures,
     WorkDir,
+    attended_tracklet,
     build_test_dataset,
     check_features_belong,
     check_picture_name,
+    choose_pair,
+    compute_prompt_attention,
     draw_feature_maps,
+    draw_prompt_attention,
     draw_retrieval,
+    find_work_dirs,
     instructive_query,
     map_features,
     protocol_of,
+    require_prompts,
     retrieval_examples,
+    row_title,
+    save_figure,
 )
 
 
@@ -118,6 +128,65 @@ def write_retrieval_picture(
         f'of {chosen.total} queries, one per person, {chosen.better} have more right answers after and '
         f'{chosen.worse} fewer\nwrote {out}'
     )
+
+
+def write_prompt_attention(
+    config: str,
+    checkpoint: str,
+    out: Path,
+    *,
+    config_options: Mapping[str, Any] | None = None,
+    person: int | None = None,
+    seed: int = 0,
+    device: str = 'cpu',
+    note: str = '',
+) -> str:
+    """Draw the attention of a model's prompts over a visible and an infrared tracklet of one person.
+
+    Args:
+        config: Config of the model and its test set.
+        checkpoint: Checkpoint of the model.
+        out: PNG or SVG file to write, replaced if it exists.
+        config_options: Overrides of ``config`` by dotted key.
+        person: Person id; None draws one.
+        seed: Seed of the choice of person and tracklets.
+        device: Device of the model.
+        note: A line below the picture.
+
+    Returns:
+        Text for the console: the tracklets, and the path of the picture.
+
+    Raises:
+        ConfigError: If the model has no prompts, or the test set does not show the person in both modalities.
+        DscreidError: If the config, the checkpoint or a frame cannot be read; nothing is written.
+        OSError: If the picture cannot be written; the error names it.
+    """
+    _check_output(out)
+    settings = load_config(config, dict(config_options or {}))
+    rows = attended_tracklets(settings, checkpoint, person=person, seed=seed, device=device)
+    save_figure(draw_prompt_attention(rows, note), out)
+    return '\n'.join([*(row.title for row in rows), f'wrote {out}'])
+
+
+def attended_tracklets(
+    config: Config, checkpoint: str | Path, *, person: int | None = None, seed: int = 0, device: str = 'cpu'
+) -> list[AttendedTracklet]:
+    """Compute the rows of :func:`write_prompt_attention`; see there for arguments and errors."""
+    config = copy.deepcopy(config)
+    if config.get('model', {}).get('backbone', {}).get('compile_blocks'):
+        config.model.backbone.compile_blocks = False  # hooks need the blocks as they are
+    model = init_model(config, checkpoint, device)
+    encoder = require_prompts(model.backbone)
+    dataset = build_test_dataset(config, with_pipeline=True)
+    items = [dataset[index] for index in choose_pair(dataset.tracklets, person, seed)]
+    batch = {name: [item[name] for item in items] for name in ('inputs', 'data_samples')}
+    attention = compute_prompt_attention(encoder, model.data_preprocessor(batch)['inputs'])
+    return [
+        attended_tracklet(
+            row_title(sample.modality, sample.get('pid'), sample.camera), frames, attention, row
+        )
+        for row, (frames, sample) in enumerate(zip(batch['inputs'], batch['data_samples'], strict=True))
+    ]
 
 
 def _check_output(out: Path) -> None:

@@ -22,7 +22,7 @@ from dscreid.visualization import (
     check_features_belong,
     collect_environment,
     distance_density,
-    find_work_dir,
+    find_work_dirs,
     format_results_table,
     load_run,
     protocol_of,
@@ -112,24 +112,6 @@ def make_report(options: ReportOptions) -> str:
         target=options.target,
     )
     return '\n'.join([format_results_table(runs, target=options.target), '', *remarks, f'wrote {out}'])
-
-
-def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
-    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path.
-
-    Raises:
-        CheckpointError: If one is missing or contains nothing that a report could show.
-    """
-    pairs = []
-    for entry in entries:
-        name, separator, folder = entry.partition('=')
-        pairs.append(('', entry) if Path(entry).is_dir() or not separator else (name, folder))
-    names = [name or Path(folder).resolve().name for name, folder in pairs]
-    count = Counter(names)
-    return [
-        find_work_dir(folder, name if given or count[name] == 1 else folder)
-        for name, (given, folder) in zip(names, pairs, strict=True)
-    ]
 
 
 def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from dscreid.errors import DscreidError
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.figure_file import save_figure
+from dscreid.visualization.figures import save_figure
 
 #: Fewest tracklets that t-SNE can arrange.
 MIN_TRACKLETS = 3

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dscreid.visualization.curve_charts import curves_html
 from dscreid.visualization.curves import Scalars
 from dscreid.visualization.densities import DistanceDensity, densities_html
-from dscreid.visualization.figures import curves_html
 from dscreid.visualization.page import (
     joined,
     page_html,

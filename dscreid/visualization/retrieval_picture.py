@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from dscreid.errors import DscreidError
-from dscreid.visualization.figure_file import save_figure
+from dscreid.visualization.figures import save_figure
 from dscreid.visualization.retrieval import Hit, RetrievalExample
 
 RIGHT_COLOR, WRONG_COLOR = '#1a7f37', '#cf222e'

@@ -75,8 +75,12 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
     return figures, ''
 
 
-def build_test_dataset(config: Config) -> Any:
-    """Build the dataset of ``config.test_dataloader`` without its pipeline; only records and frames are needed.
+def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
+    """Build the dataset of ``config.test_dataloader``.
+
+    Args:
+        config: Config of the test set.
+        with_pipeline: Whether the dataset gives inputs of a model; records and frames do without the pipeline.
 
     Raises:
         ConfigError: If the config has no test dataset, or if it cannot be built.
@@ -88,7 +92,8 @@ def build_test_dataset(config: Config) -> Any:
             f'{config.filename} has no test_dataloader.dataset; name the config that was tested.'
         )
     settings = dict(loader['dataset'])
-    settings['pipeline'] = []
+    if not with_pipeline:
+        settings['pipeline'] = []
     try:
         return DATASETS.build(settings)
     except (KeyError, TypeError) as error:  # an unknown type or an unknown argument

@@ -1,5 +1,7 @@
 """Find the files that a report needs in the work directory of a run."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +120,24 @@ def find_work_dir(folder: str | Path, name: str) -> WorkDir:
         )
     config = _file(configs[-1]) if configs else None
     return WorkDir(name, folder, metrics, features, scalars, config, _file(folder / 'finished.json'))
+
+
+def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
+    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path.
+
+    Raises:
+        CheckpointError: If one is missing or contains nothing that a report could show.
+    """
+    pairs = []
+    for entry in entries:
+        name, separator, folder = entry.partition('=')
+        pairs.append(('', entry) if Path(entry).is_dir() or not separator else (name, folder))
+    names = [name or Path(folder).resolve().name for name, folder in pairs]
+    count = Counter(names)
+    return [
+        find_work_dir(folder, name if given or count[name] == 1 else folder)
+        for name, (given, folder) in zip(names, pairs, strict=True)
+    ]
 
 
 def _file(path: Path) -> Path | None:
