@@ -9,8 +9,7 @@ from mmengine.config import Config
 
 from dscreid.apis.config import load_config
 from dscreid.apis.inference import init_model
-from dscreid.errors import CheckpointError, ConfigError
-from dscreid.evaluation import FeatureTable, load_features
+from dscreid.errors import ConfigError
 from dscreid.utils.files import check_replaceable
 from dscreid.visualization import (
     AttendedTracklet,
@@ -64,11 +63,11 @@ def write_feature_map(
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
-    tables = [(one.name, _features(one)) for one in find_work_dirs(work_dirs)]
+    tables = [(one.name, one.load_features()) for one in find_work_dirs(work_dirs)]
     maps = [
         map_features(name, table, persons=persons, tracklets=tracklets, seed=seed) for name, table in tables
     ]
-    draw_feature_maps(maps, out, note=note)
+    save_figure(draw_feature_maps(maps, note=note), out)
     pid = maps[0].pid
     return f'{len(pid)} tracklets of {len(set(pid[pid >= 0].tolist()))} known persons\nwrote {out}'
 
@@ -108,7 +107,7 @@ def write_retrieval_picture(
     """
     _check_output(out)
     work_dirs = find_work_dirs([before, after])
-    runs = [ReportRun(one.name, {}, _features(one)) for one in work_dirs]
+    runs = [ReportRun(one.name, {}, one.load_features()) for one in work_dirs]
     settings = _test_config(work_dirs, config, config_options or {})
     protocol = protocol_of(settings)
     if protocol is None:
@@ -122,7 +121,7 @@ def write_retrieval_picture(
     examples = retrieval_examples(runs, protocol, count=everyone, topk=ranks, seed=seed)
     chosen = instructive_query([one for one in examples if one.direction == 'rgb2ir'], seed)
     example = chosen.example
-    draw_retrieval(example, TrackletPictures(dataset, frames), out, note=note)
+    save_figure(draw_retrieval(example, TrackletPictures(dataset, frames), note=note), out)
     return (
         f'query: tracklet {example.index} of person {example.pid}, chosen among those answered better\n'
         f'of {chosen.total} queries, one per person, {chosen.better} have more right answers after and '
@@ -205,12 +204,3 @@ def _test_config(work_dirs: Sequence[WorkDir], path: str | None, options: Mappin
         if (config := work_dir.load_config()) is not None:
             return config
     raise ConfigError(f'{work_dirs[0].folder} holds no config of its test set; name one with --config.')
-
-
-def _features(work_dir: WorkDir) -> FeatureTable:
-    """The features of a run."""
-    if work_dir.features is None:
-        raise CheckpointError(
-            f'{work_dir.folder} has no features.safetensors; write it with dscreid test --dump-features.'
-        )
-    return load_features(work_dir.features)

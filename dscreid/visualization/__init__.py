@@ -36,7 +36,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             'require_prompts',
             'row_title',
         ],
-        'report': ['format_duration', 'report_html', 'write_report'],
+        'report': ['ReportPicture', 'format_duration', 'report_html', 'write_report'],
         'results': ['ReportRun', 'format_results_table', 'results_table_html'],
         'retrieval': ['RetrievalExample', 'RetrievalGallery', 'choose_queries', 'retrieval_examples'],
         'retrieval_picture': ['InstructiveQuery', 'draw_retrieval', 'instructive_query'],

@@ -13,6 +13,8 @@ from dscreid.utils.records import is_finite_number, is_number
 #: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.
 LARGEST = float(np.finfo(np.float32).max)
 IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
+#: Keys that change within an epoch, in addition to loss terms.
+_ITERATION_KEYS = ('loss', 'lr', 'grad_norm', 'time', 'data_time', 'memory')
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Scalars:
 
 
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
-    """Read one or more ``scalars.json`` files. If a step is repeated (in a resumed run), the last value is used.
+    """Read ``scalars.json`` files in the order in which they were written; the last value of a repeated step counts.
 
     Args:
-        paths: Files in the order in which they were written.
+        paths: Files of one run.
         identities: True number of identities in the training split. If None, it is taken from
             ``labels/rgb_identities`` or ``labels/ir_identities`` if these were logged.
 
@@ -90,12 +92,9 @@ def _read_lines(path: Path) -> list[dict]:
     """Read the JSON objects of one file, one per line."""
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
-    except OSError as error:
-        raise CheckpointError(
-            f'{path} cannot be read ({error.strerror or error}); name a scalars.json of a run.'
-        ) from error
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f'{path} is not a text file; name a scalars.json of a run.') from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else 'it is not a text file'
+        raise CheckpointError(f'{path} cannot be read ({reason}); name a scalars.json of a run.') from error
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -114,11 +113,7 @@ def _read_lines(path: Path) -> list[dict]:
 
 def _position(key: str, record: Mapping[str, object]) -> float | None:
     """Return the x position of a value: iterations for losses and rates, otherwise epochs if they are known."""
-    order = ('iter', 'step', 'epoch') if _is_iteration_key(key) else ('epoch', 'step', 'iter')
-    places = (float(record[name]) for name in order if is_finite_number(record.get(name)))
+    within_epoch = is_loss_term(key) or key in _ITERATION_KEYS
+    order = ('iter', 'step', 'epoch') if within_epoch else ('epoch', 'step', 'iter')
+    places = (float(place) for name in order if is_finite_number(place := record.get(name)))
     return next((place for place in places if abs(place) <= LARGEST), None)
-
-
-def _is_iteration_key(key: str) -> bool:
-    """Check whether a key changes within an epoch."""
-    return is_loss_term(key) or key in ('loss', 'lr', 'grad_norm', 'time', 'data_time', 'memory')

@@ -74,13 +74,13 @@ def test_feature_maps_of_named_work_directories(run_tool, runs):
     )
     assert (code, printed) == (0, f'16 tracklets of 4 known persons\nwrote {out}\n')
     text = out.read_text()
-    assert all(f'<!-- {shown} -->' in text for shown in ('before', 'dsc', 'by hand'))
+    assert all(f'>{shown}</text>' in text for shown in ('before', 'dsc', 'by hand'))
 
 
 def test_runs_of_one_name_are_all_drawn(run_tool, runs):
     out = runs / 'map.svg'
     assert run_tool('feature_map', f'run={runs}/cd', f'run={runs}/dsc', '--out', out)[0] == 0
-    assert out.read_text().count('<!-- run -->') == 2
+    assert out.read_text().count('>run</text>') == 2
 
 
 def test_a_run_without_features(run_tool, runs):
@@ -98,7 +98,7 @@ def test_a_file_of_another_format_is_refused_before_the_work(run_tool, runs):
     for name in ('feature_map', 'retrieval_picture'):
         code, _, errors = run_tool(name, 'gone', 'gone', '--out', runs / 'a.jpg')
         assert code == 2
-        assert 'let the name end in .png or .svg' in errors
+        assert 'use a name that ends in .png or .svg' in errors
 
 
 def test_a_query_before_and_after(run_tool, runs):
@@ -109,8 +109,8 @@ def test_a_query_before_and_after(run_tool, runs):
     assert 'of 6 queries, one per person, ' in printed
     assert printed.endswith(f'wrote {out}\n')
     text = out.read_text()
-    assert '<!-- Visible query -->' in text
-    assert '<!-- DSC: 1 of 2 infrared answers right -->' in text  # the other match is of the query's camera
+    assert '>Visible query</text>' in text
+    assert '>DSC: 1 of 2 infrared answers right</text>' in text  # the other match is of the query's camera
     first = out.read_bytes()
     run_tool('retrieval_picture', *arguments)
     assert out.read_bytes() == first

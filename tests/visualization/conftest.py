@@ -1,3 +1,4 @@
+import base64
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -53,6 +54,18 @@ class Page(HTMLParser):
 @pytest.fixture
 def parse():
     return Page
+
+
+@pytest.fixture
+def drawing_of():
+    """Function that decodes the SVG text of a data URI."""
+
+    def decode(uri):
+        prefix = 'data:image/svg+xml;base64,'
+        assert uri.startswith(prefix)
+        return base64.b64decode(uri.removeprefix(prefix)).decode('utf-8')
+
+    return decode
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dscreid.apis.command_line import ConfigOptions, run_command
 
 EXAMPLES = """examples:
   dscreid prompt-attention dsc/dsc_bupt2hitsz work_dirs/dsc_bupt2hitsz/epoch_50.pth -o attention.png
-  dscreid prompt-attention work_dirs/demo/dsc/demo_dsc_short.py work_dirs/demo/dsc/epoch_4.pth -o attention.svg --person 3
+  dscreid prompt-attention CONFIG.py work_dirs/demo/dsc/epoch_4.pth -o attention.svg --person 3 --note "Test set"
 
 Each tracklet has two rows: its frames as the model sees them, and the same frames under a map. Bright patches get the
 most attention from the frame's prompts, averaged over heads, prompts and the blocks that contain prompts. The number
