@@ -1,9 +1,13 @@
-"""Pictures from work directories: ``dscreid.apis.plots`` and the two tools above it."""
+"""Pictures of runs: ``dscreid.apis.plots`` and the tools that use it."""
 
 import numpy as np
 import pytest
+import torch
 
+from dscreid.apis import init_model, load_config
 from dscreid.apis.command_line import run_command
+from dscreid.apis.plots import attended_tracklets
+from dscreid.errors import ConfigError
 from dscreid.evaluation import FeatureTable, save_features
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality, Tracklet
@@ -148,6 +152,51 @@ def test_overrides_need_a_config(run_tool, runs):
     assert '--cfg-options changes the config named by --config' in errors
 
 
+def test_attention_of_a_run_of_this_package(run_tool, tiny_runs, tiny_experiment, tmp_path):
+    arguments = (tiny_runs.adapt, tiny_experiment.checkpoint, '--seed', 3, '--note', 'by hand')
+    outputs = tmp_path / 'a.svg', tmp_path / 'b.svg'
+    for out in outputs:
+        code, printed, _ = run_tool('prompt_attention', *arguments, '-o', out)
+        assert code == 0
+        rows = printed.splitlines()[-3:]
+        assert rows[0].startswith('visible, person ')
+        assert rows[1].startswith('infrared, person ')
+        assert rows[0].split()[2] == rows[1].split()[2]
+        assert rows[2] == f'wrote {out}'
+    text = outputs[0].read_text()
+    assert all(f'>{shown}</text>' in text for shown in (*rows[:2], 'by hand'))
+    assert text == outputs[1].read_text()
+    person = rows[0].split()[2].strip(',')
+    code, printed, _ = run_tool('prompt_attention', *arguments, '--person', person, '-o', outputs[0])
+    assert code == 0
+    assert f'visible, person {person}, ' in printed
+    code, _, errors = run_tool('prompt_attention', *arguments, '--person', 999, '-o', tmp_path / 'c.svg')
+    assert code == 2
+    assert 'no visible and infrared tracklets of person 999' in errors
+    assert not (tmp_path / 'c.svg').exists()
+
+
+def test_attention_needs_prompts(tiny_runs, tmp_path):
+    backbone = dict(type='FrameAverage', tower=load_config(tiny_runs.adapt).model.backbone.tower)
+    config = load_config(tiny_runs.adapt)
+    config.model.backbone = backbone
+    checkpoint = tmp_path / 'frame.pth'
+    torch.save(dict(state_dict=init_model(config).state_dict()), checkpoint)
+    with pytest.raises(
+        ConfigError, match='FrameAverage has no prompts; use a config whose backbone is Spatio'
+    ):
+        attended_tracklets(config, checkpoint)
+
+
+def test_compiled_blocks_are_run_as_they_are(tiny_runs, tiny_experiment):
+    config = load_config(tiny_runs.adapt)
+    plain = attended_tracklets(config, tiny_experiment.checkpoint)
+    config.model.backbone.compile_blocks = True
+    compiled = attended_tracklets(config, tiny_experiment.checkpoint)
+    np.testing.assert_array_equal(plain[0].maps, compiled[0].maps)
+    assert config.model.backbone.compile_blocks  # the caller's config does not change
+
+
 @pytest.mark.parametrize(
     ('name', 'option'),
     [
@@ -157,6 +206,7 @@ def test_overrides_need_a_config(run_tool, runs):
         ('retrieval_picture', ('--ranks', 0)),
         ('retrieval_picture', ('--frames', 0)),
         ('retrieval_picture', ('--seed', -1)),
+        ('prompt_attention', ('--seed', -1)),
     ],
 )
 def test_options_out_of_range(run_tool, name, option):

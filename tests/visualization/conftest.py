@@ -47,6 +47,15 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
     @property
+    def photos(self):
+        return [image for image in self.find('img') if image['src'].startswith('data:image/jpeg')]
+
+    @property
+    def charts(self):
+        """Text alternatives of the charts."""
+        return [image['alt'] for image in self.find('img') if image.get('class') == 'chart']
+
+    @property
     def text(self):
         return ' '.join(self.texts)
 

@@ -21,7 +21,7 @@ def cards_of(parse):
 
 def test_figures_of_one_run(records, parse):
     page = parse(curves_html({'': make_scalars(records)}))
-    labels = [attributes['alt'] for attributes in page.find('img')]
+    labels = page.charts
     assert [label.split(' by ')[0] for label in labels] == [
         'Total loss',
         'Loss terms',
@@ -31,7 +31,7 @@ def test_figures_of_one_run(records, parse):
     ]
     assert 'visible from 10 to 20' in labels[3]
     assert ['1', '20', '10'] in page.rows  # epoch, RGB→IR and mean mAP in percent
-    assert all(len(page.find('img')) == len(page.find(tag)) for tag in ('figure', 'h4'))
+    assert all(len(page.charts) == len(page.find(tag)) for tag in ('figure', 'h4'))
 
 
 def test_criteria_are_means_over_the_modalities(parse):
@@ -44,10 +44,8 @@ def test_criteria_are_means_over_the_modalities(parse):
         }
         for step in range(3)
     ]
-    (chart,) = parse(curves_html({'': make_scalars(lines)})).find('img')
-    assert chart['alt'] == (
-        'Label-free criteria by epoch: cycle return from 0.1 to 0.1; silhouette from 0.2 to 0.2'
-    )
+    (chart,) = parse(curves_html({'': make_scalars(lines)})).charts
+    assert chart == ('Label-free criteria by epoch: cycle return from 0.1 to 0.1; silhouette from 0.2 to 0.2')
 
 
 def test_several_runs_share_a_chart_per_series(records, cards_of):

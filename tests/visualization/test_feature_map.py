@@ -96,8 +96,8 @@ def test_every_tracklet_is_drawn_in_its_color_and_the_file_depends_on_its_argume
     table = features(1)
     table = replace(table, pid=np.where(table.pid < 12, table.pid, -1))  # 8 known tracklets, 24 unknown ones
     maps = [map_features(name, table, seed=2) for name in ('CD', 'DSC')]
-    save_figure(save_figure(draw_feature_maps(maps, note='made by hand')), tmp_path / 'a.svg')
-    save_figure(save_figure(draw_feature_maps(maps, note='made by hand')), tmp_path / 'b.svg')
+    save_figure(draw_feature_maps(maps, note='made by hand'), tmp_path / 'a.svg')
+    save_figure(draw_feature_maps(maps, note='made by hand'), tmp_path / 'b.svg')
     assert (tmp_path / 'a.svg').read_bytes() == (tmp_path / 'b.svg').read_bytes()
     drawn = [mark.get('style') for mark in marks(ElementTree.parse(tmp_path / 'a.svg'))]
     for pid, color in person_colors(table.pid).items():

@@ -25,7 +25,7 @@ def test_the_suffix_gives_the_format_and_equal_figures_give_equal_bytes(name, be
 
 @pytest.mark.parametrize('name', ['map.jpg', 'map', 'png'])
 def test_other_formats_are_refused(name, tmp_path):
-    with pytest.raises(ConfigError, match=r'let the name end in \.png or \.svg'):
+    with pytest.raises(ConfigError, match=r'use a name that ends in \.png or \.svg'):
         check_picture_name(name)
     with pytest.raises(ConfigError):
         save_figure(drawing(), tmp_path / name)

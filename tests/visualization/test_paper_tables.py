@@ -49,5 +49,5 @@ def test_all_ablations_end_in_the_full_method():
 def test_unknown_table_or_target():
     with pytest.raises(ValueError, match='1 to 6, not 7'):
         paper_table(7)
-    with pytest.raises(ValueError, match="'bupt_campus', 'hitsz_vcm', not on 'mars'"):
+    with pytest.raises(ValueError, match=r"\['bupt_campus', 'hitsz_vcm'\], not on 'mars'"):
         paper_reference('mars')

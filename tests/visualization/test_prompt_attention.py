@@ -10,8 +10,9 @@ from dscreid.errors import ConfigError
 from dscreid.models.backbones import FrameAverage, SpatioTemporalPrompting
 from dscreid.models.backbones.attention_block import run_block
 from dscreid.models.backbones.spatio_temporal_prompting import swap_frame_and_prompt
+from dscreid.structures import Modality, Tracklet
 from dscreid.visualization import compute_prompt_attention, draw_prompt_attention, save_figure
-from dscreid.visualization.prompt_attention import AttendedTracklet, attended_tracklet, row_title
+from dscreid.visualization.prompt_attention import AttendedTracklet, attended_tracklet, choose_pair, row_title
 
 TOWER = dict(type='CLIPVisionTransformer', image_size=(16, 8), patch_size=4, width=32, layers=3, heads=2)
 FRAMES = 3
@@ -135,3 +136,23 @@ def test_picture(inputs, tmp_path):
     assert all(f'>{words}</text>' in text for words in shown)
     assert text.count('<image') == 2 * 2 * FRAMES
     assert text == (tmp_path / 'b.svg').read_text()
+
+
+def test_a_pair_shows_one_person_in_both_modalities():
+    def tracklet(modality, pid):
+        return Tracklet(('a.png',), Modality(modality), 1, pid)
+
+    tracklets = [
+        tracklet('rgb', 1),
+        tracklet('ir', 2),
+        tracklet('rgb', 3),
+        tracklet('ir', 3),
+        tracklet('rgb', 3),
+    ]
+    pairs = {tuple(choose_pair(tracklets, seed=seed)) for seed in range(10)}
+    assert pairs == {(2, 3), (4, 3)}
+    with pytest.raises(ConfigError, match='no visible and infrared tracklets of person 1'):
+        choose_pair(tracklets, 1)
+    unknown = [tracklet('ir', None), tracklet('rgb', None)]
+    assert choose_pair(unknown) == [1, 0]
+    assert choose_pair(unknown[:1]) == [0]
