@@ -10,13 +10,14 @@ from mmengine.config import Config
 from dscreid.apis.config import load_config
 from dscreid.apis.inference import init_model
 from dscreid.errors import ConfigError
+from dscreid.structures import ReIDDataSample
 from dscreid.utils.files import check_replaceable
 from dscreid.visualization import (
     AttendedTracklet,
     ReportRun,
+    RetrievalExample,
     TrackletPictures,
     WorkDir,
-    attended_tracklet,
     build_test_dataset,
     check_features_belong,
     check_picture_name,
@@ -29,9 +30,7 @@ from dscreid.visualization import (
     instructive_query,
     map_features,
     protocol_of,
-    require_prompts,
     retrieval_examples,
-    row_title,
     save_figure,
 )
 
@@ -109,16 +108,8 @@ def write_retrieval_picture(
     work_dirs = find_work_dirs([before, after])
     runs = [ReportRun(one.name, {}, one.load_features()) for one in work_dirs]
     settings = _test_config(work_dirs, config, config_options or {})
-    protocol = protocol_of(settings)
-    if protocol is None:
-        raise ConfigError(
-            f'{settings.filename} has no protocol in test_evaluator; name the config that was tested.'
-        )
-    dataset = build_test_dataset(settings)
-    for run in runs:
-        check_features_belong(dataset, run)
     everyone = max(len(run.features) for run in runs if run.features is not None)
-    examples = retrieval_examples(runs, protocol, count=everyone, topk=ranks, seed=seed)
+    examples, dataset = examples_of(settings, runs, count=everyone, topk=ranks, seed=seed)
     chosen = instructive_query([one for one in examples if one.direction == 'rgb2ir'], seed)
     example = chosen.example
     save_figure(draw_retrieval(example, TrackletPictures(dataset, frames), note=note), out)
@@ -127,6 +118,34 @@ def write_retrieval_picture(
         f'of {chosen.total} queries, one per person, {chosen.better} have more right answers after and '
         f'{chosen.worse} fewer\nwrote {out}'
     )
+
+
+def examples_of(
+    config: Config, runs: Sequence[ReportRun], protocol: str | None = None, **choice: int
+) -> tuple[list[RetrievalExample], Any]:
+    """Retrieve answers to some queries of a config's test set.
+
+    Args:
+        config: Config of the test set.
+        runs: Runs with features.
+        protocol: Name of the protocol; None for the config's.
+        **choice: ``count``, ``topk`` and ``seed`` of :func:`retrieval_examples`.
+
+    Returns:
+        The examples and the test set.
+
+    Raises:
+        DscreidError: If there is no protocol or test set, or a run has the features of another one.
+    """
+    protocol = protocol or protocol_of(config)
+    if protocol is None:
+        raise ConfigError(
+            f'{config.filename} has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
+        )
+    dataset = build_test_dataset(config)
+    for run in runs:
+        check_features_belong(dataset, run)
+    return retrieval_examples(runs, protocol, **choice), dataset
 
 
 def write_prompt_attention(
@@ -175,17 +194,23 @@ def attended_tracklets(
     if config.get('model', {}).get('backbone', {}).get('compile_blocks'):
         config.model.backbone.compile_blocks = False  # hooks need the blocks as they are
     model = init_model(config, checkpoint, device)
-    encoder = require_prompts(model.backbone)
     dataset = build_test_dataset(config, with_pipeline=True)
     items = [dataset[index] for index in choose_pair(dataset.tracklets, person, seed)]
     batch = {name: [item[name] for item in items] for name in ('inputs', 'data_samples')}
-    attention = compute_prompt_attention(encoder, model.data_preprocessor(batch)['inputs'])
+    attention = compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
+    rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
-        attended_tracklet(
-            row_title(sample.modality, sample.get('pid'), sample.camera), frames, attention, row
+        AttendedTracklet(
+            _title(sample), frames.permute(0, 2, 3, 1).numpy(), maps.cpu().numpy(), shares.cpu().numpy()
         )
-        for row, (frames, sample) in enumerate(zip(batch['inputs'], batch['data_samples'], strict=True))
+        for sample, frames, maps, shares in rows
     ]
+
+
+def _title(sample: ReIDDataSample) -> str:
+    """Return the heading of a tracklet, such as ``'visible, person 3, camera 1'``."""
+    modality = {'rgb': 'visible', 'ir': 'infrared'}[sample.modality]
+    return f'{modality}, {f"person {sample.pid}" if "pid" in sample else "unknown person"}, camera {sample.camera}'
 
 
 def _check_output(out: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dscreid.apis.config import load_config
-from dscreid.apis.plots import attended_tracklets
+from dscreid.apis.plots import attended_tracklets, examples_of
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.utils.config_difference import config_difference
 from dscreid.utils.files import check_replaceable
@@ -20,8 +20,6 @@ from dscreid.visualization import (
     Scalars,
     TrackletPictures,
     WorkDir,
-    build_test_dataset,
-    check_features_belong,
     collect_environment,
     distance_density,
     draw_feature_maps,
@@ -31,9 +29,7 @@ from dscreid.visualization import (
     format_results_table,
     load_run,
     map_features,
-    protocol_of,
     read_scalars,
-    retrieval_examples,
     write_report,
 )
 
@@ -192,30 +188,20 @@ def _retrieval(
     if not shown:
         return None, []
     if options.config is not None:
-        config = load_config(options.config, dict(options.config_options))
-        return _gallery(options, config, options.config, shown), []
+        return _gallery(options, load_config(options.config, dict(options.config_options)), shown), []
     path = next((one.config for one in work_dirs if one.features and one.config), None)
     if path is None:
         return None, []
     try:
-        return _gallery(options, load_config(path), str(path), shown), []
+        return _gallery(options, load_config(path), shown), []
     except DscreidError as error:  # the lists were not requested, and the data may be on another machine
         return None, [f'There are no retrieval lists: {error}']
 
 
-def _gallery(
-    options: ReportOptions, config: Config, path: str, runs: Sequence[ReportRun]
-) -> RetrievalGallery:
+def _gallery(options: ReportOptions, config: Config, runs: Sequence[ReportRun]) -> RetrievalGallery:
     """Build retrieval lists of runs on a config's test set."""
-    protocol = options.protocol or protocol_of(config)
-    if protocol is None:
-        raise ConfigError(f'{path} has no protocol in test_evaluator; name one with --protocol.')
-    dataset = build_test_dataset(config)
-    for run in runs:
-        check_features_belong(dataset, run)
-    examples = retrieval_examples(
-        runs, protocol, count=options.queries, topk=options.ranks, seed=options.seed
-    )
+    choice = dict(count=options.queries, topk=options.ranks, seed=options.seed)
+    examples, dataset = examples_of(config, runs, options.protocol, **choice)
     pictures = TrackletPictures(dataset, options.frames)
     for example in examples:  # read now, to find missing frames before the page is written
         for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):

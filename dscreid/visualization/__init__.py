@@ -29,12 +29,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'prompt_attention': [
             'AttendedTracklet',
             'PromptAttention',
-            'attended_tracklet',
             'choose_pair',
             'compute_prompt_attention',
             'draw_prompt_attention',
-            'require_prompts',
-            'row_title',
         ],
         'report': ['ReportPicture', 'format_duration', 'report_html', 'write_report'],
         'results': ['ReportRun', 'format_results_table', 'results_table_html'],

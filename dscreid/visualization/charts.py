@@ -46,11 +46,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Rule:
-    """A dotted reference line across the chart at ``x`` or at ``y``; without a color it is gray."""
+    """A dotted reference line across the chart at a value of the y axis, or of x; without a color it is gray."""
 
     name: str
-    x: float | None = None
-    y: float | None = None
+    at: float
+    vertical: bool = False
     color: int | None = None
 
     @property
@@ -126,8 +126,8 @@ def line_chart(
     for line in series:
         _draw_line(axes, line)
     for rule in rules:
-        draw = axes.axhline if rule.x is None else axes.axvline
-        draw(rule.y if rule.x is None else rule.x, color=rule.shade, linewidth=1.5, linestyle=(0, (2, 2)))
+        draw = axes.axvline if rule.vertical else axes.axhline
+        draw(rule.at, color=rule.shade, linewidth=1.5, linestyle=(0, (2, 2)))
     axes.margins(x=0, y=0.06)
     low, high = axes.get_ylim()
     if from_zero and min(np.nanmin(line.y) for line in series if np.isfinite(line.y).any()) >= 0:

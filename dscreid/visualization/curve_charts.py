@@ -1,13 +1,14 @@
 """Training curves of a report, for one run or for several runs in common charts."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dscreid.visualization.charts import COLORS, Card, Rule, Series, format_number, line_chart
-from dscreid.visualization.curves import Scalars, is_loss_term
+from dscreid.visualization.curves import LOSS_TERM, Scalars
 from dscreid.visualization.page import part
 from dscreid.visualization.tables import Cell, Table, TableRow
 
@@ -18,70 +19,39 @@ _DIRECTION_LABELS = {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB'}
 _MODALITY_LABELS = {'rgb': 'visible', 'ir': 'infrared'}
 
 
-@dataclass(frozen=True)
-class _Figure:
-    """Settings of one figure and the keys that it shows, as names or as a suffix such as ``*/mAP``."""
+class _Figure(NamedTuple):
+    """Settings of one figure; ``keys`` is a regular expression of the keys that it shows."""
 
     title: str
-    caption: str
-    keys: tuple[str, ...]
+    keys: str
+    caption: str = ''
     x_label: str = 'epoch'
     from_zero: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     factor: float = 1.0
 
-    def shows(self, key: str) -> bool:
-        """Check whether the figure shows a key."""
-        if self.title == 'Loss terms':
-            return is_loss_term(key)
-        if self.title == 'Label-free criteria':
-            return key.startswith('criteria/') and not key.endswith(('_rgb', '_ir'))
-        return any(key == name or (name[0] == '*' and key.endswith(name[1:])) for name in self.keys)
 
-
-def _labels(*names: str) -> tuple[str, ...]:
-    """Return the keys of a statistic of the pseudo labels of both modalities."""
-    return tuple(f'labels/{modality}_{name}' for name in names for modality in ('rgb', 'ir'))
-
-
+_SHARE: dict[str, Any] = dict(bounds=(0, 1))
+_INDEX: dict[str, Any] = dict(bounds=(-1, 1))
+_PERCENT: dict[str, Any] = dict(bounds=(0, 100), factor=100)
 _FIGURES = (
-    _Figure('Total loss', 'Sum of all terms.', ('loss',), 'iteration', from_zero=True),
-    _Figure('Loss terms', 'Weights are already applied.', (), 'iteration', from_zero=True),
-    _Figure('Learning rate', '', ('lr',), 'iteration', from_zero=True),
-    _Figure('Clusters', 'Pseudo identities found.', _labels('clusters'), from_zero=True),
-    _Figure(
-        'Labeled share',
-        'Share of the training tracklets that have a pseudo label.',
-        _labels('labelled'),
-        bounds=(0, 1),
-    ),
-    _Figure(
-        'Adjusted Rand index',
-        'Agreement of pseudo labels and true identities: 1 is perfect, 0 is chance. Never used for training.',
-        _labels('ari'),
-        bounds=(-1, 1),
-    ),
-    _Figure(
-        'Mutual information and purity',
-        'Normalized mutual information with the true identities, and share of the majority identity.',
-        _labels('nmi', 'purity'),
-        bounds=(0, 1),
-    ),
-    _Figure(
-        'Cross-modal accuracy',
-        'How often a visible pseudo label names the infrared cluster of the same person.',
-        ('labels/cross_modal_accuracy',),
-        bounds=(0, 1),
-    ),
-    _Figure(
-        'Label-free criteria',
-        'Quality of the weights, estimated without labels; higher is better.',
-        (),
-        bounds=(-1, 1),
-    ),
-    _Figure('Validation mAP', 'Percent.', ('*/mAP',), bounds=(0, 100), factor=100),
-    _Figure('Validation Rank-1', 'Percent.', ('*/Rank-1',), bounds=(0, 100), factor=100),
-)
+    _Figure('Total loss', 'loss', 'Sum of all terms.', 'iteration', from_zero=True),
+    _Figure('Loss terms', LOSS_TERM, 'Weights are already applied.', 'iteration', from_zero=True),
+    _Figure('Learning rate', 'lr', '', 'iteration', from_zero=True),
+    _Figure('Clusters', 'labels/(rgb|ir)_clusters', 'Pseudo identities found.', from_zero=True),
+    _Figure('Labeled share', 'labels/(rgb|ir)_labelled',
+            'Share of the training tracklets that have a pseudo label.', **_SHARE),
+    _Figure('Adjusted Rand index', 'labels/(rgb|ir)_ari', 'Agreement of pseudo labels and true identities: '
+            '1 is perfect, 0 is chance. Never used for training.', **_INDEX),
+    _Figure('Mutual information and purity', 'labels/(rgb|ir)_(nmi|purity)', 'Normalized mutual information with '
+            'the true identities, and share of the majority identity.', **_SHARE),
+    _Figure('Cross-modal accuracy', 'labels/cross_modal_accuracy',
+            'How often a visible pseudo label names the infrared cluster of the same person.', **_SHARE),
+    _Figure('Label-free criteria', 'criteria/.*(?<!_rgb)(?<!_ir)',
+            'Quality of the weights, estimated without labels; higher is better.', **_INDEX),
+    _Figure('Validation mAP', '.*/mAP', 'Percent.', **_PERCENT),
+    _Figure('Validation Rank-1', '.*/Rank-1', 'Percent.', **_PERCENT),
+)  # fmt: skip
 
 
 def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
@@ -97,7 +67,7 @@ def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
     numbers = {scalars.identities for scalars in runs.values()}
     identities = numbers.pop() if len(numbers) == 1 else None
     for figure in _FIGURES:
-        keys = sorted(filter(figure.shows, logged), key=_rgb_first)
+        keys = sorted((key for key in logged if re.fullmatch(figure.keys, key, re.DOTALL)), key=_rgb_first)
         if len(runs) > 1:
             for key in keys:
                 title = figure.title if len(keys) == 1 else f'{figure.title}: {_label(key)}'
@@ -155,7 +125,7 @@ def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int 
         return Card(title, captions=[*values, *captions])
     rules = []
     if figure.title == 'Clusters' and identities is not None:
-        rules.append(Rule(f'true identities ({identities})', y=identities))
+        rules.append(Rule(f'true identities ({identities})', identities))
     chart = line_chart(
         drawn, x_label=figure.x_label, rules=rules, from_zero=figure.from_zero, bounds=figure.bounds
     )

@@ -48,13 +48,8 @@ class DistanceDensity:
 def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) -> DistanceDensity | None:
     """Estimate the densities over all pairs of a visible and an infrared tracklet whose persons are known.
 
-    Distances are counted in fine bins block by block, without an N×N array. The counts are smoothed with a Gaussian of
-    Silverman's bandwidth, but at least 0.01.
-
-    Args:
-        name: Name of the run.
-        features: Features of a test set; negative person ids mean unknown persons.
-        chunk: Visible rows per block.
+    Distances are counted in fine bins, ``chunk`` visible tracklets at a time, without an N×N array. The counts are
+    smoothed with a Gaussian of Silverman's bandwidth, but at least 0.01.
 
     Returns:
         The densities, or None if there is no pair of the same person or no pair of different persons.
@@ -117,8 +112,8 @@ def _density_card(density: DistanceDensity, inside: slice) -> Card:
         Series('different persons', grid, density.inter[inside], color=INTER_COLOR, area=True, dashed=True),
     ]
     rules = [
-        Rule(f'mean {density.intra_mean:.3f}', x=density.intra_mean, color=INTRA_COLOR),
-        Rule(f'mean {density.inter_mean:.3f}', x=density.inter_mean, color=INTER_COLOR),
+        Rule(f'mean {density.intra_mean:.3f}', density.intra_mean, vertical=True, color=INTRA_COLOR),
+        Rule(f'mean {density.inter_mean:.3f}', density.inter_mean, vertical=True, color=INTER_COLOR),
     ]
     description = (
         f'{density.name}: mean cross-modal distance {density.intra_mean:.3f} within and '
@@ -132,12 +127,8 @@ def _density_card(density: DistanceDensity, inside: slice) -> Card:
 def _means(densities: Sequence[DistanceDensity]) -> Table:
     """Make a table of the means."""
     columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
-    rows = [
-        TableRow(
-            one.name, [Cell(_three_decimals(value)) for value in (one.intra_mean, one.inter_mean, one.gap)]
-        )
-        for one in densities
-    ]
+    values = [(one.name, (one.intra_mean, one.inter_mean, one.gap)) for one in densities]
+    rows = [TableRow(name, [Cell(_three_decimals(value)) for value in row]) for name, row in values]
     return Table('Mean distances', 'Run', [('', name) for name in columns], rows)
 
 

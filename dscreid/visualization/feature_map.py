@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
@@ -86,12 +87,6 @@ def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, se
 
     Unknown persons (negative ids) do not count as persons; their tracklets fill the places that remain.
 
-    Args:
-        features: Features of a test set.
-        persons: Greatest number of persons.
-        tracklets: Greatest number of tracklets.
-        seed: Non-negative seed.
-
     Returns:
         int64 (at most ``tracklets``,), rows in ascending order of their position in the dataset.
     """
@@ -129,12 +124,11 @@ def map_features(
 def person_colors(pid: np.ndarray) -> dict[int, str]:
     """Map person ids, int (N,) in any order, to colors as ``#rrggbb``; unknown persons are gray."""
     known = np.unique(pid[pid >= 0]).tolist()
-    palette = list(_PALETTE)
-    if len(known) > len(palette):
-        colors = matplotlib.colormaps['turbo'](np.linspace(0.03, 0.97, len(known)))
-        palette = [matplotlib.colors.to_hex(color) for color in colors]
+    colors: Any = _PALETTE
+    if len(known) > len(_PALETTE):
+        colors = colormaps['turbo'](np.linspace(0.03, 0.97, len(known)))
     unknown = dict.fromkeys(np.unique(pid[pid < 0]).tolist(), UNKNOWN_COLOR)
-    return unknown | dict(zip(known, palette, strict=False))
+    return unknown | {person: to_hex(color) for person, color in zip(known, colors, strict=False)}
 
 
 @styled()
@@ -157,7 +151,7 @@ def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
                 'map runs on one test set.'
             )
     figure = Figure(figsize=(max(4.5 * len(maps), 5), 4.7 if note else 4.4))
-    body = figure.subfigures()  # the note stays below its legend
+    body = figure.subfigures(1, 1, squeeze=False)[0, 0]  # the note stays below its legend
     colors = person_colors(first.pid)
     for axes, one in zip(body.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
         # turned or mirrored so that tracklets lie in about the same directions as in the first map
@@ -179,7 +173,8 @@ def _draw_panel(axes: Axes, one: FeatureMap, position: np.ndarray, colors: dict[
         for code, (_, marker, enlargement) in _MARKERS.items():
             rows = (one.modality == code) & ((one.pid >= 0) == known)
             axes.scatter(
-                *position[rows].T,
+                position[rows, 0],
+                position[rows, 1],
                 s=enlargement * area,
                 marker=marker,
                 c=[colors[pid] for pid in one.pid[rows].tolist()],

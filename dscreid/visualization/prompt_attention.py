@@ -14,8 +14,6 @@ from dscreid.models.backbones import SpatioTemporalPrompting
 from dscreid.structures import Modality, Tracklet
 from dscreid.visualization.figures import add_note, show_image, styled
 
-_ROW_NAMES = {'rgb': 'visible', 'ir': 'infrared'}
-
 
 @dataclass(frozen=True)
 class PromptAttention:
@@ -68,9 +66,12 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
     Raises:
         ConfigError: If the encoder has no prompts.
     """
-    encoder = require_prompts(backbone)
-    num_frames = encoder.num_frames
-    blocks = list(encoder.tower.blocks[encoder.start_layer :])
+    if not isinstance(backbone, SpatioTemporalPrompting):
+        raise ConfigError(
+            f'{type(backbone).__name__} has no prompts; use a config whose backbone is SpatioTemporalPrompting.'
+        )
+    num_frames = backbone.num_frames
+    blocks = list(backbone.tower.blocks[backbone.start_layer :])
     normalized: list[Tensor] = []
     last: list[Tensor] = []  # input of the second half of the last block, and what that half adds to it
     with ExitStack() as stack:
@@ -81,9 +82,9 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
         hooks.append(blocks[-1].ls_2.register_forward_hook(lambda _, args, out: last.append(out)))
         for hook in hooks:
             stack.callback(hook.remove)
-        encoder(inputs)
+        backbone(inputs)
 
-    grid = encoder.tower.grid_size
+    grid = backbone.tower.grid_size
     first_prompt = 1 + grid[0] * grid[1]
     per_block = [
         attention_weights(block.attn, tokens[:, first_prompt:], tokens)[..., 1:first_prompt]
@@ -92,22 +93,9 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
     patches = torch.stack(per_block).unflatten(-1, grid).unflatten(1, (-1, num_frames)).transpose(0, 1)
 
     tokens = (last[0] + last[1]).unflatten(0, (-1, num_frames))  # (N, T, class token and T prompts, D)
-    weights = attention_weights(encoder.attn, tokens[:, :, 0], tokens[:, :, 1:].flatten(1, 2))
+    weights = attention_weights(backbone.attn, tokens[:, :, 0], tokens[:, :, 1:].flatten(1, 2))
     frames = weights.unflatten(-1, (num_frames, num_frames)).sum(-1).mean(1)
     return PromptAttention(patches, frames)
-
-
-def require_prompts(backbone: nn.Module) -> SpatioTemporalPrompting:
-    """Return the encoder if it has prompts.
-
-    Raises:
-        ConfigError: If it has none.
-    """
-    if isinstance(backbone, SpatioTemporalPrompting):
-        return backbone
-    raise ConfigError(
-        f'{type(backbone).__name__} has no prompts; use a config whose backbone is SpatioTemporalPrompting.'
-    )
 
 
 def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: int = 0) -> list[int]:
@@ -126,26 +114,20 @@ def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: 
         ConfigError: If the dataset does not show the person in both modalities.
     """
     generator = np.random.default_rng(seed)
-    seen = [
-        {one.pid for one in tracklets if one.modality is modality and one.pid is not None}
-        for modality in Modality
-    ]
-    shared = sorted(seen[0] & seen[1])
+    visible, infrared = (
+        [row for row, one in enumerate(tracklets) if one.modality is modality] for modality in Modality
+    )
+    shared = sorted(
+        {tracklets[row].pid for row in visible} & {tracklets[row].pid for row in infrared} - {None}
+    )
     if person is not None and person not in shared:
         raise ConfigError(
             f'the test set has no visible and infrared tracklets of person {person}; name another one.'
         )
     if person is None and shared:
         person = shared[generator.integers(len(shared))]
-    chosen = []
-    for modality in Modality:
-        rows = [
-            row
-            for row, one in enumerate(tracklets)
-            if one.modality is modality and (person is None or one.pid == person)
-        ]
-        chosen += [rows[generator.integers(len(rows))]] if rows else []
-    return chosen
+    sides = [[row for row in rows if person in (None, tracklets[row].pid)] for rows in (visible, infrared)]
+    return [rows[generator.integers(len(rows))] for rows in sides if rows]
 
 
 def attention_weights(attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor) -> Tensor:
@@ -165,18 +147,6 @@ def attention_weights(attention: nn.MultiheadAttention, queries: Tensor, keys: T
     key = nn.functional.linear(keys, weight[width : 2 * width], bias[width : 2 * width])
     query, key = (tokens.float().unflatten(-1, (heads, -1)).transpose(1, 2) for tokens in (query, key))
     return (query @ key.mT / (width / heads) ** 0.5).softmax(-1).mean(1)
-
-
-def attended_tracklet(
-    title: str, frames: Tensor, attention: PromptAttention, row: int = 0
-) -> AttendedTracklet:
-    """Combine the frames of a tracklet, uint8 (T, 3, H, W), with its row of the attention."""
-    return AttendedTracklet(
-        title,
-        frames.permute(0, 2, 3, 1).cpu().numpy(),
-        attention.maps()[row].cpu().numpy(),
-        attention.frames[row].cpu().numpy(),
-    )
 
 
 @styled()
@@ -209,9 +179,3 @@ def draw_prompt_attention(tracklets: Sequence[AttendedTracklet], note: str = '')
             )
     add_note(figure, note)
     return figure
-
-
-def row_title(modality: str, pid: int | None, camera: int) -> str:
-    """Return the heading of a tracklet, such as ``'visible, person 3, camera 1'``."""
-    person = 'unknown person' if pid is None else f'person {pid}'
-    return f'{_ROW_NAMES[modality]}, {person}, camera {camera}'

@@ -78,12 +78,6 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     Persons are drawn first, then one query of each, so no person is shown twice. Queries of unknown persons (negative
     ids) and queries without a match in their gallery are left out, as in the protocol.
 
-    Args:
-        features: Features of a test set.
-        direction: A direction of the protocol on these features.
-        count: Number of queries; fewer are returned if there are fewer persons.
-        seed: Non-negative seed.
-
     Returns:
         Dataset indices, int64 (at most count,), in ascending order of person id.
     """
@@ -92,7 +86,7 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     rows = rows[np.argsort(index[rows], kind='stable')]  # the choice must not depend on the order of rows
     gallery = direction.gallery
     generator = np.random.default_rng(seed)
-    chosen = []
+    chosen: list[int] = []
     for pid in generator.permutation(np.unique(pids[rows])):
         if len(chosen) == count:
             break
@@ -112,9 +106,9 @@ def retrieval_examples(
     Args:
         runs: Runs on the same test set; runs without features are left out.
         protocol: Name of the evaluation protocol, such as ``'hitsz_vcm'``; its filtering also applies here.
-        count: Number of queries per direction.
+        count: Number of queries per direction; see :func:`choose_queries`.
         topk: Number of ranks shown.
-        seed: Seed for the choice of queries.
+        seed: Non-negative seed for the choice of queries.
 
     Raises:
         DscreidError: If the features of the runs belong to different test sets.
@@ -177,7 +171,8 @@ def _hits(
     name: str, features: FeatureTable, direction: Direction, queries: np.ndarray, topk: int
 ) -> list[tuple[Hit, ...]]:
     """Retrieve the first ranks of the given queries in one run."""
-    sides, tracklets = [], []
+    sides: list[np.ndarray] = []
+    tracklets = []
     for rows in (_rows_of(name, features, queries), direction.gallery):
         sides += features.feature[rows], features.pid[rows], features.camera[rows]
         tracklets.append(features.tracklet[rows])

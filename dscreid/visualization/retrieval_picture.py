@@ -1,13 +1,14 @@
 """One query and its first answers before and after adaptation, as one picture."""
 
 import base64
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from dscreid.errors import DscreidError
 from dscreid.visualization.figures import RIGHT_COLOR, WRONG_COLOR, add_note, show_image, styled
@@ -125,6 +126,5 @@ def _right(hits: Sequence[Hit]) -> int:
 
 
 def _pixels(uri: str) -> np.ndarray:
-    """Decode the image in a data URI: uint8 (H, W, 3) in RGB order."""
-    data = np.frombuffer(base64.b64decode(uri.partition(',')[2]), np.uint8)
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    """Decode the JPEG image in a data URI: uint8 (H, W, 3) in RGB order."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(',')[2]))))

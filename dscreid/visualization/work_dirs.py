@@ -77,7 +77,7 @@ class WorkDir:
 
     def wall_times(self) -> dict[str, float]:
         """Return the wall time in seconds of each stage that the run recorded."""
-        seconds = self._record().get('seconds')
+        seconds = self._record().get('seconds', -1)
         # only the time of the last session is recorded
         part = 'training' if len(self.scalars) < 2 else 'training, last of its sessions'
         return {f'{self.name}: {part}': float(seconds)} if is_finite_number(seconds) and seconds >= 0 else {}
