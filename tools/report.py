@@ -72,7 +72,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='NAME=METRICS.json[,FEATURES.safetensors]',
-        help='a row of the table from the files of dscreid test --out and --dump-features; may be repeated',
+        help='a row of the table from files that dscreid test --out and --dump-features wrote; may be repeated',
     )
     parser.add_argument(
         '--bound',

@@ -1,4 +1,7 @@
-"""Single pictures from the work directories of runs: feature maps, and answers to one query."""
+"""Pictures of runs: feature maps, answers to one query, and the attention of prompts.
+
+Output files are PNG or SVG and replaced if they exist. Nothing is written after an error.
+"""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -44,21 +47,21 @@ def write_feature_map(
     seed: int = 0,
     note: str = '',
 ) -> str:
-    """Draw the features of runs in the plane, side by side.
+    """Draw the features of runs, given as ``FOLDER`` or ``NAME=FOLDER``, in the plane side by side.
 
     Args:
-        work_dirs: Work directories as ``FOLDER`` or ``NAME=FOLDER``.
-        out: PNG or SVG file to write, replaced if it exists.
+        work_dirs: Work directories.
+        out: File to write.
         persons: Greatest number of persons.
         tracklets: Greatest number of tracklets.
-        seed: Seed of the choice of persons and of the layout.
+        seed: Seed for choosing persons and for the layout.
         note: A line below the legend.
 
     Returns:
-        What the console shows.
+        Text for the console.
 
     Raises:
-        DscreidError: If a run has no features, too few, or those of another test set; nothing is written then.
+        DscreidError: If a run has no features, too few, or those of another test set.
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
@@ -87,21 +90,21 @@ def write_retrieval_picture(
 
     Args:
         before: Work directory of the first run, as ``FOLDER`` or ``NAME=FOLDER``.
-        after: Work directory of the second run, written likewise.
-        out: PNG or SVG file to write, replaced if it exists.
+        after: Work directory of the second run.
+        out: File to write.
         config: Config of the test set; None for that of the first work directory that has one.
         config_options: Overrides of ``config`` by dotted key.
         ranks: Answers shown.
         frames: Frames shown of each tracklet, side by side.
-        seed: Seed of the choice of the query.
+        seed: Seed for choosing the query.
         note: A line below the picture.
 
     Returns:
-        What the console shows: which query, and for how many queries the second run answers better and worse.
+        Text for the console: which query, and for how many queries the second run answers better and worse.
 
     Raises:
-        DscreidError: If a run has no features or those of another test set, the config names no protocol or test set,
-            a frame cannot be read, or no query is answered better; nothing is written then.
+        DscreidError: If a run has no features or those of another test set, the config has no protocol or test set,
+            a frame cannot be read, or no query is answered better.
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
@@ -164,10 +167,10 @@ def write_prompt_attention(
     Args:
         config: Config of the model and its test set.
         checkpoint: Checkpoint of the model.
-        out: PNG or SVG file to write, replaced if it exists.
+        out: File to write.
         config_options: Overrides of ``config`` by dotted key.
         person: Person id; None draws one.
-        seed: Seed of the choice of person and tracklets.
+        seed: Seed for choosing the person and the tracklets.
         device: Device of the model.
         note: A line below the picture.
 
@@ -176,7 +179,7 @@ def write_prompt_attention(
 
     Raises:
         ConfigError: If the model has no prompts, or the test set does not show the person in both modalities.
-        DscreidError: If the config, the checkpoint or a frame cannot be read; nothing is written.
+        DscreidError: If the config, the checkpoint or a frame cannot be read.
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
@@ -214,13 +217,13 @@ def _title(sample: ReIDDataSample) -> str:
 
 
 def _check_output(out: Path) -> None:
-    """Check before the work that the picture can be written."""
+    """Check early that the picture can be written."""
     check_picture_name(out)
     check_replaceable(out)
 
 
 def _test_config(work_dirs: Sequence[WorkDir], path: str | None, options: Mapping[str, Any]) -> Config:
-    """The named config, or the one with which a run was executed, which was checked then."""
+    """Load the named config, or the one of a run, which was checked when it started."""
     if path is not None:
         return load_config(path, dict(options))
     if options:
@@ -228,4 +231,4 @@ def _test_config(work_dirs: Sequence[WorkDir], path: str | None, options: Mappin
     for work_dir in work_dirs:
         if (config := work_dir.load_config()) is not None:
             return config
-    raise ConfigError(f'{work_dirs[0].folder} holds no config of its test set; name one with --config.')
+    raise ConfigError(f'{work_dirs[0].folder} has no config of its test set; name one with --config.')

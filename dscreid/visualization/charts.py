@@ -20,14 +20,12 @@ MAX_MARKERS = 60
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart.
+    """One line of a chart, with its name in the legend.
 
     Attributes:
-        name: Entry in the legend.
         x: float (n,), ascending and finite.
         y: float (n,); NaN leaves a gap in the line.
         color: Position in ``COLORS``.
-        dashed: Whether the line is dashed.
         area: Whether the area below the line is filled.
     """
 
@@ -69,11 +67,8 @@ class Card:
     """A chart with its title, legend and captions.
 
     Attributes:
-        title: Heading of the card.
         chart: Data URI from :func:`line_chart`, or '' for a card with only captions.
         description: Text alternative of the chart.
-        legend: Lines of the chart.
-        captions: Sentences below the chart.
         values: Values of the chart as a table that can be unfolded, or None.
     """
 

@@ -100,13 +100,7 @@ def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, se
 
 
 def map_features(
-    name: str,
-    features: FeatureTable,
-    *,
-    persons: int = 12,
-    tracklets: int = 600,
-    seed: int = 0,
-    perplexity: float = PERPLEXITY,
+    name: str, features: FeatureTable, *, persons: int = 12, tracklets: int = 600, seed: int = 0
 ) -> FeatureMap:
     """Place some persons of a run's test set in the plane; see :func:`choose_tracklets` and :func:`embed_in_plane`.
 
@@ -115,7 +109,7 @@ def map_features(
     """
     rows = choose_tracklets(features, persons=persons, tracklets=tracklets, seed=seed)
     try:
-        position = embed_in_plane(features.feature[rows], seed=seed, perplexity=perplexity)
+        position = embed_in_plane(features.feature[rows], seed=seed)
     except DscreidError as error:
         raise DscreidError(f'"{name}": {error}') from error
     return FeatureMap(name, position, features.index[rows], features.pid[rows], features.modality[rows])

@@ -29,7 +29,6 @@ class PaperResult:
     """One row of one of the paper's tables.
 
     Attributes:
-        method: Name of the row.
         rgb2ir: Rank-1 and mAP in percent with visible queries.
         ir2rgb: Rank-1 and mAP in percent with infrared queries.
         unsupervised: Whether the row used no identity label of the target domain.
@@ -53,14 +52,7 @@ class PaperResult:
 
 @dataclass(frozen=True, slots=True)
 class PaperTable:
-    """One of the paper's tables.
-
-    Attributes:
-        number: Number in the paper.
-        title: Short description of the comparison.
-        target: Protocol name of the target dataset, ``'bupt_campus'`` or ``'hitsz_vcm'``.
-        rows: Rows in the order of the paper.
-    """
+    """One of the paper's tables; ``target`` is the protocol of its dataset, ``'bupt_campus'`` or ``'hitsz_vcm'``."""
 
     number: int
     title: str
@@ -91,10 +83,9 @@ def paper_table(number: int) -> PaperTable:
     Raises:
         ValueError: If the paper has no results table with this number.
     """
-    for table in PAPER_TABLES:
-        if table.number == number:
-            return table
-    raise ValueError(f'the paper has results tables 1 to {len(PAPER_TABLES)}, not {number}')
+    if number not in range(1, len(PAPER_TABLES) + 1):
+        raise ValueError(f'the paper has results tables 1 to {len(PAPER_TABLES)}, not {number}')
+    return PAPER_TABLES[number - 1]
 
 
 def paper_reference(target: str) -> PaperTable:

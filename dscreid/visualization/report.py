@@ -27,13 +27,9 @@ MAX_SETTING = 160
 
 @dataclass(frozen=True)
 class ReportPicture:
-    """A picture of a report in its own section.
+    """A picture in its own section, as a data URI such as from :func:`figure_uri`.
 
-    Attributes:
-        heading: Heading of the section.
-        caption: What the picture shows, or why it is missing.
-        source: Data URI, such as from :func:`figure_uri`; '' if the picture is missing.
-        description: Text alternative.
+    If the picture is missing, ``source`` is empty and the caption says why.
     """
 
     heading: str

@@ -13,15 +13,7 @@ from dscreid.visualization.results import CROSS_MODAL, ReportRun, direction_name
 
 @dataclass(frozen=True)
 class Hit:
-    """One retrieved tracklet.
-
-    Attributes:
-        index: Position in the dataset.
-        pid: Person id.
-        camera: Camera id.
-        correct: Whether it shows the query's person.
-        similarity: Inner product of the two features.
-    """
+    """A retrieved tracklet: its position in the dataset, and the inner product of its feature and the query's."""
 
     index: int
     pid: int
@@ -38,13 +30,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class RetrievalExample:
-    """One query and the tracklets that each run retrieves for it.
+    """A query, by its position in the dataset, and the tracklets that each run retrieves for it.
 
     Attributes:
         direction: ``'rgb2ir'`` or ``'ir2rgb'``.
-        index: Position of the query in the dataset.
-        pid: Person id of the query.
-        camera: Camera id of the query.
         lists: (name of the run, hits from rank 1 on), one per run.
     """
 

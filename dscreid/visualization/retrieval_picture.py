@@ -19,14 +19,7 @@ _SIDES = {'rgb2ir': ('Visible', 'infrared'), 'ir2rgb': ('Infrared', 'visible')}
 
 @dataclass(frozen=True)
 class InstructiveQuery:
-    """A query whose answers got better, and how many of the candidates did.
-
-    Attributes:
-        example: The query with the answers of two runs.
-        better: Number of queries with more right answers in the second run.
-        worse: Number of queries with fewer.
-        total: Number of queries looked at.
-    """
+    """A query, and how many of all queries have more (``better``) or fewer right answers in the second run."""
 
     example: RetrievalExample
     better: int
@@ -37,11 +30,9 @@ class InstructiveQuery:
 def instructive_query(examples: Sequence[RetrievalExample], seed: int = 0) -> InstructiveQuery:
     """Draw one of the queries for which the second run answers better: more right answers, the first of them right.
 
-    Such a picture shows what adaptation changes, not how often; the counts say that.
-
     Args:
         examples: Queries of one direction with the answers of two runs.
-        seed: Non-negative seed of the draw.
+        seed: Non-negative seed.
 
     Raises:
         DscreidError: If there is no such query.

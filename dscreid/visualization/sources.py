@@ -22,13 +22,7 @@ _SHARES = re.compile(r'[^/]+/(mAP|mINP|Rank-\d+)')
 def load_run(
     name: str, metrics: str | Path, features: str | Path | None = None, *, upper_bound: bool = False
 ) -> ReportRun:
-    """Load a row of the results table from files written by ``dscreid test``.
-
-    Args:
-        name: Name of the row.
-        metrics: See :func:`read_evaluation`.
-        features: Feature file, or None.
-        upper_bound: Whether the run used the true labels of the target.
+    """Load a row of the results table from the metrics and features that ``dscreid test`` wrote.
 
     Raises:
         DscreidError: If a file is missing or has unexpected content.

@@ -141,7 +141,7 @@ def test_work_directories_without_a_config(run_tool, runs):
         (runs / name / 'session' / 'vis_data' / 'config.py').unlink()
     code, _, errors = run_tool('retrieval_picture', runs / 'cd', runs / 'dsc', '--out', runs / 'a.svg')
     assert code == 2
-    assert errors == f'error: {runs}/cd holds no config of its test set; name one with --config.\n'
+    assert errors == f'error: {runs}/cd has no config of its test set; name one with --config.\n'
 
 
 def test_overrides_need_a_config(run_tool, runs):

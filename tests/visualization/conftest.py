@@ -100,8 +100,8 @@ def features():
         pid = np.repeat(np.arange(10, 18), 4)
         modality = np.tile([0, 0, 1, 1], 8)
         camera = np.tile([1, 2, 1, 2], 8)
-        centres = np.random.default_rng(99).normal(size=(8, 16))
-        feature = centres[pid - 10] + noise * generator.normal(size=(32, 16))
+        centers = np.random.default_rng(99).normal(size=(8, 16))
+        feature = centers[pid - 10] + noise * generator.normal(size=(32, 16))
         feature /= np.linalg.norm(feature, axis=1, keepdims=True)
         order = np.arange(32) if order is None else order
         arrays = (feature.astype(np.float32), pid, camera, modality, modality == 1, np.arange(32))
@@ -112,7 +112,7 @@ def features():
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Three frames per tracklet on disk, matching ``features``; the grey level tells the tracklet."""
+    """Three frames per tracklet on disk, matching ``features``; the gray level identifies the tracklet."""
     root = tmp_path / 'data'
     root.mkdir()
     tracklets = []

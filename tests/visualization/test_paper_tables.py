@@ -37,7 +37,7 @@ def test_metrics_have_the_names_and_range_of_a_run():
     )
 
 
-def test_the_docs_carry_the_footnote_beside_the_figures():
+def test_the_docs_carry_the_footnote_next_to_the_figures():
     text = Path(__file__).parents[2].joinpath('docs', 'synthetic_benchmark.md').read_text(encoding='utf-8')
     assert ' '.join(PAPER_FOOTNOTE.split()) in ' '.join(text.split())
 
