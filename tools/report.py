@@ -14,8 +14,8 @@ EXAMPLES = """examples:
 
 A work directory's metrics.json, features.safetensors, */vis_data/scalars.json, config and last checkpoint are found by
 their names. The curves of several work directories share their charts, and the settings in which their configs differ
-are listed. The feature map shows the first and the last run. Configs are Python code: name only work directories that
-you trust."""
+are listed. The feature map shows the first and the last run, or one run before and after training. Configs are Python
+code: name only work directories that you trust."""
 
 REPORT_FILE = 'report.html'
 TITLE = 'Cross-modal person re-identification: results'

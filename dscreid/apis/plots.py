@@ -5,14 +5,17 @@ Output files are PNG or SVG and replaced if they exist. Nothing is written after
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 
 from dscreid.apis.config import load_config
 from dscreid.apis.inference import init_model
 from dscreid.errors import ConfigError
+from dscreid.evaluation import FeatureTable
 from dscreid.structures import ReIDDataSample
 from dscreid.utils.files import check_replaceable
 from dscreid.visualization import (
@@ -36,6 +39,9 @@ from dscreid.visualization import (
     retrieval_examples,
     save_figure,
 )
+
+#: Tracklets that a model sees at once.
+_BATCH = 16
 
 
 def write_feature_map(
@@ -198,8 +204,7 @@ def attended_tracklets(
         config.model.backbone.compile_blocks = False  # hooks need the blocks as they are
     model = init_model(config, checkpoint, device)
     dataset = build_test_dataset(config, with_pipeline=True)
-    items = [dataset[index] for index in choose_pair(dataset.tracklets, person, seed)]
-    batch = {name: [item[name] for item in items] for name in ('inputs', 'data_samples')}
+    batch = _batch(dataset, choose_pair(dataset.tracklets, person, seed))
     attention = compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
     rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
@@ -208,6 +213,44 @@ def attended_tracklets(
         )
         for sample, frames, maps, shares in rows
     ]
+
+
+def extract_rows(
+    config: Config, checkpoint: str | Path, run: ReportRun, rows: Sequence[int], device: str = 'cpu'
+) -> FeatureTable:
+    """Extract the features of some tracklets of a run's test set with another checkpoint.
+
+    Args:
+        config: Config of the model and its test set.
+        checkpoint: Checkpoint of the model.
+        run: Run with features of all tracklets.
+        rows: Rows of these features.
+        device: Device of the model.
+
+    Returns:
+        The run's table with other features; those of other rows are zero.
+
+    Raises:
+        DscreidError: If the config, the checkpoint or a frame cannot be read, or the run is of another test set.
+    """
+    features = run.features
+    assert features is not None
+    model = init_model(config, checkpoint, device)
+    dataset = build_test_dataset(config, with_pipeline=True)
+    check_features_belong(dataset, run)
+    extracted = np.zeros_like(features.feature)
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        batch = _batch(dataset, features.index[part].tolist())
+        samples = model.predict(model.data_preprocessor(batch)['inputs'], batch['data_samples'])
+        extracted[part] = np.stack([sample.feature.numpy() for sample in samples])
+    return replace(features, feature=extracted)
+
+
+def _batch(dataset: Any, indices: Sequence[int]) -> dict[str, list]:
+    """Load tracklets of a dataset as a batch of the data preprocessor."""
+    items = [dataset[index] for index in indices]
+    return {name: [item[name] for item in items] for name in ('inputs', 'data_samples')}
 
 
 def _title(sample: ReIDDataSample) -> str:

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from dscreid.apis.config import load_config
-from dscreid.apis.plots import attended_tracklets, examples_of
+from dscreid.apis.plots import attended_tracklets, examples_of, extract_rows
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.utils.config_difference import config_difference
 from dscreid.utils.files import check_replaceable
@@ -20,6 +20,7 @@ from dscreid.visualization import (
     Scalars,
     TrackletPictures,
     WorkDir,
+    choose_tracklets,
     collect_environment,
     distance_density,
     draw_feature_maps,
@@ -36,8 +37,8 @@ from dscreid.visualization import (
 REPORT_FILE = 'report.html'
 #: Settings that only control where and how a run was executed.
 _EXECUTION = ('work_dir', 'experiment_name', 'launcher', 'load_from', 'resume')
-#: Greatest number of persons and tracklets of the feature map, which bounds its time and size.
-_PERSONS, _TRACKLETS = 12, 300
+#: Size of the sample in the feature map, which bounds its time and memory.
+_SAMPLE = dict(persons=12, tracklets=200)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class ReportOptions:
         ranks: Ranks shown per query.
         frames: Frames shown per tracklet.
         seed: Seed for choosing queries, persons and tracklets.
-        feature_map: Whether to draw the features of the first and the last run in the plane.
+        feature_map: Whether to draw the features of the first and the last run in the plane; for a single run, those
+            before and after its training.
         prompt_attention: Whether to draw the attention of the prompts of the last work directory's model.
         target: Name of the real target dataset, to show the paper's figures, or None.
         notes: Paragraphs of the page; None for the list of runs.
@@ -215,38 +217,55 @@ def _pictures(
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
     pictures = []
     if options.feature_map:
-        pictures.append(_feature_map(runs, options.seed))
+        pictures.append(_feature_map(work_dirs, runs, options.seed))
     if options.prompt_attention:
         pictures.append(_prompt_attention(work_dirs, options.seed))
     return pictures
 
 
-def _feature_map(runs: Sequence[ReportRun], seed: int) -> ReportPicture:
-    """Draw the features of the first and the last run, which are those before and after adaptation."""
-    heading = 'Feature map'
-    shown = [(run.name, run.features) for run in runs if run.features is not None and not run.upper_bound]
-    shown = [shown[0], shown[-1]] if len(shown) > 1 else shown
+def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: int) -> ReportPicture:
+    """Draw features before and after adaptation: of the first and the last run, or of the only one and its start."""
+    heading, missing = 'Feature map', 'There is no feature map:'
+    shown = [run for run in runs if run.features is not None and not run.upper_bound]
     if not shown:
         reason = 'no run has features; write them with `dscreid test --dump-features`.'
-        return ReportPicture(heading, f'There is no feature map: {reason}')
+        return ReportPicture(heading, f'{missing} {reason}')
+    first, last, remark = shown[0], shown[-1], ''
+    if len(shown) == 1:
+        first, remark = _start_of(work_dirs, last, seed)
     try:
         maps = [
-            map_features(name, features, persons=_PERSONS, tracklets=_TRACKLETS, seed=seed)
-            for name, features in shown
+            map_features(run.name, run.features, seed=seed, **_SAMPLE)
+            for run in ([first, last] if first is not last else [last])
+            if run.features is not None
         ]
         figure = draw_feature_maps(maps)
     except DscreidError as error:
-        return ReportPicture(heading, f'There is no feature map: {error}')
+        return ReportPicture(heading, f'{missing} {error}')
     caption = (
         f'Features of {len(maps[0].pid)} test tracklets in the plane (t-SNE), of persons drawn at random. Distances '
-        'between far groups and the directions of the axes have no meaning.'
+        f'between far groups and the directions of the axes have no meaning.{remark}'
     )
-    if len(maps) == 1:
-        caption += (
-            ' To see the features before adaptation too, name the work directory of the source model first.'
-        )
     description = f'Feature maps of {" and ".join(one.name for one in maps)}'
     return ReportPicture(heading, caption, figure_uri(figure), description)
+
+
+def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[ReportRun, str]:
+    """Extract the sampled features with the checkpoint from before the training of a run.
+
+    Returns:
+        The run at its start, or the run itself with a remark that says why only it is shown.
+    """
+    starts = [(one.config, one.folder / 'epoch_0.pth') for one in work_dirs if one.name == run.name]
+    if run.features is None or not starts or starts[0][0] is None or not starts[0][1].is_file():
+        return run, ' The features before adaptation are missing because the run has no `epoch_0.pth`.'
+    config, checkpoint = starts[0]
+    rows = choose_tracklets(run.features, seed=seed, **_SAMPLE)
+    try:
+        features = extract_rows(load_config(str(config)), checkpoint, run, rows)
+    except (DscreidError, OSError) as error:  # the data may be on another machine
+        return run, f' The features before adaptation are missing: {error}'
+    return replace(run, name=f'{run.name}, before training', features=features), ''
 
 
 def _prompt_attention(work_dirs: Sequence[WorkDir], seed: int) -> ReportPicture:

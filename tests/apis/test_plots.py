@@ -6,11 +6,12 @@ import torch
 
 from dscreid.apis import init_model, load_config
 from dscreid.apis.command_line import run_command
-from dscreid.apis.plots import attended_tracklets
+from dscreid.apis.plots import attended_tracklets, extract_rows
 from dscreid.errors import ConfigError
 from dscreid.evaluation import FeatureTable, save_features
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality, Tracklet
+from dscreid.visualization import find_work_dirs
 
 CONFIG = """
 test_dataloader = dict(dataset=dict(type='FakeTestSet'))
@@ -174,6 +175,17 @@ def test_attention_of_a_run_of_this_package(run_tool, tiny_runs, tiny_experiment
     assert code == 2
     assert 'no visible and infrared tracklets of person 999' in errors
     assert not (tmp_path / 'c.svg').exists()
+
+
+def test_features_of_the_last_checkpoint_are_those_of_the_run(tiny_runs, tiny_experiment):
+    (work_dir,) = find_work_dirs([str(tiny_experiment.work_dir)])
+    run, config = work_dir.load_run(), load_config(tiny_runs.adapt)
+    rows = np.arange(len(run.features))[::3]
+    again = extract_rows(config, tiny_experiment.checkpoint, run, rows)
+    np.testing.assert_allclose(again.feature[rows], run.features.feature[rows], atol=1e-5)
+    assert not np.delete(again.feature, rows, axis=0).any()
+    before = extract_rows(config, tiny_experiment.work_dir / 'epoch_0.pth', run, rows)
+    assert np.abs(before.feature[rows] - again.feature[rows]).max() > 1e-3
 
 
 def test_attention_needs_prompts(tiny_runs, tmp_path):

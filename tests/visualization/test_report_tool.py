@@ -302,7 +302,7 @@ def test_runs_of_this_package_are_understood(run_tool, files, tiny_experiment, p
     assert any('dsc from' in chart and 'tiny_source from' in chart for chart in page.charts)
     assert 'model.type' in {row[0] for row in page.rows}
     assert page.photos
-    assert 'Feature maps of dsc' in [image['alt'] for image in page.find('img')]
+    assert 'Feature maps of dsc, before training and dsc' in [image['alt'] for image in page.find('img')]
     assert any(image['alt'].startswith('Attention maps: visible, person') for image in page.find('img'))
     assert 'tiny_source was not evaluated' in page.text
 
@@ -314,7 +314,11 @@ def test_the_first_and_the_last_run_are_mapped(run_tool, files, work_dir, page_o
     assert 'Feature maps of a and c' in [image['alt'] for image in page_of().find('img')]
     assert 'Features of 32 test tracklets' in page_of().text
     assert run_tool(dirs[2], '--out', files / 'one.html')[0] == 0
-    assert 'name the work directory of the source model first' in page_of('one.html').text
+    assert 'Feature maps of c' in [image['alt'] for image in page_of('one.html').find('img')]
+    assert 'before adaptation are missing because the run has no' in page_of('one.html').text
+    (dirs[2] / 'epoch_0.pth').write_bytes(b'')
+    assert run_tool(dirs[2], '--out', files / 'one.html')[0] == 0
+    assert 'The features before adaptation are missing: ' in page_of('one.html').text
 
 
 def test_pictures_that_cannot_be_drawn_are_a_sentence(run_tool, files, work_dir, page_of):
