@@ -56,7 +56,10 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['dscreid', 'dscreid.*']),
-    package_data={'dscreid': ['py.typed', 'weights/*.safetensors'], 'dscreid.visualization': ['templates/*']},
+    package_data={
+        'dscreid': ['py.typed', 'weights/*.safetensors'],
+        'dscreid.visualization': ['templates/*', '*.csv'],
+    },
     entry_points={'console_scripts': ['dscreid = dscreid.__main__:main']},
     cmdclass={'build_py': BuildWithTools},
     python_requires='>=3.10,<3.15',

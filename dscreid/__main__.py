@@ -26,6 +26,7 @@ COMMANDS = {
     'selection-study': 'analysis/selection_study.py',
     'feature-map': 'analysis/feature_map.py',
     'retrieval-picture': 'analysis/retrieval_picture.py',
+    'prompt-attention': 'analysis/prompt_attention.py',
 }
 
 
@@ -76,7 +77,7 @@ def parse_command(argv: Sequence[str]) -> str:
 def summary(command: str) -> str:
     """Return the first line of a tool's docstring."""
     text = (shipped_tools() / COMMANDS[command]).read_text(encoding='utf-8')
-    return ast.get_docstring(ast.parse(text)).partition('\n')[0]
+    return (ast.get_docstring(ast.parse(text)) or '').partition('\n')[0]
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Write report.html: results, training curves, retrieval lists and distances of runs in one file."""
+"""Write report.html: results, training curves, retrieval lists, distances and pictures of runs in one file."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ EXAMPLES = """examples:
   dscreid report --run "DSC=dsc.json,dsc.safetensors" --config dsc/dsc_bupt2hitsz \\
       --scalars "Adaptation=work_dirs/dsc_bupt2hitsz/RUN/vis_data/scalars.json" --note "HITSZ-VCM, test split"
 
-A work directory's metrics.json, features.safetensors, */vis_data/scalars.json and config are found by their names. The
-curves of several work directories share their charts, and the settings in which their configs differ are listed.
-Configs are Python code: name only work directories that you trust."""
+A work directory's metrics.json, features.safetensors, */vis_data/scalars.json, config and last checkpoint are found by
+their names. The curves of several work directories share their charts, and the settings in which their configs differ
+are listed. The feature map shows the first and the last run, or one run before and after training. Configs are Python
+code: name only work directories that you trust."""
 
 REPORT_FILE = 'report.html'
 TITLE = 'Cross-modal person re-identification: results'
@@ -43,7 +44,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--note',
         action='append',
         default=[],
-        help='a paragraph; the first one stands below the heading and says which data and which command',
+        help='a paragraph; the first one is shown below the heading and should name the data and the command',
     )
     parser.add_argument(
         '--out',
@@ -71,7 +72,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         action='append',
         default=[],
         metavar='NAME=METRICS.json[,FEATURES.safetensors]',
-        help='a row of the table from the files of dscreid test --out and --dump-features; may be repeated',
+        help='a row of the table from files that dscreid test --out and --dump-features wrote; may be repeated',
     )
     parser.add_argument(
         '--bound',
@@ -113,7 +114,21 @@ def _add_lists(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--queries', type=int, default=4, help='queries shown per direction (default: 4)')
     parser.add_argument('--ranks', type=int, default=6, help='ranks shown per query (default: 6)')
     parser.add_argument('--frames', type=int, default=1, help='frames shown per tracklet (default: 1)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of queries (default: 0)')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed for choosing queries, persons and tracklets (default: 0)'
+    )
+    parser.add_argument(
+        '--no-feature-map',
+        dest='feature_map',
+        action='store_false',
+        help='leave out the feature map, to save time',
+    )
+    parser.add_argument(
+        '--no-prompt-attention',
+        dest='prompt_attention',
+        action='store_false',
+        help='leave out the attention of the prompts, which runs the model of the last work directory',
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,38 +2,43 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from dscreid.apis.config import load_config
+from dscreid.apis.plots import attended_tracklets, examples_of, extract_rows
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.utils.config_difference import config_difference
 from dscreid.utils.files import check_replaceable
 from dscreid.visualization import (
+    ReportPicture,
     ReportRun,
     RetrievalGallery,
     Scalars,
     TrackletPictures,
     WorkDir,
-    build_test_dataset,
-    check_features_belong,
+    choose_tracklets,
     collect_environment,
     distance_density,
-    find_work_dir,
+    draw_feature_maps,
+    draw_prompt_attention,
+    figure_uri,
+    find_work_dirs,
     format_results_table,
     load_run,
-    protocol_of,
+    map_features,
     read_scalars,
-    retrieval_examples,
     write_report,
 )
 
 REPORT_FILE = 'report.html'
 #: Settings that only control where and how a run was executed.
 _EXECUTION = ('work_dir', 'experiment_name', 'launcher', 'load_from', 'resume')
+#: Size of the sample in the feature map, which bounds its time and memory.
+_SAMPLE = dict(persons=12, tracklets=200)
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,16 @@ class ReportOptions:
         bounds: Names of runs that used the target's true labels.
         scalars: Additional training logs, as ``FILE`` or ``NAME=FILE``.
         identities: True number of training identities, drawn with the clusters; None if unknown.
-        config: Config of the test dataset, for the pictures; None for the config in the work directories.
+        config: Config of the test dataset, for the retrieval lists; None for the config in the work directories.
         config_options: Overrides of ``config`` by dotted key.
         protocol: Evaluation protocol of the retrieval lists; None for the config's.
         queries: Queries shown per direction.
         ranks: Ranks shown per query.
         frames: Frames shown per tracklet.
-        seed: Seed for choosing the queries.
+        seed: Seed for choosing queries, persons and tracklets.
+        feature_map: Whether to draw the features of the first and the last run in the plane; for a single run, those
+            before and after its training.
+        prompt_attention: Whether to draw the attention of the prompts of the last work directory's model.
         target: Name of the real target dataset, to show the paper's figures, or None.
         notes: Paragraphs of the page; None for the list of runs.
     """
@@ -73,15 +81,14 @@ class ReportOptions:
     ranks: int = 6
     frames: int = 1
     seed: int = 0
+    feature_map: bool = True
+    prompt_attention: bool = True
     target: str | None = None
     notes: Sequence[str] = ()
 
 
 def make_report(options: ReportOptions) -> str:
     """Write a report.
-
-    Args:
-        options: What the report shows and where it is written.
 
     Returns:
         Text for the console: the table of results, remarks, and the path of the report.
@@ -98,6 +105,7 @@ def make_report(options: ReportOptions) -> str:
     _check_names(runs, options.bounds)
     retrieval, remarks = _retrieval(options, work_dirs, runs)
     densities = [distance_density(run.name, run.features) for run in runs if run.features is not None]
+    names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
     write_report(
         out,
         title=options.title,
@@ -106,30 +114,13 @@ def make_report(options: ReportOptions) -> str:
         differences=_differences(work_dirs),
         retrieval=retrieval,
         densities=[density for density in densities if density is not None],
+        pictures=_pictures(options, work_dirs, runs),
         timings={name: value for one in work_dirs for name, value in one.wall_times().items()},
         environment=collect_environment(),
-        notes=[*(options.notes or _introduction(work_dirs)), *remarks],
+        notes=[*(options.notes or [f'Runs: {names}.' if names else '']), *remarks],
         target=options.target,
     )
     return '\n'.join([format_results_table(runs, target=options.target), '', *remarks, f'wrote {out}'])
-
-
-def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
-    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path.
-
-    Raises:
-        CheckpointError: If one is missing or contains nothing that a report could show.
-    """
-    pairs = []
-    for entry in entries:
-        name, separator, folder = entry.partition('=')
-        pairs.append(('', entry) if Path(entry).is_dir() or not separator else (name, folder))
-    names = [name or Path(folder).resolve().name for name, folder in pairs]
-    count = Counter(names)
-    return [
-        find_work_dir(folder, name if given or count[name] == 1 else folder)
-        for name, (given, folder) in zip(names, pairs, strict=True)
-    ]
 
 
 def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun]:
@@ -147,26 +138,16 @@ def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun
 
 
 def _check_names(runs: Sequence[ReportRun], bounds: Sequence[str]) -> None:
-    """Check that the names of runs are unique and that bounds name runs.
-
-    Raises:
-        ConfigError: If they are not, or do not.
-    """
+    """Check that the names of runs are unique and that bounds name runs."""
     count = Counter(run.name for run in runs)
     if repeated := [name for name in count if count[name] > 1]:
-        raise ConfigError(f'two runs are named {repeated[0]!r}; give them other names, as NAME=WORK_DIR.')
+        raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
     if unknown := sorted(set(bounds) - set(count)):
         raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
 
 
-def _introduction(work_dirs: Sequence[WorkDir]) -> list[str]:
-    """Write the paragraph below the title, if the user gives none."""
-    names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
-    return [f'Runs: {names}.'] if names else ['']
-
-
 def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, Any]:
-    """Draw work directories in shared charts, and every ``[NAME=]FILE`` under its own heading."""
+    """Load the logs of work directories, which share charts, and of every ``[NAME=]FILE``."""
     logged = {one.name: one.load_scalars(options.identities) for one in work_dirs if one.scalars}
     curves: dict[str, Scalars | dict[str, Scalars]] = {'Work directories': logged} if logged else {}
     stages: dict[str, list[str]] = {}
@@ -182,16 +163,14 @@ def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
     """Map each run to the settings in which it differs from the first one; runs without a config are skipped."""
     if len(work_dirs) < 2:
         return {}
-    configs = {one.name: one.load_config() for one in work_dirs}
-    configs = {name: config for name, config in configs.items() if config is not None}
-    reference = next(iter(configs.values()), None)
+    loaded = [(one.name, one.load_config()) for one in work_dirs]
+    configs = {name: config for name, config in loaded if config is not None}
+    differences = {
+        name: config_difference(next(iter(configs.values())), config) for name, config in configs.items()
+    }
     return {
-        name: {
-            key: values
-            for key, values in config_difference(reference, config).items()
-            if key not in _EXECUTION
-        }
-        for name, config in configs.items()
+        name: {key: values for key, values in differing.items() if key not in _EXECUTION}
+        for name, differing in differences.items()
     }
 
 
@@ -211,32 +190,102 @@ def _retrieval(
     if not shown:
         return None, []
     if options.config is not None:
-        config = load_config(options.config, dict(options.config_options))
-        return _gallery(options, config, options.config, shown), []
+        return _gallery(options, load_config(options.config, dict(options.config_options)), shown), []
     path = next((one.config for one in work_dirs if one.features and one.config), None)
     if path is None:
         return None, []
     try:
-        return _gallery(options, load_config(path), str(path), shown), []
+        return _gallery(options, load_config(path), shown), []
     except DscreidError as error:  # the lists were not requested, and the data may be on another machine
         return None, [f'There are no retrieval lists: {error}']
 
 
-def _gallery(
-    options: ReportOptions, config: Config, path: str, runs: Sequence[ReportRun]
-) -> RetrievalGallery:
+def _gallery(options: ReportOptions, config: Config, runs: Sequence[ReportRun]) -> RetrievalGallery:
     """Build retrieval lists of runs on a config's test set."""
-    protocol = options.protocol or protocol_of(config)
-    if protocol is None:
-        raise ConfigError(f'{path} has no protocol in test_evaluator; name one with --protocol.')
-    dataset = build_test_dataset(config)
-    for run in runs:
-        check_features_belong(dataset, run)
-    examples = retrieval_examples(
-        runs, protocol, count=options.queries, topk=options.ranks, seed=options.seed
-    )
+    choice = dict(count=options.queries, topk=options.ranks, seed=options.seed)
+    examples, dataset = examples_of(config, runs, options.protocol, **choice)
     pictures = TrackletPictures(dataset, options.frames)
     for example in examples:  # read now, to find missing frames before the page is written
         for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):
             pictures(index)
     return RetrievalGallery(examples, pictures)
+
+
+def _pictures(
+    options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
+) -> list[ReportPicture]:
+    """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
+    pictures = []
+    if options.feature_map:
+        pictures.append(_feature_map(work_dirs, runs, options.seed))
+    if options.prompt_attention:
+        pictures.append(_prompt_attention(work_dirs, options.seed))
+    return pictures
+
+
+def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: int) -> ReportPicture:
+    """Draw features before and after adaptation: of the first and the last run, or of the only one and its start."""
+    heading, missing = 'Feature map', 'There is no feature map:'
+    shown = [run for run in runs if run.features is not None and not run.upper_bound]
+    if not shown:
+        reason = 'no run has features; write them with `dscreid test --dump-features`.'
+        return ReportPicture(heading, f'{missing} {reason}')
+    first, last, remark = shown[0], shown[-1], ''
+    if len(shown) == 1:
+        first, remark = _start_of(work_dirs, last, seed)
+    try:
+        maps = [
+            map_features(run.name, run.features, seed=seed, **_SAMPLE)
+            for run in ([first, last] if first is not last else [last])
+            if run.features is not None
+        ]
+        figure = draw_feature_maps(maps)
+    except DscreidError as error:
+        return ReportPicture(heading, f'{missing} {error}')
+    caption = (
+        f'Features of {len(maps[0].pid)} test tracklets in the plane (t-SNE), of persons drawn at random. Distances '
+        f'between far groups and the directions of the axes have no meaning.{remark}'
+    )
+    description = f'Feature maps of {" and ".join(one.name for one in maps)}'
+    return ReportPicture(heading, caption, figure_uri(figure), description)
+
+
+def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[ReportRun, str]:
+    """Extract the sampled features with the checkpoint from before the training of a run.
+
+    Returns:
+        The run at its start, or the run itself with a remark that says why only it is shown.
+    """
+    starts = [(one.config, one.folder / 'epoch_0.pth') for one in work_dirs if one.name == run.name]
+    if run.features is None or not starts or starts[0][0] is None or not starts[0][1].is_file():
+        return run, ' The features before adaptation are missing because the run has no `epoch_0.pth`.'
+    config, checkpoint = starts[0]
+    rows = choose_tracklets(run.features, seed=seed, **_SAMPLE)
+    try:
+        features = extract_rows(load_config(str(config)), checkpoint, run, rows)
+    except (DscreidError, OSError) as error:  # the data may be on another machine
+        return run, f' The features before adaptation are missing: {error}'
+    return replace(run, name=f'{run.name}, before training', features=features), ''
+
+
+def _prompt_attention(work_dirs: Sequence[WorkDir], seed: int) -> ReportPicture:
+    """Draw the attention of the prompts in the last finished work directory."""
+    heading, missing = 'Prompt attention', 'There is no picture of the attention of the prompts:'
+    try:
+        found = [(one, one.checkpoint()) for one in work_dirs if one.config is not None]
+        finished = [(one, checkpoint) for one, checkpoint in found if checkpoint is not None]
+        if not finished:
+            return ReportPicture(
+                heading, f'{missing} no work directory has the checkpoint of a finished training.'
+            )
+        work_dir, checkpoint = finished[-1]
+        rows = attended_tracklets(load_config(str(work_dir.config)), checkpoint, seed=seed)
+    except (DscreidError, OSError) as error:  # the data may be on another machine
+        return ReportPicture(heading, f'{missing} {error}')
+    caption = (
+        f'{work_dir.name}: tracklets of one person drawn at random, and the same frames under the attention of their '
+        'prompts to patches, averaged over heads, prompts and blocks; bright patches get the most. The number above a '
+        'frame is the share of its prompts in the dynamic feature.'
+    )
+    picture = figure_uri(draw_prompt_attention(rows), 'png')
+    return ReportPicture(heading, caption, picture, f'Attention maps: {"; ".join(row.title for row in rows)}')

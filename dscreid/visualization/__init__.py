@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             'map_features',
             'person_colors',
         ],
-        'figure_file': ['check_picture_name', 'save_figure'],
+        'figures': ['check_picture_name', 'figure_uri', 'save_figure'],
         'paper_tables': [
             'PAPER_FOOTNOTE',
             'PAPER_TABLES',
@@ -26,7 +26,14 @@ __getattr__, __dir__, __all__ = lazy_exports(
             'paper_table',
         ],
         'pictures': ['TrackletPictures'],
-        'report': ['format_duration', 'report_html', 'write_report'],
+        'prompt_attention': [
+            'AttendedTracklet',
+            'PromptAttention',
+            'choose_pair',
+            'compute_prompt_attention',
+            'draw_prompt_attention',
+        ],
+        'report': ['ReportPicture', 'format_duration', 'report_html', 'write_report'],
         'results': ['ReportRun', 'format_results_table', 'results_table_html'],
         'retrieval': ['RetrievalExample', 'RetrievalGallery', 'choose_queries', 'retrieval_examples'],
         'retrieval_picture': ['InstructiveQuery', 'draw_retrieval', 'instructive_query'],
@@ -37,6 +44,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
             'protocol_of',
             'read_evaluation',
         ],
-        'work_dirs': ['WorkDir', 'find_work_dir'],
+        'work_dirs': ['WorkDir', 'find_work_dir', 'find_work_dirs'],
     },
 )

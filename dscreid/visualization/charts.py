@@ -1,45 +1,31 @@
-"""Line charts as inline SVG, drawn by matplotlib in the colors of the page's light or dark theme."""
+"""Line charts of a page and the cards that show them."""
 
-import io
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
-from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-WIDTH, HEIGHT = 360, 215
-NUM_COLORS = 8
+from dscreid.visualization.figures import MUTED, figure_uri, styled
+from dscreid.visualization.tables import Table
+
+#: Colors that can be read on a white and on a dark page.
+COLORS = ('#2f74d8', '#d0661a', '#1b9355', '#9a54cc', '#1493a8', '#cc3d72', '#808f1f', '#78838f')
 MAX_POINTS = 300
 MAX_MARKERS = 60
-
-#: Placeholder colors for matplotlib; each stands for a color of the page's style sheet: ``#c0de03`` is ``var(--c3)``.
-_SERIES, _INK, _GRID, _AXIS = '#c0de0{}', '#c0def0', '#c0def1', '#c0def2'
-_PLACEHOLDERS = re.compile('#c0de(0[0-7]|f[012])')
-_SVG = '{http://www.w3.org/2000/svg}'
-_VARIABLES = {'f0': '--muted', 'f1': '--grid', 'f2': '--edge'}
-_SETTINGS = {
-    'svg.fonttype': 'none',
-    'path.simplify': False,
-    'lines.scale_dashes': False,
-    'font.size': 12,
-    'figure.dpi': 72,
-}
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart.
+    """One line of a chart, with its name in the legend.
 
     Attributes:
-        name: Entry in the legend.
         x: float (n,), ascending and finite.
         y: float (n,); NaN leaves a gap in the line.
-        color: Number of a theme color, 0 to 7.
-        dashed: Whether the line is dashed, as a second cue in addition to the color.
+        color: Position in ``COLORS``.
         area: Whether the area below the line is filled.
     """
 
@@ -51,48 +37,53 @@ class Series:
     area: bool = False
 
     @property
-    def style(self) -> str:
-        """CSS classes of the legend entry."""
-        return f'c{self.color}' + (' dash' if self.dashed else '')
+    def swatch(self) -> str:
+        """CSS of the border that stands for the line in the legend."""
+        return f'3px {"dashed" if self.dashed else "solid"} {COLORS[self.color]}'
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A straight reference line across the chart. Exactly one of ``x`` and ``y`` is given.
-
-    Attributes:
-        name: Entry in the legend.
-        x: Position of a vertical rule, or None.
-        y: Position of a horizontal rule, or None.
-        color: Number of a theme color, or None for the text color.
-    """
+    """A dotted reference line across the chart at a value of the y axis, or of x; without a color it is gray."""
 
     name: str
-    x: float | None = None
-    y: float | None = None
+    at: float
+    vertical: bool = False
     color: int | None = None
 
-    def __post_init__(self) -> None:
-        """Check that exactly one position is given."""
-        if (self.x is None) == (self.y is None):
-            raise ValueError('a rule needs either x or y')
+    @property
+    def shade(self) -> str:
+        """Color as ``#rrggbb``."""
+        return MUTED if self.color is None else COLORS[self.color]
 
     @property
-    def style(self) -> str:
-        """CSS classes of the legend entry."""
-        return ('ink' if self.color is None else f'c{self.color}') + ' dots'
+    def swatch(self) -> str:
+        """CSS of the border that stands for the line in the legend."""
+        return f'2px dotted {self.shade}'
+
+
+@dataclass(frozen=True)
+class Card:
+    """A chart with its title, legend and captions.
+
+    Attributes:
+        chart: Data URI from :func:`line_chart`, or '' for a card with only captions.
+        description: Text alternative of the chart.
+        values: Values of the chart as a table that can be unfolded, or None.
+    """
+
+    title: str
+    chart: str = ''
+    description: str = ''
+    legend: Sequence[Series | Rule] = ()
+    captions: Sequence[str] = ()
+    values: Table | None = None
 
 
 def format_number(value: float) -> str:
-    """Format a tick or table value with at most four significant digits and without trailing zeros."""
-    if value == 0:
-        return '0'
-    if 1000 <= abs(value) < 1e7:
-        return f'{value:,.0f}'.replace(',', '\u202f').replace('-', '−')
-    if abs(value) < 1e-3 or abs(value) >= 1e7:
-        mantissa, exponent = f'{value:.3e}'.split('e')
-        return f'{float(mantissa):g}e{int(exponent)}'.replace('-', '−')
-    return f'{value:.4g}'.replace('-', '−')
+    """Format a tick or table value with at most four significant digits; counts below 10 million stay whole."""
+    text = f'{value:,.0f}' if 1000 <= abs(value) < 1e7 else f'{value:.4g}'
+    return text.replace(',', '\u202f').replace('-', '−')
 
 
 def thin_out(x: np.ndarray, y: np.ndarray, limit: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -101,130 +92,73 @@ def thin_out(x: np.ndarray, y: np.ndarray, limit: int = MAX_POINTS) -> tuple[np.
         return x, y
     edges = np.linspace(0, len(x) - 1, limit).astype(int)
     sizes = np.diff(edges)
-    thinned_x = np.add.reduceat(x[:-1], edges[:-1]) / sizes
-    thinned_y = np.add.reduceat(y[:-1], edges[:-1]) / sizes
-    return np.append(thinned_x, x[-1]), np.append(thinned_y, y[-1])
+    thinned = [np.append(np.add.reduceat(values[:-1], edges[:-1]) / sizes, values[-1]) for values in (x, y)]
+    return thinned[0], thinned[1]
 
 
+@styled()
 def line_chart(
     series: Sequence[Series],
     *,
-    description: str,
     x_label: str,
     rules: Sequence[Rule] = (),
     from_zero: bool = True,
     bounds: tuple[float, float] = (-math.inf, math.inf),
     y_ticks: bool = True,
-) -> Markup:
-    """Draw lines as an ``<svg>`` element without a legend; equal arguments give equal text.
+) -> str:
+    """Draw lines without a legend as the data URI of an SVG picture; equal arguments give equal text.
 
     Args:
         series: Lines; at least one of them has a finite point.
-        description: Text alternative for readers who cannot see the chart.
         x_label: Name of the x axis with its unit.
         rules: Reference lines.
         from_zero: Whether the y axis starts at zero if no value is negative.
         bounds: Lowest and highest possible values; the y axis does not extend beyond them.
-        y_ticks: Whether to label the y axis and draw a grid; not needed for densities, whose height means little.
-
-    Raises:
-        ValueError: If there is no finite point to draw.
+        y_ticks: Whether to label the y axis and draw a grid.
     """
-    if not any(np.isfinite(line.y).any() for line in series):
-        raise ValueError('a chart needs at least one finite point')
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    stream = io.StringIO()
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
-        axes = figure.add_axes((0.135, 0.19, 0.81, 0.76))
-        for line in series:
-            _draw_line(axes, line)
-        for rule in rules:
-            _draw_rule(axes, rule)
-        _limit_y(axes, series, from_zero, bounds)
-        _style_axes(axes, series, x_label, y_ticks)
-        figure.savefig(stream, format='svg', transparent=True)
-    return _inline_svg(stream.getvalue(), description)
-
-
-def _draw_line(axes: Any, line: Series) -> None:
-    """Draw the line of a series, with a filled area below it or with dots if it has few points."""
-    x, y = thin_out(np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float))
-    color = _SERIES.format(line.color)
-    if line.area:
-        axes.fill([x[0], *x, x[-1]], [0, *y, 0], facecolor=color, alpha=0.16, edgecolor='none')
-    elif len(x) <= MAX_MARKERS:
-        # zero-length strokes with round ends; markers would be shared definitions, whose ids clash within a page
-        dots = np.stack([x, x, np.full_like(x, np.nan)], axis=1).ravel()
-        axes.plot(dots, np.repeat(y, 3), color=color, linewidth=5.2, solid_capstyle='round')
-    style = (0, (7, 4)) if line.dashed else '-'
-    axes.plot(x, y, color=color, linewidth=2, linestyle=style, solid_joinstyle='round')
-
-
-def _draw_rule(axes: Any, rule: Rule) -> None:
-    """Draw one reference line."""
-    color = _INK if rule.color is None else _SERIES.format(rule.color)
-    style = dict(color=color, linewidth=1.5, linestyle=(0, (3, 4)))
-    if rule.x is not None:
-        axes.axvline(rule.x, **style)
-    else:
-        axes.axhline(rule.y, **style)
-
-
-def _limit_y(axes: Any, series: Sequence[Series], from_zero: bool, bounds: tuple[float, float]) -> None:
-    """Set the range of the y axis and remove the margins of the x axis."""
+    figure = Figure(figsize=(5, 3))
+    axes = figure.subplots()
+    for line in series:
+        _draw_line(axes, line)
+    for rule in rules:
+        draw = axes.axvline if rule.vertical else axes.axhline
+        draw(rule.at, color=rule.shade, linewidth=1.5, linestyle=(0, (2, 2)))
     axes.margins(x=0, y=0.06)
     low, high = axes.get_ylim()
     if from_zero and min(np.nanmin(line.y) for line in series if np.isfinite(line.y).any()) >= 0:
         low = 0.0
     axes.set_ylim(max(low, bounds[0]), min(high, bounds[1]))
+    _style_axes(axes, x_label, y_ticks, whole=all(np.all(np.mod(line.x, 1) == 0) for line in series))
+    return figure_uri(figure)
 
 
-def _style_axes(axes: Any, series: Sequence[Series], x_label: str, y_ticks: bool) -> None:
-    """Style the grid, tick labels and base line, without elements that need an id in the page."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+def _draw_line(axes: Axes, line: Series) -> None:
+    """Draw a series, with a filled area below it or with dots if it has few points."""
+    x, y = thin_out(np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float))
+    color = COLORS[line.color]
+    if line.area:
+        axes.fill_between(x, y, color=color, alpha=0.16, linewidth=0)
+    marker = 'o' if len(x) <= MAX_MARKERS and not line.area else ''
+    axes.plot(
+        x,
+        y,
+        '--' if line.dashed else '-',
+        color=color,
+        linewidth=2,
+        marker=marker,
+        markersize=5,
+        clip_on=False,
+    )
 
-    for artist in (*axes.lines, *axes.patches):
-        artist.set_clip_on(False)
-    for name, spine in axes.spines.items():
-        spine.set_visible(name == 'bottom')
-        spine.set_edgecolor(_AXIS)
-    # no fractional ticks for epochs and iterations
-    whole = all(np.all(np.mod(line.x, 1) == 0) for line in series)
-    steps = [1, 2, 5, 10]
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=steps))
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=steps))
+
+def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:
+    """Style the grid, tick labels and base line; ``whole`` leaves out fractional ticks of the x axis."""
+    axes.spines[['left', 'right', 'top']].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, position: format_number(round(value, 12))))
-    axes.tick_params(length=0, pad=6, labelcolor=_INK, labelleft=y_ticks)
-    axes.set_xlabel(x_label, color=_INK, labelpad=4)
-    if y_ticks:
-        axes.grid(axis='y', color=_GRID, linewidth=1)
+    axes.tick_params(length=0, pad=6, labelsize=12, labelleft=y_ticks)
+    axes.set_xlabel(x_label, fontsize=12)
+    axes.grid(y_ticks, axis='y')
     axes.set_axisbelow(True)
-
-
-def _inline_svg(drawing: str, description: str) -> Markup:
-    """Convert a matplotlib drawing to an element of the page, with theme colors and a text alternative."""
-    drawn = ElementTree.fromstring(drawing)
-    chart = ElementTree.Element(
-        'svg',
-        {'class': 'chart', 'viewBox': drawn.get('viewBox'), 'role': 'img', 'aria-label': description},
-    )
-    for element in drawn.iter():
-        style = _PLACEHOLDERS.sub(_variable, element.get('style', ''))
-        if element.tag == f'{_SVG}path' and 'var(' in style:
-            ElementTree.SubElement(chart, 'path', {'d': ' '.join(element.get('d').split()), 'style': style})
-        elif element.tag == f'{_SVG}text':
-            # the page sets the font, matplotlib the position
-            anchor = re.search(r'text-anchor: \w+', style)
-            place = {'x': element.get('x'), 'y': element.get('y'), 'style': anchor[0] if anchor else ''}
-            ElementTree.SubElement(chart, 'text', place).text = element.text
-    return Markup(ElementTree.tostring(chart, encoding='unicode'))
-
-
-def _variable(match: re.Match) -> str:
-    """Return the CSS variable for a placeholder color."""
-    code = match[1]
-    return f'var({_VARIABLES.get(code, f"--c{code[1]}")})'

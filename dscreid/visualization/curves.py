@@ -1,9 +1,11 @@
 """Logged values of a training run, read from the JSON lines that MMEngine writes to ``vis_data/scalars.json``."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,10 @@ from dscreid.utils.records import is_finite_number, is_number
 #: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.
 LARGEST = float(np.finfo(np.float32).max)
 IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
+#: Regular expression of the terms of the total ``loss``.
+LOSS_TERM = r'loss_.*|.*\.[^.]*loss[^.]*'
+#: Regular expression of the keys that change within an epoch.
+_ITERATION_KEYS = f'{LOSS_TERM}|loss|lr|grad_norm|time|data_time|memory'
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,9 @@ class Scalars:
 
 
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
-    """Read one or more ``scalars.json`` files. If a step is repeated (in a resumed run), the last value is used.
+    """Read the ``scalars.json`` files of one run in the order in which they were written.
 
-    Args:
-        paths: Files in the order in which they were written.
-        identities: True number of identities in the training split. If None, it is taken from
-            ``labels/rgb_identities`` or ``labels/ir_identities`` if these were logged.
+    The last value of a repeated step counts.
 
     Raises:
         CheckpointError: If a file is missing or a line is not a JSON object.
@@ -53,12 +56,13 @@ def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
     return make_scalars(records, identities=identities)
 
 
-def make_scalars(records: Sequence[Mapping[str, object]], identities: int | None = None) -> Scalars:
+def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = None) -> Scalars:
     """Sort logged records into series. Text values are ignored; NaN and infinite values become gaps.
 
     Args:
         records: One mapping per logged step, as written by MMEngine.
-        identities: See :func:`read_scalars`.
+        identities: True number of identities in the training split. If None, it is taken from
+            ``labels/rgb_identities`` or ``labels/ir_identities`` if these were logged.
     """
     points: dict[str, dict[float, float]] = {}
     for record in records:
@@ -81,21 +85,13 @@ def make_scalars(records: Sequence[Mapping[str, object]], identities: int | None
     return Scalars(series, identities, gaps)
 
 
-def is_loss_term(key: str) -> bool:
-    """Check whether a key is one of the terms of the total ``loss``."""
-    return key.startswith('loss_') or ('.' in key and 'loss' in key.rpartition('.')[2])
-
-
 def _read_lines(path: Path) -> list[dict]:
     """Read the JSON objects of one file, one per line."""
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
-    except OSError as error:
-        raise CheckpointError(
-            f'{path} cannot be read ({error.strerror or error}); name a scalars.json of a run.'
-        ) from error
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f'{path} is not a text file; name a scalars.json of a run.') from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else 'it is not a text file'
+        raise CheckpointError(f'{path} cannot be read ({reason}); name a scalars.json of a run.') from error
     records = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -112,13 +108,9 @@ def _read_lines(path: Path) -> list[dict]:
     return records
 
 
-def _position(key: str, record: Mapping[str, object]) -> float | None:
+def _position(key: str, record: Mapping[str, Any]) -> float | None:
     """Return the x position of a value: iterations for losses and rates, otherwise epochs if they are known."""
-    order = ('iter', 'step', 'epoch') if _is_iteration_key(key) else ('epoch', 'step', 'iter')
+    within_epoch = re.fullmatch(_ITERATION_KEYS, key, re.DOTALL)
+    order = ('iter', 'step', 'epoch') if within_epoch else ('epoch', 'step', 'iter')
     places = (float(record[name]) for name in order if is_finite_number(record.get(name)))
     return next((place for place in places if abs(place) <= LARGEST), None)
-
-
-def _is_iteration_key(key: str) -> bool:
-    """Check whether a key changes within an epoch."""
-    return is_loss_term(key) or key in ('loss', 'lr', 'grad_norm', 'time', 'data_time', 'memory')

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.cards import Card, legend
-from dscreid.visualization.charts import Rule, Series, line_chart
+from dscreid.visualization.charts import Card, Rule, Series, line_chart
 from dscreid.visualization.page import joined, part
 from dscreid.visualization.tables import Cell, Table, TableRow
 
 NUM_BINS = 1000
 INTRA_COLOR, INTER_COLOR = 2, 3
+_TEXT = (
+    'Cosine distances of all pairs of a visible and an infrared tracklet of the test set. The further apart the two '
+    'densities are, the better persons can be told apart across the modalities.'
+)
 
 
 @dataclass(frozen=True)
@@ -44,19 +48,14 @@ class DistanceDensity:
 def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) -> DistanceDensity | None:
     """Estimate the densities over all pairs of a visible and an infrared tracklet whose persons are known.
 
-    Distances are counted in fine bins block by block, without an N×N array. The counts are smoothed with a Gaussian of
-    Silverman's bandwidth, but at least 0.01.
-
-    Args:
-        name: Name of the run.
-        features: Features of a test set, as returned by ``dscreid.evaluation.load_features``; negative person ids mean
-            unknown persons.
-        chunk: Visible rows per block.
+    Distances are counted in fine bins, ``chunk`` visible tracklets at a time, without an N×N array. The counts are
+    smoothed with a Gaussian of Silverman's bandwidth, but at least 0.01.
 
     Returns:
         The densities, or None if there is no pair of the same person or no pair of different persons.
     """
-    matrix = _normalized(features.feature)
+    matrix = features.feature.astype(np.float32)
+    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
     pids, modality = features.pid, features.modality
     # tracklets of unknown persons are excluded: their pairs are neither "same" nor "different"
     visible, infrared = (np.flatnonzero((modality == code) & (pids >= 0)) for code in (0, 1))
@@ -68,8 +67,7 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
         same = pids[rows][:, None] == pids[infrared][None, :]
         for kind in (0, 1):
             values = distance[same == bool(kind)]
-            bins = np.minimum((values * (NUM_BINS / 2)).astype(np.int64), NUM_BINS - 1)
-            counts[kind] += np.bincount(bins, minlength=NUM_BINS)
+            counts[kind] += np.histogram(values, NUM_BINS, (0, 2))[0]
             sums[kind] += values.sum(), np.square(values).sum()
     totals = counts.sum(axis=1)
     if not totals.all():
@@ -77,8 +75,13 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
     means = sums[:, 0] / totals
     deviations = np.sqrt(np.maximum(sums[:, 1] / totals - means**2, 0.0))
     widths = np.maximum(1.06 * deviations * totals**-0.2, 0.01)
-    inter, intra = (_smoothed(counts[kind] / totals[kind], widths[kind]) for kind in (0, 1))
-    grid = (np.arange(NUM_BINS) + 0.5) * (2 / NUM_BINS)
+    bin_width = 2 / NUM_BINS
+    # mass beyond the ends is reflected
+    inter, intra = (
+        gaussian_filter1d(counts[kind] / totals[kind] / bin_width, widths[kind] / bin_width)
+        for kind in (0, 1)
+    )
+    grid = (np.arange(NUM_BINS) + 0.5) * bin_width
     return DistanceDensity(name, grid, intra, inter, float(means[1]), float(means[0]))
 
 
@@ -86,77 +89,46 @@ def densities_html(densities: Sequence[DistanceDensity]) -> str:
     """Render one chart per run on a common distance axis and a table of the means; '' if there are no densities."""
     if not densities:
         return ''
-    text = (
-        'Cosine distances of all pairs of a visible and an infrared tracklet of the test set. The further '
-        'apart the two densities are, the better persons can be told apart across the modalities.'
+    # the distances in which any density reaches half a percent of its peak
+    shown = np.any(
+        [curve >= 0.005 * curve.max() for one in densities for curve in (one.intra, one.inter)], axis=0
     )
-    low, high = _shown_range(densities)
-    cards = [_density_card(density, low, high) for density in densities]
+    inside = slice(int(shown.argmax()), NUM_BINS - int(shown[::-1].argmax()))
+    cards = [_density_card(density, inside) for density in densities]
     return joined(
-        [part('paragraphs', texts=[text]), part('cards', cards=cards), part('table', table=_means(densities))]
+        [
+            part('paragraphs', texts=[_TEXT]),
+            part('cards', cards=cards),
+            part('table', table=_means(densities)),
+        ]
     )
 
 
-def _normalized(matrix: np.ndarray) -> np.ndarray:
-    """Scale rows to unit length; zero rows do not change."""
-    matrix = matrix.astype(np.float32)
-    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
-
-
-def _smoothed(shares: np.ndarray, width: float) -> np.ndarray:
-    """Convolve the shares per bin with a Gaussian to get a density; mass beyond the ends is reflected."""
-    bin_width = 2 / len(shares)
-    reach = min(int(np.ceil(4 * width / bin_width)), len(shares) - 1)
-    offsets = np.arange(-reach, reach + 1) * bin_width
-    kernel = np.exp(-0.5 * (offsets / width) ** 2)
-    padded = np.pad(shares, reach, mode='symmetric')
-    return np.convolve(padded, kernel / kernel.sum(), mode='valid') / bin_width
-
-
-def _shown_range(densities: Sequence[DistanceDensity]) -> tuple[float, float]:
-    """Return the range of distances in which any density reaches half a percent of its peak."""
-    lows, highs = [], []
-    for density in densities:
-        for curve in (density.intra, density.inter):
-            shown = density.grid[curve >= 0.005 * curve.max()]
-            lows.append(shown[0])
-            highs.append(shown[-1])
-    return min(lows), max(highs)
-
-
-def _density_card(density: DistanceDensity, low: float, high: float) -> Card:
+def _density_card(density: DistanceDensity, inside: slice) -> Card:
     """Make the card with the two densities of one run and their means."""
-    shown = (density.grid >= low) & (density.grid <= high)
-    grid = density.grid[shown]
+    grid = density.grid[inside]
     lines = [
-        Series('same person', grid, density.intra[shown], color=INTRA_COLOR, area=True),
-        Series('different persons', grid, density.inter[shown], color=INTER_COLOR, area=True, dashed=True),
+        Series('same person', grid, density.intra[inside], color=INTRA_COLOR, area=True),
+        Series('different persons', grid, density.inter[inside], color=INTER_COLOR, area=True, dashed=True),
     ]
     rules = [
-        Rule(f'mean {density.intra_mean:.3f}', x=density.intra_mean, color=INTRA_COLOR),
-        Rule(f'mean {density.inter_mean:.3f}', x=density.inter_mean, color=INTER_COLOR),
+        Rule(f'mean {density.intra_mean:.3f}', density.intra_mean, vertical=True, color=INTRA_COLOR),
+        Rule(f'mean {density.inter_mean:.3f}', density.inter_mean, vertical=True, color=INTER_COLOR),
     ]
     description = (
         f'{density.name}: mean cross-modal distance {density.intra_mean:.3f} within and '
         f'{density.inter_mean:.3f} between identities'
     )
-    chart = line_chart(
-        lines, description=description, x_label='cosine distance RGB–IR', rules=rules, y_ticks=False
-    )
+    chart = line_chart(lines, x_label='cosine distance RGB–IR', rules=rules, y_ticks=False)
     caption = f'Distance between the means: {_three_decimals(density.gap)}.'
-    return Card(density.name, chart, legend(lines, rules), [caption])
+    return Card(density.name, chart, description, [*lines, *rules], [caption])
 
 
 def _means(densities: Sequence[DistanceDensity]) -> Table:
     """Make a table of the means."""
     columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
-    rows = [
-        TableRow(
-            density.name,
-            [Cell(_three_decimals(value)) for value in (density.intra_mean, density.inter_mean, density.gap)],
-        )
-        for density in densities
-    ]
+    values = [(one.name, (one.intra_mean, one.inter_mean, one.gap)) for one in densities]
+    rows = [TableRow(name, [Cell(_three_decimals(value)) for value in row]) for name, row in values]
     return Table('Mean distances', 'Run', [('', name) for name in columns], rows)
 
 

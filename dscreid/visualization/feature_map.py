@@ -2,28 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
 
 from dscreid.errors import DscreidError
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.figure_file import save_figure
+from dscreid.visualization.figures import MUTED, add_note, styled
 
 #: Fewest tracklets that t-SNE can arrange.
 MIN_TRACKLETS = 3
 PERPLEXITY = 30.0
 UNKNOWN_COLOR = '#b3b8bf'
-_INK, _MUTED, _EDGE = '#1f2328', '#59636e', '#d1d9e0'
 _PALETTE = (
     '#d62728', '#1f77b4', '#2ca02c', '#ff9f1c', '#8e44ad', '#17becf', '#8c564b', '#e377c2',
     '#202a8c', '#9aa51b', '#00685a', '#ffd92f',
 )  # fmt: skip
 #: Modality code of a feature file → name, marker, and factor by which its area looks as large as the others.
 _MARKERS = {0: ('visible', 'o', 1.0), 1: ('infrared', '^', 1.2)}
-#: Size of a map, and the space around it, in inches.
-_WIDTH, _HEIGHT, _GAP, _HEAD, _FOOT, _NOTE = 4.5, 3.5, 0.12, 0.42, 0.48, 0.28
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class FeatureMap:
     """Tracklets of one run in the plane.
 
     Attributes:
-        name: What the picture calls the run.
-        position: float64 (N, 2), centered; only relative distances mean something.
+        name: Name of the run in the picture.
+        position: float64 (N, 2), centered; only relative distances have a meaning.
         index: int64 (N,), position of each tracklet in its dataset, ascending.
         pid: int64 (N,), person ids, negative if unknown.
         modality: int64 (N,), 0 visible, 1 infrared.
@@ -46,10 +48,9 @@ class FeatureMap:
 
 
 def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PERPLEXITY) -> np.ndarray:
-    """Place features in the plane with t-SNE, so that neighbors by cosine distance stay neighbors.
+    """Place features in the plane with t-SNE by cosine distance, starting from their two principal components.
 
-    The layout begins with the two principal components. One thread computes it, so that sums are added in the same
-    order each time.
+    One thread computes it, so the order of sums does not change.
 
     Args:
         feature: float (N, D), N at least 3, D at least 2.
@@ -74,29 +75,17 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PE
         raise DscreidError(
             'a feature map needs different features, but all tracklets have the same one; check the run.'
         )
-    embedding = TSNE(
-        metric='cosine',
-        init='pca',
-        perplexity=max(min(perplexity, (count - 1) / 3), 1),
-        random_state=seed,
-        n_jobs=1,
-    )
+    perplexity = max(min(perplexity, (count - 1) / 3), 1)
+    embedding = TSNE(metric='cosine', init='pca', perplexity=perplexity, random_state=seed, n_jobs=1)
     with threadpool_limits(1):
         position = embedding.fit_transform(unit).astype(np.float64)
     return position - position.mean(axis=0)
 
 
 def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, seed: int = 0) -> np.ndarray:
-    """Rows of a feature table to show, drawn with a local generator and never by their features.
+    """Draw rows of a feature table to show, independent of their features and of the order of rows.
 
-    Unknown persons (negative ids) do not count as persons; their tracklets take the places that the chosen persons
-    leave. Tables of one test set give the same tracklets, whatever the order of their rows.
-
-    Args:
-        features: Rows of a test set.
-        persons: Greatest number of persons.
-        tracklets: Greatest number of tracklets.
-        seed: Non-negative seed.
+    Unknown persons (negative ids) do not count as persons; their tracklets fill the places that remain.
 
     Returns:
         int64 (at most ``tracklets``,), rows in ascending order of their position in the dataset.
@@ -111,162 +100,99 @@ def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, se
 
 
 def map_features(
-    name: str,
-    features: FeatureTable,
-    *,
-    persons: int = 12,
-    tracklets: int = 600,
-    seed: int = 0,
-    perplexity: float = PERPLEXITY,
+    name: str, features: FeatureTable, *, persons: int = 12, tracklets: int = 600, seed: int = 0
 ) -> FeatureMap:
-    """Some persons of a run's test set in the plane.
-
-    Args:
-        name: What the picture calls the run.
-        features: Features of the test set.
-        persons: Greatest number of persons, chosen by the seed.
-        tracklets: Greatest number of tracklets, chosen by the seed.
-        seed: Non-negative seed of the choice and of the layout.
-        perplexity: See :func:`embed_in_plane`.
+    """Place some persons of a run's test set in the plane; see :func:`choose_tracklets` and :func:`embed_in_plane`.
 
     Raises:
         DscreidError: If fewer than 3 tracklets are left, or their features are all the same; the error names the run.
     """
     rows = choose_tracklets(features, persons=persons, tracklets=tracklets, seed=seed)
     try:
-        position = embed_in_plane(features.feature[rows], seed=seed, perplexity=perplexity)
+        position = embed_in_plane(features.feature[rows], seed=seed)
     except DscreidError as error:
         raise DscreidError(f'"{name}": {error}') from error
     return FeatureMap(name, position, features.index[rows], features.pid[rows], features.modality[rows])
 
 
 def person_colors(pid: np.ndarray) -> dict[int, str]:
-    """Person id → color as ``#rrggbb``; unknown persons are gray.
-
-    Args:
-        pid: int (N,), person ids in any order.
-    """
+    """Map person ids, int (N,) in any order, to colors as ``#rrggbb``; unknown persons are gray."""
     known = np.unique(pid[pid >= 0]).tolist()
+    colors: Any = _PALETTE
     if len(known) > len(_PALETTE):
-        import matplotlib
-
-        colors = matplotlib.colormaps['turbo'](np.linspace(0.03, 0.97, len(known)))
-        palette = [matplotlib.colors.to_hex(color) for color in colors]
-    else:
-        palette = list(_PALETTE)
+        colors = colormaps['turbo'](np.linspace(0.03, 0.97, len(known)))
     unknown = dict.fromkeys(np.unique(pid[pid < 0]).tolist(), UNKNOWN_COLOR)
-    return unknown | dict(zip(known, palette, strict=False))
+    return unknown | {person: to_hex(color) for person, color in zip(known, colors, strict=False)}
 
 
-def draw_feature_maps(maps: Sequence[FeatureMap], path: str | Path, *, note: str = '') -> None:
+@styled()
+def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
     """Draw maps of one test set side by side: a color per person, a circle or a triangle per tracklet.
 
     Args:
         maps: At least one, with the same tracklets; see :func:`map_features`.
-        path: PNG or SVG file to write, replaced if it exists.
         note: A line below the legend; none if empty.
 
     Raises:
         DscreidError: If two maps are of different tracklets.
-        ConfigError: If the file is to have another format.
-        OSError: If the file cannot be written; the error names it.
     """
-    _check_same_tracklets(maps)
-    from matplotlib.figure import Figure
-
-    foot = _FOOT + (_NOTE if note else 0)
-    width, height = _WIDTH * len(maps), _HEIGHT + _HEAD + foot
-    figure = Figure(figsize=(width, height), facecolor='white')
-    colors = person_colors(maps[0].pid)
-    for number, one in enumerate(maps):
-        box = (number * _WIDTH + _GAP, foot, _WIDTH - 2 * _GAP, _HEIGHT)
-        axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
-        _draw_panel(axes, one, _turned(one.position, maps[0].position), colors, box[2] / box[3])
-    _draw_legend(figure, maps[0], colors, (foot - 0.1) / height)
-    if note:
-        figure.text(0.5, 0.14 / height, note, ha='center', va='bottom', fontsize=10, color=_MUTED)
-    save_figure(figure, path)
-
-
-def _check_same_tracklets(maps: Sequence[FeatureMap]) -> None:
-    """Check that colors mean the same persons in all maps."""
     first = maps[0]
     for other in maps[1:]:
-        if not all(
-            np.array_equal(getattr(first, name), getattr(other, name))
-            for name in ('index', 'pid', 'modality')
-        ):
+        names = ('index', 'pid', 'modality')
+        if not all(np.array_equal(getattr(first, name), getattr(other, name)) for name in names):
             raise DscreidError(
                 f'the features of "{other.name}" and "{first.name}" are of different test sets; '
                 'map runs on one test set.'
             )
+    figure = Figure(figsize=(max(4.5 * len(maps), 5), 4.7 if note else 4.4))
+    body = figure.subfigures(1, 1, squeeze=False)[0, 0]  # the note stays below its legend
+    colors = person_colors(first.pid)
+    for axes, one in zip(body.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+        # turned or mirrored so that tracklets lie in about the same directions as in the first map
+        left, _, right = np.linalg.svd(one.position.T @ first.position)
+        _draw_panel(axes, one, one.position @ (left @ right), colors)
+    _draw_legend(body, first, colors)
+    add_note(figure, note)
+    return figure
 
 
-def _turned(position: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Turn or mirror a map so that its tracklets lie in about the same directions as in another map."""
-    left, _, right = np.linalg.svd(position.T @ reference)
-    return position @ (left @ right)
-
-
-def _draw_panel(
-    axes: Any, one: FeatureMap, position: np.ndarray, colors: dict[int, str], proportion: float
-) -> None:
-    """Draw one map in its frame, which is ``proportion`` times as wide as high."""
-    axes.set_title(one.name, fontsize=13, color=_INK, pad=9)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_edgecolor(_EDGE)
+def _draw_panel(axes: Axes, one: FeatureMap, position: np.ndarray, colors: dict[int, str]) -> None:
+    """Draw one map in its frame, with smaller markers the more tracklets there are."""
+    axes.set_title(one.name)
+    axes.set(xticks=[], yticks=[])
+    axes.margins(0.06)
+    axes.set_aspect('equal', adjustable='datalim')
+    area = float(np.clip(7000 / len(one.pid), 22, 75))
     for known in (False, True):  # known persons lie above unknown ones
         for code, (_, marker, enlargement) in _MARKERS.items():
             rows = (one.modality == code) & ((one.pid >= 0) == known)
             axes.scatter(
-                *position[rows].T,
-                s=enlargement * _marker_area(len(one.pid)),
+                position[rows, 0],
+                position[rows, 1],
+                s=enlargement * area,
                 marker=marker,
                 c=[colors[pid] for pid in one.pid[rows].tolist()],
                 edgecolors='white',
                 linewidths=0.6,
             )
-    low, high = position.min(axis=0), position.max(axis=0)
-    half_height = 0.55 * max(high[1] - low[1], (high[0] - low[0]) / proportion)
-    middle = (low + high) / 2
-    axes.set_xlim(middle[0] - proportion * half_height, middle[0] + proportion * half_height)
-    axes.set_ylim(middle[1] - half_height, middle[1] + half_height)
 
 
-def _marker_area(count: int) -> float:
-    """Area of a marker in square points: smaller the more tracklets there are."""
-    return float(np.clip(7000 / count, 22, 75))
+def _draw_legend(figure: SubFigure, one: FeatureMap, colors: dict[int, str]) -> None:
+    """Explain markers and colors in one row below the maps."""
 
+    def mark(shape: str, color: str) -> Line2D:
+        return Line2D([], [], linestyle='', marker=shape, color=color, markersize=9, markeredgecolor='white')
 
-def _draw_legend(figure: Any, one: FeatureMap, colors: dict[int, str], top: float) -> None:
-    """Draw what marks and colors mean, in one row below the maps."""
-    from matplotlib.legend_handler import HandlerTuple
-    from matplotlib.lines import Line2D
-
-    def mark(shape: str, color: str) -> Any:
-        return Line2D(
-            [], [], linestyle='none', marker=shape, color=color, markersize=9, markeredgecolor='white'
-        )
-
-    entries: dict[str, Any] = {name: mark(shape, _MUTED) for name, shape, _ in _MARKERS.values()}
-    known = [color for pid, color in colors.items() if pid >= 0]
-    if known:
+    entries: dict[str, Any] = {name: mark(shape, MUTED) for name, shape, _ in _MARKERS.values()}
+    if known := [color for pid, color in colors.items() if pid >= 0]:
         entries['one color per person'] = tuple(mark('s', color) for color in known[:3])
     if (one.pid < 0).any():
         entries['unknown person'] = mark('s', UNKNOWN_COLOR)
     figure.legend(
-        handles=list(entries.values()),
-        labels=list(entries),
+        list(entries.values()),
+        list(entries),
         handler_map={tuple: HandlerTuple(ndivide=None, pad=0)},
-        loc='upper center',
-        bbox_to_anchor=(0.5, top),
+        loc='outside lower center',
         ncols=len(entries),
-        frameon=False,
         fontsize=11,
-        labelcolor=_INK,
-        handletextpad=0.5,
-        columnspacing=1.6,
-        borderaxespad=0,
     )

@@ -4,23 +4,18 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dscreid.utils.files import replacing
-from dscreid.visualization.charts import NUM_COLORS
 from dscreid.visualization.tables import Cell, Table, TableRow
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 
 @cache
-def _environment() -> 'Environment':
+def _environment() -> Environment:
     """Load the templates; every value is escaped unless it was made by a template."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name('templates'), encoding='utf-8'),
         autoescape=True,
@@ -48,13 +43,11 @@ def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]
     Args:
         title: Title as plain text.
         introduction: HTML below the title, made by :func:`part`.
-        sections: (heading as plain text, HTML made by :func:`part`) pairs in order; the table of contents links to
-            them.
+        sections: (heading as plain text, HTML made by :func:`part`) in order; sections without HTML are left out.
     """
+    shown = [section for section in sections if section[1]]
     template = _environment().get_template('page.html')
-    return template.render(
-        title=title, introduction=introduction, sections=sections, colors=range(NUM_COLORS)
-    )
+    return template.render(title=title, introduction=introduction, sections=shown)
 
 
 def joined(parts: Sequence[str]) -> Markup:
@@ -67,18 +60,14 @@ def paragraphs_html(texts: Sequence[str]) -> Markup:
     return part('paragraphs', texts=texts)
 
 
-def pairs_table(pairs: Mapping[str, str], headings: tuple[str, str]) -> Table:
-    """Make a table with two columns."""
+def pairs_table_html(pairs: Mapping[str, str], headings: tuple[str, str]) -> Markup:
+    """Render a table with two columns."""
     rows = [TableRow(name, [Cell(value)]) for name, value in pairs.items()]
-    return Table(headings[0], headings[0], [('', headings[1])], rows, texts=True)
+    return part('table', table=Table(headings[0], headings[0], [('', headings[1])], rows, texts=True))
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
-    """Write a text file atomically.
-
-    Args:
-        path: File to write; missing parent folders are created.
-        text: Content, written as UTF-8.
+    """Write a UTF-8 text file atomically; missing parent folders are created.
 
     Raises:
         OSError: If the file cannot be written; the error names it.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from dscreid.datasets.decoding import decode_frame, decode_with_cv2
-from dscreid.datasets.storage import FrameStorage, open_frames
+from dscreid.datasets.storage import open_frames
 from dscreid.errors import DatasetError
 
 MAX_HEIGHT = 160
@@ -33,19 +33,14 @@ class TrackletPictures:
         self._cache: dict[int, str] = {}
 
     def __call__(self, index: int) -> str:
-        """Return the picture of a tracklet.
-
-        Args:
-            index: Position of the tracklet in the dataset.
-
-        Returns:
-            ``data:image/jpeg;base64,…``
+        """Return the picture of the tracklet at a position of the dataset as ``data:image/jpeg;base64,…``.
 
         Raises:
             DatasetError: If a frame is missing or not an image, or if the dataset has no such tracklet.
         """
         if index not in self._cache:
-            self._cache[index] = encode_jpeg(self._strip(index))
+            _, data = cv2.imencode('.jpg', self._strip(index), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+            self._cache[index] = 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode('ascii')
         return self._cache[index]
 
     def _strip(self, index: int) -> np.ndarray:
@@ -54,43 +49,23 @@ class TrackletPictures:
         if not 0 <= index < len(tracklets):
             raise DatasetError(
                 f'the features name tracklet {index}, but {self.dataset.root} lists {len(tracklets)}; '
-                'build the report with the dataset that the features were extracted from.'
+                'build the report with the dataset from which the features were extracted.'
             )
         frames = tracklets[index].frames
-        chosen = middle_positions(len(frames), self.num_frames)
-        images = [self._shrunk(read_image(self.storage, frames[position])) for position in chosen]
-        height = images[0].shape[0]
+        images = [self._read(frames[position]) for position in middle_positions(len(frames), self.num_frames)]
+        height = min(images[0].shape[0], self.max_height)
         return np.hstack([_to_height(image, height) for image in images])
 
-    def _shrunk(self, image: np.ndarray) -> np.ndarray:
-        """Shrink the image if it is higher than ``max_height``."""
-        return image if image.shape[0] <= self.max_height else _to_height(image, self.max_height)
+    def _read(self, frame: str) -> np.ndarray:
+        """Read a frame as uint8 (H, W, 3) in BGR order."""
+        image = decode_frame(self.storage, frame, decode_with_cv2)
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
 
 
 def middle_positions(length: int, count: int) -> list[int]:
     """Return the centers of ``count`` equal parts of ``length`` frames; fewer if the tracklet is shorter."""
     count = min(count, length)
     return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
-
-
-def read_image(storage: FrameStorage, frame: str) -> np.ndarray:
-    """Read a frame as uint8 (H, W, 3) in BGR order.
-
-    Args:
-        storage: Storage that contains the frame.
-        frame: Path relative to the root of the dataset.
-
-    Raises:
-        DatasetError: If the frame is missing or not an image.
-    """
-    image = decode_frame(storage, frame, decode_with_cv2)
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
-
-
-def encode_jpeg(image: np.ndarray) -> str:
-    """Encode a uint8 (H, W, 3) image in BGR order as a data URI."""
-    _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode('ascii')
 
 
 def _to_height(image: np.ndarray, height: int) -> np.ndarray:

@@ -1,17 +1,18 @@
-"""The report of an experiment, ``report.html``: results, curves, retrieval lists and distances in one file."""
+"""The report of an experiment, ``report.html``: results, curves, pictures and distances in one file."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dscreid.visualization.curve_charts import curves_html
 from dscreid.visualization.curves import Scalars
 from dscreid.visualization.densities import DistanceDensity, densities_html
-from dscreid.visualization.figures import curves_html
 from dscreid.visualization.page import (
     joined,
     page_html,
-    pairs_table,
+    pairs_table_html,
     paragraphs_html,
     part,
     write_text_atomically,
@@ -24,6 +25,19 @@ from dscreid.visualization.tables import Cell, Table, TableRow
 MAX_SETTING = 160
 
 
+@dataclass(frozen=True)
+class ReportPicture:
+    """A picture in its own section, as a data URI such as from :func:`figure_uri`.
+
+    If the picture is missing, ``source`` is empty and the caption says why.
+    """
+
+    heading: str
+    caption: str
+    source: str = ''
+    description: str = ''
+
+
 def report_html(
     *,
     title: str,
@@ -32,47 +46,47 @@ def report_html(
     differences: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
     retrieval: RetrievalGallery | None = None,
     densities: Sequence[DistanceDensity] = (),
+    pictures: Sequence[ReportPicture] = (),
     timings: Mapping[str, float] | None = None,
     environment: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     target: str | None = None,
 ) -> str:
-    """Render the report as one HTML document; see :func:`write_report` for the arguments."""
+    """Render the report as one HTML document. Equal arguments give equal text; sections without content are left out.
+
+    Args:
+        title: Title of the page.
+        runs: Rows of the results table; gains are relative to the first.
+        curves: Heading → logged values of one run, or heading → run → logged values to draw several runs in common
+            charts.
+        differences: Run → dotted key → (value of the first run, value of this run), for settings that differ.
+        retrieval: Retrieval lists with their pictures.
+        densities: Distance densities, one per run.
+        pictures: Other pictures.
+        timings: Stage → seconds.
+        environment: Name → version, for example from :func:`collect_environment`.
+        notes: Paragraphs of plain text with `code` between backticks. The first is shown below the title and should
+            name the data and the command that made the report; the others are shown below the table.
+        target: Name of the real target dataset, to add the figures of the paper to the table; None for synthetic data.
+
+    Raises:
+        DatasetError: If a picture cannot be read.
+    """
     sections = [
         ('Results', _results_section(runs, notes[1:], target)),
         ('Training', _curves_section(curves or {})),
         ('Config differences', _differences_section(differences or {})),
         ('Retrieval lists', retrieval_html(retrieval)),
         ('Distances', densities_html(densities)),
+        *((picture.heading, _picture_section(picture)) for picture in pictures),
         ('Wall times', _timings_section(timings or {})),
         ('Environment', _environment_section(environment or {})),
     ]
-    return page_html(title, paragraphs_html(notes[:1]), [section for section in sections if section[1]])
+    return page_html(title, paragraphs_html(notes[:1]), sections)
 
 
 def write_report(path: str | Path, **content: Any) -> None:
-    """Write the report atomically as one self-contained file. Equal arguments give equal bytes.
-
-    Sections without content are left out.
-
-    Args:
-        path: File to write; an existing file is replaced.
-        content: Keyword arguments of :func:`report_html`:
-
-            - ``title``: Title of the page.
-            - ``runs``: Rows of the results table; gains are relative to the first.
-            - ``curves``: Heading → logged values of one run, or heading → run → logged values to draw several runs in
-              common charts.
-            - ``differences``: Run → dotted key → (value of the first run, value of this run), for the settings in which
-              the config of the run differs from that of the first run.
-            - ``retrieval``: Retrieval lists with their pictures, or None.
-            - ``densities``: Distance densities, one per run.
-            - ``timings``: Stage → seconds.
-            - ``environment``: Name → version, for example from :func:`collect_environment`.
-            - ``notes``: Paragraphs of plain text with `code` between backticks. The first is shown below the title and
-              should name the data and the command that made the report; the others are shown below the table.
-            - ``target``: Name of the real target dataset, to add the figures of the paper to the table; None for
-              synthetic data.
+    """Write :func:`report_html` of the keyword arguments atomically as one self-contained file.
 
     Raises:
         DatasetError: If a picture cannot be read; in this case, nothing is written.
@@ -83,9 +97,9 @@ def write_report(path: str | Path, **content: Any) -> None:
 
 def format_duration(seconds: float) -> str:
     """Format seconds as ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    whole = round(seconds)
     if seconds < 9.95:
         return f'{seconds:.1f} s'
-    whole = round(seconds)
     if whole < 60:
         return f'{whole} s'
     if whole < 3600:
@@ -97,34 +111,27 @@ def format_duration(seconds: float) -> str:
 def _results_section(runs: Sequence[ReportRun], notes: Sequence[str], target: str | None) -> str:
     """Render the table of both cross-modal directions, a table of the other directions if any, and the notes."""
     evaluated = [run for run in runs if run.metrics]
-    legend = []
-    if evaluated:
-        legend = ['Figures are percentages.']
-        if len(evaluated) > 1:
-            legend.append('The best one of a column is bold and underlined.')
-            legend.append(f'Small figures are percentage points gained over “{evaluated[0].name}”.')
-        if any(run.upper_bound for run in evaluated):
-            legend.append('Rows in italics used the true labels of the target: bounds, not competitors.')
+    legend = ['Figures are percentages.'] if evaluated else []
+    if len(evaluated) > 1:
+        legend.append('The best one of a column is bold and underlined.')
+        legend.append(f'Small figures are percentage points gained over “{evaluated[0].name}”.')
+    if any(run.upper_bound for run in evaluated):
+        legend.append('Rows in italics used the true labels of the target: bounds, not competitors.')
+    missing = [f'{run.name} was not evaluated: {run.reason}.' for run in runs if not run.metrics]
     parts = [paragraphs_html([' '.join(legend)] if legend else []), results_table_html(runs, target=target)]
-    parts.append(
-        paragraphs_html([f'{run.name} was not evaluated: {run.reason}.' for run in runs if not run.metrics])
-    )
-    others = [name for name in directions_of(runs) if name not in CROSS_MODAL]
-    if others:
+    parts.append(paragraphs_html(missing))
+    if others := [name for name in directions_of(runs) if name not in CROSS_MODAL]:
         parts += [part('heading', text='Within one modality'), results_table_html(runs, directions=others)]
     return joined([*parts, paragraphs_html(notes)])
 
 
 def _curves_section(curves: Mapping[str, Scalars | Mapping[str, Scalars]]) -> str:
     """Render the curves of each stage below its heading; '' if nothing was logged."""
-    stages = {
-        heading: curves_html({'': logged} if isinstance(logged, Scalars) else logged)
-        for heading, logged in curves.items()
-    }
-    shown = {heading: body for heading, body in stages.items() if body}
-    if len(stages) == 1:
-        return joined(list(shown.values()))
-    return joined([text for heading, body in shown.items() for text in (part('heading', text=heading), body)])
+    parts = []
+    for heading, logged in curves.items():
+        if body := curves_html({'': logged} if isinstance(logged, Scalars) else logged):
+            parts += [part('heading', text=heading), body] if len(curves) > 1 else [body]
+    return joined(parts)
 
 
 def _differences_section(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
@@ -148,12 +155,19 @@ def _setting(value: Any) -> str:
     return text if len(text) <= MAX_SETTING else f'{text[: MAX_SETTING - 1]}…'
 
 
+def _picture_section(picture: ReportPicture) -> str:
+    """Render a picture, or the reason why it is missing."""
+    if not picture.source:
+        return paragraphs_html([picture.caption])
+    return part('picture', picture=picture)
+
+
 def _timings_section(timings: Mapping[str, float]) -> str:
     """Render the stages and their durations, with the sum if there are several."""
     rows = {name: format_duration(seconds) for name, seconds in timings.items()}
     if len(timings) > 1:
         rows['Together'] = format_duration(sum(timings.values()))
-    return part('table', table=pairs_table(rows, ('Stage', 'Wall time'))) if rows else ''
+    return pairs_table_html(rows, ('Stage', 'Wall time')) if rows else ''
 
 
 def _environment_section(environment: Mapping[str, str]) -> str:
@@ -161,6 +175,4 @@ def _environment_section(environment: Mapping[str, str]) -> str:
     if not environment:
         return ''
     text = 'The machine and the versions with which this page was made.'
-    return joined(
-        [paragraphs_html([text]), part('table', table=pairs_table(environment, ('What', 'Version')))]
-    )
+    return joined([paragraphs_html([text]), pairs_table_html(environment, ('What', 'Version'))])

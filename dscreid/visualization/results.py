@@ -41,6 +41,16 @@ class ReportRun:
     upper_bound: bool = False
     reason: str = 'it has no metrics'
 
+    def printed(self, key: str) -> float | None:
+        """Return a metric as printed, in percent with one decimal; None if it is missing or not finite."""
+        value = self.metrics.get(key, math.nan)
+        return round(100 * value, 1) if math.isfinite(value) else None
+
+    def gain_over(self, first: 'ReportRun', key: str) -> float | None:
+        """Return the gain over another run in percentage points, or None if either lacks the metric."""
+        points = 100 * (self.metrics.get(key, math.nan) - first.metrics.get(key, math.nan))
+        return points if self is not first and math.isfinite(points) else None
+
 
 def directions_of(runs: Sequence[ReportRun]) -> list[str]:
     """List the directions for which a run reports mAP, cross-modal ones first, without the mean."""
@@ -61,22 +71,10 @@ def direction_name(direction: str) -> str:
     return DIRECTION_NAMES.get(direction, direction)
 
 
-def best_value(runs: Sequence[ReportRun], key: str) -> float | None:
-    """Return the highest finite value of a metric as printed (percent, one decimal), without upper bounds.
-
-    Returns None if there are fewer than two values to compare.
-    """
-    values = [_printed(run.metrics.get(key)) for run in runs if not run.upper_bound]
-    values = [value for value in values if value is not None]
-    return max(values) if len(values) > 1 else None
-
-
-def gain(run: ReportRun, first: ReportRun, key: str) -> float | None:
-    """Return the gain of a run over the first run in percentage points, or None if either lacks the metric."""
-    values = [one.metrics.get(key) for one in (run, first)]
-    if run is first or any(value is None or not math.isfinite(value) for value in values):
-        return None
-    return 100 * (values[0] - values[1])
+def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
+    """Check whether a printed metric is the highest of at least two runs, all without upper bounds."""
+    values = [value for one in runs if not one.upper_bound and (value := one.printed(key)) is not None]
+    return not run.upper_bound and len(values) > 1 and run.printed(key) == max(values)
 
 
 def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None) -> str:
@@ -133,40 +131,32 @@ def results_table_html(
     return table if target is None else joined([table, paragraphs_html([PAPER_FOOTNOTE])])
 
 
-def _printed(value: float | None) -> float | None:
-    """Round a metric as printed, in percent with one decimal; None if it is missing or not finite."""
-    return None if value is None or not math.isfinite(value) else round(100 * value, 1)
-
-
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun], columns: Sequence[str]) -> list[str]:
     """Format the lines of a run in the console table: the mean over the directions, then each direction."""
     lines = []
     for direction in ['mean', *directions_of(runs)]:
         keys = [f'{direction}/{column}' for column in columns]
-        if not any(key in run.metrics for key in keys):
-            continue
-        cells = []
-        for key in keys:
-            value = _printed(run.metrics.get(key))
-            is_best = value is not None and value == best_value(runs, key) and not run.upper_bound
-            cells.append(('*' if is_best else '') + ('-' if value is None else f'{value:.1f}'))
-        points = gain(run, runs[0], f'{direction}/mAP')
-        line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>9}' for cell in cells)
-        lines.append(line + ('' if points is None else f'{points:>+11.1f}'))
+        if any(key in run.metrics for key in keys):
+            values = [(run.printed(key), '*' if is_best(run, runs, key) else '') for key in keys]
+            cells = ['-' if value is None else f'{mark}{value:.1f}' for value, mark in values]
+            points = run.gain_over(runs[0], f'{direction}/mAP')
+            line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>9}' for cell in cells)
+            lines.append(line + ('' if points is None else f'{points:>+11.1f}'))
     return lines or [f'  not evaluated: {run.reason}']
 
 
 def _paper_lines(reference: PaperTable) -> list[str]:
     """Format the figures of the paper for the console, with one line per method and the footnote."""
-    lines = [f'The paper, Table {reference.number}: {reference.title}']
     names = ('mean', *CROSS_MODAL)
-    lines.append(' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names))
-    lines.append(' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names))
+    lines = [
+        f'The paper, Table {reference.number}: {reference.title}',
+        ' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names),
+        ' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names),
+    ]
     for row in reference.rows:
         label = row.method + ('' if row.unsupervised else ' (target labels)')
-        figures = [100 * row.metrics[f'{name}/{column}'] for name in names for column in ('Rank-1', 'mAP')]
-        cells = ''.join(f'{value:>{9 - 2 * (place % 2)}.1f}' for place, value in enumerate(figures))
-        lines.append(f'  {label:<24}{cells}')
+        pairs = [[100 * row.metrics[f'{name}/{column}'] for column in ('Rank-1', 'mAP')] for name in names]
+        lines.append(f'  {label:<24}' + ''.join(f'{rank1:>9.1f}{mean_ap:>7.1f}' for rank1, mean_ap in pairs))
     return [*lines, *textwrap.wrap(PAPER_FOOTNOTE, 80)]
 
 
@@ -174,29 +164,17 @@ def _table_row(run: ReportRun, runs: Sequence[ReportRun], keys: Sequence[str]) -
     """Make the row of a run, with the gain over the first run below each value."""
     cells = []
     for key in keys:
-        value, points = _printed(run.metrics.get(key)), gain(run, runs[0], key)
-        cells.append(
-            Cell(
-                '–' if value is None else f'{value:.1f}',
-                strong=value is not None and value == best_value(runs, key) and not run.upper_bound,
-                small='' if points is None else _signed(points),
-                tone='' if points is None or abs(points) < 0.05 else 'up' if points > 0 else 'down',
-            )
-        )
+        value, points = run.printed(key), run.gain_over(runs[0], key)
+        tone = '' if points is None or abs(points) < 0.05 else 'up' if points > 0 else 'down'
+        gain = '' if points is None else '±0.0' if not tone else f'{points:+.1f}'.replace('-', '−')
+        cells.append(Cell('–' if value is None else f'{value:.1f}', is_best(run, runs, key), gain, tone))
     return TableRow(run.name, cells, kind='bound' if run.upper_bound else '')
-
-
-def _signed(points: float) -> str:
-    """Format percentage points with a sign (a true minus); zero is ``±0.0``."""
-    text = f'{points:+.1f}'
-    return '±0.0' if text in ('+0.0', '-0.0') else text.replace('-', '−')
 
 
 def _paper_rows(reference: PaperTable, keys: Sequence[str]) -> list[TableRow]:
     """Make rows with the figures of the paper, below a heading."""
     rows = [TableRow(f'The paper, Table {reference.number}: {reference.title}')]
     for row in reference.rows:
-        values = [_printed(row.metrics.get(key)) for key in keys]
-        cells = [Cell('' if value is None else f'{value:.1f}') for value in values]
+        cells = [Cell(f'{100 * row.metrics[key]:.1f}' if key in row.metrics else '') for key in keys]
         rows.append(TableRow(row.method, cells, '' if row.unsupervised else 'target labels', 'paper'))
     return rows

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,15 +13,7 @@ from dscreid.visualization.results import CROSS_MODAL, ReportRun, direction_name
 
 @dataclass(frozen=True)
 class Hit:
-    """One retrieved tracklet.
-
-    Attributes:
-        index: Position in the dataset.
-        pid: Person id.
-        camera: Camera id.
-        correct: Whether it shows the query's person.
-        similarity: Inner product of the two features.
-    """
+    """A retrieved tracklet: its position in the dataset, and the inner product of its feature and the query's."""
 
     index: int
     pid: int
@@ -30,16 +21,19 @@ class Hit:
     correct: bool
     similarity: float
 
+    @property
+    def shown_similarity(self) -> str:
+        """The similarity with a true minus sign; zero has no sign."""
+        text = f'{self.similarity:.2f}' if abs(self.similarity) < 10 else f'{self.similarity:.1f}'
+        return '0.00' if text == '-0.00' else text.replace('-', '−')
+
 
 @dataclass(frozen=True)
 class RetrievalExample:
-    """One query and the tracklets that each run retrieves for it.
+    """A query, by its position in the dataset, and the tracklets that each run retrieves for it.
 
     Attributes:
         direction: ``'rgb2ir'`` or ``'ir2rgb'``.
-        index: Position of the query in the dataset.
-        pid: Person id of the query.
-        camera: Camera id of the query.
         lists: (name of the run, hits from rank 1 on), one per run.
     """
 
@@ -73,12 +67,6 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     Persons are drawn first, then one query of each, so no person is shown twice. Queries of unknown persons (negative
     ids) and queries without a match in their gallery are left out, as in the protocol.
 
-    Args:
-        features: Features of a test set.
-        direction: A direction of the protocol on these features.
-        count: Number of queries; fewer are returned if there are fewer persons.
-        seed: Non-negative seed.
-
     Returns:
         Dataset indices, int64 (at most count,), in ascending order of person id.
     """
@@ -87,7 +75,7 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     rows = rows[np.argsort(index[rows], kind='stable')]  # the choice must not depend on the order of rows
     gallery = direction.gallery
     generator = np.random.default_rng(seed)
-    chosen = []
+    chosen: list[int] = []
     for pid in generator.permutation(np.unique(pids[rows])):
         if len(chosen) == count:
             break
@@ -107,28 +95,30 @@ def retrieval_examples(
     Args:
         runs: Runs on the same test set; runs without features are left out.
         protocol: Name of the evaluation protocol, such as ``'hitsz_vcm'``; its filtering also applies here.
-        count: Number of queries per direction.
+        count: Number of queries per direction; see :func:`choose_queries`.
         topk: Number of ranks shown.
-        seed: Seed for the choice of queries.
+        seed: Non-negative seed for the choice of queries.
 
     Raises:
         DscreidError: If the features of the runs belong to different test sets.
     """
-    runs = [run for run in runs if run.features is not None]
-    if not runs:
+    tables = [(run.name, run.features) for run in runs if run.features is not None]
+    if not tables:
         return []
-    plans = [_directions(run.features, protocol) for run in runs]
+    first = tables[0][1]
+    plans = [protocol_directions(protocol, features.modalities, features.is_query) for _, features in tables]
     examples = []
-    for position, name in enumerate(name for name in CROSS_MODAL if name in plans[0]):
-        queries = choose_queries(runs[0].features, plans[0][name], count, 2 * seed + position)
-        hits = [_hits(run, plan[name], queries, topk) for run, plan in zip(runs, plans, strict=True)]
-        rows = _rows_of(runs[0], queries)
-        for number, (query, row) in enumerate(zip(queries.tolist(), rows, strict=True)):
-            lists = tuple((run.name, hits[which][number]) for which, run in enumerate(runs))
-            features = runs[0].features
-            examples.append(
-                RetrievalExample(name, query, int(features.pid[row]), int(features.camera[row]), lists)
-            )
+    for position, direction in enumerate(name for name in CROSS_MODAL if name in plans[0]):
+        queries = choose_queries(first, plans[0][direction], count, 2 * seed + position)
+        hits = [
+            _hits(name, features, plan[direction], queries, topk)
+            for (name, features), plan in zip(tables, plans, strict=True)
+        ]
+        rows = _rows_of(tables[0][0], first, queries)
+        for query, row, *lists in zip(queries.tolist(), rows, *hits, strict=True):
+            pid, camera = int(first.pid[row]), int(first.camera[row])
+            named = tuple((name, hits) for (name, _), hits in zip(tables, lists, strict=True))
+            examples.append(RetrievalExample(direction, query, pid, camera, named))
     return examples
 
 
@@ -140,17 +130,11 @@ def retrieval_html(gallery: RetrievalGallery | None) -> str:
     """
     if gallery is None or not gallery.examples:
         return ''
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[RetrievalExample]] = {}
     for example in gallery.examples:
-        shown = groups.setdefault(direction_name(example.direction), [])
-        shown.append(_example(example, gallery.picture))
+        groups.setdefault(direction_name(example.direction), []).append(example)
     ranks = max(len(hits) for example in gallery.examples for _, hits in example.lists)
-    return part('retrieval', groups=list(groups.items()), ranks=ranks, selection=gallery.selection)
-
-
-def _directions(features: FeatureTable, protocol: str) -> dict[str, Direction]:
-    """Apply the protocol to the rows of a feature file."""
-    return protocol_directions(protocol, features.modalities, features.is_query)
+    return part('retrieval', groups=groups, ranks=ranks, selection=gallery.selection, picture=gallery.picture)
 
 
 def _has_match(row: int, matches: np.ndarray, features: FeatureTable, direction: Direction) -> bool:
@@ -161,23 +145,24 @@ def _has_match(row: int, matches: np.ndarray, features: FeatureTable, direction:
     return len(matches) > 0
 
 
-def _rows_of(run: ReportRun, indices: np.ndarray) -> list[int]:
+def _rows_of(name: str, features: FeatureTable, indices: np.ndarray) -> np.ndarray:
     """Find the rows of a run's features for the given dataset indices."""
-    position = {int(index): row for row, index in enumerate(run.features.index)}
+    position = {int(index): row for row, index in enumerate(features.index)}
     missing = [index for index in indices.tolist() if index not in position]
     if missing:
         raise DscreidError(
-            f'the features of "{run.name}" lack tracklet {missing[0]} that other runs have; '
-            'compare runs on one test set.'
+            f'the features of "{name}" lack tracklet {missing[0]} that other runs have; compare runs on one test set.'
         )
-    return [position[index] for index in indices.tolist()]
+    return np.array([position[index] for index in indices.tolist()], dtype=np.int64)
 
 
-def _hits(run: ReportRun, direction: Direction, queries: np.ndarray, topk: int) -> list[tuple[Hit, ...]]:
+def _hits(
+    name: str, features: FeatureTable, direction: Direction, queries: np.ndarray, topk: int
+) -> list[tuple[Hit, ...]]:
     """Retrieve the first ranks of the given queries in one run."""
-    features = run.features
-    sides, tracklets = [], []
-    for rows in (np.array(_rows_of(run, queries), dtype=np.int64), direction.gallery):
+    sides: list[np.ndarray] = []
+    tracklets = []
+    for rows in (_rows_of(name, features, queries), direction.gallery):
         sides += features.feature[rows], features.pid[rows], features.camera[rows]
         tracklets.append(features.tracklet[rows])
     ranked = rank_lists(*sides, topk, direction.drop_same_camera, tuple(tracklets))
@@ -189,30 +174,3 @@ def _hits(run: ReportRun, direction: Direction, queries: np.ndarray, topk: int) 
         columns = [fact.tolist() for fact in (*facts, correct[kept], similarity[kept])]
         lists.append(tuple(Hit(*values) for values in zip(*columns, strict=True)))
     return lists
-
-
-def _example(example: RetrievalExample, picture: Callable[[int], str]) -> dict[str, Any]:
-    """Convert one query to the values of the template."""
-    lists = [
-        dict(name=name, correct=sum(hit.correct for hit in hits), hits=[_hit(hit, picture) for hit in hits])
-        for name, hits in example.lists
-    ]
-    facts = dict(pid=example.pid, camera=example.camera, picture=picture(example.index))
-    return dict(facts, lists=lists)
-
-
-def _hit(hit: Hit, picture: Callable[[int], str]) -> dict[str, Any]:
-    """Convert one retrieved tracklet to the values of the template."""
-    return dict(
-        pid='unknown' if hit.pid < 0 else hit.pid,
-        camera=hit.camera,
-        correct=hit.correct,
-        similarity=_similarity(hit.similarity),
-        picture=picture(hit.index),
-    )
-
-
-def _similarity(value: float) -> str:
-    """Format with two decimals and a true minus sign; zero has no sign."""
-    text = f'{value:.2f}' if abs(value) < 10 else f'{value:.1f}'  # raw inner products exceed 1
-    return '0.00' if text == '-0.00' else text.replace('-', '−')

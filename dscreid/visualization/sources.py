@@ -22,13 +22,7 @@ _SHARES = re.compile(r'[^/]+/(mAP|mINP|Rank-\d+)')
 def load_run(
     name: str, metrics: str | Path, features: str | Path | None = None, *, upper_bound: bool = False
 ) -> ReportRun:
-    """Load a row of the results table from files written by ``tools/test.py``.
-
-    Args:
-        name: Name of the row.
-        metrics: JSON file with a flat object of numbers in [0, 1], either at the top level or under ``metrics``.
-        features: Feature file, or None.
-        upper_bound: Whether the run used the true labels of the target.
+    """Load a row of the results table from the metrics and features that ``dscreid test`` wrote.
 
     Raises:
         DscreidError: If a file is missing or has unexpected content.
@@ -42,8 +36,8 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
     """Read a metrics file, or the reason why there are no metrics if the target has no identities.
 
     Args:
-        path: File written by training or ``tools/test.py --out``. A run without evaluation has an object with
-            ``"evaluated": false`` and a ``"reason"``.
+        path: JSON file with an object of numbers, at the top level or under ``metrics``. A run without evaluation has
+            an object with ``"evaluated": false`` and a ``"reason"``.
 
     Returns:
         Metrics in [0, 1] by name, and the reason why they are missing ('' for an evaluated run).
@@ -56,15 +50,16 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
         content = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f'{path} is not a JSON file ({" ".join(str(error).split())[:100]}); name what tools/test.py --out wrote.'
+            f'{path} is not a JSON file ({" ".join(str(error).split())[:100]}); name a file that dscreid test --out '
+            'wrote.'
         ) from error
-    if isinstance(content, dict) and content.get('evaluated') is False:
+    content = content if isinstance(content, dict) else {}
+    if content.get('evaluated') is False:
         return {}, ' '.join(str(content.get('reason') or NO_IDENTITIES).split()).rstrip('.')
-    if isinstance(content, dict) and isinstance(content.get('metrics'), dict):
-        content = content['metrics']
-    if not isinstance(content, dict) or not any(str(key).endswith('/mAP') for key in content):
+    content = content['metrics'] if isinstance(content.get('metrics'), dict) else content
+    if not any(str(key).endswith('/mAP') for key in content):
         raise CheckpointError(
-            f'{path} holds no metric such as "rgb2ir/mAP"; name what tools/test.py --out wrote.'
+            f'{path} has no metric such as "rgb2ir/mAP"; name a file that dscreid test --out wrote.'
         )
     figures = {key: float(value) for key, value in content.items() if is_number(value)}
     for key, value in figures.items():
@@ -75,8 +70,12 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
     return figures, ''
 
 
-def build_test_dataset(config: Config) -> Any:
-    """Build the dataset of ``config.test_dataloader`` without its pipeline; only records and frames are needed.
+def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
+    """Build the dataset of ``config.test_dataloader``.
+
+    Args:
+        config: Config of the test set.
+        with_pipeline: Whether items are needed; records and frames do without the pipeline.
 
     Raises:
         ConfigError: If the config has no test dataset, or if it cannot be built.
@@ -88,7 +87,8 @@ def build_test_dataset(config: Config) -> Any:
             f'{config.filename} has no test_dataloader.dataset; name the config that was tested.'
         )
     settings = dict(loader['dataset'])
-    settings['pipeline'] = []
+    if not with_pipeline:
+        settings['pipeline'] = []
     try:
         return DATASETS.build(settings)
     except (KeyError, TypeError) as error:  # an unknown type or an unknown argument
@@ -99,24 +99,21 @@ def build_test_dataset(config: Config) -> Any:
 def check_features_belong(dataset: Any, run: ReportRun) -> None:
     """Check that the features of a run belong to the tracklets of a dataset.
 
-    Args:
-        dataset: Test dataset whose frames will be shown.
-        run: Run with features.
-
     Raises:
         DscreidError: If a row names a tracklet that is not in the dataset or has a different person, camera or
             modality.
     """
-    tracklets = dataset.tracklets
-    facts = (run.features.index, run.features.pid, run.features.camera)
-    facts = zip(*(array.tolist() for array in facts), run.features.modalities, strict=True)
-    for index, pid, *others in facts:
+    features, tracklets = run.features, dataset.tracklets
+    if features is None:
+        return
+    columns = (features.index.tolist(), features.pid.tolist(), features.camera.tolist(), features.modalities)
+    for index, pid, *others in zip(*columns, strict=True):
         tracklet = tracklets[index] if 0 <= index < len(tracklets) else None
         known = None if tracklet is None else (tracklet.pid, tracklet.camera, tracklet.modality.value)
         if known != (None if pid < 0 else pid, *others):
             raise DscreidError(
-                f'the features of "{run.name}" are of another test set than {dataset.root} '
-                f'(tracklet {index}, person {pid}); name the config that they were extracted with.'
+                f'the features of "{run.name}" belong to another test set than {dataset.root} '
+                f'(tracklet {index}, person {pid}); name the config with which they were extracted.'
             )
 
 
@@ -130,8 +127,8 @@ def protocol_of(config: Config) -> str | None:
 
 
 def _existing(path: str | Path) -> Path:
-    """Return the path if the file exists; otherwise raise a CheckpointError."""
+    """Return the path of an existing file."""
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f'{path} is missing; name a file that tools/test.py wrote.')
+        raise CheckpointError(f'{path} is missing; name a file that dscreid test wrote.')
     return path

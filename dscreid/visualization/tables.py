@@ -9,11 +9,8 @@ from dataclasses import dataclass
 class Cell:
     """One cell of a table.
 
-    Attributes:
-        text: Content of the cell.
-        strong: Whether it is the best value of its column.
-        small: Remark below the text, such as the gain over the first row.
-        tone: Color of the remark: ``'up'``, ``'down'`` or ``''``.
+    ``strong`` marks the best value of a column. ``small`` is a remark below the text, such as the gain over the first
+    row, in the color of its ``tone``: ``'up'``, ``'down'`` or ``''``.
     """
 
     text: str
@@ -24,13 +21,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row of a table.
+    """One row of a table; without cells, it is a heading for the rows below it.
 
-    Attributes:
-        name: Heading of the row.
-        cells: Cells, one per column; empty if the row is a heading for the rows below it.
-        remark: Remark added to the heading in parentheses.
-        kind: Style of the row: ``'bound'``, ``'paper'`` or ``''``.
+    ``remark`` is added to the name in parentheses; ``kind`` is the row's style, ``'bound'``, ``'paper'`` or ``''``.
     """
 
     name: str

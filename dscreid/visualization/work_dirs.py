@@ -1,12 +1,15 @@
 """Find the files that a report needs in the work directory of a run."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.evaluation import load_features
+from dscreid.evaluation import FeatureTable, load_features
 from dscreid.utils.records import is_finite_number, read_json_object
 from dscreid.visualization.curves import Scalars, read_scalars
 from dscreid.visualization.results import ReportRun
@@ -17,7 +20,7 @@ _SESSIONS = '*/vis_data'
 
 @dataclass(frozen=True)
 class WorkDir:
-    """Files of one run.
+    """Files of one run. Methods that read them raise a ``DscreidError`` if one is damaged.
 
     Attributes:
         name: Name of the run in the report.
@@ -39,34 +42,26 @@ class WorkDir:
     finished: Path | None
 
     def load_run(self, *, upper_bound: bool = False) -> ReportRun:
-        """Load the run as a row of the results table; if there are no metrics, the row gives the reason.
-
-        Raises:
-            DscreidError: If a file is damaged.
-        """
+        """Load the run as a row of the results table; if there are no metrics, the row gives the reason."""
         if self.metrics is not None:
             return load_run(self.name, self.metrics, self.features, upper_bound=upper_bound)
         features = None if self.features is None else load_features(self.features)
-        reason = f'{self.folder} has no metrics.json'
-        return ReportRun(self.name, {}, features, upper_bound, reason)
+        return ReportRun(self.name, {}, features, upper_bound, f'{self.folder} has no metrics.json')
+
+    def load_features(self) -> FeatureTable:
+        """Load the features, which must exist."""
+        if self.features is None:
+            raise CheckpointError(
+                f'{self.folder} has no features.safetensors; write it with dscreid test --dump-features.'
+            )
+        return load_features(self.features)
 
     def load_scalars(self, identities: int | None = None) -> Scalars:
-        """Load the values that the run logged.
-
-        Args:
-            identities: See :func:`read_scalars`.
-
-        Raises:
-            CheckpointError: If a file is damaged.
-        """
+        """Load the logged values; see :func:`read_scalars`."""
         return read_scalars(*self.scalars, identities=identities)
 
     def load_config(self) -> Config | None:
-        """Load the config of the last training session; None if there is none. This executes the config file.
-
-        Raises:
-            ConfigError: If the config cannot be read.
-        """
+        """Load the config of the last training session; None if there is none. This executes the config file."""
         if self.config is None:
             return None
         try:
@@ -75,28 +70,32 @@ class WorkDir:
             reason = ' '.join(str(error).split()) or type(error).__name__
             raise ConfigError(f'{self.config}: cannot be read as a config: {reason}') from error
 
-    def wall_times(self) -> dict[str, float]:
-        """Return the wall time in seconds of each stage that the run recorded.
+    def checkpoint(self) -> Path | None:
+        """Return the last checkpoint of a finished training, or None if it is not there."""
+        name = self._record().get('checkpoint')
+        return _file(self.folder / Path(name).name) if isinstance(name, str) and name else None
 
-        Raises:
-            CheckpointError: If ``finished.json`` is damaged.
-        """
-        if self.finished is None:
-            return {}
-        record = read_json_object(
-            self.finished, 'record of a finished training', 'leave this work directory out'
-        )
-        seconds = record.get('seconds')
+    def wall_times(self) -> dict[str, float]:
+        """Return the wall time in seconds of each stage that the run recorded."""
+        seconds = self._record().get('seconds', -1)
         # only the time of the last session is recorded
         part = 'training' if len(self.scalars) < 2 else 'training, last of its sessions'
         return {f'{self.name}: {part}': float(seconds)} if is_finite_number(seconds) and seconds >= 0 else {}
+
+    def _record(self) -> dict[str, Any]:
+        """Load ``finished.json``; empty if training has not finished."""
+        if self.finished is None:
+            return {}
+        return read_json_object(
+            self.finished, 'record of a finished training', 'leave this work directory out'
+        )
 
 
 def find_work_dir(folder: str | Path, name: str) -> WorkDir:
     """Find the files of a run by their default names.
 
     Args:
-        folder: Work directory of ``tools/train.py``.
+        folder: Work directory of ``dscreid train``.
         name: Name of the run in the report.
 
     Raises:
@@ -113,11 +112,29 @@ def find_work_dir(folder: str | Path, name: str) -> WorkDir:
     metrics, features = _file(folder / 'metrics.json'), _file(folder / 'features.safetensors')
     if not (scalars or metrics or features):
         raise CheckpointError(
-            f'{folder} holds no metrics.json, features.safetensors or */vis_data/scalars.json; name the work directory '
+            f'{folder} has no metrics.json, features.safetensors or */vis_data/scalars.json; name the work directory '
             'of a run.'
         )
     config = _file(configs[-1]) if configs else None
     return WorkDir(name, folder, metrics, features, scalars, config, _file(folder / 'finished.json'))
+
+
+def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
+    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path.
+
+    Raises:
+        CheckpointError: If one is missing or contains nothing that a report can show.
+    """
+    pairs = []
+    for entry in entries:
+        name, separator, folder = entry.partition('=')
+        pairs.append(('', entry) if Path(entry).is_dir() or not separator else (name, folder))
+    names = [name or Path(folder).resolve().name for name, folder in pairs]
+    count = Counter(names)
+    return [
+        find_work_dir(folder, name if given or count[name] == 1 else folder)
+        for name, (given, folder) in zip(names, pairs, strict=True)
+    ]
 
 
 def _file(path: Path) -> Path | None:

@@ -1,12 +1,17 @@
-"""Pictures from work directories: ``dscreid.apis.plots`` and the two tools above it."""
+"""Pictures of runs: ``dscreid.apis.plots`` and the tools that use it."""
 
 import numpy as np
 import pytest
+import torch
 
+from dscreid.apis import init_model, load_config
 from dscreid.apis.command_line import run_command
+from dscreid.apis.plots import attended_tracklets, extract_rows
+from dscreid.errors import ConfigError
 from dscreid.evaluation import FeatureTable, save_features
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality, Tracklet
+from dscreid.visualization import find_work_dirs
 
 CONFIG = """
 test_dataloader = dict(dataset=dict(type='FakeTestSet'))
@@ -74,13 +79,13 @@ def test_feature_maps_of_named_work_directories(run_tool, runs):
     )
     assert (code, printed) == (0, f'16 tracklets of 4 known persons\nwrote {out}\n')
     text = out.read_text()
-    assert all(f'<!-- {shown} -->' in text for shown in ('before', 'dsc', 'by hand'))
+    assert all(f'>{shown}</text>' in text for shown in ('before', 'dsc', 'by hand'))
 
 
 def test_runs_of_one_name_are_all_drawn(run_tool, runs):
     out = runs / 'map.svg'
     assert run_tool('feature_map', f'run={runs}/cd', f'run={runs}/dsc', '--out', out)[0] == 0
-    assert out.read_text().count('<!-- run -->') == 2
+    assert out.read_text().count('>run</text>') == 2
 
 
 def test_a_run_without_features(run_tool, runs):
@@ -98,7 +103,7 @@ def test_a_file_of_another_format_is_refused_before_the_work(run_tool, runs):
     for name in ('feature_map', 'retrieval_picture'):
         code, _, errors = run_tool(name, 'gone', 'gone', '--out', runs / 'a.jpg')
         assert code == 2
-        assert 'let the name end in .png or .svg' in errors
+        assert 'use a name that ends in .png or .svg' in errors
 
 
 def test_a_query_before_and_after(run_tool, runs):
@@ -109,8 +114,8 @@ def test_a_query_before_and_after(run_tool, runs):
     assert 'of 6 queries, one per person, ' in printed
     assert printed.endswith(f'wrote {out}\n')
     text = out.read_text()
-    assert '<!-- Visible query -->' in text
-    assert '<!-- DSC: 1 of 2 infrared answers right -->' in text  # the other match is of the query's camera
+    assert '>Visible query</text>' in text
+    assert '>DSC: 1 of 2 infrared answers right</text>' in text  # the other match is of the query's camera
     first = out.read_bytes()
     run_tool('retrieval_picture', *arguments)
     assert out.read_bytes() == first
@@ -137,7 +142,7 @@ def test_work_directories_without_a_config(run_tool, runs):
         (runs / name / 'session' / 'vis_data' / 'config.py').unlink()
     code, _, errors = run_tool('retrieval_picture', runs / 'cd', runs / 'dsc', '--out', runs / 'a.svg')
     assert code == 2
-    assert errors == f'error: {runs}/cd holds no config of its test set; name one with --config.\n'
+    assert errors == f'error: {runs}/cd has no config of its test set; name one with --config.\n'
 
 
 def test_overrides_need_a_config(run_tool, runs):
@@ -146,6 +151,62 @@ def test_overrides_need_a_config(run_tool, runs):
     )
     assert code == 2
     assert '--cfg-options changes the config named by --config' in errors
+
+
+def test_attention_of_a_run_of_this_package(run_tool, tiny_runs, tiny_experiment, tmp_path):
+    arguments = (tiny_runs.adapt, tiny_experiment.checkpoint, '--seed', 3, '--note', 'by hand')
+    outputs = tmp_path / 'a.svg', tmp_path / 'b.svg'
+    for out in outputs:
+        code, printed, _ = run_tool('prompt_attention', *arguments, '-o', out)
+        assert code == 0
+        rows = printed.splitlines()[-3:]
+        assert rows[0].startswith('visible, person ')
+        assert rows[1].startswith('infrared, person ')
+        assert rows[0].split()[2] == rows[1].split()[2]
+        assert rows[2] == f'wrote {out}'
+    text = outputs[0].read_text()
+    assert all(f'>{shown}</text>' in text for shown in (*rows[:2], 'by hand'))
+    assert text == outputs[1].read_text()
+    person = rows[0].split()[2].strip(',')
+    code, printed, _ = run_tool('prompt_attention', *arguments, '--person', person, '-o', outputs[0])
+    assert code == 0
+    assert f'visible, person {person}, ' in printed
+    code, _, errors = run_tool('prompt_attention', *arguments, '--person', 999, '-o', tmp_path / 'c.svg')
+    assert code == 2
+    assert 'no visible and infrared tracklets of person 999' in errors
+    assert not (tmp_path / 'c.svg').exists()
+
+
+def test_features_of_the_last_checkpoint_are_those_of_the_run(tiny_runs, tiny_experiment):
+    (work_dir,) = find_work_dirs([str(tiny_experiment.work_dir)])
+    run, config = work_dir.load_run(), load_config(tiny_runs.adapt)
+    rows = np.arange(len(run.features))[::3]
+    again = extract_rows(config, tiny_experiment.checkpoint, run, rows)
+    np.testing.assert_allclose(again.feature[rows], run.features.feature[rows], atol=1e-5)
+    assert not np.delete(again.feature, rows, axis=0).any()
+    before = extract_rows(config, tiny_experiment.work_dir / 'epoch_0.pth', run, rows)
+    assert np.abs(before.feature[rows] - again.feature[rows]).max() > 1e-3
+
+
+def test_attention_needs_prompts(tiny_runs, tmp_path):
+    backbone = dict(type='FrameAverage', tower=load_config(tiny_runs.adapt).model.backbone.tower)
+    config = load_config(tiny_runs.adapt)
+    config.model.backbone = backbone
+    checkpoint = tmp_path / 'frame.pth'
+    torch.save(dict(state_dict=init_model(config).state_dict()), checkpoint)
+    with pytest.raises(
+        ConfigError, match='FrameAverage has no prompts; use a config whose backbone is Spatio'
+    ):
+        attended_tracklets(config, checkpoint)
+
+
+def test_compiled_blocks_are_run_as_they_are(tiny_runs, tiny_experiment):
+    config = load_config(tiny_runs.adapt)
+    plain = attended_tracklets(config, tiny_experiment.checkpoint)
+    config.model.backbone.compile_blocks = True
+    compiled = attended_tracklets(config, tiny_experiment.checkpoint)
+    np.testing.assert_array_equal(plain[0].maps, compiled[0].maps)
+    assert config.model.backbone.compile_blocks  # the caller's config does not change
 
 
 @pytest.mark.parametrize(
@@ -157,6 +218,7 @@ def test_overrides_need_a_config(run_tool, runs):
         ('retrieval_picture', ('--ranks', 0)),
         ('retrieval_picture', ('--frames', 0)),
         ('retrieval_picture', ('--seed', -1)),
+        ('prompt_attention', ('--seed', -1)),
     ],
 )
 def test_options_out_of_range(run_tool, name, option):

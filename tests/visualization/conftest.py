@@ -1,3 +1,4 @@
+import base64
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -46,6 +47,15 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
     @property
+    def photos(self):
+        return [image for image in self.find('img') if image['src'].startswith('data:image/jpeg')]
+
+    @property
+    def charts(self):
+        """Text alternatives of the charts."""
+        return [image['alt'] for image in self.find('img') if image.get('class') == 'chart']
+
+    @property
     def text(self):
         return ' '.join(self.texts)
 
@@ -53,6 +63,18 @@ class Page(HTMLParser):
 @pytest.fixture
 def parse():
     return Page
+
+
+@pytest.fixture
+def drawing_of():
+    """Function that decodes the SVG text of a data URI."""
+
+    def decode(uri):
+        prefix = 'data:image/svg+xml;base64,'
+        assert uri.startswith(prefix)
+        return base64.b64decode(uri.removeprefix(prefix)).decode('utf-8')
+
+    return decode
 
 
 @pytest.fixture
@@ -78,8 +100,8 @@ def features():
         pid = np.repeat(np.arange(10, 18), 4)
         modality = np.tile([0, 0, 1, 1], 8)
         camera = np.tile([1, 2, 1, 2], 8)
-        centres = np.random.default_rng(99).normal(size=(8, 16))
-        feature = centres[pid - 10] + noise * generator.normal(size=(32, 16))
+        centers = np.random.default_rng(99).normal(size=(8, 16))
+        feature = centers[pid - 10] + noise * generator.normal(size=(32, 16))
         feature /= np.linalg.norm(feature, axis=1, keepdims=True)
         order = np.arange(32) if order is None else order
         arrays = (feature.astype(np.float32), pid, camera, modality, modality == 1, np.arange(32))
@@ -90,7 +112,7 @@ def features():
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Three frames per tracklet on disk, matching ``features``; the grey level tells the tracklet."""
+    """Three frames per tracklet on disk, matching ``features``; the gray level identifies the tracklet."""
     root = tmp_path / 'data'
     root.mkdir()
     tracklets = []

@@ -71,7 +71,7 @@ def test_html_names_runs_and_gaps(features, parse):
         distance_density('after', features(noise=0.3)),
     )
     page = parse(densities_html([before, after]))
-    assert len(page.find('svg')) == 2
+    assert len(page.charts) == 2
     assert page.rows[-2] == [
         'before',
         *(f'{value:.3f}' for value in (before.intra_mean, before.inter_mean, before.gap)),

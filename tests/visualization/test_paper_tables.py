@@ -37,7 +37,7 @@ def test_metrics_have_the_names_and_range_of_a_run():
     )
 
 
-def test_the_docs_carry_the_footnote_beside_the_figures():
+def test_the_docs_carry_the_footnote_next_to_the_figures():
     text = Path(__file__).parents[2].joinpath('docs', 'synthetic_benchmark.md').read_text(encoding='utf-8')
     assert ' '.join(PAPER_FOOTNOTE.split()) in ' '.join(text.split())
 
@@ -49,5 +49,5 @@ def test_all_ablations_end_in_the_full_method():
 def test_unknown_table_or_target():
     with pytest.raises(ValueError, match='1 to 6, not 7'):
         paper_table(7)
-    with pytest.raises(ValueError, match="'bupt_campus', 'hitsz_vcm', not on 'mars'"):
+    with pytest.raises(ValueError, match=r"\['bupt_campus', 'hitsz_vcm'\], not on 'mars'"):
         paper_reference('mars')

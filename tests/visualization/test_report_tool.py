@@ -1,6 +1,7 @@
 """``tools/report.py`` with ``dscreid.apis.report`` and ``dscreid.visualization.work_dirs`` below it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_a_whole_report(run_tool, files, arguments, page_of):
     options = ['--config', f'{files}/config.py', '--scalars', f'Adaptation={files}/scalars.json']
     code, out, _ = run_tool(*arguments, *options, '--note', 'Data.')
     assert code == 0
-    assert len(page_of().find('img')) == 2 * 4 * (1 + 2 * 6)
+    assert len(page_of().photos) == 2 * 4 * (1 + 2 * 6)
     assert 'Total loss' in page_of().texts
     assert '+10.0' in out
     assert f'wrote {files}/report.html' in out
@@ -106,7 +107,7 @@ def test_without_config_there_are_no_pictures(run_tool, files, arguments, page_o
     arguments[1] = f'CD={files}/cd.json'
     code, out, _ = run_tool(*arguments, '--bound', 'DSC', '--paper', 'hitsz_vcm')
     assert code == 0
-    assert page_of().find('img') == []
+    assert page_of().photos == []
     assert 'The paper, Table 2' in page_of().text
     assert PAPER_FOOTNOTE in page_of().text
     assert PAPER_FOOTNOTE in ' '.join(out.split())
@@ -119,13 +120,13 @@ def test_without_config_there_are_no_pictures(run_tool, files, arguments, page_o
         (['--run', 'X=missing.json'], 'missing.json is missing'),
         (['--run', 'X={files}/config.py'], 'config.py is not a JSON file'),
         (['--run', 'X={files}/cd.json,{files}/cd.json'], 'cd.json is not a safetensors file'),
-        (['--run', 'CD={files}/cd.json'], "two runs are named 'CD'"),
+        (['--run', 'CD={files}/cd.json'], "two runs have the name 'CD'"),
         (['--bound', 'Y'], "'Y' is not the name of a run"),
         (['--scalars', 'nowhere.json'], 'nowhere.json cannot be read'),
         (['--config', 'nowhere.py'], 'nowhere.py: no such config'),
         (['--config', '{files}/config.py', '--protocol', 'mars'], 'unknown evaluation protocol'),
         (['nowhere'], 'nowhere is not a folder'),
-        (['{files}/data'], 'data holds no metrics.json'),
+        (['{files}/data'], 'data has no metrics.json'),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(run_tool, files, arguments, change, message):
@@ -141,7 +142,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(run_tool, files, arguments
     [
         ('{"rgb2ir/mAP": 36.5}', 'metrics are between 0 and 1'),
         ('{"rgb2ir/mAP": 0.365, "rgb2ir/Rank-1": 40.0}', 'rgb2ir/Rank-1 is 40.0'),
-        ('{"x": 1}', 'holds no metric'),
+        ('{"x": 1}', 'has no metric'),
         ('[1]', 'no metric'),
     ],
 )
@@ -163,16 +164,17 @@ def test_features_that_are_not_finite_are_one_sentence(run_tool, files, argument
     assert error.count('\n') == 1
 
 
-def test_scalars_that_are_not_finite_are_gaps(run_tool, files, arguments, page_of):
+def test_scalars_that_are_not_finite_are_gaps(run_tool, files, arguments, page_of, drawing_of):
     values = ('1.0', 'NaN', '2.0', '-Infinity', '3.0')
     lines = (f'{{"loss": {value}, "iter": {at}}}' for at, value in enumerate(values, 1))
     (files / 'scalars.json').write_text('\n'.join(lines))
     code, *_ = run_tool(*arguments, '--scalars', f'{files}/scalars.json')
     assert code == 0
     assert '2 of 5 values are NaN or infinite' in page_of().text
-    drawn = ' '.join(path['d'] for path in page_of().find('path')).lower()
-    assert drawn
-    assert not {'nan', 'inf'} & set(drawn.split())
+    (chart,) = (image for image in page_of().find('img') if image['alt'].startswith('Total loss'))
+    paths = re.findall(' d="([^"]+)"', drawing_of(chart['src']))
+    assert paths
+    assert not any({'nan', 'inf'} & set(path.lower().split()) for path in paths)
 
 
 def test_a_config_without_protocol_or_dataset(run_tool, files, arguments):
@@ -199,9 +201,9 @@ def test_a_work_directory_is_enough(run_tool, files, work_dir, page_of):
     assert code == 0
     page = page_of()
     assert [row[0] for row in page.rows if len(row) == 14] == ['dsc']
-    assert len(page.find('img')) == 2 * 4 * (1 + 6)
-    (clusters,) = (svg for svg in page.find('svg') if svg['aria-label'].startswith('Clusters'))
-    assert clusters['aria-label'] == 'Clusters by epoch: visible from 3 to 12'  # of both sessions
+    assert len(page.photos) == 2 * 4 * (1 + 6)
+    (clusters,) = (chart for chart in page.charts if chart.startswith('Clusters'))
+    assert clusters == 'Clusters by epoch: visible from 3 to 12'  # of both sessions
     assert ['dsc: training, last of its sessions', '3 min 05 s'] in page.rows
     assert 'Config differences' not in page.texts
     assert f'wrote {files}/report.html' in out
@@ -214,8 +216,7 @@ def test_several_runs_share_charts_and_their_config_differences_are_listed(
     code, *_ = run_tool(first, f'DSC={second}', '--out', files / 'report.html')
     assert code == 0
     page = page_of()
-    labels = [svg['aria-label'] for svg in page.find('svg')]
-    assert 'Total loss by iteration: cd from 0.1 to 0.025; DSC from 0.2 to 0.05' in labels
+    assert 'Total loss by iteration: cd from 0.1 to 0.025; DSC from 0.2 to 0.05' in page.charts
     start = page.rows.index(['Setting', 'cd', 'DSC'])
     assert page.rows[start + 1] == ['optim_wrapper.optimizer.lr', '0.1', '0.2']
     assert 'work_dir' not in page.texts
@@ -239,7 +240,7 @@ def test_a_run_without_evaluation_has_curves_and_a_sentence(run_tool, files, wor
     assert (code, error) == (0, '')
     page = page_of()
     assert 'mine was not evaluated: the target has no identities.' in page.texts
-    assert any(svg['aria-label'].startswith('Clusters') for svg in page.find('svg'))
+    assert any(chart.startswith('Clusters') for chart in page.charts)
     assert {'Retrieval lists', 'Distances'}.isdisjoint(page.texts)
     assert 'not evaluated: the target has no identities' in out
 
@@ -258,9 +259,9 @@ def test_missing_pictures_leave_out_the_lists_with_a_sentence(run_tool, files, w
     dataset.tracklets.reverse()
     code, out, _ = run_tool(folder, '--out', files / 'report.html')
     assert code == 0
-    assert page_of().find('img') == []
+    assert page_of().photos == []
     for text in (page_of().text, out):
-        assert 'There are no retrieval lists: the features of "moved" are of another test set' in text
+        assert 'There are no retrieval lists: the features of "moved" belong to another test set' in text
 
 
 def test_a_missing_frame_leaves_out_lists_that_were_not_asked_for(
@@ -272,7 +273,7 @@ def test_a_missing_frame_leaves_out_lists_that_were_not_asked_for(
     code, out, _ = run_tool(folder, '--out', files / 'report.html')
     assert code == 0
     assert 'There are no retrieval lists: ' in out
-    assert page_of().find('img') == []
+    assert page_of().photos == []
     config = find_work_dir(folder, 'x').config
     code, _, error = run_tool(folder, '--config', config, '--out', files / 'asked.html')
     assert code == 2
@@ -298,13 +299,61 @@ def test_runs_of_this_package_are_understood(run_tool, files, tiny_experiment, p
     dirs = tiny_experiment.work_dir, tiny_experiment.source_dir
     assert run_tool(*dirs, '--out', files / 'report.html')[0] == 0
     page = page_of()
-    assert any(
-        'dsc from' in svg['aria-label'] and 'tiny_source from' in svg['aria-label']
-        for svg in page.find('svg')
-    )
+    assert any('dsc from' in chart and 'tiny_source from' in chart for chart in page.charts)
     assert 'model.type' in {row[0] for row in page.rows}
-    assert page.find('img')
+    assert page.photos
+    assert 'Feature maps of dsc, before training and dsc' in [image['alt'] for image in page.find('img')]
+    assert any(image['alt'].startswith('Attention maps: visible, person') for image in page.find('img'))
     assert 'tiny_source was not evaluated' in page.text
+
+
+# ---- feature map and attention ----
+def test_the_first_and_the_last_run_are_mapped(run_tool, files, work_dir, page_of):
+    dirs = [work_dir(name, base=base) for name, base in (('a', 0.2), ('b', 0.3), ('c', 0.4))]
+    assert run_tool(*dirs, '--bound', 'b', '--out', files / 'report.html')[0] == 0
+    assert 'Feature maps of a and c' in [image['alt'] for image in page_of().find('img')]
+    assert 'Features of 32 test tracklets' in page_of().text
+    assert run_tool(dirs[2], '--out', files / 'one.html')[0] == 0
+    assert 'Feature maps of c' in [image['alt'] for image in page_of('one.html').find('img')]
+    assert 'before adaptation are missing because the run has no' in page_of('one.html').text
+    (dirs[2] / 'epoch_0.pth').write_bytes(b'')
+    assert run_tool(dirs[2], '--out', files / 'one.html')[0] == 0
+    assert 'The features before adaptation are missing: ' in page_of('one.html').text
+
+
+def test_pictures_that_cannot_be_drawn_are_a_sentence(run_tool, files, work_dir, page_of):
+    folder = work_dir('mine')
+    (folder / 'features.safetensors').unlink()
+    for config, reason in (
+        (CONFIG.format(lr=0.1), 'no work directory has the checkpoint of a finished training.'),
+        ("test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')", 'model is missing'),
+    ):
+        find_work_dir(folder, 'x').config.write_text(config)
+        assert run_tool(folder, '--out', files / 'report.html')[0] == 0
+        text = page_of().text
+        assert 'There is no feature map: no run has features; write them with' in text
+        assert 'There is no picture of the attention of the prompts:' in text
+        assert reason in text
+        (folder / 'epoch_4.pth').write_bytes(b'')
+
+
+def test_features_of_two_test_sets_are_a_sentence(run_tool, files, arguments, page_of, features):
+    table = features(1)
+    table.pid[:] += 1
+    save_features(files / 'dsc.safetensors', table)
+    assert run_tool(*arguments)[0] == 0
+    assert (
+        'There is no feature map: the features of "DSC" and "CD" are of different test sets' in page_of().text
+    )
+
+
+def test_pictures_can_be_left_out(run_tool, files, work_dir, page_of):
+    folder = work_dir('mine')
+    options = ('--no-feature-map', '--no-prompt-attention')
+    assert run_tool(folder, *options, '--out', files / 'report.html')[0] == 0
+    assert {'Feature map', 'Prompt attention'}.isdisjoint(page_of().texts)
+    assert run_tool(folder, '--out', files / 'report.html')[0] == 0
+    assert {'Feature map', 'Prompt attention'} <= set(page_of().texts)
 
 
 # ---- where it is written ----

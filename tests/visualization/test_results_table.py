@@ -75,7 +75,7 @@ def test_console_table_says_the_same(runs):
     assert max(map(len, lines)) <= 80
 
 
-def test_console_table_beside_the_paper(runs):
+def test_console_table_next_to_the_paper(runs):
     lines = format_results_table(runs[:1], target='bupt_campus').splitlines()
     (dsc,) = (line.split() for line in lines if line.split()[:1] == ['DSC'])
     assert dsc[1:3] == ['41.6', '40.1']  # the means of both directions first
@@ -86,7 +86,7 @@ def test_console_table_beside_the_paper(runs):
     assert any(line.split()[:3] == ['DDAG', '(target', 'labels)'] for line in lines)
 
 
-def test_html_table_beside_the_paper(runs, parse):
+def test_html_table_next_to_the_paper(runs, parse):
     page = parse(results_table_html(runs, target='hitsz_vcm'))
     assert page.rows[-1] == ['DSC', '50.1', '63.8', *[''] * 3, '50.9', '', '64.3', *[''] * 3, '49.3', '']
     assert page.rows[6][:2] == ['MITML (target labels)', '46.5']

@@ -10,12 +10,13 @@ EXAMPLES = """examples:
   dscreid feature-map work_dirs/dsc_bupt2hitsz --out map.png
   dscreid feature-map CD=work_dirs/demo/cd DSC=work_dirs/demo/dsc --out map.svg --persons 12 --seed 0
 
-Each work directory's features.safetensors is read; dscreid test --dump-features writes it. Runs on one test set show
-the same tracklets in the same colors. Distances between far groups, and the directions of the axes, mean nothing."""
+The command reads features.safetensors in each work directory, which dscreid test --dump-features writes. Runs on one
+test set show the same tracklets in the same colors. Distances between far groups and the directions of the axes have no
+meaning."""
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -26,12 +27,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='work directory of a run; its name is the title (default: the name of the folder)',
     )
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')
-    parser.add_argument('--persons', type=int, default=12, help='most persons shown (default: 12)')
-    parser.add_argument('--tracklets', type=int, default=600, help='most tracklets shown (default: 600)')
+    parser.add_argument('--persons', type=int, default=12, help='maximum number of persons (default: 12)')
     parser.add_argument(
-        '--seed', type=int, default=0, help='seed of the choice of persons and of the layout (default: 0)'
+        '--tracklets', type=int, default=600, help='maximum number of tracklets (default: 600)'
     )
-    parser.add_argument('--note', default='', help='a line below the legend, such as which data were used')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed for choosing persons and for the layout (default: 0)'
+    )
+    parser.add_argument('--note', default='', help='a line below the legend, such as the name of the dataset')
     args = parser.parse_args(arguments)
     if args.persons < 1:
         parser.error(f'--persons must be at least 1, got {args.persons}')
@@ -45,7 +48,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the maps."""
     options = vars(parse_args(arguments))
-    from dscreid.apis.plots import write_feature_map  # torch and others: --help does without them
+    from dscreid.apis.plots import write_feature_map  # imports torch, which --help does not need
 
     print(write_feature_map(**options))
 

@@ -16,7 +16,7 @@ directories that you trust."""
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,8 +35,10 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--ranks', type=int, default=5, help='answers shown (default: 5)')
     parser.add_argument('--frames', type=int, default=1, help='frames shown per tracklet (default: 1)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of the query (default: 0)')
-    parser.add_argument('--note', default='', help='a line below the picture, such as which data were used')
+    parser.add_argument('--seed', type=int, default=0, help='seed for choosing the query (default: 0)')
+    parser.add_argument(
+        '--note', default='', help='a line below the picture, such as the name of the dataset'
+    )
     args = parser.parse_args(arguments)
     for name in ('ranks', 'frames'):
         if getattr(args, name) < 1:
@@ -49,7 +51,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw the picture."""
     options = vars(parse_args(arguments))
-    from dscreid.apis.plots import write_retrieval_picture  # torch and others: --help does without them
+    from dscreid.apis.plots import write_retrieval_picture  # imports torch, which --help does not need
 
     print(write_retrieval_picture(**options))
 

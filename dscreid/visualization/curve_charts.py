@@ -1,0 +1,182 @@
+"""Training curves of a report, for one run or for several runs in common charts."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dscreid.visualization.charts import COLORS, Card, Rule, Series, format_number, line_chart
+from dscreid.visualization.curves import LOSS_TERM, Scalars
+from dscreid.visualization.page import part
+from dscreid.visualization.tables import Cell, Table, TableRow
+
+RGB_COLOR, IR_COLOR, MEAN_COLOR = 0, 1, 2
+#: Colors of validation results, the same throughout a report.
+_DIRECTION_COLORS = {'rgb2ir': RGB_COLOR, 'ir2rgb': IR_COLOR, 'rgb2rgb': 3, 'ir2ir': 4}
+_DIRECTION_LABELS = {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB'}
+_MODALITY_LABELS = {'rgb': 'visible', 'ir': 'infrared'}
+
+
+class _Figure(NamedTuple):
+    """Settings of one figure; ``keys`` is a regular expression of the keys that it shows."""
+
+    title: str
+    keys: str
+    caption: str = ''
+    x_label: str = 'epoch'
+    from_zero: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    factor: float = 1.0
+
+
+_SHARE: dict[str, Any] = dict(bounds=(0, 1))
+_INDEX: dict[str, Any] = dict(bounds=(-1, 1))
+_PERCENT: dict[str, Any] = dict(bounds=(0, 100), factor=100)
+_FIGURES = (
+    _Figure('Total loss', 'loss', 'Sum of all terms.', 'iteration', from_zero=True),
+    _Figure('Loss terms', LOSS_TERM, 'Weights are already applied.', 'iteration', from_zero=True),
+    _Figure('Learning rate', 'lr', '', 'iteration', from_zero=True),
+    _Figure('Clusters', 'labels/(rgb|ir)_clusters', 'Pseudo identities found.', from_zero=True),
+    _Figure('Labeled share', 'labels/(rgb|ir)_labelled',
+            'Share of the training tracklets that have a pseudo label.', **_SHARE),
+    _Figure('Adjusted Rand index', 'labels/(rgb|ir)_ari', 'Agreement of pseudo labels and true identities: '
+            '1 is perfect, 0 is chance. Never used for training.', **_INDEX),
+    _Figure('Mutual information and purity', 'labels/(rgb|ir)_(nmi|purity)', 'Normalized mutual information with '
+            'the true identities, and share of the majority identity.', **_SHARE),
+    _Figure('Cross-modal accuracy', 'labels/cross_modal_accuracy',
+            'How often a visible pseudo label names the infrared cluster of the same person.', **_SHARE),
+    _Figure('Label-free criteria', 'criteria/.*(?<!_rgb)(?<!_ir)',
+            'Quality of the weights, estimated without labels; higher is better.', **_INDEX),
+    _Figure('Validation mAP', '.*/mAP', 'Percent.', **_PERCENT),
+    _Figure('Validation Rank-1', '.*/Rank-1', 'Percent.', **_PERCENT),
+)  # fmt: skip
+
+
+def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
+    """Make all figures for which a run has logged values; unknown keys are left out.
+
+    For one run, related series share a chart; for several runs, each series has its own chart with one line per run.
+
+    Args:
+        runs: Name of the run → what it logged.
+    """
+    cards = []
+    logged = {key for scalars in runs.values() for key in (*scalars.series, *scalars.gaps)}
+    numbers = {scalars.identities for scalars in runs.values()}
+    identities = numbers.pop() if len(numbers) == 1 else None
+    for figure in _FIGURES:
+        keys = sorted((key for key in logged if re.fullmatch(figure.keys, key, re.DOTALL)), key=_rgb_first)
+        if len(runs) > 1:
+            for key in keys:
+                title = figure.title if len(keys) == 1 else f'{figure.title}: {_label(key)}'
+                cards.append(_card(figure, title, _lines_of_runs(figure, key, runs), identities))
+        elif keys:
+            (scalars,) = runs.values()
+            lines = [
+                Series(_label(key), *_points(figure, key, scalars), **_style(key, position))
+                for position, key in enumerate(keys)
+            ]
+            cards.append(_card(figure, figure.title, lines, identities))
+    return sorted(cards, key=lambda card: not card.chart)  # single values after the charts
+
+
+def curves_html(runs: Mapping[str, Scalars]) -> str:
+    """Render the figures of :func:`curve_cards` as HTML; '' if there are none."""
+    cards = curve_cards(runs)
+    return part('cards', cards=cards) if cards else ''
+
+
+def _points(figure: _Figure, key: str, scalars: Scalars) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y of a series as the figure shows them."""
+    x, y = scalars.with_gaps(key)
+    return x, figure.factor * y
+
+
+def _lines_of_runs(figure: _Figure, key: str, runs: Mapping[str, Scalars]) -> list[Series]:
+    """Make the lines of one series of several runs; runs that did not log it are left out."""
+    lines = [
+        Series(name, *_points(figure, key, scalars), **_cycled(position))
+        for position, (name, scalars) in enumerate(runs.items())
+    ]
+    return [line for line in lines if len(line.x)]
+
+
+def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:
+    """Make a card with legend, chart and captions; series over epochs also get a table of values.
+
+    If no line has more than one point, the values are written as text instead of a chart.
+    """
+    captions = [figure.caption] if figure.caption else []
+    for line in lines:
+        if count := int(np.isnan(line.y).sum()):
+            verb = 'is' if count == 1 else 'are'
+            captions.append(
+                f'{line.name}: {count} of {len(line.y)} values {verb} NaN or infinite and left out.'
+            )
+    drawn = [line for line in lines if np.isfinite(line.y).any()]
+    points = [(line.name, line.x[np.isfinite(line.y)], line.y[np.isfinite(line.y)]) for line in drawn]
+    if all(len(x) == 1 for _, x, _ in points):
+        values = [
+            f'{name}: {format_number(y[0])} at {figure.x_label} {format_number(x[0])}.'
+            for name, x, y in points
+        ]
+        return Card(title, captions=[*values, *captions])
+    rules = []
+    if figure.title == 'Clusters' and identities is not None:
+        rules.append(Rule(f'true identities ({identities})', identities))
+    chart = line_chart(
+        drawn, x_label=figure.x_label, rules=rules, from_zero=figure.from_zero, bounds=figure.bounds
+    )
+    ends = [f'{name} from {format_number(y[0])} to {format_number(y[-1])}' for name, _, y in points]
+    description = f'{title} by {figure.x_label}: {"; ".join(ends)}'
+    table = _values_table(drawn) if figure.x_label == 'epoch' else None
+    return Card(title, chart, description, [*drawn, *rules], captions, table)
+
+
+def _rgb_first(key: str) -> tuple[int, str]:
+    """Sort key of a series: visible first, then infrared, then the rest."""
+    return 0 if 'rgb2ir' in key or 'rgb_' in key else 1 if 'ir2rgb' in key or 'ir_' in key else 2, key
+
+
+def _style(key: str, position: int) -> dict:
+    """Choose color and dash; purity and mean are dashed."""
+    head, _, tail = key.partition('/')
+    if head != 'labels' and tail not in ('mAP', 'Rank-1'):
+        return _cycled(position)
+    direction = {0: RGB_COLOR, 1: IR_COLOR}.get(_rgb_first(key)[0], MEAN_COLOR)
+    return dict(
+        color=_DIRECTION_COLORS.get(head, direction), dashed=key.endswith('_purity') or head == 'mean'
+    )
+
+
+def _cycled(position: int) -> dict:
+    """Choose color and dash of one of many lines."""
+    return dict(color=position % len(COLORS), dashed=position // len(COLORS) % 2 == 1)
+
+
+def _label(key: str) -> str:
+    """Return the name of a key in the legend."""
+    head, _, tail = key.partition('/')
+    if head == 'labels':
+        modality, _, what = tail.partition('_')
+        if modality in _MODALITY_LABELS:
+            return _MODALITY_LABELS[modality] + {'nmi': ', NMI', 'purity': ', purity'}.get(what, '')
+    if head in ('labels', 'criteria'):
+        return tail.replace('_', ' ')
+    if tail in ('mAP', 'Rank-1'):
+        return _DIRECTION_LABELS.get(head, head)
+    return key.removeprefix('loss_').replace('_', ' ') if key.startswith('loss_') else key
+
+
+def _values_table(lines: Sequence[Series]) -> Table:
+    """Make a table of the values of a figure; a dash if one is missing."""
+    positions = sorted({float(at) for line in lines for at in line.x})
+    lookup = [dict(zip(line.x.tolist(), line.y.tolist(), strict=True)) for line in lines]
+    values = [[series.get(at, math.nan) for series in lookup] for at in positions]
+    rows = [
+        TableRow(format_number(at), [Cell(format_number(one) if math.isfinite(one) else '–') for one in row])
+        for at, row in zip(positions, values, strict=True)
+    ]
+    return Table('Values', 'epoch', [('', line.name) for line in lines], rows)

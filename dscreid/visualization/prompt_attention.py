@@ -1,0 +1,181 @@
+"""Attention of the spatio-temporal prompts to the frames of a tracklet and to the patches of each frame."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.backbones import SpatioTemporalPrompting
+from dscreid.structures import Modality, Tracklet
+from dscreid.visualization.figures import add_note, show_image, styled
+
+
+@dataclass(frozen=True)
+class PromptAttention:
+    """Attention of the prompts of ``N`` tracklets, averaged over heads.
+
+    Attributes:
+        patches: float32 (N, L, T, P, h, w), weights with which prompt ``p`` of frame ``t`` reads the patches of its
+            frame in each of the ``L`` blocks that contain prompts. The sum over (h, w) is below 1 because the prompts
+            also read the class token and each other.
+        frames: float32 (N, T), share of each frame's prompts in the attention that computes the dynamic feature,
+            averaged over its queries; sums to 1.
+    """
+
+    patches: Tensor
+    frames: Tensor
+
+    def maps(self) -> Tensor:
+        """Average over blocks and prompts: float32 (N, T, h, w)."""
+        return self.patches.mean(dim=(1, 3))
+
+
+@dataclass(frozen=True)
+class AttendedTracklet:
+    """A row of the picture.
+
+    Attributes:
+        title: Heading of the row.
+        frames: uint8 (T, H, W, 3), what the model sees, in RGB order.
+        maps: float (T, h, w), see :meth:`PromptAttention.maps`.
+        shares: float (T,), see :attr:`PromptAttention.frames`.
+    """
+
+    title: str
+    frames: np.ndarray
+    maps: np.ndarray
+    shares: np.ndarray
+
+
+@torch.no_grad()
+def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAttention:
+    """Compute the attention weights of an encoder's prompts.
+
+    The inputs of the attention are recorded while the encoder runs, and the softmax is computed from them again, so
+    the features of the encoder do not change.
+
+    Args:
+        backbone: ``SpatioTemporalPrompting`` in evaluation mode, not compiled.
+        inputs: Normalized frames, float (N, T, 3, H, W).
+
+    Raises:
+        ConfigError: If the encoder has no prompts.
+    """
+    if not isinstance(backbone, SpatioTemporalPrompting):
+        raise ConfigError(
+            f'{type(backbone).__name__} has no prompts; use a config whose backbone is SpatioTemporalPrompting.'
+        )
+    num_frames = backbone.num_frames
+    blocks = list(backbone.tower.blocks[backbone.start_layer :])
+    normalized: list[Tensor] = []
+    last: list[Tensor] = []  # input of the second half of the last block, and what that half adds to it
+    with ExitStack() as stack:
+        hooks = [
+            block.ln_1.register_forward_hook(lambda _, args, out: normalized.append(out)) for block in blocks
+        ]
+        hooks.append(blocks[-1].ln_2.register_forward_hook(lambda _, args, out: last.append(args[0])))
+        hooks.append(blocks[-1].ls_2.register_forward_hook(lambda _, args, out: last.append(out)))
+        for hook in hooks:
+            stack.callback(hook.remove)
+        backbone(inputs)
+
+    grid = backbone.tower.grid_size
+    first_prompt = 1 + grid[0] * grid[1]
+    per_block = [
+        attention_weights(block.attn, tokens[:, first_prompt:], tokens)[..., 1:first_prompt]
+        for block, tokens in zip(blocks, normalized, strict=True)
+    ]
+    patches = torch.stack(per_block).unflatten(-1, grid).unflatten(1, (-1, num_frames)).transpose(0, 1)
+
+    tokens = (last[0] + last[1]).unflatten(0, (-1, num_frames))  # (N, T, class token and T prompts, D)
+    weights = attention_weights(backbone.attn, tokens[:, :, 0], tokens[:, :, 1:].flatten(1, 2))
+    frames = weights.unflatten(-1, (num_frames, num_frames)).sum(-1).mean(1)
+    return PromptAttention(patches, frames)
+
+
+def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: int = 0) -> list[int]:
+    """Draw a visible and an infrared tracklet of one person.
+
+    Args:
+        tracklets: Records of a dataset.
+        person: Person id; None draws one that both modalities show. If no person is known, the tracklets may show
+            different ones.
+        seed: Non-negative seed.
+
+    Returns:
+        Positions in the dataset, visible first; only one if the other modality is missing.
+
+    Raises:
+        ConfigError: If the dataset does not show the person in both modalities.
+    """
+    generator = np.random.default_rng(seed)
+    visible, infrared = (
+        [row for row, one in enumerate(tracklets) if one.modality is modality] for modality in Modality
+    )
+    shared = sorted(
+        {tracklets[row].pid for row in visible} & {tracklets[row].pid for row in infrared} - {None}
+    )
+    if person is not None and person not in shared:
+        raise ConfigError(
+            f'the test set has no visible and infrared tracklets of person {person}; name another one.'
+        )
+    if person is None and shared:
+        person = shared[generator.integers(len(shared))]
+    sides = [[row for row in rows if person in (None, tracklets[row].pid)] for rows in (visible, infrared)]
+    return [rows[generator.integers(len(rows))] for rows in sides if rows]
+
+
+def attention_weights(attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor) -> Tensor:
+    """Compute ``softmax(Q K^T / sqrt(d))`` of multi-head attention, averaged over heads.
+
+    Args:
+        attention: Module that holds the weights.
+        queries: Float (B, Q, D), before the projection.
+        keys: Float (B, K, D), before the projection.
+
+    Returns:
+        float32 (B, Q, K).
+    """
+    weight, bias = attention.in_proj_weight, attention.in_proj_bias
+    width, heads = attention.embed_dim, attention.num_heads
+    query = nn.functional.linear(queries, weight[:width], bias[:width])
+    key = nn.functional.linear(keys, weight[width : 2 * width], bias[width : 2 * width])
+    query, key = (tokens.float().unflatten(-1, (heads, -1)).transpose(1, 2) for tokens in (query, key))
+    return (query @ key.mT / (width / heads) ** 0.5).softmax(-1).mean(1)
+
+
+@styled()
+def draw_prompt_attention(tracklets: Sequence[AttendedTracklet], note: str = '') -> Figure:
+    """Draw the frames of tracklets, and below them the same frames under their attention maps.
+
+    The colors of a tracklet go from the lowest to the highest weight in any of its frames. The number above a frame is
+    the share of its prompts in the dynamic feature.
+
+    Args:
+        tracklets: One or more tracklets with the same number of frames.
+        note: A line below the picture; none if empty.
+    """
+    count = len(tracklets[0].frames)
+    height, width = tracklets[0].frames.shape[1:3]
+    cell = 1.75 * width / height
+    figure = Figure(figsize=(max(count * (cell + 0.12), 4.5), len(tracklets) * 4.2 + (0.3 if note else 0)))
+    parts = np.atleast_1d(figure.subfigures(len(tracklets), 1))
+    for part, tracklet in zip(parts, tracklets, strict=True):
+        part.suptitle(tracklet.title, fontsize=12)
+        axes = part.subplots(2, count, squeeze=False)
+        settings = dict(cmap='inferno', alpha=0.6, vmin=tracklet.maps.min(), vmax=tracklet.maps.max())
+        extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+        for position, frame in enumerate(tracklet.frames):
+            axes[0, position].set_title(f'{100 * tracklet.shares[position]:.1f} %', fontsize=10)
+            show_image(axes[0, position], frame)
+            show_image(axes[1, position], frame.mean(axis=2), cmap='gray', vmin=0, vmax=255)
+            axes[1, position].imshow(
+                tracklet.maps[position], interpolation='bilinear', extent=extent, **settings
+            )
+    add_note(figure, note)
+    return figure
