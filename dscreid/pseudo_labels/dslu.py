@@ -3,7 +3,7 @@
 Equation numbers are those of the DSC paper. Both functions work on chunks of rows, without an N x N array.
 """
 
-from math import isfinite
+from math import ceil, isfinite
 from operator import index
 
 import numpy as np
@@ -63,7 +63,7 @@ def unify_labels(
         ValueError: If shapes do not match, features are not finite, or a label is below -1.
     """
     labels = _as_labels(infrared_labels, len(infrared_static), 'infrared_labels')
-    check_unification(topk, min_votes)
+    check_unification(topk, outliers_vote, min_votes)
     min_votes = (0 if outliers_vote else 1) if min_votes is None else min_votes
     topk = clipped(topk, len(labels), 'topk')
     candidates = labels[knn(visible_dynamic, infrared_dynamic, topk)[1].cpu()]  # (Nv, K), (6) and (7)
@@ -129,7 +129,40 @@ def correct_labels(
     return _like(corrected, labels)
 
 
-def check_unification(topk: int = 20, min_votes: int | None = None) -> None:
+def votes_needed(
+    epoch: int, topk: int, start: int | float, end: int | float, epochs: int, begin: int = 0
+) -> int:
+    """Compute the number of votes that a visible tracklet's label needs in an epoch.
+
+    The number changes linearly from ``start`` to ``end``, rounded up to whole votes: many at first, fewer as the
+    model improves.
+
+    Args:
+        epoch: Zero-based epoch.
+        topk: Number of votes cast, at least 1.
+        start: Votes until ``begin``. An int is a number of votes, a float in (0, 1] a share of ``topk``.
+        end: Votes from ``begin + epochs`` on, given like ``start``.
+        epochs: Length of the transition in epochs, at least 1.
+        begin: Zero-based epoch in which the transition begins.
+
+    Returns:
+        An integer in [1, topk].
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+    if topk < 1 or epochs < 1 or begin < 0:
+        raise ValueError(
+            f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}'
+        )
+    first, last = _votes(start, topk, 'start'), _votes(end, topk, 'end')
+    progress = min(max((epoch - begin) / epochs, 0.0), 1.0)
+    votes = first + (last - first) * progress
+    # A rounding error above a whole number must not require an extra vote.
+    return min(max(ceil(votes - 1e-9), 1), topk)
+
+
+def check_unification(topk: int = 20, outliers_vote: bool = False, min_votes: int | None = None) -> None:
     """Check the parameters of :func:`unify_labels`.
 
     Raises:
@@ -142,7 +175,9 @@ def check_unification(topk: int = 20, min_votes: int | None = None) -> None:
         raise ValueError(f'min_votes must be at least 0, got {min_votes}')
 
 
-def check_correction(topk: int = 20, static_weight: float = 1.0, dynamic_weight: float = 1.0) -> None:
+def check_correction(
+    topk: int = 20, static_weight: float = 1.0, dynamic_weight: float = 1.0, outliers_vote: bool = False
+) -> None:
     """Check the parameters of :func:`correct_labels`.
 
     Raises:
@@ -202,3 +237,14 @@ def _as_labels(labels: Labels, num: int, name: str) -> Tensor:
 def _like(result: Tensor, given: Labels) -> Labels:
     """Return a tensor if the input was a tensor, otherwise a numpy array."""
     return result if isinstance(given, Tensor) else result.numpy()
+
+
+def _votes(value: int | float, topk: int, name: str) -> float:
+    """Convert a number of votes or a share of ``topk`` to votes."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, float) and 0 < value <= 1:
+        return value * topk
+    raise ValueError(
+        f'{name} must be a number of votes (an int of at least 1) or a share of topk (a float in (0, 1]), got {value!r}'
+    )

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.pseudo_labels.labels import PseudoLabels
-from dscreid.structures import Modality, TrackletFeatures
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
 
 @dataclass(frozen=True)
