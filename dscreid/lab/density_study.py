@@ -24,7 +24,7 @@ from dscreid.pseudo_labels import (
     dbscan,
     quality,
 )
-from dscreid.pseudo_labels.clustering import cluster
+from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.files import existing_file

@@ -61,14 +61,9 @@ def clipped(k: int, num_rows: int, name: str = 'k') -> int:
 
 
 def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
-    """Check a feature matrix and return it as a detached float tensor.
+    """Check a numeric (N, D) matrix, torch or numpy, and return it as a detached float tensor on its device.
 
-    Args:
-        features: Numeric (N, D), torch or numpy. float64 is kept; every other dtype becomes float32.
-        name: Name of the matrix in error messages.
-
-    Returns:
-        Float (N, D) on the device of the input.
+    float64 is kept; every other dtype becomes float32. ``name`` is that of the matrix in error messages.
 
     Raises:
         TypeError: If it is neither a tensor nor an array.

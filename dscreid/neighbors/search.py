@@ -104,13 +104,13 @@ class NeighborSearch:
             ) from None
         threads = faiss.omp_get_max_threads()
         try:
-            index = faiss.index_factory(gallery.shape[1], self.index, faiss.METRIC_INNER_PRODUCT)
+            index = faiss.index_factory(gallery.shape[1], str(self.index), faiss.METRIC_INNER_PRODUCT)
             index.train(gallery)
             # With several threads, a graph would depend on their timing.
             faiss.omp_set_num_threads(1 if 'HNSW' in str(self.index) else threads)
             index.add(gallery)
             if self.parameters:
-                faiss.ParameterSpace().set_index_parameters(index, self.parameters)
+                faiss.ParameterSpace().set_index_parameters(index, self.parameters)  # type: ignore[arg-type]
         except RuntimeError as error:
             reason = ' '.join(str(error).split())
             raise ConfigError(

@@ -2,7 +2,7 @@
 
 No criterion needs a person id, so they may be used to choose a checkpoint. Each value of the criteria of this package
 lies in [-1, 1], higher is better, and NaN means undefined. A clustering that has collapsed into a few clusters still
-scores well in cycle consistency, agreement and stability, so check the number of clusters as well.
+scores well in cycle consistency, agreement and stability, so check the number of clusters, too.
 """
 
 import math
@@ -32,8 +32,7 @@ class JudgedRound:
         infrared: Features of the Nt infrared tracklets.
         labels: Their pseudo labels.
         previous: Labels of the previous round. None in the first one.
-        clustering: A labeler that concatenates static and dynamic features, such as ``ClusterLabeler``. None if
-            there is none.
+        clustering: A labeler that concatenates static and dynamic features, such as ``ClusterLabeler``, or None.
     """
 
     visible: TrackletFeatures
@@ -129,11 +128,7 @@ LABEL_FREE_CRITERIA = tuple(CRITERIA.module_dict)
 
 
 def label_free_criteria(judged: JudgedRound, criteria: Mapping[str, Criterion]) -> dict[str, float]:
-    """Compute criteria for one round of labeling, omitting undefined values.
-
-    Args:
-        judged: The round.
-        criteria: Criteria by name.
+    """Compute criteria, given by name, for one round of labeling, omitting undefined values.
 
     Returns:
         Values by name, and by the same names with ``_rgb`` and ``_ir`` for each modality. A mean is only given if
@@ -151,13 +146,10 @@ def label_free_criteria(judged: JudgedRound, criteria: Mapping[str, Criterion]) 
 def single_feature_labels(
     clustering: Labeler, visible: TrackletFeatures, infrared: TrackletFeatures
 ) -> tuple[PseudoLabels, PseudoLabels] | None:
-    """Cluster twice: once with only the static features, once with only the dynamic features.
+    """Cluster twice: with only the static, and with only the dynamic features.
 
-    Args:
-        clustering: A labeler that concatenates both features, such as ``ClusterLabeler``. It receives the
-            same feature twice, so it sees the cosine similarity of that feature.
-        visible: Features of the Nv visible tracklets.
-        infrared: Features of the Nt infrared tracklets.
+    The clustering, which concatenates both, receives the same feature twice, so it sees the cosine similarity of that
+    feature.
 
     Returns:
         Labels from static and labels from dynamic features. None if one of them forms no cluster.
@@ -174,11 +166,7 @@ def single_feature_labels(
 
 
 def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985) of two clusterings, on the tracklets labeled by both.
-
-    Args:
-        first: int (N,), -1 = outlier.
-        second: int (N,), -1 = outlier. Its numbering may differ from the first.
+    """Adjusted Rand index of two int (N,) clusterings, on the tracklets labeled (>= 0) by both.
 
     Returns:
         A value in [-0.5, 1], 0 for chance. NaN if fewer than two tracklets are labeled by both.
@@ -201,8 +189,7 @@ def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> 
         infrared: Float (Nt, D).
 
     Returns:
-        int64 (Nv,), the visible tracklet at the end of each visible tracklet's trip, and int64 (Nt,), the
-        same for infrared tracklets.
+        int64 (Nv,) and int64 (Nt,), the tracklet of the same modality at the end of each trip.
 
     Raises:
         ValueError: If a modality has no tracklet.

@@ -18,14 +18,13 @@ def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | Non
     Args:
         labels: int64 (N,), labels of the potential neighbors; -1 = outlier.
         topk: Desired number of neighbors, at least 1.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None always
-            uses ``topk``.
+        max_cluster_ratio: Maximum as a multiple of the mean cluster size, positive. None always uses ``topk``.
 
     Returns:
         An integer between 1 and ``topk``.
 
     Raises:
-        ValueError: If ``topk`` is below 1 or the ratio is not positive.
+        ValueError: If ``topk`` or the ratio is out of range.
     """
     if topk < 1 or (max_cluster_ratio is not None and max_cluster_ratio <= 0):
         raise ValueError(
@@ -65,8 +64,7 @@ def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
             cluster.
 
     Returns:
-        float64 csr (N, C), where C is the largest label + 1. Rows sum to 1, or are empty if all neighbors are
-        outliers (the formula is then 0/0).
+        As :func:`label_shares`.
     """
     counts = _label_counts(neighbors, labels)
     sizes = np.bincount(labels[labels >= 0], minlength=counts.shape[1])

@@ -72,18 +72,17 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
 
 
 def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985) over all tracklets, with each outlier as its own cluster.
+    """Adjusted Rand index over all tracklets, with each outlier as its own cluster.
 
-    Unlike ``ari`` of :func:`quality`, it does not increase if difficult tracklets are left out. It can
-    therefore compare clusterings that label different shares.
+    Unlike ``ari`` of :func:`quality`, it does not increase if difficult tracklets are left out, so that it can compare
+    clusterings that label different shares.
 
     Args:
         labels: int (N,), -1 = outlier.
         pids: int (N,), true person ids.
 
     Returns:
-        A value in [-0.5, 1]. 1 if both put all tracklets together, or each tracklet in its own cluster. NaN
-        without tracklets.
+        A value in [-0.5, 1]. NaN without tracklets.
     """
     labels, pids = _aligned(labels, pids)
     if not len(labels):
@@ -122,7 +121,7 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
         For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and
         ``m_median_size`` of the clusters (0 if there are none).
     """
-    figures = {}
+    figures: dict[str, float] = {}
     for modality in Modality:
         sizes = labels.cluster_sizes(modality)
         figures[f'{modality.value}_clusters'] = float(len(sizes))
@@ -143,7 +142,7 @@ def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.nd
         For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a
         shared numbering, also ``cross_modal_accuracy``.
     """
-    figures = {}
+    figures: dict[str, float] = {}
     for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
         values = quality(labels.of(modality), pids)
         figures |= {f'{modality.value}_{name}': values[name] for name in ('ari', 'nmi', 'purity')}

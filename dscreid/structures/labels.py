@@ -184,7 +184,7 @@ class PseudoLabels:
     def _describe(self, modality: Modality) -> str:
         sizes = self.cluster_sizes(modality)
         median = f' of median size {np.median(sizes):g}' if len(sizes) else ''
-        share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labelled'
+        share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labeled'
         return f'{len(sizes)} clusters{median}, {share}'
 
 

@@ -119,7 +119,7 @@ def test_counts_and_summary():
     assert labels.labelled_share(Modality.RGB) == 0.75
     assert labels.cluster_sizes(Modality.RGB).tolist() == [2, 1]
     summary = labels.summary()
-    assert 'rgb 2 clusters of median size 1.5, 75.0% of 4 tracklets labelled' in summary
+    assert 'rgb 2 clusters of median size 1.5, 75.0% of 4 tracklets labeled' in summary
     assert summary.endswith('one shared numbering')
 
 
@@ -127,7 +127,7 @@ def test_nothing_labelled():
     labels = PseudoLabels(rgb=ints(), ir=ints(-1, -1), shared=False)
     assert labels.num_clusters(Modality.IR) == 0
     assert labels.labelled_share(Modality.RGB) == 0
-    assert 'ir 0 clusters, 0.0% of 2 tracklets labelled; separate numberings' in labels.summary()
+    assert 'ir 0 clusters, 0.0% of 2 tracklets labeled; separate numberings' in labels.summary()
 
 
 def test_refuses_badints():

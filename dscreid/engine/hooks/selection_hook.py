@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from dscreid.distributed import wait_for_all
 from dscreid.engine.clustering_round import ClusteringRound
@@ -101,7 +102,7 @@ class SelectionHook(Hook):
         self.previous: PseudoLabels | None = None
         self._clusterer: ClusterHook | None = None
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Find the ``ClusterHook``, and continue or remove the record in the work directory."""
         self._clusterer = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
         if self._clusterer is None:
@@ -114,15 +115,16 @@ class SelectionHook(Hook):
         if is_main_process():
             self._take_up_record(runner)
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: Runner) -> None:
         """Evaluate the weights at the start of the epoch, unless their labels were unusable."""
-        if self._clusterer.last is not None:
-            self._judge(runner, self._clusterer.last)
+        last = None if self._clusterer is None else self._clusterer.last
+        if last is not None:
+            self._judge(runner, last)
             wait_for_all()
 
-    def after_train(self, runner) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Evaluate the final weights, and log which checkpoint was chosen."""
-        if self.criterion is None:
+        if self.criterion is None or self._clusterer is None:
             return
         try:
             self._judge(runner, self._clusterer.make_round(runner))
@@ -131,14 +133,14 @@ class SelectionHook(Hook):
         if is_main_process():
             runner.logger.info(f'chosen by {self.criterion}: {_describe(self.record.kept)}')
 
-    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add the labels of the current epoch to its checkpoint."""
         if self.previous is not None:
             checkpoint[_LABELS_KEY] = {
                 modality.value: torch.from_numpy(self.previous.of(modality)) for modality in Modality
             }
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Restore the labels of the epoch before the resumed one from the checkpoint.
 
         Raises:
@@ -149,7 +151,7 @@ class SelectionHook(Hook):
             self.previous = PseudoLabels(**arrays, shared=False)
             check_labels(self.previous, tracklet_counts(runner.train_loop.dataloader.dataset))
 
-    def _judge(self, runner, labelled: ClusteringRound) -> None:
+    def _judge(self, runner: Runner, labelled: ClusteringRound) -> None:
         """Log the criteria of one round, and keep the weights if they are the best so far."""
         if not is_main_process():
             return
@@ -164,15 +166,18 @@ class SelectionHook(Hook):
             {f'criteria/{name}': value for name, value in values.items()}, step=runner.epoch
         )
         self.record = self.record.with_epoch(runner.epoch, values)
-        superseded = self._keep(runner, values.get(self.criterion, math.nan))
+        superseded = self._keep(runner, values)
         self.record.write(runner.work_dir)
         # last, so that the record never names a missing file
         _remove(runner.work_dir, superseded)
 
-    def _keep(self, runner, value: float) -> KeptCheckpoint | None:
+    def _keep(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
         """If the weights are chosen, save and record them, and return the checkpoint that they replace."""
         epoch, kept = runner.epoch, self.record.kept
-        if self.criterion is None or epoch < self.begin or not is_chosen(epoch, value, kept, self.rule):
+        if self.criterion is None or epoch < self.begin:
+            return None
+        value = values.get(self.criterion, math.nan)
+        if not is_chosen(epoch, value, kept, self.rule):
             return None
         name = checkpoint_name(self.criterion, epoch)
         runner.save_checkpoint(
@@ -187,7 +192,7 @@ class SelectionHook(Hook):
         runner.logger.info(f'chosen so far: {_describe(chosen)}')
         return None if kept is None or kept.checkpoint == name else kept
 
-    def _take_up_record(self, runner) -> None:
+    def _take_up_record(self, runner: Runner) -> None:
         """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
         if begins_anew(runner):
             _forget(runner.work_dir)
@@ -246,8 +251,8 @@ def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
 def _forget(work_dir: str) -> None:
     """Remove the record of an earlier run and the checkpoint that it names."""
     with contextlib.suppress(CheckpointError):  # an unreadable record names nothing
-        record = read_record(work_dir)
-        _remove(work_dir, record and record.kept)
+        if (record := read_record(work_dir)) is not None:
+            _remove(work_dir, record.kept)
     Path(work_dir, RECORD_FILE).unlink(missing_ok=True)
 
 

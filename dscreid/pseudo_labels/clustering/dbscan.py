@@ -39,11 +39,10 @@ def dbscan(distance: Any, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
     """Density-based clustering (DBSCAN, Ester et al., 1996), using scikit-learn.
 
     Args:
-        distance: Non-negative symmetric (N, N). A scipy sparse matrix or array stores only the relevant
-            pairs: a pair that is not stored counts as farther than ``eps``, an explicit zero as distance 0. A
-            missing diagonal is added. A sparse distance does not record its cutoff, so it must have been
-            built with a cutoff (``max_distance`` of :func:`jaccard_distance`) of at least ``eps``. A dense
-            array or tensor is used as given.
+        distance: Non-negative symmetric (N, N). A scipy sparse matrix or array stores only the relevant pairs, and
+            must have been built with a cutoff (``max_distance`` of :func:`jaccard_distance`) of at least ``eps``:
+            a pair that is not stored counts as farther, an explicit zero as distance 0. A missing diagonal is
+            added. A dense array or tensor is used as given.
         eps: Maximum distance between two neighbors.
         min_samples: Number of neighbors, including the tracklet itself, that make it a core point.
 

@@ -36,8 +36,7 @@ def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
         labels: int64 (N,), clusters numbered from 0 without gaps, -1 = outlier.
 
     Returns:
-        A size in tracklets, larger than that of the given clusters. None if the test does not find that they
-        are parts.
+        A size in tracklets, larger than that of the given clusters; None if they are not found to be parts.
     """
     parts = outliers_alone(labels)
     if parts.max(initial=-1) + 1 < _FEWEST:
@@ -55,15 +54,7 @@ def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
 
 
 def gaussian_like(points: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Draw points from a Gaussian with the mean and covariance of the given points.
-
-    Args:
-        points: float32 (N, D).
-        seed: Random seed.
-
-    Returns:
-        float32 (N, D), the same for the same seed.
-    """
+    """Draw float32 (N, D) points from a Gaussian with the mean and covariance of the given points."""
     mean = points.mean(axis=0)
     # The triangular factor has the same column inner products as the centered points, and so the same covariance.
     triangle = np.linalg.qr(points - mean, mode='r')

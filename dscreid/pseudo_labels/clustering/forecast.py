@@ -9,7 +9,7 @@ forecast and measurement side by side.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 
@@ -100,28 +100,27 @@ def forecast_round(
 ) -> Forecast:
     """Forecast a round that clusters several sets in turn while the descriptors of all sets stay in memory.
 
+    Times on a GPU rest on assumptions that have not been measured.
+
     Args:
         problems: The sets.
         search: The neighbor search.
-        rate: Operations per second of a large matrix product on the device of the features, see
-            :func:`product_rate`.
+        rate: Operations per second of a large matrix product on the device, see :func:`product_rate`.
         device: ``'cpu'`` or ``'cuda'``, the device of the features.
         threads: Number of threads of the compiled kernels.
-
-    Returns:
-        The forecast. Times on a GPU rest on assumptions that have not been measured.
     """
-    parts = [forecast_clustering(p, search, rate, device, threads) for p in problems if p.num]
+    parts = [astuple(forecast_clustering(p, search, rate, device, threads)) for p in problems if p.num]
     if not parts:
         return Forecast()
     held = sum(p.num * p.dimension for p in problems) * _FLOAT
     on_host, on_device = (0, held) if device == 'cuda' else (held, 0)
+    seconds, host, gpu, least_host, least_gpu = zip(*parts, strict=True)
     return Forecast(
-        seconds=sum(part.seconds for part in parts),
-        host_bytes=on_host + max(part.host_bytes for part in parts),
-        device_bytes=on_device + max(part.device_bytes for part in parts),
-        least_host_bytes=on_host + max(part.least_host_bytes for part in parts),
-        least_device_bytes=on_device + max(part.least_device_bytes for part in parts),
+        sum(seconds),
+        on_host + max(host),
+        on_device + max(gpu),
+        on_host + max(least_host),
+        on_device + max(least_gpu),
     )
 
 
@@ -219,7 +218,7 @@ def check_fits(
     host_free: int | None,
     device_free: int | None = None,
 ) -> str | None:
-    """Raise or warn if clustering does not fit into memory.
+    """Check whether clustering fits into memory.
 
     Args:
         forecast: Forecast of a round.
@@ -253,14 +252,11 @@ def check_fits(
 
 @contextmanager
 def memory_errors(problems: Sequence[ClusteringProblem] | None, host_free: int | None) -> Iterator[None]:
-    """Convert out-of-memory errors during clustering into an error with sizes and remedies.
+    """Convert out-of-memory errors during clustering into ResourceError with sizes and remedies.
 
     Args:
         problems: The sets to cluster. None if unknown.
         host_free: Bytes available before. None if unknown.
-
-    Raises:
-        ResourceError: If main memory or GPU memory is exhausted.
     """
     try:
         yield

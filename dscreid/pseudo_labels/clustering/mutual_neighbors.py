@@ -39,9 +39,8 @@ def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
         rates: float64 (N, K - 1), see :func:`mutual_neighbor_rates`.
 
     Returns:
-        Sizes, including the tracklet itself, ascending. They are local maxima of the excess, which is the
-        mean rate minus the mean of the rates at sizes 1.8 times smaller and larger. The excess must be three
-        standard errors above 0.
+        Sizes, including the tracklet itself, ascending. They are local maxima of the excess: the mean rate minus the
+        mean of the rates at sizes 1.8 times smaller and larger. It must be three standard errors above 0.
     """
     if rates.shape[0] < 2 or rates.shape[1] < 2:
         return ()

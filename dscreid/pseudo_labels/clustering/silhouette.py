@@ -50,9 +50,6 @@ def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: i
 
     Returns:
         A value in [-1, 1]. 0 with fewer than two clusters.
-
-    Raises:
-        ValueError: If the shapes do not match or a feature is not finite.
     """
     features, labels = _aligned(features, labels)
     num = len(labels)
@@ -62,11 +59,7 @@ def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: i
 
 
 def mean_cluster_size(labels: np.ndarray) -> float:
-    """Mean over the tracklets of their cluster's size, for int (N,) labels; each outlier is its own cluster.
-
-    Returns:
-        At least 1. NaN without tracklets.
-    """
+    """Mean over the tracklets of their cluster's size, for int (N,) labels, outliers alone; NaN without tracklets."""
     sizes = np.bincount(outliers_alone(labels)).astype(np.float64)
     return float((sizes**2).sum() / len(labels)) if len(labels) else math.nan
 

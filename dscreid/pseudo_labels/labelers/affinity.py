@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.pseudo_labels.clustering import COMMON_CLUSTERING, chosen_settings, cluster, fixed_settings
+from dscreid.pseudo_labels.clustering.dbscan import cluster
+from dscreid.pseudo_labels.clustering.density import chosen_settings
+from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, fixed_settings
 from dscreid.pseudo_labels.descriptors import check_finite, tracklet_descriptors
 from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
 from dscreid.pseudo_labels.proxy_affinity import proxy_affinities
@@ -51,13 +53,13 @@ class JointLabeler(_AffinityLabeler):
 
     The descriptor is ``[softmax(scale n(x) . M_v), softmax(scale n(x) . M_t)]``, where M are the cluster
     memories trained in the previous epoch, so this cannot be the first labeler. If the previous labels were
-    shared, both halves are equal.
+    shared, both halves are equal. The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
 
     Args:
         scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05.
-        k1: As in ``ClusterLabeler``, like the following; each may be ``'auto'``.
+        k1: As in ``ClusterLabeler``, like ``k2``, ``eps`` and ``min_samples``; each may be ``'auto'``.
         k2: See ``k1``.
-        eps: See ``k1``. The released code uses 0.6 for SYSU-MM01 and 0.3 for RegDB.
+        eps: See ``k1``.
         min_samples: See ``k1``.
 
     Example (config)::
@@ -68,12 +70,7 @@ class JointLabeler(_AffinityLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities jointly, from 0 without gaps. A cluster may have members in only one modality.
-
-        Raises:
-            ConfigError: If there is no context, or it has no centers yet.
-            LabelingError: If no tracklet of a modality is in a cluster.
-        """
+        """Label both modalities jointly, from 0 without gaps. A cluster may have members in only one modality."""
         centers = self._given(context).centers
         if centers is None:
             raise ConfigError(
@@ -99,30 +96,14 @@ class JointLabeler(_AffinityLabeler):
 class ProxyAffinityLabeler(_AffinityLabeler):
     """Cluster each modality by the affinities of its tracklets to the cluster centers of each camera.
 
-    The previous epoch must have used ``CameraLabeler``, whose trained centers are read. See
-    :func:`dscreid.pseudo_labels.proxy_affinity.proxy_affinities`.
-
-    Args:
-        scale: Positive factor of the cosine similarities.
-        k1: As in ``ClusterLabeler``, like the following; each may be ``'auto'``.
-        k2: See ``k1``.
-        eps: See ``k1``.
-        min_samples: See ``k1``.
-
-    Example (config)::
-
-        labelers = [dict(cycle=[dict(type='CameraLabeler', eps=0.55), dict(type='ProxyAffinityLabeler', eps=0.6)])]
+    The previous epoch must have used ``CameraLabeler``, whose trained centers are read. The arguments are those of
+    ``JointLabeler``. See :func:`dscreid.pseudo_labels.proxy_affinity.proxy_affinities`.
     """
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities separately, each from 0 without gaps.
-
-        Raises:
-            ConfigError: If there is no context, or the previous epoch had no camera clusters.
-            LabelingError: If a modality has no cluster.
-        """
+        """Label each modality from 0 without gaps, after an epoch of ``CameraLabeler``."""
         context = self._given(context)
         if context.centers is None or context.groups is None:
             raise ConfigError(

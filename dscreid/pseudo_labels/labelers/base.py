@@ -78,14 +78,7 @@ class Labeler:
         raise NotImplementedError(f'{type(self).__name__} must define __call__')
 
     def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
-        """Check before training that the cameras allow labeling.
-
-        Args:
-            cameras: Maps each modality to int64 (N,), the camera of each tracklet.
-
-        Raises:
-            ConfigError: If they do not.
-        """
+        """Raise ConfigError before training if the cameras, int64 (N,) of each modality, do not allow labeling."""
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
         """List the sets that a call clusters one after another, for a forecast.
@@ -114,15 +107,7 @@ class Labeler:
 
 
 def build_labeler(config: Mapping[str, Any], owner: str) -> Labeler:
-    """Build a labeler.
-
-    Args:
-        config: Config of the labeler.
-        owner: Name of the part that uses it, for the error message.
-
-    Raises:
-        ConfigError: If the class does not derive from ``Labeler``.
-    """
+    """Build a labeler for ``owner``; raises ConfigError if the class does not derive from ``Labeler``."""
     labeler = LABELERS.build(dict(config))
     if not isinstance(labeler, Labeler):
         raise ConfigError(
@@ -132,11 +117,7 @@ def build_labeler(config: Mapping[str, Any], owner: str) -> Labeler:
 
 
 def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
-    """Build a labeler that clusters each modality by the features only.
-
-    Raises:
-        ConfigError: If the labeler needs a context in addition to the features.
-    """
+    """Build a labeler that clusters by the features only; raises ConfigError if it needs a context."""
     clustering = build_labeler(config, owner)
     if clustering.needs_context:
         raise ConfigError(
@@ -147,11 +128,7 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
 
 
 class SeparateLabeler(Labeler):
-    """Base class of methods that cluster each modality separately and then relate the two numberings.
-
-    Args:
-        clustering: Config of the labeler that clusters each modality.
-    """
+    """Base class of methods that cluster each modality with a labeler and then relate the two numberings."""
 
     clustering: Labeler
 
@@ -161,10 +138,7 @@ class SeparateLabeler(Labeler):
     def _clusters(
         self, visible: TrackletFeatures, infrared: TrackletFeatures
     ) -> tuple[PseudoLabels, dict[Modality, Tensor]]:
-        """Cluster both modalities.
-
-        Returns:
-            The labels, each modality numbered from 0 without gaps, and the descriptors of each modality.
+        """Cluster both modalities; return labels numbered from 0 without gaps, and the descriptors of each modality.
 
         Raises:
             ConfigError: If the clustering uses one numbering for both modalities.
@@ -191,12 +165,10 @@ class SeparateLabeler(Labeler):
 def labeling_within_memory(
     labeler: Labeler, rgb: TrackletFeatures, ir: TrackletFeatures, search: NeighborSearch, logger: Logger
 ) -> Iterator[None]:
-    """Context manager that checks memory for the labeling done inside it.
-
-    If the labeler reports what it clusters, first logs a forecast, and a warning if memory may not suffice.
+    """Log a forecast before the labeling in the block, and warn if memory may not suffice.
 
     Args:
-        labeler: The labeler called inside the block.
+        labeler: The labeler called inside the block. If it does not report what it clusters, nothing is forecast.
         rgb: Features of the visible tracklets.
         ir: Features of the infrared tracklets.
         search: The neighbor search.

@@ -9,7 +9,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.pseudo_labels.clustering import COMMON_CLUSTERING, chosen_settings, cluster, fixed_settings
+from dscreid.pseudo_labels.clustering.dbscan import cluster
+from dscreid.pseudo_labels.clustering.density import chosen_settings
+from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, fixed_settings
 from dscreid.pseudo_labels.descriptors import check_finite, tracklet_descriptors
 from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
 from dscreid.registry import LABELERS
@@ -47,11 +49,7 @@ class CameraLabeler(Labeler):
         self.fixed = fixed_settings('CameraLabeler', k1=k1, k2=k2, eps=eps, min_samples=min_samples)
 
     def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
-        """Check that each modality has a camera with enough tracklets to form a cluster.
-
-        Raises:
-            ConfigError: If one modality has no camera with enough tracklets to form a cluster.
-        """
+        """Raise ConfigError if a modality has no camera with enough tracklets to form a cluster."""
         fewest = self.fixed.get('min_samples', 2)
         for modality in Modality:
             numbers, counts = np.unique(cameras[modality], return_counts=True)
@@ -66,12 +64,7 @@ class CameraLabeler(Labeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities separately, each from 0 without gaps. The group of a cluster is its camera.
-
-        Raises:
-            ConfigError: If there is no context.
-            LabelingError: If a modality has no cluster in any camera.
-        """
+        """Label each modality from 0 without gaps. The group of a cluster is its camera."""
         context = self._given(context)
         labels, groups = {}, {}
         for modality, features in ((Modality.RGB, visible), (Modality.IR, infrared)):

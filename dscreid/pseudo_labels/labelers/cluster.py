@@ -8,14 +8,10 @@ from torch import Tensor
 
 from dscreid.errors import LabelingError
 from dscreid.neighbors.jaccard import jaccard_distance
-from dscreid.pseudo_labels.clustering import (
-    COMMON_CLUSTERING,
-    ClusteringSettings,
-    cluster,
-    fixed_settings,
-    settings_of_modalities,
-)
+from dscreid.pseudo_labels.clustering.dbscan import cluster
+from dscreid.pseudo_labels.clustering.density import settings_of_modalities
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
+from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, ClusteringSettings, fixed_settings
 from dscreid.pseudo_labels.descriptors import check_finite, joined_halves
 from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
 from dscreid.registry import LABELERS
@@ -71,12 +67,7 @@ class ClusterLabeler(Labeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Cluster both modalities; their numberings are separate, each from 0 without gaps.
-
-        Raises:
-            LabelingError: If a modality has no cluster (the message gives the figures needed to fix it), or
-                if its features are not finite.
-        """
+        """Label each modality from 0 without gaps; the LabelingError for no cluster gives figures."""
         joined = {
             Modality.RGB: check_finite(joined_halves(visible), Modality.RGB),
             Modality.IR: check_finite(joined_halves(infrared), Modality.IR),

@@ -26,8 +26,7 @@ _NEARLY_ALL = 0.5
 class MatchingLabeler(SeparateLabeler):
     """Cluster each modality, and give each tracklet the partner of its cluster in the other modality (PGM).
 
-    The labels are those of the clustering, with a separate numbering for each modality. The partners are
-    stored in ``cross``. See :func:`dscreid.pseudo_labels.matching.match_clusters_progressively`.
+    The partners are stored in ``cross``. See :func:`dscreid.pseudo_labels.matching.match_clusters_progressively`.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
@@ -35,10 +34,6 @@ class MatchingLabeler(SeparateLabeler):
             code uses 2.
         mirror: Whether there may be more infrared than visible clusters. False is the behavior of the code
             for SYSU-MM01.
-
-    Example (config)::
-
-        labeler = dict(type='MatchingLabeler', clustering=dict(type='ClusterLabeler', eps=0.6))
     """
 
     def __init__(
@@ -51,12 +46,7 @@ class MatchingLabeler(SeparateLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities, with ``cross`` labels for all but outliers.
-
-        Raises:
-            ConfigError: If the clustering uses one numbering for both modalities.
-            LabelingError: If there is no cluster.
-        """
+        """Label each modality, with ``cross`` labels for all but outliers."""
         labels, descriptors = self._clusters(visible, infrared)
         return replace(labels, cross=matched_cross_labels(descriptors, labels, self.passes, self.mirror))
 
@@ -65,17 +55,12 @@ class MatchingLabeler(SeparateLabeler):
 class AggregationLabeler(SeparateLabeler):
     """Cluster each modality, and pair clusters greedily by the votes of similar tracklets (ADCA).
 
-    The labels are those of the clustering, with a separate numbering for each modality. The pairs are stored
-    in ``matches``, which the memories use. See
+    The pairs are stored in ``matches``, which the memories use. See
     :func:`dscreid.pseudo_labels.matching.match_clusters_by_votes`.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
         threshold: Cosine similarity in [-1, 1] from which a pair of tracklets counts as a vote.
-
-    Example (config)::
-
-        labeler = dict(type='AggregationLabeler', clustering=dict(type='ClusterLabeler', eps=0.6), threshold=0.5)
     """
 
     def __init__(self, clustering: Mapping[str, Any] = _CLUSTERING, threshold: float = 0.5) -> None:
@@ -87,14 +72,10 @@ class AggregationLabeler(SeparateLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities, with ``matches``.
+        """Label each modality, with ``matches``.
 
         If no pair of tracklets reaches the threshold, ``matches`` is empty and a warning is logged. The memories
         then keep the centers of the clusters unchanged.
-
-        Raises:
-            ConfigError: If the clustering uses one numbering for both modalities.
-            LabelingError: If there is no cluster.
         """
         labels, descriptors = self._clusters(visible, infrared)
         votes, share = count_votes(
@@ -133,14 +114,11 @@ def matched_cross_labels(
 ) -> CrossLabels:
     """Find each tracklet's cluster in the other modality by progressive matching of mean descriptors.
 
-    Args:
-        descriptors: Float (N, D) of the tracklets of each modality.
-        labels: Clusters of both modalities, each numbered from 0 without gaps, at least one in each modality.
-        passes: See :func:`match_clusters_progressively`.
-        mirror: See :func:`match_clusters_progressively`.
+    Arguments are float (N, D) descriptors of each modality, labels numbered from 0 without gaps, and those of
+    :func:`match_clusters_progressively`.
     """
-    centers = [mean_descriptors(descriptors[m], labels.of(m)) for m in Modality]
-    rgb_to_ir, ir_to_rgb = match_clusters_progressively(*centers, passes, mirror)
+    rgb, ir = (mean_descriptors(descriptors[m], labels.of(m)) for m in Modality)
+    rgb_to_ir, ir_to_rgb = match_clusters_progressively(rgb, ir, passes, mirror)
     return CrossLabels(rgb=_translated(labels.rgb, rgb_to_ir), ir=_translated(labels.ir, ir_to_rgb))
 
 

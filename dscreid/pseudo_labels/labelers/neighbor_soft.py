@@ -42,10 +42,6 @@ class NeighborSoftLabeler(SeparateLabeler):
         balance: Share of the hard label in a target, in [0, 1].
         sharpness: How fast the weight decreases with the disagreement of the neighbors.
         passes: Maximum number of assignments in the matching. None repeats until every cluster has a partner.
-
-    Example (config)::
-
-        labeler = dict(type='NeighborSoftLabeler', clustering=dict(type='ClusterLabeler', eps=0.6), topk=20)
     """
 
     def __init__(
@@ -72,13 +68,9 @@ class NeighborSoftLabeler(SeparateLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities separately, with ``soft``, ``cross`` and ``cross.soft``.
+        """Label each modality, with ``soft``, ``cross`` and ``cross.soft``.
 
         If no neighbor of a tracklet is in a cluster, the tracklet keeps its hard label with weight 0.
-
-        Raises:
-            ConfigError: If the clustering uses one numbering for both modalities.
-            LabelingError: If there is no cluster.
         """
         labels, descriptors = self._clusters(visible, infrared)
         cross = matched_cross_labels(descriptors, labels, self.passes)

@@ -44,10 +44,6 @@ class TransportLabeler(SeparateLabeler):
         max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in the other
             modality. None always uses ``topk``.
         balance: Share of the transported label in a refined one, in [0, 1] (guessed).
-
-    Example (config)::
-
-        labeler = dict(type='TransportLabeler', clustering=dict(type='ClusterLabeler', eps=0.6), marginals='empirical')
     """
 
     def __init__(
@@ -87,14 +83,7 @@ class TransportLabeler(SeparateLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities separately, with ``cross`` and, unless ``topk`` is 0, ``cross.soft``.
-
-        Outliers are not transported and have no cross label.
-
-        Raises:
-            ConfigError: If the clustering uses one numbering for both modalities.
-            LabelingError: If there is no cluster.
-        """
+        """Label each modality, with ``cross`` labels for all but outliers, and ``cross.soft`` unless ``topk`` is 0."""
         labels, descriptors = self._clusters(visible, infrared)
         cross = {m: self._transported(descriptors, labels, m) for m in Modality}
         soft = {m: self._refined(descriptors, labels, m, cross[m]) for m in Modality} if self.topk else None

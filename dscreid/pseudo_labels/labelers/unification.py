@@ -91,12 +91,7 @@ class DSLULabeler(_UnifyingLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities. Labels are shared if ``inter`` is set; visible ones may skip numbers.
-
-        Raises:
-            ConfigError: If a context is needed (for the epoch of ``agreement``, or by the clustering) and missing.
-            LabelingError: If there is no cluster, or no visible tracklet gets a label.
-        """
+        """Label both modalities. Labels are shared if ``inter`` is set; visible ones may skip numbers."""
         clusters = self.clustering(visible, infrared, context)
         rgb = clusters.rgb
         if self.inter is not None:
@@ -163,10 +158,6 @@ class UnificationLabeler(_UnifyingLabeler):
         outliers_vote: Whether "outlier" can win both votes, as in the released code.
         infrared_centers: If True, the centers of the shared memory are means of infrared tracklets only, as
             in the released code. If False, they are means of both modalities, as in DSC.
-
-    Example (config)::
-
-        labeler = dict(type='UnificationLabeler', clustering=dict(type='ClusterLabeler', eps=0.3), topk=10)
     """
 
     def __init__(
@@ -193,11 +184,7 @@ class UnificationLabeler(_UnifyingLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities with shared labels; visible ones may skip numbers.
-
-        Raises:
-            LabelingError: If there is no infrared cluster, or no visible tracklet gets a label.
-        """
+        """Label both modalities with shared labels; visible ones may skip numbers."""
         clusters = self.clustering(visible, infrared, context)
         if not clusters.num_clusters(Modality.IR):
             raise self._no_cluster(len(infrared), Modality.IR, 'use a larger eps in its clustering')

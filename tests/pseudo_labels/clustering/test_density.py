@@ -14,7 +14,7 @@ from dscreid.pseudo_labels import (
     jaccard_distance,
     settings_for,
 )
-from dscreid.pseudo_labels.clustering import cluster_neighbors
+from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
 from dscreid.pseudo_labels.clustering.duplicates import gaussian_like, size_of_whole
 from dscreid.pseudo_labels.clustering.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
 
