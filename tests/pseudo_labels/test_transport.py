@@ -120,7 +120,7 @@ def test_what_does_not_fit_is_refused():
         transport_labels(np.eye(2), np.eye(3))
     with pytest.raises(ValueError, match='NaN'):
         transport_labels(np.eye(2), np.full((2, 2), np.nan))
-    with pytest.raises(ValueError, match='2 centres but masses'):
+    with pytest.raises(ValueError, match='2 centers but masses'):
         transport_labels(np.eye(2), np.eye(2), np.ones(3))
     with pytest.raises(ValueError, match='must be positive'):
         transport_labels(np.eye(2), np.eye(2), np.array([1, 0]))
