@@ -125,11 +125,8 @@ class NeighborSearch:
 def measured_recall(queries: Tensor, gallery: Tensor, index: Tensor, samples: int = _JUDGED) -> float:
     """Measure the share of true neighbors, in [0, 1], that a search found, over evenly spaced queries.
 
-    Args:
-        queries: Float (N, D).
-        gallery: Float (M, D).
-        index: int64 (N, k), the result of the search.
-        samples: Number of queries to search exactly.
+    ``index`` int64 (N, k) is the result for float queries (N, D) and gallery (M, D); ``samples`` queries are searched
+    exactly.
     """
     rows = torch.linspace(0, len(queries) - 1, min(samples, len(queries)), device=queries.device).long()
     truth = exact_neighbors(queries[rows], gallery, index.shape[1])[1]

@@ -31,10 +31,10 @@ def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | Non
             'topk must be at least 1 and max_cluster_ratio positive or None, '
             f'got topk={topk}, max_cluster_ratio={max_cluster_ratio}'
         )
-    labelled = labels[labels >= 0]
-    if max_cluster_ratio is None or not len(labelled):
+    labeled = labels[labels >= 0]
+    if max_cluster_ratio is None or not len(labeled):
         return topk
-    mean_size = len(labelled) / len(np.unique(labelled))
+    mean_size = len(labeled) / len(np.unique(labeled))
     return max(1, min(topk, int(max_cluster_ratio * mean_size)))
 
 
@@ -90,11 +90,11 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
     if not 0 <= balance <= 1:
         raise ValueError(f'balance must lie in [0, 1], got {balance}')
     _check_aligned(labels, shares)
-    labelled = np.flatnonzero(labels >= 0)
+    labeled = np.flatnonzero(labels >= 0)
     informed = _informed(shares)
-    hard = np.where(informed, balance, 1.0)[labelled]
+    hard = np.where(informed, balance, 1.0)[labeled]
     soft = np.where((labels >= 0) & informed, 1 - balance, 0.0)
-    targets = csr_array((hard, (labelled, labels[labelled])), shape=shares.shape)
+    targets = csr_array((hard, (labeled, labels[labeled])), shape=shares.shape)
     targets = targets + csr_array(
         (shares.data * soft[_row_of(shares)], shares.indices, shares.indptr), shares.shape
     )

@@ -130,18 +130,17 @@ def forecast_clustering(
     rate: float,
     device: str = 'cpu',
     threads: int = 1,
-    itemsize: int = _FLOAT,
 ) -> Forecast:
-    """Forecast neighbor search, Jaccard distance and DBSCAN of one set, not counting its descriptors.
+    """Forecast neighbor search, Jaccard distance and DBSCAN of one set, not counting its float32 descriptors.
 
-    Arguments are those of :func:`forecast_round`; ``itemsize`` is the bytes per number of the descriptors.
+    Arguments are those of :func:`forecast_round`.
     """
     if not problem.num:
         return Forecast()
     on_gpu = device == 'cuda'
     searches_on_gpu = on_gpu and search.is_exact(problem.num)
-    normalized = problem.num * problem.dimension * itemsize
-    certain, expected = _search_bytes(problem, search, on_gpu, itemsize)
+    normalized = problem.num * problem.dimension * _FLOAT
+    certain, expected = _search_bytes(problem, search, on_gpu)
     # The kernels read float32 rows and int32 neighbors on the host. On a CPU, these rows already exist.
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
     host_certain, host_expected = (0, 0) if searches_on_gpu else (certain, expected)
@@ -167,9 +166,7 @@ def product_rate(device: str = 'cpu', dtype: torch.dtype = torch.float32) -> flo
     return 2 * size**3 / min(seconds)
 
 
-def _search_bytes(
-    problem: ClusteringProblem, search: NeighborSearch, on_gpu: bool, itemsize: int
-) -> tuple[int, int]:
+def _search_bytes(problem: ClusteringProblem, search: NeighborSearch, on_gpu: bool) -> tuple[int, int]:
     """Lower bound and expected bytes of a search on its device; on a GPU without the normalized descriptors."""
     num, neighbors = problem.num, problem.neighbors
     rows = num * problem.dimension
@@ -179,12 +176,12 @@ def _search_bytes(
         certain = rows * _FLOAT + found
         return certain, certain + rows * _FLOAT + 2 * found + CHUNK_ELEMENTS * _FLOAT
     if not on_gpu:
-        block = min(max(CHUNK_ELEMENTS, num), num**2) * itemsize
-        certain = rows * itemsize + block + num * neighbors * (itemsize + _INDEX)
+        block = min(max(CHUNK_ELEMENTS, num), num**2) * _FLOAT
+        certain = rows * _FLOAT + block + num * neighbors * (_FLOAT + _INDEX)
         # The next block is computed while the last one is held. The earlier check for finite values may need more.
-        return certain, max(certain + block, rows * (itemsize + 2))
-    coarse = itemsize == _FLOAT and num >= COARSE_FROM
-    width, number = (neighbors + COARSE_MARGIN, _HALF) if coarse else (neighbors, itemsize)
+        return certain, max(certain + block, rows * (_FLOAT + 2))
+    coarse = num >= COARSE_FROM
+    width, number = (neighbors + COARSE_MARGIN, _HALF) if coarse else (neighbors, _FLOAT)
     certain = num * width * (number + _INDEX) + (rows * _HALF if coarse else 0)
     return certain, certain + 4 * min(GPU_ELEMENTS, num * min(num, GPU_COLUMNS)) * number
 
