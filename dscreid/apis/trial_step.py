@@ -154,8 +154,9 @@ def _labels(
     """Apply a labeler to the features; None if there are too few for its settings."""
     name = type(labeler).__name__
     with explained(f'labeling by {name}'):
+        given = context if labeler.needs_context else None
         try:
-            labels = labeler(*(features[m] for m in Modality), context if labeler.needs_context else None)
+            labels = labeler(features[Modality.RGB], features[Modality.IR], given)
         except LabelingError:
             return None
     if not isinstance(labels, PseudoLabels):
