@@ -267,7 +267,7 @@ _PHASES = {
     'clustering:': 'building memories',
     'extract:': 'clustering',
     'calibrate:': 'extraction',
-    'criteria without labels': 'training',
+    'label-free criteria': 'training',
     'training: ': 'between two epochs',
     'Checkpoints will be saved': 'first epoch',
 }

@@ -9,7 +9,7 @@ import torch
 
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions
-from dscreid.registry import HOOKS, LABELERS, MODELS
+from dscreid.registry import CRITERIA, HOOKS, LABELERS, MODELS
 
 DOCS = Path(__file__).parents[1] / 'docs'
 
@@ -26,10 +26,10 @@ def own_parts(tmp_path, monkeypatch):
     (tmp_path / 'own_parts.py').write_text('\n'.join(block for block in blocks if block is not config))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, 'own_parts', raising=False)
-    registered = [dict(registry.module_dict) for registry in (MODELS, LABELERS, HOOKS)]
+    registered = [dict(registry.module_dict) for registry in (MODELS, LABELERS, CRITERIA, HOOKS)]
     yield config
     sys.modules.pop('own_parts', None)
-    for registry, before in zip((MODELS, LABELERS, HOOKS), registered, strict=True):
+    for registry, before in zip((MODELS, LABELERS, CRITERIA, HOOKS), registered, strict=True):
         for name in registry.module_dict.keys() - before.keys():
             del registry.module_dict[name]
 

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine import Config
 from mmengine.logging import print_log
 
-from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, read_record
+from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, criterion_name, read_record
 from dscreid.errors import CheckpointError
 
 
@@ -28,14 +28,14 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
         CheckpointError: If the record of the criteria or the chosen checkpoint is missing.
     """
     selection = (config.get('default_hooks') or {}).get('selection') or {}
-    criterion = selection.get('criterion')
+    criterion = criterion_name(selection.get('criterion'))
     if criterion is None:
         return last, {}
     record = read_record(last.parent)
     if record is None:
         raise CheckpointError(
-            f'{last.parent / RECORD_FILE} is missing, which says what {criterion} chose; run anew with --overwrite, or '
-            'evaluate a checkpoint with tools/test.py'
+            f'{last.parent / RECORD_FILE}, which says what {criterion} chose, is missing; run again with --overwrite, '
+            'or evaluate a checkpoint with tools/test.py'
         )
     if record.kept is None:
         return last, _fallback_note(criterion, last)
@@ -46,7 +46,7 @@ def _existing(work_dir: Path, kept: KeptCheckpoint) -> Path:
     path = work_dir / Path(kept.checkpoint).name
     if not path.is_file():
         raise CheckpointError(
-            f'{path}: the checkpoint that {kept.criterion} chose is missing; run anew with --overwrite, or evaluate '
+            f'{path}: the checkpoint that {kept.criterion} chose is missing; run again with --overwrite, or evaluate '
             'another one with tools/test.py'
         )
     return path
@@ -54,7 +54,7 @@ def _existing(work_dir: Path, kept: KeptCheckpoint) -> Path:
 
 def _note(kept: KeptCheckpoint, num_epochs: int) -> dict[str, Any]:
     extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
-    reason = f'{extreme} {kept.criterion} without labels, of {num_epochs} epochs judged'
+    reason = f'{extreme} {kept.criterion} of {num_epochs} epochs, without labels'
     print_log(f'evaluating {kept.checkpoint}: {reason}', logger='current')
     return dict(
         checkpoint=dict(
@@ -64,6 +64,6 @@ def _note(kept: KeptCheckpoint, num_epochs: int) -> dict[str, Any]:
 
 
 def _fallback_note(criterion: str, last: Path) -> dict[str, Any]:
-    reason = f'the last one, since {criterion} was undefined in all epochs'
+    reason = f'the last one, because {criterion} was undefined in all epochs'
     print_log(f'evaluating {last.name}: {reason}', logger='current', level=logging.WARNING)
     return dict(checkpoint=dict(file=last.name, epoch=None, criterion=criterion, value=None, reason=reason))

@@ -16,8 +16,7 @@ from dscreid.engine.schedule import turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, DscreidError, LabelingError
 from dscreid.models.reid import AdaptiveReID, BaseReID
-from dscreid.pseudo_labels import CrossLabels, LabelingContext, PseudoLabels
-from dscreid.pseudo_labels.context import apply_labeler, needs_context
+from dscreid.pseudo_labels import CrossLabels, Labeler, LabelingContext, PseudoLabels
 from dscreid.structures import Modality, TrackletFeatures
 
 #: Tracklets per artificial identity.
@@ -93,7 +92,7 @@ def _losses_of_adaptation(
             groups=None if centers is None else centers.groups,
         )
         # a labeler that reads centers needs those of the previous epoch
-        follows = left_by == epoch - 1 or not getattr(labeler, 'needs_centers', False)
+        follows = left_by == epoch - 1 or not labeler.needs_centers
         labels = _labels(labeler, features, context) if follows else None
         left_by = epoch
         if labels is None or any((labels.of(m)[drawn[m]] < 0).any() for m in Modality):
@@ -116,7 +115,7 @@ def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> 
     for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
         epochs |= {begin + place for place in range(len(turn))}
     epochs |= {getattr(loss, 'begin', 0) for loss in (*model.neighbor_losses, model.cross_loss)}
-    if any(getattr(labeler, 'needs_centers', False) for labeler in hook.labelers):
+    if any(labeler.needs_centers for labeler in hook.labelers):
         epochs |= {epoch - 1 for epoch in epochs}  # these leave the centers that a labeler reads
     return sorted(epoch for epoch in epochs if 0 <= epoch < max_epochs)
 
@@ -150,15 +149,14 @@ def _made_up_labels(rows: dict[Modality, np.ndarray], model: AdaptiveReID) -> Ps
 
 
 def _labels(
-    labeler: Any, features: dict[Modality, TrackletFeatures], context: LabelingContext
+    labeler: Labeler, features: dict[Modality, TrackletFeatures], context: LabelingContext
 ) -> PseudoLabels | None:
     """Apply a labeler to the features; None if there are too few for its settings."""
     name = type(labeler).__name__
     with explained(f'labeling by {name}'):
+        given = context if labeler.needs_context else None
         try:
-            labels = apply_labeler(
-                labeler, *(features[m] for m in Modality), context if needs_context(labeler) else None
-            )
+            labels = labeler(features[Modality.RGB], features[Modality.IR], given)
         except LabelingError:
             return None
     if not isinstance(labels, PseudoLabels):

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.files import replacing
@@ -59,6 +60,11 @@ class SelectionRecord:
             temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
+def criterion_name(criterion: str | Mapping[str, Any] | None) -> str | None:
+    """Return the name of the value that chooses checkpoints: a criterion's name or the type of its config."""
+    return str(criterion['type']) if isinstance(criterion, Mapping) else criterion
+
+
 def checkpoint_name(criterion: str, epoch: int) -> str:
     """Return the file name of a checkpoint chosen by a criterion."""
     return f'best_{criterion}_epoch_{epoch}.pth'
@@ -81,13 +87,13 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = ' '.join(str(error).split())[:100]
         raise CheckpointError(
-            f'{path}: is no record of criteria ({type(error).__name__}: {reason}); run anew with --overwrite'
+            f'{path} is not a valid record of criteria ({type(error).__name__}: {reason}); run again with --overwrite'
         ) from error
 
 
 def _checked_values(values: Mapping[str, float]) -> dict[str, float]:
     if not all(is_number(value) for value in values.values()):
-        raise TypeError('a criterion is no number')
+        raise TypeError('a criterion is not a number')
     return dict(values)
 
 

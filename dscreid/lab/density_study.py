@@ -25,14 +25,14 @@ from dscreid.pseudo_labels import (
     dbscan,
     quality,
 )
+from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.descriptors import joined_halves
-from dscreid.pseudo_labels.jaccard_clustering import cluster
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.files import existing_file
 from dscreid.utils.progress import track
 
 #: Usual settings in unsupervised re-identification: the defaults of a clustering.
-FAMILY = ClusteringSettings(k1=30, k2=6, eps=0.6, min_samples=4)
+FAMILY = ClusteringSettings()
 #: Search space for the best fixed settings, which are selected with the labels.
 GRID = {
     'k1': (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40),

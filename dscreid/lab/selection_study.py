@@ -13,7 +13,7 @@ from dscreid.apis.config import load_config
 from dscreid.apis.test import evaluate, write_json
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, is_chosen, read_record
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
-from dscreid.pseudo_labels.criteria import CRITERIA
+from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
 from dscreid.utils.records import is_number, read_json_object
 from dscreid.visualization import read_scalars
 
@@ -80,7 +80,7 @@ def read_run(work_dir: str | Path, metric: str = 'mean/mAP') -> JudgedRun:
     return JudgedRun(work_dir.name, epochs, {epoch: scores[epoch] for epoch in epochs})
 
 
-def picks_of(run: JudgedRun, criteria: Sequence[str] = CRITERIA) -> dict[str, Pick]:
+def picks_of(run: JudgedRun, criteria: Sequence[str] = LABEL_FREE_CRITERIA) -> dict[str, Pick]:
     """Return the result of each selection method in a run.
 
     Args:

@@ -1,11 +1,6 @@
-"""Nearest-neighbor search: exact in blocks, or approximate with faiss and a measured recall."""
+"""Nearest-neighbor search: exact in blocks, or approximate with a faiss index and a measured recall."""
 
-from dscreid.neighbors.choice import (
-    METHODS,
-    NeighborSearch,
-    current_search,
-    search_with,
-)
 from dscreid.neighbors.exact import exact_neighbors, largest_per_row
+from dscreid.neighbors.search import NeighborSearch, current_search, search_with
 
-__all__ = ['METHODS', 'NeighborSearch', 'current_search', 'exact_neighbors', 'largest_per_row', 'search_with']
+__all__ = ['NeighborSearch', 'current_search', 'exact_neighbors', 'largest_per_row', 'search_with']

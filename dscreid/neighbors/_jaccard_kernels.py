@@ -27,13 +27,7 @@ def _grown(array, needed):
 
 @compiled()
 def reciprocal_neighbors(rank, k, start, stop):
-    """Find the mutual neighbors within the first ``k`` columns of ``rank``, for rows ``start`` to ``stop``.
-
-    Args:
-        rank: int32 (N, k1), nearest first.
-        k: Number of columns to use, at most k1.
-        start: First row.
-        stop: One past the last row.
+    """Find the mutual neighbors within the first ``k`` columns of ``rank``, int32 (N, k1), nearest first.
 
     Returns:
         ``members`` int32 (stop - start, k) and ``counts`` int32 (stop - start,). The first ``counts`` entries
@@ -55,17 +49,9 @@ def reciprocal_neighbors(rank, k, start, stop):
 def expanded_weights(features, full, full_counts, half, half_counts, start, stop):
     """Compute expanded k-reciprocal sets E_i and the softmax of -(2 - 2 cos) over them, for a block of rows.
 
-    The half-size set of a candidate is added if more than two thirds of it are already members of the full
-    set.
-
-    Args:
-        features: float32 (N, D), L2-normalized rows.
-        full: int32 (N, k1), reciprocal sets.
-        full_counts: int32 (N,), their sizes.
-        half: int32 (N, h), reciprocal sets of about half the size.
-        half_counts: int32 (N,), their sizes.
-        start: First row.
-        stop: One past the last row.
+    The half-size set of a candidate is added if more than two thirds of it are already members of the full set.
+    Features are float32 (N, D), L2-normalized; ``full`` int32 (N, k1) and ``half`` int32 (N, h) are reciprocal sets
+    of int32 (N,) sizes.
 
     Returns:
         ``lengths`` int64 (stop - start,), ``indices`` int32 and ``weights`` float32, both (lengths.sum(),).
@@ -121,17 +107,8 @@ def _distance(overlap):
 def close_pairs(indptr, indices, weights, inv_indptr, inv_indices, inv_weights, max_distance, start, stop):
     """Find pairs with J = 1 - m / (2 - m) <= ``max_distance``, where m_ij = sum_k min(V_ik, V_jk).
 
-    Args:
-        indptr: int64 (N + 1,). Together with ``indices`` and ``weights``, the rows of V (CSR, ascending
-            indices).
-        indices: int32 (nnz,).
-        weights: float32 (nnz,).
-        inv_indptr: int64 (N + 1,). Together with ``inv_indices`` and ``inv_weights``, the columns of V (CSC).
-        inv_indices: int32 (nnz,).
-        inv_weights: float32 (nnz,).
-        max_distance: Largest distance to keep. A value of 1 or more keeps every pair.
-        start: First row.
-        stop: One past the last row.
+    V has float32 (nnz,) ``weights`` with int64 (N + 1,) ``indptr`` and int32 (nnz,) ``indices`` as CSR, and the same
+    with ``inv_`` as CSC. A ``max_distance`` of 1 or more keeps every pair.
 
     Returns:
         ``lengths`` int64 (stop - start,), ``columns`` int32 and ``distances`` float32, both (lengths.sum(),).

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.rescoring import best_candidates
 from dscreid.utils.chunks import row_chunks, slices
 
 #: Maximum number of similarities held at once on a GPU, and of gallery rows per block. The second limit keeps many
@@ -29,10 +28,10 @@ def exact_neighbors(
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
         k: Number of neighbors, at most M.
-        self_first: If True, the queries are the gallery, and row i is its own nearest neighbor even if it
-            ties with duplicate rows. Its similarity is reported as infinite.
-        coarse: Dtype used to find candidates before they are scored in the dtype of the features. None skips
-            this stage. A neighbor is lost only if rounding moves it behind 32 others.
+        self_first: If True, the queries are the gallery, and row i comes first with infinite similarity, even if
+            it ties with duplicate rows.
+        coarse: Dtype in which candidates are found before they are scored; None skips this stage. A neighbor is
+            lost only if rounding moves it behind 32 others.
 
     Returns:
         ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
@@ -45,6 +44,41 @@ def exact_neighbors(
         own = torch.arange(len(queries), device=queries.device) if self_first else None
         return best_candidates(queries, gallery, candidates, k, own)
     return _search(queries, gallery, k, self_first)
+
+
+def best_candidates(
+    queries: Tensor, gallery: Tensor, candidates: Tensor, k: int, own: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Score the candidates of each query exactly and keep the best.
+
+    Args:
+        queries: Float (N, D).
+        gallery: Float (M, D), same dtype and device.
+        candidates: int64 (N, C), gallery rows, each at most once per query; -1 = none. C is at least ``k``.
+        k: Number of neighbors.
+        own: int64 (N,), the gallery row of each query. It comes first with infinite similarity, even if it is
+            not a candidate.
+
+    Returns:
+        As :func:`exact_neighbors`. If a query has fewer than ``k`` candidates, the last entries are -inf and -1.
+    """
+    if own is not None:
+        missing = ~(candidates == own[:, None]).any(dim=1)
+        candidates = candidates.clone()
+        candidates[missing, -1] = own[missing]
+    # With ascending candidates, a stable sort breaks ties by the smaller index.
+    candidates = candidates.sort(dim=1).values
+    similarity = queries.new_empty((len(queries), k))
+    index = candidates.new_empty((len(queries), k))
+    for rows in row_chunks(len(queries), candidates.shape[1] * gallery.shape[1]):
+        block = candidates[rows]
+        score = torch.bmm(gallery[block.clamp(min=0)], queries[rows, :, None]).squeeze(2)
+        score[block < 0] = -torch.inf
+        if own is not None:
+            score[block == own[rows, None]] = torch.inf
+        score, order = score.sort(dim=1, descending=True, stable=True)
+        similarity[rows], index[rows] = score[:, :k], block.gather(1, order[:, :k])
+    return similarity, index
 
 
 def coarse_type(gallery: Tensor) -> torch.dtype | None:
@@ -88,7 +122,7 @@ def _mark_self(block: Tensor, rows: slice, columns: slice) -> None:
     block[own - rows.start, own - columns.start] = torch.inf
 
 
-def _merged(found: tuple | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:
+def _merged(found: tuple[Tensor, Tensor] | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:
     """Merge two sorted lists and keep the ``k`` best; new entries have larger indices and lose ties."""
     if found is None:
         return new

@@ -31,16 +31,14 @@ def jaccard_distance(
     Memory is O(N (k1 + D) + stored pairs). No N x N array is created.
 
     Args:
-        features: Float (N, D), torch (any device) or numpy. Rows are L2-normalized internally; zero rows stay
-            zero.
+        features: Float (N, D), torch (any device) or numpy, L2-normalized internally; zero rows stay zero.
         k1: Number of neighbors, including the tracklet itself. Clipped to N with a warning.
         k2: Number of rows averaged in the query expansion, 1 for none. Clipped to ``k1``.
         max_distance: Pairs farther apart are not stored. A value of 1 or more stores all N x N pairs.
 
     Returns:
         float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance
-        of at most ``max_distance``, including zeros, and the diagonal as explicit zeros. A pair that is not
-        stored is farther apart; its distance is not 0.
+        of at most ``max_distance``, including the zeros of the diagonal. A pair that is not stored is farther apart.
 
     Raises:
         ValueError: If features are not finite or a parameter is out of range.
@@ -57,15 +55,12 @@ def nearest_tracklets(features: Tensor | np.ndarray, k: int) -> tuple[np.ndarray
     """Find the ``k`` nearest tracklets of each tracklet by cosine similarity, the tracklet itself first.
 
     Args:
-        features: Float (N, D), torch (any device) or numpy. Rows are L2-normalized internally.
+        features: Float (N, D), torch (any device) or numpy, L2-normalized internally.
         k: Number of neighbors, including the tracklet itself. Clipped to N.
 
     Returns:
-        float32 (N, D), the normalized features, and int32 (N, k), the neighbors. Both are inputs of
+        float32 (N, D), the normalized features, and int32 (N, k), the neighbors: arguments of
         :func:`jaccard_of_neighbors`.
-
-    Raises:
-        ValueError: If features are not finite.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     rank = nearest_by_inner_product(features, features, min(k, len(features)), self_first=True)[1]
@@ -86,13 +81,10 @@ def jaccard_of_neighbors(
         features: float32 (N, D), L2-normalized.
         rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least
             ``min(k1, N)``.
-        k1: See :func:`jaccard_distance`.
-        k2: See :func:`jaccard_distance`.
-        max_distance: See :func:`jaccard_distance`.
+        k1: See :func:`jaccard_distance`, like ``k2`` and ``max_distance``.
+        k2: See ``k1``.
+        max_distance: See ``k1``.
         num_rows: Compute only the first ``num_rows`` rows of the distance. None computes all rows.
-
-    Returns:
-        The array of :func:`jaccard_distance`, with ``num_rows`` rows if given.
     """
     num = len(rank)
     num_rows = num if num_rows is None else num_rows

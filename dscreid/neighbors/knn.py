@@ -13,9 +13,8 @@ from dscreid.neighbors import current_search
 def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows most similar to each query by cosine similarity, nearest first.
 
-    Rows are L2-normalized internally. The similarity of a zero row to everything, including itself, is
-    defined as 0. If similarities are equal in floating point, the smaller gallery index comes first, so the
-    result is deterministic.
+    Rows are L2-normalized internally; a zero row has similarity 0 to everything. Ties go to the smaller gallery
+    index, so the result is deterministic.
 
     Args:
         queries: Float (N, D).
@@ -41,18 +40,8 @@ def nearest_by_inner_product(
 ) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
 
-    The search is exact, unless :func:`~dscreid.neighbors.search_with` sets another method or an exact search
-    on a CPU would take too long (see ``NeighborSearch``).
-
-    Args:
-        queries: Float (N, D).
-        gallery: Float (M, D), same dtype and device.
-        k: Number of neighbors. Clipped to M.
-        self_first: If True, the queries are the gallery, and row i is its own nearest neighbor even if it
-            ties with duplicate rows. Its similarity is reported as infinite.
-
-    Returns:
-        ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
+    The search is exact, unless :func:`~dscreid.neighbors.search_with` sets another one. Arguments and results are
+    those of :func:`~dscreid.neighbors.exact_neighbors`, with ``k`` clipped to the size of the gallery.
     """
     if queries.shape[1] != gallery.shape[1]:
         raise ValueError(
@@ -72,14 +61,9 @@ def clipped(k: int, num_rows: int, name: str = 'k') -> int:
 
 
 def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
-    """Check a feature matrix and return it as a detached float tensor.
+    """Check a numeric (N, D) matrix, torch or numpy, and return it as a detached float tensor on its device.
 
-    Args:
-        features: Numeric (N, D), torch or numpy. float64 is kept; every other dtype becomes float32.
-        name: Name of the matrix in error messages.
-
-    Returns:
-        Float (N, D) on the device of the input.
+    float64 is kept; every other dtype becomes float32. ``name`` is that of the matrix in error messages.
 
     Raises:
         TypeError: If it is neither a tensor nor an array.

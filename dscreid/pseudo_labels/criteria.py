@@ -1,34 +1,172 @@
 """Label-free criteria that estimate the quality of an epoch's weights from unlabeled target features only.
 
-Each value lies in [-1, 1], higher is better, and NaN means undefined. No criterion needs a person id, so they
-may be used to choose a checkpoint. A clustering that has collapsed into a few clusters still scores well in
-:func:`cycle_consistency` and :func:`label_agreement`, so check the number of clusters as well.
+No criterion needs a person id, so they may be used to choose a checkpoint. Each value of the criteria of this package
+lies in [-1, 1], higher is better, and NaN means undefined. A clustering that has collapsed into a few clusters still
+scores well in cycle consistency, agreement and stability, so check the number of clusters, too.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from dscreid.errors import LabelingError
 from dscreid.neighbors.knn import knn
+from dscreid.pseudo_labels.clustering.silhouette import silhouette
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
-from dscreid.pseudo_labels.labels import PseudoLabels
-from dscreid.pseudo_labels.silhouette import silhouette
-from dscreid.structures import Modality, TrackletFeatures
+from dscreid.pseudo_labels.labelers.base import Labeler
+from dscreid.pseudo_labels.quality import adjusted_rand_index
+from dscreid.registry import CRITERIA
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
-#: Criteria for choosing a checkpoint. Each is the mean of the values with the suffixes ``_rgb`` and ``_ir``.
-CRITERIA = ('silhouette', 'static_dynamic_agreement', 'cycle_consistency', 'cycle_return', 'stability')
+
+@dataclass(frozen=True)
+class JudgedRound:
+    """One round of labeling, as criteria see it.
+
+    Attributes:
+        visible: Features of the Nv visible tracklets.
+        infrared: Features of the Nt infrared tracklets.
+        labels: Their pseudo labels.
+        previous: Labels of the previous round. None in the first one.
+        clustering: A labeler that concatenates static and dynamic features, such as ``ClusterLabeler``, or None.
+    """
+
+    visible: TrackletFeatures
+    infrared: TrackletFeatures
+    labels: PseudoLabels
+    previous: PseudoLabels | None = None
+    clustering: Labeler | None = None
+
+    @cached_property
+    def descriptors(self) -> dict[Modality, Tensor]:
+        """Float (N, 2 D) of each modality, rows of length 1."""
+        return {
+            Modality.RGB: tracklet_descriptors(self.visible),
+            Modality.IR: tracklet_descriptors(self.infrared),
+        }
+
+    @cached_property
+    def trips(self) -> dict[Modality, np.ndarray]:
+        """int64 (N,) of each modality; see :func:`round_trips`."""
+        trips = round_trips(self.descriptors[Modality.RGB], self.descriptors[Modality.IR])
+        return dict(zip(Modality, trips, strict=True))
+
+
+class Criterion:
+    """Base class of label-free criteria. A subclass is registered in ``CRITERIA`` and defines ``__call__``.
+
+    Attributes:
+        rule: ``greater`` or ``less``, the direction of better values.
+    """
+
+    rule: str = 'greater'
+
+    def __call__(self, judged: JudgedRound) -> Mapping[Modality, float]:
+        """Return the value of each modality, NaN if it is undefined; empty if the round lacks what is needed."""
+        raise NotImplementedError(f'{type(self).__name__} must define __call__')
+
+
+@CRITERIA.register_module(name='silhouette')
+class Silhouette(Criterion):
+    """Mean silhouette of the pseudo labels, cosine distance."""
+
+    def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
+        """Return a value in [-1, 1]; NaN with fewer than two clusters."""
+        return {m: silhouette(rows, judged.labels.of(m)) for m, rows in judged.descriptors.items()}
+
+
+@CRITERIA.register_module(name='static_dynamic_agreement')
+class StaticDynamicAgreement(Criterion):
+    """Adjusted Rand index between clusters of only the static and of only the dynamic features."""
+
+    def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
+        """Return a value in [-0.5, 1]; nothing without a clustering, or if one half forms no cluster."""
+        if judged.clustering is None:
+            return {}
+        single = single_feature_labels(judged.clustering, judged.visible, judged.infrared)
+        if single is None:
+            return {}
+        static, dynamic = single
+        return {m: label_agreement(static.of(m), dynamic.of(m)) for m in Modality}
+
+
+@CRITERIA.register_module(name='cycle_consistency')
+class CycleConsistency(Criterion):
+    """Share of labeled tracklets whose round trip ends at a tracklet with the same label."""
+
+    def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
+        """Return a share in [0, 1]; NaN without a labeled tracklet."""
+        return {m: cycle_consistency(trips, judged.labels.of(m)) for m, trips in judged.trips.items()}
+
+
+@CRITERIA.register_module(name='cycle_return')
+class CycleReturn(Criterion):
+    """Share of tracklets whose round trip ends where it began."""
+
+    def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
+        """Return a share in [0, 1]."""
+        return {m: cycle_return(trips) for m, trips in judged.trips.items()}
+
+
+@CRITERIA.register_module(name='stability')
+class Stability(Criterion):
+    """Adjusted Rand index with the labels of the previous round."""
+
+    def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
+        """Return a value in [-0.5, 1]; nothing in the first round."""
+        if judged.previous is None:
+            return {}
+        return {m: label_agreement(judged.previous.of(m), judged.labels.of(m)) for m in Modality}
+
+
+#: Names of the criteria of this package.
+LABEL_FREE_CRITERIA = tuple(CRITERIA.module_dict)
+
+
+def label_free_criteria(judged: JudgedRound, criteria: Mapping[str, Criterion]) -> dict[str, float]:
+    """Compute criteria, given by name, for one round of labeling, omitting undefined values.
+
+    Returns:
+        Values by name, and by the same names with ``_rgb`` and ``_ir`` for each modality. A mean is only given if
+        both modalities have the value, so that it means the same in every epoch.
+    """
+    values = {}
+    for name, criterion in criteria.items():
+        parts = criterion(judged)
+        if parts:
+            values[name] = sum(parts.values()) / len(parts)
+            values |= {f'{name}_{modality.value}': value for modality, value in parts.items()}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def single_feature_labels(
+    clustering: Labeler, visible: TrackletFeatures, infrared: TrackletFeatures
+) -> tuple[PseudoLabels, PseudoLabels] | None:
+    """Cluster twice: with only the static, and with only the dynamic features.
+
+    The clustering, which concatenates both, receives the same feature twice, so it sees the cosine similarity of that
+    feature.
+
+    Returns:
+        Labels from static and labels from dynamic features. None if one of them forms no cluster.
+    """
+    halves = [
+        [TrackletFeatures(static=half, dynamic=half) for half in pair]
+        for pair in ((visible.static, infrared.static), (visible.dynamic, infrared.dynamic))
+    ]
+    try:
+        static, dynamic = (clustering(rgb, ir) for rgb, ir in halves)
+    except LabelingError:
+        return None
+    return static, dynamic
 
 
 def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985) of two clusterings, on the tracklets labeled by both.
-
-    Args:
-        first: int (N,), -1 = outlier.
-        second: int (N,), -1 = outlier. Its numbering may differ from the first.
+    """Adjusted Rand index of two int (N,) clusterings, on the tracklets labeled (>= 0) by both.
 
     Returns:
         A value in [-0.5, 1], 0 for chance. NaN if fewer than two tracklets are labeled by both.
@@ -40,9 +178,7 @@ def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
     if first.shape != second.shape or first.ndim != 1:
         raise ValueError(f'two label vectors of one length are needed, got {first.shape} and {second.shape}')
     common = (first >= 0) & (second >= 0)
-    if common.sum() < 2:
-        return math.nan
-    return float(adjusted_rand_score(first[common], second[common]))
+    return adjusted_rand_index(first[common], second[common]) if common.sum() >= 2 else math.nan
 
 
 def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -53,8 +189,7 @@ def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> 
         infrared: Float (Nt, D).
 
     Returns:
-        int64 (Nv,), the visible tracklet at the end of each visible tracklet's trip, and int64 (Nt,), the
-        same for infrared tracklets.
+        int64 (Nv,) and int64 (Nt,), the tracklet of the same modality at the end of each trip.
 
     Raises:
         ValueError: If a modality has no tracklet.
@@ -69,14 +204,7 @@ def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> 
 
 
 def cycle_return(trips: np.ndarray) -> float:
-    """Share of tracklets whose round trip ends where it began (mutual nearest neighbors across modalities).
-
-    Args:
-        trips: int64 (N,), one of the results of :func:`round_trips`.
-
-    Returns:
-        A share in [0, 1]. NaN without tracklets.
-    """
+    """Share of int64 (N,) round trips that end where they began, in [0, 1]; NaN without tracklets."""
     return float((trips == np.arange(len(trips))).mean()) if len(trips) else math.nan
 
 
@@ -95,74 +223,3 @@ def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
         raise ValueError(f'one label per round trip is needed, got {labels.shape} and {np.shape(trips)}')
     kept = labels >= 0
     return float((labels[trips[kept]] == labels[kept]).mean()) if kept.any() else math.nan
-
-
-def single_feature_labels(
-    clustering: Callable, visible: TrackletFeatures, infrared: TrackletFeatures
-) -> tuple[PseudoLabels, PseudoLabels] | None:
-    """Cluster twice: once with only the static features, once with only the dynamic features.
-
-    Args:
-        clustering: A labeler that concatenates both features, such as ``ClusterLabeler``. It receives the
-            same feature twice, so it sees the cosine similarity of that feature.
-        visible: Features of the Nv visible tracklets.
-        infrared: Features of the Nt infrared tracklets.
-
-    Returns:
-        Labels from static and labels from dynamic features. None if one of them forms no cluster.
-    """
-    try:
-        return tuple(
-            clustering(*(_twice(features, name) for features in (visible, infrared)))
-            for name in ('static', 'dynamic')
-        )
-    except LabelingError:
-        return None
-
-
-def label_free_criteria(
-    visible: TrackletFeatures,
-    infrared: TrackletFeatures,
-    labels: PseudoLabels,
-    previous: PseudoLabels | None = None,
-    single: tuple[PseudoLabels, PseudoLabels] | None = None,
-) -> dict[str, float]:
-    """Compute all criteria for one round of labeling, omitting undefined values.
-
-    Args:
-        visible: Features of the Nv visible tracklets.
-        infrared: Features of the Nt infrared tracklets.
-        labels: Their pseudo labels.
-        previous: Labels of the previous round. None omits ``stability``.
-        single: Result of :func:`single_feature_labels`. None omits ``static_dynamic_agreement``.
-
-    Returns:
-        Values by name: those in ``CRITERIA``, and the same names with ``_rgb`` and ``_ir`` for each modality.
-        A mean is only given if both modalities have the value, so that it means the same in every epoch.
-    """
-    rgb, ir = tracklet_descriptors(visible), tracklet_descriptors(infrared)
-    values = {name: {} for name in CRITERIA}
-    for modality, descriptors, trips in zip(Modality, (rgb, ir), round_trips(rgb, ir), strict=True):
-        own = labels.of(modality)
-        values['silhouette'][modality] = silhouette(descriptors, own)
-        values['cycle_consistency'][modality] = cycle_consistency(trips, own)
-        values['cycle_return'][modality] = cycle_return(trips)
-        if single is not None:
-            static, dynamic = (part.of(modality) for part in single)
-            values['static_dynamic_agreement'][modality] = label_agreement(static, dynamic)
-        if previous is not None:
-            values['stability'][modality] = label_agreement(previous.of(modality), own)
-    return {name: value for name, value in _with_means(values) if not math.isnan(value)}
-
-
-def _with_means(values: Mapping[str, Mapping[Modality, float]]) -> Iterator[tuple[str, float]]:
-    """Yield names and values: first the mean over the modalities (NaN if one is undefined), then each modality."""
-    for name, parts in values.items():
-        if parts:
-            yield name, sum(parts.values()) / len(parts)
-            yield from ((f'{name}_{modality.value}', value) for modality, value in parts.items())
-
-
-def _twice(features: TrackletFeatures, name: str) -> TrackletFeatures:
-    half = getattr(features, name)
-    return TrackletFeatures(static=half, dynamic=half)

@@ -3,7 +3,7 @@
 Equation numbers are those of the DSC paper. Both functions work on chunks of rows, without an N x N array.
 """
 
-from math import isfinite
+from math import ceil, isfinite
 from operator import index
 
 import numpy as np
@@ -36,9 +36,8 @@ def unify_labels(
 ) -> Labels | tuple[Labels, Labels]:
     """Give every visible tracklet an infrared pseudo label, Eq. (5)-(9).
 
-    The labels of the ``topk`` dynamically nearest infrared tracklets are the candidates. The labels of the
-    ``topk`` statically nearest are the votes. The candidate with the most votes wins; ties go to the
-    candidate with the largest dynamic similarity.
+    The labels of the ``topk`` dynamically nearest infrared tracklets are the candidates, those of the ``topk``
+    statically nearest the votes. The candidate with the most votes wins; ties go to the dynamically nearest.
 
     Args:
         visible_static: Float (Nv, D). Rows of all four matrices are L2-normalized internally.
@@ -52,18 +51,17 @@ def unify_labels(
             nearest tracklet is used, as in the code of SDCL (Yang et al., CVPR 2024), on which DSC builds.
         min_votes: Votes that a winner needs; with fewer, the tracklet gets -1. Default: 1, or 0 with
             ``outliers_vote``.
-        return_votes: If True, also return the number of votes of each winner (0 if the tracklet has no
-            label).
+        return_votes: Whether to also return the votes of each winner (0 if the tracklet has no label).
 
     Returns:
-        int64 (Nv,), labels of the infrared numbering, -1 = none. A numpy array, or a CPU tensor if
-        ``infrared_labels`` is a tensor. With ``return_votes``, a pair of such arrays: labels and votes.
+        int64 (Nv,), infrared labels, -1 = none: a numpy array, or a CPU tensor if ``infrared_labels`` is one. With
+        ``return_votes``, a pair of labels and votes.
 
     Raises:
         ValueError: If shapes do not match, features are not finite, or a label is below -1.
     """
-    labels = _as_labels(infrared_labels, len(infrared_static), 'infrared_labels')
-    check_unification(topk, min_votes)
+    labels = as_labels(infrared_labels, len(infrared_static), 'infrared_labels')
+    check_unification(topk, outliers_vote, min_votes)
     min_votes = (0 if outliers_vote else 1) if min_votes is None else min_votes
     topk = clipped(topk, len(labels), 'topk')
     candidates = labels[knn(visible_dynamic, infrared_dynamic, topk)[1].cpu()]  # (Nv, K), (6) and (7)
@@ -97,58 +95,80 @@ def correct_labels(
 ) -> Labels:
     """Replace each label by the most frequent one among its nearest tracklets in the same modality, Eq. (10)-(14).
 
-    Neighbors are the ``topk`` tracklets with the largest fused cosine similarity
-    ``static_weight * sim_static + dynamic_weight * sim_dynamic``, Eq. (11). A tracklet is always one of its
-    own neighbors. In a tie, the tracklet keeps its own label if it is among the winners; otherwise the
-    smallest label wins.
+    Neighbors are the ``topk`` tracklets, including the tracklet itself, with the largest fused cosine similarity
+    ``static_weight * sim_static + dynamic_weight * sim_dynamic``, Eq. (11). In a tie, the tracklet keeps its own label
+    if it is among the winners; otherwise the smallest label wins.
 
     Args:
         static: Float (N, D). Rows of both matrices are L2-normalized internally.
         dynamic: Float (N, D').
         labels: Integer (N,), >= -1, -1 = outlier.
-        topk: K of Eq. (12), including the tracklet itself. Clipped to N with a warning.
+        topk: K of Eq. (12). Clipped to N with a warning.
         static_weight: lambda_st, not negative.
         dynamic_weight: lambda_dy, not negative. The weights must not both be 0.
         outliers_vote: If True, -1 is a class that can win, as in the code of SDCL. If False, outliers cast no
             vote, and a label is only -1 if all neighbors are outliers.
 
     Returns:
-        int64 (N,), -1 = outlier. A numpy array, or a CPU tensor if ``labels`` is a tensor.
+        int64 (N,), -1 = outlier: a numpy array, or a CPU tensor if ``labels`` is one.
 
     Raises:
         ValueError: If shapes do not match, features are not finite, or a parameter is out of range.
     """
-    own = _as_labels(labels, len(static), 'labels')
+    own = as_labels(labels, len(static), 'labels')
     check_correction(topk, static_weight, dynamic_weight)
     fused = _fused_rows(static, dynamic, static_weight, dynamic_weight)
     topk = clipped(topk, len(own), 'topk')
-    neighbors = nearest_by_inner_product(fused, fused, topk, self_first=True)[1].cpu() if topk else None
+    if not topk:
+        return _like(own.clone(), labels)
+    neighbors = nearest_by_inner_product(fused, fused, topk, self_first=True)[1].cpu()
     corrected = own.clone()
-    for rows in row_chunks(len(own), topk * topk) if topk else ():
+    for rows in row_chunks(len(own), topk * topk):
         corrected[rows] = _most_frequent(own[neighbors[rows]], own[rows], outliers_vote)
     return _like(corrected, labels)
 
 
-def check_unification(topk: int = 20, min_votes: int | None = None) -> None:
-    """Check the parameters of :func:`unify_labels`.
+def votes_needed(
+    epoch: int, topk: int, start: int | float, end: int | float, epochs: int, begin: int = 0
+) -> int:
+    """Compute the number of votes, in [1, topk], that a visible tracklet's label needs in an epoch.
+
+    It changes linearly from ``start`` to ``end``, rounded up: many votes at first, fewer as the model improves.
+
+    Args:
+        epoch: Zero-based epoch.
+        topk: Number of votes cast, at least 1.
+        start: Votes until ``begin``. An int is a number of votes, a float in (0, 1] a share of ``topk``.
+        end: Votes from ``begin + epochs`` on, given like ``start``.
+        epochs: Length of the transition in epochs, at least 1.
+        begin: Zero-based epoch in which the transition begins.
 
     Raises:
-        ValueError: If a parameter is out of range.
-        TypeError: If a parameter is not an integer.
+        ValueError: If a value is out of range.
     """
+    if topk < 1 or epochs < 1 or begin < 0:
+        raise ValueError(
+            f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}'
+        )
+    first, last = _votes(start, topk, 'start'), _votes(end, topk, 'end')
+    progress = min(max((epoch - begin) / epochs, 0.0), 1.0)
+    votes = first + (last - first) * progress
+    # A rounding error above a whole number must not require an extra vote.
+    return min(max(ceil(votes - 1e-9), 1), topk)
+
+
+def check_unification(topk: int = 20, outliers_vote: bool = False, min_votes: int | None = None) -> None:
+    """Check the parameters of :func:`unify_labels`; raises ValueError, or TypeError if one is not an integer."""
     if index(topk) < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
     if min_votes is not None and index(min_votes) < 0:
         raise ValueError(f'min_votes must be at least 0, got {min_votes}')
 
 
-def check_correction(topk: int = 20, static_weight: float = 1.0, dynamic_weight: float = 1.0) -> None:
-    """Check the parameters of :func:`correct_labels`.
-
-    Raises:
-        ValueError: If a parameter is out of range.
-        TypeError: If a parameter is not a number, or ``topk`` is not an integer.
-    """
+def check_correction(
+    topk: int = 20, static_weight: float = 1.0, dynamic_weight: float = 1.0, outliers_vote: bool = False
+) -> None:
+    """Check the parameters of :func:`correct_labels`; raises ValueError, or TypeError if one is not a number."""
     weights = (static_weight, dynamic_weight)
     if (
         index(topk) < 1
@@ -187,14 +207,13 @@ def _count_equal(candidates: Tensor, voters: Tensor) -> Tensor:
     return (candidates[:, :, None] == voters[:, None, :]).sum(dim=2)
 
 
-def _as_labels(labels: Labels, num: int, name: str) -> Tensor:
+def as_labels(labels: Labels, num: int, name: str) -> Tensor:
     """Check integer labels (num,), >= -1, and return them as an int64 CPU tensor."""
     tensor = torch.as_tensor(labels).detach().cpu()
-    if tensor.shape != (num,):
-        raise ValueError(f'{name} must have shape ({num},), one per feature row, got {tuple(tensor.shape)}')
-    if tensor.is_floating_point() or (num and int(tensor.min()) < -1):
+    if tensor.shape != (num,) or tensor.is_floating_point() or (num and int(tensor.min()) < -1):
         raise ValueError(
-            f'{name} must be integers >= -1 (-1 = outlier), got {tensor.dtype} from {tensor.min()}'
+            f'{name} must be {num} integers >= -1 (-1 = outlier), one per feature row, got {tensor.dtype} of shape '
+            f'{tuple(tensor.shape)}'
         )
     return tensor.long()
 
@@ -202,3 +221,14 @@ def _as_labels(labels: Labels, num: int, name: str) -> Tensor:
 def _like(result: Tensor, given: Labels) -> Labels:
     """Return a tensor if the input was a tensor, otherwise a numpy array."""
     return result if isinstance(given, Tensor) else result.numpy()
+
+
+def _votes(value: int | float, topk: int, name: str) -> float:
+    """Convert a number of votes or a share of ``topk`` to votes."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, float) and 0 < value <= 1:
+        return value * topk
+    raise ValueError(
+        f'{name} must be a number of votes (an int of at least 1) or a share of topk (a float in (0, 1]), got {value!r}'
+    )

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.pseudo_labels.labels import PseudoLabels
-from dscreid.structures import Modality, TrackletFeatures
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,7 @@ _LIMITS = LabelLimits()
 
 
 def mean_cosine(features: Tensor) -> float:
-    """Mean cosine similarity of all pairs of different rows.
-
-    Args:
-        features: float (N, D).
-
-    Returns:
-        A value in [-1 / (N - 1), 1]. NaN for fewer than two rows.
-    """
+    """Mean cosine similarity of all pairs of different rows of float (N, D); NaN for fewer than two rows."""
     count = len(features)
     if count < 2:
         return float('nan')
@@ -61,23 +53,15 @@ def mean_cosine(features: Tensor) -> float:
 
 
 def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[str]:
-    """Find reasons why labels cannot be used for training.
-
-    Args:
-        labels: Pseudo labels of both modalities.
-        limits: Limits beyond which labels are rejected.
-
-    Returns:
-        A sentence per fault, with numbers and a remedy. Empty if the labels can be used.
-    """
+    """Find reasons why labels cannot be used for training: a sentence per fault, with numbers and a remedy."""
     faults = []
     for modality in Modality:
         name, tracklets = modality.value, len(labels.of(modality))
         found, share = labels.num_clusters(modality), labels.labelled_share(modality)
         if found < limits.min_clusters:
             faults.append(
-                f'{found} clusters of {tracklets} {name} tracklets ({share:.0%} labelled), {limits.min_clusters} are '
-                f'needed to tell people apart; {_few_remedy(share)}'
+                f'{found} clusters of {tracklets} {name} tracklets ({share:.0%} labeled), but {limits.min_clusters} '
+                f'are needed to tell people apart; {_few_remedy(share)}'
             )
         elif found > limits.max_cluster_share * tracklets:
             faults.append(
@@ -88,15 +72,7 @@ def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[st
 
 
 def feature_faults(features: Mapping[Modality, TrackletFeatures], limits: LabelLimits = _LIMITS) -> list[str]:
-    """Find modalities whose features cannot be clustered because they all point in the same direction.
-
-    Args:
-        features: Features of the tracklets of each modality, finite.
-        limits: Limits beyond which features are rejected.
-
-    Returns:
-        A sentence for each modality with a fault.
-    """
+    """Find modalities whose features, finite, cannot be clustered because they all point in the same direction."""
     faults = []
     for modality, halves in features.items():
         cosines = mean_cosine(halves.static), mean_cosine(halves.dynamic)
@@ -111,5 +87,5 @@ def feature_faults(features: Mapping[Modality, TrackletFeatures], limits: LabelL
 
 def _few_remedy(share: float) -> str:
     if share > 0.5:
-        return 'everything falls into one: lower eps, or raise min_samples'
-    return 'hardly anything is labelled: raise eps, or lower min_samples or k1'
+        return 'almost everything is in one cluster: lower eps, or raise min_samples'
+    return 'hardly anything is labeled: raise eps, or lower min_samples or k1'

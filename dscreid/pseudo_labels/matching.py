@@ -21,22 +21,12 @@ def match_clusters_by_votes(
     """Pair clusters one to one by the number of similar tracklets.
 
     This is the cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation
-    Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022): :func:`count_votes`
-    followed by :func:`greedy_matches`.
-
-    Args:
-        visible: Float (Nv, D), rows L2-normalized internally.
-        infrared: Float (Nt, D), rows L2-normalized internally.
-        visible_labels: int64 (Nv,), -1 = outlier. Outliers do not vote.
-        infrared_labels: int64 (Nt,), -1 = outlier. Outliers do not vote.
-        threshold: Cosine similarity from which a visible and an infrared tracklet are similar.
+    Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022): :func:`count_votes`, whose
+    arguments it takes, followed by :func:`greedy_matches`.
 
     Returns:
         int64 (P, 2), visible and infrared label of each pair, most votes first. Clusters without any vote, or
         whose candidates are all taken, have no pair.
-
-    Raises:
-        ValueError: If shapes do not match or features are not finite.
     """
     votes, _ = count_votes(visible, infrared, visible_labels, infrared_labels, threshold)
     return greedy_matches(votes)
@@ -54,27 +44,26 @@ def count_votes(
     Args:
         visible: Float (Nv, D), rows L2-normalized internally.
         infrared: Float (Nt, D), rows L2-normalized internally.
-        visible_labels: int64 (Nv,), -1 = outlier.
+        visible_labels: int64 (Nv,), -1 = outlier. Outliers do not vote.
         infrared_labels: int64 (Nt,), -1 = outlier.
         threshold: Smallest cosine similarity that counts.
 
     Returns:
         ``votes`` int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of the pairs of
-        labeled tracklets that count (0 without any). If the share is close to 1, the votes are nearly
-        products of cluster sizes.
+        labeled tracklets that count (0 without any). If it is close to 1, votes are nearly products of cluster sizes.
 
     Raises:
         ValueError: If shapes do not match or features are not finite.
     """
-    visible, visible_labels = _labelled_rows(visible, visible_labels, 'visible')
-    infrared, infrared_labels = _labelled_rows(infrared, infrared_labels, 'infrared')
-    size = [int(labels.max()) + 1 if len(labels) else 0 for labels in (visible_labels, infrared_labels)]
-    votes = torch.zeros(*size, dtype=torch.int64, device=visible.device)
-    for rows in row_chunks(len(visible), len(infrared)):
-        alike = (infrared @ visible[rows].T >= threshold).to(torch.int32)  # (Nt, n)
-        by_cluster = alike.new_zeros(size[1], alike.shape[1]).index_add_(0, infrared_labels, alike)
-        votes.index_add_(0, visible_labels[rows], by_cluster.T.long())
-    pairs = len(visible) * len(infrared)
+    rgb, rgb_labels = _labeled_rows(visible, visible_labels, 'visible')
+    ir, ir_labels = _labeled_rows(infrared, infrared_labels, 'infrared')
+    size = [int(labels.max()) + 1 if len(labels) else 0 for labels in (rgb_labels, ir_labels)]
+    votes = torch.zeros(*size, dtype=torch.int64, device=rgb.device)
+    for rows in row_chunks(len(rgb), len(ir)):
+        alike = (ir @ rgb[rows].T >= threshold).to(torch.int32)  # (Nt, n)
+        by_cluster = alike.new_zeros(size[1], alike.shape[1]).index_add_(0, ir_labels, alike)
+        votes.index_add_(0, rgb_labels[rows], by_cluster.T.long())
+    pairs = len(rgb) * len(ir)
     return votes.cpu().numpy(), float(votes.sum() / pairs) if pairs else 0.0
 
 
@@ -114,8 +103,8 @@ def match_clusters_progressively(
     none is left. The smaller side keeps its first partners.
 
     Args:
-        visible_centers: Float (Cv, D), at least one row. Rows are L2-normalized internally.
-        infrared_centers: Float (Ct, D), at least one row. Rows are L2-normalized internally.
+        visible_centers: Float (Cv, D), at least one row. Rows of both are L2-normalized internally.
+        infrared_centers: Float (Ct, D), at least one row.
         passes: Maximum number of assignments. None repeats until all clusters are matched ("progressive").
             The released code stops after 2 and later fails if one side has more than twice as many clusters
             as the other.
@@ -123,9 +112,8 @@ def match_clusters_progressively(
             case, which is the silent behavior of the authors' code for SYSU-MM01.
 
     Returns:
-        ``rgb_to_ir`` int64 (Cv,), the infrared partner of each visible cluster, and ``ir_to_rgb`` int64
-        (Ct,), the visible partner of each infrared cluster. -1 = none, which never occurs with
-        ``passes=None`` and ``mirror=True``.
+        ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster. -1 = none, which never
+        occurs with ``passes=None`` and ``mirror=True``.
 
     Raises:
         ValueError: If a side has no center, shapes do not match, centers are not finite, or ``passes`` is
@@ -137,7 +125,7 @@ def match_clusters_progressively(
     if cost.shape[0] >= cost.shape[1]:
         return _match_larger_side(cost, passes)
     if not mirror:
-        return tuple(np.full(size, -1, np.int64) for size in cost.shape)
+        return np.full(cost.shape[0], -1, np.int64), np.full(cost.shape[1], -1, np.int64)
     ir_to_rgb, rgb_to_ir = _match_larger_side(cost.T, passes)
     return rgb_to_ir, ir_to_rgb
 
@@ -163,16 +151,16 @@ def _assignment_cost(visible_centers: Features, infrared_centers: Features) -> n
     infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
     if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
         raise ValueError(
-            'both sides need at least one centre, of one dimension, got shapes '
+            'both sides need at least one center, of one dimension, got shapes '
             f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
         )
     return torch.exp(-(visible @ infrared.T)).numpy()
 
 
-def _labelled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
+def _labeled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
     """L2-normalized rows and int64 labels of all non-outliers, on the device of the features."""
-    features = normalized_rows(as_feature_matrix(features, name))
-    labels = torch.from_numpy(np.asarray(labels, np.int64)).to(features.device)
-    if labels.shape != (len(features),):
-        raise ValueError(f'{len(features)} {name} features but labels of shape {tuple(labels.shape)}')
-    return features[labels >= 0], labels[labels >= 0]
+    rows = normalized_rows(as_feature_matrix(features, name))
+    numbers = torch.from_numpy(np.asarray(labels, np.int64)).to(rows.device)
+    if numbers.shape != (len(rows),):
+        raise ValueError(f'{len(rows)} {name} features but labels of shape {tuple(numbers.shape)}')
+    return rows[numbers >= 0], numbers[numbers >= 0]

@@ -18,24 +18,23 @@ def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | Non
     Args:
         labels: int64 (N,), labels of the potential neighbors; -1 = outlier.
         topk: Desired number of neighbors, at least 1.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None always
-            uses ``topk``.
+        max_cluster_ratio: Maximum as a multiple of the mean cluster size, positive. None always uses ``topk``.
 
     Returns:
         An integer between 1 and ``topk``.
 
     Raises:
-        ValueError: If ``topk`` is below 1 or the ratio is not positive.
+        ValueError: If ``topk`` or the ratio is out of range.
     """
     if topk < 1 or (max_cluster_ratio is not None and max_cluster_ratio <= 0):
         raise ValueError(
             'topk must be at least 1 and max_cluster_ratio positive or None, '
             f'got topk={topk}, max_cluster_ratio={max_cluster_ratio}'
         )
-    labelled = labels[labels >= 0]
-    if max_cluster_ratio is None or not len(labelled):
+    labeled = labels[labels >= 0]
+    if max_cluster_ratio is None or not len(labeled):
         return topk
-    mean_size = len(labelled) / len(np.unique(labelled))
+    mean_size = len(labeled) / len(np.unique(labeled))
     return max(1, min(topk, int(max_cluster_ratio * mean_size)))
 
 
@@ -65,8 +64,7 @@ def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
             cluster.
 
     Returns:
-        float64 csr (N, C), where C is the largest label + 1. Rows sum to 1, or are empty if all neighbors are
-        outliers (the formula is then 0/0).
+        As :func:`label_shares`.
     """
     counts = _label_counts(neighbors, labels)
     sizes = np.bincount(labels[labels >= 0], minlength=counts.shape[1])
@@ -92,11 +90,11 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
     if not 0 <= balance <= 1:
         raise ValueError(f'balance must lie in [0, 1], got {balance}')
     _check_aligned(labels, shares)
-    labelled = np.flatnonzero(labels >= 0)
+    labeled = np.flatnonzero(labels >= 0)
     informed = _informed(shares)
-    hard = np.where(informed, balance, 1.0)[labelled]
+    hard = np.where(informed, balance, 1.0)[labeled]
     soft = np.where((labels >= 0) & informed, 1 - balance, 0.0)
-    targets = csr_array((hard, (labelled, labels[labelled])), shape=shares.shape)
+    targets = csr_array((hard, (labeled, labels[labeled])), shape=shares.shape)
     targets = targets + csr_array(
         (shares.data * soft[_row_of(shares)], shares.indices, shares.indptr), shares.shape
     )

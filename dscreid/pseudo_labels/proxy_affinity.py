@@ -14,11 +14,10 @@ def proxy_affinities(
 ) -> Tensor:
     """Softmax of scale * cosine over the proxies of each group (Yang et al., ICCV 2023).
 
-    If the group of a proxy is its camera, this is the descriptor z of the inter-camera phase of GUR, where
-    each slice has as many columns as its camera has proxies. Two properties of the released code are not
-    reproduced. It uses cumulative sizes as widths, so that from the second visible camera on its slices match
-    no camera. It also uses z without normalization in a distance that assumes unit rows;
-    :func:`jaccard_distance` normalizes.
+    If the group of a proxy is its camera, this is the descriptor z of the inter-camera phase of GUR. Two properties of
+    the released code are not reproduced. It uses cumulative sizes as widths of the cameras' slices, so that from the
+    second visible camera on its slices match no camera. It also uses z without normalization in a distance that
+    assumes unit rows; :func:`jaccard_distance` normalizes.
 
     Args:
         features: Float (N, D). Rows of both matrices are L2-normalized internally.

@@ -3,10 +3,45 @@
 import math
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics import mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
 
-from dscreid.pseudo_labels.labels import PseudoLabels, outliers_alone
-from dscreid.structures import Modality
+from dscreid.structures import Modality, PseudoLabels, outliers_alone
+
+
+def adjusted_rand_index(first: np.ndarray, second: np.ndarray) -> float:
+    """Adjusted Rand index (Hubert and Arabie, 1985) of two int (N,) clusterings, in [-0.5, 1].
+
+    Equal to scikit-learn's ``adjusted_rand_score``, which warns about many small clusters.
+    """
+    table = contingency_matrix(first, second, sparse=True, dtype=np.int64)
+    rows, columns, num = np.ravel(table.sum(axis=1)), np.ravel(table.sum(axis=0)), table.sum()
+    both = (table.data**2).sum() - num
+    only_first, only_second = (rows**2).sum() - num - both, (columns**2).sum() - num - both
+    neither = num**2 - num - both - only_first - only_second
+    both, only_first, only_second, neither = (int(x) for x in (both, only_first, only_second, neither))
+    if only_first == only_second == 0:
+        return 1.0
+    chance = (both + only_first) * (only_first + neither) + (both + only_second) * (only_second + neither)
+    return 2.0 * (both * neither - only_first * only_second) / chance
+
+
+def normalized_mutual_information(first: np.ndarray, second: np.ndarray) -> float:
+    """Normalized mutual information (arithmetic mean) of two int (N,) clusterings, in [0, 1].
+
+    Equal to scikit-learn's ``normalized_mutual_info_score``, which warns about many small clusters.
+    """
+    table = contingency_matrix(first, second, sparse=True).astype(np.float64)
+    entropies = [_entropy(np.ravel(table.sum(axis=axis))) for axis in (1, 0)]
+    if not any(entropies):
+        return 1.0
+    return float(mutual_info_score(first, second, contingency=table) / np.mean(entropies))
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """Entropy of positive counts, in nats."""
+    total = counts.sum()
+    return float(-np.sum((counts / total) * (np.log(counts) - np.log(total)))) if len(counts) > 1 else 0.0
 
 
 def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
@@ -25,40 +60,34 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
     labels, pids = _aligned(labels, pids)
     kept = labels >= 0
     if not kept.any():
-        return {'ari': float('nan'), 'nmi': float('nan'), 'purity': float('nan'), 'labelled': 0.0}
+        return {'ari': math.nan, 'nmi': math.nan, 'purity': math.nan, 'labelled': 0.0}
     majority = _majority_pids(labels[kept], pids[kept])
     right = [majority[label] == pid for label, pid in zip(labels[kept], pids[kept], strict=True)]
     return {
-        'ari': float(adjusted_rand_score(pids[kept], labels[kept])),
-        'nmi': float(normalized_mutual_info_score(pids[kept], labels[kept])),
+        'ari': adjusted_rand_index(pids[kept], labels[kept]),
+        'nmi': normalized_mutual_information(pids[kept], labels[kept]),
         'purity': float(np.mean(right)),
         'labelled': float(kept.mean()),
     }
 
 
 def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985) over all tracklets, with each outlier as its own cluster.
+    """Adjusted Rand index over all tracklets, with each outlier as its own cluster.
 
-    Unlike ``ari`` of :func:`quality`, it does not increase if difficult tracklets are left out. It can
-    therefore compare clusterings that label different shares.
+    Unlike ``ari`` of :func:`quality`, it does not increase if difficult tracklets are left out, so that it can compare
+    clusterings that label different shares.
 
     Args:
         labels: int (N,), -1 = outlier.
         pids: int (N,), true person ids.
 
     Returns:
-        A value in [-0.5, 1]. 1 if both put all tracklets together, or each tracklet in its own cluster. NaN
-        without tracklets.
+        A value in [-0.5, 1]. NaN without tracklets.
     """
     labels, pids = _aligned(labels, pids)
     if not len(labels):
-        return float('nan')
-    labels = outliers_alone(labels)
-    together = _pairs(np.stack([labels, pids], axis=1))
-    same_label, same_pid = _pairs(labels[:, None]), _pairs(pids[:, None])
-    expected = same_label * same_pid / max(len(labels) * (len(labels) - 1) / 2, 1)
-    largest = (same_label + same_pid) / 2
-    return 1.0 if largest == expected else float((together - expected) / (largest - expected))
+        return math.nan
+    return adjusted_rand_index(pids, outliers_alone(labels))
 
 
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
@@ -79,7 +108,7 @@ def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np
     ir_labels, ir_pids = _aligned(labels.ir, ir_pids)
     kept = rgb_labels >= 0
     if not labels.shared or not kept.any():
-        return float('nan')
+        return math.nan
     named = _majority_pids(ir_labels[ir_labels >= 0], ir_pids[ir_labels >= 0])
     right = [named.get(label) == pid for label, pid in zip(rgb_labels[kept], rgb_pids[kept], strict=True)]
     return float(np.mean(right))
@@ -92,7 +121,7 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
         For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and
         ``m_median_size`` of the clusters (0 if there are none).
     """
-    figures = {}
+    figures: dict[str, float] = {}
     for modality in Modality:
         sizes = labels.cluster_sizes(modality)
         figures[f'{modality.value}_clusters'] = float(len(sizes))
@@ -113,18 +142,12 @@ def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.nd
         For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a
         shared numbering, also ``cross_modal_accuracy``.
     """
-    figures = {}
+    figures: dict[str, float] = {}
     for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
         values = quality(labels.of(modality), pids)
         figures |= {f'{modality.value}_{name}': values[name] for name in ('ari', 'nmi', 'purity')}
     figures['cross_modal_accuracy'] = cross_modal_accuracy(labels, rgb_pids, ir_pids)
     return {name: value for name, value in figures.items() if not math.isnan(value)}
-
-
-def _pairs(rows: np.ndarray) -> float:
-    """Number of pairs of equal rows in an int (N, C) matrix."""
-    counts = np.unique(rows, axis=0, return_counts=True)[1].astype(np.float64)
-    return float((counts * (counts - 1) / 2).sum())
 
 
 def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:

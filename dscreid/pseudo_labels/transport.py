@@ -27,8 +27,7 @@ def transport_labels(
 ) -> tuple[np.ndarray, bool]:
     """Label each tracklet by the cluster that receives most of its mass in an entropic transport plan.
 
-    The cost is the squared Euclidean distance between a tracklet and a center. All tracklets have the same
-    mass.
+    The cost is the squared Euclidean distance between a tracklet and a center. All tracklets have the same mass.
 
     Args:
         features: Float (N, D) of one modality, rows L2-normalized internally.
@@ -52,14 +51,14 @@ def transport_labels(
     centers = as_feature_matrix(centers, 'centers').cpu()
     if features.shape[1] != centers.shape[1] or not len(centers):
         raise ValueError(
-            'there must be at least one centre, of the dimension of the features, got shapes '
+            'there must be at least one center, of the dimension of the features, got shapes '
             f'{tuple(features.shape)} and {tuple(centers.shape)}'
         )
     if not len(features):
         return np.empty(0, np.int64), True
     masses = torch.ones(len(centers)) if center_masses is None else torch.as_tensor(center_masses)
     if masses.shape != (len(centers),):
-        raise ValueError(f'{len(centers)} centres but masses of shape {tuple(masses.shape)}')
+        raise ValueError(f'{len(centers)} centers but masses of shape {tuple(masses.shape)}')
     cost = (features**2).sum(1)[:, None] + (centers**2).sum(1) - 2 * features @ centers.T
     senders = torch.full((len(features),), 1 / len(features))
     log_plan, converged = sinkhorn(cost, senders, masses / masses.sum(), sharpness, tolerance, max_steps)
@@ -78,8 +77,7 @@ def sinkhorn(
     """Entropic optimal transport (Cuturi, "Sinkhorn Distances", NeurIPS 2013), in the log domain.
 
     Minimizes <P, cost> - H(P) / sharpness over plans P with the given marginals, by alternately scaling rows
-    and columns of exp(-sharpness * cost). It works with logarithms, so that a large sharpness cannot
-    underflow.
+    and columns of exp(-sharpness * cost). With logarithms, a large sharpness cannot underflow.
 
     Args:
         cost: Float (N, C), finite.
@@ -98,7 +96,13 @@ def sinkhorn(
     Raises:
         ValueError: If a shape does not match, a mass is not positive, or a parameter is out of range.
     """
-    _check_masses(cost, row_masses, column_masses)
+    if cost.shape != (len(row_masses), len(column_masses)):
+        raise ValueError(
+            f'a cost of shape {tuple(cost.shape)} does not fit {len(row_masses)} row masses and {len(column_masses)} '
+            'column masses'
+        )
+    if (row_masses <= 0).any() or (column_masses <= 0).any():
+        raise ValueError('all masses must be positive: leave out rows and columns without mass')
     if sharpness <= 0 or tolerance < 0 or min(max_steps, check_every) < 1:
         raise ValueError(
             'sharpness must be positive, tolerance not negative, max_steps and check_every at least 1, got '
@@ -117,13 +121,3 @@ def sinkhorn(
         if converged:
             break
     return log_kernel + rows[:, None] + columns, converged
-
-
-def _check_masses(cost: Tensor, row_masses: Tensor, column_masses: Tensor) -> None:
-    if cost.ndim != 2 or cost.shape != (len(row_masses), len(column_masses)):
-        raise ValueError(
-            f'a cost of shape {tuple(cost.shape)} does not fit {len(row_masses)} row masses and {len(column_masses)} '
-            'column masses'
-        )
-    if (row_masses <= 0).any() or (column_masses <= 0).any():
-        raise ValueError('all masses must be positive: leave out rows and columns without mass')

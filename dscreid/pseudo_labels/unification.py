@@ -14,6 +14,7 @@ from dscreid.neighbors.knn import (
     nearest_by_inner_product,
     normalized_rows,
 )
+from dscreid.pseudo_labels.dslu import as_labels
 from dscreid.utils.chunks import row_chunks
 
 Features = Tensor | np.ndarray
@@ -29,9 +30,8 @@ def vote_across(
 ) -> np.ndarray:
     """Give every visible tracklet the label with the largest weight among its nearest infrared tracklets.
 
-    The weight of an infrared tracklet is the softmax of cosine / temperature over all infrared tracklets.
-    Only the ``topk`` nearest vote. The denominator of the softmax is the same for the whole row and does not
-    change the winner, so it is omitted.
+    The weight of an infrared tracklet is the softmax of cosine / temperature over all infrared tracklets. Its
+    denominator does not change the winner, so it is omitted.
 
     Args:
         visible: Float (Nv, D). Rows of both matrices are L2-normalized internally.
@@ -53,12 +53,12 @@ def vote_across(
         raise ValueError(
             f'topk must be at least 1 and temperature positive, got topk={topk}, temperature={temperature}'
         )
-    visible = normalized_rows(as_feature_matrix(visible, 'visible'))
-    infrared = normalized_rows(as_feature_matrix(infrared, 'infrared'))
-    labels = _as_labels(infrared_labels, len(infrared), 'infrared_labels')
+    queries = normalized_rows(as_feature_matrix(visible, 'visible'))
+    gallery = normalized_rows(as_feature_matrix(infrared, 'infrared'))
+    labels = as_labels(infrared_labels, len(gallery), 'infrared_labels')
     if not len(labels):
-        return np.full(len(visible), -1, np.int64)
-    similarity, neighbors = nearest_by_inner_product(visible, infrared, topk)
+        return np.full(len(queries), -1, np.int64)
+    similarity, neighbors = nearest_by_inner_product(queries, gallery, topk)
     similarity = similarity.double().cpu()
     weights = torch.exp((similarity - similarity[:, :1]) / temperature)
     return _heaviest(labels[neighbors.cpu()], weights, outliers_vote).numpy()
@@ -69,9 +69,6 @@ def smooth_labels(
 ) -> np.ndarray:
     """Replace each label by the most frequent one among the nearest tracklets of the same modality.
 
-    :func:`dscreid.pseudo_labels.dslu.correct_labels` differs in its handling of ties: the tracklet's own
-    label wins.
-
     Args:
         features: Float (N, D). Rows are L2-normalized internally.
         labels: int64 (N,), >= -1, -1 = outlier.
@@ -79,18 +76,18 @@ def smooth_labels(
         outliers_vote: Whether -1 is a class that can win, as in the released code.
 
     Returns:
-        int64 (N,). Ties go to the smallest label.
+        int64 (N,). Ties go to the smallest label, unlike those of ``dslu.correct_labels``.
 
     Raises:
         ValueError: If shapes do not match, features are not finite, or ``topk`` is below 1.
     """
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
-    features = normalized_rows(as_feature_matrix(features, 'features'))
-    own = _as_labels(labels, len(features), 'labels')
+    rows = normalized_rows(as_feature_matrix(features, 'features'))
+    own = as_labels(labels, len(rows), 'labels')
     if not len(own):
         return own.numpy()
-    votes = own[nearest_by_inner_product(features, features, topk, self_first=True)[1].cpu()]
+    votes = own[nearest_by_inner_product(rows, rows, topk, self_first=True)[1].cpu()]
     return _heaviest(votes, torch.ones(votes.shape, dtype=torch.float64), outliers_vote).numpy()
 
 
@@ -106,13 +103,3 @@ def _heaviest(votes: Tensor, weights: Tensor, outliers_vote: bool) -> Tensor:
         winning = sums == sums.max(dim=1, keepdim=True).values
         winners[rows] = block.masked_fill(~winning, torch.iinfo(block.dtype).max).min(dim=1).values
     return winners
-
-
-def _as_labels(labels: np.ndarray, num: int, name: str) -> Tensor:
-    """Convert labels to a tensor, and check that they are ``num`` integers >= -1."""
-    labels = np.asarray(labels)
-    if labels.shape != (num,) or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < -1:
-        raise ValueError(
-            f'{name} must be {num} integers >= -1, one per feature row, got {labels.dtype} of shape {labels.shape}'
-        )
-    return torch.from_numpy(labels.astype(np.int64))

@@ -1,4 +1,4 @@
-"""Data structures: tracklets, sampler draws, packed samples and features."""
+"""Data structures: tracklets, sampler draws, packed samples, features and pseudo labels."""
 
 from dscreid.lazy import lazy_exports
 
@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'data_sample': ['ReIDDataSample'],
         'draw': ['Draw', 'draw_seeds'],
         'features': ['TrackletFeatures'],
+        'labels': ['CrossLabels', 'PseudoLabels', 'SoftTargets', 'outliers_alone'],
         'tracklet': ['Modality', 'Tracklet'],
     },
 )

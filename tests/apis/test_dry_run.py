@@ -216,7 +216,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import nn
 
-from dscreid.pseudo_labels import PseudoLabels
+from dscreid.pseudo_labels import Labeler, PseudoLabels
 from dscreid.registry import LABELERS, METRICS, MODELS
 
 
@@ -247,26 +247,26 @@ class NaNLoss(nn.Module):
 
 
 @LABELERS.register_module(force=True)
-class FloatLabels:
-    def __call__(self, visible, infrared):
+class FloatLabels(Labeler):
+    def __call__(self, visible, infrared, context=None):
         return PseudoLabels(rgb=np.zeros(len(visible)), ir=np.zeros(len(infrared)), shared=False)
 
 
 @LABELERS.register_module(force=True)
-class NoLabels:
-    def __call__(self, visible, infrared):
+class NoLabels(Labeler):
+    def __call__(self, visible, infrared, context=None):
         return [0] * len(visible)
 
 
 @LABELERS.register_module(force=True)
-class FewLabels:
-    def __call__(self, visible, infrared):
+class FewLabels(Labeler):
+    def __call__(self, visible, infrared, context=None):
         zeros = np.zeros(2, np.int64)
         return PseudoLabels(rgb=zeros, ir=zeros, shared=False)
 
 
 @LABELERS.register_module(force=True)
-class OneArgument:
+class OneArgument(Labeler):
     def __call__(self, features):
         return features
 

@@ -12,6 +12,8 @@ from dscreid.apis.test import evaluate
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, SelectionRecord, read_record
 from dscreid.errors import CheckpointError
+from dscreid.pseudo_labels import Criterion
+from dscreid.registry import CRITERIA
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 KEPT = KeptCheckpoint('silhouette', 'greater', 2, 0.5, 'best_silhouette_epoch_2.pth')
@@ -40,7 +42,7 @@ def test_the_chosen_checkpoint_and_why(tmp_path):
         epoch=2,
         criterion='silhouette',
         value=0.5,
-        reason='highest silhouette without labels, of 4 epochs judged',
+        reason='highest silhouette of 4 epochs, without labels',
     )
 
 
@@ -48,22 +50,34 @@ def test_a_criterion_that_was_never_defined_leaves_the_last(tmp_path):
     SelectionRecord({1: {}}).write(tmp_path)
     path, note = choose_checkpoint(config(criterion='stability'), tmp_path / 'epoch_3.pth')
     assert path.name == note['checkpoint']['file'] == 'epoch_3.pth'
-    assert note['checkpoint']['reason'] == 'the last one, since stability was undefined in all epochs'
+    assert note['checkpoint']['reason'] == 'the last one, because stability was undefined in all epochs'
 
 
 def test_what_was_removed_is_named(tmp_path):
     last = tmp_path / 'epoch_3.pth'
-    with pytest.raises(CheckpointError, match=r'criteria\.json is missing, which says what silhouette chose'):
+    with pytest.raises(
+        CheckpointError, match=r'criteria\.json, which says what silhouette chose, is missing'
+    ):
         choose_checkpoint(config(criterion='silhouette'), last)
     SelectionRecord({1: {}}, KEPT).write(tmp_path)
     with pytest.raises(CheckpointError, match=r'best_silhouette_epoch_2\.pth: the checkpoint .* is missing'):
         choose_checkpoint(config(criterion='silhouette'), last)
 
 
+@CRITERIA.register_module()
+class LowReturn(Criterion):
+    """Cycle return, the other way round."""
+
+    rule = 'less'
+
+    def __call__(self, judged):
+        return CRITERIA.build(dict(type='cycle_return'))(judged)
+
+
 def test_one_option_chooses_in_a_whole_run(tiny_runs, tiny_experiment, tmp_path):
     # stability of a single later epoch would be a coin's throw: the lowest cycle return is as good for a test
     options = {
-        'default_hooks.selection': dict(type='SelectionHook', criterion='cycle_return', rule='less'),
+        'default_hooks.selection': dict(type='SelectionHook', criterion='LowReturn'),
         'default_hooks.checkpoint.max_keep_ckpts': -1,
     }
     run = RunOptions(
@@ -73,13 +87,13 @@ def test_one_option_chooses_in_a_whole_run(tiny_runs, tiny_experiment, tmp_path)
     )
     metrics = run_experiment(tiny_runs.adapt, run)
     record = read_record(tmp_path / 'run')
-    values = {epoch: part['cycle_return'] for epoch, part in record.epochs.items() if epoch}
+    values = {epoch: part['LowReturn'] for epoch, part in record.epochs.items() if epoch}
     assert record.kept.value == min(values.values())
     written = json.loads((tmp_path / 'run' / 'metrics.json').read_text())
     note = written.pop('checkpoint')
     assert written == metrics
     assert (note['file'], note['epoch']) == (record.kept.checkpoint, record.kept.epoch)
-    assert note['reason'].startswith('lowest cycle_return without labels, of 3 epochs')
+    assert note['reason'].startswith('lowest LowReturn of 3 epochs, without labels')
     # the figures are the chosen checkpoint's
     again = evaluate(
         load_config(tiny_runs.adapt), tmp_path / 'run' / f'epoch_{note["epoch"]}.pth', tmp_path / 'test'

@@ -19,7 +19,7 @@ from dscreid.lab.doctor.forecast import (
     forecast_evaluation,
     forecast_pseudo_labels,
 )
-from dscreid.pseudo_labels.forecast import Forecast
+from dscreid.pseudo_labels.clustering.forecast import Forecast
 from dscreid.structures import Modality
 
 pytestmark = pytest.mark.usefixtures('one_thread')

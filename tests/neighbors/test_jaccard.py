@@ -12,8 +12,8 @@ from oracles.jaccard_oracle import dense_jaccard
 
 from dscreid.neighbors import jaccard
 from dscreid.neighbors.jaccard import jaccard_distance
-from dscreid.pseudo_labels.clustering_settings import ClusteringSettings
-from dscreid.pseudo_labels.jaccard_clustering import cluster
+from dscreid.pseudo_labels.clustering.dbscan import cluster
+from dscreid.pseudo_labels.clustering.settings import ClusteringSettings
 from dscreid.utils import compiled
 
 

@@ -5,16 +5,23 @@ import pytest
 import torch
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels import DSLULabeler, LabelingContext, PseudoLabels, unify_labels, votes_needed
+from dscreid.pseudo_labels import (
+    DSLULabeler,
+    Labeler,
+    LabelingContext,
+    PseudoLabels,
+    unify_labels,
+    votes_needed,
+)
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
 
 
 @LABELERS.register_module()
-class EighthsLabeler:
+class EighthsLabeler(Labeler):
     """Eight clusters in each modality by the rows' order, every seventh tracklet an outlier."""
 
-    def __call__(self, visible, infrared):
+    def __call__(self, visible, infrared, context=None):
         rgb, ir = (np.arange(len(part)) % 8 for part in (visible, infrared))
         ir[::7] = -1
         return PseudoLabels(rgb=rgb, ir=ir, shared=False)
@@ -111,20 +118,20 @@ def test_a_schedule_without_an_epoch_is_refused(features):
     labeler = DSLULabeler(
         clustering={'type': 'EighthsLabeler'}, agreement={'start': 3, 'end': 1, 'epochs': 2}
     )
-    with pytest.raises(ConfigError, match='call it with one'):
+    with pytest.raises(ConfigError, match='needs a LabelingContext'):
         labeler(*features)
 
 
 @pytest.mark.parametrize(
     ('keywords', 'message'),
     [
-        ({'agreement': {'start': 21, 'end': 1, 'epochs': 2}}, 'asks for 21 votes, but topk=20'),
-        ({'agreement': {'start': 5, 'end': 6, 'epochs': 2}, 'inter': {'topk': 5}}, 'asks for 6 votes'),
+        ({'agreement': {'start': 21, 'end': 1, 'epochs': 2}}, 'needs 21 votes, but only topk=20'),
+        ({'agreement': {'start': 5, 'end': 6, 'epochs': 2}, 'inter': {'topk': 5}}, 'needs 6 votes'),
         ({'agreement': {'start': 5, 'end': 1, 'epochs': 0}}, 'epochs must be at least 1'),
         ({'agreement': {'start': 5}}, 'missing'),
         ({'agreement': {'start': 5, 'end': 1, 'epochs': 2, 'length': 3}}, "'length'"),
         ({'agreement': {'start': 5, 'end': 1, 'epochs': 2}, 'inter': {'min_votes': 2}}, 'without min_votes'),
-        ({'agreement': {'start': 5, 'end': 1, 'epochs': 2}, 'inter': None}, 'give inter'),
+        ({'agreement': {'start': 5, 'end': 1, 'epochs': 2}, 'inter': None}, 'inter must be given'),
     ],
 )
 def test_schedules_that_do_not_fit_are_refused(keywords, message):

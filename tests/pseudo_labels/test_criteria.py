@@ -8,9 +8,9 @@ import torch
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from dscreid.errors import LabelingError
-from dscreid.pseudo_labels import ClusterLabeler, PseudoLabels
+from dscreid.pseudo_labels import ClusterLabeler, Criterion, JudgedRound, Labeler, PseudoLabels
 from dscreid.pseudo_labels.criteria import (
-    CRITERIA,
+    LABEL_FREE_CRITERIA,
     cycle_consistency,
     cycle_return,
     label_agreement,
@@ -19,7 +19,8 @@ from dscreid.pseudo_labels.criteria import (
     silhouette,
     single_feature_labels,
 )
-from dscreid.structures import TrackletFeatures
+from dscreid.registry import CRITERIA
+from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils import chunks
 
 
@@ -179,20 +180,23 @@ def test_single_features_see_one_feature():
 
 
 def test_single_features_without_a_cluster():
-    def fail(visible, infrared):
-        raise LabelingError('no cluster')
+    class Failing(Labeler):
+        def __call__(self, visible, infrared, context=None):
+            raise LabelingError('no cluster')
 
     visible, infrared, _ = pair()
-    assert single_feature_labels(fail, visible, infrared) is None
+    assert single_feature_labels(Failing(), visible, infrared) is None
+
+
+SHIPPED = {name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA}
 
 
 def test_all_criteria_together():
     visible, infrared, labels = pair()
-    single = single_feature_labels(CLUSTERING, visible, infrared)
     previous = PseudoLabels(rgb=labels.rgb + 3, ir=np.roll(labels.ir, 1), shared=True)
-    values = label_free_criteria(visible, infrared, labels, previous, single)
-    assert set(values) == {f'{name}{part}' for name in CRITERIA for part in ('', '_rgb', '_ir')}
-    for name in CRITERIA:
+    values = label_free_criteria(JudgedRound(visible, infrared, labels, previous, CLUSTERING), SHIPPED)
+    assert set(values) == {f'{name}{part}' for name in LABEL_FREE_CRITERIA for part in ('', '_rgb', '_ir')}
+    for name in LABEL_FREE_CRITERIA:
         assert values[name] == pytest.approx((values[f'{name}_rgb'] + values[f'{name}_ir']) / 2)
         assert -1 <= values[name] <= 1
     joined = torch.nn.functional.normalize(
@@ -206,8 +210,8 @@ def test_all_criteria_together():
 
 
 def test_criteria_fall_with_the_features():
-    good = label_free_criteria(*pair(spread=0.2))
-    bad = label_free_criteria(*pair(spread=3.0))
+    good = label_free_criteria(JudgedRound(*pair(spread=0.2)), SHIPPED)
+    bad = label_free_criteria(JudgedRound(*pair(spread=3.0)), SHIPPED)
     for name in ('silhouette', 'cycle_consistency'):
         assert good[name] > bad[name] + 0.3
 
@@ -215,9 +219,26 @@ def test_criteria_fall_with_the_features():
 def test_undefined_criteria_are_left_out():
     visible, infrared, labels = pair()
     one_cluster = PseudoLabels(rgb=labels.rgb * 0, ir=labels.ir, shared=False)
-    values = label_free_criteria(visible, infrared, one_cluster)
+    values = label_free_criteria(JudgedRound(visible, infrared, one_cluster), SHIPPED)
     assert not any(name.startswith(('stability', 'static_dynamic')) for name in values)
     assert 'silhouette_ir' in values
     # a mean over one modality would not compare with means over two
     assert 'silhouette' not in values
     assert 'silhouette_rgb' not in values
+
+
+def test_the_base_class_says_what_to_define():
+    assert Criterion.rule == 'greater'
+    with pytest.raises(NotImplementedError, match='Criterion must define __call__'):
+        Criterion()(JudgedRound(*pair()))
+
+
+def test_a_criterion_of_a_user_is_computed_like_the_others():
+    class Labeled(Criterion):
+        def __call__(self, judged):
+            return {m: judged.labels.labelled_share(m) for m in Modality}
+
+    visible, infrared, labels = pair()
+    half = PseudoLabels(rgb=np.where(np.arange(48) % 2, labels.rgb, -1), ir=labels.ir, shared=True)
+    values = label_free_criteria(JudgedRound(visible, infrared, half), {'labeled': Labeled()})
+    assert values == {'labeled': 0.75, 'labeled_rgb': 0.5, 'labeled_ir': 1.0}

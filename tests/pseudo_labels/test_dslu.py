@@ -201,7 +201,7 @@ def test_inputs_stay_untouched():
 
 def test_refuses_bad_input():
     x, labels = np.eye(4), np.arange(4)
-    with pytest.raises(ValueError, match='infrared_labels must have shape'):
+    with pytest.raises(ValueError, match='infrared_labels must be 4 integers'):
         unify_labels(x, x, x, x, labels[:3])
     with pytest.raises(ValueError, match='>= -1'):
         unify_labels(x, x, x, x, labels - 2)

@@ -32,9 +32,9 @@ def test_mean_cosine_is_the_mean_over_pairs():
 @pytest.mark.parametrize(
     ('rgb', 'message'),
     [
-        ([-1] * 12, r'^0 clusters of 12 rgb tracklets \(0% labelled\), 2 are needed.*raise eps'),
-        ([0] * 12, r'^1 clusters of 12 rgb tracklets \(100% labelled\), 2 are needed.*lower eps'),
-        ([0, 0, *[-1] * 10], r'^1 clusters of 12 rgb tracklets \(17% labelled\).*raise eps'),
+        ([-1] * 12, r'^0 clusters of 12 rgb tracklets \(0% labeled\), but 2 are needed.*raise eps'),
+        ([0] * 12, r'^1 clusters of 12 rgb tracklets \(100% labeled\), but 2 are needed.*lower eps'),
+        ([0, 0, *[-1] * 10], r'^1 clusters of 12 rgb tracklets \(17% labeled\).*raise eps'),
         (range(12), r'^12 clusters of 12 rgb tracklets, more than 0\.5 per tracklet.*raise min_samples'),
         ([*range(7), *[0] * 5], r'^7 clusters of 12 rgb tracklets, more than 0\.5'),
     ],

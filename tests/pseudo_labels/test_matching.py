@@ -179,7 +179,7 @@ def test_matching_finds_a_planted_permutation_whatever_the_norms():
 
 
 def test_progressive_matching_refuses_what_does_not_fit():
-    with pytest.raises(ValueError, match='at least one centre'):
+    with pytest.raises(ValueError, match='at least one center'):
         match_clusters_progressively(np.ones((0, 3)), np.eye(3))
     with pytest.raises(ValueError, match='of one dimension'):
         match_clusters_progressively(np.eye(2), np.eye(3))

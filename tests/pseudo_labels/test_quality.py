@@ -1,10 +1,11 @@
 """Diagnostics of pseudo labels, counted by hand."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from dscreid.pseudo_labels import (
     PseudoLabels,
@@ -14,6 +15,7 @@ from dscreid.pseudo_labels import (
     label_statistics,
     quality,
 )
+from dscreid.pseudo_labels.quality import adjusted_rand_index, normalized_mutual_information
 
 
 def _ids(*values):
@@ -95,3 +97,18 @@ def test_ari_of_all_by_hand():
     assert ari_of_all(_ids(-1), _ids(1)) == 1
     assert ari_of_all(_ids(-1, -1, -1), _ids(1, 1, 1)) == 0
     assert math.isnan(ari_of_all(_ids(), _ids()))
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('clusters', [1, 2, 20, 40, 60])
+def test_indices_are_those_of_scikit_learn_without_its_warning_about_many_classes(clusters):
+    generator = np.random.default_rng(clusters)
+    first, second = generator.integers(0, clusters, (2, 60))
+    for own, reference in (
+        (adjusted_rand_index, adjusted_rand_score),
+        (normalized_mutual_information, normalized_mutual_info_score),
+    ):
+        found = own(first, second), own(first, first)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            assert found == (reference(first, second), reference(first, first))

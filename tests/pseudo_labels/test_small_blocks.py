@@ -5,7 +5,7 @@ import pytest
 import torch
 from oracles.dense_clustering_oracle import dense_clusters
 
-from dscreid.neighbors import choice, exact
+from dscreid.neighbors import exact, search
 from dscreid.pseudo_labels import dbscan, jaccard_distance
 from dscreid.utils import chunks, compiled
 from dscreid.utils.chunks import slices
@@ -30,7 +30,7 @@ def test_labels_are_those_of_dense_arrays(monkeypatch, seed, coarse):
         return found
 
     monkeypatch.setattr(exact, '_blocks', tiles)
-    monkeypatch.setattr(choice, 'coarse_type', lambda gallery: coarse)
+    monkeypatch.setattr(search, 'coarse_type', lambda gallery: coarse)
     monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', 100)
     monkeypatch.setattr(compiled, 'ROWS_PER_TASK', 7)
     features = points(seed)

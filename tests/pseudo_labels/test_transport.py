@@ -114,13 +114,13 @@ def test_norms_do_not_matter_and_inputs_stay():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match='at least one centre'):
+    with pytest.raises(ValueError, match='at least one center'):
         transport_labels(np.eye(2), np.empty((0, 2)))
     with pytest.raises(ValueError, match='of the dimension of the features'):
         transport_labels(np.eye(2), np.eye(3))
     with pytest.raises(ValueError, match='NaN'):
         transport_labels(np.eye(2), np.full((2, 2), np.nan))
-    with pytest.raises(ValueError, match='2 centres but masses'):
+    with pytest.raises(ValueError, match='2 centers but masses'):
         transport_labels(np.eye(2), np.eye(2), np.ones(3))
     with pytest.raises(ValueError, match='must be positive'):
         transport_labels(np.eye(2), np.eye(2), np.array([1, 0]))

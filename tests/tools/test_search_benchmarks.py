@@ -21,7 +21,7 @@ def test_pseudo_labels_beside_the_dense_reference(run_benchmark):
     assert sum('Exponent of N' in line for line in lines) == 2
 
 
-@pytest.mark.parametrize('search', ['exact', 'flat', 'ivf', 'hnsw'])
+@pytest.mark.parametrize('search', ['exact', 'IVF4,Flat'])
 def test_pseudo_labels_of_each_search(run_benchmark, search):
     sizes = ('--features', 'clustered', '--sizes', 300, '--dim', 32, '--repeats', 1, '--reference-up-to', 0)
     values, text = run_benchmark('pseudo_labels', *sizes, '--search', search)

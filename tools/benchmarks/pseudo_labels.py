@@ -28,7 +28,9 @@ def main() -> None:
     results = []
     for kind in args.features:
         for size in args.sizes:
-            result = in_fresh_process(measure, kind, size, args.dim, args.repeats, args.search)
+            result = in_fresh_process(
+                measure, kind, size, args.dim, args.repeats, args.search, args.search_parameters
+            )
             if size <= args.reference_up_to:
                 result['reference'] = in_fresh_process(measure_reference, kind, size, args.dim)
             results.append({'features': kind, 'size': size, **result})
@@ -50,7 +52,7 @@ def main() -> None:
         [
             'Cluster: kNN, Jaccard distance and DBSCAN together, which the dense reference does too; DSLU has three '
             'searches of its own. GB: peak memory of the whole process, libraries included. MB beyond: peak of a '
-            'clustering beyond the process with its features. Forecasts are those of dscreid.pseudo_labels.forecast. '
+            'clustering beyond the process with its features. Forecasts: dscreid/pseudo_labels/clustering/forecast.py. '
             "Equal: share of tracklets with the reference's label.",
             *_growth(results),
         ],
@@ -76,23 +78,29 @@ def parse_args() -> argparse.Namespace:
         '--reference-up-to', type=int, default=10000, metavar='N', help='largest N for the dense reference'
     )
     parser.add_argument(
-        '--search', choices=('auto', 'exact', 'flat', 'ivf', 'hnsw'), default='auto', help='neighbour search'
+        '--search',
+        default='exact',
+        metavar='INDEX',
+        help="exact, or a faiss index, such as 'IVF1024,Flat' (default: exact)",
+    )
+    parser.add_argument(
+        '--search-parameters', default='', metavar='TEXT', help="of a faiss index, such as 'nprobe=64'"
     )
     add_out_argument(parser, 'pseudo_labels')
     return parser.parse_args()
 
 
-def measure(kind: str, size: int, dim: int, repeats: int, search: str) -> dict:
+def measure(kind: str, size: int, dim: int, repeats: int, search: str, parameters: str) -> dict:
     """Measure the median seconds of each step for one kind and number of features, and return the labels, too."""
     from dscreid.neighbors import NeighborSearch, search_with
     from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
     from dscreid.pseudo_labels import correct_labels, dbscan, jaccard_distance, unify_labels
-    from dscreid.pseudo_labels.forecast import ClusteringProblem, forecast_clustering, product_rate
+    from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem, forecast_clustering, product_rate
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     features = make_features(kind, size, dim).to(device)
     jaccard_distance(features[:50])  # loads or compiles the kernels
-    asked = NeighborSearch(search)
+    asked = NeighborSearch() if search == 'exact' else NeighborSearch(search, parameters, smallest=0)
     forecast = forecast_clustering(
         ClusteringProblem(size, dim, K1), asked, product_rate(device), device, torch.get_num_threads()
     )

@@ -1,7 +1,7 @@
 """Create new pseudo labels, memories and batches before each epoch (DSLU and simpler methods)."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -15,17 +15,23 @@ from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.extraction import extract_features
 from dscreid.engine.extraction_loader import BATCH_SIZE
 from dscreid.engine.label_state import check_labels, labels_from_state, labels_state
-from dscreid.engine.labeling_memory import labeling_within_memory
 from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.engine.training_data import check_both_modalities, tracklet_counts
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.neighbors import NeighborSearch, search_with
-from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
-from dscreid.pseudo_labels.context import apply_labeler, needs_context
+from dscreid.pseudo_labels import (
+    Labeler,
+    LabelingContext,
+    PseudoLabels,
+    build_labeler,
+    label_diagnostics,
+    label_statistics,
+    labeling_within_memory,
+)
 from dscreid.pseudo_labels.faults import LabelLimits, feature_faults, label_faults, mean_cosine
-from dscreid.registry import HOOKS, LABELERS
+from dscreid.registry import HOOKS
 from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import meta_of
@@ -53,7 +59,7 @@ class ClusterHook(Hook):
         recalibrate_necks: Re-estimate the necks' statistics on the target's raw features before the first
             epoch (needed for converted checkpoints, which have no necks).
         diagnostics: Compare the labels with the ground truth if the dataset has one; only for the log.
-        neighbor_search: Fields of ``NeighborSearch`` for the labelers, such as ``dict(method='ivf')``.
+        neighbor_search: Fields of ``NeighborSearch`` for the labelers, such as ``dict(index='IVF1024,Flat')``.
         on_failure: How to handle an epoch with unusable features or labels, either by ``limits`` or because the
             labeler or the batch sampler rejects them. The log always gives the reason and the numbers.
 
@@ -102,12 +108,12 @@ class ClusterHook(Hook):
         self.begin_epochs = [stage.pop('begin_epoch', 0) for stage in stages]
         check_stages(self.begin_epochs)
         #: All labelers in the order of the config, and each stage's positions in that list.
-        self.labelers: list[Callable] = []
+        self.labelers: list[Labeler] = []
         self.turns: list[list[int]] = []
         for stage in stages:
             cycle = _cycle(stage)
             self.turns.append([len(self.labelers) + place for place in range(len(cycle))])
-            self.labelers += [LABELERS.build(dict(labeler)) for labeler in cycle]
+            self.labelers += [build_labeler(labeler, 'ClusterHook') for labeler in cycle]
         _check_first(self.labelers[0])
         self.pipeline, self.batch_size, self.num_workers = pipeline, batch_size, num_workers
         self.recalibrate_necks = recalibrate_necks
@@ -136,8 +142,7 @@ class ClusterHook(Hook):
         self.dataloader = self._extraction_loader(train_loader)
         check_both_modalities(self.dataloader.dataset)
         for labeler in self.labelers:
-            if hasattr(labeler, 'check_cameras'):
-                labeler.check_cameras(self._cameras())
+            labeler.check_cameras(self._cameras())
         if begins_anew(runner):
             self._resumed_centers = self.labels = None  # from another run, whose weights this one starts from
         if self.diagnostics:
@@ -238,11 +243,11 @@ class ClusterHook(Hook):
         """Label the tracklets with the current labeler, on the first rank."""
         start = time.perf_counter()
         labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
-        context = self._context(runner) if needs_context(labeler) else None
+        context = self._context(runner) if labeler.needs_context else None
 
         def forecast_and_label() -> PseudoLabels:
             with labeling_within_memory(labeler, rgb, ir, self.neighbor_search, runner.logger):
-                return apply_labeler(labeler, rgb, ir, context)
+                return labeler(rgb, ir, context)
 
         with progress_bar() as bar, search_with(self.neighbor_search):
             bar.add_task('cluster', total=None)
@@ -254,7 +259,7 @@ class ClusterHook(Hook):
         """Add what the next epoch may need to the checkpoint: cluster centers, and labels to keep."""
         if self.on_failure == 'keep' and self.labels is not None:
             checkpoint[_LABELS_KEY] = labels_state(self.labels)
-        if any(getattr(labeler, 'needs_centers', False) for labeler in self.labelers):
+        if any(labeler.needs_centers for labeler in self.labelers):
             centers = self._centers(runner)
             if centers is not None:
                 checkpoint[_CENTERS_KEY] = centers.state()
@@ -278,7 +283,7 @@ class ClusterHook(Hook):
     def _reads_centers(self, epoch: int) -> bool:
         """Return whether the labeler of an epoch reads the centers of the previous epoch."""
         labeler = self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
-        return getattr(labeler, 'needs_centers', False)
+        return labeler.needs_centers
 
     def _context(self, runner) -> LabelingContext:
         centers = self._centers(runner)
@@ -347,8 +352,8 @@ def _cycle(stage: Mapping) -> list[Mapping]:
     return list(cycle)
 
 
-def _check_first(labeler: Callable) -> None:
-    if getattr(labeler, 'needs_centers', False):
+def _check_first(labeler: Labeler) -> None:
+    if labeler.needs_centers:
         raise ConfigError(
             f'ClusterHook: {type(labeler).__name__} reads the cluster centres of the epoch before, so it cannot label '
             'the first; begin with another labeler, such as ClusterLabeler'

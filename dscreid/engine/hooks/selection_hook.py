@@ -5,11 +5,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from dscreid.distributed import wait_for_all
 from dscreid.engine.clustering_round import ClusteringRound
@@ -22,15 +24,23 @@ from dscreid.engine.selection_record import (
     KeptCheckpoint,
     SelectionRecord,
     checkpoint_name,
+    criterion_name,
     is_chosen,
     read_record,
 )
 from dscreid.engine.training_data import tracklet_counts
 from dscreid.errors import CheckpointError, ConfigError, LabelingError
-from dscreid.pseudo_labels import ClusterLabeler, PseudoLabels
-from dscreid.pseudo_labels.criteria import CRITERIA, label_free_criteria, single_feature_labels
-from dscreid.pseudo_labels.descriptors import build_clustering
-from dscreid.registry import HOOKS
+from dscreid.pseudo_labels import (
+    ClusterLabeler,
+    Criterion,
+    JudgedRound,
+    Labeler,
+    PseudoLabels,
+    build_clustering,
+    label_free_criteria,
+)
+from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
+from dscreid.registry import CRITERIA, HOOKS
 from dscreid.structures import Modality
 
 #: Checkpoint key of the labels of the previous round, for ``stability`` after resuming.
@@ -51,16 +61,16 @@ class SelectionHook(Hook):
     earlier epochs from the choice.
 
     Args:
-        criterion: Name of the criterion, one of ``CRITERIA``, optionally with suffix ``_rgb`` or ``_ir``. If None, the
-            values are only logged and no checkpoint is chosen.
-        rule: ``greater`` or ``less``, the direction of better values; ``greater`` for all criteria of this package.
+        criterion: Name of a criterion registered in ``CRITERIA``, optionally with suffix ``_rgb`` or ``_ir`` for one
+            modality, or its config ``dict(type=...)`` with arguments. If None, the values of this package's criteria
+            are only logged and no checkpoint is chosen.
         begin: Minimum number of epochs trained before a checkpoint can be chosen, at least 1, because before the first
             epoch the weights are those of the source model.
         clustering: Config of the labeler that clusters static and dynamic features separately. If None, the first
             ``ClusterLabeler`` within the labelers of ``ClusterHook`` is used.
 
     Raises:
-        ConfigError: If ``criterion``, ``rule``, ``begin`` or ``clustering`` is invalid.
+        ConfigError: If ``criterion``, ``begin`` or ``clustering`` is invalid.
     """
 
     # after ClusterHook (BELOW_NORMAL) has labeled the epoch
@@ -68,63 +78,69 @@ class SelectionHook(Hook):
 
     def __init__(
         self,
-        criterion: str | None = None,
-        rule: str = 'greater',
+        criterion: str | Mapping[str, Any] | None = None,
         begin: int = 1,
-        clustering: Mapping | None = None,
+        clustering: Mapping[str, Any] | None = None,
     ) -> None:
-        known = [f'{name}{part}' for name in CRITERIA for part in ('', '_rgb', '_ir')]
-        if criterion is not None and criterion not in known:
-            raise ConfigError(f"SelectionHook: no criterion '{criterion}'; known are {', '.join(known)}")
-        if rule not in RULES or begin < 1:
-            raise ConfigError(
-                f"SelectionHook: rule must be one of {', '.join(RULES)} and begin at least 1, got rule='{rule}', "
-                f'begin={begin}'
-            )
-        self.criterion, self.rule, self.begin = criterion, rule, begin
-        self.clustering = None if clustering is None else build_clustering('SelectionHook', clustering)
+        if begin < 1:
+            raise ConfigError(f'SelectionHook: begin must be at least 1, got {begin}')
+        #: The criteria that are logged, by name; the name of the value that chooses, and its direction.
+        self.criteria: dict[str, Criterion] = {
+            name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA
+        }
+        self.criterion = criterion_name(criterion)
+        self.rule = 'greater'
+        if criterion is not None:
+            name, built = _built(criterion)
+            self.criteria[name] = built
+            self.rule = built.rule
+        self.begin = begin
+        self.clustering: Labeler | None = None
+        if clustering is not None:
+            self.clustering = build_clustering(clustering, 'SelectionHook')
         self.record = SelectionRecord()
         self.previous: PseudoLabels | None = None
         self._clusterer: ClusterHook | None = None
 
-    def before_train(self, runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         """Find the ``ClusterHook``, and continue or remove the record in the work directory."""
         self._clusterer = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
         if self._clusterer is None:
             raise ConfigError(
-                'SelectionHook: its criteria come from the labels of ClusterHook, and default_hooks has none; '
-                'remove the hook from a config that makes no pseudo labels'
+                'SelectionHook: its criteria need the labels of ClusterHook, but default_hooks has none; remove '
+                'SelectionHook from a config that makes no pseudo labels'
             )
         if self.clustering is None:
             self.clustering = _first_clustering(self._clusterer.labelers)
         if is_main_process():
             self._take_up_record(runner)
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: Runner) -> None:
         """Evaluate the weights at the start of the epoch, unless their labels were unusable."""
-        if self._clusterer.last is not None:
-            self._judge(runner, self._clusterer.last)
+        last = None if self._clusterer is None else self._clusterer.last
+        if last is not None:
+            self._judge(runner, last)
             wait_for_all()
 
-    def after_train(self, runner) -> None:
+    def after_train(self, runner: Runner) -> None:
         """Evaluate the final weights, and log which checkpoint was chosen."""
-        if self.criterion is None:
+        if self.criterion is None or self._clusterer is None:
             return
         try:
             self._judge(runner, self._clusterer.make_round(runner))
         except LabelingError as error:
-            runner.logger.warning(f'the weights of the last epoch cannot be judged: {error}')
+            runner.logger.warning(f'the final weights cannot be judged: {error}')
         if is_main_process():
             runner.logger.info(f'chosen by {self.criterion}: {_describe(self.record.kept)}')
 
-    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add the labels of the current epoch to its checkpoint."""
         if self.previous is not None:
             checkpoint[_LABELS_KEY] = {
                 modality.value: torch.from_numpy(self.previous.of(modality)) for modality in Modality
             }
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Restore the labels of the epoch before the resumed one from the checkpoint.
 
         Raises:
@@ -135,34 +151,33 @@ class SelectionHook(Hook):
             self.previous = PseudoLabels(**arrays, shared=False)
             check_labels(self.previous, tracklet_counts(runner.train_loop.dataloader.dataset))
 
-    def _judge(self, runner, labelled: ClusteringRound) -> None:
+    def _judge(self, runner: Runner, labelled: ClusteringRound) -> None:
         """Log the criteria of one round, and keep the weights if they are the best so far."""
         if not is_main_process():
             return
-        values = self._criteria(labelled)
+        judged = JudgedRound(labelled.rgb, labelled.ir, labelled.labels, self.previous, self.clustering)
+        values = label_free_criteria(judged, self.criteria)
         self.previous = labelled.labels
         runner.logger.info(
-            f'criteria without labels after {runner.epoch} epochs: '
-            + ', '.join(f'{name} {values[name]:.3f}' for name in CRITERIA if name in values)
+            f'label-free criteria after {runner.epoch} epochs: '
+            + ', '.join(f'{name} {values[name]:.3f}' for name in self.criteria if name in values)
         )
         runner.visualizer.add_scalars(
             {f'criteria/{name}': value for name, value in values.items()}, step=runner.epoch
         )
         self.record = self.record.with_epoch(runner.epoch, values)
-        superseded = self._keep(runner, values.get(self.criterion, math.nan))
+        superseded = self._keep(runner, values)
         self.record.write(runner.work_dir)
         # last, so that the record never names a missing file
         _remove(runner.work_dir, superseded)
 
-    def _criteria(self, labelled: ClusteringRound) -> dict[str, float]:
-        visible, infrared = labelled.rgb, labelled.ir
-        single = self.clustering and single_feature_labels(self.clustering, visible, infrared)
-        return label_free_criteria(visible, infrared, labelled.labels, self.previous, single)
-
-    def _keep(self, runner, value: float) -> KeptCheckpoint | None:
+    def _keep(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
         """If the weights are chosen, save and record them, and return the checkpoint that they replace."""
         epoch, kept = runner.epoch, self.record.kept
-        if self.criterion is None or epoch < self.begin or not is_chosen(epoch, value, kept, self.rule):
+        if self.criterion is None or epoch < self.begin:
+            return None
+        value = values.get(self.criterion, math.nan)
+        if not is_chosen(epoch, value, kept, self.rule):
             return None
         name = checkpoint_name(self.criterion, epoch)
         runner.save_checkpoint(
@@ -177,7 +192,7 @@ class SelectionHook(Hook):
         runner.logger.info(f'chosen so far: {_describe(chosen)}')
         return None if kept is None or kept.checkpoint == name else kept
 
-    def _take_up_record(self, runner) -> None:
+    def _take_up_record(self, runner: Runner) -> None:
         """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
         if begins_anew(runner):
             _forget(runner.work_dir)
@@ -185,15 +200,15 @@ class SelectionHook(Hook):
         self.record = read_record(runner.work_dir) or SelectionRecord()
         if self.previous is None:
             runner.logger.warning(
-                'the resumed checkpoint holds no labels of the epoch before: the first stability is left out'
+                'the resumed checkpoint has no labels of the previous epoch, so the first stability is missing'
             )
         kept = self.record.kept
         if kept is not None and not self._continues(kept, runner.work_dir):
             self.record, kept = replace(self.record, kept=None), None
         if self.criterion is not None and kept is None:
             runner.logger.warning(
-                f'no checkpoint of this run was kept by {self.criterion} before it was resumed: only weights from '
-                f'epoch {runner.epoch} on can be chosen'
+                f'the earlier part of this run kept no checkpoint by {self.criterion}, so only weights from epoch '
+                f'{runner.epoch} on can be chosen'
             )
 
     def _continues(self, kept: KeptCheckpoint, work_dir: str) -> bool:
@@ -202,21 +217,42 @@ class SelectionHook(Hook):
         return same_choice and Path(work_dir, kept.checkpoint).is_file()
 
 
-def _first_clustering(labelers: Iterable) -> ClusterLabeler | None:
+def _first_clustering(labelers: Iterable[Labeler]) -> ClusterLabeler | None:
     """Return the first ``ClusterLabeler`` among labelers and those they build on, or None."""
     for labeler in labelers:
-        while labeler is not None and not isinstance(labeler, ClusterLabeler):
-            labeler = getattr(labeler, 'clustering', None)
-        if labeler is not None:
-            return labeler
+        part: Labeler | None = labeler
+        while part is not None:
+            if isinstance(part, ClusterLabeler):
+                return part
+            part = part.clustering
     return None
+
+
+def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
+    """Build the criterion that a config names, and return it with its registered name."""
+    config = dict(criterion) if isinstance(criterion, Mapping) else dict(type=criterion)
+    name = str(config['type'])
+    if CRITERIA.get(name) is None and isinstance(criterion, str):
+        name = name.removesuffix('_rgb').removesuffix('_ir')
+    if CRITERIA.get(name) is None:
+        raise ConfigError(
+            f"SelectionHook: no criterion '{name}'; known are {', '.join(CRITERIA.module_dict)}, each also with "
+            '_rgb or _ir for one modality'
+        )
+    built = CRITERIA.build({**config, 'type': name})
+    if not isinstance(built, Criterion) or built.rule not in RULES:
+        raise ConfigError(
+            f'SelectionHook: {name} is not a criterion; derive the class from dscreid.pseudo_labels.Criterion, with '
+            f"rule = '{RULES[0]}' or '{RULES[1]}'"
+        )
+    return name, built
 
 
 def _forget(work_dir: str) -> None:
     """Remove the record of an earlier run and the checkpoint that it names."""
     with contextlib.suppress(CheckpointError):  # an unreadable record names nothing
-        record = read_record(work_dir)
-        _remove(work_dir, record and record.kept)
+        if (record := read_record(work_dir)) is not None:
+            _remove(work_dir, record.kept)
     Path(work_dir, RECORD_FILE).unlink(missing_ok=True)
 
 
@@ -227,5 +263,5 @@ def _remove(work_dir: str, kept: KeptCheckpoint | None) -> None:
 
 def _describe(kept: KeptCheckpoint | None) -> str:
     if kept is None:
-        return 'nothing, since its value was undefined in all epochs; the last checkpoint counts'
+        return 'no checkpoint, because its value was undefined in all epochs; the last one counts'
     return f'{kept.checkpoint}, {kept.criterion} {kept.value:.4f} after {kept.epoch} epochs'

@@ -1,7 +1,7 @@
 """Forecasts of memory, disk and time, extrapolated from measurements on this machine."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,8 @@ from dscreid.evaluation import rank_metrics
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure
 from dscreid.neighbors import NeighborSearch
-from dscreid.pseudo_labels.forecast import Forecast, forecast_round, problems_of, product_rate
-from dscreid.pseudo_labels.memory_check import remedies
-from dscreid.registry import LABELERS
+from dscreid.pseudo_labels import Labeler, build_labeler
+from dscreid.pseudo_labels.clustering.forecast import Forecast, forecast_round, product_rate, remedies
 from dscreid.structures import Modality
 from dscreid.utils.chunks import CHUNK_ELEMENTS
 from dscreid.utils.machine import usable_cores
@@ -70,18 +69,20 @@ def forecast_pseudo_labels(
     """
     search = NeighborSearch(**(hook.get('neighbor_search') or {}))
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    rounds = [problems_of(labeler, counts, dimension) for labeler in _labelers(hook)]
+    rounds = [labeler.problems(counts, dimension) for labeler in _labelers(hook)]
     rate, threads = product_rate(device), torch.get_num_threads()
     forecasts = [forecast_round(problems, search, rate, device, threads) for problems in rounds if problems]
     return max(forecasts, key=lambda forecast: forecast.seconds, default=Forecast())
 
 
-def _labelers(hook: Mapping[str, Any]) -> list[Callable]:
+def _labelers(hook: Mapping[str, Any]) -> list[Labeler]:
     """Build all labelers of a ClusterHook's config, including those of a cycle."""
     stages = [
         {key: value for key, value in stage.items() if key != 'begin_epoch'} for stage in hook['labelers']
     ]
-    return [LABELERS.build(dict(labeler)) for stage in stages for labeler in stage.get('cycle', [stage])]
+    return [
+        build_labeler(labeler, 'ClusterHook') for stage in stages for labeler in stage.get('cycle', [stage])
+    ]
 
 
 def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> EvaluationForecast:

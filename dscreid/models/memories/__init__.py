@@ -3,7 +3,6 @@
 from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
 from dscreid.models.memories.functional import cluster_centers, hardest_rows, momentum_update_
-from dscreid.models.memories.label_table import Labels, number_clusters
 from dscreid.models.memories.located_batch import LocatedBatch, SoftRows
 from dscreid.models.memories.target_memories import TargetMemories
 
@@ -11,7 +10,6 @@ __all__ = [
     'Aggregation',
     'ClusterMemory',
     'InstanceMemory',
-    'Labels',
     'LocatedBatch',
     'SoftRows',
     'TargetMemories',
@@ -19,5 +17,4 @@ __all__ = [
     'cluster_centers',
     'hardest_rows',
     'momentum_update_',
-    'number_clusters',
 ]

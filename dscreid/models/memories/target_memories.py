@@ -1,6 +1,6 @@
 """All memories of the adaptation stage, and the map from dataset indices of tracklets to rows and labels."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from dscreid.errors import LabelingError
 from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
-from dscreid.models.memories.label_table import Labels, LabelTable, SoftTable, number_clusters
 from dscreid.models.memories.located_batch import LocatedBatch, Repeats, SoftRows
 from dscreid.registry import MODELS
-from dscreid.structures import Modality, TrackletFeatures
+from dscreid.structures import Modality, PseudoLabels, SoftTargets, TrackletFeatures
 
 SHARED = 'shared'
 
@@ -71,14 +70,14 @@ class TargetMemories(nn.Module):
         self.cross_update = cross_update
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        self._table: LabelTable | None = None
+        self._table: PseudoLabels | None = None
         self._staged: _Staged | None = None
 
     def reset(
         self,
         rgb: TrackletFeatures,
         ir: TrackletFeatures,
-        labels: Labels,
+        labels: PseudoLabels,
         rgb_indices: np.ndarray,
         ir_indices: np.ndarray,
     ) -> None:
@@ -107,7 +106,7 @@ class TargetMemories(nn.Module):
                     f'no {modality.value} tracklet has a pseudo label; loosen the clustering '
                     '(larger eps, smaller min_samples)'
                 )
-        self._table = number_clusters(labels)
+        self._table = labels.numbered()
         self.shared = self._table.shared
         self._rows = {m: {int(index): row for row, index in enumerate(indices[m])} for m in Modality}
         self._staged = None
@@ -147,11 +146,11 @@ class TargetMemories(nn.Module):
         if missing:
             raise ValueError(f'(index, modality) {missing[:5]} are not among the tracklets of the memories')
         rows = np.array([self._rows[m][i] for i, m in zip(indices, modalities, strict=True)], np.int64)
-        labels = _pick(self._table.own, modalities, rows)
+        labels = _pick({m: self._table.of(m) for m in Modality}, modalities, rows)
         visible = np.array([modality is Modality.RGB for modality in modalities], bool)
         of = {Modality.RGB: visible, Modality.IR: ~visible}
-        cross, groups = self._table.cross, self._table.groups
-        cross = None if cross is None else _pick(cross, modalities, rows)
+        given, groups = self._table.cross, self._table.groups
+        cross = None if given is None else _pick({m: given.of(m) for m in Modality}, modalities, rows)
         return LocatedBatch(
             rows=self._tensor(rows),
             labels=self._tensor(labels),
@@ -165,7 +164,7 @@ class TargetMemories(nn.Module):
             ),
             cross=None if cross is None else self._tensor(cross),
             soft=self._soft_rows(self._table.soft, rows, of),
-            cross_soft=self._soft_rows(self._table.cross_soft, rows, of),
+            cross_soft=self._soft_rows(given and given.soft, rows, of),
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
         )
 
@@ -223,14 +222,14 @@ class TargetMemories(nn.Module):
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
         """Rebuild the cluster memories used by the current labels."""
-        labels = {modality: torch.from_numpy(self._table.own[modality]) for modality in Modality}
+        labels = {modality: torch.from_numpy(self._table.of(modality)) for modality in Modality}
         if not self.shared:
             for modality in Modality:
                 self._fill(self.clusters[modality.value], features[modality], labels[modality])
             self._aggregate()
             return
         if self._table.center_modality is not None:
-            modality = self._table.center_modality
+            modality = Modality(self._table.center_modality)
             self._fill(self.clusters[SHARED], features[modality], labels[modality])
             return
         both = TrackletFeatures(
@@ -252,7 +251,7 @@ class TargetMemories(nn.Module):
                 setattr(memory, half, values)
 
     def _soft_rows(
-        self, tables: dict[Modality, SoftTable] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]
+        self, tables: Mapping[Modality, SoftTargets] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]
     ) -> dict[Modality, SoftRows] | None:
         """Build dense soft targets for the members of each modality in a batch."""
         if tables is None:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
 from dscreid.models.losses.neighbor_contrast import LETTERS
-from dscreid.models.memories import Labels, LocatedBatch
+from dscreid.models.memories import LocatedBatch
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
-from dscreid.structures import Modality, ReIDDataSample, TrackletFeatures
+from dscreid.structures import Modality, PseudoLabels, ReIDDataSample, TrackletFeatures
 
 #: Name of each cross-modal direction, by the modality of the features.
 PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
@@ -73,7 +73,7 @@ class AdaptiveReID(BaseReID):
         self,
         rgb: TrackletFeatures,
         ir: TrackletFeatures,
-        labels: Labels,
+        labels: PseudoLabels,
         rgb_indices: np.ndarray,
         ir_indices: np.ndarray,
     ) -> None:

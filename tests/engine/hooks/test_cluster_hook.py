@@ -13,12 +13,12 @@ from tiny_runs import write_tiny_configs
 
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.train import train_stage
-from dscreid.engine import labeling_memory
 from dscreid.engine.hooks import ClusterHook
 from dscreid.errors import ConfigError, DatasetError, LabelingError, ResourceError, TrainingError
 from dscreid.models.memories import TargetMemories
 from dscreid.neighbors import current_search
-from dscreid.pseudo_labels import PseudoLabels
+from dscreid.pseudo_labels import Labeler, PseudoLabels
+from dscreid.pseudo_labels.labelers import base
 from dscreid.registry import HOOKS, LABELERS
 from dscreid.structures import Modality
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
@@ -27,19 +27,19 @@ LABELS = PseudoLabels(rgb=np.array([0, 0, 1, -1, 1]), ir=np.array([0, 1, 1, 0, 0
 
 
 @LABELERS.register_module()
-class RecordingLabeler:
+class RecordingLabeler(Labeler):
     """Gives fixed labels and remembers what it was given."""
 
     def __init__(self, name='one'):
         self.name, self.calls = name, []
 
-    def __call__(self, visible, infrared):
+    def __call__(self, visible, infrared, context=None):
         self.calls.append((visible, infrared))
         return LABELS
 
 
 @LABELERS.register_module()
-class CuriousLabeler:
+class CuriousLabeler(Labeler):
     """Remembers the context that it asks for."""
 
     needs_context = True
@@ -47,7 +47,7 @@ class CuriousLabeler:
     def __init__(self, needs_centers=False, groups=None):
         self.needs_centers, self.groups, self.contexts = needs_centers, groups, []
 
-    def __call__(self, visible, infrared, context):
+    def __call__(self, visible, infrared, context=None):
         self.contexts.append(context)
         return PseudoLabels(LABELS.rgb, LABELS.ir, shared=False, groups=self.groups)
 
@@ -155,15 +155,15 @@ def test_one_round(floor):
 
 
 def test_labelers_search_neighbours_as_the_config_says(floor, monkeypatch):
-    hook, runner = floor(ClusterHook([], labelers(0), neighbor_search=dict(method='flat')))
-    methods = []
+    hook, runner = floor(ClusterHook([], labelers(0), neighbor_search=dict(index='Flat')))
+    indexes = []
     monkeypatch.setattr(
-        RecordingLabeler, '__call__', lambda *_: methods.append(current_search().method) or LABELS
+        RecordingLabeler, '__call__', lambda *_: indexes.append(current_search().index) or LABELS
     )
     hook.before_train(runner)
     hook.before_train_epoch(runner)
-    assert methods == ['flat']
-    assert current_search().method == 'auto'
+    assert indexes == ['Flat']
+    assert current_search().index is None
 
 
 def test_a_round_is_forecast_and_refused_where_it_cannot_fit(floor, monkeypatch, caplog):
@@ -174,17 +174,29 @@ def test_a_round_is_forecast_and_refused_where_it_cannot_fit(floor, monkeypatch,
     with caplog.at_level(logging.INFO, logger='fake'):
         hook.before_train_epoch(runner)
     assert any(message.startswith('clustering forecast: about ') for message in caplog.messages)
-    monkeypatch.setattr(labeling_memory, 'free_memory', lambda swap: 100)
+    monkeypatch.setattr(base, 'free_memory', lambda swap: 100)
     with pytest.raises(
-        ResourceError, match=r'N x D = 5 x 4 and 5 x 4, k1 = 2, needs at least .* 0 KiB can be had'
+        ResourceError, match=r'N x D = 5 x 4 and 5 x 4, k1 = 2, needs at least .* 0 KiB is available'
     ):
         hook.before_train_epoch(runner)  # no failure of labels, which on_failure would let pass
 
 
-@pytest.mark.parametrize('wrong', [dict(method='nearest'), dict(probes=3)], ids=['value', 'key'])
+@pytest.mark.parametrize('wrong', [dict(index=3), dict(probes=3)], ids=['value', 'key'])
 def test_a_wrong_neighbor_search_is_named(wrong):
-    with pytest.raises(ConfigError, match=r"neighbor.?search.*(method must be one of|no argument 'probes')"):
+    with pytest.raises(ConfigError, match=r"neighbor.?search.*(index must be a faiss|no argument 'probes')"):
         ClusterHook([], labelers(0), neighbor_search=wrong)
+
+
+def test_a_labeler_must_derive_from_the_base_class():
+    LABELERS.register_module(name='PlainFunction', force=True, module=lambda: len)
+    for config in (
+        dict(type='PlainFunction'),
+        dict(type='DSLULabeler', clustering=dict(type='PlainFunction')),
+    ):
+        with pytest.raises(
+            ConfigError, match='PlainFunction is not a labeler; derive the class from dscreid'
+        ):
+            ClusterHook([], [config])
 
 
 def test_the_labeler_of_the_epoch(floor):
@@ -244,11 +256,8 @@ def test_sampler_and_model_must_know_pseudo_labels(floor):
 def test_an_error_of_the_labeler_ends_the_epoch(floor):
     error = LabelingError('no cluster')
 
-    def fail(visible, infrared):
-        raise error
-
     hook, runner = floor(ClusterHook([], labelers(0)))
-    hook.labelers = [fail]
+    hook.labelers = [ListedLabeler([error])]
     hook.before_train(runner)
     with pytest.raises(LabelingError):
         hook.before_train_epoch(runner)
@@ -383,13 +392,13 @@ ONE_CLUSTER = PseudoLabels(rgb=np.zeros(5, np.int64), ir=np.array([0, 1, 1, 0, 0
 
 
 @LABELERS.register_module()
-class ListedLabeler:
+class ListedLabeler(Labeler):
     """Gives, epoch after epoch, the labels of a list, or raises what is listed."""
 
     def __init__(self, results=()):
         self.results = list(results)
 
-    def __call__(self, visible, infrared):
+    def __call__(self, visible, infrared, context=None):
         result = self.results.pop(0)
         if isinstance(result, Exception):
             raise result

@@ -14,26 +14,65 @@ from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.hooks import ClusterHook, SelectionHook, selection_hook
 from dscreid.engine.selection_record import RECORD_FILE, read_record
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels import ClusterLabeler, DSLULabeler, PseudoLabels
-from dscreid.registry import LABELERS
-from dscreid.structures import TrackletFeatures
+from dscreid.pseudo_labels import ClusterLabeler, Criterion, DSLULabeler, Labeler, PseudoLabels
+from dscreid.registry import CRITERIA, HOOKS, LABELERS
+from dscreid.structures import Modality, TrackletFeatures
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
 
 
 def test_the_criterion_must_be_known():
-    with pytest.raises(ConfigError, match=r"no criterion 'mAP'; known are silhouette, silhouette_rgb, "):
-        SelectionHook(criterion='mAP')
+    known = r'silhouette, static_dynamic_agreement, cycle_consistency, cycle_return, stability'
+    for unknown in ('mAP', dict(type='mAP')):
+        with pytest.raises(ConfigError, match=rf"no criterion 'mAP'; known are {known}"):
+            SelectionHook(criterion=unknown)
     assert SelectionHook(criterion='stability_ir').criterion == 'stability_ir'
 
 
-@pytest.mark.parametrize('arguments', [dict(rule='best'), dict(begin=0)])
-def test_arguments_out_of_range(arguments):
-    with pytest.raises(ConfigError, match=r'rule must be one of greater, less and begin at least 1'):
-        SelectionHook(**arguments)
+def test_begin_out_of_range():
+    with pytest.raises(ConfigError, match='begin must be at least 1, got 0'):
+        SelectionHook(begin=0)
+
+
+@CRITERIA.register_module()
+class EvenSizes(Criterion):
+    """How much the largest cluster exceeds the mean size: less is better."""
+
+    rule = 'less'
+
+    def __init__(self, power=1):
+        self.power = power
+
+    def __call__(self, judged):
+        sizes = {m: judged.labels.cluster_sizes(m) for m in Modality}
+        return {m: float((size[0] / size.mean()) ** self.power) for m, size in sizes.items()}
+
+
+@CRITERIA.register_module()
+class Sideways(Criterion):
+    """Has no direction."""
+
+    rule = 'best'
+
+
+@pytest.mark.parametrize('criterion', ['EvenSizes', dict(type='EvenSizes', power=2)])
+def test_a_criterion_of_a_user_is_a_class_and_a_config_line(floor, tmp_path, criterion):
+    hook = HOOKS.build(dict(type='SelectionHook', criterion=criterion))
+    assert hook.rule == 'less'
+    floor.run(hook, 0, 4)
+    record = read_record(tmp_path)
+    assert record.epochs[2]['EvenSizes'] == 1
+    assert {'silhouette', 'EvenSizes', 'EvenSizes_rgb', 'EvenSizes_ir'} <= set(record.epochs[2])
+    assert (record.kept.criterion, record.kept.rule, record.kept.epoch) == ('EvenSizes', 'less', 4)
+    assert kept_files(tmp_path) == ['best_EvenSizes_epoch_4.pth']
+
+
+def test_a_criterion_needs_the_base_class_and_a_direction():
+    with pytest.raises(ConfigError, match='Sideways is not a criterion; derive'):
+        SelectionHook('Sideways')
 
 
 @LABELERS.register_module()
-class AskingLabeler:
+class AskingLabeler(Labeler):
     """Wants more than features."""
 
     needs_context = True
@@ -91,14 +130,14 @@ def floor(fake_runner, tmp_path):
 
 @pytest.fixture
 def script(monkeypatch):
-    """Function that fixes the silhouette of epoch 0, 1, …; None leaves it undefined."""
+    """Function that fixes two criteria of epoch 0, 1, …; None leaves it undefined."""
 
     def fix(*values):
         remaining = iter(values)
 
         def criteria(*arguments):
             value = next(remaining)
-            return {} if value is None else dict(silhouette=value)
+            return {} if value is None else dict(silhouette=value, EvenSizes=value)
 
         monkeypatch.setattr(selection_hook, 'label_free_criteria', criteria)
 
@@ -126,7 +165,7 @@ def test_values_are_logged_at_the_checkpoint_that_they_describe(floor, tmp_path,
     # the first round has none before it; labels change between 2 and 3
     assert 'criteria/stability' not in names[0]
     assert [values['criteria/stability'] for _, values in floor.scalars[1:]] == [1, 1, pytest.approx(-1 / 9)]
-    assert 'criteria without labels after 3 epochs: silhouette ' in caplog.text
+    assert 'label-free criteria after 3 epochs: silhouette ' in caplog.text
     record = read_record(tmp_path)
     assert list(record.epochs) == [0, 1, 2, 3]
     assert record.epochs[2] == {
@@ -146,7 +185,7 @@ CASES = {
     'never the source model': (dict(), (0.9, 0.1, 0.1, 0.0, 0.0), 2),
     'the later of equal ones': (dict(), (0, 0.5, 0.5, 0.5, 0.4), 3),
     'the last weights': (dict(), (0, 0.1, 0.2, 0.3, 0.4), 4),
-    'the lowest': (dict(rule='less'), (0, 0.3, 0.1, 0.2, 0.5), 2),
+    'the lowest': (dict(criterion='EvenSizes'), (0, 0.3, 0.1, 0.2, 0.5), 2),
     'undefined ones are passed over': (dict(), (0.1, None, 0.2, None, 0.1), 2),
     'not before begin': (dict(begin=3), (0, 0.9, 0.9, 0.2, 0.1), 3),
 }
@@ -155,10 +194,10 @@ CASES = {
 @pytest.mark.parametrize(('options', 'values', 'chosen'), CASES.values(), ids=CASES.keys())
 def test_the_choice(floor, tmp_path, script, options, values, chosen):
     script(*values)
-    floor.run(SelectionHook('silhouette', **options), 0, 4)
+    floor.run(SelectionHook(**{'criterion': 'silhouette', **options}), 0, 4)
     kept = read_record(tmp_path).kept
     assert (kept.epoch, kept.value) == (chosen, values[chosen])
-    assert kept_files(tmp_path) == [f'best_silhouette_epoch_{chosen}.pth'] == [kept.checkpoint]
+    assert kept_files(tmp_path) == [f'best_{kept.criterion}_epoch_{chosen}.pth'] == [kept.checkpoint]
     saved = json.loads((tmp_path / kept.checkpoint).read_text())
     assert saved['meta'] == dict(epoch=chosen, iter=10 * chosen)
     assert saved['save_optimizer'] is False
@@ -169,7 +208,7 @@ def test_nothing_to_choose(floor, tmp_path, script, caplog):
     with caplog.at_level(logging.INFO, logger='fake'):
         floor.run(SelectionHook('silhouette'), 0, 4)
     assert kept_files(tmp_path) == []
-    assert 'undefined in all epochs; the last checkpoint counts' in caplog.text
+    assert 'undefined in all epochs; the last one counts' in caplog.text
 
 
 def test_last_weights_without_clusters_do_not_end_the_run(floor, tmp_path, script, caplog):
@@ -177,7 +216,7 @@ def test_last_weights_without_clusters_do_not_end_the_run(floor, tmp_path, scrip
     floor.hooks[0].final_error = LabelingError('no cluster in modality rgb')
     floor.run(SelectionHook('silhouette'), 0, 4)
     assert read_record(tmp_path).kept.epoch == 2
-    assert 'the weights of the last epoch cannot be judged: no cluster in modality rgb' in caplog.text
+    assert 'the final weights cannot be judged: no cluster in modality rgb' in caplog.text
 
 
 @pytest.mark.parametrize('resumed_from', [1, 2, 3, 4])
@@ -207,11 +246,9 @@ def test_a_resumed_run_with_another_choice_says_what_is_lost(floor, tmp_path, sc
     script(0, 0.5, 0.1)
     floor.run(SelectionHook('silhouette'), 0, 3, finish=False)
     script(0.1, 0.2, 0.3)
-    floor.run(SelectionHook('silhouette', rule='less'), 2, 4)
+    floor.run(SelectionHook('EvenSizes'), 2, 4)
     assert read_record(tmp_path).kept.epoch == 2
-    assert (
-        'kept by silhouette before it was resumed: only weights from epoch 2 on can be chosen' in caplog.text
-    )
+    assert 'kept no checkpoint by EvenSizes, so only weights from epoch 2 on can be chosen' in caplog.text
 
 
 def test_a_kept_checkpoint_that_is_gone_is_not_trusted(floor, tmp_path, script, caplog):
@@ -247,14 +284,14 @@ def test_only_the_first_rank_judges(floor, tmp_path, monkeypatch):
 
 def test_the_clustering_of_the_labelers_clusters_single_features(floor):
     first = DSLULabeler(clustering=dict(type='ClusterLabeler', eps=0.4))
-    floor.hooks = [FixedRounds([lambda visible, infrared: None, first, ClusterLabeler()])]
+    floor.hooks = [FixedRounds([AskingLabeler(), first, ClusterLabeler()])]
     hook = SelectionHook()
     hook.before_train(floor)
     assert hook.clustering is first.clustering
     own = SelectionHook(clustering=dict(type='ClusterLabeler', eps=0.3))
     own.before_train(floor)
-    assert own.clustering.clustering['rgb'].eps == 0.3
-    floor.hooks = [FixedRounds([lambda visible, infrared: None])]
+    assert own.clustering.fixed[Modality.RGB]['eps'] == 0.3
+    floor.hooks = [FixedRounds([AskingLabeler()])]
     hook = SelectionHook()
     hook.before_train(floor)
     assert hook.clustering is None

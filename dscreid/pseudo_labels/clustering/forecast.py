@@ -1,0 +1,283 @@
+"""Forecast of the time and memory of clustering, computed from the sizes before it starts.
+
+Byte counts follow the arrays in the neighbor search, ``jaccard`` and ``dbscan``. Quantities that depend on the
+features (sizes of the encodings, stored pairs) are set between the values for clustered and for unstructured
+features. Time constants were measured on two cores of an Intel Xeon. ``tools/benchmarks/pseudo_labels.py`` prints
+forecast and measurement side by side.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+
+import torch
+
+from dscreid.errors import ResourceError
+from dscreid.neighbors import NeighborSearch
+from dscreid.neighbors.exact import COARSE_FROM, COARSE_MARGIN, GPU_COLUMNS, GPU_ELEMENTS
+from dscreid.neighbors.search import CANDIDATES_PER_NEIGHBOR
+from dscreid.pseudo_labels.clustering.density import CANDIDATES, NEIGHBORS
+from dscreid.utils.chunks import CHUNK_ELEMENTS
+from dscreid.utils.quantities import duration_text, size_text
+
+_FLOAT, _INDEX, _HALF = 4, 8, 2
+#: Entries per neighbor in a row of the encodings after query expansion: 2.2 for clustered features, 5.1 for
+#: unstructured ones (k1 = 30, k2 = 6). Before query expansion, a row has about one per neighbor.
+_EXPANDED = 3.3
+#: Approximate maximum of stored pairs per neighbor in a row, and bytes per pair in the graph and its sorted copies.
+_PAIRS, _PAIR_BYTES = 0.7, 40
+#: Bytes per row in DBSCAN, which keeps a separate array of neighbors for each row.
+_ROW_BYTES = 150
+#: Speed of an exact search, including the selection of the largest entries, relative to a large matrix product.
+_EFFICIENCY = 0.7
+#: Seconds of one thread per row of the Jaccard distance with k1 = 30, D = 1,536, and per row of DBSCAN.
+_JACCARD_ROW, _DBSCAN_ROW = 7.5e-5, 4e-6
+
+
+@dataclass(frozen=True)
+class ClusteringProblem:
+    """One set of tracklets that is clustered together.
+
+    Attributes:
+        num: Number of tracklets N.
+        dimension: Dimension D of their descriptors.
+        k1: Number of neighbors in the Jaccard distance. None if it is chosen from the density of the
+            features.
+        further_searches: Cost of searches after the clustering, in units of an N x N x D search.
+    """
+
+    num: int
+    dimension: int
+    k1: int | None = 30
+    further_searches: float = 0.0
+
+    @property
+    def neighbors(self) -> int:
+        """Number of neighbors to search, including the tracklet itself."""
+        return min(self.num, NEIGHBORS if self.k1 is None else self.k1)
+
+    @property
+    def trials(self) -> tuple[int, ...]:
+        """All values of ``k1`` that are tried, the largest last."""
+        if self.k1 is not None:
+            return (min(self.k1, self.num),)
+        return tuple(size for size in CANDIDATES if size <= max(self.num // 3, 2))
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Time and memory of clustering, not counting the features as returned by the model.
+
+    Attributes:
+        seconds: Duration; an approximate search counts as an exact one.
+        host_bytes: Expected peak of main memory.
+        device_bytes: Expected peak of GPU memory; 0 on a CPU.
+        least_host_bytes: Lower bound of ``host_bytes``: arrays that exist at the same time for any features.
+        least_device_bytes: Lower bound of ``device_bytes``.
+    """
+
+    seconds: float = 0.0
+    host_bytes: int = 0
+    device_bytes: int = 0
+    least_host_bytes: int = 0
+    least_device_bytes: int = 0
+
+    def __str__(self) -> str:
+        """Format the forecast in one line."""
+        parts = [f'about {duration_text(self.seconds)}', f'{size_text(self.host_bytes)} of main memory']
+        if self.device_bytes:
+            parts.append(f'{size_text(self.device_bytes)} of GPU memory')
+        return f'{", ".join(parts)} in addition to the features'
+
+
+def forecast_round(
+    problems: Sequence[ClusteringProblem],
+    search: NeighborSearch,
+    rate: float,
+    device: str = 'cpu',
+    threads: int = 1,
+) -> Forecast:
+    """Forecast a round that clusters several sets in turn while the descriptors of all sets stay in memory.
+
+    Times on a GPU rest on assumptions that have not been measured.
+
+    Args:
+        problems: The sets.
+        search: The neighbor search.
+        rate: Operations per second of a large matrix product on the device, see :func:`product_rate`.
+        device: ``'cpu'`` or ``'cuda'``, the device of the features.
+        threads: Number of threads of the compiled kernels.
+    """
+    parts = [astuple(forecast_clustering(p, search, rate, device, threads)) for p in problems if p.num]
+    if not parts:
+        return Forecast()
+    held = sum(p.num * p.dimension for p in problems) * _FLOAT
+    on_host, on_device = (0, held) if device == 'cuda' else (held, 0)
+    seconds, host, gpu, least_host, least_gpu = zip(*parts, strict=True)
+    return Forecast(
+        sum(seconds),
+        on_host + max(host),
+        on_device + max(gpu),
+        on_host + max(least_host),
+        on_device + max(least_gpu),
+    )
+
+
+def forecast_clustering(
+    problem: ClusteringProblem,
+    search: NeighborSearch,
+    rate: float,
+    device: str = 'cpu',
+    threads: int = 1,
+) -> Forecast:
+    """Forecast neighbor search, Jaccard distance and DBSCAN of one set, not counting its float32 descriptors.
+
+    Arguments are those of :func:`forecast_round`.
+    """
+    if not problem.num:
+        return Forecast()
+    on_gpu = device == 'cuda'
+    searches_on_gpu = on_gpu and search.is_exact(problem.num)
+    normalized = problem.num * problem.dimension * _FLOAT
+    certain, expected = _search_bytes(problem, search, on_gpu)
+    # The kernels read float32 rows and int32 neighbors on the host. On a CPU, these rows already exist.
+    read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
+    host_certain, host_expected = (0, 0) if searches_on_gpu else (certain, expected)
+    gpu_certain, gpu_expected = (certain, expected) if searches_on_gpu else (0, 0)
+    return Forecast(
+        seconds=_seconds(problem, rate, threads),
+        host_bytes=max(host_expected, read + _kernel_bytes(problem)),
+        device_bytes=normalized + gpu_expected if on_gpu else 0,
+        least_host_bytes=max(host_certain, read),
+        least_device_bytes=normalized + gpu_certain if on_gpu else 0,
+    )
+
+
+def product_rate(device: str = 'cpu', dtype: torch.dtype = torch.float32) -> float:
+    """Measure matrix product operations per second, the best of a few runs of some milliseconds each."""
+    size = 8192 if device == 'cuda' else 768
+    left, right = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        float((left @ right)[0, 0])  # waits for a GPU
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds)
+
+
+def _search_bytes(problem: ClusteringProblem, search: NeighborSearch, on_gpu: bool) -> tuple[int, int]:
+    """Lower bound and expected bytes of a search on its device; on a GPU without the normalized descriptors."""
+    num, neighbors = problem.num, problem.neighbors
+    rows = num * problem.dimension
+    if not search.is_exact(num):
+        found = num * min(num, max(neighbors + 1, CANDIDATES_PER_NEIGHBOR * neighbors)) * (_FLOAT + _INDEX)
+        # The rows that faiss reads; the index may be compressed. Its results are then sorted and scored in blocks.
+        certain = rows * _FLOAT + found
+        return certain, certain + rows * _FLOAT + 2 * found + CHUNK_ELEMENTS * _FLOAT
+    if not on_gpu:
+        block = min(max(CHUNK_ELEMENTS, num), num**2) * _FLOAT
+        certain = rows * _FLOAT + block + num * neighbors * (_FLOAT + _INDEX)
+        # The next block is computed while the last one is held. The earlier check for finite values may need more.
+        return certain, max(certain + block, rows * (_FLOAT + 2))
+    coarse = num >= COARSE_FROM
+    width, number = (neighbors + COARSE_MARGIN, _HALF) if coarse else (neighbors, _FLOAT)
+    certain = num * width * (number + _INDEX) + (rows * _HALF if coarse else 0)
+    return certain, certain + 4 * min(GPU_ELEMENTS, num * min(num, GPU_COLUMNS)) * number
+
+
+def _kernel_bytes(problem: ClusteringProblem) -> int:
+    """Expected peak bytes of the Jaccard distance and DBSCAN."""
+    k1 = problem.trials[-1]
+    sets = (k1 + k1 // 2 + 1) * _FLOAT
+    encodings = min(_EXPANDED * k1, problem.num) * (_FLOAT + _FLOAT)
+    pairs = min(_PAIRS * k1, problem.num)
+    # Encodings by rows and by columns; pairs in blocks and as a whole.
+    comparing = 2 * encodings + 2 * pairs * (_FLOAT + _FLOAT)
+    return int(problem.num * max(sets + 2 * encodings, comparing, pairs * _PAIR_BYTES + _ROW_BYTES))
+
+
+def _seconds(problem: ClusteringProblem, rate: float, threads: int) -> float:
+    """Expected duration of all searches and of the compiled kernels."""
+    searches = problem.further_searches + (2 if problem.k1 is None else 1)  # once to choose k1, once with it
+    searching = searches * 2 * problem.num**2 * problem.dimension / (rate * _EFFICIENCY)
+    # At D = 1,536, two thirds of a row's time are inner products, one per entry. Overlaps grow with the square of k1.
+    jaccard = sum(
+        _JACCARD_ROW * (2 / 3 * k1 / 30 * problem.dimension / 1536 + 1 / 3 * (k1 / 30) ** 2)
+        for k1 in problem.trials
+    )
+    return searching + problem.num * (jaccard / threads + _DBSCAN_ROW * len(problem.trials))
+
+
+def check_fits(
+    forecast: Forecast,
+    problems: Sequence[ClusteringProblem],
+    host_free: int | None,
+    device_free: int | None = None,
+) -> str | None:
+    """Check whether clustering fits into memory.
+
+    Args:
+        forecast: Forecast of a round.
+        problems: The sets of the round.
+        host_free: Available bytes of main memory, including swap. None if unknown.
+        device_free: Available bytes of GPU memory. None without a GPU.
+
+    Returns:
+        A warning if the expected peak, which may be too high, exceeds the available memory, otherwise None.
+
+    Raises:
+        ResourceError: If arrays that certainly exist at the same time exceed the available memory.
+    """
+    warnings = []
+    for kind, least, expected, free in (
+        ('main memory', forecast.least_host_bytes, forecast.host_bytes, host_free),
+        ('GPU memory', forecast.least_device_bytes, forecast.device_bytes, device_free),
+    ):
+        if free is None or max(least, expected) <= free:
+            continue
+        need = f'at least {size_text(least)}' if least > free else f'about {size_text(expected)}'
+        message = (
+            f'clustering {_described(problems)} needs {need} of {kind}, but only {size_text(free)} is available; '
+            f'{remedies(kind)}'
+        )
+        if least > free:
+            raise ResourceError(message)
+        warnings.append(message)
+    return '; '.join(warnings) or None
+
+
+@contextmanager
+def memory_errors(problems: Sequence[ClusteringProblem] | None, host_free: int | None) -> Iterator[None]:
+    """Convert out-of-memory errors during clustering into ResourceError with sizes and remedies.
+
+    Args:
+        problems: The sets to cluster. None if unknown.
+        host_free: Bytes available before. None if unknown.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        on_gpu = isinstance(error, torch.OutOfMemoryError)
+        if not on_gpu and not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):
+            raise
+        kind = 'GPU memory' if on_gpu else 'main memory'
+        had = '' if on_gpu or host_free is None else f' ({size_text(host_free)} was available)'
+        what = _described(problems) if problems else 'the tracklets'
+        raise ResourceError(f'clustering {what} ran out of {kind}{had}; {remedies(kind)}') from error
+
+
+def _described(problems: Sequence[ClusteringProblem]) -> str:
+    """Format the sizes of a round: ``N x D = 1,000 x 1,536 and 500 x 1,536, k1 = 30``."""
+    sizes = ' and '.join(f'{p.num:,} x {p.dimension:,}' for p in problems)
+    k1 = ' and '.join(dict.fromkeys('auto' if p.k1 is None else str(p.k1) for p in problems))
+    return f'N x D = {sizes}, k1 = {k1},'
+
+
+def remedies(kind: str) -> str:
+    """List what helps if ``'main memory'`` or ``'GPU memory'`` is too small."""
+    search = "search on the CPU with ClusterHook's neighbor_search=dict(index='IVF1024,Flat'), "
+    return (
+        f"{search if kind == 'GPU memory' else ''}use a smaller k1 (a number instead of 'auto') or a smaller eps, end "
+        'other processes, or use a machine with more memory'
+    )

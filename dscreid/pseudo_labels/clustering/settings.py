@@ -1,0 +1,103 @@
+"""Settings for clustering with k-reciprocal Jaccard distances and DBSCAN."""
+
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from types import MappingProxyType
+from typing import Any, TypedDict, cast
+
+import numpy as np
+
+from dscreid.errors import ConfigError
+
+#: Value of a labeler's setting that is chosen from the density of the features in every call.
+AUTO = 'auto'
+#: Labeler arguments that a config sets once, as ``clustering=dict(...)``; see ``engine.common_settings``.
+COMMON_CLUSTERING = MappingProxyType(
+    {name: f'clustering.{name}' for name in ('k1', 'k2', 'eps', 'min_samples')}
+)
+
+
+class FixedSettings(TypedDict, total=False):
+    """Those of the four settings that are given as numbers."""
+
+    k1: int
+    k2: int
+    eps: float
+    min_samples: int
+
+
+@dataclass(frozen=True)
+class ClusteringSettings:
+    """Settings of k-reciprocal Jaccard distances and DBSCAN.
+
+    Attributes:
+        k1: Number of neighbors in the Jaccard distance, at least 1.
+        k2: Number of rows averaged in its query expansion, 1 for none.
+        eps: DBSCAN radius, in (0, 1).
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
+
+    k1: int = 30
+    k2: int = 6
+    eps: float = 0.6
+    min_samples: int = 4
+
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        for name, value in asdict(self).items():
+            kind = Real if name == 'eps' else Integral
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ConfigError(
+                    f"{name} must be {'a number' if name == 'eps' else 'an integer'} or '{AUTO}', got {value!r}"
+                )
+        if not 0 < self.eps < 1 or min(self.k1, self.k2, self.min_samples) < 1:
+            raise ConfigError(f'eps must be in (0, 1), and k1, k2 and min_samples at least 1, got {self}')
+
+    def __str__(self) -> str:
+        """Format the settings as in a config."""
+        return f'k1={self.k1}, k2={self.k2}, eps={self.eps:g}, min_samples={self.min_samples}'
+
+
+def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
+    """Check the settings of a labeler, and return those that are not ``'auto'``.
+
+    Args:
+        owner: Name of the labeler, for the error message.
+        settings: Fields of ``ClusteringSettings``, each a number or ``'auto'``.
+
+    Raises:
+        ConfigError: If a name is unknown or a value is out of range.
+    """
+    fixed = {name: value for name, value in settings.items() if value != AUTO}
+    unknown = sorted(set(settings) - set(COMMON_CLUSTERING))
+    if unknown:
+        raise ConfigError(f'{owner}: unknown setting {unknown}; known are {", ".join(COMMON_CLUSTERING)}')
+    try:
+        ClusteringSettings(**fixed)
+    except ConfigError as error:
+        raise ConfigError(f'{owner}: {error}') from None
+    return cast(FixedSettings, fixed)
+
+
+def settings_for(
+    k1: int, k2: int | None = None, eps: float | None = None, min_samples: int | None = None
+) -> ClusteringSettings:
+    """Derive the settings for identities of ``k1`` tracklets.
+
+    Args:
+        k1: Number of tracklets per identity, at least 1.
+        k2: None uses the square root of ``k1``, rounded, in [2, 4] and at most ``k1``.
+        eps: None uses 0.55.
+        min_samples: None uses a quarter of ``k1``, rounded, in [2, 4]: normally 4, and fewer if an identity
+            has too few tracklets to form a core of four.
+    """
+    return ClusteringSettings(
+        k1=k1,
+        k2=min(k1, int(np.clip(round(k1**0.5), 2, 4))) if k2 is None else k2,
+        eps=0.55 if eps is None else eps,
+        min_samples=int(np.clip(round(k1 / 4), 2, 4)) if min_samples is None else min_samples,
+    )

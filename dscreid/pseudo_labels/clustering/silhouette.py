@@ -1,0 +1,108 @@
+"""Mean silhouette of a clustering, without distances between all tracklets."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
+from dscreid.structures import outliers_alone
+from dscreid.utils.chunks import row_chunks
+
+#: Cosine distances up to this value are float32 rounding errors: identical directions do not form clusters.
+_ROUNDING = 1e-6
+#: Maximum number of silhouettes in a comparison of clusterings, so that its cost does not grow quadratically.
+MOST_JUDGED = 3000
+
+
+def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
+    """Mean silhouette of a clustering with the cosine distance (Rousseeuw, J. Comput. Appl. Math. 1987).
+
+    For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster, the
+    silhouette is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored.
+    Because the cosine distance is linear in each argument, means over a cluster are computed from the sum of
+    the cluster, without an N x N array.
+
+    Args:
+        features: Float (N, D), normalized internally.
+        labels: int (N,), -1 = outlier.
+
+    Returns:
+        A value in [-1, 1]. NaN with fewer than two clusters.
+
+    Raises:
+        ValueError: If the shapes do not match or a feature is not finite.
+    """
+    features, labels = _aligned(features, labels)
+    judged = np.flatnonzero(labels >= 0)
+    total = _sum_of_silhouettes(features, labels, judged)
+    return math.nan if total is None else total / len(judged)
+
+
+def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: int | None = None) -> float:
+    """Mean silhouette over all tracklets. Outliers count as 0, so that leaving tracklets out does not increase it.
+
+    Args:
+        features: Float (N, D), normalized internally.
+        labels: int (N,), -1 = outlier.
+        most: Maximum number of tracklets in the mean, evenly spaced. None uses all.
+
+    Returns:
+        A value in [-1, 1]. 0 with fewer than two clusters.
+    """
+    features, labels = _aligned(features, labels)
+    num = len(labels)
+    asked = np.arange(num) if most is None or num <= most else np.arange(most) * num // most
+    total = _sum_of_silhouettes(features, labels, asked[labels[asked] >= 0])
+    return 0.0 if total is None else total / len(asked)
+
+
+def mean_cluster_size(labels: np.ndarray) -> float:
+    """Mean over the tracklets of their cluster's size, for int (N,) labels, outliers alone; NaN without tracklets."""
+    sizes = np.bincount(outliers_alone(labels)).astype(np.float64)
+    return float((sizes**2).sum() / len(labels)) if len(labels) else math.nan
+
+
+def _sum_of_silhouettes(features: Tensor, labels: np.ndarray, judged: np.ndarray) -> float | None:
+    """Sum over the tracklets ``judged``, which must not be outliers; None with fewer than two clusters."""
+    kept = labels >= 0
+    _, members, sizes = np.unique(labels[kept], return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        return None
+    rows = normalized_rows(features[torch.from_numpy(kept).to(features.device)])
+    members = torch.from_numpy(members).to(rows.device)
+    sizes = torch.from_numpy(sizes).to(rows.device, torch.float64)
+    width = max(len(sizes), rows.shape[1])
+    sums = sizes.new_zeros(len(sizes), rows.shape[1])
+    for chunk in row_chunks(len(rows), width):  # only a few rows at a time in float64
+        sums.index_add_(0, members[chunk], rows[chunk].double())
+    places = torch.from_numpy(np.cumsum(kept)[judged] - 1).to(rows.device)
+    total = 0.0
+    for chunk in row_chunks(len(places), width):
+        some = places[chunk]
+        total += float(_silhouettes(rows[some].double(), members[some], sums, sizes).sum())
+    return total
+
+
+def _silhouettes(rows: Tensor, members: Tensor, sums: Tensor, sizes: Tensor) -> Tensor:
+    """Float64 (n,), silhouettes of some rows; ``sums`` (C, D) and ``sizes`` (C,) cover the whole clusters."""
+    local = torch.arange(len(rows), device=rows.device)
+    similarity = rows @ sums.T  # (n, C), to each cluster's sum
+    own_sum = similarity[local, members] - rows.square().sum(dim=1)  # without the tracklet itself
+    own_size = sizes[members]
+    within = 1 - own_sum / (own_size - 1).clamp(min=1)
+    distance = 1 - similarity / sizes
+    distance[local, members] = torch.inf
+    between = distance.min(dim=1).values
+    scale = torch.maximum(within, between)
+    defined = (own_size > 1) & (scale > _ROUNDING)
+    return torch.where(defined, (between - within) / scale.where(defined, torch.ones_like(scale)), 0.0)
+
+
+def _aligned(features: Tensor | np.ndarray, labels: np.ndarray) -> tuple[Tensor, np.ndarray]:
+    """Convert both and check that they have one row per tracklet."""
+    features, labels = as_feature_matrix(features, 'features'), np.asarray(labels)
+    if labels.shape != (len(features),):
+        raise ValueError(f'one label per feature row is needed, got {labels.shape} for {len(features)} rows')
+    return features, labels

@@ -1,0 +1,1 @@
+"""The registered labelers, and their base class."""

@@ -1,0 +1,189 @@
+"""Base class of all labelers."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging import Logger
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dscreid.errors import ConfigError, LabelingError
+from dscreid.neighbors import NeighborSearch
+from dscreid.pseudo_labels.clustering.forecast import (
+    ClusteringProblem,
+    check_fits,
+    forecast_round,
+    memory_errors,
+    product_rate,
+)
+from dscreid.pseudo_labels.descriptors import tracklet_descriptors
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
+from dscreid.utils.gpu import free_gpu_memory
+from dscreid.utils.machine import free_memory
+
+
+@dataclass(frozen=True)
+class LabelingContext:
+    """Information that a labeler may use in addition to the features of an epoch.
+
+    Attributes:
+        epoch: Zero-based epoch that the labels are for.
+        cameras: Maps each modality to int64 (N,), the camera of each tracklet, in the order of the features.
+        centers: Maps each modality to the C centers in its cluster memory after training in the previous
+            epoch. If the labels of that epoch were shared, both entries are the same object. None before the
+            first labeling.
+        groups: Maps each modality to int64 (C,), the group of each center. None if the labels of that epoch
+            had no groups.
+    """
+
+    epoch: int
+    cameras: Mapping[Modality, np.ndarray]
+    centers: Mapping[Modality, TrackletFeatures] | None = None
+    groups: Mapping[Modality, np.ndarray] | None = None
+
+
+class Labeler:
+    """Base class of labelers, which give every training tracklet a pseudo label.
+
+    A subclass defines ``__call__`` and, if the defaults do not fit, the attributes and methods below.
+
+    Attributes:
+        needs_context: Whether the labeler reads its third argument.
+        needs_centers: Whether it reads the centers of the previous epoch, so that it cannot label the first epoch.
+        clustering: The labeler that forms its clusters, if there is one.
+    """
+
+    needs_context: bool = False
+    needs_centers: bool = False
+    clustering: 'Labeler | None' = None
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label both modalities.
+
+        Args:
+            visible: Features of the Nv visible tracklets.
+            infrared: Features of the Nt infrared tracklets.
+            context: Further information, which ``ClusterHook`` gives if ``needs_context`` is True.
+
+        Raises:
+            LabelingError: If the features cannot be labeled. The message says what to change.
+            ConfigError: If the labeler needs a context that it does not get.
+        """
+        raise NotImplementedError(f'{type(self).__name__} must define __call__')
+
+    def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
+        """Raise ConfigError before training if the cameras, int64 (N,) of each modality, do not allow labeling."""
+
+    def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
+        """List the sets that a call clusters one after another, for a forecast.
+
+        Args:
+            counts: Number of tracklets of each modality.
+            dimension: Dimension of static and dynamic features together.
+
+        Returns:
+            The sets, visible first; by default those of ``clustering``. None if unknown.
+        """
+        return None if self.clustering is None else self.clustering.problems(counts, dimension)
+
+    def _given(self, context: LabelingContext | None) -> LabelingContext:
+        """Return the context, or raise ConfigError if there is none."""
+        if context is None:
+            raise ConfigError(
+                f'{type(self).__name__} needs a LabelingContext as its third argument, as ClusterHook gives it'
+            )
+        return context
+
+    def _no_cluster(self, count: int, modality: Modality, remedy: str) -> LabelingError:
+        return LabelingError(
+            f'{type(self).__name__}: none of {count} {modality.value} tracklets is in a cluster; {remedy}'
+        )
+
+
+def build_labeler(config: Mapping[str, Any], owner: str) -> Labeler:
+    """Build a labeler for ``owner``; raises ConfigError if the class does not derive from ``Labeler``."""
+    labeler = LABELERS.build(dict(config))
+    if not isinstance(labeler, Labeler):
+        raise ConfigError(
+            f'{owner}: {config["type"]} is not a labeler; derive the class from dscreid.pseudo_labels.Labeler'
+        )
+    return labeler
+
+
+def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
+    """Build a labeler that clusters by the features only; raises ConfigError if it needs a context."""
+    clustering = build_labeler(config, owner)
+    if clustering.needs_context:
+        raise ConfigError(
+            f'{owner}: {type(clustering).__name__} cannot be its clustering, because it needs more than the features; '
+            'use ClusterLabeler'
+        )
+    return clustering
+
+
+class SeparateLabeler(Labeler):
+    """Base class of methods that cluster each modality with a labeler and then relate the two numberings."""
+
+    clustering: Labeler
+
+    def __init__(self, clustering: Mapping[str, Any]) -> None:
+        self.clustering = build_clustering(clustering, type(self).__name__)
+
+    def _clusters(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures
+    ) -> tuple[PseudoLabels, dict[Modality, Tensor]]:
+        """Cluster both modalities; return labels numbered from 0 without gaps, and the descriptors of each modality.
+
+        Raises:
+            ConfigError: If the clustering uses one numbering for both modalities.
+            LabelingError: If a modality has no cluster.
+        """
+        clusters = self.clustering(visible, infrared)
+        if clusters.shared:
+            raise ConfigError(
+                f'{type(self).__name__}: {type(self.clustering).__name__} uses one numbering for both modalities, so '
+                'there is nothing to match; use ClusterLabeler as its clustering'
+            )
+        for modality in Modality:
+            if not clusters.num_clusters(modality):
+                count = len(clusters.of(modality))
+                raise self._no_cluster(count, modality, 'use a larger eps or a smaller min_samples')
+        descriptors = {
+            Modality.RGB: tracklet_descriptors(visible),
+            Modality.IR: tracklet_descriptors(infrared),
+        }
+        return PseudoLabels(clusters.rgb, clusters.ir, shared=False).numbered(), descriptors
+
+
+@contextmanager
+def labeling_within_memory(
+    labeler: Labeler, rgb: TrackletFeatures, ir: TrackletFeatures, search: NeighborSearch, logger: Logger
+) -> Iterator[None]:
+    """Log a forecast before the labeling in the block, and warn if memory may not suffice.
+
+    Args:
+        labeler: The labeler called inside the block. If it does not report what it clusters, nothing is forecast.
+        rgb: Features of the visible tracklets.
+        ir: Features of the infrared tracklets.
+        search: The neighbor search.
+        logger: Receives the forecast and the warning.
+
+    Raises:
+        ResourceError: If the clustering cannot fit into memory, or memory runs out inside the block.
+    """
+    problems = labeler.problems({Modality.RGB: len(rgb), Modality.IR: len(ir)}, 2 * rgb.static.shape[1])
+    free = free_memory(swap=True)
+    if problems:
+        device = rgb.static.device.type
+        forecast = forecast_round(problems, search, product_rate(device), device, torch.get_num_threads())
+        logger.info(f'clustering forecast: {forecast}')
+        if warning := check_fits(forecast, problems, free, free_gpu_memory() if device == 'cuda' else None):
+            logger.warning(warning)
+    with memory_errors(problems, free):
+        yield

@@ -1,0 +1,109 @@
+"""Labeler that clusters each modality separately."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from dscreid.errors import LabelingError
+from dscreid.neighbors.jaccard import jaccard_distance
+from dscreid.pseudo_labels.clustering.dbscan import cluster
+from dscreid.pseudo_labels.clustering.density import settings_of_modalities
+from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
+from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, ClusteringSettings, fixed_settings
+from dscreid.pseudo_labels.descriptors import check_finite, joined_halves
+from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
+
+
+@LABELERS.register_module()
+class ClusterLabeler(Labeler):
+    """DBSCAN on the k-reciprocal Jaccard distance of ``[static, dynamic]``, separately for each modality.
+
+    Both halves are L2-normalized before they are concatenated, so that static and dynamic features have the
+    same weight.
+
+    Each of the four numbers may be ``'auto'``. It is then chosen without labels in every call, from the
+    estimated number of tracklets per identity, and logged. Because both modalities show the same people, the
+    modality that clusters more clearly decides for both, in proportion to their numbers of tracklets
+    (:func:`dscreid.pseudo_labels.choose_for_same_people`). If ``k1`` is fixed, the other ``'auto'`` values follow
+    from it.
+
+    Args:
+        k1: Number of neighbors in the Jaccard distance.
+        k2: Number of rows averaged in its query expansion, 1 for none.
+        eps: DBSCAN radius, in (0, 1).
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
+            point.
+        visible: Values of these four that differ for the visible modality, for example ``dict(k1=15)``.
+        infrared: Values that differ for the infrared modality.
+
+    Example (config)::
+
+        labeler = dict(type='ClusterLabeler', k1=30, eps=0.6, visible=dict(eps=0.5))
+        labeler = dict(type='ClusterLabeler', k1='auto', k2='auto', eps='auto', min_samples='auto')
+    """
+
+    common_settings = COMMON_CLUSTERING
+
+    def __init__(
+        self,
+        k1: int | str = 30,
+        k2: int | str = 6,
+        eps: float | str = 0.6,
+        min_samples: int | str = 4,
+        visible: Mapping[str, Any] | None = None,
+        infrared: Mapping[str, Any] | None = None,
+    ) -> None:
+        common = {'k1': k1, 'k2': k2, 'eps': eps, 'min_samples': min_samples}
+        #: The settings of each modality that are not ``'auto'``.
+        self.fixed = {
+            modality: fixed_settings('ClusterLabeler', **{**common, **(own or {})})
+            for modality, own in ((Modality.RGB, visible), (Modality.IR, infrared))
+        }
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label each modality from 0 without gaps; the LabelingError for no cluster gives figures."""
+        joined = {
+            Modality.RGB: check_finite(joined_halves(visible), Modality.RGB),
+            Modality.IR: check_finite(joined_halves(infrared), Modality.IR),
+        }
+        settings = settings_of_modalities(self.fixed, joined)
+        rgb, ir = (_cluster(modality, joined[modality], settings[modality]) for modality in joined)
+        return PseudoLabels(rgb=rgb, ir=ir, shared=False)
+
+    def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem]:
+        """List both modalities."""
+        return [ClusteringProblem(counts[m], dimension, fixed.get('k1')) for m, fixed in self.fixed.items()]
+
+
+def _cluster(modality: Modality, joined: Tensor, settings: ClusteringSettings) -> np.ndarray:
+    """Compute the int64 (N,) labels of one modality, or raise LabelingError if there is no cluster."""
+    labels = cluster(joined, settings)
+    if not (labels >= 0).any():
+        raise LabelingError(_no_cluster_message(modality, joined, settings))
+    return labels
+
+
+def _no_cluster_message(modality: Modality, joined: Tensor, settings: ClusteringSettings) -> str:
+    """Explain how far the features are from forming a cluster, and which setting would help."""
+    given = f'no cluster in modality {modality.value} (N={len(joined)}, {settings})'
+    if len(joined) < settings.min_samples:
+        return (
+            f'{given}: there are fewer tracklets than min_samples; check that the training split has this modality, '
+            'or lower min_samples'
+        )
+    graph = jaccard_distance(joined, settings.k1, settings.k2, max_distance=0.999)
+    place = max(settings.min_samples - 1, 1)  # the diagonal holds place 0
+    rows = np.split(graph.data, graph.indptr[1:-1])
+    nearest = np.array([np.sort(row)[place] if len(row) > place else 1.0 for row in rows])
+    low, half, high = np.quantile(nearest, [0.1, 0.5, 0.9])
+    cure = 'raise eps above that, or lower min_samples or k1' if nearest.min() < 1 else 'lower min_samples'
+    return (
+        f'{given}: the Jaccard distance within which a tracklet has {place} others is {low:.2f} / {half:.2f} / '
+        f'{high:.2f} at the 10th / 50th / 90th percentile and {nearest.min():.2f} at least; {cure}'
+    )

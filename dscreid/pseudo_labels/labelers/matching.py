@@ -1,0 +1,127 @@
+"""Labelers for the second stages of PGM and ADCA: clusters of each modality, matched with those of the other."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.descriptors import mean_descriptors
+from dscreid.pseudo_labels.labelers.base import LabelingContext, SeparateLabeler
+from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
+from dscreid.registry import LABELERS
+from dscreid.structures import CrossLabels, Modality, PseudoLabels, TrackletFeatures
+
+_CLUSTERING: Mapping[str, Any] = MappingProxyType({'type': 'ClusterLabeler'})
+#: If a larger share of pairs reaches the threshold, the votes mostly reflect cluster sizes.
+_NEARLY_ALL = 0.5
+
+
+@LABELERS.register_module()
+class MatchingLabeler(SeparateLabeler):
+    """Cluster each modality, and give each tracklet the partner of its cluster in the other modality (PGM).
+
+    The partners are stored in ``cross``. See :func:`dscreid.pseudo_labels.matching.match_clusters_progressively`.
+
+    Args:
+        clustering: Config of the labeler that clusters each modality.
+        passes: Maximum number of assignments. None repeats until every cluster has a partner. The released
+            code uses 2.
+        mirror: Whether there may be more infrared than visible clusters. False is the behavior of the code
+            for SYSU-MM01.
+    """
+
+    def __init__(
+        self, clustering: Mapping[str, Any] = _CLUSTERING, passes: int | None = None, mirror: bool = True
+    ) -> None:
+        super().__init__(clustering)
+        self.passes = checked_passes('MatchingLabeler', passes)
+        self.mirror = mirror
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label each modality, with ``cross`` labels for all but outliers."""
+        labels, descriptors = self._clusters(visible, infrared)
+        return replace(labels, cross=matched_cross_labels(descriptors, labels, self.passes, self.mirror))
+
+
+@LABELERS.register_module()
+class AggregationLabeler(SeparateLabeler):
+    """Cluster each modality, and pair clusters greedily by the votes of similar tracklets (ADCA).
+
+    The pairs are stored in ``matches``, which the memories use. See
+    :func:`dscreid.pseudo_labels.matching.match_clusters_by_votes`.
+
+    Args:
+        clustering: Config of the labeler that clusters each modality.
+        threshold: Cosine similarity in [-1, 1] from which a pair of tracklets counts as a vote.
+    """
+
+    def __init__(self, clustering: Mapping[str, Any] = _CLUSTERING, threshold: float = 0.5) -> None:
+        if not -1 <= threshold <= 1:
+            raise ConfigError(f'AggregationLabeler: threshold must be a cosine in [-1, 1], got {threshold}')
+        super().__init__(clustering)
+        self.threshold = threshold
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label each modality, with ``matches``.
+
+        If no pair of tracklets reaches the threshold, ``matches`` is empty and a warning is logged. The memories
+        then keep the centers of the clusters unchanged.
+        """
+        labels, descriptors = self._clusters(visible, infrared)
+        votes, share = count_votes(
+            descriptors[Modality.RGB], descriptors[Modality.IR], labels.rgb, labels.ir, self.threshold
+        )
+        matches = greedy_matches(votes)
+        self._log(len(matches), min(votes.shape), share)
+        return replace(labels, matches=matches)
+
+    def _log(self, num_matches: int, num_possible: int, share: float) -> None:
+        level, remedy = logging.INFO, ''
+        if not num_matches:
+            level, remedy = logging.WARNING, '; nothing is aggregated in this epoch; lower threshold'
+        elif share > _NEARLY_ALL:
+            level, remedy = logging.WARNING, '; the votes are little more than cluster sizes; raise threshold'
+        print_log(
+            f'aggregation: {num_matches} of {num_possible} possible cluster pairs; {share:.2%} of the tracklet pairs '
+            f'reach a cosine of {self.threshold:g}{remedy}',
+            logger='current',
+            level=level,
+        )
+
+
+def checked_passes(owner: str, passes: int | None) -> int | None:
+    """Return the number of assignments, or raise ConfigError if it is below 1."""
+    if passes is not None and passes < 1:
+        raise ConfigError(f'{owner}: passes must be at least 1 or None, got {passes}')
+    return passes
+
+
+def matched_cross_labels(
+    descriptors: Mapping[Modality, Tensor],
+    labels: PseudoLabels,
+    passes: int | None = None,
+    mirror: bool = True,
+) -> CrossLabels:
+    """Find each tracklet's cluster in the other modality by progressive matching of mean descriptors.
+
+    Arguments are float (N, D) descriptors of each modality, labels numbered from 0 without gaps, and those of
+    :func:`match_clusters_progressively`.
+    """
+    rgb, ir = (mean_descriptors(descriptors[m], labels.of(m)) for m in Modality)
+    rgb_to_ir, ir_to_rgb = match_clusters_progressively(rgb, ir, passes, mirror)
+    return CrossLabels(rgb=_translated(labels.rgb, rgb_to_ir), ir=_translated(labels.ir, ir_to_rgb))
+
+
+def _translated(labels: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """int64 (N,), the partner of each label; -1 for an outlier."""
+    return np.where(labels >= 0, partners[labels], -1)

@@ -1,0 +1,42 @@
+"""True identities instead of pseudo labels, as an upper bound for experiments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
+from dscreid.registry import DATASETS, LABELERS
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
+
+
+@LABELERS.register_module()
+class TrueLabels(Labeler):
+    """Label tracklets with their true identities, in one numbering for both modalities.
+
+    A run with this labeler is supervised. It measures what could be gained with perfect labels.
+
+    Args:
+        dataset: Config of the unlabeled training split whose ground truth is read.
+    """
+
+    def __init__(self, dataset: Mapping[str, Any]) -> None:
+        target = DATASETS.build(dataset)
+        _, numbers = np.unique(target.read_ground_truth().pids, return_inverse=True)
+        rgb, ir = (numbers[target.indices(modality)] for modality in Modality)
+        self.labels = PseudoLabels(rgb=rgb, ir=ir, shared=True)
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Return the true labels; the features are ignored.
+
+        Raises:
+            ValueError: If the numbers of tracklets do not match.
+        """
+        if (len(visible), len(infrared)) != (len(self.labels.rgb), len(self.labels.ir)):
+            raise ValueError(
+                f'{len(visible)} visible and {len(infrared)} infrared features, but the ground truth has '
+                f'{len(self.labels.rgb)} and {len(self.labels.ir)} tracklets; use the same dataset for both'
+            )
+        return self.labels

@@ -1,0 +1,243 @@
+"""Labelers that cluster each modality and then give visible tracklets infrared labels: DSLU (DSC) and IR2RGB (GUR)."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+
+from dscreid.errors import ConfigError, LabelingError
+from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
+from dscreid.pseudo_labels.descriptors import check_finite, tracklet_descriptors
+from dscreid.pseudo_labels.dslu import (
+    check_correction,
+    check_unification,
+    correct_labels,
+    unify_labels,
+    votes_needed,
+)
+from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext, build_labeler
+from dscreid.pseudo_labels.unification import smooth_labels, vote_across
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
+
+_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
+_CLUSTERING: Mapping[str, Any] = MappingProxyType({'type': 'ClusterLabeler'})
+
+
+class _UnifyingLabeler(Labeler):
+    """Labeler that needs what its clustering needs."""
+
+    clustering: Labeler
+
+    def __init__(self, clustering: Mapping[str, Any]) -> None:
+        self.clustering = build_labeler(clustering, type(self).__name__)
+        self.needs_context = self.clustering.needs_context
+        self.needs_centers = self.clustering.needs_centers
+
+
+@LABELERS.register_module()
+class DSLULabeler(_UnifyingLabeler):
+    """Cluster each modality, assign infrared labels to visible tracklets (5)-(9), and correct them (10)-(14).
+
+    Infrared labels are those of the clustering. With ``inter``, visible labels use the infrared numbering,
+    and the result is ``shared``. With ``inter=None``, the visible tracklets keep their own clusters and only
+    ``intra`` corrects them: the "intra only" row in Table 5 of the paper. If both are None, the result is
+    that of ``clustering``.
+
+    Args:
+        clustering: Config of the labeler that clusters each modality.
+        inter: Keyword arguments of :func:`unify_labels` (``topk``, ``outliers_vote``, ``min_votes``), or
+            None.
+        intra: Keyword arguments of :func:`correct_labels` (``topk``, ``static_weight``, ``dynamic_weight``,
+            ``outliers_vote``), or None.
+        require_own_cluster: Whether to drop visible tracklets that were outliers in their own modality, as in
+            the code of SDCL.
+        agreement: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``). They
+            set the number of votes that a label needs, many at first and fewer later, instead of
+            ``inter.min_votes``. The labeler then needs the context. None uses ``inter.min_votes``; the paper
+            requires one vote.
+
+    Example (config)::
+
+        labeler = dict(
+            type='DSLULabeler',
+            clustering=dict(type='ClusterLabeler', eps=0.6),
+            inter=dict(topk=20),
+            intra=dict(topk=20, static_weight=1.0, dynamic_weight=1.0),
+            # half of the 20 votes in epoch 30 (counted from 0), 1 of 20 from epoch 50 on
+            agreement=dict(start=0.5, end=0.05, begin=30, epochs=20),
+        )
+    """
+
+    def __init__(
+        self,
+        clustering: Mapping[str, Any] = _CLUSTERING,
+        inter: Mapping[str, Any] | None = _DEFAULTS,
+        intra: Mapping[str, Any] | None = _DEFAULTS,
+        require_own_cluster: bool = False,
+        agreement: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(clustering)
+        self.inter = _checked('inter', inter, check_unification)
+        self.intra = _checked('intra', intra, check_correction)
+        self.require_own_cluster = require_own_cluster
+        self.agreement = _checked_agreement(agreement, self.inter)
+        self.needs_context |= self.agreement is not None
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label both modalities. Labels are shared if ``inter`` is set; visible ones may skip numbers."""
+        clusters = self.clustering(visible, infrared, context)
+        rgb = clusters.rgb
+        if self.inter is not None:
+            rgb = unify_labels(
+                visible.static,
+                visible.dynamic,
+                infrared.static,
+                infrared.dynamic,
+                clusters.ir,
+                **self._inter_for(context, len(infrared)),
+            )
+        if self.intra is not None:
+            rgb = correct_labels(visible.static, visible.dynamic, rgb, **self.intra)
+        if self.require_own_cluster:
+            rgb = np.where(clusters.rgb >= 0, rgb, -1)
+        if not (rgb >= 0).any():
+            raise LabelingError(
+                f'label unification left no visible tracklet with a label (clusters: {clusters.summary()}); raise '
+                'inter.topk, lower inter.min_votes or agreement.start, set outliers_vote=False, or start unification '
+                'later'
+            )
+        return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
+
+    def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
+        """List the sets of the clustering, with the searches of both steps added to the visible one.
+
+        The unification searches visible among infrared tracklets in each half. The correction searches among
+        visible tracklets in both halves.
+        """
+        problems = self.clustering.problems(counts, dimension)
+        if problems is None or not counts[Modality.RGB]:
+            return problems
+        searches = 0.0 if self.inter is None else counts[Modality.IR] / counts[Modality.RGB]
+        searches += 0.0 if self.intra is None else 1.0
+        visible, *others = problems
+        return [replace(visible, further_searches=searches), *others]
+
+    def _inter_for(self, context: LabelingContext | None, num_infrared: int) -> dict[str, Any]:
+        """Arguments of the unification, with the number of votes for the current epoch."""
+        inter = self.inter or {}
+        if self.agreement is None:
+            return inter
+        topk = min(inter['topk'], num_infrared)
+        votes = votes_needed(self._given(context).epoch, topk, **self.agreement)
+        print_log(f'label unification: {votes} of {topk} votes needed', logger='current')
+        return {**inter, 'min_votes': votes}
+
+
+@LABELERS.register_module()
+class UnificationLabeler(_UnifyingLabeler):
+    """Cluster each modality, and let infrared tracklets vote for the visible labels ("IR2RGB" of GUR).
+
+    Infrared labels are those of the clustering. Visible tracklets get labels of the infrared numbering, and
+    both modalities train against one memory.
+
+    Args:
+        clustering: Config of the labeler that clusters each modality.
+        topk: Number of infrared neighbors that vote. The released code uses 20 for SYSU-MM01 and 10 for
+            RegDB.
+        temperature: Temperature of the softmax that weights the votes. The released code has none (1).
+        smoothing_topk: Number of visible neighbors, including the tracklet itself, whose majority then
+            decides. None for no smoothing, as in the first ten epochs of unification on SYSU-MM01 in the
+            released code.
+        outliers_vote: Whether "outlier" can win both votes, as in the released code.
+        infrared_centers: If True, the centers of the shared memory are means of infrared tracklets only, as
+            in the released code. If False, they are means of both modalities, as in DSC.
+    """
+
+    def __init__(
+        self,
+        clustering: Mapping[str, Any] = _CLUSTERING,
+        topk: int = 20,
+        temperature: float = 1.0,
+        smoothing_topk: int | None = 20,
+        outliers_vote: bool = True,
+        infrared_centers: bool = True,
+    ) -> None:
+        if topk < 1 or temperature <= 0 or (smoothing_topk is not None and smoothing_topk < 1):
+            raise ConfigError(
+                'UnificationLabeler: topk must be at least 1, temperature positive, and smoothing_topk at least 1 or '
+                f'None, got {topk}, {temperature} and {smoothing_topk}'
+            )
+        super().__init__(clustering)
+        self.topk = topk
+        self.temperature = temperature
+        self.smoothing_topk = smoothing_topk
+        self.outliers_vote = outliers_vote
+        self.infrared_centers = infrared_centers
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label both modalities with shared labels; visible ones may skip numbers."""
+        clusters = self.clustering(visible, infrared, context)
+        if not clusters.num_clusters(Modality.IR):
+            raise self._no_cluster(len(infrared), Modality.IR, 'use a larger eps in its clustering')
+        rows = check_finite(tracklet_descriptors(visible), Modality.RGB)
+        others = check_finite(tracklet_descriptors(infrared), Modality.IR)
+        rgb = vote_across(rows, others, clusters.ir, self.topk, self.temperature, self.outliers_vote)
+        if self.smoothing_topk is not None:
+            rgb = smooth_labels(rows, rgb, self.smoothing_topk, self.outliers_vote)
+        if not (rgb >= 0).any():
+            raise LabelingError(
+                f'UnificationLabeler: no visible tracklet got an infrared label (clusters: {clusters.summary()}); set '
+                'outliers_vote=False, lower topk or smoothing_topk, or use a larger eps in its clustering'
+            )
+        center_modality = Modality.IR if self.infrared_centers else None
+        return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=True, center_modality=center_modality)
+
+
+def _checked(
+    name: str, arguments: Mapping[str, Any] | None, check: Callable[..., None]
+) -> dict[str, Any] | None:
+    """Return keyword arguments, completed with the defaults of ``check``, if it accepts all names and values."""
+    if arguments is None:
+        return None
+    known = inspect.signature(check)
+    try:
+        bound = known.bind(**arguments)
+        check(**arguments)
+    except (TypeError, ValueError) as error:
+        names = ', '.join(known.parameters)
+        raise ConfigError(f'DSLULabeler: {name}={dict(arguments)}: {error}; settings are {names}') from None
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def _checked_agreement(
+    agreement: Mapping[str, Any] | None, inter: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return the arguments of the schedule as a dict if they are valid and match the unification."""
+    if agreement is None:
+        return None
+    if inter is None or inter['min_votes'] is not None:
+        raise ConfigError(
+            'DSLULabeler: agreement sets the votes that inter needs in each epoch, so inter must be given, without '
+            'min_votes'
+        )
+    topk = inter['topk']
+    try:
+        votes_needed(0, topk, **agreement)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'DSLULabeler: agreement={dict(agreement)}: {error}') from None
+    most = max(agreement['start'], agreement['end'])
+    if most > topk:
+        raise ConfigError(
+            f'DSLULabeler: agreement needs {most} votes, but only topk={topk} tracklets vote; use at most topk'
+        )
+    return dict(agreement)

@@ -1,0 +1,242 @@
+"""Pseudo labels of both modalities, with additional data of individual methods, from the labeler to the memories."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from dscreid.structures.tracklet import Modality
+
+
+@dataclass(frozen=True, slots=True)
+class SoftTargets:
+    """Distributions over the clusters of one numbering, for the tracklets of one modality.
+
+    Attributes:
+        probabilities: float32 csr (N, C). A row sums to 1, or is empty if the tracklet has no target.
+        weights: float32 (N,), in [0, 1], the weight of each tracklet in the loss.
+    """
+
+    probabilities: csr_array
+    weights: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check that both have the same number of tracklets."""
+        if self.probabilities.shape[0] != len(self.weights):
+            raise ValueError(
+                f'{self.probabilities.shape[0]} soft targets but {len(self.weights)} weights: one each per tracklet'
+            )
+
+    def dense_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return dense probabilities, float32 (n, C), and weights, float32 (n,), of the tracklets in ``rows``."""
+        return self.probabilities[rows].toarray(), self.weights[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossLabels:
+    """For every tracklet, a cluster of the *other* modality.
+
+    Attributes:
+        rgb: int64 (Nv,), infrared clusters of the visible tracklets, -1 = none.
+        ir: int64 (Nt,), visible clusters of the infrared tracklets, -1 = none.
+        soft: Distributions over the other modality's clusters, by the modality of the tracklets. None if
+            there are only hard labels.
+    """
+
+    rgb: np.ndarray
+    ir: np.ndarray
+    soft: Mapping[Modality, SoftTargets] | None = None
+
+    def __post_init__(self) -> None:
+        """Check dtypes, shapes and range."""
+        for modality in Modality:
+            _check_labels(self.of(modality), f'{modality.value} cross labels')
+
+    def of(self, modality: Modality) -> np.ndarray:
+        """int64 (N,), clusters of the other modality for the tracklets of ``modality``."""
+        return self.rgb if Modality(modality) is Modality.RGB else self.ir
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoLabels:
+    """Pseudo labels of every training tracklet.
+
+    Attributes:
+        rgb: int64 (Nv,), clusters of the visible tracklets, -1 = outlier.
+        ir: int64 (Nt,), clusters of the infrared tracklets, -1 = outlier.
+        shared: If True, equal numbers in both modalities denote the same cluster. If False, the two
+            numberings are unrelated.
+        cross: Clusters of the other modality, for methods that match two numberings.
+        matches: int64 (P, 2), pairs (visible cluster, infrared cluster) whose centers are aggregated when the
+            memories are built.
+        soft: Distributions over the clusters of the same modality, by modality. None if there are only hard
+            labels.
+        groups: Maps each modality to int64 (C,), the group of each cluster. A cluster is only contrasted with
+            clusters of its group. None contrasts it with all clusters.
+        center_modality: Modality whose members form the centers of shared clusters. None uses the members of
+            both modalities.
+    """
+
+    rgb: np.ndarray
+    ir: np.ndarray
+    shared: bool
+    cross: CrossLabels | None = None
+    matches: np.ndarray | None = None
+    soft: Mapping[Modality, SoftTargets] | None = None
+    groups: Mapping[Modality, np.ndarray] | None = None
+    center_modality: Modality | None = None
+
+    def __post_init__(self) -> None:
+        """Check dtypes, shapes and range."""
+        for modality in Modality:
+            _check_labels(self.of(modality), f'{modality.value} labels')
+
+    def of(self, modality: Modality) -> np.ndarray:
+        """int64 (N,), the labels of one modality."""
+        return self.rgb if Modality(modality) is Modality.RGB else self.ir
+
+    def num_clusters(self, modality: Modality) -> int:
+        """Number of clusters with at least one member in the modality."""
+        labels = self.of(modality)
+        return len(np.unique(labels[labels >= 0]))
+
+    def labelled_share(self, modality: Modality) -> float:
+        """Share of the modality's tracklets that are not outliers, in [0, 1]; 0 without tracklets."""
+        labels = self.of(modality)
+        return float((labels >= 0).mean()) if len(labels) else 0.0
+
+    def cluster_sizes(self, modality: Modality) -> np.ndarray:
+        """int64 (num_clusters,), number of members of each cluster in the modality, descending."""
+        labels = self.of(modality)
+        return np.sort(np.unique(labels[labels >= 0], return_counts=True)[1])[::-1]
+
+    def numbered(self) -> 'PseudoLabels':
+        """Renumber the clusters from 0 without gaps, in the same order, jointly for both modalities if shared.
+
+        Returns:
+            The same labels, and everything that refers to clusters, with new numbers.
+
+        Raises:
+            ValueError: If cross labels, matches, soft targets or groups refer to a cluster without members, do not
+                cover all tracklets or clusters, or are combined with labels that they exclude. Also if
+                ``center_modality`` is set but the labels are not shared or that modality lacks a member in some
+                cluster.
+        """
+        self._check_combination()
+        known = {m: np.unique(self.of(m)[self.of(m) >= 0]) for m in Modality}
+        if self.shared:
+            known = dict.fromkeys(known, np.unique(np.concatenate(list(known.values()))))
+        self._check_centers(known)
+        rgb, ir = (_positions(self.of(m), known[m], f'{m.value} labels') for m in Modality)
+        return replace(
+            self,
+            rgb=rgb,
+            ir=ir,
+            cross=None if self.cross is None else self._numbered_cross(self.cross, known),
+            matches=None if self.matches is None else _numbered_matches(self.matches, known),
+            soft=self._numbered_soft(self.soft, known),
+            groups=None
+            if self.groups is None
+            else {m: _groups(self.groups[m], known[m], m) for m in Modality},
+        )
+
+    def _check_combination(self) -> None:
+        if self.shared and not (self.cross is None and self.matches is None):
+            raise ValueError('cross labels and matches relate two numberings, but the labels are shared')
+        if self.soft is not None and self.groups is not None:
+            raise ValueError(
+                'labels cannot have both soft targets and groups: a target may lie outside its group'
+            )
+
+    def _check_centers(self, known: Mapping[Modality, np.ndarray]) -> None:
+        if self.center_modality is None:
+            return
+        modality = Modality(self.center_modality)
+        lost = np.setdiff1d(known[modality], self.of(modality))
+        if not self.shared or len(lost):
+            raise ValueError(
+                f'center_modality={modality.value} needs shared labels and such a member in each '
+                f'cluster; clusters without: {lost[:5].tolist()}'
+            )
+
+    def _numbered_cross(self, cross: CrossLabels, known: Mapping[Modality, np.ndarray]) -> CrossLabels:
+        values = {}
+        for m in Modality:
+            if len(cross.of(m)) != len(self.of(m)):
+                raise ValueError(f'{len(cross.of(m))} {m.value} cross labels for {len(self.of(m))} tracklets')
+            values[m] = _positions(cross.of(m), known[m.other], f'{m.value} cross labels')
+        others = {m: known[m.other] for m in Modality}
+        return CrossLabels(values[Modality.RGB], values[Modality.IR], self._numbered_soft(cross.soft, others))
+
+    def _numbered_soft(
+        self, soft: Mapping[Modality, SoftTargets] | None, known: Mapping[Modality, np.ndarray]
+    ) -> dict[Modality, SoftTargets] | None:
+        if soft is None:
+            return None
+        return {m: _numbered_targets(soft[m], known[m], len(self.of(m)), m.value) for m in Modality}
+
+    def summary(self) -> str:
+        """Summarize clusters, median size and labeled share of both modalities in one line for the log."""
+        parts = [f'{m.value} {self._describe(m)}' for m in Modality]
+        return f'{"; ".join(parts)}; {"one shared numbering" if self.shared else "separate numberings"}'
+
+    def _describe(self, modality: Modality) -> str:
+        sizes = self.cluster_sizes(modality)
+        median = f' of median size {np.median(sizes):g}' if len(sizes) else ''
+        share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labeled'
+        return f'{len(sizes)} clusters{median}, {share}'
+
+
+def _check_labels(labels: np.ndarray, name: str) -> None:
+    if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
+        raise TypeError(f'{name} must be a one-dimensional int64 numpy array')
+    if len(labels) and labels.min() < -1:
+        raise ValueError(f'{name} must be >= -1, got {labels.min()}')
+
+
+def _positions(values: np.ndarray, known: np.ndarray, what: str) -> np.ndarray:
+    """Find the positions of cluster numbers in ``known`` (sorted), as int64; negative numbers become -1."""
+    given = values >= 0
+    lost = np.setdiff1d(values[given], known)
+    if len(lost):
+        raise ValueError(f'{what} name clusters without members: {lost[:5].tolist()}')
+    return np.where(given, np.searchsorted(known, values), -1).astype(np.int64)
+
+
+def _numbered_targets(soft: SoftTargets, known: np.ndarray, num_tracklets: int, name: str) -> SoftTargets:
+    targets = csr_array(soft.probabilities)
+    if targets.shape[0] != num_tracklets or targets.shape[1] <= known[-1]:
+        raise ValueError(
+            f'{name} soft targets are {targets.shape}, but there are {num_tracklets} tracklets with clusters up to '
+            f'{known[-1]}'
+        )
+    if targets.shape[1] > len(known):
+        kept = targets[:, known]
+        if kept.count_nonzero() < targets.count_nonzero():
+            raise ValueError(f'{name} soft targets give a share to clusters without members')
+        targets = csr_array(kept)
+    return SoftTargets(targets.astype(np.float32), np.asarray(soft.weights, np.float32))
+
+
+def _groups(values: np.ndarray, known: np.ndarray, modality: Modality) -> np.ndarray:
+    if len(values) <= known[-1]:
+        raise ValueError(
+            f'{len(values)} {modality.value} groups for clusters up to {known[-1]}: one each is needed'
+        )
+    return np.asarray(values)[known].astype(np.int64)
+
+
+def _numbered_matches(matches: np.ndarray, known: Mapping[Modality, np.ndarray]) -> np.ndarray:
+    if matches.ndim != 2 or matches.shape[1] != 2 or (matches < 0).any():
+        raise ValueError('matches must be pairs of clusters (P, 2), none of them -1')
+    sides = [_positions(matches[:, i], known[m], f'matches of {m.value}') for i, m in enumerate(Modality)]
+    return np.stack(sides, axis=1)
+
+
+def outliers_alone(labels: np.ndarray) -> np.ndarray:
+    """Turn each outlier (-1) of int64 (N,) labels into its own cluster, numbered after the others."""
+    alone = labels.copy()
+    outliers = alone < 0
+    alone[outliers] = alone.max(initial=-1) + 1 + np.arange(outliers.sum())
+    return alone
