@@ -21,6 +21,10 @@ HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')
 METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation.metric')
 LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels'])
 
+# Named by other keys than ``type``. Locations are imported at the first lookup.
+PROTOCOLS = Registry('protocol', scope=SCOPE, locations=['dscreid.evaluation.protocols'])
+WORLDS = Registry('world', scope=SCOPE, locations=['dscreid.lab.synthetic.presets'])
+
 # This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this
 # scope.
 EVALUATOR = _child(mmengine_registry.EVALUATOR)
@@ -38,7 +42,11 @@ VISUALIZERS = _child(mmengine_registry.VISUALIZERS)
 
 def registered_classes() -> dict[str, Any]:
     """Map names to all classes that a config can name with ``type``; this package's classes override MMEngine's."""
-    own = [value for value in globals().values() if isinstance(value, Registry)]
+    own = [
+        value
+        for value in globals().values()
+        if isinstance(value, Registry) and value not in (PROTOCOLS, WORLDS)
+    ]
     classes: dict[str, Any] = {}
     for registry in [*(registry.parent for registry in own if registry.parent is not None), *own]:
         registry.import_from_location()

@@ -36,9 +36,8 @@ def expand_queries(
 ) -> Tensor:
     """Average each query with the ``topk`` gallery tracklets that have the largest inner product with it.
 
-    The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019); with
-    alpha 0, all weights are equal. The result is not normalized, because the norm of a query does not change its
-    ranking. Person ids, cameras and modalities are not used.
+    The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019). The
+    result is not normalized, because the norm of a query does not change its ranking.
 
     Args:
         query_features: Float (Nq, D), torch (any device) or NumPy.

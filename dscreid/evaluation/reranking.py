@@ -47,12 +47,10 @@ class Reranked:
         d*_ij = (1 - lambda) J_ij + lambda d_ij / max_k d_ik
 
     J is the Jaccard distance used for pseudo labels (:func:`dscreid.pseudo_labels.jaccard_distance`). Its encodings are
-    weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. Person
-    ids, cameras and modalities are not used. J is sparse, because pairs that share no entry have distance 1, and the
-    rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
+    weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. J is
+    sparse and the rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
 
-    The ranking uses the cosine even if the features are not normalized, so ``lambda_value=1`` gives the order of
-    :class:`InnerProduct` only for features of equal norm.
+    The ranking uses the cosine even if the features are not normalized.
 
     Args:
         query_features: Float (Nq, D), torch (any device) or NumPy.

@@ -52,10 +52,6 @@ class InnerProduct:
 def paired_features(query_features: Features, gallery_features: Features) -> tuple[Tensor, Tensor]:
     """Check that two feature matrices can be compared, and convert them to the same dtype.
 
-    Args:
-        query_features: Float (Nq, D), torch or NumPy.
-        gallery_features: Float (Ng, D).
-
     Returns:
         Both matrices on their device, as float64 if both are float64 and as float32 otherwise.
 
