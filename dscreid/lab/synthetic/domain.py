@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from ...errors import ConfigError
+from dscreid.errors import ConfigError
+from dscreid.utils.signatures import closest
+
 from .palette import COLOUR_NAMES
 
 Range = tuple[float, float]
@@ -54,8 +56,8 @@ class Domain:
     """Everything that distinguishes one domain from another. Ranges are (low, high) of a uniform distribution.
 
     Attributes:
-        name: Name in configs and tools.
-        code: Part of every seed of the domain.
+        name: Name in tools and specs.
+        code: Part of every seed of the domain; not that of another domain.
         wardrobe: Clothing statistics.
         modality_gap: Default of the world's ``modality_gap`` (see ``sensor.py``).
         camera_per_tracklet: Draw a camera and a sensor for each tracklet instead of once per camera number.
@@ -232,15 +234,12 @@ EVERYDAY = Domain(
     sensor_spread=0.3,
 )
 
+#: Known domains. To add one: ``DOMAINS['night'] = replace(HITSZ, name='night', code=10, light=(0.2, 0.4))``.
 DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (BUPT, HITSZ, VARIED, EVERYDAY)}
 
 
 def get_domain(name: str) -> Domain:
-    """Return the domain with this name.
-
-    Raises:
-        ConfigError: If the name is unknown.
-    """
+    """Return the domain with this name, or raise ConfigError if it is unknown."""
     if name not in DOMAINS:
-        raise ConfigError(f'Unknown domain {name!r}: choose one of {", ".join(DOMAINS)}.')
+        raise ConfigError(f'unknown domain {name!r}{closest(name, DOMAINS)} (known are {", ".join(DOMAINS)})')
     return DOMAINS[name]
