@@ -36,7 +36,7 @@ def make_query_table(
     found = merged.matches > 0
 
     def measured(values: np.ndarray) -> list:
-        return np.where(found, values.astype(object), None).tolist()
+        return [value if hit else None for value, hit in zip(values.tolist(), found, strict=True)]
 
     return {
         'direction': [name for name, direction in directions.items() for _ in direction.query],

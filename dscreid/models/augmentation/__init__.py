@@ -1,6 +1,6 @@
 """Augmentation of batches of tracklets on the device. All random numbers come from the seed of each sample."""
 
-from dscreid.models.augmentation.colour import (
+from dscreid.models.augmentation.color import (
     JitterPolicy,
     View,
     channel_choices,

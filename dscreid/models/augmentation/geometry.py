@@ -133,5 +133,5 @@ def erase_frames(frames: Tensor, boxes: Tensor, fill: Sequence[float]) -> Tensor
     in_rows = (rows >= top) & (rows < top + height)  # (N, F, H)
     in_columns = (columns >= left) & (columns < left + width)  # (N, F, W)
     inside = (in_rows[..., :, None] & in_columns[..., None, :])[:, :, None]  # (N, F, 1, H, W)
-    colour = torch.tensor(fill, dtype=frames.dtype).to(frames.device, non_blocking=True)[:, None, None]
-    return torch.where(inside, colour, frames)
+    color = torch.tensor(fill, dtype=frames.dtype).to(frames.device, non_blocking=True)[:, None, None]
+    return torch.where(inside, color, frames)

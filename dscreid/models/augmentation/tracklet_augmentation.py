@@ -1,7 +1,8 @@
 """Training augmentation of a batch of tracklets on the device."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.models.augmentation import draws
-from dscreid.models.augmentation.colour import (
+from dscreid.models.augmentation.color import (
     JitterPolicy,
     View,
     channel_choices,
@@ -28,22 +29,20 @@ from dscreid.models.augmentation.geometry import (
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
 
+Policy = TypeVar('Policy', ErasingPolicy, JitterPolicy)
+
 
 @MODELS.register_module()
 class TrackletAugmentation:
     """Flip, pad-and-crop, light jitter, random erasing and channel views of tracklets.
 
-    Random numbers are drawn once per tracklet and apply to all of its frames, so that motion is preserved.
-    ``per_frame=True`` draws them for each frame, as in VLD. They depend only on the seed of the data sample and the
-    number of the view.
+    Random numbers are drawn once per tracklet and apply to all of its frames, so that motion is preserved
+    (``per_frame=True`` draws them for each frame, as in VLD). They depend only on the seed of the data sample and the
+    number of the view. A tracklet enters the batch once for each view of its modality, each time with its own draws.
+    The result contains all first views in the order of the batch, then all second views, and so on.
 
-    A tracklet enters the batch once for each view listed for its modality, each time with its own flip, crop, jitter
-    and erased box. The result contains all first views in the order of the batch, then all second views in the order
-    of the batch, and so on.
-
-    The steps are flip, pad-and-crop, jitter, normalization, erasing and channel view, in this order. As in the released
-    code of the ADCA family, erasing and channel views follow normalization. ``exchange_before_normalize`` moves the
-    channel view before it, which gives exchanged frames the same channel offsets as real infrared frames.
+    The steps are flip, pad-and-crop, jitter, normalization, erasing and channel view, in this order, as in the released
+    code of the ADCA family.
 
     Args:
         flip: Probability of a horizontal flip, in [0, 1].
@@ -54,7 +53,8 @@ class TrackletAugmentation:
         infrared_views: Views of infrared tracklets, with the same names.
         jitter: Keyword arguments of ``JitterPolicy``, or None for no jitter.
         per_frame: Whether each frame has its own draws.
-        exchange_before_normalize: Whether to apply the channel view before normalization.
+        exchange_before_normalize: Whether to apply the channel view before normalization, which gives exchanged frames
+            the same channel offsets as real infrared frames.
 
     Raises:
         ConfigError: If a value is out of range or a view is unknown.
@@ -152,7 +152,8 @@ class TrackletAugmentation:
             frames = mix_channels(frames, choices)
         frames = normalize(frames)
         if self.erase is not None:
-            boxes = erase_boxes(uniforms[..., draws.ERASE], *frames.shape[-2:], self.erase)
+            height, width = frames.shape[-2:]
+            boxes = erase_boxes(uniforms[..., draws.ERASE], height, width, self.erase)
             frames = erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
         return frames if self.exchange_before_normalize else mix_channels(frames, choices)
 
@@ -161,8 +162,8 @@ def _to(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(array).to(device, non_blocking=True)
 
 
-def _policy(kind: type, name: str, keywords: dict[str, Any]) -> Any:
-    known = list(kind.__dataclass_fields__)
+def _policy(kind: type[Policy], name: str, keywords: dict[str, Any]) -> Policy:
+    known = [field.name for field in fields(kind)]
     unknown = sorted(set(keywords) - set(known))
     if unknown:
         raise ConfigError(f'TrackletAugmentation: {name} has unknown keys {unknown}; known are {known}')

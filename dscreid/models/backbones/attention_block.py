@@ -1,6 +1,7 @@
 """Run a transformer block with fused attention, for all tokens or only for those that are needed."""
 
 import torch
+from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,7 +30,7 @@ def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) ->
     return attention.out_proj(gathered.transpose(1, 2).flatten(2))
 
 
-def run_block(block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+def run_block(block: ResidualAttentionBlock, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
     """Run one residual attention block of open_clip.
 
     Args:
@@ -41,11 +42,11 @@ def run_block(block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> T
     Returns:
         Tokens after the block, ``(B, L, D)``, or ``(B, Q, D)`` if ``keep`` is given.
     """
-    normalised = block.ln_1(tokens)
-    queries = normalised
+    normalized = block.ln_1(tokens)
+    queries = normalized
     if keep is not None:
-        tokens, queries = tokens[:, keep], normalised[:, keep]
-    tokens = tokens + block.ls_1(attend(block.attn, queries, normalised))
+        tokens, queries = tokens[:, keep], normalized[:, keep]
+    tokens = tokens + block.ls_1(attend(block.attn, queries, normalized))
     return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
 
 

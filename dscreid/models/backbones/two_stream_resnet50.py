@@ -21,12 +21,10 @@ from dscreid.structures import Modality
 class TwoStreamResNet50(BaseModule):
     """ResNet-50 with one stem per modality and a shared trunk (AGW; Ye et al., TPAMI 2021), averaged over frames.
 
-    This is the network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them). Each modality
-    has its own first convolution and batch normalization; ``layer1`` to ``layer4`` are shared. ``layer4`` keeps the
-    resolution of its input (last stride 1), and GeM with a fixed power pools the maps. The feature of a tracklet is the
-    mean of its frame features, before any neck, and is returned as both the static and the dynamic feature.
-
-    As in the CLIP towers, ``init_weights`` loads the ImageNet weights, not the constructor.
+    This is the network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them). ``layer4``
+    keeps the resolution of its input (last stride 1), and GeM with a fixed power pools the maps. The feature of a
+    tracklet is the mean of its frame features; it is returned as both the static and the dynamic feature. As in the
+    CLIP towers, ``init_weights`` loads the ImageNet weights, not the constructor.
 
     Args:
         pretrained: Path of torchvision's official ``resnet50`` weights (``.pth``), or None. Both stems start from the
@@ -57,8 +55,9 @@ class TwoStreamResNet50(BaseModule):
         self.layers = nn.Sequential(
             OrderedDict((name, getattr(trunk, name)) for name in ('layer1', 'layer2', 'layer3', 'layer4'))
         )
-        first_block = self.layers.layer4[0]
+        first_block = trunk.layer4[0]
         first_block.conv2.stride = first_block.downsample[0].stride = (1, 1)
+        self.is_init = False
 
     def init_weights(self) -> None:
         """Load ``pretrained`` on the first call; keep the random initialization if it is None.
@@ -93,11 +92,7 @@ class TwoStreamResNet50(BaseModule):
         return mean, mean
 
     def _run_stems(self, inputs: Tensor, modalities: list[Modality]) -> Tensor:
-        """Run each tracklet through the stem of its modality.
-
-        Returns:
-            Maps ``(N * T, 64, H / 4, W / 4)`` in the order of the tracklets.
-        """
+        """Run each tracklet through the stem of its modality: maps ``(N * T, 64, H / 4, W / 4)`` in their order."""
         present = [modality for modality in Modality if modality in modalities]
         if len(present) == 1:
             return self.stems[present[0].value](inputs.flatten(0, 1))

@@ -7,10 +7,10 @@ from dscreid.models.losses.functional import (
     neighbor_contrastive_loss,
     neighbor_mask,
     soft_cluster_contrastive_loss,
+    supervised_contrastive_loss,
     weighted_regularized_triplet,
 )
 from dscreid.models.losses.neighbor_contrast import NeighborContrastiveLoss
-from dscreid.models.losses.supervised_contrast import supervised_contrastive_loss
 
 __all__ = [
     'ClusterContrastiveLoss',

@@ -41,12 +41,9 @@ class ClusterContrastiveLoss(nn.Module):
             features: float (B, D).
             memory: (C, D), cluster centers.
             labels: int64 (B,) in [0, C). Rows labeled -1 are ignored.
-            soft: Targets, float (B, C), and weights, float (B,). If given, they are used instead of ``labels`` and
-                ``groups``; see ``soft_cluster_contrastive_loss``.
+            soft: Targets, float (B, C), and weights, float (B,), to use instead of ``labels`` and ``groups``; see
+                ``soft_cluster_contrastive_loss``.
             groups: int64 (C,), group of each cluster; see ``cluster_contrastive_loss``.
-
-        Returns:
-            Scalar loss.
         """
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)

@@ -12,16 +12,14 @@ from dscreid.structures import Modality, TrackletFeatures
 class CrossClusterLoss(nn.Module):
     """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023).
 
-    Visible features are compared with the infrared cluster memory and infrared features with the visible cluster
-    memory, using the labels or soft targets in ``PseudoLabels.cross``.
+    Features of each modality are compared with the cluster memory of the other, using ``PseudoLabels.cross``.
 
     Args:
         weight: Factor of the loss, not negative (0.25 in PGM's released code, 3.0 in that of N-ULC).
-        alternate: If True, each epoch uses only one direction. Even epochs (counted from 0) compare visible features
-            with the infrared memory, odd epochs infrared features with the visible memory. If False, every epoch
-            uses both.
+        alternate: If True, even epochs (from 0) compare visible features with the infrared memory, odd epochs the
+            reverse. If False, every epoch uses both.
         temperature: Softmax temperature, positive.
-        begin: First epoch in which the loss is active, counted from 0.
+        begin: First epoch (from 0) in which the loss is active.
         end: First epoch in which the loss is no longer active, or None for no end.
 
     Raises:
@@ -42,9 +40,7 @@ class CrossClusterLoss(nn.Module):
                 f'CrossClusterLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
             )
         if begin < 0 or (end is not None and end < begin):
-            raise ConfigError(
-                f'CrossClusterLoss: begin and end must be epochs from 0, in their order, got {begin} and {end}'
-            )
+            raise ConfigError(f'CrossClusterLoss: needs 0 <= begin <= end, got {begin} and {end}')
         self.weight = weight
         self.alternate = alternate
         self.temperature = temperature
@@ -73,15 +69,12 @@ class CrossClusterLoss(nn.Module):
             dynamic: float (B, D), dynamic features of the same tracklets.
             centers: Cluster memory of the other modality, C rows.
             labels: int64 (B,) in [0, C), cluster of the other modality for each feature. Rows labeled -1 are ignored.
-            soft: Targets, float (B, C), and weights, float (B,). If given, they are used instead of ``labels``.
-
-        Returns:
-            Scalar loss.
+            soft: Targets, float (B, C), and weights, float (B,), to use instead of ``labels``.
         """
-        total = 0
+        terms = []
         for features, memory in ((static, centers.static), (dynamic, centers.dynamic)):
             if soft is None:
-                total = total + cluster_contrastive_loss(features, memory, labels, self.temperature)
+                terms.append(cluster_contrastive_loss(features, memory, labels, self.temperature))
             else:
-                total = total + soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
-        return self.weight * total
+                terms.append(soft_cluster_contrastive_loss(features, memory, *soft, self.temperature))
+        return self.weight * (terms[0] + terms[1])

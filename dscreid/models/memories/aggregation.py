@@ -15,8 +15,7 @@ class Aggregation:
 
     Attributes:
         momentum: Weight of the old center, in [0, 1].
-        both_ways: Whether to update infrared centers as well. The text of the paper aggregates both representations;
-            its released code leaves the infrared memory unchanged.
+        both_ways: Whether to update infrared centers as well, as in the text of the paper but not in its released code.
         normalize: Whether to L2-normalize updated centers. The released code does not.
     """
 

@@ -15,8 +15,8 @@ DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch
 class FeatureMemory(nn.Module):
     """Static and dynamic feature matrices with momentum updates.
 
-    Both are buffers, so they move with the model. They are not persistent because every labeling changes the number of
-    rows and rebuilds them, including in the first epoch after a resume.
+    Both are buffers that move with the model. They are not persistent because every labeling rebuilds them, including
+    in the first epoch after a resume.
 
     Args:
         momentum: Weight of the *old* entry in an update, in [0, 1].
@@ -24,6 +24,9 @@ class FeatureMemory(nn.Module):
     Raises:
         ConfigError: If the momentum is out of range.
     """
+
+    static: Tensor
+    dynamic: Tensor
 
     def __init__(self, momentum: float) -> None:
         super().__init__()

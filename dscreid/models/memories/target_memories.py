@@ -1,6 +1,6 @@
 """All memories of the adaptation stage, and the map from dataset indices of tracklets to rows and labels."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,20 +41,19 @@ class TargetMemories(nn.Module):
 
     Before the labels are unified, each modality has its own cluster memory. Afterward, both share one, built from the
     members of both (or of one, if the labels set ``center_modality``). The instance memories contain all training
-    tracklets, including outliers.
-
-    Clusters are renumbered from 0 without gaps, so that every center has members. ``locate`` returns the new numbers.
-    The index maps stay on the host because the indices of a batch are there.
+    tracklets, including outliers. Clusters are renumbered from 0 without gaps, so that every center has members.
 
     Args:
         cluster: Keyword arguments of ``ClusterMemory``.
         instance: Keyword arguments of ``InstanceMemory``.
         aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
-        cross_update: If True, features that a cross loss compares with the other modality's cluster memory also update
-            that memory. They do so before its own features, which therefore have the last update. The released code of
-            PGM and N-ULC behaves this way because its losses share one memory object. If False, only features of its
-            own modality update a memory.
+        cross_update: Whether features that a cross loss compares with the other modality's cluster memory also update
+            that memory, before its own features, as in the released code of PGM and N-ULC.
     """
+
+    clusters: Mapping[str, ClusterMemory]
+    instances: Mapping[str, InstanceMemory]
+    _table: LabelTable
 
     def __init__(
         self,
@@ -65,13 +64,14 @@ class TargetMemories(nn.Module):
     ) -> None:
         super().__init__()
         names = [modality.value for modality in Modality]
-        self.clusters = nn.ModuleDict({name: ClusterMemory(**(cluster or {})) for name in [*names, SHARED]})
-        self.instances = nn.ModuleDict({name: InstanceMemory(**(instance or {})) for name in names})
+        clusters = {name: ClusterMemory(**(cluster or {})) for name in [*names, SHARED]}
+        instances = {name: InstanceMemory(**(instance or {})) for name in names}
+        self.clusters = nn.ModuleDict(clusters)  # type: ignore[assignment]  # not generic
+        self.instances = nn.ModuleDict(instances)  # type: ignore[assignment]
         self.aggregation = Aggregation(**(aggregation or {}))
         self.cross_update = cross_update
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        self._table: LabelTable | None = None
         self._staged: _Staged | None = None
 
     def reset(
@@ -142,16 +142,16 @@ class TargetMemories(nn.Module):
                 'the memories are empty: call reset_memories with features and pseudo labels before the '
                 'first loss (ClusterHook does so before each epoch)'
             )
-        modalities = [Modality(modality) for modality in modalities]
-        missing = [(i, m.value) for i, m in zip(indices, modalities, strict=True) if i not in self._rows[m]]
+        sides = [Modality(modality) for modality in modalities]
+        missing = [(i, m.value) for i, m in zip(indices, sides, strict=True) if i not in self._rows[m]]
         if missing:
             raise ValueError(f'(index, modality) {missing[:5]} are not among the tracklets of the memories')
-        rows = np.array([self._rows[m][i] for i, m in zip(indices, modalities, strict=True)], np.int64)
-        labels = _pick(self._table.own, modalities, rows)
-        visible = np.array([modality is Modality.RGB for modality in modalities], bool)
+        rows = np.array([self._rows[m][i] for i, m in zip(indices, sides, strict=True)], np.int64)
+        labels = _pick(self._table.own, sides, rows)
+        visible = np.array([modality is Modality.RGB for modality in sides], bool)
         of = {Modality.RGB: visible, Modality.IR: ~visible}
-        cross, groups = self._table.cross, self._table.groups
-        cross = None if cross is None else _pick(cross, modalities, rows)
+        table, groups = self._table.cross, self._table.groups
+        cross = None if table is None else _pick(table, sides, rows)
         return LocatedBatch(
             rows=self._tensor(rows),
             labels=self._tensor(labels),
@@ -195,8 +195,7 @@ class TargetMemories(nn.Module):
         """Update all memories with the staged features, equation (2). Call this after the optimizer step.
 
         Every rank stages the global batch, so the memories are the same on all ranks. Samples are processed in batch
-        order, so the last view of a tracklet is the last update, as in the released code of the ADCA family. An outlier
-        updates only its row of the instance memory.
+        order, so the last view of a tracklet is the last update. An outlier updates only its instance row.
 
         Raises:
             RuntimeError: If nothing is staged.

@@ -107,8 +107,8 @@ def jitter_factors(uniforms: np.ndarray, visible: np.ndarray, policy: JitterPoli
         float64 (n, F, 5): gains of the three channels (brightness and color), contrast factor, exponent.
     """
     signed = 2 * uniforms - 1
-    colour = 1 + policy.color * signed[..., 3:] * visible[:, None, None]
-    gains = (1 + policy.brightness * signed[..., :1]) * colour
+    tint = 1 + policy.color * signed[..., 3:] * visible[:, None, None]
+    gains = (1 + policy.brightness * signed[..., :1]) * tint
     contrast = 1 + policy.contrast * signed[..., 1:2]
     exponent = (1 + policy.gamma) ** signed[..., 2:3]
     return np.concatenate([gains, contrast, exponent], axis=-1)
