@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .camera import Camera
-from .identity import Identity
-from .labels import SHADE_STEP, Part, Shade
-from .occlusion import Occluder
-from .palette import MATERIAL_NAMES, MATERIAL_SHEEN, Surface
+from dscreid.lab.synthetic.camera import Camera
+from dscreid.lab.synthetic.identity import Identity
+from dscreid.lab.synthetic.labels import SHADE_STEP, Part, Shade
+from dscreid.lab.synthetic.occlusion import Occluder
+from dscreid.lab.synthetic.palette import MATERIAL_NAMES, MATERIAL_SHEEN, Surface
 
 _SHEEN = tuple(MATERIAL_SHEEN[name] for name in MATERIAL_NAMES)
 # Visible light comes from the side, the illuminator's infrared light almost from the front.

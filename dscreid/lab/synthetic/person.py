@@ -6,28 +6,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...structures import Modality
-from .camera import draw_camera
-from .domain import Domain
-from .identity import Identity, draw_identity
-from .layouts import PlannedWalk, Split, fake_infrared_path
-from .renderer import View, fake_infrared, render_walk
-from .seeding import Stream, generator
-from .spec import WorldSpec
-from .walk import draw_walk
+from dscreid.lab.synthetic.camera import draw_camera
+from dscreid.lab.synthetic.domain import Domain
+from dscreid.lab.synthetic.identity import Identity, draw_identity
+from dscreid.lab.synthetic.layouts import PlannedWalk, Split, fake_infrared_path
+from dscreid.lab.synthetic.renderer import View, fake_infrared, render_walk
+from dscreid.lab.synthetic.seeding import Stream, generator
+from dscreid.lab.synthetic.spec import WorldSpec
+from dscreid.lab.synthetic.walk import draw_walk
+from dscreid.structures import Modality
 
 
 def render_person(root: Path, spec: WorldSpec, walks: list[PlannedWalk]) -> int:
-    """Render and write all walks of one person.
-
-    Args:
-        root: The world's folder.
-        spec: The world's spec.
-        walks: All walks of the person.
-
-    Returns:
-        int: Number of frames written.
-    """
+    """Render and write all walks of one person; return the number of frames written."""
     domain = spec.appearance
     identity = draw_person(spec, walks[0].split, walks[0].person)
     return sum(_render_one(root, spec, domain, identity, walk) for walk in walks)
@@ -65,7 +56,7 @@ def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:
         return _camera_view(spec, planned.camera)
     rng = generator(spec.seed, Stream.VIEW, domain.code, planned.split, planned.person, planned.key)
     return View(
-        draw_camera(rng, domain, planned.camera, spec.cameras, spec.modality_gap), spec.height, spec.width
+        draw_camera(rng, domain, planned.camera, spec.cameras, domain.modality_gap), spec.height, spec.width
     )
 
 
@@ -73,12 +64,12 @@ def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:
 def _camera_view(spec: WorldSpec, number: int) -> View:
     domain = spec.appearance
     rng = generator(spec.seed, Stream.CAMERA, domain.code, number)
-    return View(draw_camera(rng, domain, number, spec.cameras, spec.modality_gap), spec.height, spec.width)
+    return View(draw_camera(rng, domain, number, spec.cameras, domain.modality_gap), spec.height, spec.width)
 
 
 def _write_jpeg(path: Path, image: np.ndarray, quality: int) -> None:
     """Encode in memory, then write. Unlike ``cv2.imwrite``, this raises if the disk is full."""
     ok, data = cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not ok:
-        raise RuntimeError(f'OpenCV could not encode {path}.')
-    path.write_bytes(data)
+        raise RuntimeError(f'OpenCV could not encode {path}')
+    path.write_bytes(data.tobytes())

@@ -3,10 +3,9 @@
 from typing import Any, ClassVar
 
 from dscreid.errors import ConfigError
+from dscreid.lab.synthetic.spec import WorldSpec, layout_of
 from dscreid.registry import WORLDS
 from dscreid.utils.signatures import closest
-
-from .spec import WorldSpec, layout_of
 
 Values = dict[str, Any]
 _SMALL = {'height': 64, 'width': 32}

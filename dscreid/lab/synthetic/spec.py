@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from dscreid.errors import ConfigError
-
-from .domain import Domain, get_domain
+from dscreid.lab.synthetic.domain import Domain, get_domain
 
 MAX_GAP = 1.5
 

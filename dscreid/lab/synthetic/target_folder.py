@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from ...errors import DatasetError
-from .spec import WorldSpec
+from dscreid.errors import DatasetError
+from dscreid.lab.synthetic.spec import WorldSpec
 
 RENDERER_VERSION = 3  # increase it whenever the same spec gives different pictures
 MARKER = 'world.json'  # written last: the world is finished
@@ -34,8 +34,8 @@ def prepare_root(root: Path, overwrite: bool) -> None:
     """Make ``root`` an empty folder with the marker of an unfinished world.
 
     Raises:
-        DatasetError: If ``root`` is a file, holds something other than a synthetic world, holds a world and
-            ``overwrite`` is False, or holds a world together with other files.
+        DatasetError: If ``root`` is a file, holds anything other than a synthetic world, or holds a world and
+            ``overwrite`` is False.
     """
     if root.exists() and not root.is_dir():
         raise DatasetError(f'{root} is a file: name a folder to write the synthetic world to.')

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import cv2
 
-from ...errors import DatasetError
-from ...utils.machine import usable_cores
-from .layouts import PlannedWalk, plan_world, write_index
-from .person import render_person
-from .progress import frame_counter
-from .spec import WorldSpec
-from .target_folder import prepare_root, write_marker
+from dscreid.errors import DatasetError
+from dscreid.lab.synthetic.layouts import PlannedWalk, plan_world, write_index
+from dscreid.lab.synthetic.person import render_person
+from dscreid.lab.synthetic.progress import frame_counter
+from dscreid.lab.synthetic.spec import WorldSpec
+from dscreid.lab.synthetic.target_folder import prepare_root, write_marker
+from dscreid.utils.machine import usable_cores
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,7 @@ def render_world(
     overwrite: bool = False,
     progress: bool = True,
 ) -> WorldSummary:
-    """Render a world in one of the official layouts.
-
-    The same ``spec`` gives the same bytes for any ``num_processes``.
+    """Render a world in one of the official layouts. The number of processes changes no byte.
 
     Args:
         root: Output folder, created if it does not exist.
@@ -59,9 +57,6 @@ def render_world(
         num_processes: Number of processes. Default: one per usable core.
         overwrite: Replace an existing synthetic world in ``root``, finished or not.
         progress: Whether to show a progress bar.
-
-    Returns:
-        WorldSummary: Counts and time.
 
     Raises:
         DatasetError: If ``root`` is not empty (or, with ``overwrite``, holds anything other than a synthetic world).
