@@ -62,11 +62,7 @@ def bootstrap_intervals(
 
 
 def draw_clusters(num_clusters: int, repeats: int, seed: int) -> np.ndarray:
-    """Draw C clusters with replacement, B times.
-
-    Returns:
-        int64 (B, C), how often each cluster is drawn; each row sums to C.
-    """
+    """Draw C clusters with replacement, B times: int64 (B, C), how often each cluster is drawn."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), size=repeats)
 

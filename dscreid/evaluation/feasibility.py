@@ -49,10 +49,6 @@ class EvaluationPlan(NamedTuple):
 def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
     """Count the queries with a true match in every direction of a protocol.
 
-    Args:
-        dataset: A test split.
-        protocol: Name of the protocol.
-
     Returns:
         The counts, or None if the split has no person ids.
 

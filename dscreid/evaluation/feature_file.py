@@ -70,12 +70,7 @@ class FeatureTable:
 
 
 def save_features(path: str | Path, table: FeatureTable) -> None:
-    """Write a feature table to a file. An existing file is replaced atomically.
-
-    Args:
-        path: File to write, usually ``*.safetensors``; missing folders are created.
-        table: Table to write; the keys of the file are the attributes of :class:`FeatureTable`.
-    """
+    """Write a feature table to a ``.safetensors`` file, atomically; missing folders are created."""
     arrays = {name: np.ascontiguousarray(array) for name, array in table._arrays().items()}
     with replacing(path) as temporary:
         save_file(arrays, temporary)

@@ -118,14 +118,8 @@ class ReIDMetric(BaseMetric):
     def evaluate(self, size: int) -> dict[str, float]:
         """Evaluate the records of all processes on the first one, clear them, and return the result on all processes.
 
-        Replaces the method of MMEngine, which exchanges pickles through a folder in the working directory and in which
-        the other processes wait for the ranking only until their timeout.
-
-        Args:
-            size: Number of tracklets in the dataset; if the loader returned fewer, a warning is logged.
-
-        Raises:
-            DscreidError: As in ``compute_metrics``.
+        Replaces MMEngine's method, which exchanges pickles through a folder and limits the wait for the ranking. Logs a
+        warning if the loader returned fewer than ``size`` tracklets. Raises as ``compute_metrics``.
         """
         records = [record for share in gather_objects(self.results) for record in share]
         self.results.clear()
@@ -135,10 +129,7 @@ class ReIDMetric(BaseMetric):
         return from_main_process(lambda: self.compute_metrics(records))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Evaluate all directions on the gathered records.
-
-        Args:
-            results: Records of all ranks, in any order.
+        """Evaluate all directions on the records of all processes, in any order.
 
         Returns:
             Flat dictionary of values in [0, 1]; empty if nothing is evaluated.

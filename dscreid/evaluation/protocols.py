@@ -54,11 +54,7 @@ class EvaluationProtocol(ABC):
 
 
 def find_protocol(name: str) -> EvaluationProtocol:
-    """Build a registered protocol.
-
-    Raises:
-        ConfigError: If the protocol does not exist.
-    """
+    """Build a registered protocol, or raise ConfigError if it does not exist."""
     found = PROTOCOLS.get(name) if isinstance(name, str) else None
     if found is None:
         known = list(PROTOCOLS.module_dict)
@@ -75,9 +71,6 @@ def protocol_directions(
 ) -> dict[str, Direction]:
     """Split a test set into the retrieval tasks of a protocol.
 
-    The directions of the official protocols are named after the modalities that they rank: in ``rgb2ir``, all queries
-    are visible and the whole gallery is infrared.
-
     Args:
         name: Name of a registered protocol.
         modalities: (N,), ``'rgb'`` or ``'ir'`` for each test tracklet, in the order of the dataset.
@@ -85,12 +78,13 @@ def protocol_directions(
         wheres: (N,), ``file:line`` of each tracklet in the index, for error messages.
 
     Returns:
-        Directions by name; their rows are ascending.
+        Directions by name. In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is
+        infrared.
 
     Raises:
         ConfigError: If the protocol does not exist.
-        DatasetError: If a direction has no queries or an empty gallery, or if the query list mixes modalities and the
-            protocol does not allow it.
+        DatasetError: If a direction has no queries or gallery, or if the query list mixes modalities and the protocol
+            does not allow it.
     """
     protocol = find_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)

@@ -53,11 +53,7 @@ def make_query_table(
 
 
 def check_query_file(path: str | Path) -> None:
-    """Check early whether :func:`save_query_table` can write a file.
-
-    Raises:
-        ConfigError: If the suffix is unknown, or if the file is a Parquet file and pyarrow is not installed.
-    """
+    """Raise ConfigError if the suffix of a file is unknown, or if it is a Parquet file and pyarrow is not installed."""
     suffix = Path(path).suffix
     if suffix not in SUFFIXES:
         raise ConfigError(f'{path}: results of single queries are written as {" or ".join(SUFFIXES)} files')
@@ -66,15 +62,9 @@ def check_query_file(path: str | Path) -> None:
 
 
 def save_query_table(path: str | Path, columns: Mapping[str, list]) -> None:
-    """Write a table to a file. An existing file is replaced atomically.
+    """Write the columns of :func:`make_query_table` to a ``.csv`` or ``.parquet`` file, atomically.
 
-    Args:
-        path: ``.csv`` (missing values are empty) or ``.parquet`` (missing values are null); missing folders are
-            created.
-        columns: Result of :func:`make_query_table`.
-
-    Raises:
-        ConfigError: As in :func:`check_query_file`.
+    Missing values are empty or null; missing folders are created. Raises as :func:`check_query_file`.
     """
     check_query_file(path)
     write = _write_parquet if Path(path).suffix == '.parquet' else _write_csv

@@ -103,20 +103,16 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery.
+    Equal scores keep the order of the gallery. Ids and ``drop_same_camera`` are those of :func:`rank_metrics`.
 
     Args:
         scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,), person ids; negative if unknown.
-        query_cameras: Integer (Nq,), camera ids.
-        gallery_pids: Integer (Ng,), person ids; negative if unknown.
-        gallery_cameras: Integer (Ng,), camera ids.
-        drop_same_camera: As in :func:`rank_metrics`.
-        tracklets: Integer (Nq,) and (Ng,), tracklet ids of the queries and the gallery. The query's own tracklet is
-            left out of its gallery. None if no query is in the gallery.
-
-    Returns:
-        Ranks of all queries.
+        query_pids: Integer (Nq,).
+        query_cameras: Integer (Nq,).
+        gallery_pids: Integer (Ng,).
+        gallery_cameras: Integer (Ng,).
+        drop_same_camera: Whether to leave out tracklets of the query's person and camera.
+        tracklets: Integer (Nq,) and (Ng,), tracklet ids; the query's own tracklet is left out of its gallery.
 
     Raises:
         EvaluationError: If no query has a true match.
@@ -176,22 +172,11 @@ def rank_lists(
 ) -> RankLists:
     """Find the first ``topk`` gallery tracklets of each query, ranked and filtered as in :func:`rank_metrics`.
 
-    Args:
-        query_features: Float (Nq, D).
-        query_pids: Integer (Nq,), person ids; negative if unknown.
-        query_cameras: Integer (Nq,), camera ids.
-        gallery_features: Float (Ng, D).
-        gallery_pids: Integer (Ng,), person ids; negative if unknown.
-        gallery_cameras: Integer (Ng,), camera ids.
-        topk: Number of gallery tracklets per query, at least 1.
-        drop_same_camera: As in :func:`rank_metrics`.
-        tracklets: As in :func:`rank_queries`.
-
-    Returns:
-        Lists of all queries, including those without a true match.
+    The other arguments are those of :func:`rank_metrics` and :func:`rank_queries`. The lists include queries without a
+    true match.
 
     Raises:
-        ValueError: If shapes do not fit or features are not finite.
+        ValueError: If shapes do not fit, features are not finite or ``topk`` is below 1.
     """
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')

@@ -23,9 +23,6 @@ class Reranking:
         k1: Number of neighbors, including the tracklet itself; limited to the number of tracklets.
         k2: Number of rows averaged in the expansion of encodings; 1 for no expansion.
         lambda_value: Share of the original distance, in [0, 1].
-
-    Raises:
-        ConfigError: If a parameter is out of range.
     """
 
     k1: int = 20
@@ -40,7 +37,7 @@ class Reranking:
 
 
 class Reranked:
-    """Negated distances after joint k-reciprocal re-ranking of queries and gallery.
+    """Negated distances after joint k-reciprocal re-ranking of queries and gallery; see :class:`Scores`.
 
     For the N = Nq + Ng L2-normalized tracklets with squared distances d_ij = 2 - 2 cos:
 
@@ -50,16 +47,10 @@ class Reranked:
     weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. J is
     sparse and the rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
 
-    The ranking uses the cosine even if the features are not normalized.
-
     Args:
         query_features: Float (Nq, D), torch (any device) or NumPy.
         gallery_features: Float (Ng, D).
         parameters: k1, k2 and lambda.
-
-    Attributes:
-        shape: ``(Nq, Ng)``.
-        device: Device of the features.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.

@@ -83,8 +83,8 @@ def pattern_mask(pattern: Pattern) -> np.ndarray:
     """Return a mask of the garment's second surface.
 
     Returns:
-        bool[ROWS, COLUMNS]. Rows go from the shoulder down, columns over the angle around the body from -pi to pi, where
-        0 is the chest and positive is toward the walker's left.
+        bool[ROWS, COLUMNS]. Rows go from the shoulder down, columns over the angle around the body from -pi to pi; 0 is
+        the chest and positive is toward the walker's left.
     """
     height = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
     angle = (((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * 2 * np.pi)[None, :]

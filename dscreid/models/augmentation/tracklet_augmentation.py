@@ -9,23 +9,8 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation import draws
-from dscreid.models.augmentation.color import (
-    JitterPolicy,
-    View,
-    channel_choices,
-    jitter_factors,
-    jitter_frames,
-    mix_channels,
-)
-from dscreid.models.augmentation.geometry import (
-    ErasingPolicy,
-    crop_frames,
-    crop_offsets,
-    erase_boxes,
-    erase_frames,
-    flip_frames,
-)
+from dscreid.models.augmentation import functional as fn
+from dscreid.models.augmentation.functional import ErasingPolicy, JitterPolicy, View
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
 
@@ -109,7 +94,7 @@ class TrackletAugmentation:
         numbers = [number for _, number, _ in entries]
         views = [view for _, _, view in entries]
         num_draws = frames.shape[1] if self.per_frame else 1
-        uniforms = draws.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
+        uniforms = fn.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
         visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
         frames = self._move_and_light(frames[positions], uniforms, visible)
         return self._finish(frames, uniforms, views, normalize), samples
@@ -128,13 +113,13 @@ class TrackletAugmentation:
         """Apply flip, pad-and-crop and jitter."""
         device = frames.device
         if self.flip:
-            frames = flip_frames(frames, _to(uniforms[..., draws.FLIP] < self.flip, device))
+            frames = fn.flip_frames(frames, _to(uniforms[..., fn.FLIP] < self.flip, device))
         if self.pad:
-            offsets = crop_offsets(uniforms[..., draws.CROP], self.pad)
-            frames = crop_frames(frames, _to(offsets, device), self.pad)
+            offsets = fn.crop_offsets(uniforms[..., fn.CROP], self.pad)
+            frames = fn.crop_frames(frames, _to(offsets, device), self.pad)
         if self.jitter is not None:
-            factors = jitter_factors(uniforms[..., draws.JITTER], visible, self.jitter)
-            frames = jitter_frames(frames, _to(factors.astype(np.float32), device))
+            factors = fn.jitter_factors(uniforms[..., fn.JITTER], visible, self.jitter)
+            frames = fn.jitter_frames(frames, _to(factors.astype(np.float32), device))
         return frames
 
     def _finish(
@@ -143,19 +128,19 @@ class TrackletAugmentation:
         """Normalize, erase and apply the channel views."""
         choices = np.concatenate(
             [
-                channel_choices(view, row[:1, draws.VIEW], row[None, :, draws.CHANNEL])
+                fn.channel_choices(view, row[:1, fn.VIEW], row[None, :, fn.CHANNEL])
                 for view, row in zip(views, uniforms, strict=True)
             ]
         )
         choices = _to(choices, frames.device)
         if self.exchange_before_normalize:
-            frames = mix_channels(frames, choices)
+            frames = fn.mix_channels(frames, choices)
         frames = normalize(frames)
         if self.erase is not None:
             height, width = frames.shape[-2:]
-            boxes = erase_boxes(uniforms[..., draws.ERASE], height, width, self.erase)
-            frames = erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
-        return frames if self.exchange_before_normalize else mix_channels(frames, choices)
+            boxes = fn.erase_boxes(uniforms[..., fn.ERASE], height, width, self.erase)
+            frames = fn.erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
+        return frames if self.exchange_before_normalize else fn.mix_channels(frames, choices)
 
 
 def _to(array: np.ndarray, device: torch.device) -> Tensor:

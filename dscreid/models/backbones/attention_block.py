@@ -10,7 +10,7 @@ def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) ->
     """Compute multi-head attention from ``queries`` to ``tokens`` with PyTorch's scaled dot product attention.
 
     The result equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first``
-    and biases and without dropout, but the copies between memory layouts that the module makes are avoided.
+    and biases and without dropout, but without the module's copies between memory layouts.
 
     Args:
         attention: Module that holds the weights.
@@ -31,13 +31,13 @@ def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) ->
 
 
 def run_block(block: ResidualAttentionBlock, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Run one residual attention block of open_clip.
+    """Run one residual attention block of open_clip without cross-attention.
 
     Args:
-        block: ``ResidualAttentionBlock`` without cross-attention.
+        block: The block.
         tokens: Float ``(B, L, D)``.
-        keep: int64 ``(Q,)``, positions of the tokens to compute, for a last block of which only some tokens are read;
-            None computes all. The other tokens are used only as keys and values. This does not change the result.
+        keep: int64 ``(Q,)``, positions of the tokens to compute; None computes all. The others are only keys and
+            values, which does not change the result.
 
     Returns:
         Tokens after the block, ``(B, L, D)``, or ``(B, Q, D)`` if ``keep`` is given.

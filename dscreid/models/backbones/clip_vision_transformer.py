@@ -108,12 +108,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         return self.transformer.resblocks
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` on the first call; keep the random initialization if it is None.
-
-        Raises:
-            CheckpointError: If the file is missing, has a different hash or does not fit this tower.
-            ConfigError: If the activation of the file is unknown or differs from that of this tower.
-        """
+        """Load ``pretrained`` on the first call; raises as ``load_pretrained_tower``."""
         if self.pretrained is not None and not self.is_init:
             load_pretrained_tower(
                 self, self.pretrained, sha256=self.pretrained_sha256, activation=self.pretrained_activation
@@ -127,8 +122,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             images: Normalized floats of shape ``(B, 3, H, W)``, where ``(H, W)`` is ``image_size``.
 
         Returns:
-            Tokens of shape ``(B, 1 + P, D)``: the class token, then the patches row by row. The positional embedding
-            and ``ln_pre`` are applied.
+            Tokens ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
 
         Raises:
             ValueError: If the images have a different shape.
@@ -138,14 +132,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         return self._embeds(images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Extract image features.
-
-        Args:
-            images: Normalized floats of shape ``(B, 3, H, W)``.
-
-        Returns:
-            Class tokens after the last block and ``ln_post``, ``(B, D)``.
-        """
+        """Extract the class tokens after ``ln_post``, ``(B, D)``, of normalized images ``(B, 3, H, W)``."""
         tokens = self.embed(images)
         *blocks, last = self.blocks
         for block in blocks:

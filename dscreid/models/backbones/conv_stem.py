@@ -46,12 +46,5 @@ class ConvStem(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed images.
-
-        Args:
-            images: Floats of shape ``(B, 3, H, W)``; ``H`` and ``W`` are multiples of the patch size.
-
-        Returns:
-            Grid of tokens, ``(B, width, H / patch_size, W / patch_size)``.
-        """
+        """Embed float images ``(B, 3, H, W)`` as tokens ``(B, width, H / patch_size, W / patch_size)``."""
         return self.layers(images)

@@ -24,10 +24,7 @@ class FrameAverage(BaseModule):
         self.embed_dim = self.tower.embed_dim
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tracklets.
-
-        Args:
-            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
+        """Encode normalized frames ``(N, T, 3, H, W)``, for any T.
 
         Returns:
             Static and dynamic features, the same tensor twice: ``(N, D)`` float32, not L2-normalized.

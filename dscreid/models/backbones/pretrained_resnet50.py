@@ -15,11 +15,11 @@ _COUNTER = '.num_batches_tracked'
 
 
 def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None = None) -> None:
-    """Load torchvision's ``resnet50`` weights into a :class:`TwoStreamResNet50`.
+    """Load torchvision's ``resnet50`` weights, without the classifier, into a :class:`TwoStreamResNet50`, in place.
 
     Args:
-        backbone: Model to load into, modified in place. The stem of the file is loaded into both stems.
-        path: Path of torchvision's ``.pth`` file. Its classifier is ignored.
+        backbone: Model; both of its stems receive the stem of the file.
+        path: Path of torchvision's ``.pth`` file.
         sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
 
     Raises:

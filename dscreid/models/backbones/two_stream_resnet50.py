@@ -60,11 +60,7 @@ class TwoStreamResNet50(BaseModule):
         self.is_init = False
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` on the first call; keep the random initialization if it is None.
-
-        Raises:
-            CheckpointError: If the file is missing, has a different hash or is not a ResNet-50.
-        """
+        """Load ``pretrained`` on the first call; raises as ``load_pretrained_resnet50``."""
         if self.pretrained is not None and not self.is_init:
             load_pretrained_resnet50(self, self.pretrained, self.pretrained_sha256)
         self.is_init = True

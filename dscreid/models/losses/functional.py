@@ -137,10 +137,9 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
     """Compute the weighted regularization triplet loss of AGW (Ye et al., 2021) within a batch.
 
     The loss is ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` on Euclidean distances ``d``, with
-    ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity and ``w_in = softmax_n(-d_in)`` over all others.
-    As in the released code, the anchor is one of its own positives. Unlike there, the softmax is exact: the ``+ 1e-6``
-    in the released denominator makes the weights of negatives vanish at large distances. Anchors without negatives are
-    ignored.
+    ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity (with itself) and ``w_in = softmax_n(-d_in)`` over
+    all others. Unlike in the released code, the softmax is exact: its ``+ 1e-6`` makes the weights of negatives vanish
+    at large distances. Anchors without negatives are ignored.
 
     Args:
         features: float (B, D), raw features (not normalized by this function).

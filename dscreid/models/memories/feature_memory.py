@@ -64,12 +64,9 @@ class ClusterMemory(FeatureMemory):
         self.hard = hard
 
     def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
-        """Rebuild the centers.
+        """Rebuild the C centers from N rows of features, which this method L2-normalizes.
 
-        Args:
-            features: N rows, L2-normalized by this method.
-            labels: int64 (N,) in [-1, num_clusters). Rows labeled -1 (outliers) are ignored.
-            num_clusters: Number C of clusters.
+        Rows with a label of -1 (outliers) are ignored; ``labels`` are int64 (N,).
         """
         for name in ('static', 'dynamic'):
             # On the CPU, which sums in a fixed order.
@@ -78,14 +75,7 @@ class ClusterMemory(FeatureMemory):
             setattr(self, name, centers.to(self.static.device))
 
     def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
-        """Update the centers with a batch, one sample after another.
-
-        Args:
-            static: float (B, D), L2-normalized by this method.
-            dynamic: float (B, D), L2-normalized by this method.
-            labels: int64 (B,) in [-1, C). Samples labeled -1 are skipped.
-            repeats: See ``momentum_update_``.
-        """
+        """Update the centers with a batch, float (B, D) per half, in order; samples labeled -1 are skipped."""
         if self.hard:
             repeats = 1
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
@@ -122,14 +112,7 @@ class InstanceMemory(FeatureMemory):
             setattr(self, name, rows.to(self.static.device, self.dtype))
 
     def update(self, static: Tensor, dynamic: Tensor, rows: Tensor, repeats: int | None = None) -> None:
-        """Update rows with a batch, one sample after another.
-
-        Args:
-            static: float (B, D).
-            dynamic: float (B, D).
-            rows: int64 (B,) in [-1, N). Samples with row -1 are skipped.
-            repeats: See ``momentum_update_``.
-        """
+        """Update ``rows``, int64 (B,), with a batch, float (B, D) per half, in order; rows of -1 are skipped."""
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
             values = F.normalize(values.float(), dim=1) if self.normalize_queries else values
             momentum_update_(memory, values, rows, self.momentum, repeats=repeats)

@@ -25,8 +25,8 @@ class _Staged:
 
     Attributes:
         features: float32 (B, 2 D), static and dynamic halves.
-        keys: int64 (B, 3): instance row, cluster row, and 1 for visible or 0 for infrared. With ``cross_update`` and
-            cross labels it is (B, 4); the last column is the cluster row in the other modality's memory.
+        keys: int64 (B, 3): instance row, cluster row, and 1 for visible or 0 for infrared. (B, 4) with ``cross_update``
+            and cross labels; the last column is the cluster row in the other modality's memory.
         repeats: Maximum number of times a row occurs.
     """
 
@@ -87,7 +87,7 @@ class TargetMemories(nn.Module):
         Args:
             rgb: Features of all Nv visible training tracklets.
             ir: Features of all Nt infrared training tracklets.
-            labels: Pseudo labels of both modalities, aligned with the rows of ``rgb`` and ``ir``.
+            labels: Pseudo labels, aligned with the rows of ``rgb`` and ``ir``.
             rgb_indices: int64 (Nv,), dataset indices of the rows of ``rgb``.
             ir_indices: int64 (Nt,), dataset indices of the rows of ``ir``.
 
@@ -124,14 +124,7 @@ class TargetMemories(nn.Module):
         return self.instances[modality.value]
 
     def locate(self, indices: Sequence[int], modalities: Sequence[str]) -> LocatedBatch:
-        """Look up the rows and labels of the tracklets of a batch.
-
-        Args:
-            indices: Dataset index of each of the B tracklets.
-            modalities: Modality of each tracklet, ``'rgb'`` or ``'ir'``.
-
-        Returns:
-            Rows and labels, on the device of the memories.
+        """Look up the rows and labels of B tracklets by dataset index and modality (``'rgb'`` or ``'ir'``).
 
         Raises:
             RuntimeError: If the memories have not been built.
@@ -172,13 +165,9 @@ class TargetMemories(nn.Module):
     def stage(
         self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()
     ) -> None:
-        """Store the features of an iteration until ``update``, replacing any that are still staged.
+        """Store the features of an iteration, float (B, D) each, until ``update``.
 
-        Args:
-            static: float (B, D), static features used by the losses.
-            dynamic: float (B, D), dynamic features used by the losses.
-            batch: Rows and labels of the B tracklets, from ``locate``.
-            crossed: Modalities whose features a loss compared with the other modality's clusters.
+        ``crossed`` are the modalities whose features a loss compared with the other modality's clusters.
         """
         features = torch.cat([static, dynamic], dim=1).detach().float()
         keys = [batch.rows, batch.labels, batch.visible.long()]
