@@ -231,9 +231,7 @@ def _check_device(device: str) -> None:
         raise ConfigError(f"device is {device!r}, but there is no GPU; rank on 'cpu'")
 
 
-def split_intervals(
-    metrics: Mapping[str, float],
-) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def split_intervals(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Separate metrics from the bounds of their confidence intervals.
 
     Returns:

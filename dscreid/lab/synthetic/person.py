@@ -1,5 +1,6 @@
 """Render and write all walks of one person, the unit of work of a process."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import cv2
 import numpy as np
 
 from dscreid.lab.synthetic.camera import draw_camera
-from dscreid.lab.synthetic.domain import Domain
 from dscreid.lab.synthetic.identity import Identity, draw_identity
 from dscreid.lab.synthetic.layouts import PlannedWalk, Split, fake_infrared_path
 from dscreid.lab.synthetic.renderer import View, fake_infrared, render_walk
@@ -19,9 +19,8 @@ from dscreid.structures import Modality
 
 def render_person(root: Path, spec: WorldSpec, walks: list[PlannedWalk]) -> int:
     """Render and write all walks of one person; return the number of frames written."""
-    domain = spec.appearance
     identity = draw_person(spec, walks[0].split, walks[0].person)
-    return sum(_render_one(root, spec, domain, identity, walk) for walk in walks)
+    return sum(_render_one(root, spec, identity, walk) for walk in walks)
 
 
 def draw_person(spec: WorldSpec, split: Split, person: int) -> Identity:
@@ -31,22 +30,30 @@ def draw_person(spec: WorldSpec, split: Split, person: int) -> Identity:
     return draw_identity(rng, domain.wardrobe)
 
 
-def _render_one(root: Path, spec: WorldSpec, domain: Domain, identity: Identity, planned: PlannedWalk) -> int:
-    key = (domain.code, planned.split, planned.person, planned.key)
-    walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, planned.frames)
-    view = walk_view(spec, planned)
+def _render_one(root: Path, spec: WorldSpec, identity: Identity, planned: PlannedWalk) -> int:
     names = {modality: planned.files(modality) for modality in planned.modalities}
-    fake_names = [fake_infrared_path(file) for file in names[Modality.RGB]] if spec.fake_ir else None
-    for files in (*names.values(), *([fake_names] if fake_names else [])):
-        (root / files[0]).parent.mkdir(parents=True, exist_ok=True)
-    noise = generator(spec.seed, Stream.FRAME, *key)
-    quality = view.camera.jpeg
-    for number, images in enumerate(render_walk(identity, view, walk, planned.modalities, noise)):
+    fake_names = [fake_infrared_path(file) for file in names[Modality.RGB]] if spec.fake_ir else []
+    for files in (*names.values(), fake_names):
+        for file in files[:1]:
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+    quality = walk_view(spec, planned).camera.jpeg
+    for number, images in enumerate(walk_images(spec, identity, planned)):
         for modality, image in images.items():
             _write_jpeg(root / names[modality][number], image, quality)
-        if fake_names is not None:
+        if fake_names:
             _write_jpeg(root / fake_names[number], fake_infrared(images[Modality.RGB]), quality)
     return planned.frames * len(planned.modalities)
+
+
+def walk_images(
+    spec: WorldSpec, identity: Identity, planned: PlannedWalk
+) -> Iterator[dict[Modality, np.ndarray]]:
+    """Render the frames of a planned walk; see ``render_walk``."""
+    domain = spec.appearance
+    key = (domain.code, planned.split, planned.person, planned.key)
+    walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, planned.frames)
+    noise = generator(spec.seed, Stream.FRAME, *key)
+    return render_walk(identity, walk_view(spec, planned), walk, planned.modalities, noise)
 
 
 def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:

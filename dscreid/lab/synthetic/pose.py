@@ -130,10 +130,6 @@ def project(points: np.ndarray, azimuth: float, elevation: float) -> np.ndarray:
     """
     sin_a, cos_a, sin_e, cos_e = np.sin(azimuth), np.cos(azimuth), np.sin(elevation), np.cos(elevation)
     matrix = np.array(
-        (
-            (sin_a, cos_a, 0.0),
-            (cos_a * sin_e, -sin_a * sin_e, -cos_e),
-            (cos_a * cos_e, -sin_a * cos_e, sin_e),
-        )
+        ((sin_a, cos_a, 0.0), (cos_a * sin_e, -sin_a * sin_e, -cos_e), (cos_a * cos_e, -sin_a * cos_e, sin_e))
     )
     return points @ matrix.T

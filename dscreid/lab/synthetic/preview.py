@@ -7,11 +7,8 @@ import numpy as np
 
 from dscreid.errors import DatasetError
 from dscreid.lab.synthetic.layouts import PlannedWalk, Split
-from dscreid.lab.synthetic.person import draw_person, walk_view
-from dscreid.lab.synthetic.renderer import render_walk
-from dscreid.lab.synthetic.seeding import Stream, generator
+from dscreid.lab.synthetic.person import draw_person, walk_images
 from dscreid.lab.synthetic.spec import WorldSpec
-from dscreid.lab.synthetic.walk import draw_walk
 from dscreid.structures import Modality
 
 _BOTH = (Modality.RGB, Modality.IR)
@@ -45,17 +42,12 @@ def write_contact_sheet(path: str | Path, spec: WorldSpec, **options) -> None:
 
 
 def _person_rows(spec: WorldSpec, person: int, frames: int) -> np.ndarray:
-    domain = spec.appearance
     identity = draw_person(spec, Split.TRAIN, person)
     strips: dict[Modality, list[np.ndarray]] = {modality: [] for modality in _BOTH}
     length = max(spec.min_frames, 4 * frames)
     for camera in range(spec.cameras):
         planned = PlannedWalk(Split.TRAIN, person, person + 1, camera, camera, length, _BOTH, {}, 1, 1)
-        key = (domain.code, Split.TRAIN, person, camera)
-        walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, length)
-        view = walk_view(spec, planned)
-        noise = generator(spec.seed, Stream.FRAME, *key)
-        images = list(render_walk(identity, view, walk, _BOTH, noise))[:: length // frames][:frames]
+        images = list(walk_images(spec, identity, planned))[:: length // frames][:frames]
         for modality in _BOTH:
             strips[modality] += [image[modality] for image in images]
             strips[modality].append(np.full((spec.height, 4, 3), 255, np.uint8))

@@ -38,20 +38,20 @@ def prepare_root(root: Path, overwrite: bool) -> None:
             ``overwrite`` is False.
     """
     if root.exists() and not root.is_dir():
-        raise DatasetError(f'{root} is a file: name a folder to write the synthetic world to.')
+        raise DatasetError(f'{root} is a file; name a folder to write the synthetic world to')
     if root.exists() and any(root.iterdir()):
         ours = (root / MARKER).is_file() or (root / STARTED).is_file()
         if not ours:
-            raise DatasetError(f'{root} holds files but no synthetic world: name an empty or new folder.')
+            raise DatasetError(f'{root} contains files but no synthetic world; name an empty or new folder')
         if not overwrite:
             state = 'a finished' if (root / MARKER).is_file() else 'an unfinished'
             raise DatasetError(
-                f'{root} holds {state} synthetic world: pass --overwrite (overwrite=True) to replace it.'
+                f'{root} contains {state} synthetic world; pass --overwrite (overwrite=True) to replace it'
             )
         if foreign := sorted(path.name for path in root.iterdir() if path.name not in _WRITTEN):
             raise DatasetError(
-                f'{root / foreign[0]} lies in a synthetic world that was to be replaced, but is not part of it: move '
-                'it, or name another folder.'
+                f'{root / foreign[0]} is in a synthetic world that was to be replaced, but is not part of it; move '
+                'it, or name another folder'
             )
         _clear(root)
     root.mkdir(parents=True, exist_ok=True)

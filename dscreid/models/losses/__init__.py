@@ -1,7 +1,6 @@
 """Losses as pure functions, and thin modules around them for use in configs."""
 
-from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss
-from dscreid.models.losses.cross_cluster import CrossClusterLoss
+from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss, CrossClusterLoss
 from dscreid.models.losses.functional import (
     cluster_contrastive_loss,
     neighbor_contrastive_loss,

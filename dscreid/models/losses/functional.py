@@ -13,11 +13,7 @@ OUTLIER = -1
 
 
 def cluster_contrastive_loss(
-    features: Tensor,
-    memory: Tensor,
-    labels: Tensor,
-    temperature: float = 0.05,
-    groups: Tensor | None = None,
+    features: Tensor, memory: Tensor, labels: Tensor, temperature: float = 0.05, groups: Tensor | None = None
 ) -> Tensor:
     """Compute the InfoNCE loss of features against a cluster memory, equations (3) and (4).
 
@@ -73,11 +69,7 @@ def soft_cluster_contrastive_loss(
 
 @torch.no_grad()
 def neighbor_mask(
-    query_static: Tensor,
-    query_dynamic: Tensor,
-    bank_static: Tensor,
-    bank_dynamic: Tensor,
-    alpha: float = 0.9,
+    query_static: Tensor, query_dynamic: Tensor, bank_static: Tensor, bank_dynamic: Tensor, alpha: float = 0.9
 ) -> Tensor:
     """Find the neighbors of each query that both feature spaces agree on, equations (15) to (21).
 
