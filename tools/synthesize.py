@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of everything (default: 0)')
     parser.add_argument('--out', metavar='DIR', help='folder to write; must be empty or missing')
-    parser.add_argument('--overwrite', action='store_true', help='replace a synthetic world that lies in DIR')
+    parser.add_argument('--overwrite', action='store_true', help='replace a synthetic world in DIR')
     parser.add_argument('--processes', type=int, metavar='N', help='processes (default: one per core)')
     parser.add_argument(
         '--preview', metavar='PICTURE', help='write a contact sheet; without --out nothing else'

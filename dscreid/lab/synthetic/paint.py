@@ -42,8 +42,8 @@ def visible_table(identity: Identity, occluder: Occluder | None, camera: Camera)
     light = np.asarray(camera.light)
     for part, (surface, _) in surfaces(identity, occluder).items():
         rgb = np.asarray(surface.rgb)
-        grey = rgb.mean()
-        bgr = (light * (grey + camera.saturation * (rgb - grey)))[::-1]
+        gray = rgb.mean()
+        bgr = (light * (gray + camera.saturation * (rgb - gray)))[::-1]
         _fill(table, part, bgr, _VISIBLE_SHADE, 1 + _SHEEN[surface.material])
     return _as_bytes(table)
 

@@ -145,5 +145,5 @@ class _Painter:
 
 def fake_infrared(image: np.ndarray) -> np.ndarray:
     """Imitate an infrared frame, uint8[H, W], from a visible one (BUPTCampus' FakeIR): lightness with less contrast."""
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return cv2.convertScaleAbs(grey, alpha=0.8, beta=35)
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return cv2.convertScaleAbs(gray, alpha=0.8, beta=35)

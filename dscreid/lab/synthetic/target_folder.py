@@ -1,4 +1,4 @@
-"""The output folder of a world. Foreign files are never overwritten, and a marker tells finished from unfinished."""
+"""The output folder of a world. Foreign files are never overwritten, and a marker shows whether a world is finished."""
 
 import json
 import shutil

@@ -189,8 +189,8 @@ def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
     picked = frames.gather(2, choices.clamp(max=2).expand(num, length, 1, height, width))
     red, green, blue = LUMINANCE_WEIGHTS
     luminance = red * frames[:, :, 0:1] + green * frames[:, :, 1:2] + blue * frames[:, :, 2:3]
-    grey = torch.where(choices == LUMINANCE, luminance, picked)
-    return torch.where(choices == UNCHANGED, frames, grey)
+    gray = torch.where(choices == LUMINANCE, luminance, picked)
+    return torch.where(choices == UNCHANGED, frames, gray)
 
 
 @dataclass(frozen=True)

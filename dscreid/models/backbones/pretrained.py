@@ -179,7 +179,7 @@ def fit_positional_embedding(
     if embedding.ndim != 2 or not embedding.is_floating_point():
         raise CheckpointError(
             f'{path}: positional_embedding is {embedding.dtype} of shape {tuple(embedding.shape)}, expected '
-            'floating-point numbers of shape (1 + P, D).'
+            'floating-point numbers of shape (1 + P, D)'
         )
     source = _file_grid(len(embedding) - 1, (grid[0], grid[1]), path, settings, square)
     return resize_positional_embedding(embedding.float(), source, grid)

@@ -1,7 +1,7 @@
 """All memories of the adaptation stage, and the map from dataset indices of tracklets to rows and labels."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,6 @@ from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
 
 SHARED = 'shared'
-
-
-@dataclass(frozen=True)
-class _Staged:
-    """Features and rows of one iteration, stored for the update.
-
-    Attributes:
-        features: float32 (B, 2 D), static and dynamic halves.
-        keys: int64 (B, 3): instance row, cluster row, and 1 for visible or 0 for infrared. (B, 4) with ``cross_update``
-            and cross labels; the last column is the cluster row in the other modality's memory.
-        repeats: Maximum number of times a row occurs.
-    """
-
-    features: Tensor
-    keys: Tensor
-    repeats: Repeats
 
 
 @MODELS.register_module()
@@ -72,7 +56,8 @@ class TargetMemories(nn.Module):
         self.cross_update = cross_update
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        self._staged: _Staged | None = None
+        #: static and dynamic features, float32 (B, D), with their batch and the rows of ``cross_update``
+        self._staged: tuple[Tensor, Tensor, LocatedBatch, Tensor | None] | None = None
 
     def reset(
         self,
@@ -169,15 +154,13 @@ class TargetMemories(nn.Module):
 
         ``crossed`` are the modalities whose features a loss compared with the other modality's clusters.
         """
-        features = torch.cat([static, dynamic], dim=1).detach().float()
-        keys = [batch.rows, batch.labels, batch.visible.long()]
+        cross = None
         if self.cross_update and batch.cross is not None:
             cross = torch.full_like(batch.cross, -1)
             for modality in crossed:
                 members = batch.members[modality]
                 cross[members] = batch.cross[members]
-            keys.append(cross)
-        self._staged = _Staged(features, torch.stack(keys, dim=1), batch.repeats)
+        self._staged = static.detach().float(), dynamic.detach().float(), batch, cross
 
     @torch.no_grad()
     def update(self) -> None:
@@ -191,23 +174,22 @@ class TargetMemories(nn.Module):
         """
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
-        features, repeats = self._staged.features, self._staged.repeats
-        rows, labels, visible, *cross = self._staged.keys.unbind(dim=1)
+        static, dynamic, batch, cross = self._staged
         self._staged = None
-        static, dynamic = features.chunk(2, dim=1)
-        nowhere = torch.full_like(rows, -1)
-        for clusters in cross:  # at most one, with cross_update
-            for modality, member in ((Modality.IR, visible == 1), (Modality.RGB, visible == 0)):
-                others = torch.where(member, clusters, nowhere)
-                self.cluster_memory(modality).update(static, dynamic, others, repeats.cross)
-        for modality, member in ((Modality.RGB, visible == 1), (Modality.IR, visible == 0)):
-            own = torch.where(member, rows, nowhere)
+        repeats, nowhere = batch.repeats, torch.full_like(batch.rows, -1)
+        members = {Modality.RGB: batch.visible, Modality.IR: ~batch.visible}
+        if cross is not None:
+            for modality, member in members.items():
+                others = torch.where(member, cross, nowhere)
+                self.cluster_memory(modality.other).update(static, dynamic, others, repeats.cross)
+        for modality, member in members.items():
+            own = torch.where(member, batch.rows, nowhere)
             self.instance_memory(modality).update(static, dynamic, own, repeats.instances)
             if not self.shared:
-                own = torch.where(member, labels, nowhere)
+                own = torch.where(member, batch.labels, nowhere)
                 self.cluster_memory(modality).update(static, dynamic, own, repeats.clusters)
         if self.shared:
-            self.clusters[SHARED].update(static, dynamic, labels, repeats.clusters)
+            self.clusters[SHARED].update(static, dynamic, batch.labels, repeats.clusters)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
         """Rebuild the cluster memories used by the current labels."""
