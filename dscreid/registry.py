@@ -20,7 +20,11 @@ TRANSFORMS = _child(mmengine_registry.TRANSFORMS, 'dscreid.datasets.transforms')
 HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')
 METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation.metric')
 LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels'])
+
+# Named by other keys than ``type``. Locations are imported at the first lookup.
 CRITERIA = Registry('criterion', scope=SCOPE, locations=['dscreid.pseudo_labels.criteria'])
+PROTOCOLS = Registry('protocol', scope=SCOPE, locations=['dscreid.evaluation.protocols'])
+WORLDS = Registry('world', scope=SCOPE, locations=['dscreid.lab.synthetic.presets'])
 
 # This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this
 # scope.
@@ -39,7 +43,11 @@ VISUALIZERS = _child(mmengine_registry.VISUALIZERS)
 
 def registered_classes() -> dict[str, Any]:
     """Map names to all classes that a config can name with ``type``; this package's classes override MMEngine's."""
-    own = [value for value in globals().values() if isinstance(value, Registry)]
+    own = [
+        value
+        for value in globals().values()
+        if isinstance(value, Registry) and value not in (CRITERIA, PROTOCOLS, WORLDS)
+    ]
     classes: dict[str, Any] = {}
     for registry in [*(registry.parent for registry in own if registry.parent is not None), *own]:
         registry.import_from_location()

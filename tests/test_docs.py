@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions
@@ -44,18 +43,6 @@ def test_a_config_of_own_parts_passes_a_dry_run(own_parts, tiny_runs, tmp_path):
     plan = plan_experiment(path, RunOptions(work_dir=tmp_path / 'run'))
     assert 'my_method.py' in plan
     assert not (tmp_path / 'run').exists()
-
-
-def test_an_image_encoder_becomes_a_tracklet_encoder(own_parts):
-    import own_parts as module
-
-    backbone = MODELS.build(dict(type='FrameAverage', tower=dict(type='ResNet18Tower'))).eval()
-    inputs = torch.randn(2, 3, 3, 64, 32)
-    static, dynamic = backbone(inputs)
-    assert static.shape == dynamic.shape == (2, 512)
-    frames = backbone.tower(inputs.flatten(0, 1)).reshape(2, 3, 512)
-    torch.testing.assert_close(static, frames.mean(1))
-    assert module.ResNet18Tower.embed_dim == 512
 
 
 @pytest.mark.parametrize('page', sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob('*.md')))

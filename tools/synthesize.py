@@ -7,28 +7,43 @@ Examples:
 """
 
 import argparse
+import importlib
 import sys
 
 from dscreid.apis.command_line import run_command
 from dscreid.errors import DscreidError
 from dscreid.lab import synthetic
-from dscreid.lab.synthetic import DOMAINS, LAYOUTS, PRESETS, WorldSpec, make_spec
+from dscreid.lab.synthetic import DOMAINS, LAYOUTS, WorldSpec, make_spec
+from dscreid.registry import WORLDS
 from dscreid.utils.files import check_outputs
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument(
+        '--import', dest='modules', metavar='MODULE', action='append', default=[],
+        help='Python module that registers your own worlds or domains; can be repeated',
+    )  # fmt: skip
+    for module in early.parse_known_args(argv)[0].modules:
+        importlib.import_module(module)
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        description=__doc__,
+        epilog=_list_worlds(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        parents=[early],
     )
     parser.add_argument('--layout', choices=LAYOUTS, required=True, help="which dataset's files to write")
     parser.add_argument(
-        '--domain', choices=DOMAINS, help='how the world looks (default: as the layout; pretrain: varied)'
+        '--domain', metavar='NAME', help="how the world looks, see below (default: the world's)"
     )
-    parser.add_argument('--preset', choices=PRESETS, default='tiny', help='size of the world (default: tiny)')
+    parser.add_argument(
+        '--preset', metavar='NAME', default='tiny', help='name of the world, see below (default: tiny)'
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of everything (default: 0)')
     parser.add_argument('--out', metavar='DIR', help='folder to write; must be empty or missing')
-    parser.add_argument('--overwrite', action='store_true', help='replace a synthetic world that lies in DIR')
+    parser.add_argument('--overwrite', action='store_true', help='replace a synthetic world in DIR')
     parser.add_argument('--processes', type=int, metavar='N', help='processes (default: one per core)')
     parser.add_argument(
         '--preview', metavar='PICTURE', help='write a contact sheet; without --out nothing else'
@@ -61,7 +76,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     size.add_argument(
         '--material-spread', type=float, metavar='S',
-        help="how far materials of one colour differ in the infrared, 0 to 1 (default: the domain's)",
+        help="how far materials of one color differ in the infrared, 0 to 1 (default: the domain's)",
     )  # fmt: skip
     size.add_argument(
         '--fake-ir', action='store_true', default=None, help='write FakeIR frames (layout bupt only)'
@@ -72,6 +87,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if args.processes is not None and args.processes < 1:
         parser.error('--processes must be at least 1')
     return args
+
+
+def _list_worlds() -> str:
+    """List the registered worlds and domains for the help."""
+    WORLDS.import_from_location()
+    lines = [
+        f'  {name:12}{(world.__doc__ or "").splitlines()[0]}' for name, world in WORLDS.module_dict.items()
+    ]
+    return '\n'.join(['worlds (--preset):', *lines, f'domains (--domain): {", ".join(DOMAINS)}'])
 
 
 def spec_of(args: argparse.Namespace) -> WorldSpec:

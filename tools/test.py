@@ -6,7 +6,6 @@ from pathlib import Path
 from dscreid import apis
 from dscreid.apis.command_line import add_config_arguments, print_result, run_command
 from dscreid.errors import ConfigError
-from dscreid.evaluation.protocols import PROTOCOLS
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -20,7 +19,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'checkpoint', type=Path, help='checkpoint of either stage, or a converted published one'
     )
-    parser.add_argument('--protocol', choices=sorted(PROTOCOLS), help="protocol in place of the config's")
+    parser.add_argument(
+        '--protocol',
+        metavar='NAME',
+        help="hitsz_vcm, bupt_campus, bupt_campus_as_published, or your own (default: the config's)",
+    )
     parser.add_argument(
         '--flip', action='store_true', help='average features with those of the mirrored tracklets'
     )

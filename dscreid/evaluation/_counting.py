@@ -11,8 +11,7 @@ from dscreid.utils.compiled import compiled, over_rows
 def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """Count the gallery tracklets ranked before some chosen ones; equal scores are ranked in gallery order.
 
-    This takes P x Ng vectorized comparisons, which is faster than sorting if a query has fewer than about a thousand
-    true matches.
+    This is faster than sorting if a query has fewer than about a thousand true matches.
 
     Args:
         scores: Float (n, Ng), higher means nearer; NaN never counts as ahead.
@@ -30,7 +29,7 @@ def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 
 def _compare(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """:func:`count_ahead` on any device, with torch operations."""
+    """Implement :func:`count_ahead` with torch operations, for any device."""
     place = torch.arange(scores.shape[1], device=scores.device)
     ahead = torch.empty_like(row)
     for pairs in row_chunks(len(row), scores.shape[1]):
@@ -43,7 +42,6 @@ def _compare(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
 
 @compiled()
 def _count_ahead(scores, row, column, start, stop):
-    """:func:`count_ahead` for the pairs ``start`` to ``stop``, with NumPy arrays on the CPU."""
     ahead = np.empty(stop - start, np.int64)
     for pair in range(start, stop):
         others, place = scores[row[pair]], column[pair]

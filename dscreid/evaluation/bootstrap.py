@@ -1,8 +1,8 @@
 """Confidence intervals of retrieval measures: a cluster bootstrap over identities.
 
-Queries of one person share clothes, gallery and difficulty, so they are not independent. Resampling single queries
-would make the intervals too narrow, so whole identities are resampled with all their queries (Field and Welsh, JRSS B
-2007). The model and the gallery are fixed: an interval describes the variation over query persons, not over seeds.
+Queries of one person share clothes, gallery and difficulty, so they are not independent. Whole identities are therefore
+resampled with all their queries (Field and Welsh, JRSS B 2007). An interval describes the variation over query persons
+for a fixed model and gallery, not over seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dscreid.errors import ConfigError
-from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.evaluation.protocols import averaged_directions
 from dscreid.evaluation.ranking import QueryRanks, query_measures
 
 
@@ -22,10 +22,10 @@ def bootstrap_intervals(
     repeats: int = 1000,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Compute percentile intervals of all measures, for each direction and for the mean of the cross-modal directions.
+    """Compute percentile intervals of all measures, for each direction and for their ``mean``.
 
-    Each draw of identities is used for all directions, because the same persons are queries in all of them. If a draw
-    has no query of a direction, it is ignored for this direction.
+    Each draw of identities is used for all directions, because the same persons are queries in all of them. A draw
+    without a query of a direction is ignored for this direction.
 
     Args:
         ranks: Ranks of the queries of each direction; queries without a true match are ignored.
@@ -36,8 +36,7 @@ def bootstrap_intervals(
         seed: Seed of the draws.
 
     Returns:
-        Lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, …. There is no ``mean`` if
-        one of its directions is missing.
+        Lower and upper bounds, named as in ``ReIDMetric``: ``rgb2ir/mAP``, …, ``mean/mAP``, ….
 
     Raises:
         ConfigError: If a parameter is out of range.
@@ -52,8 +51,7 @@ def bootstrap_intervals(
         values = np.stack(list(measures.values()), axis=1)[valid[name]]
         clusters = np.searchsorted(persons, pids[name][valid[name]])
         samples[name] = resampled_means(values, clusters, draws)
-    if set(CROSS_MODAL) <= samples.keys():
-        samples['mean'] = np.mean([samples[name] for name in CROSS_MODAL], axis=0)
+    samples['mean'] = np.mean([samples[name] for name in averaged_directions(ranks)], axis=0)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     bounds = {name: np.nanquantile(sample, tails, axis=0) for name, sample in samples.items()}
     return {
@@ -64,16 +62,7 @@ def bootstrap_intervals(
 
 
 def draw_clusters(num_clusters: int, repeats: int, seed: int) -> np.ndarray:
-    """Draw as many clusters as there are, with replacement, and count how often each one is drawn.
-
-    Args:
-        num_clusters: C, at least 1.
-        repeats: B, number of draws.
-        seed: Seed of the draws.
-
-    Returns:
-        int64 (B, C), counts; each row sums to C.
-    """
+    """Draw C clusters with replacement, B times: int64 (B, C), how often each cluster is drawn."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(num_clusters, np.full(num_clusters, 1 / num_clusters), size=repeats)
 
@@ -98,13 +87,9 @@ def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray)
 
 
 def check_bootstrap(confidence: float, repeats: int) -> None:
-    """Check the parameters of :func:`bootstrap_intervals`.
-
-    Raises:
-        ConfigError: If a parameter is out of range.
-    """
+    """Raise ConfigError if a parameter of :func:`bootstrap_intervals` is out of range."""
     if not 0 < confidence < 1 or repeats < 1:
         raise ConfigError(
-            'confidence must lie between 0 and 1 and bootstrap_repeats be at least 1, '
-            f'got {confidence} and {repeats}'
+            f'confidence must lie between 0 and 1, and bootstrap_repeats must be at least 1; got {confidence} and '
+            f'{repeats}'
         )

@@ -49,10 +49,6 @@ class EvaluationPlan(NamedTuple):
 def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
     """Count the queries with a true match in every direction of a protocol.
 
-    Args:
-        dataset: A test split.
-        protocol: Name of the protocol.
-
     Returns:
         The counts, or None if the split has no person ids.
 
@@ -61,16 +57,21 @@ def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
         DatasetError: If a direction has no queries, an empty gallery or no true match.
     """
     tracklets = dataset.tracklets
-    modalities, is_query = [t.modality for t in tracklets], [t.is_query for t in tracklets]
-    if not any(_known(t) for t in tracklets):
+    if not any(_known(tracklet) for tracklet in tracklets):
         return None
-    directions = protocol_directions(protocol, modalities, is_query, dataset.wheres)
-    counts, own, used = {}, set(), np.zeros(len(tracklets), dtype=bool)
+    flags = [t.modality for t in tracklets], [t.is_query for t in tracklets]
+    directions = protocol_directions(protocol, *flags, dataset.wheres)
+    counts = {name: _count(direction, dataset) for name, direction in directions.items()}
+    own: set[int] = set()
+    used = np.zeros(len(tracklets), dtype=bool)
     for name, direction in directions.items():
-        counts[name] = _count(direction, dataset)
         if not counts[name].valid:
-            raise DatasetError(_no_match_message(protocol, name, counts[name], direction, tracklets))
-        own |= _own_gallery(direction, dataset.same_as)
+            raise DatasetError(
+                f'protocol {protocol} cannot be measured: none of the {counts[name].queries} queries of {name} has a '
+                f'true match among the {counts[name].gallery} gallery tracklets; {_reason(direction, tracklets)}'
+            )
+        in_gallery = np.isin(dataset.same_as[direction.query], dataset.same_as[direction.gallery])
+        own.update(direction.query[in_gallery].tolist())
         used[direction.query] = used[direction.gallery] = True
     return EvaluationPlan(counts, np.flatnonzero(~used), len(own))
 
@@ -95,21 +96,13 @@ def _known(tracklet: Tracklet) -> bool:
     return tracklet.pid is not None and tracklet.pid >= 0
 
 
-def _own_gallery(direction: Direction, same_as: np.ndarray) -> set[int]:
-    both = np.isin(same_as[direction.query], same_as[direction.gallery])
-    return set(direction.query[both].tolist())
-
-
-def _no_match_message(
-    protocol: str, name: str, count: DirectionCount, direction: Direction, tracklets: Sequence[Tracklet]
-) -> str:
-    cameras = {tracklets[row].camera for rows in direction[:2] for row in rows}
-    reason = 'check the person ids and the query list'
-    if direction.drop_same_camera and len(cameras) == 1:
-        reason = 'all of them are under one camera, and matches under the camera of the query do not count'
-    elif direction.drop_same_camera:
-        reason = 'matches under the camera of the query do not count; check the person ids, cameras and the query list'
+def _reason(direction: Direction, tracklets: Sequence[Tracklet]) -> str:
+    """Explain why no query has a match."""
+    if not direction.drop_same_camera:
+        return 'check the person ids and the query list'
+    cameras = {tracklets[row].camera for rows in (direction.query, direction.gallery) for row in rows}
+    if len(cameras) == 1:
+        return 'all of them are under one camera, and matches under the camera of the query do not count'
     return (
-        f'protocol {protocol} cannot be measured: none of the {count.queries} queries of {name} has a true match among '
-        f'the {count.gallery} gallery tracklets; {reason}'
+        'matches under the camera of the query do not count; check the person ids, cameras and the query list'
     )

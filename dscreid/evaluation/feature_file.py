@@ -13,6 +13,7 @@ from dscreid.utils.files import replacing
 MODALITY_CODES = {Modality.RGB: 0, Modality.IR: 1}
 UNKNOWN = -1  # person id of tracklets whose person is unknown
 _MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
+_VECTORS = {'pid': 'iu', 'camera': 'iu', 'modality': 'iu', 'index': 'iu', 'is_query': 'b', 'same_as': 'iu'}
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,7 @@ class FeatureTable:
 
 
 def save_features(path: str | Path, table: FeatureTable) -> None:
-    """Write a feature table to a file. An existing file is replaced atomically.
-
-    Args:
-        path: File to write, usually ``*.safetensors``; missing folders are created.
-        table: Table to write; the keys of the file are the attributes of :class:`FeatureTable`.
-    """
+    """Write a feature table to a ``.safetensors`` file, atomically; missing folders are created."""
     arrays = {name: np.ascontiguousarray(array) for name, array in table._arrays().items()}
     with replacing(path) as temporary:
         save_file(arrays, temporary)
@@ -95,14 +91,13 @@ def load_features(path: str | Path) -> FeatureTable:
     except Exception as error:  # a damaged header or a type that NumPy does not support
         reason = ' '.join(str(error).split())[:100]
         raise DatasetError(f'{path} is not a safetensors file ({reason}); write it again') from error
-    known = [field.name for field in fields(FeatureTable)]
-    needed = [field.name for field in fields(FeatureTable) if field.default is MISSING]
-    missing = [name for name in needed if name not in arrays]
+    known = fields(FeatureTable)
+    missing = [field.name for field in known if field.default is MISSING and field.name not in arrays]
     if missing:
         raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with dscreid test --dump-features')
     try:
         _check_arrays(arrays)
-        table = FeatureTable(**{name: array for name, array in arrays.items() if name in known})
+        table = FeatureTable(**{field.name: arrays[field.name] for field in known if field.name in arrays})
     except ValueError as error:
         raise DatasetError(f'{path} is damaged: {error}; write it again') from error
     if fault := describe_not_finite(table):
@@ -118,29 +113,18 @@ def describe_not_finite(table: FeatureTable) -> str | None:
     if len(broken) == 0:
         return None
     return (
-        f'the features of {len(broken)} of {len(table)} tracklets hold NaN or infinite values, first those of tracklet '
-        f'{table.index[broken[0]]}'
+        f'the features of {len(broken)} of {len(table)} tracklets hold NaN or infinite values, the first is '
+        f'tracklet {table.index[broken[0]]}'
     )
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:
-    """Check the types and dimensions of the arrays of a file.
-
-    Raises:
-        ValueError: If an array does not fit :class:`FeatureTable`.
-    """
+    """Raise ValueError if the type or dimension of an array does not fit :class:`FeatureTable`."""
     for name in ('feature', 'static', 'dynamic'):
         if name in arrays and (arrays[name].ndim != 2 or arrays[name].dtype.kind != 'f'):
-            raise ValueError(f'{name} is no matrix of floats')
-    for name, kinds in (
-        ('pid', 'iu'),
-        ('camera', 'iu'),
-        ('modality', 'iu'),
-        ('index', 'iu'),
-        ('is_query', 'b'),
-        ('same_as', 'iu'),
-    ):
+            raise ValueError(f'{name} is not a matrix of floats')
+    for name, kinds in _VECTORS.items():
         if name in arrays and (arrays[name].ndim != 1 or arrays[name].dtype.kind not in kinds):
-            raise ValueError(f'{name} is no vector of {"booleans" if kinds == "b" else "integers"}')
+            raise ValueError(f'{name} is not a vector of {"booleans" if kinds == "b" else "integers"}')
     if not np.isin(arrays['modality'], list(_MODALITIES)).all():
-        raise ValueError('modality holds other numbers than 0 and 1')
+        raise ValueError('modality contains numbers other than 0 and 1')

@@ -21,7 +21,7 @@ from dscreid.evaluation.feature_file import (
     describe_not_finite,
     save_features,
 )
-from dscreid.evaluation.protocols import CROSS_MODAL, Direction, check_protocol, protocol_directions
+from dscreid.evaluation.protocols import Direction, averaged_directions, find_protocol, protocol_directions
 from dscreid.evaluation.query_expansion import QueryExpansion, expand_queries
 from dscreid.evaluation.query_table import check_query_file, make_query_table, save_query_table
 from dscreid.evaluation.ranking import QueryRanks, check_ranks, rank_queries, summarize
@@ -35,21 +35,19 @@ _BOUNDS = ('_low', '_high')  # suffixes of the names of interval bounds
 
 @METRICS.register_module()
 class ReIDMetric(BaseMetric):
-    """CMC, mAP and mINP for every direction of an official protocol.
+    """CMC, mAP and mINP for every direction of a protocol.
 
-    Metrics are named ``{direction}/{measure}``, for example ``rgb2ir/mAP``; ``mean/{measure}`` is the mean of the two
-    cross-modal directions. All values are in [0, 1]. The bounds of a confidence interval are named
-    ``{direction}/{measure}_low`` and ``_high``.
+    Metrics are named ``{direction}/{measure}``, for example ``rgb2ir/mAP``, with values in [0, 1]. ``mean/{measure}``
+    is the mean of the cross-modal directions (of all, if the protocol has none). The bounds of a confidence interval
+    are named ``{direction}/{measure}_low`` and ``_high``.
 
-    If no tracklet has a person id, the metrics are empty, and a warning is logged; the features are still written to
-    ``dump``. If only some tracklets have no person id, they count as wrong answers in the gallery but not as queries.
-
-    Query expansion and re-ranking use the queries and the gallery of each direction without labels. Leaving out
-    tracklets of the query's camera affects only the ranking. Both options are off in the tables of the paper; if one
-    is on, it is logged.
+    If no tracklet has a person id, the metrics are empty and a warning is logged; ``dump`` is still written. If some
+    have none, they count as wrong answers in the gallery and not as queries. Query expansion and re-ranking use no
+    labels; the published tables use neither.
 
     Args:
-        protocol: ``'hitsz_vcm'``, ``'bupt_campus'`` or ``'bupt_campus_as_published'``; None to skip the evaluation.
+        protocol: ``'hitsz_vcm'``, ``'bupt_campus'``, ``'bupt_campus_as_published'`` or your own (see
+            ``PROTOCOLS``); None to skip the evaluation.
         ranks: Ranks of the CMC curve to report.
         feature: Feature of a data sample to compare by inner product: ``'feature'``, or only ``'static'`` or
             ``'dynamic'``, as returned by the model.
@@ -93,7 +91,7 @@ class ReIDMetric(BaseMetric):
         super().__init__()
         # check now, not after training
         if protocol is not None:
-            check_protocol(protocol)
+            find_protocol(protocol)
         if per_query is not None:
             check_query_file(per_query)
         if confidence is not None:
@@ -111,49 +109,27 @@ class ReIDMetric(BaseMetric):
         self.device = device
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
-        """Store one record per tracklet.
-
-        Args:
-            data_batch: Unused.
-            data_samples: :class:`ReIDDataSample` objects or their dictionaries, with the annotations of a packed
-                tracklet and the features from ``predict``.
-        """
+        """Store one record per tracklet, from data samples (or their dictionaries) with the features of ``predict``."""
         for sample in data_samples:
             if not isinstance(sample, Mapping):
                 sample = sample.to_dict()
             self.results.append(_record(sample, self.feature, keep_halves=self.dump is not None))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Evaluate the records of all processes on the first process, and clear them.
+        """Evaluate the records of all processes on the first one, clear them, and return the result on all processes.
 
-        Replaces the method of MMEngine, which exchanges pickles through a folder in the working directory and in which
-        the other processes wait for the ranking only until their timeout.
-
-        Args:
-            size: Number of tracklets in the dataset; if the loader returned fewer, a warning is logged.
-
-        Returns:
-            The result of ``compute_metrics``, on all processes.
-
-        Raises:
-            DscreidError: As in ``compute_metrics``.
+        Replaces MMEngine's method, which exchanges pickles through a folder and limits the wait for the ranking. Logs a
+        warning if the loader returned fewer than ``size`` tracklets. Raises as ``compute_metrics``.
         """
         records = [record for share in gather_objects(self.results) for record in share]
         self.results.clear()
         seen = len({record['index'] for record in records})
         if seen != size:
-            print_log(
-                f'the dataloader gave {seen} of {size} tracklets; the others are missing in the evaluation',
-                logger='current',
-                level=logging.WARNING,
-            )
+            _warn(f'the dataloader gave {seen} of {size} tracklets; the others are missing in the evaluation')
         return from_main_process(lambda: self.compute_metrics(records))
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Evaluate all directions on the gathered records.
-
-        Args:
-            results: Records of all ranks, in any order.
+        """Evaluate all directions on the records of all processes, in any order.
 
         Returns:
             Flat dictionary of values in [0, 1]; empty if nothing is evaluated.
@@ -176,7 +152,7 @@ class ReIDMetric(BaseMetric):
         ranks = {name: self._rank(table, name, direction) for name, direction in directions.items()}
         if self.per_query is not None:
             save_query_table(self.per_query, make_query_table(table, directions, ranks))
-        metrics = {}
+        metrics: dict[str, float] = {}
         for name, (query, gallery, _) in directions.items():
             measured = summarize(ranks[name], self.ranks)
             valid = measured.pop('valid_queries')
@@ -184,7 +160,7 @@ class ReIDMetric(BaseMetric):
             print_log(f'{self.protocol} {name}: {counts}', logger='current')
             metrics |= {f'{name}/{measure}': value for measure, value in measured.items()}
         for measure in ('mAP', 'mINP', *(f'Rank-{rank}' for rank in self.ranks)):
-            values = [metrics[f'{direction}/{measure}'] for direction in CROSS_MODAL]
+            values = [metrics[f'{name}/{measure}'] for name in averaged_directions(directions)]
             metrics[f'mean/{measure}'] = float(np.mean(values))
         return metrics | self._intervals(table, directions, ranks)
 
@@ -200,27 +176,24 @@ class ReIDMetric(BaseMetric):
     def _has_identities(self, table: FeatureTable) -> bool:
         """Check whether any tracklet has a person id; log a warning if some have none."""
         unknown = int((table.pid < 0).sum())
-        if 0 < unknown < len(table):
-            print_log(
-                f'{unknown} of {len(table)} tracklets have no person id: they count as wrong answers in the gallery '
-                'and not as queries',
-                logger='current',
-                level=logging.WARNING,
-            )
+        if unknown == len(table):
+            _warn('no evaluation: no tracklet has a person id')
         elif unknown:
-            print_log('no evaluation: no tracklet has a person id', logger='current', level=logging.WARNING)
+            _warn(
+                f'{unknown} of {len(table)} tracklets have no person id: they count as wrong answers in the gallery '
+                'and not as queries'
+            )
         return unknown < len(table)
 
     def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
         """Rank the queries of one direction."""
-        query, gallery = (
-            torch.from_numpy(table.feature[rows]).to(self.device)
-            for rows in (direction.query, direction.gallery)
-        )
-        sides = [side[rows] for rows in direction[:2] for side in (table.pid, table.camera)]
-        tracklets = table.tracklet[direction.query], table.tracklet[direction.gallery]
+        query, gallery, drop_same_camera = direction
+        features = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in (query, gallery))
+        queries, galleries = ((table.pid[rows], table.camera[rows]) for rows in (query, gallery))
+        tracklets = table.tracklet[query], table.tracklet[gallery]
         try:
-            return rank_queries(self._scores(query, gallery), *sides, direction.drop_same_camera, tracklets)
+            scores = self._scores(*features)
+            return rank_queries(scores, *queries, *galleries, drop_same_camera, tracklets)
         except EvaluationError as error:
             raise EvaluationError(f'{self.protocol} {name}: {error}') from None
 
@@ -258,24 +231,24 @@ def _check_device(device: str) -> None:
         raise ConfigError(f"device is {device!r}, but there is no GPU; rank on 'cpu'")
 
 
-def split_intervals(
-    metrics: Mapping[str, float],
-) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def split_intervals(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Separate metrics from the bounds of their confidence intervals.
-
-    Args:
-        metrics: Metrics from :class:`ReIDMetric`.
 
     Returns:
         The metrics without bounds, and the (lower, upper) bounds by metric name; empty if there are no intervals.
     """
+    low, high = _BOUNDS
     figures = {name: value for name, value in metrics.items() if not name.endswith(_BOUNDS)}
     intervals = {
-        name: tuple(metrics[f'{name}{end}'] for end in _BOUNDS)
+        name: (metrics[f'{name}{low}'], metrics[f'{name}{high}'])
         for name in figures
-        if f'{name}{_BOUNDS[0]}' in metrics
+        if f'{name}{low}' in metrics
     }
     return figures, intervals
+
+
+def _warn(message: str) -> None:
+    print_log(message, logger='current', level=logging.WARNING)
 
 
 def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:

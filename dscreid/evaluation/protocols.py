@@ -1,15 +1,17 @@
-"""Official protocols: which tracklets of a test split are queries and which form the gallery."""
+"""Evaluation protocols: which tracklets of a test split are queries and which form the gallery."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from dscreid.errors import ConfigError, DatasetError
+from dscreid.registry import PROTOCOLS
 from dscreid.structures import Modality
+from dscreid.utils.signatures import closest
 
 CROSS_MODAL = ('rgb2ir', 'ir2rgb')
-
 _SHOWN = 5
 # Batch size of VLD's ConsistentModalitySampler; the published figures lack its incomplete last visible batch.
 _PUBLISHED_BATCH = 64
@@ -29,49 +31,69 @@ class Direction(NamedTuple):
     drop_same_camera: bool
 
 
+class EvaluationProtocol(ABC):
+    """Base class of protocols. Register a subclass in ``PROTOCOLS`` and name it in ``ReIDMetric(protocol=...)``.
+
+    Attributes:
+        one_query_modality: Whether all listed queries must have the same modality.
+    """
+
+    one_query_modality: bool = False
+
+    @abstractmethod
+    def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+        """Split a test set into retrieval tasks.
+
+        Args:
+            visible: bool (N,), whether each test tracklet is visible, in the order of the dataset.
+            queries: bool (N,), whether the query list names the tracklet.
+
+        Returns:
+            Directions by name; rows are ascending. Tracklets in no direction are not evaluated.
+        """
+
+
+def find_protocol(name: str) -> EvaluationProtocol:
+    """Build a registered protocol, or raise ConfigError if it does not exist."""
+    found = PROTOCOLS.get(name) if isinstance(name, str) else None
+    if found is None:
+        known = list(PROTOCOLS.module_dict)
+        hint = closest(str(name), known)
+        raise ConfigError(f'unknown evaluation protocol {name!r}{hint} (known are {", ".join(known)})')
+    return found()
+
+
 def protocol_directions(
     name: str,
     modalities: Sequence[str | Modality],
-    is_query: Sequence[bool],
+    is_query: Sequence[bool] | np.ndarray,
     wheres: Sequence[str] | None = None,
 ) -> dict[str, Direction]:
-    """Split a test set into the retrieval tasks of an official protocol.
-
-    A direction is named after the modalities that it ranks: in ``rgb2ir``, all queries are visible and the whole
-    gallery is infrared.
-
-    * ``hitsz_vcm``: the listed queries, all of one modality (infrared as published), are searched among the other test
-      tracklets; the second direction swaps queries and gallery. Tracklets with the same person and camera are left out.
-      Unlisted tracklets of the queries' modality are in neither direction, and a warning counts them: with them, the
-      results would mix two kinds of retrieval. The reference code would rank them.
-    * ``bupt_campus``: all four pairs of modalities, ``rgb2ir``, ``ir2rgb``, ``rgb2rgb`` and ``ir2ir``, between the
-      query and the gallery list. No camera is left out.
-    * ``bupt_campus_as_published``: as ``bupt_campus``, but without the visible tracklets that VLD's test sampler
-      loses: the last ``n mod 64`` of the n visible queries, or all of them if n is a multiple of 64 (because the slice
-      ``[:-0]`` is empty), and likewise for the gallery.
+    """Split a test set into the retrieval tasks of a protocol.
 
     Args:
-        name: Name of the protocol.
+        name: Name of a registered protocol.
         modalities: (N,), ``'rgb'`` or ``'ir'`` for each test tracklet, in the order of the dataset.
-        is_query: (N,), whether the official lists name the tracklet as a query.
+        is_query: (N,), whether the query list names the tracklet.
         wheres: (N,), ``file:line`` of each tracklet in the index, for error messages.
 
     Returns:
-        Directions by name; their rows are ascending.
+        Directions by name. In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is
+        infrared.
 
     Raises:
         ConfigError: If the protocol does not exist.
-        DatasetError: If a direction has no queries or an empty gallery, or if the query list of ``hitsz_vcm`` mixes
-            modalities.
+        DatasetError: If a direction has no queries or gallery, or if the query list mixes modalities and the protocol
+            does not allow it.
     """
-    check_protocol(name)
+    protocol = find_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
     queries = np.asarray(is_query, dtype=bool)
     if visible.shape != queries.shape:
         raise ValueError(f'{len(visible)} modalities but {len(queries)} query flags')
-    if name == 'hitsz_vcm':
-        _check_one_modality(visible, queries, wheres)
-    directions = PROTOCOLS[name](visible, queries)
+    if protocol.one_query_modality:
+        _check_one_modality(name, visible, queries, wheres)
+    directions = protocol.directions(visible, queries)
     for key, direction in directions.items():
         for role, rows in (('query', direction.query), ('gallery', direction.gallery)):
             if len(rows) == 0:
@@ -83,69 +105,78 @@ def protocol_directions(
     return directions
 
 
-def check_protocol(name: str) -> None:
-    """Check that a protocol exists.
-
-    Raises:
-        ConfigError: If it does not exist.
-    """
-    if not isinstance(name, str) or name not in PROTOCOLS:
-        raise ConfigError(f'unknown evaluation protocol {name!r}; known are {", ".join(PROTOCOLS)}')
+def averaged_directions(names: Iterable[str]) -> list[str]:
+    """Choose the directions whose mean is reported: the cross-modal ones, or all if none is cross-modal."""
+    names = list(names)
+    return [name for name in CROSS_MODAL if name in names] or names
 
 
-def _check_one_modality(visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None) -> None:
-    """Reject query lists with both modalities, because no direction name fits them."""
+def _check_one_modality(
+    name: str, visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None
+) -> None:
+    """Reject query lists with both modalities."""
     listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
     if not all(map(len, listed.values())):
         return
-    counts = ' and '.join(f'{len(rows)} {kind} tracklets' for kind, rows in listed.items())
+    counts = ' and '.join(f'{len(rows)} {kind}' for kind, rows in listed.items())
     kind, fewer = min(listed.items(), key=lambda item: len(item[1]))
+    shown = [f'tracklet {row}' if wheres is None else wheres[row] for row in fewer[:_SHOWN].tolist()]
+    more = f' and {len(fewer) - _SHOWN} more' if len(fewer) > _SHOWN else ''
     raise DatasetError(
-        'protocol hitsz_vcm ranks queries of one modality, but the query list (query_IDX.txt of HITSZ-VCM) names '
-        f'{counts}; remove the {kind} ones ({_rows_text(fewer, wheres)}), or choose protocol bupt_campus'
+        f'protocol {name} ranks queries of one modality, but the query list names {counts} tracklets; remove the '
+        f'{kind} ones ({", ".join(shown)}{more}), or choose a protocol for both, such as bupt_campus'
     )
 
 
-def _rows_text(rows: np.ndarray, wheres: Sequence[str] | None) -> str:
-    """List the first few rows for a message, by their place in the index if it is known."""
-    shown = rows[:_SHOWN].tolist()
-    texts = [f'tracklet {row}' for row in shown] if wheres is None else [str(wheres[row]) for row in shown]
-    return ', '.join(texts) + (f' and {len(rows) - _SHOWN} more' if len(rows) > _SHOWN else '')
+@PROTOCOLS.register_module(name='hitsz_vcm')
+class HITSZVCM(EvaluationProtocol):
+    """The listed queries, infrared as published, are searched among the tracklets of the other modality.
+
+    The second direction swaps queries and gallery. Tracklets with the same person and camera are left out. Unlisted
+    tracklets of the queries' modality are in neither direction; the reference code would rank them.
+    """
+
+    one_query_modality = True
+
+    def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+        """See the base class."""
+        listed_visible = bool(visible[queries].any())
+        listed = np.flatnonzero(queries)
+        others = np.flatnonzero(~queries & (visible != listed_visible))
+        rgb, ir = (listed, others) if listed_visible else (others, listed)
+        return {'rgb2ir': Direction(rgb, ir, True), 'ir2rgb': Direction(ir, rgb, True)}
 
 
-def _hitsz_vcm(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
-    listed_visible = bool(visible[queries].any())
-    listed = np.flatnonzero(queries)
-    others = np.flatnonzero(~queries & (visible != listed_visible))
-    rgb, ir = (listed, others) if listed_visible else (others, listed)
-    return {'rgb2ir': Direction(rgb, ir, True), 'ir2rgb': Direction(ir, rgb, True)}
+@PROTOCOLS.register_module(name='bupt_campus')
+class BUPTCampus(EvaluationProtocol):
+    """All four pairs of modalities, between the query and the gallery list. No camera is left out."""
+
+    def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+        """See the base class."""
+        pairs = (('rgb', 'ir'), ('ir', 'rgb'), ('rgb', 'rgb'), ('ir', 'ir'))  # the cross-modal ones first
+        of = {'rgb': visible, 'ir': ~visible}
+        return {
+            f'{a}2{b}': Direction(np.flatnonzero(queries & of[a]), np.flatnonzero(~queries & of[b]), False)
+            for a, b in pairs
+        }
 
 
-def _bupt_campus(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
-    pairs = (('rgb', 'ir'), ('ir', 'rgb'), ('rgb', 'rgb'), ('ir', 'ir'))  # the cross-modal ones first
-    of = {'rgb': visible, 'ir': ~visible}
-    return {
-        f'{a}2{b}': Direction(np.flatnonzero(queries & of[a]), np.flatnonzero(~queries & of[b]), False)
-        for a, b in pairs
-    }
+@PROTOCOLS.register_module(name='bupt_campus_as_published')
+class PublishedBUPTCampus(BUPTCampus):
+    """``bupt_campus`` without the visible tracklets that VLD's test sampler loses.
 
+    These are the last ``n mod 64`` of the n visible queries, or all of them if n is a multiple of 64 (because the slice
+    ``[:-0]`` is empty), and likewise for the gallery.
+    """
 
-def _bupt_campus_as_published(visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
-    kept = np.ones(len(visible), dtype=bool)
-    for role in (queries, ~queries):
-        rows = np.flatnonzero(role & visible)
-        remainder = len(rows) % _PUBLISHED_BATCH
-        kept[rows[len(rows) - remainder :] if remainder else rows] = False
-    directions = _bupt_campus(visible, queries)
-    return {
-        key: Direction(query[kept[query]], gallery[kept[gallery]], drop)
-        for key, (query, gallery, drop) in directions.items()
-    }
-
-
-# Protocols by name; each function maps (visible, queries), both bool (N,), to directions.
-PROTOCOLS: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Direction]]] = {
-    'hitsz_vcm': _hitsz_vcm,
-    'bupt_campus': _bupt_campus,
-    'bupt_campus_as_published': _bupt_campus_as_published,
-}
+    def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+        """See the base class."""
+        kept = np.ones(len(visible), dtype=bool)
+        for role in (queries, ~queries):
+            rows = np.flatnonzero(role & visible)
+            remainder = len(rows) % _PUBLISHED_BATCH
+            kept[rows[len(rows) - remainder :] if remainder else rows] = False
+        return {
+            key: Direction(query[kept[query]], gallery[kept[gallery]], drop)
+            for key, (query, gallery, drop) in super().directions(visible, queries).items()
+        }

@@ -17,9 +17,6 @@ class QueryExpansion:
     Attributes:
         topk: Number of gallery tracklets to average, at least 1; limited to the size of the gallery.
         alpha: Exponent of the weights, at least 0; 0 for an unweighted mean.
-
-    Raises:
-        ConfigError: If a parameter is out of range.
     """
 
     topk: int = 5
@@ -36,17 +33,10 @@ def expand_queries(
 ) -> Tensor:
     """Average each query with the ``topk`` gallery tracklets that have the largest inner product with it.
 
-    The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019); with
-    alpha 0, all weights are equal. The result is not normalized, because the norm of a query does not change its
-    ranking. Person ids, cameras and modalities are not used.
-
-    Args:
-        query_features: Float (Nq, D), torch (any device) or NumPy.
-        gallery_features: Float (Ng, D).
-        parameters: Parameters of the expansion.
+    The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019).
 
     Returns:
-        Expanded query features, float (Nq, D), on the device of the features.
+        Expanded query features, float (Nq, D), not normalized, on the device of the features.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.

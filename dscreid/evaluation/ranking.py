@@ -42,7 +42,7 @@ class RankLists(NamedTuple):
         similarity: float32, inner product with the query; NaN where ``index`` is -1.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     correct: np.ndarray
     similarity: np.ndarray
 
@@ -103,54 +103,39 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery. The gallery tracklets before each match are counted, one block of
-    queries at a time, on the device of the scores.
+    Equal scores keep the order of the gallery. Ids and ``drop_same_camera`` are those of :func:`rank_metrics`.
 
     Args:
         scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,), person ids; negative if unknown.
-        query_cameras: Integer (Nq,), camera ids.
-        gallery_pids: Integer (Ng,), person ids; negative if unknown.
-        gallery_cameras: Integer (Ng,), camera ids.
-        drop_same_camera: As in :func:`rank_metrics`.
-        tracklets: Integer (Nq,) and (Ng,), tracklet ids of the queries and the gallery. The query's own tracklet is
-            left out of its gallery. None if no query is in the gallery.
-
-    Returns:
-        Ranks of all queries.
+        query_pids: Integer (Nq,).
+        query_cameras: Integer (Nq,).
+        gallery_pids: Integer (Ng,).
+        gallery_cameras: Integer (Ng,).
+        drop_same_camera: Whether to leave out tracklets of the query's person and camera.
+        tracklets: Integer (Nq,) and (Ng,), tracklet ids; the query's own tracklet is left out of its gallery.
 
     Raises:
         EvaluationError: If no query has a true match.
         ValueError: If shapes do not fit.
     """
-    identities = _Identities(
-        scores, query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets
-    )
-    num_queries = scores.shape[0]
-    result = QueryRanks(
-        np.zeros(num_queries, np.int64),
-        np.zeros(num_queries, np.int64),
-        np.full(num_queries, np.nan),
-        np.full(num_queries, np.nan),
-    )
+    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
+    identities = _Identities(scores, ids, drop_same_camera, tracklets)
+    counts, measures = np.zeros((2, scores.shape[0]), np.int64), np.full((2, scores.shape[0]), np.nan)
+    result = QueryRanks(*counts, *measures)
     for block in _blocks(scores, identities):
         ahead = count_ahead(block.scores, block.row, block.column)
         _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
     if not result.matches.any():
-        raise EvaluationError(_no_match_message(scores.shape, drop_same_camera))
+        reason = ' once tracklets of the same person and camera are left out' if drop_same_camera else ''
+        raise EvaluationError(
+            f'none of the {scores.shape[0]} queries has a true match among the {scores.shape[1]} gallery '
+            f'tracklets{reason}; check the person ids, cameras and the choice of query and gallery'
+        )
     return result
 
 
 def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
-    """Average the measures over the queries that have a true match.
-
-    Args:
-        queries: Ranks of the queries, at least one of them with a match.
-        ranks: Ranks of the CMC curve.
-
-    Returns:
-        Metrics as in :func:`rank_metrics`.
-    """
+    """Average the measures of :func:`rank_metrics` over the queries that have a true match (at least one)."""
     valid = queries.matches > 0
     measures = query_measures(queries, ranks)
     return {name: float(values[valid].mean()) for name, values in measures.items()} | {
@@ -159,25 +144,16 @@ def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dic
 
 
 def query_measures(queries: QueryRanks, ranks: Sequence[int]) -> dict[str, np.ndarray]:
-    """Compute the measures of single queries; only the values of queries with a match are meaningful.
+    """Compute ``mAP``, ``mINP`` and each ``Rank-k`` of single queries, float64 (Nq,), for the CMC ranks ``ranks``.
 
-    Args:
-        queries: Ranks of Nq queries.
-        ranks: Ranks of the CMC curve.
-
-    Returns:
-        float64 (Nq,) for each of ``mAP``, ``mINP`` and ``Rank-k``.
+    Only the values of queries with a match are meaningful.
     """
     hits = {f'Rank-{rank}': (queries.first <= rank).astype(float) for rank in ranks}
     return {'mAP': queries.average_precision, 'mINP': queries.inverse_penalty} | hits
 
 
 def check_ranks(ranks: Sequence[int]) -> tuple[int, ...]:
-    """Check the ranks of a CMC curve and return them as a tuple.
-
-    Raises:
-        ValueError: If there are no ranks, or if one is below 1.
-    """
+    """Return the ranks of a CMC curve as a tuple; raise ValueError if there are none or one is below 1."""
     if not ranks or min(ranks) < 1:
         raise ValueError(f'ranks must be positive and at least one, got {tuple(ranks)}')
     return tuple(ranks)
@@ -196,29 +172,17 @@ def rank_lists(
 ) -> RankLists:
     """Find the first ``topk`` gallery tracklets of each query, ranked and filtered as in :func:`rank_metrics`.
 
-    Args:
-        query_features: Float (Nq, D).
-        query_pids: Integer (Nq,), person ids; negative if unknown.
-        query_cameras: Integer (Nq,), camera ids.
-        gallery_features: Float (Ng, D).
-        gallery_pids: Integer (Ng,), person ids; negative if unknown.
-        gallery_cameras: Integer (Ng,), camera ids.
-        topk: Number of gallery tracklets per query, at least 1.
-        drop_same_camera: As in :func:`rank_metrics`.
-        tracklets: As in :func:`rank_queries`.
-
-    Returns:
-        Lists of all queries, including those without a true match.
+    The other arguments are those of :func:`rank_metrics` and :func:`rank_queries`. The lists include queries without a
+    true match.
 
     Raises:
-        ValueError: If shapes do not fit or features are not finite.
+        ValueError: If shapes do not fit, features are not finite or ``topk`` is below 1.
     """
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
     scores = InnerProduct(query_features, gallery_features)
-    identities = _Identities(
-        scores, query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets
-    )
+    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
+    identities = _Identities(scores, ids, drop_same_camera, tracklets)
     shape = (scores.shape[0], topk)
     lists = RankLists(np.full(shape, -1), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
     width = min(topk, scores.shape[1])
@@ -238,29 +202,22 @@ class _Identities:
     def __init__(
         self,
         scores: Scores,
-        query_pids: Ids,
-        query_cameras: Ids,
-        gallery_pids: Ids,
-        gallery_cameras: Ids,
+        ids: tuple[Ids, Ids, Ids, Ids],
         drop_same_camera: bool,
         tracklets: tuple[Ids, Ids] | None,
     ) -> None:
-        def on_device(ids: Ids) -> Tensor:
-            return torch.as_tensor(ids, device=scores.device).long()
+        def on_device(values: Sequence[Ids]) -> list[Tensor]:
+            return [torch.as_tensor(one, device=scores.device).long() for one in values]
 
-        self.query_pids, self.query_cameras = on_device(query_pids), on_device(query_cameras)
-        self.gallery_pids, self.gallery_cameras = on_device(gallery_pids), on_device(gallery_cameras)
+        self.query_pids, self.query_cameras, self.gallery_pids, self.gallery_cameras = on_device(ids)
         self.drop_same_camera = drop_same_camera
-        self.tracklets = None if tracklets is None else tuple(map(on_device, tracklets))
-        for name, num, ids in (
-            ('query', scores.shape[0], (self.query_pids, self.query_cameras)),
-            ('gallery', scores.shape[1], (self.gallery_pids, self.gallery_cameras)),
+        self.tracklets = None if tracklets is None else on_device(tracklets)
+        for name, num, pids, cameras in zip(
+            ('query', 'gallery'), scores.shape, ids[::2], ids[1::2], strict=True
         ):
-            lengths = [num, *map(len, ids)]
-            if len(set(lengths)) > 1:
-                raise ValueError(
-                    f'{name} features, pids and cameras differ in length: {", ".join(map(str, lengths))}'
-                )
+            if not num == len(pids) == len(cameras):
+                lengths = f'{num}, {len(pids)}, {len(cameras)}'
+                raise ValueError(f'{name} features, pids and cameras differ in length: {lengths}')
         self._by_person = self.gallery_pids.argsort(stable=True)
         sorted_pids = self.gallery_pids[self._by_person]
         self._begin = torch.searchsorted(sorted_pids, self.query_pids)
@@ -271,8 +228,8 @@ class _Identities:
         """Find all pairs of a query of the block and a gallery tracklet of the same person.
 
         Returns:
-            int64 (P,), queries as positions within the block, ascending; int64 (P,), gallery rows, ascending for each
-            query; bool (P,), whether the gallery tracklet is left out for this query.
+            int64 (P,), positions of the queries within the block, ascending; int64 (P,), gallery rows, ascending for
+            each query; bool (P,), whether the tracklet is left out for this query.
         """
         num = self._matches[rows]
         row = torch.arange(len(num), device=num.device).repeat_interleave(num)
@@ -315,12 +272,3 @@ def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
     result.first[valid] = rank[start]
     result.average_precision[valid] = np.add.reduceat(hit / rank, start) / total
     result.inverse_penalty[valid] = total / rank[start + total - 1]
-
-
-def _no_match_message(shape: tuple[int, int], drop_same_camera: bool) -> str:
-    """Explain why no query can be evaluated."""
-    reason = ' once tracklets of the same person and camera are left out' if drop_same_camera else ''
-    return (
-        f'none of the {shape[0]} queries has a true match among the {shape[1]} gallery '
-        f'tracklets{reason}; check the person ids, cameras and the choice of query and gallery'
-    )

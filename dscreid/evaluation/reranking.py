@@ -23,9 +23,6 @@ class Reranking:
         k1: Number of neighbors, including the tracklet itself; limited to the number of tracklets.
         k2: Number of rows averaged in the expansion of encodings; 1 for no expansion.
         lambda_value: Share of the original distance, in [0, 1].
-
-    Raises:
-        ConfigError: If a parameter is out of range.
     """
 
     k1: int = 20
@@ -40,28 +37,20 @@ class Reranking:
 
 
 class Reranked:
-    """Negated distances after joint k-reciprocal re-ranking of queries and gallery.
+    """Negated distances after joint k-reciprocal re-ranking of queries and gallery; see :class:`Scores`.
 
     For the N = Nq + Ng L2-normalized tracklets with squared distances d_ij = 2 - 2 cos:
 
         d*_ij = (1 - lambda) J_ij + lambda d_ij / max_k d_ik
 
     J is the Jaccard distance used for pseudo labels (:func:`dscreid.pseudo_labels.jaccard_distance`). Its encodings are
-    weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. Person
-    ids, cameras and modalities are not used. J is sparse, because pairs that share no entry have distance 1, and the
-    rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
-
-    The ranking uses the cosine even if the features are not normalized, so ``lambda_value=1`` gives the order of
-    :class:`InnerProduct` only for features of equal norm.
+    weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. J is
+    sparse and the rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
 
     Args:
         query_features: Float (Nq, D), torch (any device) or NumPy.
         gallery_features: Float (Ng, D).
         parameters: k1, k2 and lambda.
-
-    Attributes:
-        shape: ``(Nq, Ng)``.
-        device: Device of the features.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.

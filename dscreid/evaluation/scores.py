@@ -13,12 +13,7 @@ Features = Tensor | np.ndarray
 
 
 class Scores(Protocol):
-    """Scores of Nq queries against Ng gallery tracklets; higher means nearer.
-
-    Attributes:
-        shape: ``(Nq, Ng)``.
-        device: Device of the blocks.
-    """
+    """Scores of Nq queries against Ng gallery tracklets, in blocks on ``device``; higher means nearer."""
 
     shape: tuple[int, int]
     device: torch.device
@@ -52,16 +47,7 @@ class InnerProduct:
 def paired_features(query_features: Features, gallery_features: Features) -> tuple[Tensor, Tensor]:
     """Check that two feature matrices can be compared, and convert them to the same dtype.
 
-    Args:
-        query_features: Float (Nq, D), torch or NumPy.
-        gallery_features: Float (Ng, D).
-
-    Returns:
-        Both matrices on their device, as float64 if both are float64 and as float32 otherwise.
-
-    Raises:
-        EvaluationError: If features are so large that their inner products overflow.
-        ValueError: If shapes do not fit or features are not finite.
+    Both become float64 if both are float64, and float32 otherwise. Raises as :class:`InnerProduct`.
     """
     query = as_feature_matrix(query_features, 'query_features')
     gallery = as_feature_matrix(gallery_features, 'gallery_features')

@@ -20,18 +20,17 @@ def adaptation_worlds(
 ) -> tuple[WorldSpec, WorldSpec]:
     """Return the specs of source and target of one experiment.
 
-    In preset ``demo``, sizes and layouts belong to the roles: the source has BUPTCampus' layout and the target
-    HITSZ-VCM's, so that one set of configs serves both directions. The reverse direction swaps only the domains, i.e.
-    the appearance of people, cameras and sensors. In preset ``full``, each domain has the layout and counts of its
-    own dataset.
+    The source has BUPTCampus' layout and the target HITSZ-VCM's, so that one set of configs serves both directions. The
+    reverse direction swaps only the domains. In world ``full``, each domain has the layout and counts of its own data
+    set.
 
     Args:
         seed: Selects the people and cameras of both worlds.
         direction: One of ``DIRECTIONS``, named by domain.
-        preset: ``'demo'`` or ``'full'``.
+        preset: Name in ``WORLDS``.
 
     Raises:
-        ConfigError: If the direction or preset is unknown.
+        ConfigError: If the direction or world is unknown.
     """
     if direction not in DIRECTIONS:
         raise ConfigError(f'unknown direction {direction!r}; known are {", ".join(DIRECTIONS)}')

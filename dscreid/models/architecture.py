@@ -13,16 +13,9 @@ _NO_ARCHITECTURE = {
 
 
 def architecture_of(settings: Mapping[str, Any], prefix: str = 'backbone') -> dict[str, Any]:
-    """Collect the settings of a registered module, including its defaults.
+    """Collect the settings of a registered module, including its defaults, by dotted names with a ``prefix``.
 
-    Two configs of the same network give the same result.
-
-    Args:
-        settings: Config of an encoder.
-        prefix: Prefix of the names.
-
-    Returns:
-        Dictionary from dotted names, such as ``backbone.tower.heads``, to numbers, strings, booleans, None or lists.
+    Two configs of the same network give the same result, such as ``{'backbone.tower.heads': 12, ...}``.
     """
     component = MODELS.get(settings['type'])
     parameters = inspect.signature(component).parameters.values()

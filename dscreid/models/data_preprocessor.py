@@ -1,6 +1,6 @@
 """Convert lists of uint8 tracklets to a normalized, augmented batch on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,10 +16,8 @@ from dscreid.registry import MODELS
 class TrackletDataPreprocessor(BaseDataPreprocessor):
     """Move tracklets to the device, stack them, scale them to [0, 1], augment them (in training) and normalize them.
 
-    Frames are copied to the device as uint8, which takes a quarter of the size of float32. Each tracklet is copied
-    separately, so that copies from the pinned memory of a loader with ``pin_memory=True`` overlap with computation;
-    stacking first would move the frames to pageable memory. The channels may be last in memory, as in the output of
-    ``PackTracklet``.
+    Each tracklet is copied to the device separately, as uint8, so that copies from the pinned memory of a loader
+    overlap with computation. The channels may be last in memory, as in the output of ``PackTracklet``.
 
     Args:
         mean: Mean of each channel, in [0, 1] units. The default is that of ImageNet, as in VLD. CLIP uses
@@ -31,6 +29,9 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
     Raises:
         ConfigError: If ``mean`` or ``std`` is not in [0, 1] units, or ``augmentation`` is not an augmentation.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -46,21 +47,14 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
             raise ConfigError(f'std must give 3 values in (0, 1] (divide 0-255 values by 255), got {std}')
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
-        if not (augmentation is None or isinstance(augmentation, dict) or callable(augmentation)):
-            raise ConfigError(f'augmentation must be dict(...) or None, got {augmentation!r}')
         if isinstance(augmentation, dict):
             augmentation = MODELS.build({'type': 'TrackletAugmentation', **augmentation})
-        self.augmentation = augmentation
+        if not (augmentation is None or callable(augmentation)):
+            raise ConfigError(f'augmentation must be dict(...) or None, got {augmentation!r}')
+        self.augmentation: Callable[..., Any] | None = augmentation
 
     def normalize(self, frames: Tensor) -> Tensor:
-        """Subtract the mean and divide by the standard deviation.
-
-        Args:
-            frames: float32 (..., 3, H, W) in [0, 1].
-
-        Returns:
-            float32 of the same shape.
-        """
+        """Subtract the mean and divide by the standard deviation: float32 (..., 3, H, W) in [0, 1], same shape."""
         return (frames - self.mean) / self.std
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
@@ -98,7 +92,7 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
             )
         for frames in inputs:
             if frames.dtype != torch.uint8:
-                raise TypeError(f'frames must come as uint8, got {frames.dtype}')
+                raise TypeError(f'frames must be uint8, got {frames.dtype}')
         if isinstance(inputs, Tensor):
             return inputs.to(self.device, non_blocking=self._non_blocking)
         return torch.stack([frames.to(self.device, non_blocking=self._non_blocking) for frames in inputs])

@@ -59,7 +59,9 @@ def test_features_that_are_not_finite_are_refused(tmp_path, name, value):
     table, path = _table(), tmp_path / 'spoilt.safetensors'
     getattr(table, name)[[1, 3], 0] = value
     save_features(path, table)
-    message = r'spoilt\.safetensors: the features of 2 of 5 tracklets hold NaN or infinite .* first those of tracklet 1'
+    message = (
+        r'spoilt\.safetensors: the features of 2 of 5 tracklets hold NaN or infinite .* first is tracklet 1'
+    )
     with pytest.raises(DatasetError, match=message):
         load_features(path)
 

@@ -1,10 +1,12 @@
-"""Which tracklets the official protocols search for and in."""
+"""Which tracklets a protocol searches for and in."""
 
 import numpy as np
 import pytest
+import torch
 
 from dscreid.errors import ConfigError, DatasetError
-from dscreid.evaluation import protocol_directions
+from dscreid.evaluation import Direction, EvaluationProtocol, protocol_directions
+from dscreid.registry import METRICS, PROTOCOLS
 from dscreid.structures import Modality
 
 
@@ -35,7 +37,7 @@ def test_hitsz_vcm_refuses_queries_of_both_modalities():
     modalities, is_query = ['ir', 'rgb', 'ir', 'rgb', 'rgb'], [True, True, True, False, False]
     with pytest.raises(
         DatasetError,
-        match=r'IDX.txt .* names 1 visible tracklets and 2 infrared .*visible ones \(tracklet 1\)',
+        match=r'names 1 visible and 2 infrared tracklets; remove the visible ones \(tracklet 1\)',
     ):
         protocol_directions('hitsz_vcm', modalities, is_query)
     wheres = [f'track_test_info.txt:{line}' for line in range(1, 6)]
@@ -102,11 +104,51 @@ def test_published_bupt_slice_may_leave_nothing(rgb_queries):
 
 
 def test_refuses_what_cannot_be_evaluated():
-    with pytest.raises(ConfigError, match=r"unknown evaluation protocol 'sysu'; known are hitsz_vcm"):
+    with pytest.raises(ConfigError, match=r"unknown evaluation protocol 'sysu' \(known are hitsz_vcm"):
         protocol_directions('sysu', ['rgb'], [True])
+    with pytest.raises(ConfigError, match=r"protocol 'hitsz'; did you mean 'hitsz_vcm'\? \(known are"):
+        protocol_directions('hitsz', ['rgb'], [True])
     with pytest.raises(DatasetError, match=r'hitsz_vcm finds no gallery tracklet for rgb2ir among 2'):
         protocol_directions('hitsz_vcm', ['rgb', 'ir'], [False, False])
     with pytest.raises(DatasetError, match='finds no gallery tracklet for ir2rgb'):
         protocol_directions('bupt_campus', ['rgb', 'ir', 'ir'], [True, True, False])
     with pytest.raises(ValueError, match='2 modalities but 1'):
         protocol_directions('hitsz_vcm', ['rgb', 'ir'], [False])
+
+
+class VisibleQueries(EvaluationProtocol):
+    """Only visible queries are searched, among everything else."""
+
+    def directions(self, visible, queries):
+        return {
+            'rgb2all': Direction(
+                np.flatnonzero(visible & queries), np.flatnonzero(~(visible & queries)), False
+            )
+        }
+
+
+@pytest.fixture
+def own_protocol():
+    PROTOCOLS.register_module(name='visible_queries', module=VisibleQueries)
+    yield 'visible_queries'
+    del PROTOCOLS.module_dict['visible_queries']
+
+
+def test_a_registered_class_is_a_protocol_of_the_metric(own_protocol):
+    metric = METRICS.build(dict(type='ReIDMetric', protocol=own_protocol, ranks=(1,), confidence=0.9))
+    facts = dict(static=torch.zeros(1), dynamic=torch.zeros(1), camera=0)
+    for index in range(8):
+        modality, feature = ('rgb', 'ir')[index % 2], torch.eye(4)[index // 2 % 4]
+        sample = dict(feature=feature, pid=index // 2, modality=modality, is_query=index < 4, index=index)
+        metric.process(None, [sample | facts])
+    values = metric.evaluate(8)
+    assert values['rgb2all/mAP'] == values['mean/mAP'] == 1
+    assert values['mean/mAP_low'] == 1
+
+
+def test_a_protocol_declares_whether_queries_have_one_modality(own_protocol, monkeypatch):
+    mixed = ['rgb', 'ir', 'ir'], [True, True, False]
+    assert set(protocol_directions(own_protocol, *mixed)) == {'rgb2all'}
+    monkeypatch.setattr(VisibleQueries, 'one_query_modality', True)
+    with pytest.raises(DatasetError, match='visible_queries ranks queries of one modality'):
+        protocol_directions(own_protocol, *mixed)

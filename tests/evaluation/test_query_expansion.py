@@ -27,7 +27,7 @@ def test_equals_oracle(monkeypatch, topk, alpha):
     np.testing.assert_array_equal(gallery, before[1])
 
 
-def test_opposite_neighbours_weigh_nothing_with_alpha():
+def test_opposite_neighbors_weigh_nothing_with_alpha():
     query, gallery = np.array([[1.0, 0]]), np.array([[-1.0, 0], [-1, 1]])
     np.testing.assert_allclose(expand_queries(query, gallery, QueryExpansion(2, alpha=1)), query)
     assert not np.allclose(expand_queries(query, gallery, QueryExpansion(2)), query)

@@ -48,12 +48,10 @@ EXPECTED = [
 
 
 def test_columns():
-    table = _table()
-    assert len(table) == 4
-    columns = table.columns()
+    columns = _table()
     assert list(columns) == COLUMNS
     assert list(zip(*columns.values(), strict=True)) == EXPECTED
-    assert _table(lengths=False).columns()['length'] == [None] * 4
+    assert _table(lengths=False)['length'] == [None] * 4
 
 
 def test_csv(tmp_path):
@@ -72,14 +70,14 @@ def test_parquet(tmp_path, lengths):
     path = tmp_path / 'queries.parquet'
     save_query_table(path, _table(lengths))
     read = parquet.read_table(path)
-    assert read.to_pydict() == _table(lengths).columns()
+    assert read.to_pydict() == _table(lengths)
     assert {str(read.schema.field(name).type) for name in ('query', 'length', 'first_hit')} == {'int64'}
 
 
 def test_parquet_without_pyarrow_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
     with pytest.raises(
-        ConfigError, match=r'q\.parquet: .* pip install .pyarrow>=15. .*, or name a \.csv file'
+        ConfigError, match=r'q\.parquet: .* pip install .pyarrow>=15. .*, or use a \.csv file'
     ):
         check_query_file(tmp_path / 'q.parquet')
     check_query_file(tmp_path / 'q.csv')

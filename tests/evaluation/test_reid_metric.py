@@ -216,7 +216,7 @@ def test_queries_without_any_match_are_one_sentence(pids, message):
 def test_features_that_are_not_finite_are_one_sentence(tmp_path, value, options):
     samples, dump = _samples(), tmp_path / 'f.safetensors'
     samples[7].feature[2] = samples[9].feature[0] = value
-    message = 'the features of 2 of 40 tracklets hold NaN or infinite values, first those of tracklet 7'
+    message = 'the features of 2 of 40 tracklets hold NaN or infinite values, the first is tracklet 7'
     with pytest.raises(TrainingError, match=message):
         _measured(samples, dump=dump, **options)
     assert not dump.exists()

@@ -11,10 +11,10 @@ from dscreid.errors import ConfigError
 from dscreid.evaluation import InnerProduct, Reranked, Reranking, rank_queries
 
 
-def _features(num, centres=6, d=8, noise=0.5, seed=0):
+def _features(num, centers=6, d=8, noise=0.5, seed=0):
     generator = np.random.default_rng(seed)
-    middle = np.random.default_rng(99).normal(size=(centres, d))
-    return middle[generator.integers(centres, size=num)] + noise * generator.normal(size=(num, d))
+    middle = np.random.default_rng(99).normal(size=(centers, d))
+    return middle[generator.integers(centers, size=num)] + noise * generator.normal(size=(num, d))
 
 
 def _distance(query, gallery, parameters, rows=slice(None)):
@@ -25,15 +25,15 @@ def _distance(query, gallery, parameters, rows=slice(None)):
 @given(
     num_queries=st.integers(1, 15),
     num_gallery=st.integers(1, 30),
-    centres=st.integers(1, 8),
+    centers=st.integers(1, 8),
     k1=st.integers(1, 25),
     k2=st.integers(1, 8),
     lambda_value=st.sampled_from([0.0, 0.3, 1.0]),
     seed=st.integers(0, 10**6),
 )
-def test_equals_dense_oracle(num_queries, num_gallery, centres, k1, k2, lambda_value, seed):
-    query = _features(num_queries, centres, seed=seed)
-    gallery = _features(num_gallery, centres, seed=seed + 1)
+def test_equals_dense_oracle(num_queries, num_gallery, centers, k1, k2, lambda_value, seed):
+    query = _features(num_queries, centers, seed=seed)
+    gallery = _features(num_gallery, centers, seed=seed + 1)
     parameters = Reranking(k1, min(k1, k2), lambda_value)
     expected = dense_reranked_distance(query, gallery, k1, min(k1, k2), lambda_value)
     np.testing.assert_allclose(_distance(query, gallery, parameters), expected, atol=2e-6)
@@ -67,7 +67,7 @@ def test_original_distance_alone_ranks_as_cosine():
         np.testing.assert_array_equal(found, expected)
 
 
-def test_helps_where_neighbours_agree():
+def test_helps_where_neighbors_agree():
     """A chain of tracklets of one person: each is near the next, the ends are far apart."""
     angles = np.concatenate([np.linspace(0, 1.2, 13), [-0.9, -0.95, -1.0]])
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)

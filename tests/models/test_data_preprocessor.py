@@ -1,4 +1,4 @@
-"""From uint8 lists to normalised batches."""
+"""From uint8 lists to normalized batches."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def batch(num=4, length=3):
 
 
 @pytest.mark.parametrize('training', [False, True])
-def test_scales_and_normalises(training):
+def test_scales_and_normalizes(training):
     data = batch()
     result = TrackletDataPreprocessor()(data, training)
     stacked = torch.stack(data['inputs']).double() / 255
@@ -76,7 +76,7 @@ def test_augments_in_training_only():
     assert torch.equal(result['inputs'], preprocessor(data, True)['inputs'])
 
 
-def test_padding_is_black_before_normalisation():
+def test_padding_is_black_before_normalization():
     preprocessor = TrackletDataPreprocessor(augmentation={'pad': 4, 'visible_views': ('plain',)})
     white = [torch.full((1, 3, 8, 4), 255, dtype=torch.uint8)] * 16
     data = {

@@ -249,7 +249,7 @@ def bad_weights(weights, what):
         ('shape', 'prompt_embedding must have shape (T, T, 128), it has (2, 3, 128)'),
         ('adapter', 'unexpected image_encoder.adapter.weight'),
         ('grid', 'positional_embedding has 6 rows'),
-        ('integers', 'holds integers in the place of weights (prompt_embedding)'),
+        ('integers', 'contains integers in place of weights (prompt_embedding)'),
         ('other', 'class_embedding is missing'),
     ],
 )

@@ -98,9 +98,9 @@ def test_config_file(export, model, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'text', 'message'),
     [
-        ((), '', 'does not tell the config of its tower'),
-        ((), 'import os\nmodel = os.system("true")', 'does not tell the config of its tower'),
-        (('--prefix', 'x.'), TEXT, 'holds no weights named x.*'),
+        ((), '', 'does not contain the config of its tower'),
+        ((), 'import os\nmodel = os.system("true")', 'does not contain the config of its tower'),
+        (('--prefix', 'x.'), TEXT, 'contains no weights named x.*'),
         ((), TEXT.replace('layers=2', 'layers=3'), 'its tower is not that of its config'),
     ],
 )

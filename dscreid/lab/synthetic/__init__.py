@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         'domain': ['DOMAINS', 'Domain'],
-        'presets': ['PRESETS', 'make_spec'],
+        'presets': ['World', 'make_spec'],
         'preview': ['contact_sheet', 'write_contact_sheet'],
         'spec': ['LAYOUTS', 'WorldSpec'],
         'target_folder': ['is_complete'],

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .camera import Camera
+from dscreid.lab.synthetic.camera import Camera
 
 WIDEN = 3  # width of a background in frames
 
 
 @dataclass(frozen=True)
 class Background:
-    """The background of a camera.
+    """Background of a camera: the same objects in both spectra, with unrelated brightness.
 
     Attributes:
         visible: uint8[H, WIDEN * W, 3], blue, green, red.
-        infrared: uint8[H, WIDEN * W], the same objects with unrelated brightness.
+        infrared: uint8[H, WIDEN * W].
     """
 
     visible: np.ndarray
@@ -24,11 +24,7 @@ class Background:
 
 
 def draw_background(camera: Camera, height: int, width: int) -> Background:
-    """Draw a camera's background for a canvas of ``height`` times ``width`` pixels.
-
-    Returns:
-        Background: Depends only on ``camera.background_seed`` and the camera's levels.
-    """
+    """Draw a camera's background for a canvas of ``height`` times ``width`` pixels, from ``camera.background_seed``."""
     rng = np.random.Generator(np.random.PCG64(camera.background_seed))
     # Draw small and enlarge: backgrounds are out of focus anyway, and this is many times faster.
     rows, columns = 64, 32 * WIDEN
@@ -39,13 +35,14 @@ def draw_background(camera: Camera, height: int, width: int) -> Background:
     scene.fill(0, 0, columns, max(horizon, 1), 1.1)
     scene.fill(0, max(horizon, 0), columns, rows, 0.9)
     _STYLES[camera.background_style](scene, max(horizon, 0), rows, columns)
-    visible = cv2.GaussianBlur(visible, (0, 0), 0.7)
-    infrared = cv2.GaussianBlur(infrared, (0, 0), 0.7)
     grain = rng.standard_normal((rows, columns)).astype(np.float32) * 0.015
     size = (width * WIDEN, height)
-    visible = cv2.resize(visible + grain[..., None], size, interpolation=cv2.INTER_LINEAR)
-    infrared = cv2.resize(infrared + grain, size, interpolation=cv2.INTER_LINEAR)
-    return Background(_as_bytes(visible), _as_bytes(infrared))
+    blurred = (
+        cv2.GaussianBlur(visible, (0, 0), 0.7) + grain[..., None],
+        cv2.GaussianBlur(infrared, (0, 0), 0.7) + grain,
+    )
+    resized = (cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in blurred)
+    return Background(*(np.clip(255 * image + 0.5, 0, 255).astype(np.uint8) for image in resized))
 
 
 class _Scene:
@@ -56,28 +53,28 @@ class _Scene:
 
     def _tones(self, level: float, spread: float):
         base = self.camera.background_level * level * (1 + spread * self.rng.standard_normal())
-        colour = base * (1 + self.camera.background_colour * self.rng.standard_normal(3))
-        colour = colour * self.camera.light[::-1]
+        color = base * (1 + self.camera.background_color * self.rng.standard_normal(3))
+        color = color * self.camera.light[::-1]
         infrared = self.camera.infrared_background * level * (1 + spread * self.rng.standard_normal())
-        return tuple(float(v) for v in np.clip(colour, 0, 1)), float(np.clip(infrared, 0.02, 1))
+        return tuple(float(v) for v in np.clip(color, 0, 1)), float(np.clip(infrared, 0.02, 1))
 
     def fill(self, x0: int, y0: int, x1: int, y1: int, level: float = 1.0, spread: float = 0.12) -> None:
         """Fill a rectangle in both pictures."""
-        colour, infrared = self._tones(level, spread)
-        cv2.rectangle(self.visible, (x0, y0), (x1, y1), colour, -1)
+        color, infrared = self._tones(level, spread)
+        cv2.rectangle(self.visible, (x0, y0), (x1, y1), color, -1)
         cv2.rectangle(self.infrared, (x0, y0), (x1, y1), infrared, -1)
 
     def line(self, start, end, thickness: int, level: float = 1.0, spread: float = 0.25) -> None:
         """Draw a line in both pictures."""
-        colour, infrared = self._tones(level, spread)
-        cv2.line(self.visible, start, end, colour, thickness)
+        color, infrared = self._tones(level, spread)
+        cv2.line(self.visible, start, end, color, thickness)
         cv2.line(self.infrared, start, end, infrared, thickness)
 
-    def blob(self, centre, radius: int, level: float = 1.0, spread: float = 0.3) -> None:
+    def blob(self, center, radius: int, level: float = 1.0, spread: float = 0.3) -> None:
         """Fill a disc in both pictures."""
-        colour, infrared = self._tones(level, spread)
-        cv2.circle(self.visible, centre, radius, colour, -1)
-        cv2.circle(self.infrared, centre, radius, infrared, -1)
+        color, infrared = self._tones(level, spread)
+        cv2.circle(self.visible, center, radius, color, -1)
+        cv2.circle(self.infrared, center, radius, infrared, -1)
 
 
 def _campus(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
@@ -131,7 +128,3 @@ def _clutter(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
 
 
 _STYLES = {'campus': _campus, 'street': _street, 'indoor': _indoor, 'clutter': _clutter}
-
-
-def _as_bytes(image: np.ndarray) -> np.ndarray:
-    return np.clip(255 * image + 0.5, 0, 255).astype(np.uint8)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .labels import SHADE_STEP, Part, Shade, label
+from dscreid.lab.synthetic.labels import SHADE_STEP, Part, Shade, label
 
 SHIFT = 4  # fractional bits of OpenCV coordinates, for subpixel motion of the limbs
 _ONE = 1 << SHIFT
@@ -41,12 +41,12 @@ class Brush:
         cv2.fillConvexPoly(self.canvas, _fixed(corners), value, cv2.LINE_8, SHIFT)
 
     def ellipse(
-        self, centre, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0
+        self, center, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0
     ) -> None:
         """Fill an ellipse, or its sector from ``start`` to ``end`` degrees. ``axes`` are the half axes."""
-        centre = (int(centre[0] * _ONE), int(centre[1] * _ONE))
+        center = (int(center[0] * _ONE), int(center[1] * _ONE))
         axes = (int(axes[0] * self.scale * _ONE), int(axes[1] * self.scale * _ONE))
-        cv2.ellipse(self.canvas, centre, axes, angle, start, end, value, -1, cv2.LINE_8, SHIFT)
+        cv2.ellipse(self.canvas, center, axes, angle, start, end, value, -1, cv2.LINE_8, SHIFT)
 
     def half_width(self, lateral: float, frontal: float) -> float:
         """Return the visible half width of an upright elliptic cylinder, in pixels."""
@@ -63,11 +63,11 @@ class Brush:
             )
             self.polygon(corners, label(part, shade))
 
-    def box(self, centre, half_width: float, half_height: float, part: Part) -> None:
+    def box(self, center, half_width: float, half_height: float, part: Part) -> None:
         """Draw a rectangle with a shaded rim."""
         for share, shade in ((1.0, Shade.DIM), (0.72, Shade.PLAIN)):
             reach = np.array((share * half_width * self.scale, share * half_height * self.scale))
-            corners = [centre + reach * sign for sign in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+            corners = [center + reach * sign for sign in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
             self.polygon(corners, label(part, shade))
 
     def textured(self, texture: np.ndarray, outline: np.ndarray, top, hem, half_width: float) -> None:
@@ -105,14 +105,7 @@ def moved(point: np.ndarray, right: float, down: float = 0.0) -> np.ndarray:
 
 
 def label_texture(mask: np.ndarray) -> np.ndarray:
-    """Convert the visible half of a garment to labels, shaded like a lit cylinder.
-
-    Args:
-        mask: bool[rows, columns], output of ``visible_side``.
-
-    Returns:
-        numpy.ndarray: uint8[rows, columns].
-    """
+    """Convert the visible half of a garment, bool[rows, columns], to labels, uint8, shaded like a lit cylinder."""
     across = np.linspace(-1, 1, mask.shape[1])
     shade = np.full(mask.shape[1], int(Shade.PLAIN))
     shade[(across > -0.5) & (across < -0.1)] = Shade.LIT

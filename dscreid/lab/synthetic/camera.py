@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .domain import Domain
-from .seeding import choose, uniform
-from .sensor import InfraredSensor, draw_sensor
+from dscreid.lab.synthetic.domain import Domain
+from dscreid.lab.synthetic.seeding import choose, uniform
+from dscreid.lab.synthetic.sensor import InfraredSensor, draw_sensor
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Camera:
         jpeg: JPEG quality, 1-100.
         background_style: Name of a background style of ``background.py``.
         background_level: Visible brightness of the background.
-        background_colour: Saturation of the background.
+        background_color: Saturation of the background.
         infrared_background: Infrared brightness of the background.
         background_seed: Seed of the background.
         sensor: The infrared sensor.
@@ -49,7 +49,7 @@ class Camera:
     jpeg: int
     background_style: str
     background_level: float
-    background_colour: float
+    background_color: float
     infrared_background: float
     background_seed: int
     sensor: InfraredSensor
@@ -58,14 +58,9 @@ class Camera:
 def draw_camera(
     rng: np.random.Generator, domain: Domain, number: int, count: int, modality_gap: float
 ) -> Camera:
-    """Draw the camera ``number`` of ``count``.
+    """Draw the camera ``number`` (from 0) of ``count`` with its own generator.
 
-    Args:
-        rng: The camera's own generator.
-        domain: Source of the ranges.
-        number: Camera number, starting at 0. It determines the azimuth unless the domain draws a camera per tracklet.
-        count: Number of cameras in the world.
-        modality_gap: See ``sensor.py``.
+    The number determines the azimuth unless the domain draws a camera per tracklet.
     """
     degrees = domain.azimuth_offset + domain.azimuth_spread * number / count + 8.0 * rng.standard_normal()
     if domain.camera_per_tracklet:
@@ -87,7 +82,7 @@ def draw_camera(
         jpeg=round(uniform(rng, domain.jpeg)),
         background_style=choose(rng, domain.background_style),
         background_level=uniform(rng, domain.background_level),
-        background_colour=uniform(rng, domain.background_colour),
+        background_color=uniform(rng, domain.background_color),
         infrared_background=uniform(rng, domain.infrared_background),
         background_seed=int(rng.integers(2**31)),
         sensor=draw_sensor(rng, modality_gap, domain.sensor_spread, domain.material_spread),
@@ -104,8 +99,8 @@ def visible_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
 def infrared_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
     """Return the product of hot spot and vignette, float32[height, width]."""
     y, x = _grid(height, width)
-    centre_x, centre_y = camera.sensor.hot_spot_centre
-    distance = (x - (2 * centre_x - 1)) ** 2 + (y - (2 * centre_y - 1)) ** 2
+    center_x, center_y = camera.sensor.hot_spot_center
+    distance = (x - (2 * center_x - 1)) ** 2 + (y - (2 * center_y - 1)) ** 2
     spot = camera.sensor.hot_spot * (np.exp(-distance / 0.5) - 0.35)
     vignette = camera.sensor.vignette * ((x**2 + y**2) / 2 - 0.3)
     # Set the exposure so that the bright center is not clipped.
@@ -121,12 +116,9 @@ def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
     """Reduce sharpness like optics and a low-resolution sensor do.
 
     Args:
-        image: uint8[H, W] or uint8[H, W, 3].
+        image: uint8[H, W] or uint8[H, W, 3]; the result has the same shape.
         blur: Standard deviation in pixels of ``image``.
         resolution: Linear fraction of the resolution to keep, in (0, 1].
-
-    Returns:
-        numpy.ndarray: uint8, same shape as ``image``.
     """
     height, width = image.shape[:2]
     if resolution < 0.95:

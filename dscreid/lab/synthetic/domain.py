@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from ...errors import ConfigError
-from .palette import COLOUR_NAMES
+from dscreid.errors import ConfigError
+from dscreid.lab.synthetic.palette import COLOR_NAMES
+from dscreid.utils.signatures import closest
 
 Range = tuple[float, float]
 
@@ -15,7 +16,7 @@ _PATTERNS = {
 
 def _weights(**emphasis: float) -> dict[str, float]:
     """Return weight 1 for every color except those given."""
-    return {name: emphasis.get(name, 1.0) for name in COLOUR_NAMES}
+    return {name: emphasis.get(name, 1.0) for name in COLOR_NAMES}
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Wardrobe:
         hair: Probabilities of black, dark brown, brown, blond and gray hair.
     """
 
-    upper_colours: dict[str, float] = field(default_factory=_weights)
-    lower_colours: dict[str, float] = field(default_factory=_weights)
+    upper_colors: dict[str, float] = field(default_factory=_weights)
+    lower_colors: dict[str, float] = field(default_factory=_weights)
     upper_materials: dict[str, float] = field(
         default_factory=lambda: {'cotton': 4, 'polyester': 2, 'wool': 1, 'nylon': 1, 'leather': 0.5}
     )
@@ -54,8 +55,8 @@ class Domain:
     """Everything that distinguishes one domain from another. Ranges are (low, high) of a uniform distribution.
 
     Attributes:
-        name: Name in configs and tools.
-        code: Part of every seed of the domain.
+        name: Name in tools and specs.
+        code: Part of every seed of the domain; not that of another domain.
         wardrobe: Clothing statistics.
         modality_gap: Default of the world's ``modality_gap`` (see ``sensor.py``).
         camera_per_tracklet: Draw a camera and a sensor for each tracklet instead of once per camera number.
@@ -76,7 +77,7 @@ class Domain:
         noise: Standard deviation in gray levels (0-255).
         jpeg: JPEG quality.
         background_level: Brightness of the background.
-        background_colour: Saturation of the background.
+        background_color: Saturation of the background.
         background_style: Weights of 'campus', 'street', 'indoor', 'clutter'.
         infrared_background: Brightness of the background in infrared.
         occluded: Probability that a tracklet has an occluder.
@@ -107,7 +108,7 @@ class Domain:
     noise: Range = (1.5, 4.0)
     jpeg: Range = (80, 95)
     background_level: Range = (0.35, 0.7)
-    background_colour: Range = (0.03, 0.10)
+    background_color: Range = (0.03, 0.10)
     background_style: dict[str, float] = field(default_factory=lambda: {'campus': 1})
     infrared_background: Range = (0.25, 0.65)
     occluded: float = 0.25
@@ -120,7 +121,7 @@ BUPT = Domain(
     name='bupt',
     code=1,
     wardrobe=Wardrobe(
-        upper_colours=_weights(black=2, white=2), lower_colours=_weights(black=2, navy=2, blue=2)
+        upper_colors=_weights(black=2, white=2), lower_colors=_weights(black=2, navy=2, blue=2)
     ),
     azimuth_offset=20.0,
     background_style={'campus': 2, 'street': 1},
@@ -130,10 +131,10 @@ HITSZ = Domain(
     name='hitsz',
     code=2,
     wardrobe=Wardrobe(
-        upper_colours=_weights(
+        upper_colors=_weights(
             black=3, charcoal=2, grey=2, white=2.5, navy=2, yellow=0.4, pink=0.6, orange=0.4
         ),
-        lower_colours=_weights(
+        lower_colors=_weights(
             black=4,
             charcoal=3,
             navy=3,
@@ -167,7 +168,7 @@ HITSZ = Domain(
     noise=(2.0, 5.0),
     jpeg=(70, 88),
     background_level=(0.25, 0.55),
-    background_colour=(0.03, 0.12),
+    background_color=(0.03, 0.12),
     background_style={'indoor': 2, 'street': 1},
     infrared_background=(0.28, 0.55),
     occluded=0.3,
@@ -193,7 +194,7 @@ VARIED = Domain(
     noise=(0.5, 9.0),
     jpeg=(50, 96),
     background_level=(0.1, 0.9),
-    background_colour=(0.0, 0.35),
+    background_color=(0.0, 0.35),
     background_style={'campus': 1, 'street': 1, 'indoor': 1, 'clutter': 1},
     infrared_background=(0.1, 0.85),
     occluded=0.3,
@@ -206,8 +207,8 @@ EVERYDAY = Domain(
     name='everyday',
     code=4,
     wardrobe=Wardrobe(
-        upper_colours=_weights(black=2, white=2, charcoal=1.5, grey=1.5, navy=1.5),
-        lower_colours=_weights(black=3, navy=2.5, blue=1.5, charcoal=2, grey=1.5),
+        upper_colors=_weights(black=2, white=2, charcoal=1.5, grey=1.5, navy=1.5),
+        lower_colors=_weights(black=3, navy=2.5, blue=1.5, charcoal=2, grey=1.5),
     ),
     camera_per_tracklet=True,
     heading_jitter=0.0,
@@ -225,22 +226,19 @@ EVERYDAY = Domain(
     noise=(1.5, 5.0),
     jpeg=(70, 95),
     background_level=(0.25, 0.7),
-    background_colour=(0.03, 0.12),
+    background_color=(0.03, 0.12),
     background_style={'campus': 1, 'street': 1, 'indoor': 1},
     infrared_background=(0.25, 0.65),
     occluded=0.3,
     sensor_spread=0.3,
 )
 
+#: Known domains. To add one: ``DOMAINS['night'] = replace(HITSZ, name='night', code=10, light=(0.2, 0.4))``.
 DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (BUPT, HITSZ, VARIED, EVERYDAY)}
 
 
 def get_domain(name: str) -> Domain:
-    """Return the domain with this name.
-
-    Raises:
-        ConfigError: If the name is unknown.
-    """
+    """Return the domain with this name, or raise ConfigError if it is unknown."""
     if name not in DOMAINS:
-        raise ConfigError(f'Unknown domain {name!r}: choose one of {", ".join(DOMAINS)}.')
+        raise ConfigError(f'unknown domain {name!r}{closest(name, DOMAINS)} (known are {", ".join(DOMAINS)})')
     return DOMAINS[name]

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .brush import Brush, moved
-from .identity import Identity
-from .labels import Part, Shade, label
-from .pose import TORSO, Joint
+from dscreid.lab.synthetic.brush import Brush, moved
+from dscreid.lab.synthetic.identity import Identity
+from dscreid.lab.synthetic.labels import Part, Shade, label
+from dscreid.lab.synthetic.pose import TORSO, Joint
 
 
 class Figure(Brush):
@@ -144,8 +144,8 @@ class Figure(Brush):
             (hem, bottom),
         )
         outline = np.array(
-            [moved(centre, width) for centre, width in profile]
-            + [moved(centre, -width) for centre, width in reversed(profile)]
+            [moved(center, width) for center, width in profile]
+            + [moved(center, -width) for center, width in reversed(profile)]
         )
         self.textured(self.texture, outline, top, hem, 1.02 * max(chest, bottom))
         if person.lower_kind == 'dress':
@@ -174,9 +174,9 @@ class Figure(Brush):
             brim = moved(edge, 1.5 * (face - head)[0])
             self.line(edge, brim, 0.020, label(Part.HAT, Shade.DIM))
 
-    def _face_marks(self, centre, width: float, height: float) -> None:
+    def _face_marks(self, center, width: float, height: float) -> None:
         """Draw dark eyes, so that front and back differ in both modalities."""
-        middle = moved(centre, 0.4 * self.sin * width * self.scale, -0.12 * height * self.scale)
+        middle = moved(center, 0.4 * self.sin * width * self.scale, -0.12 * height * self.scale)
         for sign in (-1, 1):
             if sign * self.sin < 0.8:
                 at = moved(middle, sign * 0.42 * width * self.scale * max(abs(self.cos), 0.4))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .domain import Wardrobe
-from .palette import COLOUR_NAMES, MATERIAL_NAMES, Surface, draw_surface
-from .seeding import choose, uniform
+from dscreid.lab.synthetic.domain import Wardrobe
+from dscreid.lab.synthetic.palette import COLOR_NAMES, MATERIAL_NAMES, Surface, draw_surface
+from dscreid.lab.synthetic.seeding import choose, uniform
 
 _SHOES = {'black': 4, 'white': 4, 'grey': 2, 'brown': 2, 'navy': 1, 'red': 1, 'blue': 1, 'pink': 0.6}
 _BAGS = {'black': 4, 'charcoal': 2, 'navy': 2, 'red': 2, 'brown': 2, 'white': 1.5, 'green': 1, 'yellow': 1}
@@ -102,26 +102,18 @@ class Identity:
 
 
 def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
-    """Draw a random person.
-
-    Args:
-        rng: The identity's own generator.
-        wardrobe: The domain's clothing statistics.
-
-    Returns:
-        Identity: Independent of all other people in the world.
-    """
-    upper = draw_surface(rng, wardrobe.upper_colours, wardrobe.upper_materials)
-    lower = draw_surface(rng, wardrobe.lower_colours, wardrobe.lower_materials)
+    """Draw a random person from the clothing statistics of a domain, with the identity's own generator."""
+    upper = draw_surface(rng, wardrobe.upper_colors, wardrobe.upper_materials)
+    lower = draw_surface(rng, wardrobe.lower_colors, wardrobe.lower_materials)
     return Identity(
         upper=upper,
-        upper_second=_contrasting(rng, upper, wardrobe.upper_colours, wardrobe.upper_materials),
+        upper_second=_contrasting(rng, upper, wardrobe.upper_colors, wardrobe.upper_materials),
         upper_pattern=_draw_pattern(rng, wardrobe),
         sleeve=float((0.0, 0.55, 1.0)[int(rng.choice(3, p=wardrobe.sleeves))]),
         sleeves_second=bool(rng.random() < 0.18),
         hem=0.26 if rng.random() < wardrobe.coats else uniform(rng, (0.02, 0.10)),
         lower=lower,
-        lower_second=_contrasting(rng, lower, wardrobe.lower_colours, wardrobe.lower_materials),
+        lower_second=_contrasting(rng, lower, wardrobe.lower_colors, wardrobe.lower_materials),
         lower_kind=choose(rng, wardrobe.lower_kinds),
         lower_detail=choose(rng, {'plain': 0.62, 'side_stripe': 0.18, 'cuffs': 0.10, 'knees': 0.10}),
         skin=_natural(rng, _SKIN, 'skin'),
@@ -138,10 +130,10 @@ def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
     )
 
 
-def _contrasting(rng, first: Surface, colours: dict, materials: dict) -> Surface:
+def _contrasting(rng, first: Surface, colors: dict, materials: dict) -> Surface:
     """Draw a second surface whose visible lightness differs from that of the first."""
     for _ in range(12):
-        second = draw_surface(rng, {name: 1 + weight for name, weight in colours.items()}, materials)
+        second = draw_surface(rng, {name: 1 + weight for name, weight in colors.items()}, materials)
         if abs(sum(second.rgb) - sum(first.rgb)) > 0.75:
             return second
     return draw_surface(rng, {'white': 1} if sum(first.rgb) < 1.5 else {'black': 1}, materials)
@@ -159,9 +151,10 @@ def _natural(rng, choices, material: str, weights=None) -> Surface:
     """Draw the surface of skin or hair from natural colors."""
     index = int(rng.choice(len(choices), p=weights))
     value = np.clip(np.asarray(choices[index]) + 0.02 * rng.standard_normal(3), 0.03, 0.97)
-    colour = COLOUR_NAMES.index('beige' if material == 'skin' else 'black')
+    color = COLOR_NAMES.index('beige' if material == 'skin' else 'black')
     dye = 0.6 * float(rng.standard_normal())
-    return Surface(colour, tuple(float(v) for v in value), MATERIAL_NAMES.index(material), dye)
+    red, green, blue = (float(v) for v in value)
+    return Surface(color, (red, green, blue), MATERIAL_NAMES.index(material), dye)
 
 
 def _draw_body(rng: np.random.Generator) -> Body:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from ...structures import Modality
-from .domain import get_domain
-from .seeding import Stream, generator
-from .spec import WorldSpec
+from dscreid.lab.synthetic.domain import get_domain
+from dscreid.lab.synthetic.seeding import Stream, generator
+from dscreid.lab.synthetic.spec import WorldSpec
+from dscreid.structures import Modality
 
 BUPT_CAMERAS = ('LS3', 'G25', 'CQ1', 'W4', 'TSG1', 'TSG2')
 _HITSZ_MODALITY = {Modality.IR: 1, Modality.RGB: 2}
@@ -123,7 +123,8 @@ def _plan_bupt_person(spec: WorldSpec, split: Split, person: int, pid: int) -> l
         Split.TEST: spec.test_tracklets,
     }
     cameras, lengths = _itinerary(spec, split, person, 0, counts[split])
-    walks, seen = [], {}
+    walks = []
+    seen: dict[int, int] = {}
     for number, (camera, frames) in enumerate(zip(cameras, lengths, strict=True)):
         tracklet = seen[camera] = seen.get(camera, 0) + 1
         folders = {
@@ -139,7 +140,9 @@ def _write_hitsz_index(root: Path, people: list[list[PlannedWalk]]) -> None:
     info = root / 'info'
     info.mkdir(parents=True, exist_ok=True)
     for split, name in ((Split.TRAIN, 'train'), (Split.TEST, 'test')):
-        names, tracks, queries = [], [], []
+        names: list[str] = []
+        tracks: list[str] = []
+        queries: list[str] = []
         for walk in (walk for walks in people for walk in walks if walk.split is split):
             modality = walk.modalities[0]
             code = _HITSZ_MODALITY[modality]
@@ -157,15 +160,18 @@ def _write_hitsz_index(root: Path, people: list[list[PlannedWalk]]) -> None:
 
 def _write_bupt_index(root: Path, people: list[list[PlannedWalk]], fake_ir: bool) -> None:
     paths: dict[str, dict] = {}
-    lines = {name: [] for name in ('train', 'train_auxiliary', 'query', 'gallery')}
+    lines: dict[str, list[str]] = {name: [] for name in ('train', 'train_auxiliary', 'query', 'gallery')}
     for walks in people:
         queried = _query_walks(walks)
         for walk in walks:
             camera = BUPT_CAMERAS[walk.camera]
-            for modality, name in _BUPT_MODALITY.items():
+            files = {name: walk.files(modality) for modality, name in _BUPT_MODALITY.items()}
+            if fake_ir:
+                files['FakeIR'] = [fake_infrared_path(file) for file in files['RGB']]
+            for name, own in files.items():
                 cameras = paths.setdefault(f'{walk.pid:04d}', {}).setdefault(name, {})
-                files = [file.removeprefix('DATA/') for file in walk.files(modality)]
-                cameras.setdefault(camera, {})[str(walk.tracklet)] = files
+                listed = [file.removeprefix('DATA/') for file in own]
+                cameras.setdefault(camera, {})[str(walk.tracklet)] = listed
             if walk.split is Split.TEST:
                 target = lines['query' if walk.key in queried else 'gallery']
                 target += [
@@ -174,7 +180,6 @@ def _write_bupt_index(root: Path, people: list[list[PlannedWalk]], fake_ir: bool
             else:
                 target = lines['train' if walk.split is Split.TRAIN else 'train_auxiliary']
                 target.append(f'{walk.pid:04d} RGB/IR {camera} {walk.tracklet}')
-    paths = _with_fake_infrared(paths) if fake_ir else paths
     (root / 'data_paths.json').write_text(json.dumps(paths), encoding='utf-8')
     for name, content in lines.items():
         _write_lines(root / f'{name}.txt', content)
@@ -189,23 +194,6 @@ def _query_walks(walks: list[PlannedWalk]) -> set[int]:
 def fake_infrared_path(file: str) -> str:
     """Return the path of the FakeIR frame that belongs to a visible frame."""
     return file.replace('/RGB/', '/FakeIR/')
-
-
-def _with_fake_infrared(paths: dict) -> dict:
-    """Add FakeIR entries to the RGB entries of ``data_paths.json``."""
-    return {
-        pid: {
-            **modalities,
-            'FakeIR': {
-                camera: {
-                    tracklet: [fake_infrared_path(file) for file in files]
-                    for tracklet, files in tracklets.items()
-                }
-                for camera, tracklets in modalities['RGB'].items()
-            },
-        }
-        for pid, modalities in paths.items()
-    }
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

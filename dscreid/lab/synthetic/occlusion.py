@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .labels import Part, Shade, label
-from .palette import COLOURS, Surface, draw_surface
-from .seeding import choose, uniform
+from dscreid.lab.synthetic.labels import Part, Shade, label
+from dscreid.lab.synthetic.palette import COLORS, Surface, draw_surface
+from dscreid.lab.synthetic.seeding import choose, uniform
 
 _KINDS = {'pole': 2, 'box': 2, 'bush': 1.5, 'passer': 2}
 _MATERIALS = {'cotton': 2, 'polyester': 2, 'nylon': 1, 'leather': 1}
@@ -50,13 +50,7 @@ class Occluder:
 
 
 def draw_occluder(rng: np.random.Generator, frames: int, share: tuple[float, float]) -> Occluder:
-    """Draw a random occluder for a tracklet of ``frames`` frames.
-
-    Args:
-        rng: The walk's generator.
-        frames: Length of the tracklet.
-        share: Range of the fraction of frames in which it is visible.
-    """
+    """Draw an occluder for a tracklet of ``frames`` frames, visible in a fraction of them within ``share``."""
     kind = choose(rng, _KINDS)
     shown = max(1, round(uniform(rng, share) * frames))
     first = int(rng.integers(frames - shown + 1))
@@ -65,7 +59,7 @@ def draw_occluder(rng: np.random.Generator, frames: int, share: tuple[float, flo
     size = uniform(
         rng, {'pole': (0.10, 0.22), 'box': (0.5, 0.9), 'bush': (0.5, 0.9), 'passer': (0.4, 0.5)}[kind]
     )
-    colours = dict.fromkeys(COLOURS, 1.0)
+    colors = dict.fromkeys(COLORS, 1.0)
     return Occluder(
         kind=kind,
         first=first,
@@ -74,8 +68,8 @@ def draw_occluder(rng: np.random.Generator, frames: int, share: tuple[float, flo
         end=right if from_left else left,
         size=size,
         top=uniform(rng, (0.62, 0.82)),
-        surface=draw_surface(rng, colours, _MATERIALS),
-        second=draw_surface(rng, colours, _MATERIALS),
+        surface=draw_surface(rng, colors, _MATERIALS),
+        second=draw_surface(rng, colors, _MATERIALS),
     )
 
 
@@ -96,8 +90,8 @@ def _bush(item: Occluder, canvas, x: float, height: int, width: int) -> None:
     half, top = 0.5 * item.size * width, item.top * height
     for number in range(7):
         shade = (Shade.PLAIN, Shade.DIM, Shade.LIT)[number % 3]
-        centre = (int(x + (number - 3) / 3 * half), int(top + 0.05 * height * (2 + (number * 5 % 3))))
-        cv2.circle(canvas, centre, int(0.45 * half + 2), label(Part.OCCLUDER, shade), -1)
+        center = (int(x + (number - 3) / 3 * half), int(top + 0.05 * height * (2 + (number * 5 % 3))))
+        cv2.circle(canvas, center, int(0.45 * half + 2), label(Part.OCCLUDER, shade), -1)
     cv2.rectangle(
         canvas, (int(x - half), int(top + 0.16 * height)), (int(x + half), height), label(Part.OCCLUDER), -1
     )

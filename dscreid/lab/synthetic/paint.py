@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .camera import Camera
-from .identity import Identity
-from .labels import SHADE_STEP, Part, Shade
-from .occlusion import Occluder
-from .palette import MATERIAL_NAMES, MATERIAL_SHEEN, Surface
+from dscreid.lab.synthetic.camera import Camera
+from dscreid.lab.synthetic.identity import Identity
+from dscreid.lab.synthetic.labels import SHADE_STEP, Part, Shade
+from dscreid.lab.synthetic.occlusion import Occluder
+from dscreid.lab.synthetic.palette import MATERIAL_NAMES, MATERIAL_SHEEN, Surface
 
 _SHEEN = tuple(MATERIAL_SHEEN[name] for name in MATERIAL_NAMES)
 # Visible light comes from the side, the illuminator's infrared light almost from the front.
@@ -42,8 +42,8 @@ def visible_table(identity: Identity, occluder: Occluder | None, camera: Camera)
     light = np.asarray(camera.light)
     for part, (surface, _) in surfaces(identity, occluder).items():
         rgb = np.asarray(surface.rgb)
-        grey = rgb.mean()
-        bgr = (light * (grey + camera.saturation * (rgb - grey)))[::-1]
+        gray = rgb.mean()
+        bgr = (light * (gray + camera.saturation * (rgb - gray)))[::-1]
         _fill(table, part, bgr, _VISIBLE_SHADE, 1 + _SHEEN[surface.material])
     return _as_bytes(table)
 

@@ -1,13 +1,14 @@
 """Colors and materials of garments."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from .seeding import choose
+from dscreid.lab.synthetic.seeding import choose
 
 # Visible colors, RGB in [0, 1].
-COLOURS: dict[str, tuple[float, float, float]] = {
+COLORS: dict[str, tuple[float, float, float]] = {
     'black': (0.09, 0.09, 0.10),
     'charcoal': (0.24, 0.25, 0.27),
     'grey': (0.50, 0.50, 0.50),
@@ -27,7 +28,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     'brown': (0.40, 0.26, 0.15),
     'beige': (0.78, 0.68, 0.52),
 }
-COLOUR_NAMES = tuple(COLOURS)
+COLOR_NAMES = tuple(COLORS)
 
 # Contrast between the lit core and the shadow side of a material: how it shows in visible light.
 MATERIAL_SHEEN: dict[str, float] = {
@@ -48,32 +49,25 @@ class Surface:
     """The surface of one part of a person.
 
     Attributes:
-        colour: Index into ``COLOUR_NAMES``. Determines the infrared behavior of the dye.
+        color: Index into ``COLOR_NAMES``. Determines the infrared behavior of the dye.
         rgb: Visible color, each channel in [0, 1].
         material: Index into ``MATERIAL_NAMES``.
         dye: Infrared deviation of this item from others of its kind, about N(0, 1).
     """
 
-    colour: int
+    color: int
     rgb: tuple[float, float, float]
     material: int
     dye: float
 
 
-def draw_surface(rng: np.random.Generator, colours: dict[str, float], materials: dict[str, float]) -> Surface:
-    """Draw a random color and material.
-
-    Args:
-        rng: The identity's generator.
-        colours: Weights by color name.
-        materials: Weights by material name.
-
-    Returns:
-        Surface: Its color is close to the named one, so that several people share colors.
-    """
-    name = choose(rng, colours)
+def draw_surface(
+    rng: np.random.Generator, colors: Mapping[str, float], materials: Mapping[str, float]
+) -> Surface:
+    """Draw a color close to a named one, and a material, by their weights. Several people share colors."""
+    name = choose(rng, colors)
     material = choose(rng, materials)
-    value = np.asarray(COLOURS[name]) * (1 + 0.10 * rng.standard_normal()) + 0.015 * rng.standard_normal(3)
+    value = np.asarray(COLORS[name]) * (1 + 0.10 * rng.standard_normal()) + 0.015 * rng.standard_normal(3)
     red, green, blue = (float(v) for v in np.clip(value, 0.02, 0.98))
     dye = float(rng.standard_normal())
-    return Surface(COLOUR_NAMES.index(name), (red, green, blue), MATERIAL_NAMES.index(material), dye)
+    return Surface(COLOR_NAMES.index(name), (red, green, blue), MATERIAL_NAMES.index(material), dye)

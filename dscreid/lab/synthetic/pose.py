@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from .identity import Body, Gait
+from dscreid.lab.synthetic.identity import Body, Gait
 
 
 class Joint(IntEnum):
@@ -36,16 +36,11 @@ FOOT = 0.085
 
 
 def skeletons(body: Body, gait: Gait, phases: np.ndarray) -> np.ndarray:
-    """Pose a walker.
-
-    Args:
-        body: Proportions.
-        gait: How the person walks.
-        phases: float[T], position in the gait cycle in radians (period 2 pi).
+    """Pose a walker at ``phases`` (float[T], radians) of the gait cycle.
 
     Returns:
-        numpy.ndarray: float64[T, 18, 3]. Rows are ``Joint``, columns are forward, left and up in body heights. The
-            lower foot is at up = 0, the pelvis above the origin.
+        float64[T, 18, 3]. Rows are ``Joint``, columns are forward, left and up in body heights. The lower foot is at
+        up = 0, the pelvis above the origin.
     """
     phases = np.asarray(phases, dtype=np.float64)
     joints = np.zeros((len(phases), len(Joint), 3))
@@ -131,14 +126,10 @@ def project(points: np.ndarray, azimuth: float, elevation: float) -> np.ndarray:
         elevation: Angle of the camera above the horizontal in radians.
 
     Returns:
-        numpy.ndarray: float64[..., 3], right, down and depth towards the camera, in body heights.
+        float64[..., 3], right, down and depth toward the camera, in body heights.
     """
     sin_a, cos_a, sin_e, cos_e = np.sin(azimuth), np.cos(azimuth), np.sin(elevation), np.cos(elevation)
     matrix = np.array(
-        (
-            (sin_a, cos_a, 0.0),
-            (cos_a * sin_e, -sin_a * sin_e, -cos_e),
-            (cos_a * cos_e, -sin_a * cos_e, sin_e),
-        )
+        ((sin_a, cos_a, 0.0), (cos_a * sin_e, -sin_a * sin_e, -cos_e), (cos_a * cos_e, -sin_a * cos_e, sin_e))
     )
     return points @ matrix.T

@@ -1,75 +1,112 @@
-"""Named sizes of worlds."""
+"""Named worlds: how many people, tracklets and frames, and how they look."""
 
-from ...errors import ConfigError
-from .spec import LAYOUTS, WorldSpec
+from typing import Any, ClassVar
 
+from dscreid.errors import ConfigError
+from dscreid.lab.synthetic.spec import WorldSpec, layout_of
+from dscreid.registry import WORLDS
+from dscreid.utils.signatures import closest
+
+Values = dict[str, Any]
 _SMALL = {'height': 64, 'width': 32}
 
-# For each preset: values for both layouts, then values for one layout.
-PRESETS: dict[str, dict[str, dict]] = {
-    # For tests, rendered in seconds.
-    'tiny': {
-        'common': _SMALL
-        | {'train_ids': 8, 'test_ids': 6, 'tracklets': 4, 'test_tracklets': 4, 'cameras': 4}
-        | {'min_frames': 12, 'max_frames': 14},
-        'bupt': {'auxiliary_ids': 4},
-    },
-    # For the demo: two CPU cores learn source and target in minutes.
-    'demo': {
-        'common': _SMALL | {'min_frames': 12, 'max_frames': 12},
-        'bupt': {'train_ids': 240, 'test_ids': 60, 'auxiliary_ids': 12, 'tracklets': 8, 'test_tracklets': 8},
-        'hitsz': {'train_ids': 150, 'test_ids': 80, 'tracklets': 12, 'test_tracklets': 12},
-    },
-    # For the short demo: half of the demo's frames.
-    'demo-short': {
-        'common': _SMALL,
-        'bupt': {'train_ids': 160, 'test_ids': 40, 'auxiliary_ids': 8, 'tracklets': 6, 'test_tracklets': 4}
-        | {'min_frames': 8, 'max_frames': 8},
-        # HITSZ-VCM's loader drops tracklets of fewer than 12 frames
-        'hitsz': {'train_ids': 100, 'test_ids': 60, 'tracklets': 12, 'test_tracklets': 4}
-        | {'min_frames': 12, 'max_frames': 12},
-    },
-    # As many identities as the published datasets, frames of the size that the paper's model reads.
-    'full': {
-        'common': {'min_frames': 24, 'max_frames': 24, 'height': 288, 'width': 144},
-        'bupt': {
-            'train_ids': 1074,
-            'auxiliary_ids': 930,
-            'test_ids': 1076,
-            'tracklets': 3,
-            'test_tracklets': 3,
-        },
-        'hitsz': {'train_ids': 500, 'test_ids': 427, 'tracklets': 10, 'test_tracklets': 10},
-    },
-    # Many people, cameras and sensors with few frames each, to train a small tower instead of CLIP.
-    'pretrain': {
-        'common': _SMALL | {'train_ids': 1600, 'test_ids': 60, 'tracklets': 12, 'test_tracklets': 6},
-        'bupt': {'min_frames': 2, 'max_frames': 2},
-        'hitsz': {'min_frames': 12, 'max_frames': 12},
-    },
-}
-_DEFAULT_DOMAIN = {'pretrain': 'varied'}
+
+class World:
+    """Base of named worlds. Register a subclass in ``WORLDS`` to use it in ``make_spec`` and ``dscreid synthesize``.
+
+    Attributes:
+        common: Fields of ``WorldSpec`` for both layouts.
+        bupt: Fields for layout 'bupt'.
+        hitsz: Fields for layout 'hitsz'.
+        domain: Appearance. None uses the domain with the layout's name.
+    """
+
+    common: ClassVar[Values] = {}
+    bupt: ClassVar[Values] = {}
+    hitsz: ClassVar[Values] = {}
+    domain: ClassVar[str | None] = None
 
 
-def make_spec(preset: str, layout: str, domain: str | None = None, **overrides) -> WorldSpec:
-    """Return the spec of a preset.
+@WORLDS.register_module(name='tiny')
+class Tiny(World):
+    """For tests, rendered in seconds."""
+
+    common: ClassVar[Values] = _SMALL | {
+        'train_ids': 8, 'test_ids': 6, 'tracklets': 4, 'test_tracklets': 4, 'cameras': 4,
+        'min_frames': 12, 'max_frames': 14,
+    }  # fmt: skip
+    bupt: ClassVar[Values] = {'auxiliary_ids': 4}
+
+
+@WORLDS.register_module(name='demo')
+class Demo(World):
+    """For the demo: two CPU cores learn source and target in minutes."""
+
+    common: ClassVar[Values] = _SMALL | {'min_frames': 12, 'max_frames': 12}
+    bupt: ClassVar[Values] = {
+        'train_ids': 240, 'test_ids': 60, 'auxiliary_ids': 12, 'tracklets': 8, 'test_tracklets': 8,
+    }  # fmt: skip
+    hitsz: ClassVar[Values] = {'train_ids': 150, 'test_ids': 80, 'tracklets': 12, 'test_tracklets': 12}
+
+
+@WORLDS.register_module(name='demo-short')
+class DemoShort(World):
+    """For the short demo: half of the demo's frames."""
+
+    common: ClassVar[Values] = _SMALL
+    bupt: ClassVar[Values] = {
+        'train_ids': 160, 'test_ids': 40, 'auxiliary_ids': 8, 'tracklets': 6, 'test_tracklets': 4,
+        'min_frames': 8, 'max_frames': 8,
+    }  # fmt: skip
+    # HITSZ-VCM's loader drops tracklets of fewer than 12 frames.
+    hitsz: ClassVar[Values] = {
+        'train_ids': 100, 'test_ids': 60, 'tracklets': 12, 'test_tracklets': 4,
+        'min_frames': 12, 'max_frames': 12,
+    }  # fmt: skip
+
+
+@WORLDS.register_module(name='full')
+class Full(World):
+    """As many identities as the published data sets, in frames of the size that the paper's model reads."""
+
+    common: ClassVar[Values] = {'min_frames': 24, 'max_frames': 24, 'height': 288, 'width': 144}
+    bupt: ClassVar[Values] = {
+        'train_ids': 1074, 'auxiliary_ids': 930, 'test_ids': 1076, 'tracklets': 3, 'test_tracklets': 3,
+    }  # fmt: skip
+    hitsz: ClassVar[Values] = {'train_ids': 500, 'test_ids': 427, 'tracklets': 10, 'test_tracklets': 10}
+
+
+@WORLDS.register_module(name='pretrain')
+class Pretrain(World):
+    """Many people, cameras and sensors with few frames each, to train a small tower instead of CLIP."""
+
+    common: ClassVar[Values] = _SMALL | {
+        'train_ids': 1600, 'test_ids': 60, 'tracklets': 12, 'test_tracklets': 6,
+    }  # fmt: skip
+    bupt: ClassVar[Values] = {'min_frames': 2, 'max_frames': 2}
+    hitsz: ClassVar[Values] = {'min_frames': 12, 'max_frames': 12}
+    domain = 'varied'
+
+
+def make_spec(preset: str, layout: str, domain: str | None = None, **overrides: Any) -> WorldSpec:
+    """Return the spec of a named world.
 
     Args:
-        preset: 'tiny', 'demo', 'demo-short', 'full' or 'pretrain'.
+        preset: Name in ``WORLDS``.
         layout: 'hitsz' or 'bupt'.
-        domain: 'bupt', 'hitsz', 'varied' or 'everyday'. Default: the layout's own domain, or 'varied' for 'pretrain'.
-        **overrides: Any other field of ``WorldSpec``. None keeps the preset's value.
+        domain: Name in ``DOMAINS``. None uses that of the world.
+        **overrides: Any other field of ``WorldSpec``. None keeps the world's value.
 
     Raises:
         ConfigError: If a name is unknown or a value is out of range.
     """
-    if preset not in PRESETS:
-        raise ConfigError(f'Unknown preset {preset!r}: choose one of {", ".join(PRESETS)}.')
-    if layout not in LAYOUTS:
-        raise ConfigError(f'Unknown layout {layout!r}: choose one of {", ".join(LAYOUTS)}.')
-    values = {**PRESETS[preset]['common'], **PRESETS[preset].get(layout, {})}
-    values.update((name, value) for name, value in overrides.items() if value is not None)
+    world = WORLDS.get(preset)
+    if world is None:
+        known = list(WORLDS.module_dict)
+        raise ConfigError(f'unknown world {preset!r}{closest(preset, known)} (known are {", ".join(known)})')
+    values = world.common | getattr(world, layout_of(layout).name)
+    values |= {name: value for name, value in overrides.items() if value is not None}
     unknown = sorted(set(values) - set(WorldSpec.__dataclass_fields__))
     if unknown:
-        raise ConfigError(f'A synthetic world has no field {unknown[0]!r}.')
-    return WorldSpec(layout=layout, domain=domain or _DEFAULT_DOMAIN.get(preset, layout), **values)
+        raise ConfigError(f'a synthetic world has no field {unknown[0]!r}')
+    return WorldSpec(layout=layout, domain=domain or world.domain or layout, **values)

@@ -5,14 +5,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...errors import DatasetError
-from ...structures import Modality
-from .layouts import PlannedWalk, Split
-from .person import draw_person, walk_view
-from .renderer import render_walk
-from .seeding import Stream, generator
-from .spec import WorldSpec
-from .walk import draw_walk
+from dscreid.errors import DatasetError
+from dscreid.lab.synthetic.layouts import PlannedWalk, Split
+from dscreid.lab.synthetic.person import draw_person, walk_images
+from dscreid.lab.synthetic.spec import WorldSpec
+from dscreid.structures import Modality
 
 _BOTH = (Modality.RGB, Modality.IR)
 
@@ -27,7 +24,7 @@ def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3, zoom: int =
         zoom: Scale factor.
 
     Returns:
-        numpy.ndarray: uint8[H, W, 3], blue, green, red.
+        uint8[H, W, 3], blue, green, red.
     """
     rows = [_person_rows(spec, person, frames) for person in range(people)]
     sheet = np.concatenate(rows, axis=0)
@@ -35,33 +32,22 @@ def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3, zoom: int =
 
 
 def write_contact_sheet(path: str | Path, spec: WorldSpec, **options) -> None:
-    """Write ``contact_sheet(spec, **options)`` to an image file.
-
-    Raises:
-        DatasetError: If the file cannot be written.
-    """
+    """Write ``contact_sheet(spec, **options)`` to an image file, or raise DatasetError if that is impossible."""
     try:
         written = cv2.imwrite(str(path), contact_sheet(spec, **options))
     except cv2.error:
         written = False
     if not written:
-        raise DatasetError(
-            f'Cannot write the preview {path}: name a .png or .jpg file in an existing folder.'
-        )
+        raise DatasetError(f'cannot write the preview {path}; name a .png or .jpg file in an existing folder')
 
 
 def _person_rows(spec: WorldSpec, person: int, frames: int) -> np.ndarray:
-    domain = spec.appearance
     identity = draw_person(spec, Split.TRAIN, person)
-    strips = {modality: [] for modality in _BOTH}
+    strips: dict[Modality, list[np.ndarray]] = {modality: [] for modality in _BOTH}
     length = max(spec.min_frames, 4 * frames)
     for camera in range(spec.cameras):
         planned = PlannedWalk(Split.TRAIN, person, person + 1, camera, camera, length, _BOTH, {}, 1, 1)
-        key = (domain.code, Split.TRAIN, person, camera)
-        walk = draw_walk(generator(spec.seed, Stream.WALK, *key), domain, identity, length)
-        view = walk_view(spec, planned)
-        noise = generator(spec.seed, Stream.FRAME, *key)
-        images = list(render_walk(identity, view, walk, _BOTH, noise))[:: length // frames][:frames]
+        images = list(walk_images(spec, identity, planned))[:: length // frames][:frames]
         for modality in _BOTH:
             strips[modality] += [image[modality] for image in images]
             strips[modality].append(np.full((spec.height, 4, 3), 255, np.uint8))

@@ -7,16 +7,22 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from ...structures import Modality
-from .background import WIDEN, Background, draw_background
-from .brush import label_texture
-from .camera import Camera, degrade, infrared_illumination, visible_illumination, visible_tone_curve
-from .figure import Figure
-from .identity import Identity
-from .paint import infrared_table, visible_table
-from .pose import project, skeletons
-from .texture import pattern_mask, visible_side
-from .walk import Walk
+from dscreid.lab.synthetic.background import WIDEN, Background, draw_background
+from dscreid.lab.synthetic.brush import label_texture
+from dscreid.lab.synthetic.camera import (
+    Camera,
+    degrade,
+    infrared_illumination,
+    visible_illumination,
+    visible_tone_curve,
+)
+from dscreid.lab.synthetic.figure import Figure
+from dscreid.lab.synthetic.identity import Identity
+from dscreid.lab.synthetic.paint import infrared_table, visible_table
+from dscreid.lab.synthetic.pose import project, skeletons
+from dscreid.lab.synthetic.texture import pattern_mask, visible_side
+from dscreid.lab.synthetic.walk import Walk
+from dscreid.structures import Modality
 
 OVERSAMPLE = 2  # size of the label maps relative to the frame
 _GROUND = 0.955  # vertical position of the lower foot in the frame
@@ -56,13 +62,8 @@ class View:
 def label_maps(identity: Identity, view: View, walk: Walk) -> Iterator[np.ndarray]:
     """Draw the label maps of a walk.
 
-    Args:
-        identity: The walker.
-        view: The camera.
-        walk: The walk.
-
     Yields:
-        numpy.ndarray: uint8[OVERSAMPLE * H, OVERSAMPLE * W] with values of ``labels.label`` for each frame.
+        uint8[OVERSAMPLE * H, OVERSAMPLE * W] with values of ``labels.label`` for each frame.
     """
     camera = view.camera
     height, width = OVERSAMPLE * view.height, OVERSAMPLE * view.width
@@ -95,10 +96,10 @@ def render_walk(
         rng: Generator of the sensor noise.
 
     Yields:
-        dict: The image of each modality for one frame, uint8[H, W, 3] (blue, green, red) for visible and uint8[H, W]
-            for infrared.
+        The image of each modality for one frame, uint8[H, W, 3] (blue, green, red) for visible and uint8[H, W] for
+        infrared.
     """
-    painters = {modality: _PAINTERS[modality](identity, view, walk, rng) for modality in modalities}
+    painters = {modality: _Painter(identity, view, walk, modality, rng) for modality in modalities}
     for number, labels in enumerate(label_maps(identity, view, walk)):
         yield {modality: painter(labels, number) for modality, painter in painters.items()}
 
@@ -106,14 +107,21 @@ def render_walk(
 class _Painter:
     """Paint label maps as seen by one sensor: background, light, optics, tone curve, noise."""
 
-    modality: Modality
-
-    def __init__(self, identity: Identity, view: View, walk: Walk, rng: np.random.Generator) -> None:
+    def __init__(
+        self, identity: Identity, view: View, walk: Walk, modality: Modality, rng: np.random.Generator
+    ) -> None:
         self.view, self.walk = view, walk
-        self.table = self._table(identity)
-        self.scenery = self._scenery()
-        self.light = self._light()
-        self.blur, noise = self._optics()
+        camera, sensor = view.camera, view.camera.sensor
+        self.visible = modality is Modality.RGB
+        if self.visible:
+            self.table = visible_table(identity, walk.occluder, camera)
+            self.scenery, self.light = view.background.visible, view.visible_light
+            self.blur, noise = camera.blur * view.height / 128, camera.noise
+        else:
+            self.table = infrared_table(identity, walk.occluder, camera)
+            self.scenery, self.light = view.background.infrared, view.infrared_light
+            self.blur, noise = camera.blur * sensor.blur * view.height / 128, sensor.noise
+        self.tone_curve = view.tone_curves[modality]
         shape = (view.height + _MARGIN, view.width + _MARGIN, *self.scenery.shape[2:])
         field = noise * rng.standard_normal(shape, dtype=np.float32)
         self.noise = np.round(field).astype(np.int16)
@@ -125,65 +133,17 @@ class _Painter:
         left = int(self.walk.scenery[number] / WIDEN * self.scenery.shape[1])
         left = min(left, self.scenery.shape[1] - labels.shape[1])
         canvas = self.scenery[:, left : left + labels.shape[1]].copy()
-        cv2.copyTo(self._paint(labels), labels, canvas)
+        layers = cv2.merge((labels, labels, labels)) if self.visible else labels
+        cv2.copyTo(cv2.LUT(layers, self.table), labels, canvas)
         image = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
         image = cv2.multiply(image, self.light, scale=float(self.walk.gain[number]), dtype=cv2.CV_8U)
         image = degrade(image, self.blur, self.view.camera.resolution)
-        image = cv2.LUT(image, self.view.tone_curves[self.modality])
+        image = cv2.LUT(image, self.tone_curve)
         y, x = self.crops[number]
         return cv2.add(image, self.noise[y : y + height, x : x + width], dtype=cv2.CV_8U)
 
 
-class _VisiblePainter(_Painter):
-    modality = Modality.RGB
-
-    def _table(self, identity: Identity) -> np.ndarray:
-        return visible_table(identity, self.walk.occluder, self.view.camera)
-
-    def _scenery(self) -> np.ndarray:
-        return self.view.background.visible
-
-    def _light(self) -> np.ndarray:
-        return self.view.visible_light
-
-    def _optics(self) -> tuple[float, float]:
-        return self.view.camera.blur * self.view.height / 128, self.view.camera.noise
-
-    def _paint(self, labels: np.ndarray) -> np.ndarray:
-        return cv2.LUT(cv2.merge((labels, labels, labels)), self.table)
-
-
-class _InfraredPainter(_Painter):
-    modality = Modality.IR
-
-    def _table(self, identity: Identity) -> np.ndarray:
-        return infrared_table(identity, self.walk.occluder, self.view.camera)
-
-    def _scenery(self) -> np.ndarray:
-        return self.view.background.infrared
-
-    def _light(self) -> np.ndarray:
-        return self.view.infrared_light
-
-    def _optics(self) -> tuple[float, float]:
-        camera = self.view.camera
-        return camera.blur * camera.sensor.blur * self.view.height / 128, camera.sensor.noise
-
-    def _paint(self, labels: np.ndarray) -> np.ndarray:
-        return cv2.LUT(labels, self.table)
-
-
-_PAINTERS = {Modality.RGB: _VisiblePainter, Modality.IR: _InfraredPainter}
-
-
 def fake_infrared(image: np.ndarray) -> np.ndarray:
-    """Imitate an infrared frame from a visible one (BUPTCampus' FakeIR): lightness with reduced contrast.
-
-    Args:
-        image: uint8[H, W, 3], blue, green, red.
-
-    Returns:
-        numpy.ndarray: uint8[H, W].
-    """
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return cv2.convertScaleAbs(grey, alpha=0.8, beta=35)
+    """Imitate an infrared frame, uint8[H, W], from a visible one (BUPTCampus' FakeIR): lightness with less contrast."""
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return cv2.convertScaleAbs(gray, alpha=0.8, beta=35)

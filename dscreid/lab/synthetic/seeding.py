@@ -1,5 +1,6 @@
 """Seeds of the synthetic world. Everything drawn has its own generator, so the order does not matter."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import numpy as np
@@ -17,15 +18,12 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
-    """Return the generator for one object of the world.
+    """Return the generator for one object of the world, independent of those with other keys.
 
     Args:
         seed: The world's seed, at least 0.
         stream: Purpose of the generator.
         *key: Non-negative integers that identify the object, e.g. domain code, split code, person id.
-
-    Returns:
-        numpy.random.Generator: Independent of all generators with other keys.
     """
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), *key))
     return np.random.Generator(np.random.PCG64(sequence))
@@ -36,13 +34,8 @@ def uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
     return float(bounds[0] + (bounds[1] - bounds[0]) * rng.random())
 
 
-def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
-    """Draw a key of ``weights`` with probability proportional to its value.
-
-    Args:
-        rng: Source of randomness. Exactly one number is consumed.
-        weights: Non-negative weights with a positive sum.
-    """
+def choose(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
+    """Draw a key of ``weights`` with probability proportional to its value, using exactly one random number."""
     point = rng.random() * sum(weights.values())
     for name, weight in weights.items():
         point -= weight

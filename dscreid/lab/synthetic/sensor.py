@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .palette import COLOUR_NAMES, MATERIAL_NAMES, Surface
-from .seeding import uniform
+from dscreid.lab.synthetic.palette import COLOR_NAMES, MATERIAL_NAMES, Surface
+from dscreid.lab.synthetic.seeding import uniform
 
 DYE_GAIN = 0.11
 ITEM_GAIN = 0.05
@@ -37,7 +37,7 @@ _ORDER = tuple(MATERIAL_NAMES)
 _OFFSET = np.array([[_RESPONSE[m][s][0] for m in _ORDER] for s in range(2)])
 _SLOPE = np.array([[_RESPONSE[m][s][1] for m in _ORDER] for s in range(2)])
 # Two unrelated dye tables, fixed for all worlds. Rows: source family, other sensor.
-_DYE = np.random.default_rng(20_260_719).standard_normal((2, len(COLOUR_NAMES)))
+_DYE = np.random.default_rng(20_260_719).standard_normal((2, len(COLOR_NAMES)))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class InfraredSensor:
         contrast: Gain of the tone curve around 0.45.
         lift: Offset of the tone curve.
         hot_spot: Strength of the illuminator's bright center.
-        hot_spot_centre: Position (x, y) of the hot spot as fractions of the frame.
+        hot_spot_center: Position (x, y) of the hot spot as fractions of the frame.
         vignette: Darkening towards the corners.
         noise: Standard deviation in gray levels.
         blur: Factor on the camera's blur.
@@ -71,7 +71,7 @@ class InfraredSensor:
     contrast: float
     lift: float
     hot_spot: float
-    hot_spot_centre: tuple[float, float]
+    hot_spot_center: tuple[float, float]
     vignette: float
     noise: float
     blur: float
@@ -81,7 +81,7 @@ class InfraredSensor:
         value = self.offset[surface.material] + self.slope[surface.material] * float(
             self.spectral @ surface.rgb
         )
-        value += DYE_GAIN * self.dye_table[surface.colour] + self.item_gain * surface.dye
+        value += DYE_GAIN * self.dye_table[surface.color] + self.item_gain * surface.dye
         return float(np.clip(value, 0.03, 0.97))
 
     def second_reflectance(self, first: Surface, second: Surface) -> float:
@@ -106,22 +106,17 @@ def draw_sensor(
     Args:
         rng: The camera's generator.
         modality_gap: Position between the source family (0) and the other sensor (1).
-        spread: Size of this camera's individual deviation. 1 is the largest (domain ``varied``).
-        material_spread: Difference between materials and garments of the same color, from 0 (none) to 1 (as
-            tabulated).
-
-    Returns:
-        InfraredSensor: With ``spread = 0``, it depends only on ``modality_gap`` and ``material_spread``, except for the
-            position of the hot spot.
+        spread: Size of this camera's individual deviation, 0 to 1.
+        material_spread: Difference between materials and garments of the same color, from 0 (none) to 1 (as tabulated).
     """
     gap = modality_gap
     offset = _between(_OFFSET, gap)
     offset = offset + (1 - material_spread) * (offset.mean() - offset)
     offset = offset + 0.13 * spread * rng.standard_normal(len(_ORDER))
     slope = _between(_SLOPE, gap) * (1 + 0.35 * spread * rng.standard_normal(len(_ORDER)))
-    own_table = rng.standard_normal(len(COLOUR_NAMES))
+    own_table = rng.standard_normal(len(COLOR_NAMES))
     spectral = _between(_SPECTRAL, gap) * (1 - 0.6 * spread) + 0.6 * spread * rng.dirichlet((1.5, 1.5, 1.5))
-    centre = (uniform(rng, (0.35, 0.65)), uniform(rng, (0.3, 0.6)))
+    center = (uniform(rng, (0.35, 0.65)), uniform(rng, (0.3, 0.6)))
     return InfraredSensor(
         spectral=spectral,
         offset=offset,
@@ -133,7 +128,7 @@ def draw_sensor(
         contrast=(1.0 + 0.1 * gap) * float(np.exp(spread * uniform(rng, (-0.3, 0.2)))),
         lift=0.07 * gap + spread * uniform(rng, (-0.12, 0.12)),
         hot_spot=0.05 + 0.40 * gap + spread * uniform(rng, (0.0, 0.35)),
-        hot_spot_centre=centre,
+        hot_spot_center=center,
         vignette=0.05 + 0.30 * gap + spread * uniform(rng, (0.0, 0.25)),
         noise=2.5 + spread * uniform(rng, (-1.5, 5.0)),
         blur=1.0 + 0.2 * gap,

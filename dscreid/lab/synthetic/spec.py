@@ -1,12 +1,31 @@
 """The spec of a world. Together with the code, it determines every byte of the world."""
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
-from ...errors import ConfigError
-from .domain import Domain, get_domain
+from dscreid.errors import ConfigError
+from dscreid.lab.synthetic.domain import Domain, get_domain
 
-LAYOUTS = ('hitsz', 'bupt')
 MAX_GAP = 1.5
+
+
+class Layout(NamedTuple):
+    """Limits of a data set layout."""
+
+    name: str
+    identities: int
+    cameras: int
+    auxiliary: bool  # whether it has auxiliary identities and FakeIR frames
+
+
+LAYOUTS = {'hitsz': Layout('hitsz', 9999, 9, False), 'bupt': Layout('bupt', 999_999, 6, True)}
+
+
+def layout_of(name: str) -> Layout:
+    """Return a layout, or raise ConfigError if the name is unknown."""
+    if name not in LAYOUTS:
+        raise ConfigError(f'unknown layout {name!r}; choose one of {", ".join(LAYOUTS)}')
+    return LAYOUTS[name]
 
 
 @dataclass(frozen=True)
@@ -69,60 +88,44 @@ class WorldSpec:
     @property
     def appearance(self) -> Domain:
         """The domain with this world's overrides."""
-        return replace(get_domain(self.domain), **{name: getattr(self, name) for name in _FROM_DOMAIN})
+        overrides: dict[str, Any] = {name: getattr(self, name) for name in _FROM_DOMAIN}
+        return replace(get_domain(self.domain), **overrides)
 
     def to_dict(self) -> dict:
         """Return all fields as plain values for JSON."""
         return asdict(self)
 
     def _check_values(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise ConfigError(f'Unknown layout {self.layout!r}: choose one of {", ".join(LAYOUTS)}.')
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(
-                    f'{name} of a synthetic world must be an integer of at least {least}, not {value!r}.'
+                    f'{name} of a synthetic world must be an integer of at least {least}, got {value!r}'
                 )
         if self.max_frames < self.min_frames:
-            raise ConfigError(
-                f'max_frames ({self.max_frames}) must not be below min_frames ({self.min_frames}).'
-            )
+            raise ConfigError(f'max_frames={self.max_frames} must not be below min_frames={self.min_frames}')
         for name, most in _FROM_DOMAIN.items():
-            value = getattr(self, name)
-            if not 0 <= value <= most:
-                raise ConfigError(f'{name} must lie between 0 and {most:g}, not {value}.')
+            if not 0 <= getattr(self, name) <= most:
+                raise ConfigError(f'{name} must lie between 0 and {most:g}, got {getattr(self, name)}')
 
     def _check_layout(self) -> None:
-        most = {'hitsz': 9999, 'bupt': 999_999}[self.layout]
+        layout = layout_of(self.layout)
         total = self.train_ids + self.auxiliary_ids + self.test_ids
-        if total > most:
+        for what, value, most in (
+            ('identities', total, layout.identities),
+            ('cameras', self.cameras, layout.cameras),
+        ):
+            if value > most:
+                raise ConfigError(f'layout {layout.name} has room for {most} {what}, not {value}; use fewer')
+        if not layout.auxiliary and (self.auxiliary_ids or self.fake_ir):
             raise ConfigError(
-                f'Layout {self.layout} has room for {most} identities, not {total}: ask for fewer.'
+                'auxiliary identities and FakeIR frames exist in layout bupt only; leave them out'
             )
-        if self.layout == 'bupt' and self.cameras > 6:
-            raise ConfigError(f'Layout bupt has 6 cameras, not {self.cameras}: ask for at most 6.')
-        if self.layout == 'hitsz' and (self.auxiliary_ids or self.fake_ir):
-            raise ConfigError(
-                'Auxiliary identities and FakeIR frames exist in layout bupt only: leave them out.'
-            )
-        if self.layout == 'hitsz' and self.cameras > 9:
-            raise ConfigError(f'Layout hitsz has room for 9 cameras, not {self.cameras}: ask for at most 9.')
 
 
 # Domain settings that a world can override, with their largest values.
 _FROM_DOMAIN = {'modality_gap': MAX_GAP, 'occluded': 1.0, 'sensor_spread': 1.0, 'material_spread': 1.0}
 _LEAST = {
-    'seed': 0,
-    'train_ids': 1,
-    'test_ids': 1,
-    'auxiliary_ids': 0,
-    'tracklets': 1,
-    'test_tracklets': 2,
-    'auxiliary_tracklets': 1,
-    'cameras': 1,
-    'min_frames': 1,
-    'max_frames': 1,
-    'height': 16,
-    'width': 8,
-}
+    'seed': 0, 'train_ids': 1, 'test_ids': 1, 'auxiliary_ids': 0, 'tracklets': 1, 'test_tracklets': 2,
+    'auxiliary_tracklets': 1, 'cameras': 1, 'min_frames': 1, 'max_frames': 1, 'height': 16, 'width': 8,
+}  # fmt: skip

@@ -1,11 +1,11 @@
-"""The output folder of a world. Foreign files are never overwritten, and a marker tells finished from unfinished."""
+"""The output folder of a world. Foreign files are never overwritten, and a marker shows whether a world is finished."""
 
 import json
 import shutil
 from pathlib import Path
 
-from ...errors import DatasetError
-from .spec import WorldSpec
+from dscreid.errors import DatasetError
+from dscreid.lab.synthetic.spec import WorldSpec
 
 RENDERER_VERSION = 3  # increase it whenever the same spec gives different pictures
 MARKER = 'world.json'  # written last: the world is finished
@@ -34,24 +34,24 @@ def prepare_root(root: Path, overwrite: bool) -> None:
     """Make ``root`` an empty folder with the marker of an unfinished world.
 
     Raises:
-        DatasetError: If ``root`` is a file, holds something other than a synthetic world, holds a world and
-            ``overwrite`` is False, or holds a world together with other files.
+        DatasetError: If ``root`` is a file, holds anything other than a synthetic world, or holds a world and
+            ``overwrite`` is False.
     """
     if root.exists() and not root.is_dir():
-        raise DatasetError(f'{root} is a file: name a folder to write the synthetic world to.')
+        raise DatasetError(f'{root} is a file; name a folder to write the synthetic world to')
     if root.exists() and any(root.iterdir()):
         ours = (root / MARKER).is_file() or (root / STARTED).is_file()
         if not ours:
-            raise DatasetError(f'{root} holds files but no synthetic world: name an empty or new folder.')
+            raise DatasetError(f'{root} contains files but no synthetic world; name an empty or new folder')
         if not overwrite:
             state = 'a finished' if (root / MARKER).is_file() else 'an unfinished'
             raise DatasetError(
-                f'{root} holds {state} synthetic world: pass --overwrite (overwrite=True) to replace it.'
+                f'{root} contains {state} synthetic world; pass --overwrite (overwrite=True) to replace it'
             )
         if foreign := sorted(path.name for path in root.iterdir() if path.name not in _WRITTEN):
             raise DatasetError(
-                f'{root / foreign[0]} lies in a synthetic world that was to be replaced, but is not part of it: move '
-                'it, or name another folder.'
+                f'{root / foreign[0]} is in a synthetic world that was to be replaced, but is not part of it; move '
+                'it, or name another folder'
             )
         _clear(root)
     root.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .identity import Pattern
+from dscreid.lab.synthetic.identity import Pattern
 
 ROWS, COLUMNS = 48, 96  # height of the garment, angle around the body
 
@@ -83,8 +83,8 @@ def pattern_mask(pattern: Pattern) -> np.ndarray:
     """Return a mask of the garment's second surface.
 
     Returns:
-        numpy.ndarray: bool[ROWS, COLUMNS]. Rows go from the shoulder down, columns over the angle around the body
-            from -pi to pi, where 0 is the chest and positive is towards the walker's left.
+        bool[ROWS, COLUMNS]. Rows go from the shoulder down, columns over the angle around the body from -pi to pi; 0 is
+        the chest and positive is toward the walker's left.
     """
     height = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
     angle = (((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * 2 * np.pi)[None, :]
@@ -92,16 +92,7 @@ def pattern_mask(pattern: Pattern) -> np.ndarray:
 
 
 def visible_side(mask: np.ndarray, azimuth: float, columns: int = 32) -> np.ndarray:
-    """Project the half of the cylinder that faces the camera.
-
-    Args:
-        mask: bool[ROWS, COLUMNS], output of ``pattern_mask``.
-        azimuth: Viewing direction, see ``Camera``.
-        columns: Width of the result.
-
-    Returns:
-        numpy.ndarray: bool[ROWS, columns], left to right as seen by the camera.
-    """
+    """Project the half of a ``pattern_mask`` that faces the camera: bool[ROWS, columns], left to right."""
     across = (np.arange(columns) + 0.5) / columns * 2 - 1
     angle = _wrapped(np.arcsin(across) - azimuth)
     index = np.clip(((angle / (2 * np.pi) + 0.5) * COLUMNS).astype(int), 0, COLUMNS - 1)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .domain import Domain
-from .identity import Identity
-from .occlusion import Occluder, draw_occluder
-from .seeding import uniform
+from dscreid.lab.synthetic.domain import Domain
+from dscreid.lab.synthetic.identity import Identity
+from dscreid.lab.synthetic.occlusion import Occluder, draw_occluder
+from dscreid.lab.synthetic.seeding import uniform
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,7 @@ class Walk:
 
 
 def draw_walk(rng: np.random.Generator, domain: Domain, identity: Identity, frames: int) -> Walk:
-    """Draw a random walk of ``frames`` frames.
-
-    Args:
-        rng: The walk's own generator.
-        domain: Source of jitter and occlusion statistics.
-        identity: The walker. The cadence varies by a few percent between walks.
-        frames: Length, at least 1.
-    """
+    """Draw a random walk of ``frames`` frames with the walk's own generator; the cadence varies by a few percent."""
     time = np.arange(frames)
     cadence = identity.gait.cadence * (1 + 0.04 * rng.standard_normal())
     phases = 2 * np.pi * (rng.random() + cadence * time)

@@ -3,23 +3,30 @@
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import cv2
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from ...errors import DatasetError
-from ...utils.machine import usable_cores
-from .layouts import PlannedWalk, plan_world, write_index
-from .person import render_person
-from .progress import frame_counter
-from .spec import WorldSpec
-from .target_folder import prepare_root, write_marker
+from dscreid.errors import DatasetError
+from dscreid.lab.synthetic.layouts import PlannedWalk, plan_world, write_index
+from dscreid.lab.synthetic.person import render_person
+from dscreid.lab.synthetic.spec import WorldSpec
+from dscreid.lab.synthetic.target_folder import prepare_root, write_marker
+from dscreid.utils.machine import usable_cores
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,7 @@ def render_world(
     overwrite: bool = False,
     progress: bool = True,
 ) -> WorldSummary:
-    """Render a world in one of the official layouts.
-
-    The same ``spec`` gives the same bytes for any ``num_processes``.
+    """Render a world in one of the official layouts. The number of processes changes no byte.
 
     Args:
         root: Output folder, created if it does not exist.
@@ -59,9 +64,6 @@ def render_world(
         num_processes: Number of processes. Default: one per usable core.
         overwrite: Replace an existing synthetic world in ``root``, finished or not.
         progress: Whether to show a progress bar.
-
-    Returns:
-        WorldSummary: Counts and time.
 
     Raises:
         DatasetError: If ``root`` is not empty (or, with ``overwrite``, holds anything other than a synthetic world).
@@ -73,9 +75,15 @@ def render_world(
     processes = min(num_processes or usable_cores(), len(people))
     counts = _count(people)
     total = sum(split['frames'] for split in counts.values())
-    title = f'Rendering {spec.domain} world ({spec.layout} layout)'
-    with _single_threaded_opencv(), frame_counter(title, total, progress) as advance:
-        _render_people(root, spec, people, processes, advance)
+    with (
+        _single_threaded_opencv(),
+        _progress_bar(progress) as bar,
+        closing(_render_people(root, spec, people, processes)) as finished,
+    ):
+        task = bar.add_task(f'Rendering {spec.domain} world ({spec.layout} layout)', total=total)
+        for frames in finished:
+            bar.update(task, advance=frames)
+            bar.refresh()
     write_index(root, spec, people)
     write_marker(root, spec, counts)
     return WorldSummary(root, counts, time.perf_counter() - begin)
@@ -91,27 +99,31 @@ def _count(people: list[list[PlannedWalk]]) -> dict[str, dict[str, int]]:
     return counts
 
 
+def _progress_bar(show: bool) -> Progress:
+    """Return a bar that counts frames. It has no refresh thread, because processes are forked while it is shown."""
+    columns = (
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('frames'),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    return Progress(*columns, auto_refresh=False, disable=not show)
+
+
 def _render_people(
-    root: Path,
-    spec: WorldSpec,
-    people: list[list[PlannedWalk]],
-    processes: int,
-    advance: Callable[[int], None],
-) -> None:
-    """Render all people, in this process or in several."""
+    root: Path, spec: WorldSpec, people: list[list[PlannedWalk]], processes: int
+) -> Generator[int, None, None]:
+    """Render all people, in this process or in several; yield the number of frames of each."""
     if processes <= 1:
         for walks in people:
-            advance(render_person(root, spec, walks))
+            yield render_person(root, spec, walks)
         return
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
     try:
-        for frames in _submitted(pool, root, spec, iter(people), 4 * processes):
-            advance(frames)
+        yield from _submitted(pool, root, spec, iter(people), 4 * processes)
     except BrokenProcessPool as error:
         raise DatasetError(
-            f'A rendering process was killed, perhaps for lack of memory: render {root} again with overwrite.'
+            f'a rendering process was killed, perhaps for lack of memory; render {root} again with overwrite'
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,49 +1,33 @@
 """Training augmentation of a batch of tracklets on the device."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation import draws
-from dscreid.models.augmentation.colour import (
-    JitterPolicy,
-    View,
-    channel_choices,
-    jitter_factors,
-    jitter_frames,
-    mix_channels,
-)
-from dscreid.models.augmentation.geometry import (
-    ErasingPolicy,
-    crop_frames,
-    crop_offsets,
-    erase_boxes,
-    erase_frames,
-    flip_frames,
-)
+from dscreid.models.augmentation import functional as fn
+from dscreid.models.augmentation.functional import ErasingPolicy, JitterPolicy, View
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
+
+Policy = TypeVar('Policy', ErasingPolicy, JitterPolicy)
 
 
 @MODELS.register_module()
 class TrackletAugmentation:
     """Flip, pad-and-crop, light jitter, random erasing and channel views of tracklets.
 
-    Random numbers are drawn once per tracklet and apply to all of its frames, so that motion is preserved.
-    ``per_frame=True`` draws them for each frame, as in VLD. They depend only on the seed of the data sample and the
-    number of the view.
+    Random numbers are drawn once per tracklet and apply to all of its frames, so that motion is preserved
+    (``per_frame=True`` draws them for each frame, as in VLD). They depend only on the seed of the data sample and the
+    number of the view. A tracklet enters the batch once for each view of its modality, each time with its own draws.
+    The result contains all first views in the order of the batch, then all second views, and so on.
 
-    A tracklet enters the batch once for each view listed for its modality, each time with its own flip, crop, jitter
-    and erased box. The result contains all first views in the order of the batch, then all second views in the order
-    of the batch, and so on.
-
-    The steps are flip, pad-and-crop, jitter, normalization, erasing and channel view, in this order. As in the released
-    code of the ADCA family, erasing and channel views follow normalization. ``exchange_before_normalize`` moves the
-    channel view before it, which gives exchanged frames the same channel offsets as real infrared frames.
+    The steps are flip, pad-and-crop, jitter, normalization, erasing and channel view, in this order, as in the released
+    code of the ADCA family.
 
     Args:
         flip: Probability of a horizontal flip, in [0, 1].
@@ -54,7 +38,8 @@ class TrackletAugmentation:
         infrared_views: Views of infrared tracklets, with the same names.
         jitter: Keyword arguments of ``JitterPolicy``, or None for no jitter.
         per_frame: Whether each frame has its own draws.
-        exchange_before_normalize: Whether to apply the channel view before normalization.
+        exchange_before_normalize: Whether to apply the channel view before normalization, which gives exchanged frames
+            the same channel offsets as real infrared frames.
 
     Raises:
         ConfigError: If a value is out of range or a view is unknown.
@@ -109,7 +94,7 @@ class TrackletAugmentation:
         numbers = [number for _, number, _ in entries]
         views = [view for _, _, view in entries]
         num_draws = frames.shape[1] if self.per_frame else 1
-        uniforms = draws.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
+        uniforms = fn.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
         visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
         frames = self._move_and_light(frames[positions], uniforms, visible)
         return self._finish(frames, uniforms, views, normalize), samples
@@ -128,13 +113,13 @@ class TrackletAugmentation:
         """Apply flip, pad-and-crop and jitter."""
         device = frames.device
         if self.flip:
-            frames = flip_frames(frames, _to(uniforms[..., draws.FLIP] < self.flip, device))
+            frames = fn.flip_frames(frames, _to(uniforms[..., fn.FLIP] < self.flip, device))
         if self.pad:
-            offsets = crop_offsets(uniforms[..., draws.CROP], self.pad)
-            frames = crop_frames(frames, _to(offsets, device), self.pad)
+            offsets = fn.crop_offsets(uniforms[..., fn.CROP], self.pad)
+            frames = fn.crop_frames(frames, _to(offsets, device), self.pad)
         if self.jitter is not None:
-            factors = jitter_factors(uniforms[..., draws.JITTER], visible, self.jitter)
-            frames = jitter_frames(frames, _to(factors.astype(np.float32), device))
+            factors = fn.jitter_factors(uniforms[..., fn.JITTER], visible, self.jitter)
+            frames = fn.jitter_frames(frames, _to(factors.astype(np.float32), device))
         return frames
 
     def _finish(
@@ -143,26 +128,27 @@ class TrackletAugmentation:
         """Normalize, erase and apply the channel views."""
         choices = np.concatenate(
             [
-                channel_choices(view, row[:1, draws.VIEW], row[None, :, draws.CHANNEL])
+                fn.channel_choices(view, row[:1, fn.VIEW], row[None, :, fn.CHANNEL])
                 for view, row in zip(views, uniforms, strict=True)
             ]
         )
         choices = _to(choices, frames.device)
         if self.exchange_before_normalize:
-            frames = mix_channels(frames, choices)
+            frames = fn.mix_channels(frames, choices)
         frames = normalize(frames)
         if self.erase is not None:
-            boxes = erase_boxes(uniforms[..., draws.ERASE], *frames.shape[-2:], self.erase)
-            frames = erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
-        return frames if self.exchange_before_normalize else mix_channels(frames, choices)
+            height, width = frames.shape[-2:]
+            boxes = fn.erase_boxes(uniforms[..., fn.ERASE], height, width, self.erase)
+            frames = fn.erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
+        return frames if self.exchange_before_normalize else fn.mix_channels(frames, choices)
 
 
 def _to(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(array).to(device, non_blocking=True)
 
 
-def _policy(kind: type, name: str, keywords: dict[str, Any]) -> Any:
-    known = list(kind.__dataclass_fields__)
+def _policy(kind: type[Policy], name: str, keywords: dict[str, Any]) -> Policy:
+    known = [field.name for field in fields(kind)]
     unknown = sorted(set(keywords) - set(known))
     if unknown:
         raise ConfigError(f'TrackletAugmentation: {name} has unknown keys {unknown}; known are {known}')

@@ -1,6 +1,7 @@
 """Run a transformer block with fused attention, for all tokens or only for those that are needed."""
 
 import torch
+from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -9,7 +10,7 @@ def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) ->
     """Compute multi-head attention from ``queries`` to ``tokens`` with PyTorch's scaled dot product attention.
 
     The result equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first``
-    and biases and without dropout, but the copies between memory layouts that the module makes are avoided.
+    and biases and without dropout, but without the module's copies between memory layouts.
 
     Args:
         attention: Module that holds the weights.
@@ -29,23 +30,23 @@ def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) ->
     return attention.out_proj(gathered.transpose(1, 2).flatten(2))
 
 
-def run_block(block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Run one residual attention block of open_clip.
+def run_block(block: ResidualAttentionBlock, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Run one residual attention block of open_clip without cross-attention.
 
     Args:
-        block: ``ResidualAttentionBlock`` without cross-attention.
+        block: The block.
         tokens: Float ``(B, L, D)``.
-        keep: int64 ``(Q,)``, positions of the tokens to compute, for a last block of which only some tokens are read;
-            None computes all. The other tokens are used only as keys and values. This does not change the result.
+        keep: int64 ``(Q,)``, positions of the tokens to compute; None computes all. The others are only keys and
+            values, which does not change the result.
 
     Returns:
         Tokens after the block, ``(B, L, D)``, or ``(B, Q, D)`` if ``keep`` is given.
     """
-    normalised = block.ln_1(tokens)
-    queries = normalised
+    normalized = block.ln_1(tokens)
+    queries = normalized
     if keep is not None:
-        tokens, queries = tokens[:, keep], normalised[:, keep]
-    tokens = tokens + block.ls_1(attend(block.attn, queries, normalised))
+        tokens, queries = tokens[:, keep], normalized[:, keep]
+    tokens = tokens + block.ls_1(attend(block.attn, queries, normalized))
     return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
 
 

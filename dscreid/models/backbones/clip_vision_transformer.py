@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -18,14 +19,11 @@ ACTIVATIONS = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
 
 @MODELS.register_module()
 class CLIPVisionTransformer(VisionTransformer, BaseModule):
-    """Vision tower of CLIP (Radford et al., ICML 2021), based on open_clip.
+    """Vision tower of CLIP (Radford et al., ICML 2021), based on open_clip, with the same parameter names.
 
-    Parameters have the names used by OpenAI and open_clip (``conv1``, ``class_embedding``, ``positional_embedding``,
-    ``ln_pre``, ``transformer.resblocks.N``, ``ln_post``). The projection into the joint image-text space is removed
-    because features are taken after ``ln_post`` and a parameter without gradient would break distributed training.
-
-    :meth:`init_weights` loads the pretrained weights, not the constructor, so a model whose weights come from a
-    checkpoint does not need the pretrained file. See :func:`~dscreid.models.backbones.skip_pretrained`.
+    The projection into the joint image-text space is removed: features are taken after ``ln_post``, and a parameter
+    without gradient would break distributed training. :meth:`init_weights`, not the constructor, loads the pretrained
+    weights; see :func:`~dscreid.models.backbones.skip_pretrained`.
 
     Args:
         image_size: Height and width of the images, multiples of ``patch_size``.
@@ -61,13 +59,27 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         heads: int = 12,
         mlp_ratio: float = 4.0,
         activation: str = 'quick_gelu',
-        stem: dict | None = None,
+        stem: dict[str, Any] | None = None,
         pretrained: str | None = None,
         pretrained_sha256: str | None = None,
         pretrained_activation: str | None = None,
     ):
         image_size = tuple(image_size)
-        _check_arguments(image_size, patch_size, width, heads, activation, pretrained_activation)
+        if len(image_size) != 2 or any(side <= 0 or side % patch_size for side in image_size):
+            raise ConfigError(
+                f'CLIPVisionTransformer: image_size must be (height, width) in multiples of patch_size={patch_size}, '
+                f'got {image_size}'
+            )
+        if width % heads:
+            raise ConfigError(f'CLIPVisionTransformer: width={width} must be a multiple of heads={heads}')
+        for name, value in (
+            ('activation', activation),
+            ('pretrained_activation', pretrained_activation or activation),
+        ):
+            if value not in ACTIVATIONS:
+                raise ConfigError(
+                    f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}'
+                )
         super().__init__(
             image_size=image_size,
             patch_size=patch_size,
@@ -80,19 +92,15 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.proj = None
         if stem is not None:
             self.conv1 = MODELS.build(dict(stem), default_args={'width': width, 'patch_size': patch_size})
+        self.is_init = False
         self.embed_dim = width
         self.pretrained = pretrained
         self.pretrained_sha256 = pretrained_sha256
         self.pretrained_activation = pretrained_activation
-        self.settings = {
-            'image_size': image_size,
-            'patch_size': patch_size,
-            'width': width,
-            'layers': layers,
-            'heads': heads,
-            'activation': activation,
-            'stem': None if stem is None else dict(stem),
-        }
+        self.settings = dict(
+            image_size=image_size, patch_size=patch_size, width=width, layers=layers, heads=heads,
+            activation=activation, stem=None if stem is None else dict(stem),
+        )  # fmt: skip
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -100,12 +108,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         return self.transformer.resblocks
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` on the first call; keep the random initialization if it is None.
-
-        Raises:
-            CheckpointError: If the file is missing, has a different hash or does not fit this tower.
-            ConfigError: If the activation of the file is unknown or differs from that of this tower.
-        """
+        """Load ``pretrained`` on the first call; raises as ``load_pretrained_tower``."""
         if self.pretrained is not None and not self.is_init:
             load_pretrained_tower(
                 self, self.pretrained, sha256=self.pretrained_sha256, activation=self.pretrained_activation
@@ -119,8 +122,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             images: Normalized floats of shape ``(B, 3, H, W)``, where ``(H, W)`` is ``image_size``.
 
         Returns:
-            Tokens of shape ``(B, 1 + P, D)``: the class token, then the patches row by row. The positional embedding
-            and ``ln_pre`` are applied.
+            Tokens ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
 
         Raises:
             ValueError: If the images have a different shape.
@@ -130,33 +132,10 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         return self._embeds(images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Extract image features.
-
-        Args:
-            images: Normalized floats of shape ``(B, 3, H, W)``.
-
-        Returns:
-            Class tokens after the last block and ``ln_post``, ``(B, D)``.
-        """
+        """Extract the class tokens after ``ln_post``, ``(B, D)``, of normalized images ``(B, 3, H, W)``."""
         tokens = self.embed(images)
         *blocks, last = self.blocks
         for block in blocks:
             tokens = run_block(block, tokens)
         class_token = torch.zeros(1, dtype=torch.long, device=tokens.device)
         return self.ln_post(run_block(last, tokens, class_token)[:, 0])
-
-
-def _check_arguments(image_size, patch_size, width, heads, activation, pretrained_activation) -> None:
-    """Raise ConfigError for values for which open_clip fails late, with a bare assert, or not at all."""
-    if len(image_size) != 2 or any(side <= 0 or side % patch_size for side in image_size):
-        raise ConfigError(
-            f'CLIPVisionTransformer: image_size must be (height, width) in multiples of '
-            f'patch_size={patch_size}, got {image_size}.'
-        )
-    if width % heads:
-        raise ConfigError(f'CLIPVisionTransformer: width={width} must be a multiple of heads={heads}.')
-    for name, value in (('activation', activation), ('pretrained_activation', pretrained_activation)):
-        if value not in ACTIVATIONS and not (name == 'pretrained_activation' and value is None):
-            raise ConfigError(
-                f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}.'
-            )

@@ -13,9 +13,8 @@ class ConvStem(nn.Module):
     """Stride-2 3x3 convolutions that replace CLIP's single patch convolution.
 
     With early convolutions a vision transformer learns faster and more stably on small data (Xiao et al., "Early
-    Convolutions Help Transformers See Better", NeurIPS 2021). Every convolution except the last is followed by
-    BatchNorm and GELU; the last one projects to the width of the tower. The total stride equals the patch size, so the
-    token grid is the same as with the patch convolution.
+    Convolutions Help Transformers See Better", NeurIPS 2021). Every convolution except the last, which projects to the
+    width of the tower, is followed by BatchNorm and GELU.
 
     Args:
         width: Number of channels of the tokens.
@@ -32,9 +31,9 @@ class ConvStem(nn.Module):
         if remainder or stride not in (1, 2):
             raise ConfigError(
                 f'ConvStem with channels={tuple(channels)} has a total stride of {2 ** len(channels)} or '
-                f'{2 ** (len(channels) + 1)}, not patch_size={patch_size}: give as many channels as it takes.'
+                f'{2 ** (len(channels) + 1)}, not patch_size={patch_size}; change the number of channels'
             )
-        layers = []
+        layers: list[nn.Module] = []
         previous = 3
         for channel in channels:
             layers += [
@@ -47,12 +46,5 @@ class ConvStem(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed images.
-
-        Args:
-            images: Floats of shape ``(B, 3, H, W)``; ``H`` and ``W`` are multiples of the patch size.
-
-        Returns:
-            Grid of tokens, ``(B, width, H / patch_size, W / patch_size)``.
-        """
+        """Embed float images ``(B, 3, H, W)`` as tokens ``(B, width, H / patch_size, W / patch_size)``."""
         return self.layers(images)

@@ -3,6 +3,7 @@
 import ast
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -50,11 +51,11 @@ def export_tower(
         if name.startswith(prefix)
     }
     if not weights:
-        raise CheckpointError(f'{checkpoint}: holds no weights named {prefix}*; give their prefix.')
+        raise CheckpointError(f'{checkpoint}: contains no weights named {prefix}*; give their prefix')
     module = MODELS.build({**(tower or tower_config(checkpoint)), 'pretrained': None})
     differences = list_differences(module, weights)
     if differences:
-        raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({in_words(differences)}).')
+        raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({in_words(differences)})')
     metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
     if note:
         metadata['note'] = note
@@ -68,9 +69,6 @@ def tower_config(checkpoint: str) -> dict:
 
     The text is parsed, not executed. Only literals and ``dict(...)`` are supported, which is what MMEngine writes.
 
-    Args:
-        checkpoint: Path of a checkpoint of this project.
-
     Raises:
         ConfigError: If the checkpoint does not contain the config.
     """
@@ -79,24 +77,24 @@ def tower_config(checkpoint: str) -> dict:
         return {'type': 'CLIPVisionTransformer', **meta['tower']}
     try:
         for statement in ast.parse(meta.get('cfg') or '').body:
-            if isinstance(statement, ast.Assign) and statement.targets[0].id == 'model':
+            if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == 'model':
                 return dict(_literal(statement.value)['backbone']['tower'])
     except (AttributeError, KeyError, SyntaxError, TypeError, ValueError):
         pass
-    raise ConfigError(f'{checkpoint}: does not tell the config of its tower; give the config file.')
+    raise ConfigError(f'{checkpoint}: does not contain the config of its tower; give the config file')
 
 
-def _literal(node: ast.AST):
+def _literal(node: ast.AST | None) -> Any:
     """Evaluate literals and ``dict`` calls with keyword arguments."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
         if node.args or any(keyword.arg is None for keyword in node.keywords):
-            raise ValueError('only dict(key=value) is understood')
+            raise ValueError('only dict(key=value) is supported')
         return {keyword.arg: _literal(keyword.value) for keyword in node.keywords}
     if isinstance(node, ast.Dict):
         return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values, strict=True)}
     if isinstance(node, ast.List | ast.Tuple):
         return [_literal(item) for item in node.elts]
-    return ast.literal_eval(node)
+    return ast.literal_eval(node)  # type: ignore[arg-type]  # None is refused
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

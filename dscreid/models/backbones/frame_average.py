@@ -1,5 +1,7 @@
 """Tracklet encoder that averages the features of the frames."""
 
+from typing import Any
+
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -10,23 +12,19 @@ from dscreid.registry import MODELS
 class FrameAverage(BaseModule):
     """Mean of an image tower's features over any number of frames.
 
-    It has no temporal parameters. The same feature is returned as the static and the dynamic feature, so this class
-    can replace :class:`SpatioTemporalPrompting` in a config.
+    The same feature is returned as the static and the dynamic one.
 
     Args:
-        tower: Config of the image tower, such as ``dict(type='CLIPVisionTransformer')``.
+        tower: Config of an image tower with an attribute ``embed_dim``, such as ``dict(type='CLIPVisionTransformer')``.
     """
 
-    def __init__(self, tower: dict):
+    def __init__(self, tower: dict[str, Any]):
         super().__init__()
         self.tower = MODELS.build(tower)
         self.embed_dim = self.tower.embed_dim
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tracklets.
-
-        Args:
-            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
+        """Encode normalized frames ``(N, T, 3, H, W)``, for any T.
 
         Returns:
             Static and dynamic features, the same tensor twice: ``(N, D)`` float32, not L2-normalized.

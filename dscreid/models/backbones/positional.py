@@ -10,9 +10,8 @@ from torch import Tensor
 def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
     """Resize the grid of positions; the position of the class token is unchanged.
 
-    Interpolation is bilinear without antialiasing, with ``align_corners=False``. VLD and earlier person re-ID methods
-    resize CLIP's 14x14 positions to 18x9 this way, so released checkpoints were trained with it. (open_clip itself uses
-    bicubic interpolation with antialiasing.)
+    Interpolation is bilinear without antialiasing, with ``align_corners=False``, as in VLD and earlier person re-ID
+    methods, whose released checkpoints were trained with it. (open_clip itself uses antialiased bicubic interpolation.)
 
     Args:
         embedding: Floats of shape ``(1 + h * w, D)``, class position first.

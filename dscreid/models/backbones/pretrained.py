@@ -2,8 +2,11 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -26,19 +29,9 @@ OPEN_CLIP_CONFIG = 'open_clip_config.json'
 _STRICT_SETTINGS = ('patch_size', 'width', 'layers', 'heads', 'stem')
 # Parts of a CLIP model other than its visual tower, with the names used by OpenAI and open_clip.
 _TEXT_PARTS = (
-    'transformer.',
-    'token_embedding.',
-    'positional_embedding',
-    'ln_final.',
-    'text_projection',
-    'text.',
-    'logit_scale',
-    'logit_bias',
-    'attn_mask',
-    'input_resolution',
-    'context_length',
-    'vocab_size',
-)
+    'transformer.', 'token_embedding.', 'positional_embedding', 'ln_final.', 'text_projection', 'text.', 'logit_scale',
+    'logit_bias', 'attn_mask', 'input_resolution', 'context_length', 'vocab_size',
+)  # fmt: skip
 _OPENAI_HEAD_WIDTH = 64
 
 
@@ -49,8 +42,7 @@ class TowerFile:
     Attributes:
         weights: Tensors of the visual tower by open_clip name, with the stored dtypes.
         activation: 'quick_gelu' or 'gelu'.
-        settings: Known settings of the tower. For exported towers these include ``image_size`` and all settings that
-            must match the config.
+        settings: Known settings of the tower; all of them, with ``image_size``, for exported towers.
         square: Whether the grid of positions is known to be square, as in every published CLIP model.
     """
 
@@ -61,26 +53,22 @@ class TowerFile:
 
 
 def skip_pretrained(model: nn.Module) -> None:
-    """Prevent ``init_weights`` of a model from loading pretrained towers.
+    """Mark all towers in a model as initialized, so that ``init_weights`` loads no pretrained files.
 
-    Use this if the weights come from a checkpoint. Call it early, because MMEngine's runner calls ``init_weights``
-    before it loads or resumes.
-
-    Args:
-        model: Any model. All towers inside it are marked as initialized.
+    Use this if the weights come from a checkpoint, before MMEngine's runner calls ``init_weights``.
     """
     for module in model.modules():
         if hasattr(module, 'pretrained_sha256'):
-            module.is_init = True
+            module.is_init = True  # type: ignore[assignment]  # towers are modules of MMEngine
 
 
 def load_pretrained_tower(
     tower: nn.Module, path: str, sha256: str | None = None, activation: str | None = None
 ) -> None:
-    """Load a weights file into a :class:`CLIPVisionTransformer`.
+    """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
 
     Args:
-        tower: Tower to load into, modified in place.
+        tower: Tower to load into.
         path: See ``pretrained`` of the class.
         sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
         activation: Activation that the file was trained with. Required if the file does not specify it.
@@ -91,16 +79,26 @@ def load_pretrained_tower(
             ``activation``.
     """
     file = read_tower(path, sha256, activation)
-    _check_activation(path, file, tower.settings['activation'])
-    _check_settings(path, file, tower.settings)
+    settings: dict[str, Any] = tower.settings  # type: ignore[assignment]  # a plain attribute of the tower
+    grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]
+    if file.activation != settings['activation']:
+        raise ConfigError(
+            f'{path}: was trained with {file.activation}, and a tower with activation={settings["activation"]!r} would '
+            f"compute other features; set activation={file.activation!r} in the tower's config"
+        )
+    for name in _STRICT_SETTINGS:
+        if name in file.settings and _plain(file.settings[name]) != _plain(settings[name]):
+            raise CheckpointError(
+                f'{path}: is a tower with {name}={file.settings[name]}, the config says {name}={settings[name]}'
+            )
     weights = dict(file.weights)
     if 'positional_embedding' in weights:
         weights['positional_embedding'] = fit_positional_embedding(
-            weights['positional_embedding'], tower.grid_size, path, file.settings, file.square
+            weights['positional_embedding'], grid, path, file.settings, file.square
         )
     differences = list_differences(tower, weights)
     if differences:
-        raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)}).')
+        raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
     tower.load_state_dict(weights)
 
 
@@ -116,30 +114,52 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
         CheckpointError: If the file is missing, has a different hash, or is not a CLIP model or tower.
         ConfigError: If neither the file nor ``activation`` specifies the activation, or if they contradict each other.
     """
-    file = existing_file(locate_weights(path))
-    if file is None:
-        raise CheckpointError(
-            f"{path}: pretrained weights not found; for CLIP ViT-B/16 get OpenAI's file from "
-            f'{OPENAI_VIT_B_16_URL} (sha256 {OPENAI_VIT_B_16_SHA256}), or from the Hugging Face hub '
-            f'{OPENAI_VIT_B_16_HUB}, and give its path as `pretrained`.'
-        )
-    check_hash(file, sha256)
+    file = find_weights(
+        path,
+        sha256,
+        f"for CLIP ViT-B/16 get OpenAI's file from {OPENAI_VIT_B_16_URL} (sha256 {OPENAI_VIT_B_16_SHA256}), or from "
+        f'the Hugging Face hub {OPENAI_VIT_B_16_HUB}',
+    )
     content = load_weights(file)
     weights = _visual_tower(path, content)
     known, settings = _describe(file, weights)
     if known and activation and known != activation:
-        raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}.')
-    if not (known or activation):
+        raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}')
+    used = known or activation
+    if used is None:
         raise ConfigError(
             f"{path}: does not say with which activation it was trained; set pretrained_activation='quick_gelu' in "
-            "the tower's config for weights of OpenAI, 'gelu' for most others of open_clip."
+            "the tower's config for weights of OpenAI, 'gelu' for most others of open_clip"
         )
     whole_model = any(name.startswith('visual.') for name in content)
-    return TowerFile(weights, known or activation, settings, square=whole_model)
+    return TowerFile(weights, used, settings, square=whole_model)
+
+
+def find_weights(path: str, expected: str | None, remedy: str) -> Path:
+    """Find a weights file and check its SHA-256 (None accepts any file).
+
+    Raises:
+        CheckpointError: If the file is missing (the message ends with ``remedy``) or has a different hash.
+    """
+    file = existing_file(locate_weights(path))
+    if file is None:
+        raise CheckpointError(
+            f'{path}: pretrained weights not found; {remedy}, and give its path as `pretrained`'
+        )
+    if expected is not None and (found := sha256(file)) != expected.lower():
+        raise CheckpointError(
+            f'{file}: has sha256 {found}, expected {expected.lower()}; fetch the file again, or give the hash of the '
+            'file that you mean as `pretrained_sha256`'
+        )
+    return file
 
 
 def fit_positional_embedding(
-    embedding: Tensor, grid: tuple, path: str, settings: dict | None = None, square: bool = False
+    embedding: Tensor,
+    grid: tuple[int, int],
+    path: str,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    square: bool = False,
 ) -> Tensor:
     """Resize the positional embedding of a file to the grid of a tower.
 
@@ -147,8 +167,7 @@ def fit_positional_embedding(
         embedding: ``(1 + P, D)``, floating point.
         grid: Grid ``(H, W)`` of the tower.
         path: Path of the file, for error messages.
-        settings: Settings of the file. If they contain ``image_size`` and ``patch_size``, these give the grid of the
-            file.
+        settings: Settings of the file; ``image_size`` and ``patch_size`` give its grid.
         square: Whether the grid of the file is known to be square. Otherwise it may be square or equal to ``grid``.
 
     Returns:
@@ -160,77 +179,51 @@ def fit_positional_embedding(
     if embedding.ndim != 2 or not embedding.is_floating_point():
         raise CheckpointError(
             f'{path}: positional_embedding is {embedding.dtype} of shape {tuple(embedding.shape)}, expected '
-            'floating-point numbers of shape (1 + P, D).'
+            'floating-point numbers of shape (1 + P, D)'
         )
-    source = _file_grid(len(embedding) - 1, tuple(grid), path, settings or {}, square)
+    source = _file_grid(len(embedding) - 1, (grid[0], grid[1]), path, settings, square)
     return resize_positional_embedding(embedding.float(), source, grid)
 
 
-def _file_grid(positions: int, grid: tuple, path: str, settings: dict, square: bool) -> tuple[int, int]:
+def _file_grid(
+    positions: int, grid: tuple[int, int], path: str, settings: Mapping[str, Any], square: bool
+) -> tuple[int, int]:
     """Determine the grid ``(h, w)`` of a file from its number of positions and its settings."""
     side = math.isqrt(max(positions, 0))
+    shapes = {(side, side)} if square else {(side, side), grid}
     if 'image_size' in settings:
-        candidates = {tuple(pixels // settings['patch_size'] for pixels in settings['image_size'])}
-    else:
-        candidates = {(side, side)} if square else {(side, side), grid}
-    candidates = sorted(shape for shape in candidates if shape[0] * shape[1] == positions)
+        height, width = settings['image_size']
+        shapes = {(height // settings['patch_size'], width // settings['patch_size'])}
+    candidates = sorted(shape for shape in shapes if shape[0] * shape[1] == positions)
     if not candidates:
         raise CheckpointError(
             f'{path}: positional_embedding has {positions + 1} rows, which is neither a class position and a square '
-            f'grid nor a class position and a {grid[0]}x{grid[1]} grid; use the config with which the file was '
-            'written.'
+            f'grid nor a class position and a {grid[0]}x{grid[1]} grid; use the config with which the file was written'
         )
     if len(candidates) > 1:
-        shapes = ' or '.join(f'{height}x{width}' for height, width in candidates)
         raise CheckpointError(
-            f'{path}: its {positions} positions may be a grid of {shapes}, and the file does not say which; export '
-            'the tower with tools/model_converters/export_tower.py, which records its image_size, or choose another '
-            'image_size.'
+            f'{path}: its {positions} positions may be a grid of {" or ".join(f"{h}x{w}" for h, w in candidates)}, and '
+            'the file does not say which; export the tower with tools/model_converters/export_tower.py, which records '
+            'its image_size, or choose another image_size'
         )
     return candidates[0]
 
 
-def check_hash(file: Path, expected: str | None) -> None:
-    """Check the hash of a weights file.
-
-    Args:
-        file: Path of an existing file.
-        expected: SHA-256 (hexadecimal). None accepts any file.
-
-    Raises:
-        CheckpointError: If the file has a different hash.
-    """
-    if expected is None:
-        return
-    found = sha256(file)
-    if found != expected.lower():
-        raise CheckpointError(
-            f'{file}: has sha256 {found}, expected {expected.lower()}; fetch the file again, or give the '
-            f'hash of the file that you mean as `pretrained_sha256`.'
-        )
-
-
 def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Extract the visual tower without its projection.
-
-    Raises CheckpointError for weights that belong neither to the tower nor to a known text part.
-    """
-    if any(name.startswith('visual.') for name in weights):
-        tower = {
-            name.removeprefix('visual.'): value
-            for name, value in weights.items()
-            if name.startswith('visual.')
-        }
+    """Extract the visual tower without its projection."""
+    tower = {
+        name.removeprefix('visual.'): value for name, value in weights.items() if name.startswith('visual.')
+    }
+    if tower:
         unknown = [name for name in weights if not name.startswith(('visual.', *_TEXT_PARTS))]
         if unknown:
             raise CheckpointError(
-                f'{path}: holds weights that belong to no CLIP model ({", ".join(unknown[:10])}).'
+                f'{path}: contains weights that belong to no CLIP model ({", ".join(unknown[:10])})'
             )
-    else:
-        tower = dict(weights)
+    tower = tower or dict(weights)
     tower.pop('proj', None)
     if 'class_embedding' not in tower:
-        raise CheckpointError(f'{path}: holds no vision transformer of CLIP (class_embedding is missing).')
+        raise CheckpointError(f'{path}: contains no vision transformer of CLIP (class_embedding is missing)')
     return tower
 
 
@@ -246,11 +239,7 @@ def _describe(file: Path, weights: dict[str, Tensor]) -> tuple[str | None, dict]
 
 
 def _activation_beside(file: Path) -> str | None:
-    """Read the activation from the hub's config next to a file; return None if there is no config.
-
-    Raises:
-        CheckpointError: If the config is damaged.
-    """
+    """Read the activation from the hub's config next to a file; return None if there is no config."""
     path = file.parent / OPEN_CLIP_CONFIG
     if not path.is_file():
         return None
@@ -259,16 +248,12 @@ def _activation_beside(file: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         quick_gelu = None
     if not isinstance(quick_gelu, bool):
-        raise CheckpointError(f'{path}: is not a config of open_clip; download it again, or remove it.')
+        raise CheckpointError(f'{path}: is not a config of open_clip; download it again, or remove it')
     return 'quick_gelu' if quick_gelu else 'gelu'
 
 
 def _exported_settings(file: Path, text: str) -> dict:
-    """Parse the settings that ``export_tower`` wrote to a file.
-
-    Raises:
-        CheckpointError: If the settings are damaged.
-    """
+    """Parse the settings that ``export_tower`` wrote to a file."""
     try:
         settings = json.loads(text)
         sizes = [settings['patch_size'], *settings['image_size']]
@@ -277,27 +262,10 @@ def _exported_settings(file: Path, text: str) -> dict:
     except (ValueError, KeyError, TypeError, RecursionError):
         usable = False
     if not usable:
-        raise CheckpointError(f'{file}: its settings are damaged; export the tower again.')
+        raise CheckpointError(f'{file}: its settings are damaged; export the tower again')
     return settings
 
 
-def _check_activation(path: str, file: TowerFile, activation: str) -> None:
-    if file.activation != activation:
-        raise ConfigError(
-            f'{path}: was trained with {file.activation}, and a tower with activation={activation!r} would compute '
-            f"other features; set activation={file.activation!r} in the tower's config."
-        )
-
-
-def _check_settings(path: str, file: TowerFile, settings: dict) -> None:
-    for name in _STRICT_SETTINGS:
-        if name in file.settings and _plain(file.settings[name]) != _plain(settings[name]):
-            raise CheckpointError(
-                f'{path}: is a tower with {name}={file.settings[name]}, the config says '
-                f'{name}={settings[name]}.'
-            )
-
-
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Convert a value to its JSON form, in which tuples are lists."""
     return json.loads(json.dumps(value))

@@ -1,9 +1,11 @@
 """Spatio-temporal prompting of an image tower, for static and dynamic features of tracklets."""
 
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
+from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -45,7 +47,7 @@ class SpatioTemporalPrompting(BaseModule):
 
     def __init__(
         self,
-        tower: dict,
+        tower: dict[str, Any],
         num_frames: int = 6,
         start_layer: int = 9,
         num_heads: int = 12,
@@ -68,17 +70,14 @@ class SpatioTemporalPrompting(BaseModule):
         layers = len(self.tower.blocks)
         if not 0 <= self.start_layer < layers:
             raise ConfigError(
-                f'SpatioTemporalPrompting: start_layer must be 0 to {layers - 1} for a tower of {layers} '
-                f'blocks, got {self.start_layer}.'
+                f'SpatioTemporalPrompting: start_layer must be 0 to {layers - 1} for a tower of {layers} blocks, got '
+                f'{self.start_layer}'
             )
         if self.num_frames < 1:
-            raise ConfigError(
-                f'SpatioTemporalPrompting: num_frames must be 1 or more, got {self.num_frames}.'
-            )
+            raise ConfigError(f'SpatioTemporalPrompting: num_frames must be 1 or more, got {self.num_frames}')
         if num_heads < 1 or self.embed_dim % num_heads:
             raise ConfigError(
-                f'SpatioTemporalPrompting: num_heads={num_heads} must divide the embedding '
-                f'dimension {self.embed_dim}.'
+                f'SpatioTemporalPrompting: num_heads={num_heads} must divide the embedding dimension {self.embed_dim}'
             )
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +122,7 @@ class SpatioTemporalPrompting(BaseModule):
             tokens[:, 1:].reshape(num_tracklets, num_frames**2, -1),
         )
 
-    def _run(self, block: nn.Module, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
+    def _run(self, block: ResidualAttentionBlock, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
         if self.with_cp and self.training and torch.is_grad_enabled():
             return checkpoint(self._run_block, block, tokens, keep, use_reentrant=False)
         return self._run_block(block, tokens, keep)
@@ -134,15 +133,5 @@ class SpatioTemporalPrompting(BaseModule):
 
 
 def swap_frame_and_prompt(prompts: Tensor, num_frames: int) -> Tensor:
-    """Swap the frame and prompt axes within each tracklet.
-
-    Prompt ``j`` of frame ``i`` becomes prompt ``i`` of frame ``j``.
-
-    Args:
-        prompts: Prompt tokens of each frame, ``(N * T, T, D)``.
-        num_frames: Number of frames ``T``.
-
-    Returns:
-        Tokens of the same shape.
-    """
+    """Swap the frame and prompt axes within each tracklet of prompt tokens ``(N * T, T, D)``."""
     return prompts.unflatten(0, (-1, num_frames)).transpose(1, 2).flatten(0, 1)

@@ -13,6 +13,11 @@ class SynchronizedBatchNorm2d(nn.BatchNorm2d):
     All processes must call this module equally often.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def forward(self, input: Tensor) -> Tensor:
         """Normalize float (N, C, H, W)."""
         if not self.training or get_world_size() == 1:

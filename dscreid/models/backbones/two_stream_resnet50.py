@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torchvision.models import ResNet, resnet50
 
 from dscreid.errors import ConfigError
-from dscreid.models.backbones.pooling import generalized_mean
 from dscreid.models.backbones.pretrained_resnet50 import load_pretrained_resnet50
 from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.registry import MODELS
@@ -21,12 +20,10 @@ from dscreid.structures import Modality
 class TwoStreamResNet50(BaseModule):
     """ResNet-50 with one stem per modality and a shared trunk (AGW; Ye et al., TPAMI 2021), averaged over frames.
 
-    This is the network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them). Each modality
-    has its own first convolution and batch normalization; ``layer1`` to ``layer4`` are shared. ``layer4`` keeps the
-    resolution of its input (last stride 1), and GeM with a fixed power pools the maps. The feature of a tracklet is the
-    mean of its frame features, before any neck, and is returned as both the static and the dynamic feature.
-
-    As in the CLIP towers, ``init_weights`` loads the ImageNet weights, not the constructor.
+    This is the network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them). ``layer4``
+    keeps the resolution of its input (last stride 1), and GeM with a fixed power pools the maps. The feature of a
+    tracklet is the mean of its frame features; it is returned as both the static and the dynamic feature. As in the
+    CLIP towers, ``init_weights`` loads the ImageNet weights, not the constructor.
 
     Args:
         pretrained: Path of torchvision's official ``resnet50`` weights (``.pth``), or None. Both stems start from the
@@ -57,15 +54,12 @@ class TwoStreamResNet50(BaseModule):
         self.layers = nn.Sequential(
             OrderedDict((name, getattr(trunk, name)) for name in ('layer1', 'layer2', 'layer3', 'layer4'))
         )
-        first_block = self.layers.layer4[0]
+        first_block = trunk.layer4[0]
         first_block.conv2.stride = first_block.downsample[0].stride = (1, 1)
+        self.is_init = False
 
     def init_weights(self) -> None:
-        """Load ``pretrained`` on the first call; keep the random initialization if it is None.
-
-        Raises:
-            CheckpointError: If the file is missing, has a different hash or is not a ResNet-50.
-        """
+        """Load ``pretrained`` on the first call; raises as ``load_pretrained_resnet50``."""
         if self.pretrained is not None and not self.is_init:
             load_pretrained_resnet50(self, self.pretrained, self.pretrained_sha256)
         self.is_init = True
@@ -93,11 +87,7 @@ class TwoStreamResNet50(BaseModule):
         return mean, mean
 
     def _run_stems(self, inputs: Tensor, modalities: list[Modality]) -> Tensor:
-        """Run each tracklet through the stem of its modality.
-
-        Returns:
-            Maps ``(N * T, 64, H / 4, W / 4)`` in the order of the tracklets.
-        """
+        """Run each tracklet through the stem of its modality: maps ``(N * T, 64, H / 4, W / 4)`` in their order."""
         present = [modality for modality in Modality if modality in modalities]
         if len(present) == 1:
             return self.stems[present[0].value](inputs.flatten(0, 1))
@@ -115,3 +105,23 @@ def _stem(network: ResNet) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict((name, getattr(network, name)) for name in ('conv1', 'bn1', 'relu', 'maxpool'))
     )
+
+
+def generalized_mean(maps: Tensor, power: float = 3.0, eps: float = 1e-12) -> Tensor:
+    """Apply generalized-mean pooling (GeM; Radenovic et al., TPAMI 2019), with a fixed power as in AGW.
+
+    Computes ``(mean_x maps(x) ** power + eps) ** (1 / power)``. A power of 1 gives the mean; large powers approach the
+    maximum.
+
+    Args:
+        maps: float (B, C, H, W), not negative.
+        power: Exponent, positive.
+        eps: Keeps the gradient finite for a channel that is zero everywhere.
+
+    Returns:
+        float32 (B, C), or float64 for float64 maps.
+    """
+    # Powers lose digits in low precision.
+    with torch.autocast(maps.device.type, enabled=False):
+        maps = maps if maps.dtype == torch.float64 else maps.float()
+        return (maps.pow(power).mean(dim=(2, 3)) + eps).pow(1 / power)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -10,13 +11,8 @@ from dscreid.models.backbones.pretrained import fit_positional_embedding
 from dscreid.utils.checkpoint import in_words
 
 _TOWER_PARTS = (
-    'conv1.weight',
-    'class_embedding',
-    'positional_embedding',
-    'ln_pre.',
-    'transformer.resblocks.',
-    'ln_post.',
-)
+    'conv1.weight', 'class_embedding', 'positional_embedding', 'ln_pre.', 'transformer.resblocks.', 'ln_post.',
+)  # fmt: skip
 _ATTENTION = ('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias')
 _HEAD_WIDTH = 64  # the same in every CLIP tower that VLD can use
 
@@ -71,23 +67,23 @@ def convert_vld(
     names.update({attention + part: f'backbone.attn.{part}' for part in _ATTENTION})
     missing = sorted(name for name in names if name not in weights)
     if missing:
-        raise CheckpointError(f'{path}: is no VLD checkpoint ({", ".join(missing)} missing).')
+        raise CheckpointError(f'{path}: is not a VLD checkpoint ({", ".join(missing)} missing)')
 
     dropped = sorted(set(weights) - set(names))
     unknown = [n for n in dropped if n.startswith(prefix) and n != f'{prefix}proj'] if prefix else []
     if unknown:
         raise CheckpointError(
-            f'{path}: its image encoder is no vision transformer of CLIP '
-            f'(unexpected {", ".join(unknown[:10])}).'
+            f'{path}: its image encoder is not a vision transformer of CLIP '
+            f'(unexpected {", ".join(unknown[:10])})'
         )
     if integers := [old for old in names if not weights[old].is_floating_point()]:
-        raise CheckpointError(f'{path}: holds integers in the place of weights ({in_words(integers)}).')
+        raise CheckpointError(f'{path}: contains integers in place of weights ({in_words(integers)})')
     state_dict = {new: weights[old].float() for old, new in names.items()}
     settings = _tower_settings(path, state_dict, image_size)
     _check_prompting(path, state_dict, settings['width'])
     state_dict['backbone.tower.positional_embedding'] = fit_positional_embedding(
         state_dict['backbone.tower.positional_embedding'],
-        tuple(side // settings['patch_size'] for side in image_size),
+        (image_size[0] // settings['patch_size'], image_size[1] // settings['patch_size']),
         path,
     )
     return ConvertedVLD(state_dict, dropped, len(state_dict['backbone.prompt_embedding']), settings)
@@ -102,15 +98,15 @@ def _unique(path: str, weights: dict[str, Tensor], ending: str, excluding: str |
     ]
     if len(found) != 1:
         what = f'found more than once ({", ".join(sorted(found))})' if found else 'missing'
-        raise CheckpointError(f'{path}: is no VLD checkpoint ({ending} is {what}).')
+        raise CheckpointError(f'{path}: is not a VLD checkpoint ({ending} is {what})')
     return found[0]
 
 
-def _tower_settings(path: str, state_dict: dict[str, Tensor], image_size: Sequence[int]) -> dict:
+def _tower_settings(path: str, state_dict: dict[str, Tensor], image_size: Sequence[int]) -> dict[str, Any]:
     needed = ('conv1.weight', 'positional_embedding', 'ln_post.weight')
     missing = [name for name in needed if f'backbone.tower.{name}' not in state_dict]
     if missing:
-        raise CheckpointError(f'{path}: its image encoder lacks {", ".join(missing)}.')
+        raise CheckpointError(f'{path}: its image encoder lacks {", ".join(missing)}')
     width, _, patch_size, _ = state_dict['backbone.tower.conv1.weight'].shape
     blocks = {name.split('.')[4] for name in state_dict if name.startswith('backbone.tower.transformer.')}
     return {
@@ -129,10 +125,10 @@ def _check_prompting(path: str, state_dict: dict[str, Tensor], width: int) -> No
     if len(prompt) != 3 or prompt[0] != prompt[1] or prompt[2] != width:
         raise CheckpointError(
             f'{path}: prompt_embedding must have shape (T, T, {width}), it has {prompt}: these are not the '
-            f'spatio-temporal prompts of VLD.'
+            f'spatio-temporal prompts of VLD'
         )
     attention = tuple(state_dict['backbone.attn.in_proj_weight'].shape)
     if attention != (3 * width, width):
         raise CheckpointError(
-            f'{path}: attn.in_proj_weight must have shape ({3 * width}, {width}), it has {attention}.'
+            f'{path}: attn.in_proj_weight must have shape ({3 * width}, {width}), it has {attention}'
         )

@@ -1,16 +1,15 @@
 """Losses as pure functions, and thin modules around them for use in configs."""
 
-from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss
-from dscreid.models.losses.cross_cluster import CrossClusterLoss
+from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss, CrossClusterLoss
 from dscreid.models.losses.functional import (
     cluster_contrastive_loss,
     neighbor_contrastive_loss,
     neighbor_mask,
     soft_cluster_contrastive_loss,
+    supervised_contrastive_loss,
     weighted_regularized_triplet,
 )
 from dscreid.models.losses.neighbor_contrast import NeighborContrastiveLoss
-from dscreid.models.losses.supervised_contrast import supervised_contrastive_loss
 
 __all__ = [
     'ClusterContrastiveLoss',

@@ -13,25 +13,20 @@ OUTLIER = -1
 
 
 def cluster_contrastive_loss(
-    features: Tensor,
-    memory: Tensor,
-    labels: Tensor,
-    temperature: float = 0.05,
-    groups: Tensor | None = None,
+    features: Tensor, memory: Tensor, labels: Tensor, temperature: float = 0.05, groups: Tensor | None = None
 ) -> Tensor:
     """Compute the InfoNCE loss of features against a cluster memory, equations (3) and (4).
 
     The loss is ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``, where ``n`` is L2 normalization. As in
-    Cluster Contrast (Dai et al., 2022), the features are normalized here and the rows of the memory are used as stored.
+    Cluster Contrast (Dai et al., 2022), only the features are normalized here, not the rows of the memory.
 
     Args:
         features: float (B, D).
         memory: (C, D), one center per cluster.
         labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
         temperature: Softmax temperature, positive.
-        groups: int64 (C,), group of each cluster. If given, the softmax of a row covers only the clusters in the group
-            of its label. GUR (Yang et al., ICCV 2023) uses this when each camera is clustered separately. If None, the
-            softmax covers all clusters.
+        groups: int64 (C,), group of each cluster. If given, the softmax of a row covers only the group of its label, as
+            in GUR (Yang et al., ICCV 2023), which clusters each camera separately.
 
     Returns:
         Scalar: the mean over the labeled rows, or a differentiable 0 if there are none.
@@ -52,8 +47,7 @@ def soft_cluster_contrastive_loss(
     """Compute the InfoNCE loss of features against a cluster memory, with distributions as targets.
 
     The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``: the neighbor-guided loss of N-ULC
-    with the confidence weights of N-DW (Teng et al., arXiv 2412.12220). With one-hot targets and weights of 1 it equals
-    ``cluster_contrastive_loss``.
+    with the confidence weights of N-DW (Teng et al., arXiv 2412.12220).
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -75,20 +69,13 @@ def soft_cluster_contrastive_loss(
 
 @torch.no_grad()
 def neighbor_mask(
-    query_static: Tensor,
-    query_dynamic: Tensor,
-    bank_static: Tensor,
-    bank_dynamic: Tensor,
-    alpha: float = 0.9,
+    query_static: Tensor, query_dynamic: Tensor, bank_static: Tensor, bank_dynamic: Tensor, alpha: float = 0.9
 ) -> Tensor:
     """Find the neighbors of each query that both feature spaces agree on, equations (15) to (21).
 
     In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the
-    largest similarity of the query. The result is the intersection over both spaces.
-
-    The published rule is kept for queries whose largest similarity is zero or negative: no row exceeds the threshold,
-    so they have no neighbors. If the query itself is in the bank, the threshold is ``alpha`` and the query is its own
-    neighbor.
+    largest similarity of the query; the result is the intersection over both spaces. As published, a query whose
+    largest similarity is not positive has no neighbors, and a query in the bank is its own neighbor.
 
     Args:
         query_static: float (B, D). All four inputs are L2-normalized by this function.
@@ -114,10 +101,9 @@ def neighbor_contrastive_loss(
 ) -> Tensor:
     """Pull features toward their neighbors in an instance memory, equations (22) to (24), in one feature space.
 
-    The loss is ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``.
-    The softmax covers all N rows of the bank, and the mean covers all B queries; a query without neighbors contributes
-    0. The released code of the parent method (SDCL) clamps probabilities at 1e-8 before the logarithm, which stops the
-    gradient of distant neighbors. The log-softmax used here needs no clamp.
+    The loss is ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``
+    over all B queries; a query without neighbors contributes 0. The released code of the parent method (SDCL) clamps
+    probabilities at 1e-8, which stops the gradient of distant neighbors; here nothing is clamped.
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -143,10 +129,9 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
     """Compute the weighted regularization triplet loss of AGW (Ye et al., 2021) within a batch.
 
     The loss is ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` on Euclidean distances ``d``, with
-    ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity and ``w_in = softmax_n(-d_in)`` over all others.
-    As in the released code, the anchor is one of its own positives (at distance 0). Unlike the released code, the
-    softmax is exact: the ``+ 1e-6`` in the released denominator makes the weights of negatives vanish when distances
-    are large. Anchors without negatives are ignored.
+    ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity (with itself) and ``w_in = softmax_n(-d_in)`` over
+    all others. Unlike in the released code, the softmax is exact: its ``+ 1e-6`` makes the weights of negatives vanish
+    at large distances. Anchors without negatives are ignored.
 
     Args:
         features: float (B, D), raw features (not normalized by this function).
@@ -166,11 +151,33 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
         return per_anchor.sum() / has_negative.sum().clamp(min=1)
 
 
-def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
-    """Dot product of each normalized feature with each center, divided by the temperature: float (B, C).
+def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
+    """Compute the supervised contrastive loss within a batch (Khosla et al., NeurIPS 2020), equation (2) ("out").
 
-    The memory receives no gradient.
+    Args:
+        features: float (B, D), L2-normalized by this function.
+        labels: int64 (B,).
+        temperature: Softmax temperature, positive.
+
+    Returns:
+        Scalar loss. For each anchor, -log softmax over all other samples is averaged over its positives; the loss is
+        the mean over the anchors that have a positive. It is 0, with a gradient of zeros, if no anchor has one.
     """
+    features = F.normalize(features.float(), dim=1)
+    itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
+    logits = (features @ features.t() / temperature).masked_fill(itself, float('-inf'))
+    positives = (labels[:, None] == labels[None, :]) & ~itself
+    counts = positives.sum(dim=1)
+    anchors = counts > 0
+    if not anchors.any():
+        return features.sum() * 0
+    # The diagonal holds -inf, but only positives enter the sum.
+    log_probabilities = logits.log_softmax(dim=1).masked_fill(~positives, 0.0)
+    return -(log_probabilities.sum(dim=1)[anchors] / counts[anchors]).mean()
+
+
+def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
+    """Dot product of each normalized feature with each center, divided by the temperature: float (B, C)."""
     features = _full_precision(features)
     return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
 

@@ -27,14 +27,13 @@ class NeighborContrastiveLoss(nn.Module):
         count_offset: Added to the number of neighbors in the divisor, not negative.
         weight: Weight while each modality has its own labels.
         unified_weight: Weight once both modalities share their labels. None keeps ``weight``.
-        begin: First epoch in which the loss is active, counted from 0.
+        begin: First epoch (from 0) in which the loss is active.
         end: First epoch in which the loss is no longer active, or None for no end.
         static_weight: Factor of the static half (0.5 for the shallow half in the parent method's code).
         dynamic_weight: Factor of the dynamic half.
-        alternate: If True, each epoch uses only one pair, in turn, starting with the first pair in epoch 0. The parent
-            method's code does this with the cross-modal pairs.
-        pair_weights: Additional factor for each pair, in the order of ``pairs`` (the parent method's code uses 0.1 for
-            ``vt``). None uses 1 for each.
+        alternate: If True, each epoch uses only one pair, in turn, as the parent method's code does with the
+            cross-modal pairs.
+        pair_weights: Additional factor for each pair (the parent method's code uses 0.1 for ``vt``). None uses 1.
 
     Raises:
         ConfigError: If a pair is unknown or a value is out of range.
@@ -68,14 +67,12 @@ class NeighborContrastiveLoss(nn.Module):
             weight,
             static_weight,
             dynamic_weight,
-            *([] if unified_weight is None else [unified_weight]),
+            weight if unified_weight is None else unified_weight,
         ]
         if not all(isfinite(value) and value >= 0 for value in weights):
             raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers >= 0, got {weights}')
         if index(begin) < 0 or (end is not None and index(end) < begin):
-            raise ConfigError(
-                f'NeighborContrastiveLoss: begin and end must be epochs from 0, in their order, got {begin} and {end}'
-            )
+            raise ConfigError(f'NeighborContrastiveLoss: needs 0 <= begin <= end, got {begin} and {end}')
         factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
         if len(factors) != len(pairs) or min(factors) < 0:
             raise ConfigError(
@@ -87,24 +84,13 @@ class NeighborContrastiveLoss(nn.Module):
         self.alpha = alpha
         self.temperature = temperature
         self.count_offset = count_offset
-        self.weight = weight
-        self.unified_weight = weight if unified_weight is None else unified_weight
+        self.weight, self.static_weight, self.dynamic_weight, self.unified_weight = weights
         self.begin = begin
         self.end = end
-        self.static_weight = static_weight
-        self.dynamic_weight = dynamic_weight
         self.alternate = alternate
 
     def weight_at(self, epoch: int, unified: bool) -> float:
-        """Return the weight of the loss in an epoch.
-
-        Args:
-            epoch: Epoch, counted from 0.
-            unified: Whether both modalities share their labels.
-
-        Returns:
-            The weight, or 0 if the loss is inactive.
-        """
+        """Return the weight in an epoch (from 0), or 0 if inactive; ``unified``: both modalities share their labels."""
         if epoch < self.begin or (self.end is not None and epoch >= self.end):
             return 0.0
         return self.unified_weight if unified else self.weight
@@ -123,11 +109,8 @@ class NeighborContrastiveLoss(nn.Module):
         Args:
             static: float (B, D), static features of the anchors.
             dynamic: float (B, D), dynamic features of the anchors.
-            queries: The anchors' rows in the instance memory of their modality, B rows. They select the neighbors.
+            queries: The anchors' rows in the instance memory of their modality; they select the neighbors.
             bank: Instance memory in which neighbors are searched, N rows.
-
-        Returns:
-            Scalar loss.
         """
         mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
         options = {'temperature': self.temperature, 'count_offset': self.count_offset}

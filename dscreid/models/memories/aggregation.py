@@ -15,8 +15,7 @@ class Aggregation:
 
     Attributes:
         momentum: Weight of the old center, in [0, 1].
-        both_ways: Whether to update infrared centers as well. The text of the paper aggregates both representations;
-            its released code leaves the infrared memory unchanged.
+        both_ways: Whether to update infrared centers as well, as in the text of the paper but not in its released code.
         normalize: Whether to L2-normalize updated centers. The released code does not.
     """
 
@@ -41,18 +40,15 @@ def aggregate_centers(
     """Move the centers of matched clusters toward each other, once (ADCA; Yang et al., ACM MM 2022).
 
     For each match (p, q), ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``. With ``both_ways``, ``M^t_q`` is
-    updated in the same way, using the old ``M^v_p``. A momentum of 1 keeps the *old* center.
+    updated in the same way, using the old ``M^v_p``. See :class:`Aggregation` for the other arguments.
 
     Args:
         visible: float (C_v, D), centers of the visible clusters.
         infrared: float (C_t, D), centers of the infrared clusters.
         matches: int64 (P, 2), pairs (p, q).
         momentum: Weight of the old center, in [0, 1].
-        both_ways: Whether to update infrared centers as well.
+        both_ways: Whether to update infrared centers as well; otherwise the tensor ``infrared`` itself is returned.
         normalize: Whether to L2-normalize updated centers.
-
-    Returns:
-        New visible and infrared centers. Without ``both_ways``, the second one is the tensor ``infrared`` itself.
 
     Raises:
         ValueError: If a cluster to be updated appears in two matches.

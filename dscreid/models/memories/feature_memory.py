@@ -15,8 +15,8 @@ DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch
 class FeatureMemory(nn.Module):
     """Static and dynamic feature matrices with momentum updates.
 
-    Both are buffers, so they move with the model. They are not persistent because every labeling changes the number of
-    rows and rebuilds them, including in the first epoch after a resume.
+    Both are buffers that move with the model. They are not persistent because every labeling rebuilds them, including
+    in the first epoch after a resume.
 
     Args:
         momentum: Weight of the *old* entry in an update, in [0, 1].
@@ -24,6 +24,9 @@ class FeatureMemory(nn.Module):
     Raises:
         ConfigError: If the momentum is out of range.
     """
+
+    static: Tensor
+    dynamic: Tensor
 
     def __init__(self, momentum: float) -> None:
         super().__init__()
@@ -61,12 +64,9 @@ class ClusterMemory(FeatureMemory):
         self.hard = hard
 
     def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
-        """Rebuild the centers.
+        """Rebuild the C centers from N rows of features, which this method L2-normalizes.
 
-        Args:
-            features: N rows, L2-normalized by this method.
-            labels: int64 (N,) in [-1, num_clusters). Rows labeled -1 (outliers) are ignored.
-            num_clusters: Number C of clusters.
+        Rows with a label of -1 (outliers) are ignored; ``labels`` are int64 (N,).
         """
         for name in ('static', 'dynamic'):
             # On the CPU, which sums in a fixed order.
@@ -75,14 +75,7 @@ class ClusterMemory(FeatureMemory):
             setattr(self, name, centers.to(self.static.device))
 
     def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
-        """Update the centers with a batch, one sample after another.
-
-        Args:
-            static: float (B, D), L2-normalized by this method.
-            dynamic: float (B, D), L2-normalized by this method.
-            labels: int64 (B,) in [-1, C). Samples labeled -1 are skipped.
-            repeats: See ``momentum_update_``.
-        """
+        """Update the centers with a batch, float (B, D) per half, in order; samples labeled -1 are skipped."""
         if self.hard:
             repeats = 1
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
@@ -119,14 +112,7 @@ class InstanceMemory(FeatureMemory):
             setattr(self, name, rows.to(self.static.device, self.dtype))
 
     def update(self, static: Tensor, dynamic: Tensor, rows: Tensor, repeats: int | None = None) -> None:
-        """Update rows with a batch, one sample after another.
-
-        Args:
-            static: float (B, D).
-            dynamic: float (B, D).
-            rows: int64 (B,) in [-1, N). Samples with row -1 are skipped.
-            repeats: See ``momentum_update_``.
-        """
+        """Update ``rows``, int64 (B,), with a batch, float (B, D) per half, in order; rows of -1 are skipped."""
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
             values = F.normalize(values.float(), dim=1) if self.normalize_queries else values
             momentum_update_(memory, values, rows, self.momentum, repeats=repeats)

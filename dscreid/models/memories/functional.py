@@ -11,7 +11,7 @@ def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normali
     Args:
         features: float (N, D).
         labels: int64 (N,) in [-1, num_clusters). Rows labeled -1 (outliers) are ignored.
-        num_clusters: Number C of clusters. Each should have a member; a cluster without members gets a row of zeros.
+        num_clusters: Number C of clusters; one without members gets a row of zeros.
         normalize: Whether to L2-normalize the centers.
 
     Returns:
@@ -38,12 +38,9 @@ def momentum_update_(
     """Update memory rows with new values in place, equation (2).
 
     For each value q and its row k, in the given order, ``M[k] <- momentum * M[k] + (1 - momentum) * q``, followed by L2
-    normalization. A momentum of 1 keeps the *old* entry (the opposite of PyTorch's batch normalization); 0 copies the
-    last value. A row that occurs several times is updated several times. Rows are independent of each other, so the
-    first occurrences of all rows are processed in one step, then the second ones, and so on. This gives the same result
-    as one update after another.
-
-    All shapes depend only on the shapes of the arguments. With ``repeats``, nothing is read back from the device.
+    normalization. A momentum of 1 keeps the *old* entry, unlike in PyTorch's batch normalization. First occurrences of
+    all rows are processed in one step, then the second ones, and so on, which gives the same result as one after
+    another. All shapes depend only on the shapes of the arguments.
 
     Args:
         memory: (R, D), modified in place. Any floating dtype; computation uses float32 or wider.
@@ -51,8 +48,8 @@ def momentum_update_(
         rows: int64 (B,) in [-1, R). Values with row -1 are skipped.
         momentum: Weight of the old entry, in [0, 1].
         normalize: Whether to L2-normalize updated rows.
-        repeats: Maximum number of occurrences of a row, if known; a larger number gives the same result. If None, it
-            is counted, which synchronizes with the GPU.
+        repeats: Maximum number of occurrences of a row, if known (larger numbers are fine). None counts it, which
+            synchronizes with the GPU.
     """
     if not len(memory) or not len(rows):
         return

@@ -9,12 +9,7 @@ from dscreid.structures import Modality
 
 
 class SoftRows(NamedTuple):
-    """Soft targets of n tracklets.
-
-    Attributes:
-        targets: float32 (n, C), distributions over the rows of a cluster memory. A row of zeros means no target.
-        weights: float32 (n,) in [0, 1].
-    """
+    """Soft targets, float32 (n, C) with a row of zeros for no target, and their weights, float32 (n,) in [0, 1]."""
 
     targets: Tensor
     weights: Tensor
@@ -24,9 +19,9 @@ class Repeats(NamedTuple):
     """Maximum number of tracklets in a batch that refer to the same memory row, counted on the host.
 
     Attributes:
-        instances: Maximum for rows of an instance memory.
-        clusters: Maximum for rows of a cluster memory, over tracklets of its own modality (both if shared).
-        cross: Maximum for rows of a cluster memory, over tracklets of the other modality.
+        instances: For rows of an instance memory.
+        clusters: For rows of a cluster memory, over tracklets of its own modality (both if shared).
+        cross: For rows of a cluster memory, over tracklets of the other modality.
     """
 
     instances: int

@@ -1,7 +1,7 @@
 """All memories of the adaptation stage, and the map from dataset indices of tracklets to rows and labels."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,42 +18,25 @@ from dscreid.structures import Modality, PseudoLabels, SoftTargets, TrackletFeat
 SHARED = 'shared'
 
 
-@dataclass(frozen=True)
-class _Staged:
-    """Features and rows of one iteration, stored for the update.
-
-    Attributes:
-        features: float32 (B, 2 D), static and dynamic halves.
-        keys: int64 (B, 3): instance row, cluster row, and 1 for visible or 0 for infrared. With ``cross_update`` and
-            cross labels it is (B, 4); the last column is the cluster row in the other modality's memory.
-        repeats: Maximum number of times a row occurs.
-    """
-
-    features: Tensor
-    keys: Tensor
-    repeats: Repeats
-
-
 @MODELS.register_module()
 class TargetMemories(nn.Module):
     """Cluster and instance memories of both modalities.
 
     Before the labels are unified, each modality has its own cluster memory. Afterward, both share one, built from the
     members of both (or of one, if the labels set ``center_modality``). The instance memories contain all training
-    tracklets, including outliers.
-
-    Clusters are renumbered from 0 without gaps, so that every center has members. ``locate`` returns the new numbers.
-    The index maps stay on the host because the indices of a batch are there.
+    tracklets, including outliers. Clusters are renumbered from 0 without gaps, so that every center has members.
 
     Args:
         cluster: Keyword arguments of ``ClusterMemory``.
         instance: Keyword arguments of ``InstanceMemory``.
         aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
-        cross_update: If True, features that a cross loss compares with the other modality's cluster memory also update
-            that memory. They do so before its own features, which therefore have the last update. The released code of
-            PGM and N-ULC behaves this way because its losses share one memory object. If False, only features of its
-            own modality update a memory.
+        cross_update: Whether features that a cross loss compares with the other modality's cluster memory also update
+            that memory, before its own features, as in the released code of PGM and N-ULC.
     """
+
+    clusters: Mapping[str, ClusterMemory]
+    instances: Mapping[str, InstanceMemory]
+    _table: PseudoLabels
 
     def __init__(
         self,
@@ -64,14 +47,16 @@ class TargetMemories(nn.Module):
     ) -> None:
         super().__init__()
         names = [modality.value for modality in Modality]
-        self.clusters = nn.ModuleDict({name: ClusterMemory(**(cluster or {})) for name in [*names, SHARED]})
-        self.instances = nn.ModuleDict({name: InstanceMemory(**(instance or {})) for name in names})
+        clusters = {name: ClusterMemory(**(cluster or {})) for name in [*names, SHARED]}
+        instances = {name: InstanceMemory(**(instance or {})) for name in names}
+        self.clusters = nn.ModuleDict(clusters)  # type: ignore[assignment]  # not generic
+        self.instances = nn.ModuleDict(instances)  # type: ignore[assignment]
         self.aggregation = Aggregation(**(aggregation or {}))
         self.cross_update = cross_update
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        self._table: PseudoLabels | None = None
-        self._staged: _Staged | None = None
+        #: static and dynamic features, float32 (B, D), with their batch and the rows of ``cross_update``
+        self._staged: tuple[Tensor, Tensor, LocatedBatch, Tensor | None] | None = None
 
     def reset(
         self,
@@ -86,7 +71,7 @@ class TargetMemories(nn.Module):
         Args:
             rgb: Features of all Nv visible training tracklets.
             ir: Features of all Nt infrared training tracklets.
-            labels: Pseudo labels of both modalities, aligned with the rows of ``rgb`` and ``ir``.
+            labels: Pseudo labels, aligned with the rows of ``rgb`` and ``ir``.
             rgb_indices: int64 (Nv,), dataset indices of the rows of ``rgb``.
             ir_indices: int64 (Nt,), dataset indices of the rows of ``ir``.
 
@@ -123,14 +108,7 @@ class TargetMemories(nn.Module):
         return self.instances[modality.value]
 
     def locate(self, indices: Sequence[int], modalities: Sequence[str]) -> LocatedBatch:
-        """Look up the rows and labels of the tracklets of a batch.
-
-        Args:
-            indices: Dataset index of each of the B tracklets.
-            modalities: Modality of each tracklet, ``'rgb'`` or ``'ir'``.
-
-        Returns:
-            Rows and labels, on the device of the memories.
+        """Look up the rows and labels of B tracklets by dataset index and modality (``'rgb'`` or ``'ir'``).
 
         Raises:
             RuntimeError: If the memories have not been built.
@@ -141,16 +119,16 @@ class TargetMemories(nn.Module):
                 'the memories are empty: call reset_memories with features and pseudo labels before the '
                 'first loss (ClusterHook does so before each epoch)'
             )
-        modalities = [Modality(modality) for modality in modalities]
-        missing = [(i, m.value) for i, m in zip(indices, modalities, strict=True) if i not in self._rows[m]]
+        sides = [Modality(modality) for modality in modalities]
+        missing = [(i, m.value) for i, m in zip(indices, sides, strict=True) if i not in self._rows[m]]
         if missing:
             raise ValueError(f'(index, modality) {missing[:5]} are not among the tracklets of the memories')
-        rows = np.array([self._rows[m][i] for i, m in zip(indices, modalities, strict=True)], np.int64)
-        labels = _pick({m: self._table.of(m) for m in Modality}, modalities, rows)
-        visible = np.array([modality is Modality.RGB for modality in modalities], bool)
+        rows = np.array([self._rows[m][i] for i, m in zip(indices, sides, strict=True)], np.int64)
+        labels = _pick({m: self._table.of(m) for m in Modality}, sides, rows)
+        visible = np.array([modality is Modality.RGB for modality in sides], bool)
         of = {Modality.RGB: visible, Modality.IR: ~visible}
         given, groups = self._table.cross, self._table.groups
-        cross = None if given is None else _pick({m: given.of(m) for m in Modality}, modalities, rows)
+        cross = None if given is None else _pick({m: given.of(m) for m in Modality}, sides, rows)
         return LocatedBatch(
             rows=self._tensor(rows),
             labels=self._tensor(labels),
@@ -171,54 +149,46 @@ class TargetMemories(nn.Module):
     def stage(
         self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()
     ) -> None:
-        """Store the features of an iteration until ``update``, replacing any that are still staged.
+        """Store the features of an iteration, float (B, D) each, until ``update``.
 
-        Args:
-            static: float (B, D), static features used by the losses.
-            dynamic: float (B, D), dynamic features used by the losses.
-            batch: Rows and labels of the B tracklets, from ``locate``.
-            crossed: Modalities whose features a loss compared with the other modality's clusters.
+        ``crossed`` are the modalities whose features a loss compared with the other modality's clusters.
         """
-        features = torch.cat([static, dynamic], dim=1).detach().float()
-        keys = [batch.rows, batch.labels, batch.visible.long()]
+        cross = None
         if self.cross_update and batch.cross is not None:
             cross = torch.full_like(batch.cross, -1)
             for modality in crossed:
                 members = batch.members[modality]
                 cross[members] = batch.cross[members]
-            keys.append(cross)
-        self._staged = _Staged(features, torch.stack(keys, dim=1), batch.repeats)
+        self._staged = static.detach().float(), dynamic.detach().float(), batch, cross
 
     @torch.no_grad()
     def update(self) -> None:
         """Update all memories with the staged features, equation (2). Call this after the optimizer step.
 
         Every rank stages the global batch, so the memories are the same on all ranks. Samples are processed in batch
-        order, so the last view of a tracklet is the last update, as in the released code of the ADCA family. An outlier
-        updates only its row of the instance memory.
+        order, so the last view of a tracklet is the last update. An outlier updates only its instance row.
 
         Raises:
             RuntimeError: If nothing is staged.
         """
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
-        features, repeats = self._staged.features, self._staged.repeats
-        rows, labels, visible, *cross = self._staged.keys.unbind(dim=1)
+        static, dynamic, batch, cross = self._staged
         self._staged = None
-        static, dynamic = features.chunk(2, dim=1)
-        nowhere = torch.full_like(rows, -1)
-        for clusters in cross:  # at most one, with cross_update
-            for modality, member in ((Modality.IR, visible == 1), (Modality.RGB, visible == 0)):
-                others = torch.where(member, clusters, nowhere)
-                self.cluster_memory(modality).update(static, dynamic, others, repeats.cross)
-        for modality, member in ((Modality.RGB, visible == 1), (Modality.IR, visible == 0)):
-            own = torch.where(member, rows, nowhere)
+        repeats, nowhere = batch.repeats, torch.full_like(batch.rows, -1)
+        members = {Modality.RGB: batch.visible, Modality.IR: ~batch.visible}
+        if cross is not None:
+            for modality, member in members.items():
+                others = torch.where(member, cross, nowhere)
+                self.cluster_memory(modality.other).update(static, dynamic, others, repeats.cross)
+        for modality, member in members.items():
+            own = torch.where(member, batch.rows, nowhere)
             self.instance_memory(modality).update(static, dynamic, own, repeats.instances)
             if not self.shared:
-                own = torch.where(member, labels, nowhere)
+                own = torch.where(member, batch.labels, nowhere)
                 self.cluster_memory(modality).update(static, dynamic, own, repeats.clusters)
         if self.shared:
-            self.clusters[SHARED].update(static, dynamic, labels, repeats.clusters)
+            self.clusters[SHARED].update(static, dynamic, batch.labels, repeats.clusters)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
         """Rebuild the cluster memories used by the current labels."""

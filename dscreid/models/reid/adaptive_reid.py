@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
-from dscreid.models.losses.neighbor_contrast import LETTERS
-from dscreid.models.memories import LocatedBatch
+from dscreid.models.losses import CrossClusterLoss
+from dscreid.models.losses.neighbor_contrast import LETTERS, NeighborContrastiveLoss
+from dscreid.models.memories import LocatedBatch, TargetMemories
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, PseudoLabels, ReIDDataSample, TrackletFeatures
@@ -23,10 +24,9 @@ PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
 class AdaptiveReID(BaseReID):
     """Cluster-contrastive identity loss and neighbor losses against memories, equation (25).
 
-    A data sample has the index and modality of its tracklet but no label; the memories map the index to a pseudo
-    label. Each iteration calls ``loss``, which stages the features, then the optimizer step, then
-    ``update_memories``. The losses use the same features as clustering and retrieval: those after the necks, or the
-    raw features with ``retrieval='raw'``.
+    Each iteration calls ``loss``, which looks up the pseudo labels of the batch and stages the features, then the
+    optimizer step, then ``update_memories``. The losses use the features of clustering and retrieval: those after the
+    necks, or the raw features with ``retrieval='raw'``.
 
     Args:
         backbone: See ``BaseReID``.
@@ -38,6 +38,8 @@ class AdaptiveReID(BaseReID):
         flip_test: See ``BaseReID``.
         cross_loss: Config of ``CrossClusterLoss``, for labelers that match the clusters of the two modalities, or None.
     """
+
+    neighbor_losses: Sequence[NeighborContrastiveLoss]
 
     def __init__(
         self,
@@ -52,13 +54,13 @@ class AdaptiveReID(BaseReID):
     ) -> None:
         super().__init__(backbone, data_preprocessor, retrieval, flip_test)
         self.identity_loss = MODELS.build({'type': 'ClusterContrastiveLoss', **(identity_loss or {})})
-        self.neighbor_losses = nn.ModuleList(
+        self.neighbor_losses = nn.ModuleList(  # type: ignore[assignment]  # not generic
             MODELS.build({'type': 'NeighborContrastiveLoss', **config}) for config in neighbor_losses
         )
-        self.cross_loss = (
+        self.cross_loss: CrossClusterLoss | None = (
             None if cross_loss is None else MODELS.build({'type': 'CrossClusterLoss', **cross_loss})
         )
-        self.memories = MODELS.build({'type': 'TargetMemories', **(memories or {})})
+        self.memories: TargetMemories = MODELS.build({'type': 'TargetMemories', **(memories or {})})
         self.epoch = 0
         if retrieval == 'raw':
             # Distributed training would wait for the gradient of a parameter that no loss uses.
@@ -85,9 +87,7 @@ class AdaptiveReID(BaseReID):
         self.memories.update()
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
-        """Compute the losses of an unlabeled batch.
-
-        In distributed training, every process returns the losses of the global batch.
+        """Compute the losses of an unlabeled batch; every process returns those of the global batch.
 
         Args:
             inputs: float (N, T, 3, H, W), normalized.
@@ -108,13 +108,7 @@ class AdaptiveReID(BaseReID):
     def losses_of(
         self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
     ) -> dict[str, Tensor]:
-        """Compute the losses from features that are already extracted; see ``loss``.
-
-        Args:
-            static: float (N, D), raw static features.
-            dynamic: float (N, D), raw dynamic features.
-            data_samples: N data samples.
-        """
+        """Compute the losses from raw features, float (N, D) each; see ``loss``."""
         *raw, data_samples = gather_batch(static, dynamic, data_samples)
         batch = self.memories.locate(
             [sample.index for sample in data_samples], [sample.modality for sample in data_samples]
@@ -143,9 +137,11 @@ class AdaptiveReID(BaseReID):
         self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Sequence[Modality]
     ) -> dict[str, Tensor]:
         """Compare features of the modalities in ``crossed`` with the cluster memory of the other modality."""
-        if crossed and batch.cross is None:
+        if not crossed or self.cross_loss is None:
+            return {}
+        if batch.cross is None:
             raise ConfigError(
-                f'cross_loss is active in epoch {self.epoch + 1}, whose labeler brings no cross labels; set its '
+                f'cross_loss is active in epoch {self.epoch + 1}, but its labeler provides no cross labels; set its '
                 'begin and end (counted from 0) to the epochs of a labeler that matches clusters, such as '
                 'MatchingLabeler'
             )
@@ -177,23 +173,16 @@ class AdaptiveReID(BaseReID):
                 term = factor * module(
                     static[anchors],
                     dynamic[anchors],
-                    self._instances(query, batch.rows[anchors]),
-                    self._instances(bank),
+                    self.memories.instance_memory(query).features(batch.rows[anchors]),
+                    self.memories.instance_memory(bank).features(),
                 )
                 name = f'loss_neighbor_{pair}'
                 losses[name] = losses[name] + term if name in losses else term
         return losses
 
-    def _instances(self, modality: Modality, rows: Tensor | None = None) -> TrackletFeatures:
-        """Return rows of a modality's instance memory, or all rows if ``rows`` is None."""
-        return self.memories.instance_memory(modality).features(rows)
-
 
 def _finer_targets(batch: LocatedBatch, modality: Modality) -> dict[str, Any]:
-    """Collect the soft targets and groups of a modality as keyword arguments of the identity loss.
-
-    The result is empty if there are only labels.
-    """
+    """Collect the soft targets and groups of a modality, if any, as keyword arguments of the identity loss."""
     targets: dict[str, Any] = {}
     if batch.soft is not None:
         targets['soft'] = batch.soft[modality]

@@ -49,12 +49,17 @@ class BaseReID(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor)
         if retrieval not in RETRIEVALS:
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
-        built = isinstance(backbone, nn.Module)
-        self.backbone = backbone if built else MODELS.build(backbone)
         #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
-        self.architecture = None if built else architecture_of(backbone)
-        self.static_neck = BNNeck(self.backbone.embed_dim)
-        self.dynamic_neck = BNNeck(self.backbone.embed_dim)
+        self.architecture: dict[str, Any] | None = None
+        if isinstance(backbone, nn.Module):
+            encoder = backbone
+        else:
+            self.architecture = architecture_of(backbone)
+            encoder = MODELS.build(backbone)
+        self.backbone = encoder
+        self.embed_dim: int = encoder.embed_dim  # type: ignore[assignment]  # each encoder declares its width
+        self.static_neck = BNNeck(self.embed_dim)
+        self.dynamic_neck = BNNeck(self.embed_dim)
         self.retrieval = retrieval
         self.flip_test = flip_test
 
@@ -65,19 +70,16 @@ class BaseReID(BaseModel):
 
         Args:
             inputs: float (N, T, 3, H, W), normalized.
-            data_samples: N data samples. Required by the modes ``'loss'`` and ``'predict'`` and by encoders that need
-                the modalities.
-            mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
-
-        Returns:
-            Raw static and dynamic features (``'tensor'``), a dictionary of losses (``'loss'``) or a list of data
-            samples with features (``'predict'``).
+            data_samples: N data samples. ``'tensor'`` uses them only if the encoder needs the modalities.
+            mode: ``'tensor'``: raw static and dynamic features. ``'loss'``: losses by name. ``'predict'``: data samples
+                with features.
 
         Raises:
             ValueError: If ``mode`` is unknown.
         """
+        data_samples = data_samples or ()
         if mode == 'tensor':
-            return self.extract_feat(inputs, self.modalities_of(data_samples or ()))
+            return self.extract_feat(inputs, self.modalities_of(data_samples))
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'predict':
@@ -94,14 +96,11 @@ class BaseReID(BaseModel):
         return [sample.modality for sample in data_samples] if self.needs_modalities else None
 
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Extract raw static and dynamic features, before the necks.
+        """Extract raw static and dynamic features, before the necks: float (N, D) each.
 
         Args:
             inputs: float (N, T, 3, H, W), normalized.
-            modalities: ``'rgb'`` or ``'ir'`` for each tracklet. Ignored by encoders that do not need it.
-
-        Returns:
-            Static and dynamic features, float (N, D) each.
+            modalities: ``'rgb'`` or ``'ir'`` for each tracklet, for encoders that need it.
 
         Raises:
             ValueError: If the encoder needs the modalities and they are missing.
@@ -113,27 +112,18 @@ class BaseReID(BaseModel):
         raise NotImplementedError
 
     def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
-        """Extract the features used by clustering, memories and retrieval.
+        """Extract the features used by clustering, memories and retrieval (N rows); see ``finish``.
 
         Args:
             inputs: float (N, T, 3, H, W), normalized.
             modalities: See ``extract_feat``.
-
-        Returns:
-            Features with N rows. With ``retrieval='neck'`` they are taken after the necks and L2-normalized; with
-            ``'raw'`` they are the raw features.
         """
         return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
 
     def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
-        """Convert raw features to float32 features for retrieval.
-
-        With ``retrieval='neck'`` this applies the necks and L2 normalization; with ``'raw'`` it only changes the dtype.
-        """
+        """Convert raw features to float32 retrieval features: after the necks and L2-normalized, or raw (``'raw'``)."""
         halves = [half.float() for half in self._project(raw.static, raw.dynamic)]
-        return TrackletFeatures(
-            *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
-        )
+        return self._normalized(*halves)
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
@@ -144,8 +134,8 @@ class BaseReID(BaseModel):
             data_samples: N data samples; they are not modified.
 
         Returns:
-            N copies of the data samples with float32 features on the CPU: ``static`` and ``dynamic``, each (D,), are
-            the raw features of the unflipped tracklet; ``feature``, (2 D,), is compared by inner product in retrieval.
+            N copies with float32 features on the CPU: ``static`` and ``dynamic``, each (D,), are the raw features of
+            the unflipped tracklet; ``feature``, (2 D,), is compared by inner product in retrieval.
         """
         modalities = self.modalities_of(data_samples)
         static, dynamic = self.extract_feat(inputs, modalities)
@@ -160,12 +150,7 @@ class BaseReID(BaseModel):
         return results
 
     def recalibrate_necks(self, static: Tensor, dynamic: Tensor) -> None:
-        """Set the running statistics of the necks to those of raw features, for example of an unlabeled target domain.
-
-        Args:
-            static: float (N, D), raw static features.
-            dynamic: float (N, D), raw dynamic features.
-        """
+        """Set the running statistics of the necks to those of raw features, float (N, D), of an unlabeled domain."""
         self.static_neck.recalibrate(static)
         self.dynamic_neck.recalibrate(dynamic)
 
@@ -177,10 +162,10 @@ class BaseReID(BaseModel):
         if not self.flip_test:
             return plain
         mirrored = self.finish(TrackletFeatures(*self.extract_feat(inputs.flip(-1), modalities)))
-        halves = [
-            (plain.static + mirrored.static) / 2,
-            (plain.dynamic + mirrored.dynamic) / 2,
-        ]
+        return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
+
+    def _normalized(self, *halves: Tensor) -> TrackletFeatures:
+        """L2-normalize both halves, unless retrieval uses raw features."""
         return TrackletFeatures(
             *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
         )

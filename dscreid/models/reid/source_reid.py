@@ -20,10 +20,9 @@ from dscreid.structures import ReIDDataSample
 class SourceReID(BaseReID):
     """Classifier and weighted regularization triplet loss on the static and the dynamic half.
 
-    A batch contains both modalities. Each half has a BN neck, a classifier without bias trained with cross entropy,
-    and the triplet loss of AGW on the raw feature. The parameters of the classifiers are ``static_head.weight`` and
-    ``dynamic_head.weight``, so ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives them VLD's
-    learning rate.
+    Each half has a BN neck, a classifier without bias trained with cross entropy, and the triplet loss of AGW on the
+    raw feature. ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives the classifiers VLD's learning
+    rate.
 
     Args:
         backbone: See ``BaseReID``.
@@ -33,11 +32,10 @@ class SourceReID(BaseReID):
         triplet_weight: Weight of the triplet loss of the static half.
         dynamic_identity_weight: Weight of the cross entropy of the dynamic half (0.4 in VLD).
         dynamic_triplet_weight: Weight of the triplet loss of the dynamic half.
-        dynamic_weight: Factor on all losses of the dynamic half. Use 0 for encoders whose halves are identical: this
-            removes the dynamic classifier and losses, but the dynamic neck still collects its statistics.
-        contrast_weight: Weight of a supervised contrastive loss on the output of each neck; in the dynamic half it is
-            multiplied by ``dynamic_weight``. 0 (the published recipe) disables it. For a tower with random initial
-            weights, this loss gives a useful signal long before the classifier does.
+        dynamic_weight: Factor on all losses of the dynamic half. 0, for encoders whose halves are identical, removes
+            its classifier and losses; its neck still collects statistics.
+        contrast_weight: Weight of a supervised contrastive loss on the output of each neck (0 in the published recipe).
+            A tower with random weights learns from it long before the classifier gives a useful signal.
         label_smoothing: Label smoothing of the cross entropy, in [0, 1).
         retrieval: See ``BaseReID``.
         flip_test: See ``BaseReID``.
@@ -80,15 +78,13 @@ class SourceReID(BaseReID):
                 for weight in (dynamic_identity_weight, dynamic_triplet_weight, contrast_weight)
             ),
         }
-        self.static_head = IdentityHead(self.backbone.embed_dim, num_classes)
-        self.dynamic_head = IdentityHead(self.backbone.embed_dim, num_classes) if dynamic_weight else None
+        self.static_head = IdentityHead(self.embed_dim, num_classes)
+        self.dynamic_head = IdentityHead(self.embed_dim, num_classes) if dynamic_weight else None
         # Distributed training would wait for the gradient of a parameter that no loss uses.
         self.dynamic_neck.weight.requires_grad_(bool(dynamic_weight))
 
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
-        """Compute the losses of a labeled batch.
-
-        In distributed training, every process returns the losses of the global batch.
+        """Compute the losses of a labeled batch; every process returns those of the global batch.
 
         Args:
             inputs: float (N, T, 3, H, W), normalized.

@@ -134,7 +134,7 @@ def test_modality_gap_lowers_agreement_and_pattern_contrast_step_by_step():
     assert np.all(np.diff([s.pattern_contrast for s in sensors]) < -0.2)
 
 
-def test_without_material_spread_the_infrared_knows_colours_alone():
+def test_without_material_spread_the_infrared_knows_colors_alone():
     listed, alike = (draw_sensor(np.random.default_rng(0), 0.0, 0.0, spread) for spread in (1.0, 0.0))
     assert np.ptp(listed.offset) > 0.2
     np.testing.assert_allclose(alike.offset, listed.offset.mean())

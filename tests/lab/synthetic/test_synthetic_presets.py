@@ -1,11 +1,13 @@
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic import PRESETS, WorldSpec, make_spec
-from dscreid.lab.synthetic.domain import get_domain
+from dscreid.lab.synthetic import World, WorldSpec, make_spec
+from dscreid.lab.synthetic.domain import DOMAINS, get_domain
 from dscreid.lab.synthetic.layouts import Split, plan_world
+from dscreid.registry import WORLDS, registered_classes
 
 
 def numbers(spec, *names):
@@ -33,7 +35,7 @@ def test_demo_and_pretrain():
     assert target.modality_gap > 0
 
 
-@pytest.mark.parametrize('preset', PRESETS)
+@pytest.mark.parametrize('preset', ['tiny', 'demo', 'demo-short', 'full', 'pretrain'])
 def test_hitsz_tracklets_are_long_enough_for_the_loader(preset):
     assert make_spec(preset, 'hitsz').min_frames >= 12
 
@@ -70,7 +72,7 @@ def test_a_world_may_set_what_its_domain_would():
         ({'modality_gap': float('nan')}, 'modality_gap'),
         ({'occluded': 1.1}, 'occluded must lie between 0 and 1'),
         ({'sensor_spread': -0.1}, 'sensor_spread'),
-        ({'cameras': 7}, '6 cameras'),
+        ({'cameras': 7}, 'room for 6 cameras'),
         ({'height': 64.0}, 'height'),
         ({'colour': 1}, "no field 'colour'"),
     ],
@@ -81,8 +83,10 @@ def test_values_out_of_range(values, message):
 
 
 def test_unknown_names_and_what_a_layout_lacks():
-    with pytest.raises(ConfigError, match='preset'):
-        make_spec('huge', 'bupt')
+    with pytest.raises(
+        ConfigError, match=r"unknown world 'dmo'; did you mean 'demo'\? \(known are tiny, demo"
+    ):
+        make_spec('dmo', 'bupt')
     with pytest.raises(ConfigError, match='layout'):
         make_spec('tiny', 'mars')
     with pytest.raises(ConfigError, match='domain'):
@@ -91,3 +95,25 @@ def test_unknown_names_and_what_a_layout_lacks():
         make_spec('tiny', 'hitsz', fake_ir=True)
     with pytest.raises(ConfigError, match='9999'):
         make_spec('tiny', 'hitsz', train_ids=10_000)
+
+
+def test_a_registered_class_is_a_world(monkeypatch):
+    class Crowd(World):
+        """Many people in few frames."""
+
+        common: ClassVar[dict] = {'train_ids': 30, 'min_frames': 12}
+        bupt: ClassVar[dict] = {'auxiliary_ids': 3}
+        domain = 'night'
+
+    night = replace(get_domain('hitsz'), name='night', code=10, light=(0.2, 0.4))
+    monkeypatch.setitem(DOMAINS, 'night', night)
+    WORLDS.import_from_location()
+    monkeypatch.setitem(WORLDS.module_dict, 'crowd', Crowd)
+    spec = make_spec('crowd', 'bupt', seed=2)
+    assert numbers(spec, 'train_ids', 'auxiliary_ids', 'domain', 'seed') == (30, 3, 'night', 2)
+    assert spec.appearance == replace(night, occluded=spec.occluded)
+    assert make_spec('crowd', 'hitsz', 'bupt').domain == 'bupt'
+
+
+def test_worlds_and_protocols_are_no_types_of_a_config():
+    assert not {'demo', 'hitsz_vcm'} & registered_classes().keys()

@@ -4,6 +4,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from dscreid.registry import WORLDS
+
 TOOL = Path(__file__).parents[3] / 'tools' / 'synthesize.py'
 
 
@@ -57,3 +59,23 @@ def test_preview_alone(main, tmp_path):
     assert height == 8 * (2 * 64 + 4)
     assert width == 4 * (3 * 32 + 4)
     assert main(['--layout', 'bupt', '--preview', str(sheet / 'below_a_file.png')]) == 2
+
+
+def test_help_lists_the_worlds_and_those_of_imported_modules(main, tmp_path, monkeypatch, capsys):
+    (tmp_path / 'own_worlds.py').write_text(
+        'from dscreid.lab.synthetic import World\nfrom dscreid.registry import WORLDS\n\n\n'
+        "@WORLDS.register_module(name='duo')\nclass Duo(World):\n    'Two people.'\n\n"
+        '    common = dict(train_ids=1, test_ids=1, tracklets=2, height=32, width=16)\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit, match='0'):
+        main(['--import', 'own_worlds', '--help'])
+    shown = capsys.readouterr().out
+    assert '  demo-short  For the short demo' in shown
+    assert '  duo         Two people.' in shown
+    assert 'domains (--domain): bupt, hitsz, varied, everyday' in shown
+    out = tmp_path / 'w'
+    command = ['--import', 'own_worlds', '--preset', 'duo', '--layout', 'bupt', '--out', str(out), '--quiet']
+    assert main([*command, '--processes', '1']) == 0
+    assert 'train: 1 identities, 4 tracklets' in capsys.readouterr().out
+    WORLDS.module_dict.pop('duo')

@@ -81,7 +81,7 @@ def test_finished_world_is_replaced_only_on_demand(tmp_path):
     spec = small()
     render_world(tmp_path, spec, num_processes=1, progress=False)
     before = contents(tmp_path)
-    with pytest.raises(DatasetError, match='finished synthetic world: pass --overwrite'):
+    with pytest.raises(DatasetError, match='finished synthetic world; pass --overwrite'):
         render_world(tmp_path, spec, num_processes=1, progress=False)
     assert contents(tmp_path) == before
     (tmp_path / 'DATA' / 'stale.jpg').write_bytes(b'')
@@ -93,7 +93,7 @@ def test_finished_world_is_replaced_only_on_demand(tmp_path):
 def test_foreign_folder_is_never_touched(tmp_path, overwrite):
     (tmp_path / 'info').mkdir()
     (tmp_path / 'info' / 'train_name.txt').write_text('precious')
-    with pytest.raises(DatasetError, match='holds files but no synthetic world'):
+    with pytest.raises(DatasetError, match='contains files but no synthetic world'):
         render_world(tmp_path, small('hitsz'), num_processes=1, overwrite=overwrite, progress=False)
     assert (tmp_path / 'info' / 'train_name.txt').read_text() == 'precious'
     assert [path.name for path in tmp_path.iterdir()] == ['info']
@@ -103,7 +103,7 @@ def test_files_of_others_in_a_world_are_not_removed(tmp_path):
     render_world(tmp_path, small(), num_processes=1, progress=False)
     (tmp_path / 'notes.txt').write_text('precious')
     before = contents(tmp_path)
-    with pytest.raises(DatasetError, match=r'notes\.txt lies in a synthetic world that was to be replaced'):
+    with pytest.raises(DatasetError, match=r'notes\.txt is in a synthetic world that was to be replaced'):
         render_world(tmp_path, small(), num_processes=1, overwrite=True, progress=False)
     assert contents(tmp_path) == before
 
@@ -114,7 +114,7 @@ def test_a_file_in_place_of_the_folder(tmp_path):
         render_world(tmp_path / 'world', small(), num_processes=1, progress=False)
 
 
-def test_killed_run_is_recognised_and_can_be_replaced(tmp_path, monkeypatch):
+def test_killed_run_is_recognized_and_can_be_replaced(tmp_path, monkeypatch):
     spec, rendered = small(), []
 
     def killed_at_the_second_person(root, spec, walks):

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation import (
+from dscreid.models.augmentation.functional import (
+    ERASE,
+    NUM_UNIFORMS,
     ErasingPolicy,
     JitterPolicy,
     View,
@@ -20,7 +22,6 @@ from dscreid.models.augmentation import (
     mix_channels,
     uniform_draws,
 )
-from dscreid.models.augmentation.draws import ERASE, NUM_UNIFORMS
 
 
 def frames(num=3, length=4, height=8, width=5, seed=0):

@@ -113,7 +113,7 @@ def test_switching_one_augmentation_on_keeps_the_draws_of_others():
 
 
 @pytest.mark.parametrize('before', [False, True])
-def test_erasing_follows_and_exchange_follows_or_precedes_normalisation(before):
+def test_erasing_follows_and_exchange_follows_or_precedes_normalization(before):
     augmentation = TrackletAugmentation(
         flip=0,
         pad=0,
@@ -129,7 +129,7 @@ def test_erasing_follows_and_exchange_follows_or_precedes_normalisation(before):
         assert box.any()
         assert (result[:, box] == torch.tensor([[7.0], [8.0], [9.0]])).all()
         torch.testing.assert_close(result[1][~box] - result[0][~box], torch.full_like(result[0][~box], 10))
-    else:  # one channel of the normalised, erased image on all three
+    else:  # one channel of the normalized, erased image on all three
         assert torch.equal(result[0], result[1])
         assert torch.equal(result[0], result[2])
         assert ((result[0] == 7) | (result[0] == 8) | (result[0] == 9)).any()

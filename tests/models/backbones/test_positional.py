@@ -9,7 +9,7 @@ from dscreid.models.backbones import resize_positional_embedding
 
 
 def bilinear_oracle(grid, height, width):
-    """``align_corners=False``: pixel centres at half-integers, clamped at the border, two taps a side."""
+    """``align_corners=False``: pixel centers at half-integers, clamped at the border, two taps a side."""
     h, w, dim = grid.shape
     result = torch.zeros(height, width, dim, dtype=grid.dtype)
     for i in range(height):

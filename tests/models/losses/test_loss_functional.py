@@ -175,7 +175,7 @@ class TestSoftClusterContrastive:
         assert torch.isclose(soft, cluster_contrastive_loss(features, memory, labels))
 
     def test_hand_made_even_target(self):
-        # both centres are equally near: -log 1/2 whatever the target
+        # both centers are equally near: -log 1/2 whatever the target
         loss = soft_cluster_contrastive_loss(
             directions(45), directions(0, 90), torch.tensor([[0.3, 0.7]]), torch.tensor([0.5]), 1.0
         )

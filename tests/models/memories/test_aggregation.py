@@ -1,4 +1,4 @@
-"""ADCA's aggregation of matched centres."""
+"""ADCA's aggregation of matched centers."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ INFRARED = torch.tensor([[0.0, -1.0], [-1.0, 0.0]])
 MATCHES = torch.tensor([[2, 0], [0, 1]])
 
 
-def test_visible_centres_move_alone():
+def test_visible_centers_move_alone():
     visible, infrared = aggregate_centers(VISIBLE, INFRARED, MATCHES)
     expected = torch.tensor([[0.1 - 0.9, 0.0], [0.0, 1.0], [0.06, 0.08 - 0.9]])
     torch.testing.assert_close(visible, expected)
@@ -19,13 +19,13 @@ def test_visible_centres_move_alone():
     assert VISIBLE[0].tolist() == [1.0, 0.0]  # the input is left as it was
 
 
-def test_both_ways_from_the_old_centres():
+def test_both_ways_from_the_old_centers():
     visible, infrared = aggregate_centers(VISIBLE, INFRARED, MATCHES, momentum=0.5, both_ways=True)
     torch.testing.assert_close(visible[0], (VISIBLE[0] + INFRARED[1]) / 2)
     torch.testing.assert_close(infrared, torch.stack([(VISIBLE[2] + INFRARED[0]) / 2, visible[0]]))
 
 
-def test_normalised_where_changed():
+def test_normalized_where_changed():
     visible, _ = aggregate_centers(2 * VISIBLE, INFRARED, MATCHES, normalize=True)
     torch.testing.assert_close(visible.norm(dim=1), torch.tensor([1.0, 2.0, 1.0]))
 

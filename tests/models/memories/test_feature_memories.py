@@ -172,7 +172,7 @@ def test_cluster_memory_follows_both_halves():
 
 
 @pytest.mark.parametrize('normalize_queries', [True, False])
-def test_instance_memory_with_normalised_and_raw_queries(normalize_queries):
+def test_instance_memory_with_normalized_and_raw_queries(normalize_queries):
     features = TrackletFeatures(5 * rows(0, 4), 5 * rows(1, 4))
     memory = InstanceMemory(normalize_queries=normalize_queries)
     memory.reset(features)

@@ -56,7 +56,7 @@ def test_one_shared_pair_after_unification():
     torch.testing.assert_close(shared.static, torch.stack(expected))
 
 
-def test_shared_centres_of_one_modality_alone():
+def test_shared_centers_of_one_modality_alone():
     labels = PseudoLabels(
         np.array([7, 2, -1, 7]), np.array([2, 2, 7]), shared=True, center_modality=Modality.IR
     )
@@ -204,7 +204,7 @@ def test_groups_of_the_clusters():
     assert batch.groups[Modality.IR].tolist() == [2, 7]
 
 
-def test_matched_centres_are_aggregated_once_and_infrared_ones_stay():
+def test_matched_centers_are_aggregated_once_and_infrared_ones_stay():
     plain, _, _ = build(rich_labels())
     matches = np.array([[5, 2]])  # rows 1 and 0
     matched, _, _ = build(rich_labels(matches=matches))
@@ -249,7 +249,7 @@ def test_without_cross_update_memories_keep_to_their_modality():
     assert all(torch.equal(*pair) for pair in zip(*results, strict=True))
 
 
-def test_centres_of_one_modality_in_a_shared_memory():
+def test_centers_of_one_modality_in_a_shared_memory():
     labels = PseudoLabels(np.array([7, 2, -1, 7]), np.array([2, 2, 7]), True, center_modality=Modality.IR)
     memories, _, ir = build(labels)
     shared = memories.cluster_memory(Modality.RGB)

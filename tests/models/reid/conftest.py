@@ -30,7 +30,7 @@ class TinyEncoder(nn.Module):
 
 @pytest.fixture
 def tracklets():
-    """Normalised tracklets (N, T, 3, H, W) with their data samples; odd indices are infrared."""
+    """Normalized tracklets (N, T, 3, H, W) with their data samples; odd indices are infrared."""
 
     def make(indices, labels=None, seed=0):
         generator = torch.Generator().manual_seed(seed)

@@ -25,7 +25,7 @@ def test_tensor_mode_gives_raw_features(tracklets):
         assert features.shape == (5, 8)
 
 
-def test_embed_is_the_normalised_neck_output(tracklets):
+def test_embed_is_the_normalized_neck_output(tracklets):
     model = build()
     inputs, _ = tracklets(range(5))
     static, dynamic = model.extract_feat(inputs)

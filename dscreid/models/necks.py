@@ -16,16 +16,16 @@ class BNNeck(nn.BatchNorm1d):
         num_features: Width D of the features.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features)
         self.bias.requires_grad_(False)
 
     @torch.no_grad()
     def recalibrate(self, features: Tensor) -> None:
-        """Set the running statistics to those of the given features (AdaBN; Li et al., 2017).
-
-        Args:
-            features: float (N, D), raw features of the current domain, N >= 2.
+        """Set the running statistics to those of raw features, float (N >= 2, D), of a domain (AdaBN; Li et al., 2017).
 
         Raises:
             ValueError: If there are fewer than two rows or the width is not D.

@@ -1,0 +1,254 @@
+"""Augmentation of batches of tracklets as pure functions of frames and of random numbers drawn on the CPU.
+
+Frames are (N, T, C, H, W). F is 1 (one draw for a whole tracklet) or T (one draw for each frame). The random numbers of
+a tracklet depend only on its own seed and the view, not on the device, the loader workers or the rest of the batch.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+
+# Positions of the uniform numbers of one draw. All numbers are always drawn, so enabling one augmentation does not
+# change the draws of the others.
+FLIP = 0
+CROP = slice(1, 3)
+VIEW = 3
+CHANNEL = slice(4, 6)
+JITTER = slice(6, 12)
+ERASE_ATTEMPTS = 10
+ERASE = slice(12, 13 + 4 * ERASE_ATTEMPTS)
+NUM_UNIFORMS = ERASE.stop
+
+LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
+UNCHANGED = 4
+LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published ChannelAug code
+
+
+def uniform_draws(seeds: Sequence[int], views: Sequence[int], num_draws: int) -> np.ndarray:
+    """Draw uniform random numbers for each entry of a batch.
+
+    Args:
+        seeds: Seed of each entry, not negative (n values).
+        views: View number of each entry, from 0 (n values).
+        num_draws: 1, or the number of frames if each frame has its own draw.
+
+    Returns:
+        float64 (n, num_draws, NUM_UNIFORMS) in [0, 1).
+    """
+    draws = np.empty((len(seeds), num_draws, NUM_UNIFORMS))
+    for row, seed, view in zip(draws, seeds, views, strict=True):
+        # view + 1 because NumPy pads the entropy with zeros: [seed, 0] would repeat the stream of the frame sampling.
+        row[:] = np.random.default_rng([int(seed), view + 1]).random(row.shape)
+    return draws
+
+
+def flip_frames(frames: Tensor, flips: Tensor) -> Tensor:
+    """Mirror the frames (any dtype) for which ``flips``, bool (N, F), is True."""
+    return torch.where(flips[:, :, None, None, None], frames.flip(-1), frames)
+
+
+def crop_offsets(uniforms: np.ndarray, pad: int) -> np.ndarray:
+    """Compute the corners of random crops in an image padded by ``pad`` pixels on each side.
+
+    Args:
+        uniforms: float64 (..., 2) in [0, 1).
+        pad: Not negative.
+
+    Returns:
+        int64 (..., 2): (top, left) in [0, 2 * pad]; ``pad`` does not shift the image.
+    """
+    return np.floor(uniforms * (2 * pad + 1)).astype(np.int64)
+
+
+def crop_frames(frames: Tensor, offsets: Tensor, pad: int) -> Tensor:
+    """Pad frames (any dtype) with zeros, then crop windows of the original size at ``offsets``, int64 (N, F, 2)."""
+    num, length, channels, height, width = frames.shape
+    padded = F.pad(frames, (pad, pad, pad, pad))
+    rows = offsets[:, :, 0, None] + torch.arange(height, device=frames.device)
+    columns = offsets[:, :, 1, None] + torch.arange(width, device=frames.device)
+    rows = rows[:, :, None, :, None].expand(num, length, channels, height, width + 2 * pad)
+    columns = columns[:, :, None, None, :].expand(num, length, channels, height, width)
+    return padded.gather(3, rows).gather(4, columns)
+
+
+@dataclass(frozen=True)
+class ErasingPolicy:
+    """Settings of random erasing (Zhong et al., 2020), with the defaults of the ADCA family and of VLD.
+
+    Attributes:
+        probability: Probability that a box is erased from a tracklet (or frame), in [0, 1].
+        area: Smallest and largest fraction of the image covered by the box, in (0, 1].
+        aspect: Smallest and largest ratio height / width of the box, positive.
+        fill: Value for each of the three channels, written *after* normalization, when zeros are the mean color.
+    """
+
+    probability: float = 0.5
+    area: tuple[float, float] = (0.02, 0.4)
+    aspect: tuple[float, float] = (0.3, 1 / 0.3)
+    fill: Sequence[float] = (0.4914, 0.4822, 0.4465)
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not 0 <= self.probability <= 1:
+            raise ConfigError(f'erase.probability must lie in [0, 1], got {self.probability}')
+        if not 0 < self.area[0] <= self.area[1] <= 1:
+            raise ConfigError(f'erase.area must be (smallest, largest) within (0, 1], got {self.area}')
+        if not 0 < self.aspect[0] <= self.aspect[1] or not math.isfinite(self.aspect[1]):
+            raise ConfigError(f'erase.aspect must be (smallest, largest), both positive, got {self.aspect}')
+        if len(self.fill) != 3:
+            raise ConfigError(f'erase.fill must give one value for each of 3 channels, got {self.fill}')
+
+
+def erase_boxes(uniforms: np.ndarray, height: int, width: int, policy: ErasingPolicy) -> np.ndarray:
+    """Compute the boxes to erase. The first of ``ERASE_ATTEMPTS`` boxes that fits into the image is used.
+
+    Args:
+        uniforms: float64 (..., 1 + 4 * ERASE_ATTEMPTS) in [0, 1).
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        policy: Probability and ranges.
+
+    Returns:
+        int64 (..., 4): (top, left, height, width) of the box. All are zero if nothing is erased.
+    """
+    attempts = uniforms[..., 1:].reshape(*uniforms.shape[:-1], ERASE_ATTEMPTS, 4)
+    area = (policy.area[0] + (policy.area[1] - policy.area[0]) * attempts[..., 0]) * height * width
+    aspect = policy.aspect[0] + (policy.aspect[1] - policy.aspect[0]) * attempts[..., 1]
+    box_height, box_width = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
+    fits = (box_height > 0) & (box_width > 0) & (box_height < height) & (box_width < width)
+    top = np.floor(attempts[..., 2] * (height - box_height + 1))
+    left = np.floor(attempts[..., 3] * (width - box_width + 1))
+    boxes = np.stack([top, left, box_height, box_width], axis=-1)
+    first = fits.argmax(axis=-1)[..., None, None]
+    boxes = np.take_along_axis(boxes, first, axis=-2)[..., 0, :]
+    erased = fits.any(axis=-1) & (uniforms[..., 0] < policy.probability)
+    return np.where(erased[..., None], boxes, 0).astype(np.int64)
+
+
+def erase_frames(frames: Tensor, boxes: Tensor, fill: Sequence[float]) -> Tensor:
+    """Fill a box, int64 (N, F, 4) as from ``erase_boxes``, of float frames with one value per channel."""
+    rows = torch.arange(frames.shape[-2], device=frames.device)
+    columns = torch.arange(frames.shape[-1], device=frames.device)
+    top, left, height, width = (value[..., None] for value in boxes.unbind(-1))  # (N, F, 1) each
+    in_rows = (rows >= top) & (rows < top + height)  # (N, F, H)
+    in_columns = (columns >= left) & (columns < left + width)  # (N, F, W)
+    inside = (in_rows[..., :, None] & in_columns[..., None, :])[:, :, None]  # (N, F, 1, H, W)
+    color = torch.tensor(fill, dtype=frames.dtype).to(frames.device, non_blocking=True)[:, None, None]
+    return torch.where(inside, color, frames)
+
+
+class View(str, Enum):
+    """Ways to change the channels of a tracklet that enters a batch; the values are the names used in configs."""
+
+    PLAIN = 'plain'
+    CHANNEL_EXCHANGE = 'channel_exchange'
+    PLAIN_OR_EXCHANGE = 'plain_or_exchange'
+    CHANNEL_GREY = 'channel_grey'
+
+
+def channel_choices(view: View, gates: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Choose channels for tracklets that enter a batch under one view.
+
+    * ``plain``: always unchanged.
+    * ``channel_exchange``: one of the three channels, each with probability 1/3 (CAJ's ChannelExchange with gray=2).
+    * ``plain_or_exchange``: unchanged or exchanged, with probability 1/2 each, decided once per tracklet (VLD).
+    * ``channel_grey``: each channel with probability 1/4, luminance with 1/8, unchanged with 1/8 (CAJ's
+      ChannelAdapGray).
+
+    Args:
+        view: The view.
+        gates: float64 (n,) in [0, 1), decides ``plain_or_exchange``.
+        uniforms: float64 (n, F, 2) in [0, 1).
+
+    Returns:
+        int64 (n, F): 0, 1, 2, LUMINANCE or UNCHANGED.
+    """
+    exchanged = np.floor(uniforms[..., 0] * 3).astype(np.int64)
+    if view is View.PLAIN:
+        return np.full_like(exchanged, UNCHANGED)
+    if view is View.CHANNEL_EXCHANGE:
+        return exchanged
+    if view is View.PLAIN_OR_EXCHANGE:
+        return np.where(gates[:, None] < 0.5, UNCHANGED, exchanged)
+    quarter = np.floor(uniforms[..., 0] * 4).astype(np.int64)
+    return np.where(quarter < 3, quarter, np.where(uniforms[..., 1] < 0.5, LUMINANCE, UNCHANGED))
+
+
+def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
+    """Copy one channel, or the luminance, of float RGB frames to all channels by ``choices``, int64 (N, F)."""
+    num, length, _, height, width = frames.shape
+    choices = choices[:, :, None, None, None]
+    picked = frames.gather(2, choices.clamp(max=2).expand(num, length, 1, height, width))
+    red, green, blue = LUMINANCE_WEIGHTS
+    luminance = red * frames[:, :, 0:1] + green * frames[:, :, 1:2] + blue * frames[:, :, 2:3]
+    gray = torch.where(choices == LUMINANCE, luminance, picked)
+    return torch.where(choices == UNCHANGED, frames, gray)
+
+
+@dataclass(frozen=True)
+class JitterPolicy:
+    """Ranges of the light jitter. A value of 0 disables that kind of jitter.
+
+    Attributes:
+        brightness: b in [0, 1]. The factor on all channels is uniform in [1 - b, 1 + b].
+        contrast: c in [0, 1]. The factor on the difference from the mean luminance is uniform in [1 - c, 1 + c].
+        gamma: g, not negative. The exponent is log-uniform in [1 / (1 + g), 1 + g].
+        color: d in [0, 1]. The factor on each channel is uniform in [1 - d, 1 + d]; visible tracklets only.
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    color: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ('brightness', 'contrast', 'color'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f'jitter.{name} must lie in [0, 1], got {getattr(self, name)}')
+        if self.gamma < 0:
+            raise ConfigError(f'jitter.gamma must not be negative, got {self.gamma}')
+
+
+def jitter_factors(uniforms: np.ndarray, visible: np.ndarray, policy: JitterPolicy) -> np.ndarray:
+    """Compute gains, contrast factors and exponents of the light jitter.
+
+    Args:
+        uniforms: float64 (n, F, 6) in [0, 1).
+        visible: bool (n,), True for visible tracklets.
+        policy: Ranges of the jitter.
+
+    Returns:
+        float64 (n, F, 5): gains of the three channels (brightness and color), contrast factor, exponent.
+    """
+    signed = 2 * uniforms - 1
+    tint = 1 + policy.color * signed[..., 3:] * visible[:, None, None]
+    gains = (1 + policy.brightness * signed[..., :1]) * tint
+    contrast = 1 + policy.contrast * signed[..., 1:2]
+    exponent = (1 + policy.gamma) ** signed[..., 2:3]
+    return np.concatenate([gains, contrast, exponent], axis=-1)
+
+
+def jitter_frames(frames: Tensor, factors: Tensor) -> Tensor:
+    """Apply channel gains, then contrast, then gamma to float frames in [0, 1], and clip the results to [0, 1].
+
+    With one factor per tracklet, (N, 1, 5), contrast changes relative to the mean luminance of the whole tracklet,
+    which preserves brightness differences between its frames.
+    """
+    gains, contrast, exponent = factors.to(frames.dtype)[..., None, None].split([3, 1, 1], dim=2)
+    frames = (frames * gains).clamp(0, 1)
+    weights = torch.tensor(LUMINANCE_WEIGHTS, dtype=frames.dtype).to(frames.device, non_blocking=True)
+    mean = (frames.mean(dim=(-2, -1)) * weights).sum(-1)  # (N, T)
+    if factors.shape[1] == 1:
+        mean = mean.mean(dim=1, keepdim=True)
+    mean = mean[:, :, None, None, None]
+    frames = ((frames - mean) * contrast + mean).clamp(0, 1)
+    return frames.pow(exponent)

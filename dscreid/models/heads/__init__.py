@@ -1,5 +1,0 @@
-"""Heads that turn features into logits."""
-
-from dscreid.models.heads.identity_head import IdentityHead
-
-__all__ = ['IdentityHead']
