@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
-from dscreid.apis.config_files import ConfigFile, read_files, source_path
+from dscreid.apis.config_files import load_file, source_path
 from dscreid.apis.config_values import make_plain
 from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
@@ -57,32 +57,31 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
             override would have no effect.
     """
     options, path = options or {}, find_config(path)
-    config, files = _read(path)
-    check_helpers(config.to_dict(), files)
+    config = _read(path)
+    check_helpers(config.to_dict(), path)
     check_overrides(config.to_dict(), options)
     _merge(config, options)
     _drop_helpers(config._cfg_dict)
     make_plain(config._cfg_dict, path.name)
     check_config(config.to_dict(), path.name)
     fill_common_settings(config._cfg_dict)
-    check_common_settings(config._cfg_dict, path.name, files.assigns, options)
+    check_common_settings(config._cfg_dict, path, options)
     drop_unused_common_settings(config._cfg_dict)
     if config.get('source') is not None:
-        source = source_path(files, config.source, bool({'source', 'source.config'} & options.keys()))
+        source = source_path(path, config.source, bool({'source', 'source.config'} & options.keys()))
         config.source.config = str(source)
         _check_no_circle(path, source)
     return config
 
 
-def _read(path: Path) -> tuple[Config, ConfigFile]:
-    """Read a config and its files, without changing any setting.
+def _read(path: Path) -> Config:
+    """Read a config without changing any setting.
 
     Raises:
-        ConfigError: If the config cannot be read.
+        ConfigError: If it cannot be read.
     """
     try:
-        files = read_files(path)
-        return files.load(), files
+        return load_file(path)
     except Exception as error:  # a config is a program and may raise anything
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
@@ -109,15 +108,15 @@ def _check_no_circle(path: Path, source: Path) -> None:
     while source not in chain:
         chain.append(source)
         try:
-            config, files = _read(source)
+            config = _read(source)
         except ConfigError:  # a missing or invalid source config is reported where it is needed
             return
         if config.get('source') is None:
             return
-        source = source_path(files, config.source)
+        source = source_path(source, config.source)
     names = ' -> '.join(config.name for config in (*chain, source))
     raise ConfigError(
-        f'{path.name}: its source stages lead in a circle, {names}; a source stage must not build upon what it is for'
+        f'{path.name}: the source stages form a circle, {names}; name another source.config'
     )
 
 

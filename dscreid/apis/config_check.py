@@ -10,6 +10,7 @@ from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
 from dscreid import registry as registries
+from dscreid.apis.config_tree import walk
 from dscreid.apis.config_values import check_values
 from dscreid.apis.schedule_check import check_schedules
 from dscreid.apis.vis_backends import check_vis_backends
@@ -144,12 +145,5 @@ def _check_keys(component: Any, node: dict, place: str) -> None:
             )
 
 
-def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
-    if isinstance(node, dict):
-        if 'type' in node:
-            yield place, node
-        for key, value in node.items():
-            yield from _typed_dicts(value, f'{place}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for position, value in enumerate(node):
-            yield from _typed_dicts(value, f'{place}[{position}]')
+def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((found, part) for found, part in walk(node, place) if isinstance(part, dict) and 'type' in part)
