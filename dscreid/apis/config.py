@@ -115,9 +115,7 @@ def _check_no_circle(path: Path, source: Path) -> None:
             return
         source = source_path(source, config.source)
     names = ' -> '.join(config.name for config in (*chain, source))
-    raise ConfigError(
-        f'{path.name}: the source stages form a circle, {names}; name another source.config'
-    )
+    raise ConfigError(f'{path.name}: the source stages form a circle, {names}; name another source.config')
 
 
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:

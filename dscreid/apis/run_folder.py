@@ -16,9 +16,11 @@ FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'f
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
 _RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
 _CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
-#: MMEngine's log folder for each start, the log and the metrics in it, and the config of a run without a config file.
+#: Config of the last evaluation in a folder. Older versions wrote it under a time stamp.
+EVALUATION_CONFIG = 'evaluation_config.py'
+_CONFIG = re.compile(r'evaluation_config\.py|\d{8}_\d{6}\.py')
+#: MMEngine's log folder for each start, and the log and the metrics in it.
 _START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.(log|json)')
-_CONFIG = re.compile(r'\d{8}_\d{6}\.py')
 _VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.tfevents\..+')
 _SHOWN = 3
 
