@@ -29,10 +29,11 @@ demo-full: $(STAMP)  ## the same on the worlds of docs/synthetic_benchmark.md, m
 test: $(STAMP)  ## the test suite, on all cores but at most eight
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-lint: $(STAMP)  ## style, format, and who imports whom
+lint: $(STAMP)  ## style, format, who imports whom, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html (Python 3.11 or newer)
 	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --requirement requirements/docs.txt

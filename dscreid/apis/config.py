@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
 from dscreid.apis.config_files import load_file, source_path
+from dscreid.apis.config_tree import walk
 from dscreid.apis.config_values import make_plain
 from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
@@ -41,12 +42,16 @@ _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'dif
 _INHERITED = ('on_bad_frame', 'randomness.deterministic')
 
 
-def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | Path, options: dict[str, Any] | None = None, *, of_finished_run: bool = False
+) -> Config:
     """Read and check a config file.
 
     Args:
         path: A config, or the short name of a shipped one, such as ``dsc/dsc_bupt2hitsz``.
         options: Overrides by dotted key.
+        of_finished_run: Whether the config is only needed to look at the results of a finished run. It may then
+            contain keys of an older version, because its parts are not checked.
 
     Returns:
         The config. Common settings (``data_root``, ``clustering``, ``num_frames``, …) are copied into the parts that do
@@ -58,6 +63,11 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     """
     options, path = options or {}, find_config(path)
     config = _read(path)
+    if of_finished_run:
+        _merge(config, options)
+        _drop_helpers(config._cfg_dict)
+        fill_common_settings(config._cfg_dict)
+        return config
     check_helpers(config.to_dict(), path)
     check_overrides(config.to_dict(), options)
     _merge(config, options)
@@ -210,23 +220,19 @@ def _fuse(optimizer: Any) -> None:
         optimizer.fused = True
 
 
-def _fit_workers(config: dict, free: int | None) -> None:
+def _fit_workers(config: dict[str, Any], free: int | None) -> None:
     excessive = excessive_loaders(config, free)
-    if not excessive:
+    if free is None or not excessive:
         return
     print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
     for need, workers in excessive:
         need.settings['num_workers'] = workers
 
 
-def _fit_loaders(node: Any, has_gpu: bool) -> None:
-    if isinstance(node, dict):
-        if node.get('num_workers') == 0:
+def _fit_loaders(config: dict[str, Any], has_gpu: bool) -> None:
+    for _, node in walk(config):
+        if isinstance(node, dict) and node.get('num_workers') == 0:
             node.pop('persistent_workers', None)
             node.pop('prefetch_factor', None)
-        if 'num_workers' in node and not has_gpu:
+        if isinstance(node, dict) and 'num_workers' in node and not has_gpu:
             node.pop('pin_memory', None)
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for value in node:
-            _fit_loaders(value, has_gpu)

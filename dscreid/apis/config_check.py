@@ -55,10 +55,8 @@ def check_config(config: dict, name: str = 'config') -> None:
 
 def keys_that_are_read() -> list[str]:
     """List the top-level keys that MMEngine's Runner or this package reads; all others are helper variables."""
-    arguments = [
-        name for name in inspect.signature(Runner.__init__).parameters if name not in ('self', 'cfg')
-    ]
-    return [*arguments, *_OWN_KEYS]
+    arguments = inspect.signature(Runner.__init__).parameters.keys() - {'self', 'cfg'}
+    return [*sorted(arguments), *_OWN_KEYS]
 
 
 def check_parts(config: Config, name: str = 'config') -> None:

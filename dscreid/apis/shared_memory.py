@@ -4,7 +4,7 @@ import inspect
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def loader_needs(node: Any, name: str = '') -> Iterator[LoaderNeed]:
     if isinstance(node, dict):
         if 'num_workers' in node and (need := _need(node, name)) is not None:
             yield need
-        parts = node.items()
+        parts: Iterable[tuple[Any, Any]] = node.items()
     elif isinstance(node, (list, tuple)):
         parts = enumerate(node)
     else:
@@ -79,7 +79,7 @@ def loader_needs(node: Any, name: str = '') -> Iterator[LoaderNeed]:
 def _need(loader: dict[str, Any], name: str) -> LoaderNeed | None:
     dataset = loader.get('dataset')
     sample = tracklet_bytes(dataset.get('pipeline')) if isinstance(dataset, dict) else None
-    workers, batch_size = loader['num_workers'], loader.get('batch_size')
+    workers, batch_size = loader['num_workers'], loader.get('batch_size', 0)
     prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
     if sample is None or not _are_counts(workers, batch_size, prefetch):
         return None

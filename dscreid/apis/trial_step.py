@@ -74,14 +74,15 @@ def _losses_of_adaptation(
 ) -> Tensor:
     samples = batch['data_samples']
     raw = model.extract_feat(batch['inputs'], model.modalities_of(samples))
-    dataset = hook.dataloader.dataset
+    loader: Any = hook.dataloader
+    dataset = loader.dataset
     rows = {modality: dataset.indices(modality) for modality in Modality}
     features = {m: trial_features(len(rows[m]), model) for m in Modality}
     drawn = {
         m: [np.flatnonzero(rows[m] == s.index)[0] for s in samples if s.modality == m.value] for m in Modality
     }
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
-    leaves = [half.detach().requires_grad_() for half in raw]
+    static, dynamic = (half.detach().requires_grad_() for half in raw)
     groups, left_by = None, None
     for epoch in _telling_epochs(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
@@ -103,11 +104,12 @@ def _losses_of_adaptation(
         model.reset_memories(
             features[Modality.RGB], features[Modality.IR], labels, rows[Modality.RGB], rows[Modality.IR]
         )
-        loss = _sum(model.losses_of(*leaves, samples))
+        loss = _sum(model.losses_of(static, dynamic, samples))
         _check_finite(loss)
         loss.backward()
         model.update_memories()
-    return sum((half * leaf.grad).sum() for half, leaf in zip(raw, leaves, strict=True))
+    gradients = [(half, leaf.grad) for half, leaf in zip(raw, (static, dynamic), strict=True)]
+    return sum(((half * grad).sum() for half, grad in gradients if grad is not None), torch.zeros(()))
 
 
 def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
@@ -129,10 +131,11 @@ def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> T
         model: The model whose features they stand for; gives dimension and device.
         size: Tracklets per identity.
     """
-    device = next(model.parameters()).device
+    encoder: Any = model.backbone
+    device, dimension = next(model.parameters()).device, encoder.embed_dim
     generator = torch.Generator().manual_seed(0)
-    identities = torch.randn(2, 1 + count // size, model.backbone.embed_dim, generator=generator)
-    noise = torch.randn(2, count, model.backbone.embed_dim, generator=generator)
+    identities = torch.randn(2, 1 + count // size, dimension, generator=generator)
+    noise = torch.randn(2, count, dimension, generator=generator)
     halves = identities[:, torch.arange(count) // size] + 0.1 * noise
     return TrackletFeatures(*torch.nn.functional.normalize(halves, dim=2).to(device))
 
@@ -184,7 +187,7 @@ def _check_finite(loss: Tensor) -> None:
 
 
 def _sum(losses: dict[str, Tensor]) -> Tensor:
-    return sum(value for name, value in losses.items() if 'loss' in name)
+    return sum((value for name, value in losses.items() if 'loss' in name), torch.zeros(()))
 
 
 @contextmanager

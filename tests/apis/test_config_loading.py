@@ -49,9 +49,9 @@ optim_wrapper = dict(optimizer=dict(type=SGD, lr=numpy.float32(0.5), betas=(nump
 
 @pytest.mark.parametrize(('value', 'message'), [
     ("dict(type=Own)", r'model\.type is Own, which the config file defines; .*custom_imports'),
-    ("dict(a=[Own()])", r'model\.a\.0 is <.*which a config cannot hold'),
-    ("dict(a=lambda: 1)", r'model\.a is <function .*which a config cannot hold'),
-    ("dict(a={1, 2})", r'model\.a is \{1, 2\}, which a config cannot hold'),
+    ("dict(a=[Own()])", r'model\.a\.0 is <.*which cannot be written to a config file'),
+    ("dict(a=lambda: 1)", r'model\.a is <function .*which cannot be written to a config file'),
+    ("dict(a={1, 2})", r'model\.a is \{1, 2\}, which cannot be written to a config file'),
     ("dict(a=float('nan'))", r'model\.a is nan; give a finite number'),
     ("dict(a=(1, -float('inf')))", r'model\.a\.1 is -inf; give a finite number'),
     ("dict(a={\"it's\": 1})", r'model\.a has the key'),
