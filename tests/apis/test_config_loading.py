@@ -82,6 +82,16 @@ def test_options_that_change_nothing_are_refused(tmp_path):
         load_config(path, {'rate': 0.2})
 
 
+def test_the_config_of_a_finished_run_may_be_older(tmp_path):
+    text = "data_root = '/x'\ndefault_hooks = dict(cluster=dict(type='ClusterHook', once_known=1))\nnote = 2"
+    text += "\ntest_dataloader = dict(dataset=dict(type='HITSZVCM'))"
+    with pytest.raises(ConfigError):
+        load_config(write(tmp_path, text))
+    config = load_config(tmp_path / 'a.py', of_finished_run=True)
+    assert config.test_dataloader.dataset.root == '/x'
+    assert 'note' not in config
+
+
 @pytest.fixture
 def machine(monkeypatch):
     def set_gpu(available):
