@@ -33,10 +33,11 @@ test: $(STAMP)  ## the fast tests, on all cores but at most eight
 test-all: $(STAMP)  ## all tests, also whole trainings, killed runs, several processes and fuzzing; prints the coverage
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
-lint: $(STAMP)  ## style, format, and who imports whom
+lint: $(STAMP)  ## style, format, who imports whom, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 docs: $(STAMP)  ## the documentation, in docs/_build/html (Python 3.11 or newer)
 	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --requirement requirements/docs.txt

@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 
 from dscreid import apis, lab
-from dscreid.apis.command_line import run_command
+from dscreid.apis.command_line import at_least, make_parser, run_command
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='Exit code 1 means that something is broken: DSC loses, clusters collapse, or the source model fails.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    parser = make_parser(
+        __doc__,
+        'exit code 1: something is broken: DSC loses, clusters collapse, or the source model fails\n'
+        'example: dscreid demo --compare',
     )
     parser.add_argument(
         '--full',
@@ -23,13 +23,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         type=Path,
-        default=argparse.SUPPRESS,
-        help='folder of worlds, runs and report (default: work_dirs/demo, with --full work_dirs/demo_full)',
+        help='folder for worlds, runs and report (default: work_dirs/demo, with --full work_dirs/demo_full)',
     )
-    parser.add_argument('--seed', type=int, default=1, help='seed of people, cameras and training order')
     parser.add_argument(
-        '--processes', type=int, default=argparse.SUPPRESS, help='rendering processes (default: one per core)'
+        '--seed', type=at_least(0), default=1, help='seed of people, cameras and training (default: 1)'
     )
+    parser.add_argument('--processes', type=at_least(1), help='rendering processes (default: one per core)')
     parser.add_argument(
         '--compare',
         action='store_true',
@@ -41,20 +40,20 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the demo and check its result."""
     arguments = parse_arguments()
-    out = getattr(arguments, 'out', Path('work_dirs', 'demo_full' if arguments.full else 'demo'))
+    out = arguments.out or Path('work_dirs', 'demo_full' if arguments.full else 'demo')
     options = lab.demo.DemoOptions(
         out=out,
         configs=apis.shipped_configs(),
         size=lab.demo.FULL if arguments.full else lab.demo.SHORT,
         seed=arguments.seed,
-        processes=getattr(arguments, 'processes', None),
+        processes=arguments.processes,
         compare=arguments.compare,
     )
     demo = lab.demo.Demo(options)
     runs = demo.run()
     print(f'report: {out / "report.html"}')
     if problems := demo.problems(runs, lab.demo.Expectations()):
-        print('\n'.join(f'below expectations: {problem}' for problem in problems), file=sys.stderr)
+        print('\n'.join(f'below expectation: {problem}' for problem in problems), file=sys.stderr)
         sys.exit(1)
 
 

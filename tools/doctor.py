@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dscreid import apis, lab
-from dscreid.apis.command_line import add_config_arguments, run_command
+from dscreid.apis.command_line import add_config_arguments, at_least, make_parser, run_command
 from dscreid.utils.files import check_outputs
 
 _LOG_WIDTH = 160
@@ -22,11 +22,10 @@ _LOG_WIDTH = 160
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='exit code: 0 healthy or only warnings, 1 warnings with --strict, 2 broken\n'
+    parser = make_parser(
+        __doc__,
+        'exit code: 0 healthy or only warnings, 1 warnings with --strict, 2 broken\n'
         'example: dscreid doctor dsc/dsc_bupt2hitsz --json doctor.json',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', type=Path, help='config to check')
     parser.add_argument(
@@ -35,25 +34,27 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='FILE',
         help='also write all findings to this file; it is replaced if it exists',
     )
-    parser.add_argument('--jobs', type=_positive, metavar='N', help='threads for files (default: all cores)')
+    parser.add_argument(
+        '--jobs', type=at_least(1), metavar='N', help='threads for files (default: all cores)'
+    )
     parser.add_argument(
         '--full-decode',
         action='store_true',
         help='decode every frame as in training instead of checking header and end: slower, finds damage inside',
     )
     parser.add_argument('--strict', action='store_true', help='exit with 1 if there are warnings')
-    parser.add_argument('--skip-frames', action='store_true', help='read only the indexes, no image file')
+    parser.add_argument('--skip-frames', action='store_true', help='read only the index files, no images')
     parser.add_argument(
         '--skip-batches',
         action='store_true',
-        help='try no batch and make no forecast; weights files are still read',
+        help='do not try batches or make forecasts; weights files are still read',
     )
     parser.add_argument(
         '--details',
-        type=int,
+        type=at_least(0),
         default=5,
         metavar='N',
-        help='single cases to show of each finding (default: 5)',
+        help='cases to show for each finding (default: 5)',
     )
     parser.add_argument(
         '--work-dir',
@@ -63,13 +64,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add_config_arguments(parser)
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{number} is less than 1')
-    return number
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -89,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
         console = Console(width=_LOG_WIDTH)
 
     def report(so_far: lab.doctor.Diagnosis) -> None:
-        console.print(lab.doctor.finding_text(so_far.findings[-1], max(arguments.details, 0)), soft_wrap=True)
+        console.print(lab.doctor.finding_text(so_far.findings[-1], arguments.details), soft_wrap=True)
         console.file.flush()
         if arguments.json is not None:
             apis.test.write_json(arguments.json, lab.doctor.to_json(so_far))

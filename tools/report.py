@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dscreid.apis.command_line import ConfigOptions, run_command
+from dscreid.apis.command_line import add_config_options, add_work_dir, at_least, make_parser, run_command
 
 EXAMPLES = """examples:
   dscreid report work_dirs/dsc_bupt2hitsz --paper hitsz_vcm
@@ -15,23 +15,15 @@ EXAMPLES = """examples:
 A work directory's metrics.json, features.safetensors, */vis_data/scalars.json, config and last checkpoint are found by
 their names. The curves of several work directories share their charts, and the settings in which their configs differ
 are listed. The feature map shows the first and the last run, or one run before and after training. Configs are Python
-code: name only work directories that you trust."""
+code: only name work directories that you trust."""
 
-REPORT_FILE = 'report.html'
 TITLE = 'Cross-modal person re-identification: results'
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        'work_dirs',
-        nargs='*',
-        metavar='[NAME=]WORK_DIR',
-        help='work directory of a run; the run to compare with first (default name: the name of the folder)',
-    )
+    parser = make_parser(__doc__, EXAMPLES)
+    add_work_dir(parser, 'work_dirs', 'a run; others are compared with the first one', nargs='*')
     _add_files(parser)
     _add_lists(parser)
     parser.add_argument(
@@ -49,16 +41,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out',
         type=Path,
-        default=Path(REPORT_FILE),
+        default=Path(),
         metavar='FILE_OR_FOLDER',
-        help=f'file to write, or an existing folder to write {REPORT_FILE} in (default: {REPORT_FILE})',
+        help='file to write, or an existing folder for report.html (default: the current folder)',
     )
     args = parser.parse_args(arguments)
-    for name in ('queries', 'ranks', 'frames'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name} must be at least 1, got {getattr(args, name)}')
-    if args.seed < 0:
-        parser.error(f'--seed must not be negative, got {args.seed}')
     if not (args.work_dirs or args.runs or args.scalars):
         parser.error('name at least one WORK_DIR, --run or --scalars')
     return args
@@ -101,21 +88,20 @@ def _add_lists(parser: argparse.ArgumentParser) -> None:
         '--config',
         help="config of the test dataset, for the pictures of the retrieval lists (default: the work directory's)",
     )
-    parser.add_argument(
-        '--cfg-options',
-        dest='config_options',
-        nargs='+',
-        action=ConfigOptions,
-        default={},
-        metavar='KEY=VALUE',
-        help='overrides of --config',
-    )
+    add_config_options(parser, 'config_options', '--config')
     parser.add_argument('--protocol', help="evaluation protocol of the lists (default: the config's)")
-    parser.add_argument('--queries', type=int, default=4, help='queries shown per direction (default: 4)')
-    parser.add_argument('--ranks', type=int, default=6, help='ranks shown per query (default: 6)')
-    parser.add_argument('--frames', type=int, default=1, help='frames shown per tracklet (default: 1)')
     parser.add_argument(
-        '--seed', type=int, default=0, help='seed for choosing queries, persons and tracklets (default: 0)'
+        '--queries', type=at_least(1), default=4, help='queries shown per direction (default: 4)'
+    )
+    parser.add_argument('--ranks', type=at_least(1), default=6, help='ranks shown per query (default: 6)')
+    parser.add_argument(
+        '--frames', type=at_least(1), default=1, help='frames shown per tracklet (default: 1)'
+    )
+    parser.add_argument(
+        '--seed',
+        type=at_least(0),
+        default=0,
+        help='seed for choosing queries, persons and tracklets (default: 0)',
     )
     parser.add_argument(
         '--no-feature-map',

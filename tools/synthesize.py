@@ -8,10 +8,8 @@ Examples:
 
 import argparse
 import importlib
-import sys
 
-from dscreid.apis.command_line import run_command
-from dscreid.errors import DscreidError
+from dscreid.apis.command_line import at_least, run_command
 from dscreid.lab import synthetic
 from dscreid.lab.synthetic import DOMAINS, LAYOUTS, WorldSpec, make_spec
 from dscreid.registry import WORLDS
@@ -31,7 +29,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         epilog=_list_worlds(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
         parents=[early],
     )
     parser.add_argument('--layout', choices=LAYOUTS, required=True, help="which dataset's files to write")
@@ -41,15 +38,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--preset', metavar='NAME', default='tiny', help='name of the world, see below (default: tiny)'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of everything (default: 0)')
-    parser.add_argument('--out', metavar='DIR', help='folder to write; must be empty or missing')
-    parser.add_argument('--overwrite', action='store_true', help='replace a synthetic world in DIR')
-    parser.add_argument('--processes', type=int, metavar='N', help='processes (default: one per core)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the world (default: 0)')
+    parser.add_argument('--out', metavar='DIR', help='folder to write; it must be empty or new')
+    parser.add_argument('--overwrite', action='store_true', help='replace the synthetic world in DIR')
+    parser.add_argument(
+        '--processes', type=at_least(1), metavar='N', help='processes (default: one per core)'
+    )
     parser.add_argument(
         '--preview', metavar='PICTURE', help='write a contact sheet; without --out nothing else'
     )
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    size = parser.add_argument_group("in place of the preset's values")
+    size = parser.add_argument_group("instead of the preset's values")
     size.add_argument('--identities', type=int, dest='train_ids', metavar='N', help='training identities')
     size.add_argument('--test-identities', type=int, dest='test_ids', metavar='N', help='test identities')
     size.add_argument(
@@ -84,8 +83,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.out is None and args.preview is None:
         parser.error('name a folder with --out, a picture with --preview, or both')
-    if args.processes is not None and args.processes < 1:
-        parser.error('--processes must be at least 1')
     return args
 
 
@@ -113,29 +110,21 @@ def spec_of(args: argparse.Namespace) -> WorldSpec:
     )  # fmt: skip
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the tool and return its exit code."""
+def main(argv: list[str] | None = None) -> None:
+    """Render the world or its preview."""
     args = parse_args(argv)
-    try:
-        spec = spec_of(args)
-        check_outputs([args.preview])
-        if args.preview:
-            synthetic.write_contact_sheet(args.preview, spec)
-        if args.out:
-            summary = synthetic.render_world(
-                args.out, spec, args.processes, args.overwrite, progress=not args.quiet
-            )
-            for split, counts in summary.counts.items():
-                print(f'{split}: ' + ', '.join(f'{number} {name}' for name, number in counts.items()))
-            print(f'{summary.root}: {summary.frames} frames in {summary.seconds:.1f} s')
-    except (DscreidError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('error: interrupted; the world is unfinished, run again with --overwrite', file=sys.stderr)
-        return 130
-    return 0
+    spec = spec_of(args)
+    check_outputs([args.preview])
+    if args.preview:
+        synthetic.write_contact_sheet(args.preview, spec)
+    if args.out:
+        summary = synthetic.render_world(
+            args.out, spec, args.processes, args.overwrite, progress=not args.quiet
+        )
+        for split, counts in summary.counts.items():
+            print(f'{split}: ' + ', '.join(f'{number} {name}' for name, number in counts.items()))
+        print(f'{summary.root}: {summary.frames} frames in {summary.seconds:.1f} s')
 
 
 if __name__ == '__main__':
-    run_command(lambda: sys.exit(main()))
+    run_command(main, on_interrupt='the world is unfinished; run the command again with --overwrite')

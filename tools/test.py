@@ -4,16 +4,14 @@ import argparse
 from pathlib import Path
 
 from dscreid import apis
-from dscreid.apis.command_line import add_config_arguments, print_result, run_command
+from dscreid.apis.command_line import add_config_arguments, make_parser, print_result, run_command
 from dscreid.errors import ConfigError
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: dscreid test dsc/dsc_bupt2hitsz work_dirs/dsc_bupt2hitsz/epoch_50.pth',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = make_parser(
+        __doc__, 'example: dscreid test dsc/dsc_bupt2hitsz work_dirs/dsc_bupt2hitsz/epoch_50.pth'
     )
     parser.add_argument('config', type=Path, help='config file whose model and test set are used')
     parser.add_argument(
@@ -48,19 +46,19 @@ def _add_ranking_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=3,
         metavar=('K1', 'K2', 'LAMBDA'),
-        help='k-reciprocal re-ranking (Zhong et al. 2017), whose paper takes 20 6 0.3',
+        help='k-reciprocal re-ranking (Zhong et al. 2017); the paper uses 20 6 0.3',
     )
     parser.add_argument(
         '--query-expansion',
         type=int,
         metavar='K',
-        help='average each query with the K gallery tracklets nearest to it',
+        help='average each query with its K nearest gallery tracklets',
     )
     parser.add_argument(
         '--query-expansion-alpha',
         type=float,
         metavar='A',
-        help='weigh those by cosine to the power of A (default: 0, all the same)',
+        help='weight them by their cosine similarity to the power of A (default: 0, equal weights)',
     )
     parser.add_argument(
         '--confidence',
@@ -76,13 +74,13 @@ def _add_output_files(parser: argparse.ArgumentParser) -> None:
         '--per-query',
         type=Path,
         metavar='FILE',
-        help='write AP, first hit, camera, modality, length of each query to this .csv or .parquet file, unless '
-        'nothing is measured',
+        help='write AP, first hit, camera, modality and length of each query to this .csv or .parquet file, if '
+        'anything is measured',
     )
     parser.add_argument(
         '--out',
         type=Path,
-        help='write the metrics, in [0, 1], or the reason why there are none, to this JSON file',
+        help='write the metrics in [0, 1] to this JSON file, or the reason why there are none',
     )
     parser.add_argument(
         '--dump-features',
@@ -128,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     if arguments.dump_features is not None and result.features is None:
         raise ConfigError(
-            f'{arguments.config}: there are no tracklets to extract features of; set a test_dataloader, or name a '
+            f'{arguments.config}: there are no tracklets to extract features from; set a test_dataloader, or use a '
             'config with a ClusterHook'
         )
     print_result(str(result), arguments.launcher)

@@ -1,34 +1,29 @@
-"""Run a config's whole experiment: source stage if it names one, training, evaluation."""
+"""Run the whole experiment of a config: its source stage, if it names one, then training and evaluation."""
 
 import argparse
 from pathlib import Path
 
 from dscreid import apis
-from dscreid.apis.command_line import add_config_arguments, print_result, run_command
+from dscreid.apis.command_line import add_config_arguments, make_parser, print_result, run_command
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: dscreid train dsc/dsc_bupt2hitsz --amp',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(__doc__, 'example: dscreid train dsc/dsc_bupt2hitsz --amp')
     parser.add_argument(
         'config', type=Path, help='config: a file, or a shipped one such as dsc/dsc_bupt2hitsz'
     )
     parser.add_argument(
         '--work-dir',
         type=Path,
-        help="folder for logs, checkpoints and metrics.json (default: work_dirs/<config's name>); the source stage's "
-        'lies beside it',
+        help="folder for logs, checkpoints and metrics.json (default: work_dirs/<config's name>); the folder of the "
+        'source stage is next to it',
     )
     parser.add_argument(
         '--source-checkpoint',
         type=Path,
-        help='source weights to adapt: a checkpoint of this project, or one made by '
-        'dscreid convert-vld (default: the one in the config, else the finished source run, else '
-        'the source stage is trained first)',
+        help='source weights to adapt: a checkpoint of this project, or the output of dscreid convert-vld (default: '
+        'the one in the config, otherwise that of the finished source stage, which is trained if necessary)',
     )
     used = parser.add_mutually_exclusive_group()
     used.add_argument(
@@ -43,7 +38,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--partial-source',
         action='store_true',
-        help='take what fits of source weights of another architecture; the log lists the rest (default: refuse them)',
+        help='load the source weights that fit if they are from another architecture; the log lists the others '
+        '(default: stop with an error)',
     )
     parser.add_argument(
         '--dry-run',
@@ -53,7 +49,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)'
     )
-    parser.add_argument('--seed', type=int, help="seed in place of the config's (the paper's is 1)")
+    parser.add_argument('--seed', type=int, help="seed to use instead of the config's (the paper uses 1)")
     add_config_arguments(parser)
     return parser.parse_args(argv)
 

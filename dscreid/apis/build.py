@@ -52,6 +52,8 @@ def build_resumed(
         try:
             return build(resumed), resumed
         except DamagedStateError as error:
+            if resumed is None:
+                raise
             resumed = earlier_checkpoint(work_dir, resumed, error)
 
 

@@ -12,13 +12,15 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
 from dscreid import evaluation
 from dscreid.apis.option_values import parse_value
 from dscreid.errors import LOST_PROCESS, DscreidError, ProcessLostError
+from dscreid.utils.files import replacing
 from dscreid.utils.progress import show_cursor
 
 UNUSABLE_INPUT = 2
@@ -91,12 +93,14 @@ def _system_message(error: OSError | RuntimeError, on_interrupt: str) -> str | N
             f'too many open files (the limit is {limit}); raise it, for example with "ulimit -n 4096", or lower '
             'num_workers or --jobs'
         )
-    number, name = getattr(error, 'errno', None), getattr(error, 'filename', None)
-    if number in _FULL_DISK:
+    if not isinstance(error, OSError):
+        return None
+    name = error.filename
+    if error.errno in _FULL_DISK:
         _discard_output()
         what = f'{name}: ' if name else 'a file '
         return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
-    if number in _PATH_ERRORS and name:
+    if error.errno in _PATH_ERRORS and name:
         return f'{name}: {error.strerror}; choose another path'
     return None
 
@@ -105,7 +109,7 @@ def _end_after(number: int, on_interrupt: str) -> None:
     _ignore_more()
     with contextlib.suppress(OSError):  # the terminal may be gone
         show_cursor()
-        print(f'{_SIGNALS[number]}: {on_interrupt}', file=sys.stderr)
+        print(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', file=sys.stderr)
     _discard_output()
     sys.exit(128 + number)
 
@@ -124,10 +128,12 @@ def _flush_output() -> None:
 
 def _unread(stream: TextIO | None) -> bool:
     """Check if an output is a pipe whose reader has left."""
+    if stream is None:
+        return False
     watch = select.poll()
     try:
         watch.register(stream.fileno(), 0)
-    except (AttributeError, ValueError, OSError):  # not a real file
+    except (ValueError, OSError):  # not a real file
         return False
     return any(event & select.POLLERR for _, event in watch.poll(0))
 
@@ -135,15 +141,14 @@ def _unread(stream: TextIO | None) -> bool:
 def _discard_output() -> None:
     """Discard buffered output that can no longer be written."""
     for stream in (sys.stdout, sys.stderr):
-        if _unread(stream) or not _takes_more(stream):
+        if stream is not None and (_unread(stream) or not _takes_more(stream)):
             with open(os.devnull, 'wb') as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def _takes_more(stream: TextIO | None) -> bool:
+def _takes_more(stream: TextIO) -> bool:
     try:
-        if stream is not None:
-            stream.flush()
+        stream.flush()
     except OSError:
         return False
     return True
@@ -200,11 +205,11 @@ def _output_errors_in_logging() -> Iterator[None]:
             return
         handle_error(handler, record)
 
-    logging.Handler.handleError = handle
+    logging.Handler.handleError = handle  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
-        logging.Handler.handleError = handle_error
+        logging.Handler.handleError = handle_error  # type: ignore[method-assign]
 
 
 def _ignore_more() -> None:
@@ -226,10 +231,16 @@ def sentence(error: Exception) -> str:
 class ConfigOptions(argparse.Action):
     """Parse ``--cfg-options KEY=VALUE …``; see ``option_values`` for the values. Malformed pairs exit with code 2."""
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
         """Add the pairs to the options given so far."""
         options = dict(getattr(namespace, self.dest) or {})
-        for pair in values:
+        for pair in values or ():
             if not re.match(r'[\w.]+=', pair):
                 raise argparse.ArgumentError(self, f'{pair!r} is not KEY=VALUE')
             key, _, text = pair.partition('=')
@@ -240,17 +251,84 @@ class ConfigOptions(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add the option that overrides config values."""
+def make_parser(description: str | None, example: str = '') -> argparse.ArgumentParser:
+    """Make the parser of a tool, which keeps the line breaks of its texts.
+
+    Args:
+        description: The tool's docstring.
+        example: Text below the options, with at least one whole command.
+    """
+    return argparse.ArgumentParser(
+        description=description, epilog=example, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """Make the ``type`` of an option that takes a whole number of at least ``minimum``."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f'must be at least {minimum}, got {value}')
+        return value
+
+    number.__name__ = 'whole number'  # argparse shows it for other text
+    return number
+
+
+def add_work_dir(
+    parser: argparse.ArgumentParser, name: str, purpose: str = 'a run', nargs: str | None = None
+) -> None:
+    """Add a positional argument for work directories with names.
+
+    Args:
+        parser: The parser.
+        name: Name of the argument.
+        purpose: The run that the folder is of, in words.
+        nargs: As in ``add_argument``.
+    """
+    parser.add_argument(
+        name,
+        nargs=nargs,
+        metavar='[NAME=]WORK_DIR',
+        help=f'work directory of {purpose}; NAME is its name in the output (default: the name of the folder)',
+    )
+
+
+def add_config_options(
+    parser: argparse.ArgumentParser, dest: str = 'cfg_options', of: str = 'the config'
+) -> None:
+    """Add the option that overrides config values.
+
+    Args:
+        parser: The parser.
+        dest: Name of the parsed value.
+        of: What is overridden, in words.
+    """
     parser.add_argument(
         '--cfg-options',
+        dest=dest,
         nargs='+',
         action=ConfigOptions,
         default={},
         metavar='KEY=VALUE',
-        help='overrides of the config, for example "data_root=/data/hitsz vcm" optim_wrapper.optimizer.lr=2.5e-5 '
+        help=f'override values of {of}, for example "data_root=/data/hitsz vcm" optim_wrapper.optimizer.lr=2.5e-5 '
         '"vis_backends=[dict(type=\'WandbVisBackend\')]"',
     )
+
+
+def add_out_picture(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a tool that draws one picture."""
+    parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')
+    parser.add_argument('--note', default='', help='a line below the picture, for example the data it shows')
+
+
+def write_and_print(text: str, out: Path | None) -> None:
+    """Print a text, and write it to a file if one is named."""
+    if out is not None:
+        with replacing(out) as temporary:
+            temporary.write_text(text, encoding='utf-8')
+    print(text, end='')
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -261,7 +339,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         choices=('none', 'pytorch', 'slurm', 'mpi'),
         default='none',
         help='how the processes of this run were started: pytorch for torchrun, slurm for srun, mpi for mpirun '
-        '(default: there is one)',
+        '(default: none, a single process)',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 

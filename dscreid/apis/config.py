@@ -11,7 +11,8 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
-from dscreid.apis.config_files import ConfigFile, read_files, source_path
+from dscreid.apis.config_files import load_file, source_path
+from dscreid.apis.config_tree import walk
 from dscreid.apis.config_values import make_plain
 from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
@@ -41,12 +42,16 @@ _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'dif
 _INHERITED = ('on_bad_frame', 'randomness.deterministic')
 
 
-def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | Path, options: dict[str, Any] | None = None, *, of_finished_run: bool = False
+) -> Config:
     """Read and check a config file.
 
     Args:
         path: A config, or the short name of a shipped one, such as ``dsc/dsc_bupt2hitsz``.
         options: Overrides by dotted key.
+        of_finished_run: Whether the config is only needed to look at the results of a finished run. It may then
+            contain keys of an older version, because its parts are not checked.
 
     Returns:
         The config. Common settings (``data_root``, ``clustering``, ``num_frames``, …) are copied into the parts that do
@@ -59,18 +64,24 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     options, path = options or {}, find_config(path)
     file, direction = split_direction(path)
     with chosen_direction(direction):
-        config, files = _read(file, path)
-        check_helpers(config.to_dict(), files)
+        config = _read(file, path)
+        if of_finished_run:
+            _merge(config, options)
+            _drop_helpers(config._cfg_dict)
+            fill_common_settings(config._cfg_dict)
+            return config
+        check_helpers(config.to_dict(), file)
     check_overrides(config.to_dict(), options)
     _merge(config, options)
     _drop_helpers(config._cfg_dict)
     make_plain(config._cfg_dict, path.name)
     check_config(config.to_dict(), path.name)
     fill_common_settings(config._cfg_dict)
-    check_common_settings(config._cfg_dict, path.name, files.assigns, options)
+    check_common_settings(config._cfg_dict, file, options)
     drop_unused_common_settings(config._cfg_dict)
     if config.get('source') is not None:
-        source = source_path(files, config.source, bool({'source', 'source.config'} & options.keys()))
+        with chosen_direction(direction):
+            source = source_path(file, config.source, bool({'source', 'source.config'} & options.keys()))
         if has_directions(source) and config.get('direction') is not None:
             source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
         config.source.config = str(source)
@@ -78,18 +89,17 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     return config
 
 
-def _read(path: Path, name: Path | None = None) -> tuple[Config, ConfigFile]:
-    """Read a config and its files, without changing any setting.
+def _read(path: Path, name: Path | None = None) -> Config:
+    """Read a config without changing any setting.
 
     Raises:
-        ConfigError: If the config cannot be read.
+        ConfigError: If it cannot be read.
     """
     try:
-        files = read_files(path)
-        config = files.load()
+        config = load_file(path)
         # names runs and messages
         object.__setattr__(config, '_filename', str(name or path))
-        return config, files
+        return config
     except Exception as error:  # a config is a program and may raise anything
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
@@ -118,16 +128,14 @@ def _check_no_circle(path: Path, source: Path) -> None:
         try:
             file, direction = split_direction(source)
             with chosen_direction(direction):
-                config, files = _read(file)
+                config = _read(file)
         except ConfigError:  # a missing or invalid source config is reported where it is needed
             return
         if config.get('source') is None:
             return
-        source = source_path(files, config.source)
+        source = source_path(source, config.source)
     names = ' -> '.join(config.name for config in (*chain, source))
-    raise ConfigError(
-        f'{path.name}: its source stages lead in a circle, {names}; a source stage must not build upon what it is for'
-    )
+    raise ConfigError(f'{path.name}: the source stages form a circle, {names}; name another source.config')
 
 
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
@@ -243,23 +251,19 @@ def _fuse(optimizer: Any) -> None:
         optimizer.fused = True
 
 
-def _fit_workers(config: dict, free: int | None) -> None:
+def _fit_workers(config: dict[str, Any], free: int | None) -> None:
     excessive = excessive_loaders(config, free)
-    if not excessive:
+    if free is None or not excessive:
         return
     print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
     for need, workers in excessive:
         need.settings['num_workers'] = workers
 
 
-def _fit_loaders(node: Any, has_gpu: bool) -> None:
-    if isinstance(node, dict):
-        if node.get('num_workers') == 0:
+def _fit_loaders(config: dict[str, Any], has_gpu: bool) -> None:
+    for _, node in walk(config):
+        if isinstance(node, dict) and node.get('num_workers') == 0:
             node.pop('persistent_workers', None)
             node.pop('prefetch_factor', None)
-        if 'num_workers' in node and not has_gpu:
+        if isinstance(node, dict) and 'num_workers' in node and not has_gpu:
             node.pop('pin_memory', None)
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for value in node:
-            _fit_loaders(value, has_gpu)

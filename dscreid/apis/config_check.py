@@ -10,6 +10,7 @@ from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
 from dscreid import registry as registries
+from dscreid.apis.config_tree import walk
 from dscreid.apis.config_values import check_values
 from dscreid.apis.schedule_check import check_schedules
 from dscreid.apis.vis_backends import check_vis_backends
@@ -55,10 +56,8 @@ def check_config(config: dict, name: str = 'config') -> None:
 
 def keys_that_are_read() -> list[str]:
     """List the top-level keys that MMEngine's Runner or this package reads; all others are helper variables."""
-    arguments = [
-        name for name in inspect.signature(Runner.__init__).parameters if name not in ('self', 'cfg')
-    ]
-    return [*arguments, *_OWN_KEYS]
+    arguments = inspect.signature(Runner.__init__).parameters.keys() - {'self', 'cfg'}
+    return [*sorted(arguments), *_OWN_KEYS]
 
 
 def check_parts(config: Config, name: str = 'config') -> None:
@@ -145,12 +144,5 @@ def _check_keys(component: Any, node: dict, place: str) -> None:
             )
 
 
-def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
-    if isinstance(node, dict):
-        if 'type' in node:
-            yield place, node
-        for key, value in node.items():
-            yield from _typed_dicts(value, f'{place}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for position, value in enumerate(node):
-            yield from _typed_dicts(value, f'{place}[{position}]')
+def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((found, part) for found, part in walk(node, place) if isinstance(part, dict) and 'type' in part)

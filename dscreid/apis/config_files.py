@@ -1,10 +1,9 @@
-"""The files of a config and its bases, with the top-level names that each of them assigns and reads."""
+"""The files of a config and its bases: which one names the source stage, and which names they set in vain."""
 
 import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,154 +14,92 @@ from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file
 from dscreid.utils.shipped import split_direction
 
-_BASE = '_base_'
+#: MMEngine's syntax for an environment variable with a default.
+_ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*([^{}]*?)\s*\}\}')
 #: Functions that let a file read its variables without naming them.
 _READS_ALL = {'globals', 'locals', 'vars', 'exec', 'eval'}
 
 
-@dataclass(frozen=True)
-class ConfigFile:
-    """A config file with its bases.
+def load_file(path: Path) -> Config:
+    """Load a config and its bases with MMEngine.
 
-    Attributes:
-        path: The file.
-        bases: The files that it names in ``_base_``.
-        assigns: Names that it assigns at its top level.
-        unread: The subset of ``assigns`` that it does not read itself.
-        reads: What it may read from its bases: names after ``_base_.``, and its string constants.
-        names_source: Whether it sets ``source.config``.
+    A file that inherits through ``_base_`` may import anything. By default, MMEngine mistakes the import of a package
+    for its other style of inheritance, ``with read_base()``.
     """
-
-    path: Path
-    bases: tuple['ConfigFile', ...]
-    assigns: frozenset[str]
-    unread: frozenset[str]
-    reads: frozenset[str]
-    names_source: bool
-
-    def without_effect(self, above: frozenset[str] = frozenset()) -> Iterator[tuple['ConfigFile', str]]:
-        """Yield names that a file of the chain assigns but that neither it nor an inheriting file reads.
-
-        Args:
-            above: Names read by the files that inherit from this one.
-        """
-        yield from ((self, name) for name in sorted(self.unread - above))
-        for base in self.bases:
-            yield from base.without_effect(above | self.reads)
-
-    def load(self) -> Config:
-        """Load the merged config with MMEngine.
-
-        A file that inherits through ``_base_`` may import anything. By default, MMEngine mistakes the import of a
-        package for its other style of inheritance, ``with read_base()``.
-        """
-        return Config.fromfile(self.path, lazy_import=False if self.bases else None)
-
-    def writer_of_source(self) -> Path | None:
-        """Return the nearest file that sets ``source.config``, or None if no file does."""
-        if self.names_source:
-            return self.path
-        return next((found for base in self.bases if (found := base.writer_of_source()) is not None), None)
+    return Config.fromfile(path, lazy_import=False if base_files(path) else None)
 
 
-def read_files(path: Path) -> ConfigFile:
-    """Read a config file and those it inherits from, without running them.
+def base_files(path: Path) -> list[Path]:
+    """List the local files that a config names in ``_base_``; those of installed packages are left out.
+
+    Raises:
+        ConfigError: If a base exists once for all directions but is named with one.
+    """
+    try:
+        names = Config._get_base_files(str(path))
+    except SyntaxError:  # {{ variables }} of MMEngine; other mistakes are found when the file is loaded
+        return []
+    found = []
+    for name in names:
+        file, direction = split_direction((path.parent / _ENVIRONMENT.sub(_value, name)).resolve())
+        if direction is not None:
+            raise ConfigError(
+                f'_base_ names {name}, but {file.name} exists once for all directions; inherit {file.name} and use '
+                f'your config as {path.stem}_{direction}'
+            )
+        found.append(existing_file(file))
+    return [file for file in found if file is not None]
+
+
+def _value(variable: re.Match) -> str:
+    """Return the value of an environment variable, or its default."""
+    return os.environ.get(variable[1], variable[2])
+
+
+def names_without_effect(path: Path, above: frozenset[str] = frozenset()) -> Iterator[tuple[Path, str]]:
+    """Yield names that a file of the chain sets but that neither it nor an inheriting file reads.
 
     Args:
         path: A config that MMEngine can load.
-
-    Returns:
-        The file and its bases.
+        above: Names read by the files that inherit from it.
     """
-    text = _substituted(path)
-    inherited = set(re.findall(r'_base_\s*\.\s*(\w+)', path.read_text(encoding='utf-8')))
+    text = path.read_text(encoding='utf-8')
+    names = _top_level_names(path)
+    loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    unread = set() if loaded & _READS_ALL else assigned_names(path) - loaded
+    yield from ((path, name) for name in sorted(unread - above))
+    for base in base_files(path):
+        yield from names_without_effect(base, above | {*re.findall(r'_base_\W{1,3}(\w+)', text)})
+
+
+def assigned_names(path: Path) -> set[str]:
+    """Return the names that a config file sets itself, without those of its bases."""
     if path.suffix != '.py':
-        content = load(path)
-        source = content.get('source')
-        keys = frozenset(content) - {_BASE}
-        names_source = isinstance(source, dict) and 'config' in source
-        bases = _base_files(path, content.get(_BASE, []))
-        return ConfigFile(path, bases, keys, keys, frozenset(inherited), names_source)
-    body = ast.parse(text).body
-    assigned = frozenset(name for statement in body for name in _assigned(statement))
-    nodes = [node for statement in body for node in ast.walk(statement)]
-    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    inherited |= {
-        node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    return ConfigFile(
-        path=path,
-        bases=_base_files(path, _base_value(body)),
-        assigns=assigned - {_BASE},
-        unread=frozenset() if own & _READS_ALL else assigned - own - {_BASE},
-        reads=frozenset(inherited),
-        names_source=any(map(_writes_source, body)),
-    )
+        return {*load(path)} - {'_base_'}
+    names = _top_level_names(path, (ast.Assign, ast.AnnAssign, ast.AugAssign))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)} - {'_base_'}
 
 
-def _substituted(path: Path) -> str:
-    """Return a file's text with MMEngine's ``{{ variables }}`` replaced; variables of a base become 0."""
-
-    def value(match: re.Match) -> str:
-        name, _, default = match[1].strip().partition(':')
-        if name.startswith('$'):
-            return os.environ.get(name[1:].strip(), default.strip())
-        return str(path.parent) if name == 'fileDirname' else '0'
-
-    return re.sub(r'\{\{([^{}]*)\}\}', value, path.read_text(encoding='utf-8'))
+def _top_level_names(path: Path, kinds: tuple[type[ast.stmt], ...] = (ast.stmt,)) -> list[ast.Name]:
+    """List the names in the top-level statements of some kinds."""
+    statements = [statement for statement in _statements(path) if isinstance(statement, kinds)]
+    nodes = (node for statement in statements for node in ast.walk(statement))
+    return [node for node in nodes if isinstance(node, ast.Name)]
 
 
-def _base_value(body: list[ast.stmt]) -> Any:
-    """Evaluate what a Python file assigns to ``_base_``, an expression without variables."""
-    for statement in body:
-        if _BASE in _assigned(statement):
-            return eval(compile(ast.Expression(statement.value), _BASE, 'eval'))
-    return []
+def _statements(path: Path) -> list[ast.stmt]:
+    """List the top-level statements of a file; a file in another language has none."""
+    try:
+        return ast.parse(path.read_text(encoding='utf-8')).body if path.suffix == '.py' else []
+    except SyntaxError:  # {{ variables }} of MMEngine
+        return []
 
 
-def _base_files(path: Path, names: str | list[str]) -> tuple[ConfigFile, ...]:
-    paths = [(path.parent / name).resolve() for name in ([names] if isinstance(names, str) else names)]
-    for base in paths:
-        file, direction = split_direction(base)
-        if direction is not None:
-            raise ConfigError(
-                f'_base_ names {base.name}, but {file.name} exists once for all directions; inherit {file.name} and '
-                f'use your config as {path.stem}_{direction}'
-            )
-    files = [existing_file(base) for base in paths]
-    # a base from an installed package ("mmpretrain::…") is not a local file and sets no source stage of this
-    # package
-    return tuple(read_files(file) for file in files if file is not None)
-
-
-def _assigned(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a top-level statement assigns directly; loop variables and the like are not settings."""
-    if isinstance(statement, ast.Assign):
-        targets: list[ast.expr] = statement.targets
-    elif isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
-        targets = [statement.target]
-    else:
-        targets = []
-    for target in targets:
-        elements = target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]
-        yield from (element.id for element in elements if isinstance(element, ast.Name))
-
-
-def _writes_source(statement: ast.stmt) -> bool:
-    """Check if a statement changes ``source`` and mentions the key ``config``."""
-    if 'source' not in {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}:
-        return False
-    words = {node.arg for node in ast.walk(statement) if isinstance(node, ast.keyword)}
-    words |= {node.value for node in ast.walk(statement) if isinstance(node, ast.Constant)}
-    words |= {node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
-    return 'config' in words
-
-
-def source_path(files: ConfigFile, source: Any, on_command_line: bool = False) -> Path:
+def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
     """Resolve the config of a source stage, relative to the file that names it.
 
     Args:
-        files: The config that builds on the source stage, with its bases.
+        path: The config that builds on the source stage.
         source: ``dict(config=..., checkpoint=...)``.
         on_command_line: Whether the name was given on the command line, where paths are relative to the current folder.
 
@@ -170,14 +107,23 @@ def source_path(files: ConfigFile, source: Any, on_command_line: bool = False) -
         ConfigError: If ``source`` does not name another config.
     """
     name = source.get('config') if isinstance(source, dict) else None
-    folder = Path.cwd() if on_command_line else (files.writer_of_source() or files.path).parent
+    folder = Path.cwd() if on_command_line else (_writer(path) or path).parent
     try:
-        resolved = (folder / name).resolve()
-    except (TypeError, ValueError, RuntimeError, OSError):
-        resolved = None
-    if resolved is None or resolved == files.path.resolve():
+        resolved = (folder / str(name)).resolve()
+    except (ValueError, RuntimeError, OSError):
+        resolved = path.resolve()
+    if not isinstance(name, str) or resolved == path.resolve():
         raise ConfigError(
-            f"{files.path.name}: source must name another config, as dict(config='../source/stp_bupt.py', "
-            'checkpoint=None)'
+            f"{path.name}: source must name another config, as dict(config='../source/stp_bupt.py', checkpoint=None)"
         )
     return resolved
+
+
+def _writer(path: Path) -> Path | None:
+    """Return the nearest file of the chain that sets ``source.config``."""
+    if path.suffix == '.py':
+        texts = [ast.unparse(statement) for statement in _statements(path)]
+        found = any(re.search(r'\bsource\b.*\bconfig\b', text, re.DOTALL) for text in texts)
+    else:
+        found = 'config' in (load(path).get('source') or {})
+    return path if found else next(filter(None, map(_writer, base_files(path))), None)

@@ -24,43 +24,41 @@ def _is_dict(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_size(value: Any) -> bool:
-    return _is_count(value) or (value == 0 and isinstance(value, int) and not isinstance(value, bool))
-
-
-def _is_log_level(value: Any) -> bool:
-    return _is_size(value) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int))
-
-
 def _are_dicts(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(map(_is_dict, value))
 
 
+def _is_whole(value: Any, minimum: int = 0) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+
+
+def _is_count(value: Any) -> bool:
+    return _is_whole(value, 1)
+
+
+def _is_log_level(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int))
+
+
+def _optional(words: str, accepts: Callable[[Any], bool]) -> _Kind:
+    return _Kind(f'{words} or None', lambda value: value is None or accepts(value))
+
+
 _DICT = _Kind('dict(...)', _is_dict)
-_OPTIONAL_DICT = _Kind('dict(...) or None', lambda value: value is None or _is_dict(value))
-_DICTS = _Kind(
-    'dict(...), a list of them or None', lambda value: value is None or _is_dict(value) or _are_dicts(value)
-)
-_HOOKS = _Kind('a list of dict(...) or None', lambda value: value is None or _are_dicts(value))
+_OPTIONAL_DICT = _optional('dict(...)', _is_dict)
+_DICTS = _optional('dict(...), a list of them', lambda value: _is_dict(value) or _are_dicts(value))
+_HOOKS = _optional('a list of dict(...)', _are_dicts)
 _BOOL = _Kind('True or False', lambda value: isinstance(value, bool))
 _COUNT = _Kind('a whole number of at least 1', _is_count)
-_SIZE = _Kind('a whole number of at least 0', _is_size)
-_SEED = _Kind(
-    'a whole number from 0 to 4294967295 or None',
-    lambda value: value is None or (_is_size(value) and value < 2**32),
-)
-_PATH = _Kind('a path or None', lambda value: value is None or isinstance(value, str))
+_SIZE = _Kind('a whole number of at least 0', _is_whole)
+_SEED = _optional('a whole number from 0 to 4294967295', lambda value: _is_whole(value) and value < 2**32)
+_PATH = _optional('a path', lambda value: isinstance(value, str))
+_CHOICE = _optional('a word', lambda value: isinstance(value, str))
 _START_METHODS = ('fork', 'spawn', 'forkserver')
-
 _FRAME_SIZE = _Kind(
     '(height, width), both whole numbers of at least 1',
     lambda value: isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_count, value)),
 )
-_CHOICE = _Kind('a word or None', lambda value: value is None or isinstance(value, str))
 
 #: Settings of each loader.
 _LOADER_KINDS = {
@@ -136,7 +134,7 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
 
 
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:
-    """Convert values computed by a Python file, in place, to values that a config file can hold.
+    """Convert values computed by a Python file, in place, to values that can be written to a config file.
 
     Paths become strings, NumPy numbers become Python numbers, and classes under ``type`` become import paths.
 
@@ -169,8 +167,8 @@ def _plain(value: Any, place: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ConfigError(
-        f'{place} is {_shown(value)}, which a config cannot hold; give a number, a string, None, or a list, tuple or '
-        'dict of these'
+        f'{place} is {_shown(value)}, which cannot be written to a config file; give a number, a string, None, or a '
+        'list, tuple or dict of these'
     )
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mmengine import Config
 from mmengine.dist import get_world_size
@@ -109,6 +110,6 @@ def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:
 
 
 def _describe_data(loader: DataLoader) -> str:
-    dataset = loader.dataset
+    dataset: Any = loader.dataset
     counts = ' and '.join(f'{len(dataset.indices(name))} {name}' for name in ('rgb', 'ir'))
     return f'{type(dataset).__name__} {dataset.split} in {dataset.root}, {counts} tracklets'

@@ -68,24 +68,25 @@ def evaluations_of(
     Raises:
         DscreidError: If a dataset cannot be built.
     """
-    datasets: list[tuple[dict[str, Any], Any]] = []
-    seen: list[tuple[dict[str, Any], str]] = []
+    known: list[tuple[dict[str, Any], TrackletDataset, list[str]]] = []
     for name in loops:
         loader = config.get(f'{name}_dataloader')
         if not loader or not loader.get('dataset'):
             continue
         settings = dict(Config(dict(d=loader['dataset'])).to_dict()['d'], pipeline=[])
         for protocol in protocols_of(config.get(f'{name}_evaluator')):
-            if (settings, protocol) in seen:
-                continue
-            seen.append((settings, protocol))
-            dataset = next((found for known, found in datasets if known == settings), (built or {}).get(name))
-            if dataset is None:
-                with config_errors(f'{name}_dataloader'):
-                    dataset = DATASETS.build(dict(settings))
-            datasets.append((settings, dataset))
-            if isinstance(dataset, TrackletDataset):
-                yield dataset, protocol
+            found = next((entry for entry in known if entry[0] == settings), None)
+            if found is None:
+                dataset = (built or {}).get(name) or _build_dataset(settings, name)
+                known.append(found := (settings, dataset, []))
+            if protocol not in found[2] and isinstance(found[1], TrackletDataset):
+                found[2].append(protocol)
+                yield found[1], protocol
+
+
+def _build_dataset(settings: dict[str, Any], name: str) -> TrackletDataset:
+    with config_errors(f'{name}_dataloader'):
+        return DATASETS.build(dict(settings))
 
 
 def protocols_of(evaluator: Any) -> list[str]:

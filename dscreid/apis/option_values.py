@@ -33,7 +33,7 @@ def parse_value(text: str) -> Any:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         if text.startswith(_OPENING):
             raise ValueError(
-                f'{text} is no list, tuple or dict; put quotes around the strings in it, or around all of it'
+                f'{text} is not a list, tuple or dict; quote the strings in it, or all of it'
             ) from None
         return text
     if isinstance(node, ast.Tuple) and not text.startswith('('):
@@ -78,9 +78,8 @@ def _value(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Tuple):
         return tuple(_value(element, text) for element in node.elts)
     if isinstance(node, ast.Dict) and None not in node.keys:
-        return {
-            _value(key, text): _value(value, text) for key, value in zip(node.keys, node.values, strict=True)
-        }
+        keys = (_value(key, text) for key in node.keys if key is not None)
+        return dict(zip(keys, (_value(value, text) for value in node.values), strict=True))
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
@@ -88,5 +87,5 @@ def _value(node: ast.expr, text: str) -> Any:
         and not node.args
     ):
         return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
-    word = ast.get_source_segment(text, node)
+    word = ast.get_source_segment(text, node) or ''
     return _WORDS.get(word, word)

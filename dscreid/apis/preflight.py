@@ -3,6 +3,7 @@
 import copy
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine import Config
@@ -121,7 +122,7 @@ def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
     Raises:
         DscreidError: If dataset, pipeline and model do not fit together.
     """
-    dataset = loader.dataset
+    dataset: Any = loader.dataset
     items = [dataset[number] for number in range(min(_TRIED, len(dataset)))]
     if not all(isinstance(item, dict) and {'inputs', 'data_samples'} <= item.keys() for item in items):
         raise ConfigError(

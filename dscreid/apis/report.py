@@ -195,7 +195,7 @@ def _retrieval(
     if path is None:
         return None, []
     try:
-        return _gallery(options, load_config(path), shown), []
+        return _gallery(options, load_config(path, of_finished_run=True), shown), []
     except DscreidError as error:  # the lists were not requested, and the data may be on another machine
         return None, [f'There are no retrieval lists: {error}']
 

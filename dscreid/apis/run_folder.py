@@ -16,9 +16,11 @@ FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'f
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
 _RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
 _CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
-#: MMEngine's log folder for each start, the log and the metrics in it, and the config of a run without a config file.
+#: Config of the last evaluation in a folder. Older versions wrote it under a time stamp.
+EVALUATION_CONFIG = 'evaluation_config.py'
+_CONFIG = re.compile(r'evaluation_config\.py|\d{8}_\d{6}\.py')
+#: MMEngine's log folder for each start, and the log and the metrics in it.
 _START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.(log|json)')
-_CONFIG = re.compile(r'\d{8}_\d{6}\.py')
 _VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.tfevents\..+')
 _SHOWN = 3
 
@@ -90,17 +92,14 @@ def _refuse_foreign(found: list[Path]) -> None:
     for path in found:
         if _CHECKPOINT.fullmatch(path.name) and run_of(path) is None:
             raise ConfigError(
-                f'{path}: is no whole checkpoint of this package, and a run in this folder may replace it; move it, '
-                'or choose another --work-dir'
+                f'{path}: is not a complete checkpoint of this package, and a run in this folder may replace it; move '
+                'it, or choose another --work-dir'
             )
 
 
 def results_of(work_dir: Path) -> list[Path]:
     """List results and checkpoints in a folder, recognized by their names."""
-    if not work_dir.is_dir():
-        return []
-    checkpoints = sorted(path for path in work_dir.iterdir() if _CHECKPOINT.fullmatch(path.name))
-    return [path for path in (work_dir / name for name in _RESULTS) if path.is_file()] + checkpoints
+    return [*_files(work_dir, _RESULTS), *_named(work_dir, _CHECKPOINT)]
 
 
 def files_of_run(work_dir: Path) -> list[Path]:
@@ -108,8 +107,11 @@ def files_of_run(work_dir: Path) -> list[Path]:
 
     Other files stay, also in log folders. The copy of a named config stays, too.
     """
-    records = [path for path in (work_dir / name for name in _RECORDS) if path.is_file()]
-    return [*results_of(work_dir), *records, *_logs(work_dir)]
+    return [*results_of(work_dir), *_files(work_dir, _RECORDS), *_logs(work_dir)]
+
+
+def _files(folder: Path, names: Iterable[str]) -> list[Path]:
+    return [path for path in (folder / name for name in names) if path.is_file()]
 
 
 def remove_files(paths: list[Path]) -> None:
@@ -117,13 +119,9 @@ def remove_files(paths: list[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
     for folder in sorted({path.parent for path in paths}, reverse=True):
-        # .../20260101_120000/vis_data, then .../20260101_120000
-        for part in (folder, folder.parent):
-            if (
-                (part.name == 'vis_data' or _START.fullmatch(part.name))
-                and part.is_dir()
-                and not any(part.iterdir())
-            ):
+        for part in (folder, folder.parent):  # .../20260101_120000/vis_data, then .../20260101_120000
+            is_log = part.name == 'vis_data' or _START.fullmatch(part.name)
+            if is_log and part.is_dir() and not any(part.iterdir()):
                 part.rmdir()
 
 
@@ -148,11 +146,13 @@ def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
 
 
 def _logs(work_dir: Path) -> Iterator[Path]:
-    if not work_dir.is_dir():
-        return
-    yield from (path for path in sorted(work_dir.iterdir()) if _CONFIG.fullmatch(path.name))
-    for start in sorted(path for path in work_dir.iterdir() if _START.fullmatch(path.name) and path.is_dir()):
-        yield from (path for path in sorted(start.iterdir()) if _LOG.fullmatch(path.name))
-        visuals = start / 'vis_data'
-        if visuals.is_dir() and not visuals.is_symlink():
-            yield from (path for path in sorted(visuals.iterdir()) if _VISUALS.fullmatch(path.name))
+    yield from _named(work_dir, _CONFIG)
+    for start in _named(work_dir, _START):
+        yield from _named(start, _LOG)
+        if not (start / 'vis_data').is_symlink():
+            yield from _named(start / 'vis_data', _VISUALS)
+
+
+def _named(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """List what lies in a folder under the names of a pattern; nothing if there is no such folder."""
+    return sorted(path for path in folder.glob('*') if pattern.fullmatch(path.name))

@@ -1,37 +1,42 @@
 """Check optimizer and schedules for invalid numbers and for settings that take effect after the last epoch."""
 
 import logging
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mmengine.logging import print_log
 
+from dscreid.apis.config_tree import walk
 from dscreid.errors import ConfigError
 
-#: Ranges that torch and MMEngine do not check, by argument: a description and a test.
-_OPTIMIZER = {
-    'lr': ('a positive number', lambda value: value > 0),
+_Range = tuple[str, Callable[[Any], bool]]
+_POSITIVE: _Range = ('a positive number', lambda value: value > 0)
+_NOT_NEGATIVE: _Range = ('at least 0', lambda value: value >= 0)
+_FACTOR: _Range = ('in (0, 1]', lambda value: 0 < value <= 1)
+_SHARE: _Range = ('in [0, 1]', lambda value: 0 <= value <= 1)
+_ASCENDING: _Range = (
+    'positive and ascending',
+    lambda value: [*value] == sorted({*value}) and min(value, default=1) > 0,
+)
+#: Ranges that torch and MMEngine do not check, by argument.
+_OPTIMIZER: dict[str, _Range] = {
+    'lr': _POSITIVE,
     'momentum': ('in [0, 1)', lambda value: 0 <= value < 1),
-    'dampening': ('in [0, 1]', lambda value: 0 <= value <= 1),
+    'dampening': _SHARE,
     'eps': ('in (0, 1e-2]', lambda value: 0 < value <= 1e-2),
 }
-_SCHEDULE = {
-    'eta_min_ratio': ('in [0, 1]', lambda value: 0 <= value <= 1),
-    'eta_min': ('at least 0', lambda value: value >= 0),
-    'gamma': ('in (0, 1]', lambda value: 0 < value <= 1),
-    # MMEngine multiplies the last rate: from 0 it never rises
-    'start_factor': ('in (0, 1]', lambda value: 0 < value <= 1),
-    'end_factor': ('in (0, 1]', lambda value: 0 < value <= 1),
-    'begin': ('at least 0', lambda value: value >= 0),
-    'milestones': (
-        'positive and ascending',
-        lambda value: [*value] == sorted({*value}) and min(value, default=1) > 0,
-    ),
+_SCHEDULE: dict[str, _Range] = {
+    'eta_min_ratio': _SHARE,
+    'eta_min': _NOT_NEGATIVE,
+    'gamma': _FACTOR,
+    'start_factor': _FACTOR,  # MMEngine multiplies the last rate: from 0 it never rises
+    'end_factor': _FACTOR,
+    'begin': _NOT_NEGATIVE,
+    'milestones': _ASCENDING,
 }
-_CLIPPING = {
-    'max_norm': ('a positive number', lambda value: value > 0),
-    'clip_value': ('a positive number', lambda value: value > 0),
-}
+_CLIPPING: dict[str, _Range] = {'max_norm': _POSITIVE, 'clip_value': _POSITIVE}
+_MULTIPLIER = re.compile('(lr|decay)_mult$')
 
 
 def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
@@ -47,9 +52,11 @@ def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
     wrapper = config.get('optim_wrapper') or {}
     _check(wrapper.get('optimizer'), _OPTIMIZER, f'{name}: optim_wrapper.optimizer')
     _check(wrapper.get('clip_grad'), _CLIPPING, f'{name}: optim_wrapper.clip_grad')
-    for key, multiplier in _multipliers(wrapper.get('paramwise_cfg'), 'optim_wrapper.paramwise_cfg'):
-        if not _in_range(multiplier, lambda value: value >= 0):
-            raise ConfigError(f'{name}: {key} must be at least 0, got {multiplier!r}')
+    for place, node in walk(wrapper.get('paramwise_cfg'), f'{name}: optim_wrapper.paramwise_cfg'):
+        multipliers = (
+            [key for key in node if _MULTIPLIER.search(str(key))] if isinstance(node, Mapping) else []
+        )
+        _check(node, dict.fromkeys(multipliers, _NOT_NEGATIVE), place)
     for place, scheduler in _schedulers(config):
         _check(scheduler, _SCHEDULE, f'{name}: {place}')
     for message in never_happens(config):
@@ -89,35 +96,23 @@ def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 def _begins(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield the first epochs of labelers and losses."""
-    for hook_name, hook in (config.get('default_hooks') or {}).items():
-        labelers = (hook or {}).get('labelers')
-        for number, labeler in enumerate(labelers if isinstance(labelers, (list, tuple)) else ()):
-            if isinstance(labeler, Mapping):
-                yield f'default_hooks.{hook_name}.labelers.{number}', labeler.get('begin_epoch', 0)
-    losses = config.get('model', {}).get('neighbor_losses')
-    for number, loss in enumerate(losses if isinstance(losses, (list, tuple)) else ()):
-        if isinstance(loss, Mapping):
-            yield f'model.neighbor_losses.{number}', loss.get('begin', 0)
-    cross = config.get('model', {}).get('cross_loss')
-    if isinstance(cross, Mapping):
-        yield 'model.cross_loss', cross.get('begin', 0)
+    hooks = config.get('default_hooks') or {}
+    for place, node in walk({f'default_hooks.{name}': hook for name, hook in hooks.items()}):
+        if isinstance(node, Mapping) and re.search(r'\.labelers\.\d+$', place):
+            yield place, node.get('begin_epoch', 0)
+    for place, node in walk(config.get('model'), 'model'):
+        if isinstance(node, Mapping) and re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place):
+            yield place, node.get('begin', 0)
 
 
-def _multipliers(node: Any, place: str) -> Iterator[tuple[str, Any]]:
-    for key, value in node.items() if isinstance(node, Mapping) else ():
-        if str(key).endswith(('lr_mult', 'decay_mult')):
-            yield f'{place}.{key}', value
-        yield from _multipliers(value, f'{place}.{key}')
-
-
-def _check(settings: Any, ranges: Mapping[str, tuple[str, Any]], place: str) -> None:
+def _check(settings: Any, ranges: Mapping[str, _Range], place: str) -> None:
     for key, (words, is_right) in ranges.items():
         value = settings.get(key) if isinstance(settings, Mapping) else None
         if value is not None and not _in_range(value, is_right):
             raise ConfigError(f'{place}.{key} must be {words}, got {value!r}')
 
 
-def _in_range(value: Any, is_right: Any) -> bool:
+def _in_range(value: Any, is_right: Callable[[Any], bool]) -> bool:
     try:
         return not isinstance(value, bool) and bool(is_right(value))
     except TypeError:  # not a number, or not a list of numbers

@@ -17,6 +17,7 @@ from dscreid.apis.config import config_name, fit_to_machine, require_keys
 from dscreid.apis.evaluation import Evaluation, complete_test_loop
 from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.inference import init_model
+from dscreid.apis.run_folder import EVALUATION_CONFIG
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.distributed import process_group
 from dscreid.engine.runner import ReIDRunner
@@ -52,7 +53,7 @@ def evaluate(
     Args:
         config: A config with a ``model``; not modified.
         checkpoint: See ``init_model``.
-        work_dir: Folder for the log.
+        work_dir: Folder for the log, and for ``evaluation_config.py`` with the settings of this evaluation.
         protocol: Protocol to use instead of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
         out: JSON file for the metrics. It stores confidence intervals under ``confidence``, and the parameters of
@@ -164,8 +165,8 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
             randomness=config.get('randomness', {}),
             default_scope='dscreid',
             experiment_name=unique_name(work_dir),
-            # without its file name, because MMEngine would replace the training config of that name
-            cfg=Config(config.to_dict()),
+            # under its own name, because MMEngine would replace the training config in the folder
+            cfg=Config(config.to_dict(), cfg_text='# config of an evaluation', filename=EVALUATION_CONFIG),
         )
         dataset = runner.test_loop.dataloader.dataset
     check_evaluations(config, {'test': dataset}, ('test',))

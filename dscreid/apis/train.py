@@ -125,7 +125,9 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
             checkpoint = source
             note = from_main_process(lambda: _begin_test(config, options, source))
         else:
-            raise ConfigError(f'{config_path}: neither a train_cfg nor a source; there is nothing to run')
+            raise ConfigError(
+                f'{config_path}: has neither a train_cfg nor a source, so there is nothing to run'
+            )
         return evaluate(
             config,
             checkpoint,
@@ -211,7 +213,7 @@ def train_stage(
     if resume:
         finished = from_main_process(lambda: finished_checkpoint(config, source_checkpoint, may_extend=True))
     if finished is not None:
-        print_log(f'{work_dir}: finished before, taken as it is', logger='current')
+        print_log(f'{work_dir}: already finished, not trained again', logger='current')
         return finished
     start = time.perf_counter()
     resumed = from_main_process(lambda: resumable_checkpoint(work_dir)) if resume else None
@@ -229,6 +231,8 @@ def train_stage(
         (work_dir / FINISHED_FILE).unlink(missing_ok=True)
     runner.train()
     checkpoint = from_main_process(lambda: last_checkpoint(work_dir))
+    if checkpoint is None:
+        raise CheckpointError(f'{work_dir}: the training left no checkpoint; enable default_hooks.checkpoint')
     if is_main_process():
         content = dict(
             config=config_hash(config),
@@ -268,7 +272,7 @@ def finished_checkpoint(
     if recorded is None and not same:
         raise ConfigError(f'{marker}: this run was made with another config or seed; {ANOTHER_RUN}')
     check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
-    if same or not other_epochs(recorded, learned_settings(config)):
+    if same or recorded is None or not other_epochs(recorded, learned_settings(config)):
         return checkpoint
     if may_extend:
         return None
@@ -328,7 +332,7 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     resumes = options.resume and _can_continue(config)
     if not source or resumes or named_source(config, options) is not None:
         return None
-    path = Path(source.config)
+    path = Path(source['config'])
     source_dir = Path(config.work_dir).parent / path.stem
     plain = replace(
         options, work_dir=source_dir, resume=True, overwrite=False, partial_source=False, config_options={}
@@ -353,13 +357,14 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
     Raises:
         ConfigError: If the ``work_dir`` is the folder of a source stage.
     """
-    stages, stage, folders = [], (config, options), set()
+    stages: list[tuple[Config, RunOptions]] = []
+    stage: tuple[Config, RunOptions] | None = (config, options)
+    folders = set()
     while stage is not None:
         folder = Path(stage[0].work_dir).resolve()
         if folder in folders:
             raise ConfigError(
-                f'{folder}: is also the folder of the source stage {config_name(stage[0])}; choose another --work-dir, '
-                'which the folder of the source stage will lie beside'
+                f'{folder}: is also the folder of the source stage {config_name(stage[0])}; choose another --work-dir'
             )
         folders.add(folder)
         stages.insert(0, stage)

@@ -1,7 +1,7 @@
 """Make one trial training step on a few tracklets, with every labeler and loss that the stage uses."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from dscreid.pseudo_labels import CrossLabels, Labeler, LabelingContext, PseudoL
 from dscreid.structures import Modality, TrackletFeatures
 
 #: Tracklets per artificial identity.
-_IDENTITY = 32
+TRIAL_IDENTITY = 32
 #: Errors raised by a class that does not fit.
 _ERRORS = (
     TypeError, ValueError, LookupError, AttributeError, AssertionError, RuntimeError, ArithmeticError,
@@ -73,14 +73,15 @@ def _losses_of_adaptation(
 ) -> Tensor:
     samples = batch['data_samples']
     raw = model.extract_feat(batch['inputs'], model.modalities_of(samples))
-    dataset = hook.dataloader.dataset
+    loader: Any = hook.dataloader
+    dataset = loader.dataset
     rows = {modality: dataset.indices(modality) for modality in Modality}
-    features = {m: _made_up_features(len(rows[m]), model) for m in Modality}
+    features = {m: trial_features(len(rows[m]), model) for m in Modality}
     drawn = {
         m: [np.flatnonzero(rows[m] == s.index)[0] for s in samples if s.modality == m.value] for m in Modality
     }
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
-    leaves = [half.detach().requires_grad_() for half in raw]
+    static, dynamic = (half.detach().requires_grad_() for half in raw)
     groups, left_by = None, None
     for epoch in _telling_epochs(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
@@ -96,17 +97,18 @@ def _losses_of_adaptation(
         labels = _labels(labeler, features, context) if follows else None
         left_by = epoch
         if labels is None or any((labels.of(m)[drawn[m]] < 0).any() for m in Modality):
-            labels, left_by = _made_up_labels(rows, model), None
+            labels, left_by = trial_labels(rows, model), None
         groups = labels.groups
         model.set_epoch(epoch)
         model.reset_memories(
             features[Modality.RGB], features[Modality.IR], labels, rows[Modality.RGB], rows[Modality.IR]
         )
-        loss = _sum(model.losses_of(*leaves, samples))
+        loss = _sum(model.losses_of(static, dynamic, samples))
         _check_finite(loss)
         loss.backward()
         model.update_memories()
-    return sum((half * leaf.grad).sum() for half, leaf in zip(raw, leaves, strict=True))
+    gradients = [(half, leaf.grad) for half, leaf in zip(raw, (static, dynamic), strict=True)]
+    return sum(((half * grad).sum() for half, grad in gradients if grad is not None), torch.zeros(()))
 
 
 def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
@@ -120,32 +122,38 @@ def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> 
     return sorted(epoch for epoch in epochs if 0 <= epoch < max_epochs)
 
 
-def _made_up_features(count: int, model: BaseReID) -> TrackletFeatures:
-    """Make unit features of well-separated identities, with the same identities in both modalities."""
-    device = next(model.parameters()).device
+def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> TrackletFeatures:
+    """Make unit features of well-separated identities, with the same identities in both modalities.
+
+    Args:
+        count: Number of tracklets.
+        model: The model whose features they stand for; gives dimension and device.
+        size: Tracklets per identity.
+    """
+    encoder: Any = model.backbone
+    device, dimension = next(model.parameters()).device, encoder.embed_dim
     generator = torch.Generator().manual_seed(0)
-    identities = torch.randn(2, 1 + count // _IDENTITY, model.backbone.embed_dim, generator=generator)
-    noise = torch.randn(2, count, model.backbone.embed_dim, generator=generator)
-    halves = identities[:, torch.from_numpy(_identities(count))] + 0.1 * noise
+    identities = torch.randn(2, 1 + count // size, dimension, generator=generator)
+    noise = torch.randn(2, count, dimension, generator=generator)
+    halves = identities[:, torch.arange(count) // size] + 0.1 * noise
     return TrackletFeatures(*torch.nn.functional.normalize(halves, dim=2).to(device))
 
 
-def _identities(count: int) -> np.ndarray:
-    """Assign an artificial identity to each tracklet, int64 (count,); with enough tracklets, first and last differ."""
-    return np.arange(count, dtype=np.int64) // _IDENTITY
+def trial_labels(
+    rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size: int = TRIAL_IDENTITY
+) -> PseudoLabels:
+    """Label tracklets by the identities of ``trial_features``, with cross labels for losses that need them.
 
-
-def _made_up_labels(rows: dict[Modality, np.ndarray], model: AdaptiveReID) -> PseudoLabels:
-    """Use the artificial identities as labels, with cross labels for losses that need them."""
-    labels = {m: _identities(len(rows[m])) for m in Modality}
+    Args:
+        rows: Dataset indices of each modality's tracklets.
+        model: The model whose losses use the labels.
+        size: Tracklets per identity.
+    """
+    labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
     common = min(values.max() for values in labels.values())
-    cross = CrossLabels(**{m.value: np.where(labels[m] <= common, labels[m], -1) for m in Modality})
-    return PseudoLabels(
-        rgb=labels[Modality.RGB],
-        ir=labels[Modality.IR],
-        shared=False,
-        cross=None if model.cross_loss is None else cross,
-    )
+    rgb, ir = (np.where(labels[m] <= common, labels[m], -1) for m in Modality)
+    cross = None if model.cross_loss is None else CrossLabels(rgb=rgb, ir=ir)
+    return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False, cross=cross)
 
 
 def _labels(
@@ -177,7 +185,7 @@ def _check_finite(loss: Tensor) -> None:
 
 
 def _sum(losses: dict[str, Tensor]) -> Tensor:
-    return sum(value for name, value in losses.items() if 'loss' in name)
+    return sum((value for name, value in losses.items() if 'loss' in name), torch.zeros(()))
 
 
 @contextmanager

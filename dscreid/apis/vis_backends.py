@@ -33,7 +33,7 @@ def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
         package = _PACKAGES.get(type_name)
         if package is not None and find_spec(package) is None:
             raise ConfigError(
-                f'{name}: {type_name} of vis_backends needs the package {package}; run "pip install {package}" or '
+                f'{name}: {type_name} in vis_backends needs the package {package}; run "pip install {package}" or '
                 'choose other vis_backends'
             )
 

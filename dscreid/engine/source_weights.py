@@ -1,6 +1,7 @@
 """Weights that a run starts from: those of its source stage, or its own if it resumes."""
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.model import is_model_wrapper
 from torch import nn
@@ -22,7 +23,7 @@ _HEADS = ('static_head.', 'dynamic_head.')
 _NECKS = ('static_neck.', 'dynamic_neck.')
 
 
-def unwrap_model(model: nn.Module) -> nn.Module:
+def unwrap_model(model: nn.Module) -> Any:
     """Return the model without its wrapper for distributed training, if it has one."""
     return model.module if is_model_wrapper(model) else model
 

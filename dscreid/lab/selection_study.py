@@ -19,7 +19,8 @@ from dscreid.visualization import read_scalars
 
 #: Metrics of checkpoints that were not validated during training, in the run's folder.
 SCORES_FILE = 'epoch_metrics.json'
-_TIMESTAMP = re.compile(r'\d{8}_\d{6}')
+#: Configs that evaluations write; older versions named them after a time stamp.
+_EVALUATION = re.compile(r'evaluation_config|\d{8}_\d{6}')
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,8 @@ def read_scores(path: Path) -> dict[str, dict[str, float]]:
 
 
 def _config_of(work_dir: Path) -> Path:
-    """Return the config saved by training. Configs saved by evaluations are named after a timestamp."""
-    paths = [path for path in sorted(work_dir.glob('*.py')) if not _TIMESTAMP.fullmatch(path.stem)]
+    """Return the config saved by training."""
+    paths = [path for path in sorted(work_dir.glob('*.py')) if not _EVALUATION.fullmatch(path.stem)]
     if len(paths) != 1:
         raise ConfigError(f'{work_dir}: contains {len(paths)} configs instead of the one that was trained')
     return paths[0]

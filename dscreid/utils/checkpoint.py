@@ -164,11 +164,22 @@ def load_model_weights(
         weights = _fitting(model, path, weights, differences)
     elif differences:
         raise CheckpointError(
-            f'{path}: does not fit {type(model).__name__} ({in_words(differences)}); '
-            f'use the config with which it was trained.'
+            f'{path}: does not fit {type(model).__name__} ({in_words(differences)}); {_remedy(model, weights)}'
         )
     _check_activation(model, path, meta_of(content))
     model.load_state_dict(weights, strict=False)
+
+
+def _remedy(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """Tell how to make weights fit a model; a different number of frames is named."""
+    for name, own in model.state_dict().items():
+        if name.endswith('prompt_embedding') and name in weights and len(weights[name]) != len(own):
+            theirs, ours = len(weights[name]), len(own)
+            return (
+                f'the weights were trained with num_frames={theirs}, but the config sets num_frames={ours}: '
+                f'set num_frames={theirs}, or use source weights with num_frames={ours}'
+            )
+    return 'use the config with which it was trained.'
 
 
 def list_differences(

@@ -52,7 +52,7 @@ def test_paths_are_kept_as_they_are(text, start):
 ])  # fmt: skip
 def test_examples(text, value):
     if value is None and text != 'None':
-        with pytest.raises(ValueError, match='is no list, tuple or dict; put quotes'):
+        with pytest.raises(ValueError, match='is not a list, tuple or dict; quote the'):
             parse_value(text)
         return
     assert parse_value(text) == value

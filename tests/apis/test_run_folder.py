@@ -91,7 +91,7 @@ def test_a_checkpoint_of_another_program_is_not_replaced(tmp_path, name, content
         save(tmp_path / name, run=None)
     else:
         (tmp_path / name).write_text('mine')
-    with pytest.raises(ConfigError, match=rf'{name}: is no whole checkpoint of this package.*move it'):
+    with pytest.raises(ConfigError, match=rf'{name}: is not a complete checkpoint of this package.*move it'):
         check_unused(tmp_path, resume=False, overwrite=True)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oracles.ranking_oracle import evaluate, evaluate_with_lists
+from references.ranking import evaluate, evaluate_with_lists
 
 from dscreid.errors import EvaluationError
 from dscreid.evaluation import InnerProduct, rank_lists, rank_metrics, rank_queries

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from oracles.dense_clustering_oracle import dense_clusters
+from references.clustering import dense_clusters
 
 from dscreid.neighbors import exact, search
 from dscreid.pseudo_labels import dbscan, jaccard_distance

@@ -51,4 +51,4 @@ def test_targets_of_one_name_are_refused(tool, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         run_command(lambda: tool.main(['a/train', 'b/train']))
     assert stop.value.code == 2
-    assert 'two targets are called train' in capsys.readouterr().err
+    assert 'two targets are named train' in capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_wrong_arguments(tool, capsys):
     with pytest.raises(SystemExit) as stop:
         tool.parse_arguments(['a.py', '--jobs', '0'])
     assert stop.value.code == 2
-    assert '0 is less than 1' in capsys.readouterr().err
+    assert 'must be at least 1, got 0' in capsys.readouterr().err
 
 
 def test_nothing_is_lost_if_the_process_dies(tool, tmp_path, monkeypatch, capsys):

@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from dscreid.errors import DscreidError
 from dscreid.models.backbones import CLIPVisionTransformer, FrameAverage
 from dscreid.utils.checkpoint import load_weights, read_metadata, sha256
 
@@ -64,7 +66,7 @@ def load(path, **settings):
 
 def test_round_trip(export, checkpoint, model, tmp_path, capsys):
     target = tmp_path / 'weights' / 'tower.safetensors'
-    assert export([str(checkpoint), str(target), '--note', 'seed 3']) == 0
+    export([str(checkpoint), str(target), '--note', 'seed 3'])
     report = capsys.readouterr().out
     assert sha256(target) in report
     assert 'MiB' in report
@@ -78,7 +80,7 @@ def test_round_trip(export, checkpoint, model, tmp_path, capsys):
 
 def test_half_precision_of_matrices_alone(export, checkpoint, model, tmp_path):
     target = tmp_path / 'tower.safetensors'
-    assert export([str(checkpoint), str(target), '--half']) == 0
+    export([str(checkpoint), str(target), '--half'])
     for value in load_weights(target).values():
         if value.is_floating_point():
             assert value.dtype == (torch.half if value.ndim > 1 else torch.float32)
@@ -91,7 +93,7 @@ def test_config_file(export, model, tmp_path):
     torch.save({f'model.{k}': v for k, v in model.state_dict().items()}, path := tmp_path / 'bare.pth')
     target = tmp_path / 'tower.safetensors'
     (config := tmp_path / 'config.py').write_text(TEXT)
-    assert export([str(path), str(target), '--config', str(config), '--prefix', 'model.tower.']) == 0
+    export([str(path), str(target), '--config', str(config), '--prefix', 'model.tower.'])
     load(target)
 
 
@@ -104,14 +106,14 @@ def test_config_file(export, model, tmp_path):
         ((), TEXT.replace('layers=2', 'layers=3'), 'its tower is not that of its config'),
     ],
 )
-def test_errors(arguments, text, message, export, model, tmp_path, capsys):
+def test_errors(arguments, text, message, export, model, tmp_path):
     state_dict = {f'backbone.{name}': value for name, value in model.state_dict().items()}
     torch.save({'state_dict': state_dict, 'meta': {'cfg': text}}, path := tmp_path / 'epoch_1.pth')
-    assert export([str(path), str(target := tmp_path / 'tower.safetensors'), *arguments]) == 2
-    assert message in capsys.readouterr().err
+    with pytest.raises(DscreidError, match=re.escape(message)):
+        export([str(path), str(target := tmp_path / 'tower.safetensors'), *arguments])
     assert not target.exists()
 
 
-def test_wrong_name(export, checkpoint, tmp_path, capsys):
-    assert export([str(checkpoint), str(tmp_path / 'tower.pth')]) == 2
-    assert 'must be named *.safetensors' in capsys.readouterr().err
+def test_wrong_name(export, checkpoint, tmp_path):
+    with pytest.raises(DscreidError, match=r'must be named \*\.safetensors'):
+        export([str(checkpoint), str(tmp_path / 'tower.pth')])

@@ -39,6 +39,7 @@ def test_every_option(tool, tiny_runs, tiny_experiment, tmp_path, capsys):
     assert {'rgb2ir/mAP', 'ir2rgb/Rank-1', 'mean/mINP'} <= metrics.keys()
     assert all(0 <= value <= 1 for value in metrics.values())
     assert len(load_features(dump)) == 24
+    assert (tmp_path / 'log' / 'evaluation_config.py').is_file()
     table = capsys.readouterr().out.splitlines()
     assert f'{100 * metrics["mean/mAP"]:.1f}' in table[-1]
 

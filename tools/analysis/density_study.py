@@ -8,29 +8,26 @@ worlds of other densities:
   dscreid synthesize --layout hitsz --preset demo --tracklets 6 --out worlds/d6
 """
 
-import argparse
 from pathlib import Path
 
 from dscreid import lab
-from dscreid.apis.command_line import run_command
+from dscreid.apis.command_line import make_parser, run_command, write_and_print
 from dscreid.errors import ConfigError
-from dscreid.utils.files import check_outputs, replacing
+from dscreid.utils.files import check_outputs
+
+EXAMPLE = """example:
+  dscreid density-study worlds/d3 worlds/d12 --checkpoint work_dirs/stp_demo/epoch_4.pth --out density.md"""
 
 
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='example: dscreid density-study worlds/d3 worlds/d12 '
-        '--checkpoint work_dirs/stp_demo/epoch_4.pth --out density.md',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def main(argv: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument(
         'targets',
         nargs='+',
         type=Path,
         metavar='TARGET',
-        help='roots of targets, or .npz files written by --save',
+        help='root folders of targets, or .npz files from --save',
     )
     parser.add_argument(
         '--checkpoint', type=Path, help='checkpoint of the source stage; not needed for .npz files'
@@ -42,29 +39,20 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help='config of an adaptation to such targets (default: %(default)s)',
     )
     parser.add_argument(
-        '--save', type=Path, metavar='FOLDER', help='save the features in this folder, one .npz per target'
+        '--save', type=Path, metavar='FOLDER', help='save the features there, one .npz file per target'
     )
     parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Print the table."""
-    arguments = parse_arguments(argv)
+    arguments = parser.parse_args(argv)
     check_outputs([arguments.out])
     targets = {}
     for place in arguments.targets:
         name = place.stem if place.suffix == '.npz' else place.resolve().name
         if name in targets:
-            raise ConfigError(f'two targets are called {name}; rename one of them')
+            raise ConfigError(f'two targets are named {name}; rename one of the folders or files')
         targets[name] = lab.density_study.read_target(place, arguments.config, arguments.checkpoint)
         if arguments.save is not None:
             lab.density_study.save_target(targets[name], arguments.save / f'{name}.npz')
-    text = lab.density_study.study_markdown(targets)
-    if arguments.out is not None:
-        with replacing(arguments.out) as temporary:
-            temporary.write_text(text, encoding='utf-8')
-    print(text, end='')
+    write_and_print(lab.density_study.study_markdown(targets), arguments.out)
 
 
 if __name__ == '__main__':

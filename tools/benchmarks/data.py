@@ -3,29 +3,27 @@
 First, worlds of rendered people are written and packed, in a temporary folder unless --worlds names one. Every way
 loads the same sampled frames in one process and one thread, measured in processor time; files are in the system's
 cache. All ways except the plain one return uint8 pixels, which the model's data preprocessor normalizes on its device;
-the row "normalised here" adds that step on this processor.
+the row "normalized here" adds that step on this processor.
 
 Example: python tools/benchmarks/data.py --output work_dirs/benchmarks
 """
 
 import argparse
 import functools
-import importlib.util
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import torch
 from machine import interleaved_cpu_seconds, markdown_table, median_seconds, print_table, write_results
+from references import loading
 
 if TYPE_CHECKING:
     from dscreid.datasets.storage import FrameStorage
 
-ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'frame_loading_oracle.py'
 SIZE = (288, 144)
 REFERENCE = 'PIL + torchvision, frame by frame'
 DECODERS_REFERENCE = 'PIL'
@@ -130,8 +128,7 @@ def loading_ways(roots: Mapping[str, Path]) -> tuple[dict[str, Callable[[], Any]
         for index in range(len(data)):
             then(data[index])
 
-    oracle = load_oracle()
-    transform = oracle.make_transform(SIZE)
+    transform = loading.make_transform(SIZE)
     paths_only = HITSZVCM(
         roots['files'],
         'train',
@@ -141,13 +138,13 @@ def loading_ways(roots: Mapping[str, Path]) -> tuple[dict[str, Callable[[], Any]
     preprocess = TrackletDataPreprocessor()
     ways = {
         REFERENCE: functools.partial(
-            everything, paths_only, lambda paths: oracle.load_tracklet(roots['files'], paths, transform)
+            everything, paths_only, lambda paths: loading.load_tracklet(roots['files'], paths, transform)
         )
     }
     for backend in available_decoders():
         ways[f'files, {backend}'] = functools.partial(everything, dataset('files', backend=backend))
     ways['files, auto, reduce=True'] = functools.partial(everything, dataset('files', reduce=True))
-    ways['files, auto, normalised here'] = functools.partial(
+    ways['files, auto, normalized here'] = functools.partial(
         everything, dataset('files'), lambda item: preprocess({'inputs': [item['inputs']]})
     )
     for backend in available_decoders():
@@ -287,14 +284,6 @@ def bytes_per_frame(root: Path) -> float:
         return sum(path.stat().st_size for path in shards) / read_manifest(root).num_frames
     sizes = [path.stat().st_size for path in root.rglob('*.jpg')]
     return sum(sizes) / len(sizes)
-
-
-def load_oracle() -> ModuleType:
-    """Import the plain pipeline from the tests."""
-    spec = importlib.util.spec_from_file_location('frame_loading_oracle', ORACLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Time, growth and memory of retrieval evaluation, compared with references that sort the gallery for each query.
 
-The same command runs two references of tests/oracles/ranking_oracle.py: a plain one, which sorts and measures query by
+The same command runs two references of references/ranking.py: a plain one, which sorts and measures query by
 query, and one as fast as the field's scripts, which sorts the whole matrix and computes precision in a list
 comprehension.
 
@@ -8,17 +8,15 @@ Example: python tools/benchmarks/evaluation.py --sizes 1000 2000 5000
 """
 
 import argparse
-import importlib.util
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from machine import in_fresh_process, median_seconds
+from references import ranking
 from results import Table, add_out_argument, fitted_exponent, publish
 
-ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'ranking_oracle.py'
 RANKS = (1, 5, 10, 20)
 
 
@@ -131,11 +129,8 @@ def _metrics(sides: list[torch.Tensor]) -> Step:
 
 
 def _reference(function: str, sides: list[torch.Tensor]) -> Step:
-    spec = importlib.util.spec_from_file_location('ranking_oracle', ORACLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     arrays = [part.numpy() for part in sides]
-    return lambda: getattr(module, function)(*arrays, RANKS, True)
+    return lambda: getattr(ranking, function)(*arrays, RANKS, True)
 
 
 def _plain_reference(sides: list[torch.Tensor]) -> Step:

@@ -1,23 +1,20 @@
 """Time, memory and growth of pseudo labeling: kNN, Jaccard distance, DBSCAN, DSLU; with dense arrays if they fit.
 
 The reference is clustering as it is usually written for a few thousand samples, with dense N x N arrays in numpy
-(tests/oracles/dense_clustering_oracle.py). Both run in their own processes.
+(references/clustering.py). Both run in their own processes.
 
 Example: python tools/benchmarks/pseudo_labels.py --sizes 2500 5000 10000 --reference-up-to 10000
 """
 
 import argparse
-import importlib.util
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
 from machine import in_fresh_process, median_seconds, peak_bytes_of
 from results import Table, add_out_argument, fitted_exponent, publish
 
-ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'dense_clustering_oracle.py'
 STEPS = {'knn': 'kNN', 'jaccard': 'Jaccard', 'dbscan': 'DBSCAN', 'dslu': 'DSLU'}
 K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.6, 4
 
@@ -128,12 +125,11 @@ def measure(kind: str, size: int, dim: int, repeats: int, search: str, parameter
 
 def measure_reference(kind: str, size: int, dim: int) -> dict:
     """Measure the seconds of one dense clustering, and return the labels, too."""
-    spec = importlib.util.spec_from_file_location('dense_clustering_oracle', ORACLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    from references.clustering import dense_clusters
+
     features = make_features(kind, size, dim).numpy()
     start = time.perf_counter()
-    labels = module.dense_clusters(features, K1, K2, EPS, MIN_SAMPLES)
+    labels = dense_clusters(features, K1, K2, EPS, MIN_SAMPLES)
     return {'seconds': time.perf_counter() - start, 'labels': labels.tolist()}
 
 

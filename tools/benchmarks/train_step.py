@@ -12,7 +12,6 @@ Example: python tools/benchmarks/train_step.py configs/dsc/dsc_bupt2hitsz.py --a
 
 import argparse
 import copy
-import importlib.util
 import statistics
 import time
 import warnings
@@ -24,7 +23,6 @@ import torch
 from machine import in_fresh_process
 from results import Table, add_out_argument, publish
 
-ORACLE = Path(__file__).parents[2] / 'tests' / 'oracles' / 'eager_prompting_oracle.py'
 _FIRST_INFRARED = 5000
 
 
@@ -186,10 +184,9 @@ def _steps(model, batch: dict, autocast, scaled: bool) -> dict[str, Callable[[],
 
 
 def _reference_class() -> type:
-    spec = importlib.util.spec_from_file_location('eager_prompting_oracle', ORACLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.EagerPrompting
+    from references.prompting import EagerPrompting
+
+    return EagerPrompting
 
 
 def _operations(step: Callable[[], None]) -> int:

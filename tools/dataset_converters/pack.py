@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dscreid import apis
-from dscreid.apis.command_line import run_command
+from dscreid.apis.command_line import at_least, make_parser, run_command
 from dscreid.datasets import packing
 from dscreid.datasets.storage import MANIFEST, FrameFormat
 from dscreid.datasets.storage.frame_storage import ENCODINGS
@@ -26,22 +26,20 @@ from dscreid.errors import ConfigError
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = make_parser(__doc__)
     parser.add_argument(
         'layout', metavar='LAYOUT|CONFIG',
         help='hitsz or bupt, or a config whose test_dataloader says layout and size',
     )  # fmt: skip
     parser.add_argument('root', metavar='ROOT', type=Path, help="the dataset in its owners' layout")
-    parser.add_argument('out', metavar='OUT', type=Path, help='folder to write, or to go on with')
-    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='processes (default: 1)')
+    parser.add_argument('out', metavar='OUT', type=Path, help='folder to write, or to continue')
+    parser.add_argument('--jobs', type=at_least(1), default=1, metavar='N', help='processes (default: 1)')
     parser.add_argument(
         '--verify', action='store_true',
-        help='write nothing: compare all files in OUT with their checksums, name those that are missing or damaged',
+        help='write nothing: check all files in OUT by their checksums, and name missing and damaged ones',
     )  # fmt: skip
     made = parser.add_argument_group(
-        'what is made (default: what OUT was begun with, then what the config says)'
+        'format of OUT (default: that of the unfinished OUT, then that of the config)'
     )
     made.add_argument(
         '--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='of a frame (default: 288 144)'
@@ -59,10 +57,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--fake-ir', action='store_true', default=None, help='generated infrared frames too (bupt only)'
     )
     made.add_argument('--frames-per-shard', type=int, metavar='N', help='default: 8192 (jpeg), 1024 (raw)')
-    args = parser.parse_args(arguments)
-    if args.jobs < 1:
-        parser.error('--jobs must be at least 1')
-    return args
+    return parser.parse_args(arguments)
 
 
 def run(args: argparse.Namespace) -> None:

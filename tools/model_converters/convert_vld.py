@@ -4,28 +4,29 @@ import argparse
 import sys
 from pathlib import Path
 
-from dscreid.apis.command_line import run_command
+from dscreid.apis.command_line import make_parser, run_command, sentence
 from dscreid.errors import DscreidError
 from dscreid.utils.files import check_outputs, replacing
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog='The visual tower and the spatio-temporal prompting are kept; classifiers, text encoder and '
-        'text prompts are dropped. Pickled code is never run. The start layer of the prompts is not stored '
-        'in the file: give the one it was trained with (9 in the released settings) in the config.',
+    parser = make_parser(
+        __doc__,
+        'Visual tower and spatio-temporal prompting are kept; classifiers, text encoder and text prompts are dropped.\n'
+        'Pickled code is never run. The file does not contain the start layer of the prompts: set the one of the\n'
+        'training (9 in the released settings) in the config.\n'
+        'example: dscreid convert-vld vld_bupt.pth source.pth',
     )
     parser.add_argument('source', metavar='SRC.pth', help='VLD checkpoint')
-    parser.add_argument('target', metavar='DST.pth', help='checkpoint to write (replaced when it exists)')
+    parser.add_argument('target', metavar='DST.pth', help='checkpoint to write (replaced if it exists)')
     parser.add_argument(
         '--image-size',
         type=int,
         nargs=2,
         default=(288, 144),
         metavar=('H', 'W'),
-        help='image size of the config it is for; positions of another grid are resized (default: 288 144)',
+        help='image size of the config that will use it; other position embeddings are resized (default: 288 144)',
     )
     return parser.parse_args(arguments)
 
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         convert(parse_args(arguments))
     except (DscreidError, OSError) as error:
-        print(f'convert_vld: {error}', file=sys.stderr)
+        print(f'error: {sentence(error)}', file=sys.stderr)
         return 2
     return 0
 

@@ -1,22 +1,23 @@
 """Export the tower of a checkpoint as .safetensors, for use as `pretrained` of CLIPVisionTransformer."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from dscreid import apis
-from dscreid.apis.command_line import run_command
-from dscreid.errors import ConfigError, DscreidError
+from dscreid.apis.command_line import make_parser, run_command
+from dscreid.errors import ConfigError
 from dscreid.utils.files import check_outputs
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(
+        __doc__, 'example: dscreid export-tower work_dirs/stp_bupt/epoch_60.pth tower.safetensors --half'
+    )
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint written by dscreid train')
-    parser.add_argument('target', metavar='OUT.safetensors', help='file to write (replaced when it exists)')
+    parser.add_argument('target', metavar='OUT.safetensors', help='file to write (replaced if it exists)')
     parser.add_argument('--half', action='store_true', help='store matrices in half precision')
-    parser.add_argument('--config', help='config of the checkpoint, where the checkpoint does not hold it')
+    parser.add_argument('--config', help='config of the checkpoint, if the checkpoint does not contain it')
     parser.add_argument('--prefix', help="prefix of its weights (default: that of this project's models)")
     parser.add_argument('--note', help='text to keep in the file, such as its command and data seed')
     return parser.parse_args(arguments)
@@ -45,15 +46,10 @@ def export(args: argparse.Namespace) -> None:
     print(f'sha256: {sha256(target)}')
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the tool; return its exit code."""
-    try:
-        export(parse_args(arguments))
-    except (DscreidError, OSError) as error:
-        print(f'export_tower: {error}', file=sys.stderr)
-        return 2
-    return 0
+def main(arguments: list[str] | None = None) -> None:
+    """Run the tool."""
+    export(parse_args(arguments))
 
 
 if __name__ == '__main__':
-    run_command(lambda: sys.exit(main()))
+    run_command(main)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from dscreid.apis.config import fit_to_machine
+from dscreid.apis.trial_step import trial_features, trial_labels
 from dscreid.engine.training_data import check_both_modalities
 from dscreid.errors import DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
@@ -26,8 +26,7 @@ from dscreid.lab.doctor.memory import (
 )
 from dscreid.lab.doctor.stages import Stage
 from dscreid.models.reid import BaseReID
-from dscreid.pseudo_labels import CrossLabels, PseudoLabels
-from dscreid.structures import Modality, TrackletFeatures
+from dscreid.structures import Modality
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.quantities import size_text
 
@@ -237,40 +236,19 @@ def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
 def fill_memories(model: BaseReID, loader: DataLoader) -> None:
     """Prepare an adaptation like its first epoch does: fill the memories and set labels for the sampler.
 
-    Features are random. Clusters are artificial, with four tracklets each if there are many, and equal in both
+    Features and clusters are artificial, with four tracklets each if there are many, and equal in both
     modalities.
 
     Args:
         model: ``AdaptiveReID``.
         loader: Its training loader, with tracklets of both modalities. Its sampler receives the labels.
     """
-    device = next(model.parameters()).device
-    generator = torch.Generator().manual_seed(0)
     rows = {m: loader.dataset.indices(m) for m in Modality}
     size = _CLUSTER if min(map(len, rows.values())) >= _MANY else 1
-    labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
-    features = {
-        m: TrackletFeatures(
-            *(
-                torch.randn(len(rows[m]), model.backbone.embed_dim, generator=generator).to(device)
-                for _ in range(2)
-            )
-        )
-        for m in Modality
-    }
-    # losses across modalities need cross labels, and clusters missing on the other side have none
-    common = min(values.max() for values in labels.values())
-    cross = CrossLabels(**{m.value: np.where(labels[m] <= common, labels[m], -1) for m in Modality})
-    made_up = PseudoLabels(
-        rgb=labels[Modality.RGB],
-        ir=labels[Modality.IR],
-        shared=False,
-        cross=cross if model.cross_loss is not None else None,
-    )
-    model.reset_memories(
-        features[Modality.RGB], features[Modality.IR], made_up, rows[Modality.RGB], rows[Modality.IR]
-    )
-    loader.sampler.set_labels(labels[Modality.RGB], labels[Modality.IR])
+    labels = trial_labels(rows, model, size)
+    rgb, ir = (trial_features(len(rows[m]), model, size) for m in Modality)
+    model.reset_memories(rgb, ir, labels, rows[Modality.RGB], rows[Modality.IR])
+    loader.sampler.set_labels(labels.rgb, labels.ir)
 
 
 def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:

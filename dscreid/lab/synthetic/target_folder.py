@@ -10,9 +10,10 @@ from dscreid.lab.synthetic.spec import WorldSpec
 RENDERER_VERSION = 3  # increase it whenever the same spec gives different pictures
 MARKER = 'world.json'  # written last: the world is finished
 STARTED = 'world.started'  # written first, removed last: the world is unfinished
+MANIFEST = 'world.files'  # all other files of a finished world, one path per line
 #: Top-level files and folders that the renderer writes, in either layout.
 _WRITTEN = {
-    MARKER, STARTED, f'{MARKER}.partial', 'info', 'Train', 'Test', 'DATA', 'data_paths.json',
+    MARKER, STARTED, MANIFEST, f'{MARKER}.partial', 'info', 'Train', 'Test', 'DATA', 'data_paths.json',
     'train.txt', 'train_auxiliary.txt', 'query.txt', 'gallery.txt',
 }  # fmt: skip
 
@@ -48,20 +49,46 @@ def prepare_root(root: Path, overwrite: bool) -> None:
             raise DatasetError(
                 f'{root} contains {state} synthetic world; pass --overwrite (overwrite=True) to replace it'
             )
-        if foreign := sorted(path.name for path in root.iterdir() if path.name not in _WRITTEN):
+        if (foreign := _foreign_file(root)) is not None:
             raise DatasetError(
-                f'{root / foreign[0]} is in a synthetic world that was to be replaced, but is not part of it; move '
-                'it, or name another folder'
+                f'{foreign} is in a synthetic world that was to be replaced, but is not part of it; move it, or name '
+                'another folder'
             )
         _clear(root)
     root.mkdir(parents=True, exist_ok=True)
     (root / STARTED).write_text('A synthetic world is being written here.\n', encoding='utf-8')
 
 
+def _foreign_file(root: Path) -> Path | None:
+    """Return a file in a world's folder that the renderer did not write, or None.
+
+    A finished world is compared with its manifest. An unfinished world has none: its folder was empty when rendering
+    started, and only the names at the top level are compared.
+    """
+    foreign = {path for path in root.iterdir() if path.name not in _WRITTEN}
+    if (root / MANIFEST).is_file():
+        written = {*(root / MANIFEST).read_text(encoding='utf-8').splitlines()}
+        foreign |= {
+            path
+            for path in _files(root)
+            if path.name not in _WRITTEN and _relative(path, root) not in written
+        }
+    return min(foreign, default=None)
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob('*') if path.is_symlink() or not path.is_dir())
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
 def _clear(root: Path) -> None:
     """Empty ``root`` except for the unfinished marker, which identifies the folder if the process is killed."""
     (root / STARTED).write_text('A synthetic world is being replaced here.\n', encoding='utf-8')
-    (root / MARKER).unlink(missing_ok=True)
+    for name in (MARKER, MANIFEST):
+        (root / name).unlink(missing_ok=True)
     for entry in sorted(root.iterdir()):
         if entry.name == STARTED:
             continue
@@ -74,6 +101,8 @@ def _clear(root: Path) -> None:
 def write_marker(root: Path, spec: WorldSpec, counts: dict[str, dict[str, int]]) -> None:
     """Mark the world in ``root`` as finished, with its spec and the counts of each split."""
     content = {'renderer': RENDERER_VERSION, 'spec': spec.to_dict(), 'counts': counts}
+    names = [_relative(path, root) for path in _files(root) if path.name not in (MANIFEST, STARTED)]
+    (root / MANIFEST).write_text(''.join(f'{name}\n' for name in names), encoding='utf-8')
     partial = root / f'{MARKER}.partial'
     partial.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
     partial.replace(root / MARKER)

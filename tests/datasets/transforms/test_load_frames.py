@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from oracles.frame_loading_oracle import load_tracklet, make_transform
+from references.loading import load_tracklet, make_transform
 
 from dscreid.datasets import frame_files
 from dscreid.datasets.decoding import available_decoders

@@ -84,7 +84,6 @@ def test_finished_world_is_replaced_only_on_demand(tmp_path):
     with pytest.raises(DatasetError, match='finished synthetic world; pass --overwrite'):
         render_world(tmp_path, spec, num_processes=1, progress=False)
     assert contents(tmp_path) == before
-    (tmp_path / 'DATA' / 'stale.jpg').write_bytes(b'')
     render_world(tmp_path, spec, num_processes=1, overwrite=True, progress=False)
     assert contents(tmp_path) == before
 
@@ -99,11 +98,12 @@ def test_foreign_folder_is_never_touched(tmp_path, overwrite):
     assert [path.name for path in tmp_path.iterdir()] == ['info']
 
 
-def test_files_of_others_in_a_world_are_not_removed(tmp_path):
+@pytest.mark.parametrize('name', ['notes.txt', 'DATA/notes.txt'])
+def test_files_of_others_in_a_world_are_not_removed(tmp_path, name):
     render_world(tmp_path, small(), num_processes=1, progress=False)
-    (tmp_path / 'notes.txt').write_text('precious')
+    (tmp_path / name).write_text('precious')
     before = contents(tmp_path)
-    with pytest.raises(DatasetError, match=r'notes\.txt is in a synthetic world that was to be replaced'):
+    with pytest.raises(DatasetError, match=rf'{name} is in a synthetic world that was to be replaced'):
         render_world(tmp_path, small(), num_processes=1, overwrite=True, progress=False)
     assert contents(tmp_path) == before
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from oracles.dense_clustering_oracle import dense_clusters
+from references.clustering import dense_clusters
 
 from dscreid.pseudo_labels import dbscan, jaccard_distance
 
