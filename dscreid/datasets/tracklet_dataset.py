@@ -58,7 +58,16 @@ class ParsedIndex:
 
 
 class TrackletDataset(Dataset, ABC):
-    """Tracklets of one split; subclasses read the index files of a dataset.
+    """Tracklets of one split. A subclass sets ``NAME`` and implements ``parse_index``.
+
+    Class attributes of a subclass; all except ``NAME`` are optional:
+
+    - ``NAME``: name of the dataset in logs, checkpoints and ``dscreid pack``.
+    - ``SPLITS``, ``TRAIN_SPLITS``: all splits, and those used for training. ``'a+b'`` is the union of two splits.
+    - ``LAYOUT``: expected content of the root, for error messages.
+    - ``INDEX_FILES``: all possible paths of index files below the root; ``dscreid pack`` copies them.
+    - ``MIN_SEQ_LEN``: default of ``min_seq_len``.
+    - ``PUBLISHED``: published counts by name, as numbers or inclusive ranges, compared with ``census()``.
 
     If the pipeline ends with ``PackTracklet``, an item is a dict with ``inputs`` (uint8 (T, 3, H, W), RGB order)
     and ``data_samples`` (``ReIDDataSample``). All randomness of an item comes from the seed of its ``Draw``. The
@@ -77,7 +86,7 @@ class TrackletDataset(Dataset, ABC):
             add the positions of unreadable frames).
         labelled: Whether records have person ids (and, in a train split, contiguous labels).
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
-        min_seq_len: Minimum number of frames; shorter tracklets are left out.
+        min_seq_len: Minimum number of frames; shorter tracklets are left out. None means ``MIN_SEQ_LEN``.
         expected_statistics: ``'published'`` compares the index with the published counts and logs a warning if they
             differ. Use None for other data in the same layout.
         on_bad_frame: How to handle frames that are missing or not complete images. ``'error'`` raises an error when
@@ -107,12 +116,12 @@ class TrackletDataset(Dataset, ABC):
     """
 
     NAME: ClassVar[str]
-    SPLITS: ClassVar[tuple[str, ...]]
-    TRAIN_SPLITS: ClassVar[tuple[str, ...]]
-    ROOT_VARIABLE: ClassVar[str]
-    LAYOUT: ClassVar[str]
-    INDEX_FILES: ClassVar[tuple[str, ...]]  # all possible paths of index files below the root
-    PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]]
+    SPLITS: ClassVar[tuple[str, ...]] = ('train', 'test')
+    TRAIN_SPLITS: ClassVar[tuple[str, ...]] = ('train',)
+    LAYOUT: ClassVar[str] = ''
+    INDEX_FILES: ClassVar[tuple[str, ...]] = ()
+    MIN_SEQ_LEN: ClassVar[int] = 1
+    PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = MappingProxyType({})
 
     common_settings = MappingProxyType({'root': 'data_root', 'on_bad_frame': 'on_bad_frame'})
 
@@ -123,7 +132,7 @@ class TrackletDataset(Dataset, ABC):
         pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]] = (),
         labelled: bool = True,
         modality: str | None = None,
-        min_seq_len: int = 1,
+        min_seq_len: int | None = None,
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
     ) -> None:
@@ -131,7 +140,7 @@ class TrackletDataset(Dataset, ABC):
         self.split = split
         self.labelled = labelled
         self.modality = self._choose_modality(modality)
-        self.min_seq_len = min_seq_len
+        self.min_seq_len = self.MIN_SEQ_LEN if min_seq_len is None else min_seq_len
         self.on_bad_frame = OnBadFrame.choose(on_bad_frame)
         self.num_skipped_tracklets = 0
         self._skipped_frames: dict[str, str] | None = None
@@ -229,7 +238,7 @@ class TrackletDataset(Dataset, ABC):
         Raises:
             DatasetError: If an index file of another split is missing or malformed.
         """
-        return differences_from_published(self._census(), self.PUBLISHED)
+        return differences_from_published(self.census(), self.PUBLISHED)
 
     def read_ground_truth(self) -> GroundTruth:
         """Read the person ids from the index files, for diagnostics.
@@ -240,7 +249,7 @@ class TrackletDataset(Dataset, ABC):
         Raises:
             DatasetError: If the index lacks ids (negative numbers) or has changed since it was loaded.
         """
-        parsed = self._select(self._parse())[0]
+        parsed = self._select(self.parse_index())[0]
         if [t.frames for t in parsed.tracklets] != [t.frames for t in self.tracklets]:
             raise DatasetError(f'{self.root}: the index files were changed while in use; start again')
         if (parsed.pids < 0).any():
@@ -251,12 +260,23 @@ class TrackletDataset(Dataset, ABC):
         return GroundTruth(parsed.pids)
 
     @abstractmethod
-    def _parse(self) -> ParsedIndex:
-        """Read the split's index files; if unlabeled, the order of records must not depend on person ids."""
+    def parse_index(self) -> ParsedIndex:
+        """Read the split's index from ``root`` or ``storage``.
 
-    @abstractmethod
-    def _census(self) -> dict[str, int]:
+        If ``labelled`` is False, the order of the records must not depend on person ids.
+
+        Raises:
+            DatasetError: If a file is missing or malformed; names file and line.
+        """
+
+    def census(self) -> dict[str, int]:
         """Count over the whole index (all splits), with the keys of ``PUBLISHED``; only used for the log."""
+        return {}
+
+    @classmethod
+    def disjoint_splits(cls) -> tuple[str, ...]:
+        """Splits that are not the union of others; together they contain all tracklets."""
+        return tuple(split for split in cls.SPLITS if '+' not in split)
 
     @staticmethod
     def _choose_modality(modality: str | None) -> Modality | None:
@@ -275,10 +295,10 @@ class TrackletDataset(Dataset, ABC):
 
     def _check_root(self) -> None:
         if not self.root.is_dir():
+            layout = f'; expected there: {self.LAYOUT}' if self.LAYOUT else ''
             raise DatasetError(
                 f'{self.root}: the data root of {type(self).__name__} is not a folder; set it with --cfg-options '
-                'data_root=FOLDER or with the environment variable that the config reads '
-                f'({self.ROOT_VARIABLE} in the configs for the published data); expected there: {self.LAYOUT}'
+                f'data_root=FOLDER or with the environment variable named in the config{layout}'
             )
 
     def _load(self) -> tuple[str, ...]:
@@ -312,7 +332,7 @@ class TrackletDataset(Dataset, ABC):
     def _parse_existing(self) -> ParsedIndex:
         """Read the split's index files; if a test split has none, explain how to run without it."""
         try:
-            return self._parse()
+            return self.parse_index()
         except MissingFileError as error:
             if self.split in self.TRAIN_SPLITS:
                 raise
@@ -364,7 +384,7 @@ class TrackletDataset(Dataset, ABC):
             title += f', frames packed as {self.storage.frame_format}'
         print_log(f'{title}\n{statistics_table(self.statistics())}', logger='current')
         warnings += self._skip_warnings()
-        if expected_statistics == 'published':
+        if expected_statistics == 'published' and self.PUBLISHED:
             warnings += self._published_warnings()
         for warning in warnings:
             print_log(warning, logger='current', level=logging.WARNING)

@@ -292,7 +292,7 @@ def test_differences_from_the_published_counts_are_a_warning(worlds, logged):
 
 def test_no_warning_where_the_counts_agree(worlds, logged, monkeypatch):
     root = worlds.hitsz()
-    counts = HITSZVCM(root, 'train')._census()
+    counts = HITSZVCM(root, 'train').census()
     monkeypatch.setattr(HITSZVCM, 'PUBLISHED', counts)
     logged.clear()
     HITSZVCM(root, 'train', labelled=False)

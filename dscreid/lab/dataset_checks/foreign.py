@@ -114,7 +114,7 @@ def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequen
         subject,
         Severity.WARNING,
         f'{len(found):,} tracklets list {values["frames"]:,} frames whose names disagree with them ({kinds}){note}',
-        'the official HITSZ-VCM protocol keeps them (39 training tracklets are known); see foreign_frames',
+        'check the index; HITSZ-VCM has 39 such training tracklets, which its official protocol keeps (foreign_frames)',
         tuple(
             f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}'
             for f in found
