@@ -88,6 +88,7 @@ class BUPTCampus(TrackletDataset):
         super().__init__(root, split, **kwargs)
 
     def parse_index(self) -> ParsedIndex:
+        """Read the split's index files."""
         data = read_data_paths(index_file(self.root, 'data_paths.json'))
         if not self.storage.has_folder('DATA'):
             raise DatasetError(
@@ -124,6 +125,7 @@ class BUPTCampus(TrackletDataset):
         return parse_lines(index_file(self.root, name), kinds)
 
     def census(self) -> dict[str, int]:
+        """Count people, tracklets and frames of all splits."""
         people = {
             split: {
                 line.pid for name in LIST_FILES[split] for line in self._list_lines(name) if line.pid != '-1'
@@ -141,7 +143,8 @@ class BUPTCampus(TrackletDataset):
 
 def _parse_pids(lines: list[Line]) -> np.ndarray:
     """Parse person ids, int64; -1 if an id is not all digits or an earlier line spells it differently."""
-    pids, spelling = [], {}
+    pids: list[int] = []
+    spelling: dict[int, str] = {}
     for line in lines:
         usable = line.pid.isascii() and line.pid.isdigit() and len(line.pid) <= 18
         usable = usable and spelling.setdefault(int(line.pid), line.pid) == line.pid

@@ -95,6 +95,7 @@ class HITSZVCM(TrackletDataset):
         return parse_tracks(path, len(names.paths)), names, path
 
     def parse_index(self) -> ParsedIndex:
+        """Read the split's index files."""
         tracks, names, tracks_file = self.read_tracks()
         if self.labelled and self.split in self.TRAIN_SPLITS:
             _require_pids(tracks, tracks_file)
@@ -172,6 +173,7 @@ class HITSZVCM(TrackletDataset):
         )
 
     def census(self) -> dict[str, int]:
+        """Count people and frames of all splits."""
         tracks = {split: parse_tracks(self._info_file(f'track_{split}_info.txt')) for split in self.SPLITS}
         everything = np.concatenate(list(tracks.values()))
         lengths = everything[:, 2] - everything[:, 1] + 1

@@ -169,6 +169,7 @@ class TrackletDataset(Dataset, ABC):
             Output of the pipeline: ``inputs`` and ``data_samples`` after ``PackTracklet``.
         """
         index, seed, position = draw if isinstance(draw, tuple) else Draw(int(draw), seed=0)
+        bad_positions: set[int] = set()
         results = {
             'tracklet': self.tracklets[index],
             'root': self.root,
@@ -180,12 +181,13 @@ class TrackletDataset(Dataset, ABC):
             'label': None if self.labels is None else int(self.labels[index]),
             'rng': np.random.default_rng([seed, index]),
             'on_bad_frame': self.on_bad_frame,
-            'bad_positions': (bad_positions := set()),
+            'bad_positions': bad_positions,
         }
         for transform in self.pipeline:
             results = transform(results)
-        for position in bad_positions:
-            self._marks.mark(index, position)
+        if self._marks is not None:
+            for bad in bad_positions:
+                self._marks.mark(index, bad)
         return results
 
     @property
@@ -220,8 +222,12 @@ class TrackletDataset(Dataset, ABC):
             ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
         """
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
-            return [dict(frame=frame, fault=fault) for frame, fault in sorted(self._skipped_frames.items())]
-        frames = [self.tracklets[row].frames[place] for row, place in self._marks.marked()]
+            return [
+                dict(frame=frame, fault=fault)
+                for frame, fault in sorted((self._skipped_frames or {}).items())
+            ]
+        marked = [] if self._marks is None else self._marks.marked()
+        frames = [self.tracklets[row].frames[place] for row, place in marked]
         found = {frame: fault_of(self.storage, frame) for frame in dict.fromkeys(frames)}
         return [dict(frame=frame, fault=fault or 'readable again') for frame, fault in found.items()]
 

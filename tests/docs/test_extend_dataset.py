@@ -1,4 +1,4 @@
-"""The dataset of the page docs/extend/dataset.md is trained on, packed and checked, with nothing registered elsewhere."""
+"""The dataset of docs/extend/dataset.md is trained on, packed and checked, with nothing registered elsewhere."""
 
 import re
 import sys
@@ -84,7 +84,7 @@ def test_it_is_packed_by_its_name(dataset_class, root, tmp_path):
         before, after = (dataset_class(folder, split) for folder in (root, packed))
         assert after.storage.frame_format is not None
         assert before.tracklets == after.tracklets
-    with pytest.raises(ConfigError, match="unknown layout 'nobody'.*folder_per_tracklet.*custom_imports"):
+    with pytest.raises(ConfigError, match=r"unknown layout 'nobody'.*folder_per_tracklet.*custom_imports"):
         plan_packing('nobody', root)
 
 

@@ -49,8 +49,8 @@ class PseudoLabelSampler(BatchPlanSampler):
         self._rows = {modality: dataset.indices(modality) for modality in self._sizes}
         self._clusters: dict[Modality, list[np.ndarray]] | None = None
         totals = {modality: clusters * size for modality, (clusters, size) in self._sizes.items()}
-        visible = np.repeat([modality is Modality.RGB for modality in totals], list(totals.values()))
-        super().__init__(rank_share(visible, *get_dist_info()), len(visible), iterations, seed)
+        is_rgb = np.repeat([modality is Modality.RGB for modality in totals], list(totals.values()))
+        super().__init__(rank_share(is_rgb, *get_dist_info()), len(is_rgb), iterations, seed)
 
     def set_labels(self, rgb_labels: np.ndarray, ir_labels: np.ndarray) -> None:
         """Set the labels that the next epochs draw from, and end a ``rest``.
@@ -93,12 +93,12 @@ class PseudoLabelSampler(BatchPlanSampler):
                 'PseudoLabelSampler has no labels yet; call set_labels before training (ClusterHook does, '
                 'when the config lists it in custom_hooks)'
             )
-        return np.concatenate([self._plan_modality(modality, epoch) for modality in self._sizes], axis=1)
+        plans = [self._plan_modality(m, self._clusters[m], epoch) for m in self._sizes]
+        return np.concatenate(plans, axis=1)
 
-    def _plan_modality(self, modality: Modality, epoch: int) -> np.ndarray:
+    def _plan_modality(self, modality: Modality, clusters: list[np.ndarray], epoch: int) -> np.ndarray:
         """Plan one modality, int64 (iterations, clusters * size); a separate generator keeps modalities independent."""
         num_clusters, size = self._sizes[modality]
-        clusters = self._clusters[modality]
         rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])
         stream = PermutationStream(len(clusters), rng)
         batches = [

@@ -57,11 +57,12 @@ def examine_dataset(
     Yields:
         Findings, each as soon as it is known.
     """
-    kind = DATASETS.get(use.type_name)
-    if not (isinstance(kind, type) and issubclass(kind, TrackletDataset)):
+    found: Any = DATASETS.get(use.type_name)
+    if not (isinstance(found, type) and issubclass(found, TrackletDataset)):
         message = f'{use.type_name} is not a TrackletDataset; its files were not checked'
         yield Finding('index', use.root, Severity.INFO, message)
         return
+    kind: type[TrackletDataset] = found
     subject = f'{kind.NAME} in {use.root}'
     if not Path(use.root).expanduser().is_dir():
         yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', _root_remedy(kind, use))
