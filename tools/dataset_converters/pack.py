@@ -17,12 +17,11 @@ from typing import Any
 
 from dscreid import apis
 from dscreid.apis.command_line import run_command
-from dscreid.datasets import TrackletDataset, packing
+from dscreid.datasets import packing
 from dscreid.datasets.storage import MANIFEST, FrameFormat
 from dscreid.datasets.storage.frame_storage import ENCODINGS
 from dscreid.datasets.storage.manifest import Manifest, read_manifest
 from dscreid.errors import ConfigError
-from dscreid.registry import DATASETS
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -118,16 +117,15 @@ def read_config(path: str) -> tuple[str, dict[str, Any]]:
     """Return the layout of a config's test set, and the part of ``FrameFormat`` that its ``LoadFrames`` determines."""
     dataset = apis.load_config(path).get('test_dataloader', {}).get('dataset', {})
     load = [step for step in dataset.get('pipeline', ()) if step['type'] == 'LoadFrames']
-    kind = DATASETS.get(dataset['type']) if 'type' in dataset else None
-    if not (isinstance(kind, type) and issubclass(kind, TrackletDataset)) or not load:
+    if 'type' not in dataset or not load:
         raise ConfigError(
-            f'{path}: test_dataloader has no TrackletDataset with LoadFrames in its pipeline; give the layout '
+            f'{path}: test_dataloader has no dataset with LoadFrames in its pipeline; give the layout '
             '(hitsz or bupt) instead'
         )
     values = {name: load[0][name] for name in ('size', 'area_when_shrinking') if name in load[0]}
     if 'size' in values:
         values['size'] = tuple(values['size'])
-    return kind.NAME, values
+    return packing.dataset_class(dataset['type']).NAME, values
 
 
 def main(arguments: list[str] | None = None) -> None:

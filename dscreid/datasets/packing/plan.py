@@ -91,24 +91,25 @@ def plan_packing(
 
 
 def dataset_class(layout: str) -> type[TrackletDataset]:
-    """Find a registered dataset by its ``NAME`` or short name.
+    """Find a registered dataset by its ``NAME``, short name, or name of its class.
 
     Raises:
         ConfigError: If there is none.
     """
     DATASETS.import_from_location()
+    registered = DATASETS.module_dict
     kinds = {
         kind.NAME: kind
-        for kind in DATASETS.module_dict.values()
+        for kind in registered.values()
         if isinstance(kind, type) and issubclass(kind, TrackletDataset)
     }
-    name = _SHORT_NAMES.get(layout, layout)
-    if name not in kinds:
+    kind = kinds.get(_SHORT_NAMES.get(layout, layout), registered.get(layout))
+    if kind not in kinds.values():
         raise ConfigError(
             f'unknown layout {layout!r}; choose one of {", ".join([*_SHORT_NAMES, *kinds])}, or a config that imports '
             'your dataset (custom_imports)'
         )
-    return kinds[name]
+    return kind
 
 
 def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
