@@ -129,11 +129,11 @@ def _check_no_circle(path: Path, source: Path) -> None:
             file, direction = split_direction(source)
             with chosen_direction(direction):
                 config = _read(file)
+                if config.get('source') is None:
+                    return
+                source = source_path(file, config.source)
         except ConfigError:  # a missing or invalid source config is reported where it is needed
             return
-        if config.get('source') is None:
-            return
-        source = source_path(source, config.source)
     names = ' -> '.join(config.name for config in (*chain, source))
     raise ConfigError(f'{path.name}: the source stages form a circle, {names}; name another source.config')
 

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         'bupt_campus': ['BUPTCampus'],
-        'ground_truth': ['GroundTruth'],
+        'ground_truth': ['GroundTruth', 'anonymous_rank'],
         'hitsz_vcm': ['HITSZVCM'],
         'tracklet_dataset': ['ParsedIndex', 'TrackletDataset'],
     },

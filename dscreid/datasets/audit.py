@@ -66,7 +66,15 @@ def statistics_table(statistics: Mapping[str, ModalityStatistics]) -> str:
     Returns:
         A table with a header line and one line per row.
     """
-    header = ('', 'identities', 'tracklets', 'queries', 'frames', 'cameras', 'frames/tracklet')
+    header: tuple[str, ...] = (
+        '',
+        'identities',
+        'tracklets',
+        'queries',
+        'frames',
+        'cameras',
+        'frames/tracklet',
+    )
     rows = [header]
     for name, s in statistics.items():
         identities = '-' if s.identities is None else f'{s.identities:,}'

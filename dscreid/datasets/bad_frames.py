@@ -43,22 +43,6 @@ class OnBadFrame(str, Enum):
             raise ConfigError(f'on_bad_frame must be one of {names}, got {value!r}') from None
 
 
-def nearest_first(position: int, length: int) -> Iterator[int]:
-    """Yield the other positions of a sequence, nearest first; ties go to the earlier position.
-
-    Args:
-        position: In [0, length).
-        length: Length of the sequence.
-
-    Yields:
-        Each of the ``length - 1`` other positions once.
-    """
-    for distance in range(1, length):
-        for other in (position - distance, position + distance):
-            if 0 <= other < length:
-                yield other
-
-
 class FrameMarks:
     """Marks for the frames that failed to load, shared by all workers of a dataset.
 
@@ -184,7 +168,7 @@ def without_bad_frames(tracklets: Sequence[Tracklet], bad: Mapping[str, str]) ->
 def load_or_substitute(
     load: Callable[[str], np.ndarray], frames: Sequence[str], position: int
 ) -> tuple[np.ndarray, list[int]]:
-    """Load a frame, or the nearest readable one of its tracklet; each frame is tried at most once.
+    """Load a frame, or the nearest readable one of its tracklet; ties go to the earlier one.
 
     Args:
         load: Reads a frame; raises ``FrameError`` if the frame is unreadable.
@@ -198,7 +182,7 @@ def load_or_substitute(
         DatasetError: If no frame of the tracklet can be read.
     """
     failed: list[int] = []
-    for place in (position, *nearest_first(position, len(frames))):
+    for place in sorted(range(len(frames)), key=lambda place: (abs(place - position), place)):
         try:
             return load(frames[place]), failed
         except FrameError as error:

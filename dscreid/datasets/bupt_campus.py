@@ -1,6 +1,5 @@
 """BUPTCampus (Du et al., TIFS 2023): pixel-aligned visible and infrared tracklets under six cameras."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -16,6 +15,7 @@ from dscreid.datasets.bupt_index import (
     parse_lines,
     read_data_paths,
 )
+from dscreid.datasets.ground_truth import anonymous_rank
 from dscreid.datasets.index_files import index_file
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
 from dscreid.errors import DatasetError
@@ -72,7 +72,6 @@ class BUPTCampus(TrackletDataset):
     NAME = 'bupt_campus'
     SPLITS = tuple(LIST_FILES)
     TRAIN_SPLITS = ('train', 'auxiliary', 'train+auxiliary')
-    ROOT_VARIABLE = 'DSCREID_BUPT_CAMPUS'
     LAYOUT = 'DATA/, data_paths.json, train.txt, train_auxiliary.txt, query.txt and gallery.txt'
     INDEX_FILES = ('data_paths.json', 'train.txt', 'train_auxiliary.txt', 'query.txt', 'gallery.txt')
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = {
@@ -88,7 +87,8 @@ class BUPTCampus(TrackletDataset):
         self.fake_ir = fake_ir
         super().__init__(root, split, **kwargs)
 
-    def _parse(self) -> ParsedIndex:
+    def parse_index(self) -> ParsedIndex:
+        """Read the split's index files."""
         data = read_data_paths(index_file(self.root, 'data_paths.json'))
         if not self.storage.has_folder('DATA'):
             raise DatasetError(
@@ -97,7 +97,7 @@ class BUPTCampus(TrackletDataset):
         entries = list(self._entries(data))
         entries.sort(key=lambda entry: entry.tracklet.modality is Modality.IR)
         if not self.labelled:
-            entries.sort(key=lambda entry: _anonymous_rank(entry.tracklet))
+            entries.sort(key=lambda entry: anonymous_rank(entry.tracklet))
         lines = [entry.line for entry in entries]
         pids, is_test = _parse_pids(lines), self.split not in self.TRAIN_SPLITS
         if self.labelled and not (is_test and (pids < 0).all()):
@@ -124,7 +124,8 @@ class BUPTCampus(TrackletDataset):
         kinds = (PAIR,) if name.startswith('train') else ('RGB', 'IR')
         return parse_lines(index_file(self.root, name), kinds)
 
-    def _census(self) -> dict[str, int]:
+    def census(self) -> dict[str, int]:
+        """Count people, tracklets and frames of all splits."""
         people = {
             split: {
                 line.pid for name in LIST_FILES[split] for line in self._list_lines(name) if line.pid != '-1'
@@ -140,16 +141,10 @@ class BUPTCampus(TrackletDataset):
         }
 
 
-def _anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:
-    """Sort key from frame paths, modality and camera that separates pairs and identities."""
-    content = '\n'.join((tracklet.modality.value, *tracklet.frames)).encode('utf-8', 'surrogatepass')
-    digest = hashlib.blake2b(content, digest_size=16, key=b'dscreid').digest()
-    return tracklet.modality is Modality.IR, digest, tracklet.camera
-
-
 def _parse_pids(lines: list[Line]) -> np.ndarray:
     """Parse person ids, int64; -1 if an id is not all digits or an earlier line spells it differently."""
-    pids, spelling = [], {}
+    pids: list[int] = []
+    spelling: dict[int, str] = {}
     for line in lines:
         usable = line.pid.isascii() and line.pid.isdigit() and len(line.pid) <= 18
         usable = usable and spelling.setdefault(int(line.pid), line.pid) == line.pid

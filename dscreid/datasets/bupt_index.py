@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dscreid.datasets.index_files import check_paths, index_file, read_json, read_lines
+from dscreid.datasets import index_files
+from dscreid.datasets.index_files import check_paths, index_file, read_json
 from dscreid.errors import DatasetError
 from dscreid.structures import Modality
 
@@ -44,27 +45,24 @@ def parse_lines(path: Path, kinds: tuple[str, ...]) -> list[Line]:
     Raises:
         DatasetError: If an entry cannot be parsed; names file and line.
     """
-    lines = []
-    for number, text in enumerate(read_lines(path), start=1):
-        fields = text.split()
-        if len(fields) != 4:
-            raise DatasetError(
-                f'{path}:{number}: expected four fields "pid modality camera tracklet_id", got '
-                f'{text[:80]!r}; restore the file from the dataset archive'
-            )
-        line = Line(f'{path}:{number}', *fields)
-        if line.kind not in kinds:
-            raise DatasetError(
-                f'{line.where}: modality must be {" or ".join(kinds)} here, got {line.kind[:40]!r}; correct '
-                'the line'
-            )
-        if line.camera not in CAMERAS:
-            raise DatasetError(
-                f'{line.where}: unknown camera {line.camera[:40]!r}, expected one of {", ".join(CAMERAS)}; '
-                'correct the line'
-            )
-        lines.append(line)
-    return lines
+    lines = index_files.parse_lines(path, lambda text: _parse_line(text, kinds))
+    return [Line(f'{path}:{number}', *fields) for number, fields in enumerate(lines, start=1)]
+
+
+def _parse_line(text: str, kinds: tuple[str, ...]) -> list[str]:
+    fields = text.split()
+    if len(fields) != 4:
+        raise ValueError(
+            f'expected four fields "pid modality camera tracklet_id", got {text[:80]!r}; {index_files.RESTORE}'
+        )
+    _, kind, camera, _ = fields
+    if kind not in kinds:
+        raise ValueError(f'modality must be {" or ".join(kinds)} here, got {kind[:40]!r}; correct the line')
+    if camera not in CAMERAS:
+        raise ValueError(
+            f'unknown camera {camera[:40]!r}, expected one of {", ".join(CAMERAS)}; correct the line'
+        )
+    return fields
 
 
 def read_data_paths(path: Path) -> Mapping[str, Any]:

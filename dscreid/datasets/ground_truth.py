@@ -1,8 +1,11 @@
 """Person ids of a split, kept separate from the records used in training."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+
+from dscreid.structures import Modality, Tracklet
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,14 @@ class GroundTruth:
             Ground truth of the n tracklets, in the order of ``rows``.
         """
         return GroundTruth(self.pids[rows])
+
+
+def anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:
+    """Sort key for an unlabeled split, whose order must reveal neither persons nor pairs.
+
+    Returns:
+        Infrared flag, hash of the frame paths, camera.
+    """
+    content = '\n'.join((tracklet.modality.value, *tracklet.frames)).encode('utf-8', 'surrogatepass')
+    digest = hashlib.blake2b(content, digest_size=16, key=b'dscreid').digest()
+    return tracklet.modality is Modality.IR, digest, tracklet.camera

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from dscreid.datasets.index_files import read_lines
-from dscreid.errors import DatasetError
+from dscreid.datasets.index_files import RESTORE, parse_integer, parse_lines
 from dscreid.structures import Modality
 
 FRAME_NAME = re.compile(r'(\d{4})M([12])D(\d{1,9})T(\d{1,9})F([^/\\\x00-\x1f\x7f]+)', re.ASCII)
@@ -66,20 +66,22 @@ def parse_frame_names(path: Path) -> FrameNames:
     Raises:
         DatasetError: If a name cannot be parsed; names file and line.
     """
-    folder = {'1': 'ir', '2': 'rgb'}
-    paths, numbers = [], []
-    for number, name in enumerate(read_lines(path), start=1):
-        match = FRAME_NAME.fullmatch(name)
-        if match is None or match[5] in ('.', '..'):
-            raise DatasetError(
-                f'{path}:{number}: {name[:80]!r} is no frame name; expected '
-                f'PPPPM{{m}}D{{cam}}T{{track}}F{{picture}} with m 1 (infrared) or 2 (visible), such as '
-                '0001M1D3T2F14.jpg'
-            )
-        person, kind, camera, track, picture = match.groups()
-        paths.append(f'{person}/{folder[kind]}/D{camera}/{picture}')
-        numbers.append((int(person), int(kind), int(camera), int(track)))
-    return FrameNames(paths, *np.array(numbers, dtype=np.int64).T)
+    parsed = parse_lines(path, _parse_frame_name)
+    return FrameNames(
+        [frame for frame, _ in parsed], *np.array([numbers for _, numbers in parsed], dtype=np.int64).T
+    )
+
+
+def _parse_frame_name(name: str) -> tuple[str, tuple[int, ...]]:
+    match = FRAME_NAME.fullmatch(name)
+    if match is None or match[5] in ('.', '..'):
+        raise ValueError(
+            f'{name[:80]!r} is not a frame name; expected PPPPM{{m}}D{{cam}}T{{track}}F{{picture}} with m 1 '
+            '(infrared) or 2 (visible), such as 0001M1D3T2F14.jpg'
+        )
+    person, kind, camera, track, picture = match.groups()
+    folder = {'1': 'ir', '2': 'rgb'}[kind]
+    return f'{person}/{folder}/D{camera}/{picture}', (int(person), int(kind), int(camera), int(track))
 
 
 def parse_tracks(path: Path, num_names: int | None = None) -> np.ndarray:
@@ -95,27 +97,22 @@ def parse_tracks(path: Path, num_names: int | None = None) -> np.ndarray:
     Raises:
         DatasetError: If an entry cannot be parsed or points outside the name file; names file and line.
     """
-    tracks = []
-    for number, line in enumerate(read_lines(path), start=1):
-        fields = line.split()
-        if len(fields) != 5 or not all(_is_integer(f) for f in fields):
-            raise DatasetError(
-                f'{path}:{number}: expected five integers "{TRACK_COLUMNS}", got {line[:80]!r}; '
-                'restore the file from the dataset archive'
-            )
-        kind, start, end, _, _ = track = [int(f) for f in fields]
-        if kind not in (1, 2):
-            raise DatasetError(
-                f'{path}:{number}: m must be 1 (infrared) or 2 (visible), got {kind}; correct the line'
-            )
-        if start < 1 or end < start or (num_names is not None and end > num_names):
-            limit = '' if num_names is None else f' of {num_names:,} lines'
-            raise DatasetError(
-                f'{path}:{number}: frames {start} to {end} do not lie in the name file{limit}; '
-                'take both files from the same archive'
-            )
-        tracks.append(track)
-    return np.array(tracks, dtype=np.int64)
+    return np.array(parse_lines(path, lambda line: _parse_track(line, num_names)), dtype=np.int64)
+
+
+def _parse_track(line: str, num_names: int | None) -> list[int]:
+    try:
+        kind, start, end, _, _ = track = [parse_integer(field) for field in line.split()]
+    except ValueError:
+        raise ValueError(f'expected five integers "{TRACK_COLUMNS}", got {line[:80]!r}; {RESTORE}') from None
+    if kind not in (1, 2):
+        raise ValueError(f'm must be 1 (infrared) or 2 (visible), got {kind}; correct the line')
+    if start < 1 or end < start or (num_names is not None and end > num_names):
+        limit = '' if num_names is None else f' of {num_names:,} lines'
+        raise ValueError(
+            f'frames {start} to {end} are not in the name file{limit}; take both files from the same archive'
+        )
+    return track
 
 
 def parse_query_rows(path: Path, num_tracks: int) -> np.ndarray:
@@ -131,16 +128,18 @@ def parse_query_rows(path: Path, num_tracks: int) -> np.ndarray:
     Raises:
         DatasetError: If a field is not a number or lies outside the info file; names file and line.
     """
-    rows = []
-    for number, line in enumerate(read_lines(path), start=1):
-        for field in line.split():
-            if not _is_integer(field) or not 1 <= int(field) <= num_tracks:
-                raise DatasetError(
-                    f'{path}:{number}: expected line numbers from 1 to {num_tracks:,} of '
-                    f'track_test_info.txt, got {field[:40]!r}; take both files from the same archive'
-                )
-            rows.append(int(field) - 1)
-    return np.array(rows, dtype=np.int64)
+    rows = parse_lines(path, lambda line: [_parse_query(field, num_tracks) for field in line.split()])
+    return np.array(list(chain.from_iterable(rows)), dtype=np.int64)
+
+
+def _parse_query(field: str, num_tracks: int) -> int:
+    number = int(field) if field.isascii() and field.isdigit() and len(field) <= 18 else 0
+    if not 1 <= number <= num_tracks:
+        raise ValueError(
+            f'expected line numbers from 1 to {num_tracks:,} of track_test_info.txt, got {field[:40]!r}; take both '
+            'files from the same archive'
+        )
+    return number - 1
 
 
 def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: bool) -> list[ForeignFrames]:
@@ -187,8 +186,3 @@ def describe_foreign_frames(
     if len(found) > limit:
         phrases.append(f'and {len(found) - limit} more')
     return phrases
-
-
-def _is_integer(text: str) -> bool:
-    digits = text[1:] if text[:1] == '-' else text
-    return digits.isascii() and digits.isdigit() and len(digits) <= 18

@@ -48,14 +48,13 @@ class HITSZVCM(TrackletDataset):
             tracklet (39 tracklets of the released train index have such frames). ``'keep'`` keeps them, as in the
             official protocol; ``'drop'`` leaves them out; both log a warning. ``'error'`` rejects the index. In an
             unlabeled split, only modality and camera are compared, not the person id.
-        min_seq_len: Minimum number of frames; shorter tracklets are left out. The official protocol uses 12.
-        **kwargs: See ``TrackletDataset``.
+        **kwargs: See ``TrackletDataset``. The official protocol uses ``min_seq_len=12``, the default here.
     """
 
     NAME = 'hitsz_vcm'
     SPLITS = ('train', 'test')
     TRAIN_SPLITS = ('train',)
-    ROOT_VARIABLE = 'DSCREID_HITSZ_VCM'
+    MIN_SEQ_LEN = 12
     LAYOUT = (
         'info/{train_name,track_train_info,test_name,track_test_info,query_IDX}.txt and images in '
         'Train/0001/rgb/D1/ and Test/..., data/0001/... or 0001/...'
@@ -79,20 +78,13 @@ class HITSZVCM(TrackletDataset):
         'infrared frames': 211_807,
     }
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: str,
-        foreign_frames: str = 'keep',
-        min_seq_len: int = 12,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, root: str | Path, split: str, foreign_frames: str = 'keep', **kwargs: Any) -> None:
         if foreign_frames not in ('keep', 'drop', 'error'):
             raise ConfigError(f"foreign_frames must be 'keep', 'drop' or 'error', got {foreign_frames!r}")
         self.foreign_frames = foreign_frames
-        super().__init__(root, split, min_seq_len=min_seq_len, **kwargs)
+        super().__init__(root, split, **kwargs)
 
-    def read_index(self) -> tuple[np.ndarray, FrameNames, Path]:
+    def read_tracks(self) -> tuple[np.ndarray, FrameNames, Path]:
         """Read the split's tracklets (see ``parse_tracks``), its frame names, and the path of the tracklet file.
 
         Raises:
@@ -102,8 +94,9 @@ class HITSZVCM(TrackletDataset):
         path = self._info_file(f'track_{self.split}_info.txt')
         return parse_tracks(path, len(names.paths)), names, path
 
-    def _parse(self) -> ParsedIndex:
-        tracks, names, tracks_file = self.read_index()
+    def parse_index(self) -> ParsedIndex:
+        """Read the split's index files."""
+        tracks, names, tracks_file = self.read_tracks()
         if self.labelled and self.split in self.TRAIN_SPLITS:
             _require_pids(tracks, tracks_file)
         is_query = np.zeros(len(tracks), dtype=bool)
@@ -179,7 +172,8 @@ class HITSZVCM(TrackletDataset):
             'unpack the image archive there'
         )
 
-    def _census(self) -> dict[str, int]:
+    def census(self) -> dict[str, int]:
+        """Count people and frames of all splits."""
         tracks = {split: parse_tracks(self._info_file(f'track_{split}_info.txt')) for split in self.SPLITS}
         everything = np.concatenate(list(tracks.values()))
         lengths = everything[:, 2] - everything[:, 1] + 1

@@ -2,14 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dscreid.datasets.frame_files import path_inside
 from dscreid.errors import DatasetError, MissingFileError
 
+Parsed = TypeVar('Parsed')
+
 RESTORE = 'restore the file from the dataset archive'
+_INTEGER = re.compile(r'-?[0-9]{1,18}')
 #: Control characters and lone surrogates: not used in file names of datasets, and terminals interpret some of them.
 _UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff]')
 
@@ -70,6 +73,35 @@ def read_lines(path: Path) -> list[str]:
     if lines == ['']:
         raise DatasetError(f'{path}: the index file is empty; {RESTORE}')
     return lines
+
+
+def parse_lines(path: Path, parse: Callable[[str], Parsed]) -> list[Parsed]:
+    """Parse each line of an index file.
+
+    Args:
+        path: A UTF-8 text file.
+        parse: Parses a line; raises ValueError with the reason if the line is malformed.
+
+    Returns:
+        The results in file order.
+
+    Raises:
+        DatasetError: If the file is missing, not text or empty, or a line is malformed; names file and line.
+    """
+    parsed = []
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            parsed.append(parse(line))
+        except ValueError as error:
+            raise DatasetError(f'{path}:{number}: {error}') from None
+    return parsed
+
+
+def parse_integer(text: str) -> int:
+    """Parse decimal ASCII digits with an optional minus sign, at most 18 digits; raises ValueError."""
+    if _INTEGER.fullmatch(text) is None:
+        raise ValueError(f'{text[:40]!r} is not an integer')
+    return int(text)
 
 
 def read_json(path: Path) -> Any:

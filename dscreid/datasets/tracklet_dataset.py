@@ -60,7 +60,16 @@ class ParsedIndex:
 
 
 class TrackletDataset(Dataset, ABC):
-    """Tracklets of one split; subclasses read the index files of a dataset.
+    """Tracklets of one split. A subclass sets ``NAME`` and implements ``parse_index``.
+
+    Class attributes of a subclass; all except ``NAME`` are optional:
+
+    - ``NAME``: name of the dataset in logs, checkpoints and ``dscreid pack``.
+    - ``SPLITS``, ``TRAIN_SPLITS``: all splits, and those used for training. ``'a+b'`` is the union of two splits.
+    - ``LAYOUT``: expected content of the root, for error messages.
+    - ``INDEX_FILES``: all possible paths of index files below the root; ``dscreid pack`` copies them.
+    - ``MIN_SEQ_LEN``: default of ``min_seq_len``.
+    - ``PUBLISHED``: published counts by name, as numbers or inclusive ranges, compared with ``census()``.
 
     If the pipeline ends with ``PackTracklet``, an item is a dict with ``inputs`` (uint8 (T, 3, H, W), RGB order)
     and ``data_samples`` (``ReIDDataSample``). All randomness of an item comes from the seed of its ``Draw``. The
@@ -79,7 +88,7 @@ class TrackletDataset(Dataset, ABC):
             add the positions of unreadable frames).
         labelled: Whether records have person ids (and, in a train split, contiguous labels).
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
-        min_seq_len: Minimum number of frames; shorter tracklets are left out.
+        min_seq_len: Minimum number of frames; shorter tracklets are left out. None means ``MIN_SEQ_LEN``.
         expected_statistics: ``'published'`` compares the index with the published counts and logs a warning if they
             differ. Use None for other data in the same layout.
         on_bad_frame: How to handle frames that are missing or not complete images. ``'error'`` raises an error when
@@ -109,12 +118,12 @@ class TrackletDataset(Dataset, ABC):
     """
 
     NAME: ClassVar[str]
-    SPLITS: ClassVar[tuple[str, ...]]
-    TRAIN_SPLITS: ClassVar[tuple[str, ...]]
-    ROOT_VARIABLE: ClassVar[str]
-    LAYOUT: ClassVar[str]
-    INDEX_FILES: ClassVar[tuple[str, ...]]  # all possible paths of index files below the root
-    PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]]
+    SPLITS: ClassVar[tuple[str, ...]] = ('train', 'test')
+    TRAIN_SPLITS: ClassVar[tuple[str, ...]] = ('train',)
+    LAYOUT: ClassVar[str] = ''
+    INDEX_FILES: ClassVar[tuple[str, ...]] = ()
+    MIN_SEQ_LEN: ClassVar[int] = 1
+    PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = MappingProxyType({})
 
     # a training split sets its own pipeline
     common_settings = MappingProxyType(
@@ -128,7 +137,7 @@ class TrackletDataset(Dataset, ABC):
         pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]] = (),
         labelled: bool = True,
         modality: str | None = None,
-        min_seq_len: int = 1,
+        min_seq_len: int | None = None,
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
     ) -> None:
@@ -136,7 +145,7 @@ class TrackletDataset(Dataset, ABC):
         self.split = split
         self.labelled = labelled
         self.modality = self._choose_modality(modality)
-        self.min_seq_len = min_seq_len
+        self.min_seq_len = self.MIN_SEQ_LEN if min_seq_len is None else min_seq_len
         self.on_bad_frame = OnBadFrame.choose(on_bad_frame)
         self.num_skipped_tracklets = 0
         self._skipped_frames: dict[str, str] | None = None
@@ -161,6 +170,7 @@ class TrackletDataset(Dataset, ABC):
             Output of the pipeline: ``inputs`` and ``data_samples`` after ``PackTracklet``.
         """
         index, seed, position = draw if isinstance(draw, tuple) else Draw(int(draw), seed=0)
+        bad_positions: set[int] = set()
         results = {
             'tracklet': self.tracklets[index],
             'root': self.root,
@@ -172,12 +182,13 @@ class TrackletDataset(Dataset, ABC):
             'label': None if self.labels is None else int(self.labels[index]),
             'rng': np.random.default_rng([seed, index]),
             'on_bad_frame': self.on_bad_frame,
-            'bad_positions': (bad_positions := set()),
+            'bad_positions': bad_positions,
         }
         for transform in self.pipeline:
             results = transform(results)
-        for position in bad_positions:
-            self._marks.mark(index, position)
+        if self._marks is not None:
+            for bad in bad_positions:
+                self._marks.mark(index, bad)
         return results
 
     def with_pipeline(self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]) -> Self:
@@ -218,8 +229,12 @@ class TrackletDataset(Dataset, ABC):
             ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
         """
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
-            return [dict(frame=frame, fault=fault) for frame, fault in sorted(self._skipped_frames.items())]
-        frames = [self.tracklets[row].frames[place] for row, place in self._marks.marked()]
+            return [
+                dict(frame=frame, fault=fault)
+                for frame, fault in sorted((self._skipped_frames or {}).items())
+            ]
+        marked = [] if self._marks is None else self._marks.marked()
+        frames = [self.tracklets[row].frames[place] for row, place in marked]
         found = {frame: fault_of(self.storage, frame) for frame in dict.fromkeys(frames)}
         return [dict(frame=frame, fault=fault or 'readable again') for frame, fault in found.items()]
 
@@ -236,7 +251,7 @@ class TrackletDataset(Dataset, ABC):
         Raises:
             DatasetError: If an index file of another split is missing or malformed.
         """
-        return differences_from_published(self._census(), self.PUBLISHED)
+        return differences_from_published(self.census(), self.PUBLISHED)
 
     def read_ground_truth(self) -> GroundTruth:
         """Read the person ids from the index files, for diagnostics.
@@ -247,7 +262,7 @@ class TrackletDataset(Dataset, ABC):
         Raises:
             DatasetError: If the index lacks ids (negative numbers) or has changed since it was loaded.
         """
-        parsed = self._select(self._parse())[0]
+        parsed = self._select(self.parse_index())[0]
         if [t.frames for t in parsed.tracklets] != [t.frames for t in self.tracklets]:
             raise DatasetError(f'{self.root}: the index files were changed while in use; start again')
         if (parsed.pids < 0).any():
@@ -258,12 +273,23 @@ class TrackletDataset(Dataset, ABC):
         return GroundTruth(parsed.pids)
 
     @abstractmethod
-    def _parse(self) -> ParsedIndex:
-        """Read the split's index files; if unlabeled, the order of records must not depend on person ids."""
+    def parse_index(self) -> ParsedIndex:
+        """Read the split's index from ``root`` or ``storage``.
 
-    @abstractmethod
-    def _census(self) -> dict[str, int]:
+        If ``labelled`` is False, the order of the records must not depend on person ids.
+
+        Raises:
+            DatasetError: If a file is missing or malformed; names file and line.
+        """
+
+    def census(self) -> dict[str, int]:
         """Count over the whole index (all splits), with the keys of ``PUBLISHED``; only used for the log."""
+        return {}
+
+    @classmethod
+    def disjoint_splits(cls) -> tuple[str, ...]:
+        """Splits that are not the union of others; together they contain all tracklets."""
+        return tuple(split for split in cls.SPLITS if '+' not in split)
 
     def _build_pipeline(
         self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
@@ -298,10 +324,10 @@ class TrackletDataset(Dataset, ABC):
 
     def _check_root(self) -> None:
         if not self.root.is_dir():
+            layout = f'; expected there: {self.LAYOUT}' if self.LAYOUT else ''
             raise DatasetError(
                 f'{self.root}: the data root of {type(self).__name__} is not a folder; set it with --cfg-options '
-                'data_root=FOLDER or with the environment variable that the config reads '
-                f'({self.ROOT_VARIABLE} in the configs for the published data); expected there: {self.LAYOUT}'
+                f'data_root=FOLDER or with the environment variable named in the config{layout}'
             )
 
     def _load(self) -> tuple[str, ...]:
@@ -335,7 +361,7 @@ class TrackletDataset(Dataset, ABC):
     def _parse_existing(self) -> ParsedIndex:
         """Read the split's index files; if a test split has none, explain how to run without it."""
         try:
-            return self._parse()
+            return self.parse_index()
         except MissingFileError as error:
             if self.split in self.TRAIN_SPLITS:
                 raise
@@ -387,7 +413,7 @@ class TrackletDataset(Dataset, ABC):
             title += f', frames packed as {self.storage.frame_format}'
         print_log(f'{title}\n{statistics_table(self.statistics())}', logger='current')
         warnings += self._skip_warnings()
-        if expected_statistics == 'published':
+        if expected_statistics == 'published' and self.PUBLISHED:
             warnings += self._published_warnings()
         for warning in warnings:
             print_log(warning, logger='current', level=logging.WARNING)

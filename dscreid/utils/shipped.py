@@ -109,7 +109,9 @@ def has_directions(path: Path) -> bool:
     text = path.read_text(encoding='utf-8', errors='replace')
     bases = re.search(r'^_base_\s*=\s*(\[[^\]]*\]|.*)', text, flags=re.M)
     names = re.findall(r'[\'"]([^\'"]+)[\'"]', bases[1]) if bases else []
-    return f'${DIRECTION}' in text or any(has_directions(path.parent / name) for name in names)
+    return any(f'${DIRECTION}' in name for name in names) or any(
+        has_directions(path.parent / name) for name in names
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from dscreid.apis.config import load_config
 from dscreid.datasets import HITSZVCM, bad_frames
-from dscreid.datasets.bad_frames import FrameMarks, find_bad_frames, nearest_first
+from dscreid.datasets.bad_frames import FrameMarks, find_bad_frames, load_or_substitute
 from dscreid.datasets.decoding import decode_frame, decode_with_cv2
 from dscreid.datasets.storage import FolderFrames
 from dscreid.errors import ConfigError, DatasetError, FrameError
@@ -66,11 +66,18 @@ def nearest_readable(root, frames, position):
 
 
 @pytest.mark.parametrize(('position', 'length'), [(0, 1), (0, 5), (4, 5), (2, 6), (3, 4)])
-def test_nearest_first(position, length):
-    found = list(nearest_first(position, length))
-    assert sorted([*found, position]) == list(range(length))
-    keys = [(abs(p - position), p) for p in found]
-    assert all(a < b for a, b in pairwise(keys))
+def test_nearest_frames_are_tried_first(position, length):
+    tried = []
+
+    def load(frame):
+        tried.append(frame)
+        raise FrameError(f'{frame} is broken')
+
+    with pytest.raises(DatasetError, match=f'none of the {length} frames .*is broken'):
+        load_or_substitute(load, list(range(length)), position)
+    assert tried[0] == position
+    assert sorted(tried) == list(range(length))
+    assert all(a < b for a, b in pairwise((abs(p - position), p) for p in tried))
 
 
 def test_marks_find_their_frames():

@@ -249,10 +249,10 @@ def test_differences_from_the_published_counts_are_a_warning(worlds, logged):
 def test_generated_frames_are_not_counted(worlds, logged):
     root = worlds.bupt(people=1)
     data = json.loads((root / 'data_paths.json').read_text())
-    plain = load(root)._census()
+    plain = load(root).census()
     data['1']['FakeIR'] = data['1']['RGB']
     (root / 'data_paths.json').write_text(json.dumps(data))
-    assert load(root)._census() == plain
+    assert load(root).census() == plain
 
 
 def test_pairs_of_unequal_length_are_warned_of(worlds, logged):

@@ -218,12 +218,12 @@ def test_a_missing_test_split_names_the_way_without_it(worlds):
 @pytest.mark.parametrize(
     ('file', 'number', 'text', 'message'),
     [
-        ('train_name.txt', 3, '0001M3D1T1F2.jpg', r'train_name.txt:3: .*no frame name'),
-        ('train_name.txt', 3, '001M1D1T1F2.jpg', r'train_name.txt:3: .*no frame name'),
-        ('train_name.txt', 2, '', r"train_name.txt:2: '' is no frame name"),
-        ('train_name.txt', 2, '0001M1D1T1F../../x.jpg', r'train_name.txt:2: .*no frame name'),
-        ('train_name.txt', 2, '0001M1D1T1F..', r'train_name.txt:2: .*no frame name'),
-        ('train_name.txt', 2, '/etc/passwd', r'train_name.txt:2: .*no frame name'),
+        ('train_name.txt', 3, '0001M3D1T1F2.jpg', r'train_name.txt:3: .*not a frame name'),
+        ('train_name.txt', 3, '001M1D1T1F2.jpg', r'train_name.txt:3: .*not a frame name'),
+        ('train_name.txt', 2, '', r"train_name.txt:2: '' is not a frame name"),
+        ('train_name.txt', 2, '0001M1D1T1F../../x.jpg', r'train_name.txt:2: .*not a frame name'),
+        ('train_name.txt', 2, '0001M1D1T1F..', r'train_name.txt:2: .*not a frame name'),
+        ('train_name.txt', 2, '/etc/passwd', r'train_name.txt:2: .*not a frame name'),
         ('track_train_info.txt', 4, '1 2 3 4', r'track_train_info.txt:4: expected five integers'),
         ('track_train_info.txt', 4, '2 40 52 1 2.5', r'track_train_info.txt:4: expected five integers'),
         ('track_train_info.txt', 4, '0 40 52 1 2', r'track_train_info.txt:4: m must be 1'),
@@ -292,7 +292,7 @@ def test_differences_from_the_published_counts_are_a_warning(worlds, logged):
 
 def test_no_warning_where_the_counts_agree(worlds, logged, monkeypatch):
     root = worlds.hitsz()
-    counts = HITSZVCM(root, 'train')._census()
+    counts = HITSZVCM(root, 'train').census()
     monkeypatch.setattr(HITSZVCM, 'PUBLISHED', counts)
     logged.clear()
     HITSZVCM(root, 'train', labelled=False)

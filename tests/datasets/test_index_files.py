@@ -6,6 +6,8 @@ from dscreid.datasets.index_files import (
     check_paths,
     index_file,
     is_safe_path,
+    parse_integer,
+    parse_lines,
     read_json,
     read_lines,
     read_text,
@@ -85,3 +87,18 @@ def test_index_files_stay_below_the_root(tmp_path):
     assert index_file(tmp_path / 'linked', 'inside.txt').read_text() == '1'
     with pytest.raises(DatasetError, match=r'link\.txt: leads out of the data root'):
         index_file(root, 'link.txt')
+
+
+def test_a_malformed_line_is_named(tmp_path):
+    file = tmp_path / 'index.txt'
+    file.write_text('1\n-20\nx\n')
+    with pytest.raises(DatasetError, match=r"index.txt:3: 'x' is not an integer"):
+        parse_lines(file, parse_integer)
+    file.write_text('1\n-20\n')
+    assert parse_lines(file, parse_integer) == [1, -20]
+
+
+@pytest.mark.parametrize('text', ['', '-', '+1', '1.0', '1_0', '\u0661', '1' * 19])
+def test_not_an_integer(text):
+    with pytest.raises(ValueError, match='is not an integer'):
+        parse_integer(text)

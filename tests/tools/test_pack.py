@@ -77,7 +77,7 @@ def test_layout_and_size_come_from_a_config(run, tiny_runs, tmp_path):
     )
     assert run(*packed)[0] == 0
     manifest = read_manifest(tmp_path / 'packed')
-    assert manifest.layout == 'bupt'
+    assert manifest.layout == 'bupt_campus'
     assert str(manifest.frame_format) == 'JPEG of quality 80, 32x16'
 
 

@@ -29,7 +29,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     parser.add_argument(
         'layout', metavar='LAYOUT|CONFIG',
-        help='hitsz or bupt, or a config whose test_dataloader says layout and size',
+        help='hitsz, bupt, or a config: dataset and frame size are those of its test_dataloader',
     )  # fmt: skip
     parser.add_argument('root', metavar='ROOT', type=Path, help="the dataset in its owners' layout")
     parser.add_argument('out', metavar='OUT', type=Path, help='folder to write, or to continue')
@@ -111,17 +111,16 @@ def settings_of(args: argparse.Namespace, recorded: Manifest | None) -> dict[str
 def read_config(path: str) -> tuple[str, dict[str, Any]]:
     """Return the layout of a config's test set, and the part of ``FrameFormat`` that its ``LoadFrames`` determines."""
     dataset = apis.load_config(path).get('test_dataloader', {}).get('dataset', {})
-    names = {kind.__name__: layout for layout, kind in packing.LAYOUTS.items()}
     load = [step for step in dataset.get('pipeline', ()) if step['type'] == 'LoadFrames']
-    if dataset.get('type') not in names or not load:
+    if 'type' not in dataset or not load:
         raise ConfigError(
-            f'{path}: test_dataloader has no dataset of {" or ".join(names)} with LoadFrames in its pipeline; '
-            f'give the layout ({" or ".join(packing.LAYOUTS)}) instead'
+            f'{path}: test_dataloader has no dataset with LoadFrames in its pipeline; give the layout '
+            '(hitsz or bupt) instead'
         )
     values = {name: load[0][name] for name in ('size', 'area_when_shrinking') if name in load[0]}
     if 'size' in values:
         values['size'] = tuple(values['size'])
-    return names[dataset['type']], values
+    return packing.dataset_class(dataset['type']).NAME, values
 
 
 def main(arguments: list[str] | None = None) -> None:

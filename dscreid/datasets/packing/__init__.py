@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         'packer': ['pack', 'verify'],
-        'plan': ['LAYOUTS', 'PackingPlan', 'plan_packing'],
+        'plan': ['PackingPlan', 'dataset_class', 'plan_packing'],
     },
 )

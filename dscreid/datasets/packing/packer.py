@@ -81,7 +81,7 @@ def verify(root: str | Path) -> Manifest:
     expected = {shard_name(number): record.sha256 for number, record in _finished(manifest)}
     expected.update(manifest.index_files)
     damaged = [name for name in track(expected, 'verifying') if not _is_intact(root / name, expected[name])]
-    if manifest.is_finished and not _is_intact(root / TABLE, manifest.table):
+    if manifest.table is not None and not _is_intact(root / TABLE, manifest.table):
         damaged.append(TABLE)
     if damaged:
         raise DatasetError(

@@ -1,23 +1,21 @@
 """Plan which frames are packed, in which order and format."""
 
 import hashlib
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from dscreid.datasets.bupt_campus import BUPTCampus
-from dscreid.datasets.hitsz_vcm import HITSZVCM
 from dscreid.datasets.index_files import index_file
 from dscreid.datasets.storage import MANIFEST, FrameFormat
 from dscreid.datasets.storage.manifest import Manifest
 from dscreid.datasets.tracklet_dataset import TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
+from dscreid.registry import DATASETS
 from dscreid.utils.checkpoint import sha256
 
-LAYOUTS: dict[str, type[TrackletDataset]] = {'hitsz': HITSZVCM, 'bupt': BUPTCampus}
-
-#: Splits that together contain the frames of all splits, by layout.
-_ALL_SPLITS = {'hitsz': ('train', 'test'), 'bupt': ('train', 'auxiliary', 'test')}
+_SHORT_NAMES = {'hitsz': 'hitsz_vcm', 'bupt': 'bupt_campus'}
 #: About 50 MB of JPEG or 130 MB of raw pixels at 288x144; a process needs a few times as much memory.
 _FRAMES_PER_SHARD = {'jpeg': 8192, 'raw': 1024}
 
@@ -51,11 +49,11 @@ def plan_packing(
     """Read the index files of a dataset and plan its shards.
 
     Args:
-        layout: ``'hitsz'`` or ``'bupt'``.
+        layout: ``NAME`` of a registered dataset, or ``'hitsz'`` or ``'bupt'`` for short.
         source: Root of the dataset in its original layout.
         frame_format: Format of the packed frames; by default JPEG of quality 95, 288x144.
         splits: Splits to pack; all by default.
-        fake_ir: Whether to also pack generated infrared frames (only layout ``'bupt'``).
+        fake_ir: Whether to also pack generated infrared frames (if the dataset has an argument ``fake_ir``).
         frames_per_shard: Frames per shard; by default 8,192 (JPEG) or 1,024 (raw).
 
     Returns:
@@ -67,9 +65,15 @@ def plan_packing(
     """
     frame_format = frame_format or FrameFormat()
     source = Path(source).expanduser().absolute()
-    _check(layout, source, fake_ir, frames_per_shard)
-    splits = tuple(splits or _ALL_SPLITS[layout])
-    frames = tuple(dict.fromkeys(_listed_frames(layout, source, splits, fake_ir)))
+    kind = dataset_class(layout)
+    if fake_ir and 'fake_ir' not in inspect.signature(kind).parameters:
+        raise ConfigError(f'dataset {kind.NAME} has no generated infrared frames; leave fake_ir out')
+    if frames_per_shard is not None and frames_per_shard < 1:
+        raise ConfigError(f'a shard needs at least one frame, got {frames_per_shard}')
+    if (source / MANIFEST).is_file():
+        raise DatasetError(f'{source}: already packed; pack from the original image files')
+    splits = tuple(splits or kind.disjoint_splits())
+    frames = tuple(dict.fromkeys(_listed_frames(kind, source, splits, fake_ir)))
     size = frames_per_shard or _FRAMES_PER_SHARD[frame_format.encoding]
     manifest = Manifest(
         layout=layout,
@@ -80,10 +84,32 @@ def plan_packing(
         frames_per_shard=size,
         num_frames=len(frames),
         plan=_digest(frames),
-        index_files=_index_files(layout, source),
+        index_files=_index_files(kind, source),
         shards=(None,) * -(-len(frames) // size),
     )
     return PackingPlan(manifest, frames)
+
+
+def dataset_class(layout: str) -> type[TrackletDataset]:
+    """Find a registered dataset by its ``NAME``, short name, or name of its class.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    DATASETS.import_from_location()
+    registered = DATASETS.module_dict
+    kinds = {
+        kind.NAME: kind
+        for kind in registered.values()
+        if isinstance(kind, type) and issubclass(kind, TrackletDataset)
+    }
+    kind = kinds.get(_SHORT_NAMES.get(layout, layout), registered.get(layout))
+    if kind not in kinds.values():
+        raise ConfigError(
+            f'unknown layout {layout!r}; choose one of {", ".join([*_SHORT_NAMES, *kinds])}, or a config that imports '
+            'your dataset (custom_imports)'
+        )
+    return kind
 
 
 def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
@@ -99,7 +125,12 @@ def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
     Raises:
         DatasetError: If the folder was written or started with a different plan.
     """
-    for name in ('layout', 'frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
+    if dataset_class(recorded.layout) is not dataset_class(manifest.layout):
+        raise DatasetError(
+            f'the folder was packed differently (layout was {recorded.layout}, now {manifest.layout}); choose a '
+            'new folder'
+        )
+    for name in ('frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
         before, now = getattr(recorded, name), getattr(manifest, name)
         if before != now:
             what = (
@@ -111,33 +142,24 @@ def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
     return replace(manifest, shards=recorded.shards, table=recorded.table)
 
 
-def _check(layout: str, source: Path, fake_ir: bool, frames_per_shard: int | None) -> None:
-    if layout not in LAYOUTS:
-        raise ConfigError(f'unknown layout {layout!r}; known are {", ".join(LAYOUTS)}')
-    if fake_ir and layout != 'bupt':
-        raise ConfigError('only layout bupt has generated infrared frames; leave fake_ir out')
-    if frames_per_shard is not None and frames_per_shard < 1:
-        raise ConfigError(f'a shard needs at least one frame, got {frames_per_shard}')
-    if (source / MANIFEST).is_file():
-        raise DatasetError(f'{source}: is packed already; pack from the original image files')
-
-
-def _listed_frames(layout: str, source: Path, splits: Sequence[str], fake_ir: bool) -> Iterator[str]:
+def _listed_frames(
+    kind: type[TrackletDataset], source: Path, splits: Sequence[str], fake_ir: bool
+) -> Iterator[str]:
     """Yield the frames of tracklets of any length; the dataset that reads the packed frames filters by length."""
-    settings = dict(labelled=False, min_seq_len=1, expected_statistics=None)
+    settings: dict[str, Any] = dict(labelled=False, min_seq_len=1, expected_statistics=None)
     variants = [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]
     for split in splits:
         for variant in variants:
             try:
-                tracklets = LAYOUTS[layout](source, split, **variant).tracklets
+                tracklets = kind(source, split, **variant).tracklets
             except DatasetError as error:
                 raise DatasetError(f'{error}; or pack without split {split!r} (--splits)') from None
             for tracklet in tracklets:
                 yield from tracklet.frames
 
 
-def _index_files(layout: str, source: Path) -> dict[str, str]:
-    paths = {name: index_file(source, name) for name in LAYOUTS[layout].INDEX_FILES}
+def _index_files(kind: type[TrackletDataset], source: Path) -> dict[str, str]:
+    paths = {name: index_file(source, name) for name in kind.INDEX_FILES}
     return {name: sha256(path) for name, path in paths.items() if path.is_file()}
 
 

@@ -1,6 +1,7 @@
 """Batch sampler for evaluation with one modality per batch."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -37,15 +38,17 @@ class ConsistentModalitySampler(Sampler):
         batch_size: int,
         drop_last_like_reference: bool = False,
     ) -> None:
-        if hasattr(sampler, 'indices'):
+        if not isinstance(sampler, Sampler):
             sampler = SequentialSampler(sampler)
-        if not hasattr(getattr(sampler, 'dataset', None), 'indices'):
+        dataset: Any = getattr(sampler, 'dataset', None)
+        if not hasattr(dataset, 'indices'):
             raise ConfigError(
                 f'ConsistentModalitySampler cannot regroup {type(sampler).__name__}; use SequentialSampler'
             )
         if batch_size < 1:
             raise ConfigError(f'ConsistentModalitySampler: batch_size must be at least 1, got {batch_size}')
         self.sampler = sampler
+        self._dataset = dataset
         self.batch_size = batch_size
         self.drop_last_like_reference = drop_last_like_reference
 
@@ -60,7 +63,7 @@ class ConsistentModalitySampler(Sampler):
                 yield draws[start : start + self.batch_size]
 
     def _draws_by_modality(self) -> list[list[Draw]]:
-        visible = set(self.sampler.dataset.indices(Modality.RGB).tolist())
+        visible = set(self._dataset.indices(Modality.RGB).tolist())
         dropped = self._dropped() if self.drop_last_like_reference else set()
         groups: dict[bool, list[Draw]] = {True: [], False: []}
         for draw in self.sampler:
@@ -70,7 +73,7 @@ class ConsistentModalitySampler(Sampler):
 
     def _dropped(self) -> set[int]:
         """Indices that the reference code leaves out, determined over the whole dataset."""
-        dataset = self.sampler.dataset
+        dataset = self._dataset
         visible = dataset.indices(Modality.RGB)
         is_query = np.array([dataset.tracklets[i].is_query for i in visible], dtype=bool)
         dropped: set[int] = set()

@@ -57,7 +57,9 @@ class IdentitySampler(BatchPlanSampler):
         self.num_identities = num_identities
         self.num_tracklets = num_tracklets
         self.camera_pairs = camera_pairs
-        self._members = _members_by_identity(dataset, [Modality(m) for m in modalities], camera_pairs)
+        self._members = _members_by_identity(
+            dataset, dataset.labels, [Modality(m) for m in modalities], camera_pairs
+        )
         self._check_supply(dataset, modalities)
 
     @staticmethod
@@ -103,7 +105,7 @@ class IdentitySampler(BatchPlanSampler):
 
 
 def _members_by_identity(
-    dataset: TrackletDataset, modalities: Sequence[Modality], by_camera: bool
+    dataset: TrackletDataset, labels: np.ndarray, modalities: Sequence[Modality], by_camera: bool
 ) -> list[list[list[np.ndarray]]]:
     """For each identity and group (a camera, or all cameras together), collect the indices of each modality.
 
@@ -113,7 +115,7 @@ def _members_by_identity(
     table: dict[tuple[int, int], list[list[int]]] = {}
     for slot, modality in enumerate(modalities):
         for index in dataset.indices(modality).tolist():
-            key = int(dataset.labels[index]), int(cameras[index])
+            key = int(labels[index]), int(cameras[index])
             table.setdefault(key, [[] for _ in modalities])[slot].append(index)
     identities: dict[int, list[list[np.ndarray]]] = {}
     for label, camera in sorted(table):

@@ -97,12 +97,12 @@ class PseudoLabelSampler(BatchPlanSampler):
                 'PseudoLabelSampler has no labels yet; call set_labels before training (ClusterHook does, '
                 'when the config lists it in custom_hooks)'
             )
-        return np.concatenate([self._plan_modality(modality, epoch) for modality in self._sizes], axis=1)
+        plans = [self._plan_modality(m, self._clusters[m], epoch) for m in self._sizes]
+        return np.concatenate(plans, axis=1)
 
-    def _plan_modality(self, modality: Modality, epoch: int) -> np.ndarray:
+    def _plan_modality(self, modality: Modality, clusters: list[np.ndarray], epoch: int) -> np.ndarray:
         """Plan one modality, int64 (iterations, clusters * size); a separate generator keeps modalities independent."""
         num_clusters, size = self._sizes[modality]
-        clusters = self._clusters[modality]
         rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])
         stream = PermutationStream(len(clusters), rng)
         batches = [

@@ -8,6 +8,7 @@ from dscreid.datasets.frame_files import read_frame_bytes
 from dscreid.errors import ConfigError
 
 ENCODINGS = ('jpeg', 'raw')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class FrameStorage(ABC):
     def has_folder(self, folder: str) -> bool:
         """Check whether ``folder``, a path relative to the root without a trailing slash, contains frames."""
 
+    @abstractmethod
+    def list_frames(self) -> list[str]:
+        """List the paths of all frames, sorted; for datasets without index files."""
+
 
 class FolderFrames(FrameStorage):
     """Image files in the original folders of the dataset.
@@ -94,3 +99,11 @@ class FolderFrames(FrameStorage):
     def has_folder(self, folder: str) -> bool:
         """Check whether the folder exists."""
         return (self.root / folder).is_dir()
+
+    def list_frames(self) -> list[str]:
+        """List all files below the root whose names end like those of images."""
+        return sorted(
+            path.relative_to(self.root).as_posix()
+            for path in self.root.rglob('*')
+            if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        )

@@ -41,7 +41,7 @@ class Manifest:
     """Content of ``packing.json``.
 
     Attributes:
-        layout: ``'hitsz'`` or ``'bupt'``.
+        layout: ``NAME`` or short name of the dataset.
         source: Root of the original dataset, an absolute path.
         frame_format: Format of the packed frames.
         splits: Splits whose frames are packed.

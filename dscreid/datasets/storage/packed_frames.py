@@ -9,7 +9,7 @@ from dscreid.datasets.frame_files import path_inside
 from dscreid.datasets.storage.frame_storage import FolderFrames, FrameStorage
 from dscreid.datasets.storage.frame_table import FrameTable, parse_table
 from dscreid.datasets.storage.manifest import MANIFEST, TABLE, read_manifest, shard_name
-from dscreid.datasets.storage.shard import map_shard
+from dscreid.datasets.storage.shard import map_shard, read_shard_paths
 from dscreid.errors import DatasetError
 
 
@@ -53,6 +53,17 @@ class PackedFrames(FrameStorage):
     def has_folder(self, folder: str) -> bool:
         """Check whether the folder contains a packed frame."""
         return self._table.has_folder(folder)
+
+    def list_frames(self) -> list[str]:
+        """List all packed frames, from the shards."""
+        frames: list[str] = []
+        for number in range(len(self.manifest.shards)):
+            name = shard_name(number)
+            try:
+                frames += read_shard_paths(path_inside(self.root, name))
+            except (OSError, ValueError) as error:
+                raise self._damaged(name, str(error)) from None
+        return sorted(frames)
 
     def _read_table(self) -> FrameTable:
         try:

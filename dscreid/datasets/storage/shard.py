@@ -79,3 +79,12 @@ def read_shard_entries(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
             return file.get_tensor('offsets'), file.get_tensor('crc32')
     except SafetensorError as error:
         raise ValueError(str(error)) from None
+
+
+def read_shard_paths(path: str | Path) -> list[str]:
+    """Read the paths of a shard's frames; raises like ``read_shard_entries``."""
+    try:
+        with safe_open(path, 'np') as file:
+            return file.get_tensor('paths').tobytes().decode('utf-8', 'surrogatepass').split('\n')
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None

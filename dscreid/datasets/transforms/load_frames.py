@@ -135,9 +135,10 @@ def _each_once(load: Callable[[str], np.ndarray]) -> Callable[[str], np.ndarray]
                 known[path] = load(path)
             except FrameError as error:
                 known[path] = error
-        if isinstance(known[path], FrameError):
-            raise known[path]
-        return known[path]
+        found = known[path]
+        if isinstance(found, FrameError):
+            raise found
+        return found
 
     return load_once
 

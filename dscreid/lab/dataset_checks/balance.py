@@ -28,18 +28,13 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
     )
     people = {(t.pid, t.modality) for t in tracklets if t.pid is not None and t.pid >= 0}
     lonely = sum(count == 1 for count in Counter(pid for pid, _ in people).values())
-    values = dict(
-        rgb=totals[Modality.RGB],
-        ir=totals[Modality.IR],
-        cameras={
-            str(camera): {m.value: table[camera, m] for m in Modality}
-            for camera in sorted({t.camera for t in tracklets})
-        },
-        people_in_one_modality=lonely if people else None,
-    )
-    message = (
-        f'{values["rgb"]:,} visible and {values["ir"]:,} infrared tracklets, {len(values["cameras"])} cameras'
-    )
+    rgb, ir = totals[Modality.RGB], totals[Modality.IR]
+    cameras = {
+        str(camera): {m.value: table[camera, m] for m in Modality}
+        for camera in sorted({t.camera for t in tracklets})
+    }
+    values = dict(rgb=rgb, ir=ir, cameras=cameras, people_in_one_modality=lonely if people else None)
+    message = f'{rgb:,} visible and {ir:,} infrared tracklets, {len(cameras)} cameras'
     if not all(totals[m] for m in Modality):
         remedy = 'restore the index files; adaptation and evaluation need tracklets of both modalities'
         return Finding('balance', subject, Severity.BROKEN, message, remedy, values=values)

@@ -41,11 +41,6 @@ def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[
     Person (if the line has an id), modality and camera are compared with the line of the info file. The line has no
     tracklet number, so a frame's number is compared with the most frequent one of its tracklet.
 
-    Args:
-        tracks: int64 (N, 5) from ``parse_tracks``.
-        names: The frames.
-        path: The info file, for messages.
-
     Returns:
         One entry per tracklet with foreign frames.
     """
@@ -95,13 +90,7 @@ def foreign_by_path(
 
 
 def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
-    """Report a split's foreign frames.
-
-    Args:
-        found: Its tracklets with foreign frames.
-        subject: Subject of the finding.
-        silent: Fields that the names do not contain.
-    """
+    """Report a split's foreign frames."""
     note = f'; not compared, since names do not hold it: {", ".join(silent)}' if silent else ''
     values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
     if not found:
@@ -114,7 +103,7 @@ def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequen
         subject,
         Severity.WARNING,
         f'{len(found):,} tracklets list {values["frames"]:,} frames whose names disagree with them ({kinds}){note}',
-        'the official HITSZ-VCM protocol keeps them (39 training tracklets are known); see foreign_frames',
+        'check the index; HITSZ-VCM has 39 such training tracklets, which its official protocol keeps (foreign_frames)',
         tuple(
             f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}'
             for f in found

@@ -186,7 +186,9 @@ def _duplicate_finding(
 
 def _spread(owners: Sequence[tuple[str, int, int | None]]) -> str:
     """Classify a group of duplicates by what they span. Unknown persons are not compared."""
-    splits, tracklets, people = ({owner[i] for owner in owners} for i in range(3))
+    splits = {split for split, _, _ in owners}
+    tracklets = {tracklet for _, tracklet, _ in owners}
+    people = {pid for _, _, pid in owners}
     known = {pid for pid in people if pid is not None and pid >= 0}
     if len(splits) > 1:
         return 'across splits'

@@ -5,8 +5,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -102,10 +104,6 @@ class Step:
 class StageTrial:
     """Try the steps of a stage. Exhaust ``findings`` before you read ``measure``.
 
-    Args:
-        stage: The stage.
-        device: Device to compute on.
-
     Attributes:
         measure: The measurements, or None if no model could be built.
     """
@@ -129,19 +127,19 @@ class StageTrial:
         model.to(self.device)
         measures: dict[str, BatchMeasure | None] = {}
         if loader is not None and self.stage.name != 'evaluation':
-            yield self._try(measures, 'training step', lambda: self._train_step(model, loader))
+            yield self._try(measures, 'training step', partial(self._train_step, model, loader))
         settings = self.stage.extraction_loader or config.get('test_dataloader')
         if settings is not None:
-            yield self._try(measures, 'extraction batch', lambda: self._extraction(model, settings))
+            yield self._try(measures, 'extraction batch', partial(self._extraction, model, settings))
         train = measures.get('training step')
         adapts = self.stage.name == 'adaptation'
         self.measure = StageMeasure(
             parameters=sum(p.numel() for p in model.parameters()),
-            embed_dim=model.backbone.embed_dim,
-            counts={m: len(loader.dataset.indices(m)) for m in Modality} if adapts else {},
+            embed_dim=embed_dim_of(model),
+            counts={m: len(rows) for m, rows in rows_of(loader).items()} if adapts and loader else {},
             train=train,
             extraction=measures.get('extraction batch'),
-            iterations=0 if train is None else len(loader),
+            iterations=0 if train is None or loader is None else len(loader),
             epochs=(config.get('train_cfg') or {}).get('max_epochs', 0),
             workers=(config.get('train_dataloader') or {}).get('num_workers', 0),
         )
@@ -216,7 +214,7 @@ def try_step(
         how = f'in {seconds:.2f} s' if whole else f'in about {seconds:.0f} s, forecast from {share} of them,'
         message += f'computed {how} on {device}; about {size_text(needed)} of {kind}'
         return Finding('dry batch', subject, Severity.OK, message, values=vars(measure)), measure
-    message += f'not computed: about {size_text(needed)} of {kind} needed, {size_text(free)} free'
+    message += f'not computed: about {size_text(needed)} of {kind} needed, {size_text(free or 0)} free'
     values = dict(vars(measure), free_memory=free, tried=share)
     return Finding('dry batch', subject, Severity.BROKEN, message, _SMALLER, values=values), measure
 
@@ -233,6 +231,18 @@ def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {key: [batch[key][row] for row in rows] for key in ('inputs', 'data_samples')}
 
 
+def rows_of(loader: DataLoader) -> dict[Modality, np.ndarray]:
+    """Rows of a loader's tracklets by modality, int64 (n,) each."""
+    dataset: Any = loader.dataset
+    return {modality: dataset.indices(modality) for modality in Modality}
+
+
+def embed_dim_of(model: BaseReID) -> int:
+    """Dimension of a model's static and of its dynamic features."""
+    backbone: Any = model.backbone
+    return int(backbone.embed_dim)
+
+
 def fill_memories(model: BaseReID, loader: DataLoader) -> None:
     """Prepare an adaptation like its first epoch does: fill the memories and set labels for the sampler.
 
@@ -243,12 +253,13 @@ def fill_memories(model: BaseReID, loader: DataLoader) -> None:
         model: ``AdaptiveReID``.
         loader: Its training loader, with tracklets of both modalities. Its sampler receives the labels.
     """
-    rows = {m: loader.dataset.indices(m) for m in Modality}
+    rows = rows_of(loader)
     size = _CLUSTER if min(map(len, rows.values())) >= _MANY else 1
     labels = trial_labels(rows, model, size)
     rgb, ir = (trial_features(len(rows[m]), model, size) for m in Modality)
     model.reset_memories(rgb, ir, labels, rows[Modality.RGB], rows[Modality.IR])
-    loader.sampler.set_labels(labels.rgb, labels.ir)
+    sampler: Any = loader.sampler
+    sampler.set_labels(labels.rgb, labels.ir)
 
 
 def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:

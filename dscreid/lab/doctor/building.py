@@ -20,32 +20,30 @@ from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
 
 
-def build_loader(settings: Mapping[str, Any] | None) -> DataLoader | None:
-    """Build a loader that reads in this process, so that errors surface here. None without settings.
-
-    Args:
-        settings: Config of the loader.
+def build_loader(settings: Mapping[str, Any]) -> DataLoader:
+    """Build a loader that reads in this process, so that errors surface here.
 
     Raises:
         DscreidError: If it cannot be built.
     """
-    if settings is None:
-        return None
-    settings = copy.deepcopy(dict(settings)) | {'num_workers': 0}
-    settings.pop('persistent_workers', None)
-    return ReIDRunner.build_dataloader(settings, seed=0)
+    changed = copy.deepcopy(dict(settings)) | {'num_workers': 0}
+    changed.pop('persistent_workers', None)
+    return ReIDRunner.build_dataloader(changed, seed=0)
 
 
 def try_loader(stage: Stage) -> tuple[DataLoader | None, list[Finding]]:
     """Build the training loader of a stage. If that fails, return None and a finding."""
+    settings = stage.config.get('train_dataloader')
+    if settings is None:
+        return None, []
     try:
         with config_errors(stage.subject):
-            return build_loader(stage.config.get('train_dataloader')), []
+            return build_loader(settings), []
     except DatasetError as error:
-        message, details = 'not tried: the training data cannot be read', (str(error),)
+        message = 'not tried: the training data cannot be read'
+        return None, [Finding('dry batch', stage.subject, Severity.BROKEN, message, details=(str(error),))]
     except DscreidError as error:
-        message, details = str(error), ()
-    return None, [Finding('dry batch', stage.subject, Severity.BROKEN, message, details=details)]
+        return None, [Finding('dry batch', stage.subject, Severity.BROKEN, str(error))]
 
 
 def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | None, list[Finding]]:
@@ -87,7 +85,7 @@ def _build(stage: Stage, num_classes: int | None, findings: list[Finding]) -> Ba
     findings += _source_finding(stage)
     if stage.config.get('source') is not None:  # the source checkpoint contains the tower's weights
         _without_pretrained(settings)
-    files = list(dict.fromkeys(_pretrained(settings)))
+    files = list(dict.fromkeys(str(part['pretrained']) for part in _with_pretrained(settings)))
     model = MODELS.build(settings)
     try:
         model.init_weights()
@@ -112,24 +110,20 @@ def _source_finding(stage: Stage) -> list[Finding]:
     return [Finding('weights', stage.subject, Severity.OK, f'read the source checkpoint {named}')]
 
 
-def _pretrained(node: Any) -> Iterator[str]:
+def _with_pretrained(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield the parts of a config that name a file of pretrained weights."""
     if isinstance(node, dict):
         if node.get('pretrained') is not None:
-            yield str(node['pretrained'])
+            yield node
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for child in node:
-            yield from _pretrained(child)
+            yield from _with_pretrained(child)
 
 
-def _without_pretrained(node: Any) -> None:
-    if isinstance(node, dict):
-        if node.get('pretrained') is not None:
-            node['pretrained'] = None
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            _without_pretrained(child)
+def _without_pretrained(settings: dict[str, Any]) -> None:
+    for part in _with_pretrained(settings):
+        part['pretrained'] = None
 
 
 def count_tracklets(config: Config) -> int:

@@ -57,11 +57,12 @@ def examine_dataset(
     Yields:
         Findings, each as soon as it is known.
     """
-    kind = DATASETS.get(use.type_name)
-    if not (isinstance(kind, type) and issubclass(kind, TrackletDataset)):
+    found: Any = DATASETS.get(use.type_name)
+    if not (isinstance(found, type) and issubclass(found, TrackletDataset)):
         message = f'{use.type_name} is not a TrackletDataset; its files were not checked'
         yield Finding('index', use.root, Severity.INFO, message)
         return
+    kind: type[TrackletDataset] = found
     subject = f'{kind.NAME} in {use.root}'
     if not Path(use.root).expanduser().is_dir():
         yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', _root_remedy(kind, use))
@@ -84,14 +85,14 @@ def examine_dataset(
 
 def _root_remedy(kind: type[TrackletDataset], use: DatasetUse) -> str:
     variable = f'set the environment variable {use.variable} to it, or ' if use.variable else ''
-    return (
-        f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER; expected there: {kind.LAYOUT}'
+    return f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER' + (
+        f'; expected there: {kind.LAYOUT}' if kind.LAYOUT else ''
     )
 
 
 def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[SplitRecords], list[Finding]]:
     splits, findings = [], []
-    for name in (name for name in kind.SPLITS if '+' not in name):
+    for name in kind.disjoint_splits():
         used = bool(use.of_split(name))
         needs_ids = any(s.get('labelled', True) for s in use.of_split(name))
         try:
@@ -115,8 +116,6 @@ def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[Spl
 def _read(
     kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any
 ) -> TrackletDataset:
-    if kind is HITSZVCM:
-        settings['foreign_frames'] = 'keep'
     return kind(root, split, labelled=labelled, min_seq_len=1, expected_statistics=None, **settings)
 
 
@@ -149,6 +148,9 @@ def _counts(dataset: TrackletDataset, subject: str) -> Finding:
 
 
 def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Finding:
+    if not dataset.PUBLISHED:
+        message = f'not compared: {type(dataset).__name__} declares no PUBLISHED counts'
+        return Finding('published counts', subject, Severity.INFO, message)
     compared = any(s.get('expected_statistics', 'published') == 'published' for s in use.settings)
     if not compared:
         message = 'not compared: the config declares other data in the same layout (expected_statistics=None)'
@@ -201,11 +203,10 @@ def _examine_split(
     yield check_foreign(foreign, subject, silent)
     yield check_repeats(split.dataset.tracklets, split.dataset.repeats, subject)
     yield check_balance(split.dataset.tracklets, subject)
-    kind = type(split.dataset)
     seen: list[tuple] = []
     for settings in use.of_split(split.name):
         rules = (
-            settings.get('min_seq_len', 12 if kind is HITSZVCM else 1),
+            settings.get('min_seq_len') or type(split.dataset).MIN_SEQ_LEN,
             settings.get('modality'),
             settings.get('on_bad_frame', 'error'),
             settings.get('foreign_frames') == 'drop',
@@ -223,11 +224,16 @@ def _examine_split(
 def _foreign(split: SplitRecords) -> tuple[list[ForeignTracklet], list[str]]:
     dataset = split.dataset
     if isinstance(dataset, HITSZVCM):
-        return foreign_in_hitsz(*dataset.read_index()), []
+        return foreign_in_hitsz(*dataset.read_tracks()), []
     if isinstance(dataset, BUPTCampus):
         wheres, frames, told = frames_with_lines(dataset.root, dataset.list_lines())
         return foreign_by_path(wheres, frames, told)
-    return [], ['anything, since the layout is unknown']
+    tracklets = dataset.tracklets
+    told = {'modality': [t.modality.value for t in tracklets], 'camera': [str(t.camera) for t in tracklets]}
+    if all(t.pid is not None for t in tracklets):
+        told['person'] = [str(t.pid) for t in tracklets]
+    wheres = dataset.wheres or [f'tracklet {row}' for row in range(len(tracklets))]
+    return foreign_by_path(wheres, [t.frames for t in tracklets], told)
 
 
 def _overlap(splits: list[SplitRecords], subject: str) -> Finding:

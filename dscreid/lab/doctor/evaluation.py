@@ -13,9 +13,6 @@ from dscreid.lab.doctor.stages import Stage
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
     """Check every protocol of a stage's validation and test, using only the index.
 
-    Args:
-        stage: The stage.
-
     Yields:
         One finding for each pair of dataset and protocol. Broken if it cannot be evaluated, a warning if tracklets
         belong to no direction or queries are in their own gallery.
@@ -53,8 +50,8 @@ def _describe(found: EvaluationPlan, protocol: str, subject: str) -> Finding:
         problems.append(
             f'{found.own_gallery:,} queries are also in a gallery that they search, without their own tracklet'
         )
-    values = {name: count._asdict() for name, count in found.directions.items()}
-    values |= dict(unranked=len(found.unranked), own_gallery=found.own_gallery)
+    directions_values = {name: count._asdict() for name, count in found.directions.items()}
+    values = dict(directions_values, unranked=len(found.unranked), own_gallery=found.own_gallery)
     return Finding(
         'evaluation',
         subject,

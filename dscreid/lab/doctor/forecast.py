@@ -88,11 +88,6 @@ def _labelers(hook: Mapping[str, Any]) -> list[Labeler]:
 def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> EvaluationForecast:
     """Forecast one evaluation of a test split in both directions. Half of the tracklets are queries.
 
-    Args:
-        tracklets: Tracklets of the test split.
-        dimension: Dimension of the retrieval features.
-        sample: Rows to measure on.
-
     Returns:
         Time, scaled by (N / sample)², and memory of the features and the blocks of a ranked row range.
     """

@@ -1,8 +1,9 @@
 """Check package versions and free resources."""
 
 import platform
+import re
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,6 @@ from dscreid.lab.doctor.stages import Stage
 from dscreid.utils.machine import can_hold_files, free_disk, free_memory, usable_cores
 from dscreid.utils.quantities import size_text
 
-_REQUIRED = (
-    'torch', 'torchvision', 'mmengine', 'mmcv-lite', 'open_clip_torch', 'faiss-cpu', 'scikit-learn', 'scipy', 'numba',
-    'numpy', 'opencv-python', 'safetensors', 'pillow', 'rich', 'matplotlib', 'Jinja2', 'tensorboard', 'threadpoolctl',
-    'setuptools',
-)  # fmt: skip
 #: Without it, OpenCV decodes the frames.
 _OPTIONAL = ('simplejpeg',)
 #: Packages that can replace each other.
@@ -30,11 +26,7 @@ _ALTERNATIVES = {
 
 
 def check_machine(folder: str | Path) -> list[Finding]:
-    """Check packages, accelerator, memory and disk.
-
-    Args:
-        folder: Where runs are written.
-    """
+    """Check packages, accelerator, memory and disk."""
     facts, missing = collect_versions()
     findings = [
         Finding(
@@ -71,7 +63,7 @@ def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Findi
 def collect_versions() -> tuple[dict[str, str], list[str]]:
     """Return versions by package, Python first, and the required packages that are missing."""
     facts, missing = {'Python': platform.python_version()}, []
-    for package in (*_REQUIRED, *_OPTIONAL):
+    for package in _required():
         found = _version(package, *_ALTERNATIVES.get(package, ()))
         if found is not None:
             facts[found[0]] = found[1]
@@ -80,6 +72,15 @@ def collect_versions() -> tuple[dict[str, str], list[str]]:
         else:
             missing.append(package)
     return facts, missing
+
+
+def _required() -> list[str]:
+    """Packages that the installed distribution requires; empty if it runs without installation."""
+    try:
+        lines = requires('dscreid') or []
+    except PackageNotFoundError:
+        return []
+    return [re.split(r'[^\w.-]', line, maxsplit=1)[0] for line in lines if 'extra ==' not in line]
 
 
 def _version(*names: str) -> tuple[str, str] | None:

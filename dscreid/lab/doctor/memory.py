@@ -65,10 +65,6 @@ class PeakMemory(TorchDispatchMode):
 def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
     """Run a step and measure the memory of its tensors.
 
-    Args:
-        step: The step to run.
-        device: Device it computes on.
-
     Returns:
         Peak bytes of the device's memory, in addition to what was allocated before the step.
     """
@@ -111,9 +107,6 @@ def within_free_memory(device: torch.device) -> Iterator[None]:
     """Make allocations beyond the free main memory fail, so that the kernel does not kill the process.
 
     They raise MemoryError or torch's RuntimeError. On a GPU, torch raises an error without such a limit.
-
-    Args:
-        device: Device to compute on.
     """
     used, free = _data_bytes(), memory_to_use(device)
     if device.type != 'cpu' or used is None or free is None:

@@ -25,12 +25,7 @@ _VERDICTS = {
 
 
 def finding_text(finding: Finding, details: int = 5) -> Text:
-    """Format a finding as it is printed during the checks: its state, followed by problem and remedy.
-
-    Args:
-        finding: The finding.
-        details: Number of details to show.
-    """
+    """Format a finding as it is printed during the checks: its state, followed by problem and remedy."""
     state = f'{finding.severity.name.lower():8}'
     text = Text.assemble(
         (state, _COLORS[finding.severity]), f'{finding.check}, {finding.subject}: {finding.message}'
@@ -41,11 +36,7 @@ def finding_text(finding: Finding, details: int = 5) -> Text:
 
 
 def summary_table(diagnosis: Diagnosis) -> Group:
-    """Summarize the problems, the number of findings by severity, and the verdict.
-
-    Args:
-        diagnosis: All findings.
-    """
+    """Summarize the problems, the number of findings by severity, and the verdict."""
     table = Table(
         'check',
         'of',
