@@ -13,10 +13,10 @@ from mmengine import Config
 from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.run_folder import remove_run_folder
 from dscreid.apis.test import evaluate, write_json
-from dscreid.apis.train import FINISHED_FILE, RunOptions, finished_name, run_experiment
+from dscreid.apis.train import RunOptions, run_experiment
+from dscreid.engine.finished import run_is_finished, trained_checkpoint
 from dscreid.lab.synthetic import WorldSpec, is_complete, render_world
 from dscreid.lab.worlds import adaptation_worlds
-from dscreid.utils.records import read_json_object
 from dscreid.visualization import (
     ReportRun,
     RetrievalGallery,
@@ -140,7 +140,7 @@ class Demo:
         options = self.options
         source_root, target_root = self._render()
         source = self._train('demo_source', 'source', source_root)
-        source_checkpoint = checkpoint_of(options.out / 'source')
+        source_checkpoint = trained_checkpoint(options.out / 'source')
         cd = self._evaluate_source_model(source_checkpoint, target_root)
         runs = [cd, self._adapt('demo_dsc', DSC_ROW, target_root, source_checkpoint)]
         if options.compare:
@@ -189,7 +189,7 @@ class Demo:
         """Train and evaluate a run in ``out/name``, unless both are done, and return its metrics."""
         work_dir = self._work_dir(name, config, root)
         metrics = work_dir / 'metrics.json'
-        if not (work_dir / FINISHED_FILE).is_file() or not metrics.is_file():
+        if not run_is_finished(work_dir):
             run_options = RunOptions(
                 work_dir=work_dir,
                 resume=True,
@@ -296,19 +296,6 @@ class Demo:
         result = job()
         write_json(self._timings_file, self._timings() | {name: round(time.perf_counter() - start, 1)})
         return result
-
-
-def checkpoint_of(work_dir: Path) -> Path:
-    """Return the last checkpoint of a finished run.
-
-    Raises:
-        CheckpointError: If the run's record is damaged.
-    """
-    marker = work_dir / FINISHED_FILE
-    return finished_name(
-        marker,
-        read_json_object(marker, 'record of a finished stage', 'remove the run and start the demo again'),
-    )
 
 
 def _scalar_files(work_dir: Path) -> list[Path]:
