@@ -76,7 +76,7 @@ def parse_command(argv: Sequence[str]) -> str:
 def summary(command: str) -> str:
     """Return the first line of a tool's docstring."""
     text = (shipped_tools() / COMMANDS[command]).read_text(encoding='utf-8')
-    return ast.get_docstring(ast.parse(text)).partition('\n')[0]
+    return (ast.get_docstring(ast.parse(text)) or '').partition('\n')[0]
 
 
 if __name__ == '__main__':

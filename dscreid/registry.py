@@ -21,24 +21,19 @@ HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')
 METRICS = _child(mmengine_registry.METRICS, 'dscreid.evaluation.metric')
 LABELERS = Registry('labeler', scope=SCOPE, locations=['dscreid.pseudo_labels'])
 
-# This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this
-# scope.
-EVALUATOR = _child(mmengine_registry.EVALUATOR)
-LOG_PROCESSORS = _child(mmengine_registry.LOG_PROCESSORS)
-LOOPS = _child(mmengine_registry.LOOPS)
-MODEL_WRAPPERS = _child(mmengine_registry.MODEL_WRAPPERS)
-OPTIMIZERS = _child(mmengine_registry.OPTIMIZERS)
-OPTIM_WRAPPERS = _child(mmengine_registry.OPTIM_WRAPPERS)
-OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS)
-PARAM_SCHEDULERS = _child(mmengine_registry.PARAM_SCHEDULERS)
-RUNNERS = _child(mmengine_registry.RUNNERS)
-VISBACKENDS = _child(mmengine_registry.VISBACKENDS)
-VISUALIZERS = _child(mmengine_registry.VISUALIZERS)
+# This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this scope.
+_OTHERS = [
+    _child(getattr(mmengine_registry, name))
+    for name in (
+        'EVALUATOR', 'LOG_PROCESSORS', 'LOOPS', 'MODEL_WRAPPERS', 'OPTIMIZERS', 'OPTIM_WRAPPERS',
+        'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS', 'RUNNERS', 'VISBACKENDS', 'VISUALIZERS',
+    )
+]  # fmt: skip
 
 
 def registered_classes() -> dict[str, Any]:
     """Map names to all classes that a config can name with ``type``; this package's classes override MMEngine's."""
-    own = [value for value in globals().values() if isinstance(value, Registry)]
+    own = [value for value in (*globals().values(), *_OTHERS) if isinstance(value, Registry)]
     classes: dict[str, Any] = {}
     for registry in [*(registry.parent for registry in own if registry.parent is not None), *own]:
         registry.import_from_location()

@@ -57,14 +57,14 @@ vis_backends = [dict(type='LocalVisBackend')]
 """
 _SOURCE = """
 model = dict(backbone=dict(tower=dict(pretrained=None)))
-train_dataloader = dict(batch_size=8, sampler=dict(num_identities=2, num_tracklets=2, iterations=4))
+train_dataloader = dict(sampler=dict(num_identities=2, num_tracklets=2, iterations=4))
 train_cfg = dict(max_epochs=2, val_interval=2)
 """
 _ADAPTATION = """
 source = dict(config='bench_source.py')
 clustering = dict(k1=6, k2=2, eps=0.7, min_samples=2)
 model = dict(backbone=dict(tower=dict(pretrained=None)))
-train_dataloader = dict(batch_size=8, sampler=dict(visible=(2, 2), infrared=(2, 2), iterations=4))
+train_dataloader = dict(sampler=dict(visible=(2, 2), infrared=(2, 2), iterations=4))
 default_hooks.update(
     cluster=dict(labelers=[
         dict(type='ClusterLabeler', begin_epoch=0),

@@ -21,7 +21,7 @@ pytestmark = [
 ]
 #: The checkpoint then holds the pseudo labels of its epoch, beside weights, moments, schedules and losses.
 KEEP_LABELS = {'default_hooks.cluster.on_failure': 'keep'}
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'default_hooks.cluster.dataloader')
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 @pytest.fixture(scope='module', params=['source', 'adaptation'])

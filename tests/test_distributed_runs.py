@@ -23,7 +23,6 @@ CLUSTERING = dict(type='ClusterLabeler', k1=6, k2=2, eps=0.7, min_samples=2)
 TARGET = {
     # leaves a number of tracklets that four does not divide
     'train_dataloader.dataset.min_seq_len': 13,
-    'default_hooks.cluster.dataloader.dataset.min_seq_len': 13,
     'default_hooks.cluster.on_failure': 'keep',  # writes the labels into the checkpoint
 }
 METHODS = {

@@ -28,7 +28,6 @@ eval_pipeline = [
     dict(type='PackTracklet'),
 ]
 train_dataloader = dict(
-    batch_size=8,
     num_workers=0,
     persistent_workers=True,
     sampler=dict({sampler}),
@@ -78,11 +77,8 @@ clustering = dict(k1=6, k2=2, eps=0.7, min_samples=2)
 default_hooks.update(
     cluster=dict(
         type='ClusterHook',
-        dataloader=dict(
-            batch_size=16, num_workers=0, persistent_workers=True, sampler=dict(type='SequentialSampler'),
-            dataset=dict(type='HITSZVCM', split='train', labelled=False,
-                         expected_statistics=None, pipeline=eval_pipeline),
-        ),
+        pipeline=eval_pipeline,
+        batch_size=16,
         labelers=[
             dict(type='ClusterLabeler', begin_epoch=0),
             dict(type='DSLULabeler', begin_epoch=1, clustering=dict(type='ClusterLabeler'),

@@ -13,7 +13,8 @@ source = dict(config='../source/stp_bupt.py', checkpoint=None)
 default_hooks = dict(
     cluster=dict(
         type='ClusterHook',
-        dataloader=_base_.extraction_dataloader,
+        pipeline=_base_.eval_pipeline,
+        batch_size=128,  # the "clustering batch" of the paper
         labelers=[
             dict(type='ClusterLabeler', begin_epoch=0),
             dict(

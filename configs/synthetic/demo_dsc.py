@@ -44,7 +44,8 @@ model = dict(
 default_hooks = dict(
     cluster=dict(
         type='ClusterHook',
-        dataloader=_base_.extraction_dataloader,
+        pipeline=_base_.eval_pipeline,
+        batch_size=64,
         # In stages as in the parent method: first one epoch in which each modality is clustered separately.
         # Before adaptation, on the tuning world (--seed 0), a minimum of four agreeing neighbors of ten labels 67 % of
         # the visible tracklets (60 % of these correctly). Neighbors within the modality extend that to 95 % (51 %

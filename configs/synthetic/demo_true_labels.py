@@ -3,5 +3,5 @@ _base_ = './demo_dsc.py'
 
 model = dict(neighbor_losses=[])
 default_hooks = dict(
-    cluster=dict(labelers=[dict(type='TrueLabels', dataset=_base_.extraction_dataloader.dataset)]),
+    cluster=dict(labelers=[dict(type='TrueLabels', dataset=_base_.train_dataloader.dataset)]),
 )

@@ -33,7 +33,6 @@ eval_pipeline = [
 ]
 train_dataloader = dict(
     # 12 identities x 4 frames x 2 modalities
-    batch_size=12 * 4 * 2,
     num_workers=0,
     sampler=dict(type='IdentitySampler', num_identities=12, num_tracklets=4, iterations=500),
     dataset=dict(

@@ -19,10 +19,9 @@ from dscreid.engine.run_identity import (
     weights_fingerprint,
 )
 from dscreid.engine.runner import ReIDRunner
-from dscreid.engine.schedule_extension import check_schedules
 from dscreid.engine.source_weights import check_resumable, unwrap_model
-from dscreid.engine.training_data import check_batch_size, check_num_classes, share_batches
-from dscreid.engine.training_state import training_state_fault
+from dscreid.engine.training_data import check_num_classes
+from dscreid.engine.training_state import check_training_state
 from dscreid.errors import DamagedStateError
 from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
@@ -79,7 +78,6 @@ def build_runner(
     config.experiment_name = unique_name(config.work_dir)
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
         config.model.num_classes = DATASETS.build(config.train_dataloader.dataset).num_classes
-    share_batches(config)
     disable_incomplete_loops(config)
     config.resume, config.load_from = resumed is not None, resumed and str(resumed)
     if source_checkpoint is not None:
@@ -95,18 +93,13 @@ def build_runner(
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
         loops = {'val': runner.val_loop} if runner.val_loop else {'test': runner.test_loop}
     check_evaluations(config, {name: loop.dataloader.dataset for name, loop in loops.items() if loop})
-    check_batch_size(loader)
     if config.model.type == 'SourceReID':
         check_num_classes(loader, config.model.num_classes)
     runner.settings = settings_text(settings)
     if resumed is not None:
         content = check_resumable(unwrap_model(runner.model), resumed, runner.seed)
         check_same_data(resumed, content, loader.dataset)
-        if (fault := training_state_fault(runner, content)) is not None:
-            raise DamagedStateError(
-                f'{resumed}: cannot be resumed, its training state is damaged or of another config ({fault}).'
-            )
-        check_schedules(resumed, runner.param_schedulers, content.get('param_schedulers'))
+        check_training_state(runner, resumed, content)
     elif source_checkpoint is not None:
         runner.source = weights_fingerprint(source_checkpoint)
     if resumed is not None or source_checkpoint is not None:

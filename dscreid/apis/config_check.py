@@ -15,6 +15,7 @@ from dscreid.apis.schedule_check import check_schedules
 from dscreid.apis.vis_backends import check_vis_backends
 from dscreid.engine.common_settings import COMMON_SETTINGS
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
+from dscreid.engine.training_data import extraction_settings
 from dscreid.errors import ConfigError
 from dscreid.registry import registered_classes
 from dscreid.utils.build_errors import config_errors
@@ -24,7 +25,7 @@ from dscreid.utils.signatures import accepted_arguments, closest
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
 #: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's
 #: Runner.
-_OWN_KEYS = ('source', 'custom_imports', *COMMON_SETTINGS)
+_OWN_KEYS = ('source', 'custom_imports', 'sync_bn', *COMMON_SETTINGS)
 
 
 def check_config(config: dict, name: str = 'config') -> None:
@@ -75,7 +76,7 @@ def check_parts(config: Config, name: str = 'config') -> None:
     config = copy.deepcopy(config)
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
     loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
-    loaders += [hook.get('dataloader') for hook in hooks if hook]
+    loaders.append(extraction_settings(config))
     settings = config.model
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = 1
@@ -86,8 +87,8 @@ def check_parts(config: Config, name: str = 'config') -> None:
                 registries.HOOKS.build({key: value for key, value in hook.items() if key != 'priority'})
         for number, loader in enumerate(loaders):
             if loader and loader not in loaders[:number]:
-                dataset = registries.DATASETS.build(loader.dataset)
-                registries.DATA_SAMPLERS.build(loader.sampler, default_args=dict(dataset=dataset))
+                dataset = registries.DATASETS.build(loader['dataset'])
+                registries.DATA_SAMPLERS.build(loader['sampler'], default_args=dict(dataset=dataset))
 
 
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:

@@ -131,8 +131,6 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
         _check_loader(config, loader, name)
     for hook in config.get('default_hooks', {}):
         _check(config, f'default_hooks.{hook}', _OPTIONAL_DICT, name)
-        _check(config, f'default_hooks.{hook}.dataloader', _DICT, name)
-        _check_loader(config, f'default_hooks.{hook}.dataloader', name)
 
 
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis.command_line import format_metrics
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
+from dscreid.engine.training_data import extraction_settings
 from dscreid.registry import DATASETS
 
 _LOOP_KEYS = ('cfg', 'dataloader', 'evaluator')
@@ -81,8 +82,8 @@ def disable_incomplete_loops(config: Config) -> None:
 def complete_test_loop(config: Config, protocol: str | None = None) -> str | None:
     """Fill in, in place, the parts of a config's test loop that are None.
 
-    Without a test set, the loader of ClusterHook is used to extract the tracklets of an unlabeled target. If there is
-    no such hook either, ``test_dataloader`` stays None.
+    Without a test set, the tracklets that ClusterHook clusters are extracted. If there is no such hook either,
+    ``test_dataloader`` stays None.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -93,7 +94,7 @@ def complete_test_loop(config: Config, protocol: str | None = None) -> str | Non
     """
     config.test_cfg = config.get('test_cfg') or dict(type='TestLoop')
     if config.get('test_dataloader') is None:
-        config.test_dataloader = next(_clustering_loaders(config), None)
+        config.test_dataloader = extraction_settings(config)
         config.test_evaluator = dict(type='ReIDMetric', protocol=None)
         return 'the config has no test set (test_dataloader is None)'
     if config.get('test_evaluator') is None:
@@ -119,11 +120,3 @@ def why_no_evaluation(config: Config) -> str | None:
     if reason is not None:
         return reason
     return why_not_evaluated(DATASETS.build({**config.test_dataloader.dataset, 'pipeline': []}))
-
-
-def _clustering_loaders(config: Config) -> Iterator[dict]:
-    """Yield loader settings of the hooks that cluster a target."""
-    hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
-    for hook in hooks:
-        if hook and hook.get('type') == 'ClusterHook':
-            yield copy.deepcopy(hook['dataloader'])

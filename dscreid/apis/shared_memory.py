@@ -5,11 +5,12 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dscreid.datasets.transforms import LoadFrames, SampleFrames
+from dscreid.engine.training_data import cluster_settings, extraction_settings, planned_batch_size
 from dscreid.utils.quantities import size_text
 
 #: Where the kernel keeps shared memory; Docker gives a container 64 MB by default.
@@ -79,11 +80,20 @@ def loader_needs(node: Any, name: str = '') -> Iterator[LoaderNeed]:
 def _need(loader: dict[str, Any], name: str) -> LoaderNeed | None:
     dataset = loader.get('dataset')
     sample = tracklet_bytes(dataset.get('pipeline')) if isinstance(dataset, dict) else None
-    workers, batch_size = loader['num_workers'], loader.get('batch_size')
+    workers, batch_size = loader['num_workers'], loader.get('batch_size') or planned_batch_size(loader)
     prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
     if sample is None or not _are_counts(workers, batch_size, prefetch):
         return None
     return LoaderNeed(name, loader, workers, sample * batch_size, prefetch)
+
+
+def _extraction_need(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
+    """Yield the need of the loader that ``ClusterHook`` makes; its ``num_workers`` is set in the hook."""
+    loader, hook = extraction_settings(config), cluster_settings(config)
+    if loader is not None and hook is not None and 'num_workers' in loader:
+        need = _need(loader, 'ClusterHook')
+        if need is not None:
+            yield replace(need, settings=hook)
 
 
 def tracklet_bytes(pipeline: Any) -> int | None:
@@ -114,7 +124,7 @@ def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, i
     free //= int(os.environ.get('LOCAL_WORLD_SIZE', 1))
     return [
         (need, need.workers_for(free))
-        for need in loader_needs(config)
+        for need in (*loader_needs(config), *_extraction_need(config))
         if need.workers_for(free) < need.workers
     ]
 

@@ -1,5 +1,6 @@
 """Base class of all datasets: a list of tracklets, their statistics and the pipeline that loads them."""
 
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -138,11 +139,7 @@ class TrackletDataset(Dataset, ABC):
         self._check_arguments(expected_statistics)
         self._check_root()
         self.storage = open_frames(self.root)
-        self.pipeline = [TRANSFORMS.build(dict(t)) if isinstance(t, Mapping) else t for t in pipeline]
-        if wrong := [transform for transform in self.pipeline if not callable(transform)]:
-            raise ConfigError(
-                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
-            )
+        self.pipeline = self._built(pipeline)
         warnings = self._load()
         self._log_report(warnings, expected_statistics)
 
@@ -178,6 +175,14 @@ class TrackletDataset(Dataset, ABC):
         for position in bad_positions:
             self._marks.mark(index, position)
         return results
+
+    def with_pipeline(
+        self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
+    ) -> 'TrackletDataset':
+        """Return the same tracklets with another pipeline; the index and the frames are shared."""
+        other = copy.copy(self)
+        other.pipeline = self._built(pipeline)
+        return other
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -257,6 +262,16 @@ class TrackletDataset(Dataset, ABC):
     @abstractmethod
     def _census(self) -> dict[str, int]:
         """Count over the whole index (all splits), with the keys of ``PUBLISHED``; only used for the log."""
+
+    def _built(
+        self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
+    ) -> list[Callable[[dict], dict]]:
+        transforms = [TRANSFORMS.build(dict(t)) if isinstance(t, Mapping) else t for t in pipeline]
+        if wrong := [transform for transform in transforms if not callable(transform)]:
+            raise ConfigError(
+                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
+            )
+        return transforms
 
     @staticmethod
     def _choose_modality(modality: str | None) -> Modality | None:

@@ -11,10 +11,11 @@ from mmengine import Config
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.engine.checkpoint_files import RUN_KEY
@@ -23,6 +24,7 @@ from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
 from dscreid.engine.schedule_extension import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
+from dscreid.engine.training_data import with_batch_size
 from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
 from dscreid.utils.files import replacing
@@ -56,7 +58,7 @@ class ReIDRunner(Runner):
         """Build a logger with a concise console and a log file in UTF-8, regardless of the locale."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
+            if isinstance(handler, logging.FileHandler) and handler.stream is not None:
                 handler.encoding = 'utf-8'
                 handler.stream.reconfigure(encoding='utf-8')
         quiet_console(logger)
@@ -83,6 +85,15 @@ class ReIDRunner(Runner):
         }
         super().register_default_hooks(kept)
 
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Build a loader; a sampler that plans batches also sets the ``batch_size``."""
+        if not isinstance(dataloader, DataLoader):
+            dataloader = with_batch_size(dataloader)
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
         """Build the validation loop; return None, with a warning, if no validation tracklet has a person ID."""
         loop = super().build_val_loop(loop)
@@ -101,6 +112,8 @@ class ReIDRunner(Runner):
         """
         if not self.distributed or model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
+        if (kind := self.cfg.get('sync_bn')) is not None:
+            model = convert_sync_batchnorm(model, kind)
         device = get_device()
         devices = None if device == 'cpu' else [torch.cuda.current_device()]
         return MMDistributedDataParallel(module=model.to(device), device_ids=devices, broadcast_buffers=False)

@@ -1,12 +1,23 @@
-"""Set a process's share of the global batch, and check the training loader against its sampler and model."""
+"""The loaders of a training run, and what its dataset must contain."""
 
-from mmengine import Config
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from mmengine.dist import get_world_size
 from torch.utils.data import DataLoader
 
 from dscreid.datasets import TrackletDataset
+from dscreid.datasets.samplers import SequentialSampler
+from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
 from dscreid.errors import ConfigError, DatasetError
+from dscreid.registry import DATA_SAMPLERS
 from dscreid.structures import Modality
+
+#: Default batch size when features are extracted for clustering, the paper's "clustering batch".
+CLUSTERING_BATCH = 128
+#: Settings of a training loader that also hold for the extraction.
+_WORKERS = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')
 
 
 def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
@@ -40,47 +51,102 @@ def check_both_modalities(dataset: TrackletDataset) -> None:
     )
 
 
-def share_batches(config: Config) -> None:
-    """Set the training loader's ``batch_size`` to this process's share of the global batch.
+def with_batch_size(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete a loader's config with the ``batch_size`` of its sampler, if the sampler plans batches.
 
-    In MMEngine ``batch_size`` is the batch of one process. Here it is the global batch, so that the number of processes
-    does not change what is learned.
-
-    Args:
-        config: A stage's config; changed in place.
+    Such a sampler plans the batches of all processes together, so their number does not change what is learned. The
+    added ``batch_size`` is the share of this process.
 
     Raises:
-        ConfigError: If the batch cannot be divided evenly among the processes.
+        ConfigError: If the config also sets ``batch_size``.
     """
-    world_size = get_world_size()
-    total = (config.get('train_dataloader') or {}).get('batch_size')
-    if world_size == 1 or total is None:
-        return
-    if total % world_size:
+    settings = dict(settings)
+    total = planned_batch_size(settings)
+    if total is None:
+        return settings
+    if 'batch_size' in settings:
         raise ConfigError(
-            f'train_dataloader: batch_size={total} is the batch of all processes together and cannot be divided among '
-            f'{world_size}; start another number of processes, or change batch_size and the sampler'
+            f'train_dataloader: batch_size={settings["batch_size"]} is not needed, because its sampler '
+            f'{settings["sampler"]["type"]} plans batches of {total} tracklets; remove batch_size, or change the '
+            'numbers of the sampler'
         )
-    config.train_dataloader.batch_size = total // world_size
+    return settings | {'batch_size': max(1, total // get_world_size())}
 
 
-def check_batch_size(loader: DataLoader) -> None:
-    """Check that the loader's batch size is that of its sampler.
+def planned_batch_size(settings: Mapping[str, Any]) -> int | None:
+    """Return the batch size of all processes together that the sampler of a loader's config plans; None if it does not.
+
+    The sampler itself rejects numbers that cannot be meant or divided among the processes.
+    """
+    sampler = dict(settings.get('sampler') or {})
+    kind = sampler.pop('type', None)
+    if isinstance(kind, str):
+        kind = DATA_SAMPLERS.get(kind)
+    if not isinstance(kind, type) or not issubclass(kind, BatchPlanSampler):
+        return None
+    try:
+        return kind.draws_per_batch(sampler)
+    except (TypeError, ValueError):
+        return 1  # values that the sampler rejects when it is built
+
+
+def cluster_settings(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the config of the hook that clusters the training set (``ClusterHook``); None if there is none."""
+    hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
+    return next((hook for hook in hooks if hook and 'labelers' in hook), None)
+
+
+def extraction_settings(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the config of the loader from which ``ClusterHook`` extracts features; None without such a hook."""
+    hook, train = cluster_settings(config), config.get('train_dataloader')
+    if hook is None or train is None or 'pipeline' not in hook:
+        return None
+    settings = {key: train[key] for key in _WORKERS if key in train}
+    if hook.get('num_workers') is not None:
+        settings['num_workers'] = hook['num_workers']
+    if not settings.get('num_workers'):
+        settings.pop('persistent_workers', None)
+        settings.pop('prefetch_factor', None)
+    return copy.deepcopy(
+        settings
+        | dict(
+            batch_size=hook.get('batch_size', CLUSTERING_BATCH),
+            sampler=dict(type='SequentialSampler'),
+            dataset={**train['dataset'], 'pipeline': hook['pipeline']},
+        )
+    )
+
+
+def extraction_loader(
+    trained: DataLoader,
+    pipeline: Sequence[Any],
+    batch_size: int,
+    seed: int | None,
+    num_workers: int | None = None,
+) -> DataLoader:
+    """Build a loader that gives each tracklet of a training loader once, in order, through another pipeline.
 
     Args:
-        loader: A training loader. Nothing is checked if its sampler has no ``batch_size``.
-
-    Raises:
-        ConfigError: If the sizes differ; batches would mix parts of two planned batches.
+        trained: The training loader, over a ``TrackletDataset``.
+        pipeline: Transforms, or their configs.
+        batch_size: Tracklets per batch and process.
+        seed: The run's seed.
+        num_workers: Number of worker processes; None for that of the training loader.
     """
-    planned = getattr(loader.sampler, 'batch_size', None)
-    if planned is not None and planned != loader.batch_size:
-        world_size = get_world_size()
-        total = planned * world_size
-        raise ConfigError(
-            f'train_dataloader: batch_size={loader.batch_size * world_size}, but {type(loader.sampler).__name__} plans '
-            f'batches of {total} tracklets; set batch_size={total} or change the numbers of the sampler'
-        )
+    shared: Any = trained.dataset
+    dataset = shared.with_pipeline(pipeline)
+    workers = trained.num_workers if num_workers is None else num_workers
+    return DataLoader(
+        dataset,
+        batch_size,
+        sampler=SequentialSampler(dataset, seed),
+        num_workers=workers,
+        collate_fn=trained.collate_fn,
+        pin_memory=trained.pin_memory,
+        worker_init_fn=trained.worker_init_fn,
+        prefetch_factor=trained.prefetch_factor if workers else None,
+        persistent_workers=trained.persistent_workers and workers > 0,
+    )
 
 
 def check_num_classes(loader: DataLoader, num_classes: int) -> None:

@@ -15,6 +15,7 @@ from dscreid.apis.config import config_name, fit_to_machine, load_config, requir
 from dscreid.apis.inference import init_model
 from dscreid.engine.extraction import extract_features
 from dscreid.engine.recalibration import recalibrated_features
+from dscreid.engine.training_data import cluster_settings, extraction_settings
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
 from dscreid.pseudo_labels import (
@@ -91,8 +92,8 @@ def read_target(
     if checkpoint is None:
         raise ConfigError(f'{place}: features of a folder need a model; give --checkpoint')
     config = load_config(config, {'data_root': str(place)})
-    require_keys(config, 'model', 'default_hooks')
-    hook = config.default_hooks.get('cluster')
+    require_keys(config, 'model', 'default_hooks', 'train_dataloader')
+    hook = cluster_settings(config)
     if hook is None:
         raise ConfigError(
             f'{config_name(config)}: it has no ClusterHook (default_hooks.cluster); name an adaptation'
@@ -100,7 +101,7 @@ def read_target(
     fit_to_machine(config)
     init_default_scope(config.default_scope)
     model = init_model(config, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
-    loader = Runner.build_dataloader(hook.dataloader, seed=0)
+    loader = Runner.build_dataloader(extraction_settings(config), seed=0)
     pids = loader.dataset.read_ground_truth().pids
     recalibrates = hook.get('recalibrate_necks', True)
     features = (

@@ -36,8 +36,6 @@ WRONG = [
     ('val_dataloader.num_workers', -1, 'a whole number of at least 0'),
     ('test_dataloader.batch_size', None, 'a whole number of at least 1'),
     ('train_dataloader.persistent_workers', 'no', 'True or False'),
-    ('default_hooks.cluster.dataloader', 'test', DICT),
-    ('default_hooks.cluster.dataloader.sampler', 'SequentialSampler', DICT),
     ('source.checkpoint', 3, 'a path or None'),
     ('env_cfg.mp_cfg.mp_start_method', 'thread', 'one of fork, spawn, forkserver'),
     ('log_level', 'LOUD', 'DEBUG, INFO, WARNING, ERROR, CRITICAL or a number'),

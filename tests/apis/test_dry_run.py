@@ -150,8 +150,8 @@ MISTAKES = [
     ('test_dataloader.dataset.pipeline.0.num_frames', 3, 'cannot encode what the pipeline gives'),
     ('test_dataloader.dataset.pipeline.1.size', (64, 32), 'cannot encode what the pipeline gives'),
     *(
-        (f'{loader}.dataset.pipeline', pipeline, message)
-        for loader in ('train_dataloader', 'test_dataloader', 'default_hooks.cluster.dataloader')
+        (f'{place}.pipeline', pipeline, message)
+        for place in ('train_dataloader.dataset', 'test_dataloader.dataset', 'default_hooks.cluster')
         for pipeline, message in (
             ([], 'gives no inputs and data_samples'),
             ('no', "pipeline must list transforms, .* got 'n'"),
@@ -169,7 +169,6 @@ MISTAKES = [
     ('default_hooks.cluster.labelers.1.inter.topk', 0, 'topk must be at least 1, got 0'),
     ('default_hooks.cluster.labelers.1.intra.static_weight', -1, 'topk must be >= 1 and the weights >= 0'),
     ('default_hooks.cluster.labelers', 3, 'ClusterHook cannot be made of its values'),
-    ('default_hooks.cluster.dataloader', 3, 'default_hooks.cluster.dataloader must be dict'),
     ('train_dataloader', None, 'train_dataloader'),
     ('source.config', 'nowhere.py', 'nowhere.py: no such config'),
 ]

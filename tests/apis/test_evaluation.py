@@ -48,7 +48,9 @@ def test_a_whole_test_loop_is_measured_as_it_is(tiny_runs):
 def test_without_a_test_set_the_clustered_tracklets_are_extracted(tiny_runs):
     config = load_config(tiny_runs.adapt, {'test_dataloader': None})
     assert 'no test set' in complete_test_loop(config, 'hitsz_vcm')
-    assert config.test_dataloader == config.default_hooks.cluster.dataloader
+    hook, train = config.default_hooks.cluster, config.train_dataloader.dataset
+    assert config.test_dataloader.dataset == {**train, 'pipeline': hook.pipeline}
+    assert config.test_dataloader.batch_size == hook.batch_size
     assert config.test_evaluator == dict(type='ReIDMetric', protocol=None)
     source = load_config(tiny_runs.source, {'test_dataloader': None})
     assert 'no test set' in complete_test_loop(source)

@@ -233,6 +233,5 @@ def test_an_unknown_policy_is_refused(root):
 def test_one_option_reaches_every_dataset_of_a_config(tiny_runs):
     config = load_config(tiny_runs.adapt, {'on_bad_frame': 'substitute'})
     loaders = [config.train_dataloader, config.val_dataloader, config.test_dataloader]
-    loaders.append(config.default_hooks.cluster.dataloader)
-    assert [loader.dataset.on_bad_frame for loader in loaders] == ['substitute'] * 4
+    assert [loader.dataset.on_bad_frame for loader in loaders] == ['substitute'] * 3
     assert 'on_bad_frame' not in load_config(tiny_runs.adapt).train_dataloader.dataset

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mmengine import ConfigDict
 
 from dscreid.apis.config import config_hash, load_config
 from dscreid.engine.common_settings import (
@@ -12,6 +13,7 @@ from dscreid.engine.common_settings import (
     without_common_settings,
 )
 from dscreid.engine.runner import ReIDRunner
+from dscreid.engine.training_data import extraction_settings
 from dscreid.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -38,8 +40,8 @@ def loaders(config):
     found = [
         config[key] for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if config.get(key)
     ]
-    cluster = config.default_hooks.get('cluster')
-    return [*found, *([cluster.dataloader] if cluster else [])]
+    extraction = extraction_settings(config)
+    return [*found, *([ConfigDict(extraction)] if extraction else [])]
 
 
 def values_of(config, setting):

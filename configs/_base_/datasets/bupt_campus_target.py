@@ -4,7 +4,6 @@ _base_ = './bupt_campus.py'
 train_dataloader = dict(
     # 16 infrared and 8 visible tracklets, each visible one in two views (from the paper, interpreted as in ADCA);
     # 4 tracklets per pseudo identity and modality; 200 iterations per epoch as in VLD and ADCA
-    batch_size=4 * 4 + 2 * 4,
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,
@@ -14,18 +13,5 @@ train_dataloader = dict(
         split='train',
         labelled=False,
         pipeline=_base_.train_pipeline,
-    ),
-)
-extraction_dataloader = dict(
-    batch_size=128,  # the "clustering batch" of the paper
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SequentialSampler'),
-    dataset=dict(
-        type='BUPTCampus',
-        split='train',
-        labelled=False,
-        pipeline=_base_.eval_pipeline,
     ),
 )

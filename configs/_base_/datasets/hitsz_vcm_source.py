@@ -3,7 +3,6 @@ _base_ = './hitsz_vcm.py'
 
 train_dataloader = dict(
     # 4 identities x 4 tracklets x 2 modalities (VLD's released settings)
-    batch_size=4 * 4 * 2,
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,

@@ -15,7 +15,6 @@ eval_pipeline = [
 ]
 train_dataloader = dict(
     # 4 identities x 4 tracklets x 2 modalities
-    batch_size=4 * 4 * 2,
     num_workers=0,
     sampler=dict(type='IdentitySampler', num_identities=4, num_tracklets=4, iterations=100),
     dataset=dict(type='BUPTCampus', split='train', expected_statistics=None, pipeline=train_pipeline),

@@ -1,7 +1,9 @@
 """Base class of the training samplers: a plan of global batches, divided among the ranks."""
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -23,7 +25,7 @@ class BatchPlanSampler(Sampler, ABC):
         seed: The run's seed; None (MMEngine's ``diff_rank_seed``) counts as 0, because ranks must agree.
 
     Attributes:
-        batch_size: Draws per batch on this rank; the data loader's ``batch_size`` must equal it.
+        batch_size: Draws per batch on this rank.
         global_batch_size: Draws per batch on all ranks together.
     """
 
@@ -41,6 +43,12 @@ class BatchPlanSampler(Sampler, ABC):
     def batch_size(self) -> int:
         """Draws per batch on this rank."""
         return len(self._share)
+
+    @classmethod
+    def draws_per_batch(cls, settings: Mapping[str, Any]) -> int:
+        """Return the draws of a global batch of the sampler that these arguments of a config describe."""
+        defaults = {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+        return cls._draws_per_batch(defaults | dict(settings))
 
     def __len__(self) -> int:
         """Draws per epoch on this rank."""
@@ -68,6 +76,11 @@ class BatchPlanSampler(Sampler, ABC):
     def rest(self, rests: bool = True) -> None:
         """Stop drawing, so that epochs have no iterations, or resume with ``rests=False``."""
         self._rests = rests
+
+    @staticmethod
+    @abstractmethod
+    def _draws_per_batch(settings: Mapping[str, Any]) -> int:
+        """Compute the draws of a global batch from the constructor's arguments."""
 
     @abstractmethod
     def _plan(self, epoch: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Sampler for batches of P identities x K tracklets x modalities of a labeled split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.dist import get_dist_info
@@ -80,6 +81,10 @@ class IdentitySampler(BatchPlanSampler):
                 f'{len(self._members)} of split {dataset.split!r} have tracklets in {wanted}; lower '
                 'num_identities'
             )
+
+    @staticmethod
+    def _draws_per_batch(settings: Mapping[str, Any]) -> int:
+        return settings['num_identities'] * settings['num_tracklets'] * len(settings['modalities'])
 
     def _plan(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, epoch])

@@ -1,5 +1,8 @@
 """Sampler for batches of pseudo-label clusters, drawn independently for each modality."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from mmengine.dist import get_dist_info
 
@@ -86,6 +89,10 @@ class PseudoLabelSampler(BatchPlanSampler):
                 f'{wanted}; loosen the clustering (larger eps, smaller min_samples or k1) or lower the '
                 f'{NAMES[modality]} clusters per batch'
             )
+
+    @staticmethod
+    def _draws_per_batch(settings: Mapping[str, Any]) -> int:
+        return sum(clusters * size for clusters, size in (settings['visible'], settings['infrared']))
 
     def _plan(self, epoch: int) -> np.ndarray:
         if self._clusters is None:

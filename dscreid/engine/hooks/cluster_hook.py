@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-from dscreid.datasets import TrackletDataset
 from dscreid.distributed import from_main_process
 from dscreid.engine.centers import Centers, check_centers, held_centers
 from dscreid.engine.clustering_round import ClusteringRound
@@ -17,7 +18,12 @@ from dscreid.engine.labeling_memory import labeling_within_memory
 from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.engine.training_data import check_both_modalities, tracklet_counts
+from dscreid.engine.training_data import (
+    CLUSTERING_BATCH,
+    check_both_modalities,
+    extraction_loader,
+    tracklet_counts,
+)
 from dscreid.errors import CheckpointError, ConfigError, DatasetError, LabelingError, TrainingError
 from dscreid.neighbors import NeighborSearch, search_with
 from dscreid.pseudo_labels import LabelingContext, PseudoLabels, label_diagnostics, label_statistics
@@ -44,11 +50,12 @@ class ClusterHook(Hook):
     them. If the clustering certainly does not fit, the run ends before the clustering starts.
 
     Args:
-        dataloader: Config of a loader over the *same* unlabeled training split, with the evaluation pipeline
-            and ``SequentialSampler``.
+        pipeline: Evaluation pipeline, through which the training set passes to extract its features.
         labelers: Labeler configs, each with its zero-based ``begin_epoch``. The last one that has begun labels an
             epoch; a single config without ``begin_epoch`` labels all epochs. Instead of a labeler,
             ``dict(begin_epoch=b, cycle=[A, B])`` alternates between A and B, starting with A in epoch b.
+        batch_size: Tracklets per batch and process of the extraction.
+        num_workers: Worker processes of the extraction; None for as many as the training loader has.
         recalibrate_necks: Re-estimate the necks' statistics on the target's raw features before the first
             epoch (needed for converted checkpoints, which have no necks).
         diagnostics: Compare the labels with the ground truth if the dataset has one; only for the log.
@@ -75,8 +82,10 @@ class ClusterHook(Hook):
 
     def __init__(
         self,
-        dataloader: dict,
+        pipeline: Sequence[dict],
         labelers: Sequence[dict],
+        batch_size: int = CLUSTERING_BATCH,
+        num_workers: int | None = None,
         recalibrate_necks: bool = True,
         diagnostics: bool = True,
         neighbor_search: dict | None = None,
@@ -103,19 +112,19 @@ class ClusterHook(Hook):
             self.turns.append([len(self.labelers) + place for place in range(len(cycle))])
             self.labelers += [LABELERS.build(dict(labeler)) for labeler in cycle]
         _check_first(self.labelers[0])
-        self.dataloader_config = dataloader
+        self.pipeline, self.batch_size, self.num_workers = pipeline, batch_size, num_workers
         self.recalibrate_necks = recalibrate_necks
         self.diagnostics = diagnostics
-        self.dataloader = None
+        self.dataloader: DataLoader  #: made before training
         #: The epoch's features and labels, for hooks that evaluate them; None in a skipped epoch.
         self.last: ClusteringRound | None = None
         #: The last usable labels.
         self.labels: PseudoLabels | None = None
         self._resumed_centers: Centers | None = None
-        self._pids = None
+        self._pids: np.ndarray | None = None
 
     def before_train(self, runner) -> None:
-        """Build the extraction loader and check that it, the training loader and the model fit together."""
+        """Build the extraction loader and check that the training loader and the model fit together."""
         train_loader = runner.train_loop.dataloader
         if not hasattr(train_loader.sampler, 'set_labels'):
             raise ConfigError(
@@ -127,10 +136,12 @@ class ClusterHook(Hook):
                 f'ClusterHook: {type(unwrap_model(runner.model)).__name__} has no memories; '
                 'use AdaptiveReID as the model'
             )
-        with config_errors('ClusterHook.dataloader'):
-            self.dataloader = Runner.build_dataloader(self.dataloader_config, seed=runner.seed)
-        _check_same_tracklets(self.dataloader.dataset, train_loader.dataset)
-        check_both_modalities(self.dataloader.dataset)
+        with config_errors('ClusterHook'):
+            self.dataloader = extraction_loader(
+                train_loader, self.pipeline, self.batch_size, runner.seed, self.num_workers
+            )
+        self._dataset: Any = self.dataloader.dataset
+        check_both_modalities(self._dataset)
         for labeler in self.labelers:
             if hasattr(labeler, 'check_cameras'):
                 labeler.check_cameras(self._cameras())
@@ -253,7 +264,7 @@ class ClusterHook(Hook):
             self._resumed_centers = Centers.from_state(state)
             check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
         elif self._reads_centers(meta_of(checkpoint).get('epoch', 0)) and self.on_failure != 'skip':
-            raise CheckpointError('the cluster centres that the next epoch reads are missing')
+            raise CheckpointError('the cluster centers that the next epoch reads are missing')
 
     def _reads_centers(self, epoch: int) -> bool:
         """Return whether the labeler of an epoch reads the centers of the previous epoch."""
@@ -276,15 +287,15 @@ class ClusterHook(Hook):
 
     def _cameras(self) -> dict[Modality, np.ndarray]:
         """Return the camera of each tracklet, by modality."""
-        return {m: self.dataloader.dataset.cameras[rows] for m, rows in self._indices().items()}
+        return {m: self._dataset.cameras[rows] for m, rows in self._indices().items()}
 
     def _indices(self) -> dict[Modality, np.ndarray]:
         """Return the dataset rows of each modality's tracklets."""
-        return {modality: self.dataloader.dataset.indices(modality) for modality in Modality}
+        return {modality: self._dataset.indices(modality) for modality in Modality}
 
     def _read_ground_truth(self, runner) -> None:
         try:
-            self._pids = self.dataloader.dataset.read_ground_truth().pids
+            self._pids = self._dataset.read_ground_truth().pids
         except DatasetError as error:
             runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 
@@ -309,12 +320,9 @@ class ClusterHook(Hook):
         )
 
 
-def _check_same_tracklets(extracted: TrackletDataset, trained: TrackletDataset) -> None:
-    if extracted.fingerprint() != trained.fingerprint():
-        raise ConfigError(
-            'ClusterHook: its dataloader lists other tracklets than train_dataloader (index '
-            f'{extracted.fingerprint()} against {trained.fingerprint()}); give both the same dataset'
-        )
+def find_cluster_hook(runner: Runner) -> ClusterHook | None:
+    """Return the hook that clusters a runner's training set; None if it has none."""
+    return next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
 
 
 def _rows(features: TrackletFeatures, indices: np.ndarray) -> TrackletFeatures:
@@ -338,6 +346,6 @@ def _cycle(stage: Mapping) -> list[Mapping]:
 def _check_first(labeler: Callable) -> None:
     if getattr(labeler, 'needs_centers', False):
         raise ConfigError(
-            f'ClusterHook: {type(labeler).__name__} reads the cluster centres of the epoch before, so it cannot label '
+            f'ClusterHook: {type(labeler).__name__} reads the cluster centers of the epoch before, so it cannot label '
             'the first; begin with another labeler, such as ClusterLabeler'
         )

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from mmengine import Config
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from dscreid.engine.training_data import check_batch_size
+from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import CheckpointError, DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.memory import is_out_of_memory, within_free_memory
@@ -34,9 +33,7 @@ def build_loader(settings: Mapping[str, Any] | None) -> DataLoader | None:
         return None
     settings = copy.deepcopy(dict(settings)) | {'num_workers': 0}
     settings.pop('persistent_workers', None)
-    loader = Runner.build_dataloader(settings, seed=0)
-    check_batch_size(loader)
-    return loader
+    return ReIDRunner.build_dataloader(settings, seed=0)
 
 
 def try_loader(stage: Stage) -> tuple[DataLoader | None, list[Finding]]:

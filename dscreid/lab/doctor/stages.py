@@ -8,6 +8,7 @@ from typing import Any
 from mmengine import Config
 
 from dscreid.apis.config import config_name, inherited_options, load_config
+from dscreid.engine.training_data import cluster_settings, extraction_settings
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,12 @@ class Stage:
     @property
     def extraction_loader(self) -> dict[str, Any] | None:
         """Config of the loader used to extract features for clustering, or None."""
-        hooks = self.config.get('default_hooks') or {}
-        return next((hook['dataloader'] for hook in hooks.values() if hook and 'dataloader' in hook), None)
+        return extraction_settings(self.config)
 
     @property
     def cluster_hook(self) -> dict[str, Any] | None:
         """Config of the hook that assigns pseudo labels, or None."""
-        hooks = self.config.get('default_hooks') or {}
-        return next((hook for hook in hooks.values() if hook and 'labelers' in hook), None)
+        return cluster_settings(self.config)
 
 
 @dataclass(frozen=True)

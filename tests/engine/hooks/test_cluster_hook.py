@@ -79,12 +79,9 @@ def test_labelers_must_rise_from_epoch_0(begins):
 class Target:
     """Ten tracklets, visible ones at even indices."""
 
-    def __init__(self, pids=True, fingerprint='same', cameras=10):
-        self.pids, self.name = pids, fingerprint
+    def __init__(self, pids=True, cameras=10):
+        self.pids = pids
         self.cameras = np.arange(10) % cameras
-
-    def fingerprint(self):
-        return self.name
 
     def __len__(self):
         return 10
@@ -114,7 +111,7 @@ def floor(number_model, number_loader, fake_runner, monkeypatch):
         fake_runner.model, fake_runner.calls = number_model, calls
         fake_runner.train_loop = SimpleNamespace(dataloader=loader)
         extraction = Loader(number_loader(), extracted or Target())
-        monkeypatch.setattr(cluster_hook.Runner, 'build_dataloader', lambda config, seed: extraction)
+        monkeypatch.setattr(cluster_hook, 'extraction_loader', lambda *args: extraction)
         return hook, fake_runner
 
     return make
@@ -218,12 +215,6 @@ def test_the_ground_truth_is_for_the_log(floor, pids, diagnostics, compared, cap
     assert 'epoch 1 pseudo labels: rgb 2 clusters' in text
 
 
-def test_both_loaders_must_list_the_same(floor):
-    hook, runner = floor(ClusterHook({}, labelers(0)), Target(fingerprint='other'))
-    with pytest.raises(ConfigError, match='other against same'):
-        hook.before_train(runner)
-
-
 def test_sampler_and_model_must_know_pseudo_labels(floor):
     hook, runner = floor(ClusterHook({}, labelers(0)))
     del runner.model.reset_memories
@@ -291,7 +282,7 @@ def test_cycles_that_are_none_are_refused(stage):
 
 def test_the_first_labeler_cannot_read_centres():
     reading = dict(type='CuriousLabeler', needs_centers=True)
-    with pytest.raises(ConfigError, match='CuriousLabeler reads the cluster centres of the epoch before'):
+    with pytest.raises(ConfigError, match='CuriousLabeler reads the cluster centers of the epoch before'):
         ClusterHook({}, [dict(cycle=[reading, dict(type='RecordingLabeler')])])
     ClusterHook({}, [dict(cycle=[dict(type='RecordingLabeler'), reading])])
 
