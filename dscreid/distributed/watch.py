@@ -182,4 +182,4 @@ def _read(connection: socket.socket, name: str) -> str | None:
     if word == _LOST:
         return text
     how = text if word == _ENDED else 'was killed, ran out of memory, or its machine went away'
-    return f'{name} {how}, so this one ends too; the last checkpoint is whole, run again with --resume'
+    return f'{name} {how}, so this process also ends; the last checkpoint is intact, run again with --resume'

@@ -77,7 +77,7 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
         raise ConfigError(
-            f'extraction saw {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}: '
+            f'extraction received {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}: '
             'the loader must give each tracklet once; use SequentialSampler or ConsistentModalitySampler, without '
             'drop_last'
         )

@@ -151,8 +151,8 @@ class ReIDRunner(Runner):
                 super().save_checkpoint(out_dir, temporary.name, *args, meta=meta, **kwargs)
         except OSError as error:
             raise CheckpointError(
-                f'{path}: cannot be written ({error.strerror or error}); the checkpoints written before are whole: '
-                'make room, then run again with --resume'
+                f'{path}: cannot be written ({error.strerror or error}); earlier checkpoints are intact: '
+                'free disk space, then run again with --resume'
             ) from error
 
     def load_checkpoint(self, *args, **kwargs) -> dict:

@@ -158,7 +158,7 @@ def check_num_classes(loader: DataLoader, num_classes: int) -> None:
     found = getattr(loader.dataset, 'num_classes', None)
     if found is None:
         raise ConfigError(
-            'train_dataloader: SourceReID learns from labels, but the dataset gives none; use a labelled train split'
+            'train_dataloader: SourceReID learns from labels, but the dataset has none; use a labeled train split'
         )
     if found > num_classes:
         raise ConfigError(

@@ -255,7 +255,9 @@ def damaged_file(path: Path, error: Exception) -> CheckpointError:
     reason = ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
     if isinstance(error, pickle.UnpicklingError):  # torch's message suggests loading unsafely
         reason = 'neither weights of PyTorch nor .safetensors'
-    return CheckpointError(f'{path}: is no readable weights file ({reason[:200]}); fetch or write it again.')
+    return CheckpointError(
+        f'{path}: is not a readable weights file ({reason[:200]}); download or write it again.'
+    )
 
 
 def _existing(path: str | Path) -> Path:
@@ -337,6 +339,6 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
     if found is None:
         return damaged_file(path, error)
     return CheckpointError(
-        f'{path}: refused, since it refers to {found[1].rstrip(".")} and so may run code when read; ask for '
-        f'a file that holds tensors alone, for example .safetensors.'
+        f'{path}: refused, because it refers to {found[1].rstrip(".")} and could run code when read; use '
+        f'a file that contains only tensors, for example .safetensors.'
     )

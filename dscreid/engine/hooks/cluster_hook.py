@@ -175,7 +175,7 @@ class ClusterHook(Hook):
                 raise LabelingError('; '.join(faults))
             return self._taken(runner, features, labels)
         except LabelingError as error:
-            place = f'epoch {runner.epoch + 1}: its pseudo labels are of no use: {error}'
+            place = f'epoch {runner.epoch + 1}: the pseudo labels cannot be used: {error}'
             if self.on_failure == 'skip':
                 runner.logger.warning(f'{place}. The epoch is skipped (on_failure)')
                 runner.train_loop.dataloader.sampler.rest()
@@ -185,7 +185,7 @@ class ClusterHook(Hook):
                     '' if self.on_failure == 'stop' else ' (on_failure=keep, but there are no earlier labels)'
                 )
                 raise LabelingError(f'{place}{hint}') from error
-            runner.logger.warning(f'{place}. Those of the epoch before are kept (on_failure)')
+            runner.logger.warning(f'{place}. The labels of the previous epoch are kept (on_failure)')
             return self._taken(runner, features, self.labels)
 
     def _taken(
@@ -219,8 +219,8 @@ class ClusterHook(Hook):
         if broken:
             raise TrainingError(
                 f'epoch {runner.epoch + 1}: {broken} of {2 * len(features)} features are NaN or infinite: the weights '
-                'are spoilt; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
-                'optim_wrapper.clip_grad=dict(max_norm=5.0), or start anew with a lower learning rate'
+                'are unusable; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
+                'optim_wrapper.clip_grad=dict(max_norm=5.0), or start again with a lower learning rate'
             )
         indices = self._indices()
         return _rows(features, indices[Modality.RGB]), _rows(features, indices[Modality.IR])
