@@ -26,26 +26,21 @@ CRITERIA = Registry('criterion', scope=SCOPE, locations=['dscreid.pseudo_labels.
 PROTOCOLS = Registry('protocol', scope=SCOPE, locations=['dscreid.evaluation.protocols'])
 WORLDS = Registry('world', scope=SCOPE, locations=['dscreid.lab.synthetic.presets'])
 
-# This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this
-# scope.
-EVALUATOR = _child(mmengine_registry.EVALUATOR)
-LOG_PROCESSORS = _child(mmengine_registry.LOG_PROCESSORS)
-LOOPS = _child(mmengine_registry.LOOPS)
-MODEL_WRAPPERS = _child(mmengine_registry.MODEL_WRAPPERS)
-OPTIMIZERS = _child(mmengine_registry.OPTIMIZERS)
-OPTIM_WRAPPERS = _child(mmengine_registry.OPTIM_WRAPPERS)
-OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS)
-PARAM_SCHEDULERS = _child(mmengine_registry.PARAM_SCHEDULERS)
-RUNNERS = _child(mmengine_registry.RUNNERS)
-VISBACKENDS = _child(mmengine_registry.VISBACKENDS)
-VISUALIZERS = _child(mmengine_registry.VISUALIZERS)
+# This package registers nothing in these. Without a child registry, MMEngine warns at each lookup in this scope.
+_OTHERS = [
+    _child(getattr(mmengine_registry, name))
+    for name in (
+        'EVALUATOR', 'LOG_PROCESSORS', 'LOOPS', 'MODEL_WRAPPERS', 'OPTIMIZERS', 'OPTIM_WRAPPERS',
+        'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS', 'RUNNERS', 'VISBACKENDS', 'VISUALIZERS',
+    )
+]  # fmt: skip
 
 
 def registered_classes() -> dict[str, Any]:
     """Map names to all classes that a config can name with ``type``; this package's classes override MMEngine's."""
     own = [
         value
-        for value in globals().values()
+        for value in (*globals().values(), *_OTHERS)
         if isinstance(value, Registry) and value not in (CRITERIA, PROTOCOLS, WORLDS)
     ]
     classes: dict[str, Any] = {}

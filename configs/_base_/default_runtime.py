@@ -1,6 +1,7 @@
 # Settings that all runs share: hooks, logging, checkpoints and random seed.
 default_scope = 'dscreid'
 
+# The hooks of a method stand here too, not in custom_hooks: a config that inherits can change one of them by its name.
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),

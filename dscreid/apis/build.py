@@ -19,10 +19,9 @@ from dscreid.engine.run_identity import (
     weights_fingerprint,
 )
 from dscreid.engine.runner import ReIDRunner
-from dscreid.engine.schedule_extension import check_schedules
 from dscreid.engine.source_weights import check_resumable, unwrap_model
 from dscreid.engine.training_data import check_num_classes
-from dscreid.engine.training_state import training_state_fault
+from dscreid.engine.training_state import check_training_state
 from dscreid.errors import DamagedStateError
 from dscreid.models.backbones import skip_pretrained
 from dscreid.registry import DATASETS
@@ -102,11 +101,7 @@ def build_runner(
     if resumed is not None:
         content = check_resumable(unwrap_model(runner.model), resumed, runner.seed)
         check_same_data(resumed, content, loader.dataset)
-        if (fault := training_state_fault(runner, content)) is not None:
-            raise DamagedStateError(
-                f'{resumed}: cannot be resumed, its training state is damaged or of another config ({fault}).'
-            )
-        check_schedules(resumed, runner.param_schedulers, content.get('param_schedulers'))
+        check_training_state(runner, resumed, content)
     elif source_checkpoint is not None:
         runner.source = weights_fingerprint(source_checkpoint)
     if resumed is not None or source_checkpoint is not None:

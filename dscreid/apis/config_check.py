@@ -26,7 +26,7 @@ from dscreid.utils.signatures import accepted_arguments, closest
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
 #: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's
 #: Runner.
-_OWN_KEYS = ('source', 'direction', 'custom_imports', *COMMON_SETTINGS)
+_OWN_KEYS = ('source', 'direction', 'custom_imports', 'sync_bn', *COMMON_SETTINGS)
 
 
 def check_config(config: dict, name: str = 'config') -> None:

@@ -16,7 +16,7 @@ from dscreid.apis.config_check import check_parts
 from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.trial_step import explained, try_step
 from dscreid.apis.vis_backends import without_backends
-from dscreid.engine.hooks import ClusterHook
+from dscreid.engine.hooks import find_cluster_hook
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError
 from dscreid.models.reid import BaseReID
@@ -75,10 +75,9 @@ def try_tracklets(runner: Runner) -> str:
     dimension = _encode(model, runner.train_loop.dataloader, training=True)
     loops = [loop for loop in (runner.val_loop, runner.test_loop) if loop is not None]
     loaders = [loop.dataloader for loop in loops]
-    for hook in runner.hooks:
-        if isinstance(hook, ClusterHook):
-            hook.before_train(runner)  # builds its loader and compares it with the others
-            loaders.append(hook.dataloader)
+    if (hook := find_cluster_hook(runner)) is not None:
+        hook.before_train(runner)  # builds its loader
+        loaders.append(hook.dataloader)
     for loader in loaders:
         _encode(model, loader, training=False)
     for loop in loops:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from dscreid.engine.bad_frame_record import RECORD_FILE as BAD_FRAMES_FILE
 from dscreid.engine.checkpoint_files import POINTER, run_of
+from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE
 from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
 from dscreid.errors import ConfigError
 from dscreid.utils.files import LOCK_FILE, is_partial
 
-FINISHED_FILE, METRICS_FILE, FEATURES_FILE = 'finished.json', 'metrics.json', 'features.safetensors'
 #: Result files of a run. The pointer comes first: without it, a partly removed run is not continued.
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
 _RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)

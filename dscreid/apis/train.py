@@ -26,9 +26,6 @@ from dscreid.apis.config_check import check_parts
 from dscreid.apis.evaluation import Evaluation, why_no_evaluation
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.run_folder import (
-    FEATURES_FILE,
-    FINISHED_FILE,
-    METRICS_FILE,
     check_begun,
     check_kept,
     check_unused,
@@ -41,6 +38,13 @@ from dscreid.apis.test import evaluate, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
 from dscreid.engine.console import quiet_console
+from dscreid.engine.finished import (
+    FEATURES_FILE,
+    FINISHED_FILE,
+    METRICS_FILE,
+    finished_record,
+    trained_checkpoint,
+)
 from dscreid.engine.run_identity import (
     ANOTHER_RUN,
     check_same_run,
@@ -50,10 +54,8 @@ from dscreid.engine.run_identity import (
 )
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint, meta_of
-from dscreid.utils.files import existing_file, only_process_in, remove_partial_files
-from dscreid.utils.records import file_beside, read_json_object
-
-_FINISHED, _REMEDY = 'record of a finished stage', 'remove it and run again with --resume'
+from dscreid.utils.files import only_process_in, remove_partial_files
+from dscreid.utils.records import read_json_object
 
 
 @dataclass(frozen=True)
@@ -259,13 +261,12 @@ def finished_checkpoint(
             epochs.
         CheckpointError: If the stage was run with other settings or source weights, or the record is damaged.
     """
-    marker = Path(config.work_dir, FINISHED_FILE)
-    if not marker.is_file():
+    record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
+    if record is None or checkpoint is None:
         return None
-    record = read_json_object(marker, _FINISHED, _REMEDY)
-    checkpoint = existing_file(finished_name(marker, record))
+    marker = Path(config.work_dir, FINISHED_FILE)
     same = record.get('config') == config_hash(config)
-    if checkpoint is None or (same and source_checkpoint is None):
+    if same and source_checkpoint is None:
         return checkpoint
     content = load_checkpoint(checkpoint)
     recorded = recorded_settings(meta_of(content))
@@ -280,18 +281,6 @@ def finished_checkpoint(
         f'{marker}: this source stage was made with another train_cfg.max_epochs, and other runs may have begun with '
         f'it; {ANOTHER_RUN}'
     )
-
-
-def finished_name(marker: Path, content: dict[str, Any]) -> Path:
-    """Return the checkpoint that the record of a finished stage names, in the record's folder.
-
-    Raises:
-        CheckpointError: If the record names none.
-    """
-    checkpoint = file_beside(marker, content.get('checkpoint'))
-    if checkpoint is None:
-        raise CheckpointError(f'{marker}: is no {_FINISHED} (it names no checkpoint); {_REMEDY}')
-    return checkpoint
 
 
 def prepare(config_path: str | Path, options: RunOptions) -> Config:

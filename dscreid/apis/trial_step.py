@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from dscreid.engine.centers import held_centers
-from dscreid.engine.hooks import ClusterHook
+from dscreid.engine.hooks import ClusterHook, find_cluster_hook
 from dscreid.engine.schedule import turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, DscreidError, LabelingError
@@ -41,7 +41,7 @@ def try_step(runner: Runner) -> None:
         ConfigError: If a labeler, a loss, a memory or the optimizer does not fit the rest.
     """
     model = unwrap_model(runner.model)
-    hook = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
+    hook = find_cluster_hook(runner)
     model.train()
     dataset = runner.train_loop.dataloader.dataset
     with explained('a training step'), runner.optim_wrapper.optim_context(runner.model):

@@ -307,6 +307,16 @@ class TrackletDataset(Dataset, ABC):
             )
         return transforms
 
+    def _built(
+        self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
+    ) -> list[Callable[[dict], dict]]:
+        transforms = [TRANSFORMS.build(dict(t)) if isinstance(t, Mapping) else t for t in pipeline]
+        if wrong := [transform for transform in transforms if not callable(transform)]:
+            raise ConfigError(
+                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
+            )
+        return transforms
+
     @staticmethod
     def _choose_modality(modality: str | None) -> Modality | None:
         try:

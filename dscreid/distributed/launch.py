@@ -112,7 +112,7 @@ def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
     except (torch_dist.DistError, ValueError) as error:
         place = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
         raise ConfigError(
-            f'the processes do not come together at {place} ({" ".join(str(error).split())}); set MASTER_ADDR and '
+            f'the processes cannot connect at {place} ({" ".join(str(error).split())}); set MASTER_ADDR and '
             'MASTER_PORT to an address that all of them reach and a port that is free'
         ) from error
     host_group()

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+from typing import Any
 
 from mmengine.dist import broadcast_object_list, get_dist_info
 
@@ -69,7 +70,7 @@ class ProcessWatch:
     def _meet(self, address: str) -> None:
         """Connect the first process to all others."""
         server = _listen() if self.rank == 0 else None
-        invitation = [None if server is None else (server.getsockname()[1], secrets.token_hex(16))]
+        invitation: list[Any] = [None if server is None else (server.getsockname()[1], secrets.token_hex(16))]
         broadcast_object_list(invitation, group=host_group())
         port, password = invitation[0]
         if server is None:
@@ -98,10 +99,10 @@ class ProcessWatch:
         """Wait until a process is lost, tell the others, and end this process."""
         with selectors.DefaultSelector() as selector:
             for peer in self._peers:
-                selector.register(peer, selectors.EVENT_READ)
+                selector.register(peer, selectors.EVENT_READ, data=peer)
             while selector.get_map():
                 for key, _ in selector.select():
-                    news = _read(key.fileobj, self._peers[key.fileobj])
+                    news = _read(key.data, self._peers[key.data])
                     if self._leaving.is_set() and self._lost is None:
                         return
                     if news is not None:
@@ -181,4 +182,4 @@ def _read(connection: socket.socket, name: str) -> str | None:
     if word == _LOST:
         return text
     how = text if word == _ENDED else 'was killed, ran out of memory, or its machine went away'
-    return f'{name} {how}, so this one ends too; the last checkpoint is whole, run again with --resume'
+    return f'{name} {how}, so this process also ends; the last checkpoint is intact, run again with --resume'

@@ -13,15 +13,7 @@ RECORD_FILE = 'bad_frames.json'
 
 
 def describe_dataset(dataset: TrackletDataset, bad: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Create the record's entry for one dataset.
-
-    Args:
-        dataset: A dataset whose ``on_bad_frame`` is not ``'error'``.
-        bad: Its bad frames, each with ``frame`` and ``fault``.
-
-    Returns:
-        The entry, which can be written as JSON.
-    """
+    """Create the record's entry for a dataset and its bad frames, each with ``frame`` and ``fault``."""
     return dict(
         dataset=dataset.NAME,
         split=dataset.split,
@@ -36,15 +28,7 @@ def describe_dataset(dataset: TrackletDataset, bad: Sequence[Mapping[str, str]])
 def merge_entries(
     before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Merge newer entries into those of a record.
-
-    Args:
-        before: Entries in the form returned by ``describe_dataset``.
-        now: Newer entries.
-
-    Returns:
-        One entry per dataset, split, index and policy, with the frames of both inputs, sorted by path.
-    """
+    """Merge newer entries into earlier ones: one per dataset, split, index and policy, with frames sorted by path."""
     merged: dict[tuple, dict[str, Any]] = {}
     for entry in (*before, *now):
         key = tuple(entry[name] for name in ('dataset', 'split', 'index', 'on_bad_frame'))
@@ -70,7 +54,7 @@ def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = ' '.join(str(error).split())[:100]
         raise CheckpointError(
-            f'{path}: is no record of bad frames ({type(error).__name__}: {reason}); remove it'
+            f'{path}: is not a record of bad frames ({type(error).__name__}: {reason}); remove it'
         ) from error
 
 

@@ -27,7 +27,9 @@ class Centers:
     def state(self) -> dict[str, Any]:
         """Convert the centers to tensors for a checkpoint."""
         shared = self.features[Modality.RGB] is self.features[Modality.IR]
-        groups = self.groups and {m.value: torch.from_numpy(self.groups[m]) for m in Modality}
+        groups = None
+        if self.groups is not None:
+            groups = {m.value: torch.from_numpy(self.groups[m]) for m in Modality}
         kept = (Modality.RGB,) if shared else tuple(Modality)
         features = {m.value: (self.features[m].static.cpu(), self.features[m].dynamic.cpu()) for m in kept}
         return {'features': features, 'groups': groups}
@@ -37,23 +39,19 @@ class Centers:
         """Restore centers from the result of :meth:`state`."""
         kept = {name: TrackletFeatures(*halves) for name, halves in state['features'].items()}
         features = {m: kept.get(m.value, kept[Modality.RGB.value]) for m in Modality}
-        groups = state['groups'] and {m: state['groups'][m.value].numpy() for m in Modality}
+        groups = None if state['groups'] is None else {m: state['groups'][m.value].numpy() for m in Modality}
         return cls(features, groups)
 
 
 def check_centers(centers: Centers, dimension: int) -> None:
-    """Check that centers from a checkpoint can be compared with a run's features.
-
-    Args:
-        centers: The centers.
-        dimension: Dimension of a static feature, and of a dynamic one.
+    """Check that centers from a checkpoint can be compared with features of ``dimension`` numbers per half.
 
     Raises:
         CheckpointError: If there are no centers, their dimension differs, they are not finite, or the number of groups
             differs from the number of centers.
     """
     for modality, features in centers.features.items():
-        name, halves = f'{modality.value} cluster centres', (features.static, features.dynamic)
+        name, halves = f'{modality.value} cluster centers', (features.static, features.dynamic)
         if not len(features) or features.static.shape[1] != dimension:
             raise CheckpointError(f'{name} of shape {tuple(features.static.shape)}, not (C, {dimension})')
         if not all(half.is_floating_point() and half.isfinite().all() for half in halves):
@@ -65,11 +63,7 @@ def check_centers(centers: Centers, dimension: int) -> None:
 def held_centers(
     memories: TargetMemories, groups: Mapping[Modality, np.ndarray] | None = None
 ) -> Centers | None:
-    """Return the centers currently held by memories, with the groups of the labels they were built from.
-
-    Returns:
-        The centers, or None before the memories are built.
-    """
+    """Return the centers that memories hold, with the groups of their labels; None before the memories are built."""
     visible = memories.cluster_memory(Modality.RGB).features()
     if not len(visible):
         return None

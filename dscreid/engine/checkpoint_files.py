@@ -34,7 +34,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
     if named is not None and existing_file(named) is None:
         raise CheckpointError(
             f'{work_dir / POINTER}: names {named.name[:100]}, which is missing; write the name of another checkpoint '
-            'there, or run anew with --overwrite'
+            'there, or start again with --overwrite'
         )
     return named
 
@@ -60,12 +60,7 @@ def resumable_checkpoint(work_dir: Path) -> Path | None:
 
 
 def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> Path:
-    """Return the newest intact checkpoint before an unusable one, with a warning.
-
-    Args:
-        work_dir: The run's folder.
-        named: The checkpoint that cannot be used.
-        fault: The reason.
+    """Return the newest intact checkpoint before ``named``, which cannot be used, with a warning.
 
     Raises:
         CheckpointError: If no earlier checkpoint of the same run is intact.
@@ -73,8 +68,8 @@ def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> P
     earlier = _earlier_of_same_run(work_dir, named)
     if earlier is None:
         raise CheckpointError(
-            f'{fault} No earlier checkpoint of the same run is whole: write the name of another one into '
-            f'{work_dir / POINTER}, or run anew with --overwrite'
+            f'{fault} No earlier checkpoint of the same run is intact: write the name of another one into '
+            f'{work_dir / POINTER}, or start again with --overwrite'
         ) from fault
     print_log(f'{fault} Continuing from {earlier.name} instead', logger='current', level=logging.WARNING)
     return earlier
@@ -118,7 +113,7 @@ def _named(work_dir: Path) -> Path | None:
         named = None
     if named is None:
         raise CheckpointError(
-            f'{pointer}: names no file; write the name of a checkpoint there, or run anew with --overwrite'
+            f'{pointer}: does not name a file; write the name of a checkpoint there, or start again with --overwrite'
         )
     return named
 

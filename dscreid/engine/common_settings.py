@@ -54,11 +54,7 @@ def uses_of_common_settings(config: dict[str, Any]) -> list[Use]:
 
 
 def fill_common_settings(config: dict[str, Any]) -> None:
-    """Fill in, in place, the common settings that each part accepts but does not set itself.
-
-    Args:
-        config: A config with inheritance and overrides already merged.
-    """
+    """Fill in, in place, the common settings that each part accepts but does not set itself."""
     _spell_out_defaults(config)
     for use in uses_of_common_settings(config):
         found, value = common_value(config, use.setting)
@@ -67,10 +63,7 @@ def fill_common_settings(config: dict[str, Any]) -> None:
 
 
 def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config in the form that ``fill_common_settings`` takes.
-
-    Values that come from common settings appear only at the top level. Common settings that no part uses are left out.
-    """
+    """Undo ``fill_common_settings``: values stand only at the top level, and unused common settings are left out."""
     config = copy.deepcopy(config)
     used = set()
     uses = uses_of_common_settings(config)

@@ -2,21 +2,23 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.distributed import gather_objects
 from dscreid.errors import ConfigError
+from dscreid.models.reid import BaseReID
 from dscreid.structures import ReIDDataSample, TrackletFeatures
 from dscreid.utils.progress import track
 
 
 @torch.no_grad()
 def extract_features(
-    model: nn.Module,
+    model: BaseReID,
     dataloader: DataLoader,
     encode: Callable[..., TrackletFeatures],
     description: str = 'extract',
@@ -42,25 +44,26 @@ def extract_features(
     was_training = model.training
     model.eval()
     start = time.perf_counter()
-    indices, static, dynamic = [], [], []
+    dataset: Any = dataloader.dataset
+    indices: list[int] = []
+    rows: tuple[list[Tensor], list[Tensor]] = ([], [])
     for batch in track(dataloader, description, total=len(dataloader)):
         batch = model.data_preprocessor(batch, training=False)
         features = encode(batch['inputs'], *_modalities(model, batch['data_samples']))
         indices.extend(sample.index for sample in batch['data_samples'])
-        static.append(features.static.float())
-        dynamic.append(features.dynamic.float())
+        rows[0].append(features.static.float())
+        rows[1].append(features.dynamic.float())
     model.train(was_training)
 
-    num_tracklets = len(dataloader.dataset)
+    num_tracklets = len(dataset)
     device = next(model.parameters()).device
-    static = _gather_rows(indices, static, num_tracklets).to(device)
-    dynamic = _gather_rows(indices, dynamic, num_tracklets).to(device)
+    static, dynamic = (_gather_rows(indices, half, num_tracklets).to(device) for half in rows)
     rate = num_tracklets / (time.perf_counter() - start)
     print_log(f'{description}: {num_tracklets} tracklets, {rate:.1f} tracklets/s', logger='current')
     return TrackletFeatures(static=static, dynamic=dynamic)
 
 
-def _modalities(model: nn.Module, data_samples: Sequence[ReIDDataSample]) -> tuple[list[str], ...]:
+def _modalities(model: BaseReID, data_samples: Sequence[ReIDDataSample]) -> tuple[list[str] | None, ...]:
     """Return ``encode``'s extra arguments: the modalities, or nothing for models that do not need them."""
     if not getattr(model, 'needs_modalities', False):
         return ()
@@ -74,7 +77,7 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
         raise ConfigError(
-            f'extraction saw {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}: '
+            f'extraction received {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}: '
             'the loader must give each tracklet once; use SequentialSampler or ConsistentModalitySampler, without '
             'drop_last'
         )

@@ -22,7 +22,9 @@ def labels_state(labels: PseudoLabels) -> dict[str, Any]:
         'cross_soft': cross and _soft_state(cross.soft),
         'matches': None if labels.matches is None else torch.from_numpy(labels.matches),
         'soft': _soft_state(labels.soft),
-        'groups': labels.groups and {m.value: torch.from_numpy(labels.groups[m]) for m in Modality},
+        'groups': None
+        if labels.groups is None
+        else {m.value: torch.from_numpy(labels.groups[m]) for m in Modality},
         'center_modality': labels.center_modality and labels.center_modality.value,
     }
 
@@ -43,11 +45,7 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
 
 
 def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
-    """Check that labels from a checkpoint match a run's tracklets.
-
-    Args:
-        labels: The labels.
-        counts: Number of tracklets of each modality.
+    """Check that labels from a checkpoint match a run's numbers of tracklets.
 
     Raises:
         CheckpointError: If the labels belong to other tracklets, or their parts contradict each other.
@@ -56,7 +54,8 @@ def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
         found = {'labels': len(labels.of(modality))}
         if labels.cross is not None:
             found['cross labels'] = len(labels.cross.of(modality))
-        for name, soft in (('soft', labels.soft), ('soft cross', labels.cross and labels.cross.soft)):
+        cross_soft = None if labels.cross is None else labels.cross.soft
+        for name, soft in (('soft', labels.soft), ('soft cross', cross_soft)):
             if soft is not None and modality in soft:
                 found[f'{name} labels'] = len(soft[modality].weights)
                 _check_soft(soft[modality], f'{name} labels of {modality.value}')

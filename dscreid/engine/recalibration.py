@@ -1,5 +1,7 @@
 """Recalibrate the necks to a domain's statistics and extract features in one pass over the data."""
 
+from typing import Any
+
 import torch
 from torch.utils.data import DataLoader
 
@@ -24,7 +26,7 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     Raises:
         DatasetError: If the dataset has fewer than two tracklets.
     """
-    dataset = dataloader.dataset
+    dataset: Any = dataloader.dataset
     if len(dataset) < 2:
         raise DatasetError(
             f'{dataset.root}: the necks cannot be recalibrated on split {dataset.split!r}, which has {len(dataset)} '

@@ -37,8 +37,8 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 def recorded_settings(meta: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the settings recorded in a checkpoint's ``meta``; None if it records none."""
     try:
-        settings = json.loads(meta.get(SETTINGS_KEY))
-    except (TypeError, ValueError, RecursionError):
+        settings = json.loads(meta[SETTINGS_KEY])
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return settings if isinstance(settings, dict) else None
 
@@ -48,15 +48,14 @@ def check_same_run(
 ) -> None:
     """Check that a run resumes with the same settings and source weights.
 
-    A resumed run would not follow other settings: its optimizer restores the learning rate, weight decay and moments,
-    and what was learned with the old settings stays. Only ``train_cfg.max_epochs`` may change, but not below
-    the number of epochs trained, and with it the ends of the schedules.
+    Only ``train_cfg.max_epochs`` may change, but not below the number of epochs trained, and with it the ends of the
+    schedules. A resumed run would not follow other changes.
 
     Args:
         path: The checkpoint, for messages.
         content: The checkpoint's content.
         settings: The requested settings.
-        source: Source weights specified for this run; None if there are none.
+        source: Source weights specified for this run, or None.
 
     Raises:
         CheckpointError: If the settings differ, fewer epochs are requested than were trained, or the run started from
@@ -72,14 +71,14 @@ def check_same_run(
     trained, asked = meta.get('epoch'), (settings.get('train_cfg') or {}).get('max_epochs')
     if isinstance(trained, int) and isinstance(asked, int) and asked < trained:
         raise CheckpointError(
-            f'{path}: has {trained} epochs behind it, and {EPOCHS}={asked} asks for fewer; ask for at least {trained}, '
-            'or choose another --work-dir'
+            f'{path}: was trained for {trained} epochs, but {EPOCHS}={asked} asks for fewer; ask for at least '
+            f'{trained}, or choose another --work-dir'
         )
     began = meta.get(SOURCE_KEY)
     if source is not None and isinstance(began, str) and weights_fingerprint(source) != began:
         raise CheckpointError(
-            f'{path}: its run began with other source weights than {source}, which a resumed run would ignore; leave '
-            'out --source-checkpoint, or choose another --work-dir'
+            f'{path}: its run started from other source weights than {source}, which a resumed run would ignore; '
+            'remove --source-checkpoint, or choose another --work-dir'
         )
 
 
@@ -91,33 +90,23 @@ def other_epochs(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bo
 def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> None:
     """Check that a run resumes on the tracklets it started with.
 
-    Args:
-        path: The checkpoint, for messages.
-        content: The checkpoint's content.
-        dataset: The training set.
-
     Raises:
         CheckpointError: If the dataset, its split or its index differs.
     """
     began, now = meta_of(content).get('dataset_meta'), getattr(dataset, 'metainfo', None)
     if isinstance(began, Mapping) and isinstance(now, Mapping) and dict(began) != dict(now):
         raise CheckpointError(
-            f'{path}: cannot be resumed on other tracklets (its run began with {_listed(began)}, now {_listed(now)}); '
-            'use the data of the run, or choose another --work-dir'
+            f'{path}: cannot be resumed on other tracklets (its run started with {_listed(began)}, now '
+            f'{_listed(now)}); use the data of the run, or choose another --work-dir'
         )
 
 
 def differences_beyond_epochs(
     meta: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-    """Find the settings that differ from the recorded ones but must not.
+    """Map the dotted key of each setting that must not change but did to its recorded and new value.
 
-    Args:
-        meta: A checkpoint's ``meta``.
-        settings: The requested settings.
-
-    Returns:
-        Recorded and new values by dotted key; empty if the checkpoint records no settings.
+    The result is empty if the checkpoint's ``meta`` records no settings.
     """
     recorded = recorded_settings(meta)
     if recorded is None:
@@ -135,13 +124,7 @@ def differences_beyond_epochs(
 
 
 def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield the dotted key and the old and new values of each setting that differs.
-
-    Args:
-        old: The old settings, as nested dicts and lists read from JSON.
-        new: The new settings, in the same form.
-        place: Dotted key of both values.
-    """
+    """Yield the dotted key below ``place``, the old and the new value of each setting that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
         pairs = [
             (key, old.get(key, _MISSING), new.get(key, _MISSING)) for key in sorted(old.keys() | new.keys())
@@ -178,7 +161,7 @@ def weights_fingerprint(path: str | Path) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(load_weights(path).items()):
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode('utf-8', 'surrogatepass'))
-        digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 

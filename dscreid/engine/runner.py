@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.optim import Optimizer
@@ -58,7 +58,7 @@ class ReIDRunner(Runner):
         """Build a logger with a concise console and a log file in UTF-8, regardless of the locale."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
+            if isinstance(handler, logging.FileHandler) and handler.stream is not None:
                 handler.encoding = 'utf-8'
                 handler.stream.reconfigure(encoding='utf-8')
         quiet_console(logger)
@@ -125,6 +125,8 @@ class ReIDRunner(Runner):
         """
         if not self.distributed or model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
+        if (kind := self.cfg.get('sync_bn')) is not None:
+            model = convert_sync_batchnorm(model, kind)
         device = get_device()
         devices = None if device == 'cpu' else [torch.cuda.current_device()]
         return MMDistributedDataParallel(module=model.to(device), device_ids=devices, broadcast_buffers=False)
@@ -162,8 +164,8 @@ class ReIDRunner(Runner):
                 super().save_checkpoint(out_dir, temporary.name, *args, meta=meta, **kwargs)
         except OSError as error:
             raise CheckpointError(
-                f'{path}: cannot be written ({error.strerror or error}); the checkpoints written before are whole: '
-                'make room, then run again with --resume'
+                f'{path}: cannot be written ({error.strerror or error}); earlier checkpoints are intact: '
+                'free disk space, then run again with --resume'
             ) from error
 
     def load_checkpoint(self, *args, **kwargs) -> dict:

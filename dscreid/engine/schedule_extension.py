@@ -2,42 +2,28 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from mmengine.optim import _ParamScheduler
 from mmengine.runner import Runner
 
-from dscreid.errors import CheckpointError
-
 #: Keys of a scheduler's state that record its progress; the other keys define its shape.
 _PROGRESS = {'last_step', '_global_step', '_last_value', 'base_values', 'verbose'}
 
 
-def check_schedules(path: Path, schedulers: Any, saved: Any) -> None:
-    """Reject a checkpoint whose schedules differ from the run's and cannot be recomputed.
+def why_not_recomputable(schedulers: Any, saved: Any) -> str | None:
+    """Explain why a run's schedules, which differ from a checkpoint's, cannot be recomputed; None if all is well.
 
     Args:
-        path: The checkpoint, for messages.
         schedulers: The runner's schedulers, built; None if it has none.
         saved: The schedulers' states in the checkpoint.
-
-    Raises:
-        CheckpointError: If the schedules differ, and one follows the metrics of past epochs or they belong to several
-            optimizers.
     """
     if not _differ(schedulers, saved):
-        return
+        return None
     if isinstance(schedulers, Mapping):
-        reason = 'schedules of several optimizers'
-    elif followers := [type(own).__name__ for own in schedulers if _follows_metrics(own)]:
-        reason = f'{followers[0]}, which follows the metrics of past epochs,'
-    else:
-        return
-    raise CheckpointError(
-        f'{path}: its schedules end at another epoch, and {reason} cannot be computed anew; resume with the '
-        'train_cfg.max_epochs of the run, or choose another --work-dir'
-    )
+        return 'schedules of several optimizers'
+    followers = [type(own).__name__ for own in schedulers if _follows_metrics(own)]
+    return f'{followers[0]}, which follows the metrics of past epochs,' if followers else None
 
 
 def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
@@ -51,7 +37,7 @@ def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
         runner: A runner whose optimizer and schedules are built but not yet stepped.
         content: The checkpoint; changed in place.
     """
-    schedulers, saved = runner.param_schedulers, content.get('param_schedulers')
+    schedulers, saved = runner.param_schedulers, content.get('param_schedulers') or []
     if not _differ(schedulers, saved):
         return
     _replay(schedulers, saved, len(runner.train_dataloader))
@@ -63,9 +49,8 @@ def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
     content['param_schedulers'] = [scheduler.state_dict() for scheduler in schedulers]
     after = max((group['lr'] for group in groups), default=0.0)
     runner.logger.info(
-        f'the schedules end elsewhere than those of the checkpoint: they are computed anew, and from epoch '
-        f'{content["meta"]["epoch"] + 1} on the learning rate follows the new ones ({before:.3g} -> {after:.3g}); '
-        'epochs before were trained with the old ones'
+        'the schedules end at another epoch than those of the checkpoint: from epoch '
+        f'{content["meta"]["epoch"] + 1} on the learning rate follows the new ones ({before:.3g} -> {after:.3g})'
     )
 
 

@@ -55,17 +55,9 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
 
 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
-    """Check that a run can resume from a checkpoint: same architecture, same seed.
+    """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content.
 
-    MMEngine's Runner would load the weights that happen to fit.
-
-    Args:
-        model: The model to resume, unwrapped.
-        checkpoint: A checkpoint of the interrupted run.
-        seed: The requested seed, which must be the run's; MMEngine would use the old one.
-
-    Returns:
-        The checkpoint's content.
+    MMEngine's Runner would load the weights that happen to fit, and use the old seed.
 
     Raises:
         CheckpointError: If the file is missing, unsafe, of another architecture, or written with another seed.
@@ -81,7 +73,7 @@ def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None =
     began_with = meta_of(content).get('seed')
     if seed is not None and isinstance(began_with, int) and seed != began_with:
         raise CheckpointError(
-            f'{checkpoint}: cannot be resumed with seed {seed}, the run began with seed {began_with}; ask for that '
-            'one, or choose another --work-dir'
+            f'{checkpoint}: cannot be resumed with seed {seed}, because the run started with seed {began_with}; use '
+            'that one, or choose another --work-dir'
         )
     return content

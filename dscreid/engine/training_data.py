@@ -6,6 +6,11 @@ from dscreid.datasets import TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
 
+#: Default batch size when features are extracted for clustering, the paper's "clustering batch".
+CLUSTERING_BATCH = 128
+#: Settings of a training loader that also hold for the extraction.
+_WORKERS = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')
+
 
 def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
     """Return the number of tracklets of each modality."""
@@ -47,7 +52,7 @@ def check_num_classes(loader: DataLoader, num_classes: int) -> None:
     found = getattr(loader.dataset, 'num_classes', None)
     if found is None:
         raise ConfigError(
-            'train_dataloader: SourceReID learns from labels, but the dataset gives none; use a labelled train split'
+            'train_dataloader: SourceReID learns from labels, but the dataset has none; use a labeled train split'
         )
     if found > num_classes:
         raise ConfigError(

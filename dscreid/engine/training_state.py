@@ -1,6 +1,7 @@
 """Check that a checkpoint's training state, apart from the weights, fits the run that resumes from it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,7 +9,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch import Tensor
 
-from dscreid.errors import CheckpointError
+from dscreid.engine.schedule_extension import why_not_recomputable
+from dscreid.errors import CheckpointError, DamagedStateError
 from dscreid.utils.checkpoint import meta_of
 
 _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
@@ -16,6 +18,30 @@ _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
 
 class _Fault(Exception):
     """A fault in a part of a checkpoint."""
+
+
+def check_training_state(runner: Runner, path: Path, content: Mapping[str, Any]) -> None:
+    """Check that a run can resume from the training state of a checkpoint.
+
+    Args:
+        runner: See :func:`training_state_fault`.
+        path: The checkpoint, for messages.
+        content: The checkpoint's content.
+
+    Raises:
+        DamagedStateError: If the state of the optimizer, the schedules or the hooks is damaged.
+        CheckpointError: If the schedules have another end and cannot be recomputed.
+    """
+    if (fault := training_state_fault(runner, content)) is not None:
+        raise DamagedStateError(
+            f'{path}: cannot be resumed, because its training state is damaged or of another config ({fault}).'
+        )
+    reason = why_not_recomputable(runner.param_schedulers, content.get('param_schedulers'))
+    if reason is not None:
+        raise CheckpointError(
+            f'{path}: its schedules end at another epoch, and {reason} cannot be recomputed; resume with the '
+            'train_cfg.max_epochs of the run, or choose another --work-dir'
+        )
 
 
 def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | None:
@@ -75,7 +101,7 @@ def _check_optimizer(wrapper: Any, state: Any, begun: bool) -> None:
     moments = state.get('state')
     _expect(isinstance(saved, list) and isinstance(moments, Mapping), 'it holds no groups and moments')
     _expect(len(saved) == len(own), f'it has {len(saved)} parameter groups, not {len(own)}')
-    weights = {}
+    weights: dict[Any, Tensor] = {}
     for group, expected in zip(saved, own, strict=True):
         _check_kinds(group, {key: value for key, value in expected.items() if key != 'params'}, 'a group')
         numbers = group.get('params')

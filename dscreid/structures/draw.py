@@ -14,7 +14,7 @@ class Draw(NamedTuple):
         position: Position in the epoch's global order of draws, used to merge the shares of several processes.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index, which nobody calls on a draw
     seed: int
     position: int = 0
 

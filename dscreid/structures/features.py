@@ -10,8 +10,11 @@ from torch import Tensor
 class TrackletFeatures:
     """Row-aligned static and dynamic features.
 
+    Rows may have any length: raw features (``retrieval='raw'``, or before the necks are recalibrated) are not
+    L2-normalized. Functions that compare cosines normalize them.
+
     Attributes:
-        static: float32 (N, D), one row per tracklet, L2-normalized by the code that extracted them.
+        static: float32 (N, D), one row per tracklet.
         dynamic: float32 (N, D), in the same format.
     """
 

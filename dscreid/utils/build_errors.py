@@ -58,7 +58,7 @@ def _explain(text: str, frame: FrameType | None) -> str | None:
     if match := _MISSING.match(text):
         return f'{match[1]} needs {match[2]}; add it to the config'
     if match := _UNTYPED.match(text):
-        return f'{match[1]} says no type, and the config has no such part whose settings it could change; add type='
+        return f'{match[1]} has no type, and the config has no such part to change; add type='
     if match := _UNREGISTERED.match(text):
         return f"type '{match[1]}' is no registered {match[2]}; correct its name"
     return None

@@ -41,11 +41,7 @@ _SHOWN = 10
 
 
 def sha256(path: str | Path) -> str:
-    """Compute the SHA-256 hash of a file, in hexadecimal.
-
-    Args:
-        path: A readable file.
-    """
+    """Compute the SHA-256 hash of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, 'rb') as stream:
         while chunk := stream.read(1 << 20):
@@ -55,9 +51,6 @@ def sha256(path: str | Path) -> str:
 
 def read_metadata(path: str | Path) -> dict[str, str]:
     """Return the metadata of a ``.safetensors`` file, or an empty dict for other kinds of files.
-
-    Args:
-        path: A weights file.
 
     Raises:
         CheckpointError: If the file is missing or damaged.
@@ -78,12 +71,9 @@ def load_checkpoint(path: str | Path) -> dict:
     Pickles are read with ``weights_only=True`` and the additional names that MMEngine's checkpoints need. From
     TorchScript archives only the object tree is read. ``.safetensors`` files are read with their own library.
 
-    Args:
-        path: A ``.pth``/``.pt``/``.bin`` file, a TorchScript archive or a ``.safetensors`` file.
-
     Returns:
-        The content of the file, with tensors on the CPU: a checkpoint such as ``dict(state_dict=..., meta=...)`` or
-        weights by name.
+        The content, with tensors on the CPU: a checkpoint such as ``dict(state_dict=..., meta=...)``, or weights by
+        name.
 
     Raises:
         CheckpointError: If the file is missing, damaged, contains no dict, or refers to code.
@@ -120,9 +110,6 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
 
     They are taken from the key 'state_dict', then 'model', otherwise from the top level. If all names start with
     ``module.`` (added by DistributedDataParallel), this prefix is removed.
-
-    Args:
-        path: See :func:`load_checkpoint`.
 
     Returns:
         Tensors on the CPU by name, dtypes as stored.
@@ -187,12 +174,8 @@ def list_differences(
 ) -> list[str]:
     """List why weights do not fit a model: missing, unexpected, or of another shape or kind; empty if they fit.
 
-    Floating-point weights of any precision fit each other; integers do not fit floating-point weights.
-
-    Args:
-        model: The model.
-        weights: Tensors by name.
-        allow_missing: Prefixes of weights that may be missing.
+    Floating-point weights of any precision fit each other; integers do not fit floating-point weights. Weights whose
+    names start with one of ``allow_missing`` may be missing.
     """
     expected = model.state_dict()
     missing = [
@@ -217,9 +200,7 @@ def list_differences(
 def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
     """List the settings that differ between a model and the one in a checkpoint, such as a number of heads.
 
-    Args:
-        model: The model. A model without ``architecture`` has no differences.
-        content: A checkpoint. Files without settings (from other projects or older versions) have no differences.
+    A model without ``architecture`` and a checkpoint without settings (from another project) have no differences.
     """
     saved = meta_of(content).get(ARCHITECTURE_KEY)
     own = getattr(model, 'architecture', None)
@@ -285,7 +266,9 @@ def damaged_file(path: Path, error: Exception) -> CheckpointError:
     reason = ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
     if isinstance(error, pickle.UnpicklingError):  # torch's message suggests loading unsafely
         reason = 'neither weights of PyTorch nor .safetensors'
-    return CheckpointError(f'{path}: is no readable weights file ({reason[:200]}); fetch or write it again.')
+    return CheckpointError(
+        f'{path}: is not a readable weights file ({reason[:200]}); download or write it again.'
+    )
 
 
 def _existing(path: str | Path) -> Path:
@@ -367,6 +350,6 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
     if found is None:
         return damaged_file(path, error)
     return CheckpointError(
-        f'{path}: refused, since it refers to {found[1].rstrip(".")} and so may run code when read; ask for '
-        f'a file that holds tensors alone, for example .safetensors.'
+        f'{path}: refused, because it refers to {found[1].rstrip(".")} and could run code when read; use '
+        f'a file that contains only tensors, for example .safetensors.'
     )

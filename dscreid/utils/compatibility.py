@@ -2,10 +2,10 @@
 
 from importlib.abc import Loader
 from importlib.util import find_spec
-from types import ModuleType, SimpleNamespace
+from typing import Any
 
 
-def restore_find_loader(module: ModuleType | SimpleNamespace) -> None:
+def restore_find_loader(module: Any) -> None:
     """Restore ``pkgutil.find_loader``, which Python 3.14 removed.
 
     MMEngine 0.10.7, the last release, calls it whenever it prepares a model or an optimizer.
@@ -19,4 +19,4 @@ def restore_find_loader(module: ModuleType | SimpleNamespace) -> None:
 
 def _find_loader(name: str) -> Loader | None:
     spec = find_spec(name)
-    return spec and spec.loader
+    return None if spec is None else spec.loader

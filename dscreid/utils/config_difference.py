@@ -1,6 +1,6 @@
 """Compare the settings of two configs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine import Config
@@ -26,6 +26,7 @@ def effective_overrides(config: Config, overrides: Mapping[str, Any]) -> dict[st
 
 def _flat(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and plain values; lists of plain values and empty containers are not split."""
+    pairs: Iterable[tuple[Any, Any]]
     if isinstance(node, Mapping) and node:
         pairs = node.items()
     elif isinstance(node, (list, tuple)) and any(isinstance(value, (Mapping, list, tuple)) for value in node):

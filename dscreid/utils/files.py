@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from safetensors import SafetensorError
 
@@ -127,14 +127,7 @@ def is_partial(path: Path) -> bool:
 
 
 def remove_partial_files(folder: str | Path) -> list[Path]:
-    """Remove temporary files that a killed process left in :func:`replacing`; no other process may write to the folder.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        The removed files.
-    """
+    """Remove, and return, partial files left by a killed process; no other process may write to the folder."""
     removed = [path for path in Path(folder).glob('.*') if is_partial(path)]
     for path in removed:
         path.unlink(missing_ok=True)
@@ -143,10 +136,7 @@ def remove_partial_files(folder: str | Path) -> list[Path]:
 
 @contextlib.contextmanager
 def only_process_in(folder: str | Path) -> Iterator[None]:
-    """Lock a folder for this process with the lock file ``.dscreid.lock`` in it; see :func:`locked`.
-
-    Args:
-        folder: The folder; created if missing.
+    """Create a folder if missing, and lock it for this process with the file ``.dscreid.lock``; see :func:`locked`.
 
     Raises:
         BusyError: If another process holds the lock; the message says which.
@@ -156,14 +146,14 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
         lock = _open_lock(Path(folder, LOCK_FILE))
     except OSError as error:
         raise ConfigError(
-            f'{folder}: cannot be made or written to ({error.strerror}); choose another --work-dir'
+            f'{folder}: cannot be created or written to ({error.strerror}); choose another --work-dir'
         ) from error
     with lock as file:
         try:
             _lock(file, fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:  # POSIX allows both
             raise BusyError(
-                f'{folder}: another run{_holder(file)} works in this folder; wait for it, end it, or choose another '
+                f'{folder}: another run{_holder(file)} uses this folder; wait for it, end it, or choose another '
                 '--work-dir'
             ) from error
         file.truncate(0)
@@ -203,7 +193,7 @@ def _lock(file: IO[str], flags: int = 0) -> None:
 
         # some network file systems do not support locks; the run continues without protection
         print_log(
-            f'{file.name}: cannot be locked ({error.strerror}), so nothing keeps other processes out',
+            f'{file.name}: cannot be locked ({error.strerror}), so other processes are not kept out',
             logger='current',
             level=logging.WARNING,
         )
@@ -219,7 +209,7 @@ def _holder(file: IO[str]) -> str:
         return ''
 
 
-def existing_file(path: object) -> Path | None:
+def existing_file(path: Any) -> Path | None:
     """Return the regular file that a value names, or None if there is none or the value is not a valid path."""
     try:
         file = Path(path).expanduser()
@@ -229,10 +219,7 @@ def existing_file(path: object) -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Create and return the folder for results that can be computed again.
-
-    Returns:
-        ``DSCREID_CACHE`` if set, otherwise ``dscreid`` in the user's cache folder.
+    """Create the folder for results that can be computed again: ``DSCREID_CACHE``, or ``dscreid`` in the user's cache.
 
     Raises:
         ConfigError: If the folder cannot be written.

@@ -1,9 +1,7 @@
 """Cores, memory and disk space of this machine."""
 
 import os
-import resource
 import shutil
-import sys
 from pathlib import Path
 
 
@@ -80,12 +78,6 @@ def _existing(folder: str | Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
-
-
-def process_memory() -> int:
-    """Return the peak resident memory of this process so far, in bytes."""
-    unit = 1 if sys.platform == 'darwin' else 1024  # ru_maxrss is in kilobytes on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _kilobytes(path: Path) -> dict[str, int]:

@@ -39,7 +39,7 @@ def progress_bar(enabled: bool = True) -> Progress:
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
     """Yield the items and show a progress bar; ``total`` defaults to ``len(items)``."""
     with progress_bar() as bar:
-        yield from bar.track(items, total=len(items) if total is None else total, description=description)
+        yield from bar.track(items, total=total, description=description)
 
 
 def show_cursor() -> None:

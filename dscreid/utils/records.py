@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from dscreid.errors import CheckpointError
 
@@ -33,7 +33,7 @@ def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
     return content
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Check if a JSON value is a number that a float can hold."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False

@@ -8,6 +8,7 @@ default. ``tests/utils/test_checkpoint.py`` fails as soon as this workaround is 
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -30,7 +31,8 @@ def mmengine_globals() -> list:
         Callables and ``(callable, name in the pickle)`` pairs. NumPy's reconstructors are listed under the
         names of NumPy 1 and of NumPy 2, so that a checkpoint written with one can be read with the other.
     """
-    multiarray = np.core.multiarray if np.lib.NumpyVersion(np.__version__) < '2.0.0' else np._core.multiarray
+    old = np.lib.NumpyVersion(np.__version__) < '2.0.0'
+    multiarray = import_module('numpy.core.multiarray' if old else 'numpy._core.multiarray')
     # histories contain float64 and int64; the others occur as scalars, such as a metric of type float32
     dtypes = {type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')}
     return [

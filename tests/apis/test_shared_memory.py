@@ -125,6 +125,18 @@ def test_a_config_is_fitted_with_one_warning(said):
     assert '--shm-size' in warning
 
 
+def test_workers_of_the_extraction_are_limited_in_its_hook(said):
+    train = loader()
+    sampler = dict(type='PseudoLabelSampler', visible=(2, 2), infrared=(2, 2))
+    train = {key: value for key, value in train.items() if key != 'batch_size'} | dict(sampler=sampler)
+    hook = dict(type='ClusterHook', labelers=[], pipeline=train['dataset']['pipeline'], batch_size=128)
+    config = Config(dict(train_dataloader=train, default_hooks=dict(cluster=hook)))
+    fit_to_machine(config, shared_memory=400 * MIB)
+    assert config.train_dataloader.num_workers == 8
+    assert config.default_hooks.cluster.num_workers == 1
+    assert 'ClusterHook 1 of 8' in said[0]
+
+
 def test_enough_memory_changes_nothing(said):
     config = Config(dict(train_dataloader=loader()))
     fit_to_machine(config, shared_memory=2**33)

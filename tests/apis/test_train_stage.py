@@ -311,10 +311,10 @@ def test_other_source_weights_are_refused(tiny_runs, tiny_experiment, tmp_path):
     copied = shutil.copy(tiny_experiment.source_checkpoint, tmp_path / 'elsewhere.pth')
     assert run(tiny_runs.adapt, folder, copied, resume=True) == folder / 'epoch_2.pth'
     other = tiny_experiment.source_dir / 'epoch_1.pth'
-    with pytest.raises(CheckpointError, match='began with other source weights'):
+    with pytest.raises(CheckpointError, match='started from other source weights'):
         run(tiny_runs.adapt, folder, other, resume=True)
     (folder / FINISHED_FILE).unlink()
-    with pytest.raises(CheckpointError, match='began with other source weights'):
+    with pytest.raises(CheckpointError, match='started from other source weights'):
         run(tiny_runs.adapt, folder, other, resume=True)
 
 
@@ -339,7 +339,7 @@ def test_a_finished_run_is_extended_as_if_it_had_been_that_long(tiny_runs, finis
     # now it is a run of three epochs
     assert run(tiny_runs.source, finished, resume=True, **longer) == finished / 'epoch_3.pth'
     with pytest.raises(
-        CheckpointError, match=r'has 3 epochs behind it, and train_cfg\.max_epochs=2 asks for fewer'
+        CheckpointError, match=r'was trained for 3 epochs, but train_cfg\.max_epochs=2 asks for fewer'
     ):
         run(tiny_runs.source, finished, resume=True)
 

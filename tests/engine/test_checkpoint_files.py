@@ -55,7 +55,7 @@ def test_a_pointer_without_its_checkpoint(folder):
         last_checkpoint(folder)
     for content in (b'\n', b'..', b'epoch_3\x00.pth', b'a\nb', b'\xff'):
         (folder / POINTER).write_bytes(content)
-        with pytest.raises(CheckpointError, match='last_checkpoint: names no file'):
+        with pytest.raises(CheckpointError, match='last_checkpoint: does not name a file'):
             resumable_checkpoint(folder)
 
 
@@ -84,7 +84,7 @@ def test_another_runs_checkpoints_are_not_taken(folder):
     assert resumable_checkpoint(folder) == folder / 'epoch_2.pth'
     (folder / 'epoch_0.pth').unlink()
     with pytest.raises(
-        CheckpointError, match='No earlier checkpoint of the same run is whole: write the name'
+        CheckpointError, match='No earlier checkpoint of the same run is intact: write the name'
     ):
         resumable_checkpoint(folder)
 

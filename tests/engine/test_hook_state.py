@@ -15,7 +15,7 @@ from dscreid.errors import CheckpointError
 from dscreid.utils.checkpoint import load_checkpoint, load_weights
 
 pytestmark = pytest.mark.usefixtures('one_thread')
-#: The second epoch reads the cluster centres and groups that the first leaves; labels are kept for a failure.
+#: The second epoch reads the cluster centers and groups that the first leaves; labels are kept for a failure.
 CENTERS = """
 model['neighbor_losses'] = []
 settings = dict(k1=4, k2=1, eps=0.6, min_samples=2)
@@ -81,7 +81,7 @@ def as_float(*names):
 
 
 def in_halves(change):
-    """Change both halves of the visible cluster centres."""
+    """Change both halves of the visible cluster centers."""
 
     def damage(content):
         features = content['cluster_centers']['features']
@@ -102,7 +102,7 @@ DAMAGES = {
     'labels as floats': (as_float(*OWN), 'it cannot be read .*int64'),
     'labels below -1': (lambda c: part(c, *OWN).fill_(-2), 'it cannot be read .*>= -1'),
     'a group missing': (shorten('cluster_labels', 'groups', 'ir'), r'\d+ groups for \d+ ir clusters'),
-    'no centres': (drop('cluster_centers'), 'the cluster centres that the next epoch reads are missing'),
+    'no centres': (drop('cluster_centers'), 'the cluster centers that the next epoch reads are missing'),
     'centres of another type': (set_to('x', 'cluster_centers'), 'it cannot be read'),
     'centres that are empty': (set_to({}, 'cluster_centers'), 'it cannot be read'),
     'centres of infrared alone': (drop('cluster_centers', 'features', 'rgb'), 'it cannot be read'),
@@ -110,11 +110,11 @@ DAMAGES = {
         lambda c: set_to(part(c, 'cluster_centers', 'features', 'rgb')[:1], 'cluster_centers', 'features', 'rgb')(c),
         'it cannot be read',
     ),
-    'a centre missing': (in_halves(lambda half: half[:-1]), r'\d+ groups for \d+ rgb cluster centres'),
-    'no centre': (in_halves(lambda half: half[:0]), r'rgb cluster centres of shape \(0, 32\)'),
-    'narrow centres': (in_halves(lambda half: half[:, :5]), r'rgb cluster centres of shape .*, not \(C, 32\)'),
-    'centres that are NaN': (in_halves(lambda half: half * float('nan')), 'rgb cluster centres that are not finite'),
-    'centres as numbers': (in_halves(lambda half: half.long()), 'rgb cluster centres that are not finite'),
+    'a centre missing': (in_halves(lambda half: half[:-1]), r'\d+ groups for \d+ rgb cluster centers'),
+    'no centre': (in_halves(lambda half: half[:0]), r'rgb cluster centers of shape \(0, 32\)'),
+    'narrow centres': (in_halves(lambda half: half[:, :5]), r'rgb cluster centers of shape .*, not \(C, 32\)'),
+    'centres that are NaN': (in_halves(lambda half: half * float('nan')), 'rgb cluster centers that are not finite'),
+    'centres as numbers': (in_halves(lambda half: half.long()), 'rgb cluster centers that are not finite'),
     'criteria of other labels': (shorten('selection_labels', 'ir'), r'\d+ labels for \d+ ir tracklets'),
     'criteria of one modality': (drop('selection_labels', 'rgb'), 'it cannot be read'),
     'criteria of another type': (set_to(3, 'selection_labels'), 'it cannot be read'),

@@ -62,7 +62,7 @@ def test_epochs_may_change_and_with_them_the_end_of_a_schedule():
     check(train_cfg=dict(max_epochs=9), param_scheduler=[longer])
     check(train_cfg=dict(max_epochs=4))
     with pytest.raises(
-        CheckpointError, match=r'has 4 epochs behind it, and train_cfg\.max_epochs=3 asks for fewer'
+        CheckpointError, match=r'was trained for 4 epochs, but train_cfg\.max_epochs=3 asks for fewer'
     ):
         check(train_cfg=dict(max_epochs=3))
     with pytest.raises(CheckpointError, match=r'param_scheduler\.0\.end: 5 -> 9'):
@@ -100,7 +100,7 @@ def test_source_weights_are_known_by_their_values(tmp_path):
     )
     assert (first == same, first == other) == (True, False)
     check(source=tmp_path / 'same.pth', began=first)
-    with pytest.raises(CheckpointError, match=r'began with other source weights than .*other\.pth'):
+    with pytest.raises(CheckpointError, match=r'started from other source weights than .*other\.pth'):
         check(source=tmp_path / 'other.pth', began=first)
 
 
@@ -110,6 +110,6 @@ def test_data_are_known_by_their_index():
     check_same_data(PATH, dict(meta={}), data)
     other = dict(data.metainfo, fingerprint='abd')
     with pytest.raises(
-        CheckpointError, match=r'other tracklets \(its run began with X train abd, now X train abc\)'
+        CheckpointError, match=r'other tracklets \(its run started with X train abd, now X train abc\)'
     ):
         check_same_data(PATH, dict(meta=dict(dataset_meta=other)), data)

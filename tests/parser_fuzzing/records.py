@@ -13,6 +13,7 @@ from dscreid.apis.train import finished_checkpoint
 from dscreid.datasets import HITSZVCM, BUPTCampus
 from dscreid.engine import bad_frame_record, selection_record
 from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
+from dscreid.engine.finished import trained_checkpoint
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.lab.doctor.stages import datasets_of, stages_of
 from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
@@ -52,6 +53,7 @@ _FINISHED = {'config': config_hash(_config(Path())), 'checkpoint': 'epoch_1.pth'
 
 
 def _parse_finished(folder: Path, case: dict[str, Any]) -> object:
+    _inside(folder, trained_checkpoint(folder))
     return _inside(folder, finished_checkpoint(_config(folder)))
 
 

@@ -187,7 +187,7 @@ def test_missing_files(refused, tiny_runs, tmp_path):
     arguments = (tiny_runs.adapt, '--work-dir', tmp_path / 'run', '--source-checkpoint')
     assert 'gone.pth: no such file' in refused(*arguments, 'gone.pth')
     (tmp_path / 'odd.pth').write_text('no weights')
-    assert 'odd.pth: is no readable weights file' in refused(*arguments, tmp_path / 'odd.pth')
+    assert 'odd.pth: is not a readable weights file' in refused(*arguments, tmp_path / 'odd.pth')
     assert not (tmp_path / 'run').exists()
 
 

@@ -76,7 +76,7 @@ def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
     with only_process_in(tmp_path):
         pass
     assert said == [
-        f'{tmp_path / ".dscreid.lock"}: cannot be locked (No locks available), so nothing keeps other processes out'
+        f'{tmp_path / ".dscreid.lock"}: cannot be locked (No locks available), so other processes are not kept out'
     ]
 
 
@@ -176,7 +176,9 @@ def test_errors_name_the_file_that_was_asked_for(tmp_path):
 def test_a_work_directory_that_cannot_be(tmp_path, folder):
     (tmp_path / 'file').touch()
     with (
-        pytest.raises(ConfigError, match=r'cannot be made or written to \(.*\); choose another --work-dir'),
+        pytest.raises(
+            ConfigError, match=r'cannot be created or written to \(.*\); choose another --work-dir'
+        ),
         only_process_in(tmp_path / folder),
     ):
         pass

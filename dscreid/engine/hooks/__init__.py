@@ -1,7 +1,7 @@
 """Training and evaluation hooks. Hooks decide when something happens; functions in other modules do the work."""
 
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
-from dscreid.engine.hooks.cluster_hook import ClusterHook
+from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
 from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
 from dscreid.engine.hooks.initial_checkpoint_hook import InitialCheckpointHook
@@ -26,4 +26,5 @@ __all__ = [
     'SourceWeightsHook',
     'SpeedHook',
     'TrainingGuardHook',
+    'find_cluster_hook',
 ]

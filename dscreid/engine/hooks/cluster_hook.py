@@ -3,9 +3,11 @@
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from dscreid.datasets.samplers import SequentialSampler
@@ -56,6 +58,8 @@ class ClusterHook(Hook):
         labelers: Labeler configs, each with its zero-based ``begin_epoch``. The last one that has begun labels an
             epoch; a single config without ``begin_epoch`` labels all epochs. Instead of a labeler,
             ``dict(begin_epoch=b, cycle=[A, B])`` alternates between A and B, starting with A in epoch b.
+        batch_size: Tracklets per batch and process of the extraction.
+        num_workers: Worker processes of the extraction; None for as many as the training loader has.
         recalibrate_necks: Re-estimate the necks' statistics on the target's raw features before the first
             epoch (needed for converted checkpoints, which have no necks).
         diagnostics: Compare the labels with the ground truth if the dataset has one; only for the log.
@@ -72,8 +76,6 @@ class ClusterHook(Hook):
 
             Features that are not finite always end the run.
         limits: Keyword arguments of ``LabelLimits``.
-        batch_size: Tracklets per batch of the extraction.
-        num_workers: Processes that load them; None for as many as those of ``train_dataloader``.
 
     Raises:
         ConfigError: If a labeler, ``neighbor_search``, ``on_failure`` or ``limits`` is invalid.
@@ -87,13 +89,13 @@ class ClusterHook(Hook):
         self,
         pipeline: Sequence[Mapping],
         labelers: Sequence[dict],
+        batch_size: int = BATCH_SIZE,
+        num_workers: int | None = None,
         recalibrate_necks: bool = True,
         diagnostics: bool = True,
         neighbor_search: dict | None = None,
         on_failure: str = 'stop',
         limits: Mapping | None = None,
-        batch_size: int = BATCH_SIZE,
-        num_workers: int | None = None,
     ) -> None:
         if on_failure not in POLICIES:
             raise ConfigError(
@@ -118,16 +120,16 @@ class ClusterHook(Hook):
         self.pipeline, self.batch_size, self.num_workers = pipeline, batch_size, num_workers
         self.recalibrate_necks = recalibrate_necks
         self.diagnostics = diagnostics
-        self.dataloader = None
+        self.dataloader: DataLoader  #: made before training
         #: The epoch's features and labels, for hooks that evaluate them; None in a skipped epoch.
         self.last: ClusteringRound | None = None
         #: The last usable labels.
         self.labels: PseudoLabels | None = None
         self._resumed_centers: Centers | None = None
-        self._pids = None
+        self._pids: np.ndarray | None = None
 
     def before_train(self, runner) -> None:
-        """Build the extraction loader and check that it, the training loader and the model fit together."""
+        """Build the extraction loader and check that the training loader and the model fit together."""
         train_loader = runner.train_loop.dataloader
         if not hasattr(train_loader.sampler, 'set_labels'):
             raise ConfigError(
@@ -139,8 +141,10 @@ class ClusterHook(Hook):
                 f'ClusterHook: {type(unwrap_model(runner.model)).__name__} has no memories; '
                 'use AdaptiveReID as the model'
             )
-        self.dataloader = self._extraction_loader(train_loader)
-        check_both_modalities(self.dataloader.dataset)
+        with config_errors('ClusterHook'):
+            self.dataloader = self._extraction_loader(train_loader)
+        self._dataset: Any = self.dataloader.dataset
+        check_both_modalities(self._dataset)
         for labeler in self.labelers:
             labeler.check_cameras(self._cameras())
         if begins_anew(runner):
@@ -189,7 +193,7 @@ class ClusterHook(Hook):
                 raise LabelingError('; '.join(faults))
             return self._taken(runner, features, labels)
         except LabelingError as error:
-            place = f'epoch {runner.epoch + 1}: its pseudo labels are of no use: {error}'
+            place = f'epoch {runner.epoch + 1}: the pseudo labels cannot be used: {error}'
             if self.on_failure == 'skip':
                 runner.logger.warning(f'{place}. The epoch is skipped (on_failure)')
                 runner.train_loop.dataloader.sampler.rest()
@@ -199,7 +203,7 @@ class ClusterHook(Hook):
                     '' if self.on_failure == 'stop' else ' (on_failure=keep, but there are no earlier labels)'
                 )
                 raise LabelingError(f'{place}{hint}') from error
-            runner.logger.warning(f'{place}. Those of the epoch before are kept (on_failure)')
+            runner.logger.warning(f'{place}. The labels of the previous epoch are kept (on_failure)')
             return self._taken(runner, features, self.labels)
 
     def _taken(
@@ -233,8 +237,8 @@ class ClusterHook(Hook):
         if broken:
             raise TrainingError(
                 f'epoch {runner.epoch + 1}: {broken} of {2 * len(features)} features are NaN or infinite: the weights '
-                'are spoilt; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
-                'optim_wrapper.clip_grad=dict(max_norm=5.0), or start anew with a lower learning rate'
+                'are unusable; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
+                'optim_wrapper.clip_grad=dict(max_norm=5.0), or start again with a lower learning rate'
             )
         indices = self._indices()
         return _rows(features, indices[Modality.RGB]), _rows(features, indices[Modality.IR])
@@ -278,7 +282,7 @@ class ClusterHook(Hook):
             self._resumed_centers = Centers.from_state(state)
             check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
         elif self._reads_centers(meta_of(checkpoint).get('epoch', 0)) and self.on_failure != 'skip':
-            raise CheckpointError('the cluster centres that the next epoch reads are missing')
+            raise CheckpointError('the cluster centers that the next epoch reads are missing')
 
     def _reads_centers(self, epoch: int) -> bool:
         """Return whether the labeler of an epoch reads the centers of the previous epoch."""
@@ -301,15 +305,15 @@ class ClusterHook(Hook):
 
     def _cameras(self) -> dict[Modality, np.ndarray]:
         """Return the camera of each tracklet, by modality."""
-        return {m: self.dataloader.dataset.cameras[rows] for m, rows in self._indices().items()}
+        return {m: self._dataset.cameras[rows] for m, rows in self._indices().items()}
 
     def _indices(self) -> dict[Modality, np.ndarray]:
         """Return the dataset rows of each modality's tracklets."""
-        return {modality: self.dataloader.dataset.indices(modality) for modality in Modality}
+        return {modality: self._dataset.indices(modality) for modality in Modality}
 
     def _read_ground_truth(self, runner) -> None:
         try:
-            self._pids = self.dataloader.dataset.read_ground_truth().pids
+            self._pids = self._dataset.read_ground_truth().pids
         except DatasetError as error:
             runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 
@@ -334,6 +338,11 @@ class ClusterHook(Hook):
         )
 
 
+def find_cluster_hook(runner: Runner) -> ClusterHook | None:
+    """Return the hook that clusters a runner's training set; None if it has none."""
+    return next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
+
+
 def _rows(features: TrackletFeatures, indices: np.ndarray) -> TrackletFeatures:
     return TrackletFeatures(static=features.static[indices], dynamic=features.dynamic[indices])
 
@@ -355,6 +364,6 @@ def _cycle(stage: Mapping) -> list[Mapping]:
 def _check_first(labeler: Labeler) -> None:
     if labeler.needs_centers:
         raise ConfigError(
-            f'ClusterHook: {type(labeler).__name__} reads the cluster centres of the epoch before, so it cannot label '
+            f'ClusterHook: {type(labeler).__name__} reads the cluster centers of the epoch before, so it cannot label '
             'the first; begin with another labeler, such as ClusterLabeler'
         )

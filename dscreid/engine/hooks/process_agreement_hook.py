@@ -45,7 +45,7 @@ class ProcessAgreementHook(Hook):
         if names:
             raise TrainingError(
                 f'epoch {runner.epoch + 1}: {len(names)} tensors of the model differ between the processes, first '
-                f'{names[0]}: a part of the model sees the share of its process alone; resume with one process'
+                f'{names[0]}: a part of the model uses only its own share of the batch; resume with one process'
             )
 
 

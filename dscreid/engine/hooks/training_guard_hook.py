@@ -13,8 +13,8 @@ from dscreid.registry import HOOKS
 
 #: Causes of a loss of exactly 0, by the prefix of its name.
 _SILENT = {
-    'loss_neighbor': 'no anchor had a neighbour in the memory; lower alpha, or begin the loss later',
-    'loss_id': 'there was one cluster, or no labelled tracklet; loosen or tighten the clustering',
+    'loss_neighbor': 'no anchor had a neighbor in the memory; lower alpha, or begin the loss later',
+    'loss_id': 'there was one cluster, or no labeled tracklet; loosen or tighten the clustering',
     'loss_cross': 'no cluster was matched with one of the other modality; loosen the matching',
     'loss_triplet': 'no anchor had a negative; draw more identities per batch',
 }
@@ -88,8 +88,8 @@ class TrainingGuardHook(Hook):
                 (text for start, text in _SILENT.items() if name.startswith(start)), 'nothing to compare'
             )
             runner.logger.warning(
-                f'{name} was exactly 0 in all {self._iterations} iterations of epoch {runner.epoch + 1}, it taught '
-                f'nothing: {reason}'
+                f'{name} was exactly 0 in all {self._iterations} iterations of epoch {runner.epoch + 1}, it had '
+                f'no effect: {reason}'
             )
 
     def silent(self) -> list[str]:

@@ -87,5 +87,5 @@ def test_a_record_grows_by_dataset():
 @pytest.mark.parametrize('content', ['', '[]', '{}', '{"datasets": [1]}', '{"datasets": [{"dataset": 1}]}'])
 def test_what_is_no_record_is_refused(tmp_path, content):
     (tmp_path / RECORD_FILE).write_text(content)
-    with pytest.raises(CheckpointError, match=rf'{RECORD_FILE}: is no record of bad frames'):
+    with pytest.raises(CheckpointError, match=rf'{RECORD_FILE}: is not a record of bad frames'):
         read_entries(tmp_path)

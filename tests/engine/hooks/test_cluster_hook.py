@@ -427,7 +427,7 @@ def test_stop_ends_the_run_and_leaves_memories_and_batches(floor, useless, caplo
     with (
         caplog.at_level(logging.INFO, logger='fake'),
         pytest.raises(
-            LabelingError, match=r'^epoch 2: its pseudo labels are of no use: (1 clusters of 5 rgb|no cl)'
+            LabelingError, match=r'^epoch 2: the pseudo labels cannot be used: (1 clusters of 5 rgb|no cl)'
         ),
     ):
         play(floor, 'stop', LABELS, useless)
@@ -444,7 +444,7 @@ def test_keep_takes_the_labels_of_before_with_new_features(floor, useless, caplo
     assert hook.last.labels is LABELS
     assert hook.last.epoch == 2
     assert len(caplog.messages) == 2
-    assert caplog.messages[0].endswith('Those of the epoch before are kept (on_failure)')
+    assert caplog.messages[0].endswith('The labels of the previous epoch are kept (on_failure)')
 
 
 def test_keep_needs_earlier_labels(floor):
@@ -485,7 +485,7 @@ def test_skip_lets_the_epoch_pass(floor, useless, caplog):
         hook, _, kinds = play(floor, 'skip', useless, LABELS, useless)
     assert kinds == [['rest'], ['labels', 'reset'], ['rest']]
     assert hook.last is None
-    assert caplog.messages[0].startswith('epoch 1: its pseudo labels are of no use')
+    assert caplog.messages[0].startswith('epoch 1: the pseudo labels cannot be used')
     assert caplog.messages[0].endswith('The epoch is skipped (on_failure)')
 
 
@@ -518,7 +518,7 @@ def test_features_that_are_not_finite_always_end_the_run(floor, policy):
     hook, runner, _ = play(floor, policy, LABELS)
     runner.model.scale.data.fill_(float('nan'))
     with pytest.raises(
-        TrainingError, match='epoch 1: 20 of 20 features are NaN or infinite: the weights are spoilt'
+        TrainingError, match='epoch 1: 20 of 20 features are NaN or infinite: the weights are unusable'
     ):
         hook.before_train_epoch(runner)
 

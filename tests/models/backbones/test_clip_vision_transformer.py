@@ -108,7 +108,7 @@ def test_archive_that_refers_to_code_is_refused(archive, tmp_path):
             if name.endswith('/data.pkl'):
                 data = f"cos\nsystem\n(S'touch {tmp_path}/ran'\ntR.".encode()
             target.writestr(name, data)
-    with pytest.raises(CheckpointError, match=r'bad\.pt: refused, since it refers to os\.system'):
+    with pytest.raises(CheckpointError, match=r'bad\.pt: refused, because it refers to os\.system'):
         build(bad)
     assert not (tmp_path / 'ran').exists()
 
