@@ -68,16 +68,17 @@ def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if (need := _need(config.get(name), name)) is not None:
             yield need
-    if (need := _need(extraction_loader(config), 'ClusterHook')) is not None:
-        yield replace(need, settings=cluster_hook_of(config))
+    hook, need = cluster_hook_of(config), _need(extraction_loader(config), 'ClusterHook')
+    if hook is not None and need is not None:
+        yield replace(need, settings=hook)
 
 
 def _need(loader: Any, name: str) -> LoaderNeed | None:
     if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
         return None
     sample = tracklet_bytes(loader['dataset'].get('pipeline'))
-    workers = loader.get('num_workers')
-    batch_size = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
+    workers: Any = loader.get('num_workers')
+    batch_size: Any = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
     prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
     if sample is None or not _are_counts(workers, batch_size, prefetch):
         return None

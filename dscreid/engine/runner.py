@@ -97,14 +97,15 @@ class ReIDRunner(Runner):
         Raises:
             ConfigError: If the loader has a ``batch_size`` although its sampler plans the batches.
         """
-        planned = planned_batch_size(dataloader.get('sampler')) if isinstance(dataloader, dict) else None
-        if planned is not None:
-            if 'batch_size' in dataloader:
+        if isinstance(dataloader, dict):
+            planned = planned_batch_size(dataloader.get('sampler'))
+            if planned is not None and 'batch_size' in dataloader:
                 raise ConfigError(
                     f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the '
                     'batches; delete batch_size and set the numbers of the sampler'
                 )
-            dataloader = {**dataloader, 'batch_size': planned}
+            if planned is not None:
+                dataloader = {**dataloader, 'batch_size': planned}
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:

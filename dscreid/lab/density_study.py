@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,22 +94,23 @@ def read_target(
         raise ConfigError(f'{place}: features of a folder need a model; give --checkpoint')
     settings = load_config(config, {'data_root': str(place)})
     require_keys(settings, 'model', 'default_hooks')
-    hook = cluster_hook_of(settings)
-    if hook is None:
+    hook, reading = cluster_hook_of(settings), extraction_loader(settings)
+    if hook is None or reading is None:
         name = config_name(settings)
         raise ConfigError(f'{name}: it has no ClusterHook (default_hooks.cluster); name an adaptation')
     fit_to_machine(settings)
     init_default_scope(settings.default_scope)
     model = init_model(settings, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
-    loader = ReIDRunner.build_dataloader(extraction_loader(settings), seed=0)
-    pids = loader.dataset.read_ground_truth().pids
+    loader = ReIDRunner.build_dataloader(reading, seed=0)
+    dataset: Any = loader.dataset
+    pids = dataset.read_ground_truth().pids
     if hook.get('recalibrate_necks', True):
         features = recalibrated_features(model, loader)
     else:
         features = extract_features(model, loader, model.embed)
     target = {}
     for modality in Modality:
-        rows = loader.dataset.indices(modality)
+        rows = dataset.indices(modality)
         halves = TrackletFeatures(features.static[rows].cpu(), features.dynamic[rows].cpu())
         target[modality] = LabeledFeatures(halves, pids[rows])
     return target

@@ -115,5 +115,6 @@ def planned_batch_size(sampler: Any) -> int | None:
         ConfigError: If a setting is out of range or does not fit the number of processes.
     """
     kind = DATA_SAMPLERS.get(str(sampler.get('type'))) if isinstance(sampler, Mapping) else None
-    planned = isinstance(kind, type) and issubclass(kind, BatchPlanSampler)
-    return kind.batch_size_of(sampler) if planned else None
+    if isinstance(kind, type) and issubclass(kind, BatchPlanSampler):
+        return kind.batch_size_of(sampler)
+    return None

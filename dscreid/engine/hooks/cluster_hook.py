@@ -155,7 +155,8 @@ class ClusterHook(Hook):
     def _extraction_loader(self, train_loader: DataLoader) -> DataLoader:
         """Make the loader of all training tracklets, in order."""
         workers = train_loader.num_workers if self.num_workers is None else self.num_workers
-        dataset = train_loader.dataset.with_pipeline(self.pipeline)
+        trained: Any = train_loader.dataset
+        dataset = trained.with_pipeline(self.pipeline)
         return DataLoader(
             dataset,
             self.batch_size,
