@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dscreid.apis.config import load_config
 from dscreid.apis.dry_run import plan_experiment
 from dscreid.apis.train import RunOptions
 from dscreid.registry import CRITERIA, HOOKS, LABELERS, MODELS
@@ -19,14 +20,14 @@ def python_blocks(page):
 
 @pytest.fixture
 def own_parts(tmp_path, monkeypatch):
-    """The classes of the page on own parts as a module, and its config; registered for one test."""
+    """The classes of the page on own parts as a module, and its configs; registered for one test."""
     blocks = python_blocks('extend/index.md')
-    config = next(block for block in blocks if '_base_' in block)
-    (tmp_path / 'own_parts.py').write_text('\n'.join(block for block in blocks if block is not config))
+    configs = [block for block in blocks if '_base_' in block]
+    (tmp_path / 'own_parts.py').write_text('\n'.join(block for block in blocks if block not in configs))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, 'own_parts', raising=False)
     registered = [dict(registry.module_dict) for registry in (MODELS, LABELERS, CRITERIA, HOOKS)]
-    yield config
+    yield configs
     sys.modules.pop('own_parts', None)
     for registry, before in zip((MODELS, LABELERS, CRITERIA, HOOKS), registered, strict=True):
         for name in registry.module_dict.keys() - before.keys():
@@ -35,14 +36,27 @@ def own_parts(tmp_path, monkeypatch):
 
 def test_a_config_of_own_parts_passes_a_dry_run(own_parts, tiny_runs, tmp_path):
     base = "_base_ = 'configs/dsc/dsc_bupt2hitsz.py'"
-    assert base in own_parts
+    assert base in own_parts[0]
     path = tmp_path / 'my_method.py'
     path.write_text(
-        own_parts.replace(base, f'_base_ = {str(tiny_runs.adapt)!r}').replace('_delete_=True, ', '')
+        own_parts[0].replace(base, f'_base_ = {str(tiny_runs.adapt)!r}').replace('_delete_=True, ', '')
     )
     plan = plan_experiment(path, RunOptions(work_dir=tmp_path / 'run'))
     assert 'my_method.py' in plan
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+    ('direction', 'dataset', 'persons'), [('hitsz2bupt', 'BUPTCampus', 1074), ('demo', 'HITSZVCM', 150)]
+)
+def test_a_method_is_one_file_for_all_directions(own_parts, tmp_path, direction, dataset, persons):
+    assert "'../dsc/dsc_" in own_parts[1]
+    folder = DOCS.parent / 'configs' / 'dsc'
+    (tmp_path / 'kmeans.py').write_text(own_parts[1].replace("'../dsc/", f"'{folder}/"))
+    config = load_config(tmp_path / f'kmeans_{direction}.py')
+    assert config.train_dataloader.dataset.type == dataset
+    assert config.default_hooks.cluster.labelers == [dict(type='KMeansLabeler', persons=persons)]
+    assert Path(config.filename).stem == f'kmeans_{direction}'
 
 
 @pytest.mark.parametrize('page', sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob('*.md')))
