@@ -55,14 +55,18 @@ def find_config(name: str | Path) -> Path:
         The path of an existing file, or of one that :func:`split_direction` accepts.
 
     Raises:
-        ConfigError: If neither exists; the message names the closest shipped config.
+        ConfigError: If neither exists, or a shipped config has no such direction; the message names the closest
+            config or the directions.
     """
     short = str(name).removesuffix('.py')
     shipped_path = shipped_configs() / f'{short}.py'
-    if is_config(name):
-        return Path(name)
-    if '..' not in Path(short).parts and is_config(shipped_path):
-        return shipped_path
+    candidates = [Path(name)] if '..' in Path(short).parts else [Path(name), shipped_path]
+    for path in filter(is_config, candidates):
+        file, direction = split_direction(path)
+        known = directions(shipped_configs())
+        if direction is not None and direction not in known and file.is_relative_to(shipped_configs()):
+            raise ConfigError(f"{name}: no direction '{direction}'; known are {', '.join(known)}")
+        return path
     shipped = [name for path in sorted(shipped_configs().rglob('*.py')) for name in _short_names(path)]
     # for a wrong path, compare only its last two parts with the short names
     hint = closest('/'.join(Path(short).parts[-2:]), shipped)

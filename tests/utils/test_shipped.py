@@ -1,5 +1,6 @@
 """Configs by short name and weights of the package, from any folder."""
 
+import os
 from pathlib import Path
 
 import mmengine
@@ -9,7 +10,7 @@ from dscreid.apis import find_config, load_config, shipped_configs
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.pretrained import read_tower
 from dscreid.utils.checkpoint import sha256
-from dscreid.utils.shipped import locate_weights, shipped_folder
+from dscreid.utils.shipped import DIRECTION, chosen_direction, locate_weights, shipped_folder, split_direction
 
 TOWER_SHA256 = '65dbcce827a2738753aa547bee697ad16128a35fbe3c773e58020f34355ecbde'
 
@@ -82,3 +83,58 @@ def test_model_index_names_files_that_exist():
             assert (shipped_folder() / model['Config']).is_file()
             # no weights for real data exist yet
             assert all(result['Dataset'].startswith('synthetic ') for result in model['Results'])
+
+
+@pytest.mark.parametrize(
+    ('name', 'file', 'direction'),
+    [
+        ('baselines/gur_hitsz2bupt', 'gur', 'hitsz2bupt'),
+        # the longest file name that fits
+        ('baselines/bclu_second_stage_demo', 'bclu_second_stage', 'demo'),
+        ('baselines/bclu_demo_short', 'bclu', 'demo_short'),
+        ('resnet50/adca_resnet50_demo', 'adca_resnet50', 'demo'),
+        # an existing file, a file without directions, and no file
+        ('dsc/dsc_bupt2hitsz', 'dsc_bupt2hitsz', None),
+        ('source/stp_bupt_demo', 'stp_bupt_demo', None),
+        ('baselines/nothing_demo', 'nothing_demo', None),
+    ],
+)
+def test_names_of_experiments_are_split(name, file, direction):
+    path = shipped_configs() / f'{name}.py'
+    assert split_direction(path) == (path.with_name(f'{file}.py'), direction)
+
+
+def test_a_direction_is_chosen_inside_the_block_only(monkeypatch):
+    monkeypatch.setenv(DIRECTION, 'mine')
+    with chosen_direction('demo'):
+        assert os.environ[DIRECTION] == 'demo'
+        with chosen_direction(None):
+            assert os.environ[DIRECTION] == 'demo'
+    assert os.environ[DIRECTION] == 'mine'
+    monkeypatch.delenv(DIRECTION)
+    with pytest.raises(KeyError), chosen_direction('demo'):
+        raise KeyError
+    assert DIRECTION not in os.environ
+
+
+def test_source_stages_follow_the_direction():
+    config = load_config('resnet50/adca_resnet50_hitsz2bupt')
+    stage = load_config(config.source.config)
+    assert [Path(c.filename).stem for c in (config, stage)] == [
+        'adca_resnet50_hitsz2bupt',
+        'bclu_resnet50_hitsz2bupt',
+    ]
+    assert Path(stage.source.config).name == 'resnet50_hitsz.py'
+
+
+def test_a_base_with_a_direction_is_explained(empty_folder):
+    base = shipped_configs() / 'baselines' / 'gur_demo.py'
+    (empty_folder / 'mine.py').write_text(f'_base_ = {str(base)!r}\n')
+    with pytest.raises(
+        ConfigError, match=r'gur\.py exists once for all directions; .* use your config as mine_demo'
+    ):
+        load_config('mine.py')
+    with pytest.raises(
+        ConfigError, match=r"no direction 'somewhere'; known are bupt2hitsz, demo, demo_short, "
+    ):
+        load_config('baselines/gur_somewhere')
