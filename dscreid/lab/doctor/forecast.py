@@ -41,19 +41,6 @@ class FreeResources:
     disk: int
 
 
-@dataclass(frozen=True)
-class EvaluationForecast:
-    """Forecast of one evaluation.
-
-    Attributes:
-        seconds: Duration.
-        num_bytes: Peak memory in bytes.
-    """
-
-    seconds: float
-    num_bytes: int
-
-
 def forecast_pseudo_labels(
     counts: Mapping[Modality, int], dimension: int, hook: Mapping[str, Any]
 ) -> Forecast:
@@ -85,7 +72,7 @@ def _labelers(hook: Mapping[str, Any]) -> list[Labeler]:
     ]
 
 
-def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> EvaluationForecast:
+def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> Forecast:
     """Forecast one evaluation of a test split in both directions. Half of the tracklets are queries.
 
     Returns:
@@ -105,8 +92,7 @@ def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -
     seconds = 2 * (time.perf_counter() - start) * (tracklets / rows) ** 2
     block = min(CHUNK_ELEMENTS, tracklets**2 // 4)
     # the similarities, and on a GPU also those of each match's query, with three comparisons
-    num_bytes = 2 * tracklets * dimension * _FLOAT + block * (2 * _FLOAT + 3)
-    return EvaluationForecast(seconds, num_bytes)
+    return Forecast(seconds, 2 * tracklets * dimension * _FLOAT + block * (2 * _FLOAT + 3))
 
 
 def check_forecast(
@@ -131,74 +117,60 @@ def check_forecast(
         The disk finding is a warning if checkpoints exceed the free space.
     """
     dimension = 2 * measure.embed_dim
-    labelling = Forecast()
+    labeling = Forecast()
     if cluster_hook is not None and measure.counts:
-        labelling = forecast_pseudo_labels(measure.counts, dimension, cluster_hook)
+        labeling = forecast_pseudo_labels(measure.counts, dimension, cluster_hook)
     evaluation = forecast_evaluation(test_tracklets, dimension)
-    findings = [_memory_finding(labelling, evaluation, measure, test_tracklets, subject, free)]
-    findings.append(_time_finding(labelling, evaluation, measure, test_tracklets, subject))
+    sizes = f'evaluation of {test_tracklets:,} tracklets: {size_text(evaluation.host_bytes)}'
+    if measure.counts:
+        rows = ' + '.join(f'{count:,}' for count in measure.counts.values())
+        on_gpu = f' and {size_text(labeling.device_bytes)} on the GPU' if labeling.device_bytes else ''
+        sizes = f'pseudo labels of {rows} x {dimension}: {size_text(labeling.host_bytes)}{on_gpu}; {sizes}'
+    findings = [_memory_finding(labeling, evaluation, sizes, subject, free)]
+    findings.append(_time_finding(labeling, evaluation, measure, test_tracklets, subject))
     if measure.epochs:
         findings.append(_disk_finding(measure.parameters, subject, free.disk))
     return findings
 
 
 def _memory_finding(
-    labelling: Forecast,
-    evaluation: EvaluationForecast,
-    measure: StageMeasure,
-    test_tracklets: int,
-    subject: str,
-    free: FreeResources,
+    labeling: Forecast, evaluation: Forecast, sizes: str, subject: str, free: FreeResources
 ) -> Finding:
-    parts, severity, remedy = [], Severity.OK, ''
-    if measure.counts:
-        n = ' + '.join(f'{count:,}' for count in measure.counts.values())
-        parts.append(
-            f'pseudo labels of {n} x {2 * measure.embed_dim}: {size_text(labelling.host_bytes)}'
-            + (f' and {size_text(labelling.device_bytes)} on the GPU' if labelling.device_bytes else '')
-        )
-    parts.append(f'evaluation of {test_tracklets:,} tracklets: {size_text(evaluation.num_bytes)}')
-    pairs = [
-        (
-            'main memory',
-            labelling.least_host_bytes,
-            max(labelling.host_bytes, evaluation.num_bytes),
-            free.memory,
-        ),
-        ('GPU memory', labelling.least_device_bytes, labelling.device_bytes, free.gpu_memory),
-    ]
-    for kind, least, expected, available in pairs:
+    message, severity, remedy = sizes, Severity.OK, ''
+    on_host = max(labeling.host_bytes, evaluation.host_bytes)
+    for kind, least, expected, available in (
+        ('main memory', labeling.least_host_bytes, on_host, free.memory),
+        ('GPU memory', labeling.least_device_bytes, labeling.device_bytes, free.gpu_memory),
+    ):
         if available is not None and expected > available:
-            parts.append(f'but {size_text(available)} of {kind} are free')
+            message += f'; but {size_text(available)} of {kind} are free'
             severity = max(severity, Severity.BROKEN if least > available else Severity.WARNING)
             remedy = remedies(kind)
     values = dict(
-        labelling_bytes=labelling.host_bytes,
-        labelling_gpu_bytes=labelling.device_bytes,
-        evaluation_bytes=evaluation.num_bytes,
+        labelling_bytes=labeling.host_bytes,
+        labelling_gpu_bytes=labeling.device_bytes,
+        evaluation_bytes=evaluation.host_bytes,
     )
-    return Finding('memory forecast', subject, severity, '; '.join(parts), remedy, values=values)
+    return Finding('memory forecast', subject, severity, message, remedy, values=values)
 
 
 def _time_finding(
-    labelling: Forecast,
-    evaluation: EvaluationForecast,
-    measure: StageMeasure,
-    test_tracklets: int,
-    subject: str,
+    labeling: Forecast, evaluation: Forecast, measure: StageMeasure, test_tracklets: int, subject: str
 ) -> Finding:
-    extraction = _seconds_per_tracklet(measure)
+    processes = max(min(measure.workers, usable_cores()), 1)
+    extraction = training = 0.0
+    if measure.extraction is not None:
+        batch = measure.extraction
+        extraction = max(batch.load_seconds / processes, batch.step_seconds) / batch.tracklets
+    if measure.train is not None:
+        loading, computing = measure.train.load_seconds / processes, measure.train.step_seconds
+        # workers load while the device computes, so only the slower of the two counts
+        training = measure.iterations * (max(loading, computing) if measure.workers else loading + computing)
     epoch = dict(
         extraction=extraction * sum(measure.counts.values()),
-        labelling=labelling.seconds,
-        training=0.0,
+        labelling=labeling.seconds,
+        training=training,
     )
-    if measure.train is not None:
-        # workers load while the device computes, so only the slower of the two counts
-        loading = measure.train.load_seconds / max(min(measure.workers, usable_cores()), 1)
-        overlapped = max(loading, measure.train.step_seconds)
-        together = loading + measure.train.step_seconds
-        epoch['training'] = measure.iterations * (overlapped if measure.workers else together)
     test = extraction * test_tracklets + evaluation.seconds
     total = measure.epochs * sum(epoch.values()) + test
     message = f'one evaluation {duration_text(test)}'
@@ -210,29 +182,16 @@ def _time_finding(
     return Finding('time forecast', subject, Severity.INFO, message, values=values)
 
 
-def _seconds_per_tracklet(measure: StageMeasure) -> float:
-    if measure.extraction is None:
-        return 0.0
-    loading = measure.extraction.load_seconds / max(min(measure.workers, usable_cores()), 1)
-    return max(loading, measure.extraction.step_seconds) / measure.extraction.tracklets
-
-
 def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
     needed = parameters * _FLOAT * _CHECKPOINT_COPIES
-    short = needed > free_disk
+    severity, remedy = Severity.OK, ''
     message = (
         f'checkpoints take up to {size_text(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
     )
-    if short:
+    if needed > free_disk:
         message += f', but {size_text(free_disk)} are free'
-    return Finding(
-        'disk forecast',
-        subject,
-        Severity.WARNING if short else Severity.OK,
-        message,
-        'choose a --work-dir on another disk' if short else '',
-        values=dict(checkpoint_bytes=needed),
-    )
+        severity, remedy = Severity.WARNING, 'choose a --work-dir on another disk'
+    return Finding('disk forecast', subject, severity, message, remedy, values=dict(checkpoint_bytes=needed))
 
 
 def _clustered(rows: int, dimension: int) -> np.ndarray:
