@@ -133,7 +133,11 @@ def test_a_config_that_does_not_exist(tmp_path):
         diagnose(tmp_path / 'none.py')
 
 
-HOOK = dict(labelers=[dict(type='ClusterLabeler'), dict(begin_epoch=1, cycle=[dict(type='DSLULabeler')])])
+HOOK = dict(
+    type='ClusterHook',
+    pipeline=[],
+    labelers=[dict(type='ClusterLabeler'), dict(begin_epoch=1, cycle=[dict(type='DSLULabeler')])],
+)
 
 
 def test_forecasts_grow_with_the_square_and_count_what_is_stored(monkeypatch):

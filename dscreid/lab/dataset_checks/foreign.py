@@ -87,7 +87,7 @@ def foreign_by_path(
 
 def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
     """Report a split's foreign frames. ``silent`` are the fields that were not compared."""
-    note = f'; not compared because names do not hold it: {", ".join(silent)}' if silent else ''
+    note = f'; not compared because names do not contain it: {", ".join(silent)}' if silent else ''
     values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
     if not found:
         message = f"every frame's name agrees with its tracklet{note}"

@@ -65,25 +65,22 @@ def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | 
     return None, [*findings, Finding('model', stage.subject, Severity.BROKEN, message, remedy)]
 
 
-def check_weights(stage: Stage) -> list[Finding]:
-    """Check the weights files of a stage, without any training data."""
-    return try_model(stage)[1]
-
-
 def _build(stage: Stage, num_classes: int | None, findings: list[Finding]) -> BaseReID:
     settings = copy.deepcopy(stage.config.model)
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = num_classes or 1
     findings += _source_finding(stage)
+    pretrained = [part for part in dicts_in(settings) if part.get('pretrained') is not None]
+    files = dict.fromkeys(str(part['pretrained']) for part in pretrained)
     if stage.config.get('source') is not None:  # the source checkpoint contains the tower's weights
-        _without_pretrained(settings)
-    files = list(dict.fromkeys(str(part['pretrained']) for part in _with_pretrained(settings)))
+        files = {}
+        _clear(pretrained)
     model = MODELS.build(settings)
     try:
         model.init_weights()
     except CheckpointError as error:
         findings.append(Finding('weights', stage.subject, Severity.BROKEN, str(error)))
-        _without_pretrained(settings)
+        _clear(pretrained)
         return MODELS.build(settings)
     if files:
         findings.append(Finding('weights', stage.subject, Severity.OK, f'read {", ".join(files)}'))
@@ -102,11 +99,6 @@ def _source_finding(stage: Stage) -> list[Finding]:
     return [Finding('weights', stage.subject, Severity.OK, f'read the source checkpoint {named}')]
 
 
-def _with_pretrained(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the parts of a config that name a file of pretrained weights."""
-    return [part for part in dicts_in(settings) if part.get('pretrained') is not None]
-
-
-def _without_pretrained(settings: dict[str, Any]) -> None:
-    for part in _with_pretrained(settings):
+def _clear(pretrained: list[dict[str, Any]]) -> None:
+    for part in pretrained:
         part['pretrained'] = None

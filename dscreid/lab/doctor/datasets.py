@@ -45,7 +45,10 @@ def examine_dataset(
     kind: type[TrackletDataset] = found
     subject = f'{kind.NAME} in {use.root}'
     if not Path(use.root).expanduser().is_dir():
-        yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', _root_remedy(kind, use))
+        variable = f'set the environment variable {use.variable} to it, or ' if use.variable else ''
+        layout = f'; expected there: {kind.LAYOUT}' if kind.LAYOUT else ''
+        remedy = f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER{layout}'
+        yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', remedy)
         return
     splits, findings = _read_splits(kind, use)
     yield from findings
@@ -109,12 +112,6 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
     return Finding(
         'evaluation', subject, severity, message, 'check the query list' if problems else '', values=values
     )
-
-
-def _root_remedy(kind: type[TrackletDataset], use: DatasetUse) -> str:
-    variable = f'set the environment variable {use.variable} to it, or ' if use.variable else ''
-    layout = f'; expected there: {kind.LAYOUT}' if kind.LAYOUT else ''
-    return f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER{layout}'
 
 
 def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[TrackletDataset], list[Finding]]:

@@ -16,7 +16,7 @@ from dscreid.engine.extraction_loader import cluster_hook_of
 from dscreid.errors import DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure, try_stage
-from dscreid.lab.doctor.building import check_weights
+from dscreid.lab.doctor.building import try_model
 from dscreid.lab.doctor.datasets import check_stage_evaluations, examine_dataset
 from dscreid.lab.doctor.forecast import FreeResources, check_forecast
 from dscreid.lab.doctor.machine import check_machine, check_shared_memory
@@ -109,7 +109,7 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
         yield from check_stage_evaluations(stage)
     for stage in stages:
         if not options.check_batches:
-            yield from check_weights(stage)
+            yield from try_model(stage)[1]  # reads the weights files
             continue
         measure = yield from try_stage(stage, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
         if measure is not None and measure.extraction is not None:

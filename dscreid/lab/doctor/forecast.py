@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from dscreid.engine.hooks import ClusterHook
 from dscreid.evaluation import rank_metrics
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure
-from dscreid.neighbors import NeighborSearch
-from dscreid.pseudo_labels import Labeler, build_labeler
 from dscreid.pseudo_labels.clustering.forecast import Forecast, forecast_round, product_rate, remedies
+from dscreid.registry import HOOKS
 from dscreid.structures import Modality
 from dscreid.utils.chunks import CHUNK_ELEMENTS
 from dscreid.utils.machine import usable_cores
@@ -42,45 +42,36 @@ class FreeResources:
 
 
 def forecast_pseudo_labels(
-    counts: Mapping[Modality, int], dimension: int, hook: Mapping[str, Any]
+    counts: Mapping[Modality, int], dimension: int, cluster_hook: Mapping[str, Any]
 ) -> Forecast:
     """Forecast the labeling of both modalities by the slowest labeler of a config, like ClusterHook before a round.
 
     Args:
         counts: Tracklets of each modality.
         dimension: Dimension of the clustered features (static and dynamic together).
-        hook: Config of the ``ClusterHook``: its labelers and ``neighbor_search``.
+        cluster_hook: Config of the ``ClusterHook``.
 
     Returns:
         Time and memory without the features. Zeros if no labeler can tell what it clusters.
     """
-    search = NeighborSearch(**(hook.get('neighbor_search') or {}))
+    hook: ClusterHook = HOOKS.build({key: v for key, v in cluster_hook.items() if key != 'priority'})
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    rounds = [labeler.problems(counts, dimension) for labeler in _labelers(hook)]
     rate, threads = product_rate(device), torch.get_num_threads()
-    forecasts = [forecast_round(problems, search, rate, device, threads) for problems in rounds if problems]
+    rounds = [labeler.problems(counts, dimension) for labeler in hook.labelers]
+    forecasts = [forecast_round(p, hook.neighbor_search, rate, device, threads) for p in rounds if p]
     return max(forecasts, key=lambda forecast: forecast.seconds, default=Forecast())
 
 
-def _labelers(hook: Mapping[str, Any]) -> list[Labeler]:
-    """Build all labelers of a ClusterHook's config, including those of a cycle."""
-    stages = [
-        {key: value for key, value in stage.items() if key != 'begin_epoch'} for stage in hook['labelers']
-    ]
-    return [
-        build_labeler(labeler, 'ClusterHook') for stage in stages for labeler in stage.get('cycle', [stage])
-    ]
-
-
-def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> Forecast:
+def forecast_evaluation(tracklets: int, dimension: int) -> Forecast:
     """Forecast one evaluation of a test split in both directions. Half of the tracklets are queries.
 
-    Returns:
-        Time, scaled by (N / sample)², and memory of the features and the blocks of a ranked row range.
+    Time is scaled quadratically from at most 2,000 tracklets. Memory is that of the features and of a block of rows.
     """
-    rows = max(min(sample, tracklets), 4)
-    features = _clustered(rows, dimension)
+    rows = max(min(_SAMPLE, tracklets), 4)
     people = np.arange(rows) // _PER_PERSON
+    rng = np.random.default_rng(0)
+    centers = rng.standard_normal((people[-1] + 1, dimension), dtype=np.float32)
+    features = centers[people] + 0.7 * rng.standard_normal((rows, dimension), dtype=np.float32)
     order = np.random.default_rng(1).permutation(rows)
     query, gallery = order[: rows // 2], order[rows // 2 :]
     people[query[0]] = people[gallery[0]]  # at least one true match
@@ -192,11 +183,3 @@ def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
         message += f', but {size_text(free_disk)} are free'
         severity, remedy = Severity.WARNING, 'choose a --work-dir on another disk'
     return Finding('disk forecast', subject, severity, message, remedy, values=dict(checkpoint_bytes=needed))
-
-
-def _clustered(rows: int, dimension: int) -> np.ndarray:
-    """Draw well separated people with their tracklets around them, float32 (rows, dimension)."""
-    rng = np.random.default_rng(0)
-    centers = rng.standard_normal((-(-rows // _PER_PERSON), dimension), dtype=np.float32)
-    noise = rng.standard_normal((rows, dimension), dtype=np.float32)
-    return centers[np.arange(rows) // _PER_PERSON] + 0.7 * noise

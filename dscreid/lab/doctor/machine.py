@@ -3,6 +3,7 @@
 import platform
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -74,10 +75,8 @@ def _required() -> list[str]:
 
 def _version(*names: str) -> tuple[str, str] | None:
     for name in names:
-        try:
+        with suppress(PackageNotFoundError):
             return name, version(name)
-        except PackageNotFoundError:
-            continue
     return None
 
 

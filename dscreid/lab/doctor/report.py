@@ -10,18 +10,9 @@ from rich.text import Text
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.diagnosis import Diagnosis
 
-_COLORS = {
-    Severity.OK: 'green',
-    Severity.INFO: 'cyan',
-    Severity.WARNING: 'yellow',
-    Severity.BROKEN: 'bold red',
-}
-_VERDICTS = {
-    Severity.OK: 'healthy',
-    Severity.INFO: 'healthy',
-    Severity.WARNING: 'warnings',
-    Severity.BROKEN: 'broken',
-}
+#: Color and verdict of each severity.
+_COLORS = dict(zip(Severity, ('green', 'cyan', 'yellow', 'bold red'), strict=True))
+_VERDICTS = dict(zip(Severity, ('healthy', 'healthy', 'warnings', 'broken'), strict=True))
 
 
 def finding_text(finding: Finding, details: int = 5) -> Text:

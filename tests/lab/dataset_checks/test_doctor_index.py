@@ -86,7 +86,7 @@ def test_fields_that_paths_do_not_tell_are_named():
     frames = [[f'{row}/{k}.jpg' for k in range(5)] for row in range(len(frames))]
     found, silent = foreign_by_path(['x'] * 30, frames, told)
     assert (found, silent) == ([], ['person', 'modality', 'camera', 'tracklet'])
-    assert 'because names do not hold it: person' in check_foreign(found, 'x', silent).message
+    assert 'because names do not contain it: person' in check_foreign(found, 'x', silent).message
 
 
 def test_overlap():
