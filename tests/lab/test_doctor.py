@@ -133,7 +133,11 @@ def test_a_config_that_does_not_exist(tmp_path):
         diagnose(tmp_path / 'none.py')
 
 
-HOOK = dict(labelers=[dict(type='ClusterLabeler'), dict(begin_epoch=1, cycle=[dict(type='DSLULabeler')])])
+HOOK = dict(
+    type='ClusterHook',
+    pipeline=[],
+    labelers=[dict(type='ClusterLabeler'), dict(begin_epoch=1, cycle=[dict(type='DSLULabeler')])],
+)
 
 
 def test_forecasts_grow_with_the_square_and_count_what_is_stored(monkeypatch):
@@ -142,7 +146,7 @@ def test_forecasts_grow_with_the_square_and_count_what_is_stored(monkeypatch):
     assert 15 * small.seconds < large.seconds < 100 * small.seconds
     assert large.host_bytes > 2 * 4000 * 64 * 4
     assert forecast_pseudo_labels(dict.fromkeys(Modality, 0), 64, HOOK) == Forecast()
-    assert forecast_evaluation(1000, 64).num_bytes > 2 * 1000 * 64 * 4
+    assert forecast_evaluation(1000, 64).host_bytes > 2 * 1000 * 64 * 4
 
 
 def test_a_labelling_that_cannot_fit_is_broken_one_that_may_not_is_a_warning():

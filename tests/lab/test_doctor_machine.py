@@ -60,12 +60,12 @@ def test_workers_whose_batches_exceed_shared_memory():
     # test sets of both stages are the same loader
     source, target = (
         Config(dict({name: loader}, test_dataloader=dict(loader, num_workers=2)))
-        for name in ('source_loader', 'train_dataloader')
+        for name in ('val_dataloader', 'train_dataloader')
     )
     stages = [Stage('source', source), Stage('adaptation', target)]
     (found,) = check_shared_memory(stages, 64 * 2**20)
     assert found.severity is Severity.WARNING
-    assert '(source_loader 1 of 8, test_dataloader 1 of 2, train_dataloader 1 of 8)' in found.message
+    assert '(val_dataloader 1 of 8, test_dataloader 1 of 2, train_dataloader 1 of 8)' in found.message
     (found,) = check_shared_memory(stages, 2**30)
     assert (found.severity, found.message) == (Severity.OK, '1.0 GiB free in /dev/shm')
     assert check_shared_memory(stages, None) == []

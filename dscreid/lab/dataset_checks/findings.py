@@ -1,6 +1,5 @@
 """Findings of the doctor's checks."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -21,7 +20,7 @@ class Finding:
 
     Attributes:
         check: Name of the check, for example ``'frames'``.
-        subject: What was checked, for example ``'hitsz_vcm train'``.
+        subject: The checked object, for example ``'hitsz_vcm train'``.
         severity: ``BROKEN`` if a run would stop or go wrong, ``WARNING`` if results may suffer.
         message: The result in one sentence.
         remedy: How to fix it. Empty if there is nothing to fix.
@@ -36,8 +35,3 @@ class Finding:
     remedy: str = ''
     details: tuple[str, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
-
-
-def worst(findings: Iterable[Finding]) -> Severity:
-    """Return the highest severity of the findings, or ``OK`` if there are none."""
-    return max((finding.severity for finding in findings), default=Severity.OK)

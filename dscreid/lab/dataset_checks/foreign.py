@@ -36,13 +36,10 @@ class ForeignTracklet:
 
 
 def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[ForeignTracklet]:
-    """Find foreign frames of HITSZ-VCM by the names of the frames.
+    """Find the tracklets of HITSZ-VCM with foreign frames.
 
-    Person (if the line has an id), modality and camera are compared with the line of the info file. The line has no
-    tracklet number, so a frame's number is compared with the most frequent one of its tracklet.
-
-    Returns:
-        One entry per tracklet with foreign frames.
+    The names of the frames are compared with person (if the line has an id), modality and camera of the line in the
+    info file ``path``, and with the tracklet number that is most frequent in the tracklet, because the line has none.
     """
     found = []
     for row, (kind, start, end, pid, camera) in enumerate(tracks.tolist()):
@@ -54,8 +51,7 @@ def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[
             'camera': names.cameras[span] != camera,
             'tracklet': names.tracks[span] != numbers[counts.argmax()],
         }
-        entry = _entry(f'{path.name}:{row + 1}', differs, names.paths[span])
-        found += [entry] if entry else []
+        found += _entries(f'{path.name}:{row + 1}', differs, names.paths[span])
     return found
 
 
@@ -76,22 +72,22 @@ def foreign_by_path(
     Returns:
         One entry per tracklet with foreign frames, and the fields that no position encodes, which were not compared.
     """
-    places = {field: _places(frames, [_plain(v) for v in values]) for field, values in told.items()}
+    told = {field: [_plain(value) for value in values] for field, values in told.items()}
+    places = {field: _places(frames, values) for field, values in told.items()}
     found = []
     for row, (where, paths) in enumerate(zip(wheres, frames, strict=True)):
         pieces = [_pieces(path) for path in paths]
         differs = {
-            field: np.array([_contradicts(p, places[field], _plain(values[row])) for p in pieces], bool)
+            field: np.array([_contradicts(p, places[field], values[row]) for p in pieces], bool)
             for field, values in told.items()
         }
-        entry = _entry(where, differs, paths)
-        found += [entry] if entry else []
+        found += _entries(where, differs, paths)
     return found, [field for field, at in places.items() if not at]
 
 
 def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
-    """Report a split's foreign frames."""
-    note = f'; not compared, since names do not hold it: {", ".join(silent)}' if silent else ''
+    """Report a split's foreign frames. ``silent`` are the fields that were not compared."""
+    note = f'; not compared because names do not contain it: {", ".join(silent)}' if silent else ''
     values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
     if not found:
         message = f"every frame's name agrees with its tracklet{note}"
@@ -112,12 +108,13 @@ def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequen
     )
 
 
-def _entry(where: str, differs: Mapping[str, np.ndarray], paths: Sequence[str]) -> ForeignTracklet | None:
+def _entries(where: str, differs: Mapping[str, np.ndarray], paths: Sequence[str]) -> list[ForeignTracklet]:
+    """Describe a tracklet if any of its frames differs in a field."""
     foreign = np.logical_or.reduce(list(differs.values()))
     if not foreign.any():
-        return None
+        return []
     fields = tuple(field for field, mask in differs.items() if mask.any())
-    return ForeignTracklet(where, fields, int(foreign.sum()), len(paths), paths[int(foreign.argmax())])
+    return [ForeignTracklet(where, fields, int(foreign.sum()), len(paths), paths[int(foreign.argmax())])]
 
 
 def _plain(text: str) -> str:
@@ -135,7 +132,6 @@ def _places(frames: Sequence[Sequence[str]], values: Sequence[str]) -> list[int]
     """
     if len(set(values)) < 2:
         return []
-    total = sum(map(len, frames))
     hits = Counter(
         place
         for paths, value in zip(frames, values, strict=True)
@@ -143,7 +139,7 @@ def _places(frames: Sequence[Sequence[str]], values: Sequence[str]) -> list[int]
         for place, piece in enumerate(_pieces(path))
         if piece == value
     )
-    return sorted(place for place, count in hits.items() if count >= _SHARE * total)
+    return sorted(place for place, count in hits.items() if count >= _SHARE * sum(map(len, frames)))
 
 
 def _contradicts(path: Sequence[str], places: Sequence[int], value: str) -> bool:

@@ -5,7 +5,7 @@ import math
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,6 +20,8 @@ _OUTSIDE = 'outside the root'
 _NOT_IN_SHARDS = 'not packed, or in a damaged shard'
 #: Faults that stop a run for any value of ``on_bad_frame``.
 STOPPING_FAULTS = (_OUTSIDE, _NOT_IN_SHARDS)
+#: Split, tracklet and person id of the first tracklet that lists a frame. The id is None or negative if unknown.
+Owner = tuple[str, int, int | None]
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,30 @@ def scan_files(
 ) -> FrameScan:
     """Check the file of every frame, or read it from its shard, which verifies its checksum.
 
+    Frames with equal size, first and last bytes are compared by SHA-256.
+
     Args:
         storage: Storage of the frames.
         frames: Distinct paths relative to it.
         jobs: Number of threads.
         full_decode: Decode each frame as in training, which also finds damage in the compressed data.
         name: Text of the progress bars.
-
-    Returns:
-        Headers, and groups of frames with the same bytes. Frames with equal size, first and last bytes are compared
-        by SHA-256.
     """
     check = partial(_inspect, storage, full_decode)
     start = time.perf_counter()
     headers = dict(zip(frames, scan_frames(check, frames, jobs, f'check {name}'), strict=True))
     seconds = time.perf_counter() - start
-    return FrameScan(headers, _same_bytes(storage, headers, jobs, name), full_decode, seconds)
+    alike = defaultdict(list)
+    for frame, header in headers.items():
+        if header.num_bytes:  # empty and missing files are faults, not duplicates
+            alike[header.num_bytes, header.digest].append(frame)
+    suspects = [frame for group in alike.values() if len(group) > 1 for frame in group]
+    same = defaultdict(list)
+    hashes = scan_frames(partial(_hash, storage), suspects, jobs, f'compare {name}')
+    for frame, digest in zip(suspects, hashes, strict=True):
+        same[digest].append(frame)
+    duplicates = tuple(tuple(group) for group in same.values() if len(group) > 1)
+    return FrameScan(headers, duplicates, full_decode, seconds)
 
 
 def _inspect(storage: FrameStorage, full_decode: bool, frame: str) -> FrameHeader:
@@ -88,21 +98,6 @@ def _header(storage: FrameStorage, frame: str) -> FrameHeader:
     return inspect_content(content)
 
 
-def _same_bytes(
-    storage: FrameStorage, headers: Mapping[str, FrameHeader], jobs: int, name: str
-) -> tuple[tuple[str, ...], ...]:
-    alike = defaultdict(list)
-    for frame, header in headers.items():
-        if header.num_bytes:  # empty and missing files are faults, not duplicates
-            alike[header.num_bytes, header.digest].append(frame)
-    suspects = [frame for group in alike.values() if len(group) > 1 for frame in group]
-    hashes = scan_frames(partial(_hash, storage), suspects, jobs, f'compare {name}')
-    same = defaultdict(list)
-    for frame, digest in zip(suspects, hashes, strict=True):
-        same[digest].append(frame)
-    return tuple(tuple(group) for group in same.values() if len(group) > 1)
-
-
 def _hash(storage: FrameStorage, frame: str) -> str:
     try:
         return hashlib.sha256(storage.read(frame)).hexdigest()
@@ -110,85 +105,65 @@ def _hash(storage: FrameStorage, frame: str) -> str:
         return frame
 
 
-def check_frames(
-    scan: FrameScan, owners: Mapping[str, tuple[str, int, int | None]], subject: str, stops: bool
-) -> list[Finding]:
-    """Report bad and duplicate files of a dataset.
+def check_frames(scan: FrameScan, owners: Mapping[str, Owner], subject: str, stops: bool) -> list[Finding]:
+    """Report bad and duplicate files of a dataset, in one finding each.
 
     Args:
         scan: Its files.
-        owners: Frame → (split, tracklet, person id) of the first tracklet that lists it. The id is None or negative
-            if unknown.
+        owners: Owner of each frame.
         subject: Subject of the findings.
         stops: Whether a run stops at a bad frame (``on_bad_frame='error'``).
-
-    Returns:
-        One finding about bad frames and one about duplicates.
     """
     return [_bad_finding(scan, subject, stops), _duplicate_finding(scan, owners, subject)]
 
 
 def _bad_finding(scan: FrameScan, subject: str, stops: bool) -> Finding:
-    bad = scan.bad
-    rate = len(scan.headers) / scan.seconds
-    how = f'{"decoded" if scan.decoded else "header and end checked"}, {rate:,.0f} frames/s'
+    bad, total = scan.bad, len(scan.headers)
+    how = f'{"decoded" if scan.decoded else "header and end checked"}, {total / scan.seconds:,.0f} frames/s'
     sizes = Counter(header.size for header in scan.headers.values() if header.size)
+    kinds = Counter(bad.values())
     values = dict(
-        frames=len(scan.headers),
+        frames=total,
         bad=len(bad),
         decoded=scan.decoded,
         seconds=scan.seconds,
-        kinds=dict(Counter(bad.values())),
+        kinds=dict(kinds),
         sizes={f'{height}x{width}': count for (height, width), count in sizes.most_common(10)},
     )
     if not bad:
         common = ', mostly {}x{}'.format(*sizes.most_common(1)[0][0]) if sizes else ''
-        message = f'all {len(scan.headers):,} frames are complete ({how}{common})'
+        message = f'all {total:,} frames are complete ({how}{common})'
         return Finding('frames', subject, Severity.OK, message, values=values)
-    kinds = ', '.join(f'{count:,} {kind}' for kind, count in Counter(bad.values()).most_common())
-    severe = stops or _OUTSIDE in bad.values()
-    return Finding(
-        'frames',
-        subject,
-        Severity.BROKEN if severe else Severity.WARNING,
-        f'{len(bad):,} of {len(scan.headers):,} frames cannot be used ({how}): {kinds}',
-        _remedy(set(bad.values())),
-        tuple(f'{frame}: {fault}' for frame, fault in bad.items()),
-        values,
+    message = f'{len(bad):,} of {total:,} frames cannot be used ({how}): {_listed(kinds)}'
+    remedy = (
+        'unpack the archive again, or train with --cfg-options on_bad_frame=substitute (or skip_tracklet)'
     )
+    if _NOT_IN_SHARDS in kinds:
+        remedy = 'run tools/dataset_converters/pack.py again to replace damaged shards (for other splits: a new folder)'
+    severity = Severity.BROKEN if stops or _OUTSIDE in kinds else Severity.WARNING
+    details = tuple(f'{frame}: {fault}' for frame, fault in bad.items())
+    return Finding('frames', subject, severity, message, remedy, details, values)
 
 
-def _remedy(faults: Set[str]) -> str:
-    if _NOT_IN_SHARDS in faults:
-        return 'run tools/dataset_converters/pack.py again to replace damaged shards (for other splits: a new folder)'
-    return 'unpack the archive again, or train with --cfg-options on_bad_frame=substitute (or skip_tracklet)'
+def _listed(kinds: Counter[str]) -> str:
+    return ', '.join(f'{count:,} {kind}' for kind, count in kinds.most_common())
 
 
-def _duplicate_finding(
-    scan: FrameScan, owners: Mapping[str, tuple[str, int, int | None]], subject: str
-) -> Finding:
-    spread = Counter(_spread([owners[frame] for frame in group]) for group in scan.duplicates)
+def _duplicate_finding(scan: FrameScan, owners: Mapping[str, Owner], subject: str) -> Finding:
+    kinds = Counter(_spread([owners[frame] for frame in group]) for group in scan.duplicates)
     copies = sum(len(group) - 1 for group in scan.duplicates)
-    values = dict(groups=len(scan.duplicates), copies=copies, **spread)
+    values = dict(groups=len(scan.duplicates), copies=copies, **kinds)
     if not scan.duplicates:
         return Finding('duplicates', subject, Severity.OK, 'no two frames have the same bytes', values=values)
-    kinds = ', '.join(f'{count:,} {kind}' for kind, count in spread.most_common())
-    return Finding(
-        'duplicates',
-        subject,
-        Severity.WARNING,
-        f'{copies:,} frames repeat the bytes of another one; groups: {kinds}',
-        'correct the index: frames shared by people or splits are wrong labels or leaks',
-        tuple(' = '.join(group) for group in scan.duplicates),
-        values,
-    )
+    message = f'{copies:,} frames repeat the bytes of another one; groups: {_listed(kinds)}'
+    remedy = 'correct the index: frames shared by people or splits are wrong labels or leaks'
+    details = tuple(' = '.join(group) for group in scan.duplicates)
+    return Finding('duplicates', subject, Severity.WARNING, message, remedy, details, values)
 
 
-def _spread(owners: Sequence[tuple[str, int, int | None]]) -> str:
+def _spread(owners: Sequence[Owner]) -> str:
     """Classify a group of duplicates by what they span. Unknown persons are not compared."""
-    splits = {split for split, _, _ in owners}
-    tracklets = {tracklet for _, tracklet, _ in owners}
-    people = {pid for _, _, pid in owners}
+    splits, tracklets, people = (set(values) for values in zip(*owners, strict=True))
     known = {pid for pid in people if pid is not None and pid >= 0}
     if len(splits) > 1:
         return 'across splits'

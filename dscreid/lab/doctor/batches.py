@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from dscreid.apis.config import fit_to_machine
 from dscreid.apis.trial_step import trial_features, trial_labels
+from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.training_data import check_both_modalities
 from dscreid.errors import DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
@@ -101,81 +102,75 @@ class Step:
     optimizer: int = 0
 
 
-class StageTrial:
-    """Try the steps of a stage. Exhaust ``findings`` before you read ``measure``.
+def try_stage(stage: Stage, device: torch.device) -> Generator[Finding, None, StageMeasure | None]:
+    """Run one batch of each step of a stage. Yield each finding immediately.
 
-    Attributes:
-        measure: The measurements, or None if no model could be built.
+    Returns:
+        The measurements, or None if no model could be built.
     """
+    stage = Stage(stage.name, copy.deepcopy(stage.config))
+    config = stage.config
+    fit_to_machine(config)
+    loader, found = try_loader(stage)
+    yield from found
+    model, found = try_model(stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
+    yield from found
+    if model is None or (loader is None and config.get('train_dataloader') is not None):
+        return None
+    model.to(device)
+    train = extraction = None
+    if loader is not None and stage.name != 'evaluation':
+        finding, train = _try(stage, device, 'training step', lambda: _train_step(stage, model, loader))
+        yield finding
+    settings = extraction_loader(config) or config.get('test_dataloader')
+    if settings is not None:
+        finding, extraction = _try(stage, device, 'extraction batch', lambda: _extraction(model, settings))
+        yield finding
+    backbone: Any = model.backbone
+    rows = _rows_of(loader) if stage.name == 'adaptation' and loader is not None else {}
+    return StageMeasure(
+        parameters=sum(p.numel() for p in model.parameters()),
+        embed_dim=int(backbone.embed_dim),
+        counts={m: len(rows[m]) for m in rows},
+        train=train,
+        extraction=extraction,
+        iterations=0 if train is None or loader is None else len(loader),
+        epochs=(config.get('train_cfg') or {}).get('max_epochs', 0),
+        workers=(config.get('train_dataloader') or {}).get('num_workers', 0),
+    )
 
-    def __init__(self, stage: Stage, device: torch.device) -> None:
-        config = copy.deepcopy(stage.config)
-        fit_to_machine(config)
-        self.stage = Stage(stage.name, config)
-        self.device = device
-        self.measure: StageMeasure | None = None
 
-    def findings(self) -> Iterator[Finding]:
-        """Run one batch of each of the stage's steps, and yield each finding immediately."""
-        config = self.stage.config
-        loader, found = try_loader(self.stage)
-        yield from found
-        model, found = try_model(self.stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
-        yield from found
-        if model is None or (loader is None and config.get('train_dataloader') is not None):
-            return
-        model.to(self.device)
-        measures: dict[str, BatchMeasure | None] = {}
-        if loader is not None and self.stage.name != 'evaluation':
-            yield self._try(measures, 'training step', partial(self._train_step, model, loader))
-        settings = self.stage.extraction_loader or config.get('test_dataloader')
-        if settings is not None:
-            yield self._try(measures, 'extraction batch', partial(self._extraction, model, settings))
-        train = measures.get('training step')
-        adapts = self.stage.name == 'adaptation'
-        self.measure = StageMeasure(
-            parameters=sum(p.numel() for p in model.parameters()),
-            embed_dim=embed_dim_of(model),
-            counts={m: len(rows) for m, rows in rows_of(loader).items()} if adapts and loader else {},
-            train=train,
-            extraction=measures.get('extraction batch'),
-            iterations=0 if train is None or loader is None else len(loader),
-            epochs=(config.get('train_cfg') or {}).get('max_epochs', 0),
-            workers=(config.get('train_dataloader') or {}).get('num_workers', 0),
-        )
+def _try(
+    stage: Stage, device: torch.device, name: str, prepare: Callable[[], Step]
+) -> tuple[Finding, BatchMeasure | None]:
+    try:
+        return try_step(prepare(), device, stage.subject, memory_to_use(device))
+    except (DscreidError, FloatingPointError) as error:
+        message, remedy = f'{name}: {error}', ''
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message, remedy = f'{name}: not enough memory on {device}', _SMALLER
+    return Finding('dry batch', stage.subject, Severity.BROKEN, message, remedy), None
 
-    def _try(
-        self, measures: dict[str, BatchMeasure | None], name: str, prepare: Callable[[], Step]
-    ) -> Finding:
-        """Run a step and store its measurement in ``measures``."""
-        try:
-            step = prepare()
-            free = memory_to_use(self.device)
-            finding, measures[name] = try_step(step, self.device, self.stage.subject, free)
-            return finding
-        except (DscreidError, FloatingPointError) as error:
-            message, remedy = f'{name}: {error}', ''
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            message, remedy = f'{name}: not enough memory on {self.device}', _SMALLER
-        return Finding('dry batch', self.stage.subject, Severity.BROKEN, message, remedy)
 
-    def _train_step(self, model: BaseReID, loader: DataLoader) -> Step:
-        if self.stage.name == 'adaptation':
-            check_both_modalities(loader.dataset)
-            fill_memories(model, loader)
-        batch, seconds = first_batch(loader)
-        model.train()
-        run = lambda part: _forward_and_backward(model, part)  # noqa: E731
-        return Step('training step', batch, seconds, run, optimizer_bytes(model))
+def _train_step(stage: Stage, model: BaseReID, loader: DataLoader) -> Step:
+    if stage.name == 'adaptation':
+        check_both_modalities(loader.dataset)
+        _fill_memories(model, loader)
+    batch, seconds = _first_batch(loader)
+    model.train()
+    return Step(
+        'training step', batch, seconds, partial(_forward_and_backward, model), optimizer_bytes(model)
+    )
 
-    def _extraction(self, model: BaseReID, settings: Mapping[str, Any]) -> Step:
-        with config_errors('extraction loader'):
-            loader = build_loader(settings)
-        batch, seconds = first_batch(loader)
-        model.eval()
-        return Step('extraction batch', batch, seconds, lambda part: _predict(model, part))
+
+def _extraction(model: BaseReID, settings: Mapping[str, Any]) -> Step:
+    with config_errors('extraction loader'):
+        loader = build_loader(settings)
+    batch, seconds = _first_batch(loader)
+    model.eval()
+    return Step('extraction batch', batch, seconds, partial(_predict, model))
 
 
 def try_step(
@@ -200,13 +195,13 @@ def try_step(
     share, total = len(part['inputs']), len(step.batch['inputs'])
     with within_free_memory(device):
         measured = peak_bytes(lambda: step.run(part), device)
-        seconds = warm_seconds(lambda: step.run(part), device) * total / share
+        seconds = _warm_seconds(lambda: step.run(part), device) * total / share
     needed = forecast_bytes(measured, share, total) + step.optimizer
     fits = free is None or needed <= free
     whole = fits and (share == total or seconds <= _LONG_SECONDS)
     if whole:
         with within_free_memory(device):
-            seconds = warm_seconds(lambda: step.run(step.batch), device)
+            seconds = _warm_seconds(lambda: step.run(step.batch), device)
     measure = BatchMeasure(total, step.load_seconds, seconds, needed)
     kind = 'GPU memory' if device.type == 'cuda' else 'memory'
     message = f'{step.name}: {total} tracklets loaded in {step.load_seconds:.2f} s by one process, '
@@ -220,40 +215,25 @@ def try_step(
 
 
 def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one tracklet of each modality of a batch, or up to two tracklets if there is only one modality.
-
-    Args:
-        batch: Lists ``inputs`` and ``data_samples`` of the same length.
-    """
+    """Return one tracklet of each modality of a batch, or up to two tracklets if there is only one modality."""
     modalities = [sample.modality for sample in batch['data_samples']]
     rows = sorted({modality: row for row, modality in reversed(list(enumerate(modalities)))}.values())
     rows = rows if len(rows) > 1 else list(range(min(2, len(modalities))))
     return {key: [batch[key][row] for row in rows] for key in ('inputs', 'data_samples')}
 
 
-def rows_of(loader: DataLoader) -> dict[Modality, np.ndarray]:
+def _rows_of(loader: DataLoader) -> dict[Modality, np.ndarray]:
     """Rows of a loader's tracklets by modality, int64 (n,) each."""
     dataset: Any = loader.dataset
     return {modality: dataset.indices(modality) for modality in Modality}
 
 
-def embed_dim_of(model: BaseReID) -> int:
-    """Dimension of a model's static and of its dynamic features."""
-    backbone: Any = model.backbone
-    return int(backbone.embed_dim)
+def _fill_memories(model: BaseReID, loader: DataLoader) -> None:
+    """Fill the memories of an ``AdaptiveReID`` and set the sampler's labels, like its first epoch does.
 
-
-def fill_memories(model: BaseReID, loader: DataLoader) -> None:
-    """Prepare an adaptation like its first epoch does: fill the memories and set labels for the sampler.
-
-    Features and clusters are artificial, with four tracklets each if there are many, and equal in both
-    modalities.
-
-    Args:
-        model: ``AdaptiveReID``.
-        loader: Its training loader, with tracklets of both modalities. Its sampler receives the labels.
+    Features and clusters are artificial and equal in both modalities.
     """
-    rows = rows_of(loader)
+    rows = _rows_of(loader)
     size = _CLUSTER if min(map(len, rows.values())) >= _MANY else 1
     labels = trial_labels(rows, model, size)
     rgb, ir = (trial_features(len(rows[m]), model, size) for m in Modality)
@@ -263,11 +243,6 @@ def fill_memories(model: BaseReID, loader: DataLoader) -> None:
 
 
 def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:
-    """Run forward and backward on one batch.
-
-    Raises:
-        FloatingPointError: If the loss or a gradient is not finite.
-    """
     losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
     total = sum(value for name, value in losses.items() if 'loss' in name)
     total.backward()
@@ -280,25 +255,20 @@ def _forward_and_backward(model: BaseReID, batch: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def _predict(model: BaseReID, batch: dict[str, Any]) -> None:
-    """Extract the features of one batch.
-
-    Raises:
-        FloatingPointError: If a feature is not finite.
-    """
     ready = model.data_preprocessor(batch, training=False)
     found = model(ready['inputs'], ready['data_samples'], mode='predict')
     if not all(torch.isfinite(sample.feature).all() for sample in found):
         raise FloatingPointError('features are not finite')
 
 
-def first_batch(loader: DataLoader) -> tuple[dict[str, Any], float]:
+def _first_batch(loader: DataLoader) -> tuple[dict[str, Any], float]:
     """Return a batch and the seconds it took to read and decode it."""
     start = time.perf_counter()
     batch = next(iter(loader))
     return batch, time.perf_counter() - start
 
 
-def warm_seconds(step: Callable[[], None], device: torch.device) -> float:
+def _warm_seconds(step: Callable[[], None], device: torch.device) -> float:
     """Return the seconds of a step after warm-up, or of the first step if that is already slow."""
     seconds = math.inf
     for _ in range(2):

@@ -1,31 +1,26 @@
 """Build the model and training loader of a stage in this process, and check the weights they need."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine import Config
 from torch.utils.data import DataLoader
 
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import CheckpointError, DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.memory import is_out_of_memory, within_free_memory
-from dscreid.lab.doctor.stages import Stage
+from dscreid.lab.doctor.stages import Stage, dicts_in
 from dscreid.models.reid import BaseReID
-from dscreid.registry import DATASETS, MODELS
+from dscreid.registry import MODELS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import load_checkpoint
 
 
 def build_loader(settings: Mapping[str, Any]) -> DataLoader:
-    """Build a loader that reads in this process, so that errors surface here.
-
-    Raises:
-        DscreidError: If it cannot be built.
-    """
+    """Build a loader that reads in this process, so that errors surface here."""
     changed = copy.deepcopy(dict(settings)) | {'num_workers': 0}
     changed.pop('persistent_workers', None)
     return ReIDRunner.build_dataloader(changed, seed=0)
@@ -40,10 +35,10 @@ def try_loader(stage: Stage) -> tuple[DataLoader | None, list[Finding]]:
         with config_errors(stage.subject):
             return build_loader(settings), []
     except DatasetError as error:
-        message = 'not tried: the training data cannot be read'
-        return None, [Finding('dry batch', stage.subject, Severity.BROKEN, message, details=(str(error),))]
+        message, details = 'not tried: the training data cannot be read', [str(error)]
     except DscreidError as error:
-        return None, [Finding('dry batch', stage.subject, Severity.BROKEN, str(error))]
+        message, details = str(error), []
+    return None, [Finding('dry batch', stage.subject, Severity.BROKEN, message, details=tuple(details))]
 
 
 def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | None, list[Finding]]:
@@ -61,21 +56,13 @@ def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | 
         with config_errors(stage.subject), within_free_memory(torch.device('cpu')):
             return _build(stage, num_classes, findings), findings
     except (DscreidError, RuntimeError, MemoryError) as error:
+        message, remedy = str(error), ''
         if is_out_of_memory(error) or is_out_of_memory(error.__cause__):
-            message, remedy = (
-                'not enough memory to build the model',
-                'end other processes, or use another machine',
-            )
-        elif isinstance(error, DscreidError):
-            message, remedy = str(error), ''
-        else:
+            message = 'not enough memory to build the model'
+            remedy = 'end other processes, or use another machine'
+        elif not isinstance(error, DscreidError):
             raise
     return None, [*findings, Finding('model', stage.subject, Severity.BROKEN, message, remedy)]
-
-
-def check_weights(stage: Stage) -> list[Finding]:
-    """Check the weights files of a stage, without any training data."""
-    return try_model(stage)[1]
 
 
 def _build(stage: Stage, num_classes: int | None, findings: list[Finding]) -> BaseReID:
@@ -83,15 +70,17 @@ def _build(stage: Stage, num_classes: int | None, findings: list[Finding]) -> Ba
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = num_classes or 1
     findings += _source_finding(stage)
+    pretrained = [part for part in dicts_in(settings) if part.get('pretrained') is not None]
+    files = dict.fromkeys(str(part['pretrained']) for part in pretrained)
     if stage.config.get('source') is not None:  # the source checkpoint contains the tower's weights
-        _without_pretrained(settings)
-    files = list(dict.fromkeys(str(part['pretrained']) for part in _with_pretrained(settings)))
+        files = {}
+        _clear(pretrained)
     model = MODELS.build(settings)
     try:
         model.init_weights()
     except CheckpointError as error:
         findings.append(Finding('weights', stage.subject, Severity.BROKEN, str(error)))
-        _without_pretrained(settings)
+        _clear(pretrained)
         return MODELS.build(settings)
     if files:
         findings.append(Finding('weights', stage.subject, Severity.OK, f'read {", ".join(files)}'))
@@ -110,27 +99,6 @@ def _source_finding(stage: Stage) -> list[Finding]:
     return [Finding('weights', stage.subject, Severity.OK, f'read the source checkpoint {named}')]
 
 
-def _with_pretrained(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield the parts of a config that name a file of pretrained weights."""
-    if isinstance(node, dict):
-        if node.get('pretrained') is not None:
-            yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from _with_pretrained(child)
-
-
-def _without_pretrained(settings: dict[str, Any]) -> None:
-    for part in _with_pretrained(settings):
+def _clear(pretrained: list[dict[str, Any]]) -> None:
+    for part in pretrained:
         part['pretrained'] = None
-
-
-def count_tracklets(config: Config) -> int:
-    """Return the number of tracklets in a config's test split. 0 without a test split.
-
-    Raises:
-        DscreidError: If the dataset cannot be read.
-    """
-    settings = config.get('test_dataloader')
-    return len(DATASETS.build(dict(settings['dataset'], pipeline=[]))) if settings else 0

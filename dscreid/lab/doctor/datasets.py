@@ -1,46 +1,26 @@
-"""All checks of one dataset folder."""
+"""All checks of one dataset folder, and of a stage's evaluation protocols on its test data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dscreid.apis.evaluation_check import evaluations_of, plan
 from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
 from dscreid.datasets.bupt_index import frames_with_lines
 from dscreid.errors import DatasetError, DscreidError
-from dscreid.lab.dataset_checks import (
-    STOPPING_FAULTS,
-    Finding,
+from dscreid.lab.dataset_checks import Finding, Severity
+from dscreid.lab.dataset_checks.foreign import (
     ForeignTracklet,
-    Severity,
-    check_balance,
-    check_drops,
     check_foreign,
-    check_frames,
-    check_overlap,
-    check_repeats,
     foreign_by_path,
     foreign_in_hitsz,
-    scan_files,
 )
-from dscreid.lab.doctor.stages import DatasetUse
+from dscreid.lab.dataset_checks.frames import STOPPING_FAULTS, Owner, check_frames, scan_files
+from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats
+from dscreid.lab.doctor.stages import DatasetUse, Stage
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality
-
-
-@dataclass(frozen=True)
-class SplitRecords:
-    """A split as listed in its index, before any rule drops tracklets.
-
-    Attributes:
-        name: Name of the split.
-        dataset: Its records.
-        used: Whether a loader of the config reads it.
-    """
-
-    name: str
-    dataset: TrackletDataset
-    used: bool
 
 
 def examine_dataset(
@@ -65,51 +45,95 @@ def examine_dataset(
     kind: type[TrackletDataset] = found
     subject = f'{kind.NAME} in {use.root}'
     if not Path(use.root).expanduser().is_dir():
-        yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', _root_remedy(kind, use))
+        variable = f'set the environment variable {use.variable} to it, or ' if use.variable else ''
+        layout = f'; expected there: {kind.LAYOUT}' if kind.LAYOUT else ''
+        remedy = f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER{layout}'
+        yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', remedy)
         return
     splits, findings = _read_splits(kind, use)
     yield from findings
     if not splits:
         return
-    yield _published(splits[0].dataset, use, subject)
+    yield _published(splits[0], use, subject)
     bad: Mapping[str, str] = {}
     if check_files:
-        frames, owners = _frames(splits, use)
-        scan = scan_files(splits[0].dataset.storage, frames, jobs, full_decode, kind.NAME)
+        owners = _owners(splits, use)
+        scan = scan_files(splits[0].storage, list(owners), jobs, full_decode, kind.NAME)
         bad = scan.bad
         yield from check_frames(scan, owners, subject, _stops(bad, owners, use))
-    for split in splits:
-        yield from _examine_split(split, use, bad, kind.NAME)
-    yield _overlap(splits, subject)
+    for dataset in splits:
+        yield from _examine_split(dataset, use, bad)
+    people = {d.split: {t.pid for t in d.tracklets if t.pid is not None} for d in splits}
+    people = {split: pids for split, pids in people.items() if pids}
+    frames = {d.split: {frame for t in d.tracklets for frame in t.frames} for d in splits}
+    yield check_overlap(people, frames, subject)
 
 
-def _root_remedy(kind: type[TrackletDataset], use: DatasetUse) -> str:
-    variable = f'set the environment variable {use.variable} to it, or ' if use.variable else ''
-    return f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER' + (
-        f'; expected there: {kind.LAYOUT}' if kind.LAYOUT else ''
+def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
+    """Check every protocol of a stage's validation and test, using only the index.
+
+    Yields:
+        One finding for each pair of dataset and protocol. Broken if it cannot be evaluated, a warning if tracklets
+        belong to no direction or queries are in their own gallery.
+    """
+    try:
+        for dataset, protocol in evaluations_of(stage.config):
+            yield _check_evaluation(dataset, protocol, stage.subject)
+    except DscreidError as error:
+        message = 'not checked: the test data cannot be read'
+        yield Finding('evaluation', stage.subject, Severity.BROKEN, message, details=(str(error),))
+
+
+def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> Finding:
+    try:
+        found = plan(dataset, protocol)
+    except DscreidError as error:
+        return Finding('evaluation', subject, Severity.BROKEN, str(error))
+    if found is None:
+        message = (
+            f'{protocol}: no evaluation because split {dataset.split!r} in {dataset.root} has no person ids'
+        )
+        return Finding('evaluation', subject, Severity.INFO, message)
+    directions = ', '.join(
+        f'{name} {count.valid:,} of {count.queries:,} queries have a true match among {count.gallery:,} tracklets'
+        for name, count in found.directions.items()
+    )
+    problems = []
+    if len(found.unranked):
+        problems.append(f'{len(found.unranked):,} test tracklets are in no direction')
+    if found.own_gallery:
+        problems.append(
+            f'{found.own_gallery:,} queries are also in a gallery that they search, without their own tracklet'
+        )
+    counts: dict[str, Any] = {name: count._asdict() for name, count in found.directions.items()}
+    values = dict(counts, unranked=len(found.unranked), own_gallery=found.own_gallery)
+    severity = Severity.WARNING if problems else Severity.OK
+    message = '; '.join([f'{protocol}: {directions}', *problems])
+    return Finding(
+        'evaluation', subject, severity, message, 'check the query list' if problems else '', values=values
     )
 
 
-def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[SplitRecords], list[Finding]]:
+def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[TrackletDataset], list[Finding]]:
+    """Read the splits as listed in the index, before any rule drops tracklets; with person ids if possible."""
     splits, findings = [], []
     for name in kind.disjoint_splits():
-        used = bool(use.of_split(name))
-        needs_ids = any(s.get('labelled', True) for s in use.of_split(name))
+        subject, dataset, settings = f'{kind.NAME} {name}', None, use.of_split(name)
         try:
             dataset = _read(kind, use.root, name, labelled=True)
         except DscreidError as error:
-            try:
+            with suppress(DscreidError):
                 dataset = _read(kind, use.root, name, labelled=False)
-            except DscreidError:
-                dataset = None
-            severity = Severity.BROKEN if used and (needs_ids or dataset is None) else Severity.WARNING
-            if used and dataset is not None and not needs_ids:
-                severity = Severity.INFO  # adaptation is meant for unlabeled data
-            remedy = '' if used else 'no stage of this config reads this split'
-            findings.append(Finding('index', f'{kind.NAME} {name}', severity, str(error), remedy))
+            severity = Severity.WARNING
+            if settings:
+                needs_ids = any(s.get('labelled', True) for s in settings)
+                # adaptation is meant for unlabeled data
+                severity = Severity.BROKEN if needs_ids or dataset is None else Severity.INFO
+            remedy = '' if settings else 'no stage of this config reads this split'
+            findings.append(Finding('index', subject, severity, str(error), remedy))
         if dataset is not None:
-            splits.append(SplitRecords(name, dataset, used))
-            findings.append(_counts(dataset, f'{kind.NAME} {name}'))
+            splits.append(dataset)
+            findings.append(_counts(dataset, subject))
     return splits, findings
 
 
@@ -119,9 +143,7 @@ def _read(
     return kind(root, split, labelled=labelled, min_seq_len=1, expected_statistics=None, **settings)
 
 
-def _stops(
-    bad: Mapping[str, str], owners: Mapping[str, tuple[str, int, int | None]], use: DatasetUse
-) -> bool:
+def _stops(bad: Mapping[str, str], owners: Mapping[str, Owner], use: DatasetUse) -> bool:
     """Whether a run would stop at one of the bad frames (frame → fault)."""
     found = {(owners[frame][0], fault in STOPPING_FAULTS) for frame, fault in bad.items()}
     return any(
@@ -137,92 +159,63 @@ def _counts(dataset: TrackletDataset, subject: str) -> Finding:
     message = (
         f'{people}, {s.tracklets:,} tracklets of {s.shortest} to {s.longest} frames, {s.frames:,} frames'
     )
-    values = dict(
-        identities=s.identities,
-        tracklets=s.tracklets,
-        frames=s.frames,
-        queries=s.queries,
-        index=dataset.fingerprint(),
-    )
-    return Finding('index', subject, Severity.OK, message, values=values)
+    values = {name: getattr(s, name) for name in ('identities', 'tracklets', 'frames', 'queries')}
+    return Finding('index', subject, Severity.OK, message, values=values | {'index': dataset.fingerprint()})
 
 
 def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Finding:
+    severity, remedy, values = Severity.INFO, '', {}
     if not dataset.PUBLISHED:
         message = f'not compared: {type(dataset).__name__} declares no PUBLISHED counts'
-        return Finding('published counts', subject, Severity.INFO, message)
-    compared = any(s.get('expected_statistics', 'published') == 'published' for s in use.settings)
-    if not compared:
+    elif all(s.get('expected_statistics', 'published') != 'published' for s in use.settings):
         message = 'not compared: the config declares other data in the same layout (expected_statistics=None)'
-        return Finding('published counts', subject, Severity.INFO, message)
-    try:
-        differences = dataset.differences_from_published()
-    except DatasetError as error:
-        return Finding('published counts', subject, Severity.WARNING, f'not compared ({error})')
-    if not differences:
-        return Finding(
-            'published counts', subject, Severity.OK, 'identities, tracklets and frames as published'
-        )
-    return Finding(
-        'published counts',
-        subject,
-        Severity.WARNING,
-        '; '.join(differences),
-        'check that the download is complete; set expected_statistics=None for other data in this layout',
-        values=dict(differences=differences),
-    )
+    else:
+        severity, message = Severity.OK, 'identities, tracklets and frames as published'
+        try:
+            differences = dataset.differences_from_published()
+        except DatasetError as error:
+            return Finding('published counts', subject, Severity.WARNING, f'not compared ({error})')
+        if differences:
+            severity, message, values = Severity.WARNING, '; '.join(differences), {'differences': differences}
+            remedy = 'check that the download is complete; set expected_statistics=None for other data in this layout'
+    return Finding('published counts', subject, severity, message, remedy, values=values)
 
 
-def _frames(
-    splits: list[SplitRecords], use: DatasetUse
-) -> tuple[list[str], dict[str, tuple[str, int, int | None]]]:
-    """Return all frames without repeats, and split, tracklet and person of the first tracklet listing each."""
-    datasets = [(split.name, split.dataset) for split in splits]
-    if any(s.get('fake_ir') for s in use.settings):
-        datasets += [
-            (
-                split.name,
-                _read(type(split.dataset), use.root, split.name, split.dataset.labelled, fake_ir=True),
-            )
-            for split in splits
-            if any(s.get('fake_ir') for s in use.of_split(split.name))
-        ]
-    owners: dict[str, tuple[str, int, int | None]] = {}
-    for name, dataset in datasets:
+def _owners(splits: list[TrackletDataset], use: DatasetUse) -> dict[str, Owner]:
+    """Map all frames to the split, tracklet and person of the first tracklet that lists them."""
+    fake = [
+        _read(type(d), use.root, d.split, d.labelled, fake_ir=True)
+        for d in splits
+        if any(s.get('fake_ir') for s in use.of_split(d.split))
+    ]
+    owners: dict[str, Owner] = {}
+    for dataset in [*splits, *fake]:
         for row, tracklet in enumerate(dataset.tracklets):
             for frame in tracklet.frames:
-                owners.setdefault(frame, (name, row, tracklet.pid))
-    return list(owners), owners
+                owners.setdefault(frame, (dataset.split, row, tracklet.pid))
+    return owners
 
 
-def _examine_split(
-    split: SplitRecords, use: DatasetUse, bad: Mapping[str, str], name: str
-) -> Iterator[Finding]:
-    subject = f'{name} {split.name}'
-    foreign, silent = _foreign(split)
+def _examine_split(dataset: TrackletDataset, use: DatasetUse, bad: Mapping[str, str]) -> Iterator[Finding]:
+    subject = f'{dataset.NAME} {dataset.split}'
+    foreign, silent = _foreign(dataset)
     yield check_foreign(foreign, subject, silent)
-    yield check_repeats(split.dataset.tracklets, split.dataset.repeats, subject)
-    yield check_balance(split.dataset.tracklets, subject)
-    seen: list[tuple] = []
-    for settings in use.of_split(split.name):
-        rules = (
-            settings.get('min_seq_len') or type(split.dataset).MIN_SEQ_LEN,
-            settings.get('modality'),
+    yield check_repeats(dataset.tracklets, dataset.repeats, subject)
+    yield check_balance(dataset.tracklets, subject)
+    rules = [
+        (
+            settings.get('min_seq_len') or dataset.MIN_SEQ_LEN,
+            None if settings.get('modality') is None else Modality(settings['modality']),
             settings.get('on_bad_frame', 'error'),
             settings.get('foreign_frames') == 'drop',
         )
-        if rules in seen:
-            continue
-        seen.append(rules)
-        shortest, modality, policy, drops = rules
-        modality = None if modality is None else Modality(modality)
-        yield check_drops(
-            split.dataset.tracklets, bad.keys(), foreign, subject, shortest, modality, policy, drops
-        )
+        for settings in use.of_split(dataset.split)
+    ]
+    for rule in dict.fromkeys(rules):
+        yield check_drops(dataset.tracklets, bad.keys(), foreign, subject, *rule)
 
 
-def _foreign(split: SplitRecords) -> tuple[list[ForeignTracklet], list[str]]:
-    dataset = split.dataset
+def _foreign(dataset: TrackletDataset) -> tuple[list[ForeignTracklet], list[str]]:
     if isinstance(dataset, HITSZVCM):
         return foreign_in_hitsz(*dataset.read_tracks()), []
     if isinstance(dataset, BUPTCampus):
@@ -234,10 +227,3 @@ def _foreign(split: SplitRecords) -> tuple[list[ForeignTracklet], list[str]]:
         told['person'] = [str(t.pid) for t in tracklets]
     wheres = dataset.wheres or [f'tracklet {row}' for row in range(len(tracklets))]
     return foreign_by_path(wheres, [t.frames for t in tracklets], told)
-
-
-def _overlap(splits: list[SplitRecords], subject: str) -> Finding:
-    people = {s.name: {t.pid for t in s.dataset.tracklets if t.pid is not None} for s in splits}
-    people = {name: pids for name, pids in people.items() if pids}
-    frames = {s.name: {frame for t in s.dataset.tracklets for frame in t.frames} for s in splits}
-    return check_overlap(people, frames, subject)

@@ -12,19 +12,18 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from dscreid.apis.shared_memory import free_shared_memory
+from dscreid.engine.extraction_loader import cluster_hook_of
 from dscreid.errors import DscreidError
-from dscreid.lab.dataset_checks import Finding, Severity, worst
-from dscreid.lab.doctor.batches import StageMeasure, StageTrial
-from dscreid.lab.doctor.building import check_weights, count_tracklets
-from dscreid.lab.doctor.datasets import examine_dataset
-from dscreid.lab.doctor.evaluation import check_stage_evaluations
+from dscreid.lab.dataset_checks import Finding, Severity
+from dscreid.lab.doctor.batches import StageMeasure, try_stage
+from dscreid.lab.doctor.building import try_model
+from dscreid.lab.doctor.datasets import check_stage_evaluations, examine_dataset
 from dscreid.lab.doctor.forecast import FreeResources, check_forecast
 from dscreid.lab.doctor.machine import check_machine, check_shared_memory
 from dscreid.lab.doctor.stages import Stage, datasets_of, stages_of
+from dscreid.registry import DATASETS
 from dscreid.utils.gpu import free_gpu_memory
 from dscreid.utils.machine import free_disk, free_memory, usable_cores
-
-HEALTHY, WARNINGS, BROKEN = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,13 @@ class Diagnosis:
     @property
     def severity(self) -> Severity:
         """Highest severity of the findings."""
-        return worst(self.findings)
+        return max((finding.severity for finding in self.findings), default=Severity.OK)
 
     def exit_code(self, strict: bool = False) -> int:
         """Return 0 if healthy, 1 for warnings if ``strict``, and 2 if broken."""
         if self.severity is Severity.BROKEN:
-            return BROKEN
-        return WARNINGS if strict and self.severity is Severity.WARNING else HEALTHY
+            return 2
+        return int(strict and self.severity is Severity.WARNING)
 
 
 def diagnose(
@@ -84,17 +83,15 @@ def diagnose(
     Args:
         config_path: The config to check.
         options: What to check.
-        on_finding: Called after each finding with all findings so far, so that none is lost if the process ends
-            early.
+        on_finding: Called after each finding with all findings so far.
 
     Raises:
         ConfigError: If the config or that of its source stage cannot be read. All other problems become findings.
     """
     init_default_scope('dscreid')
-    found: list[Finding] = []
+    options, found = options or DoctorOptions(), []
     with _silent_logs():
-        stages = stages_of(Path(config_path), (options or DoctorOptions()).config_options)
-        for finding in _examine(stages, options or DoctorOptions()):
+        for finding in _examine(stages_of(Path(config_path), options.config_options), options):
             found.append(finding)
             if on_finding is not None:
                 on_finding(Diagnosis(str(config_path), tuple(found), complete=False))
@@ -105,25 +102,25 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
     """Run all checks. The cheap ones of all stages come before the first dry batch."""
     yield from check_machine(options.work_dir)
     yield from check_shared_memory(stages, free_shared_memory())
+    jobs = options.jobs or usable_cores()
     for use in datasets_of(stages):
-        yield from examine_dataset(
-            use, options.jobs or usable_cores(), options.full_decode, options.check_files
-        )
+        yield from examine_dataset(use, jobs, options.full_decode, options.check_files)
     for stage in stages:
         yield from check_stage_evaluations(stage)
     for stage in stages:
-        if options.check_batches:
-            yield from _try_stage(stage, options.work_dir)
-        else:
-            yield from check_weights(stage)
+        if not options.check_batches:
+            yield from try_model(stage)[1]  # reads the weights files
+            continue
+        measure = yield from try_stage(stage, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
+        if measure is not None and measure.extraction is not None:
+            yield from _forecast(stage, measure, options.work_dir)
 
 
 @contextmanager
 def _silent_logs() -> Iterator[None]:
     """Suppress log messages below errors, because the findings contain the information.
 
-    MMEngine's loggers cache which levels are enabled. ``logging.disable`` does not clear this cache, but setting a
-    level does.
+    Setting a level clears the cache of enabled levels in MMEngine's loggers, which ``logging.disable`` does not.
     """
     logger, before = MMLogger.get_current_instance(), logging.root.manager.disable
     level = logger.level
@@ -136,17 +133,11 @@ def _silent_logs() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _try_stage(stage: Stage, work_dir: Path) -> Iterator[Finding]:
-    trial = StageTrial(stage, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
-    yield from trial.findings()
-    if trial.measure is not None and trial.measure.extraction is not None:
-        yield from _forecast(stage, trial.measure, work_dir)
-
-
 def _forecast(stage: Stage, measure: StageMeasure, work_dir: Path) -> list[Finding]:
+    loader = stage.config.get('test_dataloader')
     try:
-        tests = count_tracklets(stage.config)
+        tests = len(DATASETS.build(dict(loader['dataset'], pipeline=[]))) if loader else 0
     except DscreidError:  # reported by the checks of the dataset
         return []
     free = FreeResources(free_memory(swap=True), free_gpu_memory(), free_disk(work_dir))
-    return check_forecast(measure, tests, stage.subject, free, stage.cluster_hook)
+    return check_forecast(measure, tests, stage.subject, free, cluster_hook_of(stage.config))

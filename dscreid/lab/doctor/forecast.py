@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from dscreid.engine.hooks import ClusterHook
 from dscreid.evaluation import rank_metrics
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure
-from dscreid.neighbors import NeighborSearch
-from dscreid.pseudo_labels import Labeler, build_labeler
 from dscreid.pseudo_labels.clustering.forecast import Forecast, forecast_round, product_rate, remedies
+from dscreid.registry import HOOKS
 from dscreid.structures import Modality
 from dscreid.utils.chunks import CHUNK_ELEMENTS
 from dscreid.utils.machine import usable_cores
@@ -41,59 +41,37 @@ class FreeResources:
     disk: int
 
 
-@dataclass(frozen=True)
-class EvaluationForecast:
-    """Forecast of one evaluation.
-
-    Attributes:
-        seconds: Duration.
-        num_bytes: Peak memory in bytes.
-    """
-
-    seconds: float
-    num_bytes: int
-
-
 def forecast_pseudo_labels(
-    counts: Mapping[Modality, int], dimension: int, hook: Mapping[str, Any]
+    counts: Mapping[Modality, int], dimension: int, cluster_hook: Mapping[str, Any]
 ) -> Forecast:
     """Forecast the labeling of both modalities by the slowest labeler of a config, like ClusterHook before a round.
 
     Args:
         counts: Tracklets of each modality.
         dimension: Dimension of the clustered features (static and dynamic together).
-        hook: Config of the ``ClusterHook``: its labelers and ``neighbor_search``.
+        cluster_hook: Config of the ``ClusterHook``.
 
     Returns:
         Time and memory without the features. Zeros if no labeler can tell what it clusters.
     """
-    search = NeighborSearch(**(hook.get('neighbor_search') or {}))
+    hook: ClusterHook = HOOKS.build({key: v for key, v in cluster_hook.items() if key != 'priority'})
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    rounds = [labeler.problems(counts, dimension) for labeler in _labelers(hook)]
     rate, threads = product_rate(device), torch.get_num_threads()
-    forecasts = [forecast_round(problems, search, rate, device, threads) for problems in rounds if problems]
+    rounds = [labeler.problems(counts, dimension) for labeler in hook.labelers]
+    forecasts = [forecast_round(p, hook.neighbor_search, rate, device, threads) for p in rounds if p]
     return max(forecasts, key=lambda forecast: forecast.seconds, default=Forecast())
 
 
-def _labelers(hook: Mapping[str, Any]) -> list[Labeler]:
-    """Build all labelers of a ClusterHook's config, including those of a cycle."""
-    stages = [
-        {key: value for key, value in stage.items() if key != 'begin_epoch'} for stage in hook['labelers']
-    ]
-    return [
-        build_labeler(labeler, 'ClusterHook') for stage in stages for labeler in stage.get('cycle', [stage])
-    ]
-
-
-def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -> EvaluationForecast:
+def forecast_evaluation(tracklets: int, dimension: int) -> Forecast:
     """Forecast one evaluation of a test split in both directions. Half of the tracklets are queries.
 
-    Returns:
-        Time, scaled by (N / sample)², and memory of the features and the blocks of a ranked row range.
+    Time is scaled quadratically from at most 2,000 tracklets. Memory is that of the features and of a block of rows.
     """
-    rows = max(min(sample, tracklets), 4)
-    features = _clustered(rows, dimension)
+    rows = max(min(_SAMPLE, tracklets), 4)
     people = np.arange(rows) // _PER_PERSON
+    rng = np.random.default_rng(0)
+    centers = rng.standard_normal((people[-1] + 1, dimension), dtype=np.float32)
+    features = centers[people] + 0.7 * rng.standard_normal((rows, dimension), dtype=np.float32)
     order = np.random.default_rng(1).permutation(rows)
     query, gallery = order[: rows // 2], order[rows // 2 :]
     people[query[0]] = people[gallery[0]]  # at least one true match
@@ -105,8 +83,7 @@ def forecast_evaluation(tracklets: int, dimension: int, sample: int = _SAMPLE) -
     seconds = 2 * (time.perf_counter() - start) * (tracklets / rows) ** 2
     block = min(CHUNK_ELEMENTS, tracklets**2 // 4)
     # the similarities, and on a GPU also those of each match's query, with three comparisons
-    num_bytes = 2 * tracklets * dimension * _FLOAT + block * (2 * _FLOAT + 3)
-    return EvaluationForecast(seconds, num_bytes)
+    return Forecast(seconds, 2 * tracklets * dimension * _FLOAT + block * (2 * _FLOAT + 3))
 
 
 def check_forecast(
@@ -131,74 +108,60 @@ def check_forecast(
         The disk finding is a warning if checkpoints exceed the free space.
     """
     dimension = 2 * measure.embed_dim
-    labelling = Forecast()
+    labeling = Forecast()
     if cluster_hook is not None and measure.counts:
-        labelling = forecast_pseudo_labels(measure.counts, dimension, cluster_hook)
+        labeling = forecast_pseudo_labels(measure.counts, dimension, cluster_hook)
     evaluation = forecast_evaluation(test_tracklets, dimension)
-    findings = [_memory_finding(labelling, evaluation, measure, test_tracklets, subject, free)]
-    findings.append(_time_finding(labelling, evaluation, measure, test_tracklets, subject))
+    sizes = f'evaluation of {test_tracklets:,} tracklets: {size_text(evaluation.host_bytes)}'
+    if measure.counts:
+        rows = ' + '.join(f'{count:,}' for count in measure.counts.values())
+        on_gpu = f' and {size_text(labeling.device_bytes)} on the GPU' if labeling.device_bytes else ''
+        sizes = f'pseudo labels of {rows} x {dimension}: {size_text(labeling.host_bytes)}{on_gpu}; {sizes}'
+    findings = [_memory_finding(labeling, evaluation, sizes, subject, free)]
+    findings.append(_time_finding(labeling, evaluation, measure, test_tracklets, subject))
     if measure.epochs:
         findings.append(_disk_finding(measure.parameters, subject, free.disk))
     return findings
 
 
 def _memory_finding(
-    labelling: Forecast,
-    evaluation: EvaluationForecast,
-    measure: StageMeasure,
-    test_tracklets: int,
-    subject: str,
-    free: FreeResources,
+    labeling: Forecast, evaluation: Forecast, sizes: str, subject: str, free: FreeResources
 ) -> Finding:
-    parts, severity, remedy = [], Severity.OK, ''
-    if measure.counts:
-        n = ' + '.join(f'{count:,}' for count in measure.counts.values())
-        parts.append(
-            f'pseudo labels of {n} x {2 * measure.embed_dim}: {size_text(labelling.host_bytes)}'
-            + (f' and {size_text(labelling.device_bytes)} on the GPU' if labelling.device_bytes else '')
-        )
-    parts.append(f'evaluation of {test_tracklets:,} tracklets: {size_text(evaluation.num_bytes)}')
-    pairs = [
-        (
-            'main memory',
-            labelling.least_host_bytes,
-            max(labelling.host_bytes, evaluation.num_bytes),
-            free.memory,
-        ),
-        ('GPU memory', labelling.least_device_bytes, labelling.device_bytes, free.gpu_memory),
-    ]
-    for kind, least, expected, available in pairs:
+    message, severity, remedy = sizes, Severity.OK, ''
+    on_host = max(labeling.host_bytes, evaluation.host_bytes)
+    for kind, least, expected, available in (
+        ('main memory', labeling.least_host_bytes, on_host, free.memory),
+        ('GPU memory', labeling.least_device_bytes, labeling.device_bytes, free.gpu_memory),
+    ):
         if available is not None and expected > available:
-            parts.append(f'but {size_text(available)} of {kind} are free')
+            message += f'; but {size_text(available)} of {kind} are free'
             severity = max(severity, Severity.BROKEN if least > available else Severity.WARNING)
             remedy = remedies(kind)
     values = dict(
-        labelling_bytes=labelling.host_bytes,
-        labelling_gpu_bytes=labelling.device_bytes,
-        evaluation_bytes=evaluation.num_bytes,
+        labelling_bytes=labeling.host_bytes,
+        labelling_gpu_bytes=labeling.device_bytes,
+        evaluation_bytes=evaluation.host_bytes,
     )
-    return Finding('memory forecast', subject, severity, '; '.join(parts), remedy, values=values)
+    return Finding('memory forecast', subject, severity, message, remedy, values=values)
 
 
 def _time_finding(
-    labelling: Forecast,
-    evaluation: EvaluationForecast,
-    measure: StageMeasure,
-    test_tracklets: int,
-    subject: str,
+    labeling: Forecast, evaluation: Forecast, measure: StageMeasure, test_tracklets: int, subject: str
 ) -> Finding:
-    extraction = _seconds_per_tracklet(measure)
+    processes = max(min(measure.workers, usable_cores()), 1)
+    extraction = training = 0.0
+    if measure.extraction is not None:
+        batch = measure.extraction
+        extraction = max(batch.load_seconds / processes, batch.step_seconds) / batch.tracklets
+    if measure.train is not None:
+        loading, computing = measure.train.load_seconds / processes, measure.train.step_seconds
+        # workers load while the device computes, so only the slower of the two counts
+        training = measure.iterations * (max(loading, computing) if measure.workers else loading + computing)
     epoch = dict(
         extraction=extraction * sum(measure.counts.values()),
-        labelling=labelling.seconds,
-        training=0.0,
+        labelling=labeling.seconds,
+        training=training,
     )
-    if measure.train is not None:
-        # workers load while the device computes, so only the slower of the two counts
-        loading = measure.train.load_seconds / max(min(measure.workers, usable_cores()), 1)
-        overlapped = max(loading, measure.train.step_seconds)
-        together = loading + measure.train.step_seconds
-        epoch['training'] = measure.iterations * (overlapped if measure.workers else together)
     test = extraction * test_tracklets + evaluation.seconds
     total = measure.epochs * sum(epoch.values()) + test
     message = f'one evaluation {duration_text(test)}'
@@ -210,34 +173,13 @@ def _time_finding(
     return Finding('time forecast', subject, Severity.INFO, message, values=values)
 
 
-def _seconds_per_tracklet(measure: StageMeasure) -> float:
-    if measure.extraction is None:
-        return 0.0
-    loading = measure.extraction.load_seconds / max(min(measure.workers, usable_cores()), 1)
-    return max(loading, measure.extraction.step_seconds) / measure.extraction.tracklets
-
-
 def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
     needed = parameters * _FLOAT * _CHECKPOINT_COPIES
-    short = needed > free_disk
+    severity, remedy = Severity.OK, ''
     message = (
         f'checkpoints take up to {size_text(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
     )
-    if short:
+    if needed > free_disk:
         message += f', but {size_text(free_disk)} are free'
-    return Finding(
-        'disk forecast',
-        subject,
-        Severity.WARNING if short else Severity.OK,
-        message,
-        'choose a --work-dir on another disk' if short else '',
-        values=dict(checkpoint_bytes=needed),
-    )
-
-
-def _clustered(rows: int, dimension: int) -> np.ndarray:
-    """Draw well separated people with their tracklets around them, float32 (rows, dimension)."""
-    rng = np.random.default_rng(0)
-    centers = rng.standard_normal((-(-rows // _PER_PERSON), dimension), dtype=np.float32)
-    noise = rng.standard_normal((rows, dimension), dtype=np.float32)
-    return centers[np.arange(rows) // _PER_PERSON] + 0.7 * noise
+        severity, remedy = Severity.WARNING, 'choose a --work-dir on another disk'
+    return Finding('disk forecast', subject, severity, message, remedy, values=dict(checkpoint_bytes=needed))

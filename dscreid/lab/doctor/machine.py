@@ -3,9 +3,9 @@
 import platform
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -28,36 +28,26 @@ _ALTERNATIVES = {
 def check_machine(folder: str | Path) -> list[Finding]:
     """Check packages, accelerator, memory and disk."""
     facts, missing = collect_versions()
-    findings = [
-        Finding(
-            'packages',
-            'environment',
-            Severity.BROKEN if missing else Severity.OK,
-            ', '.join(f'{name} {number}' for name, number in facts.items())
-            + (f'; missing: {", ".join(missing)}' if missing else ''),
-            'run `make install` or pip install -r requirements/runtime.txt' if missing else '',
-            values=facts | {'missing': missing},
-        )
-    ]
-    return [*findings, _accelerator(), _resources(folder)]
+    message, remedy = ', '.join(f'{name} {number}' for name, number in facts.items()), ''
+    if missing:
+        message += f'; missing: {", ".join(missing)}'
+        remedy = 'run `make install` or pip install -r requirements/runtime.txt'
+    severity, values = Severity.BROKEN if missing else Severity.OK, facts | {'missing': missing}
+    packages = Finding('packages', 'environment', severity, message, remedy, values=values)
+    return [packages, _accelerator(), _resources(folder)]
 
 
 def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Finding]:
-    """Compare free shared memory with what the loader workers of all stages need.
-
-    Args:
-        stages: The stages.
-        free: Free bytes of shared memory. None if unknown, which gives no finding.
-    """
+    """Compare the free bytes of shared memory (None if unknown) with what the loader workers of all stages need."""
     if free is None:
         return []
-    check, values = ('shared memory', 'environment'), dict(free_shared_memory=free)
+    severity, message = Severity.OK, f'{size_text(free)} free in {SHARED_MEMORY}'
     excessive = [loader for stage in stages for loader in excessive_loaders(stage.config.to_dict(), free)]
     if excessive:
         unique = {(need.name, need.workers, need.batch): (need, workers) for need, workers in excessive}
-        message = describe_excess(list(unique.values()), free)
-        return [Finding(*check, Severity.WARNING, message, values=values)]
-    return [Finding(*check, Severity.OK, f'{size_text(free)} free in {SHARED_MEMORY}', values=values)]
+        severity, message = Severity.WARNING, describe_excess(list(unique.values()), free)
+    values = dict(free_shared_memory=free)
+    return [Finding('shared memory', 'environment', severity, message, values=values)]
 
 
 def collect_versions() -> tuple[dict[str, str], list[str]]:
@@ -85,10 +75,8 @@ def _required() -> list[str]:
 
 def _version(*names: str) -> tuple[str, str] | None:
     for name in names:
-        try:
+        with suppress(PackageNotFoundError):
             return name, version(name)
-        except PackageNotFoundError:
-            continue
     return None
 
 
@@ -96,24 +84,21 @@ def _accelerator() -> Finding:
     if not torch.cuda.is_available():
         return Finding('accelerator', 'environment', Severity.INFO, 'no GPU: everything runs on the CPU')
     free, total = torch.cuda.mem_get_info()
-    message = (
-        f'{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, {free / 2**30:.1f} of '
-        f'{total / 2**30:.1f} GiB free'
-    )
-    values: dict[str, Any] = dict(cuda=torch.version.cuda, free=free, total=total)
+    name, cuda = torch.cuda.get_device_name(), torch.version.cuda
+    message = f'{name}, CUDA {cuda}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free'
+    values = dict(cuda=cuda, free=free, total=total)
     return Finding('accelerator', 'environment', Severity.OK, message, values=values)
 
 
 def _resources(folder: str | Path) -> Finding:
     memory, disk = free_memory(), free_disk(folder)
     known = 'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'
+    severity, remedy = Severity.OK, ''
     message = (
         f'{usable_cores()} cores, {known} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
     )
+    if not can_hold_files(folder):
+        message += ', which is not writable'
+        severity, remedy = Severity.BROKEN, 'choose another --work-dir'
     values = dict(cores=usable_cores(), free_memory=memory, free_disk=disk)
-    if can_hold_files(folder):
-        return Finding('resources', 'environment', Severity.OK, message, values=values)
-    message += ', which is not writable'
-    return Finding(
-        'resources', 'environment', Severity.BROKEN, message, 'choose another --work-dir', values=values
-    )
+    return Finding('resources', 'environment', severity, message, remedy, values=values)

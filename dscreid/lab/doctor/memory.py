@@ -63,11 +63,7 @@ class PeakMemory(TorchDispatchMode):
 
 
 def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
-    """Run a step and measure the memory of its tensors.
-
-    Returns:
-        Peak bytes of the device's memory, in addition to what was allocated before the step.
-    """
+    """Run a step and measure its peak bytes of device memory, in addition to those allocated before."""
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -79,13 +75,7 @@ def peak_bytes(step: Callable[[], None], device: torch.device) -> int:
 
 
 def forecast_bytes(measured: int, share: int, batch: int) -> int:
-    """Forecast an upper estimate of the memory of a batch from a part of it.
-
-    Args:
-        measured: Peak bytes of a step on ``share`` tracklets.
-        share: Tracklets of that step.
-        batch: Tracklets of the whole batch.
-    """
+    """Estimate the memory of ``batch`` tracklets, rather too high, from the peak bytes of ``share`` tracklets."""
     return int(_MARGIN * measured * batch / share)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from mmengine import Config
 
 from dscreid.apis.config import config_name, inherited_options, load_config
-from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
 
 
 @dataclass(frozen=True)
@@ -27,16 +26,6 @@ class Stage:
     def subject(self) -> str:
         """Name of the stage in findings."""
         return f'{self.name} ({config_name(self.config)})'
-
-    @property
-    def extraction_loader(self) -> dict[str, Any] | None:
-        """Config of the loader used to extract features for clustering, or None."""
-        return extraction_loader(self.config)
-
-    @property
-    def cluster_hook(self) -> dict[str, Any] | None:
-        """Config of the hook that assigns pseudo labels, or None."""
-        return cluster_hook_of(self.config)
 
 
 @dataclass(frozen=True)
@@ -87,7 +76,10 @@ def datasets_of(stages: list[Stage]) -> list[DatasetUse]:
     variables: dict[str, str] = {}
     for stage in stages:
         variables |= {str(value): name for name, value in stage.config.env_variables.items()}
-        for settings in _dataset_configs(stage.config.to_dict()):
+        for loader in dicts_in(stage.config.to_dict()):
+            settings = loader.get('dataset')
+            if 'sampler' not in loader or not isinstance(settings, dict) or 'root' not in settings:
+                continue
             found = uses.setdefault((str(settings.get('type')), str(settings['root'])), [])
             plain = {key: value for key, value in settings.items() if key != 'pipeline'}
             if plain not in found:
@@ -98,11 +90,11 @@ def datasets_of(stages: list[Stage]) -> list[DatasetUse]:
     ]
 
 
-def _dataset_configs(node: Any) -> Iterator[dict[str, Any]]:
+def dicts_in(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield all dictionaries of a config, each before those that it contains."""
     if isinstance(node, dict):
-        if 'sampler' in node and isinstance(node.get('dataset'), dict) and 'root' in node['dataset']:
-            yield node['dataset']
+        yield node
         node = list(node.values())
     if isinstance(node, (list, tuple)):
         for child in node:
-            yield from _dataset_configs(child)
+            yield from dicts_in(child)

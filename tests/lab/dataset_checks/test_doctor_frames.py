@@ -13,7 +13,8 @@ from dscreid.datasets.storage import FolderFrames, FrameFormat, open_frames
 from dscreid.datasets.storage.frame_table import build_table, save_table
 from dscreid.datasets.storage.manifest import TABLE, Manifest, ShardRecord, shard_name, write_manifest
 from dscreid.datasets.storage.shard import read_shard_entries, write_shard
-from dscreid.lab.dataset_checks import Severity, check_frames, scan_files
+from dscreid.lab.dataset_checks import Severity
+from dscreid.lab.dataset_checks.frames import check_frames, scan_files
 from dscreid.utils.checkpoint import sha256
 
 OWNERS = {

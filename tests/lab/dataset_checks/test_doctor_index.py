@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 
 from dscreid.datasets.hitsz_index import parse_frame_names, parse_tracks
-from dscreid.lab.dataset_checks import (
-    Severity,
-    check_balance,
-    check_drops,
-    check_foreign,
-    check_overlap,
-    check_repeats,
-    foreign_by_path,
-    foreign_in_hitsz,
-)
+from dscreid.lab.dataset_checks import Severity
+from dscreid.lab.dataset_checks.foreign import check_foreign, foreign_by_path, foreign_in_hitsz
+from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats
 from dscreid.structures import Modality, Tracklet
 
 RGB, IR = Modality
@@ -93,7 +86,7 @@ def test_fields_that_paths_do_not_tell_are_named():
     frames = [[f'{row}/{k}.jpg' for k in range(5)] for row in range(len(frames))]
     found, silent = foreign_by_path(['x'] * 30, frames, told)
     assert (found, silent) == ([], ['person', 'modality', 'camera', 'tracklet'])
-    assert 'names do not hold it: person' in check_foreign(found, 'x', silent).message
+    assert 'because names do not contain it: person' in check_foreign(found, 'x', silent).message
 
 
 def test_overlap():
