@@ -19,31 +19,19 @@ class TestSplit(Protocol):
 
 
 class DirectionCount(NamedTuple):
-    """Size of one direction.
+    """Size of one direction."""
 
-    Attributes:
-        queries: Number of queries.
-        valid: Number of queries with a true match.
-        gallery: Number of gallery tracklets.
-    """
-
-    queries: int
-    valid: int
-    gallery: int
+    queries: int  #: number of queries
+    valid: int  #: number of queries with a true match
+    gallery: int  #: number of gallery tracklets
 
 
 class EvaluationPlan(NamedTuple):
-    """Sizes of a protocol's directions on a test split.
+    """Sizes of a protocol's directions on a test split."""
 
-    Attributes:
-        directions: Sizes by direction.
-        unranked: int64 (n,), rows that no direction uses.
-        own_gallery: Number of queries whose own tracklet is in their gallery; the ranking leaves it out.
-    """
-
-    directions: Mapping[str, DirectionCount]
-    unranked: np.ndarray
-    own_gallery: int
+    directions: Mapping[str, DirectionCount]  #: sizes by direction
+    unranked: np.ndarray  #: int64 (n,), rows that no direction uses
+    own_gallery: int  #: number of queries whose own tracklet is in their gallery; the ranking leaves it out
 
 
 def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:

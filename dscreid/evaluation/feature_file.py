@@ -18,30 +18,18 @@ _VECTORS = {'pid': 'iu', 'camera': 'iu', 'modality': 'iu', 'index': 'iu', 'is_qu
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features and annotations of N tracklets, one row per tracklet.
+    """Features and annotations of N tracklets, one row per tracklet."""
 
-    Attributes:
-        feature: float32 (N, F), features that retrieval compares by inner product.
-        pid: int64 (N,), person ids; ``UNKNOWN`` (-1) if the person is unknown.
-        camera: int64 (N,), camera ids.
-        modality: int64 (N,), 0 for visible, 1 for infrared.
-        is_query: bool (N,), whether the tracklet is listed as a query.
-        index: int64 (N,), position in the dataset.
-        static: float32 (N, D), raw static features, or None.
-        dynamic: float32 (N, D), raw dynamic features, or None.
-        length: int64 (N,), number of frames, or None.
-        same_as: int64 (N,), ``index`` of the first tracklet with the same frames. If None, all tracklets are different.
-    """
-
-    feature: np.ndarray
-    pid: np.ndarray
-    camera: np.ndarray
-    modality: np.ndarray
-    is_query: np.ndarray
-    index: np.ndarray
-    static: np.ndarray | None = None
-    dynamic: np.ndarray | None = None
-    length: np.ndarray | None = None
+    feature: np.ndarray  #: float32 (N, F), features that retrieval compares by inner product
+    pid: np.ndarray  #: int64 (N,), person ids; ``UNKNOWN`` (-1) if the person is unknown
+    camera: np.ndarray  #: int64 (N,), camera ids
+    modality: np.ndarray  #: int64 (N,), 0 for visible, 1 for infrared
+    is_query: np.ndarray  #: bool (N,), whether the tracklet is listed as a query
+    index: np.ndarray  #: int64 (N,), position in the dataset
+    static: np.ndarray | None = None  #: float32 (N, D), raw static features, or None
+    dynamic: np.ndarray | None = None  #: float32 (N, D), raw dynamic features, or None
+    length: np.ndarray | None = None  #: int64 (N,), number of frames, or None
+    #: int64 (N,), ``index`` of the first tracklet with the same frames. If None, all tracklets are different.
     same_as: np.ndarray | None = None
 
     def __post_init__(self) -> None:

@@ -18,27 +18,18 @@ _PUBLISHED_BATCH = 64
 
 
 class Direction(NamedTuple):
-    """One retrieval task.
+    """One retrieval task."""
 
-    Attributes:
-        query: int64 (Nq,), rows of the test split that are queries.
-        gallery: int64 (Ng,), rows of the test split that are searched.
-        drop_same_camera: Whether to leave out gallery tracklets with the same person and camera as the query.
-    """
-
-    query: np.ndarray
-    gallery: np.ndarray
+    query: np.ndarray  #: int64 (Nq,), rows of the test split that are queries
+    gallery: np.ndarray  #: int64 (Ng,), rows of the test split that are searched
+    #: whether to leave out gallery tracklets with the same person and camera as the query
     drop_same_camera: bool
 
 
 class EvaluationProtocol(ABC):
-    """Base class of protocols. Register a subclass in ``PROTOCOLS`` and name it in ``ReIDMetric(protocol=...)``.
+    """Base class of protocols. Register a subclass in ``PROTOCOLS`` and name it in ``ReIDMetric(protocol=...)``."""
 
-    Attributes:
-        one_query_modality: Whether all listed queries must have the same modality.
-    """
-
-    one_query_modality: bool = False
+    one_query_modality: bool = False  #: whether all listed queries must have the same modality
 
     @abstractmethod
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:

@@ -12,15 +12,10 @@ from dscreid.neighbors.knn import nearest_by_inner_product
 
 @dataclass(frozen=True)
 class QueryExpansion:
-    """Parameters of the query expansion.
+    """Parameters of the query expansion."""
 
-    Attributes:
-        topk: Number of gallery tracklets to average, at least 1; limited to the size of the gallery.
-        alpha: Exponent of the weights, at least 0; 0 for an unweighted mean.
-    """
-
-    topk: int = 5
-    alpha: float = 0.0
+    topk: int = 5  #: number of gallery tracklets to average, at least 1; limited to the size of the gallery
+    alpha: float = 0.0  #: exponent of the weights, at least 0; 0 for an unweighted mean
 
     def __post_init__(self) -> None:
         """Check the ranges."""

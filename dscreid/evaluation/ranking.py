@@ -17,34 +17,22 @@ Ids = Tensor | np.ndarray | Sequence[int]
 
 
 class QueryRanks(NamedTuple):
-    """Ranks of the true matches of each query, as NumPy arrays of shape (Nq,).
+    """Ranks of the true matches of each query, as NumPy arrays of shape (Nq,)."""
 
-    Attributes:
-        matches: int64, number of true matches that are not left out; queries with 0 are invalid.
-        first: int64, rank of the first match, from 1; 0 without a match.
-        average_precision: float64 in (0, 1], mean precision at the matches; NaN without a match.
-        inverse_penalty: float64 in (0, 1], number of matches / rank of the last match (INP of Ye et al., TPAMI 2021);
-            NaN without a match.
-    """
-
-    matches: np.ndarray
-    first: np.ndarray
-    average_precision: np.ndarray
+    matches: np.ndarray  #: int64, number of true matches that are not left out; queries with 0 are invalid
+    first: np.ndarray  #: int64, rank of the first match, from 1; 0 without a match
+    average_precision: np.ndarray  #: float64 in (0, 1], mean precision at the matches; NaN without a match
+    #: float64 in (0, 1], number of matches / rank of the last match (INP of Ye et al., TPAMI 2021); NaN without a match
     inverse_penalty: np.ndarray
 
 
 class RankLists(NamedTuple):
-    """Best-ranked gallery tracklets of each query, as NumPy arrays of shape (Nq, topk), best first.
+    """Best-ranked gallery tracklets of each query, as NumPy arrays of shape (Nq, topk), best first."""
 
-    Attributes:
-        index: int64, gallery rows; -1 beyond the end of a gallery shorter than ``topk``.
-        correct: bool, whether the gallery tracklet shows the query's person.
-        similarity: float32, inner product with the query; NaN where ``index`` is -1.
-    """
-
+    #: int64, gallery rows; -1 beyond the end of a gallery shorter than ``topk``
     index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
-    correct: np.ndarray
-    similarity: np.ndarray
+    correct: np.ndarray  #: bool, whether the gallery tracklet shows the query's person
+    similarity: np.ndarray  #: float32, inner product with the query; NaN where ``index`` is -1
 
 
 def rank_metrics(

@@ -17,17 +17,11 @@ _SHARING = float(np.nextafter(np.float32(1), np.float32(0)))
 
 @dataclass(frozen=True)
 class Reranking:
-    """Parameters of k-reciprocal re-ranking. The defaults are those of the paper for Market-1501.
+    """Parameters of k-reciprocal re-ranking. The defaults are those of the paper for Market-1501."""
 
-    Attributes:
-        k1: Number of neighbors, including the tracklet itself; limited to the number of tracklets.
-        k2: Number of rows averaged in the expansion of encodings; 1 for no expansion.
-        lambda_value: Share of the original distance, in [0, 1].
-    """
-
-    k1: int = 20
-    k2: int = 6
-    lambda_value: float = 0.3
+    k1: int = 20  #: number of neighbors, including the tracklet itself; limited to the number of tracklets
+    k2: int = 6  #: number of rows averaged in the expansion of encodings; 1 for no expansion
+    lambda_value: float = 0.3  #: share of the original distance, in [0, 1]
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -12,15 +12,10 @@ WIDEN = 3  # width of a background in frames
 
 @dataclass(frozen=True)
 class Background:
-    """Background of a camera: the same objects in both spectra, with unrelated brightness.
+    """Background of a camera: the same objects in both spectra, with unrelated brightness."""
 
-    Attributes:
-        visible: uint8[H, WIDEN * W, 3], blue, green, red.
-        infrared: uint8[H, WIDEN * W].
-    """
-
-    visible: np.ndarray
-    infrared: np.ndarray
+    visible: np.ndarray  #: uint8[H, WIDEN * W, 3], blue, green, red
+    infrared: np.ndarray  #: uint8[H, WIDEN * W]
 
 
 def draw_background(camera: Camera, height: int, width: int) -> Background:

@@ -21,13 +21,7 @@ def _weights(**emphasis: float) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """Clothing statistics. Every dictionary maps names to weights.
-
-    Attributes:
-        sleeves: Probabilities of sleeves that end at the shoulder, short sleeves and long sleeves.
-        coats: Probability of a coat that reaches down to the thighs.
-        hair: Probabilities of black, dark brown, brown, blond and gray hair.
-    """
+    """Clothing statistics. Every dictionary maps names to weights."""
 
     upper_colors: dict[str, float] = field(default_factory=_weights)
     lower_colors: dict[str, float] = field(default_factory=_weights)
@@ -45,75 +39,49 @@ class Wardrobe:
         default_factory=lambda: {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5}
     )
     hats: dict[str, float] = field(default_factory=lambda: {'none': 4, 'cap': 1, 'beanie': 0.6, 'hood': 0.4})
+    #: probabilities of sleeves that end at the shoulder, short sleeves and long sleeves
     sleeves: tuple[float, float, float] = (0.1, 0.45, 0.45)
-    coats: float = 0.15
+    coats: float = 0.15  #: probability of a coat that reaches down to the thighs
+    #: probabilities of black, dark brown, brown, blond and gray hair
     hair: tuple[float, float, float, float, float] = (0.55, 0.25, 0.1, 0.05, 0.05)
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Everything that distinguishes one domain from another. Ranges are (low, high) of a uniform distribution.
+    """Everything that distinguishes one domain from another. Ranges are (low, high) of a uniform distribution."""
 
-    Attributes:
-        name: Name in tools and specs.
-        code: Part of every seed of the domain; not that of another domain.
-        wardrobe: Clothing statistics.
-        modality_gap: Default of the world's ``modality_gap`` (see ``sensor.py``).
-        camera_per_tracklet: Draw a camera and a sensor for each tracklet instead of once per camera number.
-        azimuth_spread: Angle in degrees over which the cameras are spread (0 faces the walker).
-        azimuth_offset: Azimuth of the first camera in degrees.
-        heading_jitter: Standard deviation of the walking direction in degrees.
-        elevation: Angle of the camera above the walker in degrees.
-        scale: Height of the figure relative to the height of the frame.
-        offset: Standard deviation of the crop's displacement, in frame heights.
-        crop_jitter: Frame-to-frame jitter of the crop, in frame heights.
-        light: Level of illumination.
-        tint: Strength of the light's color cast.
-        shade: Contrast between the lit and the shadow side of the frame.
-        saturation: Color saturation of the visible sensor.
-        gamma: Tone curve of the visible sensor.
-        blur: Gaussian blur in pixels of a 128-row frame.
-        resolution: Linear fraction of the resolution that is kept in the file.
-        noise: Standard deviation in gray levels (0-255).
-        jpeg: JPEG quality.
-        background_level: Brightness of the background.
-        background_color: Saturation of the background.
-        background_style: Weights of 'campus', 'street', 'indoor', 'clutter'.
-        infrared_background: Brightness of the background in infrared.
-        occluded: Probability that a tracklet has an occluder.
-        occluded_frames: Fraction of such a tracklet's frames in which the occluder is visible.
-        sensor_spread: Variation of the infrared sensor between cameras. 1 is the largest.
-        material_spread: Infrared difference between materials of the same color, from 0 (none) to 1.
-    """
-
-    name: str
-    code: int
-    wardrobe: Wardrobe
-    modality_gap: float = 0.0
+    name: str  #: name in tools and specs
+    code: int  #: part of every seed of the domain; not that of another domain
+    wardrobe: Wardrobe  #: clothing statistics
+    modality_gap: float = 0.0  #: default of the world's ``modality_gap`` (see ``sensor.py``)
+    #: draw a camera and a sensor for each tracklet instead of once per camera number
     camera_per_tracklet: bool = False
-    azimuth_spread: float = 360.0
-    azimuth_offset: float = 0.0
-    heading_jitter: float = 14.0
-    elevation: Range = (5.0, 20.0)
-    scale: Range = (0.84, 0.93)
-    offset: float = 0.012
-    crop_jitter: float = 0.006
-    light: Range = (0.85, 1.1)
-    tint: Range = (0.0, 0.06)
-    shade: Range = (0.0, 0.25)
-    saturation: Range = (0.85, 1.05)
-    gamma: Range = (0.9, 1.1)
-    blur: Range = (0.4, 0.9)
-    resolution: Range = (0.85, 1.0)
-    noise: Range = (1.5, 4.0)
-    jpeg: Range = (80, 95)
-    background_level: Range = (0.35, 0.7)
-    background_color: Range = (0.03, 0.10)
+    azimuth_spread: float = 360.0  #: angle in degrees over which the cameras are spread (0 faces the walker)
+    azimuth_offset: float = 0.0  #: azimuth of the first camera in degrees
+    heading_jitter: float = 14.0  #: standard deviation of the walking direction in degrees
+    elevation: Range = (5.0, 20.0)  #: angle of the camera above the walker in degrees
+    scale: Range = (0.84, 0.93)  #: height of the figure relative to the height of the frame
+    offset: float = 0.012  #: standard deviation of the crop's displacement, in frame heights
+    crop_jitter: float = 0.006  #: frame-to-frame jitter of the crop, in frame heights
+    light: Range = (0.85, 1.1)  #: level of illumination
+    tint: Range = (0.0, 0.06)  #: strength of the light's color cast
+    shade: Range = (0.0, 0.25)  #: contrast between the lit and the shadow side of the frame
+    saturation: Range = (0.85, 1.05)  #: color saturation of the visible sensor
+    gamma: Range = (0.9, 1.1)  #: tone curve of the visible sensor
+    blur: Range = (0.4, 0.9)  #: Gaussian blur in pixels of a 128-row frame
+    resolution: Range = (0.85, 1.0)  #: linear fraction of the resolution that is kept in the file
+    noise: Range = (1.5, 4.0)  #: standard deviation in gray levels (0-255)
+    jpeg: Range = (80, 95)  #: JPEG quality
+    background_level: Range = (0.35, 0.7)  #: brightness of the background
+    background_color: Range = (0.03, 0.10)  #: saturation of the background
+    #: weights of 'campus', 'street', 'indoor', 'clutter'
     background_style: dict[str, float] = field(default_factory=lambda: {'campus': 1})
-    infrared_background: Range = (0.25, 0.65)
-    occluded: float = 0.25
+    infrared_background: Range = (0.25, 0.65)  #: brightness of the background in infrared
+    occluded: float = 0.25  #: probability that a tracklet has an occluder
+    #: fraction of such a tracklet's frames in which the occluder is visible
     occluded_frames: Range = (0.2, 0.5)
-    sensor_spread: float = 0.15
+    sensor_spread: float = 0.15  #: variation of the infrared sensor between cameras. 1 is the largest.
+    #: infrared difference between materials of the same color, from 0 (none) to 1
     material_spread: float = 1.0
 
 

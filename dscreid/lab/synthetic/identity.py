@@ -18,21 +18,13 @@ _HAIR = ((0.08, 0.07, 0.07), (0.20, 0.13, 0.09), (0.42, 0.27, 0.14), (0.72, 0.58
 
 @dataclass(frozen=True)
 class Pattern:
-    """Pattern of a garment. Its geometry is defined in ``texture.py``.
+    """Pattern of a garment. Its geometry is defined in ``texture.py``."""
 
-    Attributes:
-        kind: One of ``texture.PATTERNS``.
-        period: Repetitions over the garment's height.
-        phase: Offset of the first repetition, in [0, 1).
-        duty: Fraction of a repetition that shows the second color. Also scales single shapes.
-        turn: Angle around the body of the center of a single shape, in radians. 0 is the chest.
-    """
-
-    kind: str
-    period: float
-    phase: float
-    duty: float
-    turn: float
+    kind: str  #: one of ``texture.PATTERNS``
+    period: float  #: repetitions over the garment's height
+    phase: float  #: offset of the first repetition, in [0, 1)
+    duty: float  #: fraction of a repetition that shows the second color. Also scales single shapes.
+    turn: float  #: angle around the body of the center of a single shape, in radians. 0 is the chest.
 
 
 @dataclass(frozen=True)
@@ -49,29 +41,17 @@ class Body:
 
 @dataclass(frozen=True)
 class Gait:
-    """How a person walks.
+    """How a person walks."""
 
-    Attributes:
-        stride: Amplitude of the thigh's swing in radians.
-        cadence: Full cycles (two steps) per frame.
-        knee: Knee flexion in the swing phase, in radians.
-        arm_swing: Amplitude of the arms in radians.
-        elbow: Resting flexion of the elbow in radians.
-        lean: Forward lean of the trunk in radians.
-        bounce: Vertical movement in body heights.
-        sway: Sideways movement of the shoulders in body heights.
-        splay: Distance of the hands from the body, in body heights.
-    """
-
-    stride: float
-    cadence: float
-    knee: float
-    arm_swing: float
-    elbow: float
-    lean: float
-    bounce: float
-    sway: float
-    splay: float
+    stride: float  #: amplitude of the thigh's swing in radians
+    cadence: float  #: full cycles (two steps) per frame
+    knee: float  #: knee flexion in the swing phase, in radians
+    arm_swing: float  #: amplitude of the arms in radians
+    elbow: float  #: resting flexion of the elbow in radians
+    lean: float  #: forward lean of the trunk in radians
+    bounce: float  #: vertical movement in body heights
+    sway: float  #: sideways movement of the shoulders in body heights
+    splay: float  #: distance of the hands from the body, in body heights
 
 
 @dataclass(frozen=True)

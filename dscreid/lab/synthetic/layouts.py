@@ -26,32 +26,19 @@ class Split(IntEnum):
 
 @dataclass(frozen=True)
 class PlannedWalk:
-    """One walk to render: a tracklet, or a pixel-aligned pair of tracklets.
+    """One walk to render: a tracklet, or a pixel-aligned pair of tracklets."""
 
-    Attributes:
-        split: Part of the world.
-        person: Number of the person within the split, starting at 0. Together with ``split``, the seed of the
-            identity.
-        pid: Person id in the files, starting at 1.
-        key: Seed of the walk, unique within the person.
-        camera: Camera number, starting at 0.
-        frames: Number of frames.
-        modalities: Modalities to render.
-        folders: Folder of the frames for each modality, relative to the root.
-        first: Number of the first frame's file.
-        tracklet: Tracklet number in the files.
-    """
-
-    split: Split
+    split: Split  #: part of the world
+    #: number of the person within the split, starting at 0. Together with ``split``, the seed of the identity.
     person: int
-    pid: int
-    key: int
-    camera: int
-    frames: int
-    modalities: tuple[Modality, ...]
-    folders: dict[Modality, str]
-    first: int
-    tracklet: int
+    pid: int  #: person id in the files, starting at 1
+    key: int  #: seed of the walk, unique within the person
+    camera: int  #: camera number, starting at 0
+    frames: int  #: number of frames
+    modalities: tuple[Modality, ...]  #: modalities to render
+    folders: dict[Modality, str]  #: folder of the frames for each modality, relative to the root
+    first: int  #: number of the first frame's file
+    tracklet: int  #: tracklet number in the files
 
     def files(self, modality: Modality) -> list[str]:
         """Return the paths of the frames relative to the root, in temporal order."""

@@ -15,29 +15,17 @@ _MATERIALS = {'cotton': 2, 'polyester': 2, 'nylon': 1, 'leather': 1}
 
 @dataclass(frozen=True)
 class Occluder:
-    """One occluder of one tracklet.
+    """One occluder of one tracklet."""
 
-    Attributes:
-        kind: 'pole', 'box', 'bush' or 'passer'.
-        first: First frame in which it is visible.
-        last: Last frame in which it is visible.
-        start: Horizontal center in its first frame, in frame widths.
-        end: Horizontal center in its last frame.
-        size: Width in frame widths.
-        top: Upper edge in frame heights (boxes and bushes).
-        surface: Main color and material.
-        second: Second color and material.
-    """
-
-    kind: str
-    first: int
-    last: int
-    start: float
-    end: float
-    size: float
-    top: float
-    surface: Surface
-    second: Surface
+    kind: str  #: 'pole', 'box', 'bush' or 'passer'
+    first: int  #: first frame in which it is visible
+    last: int  #: last frame in which it is visible
+    start: float  #: horizontal center in its first frame, in frame widths
+    end: float  #: horizontal center in its last frame
+    size: float  #: width in frame widths
+    top: float  #: upper edge in frame heights (boxes and bushes)
+    surface: Surface  #: main color and material
+    second: Surface  #: second color and material
 
     def draw(self, canvas: np.ndarray, frame: int) -> None:
         """Draw over ``canvas`` (uint8[H, W] label map) if it is visible in ``frame``."""

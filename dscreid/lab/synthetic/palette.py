@@ -46,19 +46,12 @@ MATERIAL_NAMES = tuple(MATERIAL_SHEEN)
 
 @dataclass(frozen=True)
 class Surface:
-    """The surface of one part of a person.
+    """The surface of one part of a person."""
 
-    Attributes:
-        color: Index into ``COLOR_NAMES``. Determines the infrared behavior of the dye.
-        rgb: Visible color, each channel in [0, 1].
-        material: Index into ``MATERIAL_NAMES``.
-        dye: Infrared deviation of this item from others of its kind, about N(0, 1).
-    """
-
-    color: int
-    rgb: tuple[float, float, float]
-    material: int
-    dye: float
+    color: int  #: index into ``COLOR_NAMES``. Determines the infrared behavior of the dye.
+    rgb: tuple[float, float, float]  #: visible color, each channel in [0, 1]
+    material: int  #: index into ``MATERIAL_NAMES``
+    dye: float  #: infrared deviation of this item from others of its kind, about N(0, 1)
 
 
 def draw_surface(

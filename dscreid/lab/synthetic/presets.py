@@ -12,19 +12,12 @@ _SMALL = {'height': 64, 'width': 32}
 
 
 class World:
-    """Base of named worlds. Register a subclass in ``WORLDS`` to use it in ``make_spec`` and ``dscreid synthesize``.
+    """Base of named worlds. Register a subclass in ``WORLDS`` to use it in ``make_spec`` and ``dscreid synthesize``."""
 
-    Attributes:
-        common: Fields of ``WorldSpec`` for both layouts.
-        bupt: Fields for layout 'bupt'.
-        hitsz: Fields for layout 'hitsz'.
-        domain: Appearance. None uses the domain with the layout's name.
-    """
-
-    common: ClassVar[Values] = {}
-    bupt: ClassVar[Values] = {}
-    hitsz: ClassVar[Values] = {}
-    domain: ClassVar[str | None] = None
+    common: ClassVar[Values] = {}  #: fields of ``WorldSpec`` for both layouts
+    bupt: ClassVar[Values] = {}  #: fields for layout 'bupt'
+    hitsz: ClassVar[Values] = {}  #: fields for layout 'hitsz'
+    domain: ClassVar[str | None] = None  #: appearance. None uses the domain with the layout's name.
 
 
 @WORLDS.register_module(name='tiny')

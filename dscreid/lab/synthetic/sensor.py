@@ -42,39 +42,24 @@ _DYE = np.random.default_rng(20_260_719).standard_normal((2, len(COLOR_NAMES)))
 
 @dataclass(frozen=True)
 class InfraredSensor:
-    """Response of one infrared camera.
+    """Response of one infrared camera."""
 
-    Attributes:
-        spectral: float64[3], weights of red, green and blue in the color-dependent part of the reflectance.
-        offset: float64[materials].
-        slope: float64[materials].
-        dye_table: float64[colors].
-        item_gain: Weight of a garment's individual deviation.
-        pattern_contrast: Remaining fraction of the reflectance difference between a garment's two surfaces.
-        gamma: Exponent of the tone curve on [0, 1].
-        contrast: Gain of the tone curve around 0.45.
-        lift: Offset of the tone curve.
-        hot_spot: Strength of the illuminator's bright center.
-        hot_spot_center: Position (x, y) of the hot spot as fractions of the frame.
-        vignette: Darkening towards the corners.
-        noise: Standard deviation in gray levels.
-        blur: Factor on the camera's blur.
-    """
-
+    #: float64[3], weights of red, green and blue in the color-dependent part of the reflectance
     spectral: np.ndarray
-    offset: np.ndarray
-    slope: np.ndarray
-    dye_table: np.ndarray
-    item_gain: float
+    offset: np.ndarray  #: float64[materials]
+    slope: np.ndarray  #: float64[materials]
+    dye_table: np.ndarray  #: float64[colors]
+    item_gain: float  #: weight of a garment's individual deviation
+    #: remaining fraction of the reflectance difference between a garment's two surfaces
     pattern_contrast: float
-    gamma: float
-    contrast: float
-    lift: float
-    hot_spot: float
-    hot_spot_center: tuple[float, float]
-    vignette: float
-    noise: float
-    blur: float
+    gamma: float  #: exponent of the tone curve on [0, 1]
+    contrast: float  #: gain of the tone curve around 0.45
+    lift: float  #: offset of the tone curve
+    hot_spot: float  #: strength of the illuminator's bright center
+    hot_spot_center: tuple[float, float]  #: position (x, y) of the hot spot as fractions of the frame
+    vignette: float  #: darkening towards the corners
+    noise: float  #: standard deviation in gray levels
+    blur: float  #: factor on the camera's blur
 
     def reflectance(self, surface: Surface) -> float:
         """Return the fraction of infrared light that ``surface`` reflects, in [0.03, 0.97]."""

@@ -12,25 +12,15 @@ from dscreid.lab.synthetic.seeding import uniform
 
 @dataclass(frozen=True)
 class Walk:
-    """One walk.
+    """One walk."""
 
-    Attributes:
-        turn: Deviation of the walking direction from the camera's azimuth, in radians.
-        phases: float64[T], position in the gait cycle of each frame, in radians.
-        shift: float64[T, 2], displacement of the crop (right, down) in frame heights.
-        zoom: float64[T], factor on the figure's size.
-        gain: float64[T], flicker of the light.
-        scenery: float64[T], left edge of the background in frame widths, in [0, 2].
-        occluder: Object that passes in front, or None.
-    """
-
-    turn: float
-    phases: np.ndarray
-    shift: np.ndarray
-    zoom: np.ndarray
-    gain: np.ndarray
-    scenery: np.ndarray
-    occluder: Occluder | None
+    turn: float  #: deviation of the walking direction from the camera's azimuth, in radians
+    phases: np.ndarray  #: float64[T], position in the gait cycle of each frame, in radians
+    shift: np.ndarray  #: float64[T, 2], displacement of the crop (right, down) in frame heights
+    zoom: np.ndarray  #: float64[T], factor on the figure's size
+    gain: np.ndarray  #: float64[T], flicker of the light
+    scenery: np.ndarray  #: float64[T], left edge of the background in frame widths, in [0, 2]
+    occluder: Occluder | None  #: object that passes in front, or None
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -31,17 +31,12 @@ from dscreid.utils.machine import usable_cores
 
 @dataclass(frozen=True)
 class WorldSummary:
-    """Result of rendering a world.
+    """Result of rendering a world."""
 
-    Attributes:
-        root: Folder of the world.
-        counts: Split name → number of 'identities', 'tracklets' and 'frames', both modalities together.
-        seconds: Wall time.
-    """
-
-    root: Path
+    root: Path  #: folder of the world
+    #: split name → number of 'identities', 'tracklets' and 'frames', both modalities together
     counts: dict[str, dict[str, int]]
-    seconds: float
+    seconds: float  #: wall time
 
     @property
     def frames(self) -> int:

@@ -81,18 +81,14 @@ def crop_frames(frames: Tensor, offsets: Tensor, pad: int) -> Tensor:
 
 @dataclass(frozen=True)
 class ErasingPolicy:
-    """Settings of random erasing (Zhong et al., 2020), with the defaults of the ADCA family and of VLD.
+    """Settings of random erasing (Zhong et al., 2020), with the defaults of the ADCA family and of VLD."""
 
-    Attributes:
-        probability: Probability that a box is erased from a tracklet (or frame), in [0, 1].
-        area: Smallest and largest fraction of the image covered by the box, in (0, 1].
-        aspect: Smallest and largest ratio height / width of the box, positive.
-        fill: Value for each of the three channels, written *after* normalization, when zeros are the mean color.
-    """
-
-    probability: float = 0.5
+    probability: float = 0.5  #: probability that a box is erased from a tracklet (or frame), in [0, 1]
+    #: smallest and largest fraction of the image covered by the box, in (0, 1]
     area: tuple[float, float] = (0.02, 0.4)
+    #: smallest and largest ratio height / width of the box, positive
     aspect: tuple[float, float] = (0.3, 1 / 0.3)
+    #: value for each of the three channels, written *after* normalization, when zeros are the mean color
     fill: Sequence[float] = (0.4914, 0.4822, 0.4465)
 
     def __post_init__(self) -> None:
@@ -195,18 +191,13 @@ def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class JitterPolicy:
-    """Ranges of the light jitter. A value of 0 disables that kind of jitter.
+    """Ranges of the light jitter. A value of 0 disables that kind of jitter."""
 
-    Attributes:
-        brightness: b in [0, 1]. The factor on all channels is uniform in [1 - b, 1 + b].
-        contrast: c in [0, 1]. The factor on the difference from the mean luminance is uniform in [1 - c, 1 + c].
-        gamma: g, not negative. The exponent is log-uniform in [1 / (1 + g), 1 + g].
-        color: d in [0, 1]. The factor on each channel is uniform in [1 - d, 1 + d]; visible tracklets only.
-    """
-
-    brightness: float = 0.0
+    brightness: float = 0.0  #: b in [0, 1]. The factor on all channels is uniform in [1 - b, 1 + b].
+    #: c in [0, 1]. The factor on the difference from the mean luminance is uniform in [1 - c, 1 + c].
     contrast: float = 0.0
-    gamma: float = 0.0
+    gamma: float = 0.0  #: g, not negative. The exponent is log-uniform in [1 / (1 + g), 1 + g].
+    #: d in [0, 1]. The factor on each channel is uniform in [1 - d, 1 + d]; visible tracklets only.
     color: float = 0.0
 
     def __post_init__(self) -> None:

@@ -37,18 +37,13 @@ _OPENAI_HEAD_WIDTH = 64
 
 @dataclass(frozen=True)
 class TowerFile:
-    """Tower read from a file.
+    """Tower read from a file."""
 
-    Attributes:
-        weights: Tensors of the visual tower by open_clip name, with the stored dtypes.
-        activation: 'quick_gelu' or 'gelu'.
-        settings: Known settings of the tower; all of them, with ``image_size``, for exported towers.
-        square: Whether the grid of positions is known to be square, as in every published CLIP model.
-    """
-
-    weights: dict[str, Tensor]
-    activation: str
+    weights: dict[str, Tensor]  #: tensors of the visual tower by open_clip name, with the stored dtypes
+    activation: str  #: 'quick_gelu' or 'gelu'
+    #: known settings of the tower; all of them, with ``image_size``, for exported towers
     settings: dict = field(default_factory=dict)
+    #: whether the grid of positions is known to be square, as in every published CLIP model
     square: bool = False
 
 

@@ -19,19 +19,13 @@ _HEAD_WIDTH = 64  # the same in every CLIP tower that VLD can use
 
 @dataclass(frozen=True)
 class ConvertedVLD:
-    """Converted VLD checkpoint.
+    """Converted VLD checkpoint."""
 
-    Attributes:
-        state_dict: ``backbone.tower.*``, ``backbone.prompt_embedding`` and ``backbone.attn.*``, float32.
-        dropped: Sorted names of the VLD weights that are not converted.
-        num_frames: Number of frames ``T`` of the spatio-temporal prompts.
-        tower: Settings of the tower, as far as the weights determine them.
-    """
-
+    #: ``backbone.tower.*``, ``backbone.prompt_embedding`` and ``backbone.attn.*``, float32
     state_dict: dict[str, Tensor]
-    dropped: list[str]
-    num_frames: int
-    tower: dict
+    dropped: list[str]  #: sorted names of the VLD weights that are not converted
+    num_frames: int  #: number of frames ``T`` of the spatio-temporal prompts
+    tower: dict  #: settings of the tower, as far as the weights determine them
 
 
 def convert_vld(

@@ -11,17 +11,12 @@ from dscreid.errors import ConfigError
 
 @dataclass(frozen=True)
 class Aggregation:
-    """Settings for aggregating matched centers; see ``aggregate_centers``.
+    """Settings for aggregating matched centers; see ``aggregate_centers``."""
 
-    Attributes:
-        momentum: Weight of the old center, in [0, 1].
-        both_ways: Whether to update infrared centers as well, as in the text of the paper but not in its released code.
-        normalize: Whether to L2-normalize updated centers. The released code does not.
-    """
-
-    momentum: float = 0.1
+    momentum: float = 0.1  #: weight of the old center, in [0, 1]
+    #: whether to update infrared centers as well, as in the text of the paper but not in its released code
     both_ways: bool = False
-    normalize: bool = False
+    normalize: bool = False  #: whether to L2-normalize updated centers. The released code does not.
 
     def __post_init__(self) -> None:
         """Check the range."""
