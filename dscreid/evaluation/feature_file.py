@@ -33,13 +33,11 @@ class FeatureTable:
     same_as: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Check that all arrays have one row per tracklet."""
         lengths = {name: len(array) for name, array in self._arrays().items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f'the arrays must have one row per tracklet, got {lengths}')
 
     def __len__(self) -> int:
-        """Number of tracklets."""
         return len(self.index)
 
     @property

@@ -18,7 +18,6 @@ class QueryExpansion:
     alpha: float = 0.0  #: exponent of the weights, at least 0; 0 for an unweighted mean
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if not isinstance(self.topk, int) or self.topk < 1 or not 0 <= self.alpha < float('inf'):
             raise ConfigError(f'topk must be an integer from 1 and alpha at least 0, got {self}')
 

@@ -24,7 +24,6 @@ class Reranking:
     lambda_value: float = 0.3  #: share of the original distance, in [0, 1]
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         whole = isinstance(self.k1, int) and isinstance(self.k2, int)
         if not whole or self.k1 < 1 or self.k2 < 1 or not 0 <= self.lambda_value <= 1:
             raise ConfigError(f'k1 and k2 must be integers from 1 and lambda_value lie in [0, 1], got {self}')
@@ -63,7 +62,6 @@ class Reranked:
         self._jaccard = jaccard[:, len(query) :]
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Negated distances of a block of queries, float (n, Ng)."""
         num_queries = self.shape[0]
         distance = (2 - 2 * (self._all[:num_queries][rows] @ self._all.T)).clamp_(min=0)
         # if all tracklets are equal, the distances are only rounding errors, which must not be amplified

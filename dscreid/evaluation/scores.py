@@ -40,7 +40,6 @@ class InnerProduct:
         self.device = self.query.device
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Scores of a block of queries, float (n, Ng), on the device of the features."""
         return self.query[rows] @ self.gallery.T
 
 

@@ -58,7 +58,6 @@ class WorldSpec:
     fake_ir: bool = False  #: whether to also write BUPTCampus' FakeIR frames
 
     def __post_init__(self) -> None:
-        """Fill in the domain's defaults and check all values."""
         domain = get_domain(self.domain)
         for name in _FROM_DOMAIN:
             value = getattr(self, name)

@@ -23,7 +23,6 @@ class Walk:
     occluder: Occluder | None  #: object that passes in front, or None
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.phases)
 
 

@@ -92,7 +92,6 @@ class ErasingPolicy:
     fill: Sequence[float] = (0.4914, 0.4822, 0.4465)
 
     def __post_init__(self) -> None:
-        """Check ranges."""
         if not 0 <= self.probability <= 1:
             raise ConfigError(f'erase.probability must lie in [0, 1], got {self.probability}')
         if not 0 < self.area[0] <= self.area[1] <= 1:
@@ -201,7 +200,6 @@ class JitterPolicy:
     color: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check ranges."""
         for name in ('brightness', 'contrast', 'color'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f'jitter.{name} must lie in [0, 1], got {getattr(self, name)}')

@@ -19,7 +19,6 @@ class Aggregation:
     normalize: bool = False  #: whether to L2-normalize updated centers. The released code does not.
 
     def __post_init__(self) -> None:
-        """Check the range."""
         if not 0 <= self.momentum <= 1:
             raise ConfigError(f'Aggregation: momentum must lie in [0, 1], got {self.momentum}')
 

@@ -37,7 +37,6 @@ class FeatureMemory(nn.Module):
         self.register_buffer('dynamic', torch.empty(0, 0), persistent=False)
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self.static)
 
     def features(self, rows: Tensor | None = None) -> TrackletFeatures:
