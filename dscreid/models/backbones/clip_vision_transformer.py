@@ -72,23 +72,14 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             )
         if width % heads:
             raise ConfigError(f'CLIPVisionTransformer: width={width} must be a multiple of heads={heads}')
-        for name, value in (
-            ('activation', activation),
-            ('pretrained_activation', pretrained_activation or activation),
-        ):
+        names = {'activation': activation, 'pretrained_activation': pretrained_activation or activation}
+        for name, value in names.items():
             if value not in ACTIVATIONS:
                 raise ConfigError(
                     f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}'
                 )
-        super().__init__(
-            image_size=image_size,
-            patch_size=patch_size,
-            width=width,
-            layers=layers,
-            heads=heads,
-            mlp_ratio=mlp_ratio,
-            act_layer=ACTIVATIONS[activation],
-        )
+        sizes = dict(image_size=image_size, patch_size=patch_size, width=width, layers=layers, heads=heads)
+        super().__init__(**sizes, mlp_ratio=mlp_ratio, act_layer=ACTIVATIONS[activation])
         self.proj = None
         if stem is not None:
             self.conv1 = MODELS.build(dict(stem), default_args={'width': width, 'patch_size': patch_size})
@@ -97,10 +88,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.pretrained = pretrained
         self.pretrained_sha256 = pretrained_sha256
         self.pretrained_activation = pretrained_activation
-        self.settings = dict(
-            image_size=image_size, patch_size=patch_size, width=width, layers=layers, heads=heads,
-            activation=activation, stem=None if stem is None else dict(stem),
-        )  # fmt: skip
+        self.settings = sizes | {'activation': activation, 'stem': None if stem is None else dict(stem)}
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -116,13 +104,9 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.is_init = True
 
     def embed(self, images: Tensor) -> Tensor:
-        """Convert images to the input tokens of the first block.
+        """Convert normalized images ``(B, 3, H, W)`` of size ``image_size`` to the input tokens of the first block.
 
-        Args:
-            images: Normalized floats of shape ``(B, 3, H, W)``, where ``(H, W)`` is ``image_size``.
-
-        Returns:
-            Tokens ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
+        Returns ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
 
         Raises:
             ValueError: If the images have a different shape.

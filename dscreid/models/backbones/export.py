@@ -53,8 +53,7 @@ def export_tower(
     if not weights:
         raise CheckpointError(f'{checkpoint}: contains no weights named {prefix}*; give their prefix')
     module = MODELS.build({**(tower or tower_config(checkpoint)), 'pretrained': None})
-    differences = list_differences(module, weights)
-    if differences:
+    if differences := list_differences(module, weights):
         raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({in_words(differences)})')
     metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
     if note:

@@ -91,19 +91,13 @@ def load_pretrained_tower(
         weights['positional_embedding'] = fit_positional_embedding(
             weights['positional_embedding'], grid, path, file.settings, file.square
         )
-    differences = list_differences(tower, weights)
-    if differences:
+    if differences := list_differences(tower, weights):
         raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
     tower.load_state_dict(weights)
 
 
 def read_tower(path: str, sha256: str | None = None, activation: str | None = None) -> TowerFile:
-    """Read the visual tower of a weights file.
-
-    Args:
-        path: See ``pretrained`` of :class:`CLIPVisionTransformer`.
-        sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        activation: Activation of the file according to the config, or None.
+    """Read the visual tower of a weights file; the arguments are those of :func:`load_pretrained_tower`.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, or is not a CLIP model or tower.
@@ -176,7 +170,7 @@ def fit_positional_embedding(
             f'{path}: positional_embedding is {embedding.dtype} of shape {tuple(embedding.shape)}, expected '
             'floating-point numbers of shape (1 + P, D)'
         )
-    source = _file_grid(len(embedding) - 1, (grid[0], grid[1]), path, settings, square)
+    source = _file_grid(len(embedding) - 1, grid, path, settings, square)
     return resize_positional_embedding(embedding.float(), source, grid)
 
 
@@ -206,16 +200,13 @@ def _file_grid(
 
 def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Extract the visual tower without its projection."""
-    tower = {
-        name.removeprefix('visual.'): value for name, value in weights.items() if name.startswith('visual.')
-    }
-    if tower:
-        unknown = [name for name in weights if not name.startswith(('visual.', *_TEXT_PARTS))]
-        if unknown:
-            raise CheckpointError(
-                f'{path}: contains weights that belong to no CLIP model ({", ".join(unknown[:10])})'
-            )
-    tower = tower or dict(weights)
+    prefix = 'visual.' if any(name.startswith('visual.') for name in weights) else ''
+    unknown = [name for name in weights if not name.startswith((prefix, *_TEXT_PARTS))]
+    if unknown:
+        raise CheckpointError(
+            f'{path}: contains weights that belong to no CLIP model ({", ".join(unknown[:10])})'
+        )
+    tower = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     tower.pop('proj', None)
     if 'class_embedding' not in tower:
         raise CheckpointError(f'{path}: contains no vision transformer of CLIP (class_embedding is missing)')

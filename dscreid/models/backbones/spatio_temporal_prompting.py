@@ -81,13 +81,9 @@ class SpatioTemporalPrompting(BaseModule):
             )
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tracklets.
+        """Encode normalized frames, float ``(N, T, 3, H, W)``, as static and dynamic features.
 
-        Args:
-            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
-
-        Returns:
-            Static and dynamic features, each ``(N, D)`` float32, not L2-normalized.
+        Both are ``(N, D)`` float32, not L2-normalized.
 
         Raises:
             ValueError: If ``T`` is not ``num_frames``.

@@ -50,10 +50,9 @@ class TwoStreamResNet50(BaseModule):
         self.gem_power = gem_power
         trunk = resnet50(weights=None, norm_layer=SynchronizedBatchNorm2d)
         # The stems start out equal, as they do with ImageNet weights.
-        self.stems = nn.ModuleDict({modality.value: copy.deepcopy(_stem(trunk)) for modality in Modality})
-        self.layers = nn.Sequential(
-            OrderedDict((name, getattr(trunk, name)) for name in ('layer1', 'layer2', 'layer3', 'layer4'))
-        )
+        stem = _parts(trunk, 'conv1', 'bn1', 'relu', 'maxpool')
+        self.stems = nn.ModuleDict({modality.value: copy.deepcopy(stem) for modality in Modality})
+        self.layers = _parts(trunk, 'layer1', 'layer2', 'layer3', 'layer4')
         first_block = trunk.layer4[0]
         first_block.conv2.stride = first_block.downsample[0].stride = (1, 1)
         self.is_init = False
@@ -65,14 +64,9 @@ class TwoStreamResNet50(BaseModule):
         self.is_init = True
 
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Encode tracklets.
+        """Encode normalized frames, float ``(N, T, 3, H, W)``, of tracklets with modalities ``'rgb'`` or ``'ir'``.
 
-        Args:
-            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
-            modalities: ``'rgb'`` or ``'ir'`` for each tracklet.
-
-        Returns:
-            Static and dynamic features, the same tensor twice: ``(N, 2048)`` float32, not L2-normalized.
+        Returns static and dynamic features, the same tensor twice: ``(N, 2048)`` float32, not L2-normalized.
 
         Raises:
             ValueError: If there is not exactly one modality per tracklet.
@@ -100,26 +94,15 @@ class TwoStreamResNet50(BaseModule):
         return torch.cat(parts)[order.to(inputs.device)].flatten(0, 1)
 
 
-def _stem(network: ResNet) -> nn.Sequential:
-    """Collect the layers before the residual stages."""
-    return nn.Sequential(
-        OrderedDict((name, getattr(network, name)) for name in ('conv1', 'bn1', 'relu', 'maxpool'))
-    )
+def _parts(network: ResNet, *names: str) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((name, getattr(network, name)) for name in names))
 
 
 def generalized_mean(maps: Tensor, power: float = 3.0, eps: float = 1e-12) -> Tensor:
     """Apply generalized-mean pooling (GeM; Radenovic et al., TPAMI 2019), with a fixed power as in AGW.
 
-    Computes ``(mean_x maps(x) ** power + eps) ** (1 / power)``. A power of 1 gives the mean; large powers approach the
-    maximum.
-
-    Args:
-        maps: float (B, C, H, W), not negative.
-        power: Exponent, positive.
-        eps: Keeps the gradient finite for a channel that is zero everywhere.
-
-    Returns:
-        float32 (B, C), or float64 for float64 maps.
+    Computes ``(mean_x maps(x) ** power + eps) ** (1 / power)`` of float (B, C, H, W), not negative: float32 (B, C), or
+    float64 for float64 maps. ``eps`` keeps the gradient finite for a channel that is zero everywhere.
     """
     # Powers lose digits in low precision.
     with torch.autocast(maps.device.type, enabled=False):

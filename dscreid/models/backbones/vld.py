@@ -85,11 +85,8 @@ def convert_vld(
 
 def _unique(path: str, weights: dict[str, Tensor], ending: str, excluding: str | None = None) -> str:
     """Find the only weight named ``ending`` or ``*.ending``."""
-    found = [
-        name
-        for name in weights
-        if f'.{name}'.endswith(f'.{ending}') and not (excluding and excluding in name)
-    ]
+    named = [name for name in weights if f'.{name}'.endswith(f'.{ending}')]
+    found = [name for name in named if not (excluding and excluding in name)]
     if len(found) != 1:
         what = f'found more than once ({", ".join(sorted(found))})' if found else 'missing'
         raise CheckpointError(f'{path}: is not a VLD checkpoint ({ending} is {what})')
