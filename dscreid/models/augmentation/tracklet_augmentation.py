@@ -80,8 +80,7 @@ class TrackletAugmentation:
         """Augment frames, float (N, T, 3, H, W) in [0, 1], of N data samples with ``seed`` and ``modality``.
 
         ``normalize`` is called between jitter and erasing. Returns the augmented, normalized frames (N', T, 3, H, W)
-        and
-        the N' data samples; repeated tracklets share the same object.
+        and the N' data samples; repeated tracklets share the same object.
         """
         positions, numbers, views = zip(*self._entries(data_samples), strict=True)
         samples = [data_samples[position] for position in positions]

@@ -10,9 +10,7 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @MODELS.register_module()
 class ClusterContrastiveLoss(nn.Module):
-    """InfoNCE loss against a cluster memory, equations (3) and (4).
-
-    See ``cluster_contrastive_loss``.
+    """InfoNCE loss against a cluster memory, equations (3) and (4); see ``cluster_contrastive_loss``.
 
     Args:
         temperature: Softmax temperature, positive (0.05 in all released code of this family of methods).
@@ -36,15 +34,10 @@ class ClusterContrastiveLoss(nn.Module):
         soft: tuple[Tensor, Tensor] | None = None,
         groups: Tensor | None = None,
     ) -> Tensor:
-        """Compute the weighted loss of features against cluster centers.
+        """Compute the weighted loss of features, float (B, D), against the C centers of a cluster memory, (C, D).
 
-        Args:
-            features: float (B, D).
-            memory: (C, D), cluster centers.
-            labels: int64 (B,) in [0, C). Rows labeled -1 are ignored.
-            soft: Targets, float (B, C), and weights, float (B,), to use instead of ``labels`` and ``groups``; see
-                ``soft_cluster_contrastive_loss``.
-            groups: int64 (C,), group of each cluster; see ``cluster_contrastive_loss``.
+        See ``cluster_contrastive_loss``. If ``soft`` is given (targets, float (B, C), and weights, float (B,)), the
+        loss is ``soft_cluster_contrastive_loss`` instead, without ``labels`` and ``groups``.
         """
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
@@ -111,13 +104,13 @@ class CrossClusterLoss(nn.Module):
             static: float (B, D), static features of one modality.
             dynamic: float (B, D), dynamic features of the same tracklets.
             centers: Cluster memory of the other modality, C rows.
-            labels: int64 (B,) in [0, C), cluster of the other modality for each feature. Rows labeled -1 are ignored.
+            labels: int64 (B,) in [0, C), cluster of each feature in the other modality. Rows labeled -1 are ignored.
             soft: Targets, float (B, C), and weights, float (B,), to use instead of ``labels``.
         """
-        terms = []
-        for features, memory in ((static, centers.static), (dynamic, centers.dynamic)):
+
+        def term(features: Tensor, memory: Tensor) -> Tensor:
             if soft is None:
-                terms.append(cluster_contrastive_loss(features, memory, labels, self.temperature))
-            else:
-                terms.append(soft_cluster_contrastive_loss(features, memory, *soft, self.temperature))
-        return self.weight * (terms[0] + terms[1])
+                return cluster_contrastive_loss(features, memory, labels, self.temperature)
+            return soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
+
+        return self.weight * (term(static, centers.static) + term(dynamic, centers.dynamic))

@@ -63,12 +63,8 @@ class NeighborContrastiveLoss(nn.Module):
                 'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
                 f'{temperature}, {alpha} and {count_offset}'
             )
-        weights = [
-            weight,
-            static_weight,
-            dynamic_weight,
-            weight if unified_weight is None else unified_weight,
-        ]
+        unified_weight = weight if unified_weight is None else unified_weight
+        weights = [weight, static_weight, dynamic_weight, unified_weight]
         if not all(isfinite(value) and value >= 0 for value in weights):
             raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers >= 0, got {weights}')
         if index(begin) < 0 or (end is not None and index(end) < begin):
@@ -102,9 +98,7 @@ class NeighborContrastiveLoss(nn.Module):
     def forward(
         self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures
     ) -> Tensor:
-        """Compute the loss of one pair of modalities, summed over both halves.
-
-        Only ``static_weight`` and ``dynamic_weight`` are applied; the caller applies the other weights.
+        """Compute the loss of one pair of modalities, summed over both halves; the caller applies the other weights.
 
         Args:
             static: float (B, D), static features of the anchors.
@@ -113,7 +107,7 @@ class NeighborContrastiveLoss(nn.Module):
             bank: Instance memory in which neighbors are searched, N rows.
         """
         mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
-        options = {'temperature': self.temperature, 'count_offset': self.count_offset}
-        static_loss = neighbor_contrastive_loss(static, bank.static, mask, **options)
-        dynamic_loss = neighbor_contrastive_loss(dynamic, bank.dynamic, mask, **options)
+        options = self.temperature, self.count_offset
+        static_loss = neighbor_contrastive_loss(static, bank.static, mask, *options)
+        dynamic_loss = neighbor_contrastive_loss(dynamic, bank.dynamic, mask, *options)
         return self.static_weight * static_loss + self.dynamic_weight * dynamic_loss

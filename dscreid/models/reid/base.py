@@ -51,12 +51,10 @@ class BaseReID(BaseModel):
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
         #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
         self.architecture: dict[str, Any] | None = None
-        if isinstance(backbone, nn.Module):
-            encoder = backbone
-        else:
+        if not isinstance(backbone, nn.Module):
             self.architecture = architecture_of(backbone)
-            encoder = MODELS.build(backbone)
-        self.backbone = encoder
+            backbone = MODELS.build(backbone)
+        self.backbone = encoder = backbone
         self.embed_dim: int = encoder.embed_dim  # type: ignore[assignment]  # each encoder declares its width
         self.static_neck = BNNeck(self.embed_dim)
         self.dynamic_neck = BNNeck(self.embed_dim)
@@ -112,30 +110,19 @@ class BaseReID(BaseModel):
         raise NotImplementedError
 
     def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
-        """Extract the features used by clustering, memories and retrieval (N rows); see ``finish``.
-
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            modalities: See ``extract_feat``.
-        """
+        """Extract the N features for clustering, memories and retrieval; see ``extract_feat`` and ``finish``."""
         return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
 
     def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
         """Convert raw features to float32 retrieval features: after the necks and L2-normalized, or raw (``'raw'``)."""
-        halves = [half.float() for half in self._project(raw.static, raw.dynamic)]
-        return self._normalized(*halves)
+        return self._normalized(*(half.float() for half in self._project(raw.static, raw.dynamic)))
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Add features to data samples.
+        """Return copies of N data samples with float32 features on the CPU, from inputs as for ``forward``.
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            data_samples: N data samples; they are not modified.
-
-        Returns:
-            N copies with float32 features on the CPU: ``static`` and ``dynamic``, each (D,), are the raw features of
-            the unflipped tracklet; ``feature``, (2 D,), is compared by inner product in retrieval.
+        ``static`` and ``dynamic``, each (D,), are the raw features of the unflipped tracklet; ``feature``, (2 D,), is
+        compared by inner product in retrieval.
         """
         modalities = self.modalities_of(data_samples)
         static, dynamic = self.extract_feat(inputs, modalities)

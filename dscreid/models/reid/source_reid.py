@@ -71,12 +71,10 @@ class SourceReID(BaseReID):
         if not all(weight >= 0 for weight in weights):
             raise ConfigError(f'SourceReID: weights of losses must be at least 0, got {weights}')
         self.label_smoothing = label_smoothing
+        dynamic = (dynamic_identity_weight, dynamic_triplet_weight, contrast_weight)
         self.weights = {
             'static': (identity_weight, triplet_weight, contrast_weight),
-            'dynamic': tuple(
-                dynamic_weight * weight
-                for weight in (dynamic_identity_weight, dynamic_triplet_weight, contrast_weight)
-            ),
+            'dynamic': tuple(dynamic_weight * weight for weight in dynamic),
         }
         self.static_head = IdentityHead(self.embed_dim, num_classes)
         self.dynamic_head = IdentityHead(self.embed_dim, num_classes) if dynamic_weight else None
