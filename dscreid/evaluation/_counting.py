@@ -16,10 +16,7 @@ def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
     Args:
         scores: Float (n, Ng), higher means nearer; NaN never counts as ahead.
         row: int64 (P,), query of each chosen tracklet.
-        column: int64 (P,), gallery row of each chosen tracklet.
-
-    Returns:
-        Counts, int64 (P,), on the device of the scores.
+        column: int64 (P,), gallery row of each chosen tracklet; the counts, int64 (P,), are on its device.
     """
     if scores.is_cuda:
         return _compare(scores, row, column)

@@ -68,15 +68,9 @@ def draw_clusters(num_clusters: int, repeats: int, seed: int) -> np.ndarray:
 
 
 def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Average the observations of the drawn clusters, each weighted by how often its cluster was drawn.
+    """Average observations, float (Q, M), over draws of their clusters, int64 (Q,) in [0, C): float64 (B, M).
 
-    Args:
-        values: float (Q, M), observations.
-        clusters: int64 (Q,) in [0, C), cluster of each observation.
-        draws: int64 (B, C), how often each cluster is drawn.
-
-    Returns:
-        float64 (B, M); NaN for draws without an observation.
+    ``draws``, int64 (B, C), says how often each cluster is drawn. Draws without an observation give NaN.
     """
     num_clusters = draws.shape[1]
     counts = np.bincount(clusters, minlength=num_clusters)

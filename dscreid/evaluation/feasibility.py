@@ -19,11 +19,11 @@ class TestSplit(Protocol):
 
 
 class DirectionCount(NamedTuple):
-    """Size of one direction."""
+    """Numbers of queries, of queries with a true match, and of gallery tracklets of one direction."""
 
-    queries: int  #: number of queries
-    valid: int  #: number of queries with a true match
-    gallery: int  #: number of gallery tracklets
+    queries: int
+    valid: int
+    gallery: int
 
 
 class EvaluationPlan(NamedTuple):
@@ -91,6 +91,4 @@ def _reason(direction: Direction, tracklets: Sequence[Tracklet]) -> str:
     cameras = {tracklets[row].camera for rows in (direction.query, direction.gallery) for row in rows}
     if len(cameras) == 1:
         return 'all of them are under one camera, and matches under the camera of the query do not count'
-    return (
-        'matches under the camera of the query do not count; check the person ids, cameras and the query list'
-    )
+    return 'matches under the camera of the query do not count; check the person ids, cameras and query list'

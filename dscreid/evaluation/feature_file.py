@@ -66,8 +66,7 @@ def load_features(path: str | Path) -> FeatureTable:
     """Read a file written by :func:`save_features`.
 
     Raises:
-        DatasetError: If the file is missing, is not a safetensors file or lacks an array, if its arrays differ in
-            length, or if features are not finite.
+        DatasetError: If the file is missing, damaged or incomplete, or if features are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -98,10 +97,8 @@ def describe_not_finite(table: FeatureTable) -> str | None:
     broken = np.flatnonzero(~np.logical_and.reduce(finite))
     if len(broken) == 0:
         return None
-    return (
-        f'the features of {len(broken)} of {len(table)} tracklets hold NaN or infinite values, the first is '
-        f'tracklet {table.index[broken[0]]}'
-    )
+    shown = f'the first is tracklet {table.index[broken[0]]}'
+    return f'the features of {len(broken)} of {len(table)} tracklets hold NaN or infinite values, {shown}'
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:

@@ -186,7 +186,6 @@ class ReIDMetric(BaseMetric):
         return unknown < len(table)
 
     def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
-        """Rank the queries of one direction."""
         query, gallery, drop_same_camera = direction
         features = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in (query, gallery))
         queries, galleries = ((table.pid[rows], table.camera[rows]) for rows in (query, gallery))
@@ -222,7 +221,6 @@ class ReIDMetric(BaseMetric):
 
 
 def _check_device(device: str) -> None:
-    """Reject devices that torch does not know, and CUDA if there is no GPU."""
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
@@ -232,19 +230,11 @@ def _check_device(device: str) -> None:
 
 
 def split_intervals(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Separate metrics from the bounds of their confidence intervals.
-
-    Returns:
-        The metrics without bounds, and the (lower, upper) bounds by metric name; empty if there are no intervals.
-    """
+    """Separate metrics from the (lower, upper) bounds of their confidence intervals, by metric name."""
     low, high = _BOUNDS
     figures = {name: value for name, value in metrics.items() if not name.endswith(_BOUNDS)}
-    intervals = {
-        name: (metrics[f'{name}{low}'], metrics[f'{name}{high}'])
-        for name in figures
-        if f'{name}{low}' in metrics
-    }
-    return figures, intervals
+    bounded = [name for name in figures if f'{name}{low}' in metrics]
+    return figures, {name: (metrics[f'{name}{low}'], metrics[f'{name}{high}']) for name in bounded}
 
 
 def _warn(message: str) -> None:

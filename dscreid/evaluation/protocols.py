@@ -60,17 +60,15 @@ def protocol_directions(
     is_query: Sequence[bool] | np.ndarray,
     wheres: Sequence[str] | None = None,
 ) -> dict[str, Direction]:
-    """Split a test set into the retrieval tasks of a protocol.
+    """Split a test set of N tracklets into the retrieval tasks of a protocol.
+
+    In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is infrared.
 
     Args:
         name: Name of a registered protocol.
         modalities: (N,), ``'rgb'`` or ``'ir'`` for each test tracklet, in the order of the dataset.
         is_query: (N,), whether the query list names the tracklet.
         wheres: (N,), ``file:line`` of each tracklet in the index, for error messages.
-
-    Returns:
-        Directions by name. In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is
-        infrared.
 
     Raises:
         ConfigError: If the protocol does not exist.
@@ -105,7 +103,6 @@ def averaged_directions(names: Iterable[str]) -> list[str]:
 def _check_one_modality(
     name: str, visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None
 ) -> None:
-    """Reject query lists with both modalities."""
     listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
     if not all(map(len, listed.values())):
         return

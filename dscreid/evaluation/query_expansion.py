@@ -28,9 +28,7 @@ def expand_queries(
     """Average each query with the ``topk`` gallery tracklets that have the largest inner product with it.
 
     The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019).
-
-    Returns:
-        Expanded query features, float (Nq, D), not normalized, on the device of the features.
+    Returns float (Nq, D), not normalized, on the device of the features.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.

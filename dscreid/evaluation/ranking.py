@@ -91,11 +91,11 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery. Ids and ``drop_same_camera`` are those of :func:`rank_metrics`.
+    Equal scores keep the order of the gallery.
 
     Args:
         scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,).
+        query_pids: Integer (Nq,); see :func:`rank_metrics`, also for the next arguments.
         query_cameras: Integer (Nq,).
         gallery_pids: Integer (Ng,).
         gallery_cameras: Integer (Ng,).
@@ -125,10 +125,8 @@ def rank_queries(
 def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
     """Average the measures of :func:`rank_metrics` over the queries that have a true match (at least one)."""
     valid = queries.matches > 0
-    measures = query_measures(queries, ranks)
-    return {name: float(values[valid].mean()) for name, values in measures.items()} | {
-        'valid_queries': int(valid.sum())
-    }
+    means = {name: float(v[valid].mean()) for name, v in query_measures(queries, ranks).items()}
+    return means | {'valid_queries': int(valid.sum())}
 
 
 def query_measures(queries: QueryRanks, ranks: Sequence[int]) -> dict[str, np.ndarray]:
@@ -215,9 +213,8 @@ class _Identities:
     def pairs(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Find all pairs of a query of the block and a gallery tracklet of the same person.
 
-        Returns:
-            int64 (P,), positions of the queries within the block, ascending; int64 (P,), gallery rows, ascending for
-            each query; bool (P,), whether the tracklet is left out for this query.
+        Returns, for P pairs: position of the query within the block, int64, ascending; gallery row, int64, ascending
+        for each query; whether the tracklet is left out, bool.
         """
         num = self._matches[rows]
         row = torch.arange(len(num), device=num.device).repeat_interleave(num)

@@ -53,8 +53,8 @@ class BaseReID(BaseModel):
         self.architecture: dict[str, Any] | None = None
         if not isinstance(backbone, nn.Module):
             self.architecture = architecture_of(backbone)
-            backbone = MODELS.build(backbone)
-        self.backbone = encoder = backbone
+        encoder: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+        self.backbone = encoder
         self.embed_dim: int = encoder.embed_dim  # type: ignore[assignment]  # each encoder declares its width
         self.static_neck = BNNeck(self.embed_dim)
         self.dynamic_neck = BNNeck(self.embed_dim)
