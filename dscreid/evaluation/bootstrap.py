@@ -83,7 +83,5 @@ def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray)
 def check_bootstrap(confidence: float, repeats: int) -> None:
     """Raise ConfigError if a parameter of :func:`bootstrap_intervals` is out of range."""
     if not 0 < confidence < 1 or repeats < 1:
-        raise ConfigError(
-            f'confidence must lie between 0 and 1, and bootstrap_repeats must be at least 1; got {confidence} and '
-            f'{repeats}'
-        )
+        got = f'got {confidence} and {repeats}'
+        raise ConfigError(f'confidence must lie between 0 and 1 and bootstrap_repeats be at least 1, {got}')

@@ -179,10 +179,8 @@ class ReIDMetric(BaseMetric):
         if unknown == len(table):
             _warn('no evaluation: no tracklet has a person id')
         elif unknown:
-            _warn(
-                f'{unknown} of {len(table)} tracklets have no person id: they count as wrong answers in the gallery '
-                'and not as queries'
-            )
+            effect = 'they count as wrong answers in the gallery and not as queries'
+            _warn(f'{unknown} of {len(table)} tracklets have no person id: {effect}')
         return unknown < len(table)
 
     def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:

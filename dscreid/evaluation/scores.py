@@ -51,16 +51,12 @@ def paired_features(query_features: Features, gallery_features: Features) -> tup
     query = as_feature_matrix(query_features, 'query_features')
     gallery = as_feature_matrix(gallery_features, 'gallery_features')
     if query.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f'query features have {query.shape[1]} dimensions but gallery features have '
-            f'{gallery.shape[1]}; both must come from the same model'
-        )
+        sizes = f'{query.shape[1]} and {gallery.shape[1]}'
+        raise ValueError(f'query and gallery features differ in width ({sizes}); use features of one model')
     if query.dtype != gallery.dtype:
         query, gallery = query.float(), gallery.float()
     if query.numel() and gallery.numel():
         largest = query.abs().max().double() * gallery.abs().max().double() * query.shape[1]
         if largest > torch.finfo(query.dtype).max:
-            raise EvaluationError(
-                'features are so large that their inner products overflow; normalize their rows'
-            )
+            raise EvaluationError('features are so large that inner products overflow; normalize their rows')
     return query, gallery

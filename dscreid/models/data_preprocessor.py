@@ -85,10 +85,8 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         """Stack a batch into one uint8 tensor (N, T, 3, H, W) on the device."""
         shapes = sorted({tuple(frames.shape) for frames in inputs})
         if len(shapes) > 1:
-            raise ValueError(
-                f'tracklets of one batch must have one shape [T, 3, H, W], got {shapes}; '
-                'give all pipelines one num_frames and one size'
-            )
+            remedy = 'give all pipelines one num_frames and one size'
+            raise ValueError(f'tracklets of one batch must have one shape, got {shapes}; {remedy}')
         for frames in inputs:
             if frames.dtype != torch.uint8:
                 raise TypeError(f'frames must be uint8, got {frames.dtype}')

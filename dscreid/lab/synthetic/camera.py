@@ -93,12 +93,9 @@ def visible_tone_curve(camera: Camera) -> np.ndarray:
 
 
 def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
-    """Reduce sharpness like optics and a low-resolution sensor do.
+    """Reduce the sharpness of uint8[H, W(, 3)] like optics (blur in pixels) and a low-resolution sensor do.
 
-    Args:
-        image: uint8[H, W] or uint8[H, W, 3]; the result has the same shape.
-        blur: Standard deviation in pixels of ``image``.
-        resolution: Linear fraction of the resolution to keep, in (0, 1].
+    ``resolution`` is the linear fraction of the resolution to keep, in (0, 1].
     """
     height, width = image.shape[:2]
     if resolution < 0.95:
@@ -111,5 +108,4 @@ def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
 
 
 def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixel coordinates of the frame in [-1, 1]: y as a column, x as a row."""
     return np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]

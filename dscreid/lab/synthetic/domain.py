@@ -86,33 +86,21 @@ class Domain:
 
 
 BUPT = Domain(
-    name='bupt',
-    code=1,
+    name='bupt', code=1,
     wardrobe=Wardrobe(
         upper_colors=_weights(black=2, white=2), lower_colors=_weights(black=2, navy=2, blue=2)
     ),
-    azimuth_offset=20.0,
-    background_style={'campus': 2, 'street': 1},
-)
+    azimuth_offset=20.0, background_style={'campus': 2, 'street': 1},
+)  # fmt: skip
 
 HITSZ = Domain(
-    name='hitsz',
-    code=2,
+    name='hitsz', code=2,
     wardrobe=Wardrobe(
         upper_colors=_weights(
             black=3, charcoal=2, grey=2, white=2.5, navy=2, yellow=0.4, pink=0.6, orange=0.4
         ),
         lower_colors=_weights(
-            black=4,
-            charcoal=3,
-            navy=3,
-            grey=2,
-            beige=1.5,
-            red=0.3,
-            orange=0.2,
-            yellow=0.2,
-            pink=0.3,
-            purple=0.3,
+            black=4, charcoal=3, navy=3, grey=2, beige=1.5, red=0.3, orange=0.2, yellow=0.2, pink=0.3, purple=0.3,
         ),
         upper_materials={'cotton': 3, 'polyester': 3, 'nylon': 2, 'wool': 1, 'leather': 0.5},
         lower_kinds={'trousers': 5, 'wide': 1.5, 'shorts': 2, 'skirt': 1, 'dress': 0.3},
@@ -121,85 +109,36 @@ HITSZ = Domain(
         coats=0.1,
         hair=(0.72, 0.18, 0.06, 0.01, 0.03),
     ),
-    modality_gap=0.7,
-    azimuth_offset=50.0,
-    heading_jitter=12.0,
-    elevation=(14.0, 32.0),
-    scale=(0.80, 0.90),
-    light=(0.65, 0.9),
-    tint=(0.03, 0.10),
-    shade=(0.1, 0.4),
-    saturation=(0.6, 0.85),
-    gamma=(0.95, 1.2),
-    blur=(0.7, 1.2),
-    resolution=(0.65, 0.85),
-    noise=(2.0, 5.0),
-    jpeg=(70, 88),
-    background_level=(0.25, 0.55),
-    background_color=(0.03, 0.12),
-    background_style={'indoor': 2, 'street': 1},
-    infrared_background=(0.28, 0.55),
-    occluded=0.3,
-)
+    modality_gap=0.7, azimuth_offset=50.0, heading_jitter=12.0, elevation=(14.0, 32.0), scale=(0.80, 0.90),
+    light=(0.65, 0.9), tint=(0.03, 0.10), shade=(0.1, 0.4), saturation=(0.6, 0.85), gamma=(0.95, 1.2),
+    blur=(0.7, 1.2), resolution=(0.65, 0.85), noise=(2.0, 5.0), jpeg=(70, 88), background_level=(0.25, 0.55),
+    background_color=(0.03, 0.12), background_style={'indoor': 2, 'street': 1},
+    infrared_background=(0.28, 0.55), occluded=0.3,
+)  # fmt: skip
 
 VARIED = Domain(
-    name='varied',
-    code=3,
-    wardrobe=Wardrobe(hair=(0.4, 0.25, 0.15, 0.1, 0.1)),
-    camera_per_tracklet=True,
-    heading_jitter=0.0,
-    elevation=(0.0, 38.0),
-    scale=(0.74, 0.98),
-    offset=0.025,
-    crop_jitter=0.012,
-    light=(0.55, 1.25),
-    tint=(0.0, 0.2),
-    shade=(0.0, 0.55),
-    saturation=(0.35, 1.25),
-    gamma=(0.7, 1.45),
-    blur=(0.2, 1.5),
-    resolution=(0.5, 1.0),
-    noise=(0.5, 9.0),
-    jpeg=(50, 96),
-    background_level=(0.1, 0.9),
-    background_color=(0.0, 0.35),
-    background_style={'campus': 1, 'street': 1, 'indoor': 1, 'clutter': 1},
-    infrared_background=(0.1, 0.85),
-    occluded=0.3,
-    occluded_frames=(0.3, 1.0),
-    sensor_spread=1.0,
-)
+    name='varied', code=3, wardrobe=Wardrobe(hair=(0.4, 0.25, 0.15, 0.1, 0.1)), camera_per_tracklet=True,
+    heading_jitter=0.0, elevation=(0.0, 38.0), scale=(0.74, 0.98), offset=0.025, crop_jitter=0.012,
+    light=(0.55, 1.25), tint=(0.0, 0.2), shade=(0.0, 0.55), saturation=(0.35, 1.25), gamma=(0.7, 1.45),
+    blur=(0.2, 1.5), resolution=(0.5, 1.0), noise=(0.5, 9.0), jpeg=(50, 96), background_level=(0.1, 0.9),
+    background_color=(0.0, 0.35), background_style={'campus': 1, 'street': 1, 'indoor': 1, 'clutter': 1},
+    infrared_background=(0.1, 0.85), occluded=0.3, occluded_frames=(0.3, 1.0), sensor_spread=1.0,
+)  # fmt: skip
 
 # Covers the cameras of BUPT and HITSZ and stays close to the infrared sensors of the source family.
 EVERYDAY = Domain(
-    name='everyday',
-    code=4,
+    name='everyday', code=4,
     wardrobe=Wardrobe(
         upper_colors=_weights(black=2, white=2, charcoal=1.5, grey=1.5, navy=1.5),
         lower_colors=_weights(black=3, navy=2.5, blue=1.5, charcoal=2, grey=1.5),
     ),
-    camera_per_tracklet=True,
-    heading_jitter=0.0,
-    elevation=(5.0, 32.0),
-    scale=(0.80, 0.93),
-    offset=0.015,
-    crop_jitter=0.008,
-    light=(0.65, 1.1),
-    tint=(0.0, 0.10),
-    shade=(0.0, 0.4),
-    saturation=(0.6, 1.05),
-    gamma=(0.9, 1.2),
-    blur=(0.4, 1.2),
-    resolution=(0.65, 1.0),
-    noise=(1.5, 5.0),
-    jpeg=(70, 95),
-    background_level=(0.25, 0.7),
-    background_color=(0.03, 0.12),
-    background_style={'campus': 1, 'street': 1, 'indoor': 1},
-    infrared_background=(0.25, 0.65),
-    occluded=0.3,
+    camera_per_tracklet=True, heading_jitter=0.0, elevation=(5.0, 32.0), scale=(0.80, 0.93), offset=0.015,
+    crop_jitter=0.008, light=(0.65, 1.1), tint=(0.0, 0.10), shade=(0.0, 0.4), saturation=(0.6, 1.05),
+    gamma=(0.9, 1.2), blur=(0.4, 1.2), resolution=(0.65, 1.0), noise=(1.5, 5.0), jpeg=(70, 95),
+    background_level=(0.25, 0.7), background_color=(0.03, 0.12),
+    background_style={'campus': 1, 'street': 1, 'indoor': 1}, infrared_background=(0.25, 0.65), occluded=0.3,
     sensor_spread=0.3,
-)
+)  # fmt: skip
 
 #: Known domains. To add one: ``DOMAINS['night'] = replace(HITSZ, name='night', code=10, light=(0.2, 0.4))``.
 DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (BUPT, HITSZ, VARIED, EVERYDAY)}

@@ -48,17 +48,9 @@ class PlannedWalk:
 def plan_world(spec: WorldSpec) -> list[list[PlannedWalk]]:
     """Return all walks of a world, grouped by person, in the order of the index files."""
     planner = {'hitsz': _plan_hitsz_person, 'bupt': _plan_bupt_person}[spec.layout]
-    counts = (
-        (Split.TRAIN, spec.train_ids),
-        (Split.AUXILIARY, spec.auxiliary_ids),
-        (Split.TEST, spec.test_ids),
-    )
-    people, pid = [], 0
-    for split, count in counts:
-        for person in range(count):
-            pid += 1
-            people.append(planner(spec, split, person, pid))
-    return people
+    counts = zip(Split, (spec.train_ids, spec.auxiliary_ids, spec.test_ids), strict=True)
+    people = [(split, person) for split, count in counts for person in range(count)]
+    return [planner(spec, split, person, pid) for pid, (split, person) in enumerate(people, 1)]
 
 
 def write_index(root: Path, spec: WorldSpec, people: list[list[PlannedWalk]]) -> None:
@@ -104,12 +96,8 @@ def _plan_hitsz_person(spec: WorldSpec, split: Split, person: int, pid: int) -> 
 
 def _plan_bupt_person(spec: WorldSpec, split: Split, person: int, pid: int) -> list[PlannedWalk]:
     """Plan pixel-aligned pairs: one walk in both modalities."""
-    counts = {
-        Split.TRAIN: spec.tracklets,
-        Split.AUXILIARY: spec.auxiliary_tracklets,
-        Split.TEST: spec.test_tracklets,
-    }
-    cameras, lengths = _itinerary(spec, split, person, 0, counts[split])
+    count = (spec.tracklets, spec.auxiliary_tracklets, spec.test_tracklets)[split]
+    cameras, lengths = _itinerary(spec, split, person, 0, count)
     walks = []
     seen: dict[int, int] = {}
     for number, (camera, frames) in enumerate(zip(cameras, lengths, strict=True)):
@@ -161,9 +149,8 @@ def _write_bupt_index(root: Path, people: list[list[PlannedWalk]], fake_ir: bool
                 cameras.setdefault(camera, {})[str(walk.tracklet)] = listed
             if walk.split is Split.TEST:
                 target = lines['query' if walk.key in queried else 'gallery']
-                target += [
-                    f'{walk.pid:04d} {name} {camera} {walk.tracklet}' for name in _BUPT_MODALITY.values()
-                ]
+                names = _BUPT_MODALITY.values()
+                target += [f'{walk.pid:04d} {name} {camera} {walk.tracklet}' for name in names]
             else:
                 target = lines['train' if walk.split is Split.TRAIN else 'train_auxiliary']
                 target.append(f'{walk.pid:04d} RGB/IR {camera} {walk.tracklet}')

@@ -15,16 +15,10 @@ _BOTH = (Modality.RGB, Modality.IR)
 
 
 def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3, zoom: int = 1) -> np.ndarray:
-    """Render a few training people under all cameras.
+    """Render a few training people under all cameras: uint8[H, W, 3], blue, green, red.
 
-    Args:
-        spec: The world.
-        people: Number of people. Each takes two rows of the sheet, visible above infrared.
-        frames: Frames shown of each walk, evenly spread.
-        zoom: Scale factor.
-
-    Returns:
-        uint8[H, W, 3], blue, green, red.
+    Each person takes two rows, visible above infrared, with ``frames`` evenly spread frames of each walk, scaled by
+    ``zoom``.
     """
     rows = [_person_rows(spec, person, frames) for person in range(people)]
     sheet = np.concatenate(rows, axis=0)

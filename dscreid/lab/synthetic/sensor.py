@@ -23,19 +23,14 @@ DYE_GAIN = 0.11
 ITEM_GAIN = 0.05
 # material: (offset, slope) of the source family and of the sensor at modality_gap = 1
 _RESPONSE = {
-    'cotton': ((0.28, 0.50), (0.52, 0.20)),
-    'denim': ((0.22, 0.48), (0.12, 0.30)),
-    'wool': ((0.18, 0.50), (0.40, 0.24)),
-    'polyester': ((0.40, 0.40), (0.16, 0.34)),
-    'nylon': ((0.34, 0.42), (0.60, 0.14)),
-    'leather': ((0.08, 0.45), (0.26, 0.26)),
-    'skin': ((0.44, 0.28), (0.56, 0.16)),
-    'hair': ((0.14, 0.42), (0.28, 0.30)),
-}
+    'cotton': ((0.28, 0.50), (0.52, 0.20)), 'denim': ((0.22, 0.48), (0.12, 0.30)),
+    'wool': ((0.18, 0.50), (0.40, 0.24)), 'polyester': ((0.40, 0.40), (0.16, 0.34)),
+    'nylon': ((0.34, 0.42), (0.60, 0.14)), 'leather': ((0.08, 0.45), (0.26, 0.26)),
+    'skin': ((0.44, 0.28), (0.56, 0.16)), 'hair': ((0.14, 0.42), (0.28, 0.30)),
+}  # fmt: skip
 _SPECTRAL = np.array(((0.60, 0.30, 0.10), (0.05, 0.35, 0.60)))
-_ORDER = tuple(MATERIAL_NAMES)
-_OFFSET = np.array([[_RESPONSE[m][s][0] for m in _ORDER] for s in range(2)])
-_SLOPE = np.array([[_RESPONSE[m][s][1] for m in _ORDER] for s in range(2)])
+_OFFSET = np.array([[_RESPONSE[m][s][0] for m in MATERIAL_NAMES] for s in range(2)])
+_SLOPE = np.array([[_RESPONSE[m][s][1] for m in MATERIAL_NAMES] for s in range(2)])
 # Two unrelated dye tables, fixed for all worlds. Rows: source family, other sensor.
 _DYE = np.random.default_rng(20_260_719).standard_normal((2, len(COLOR_NAMES)))
 
@@ -63,9 +58,8 @@ class InfraredSensor:
 
     def reflectance(self, surface: Surface) -> float:
         """Return the fraction of infrared light that ``surface`` reflects, in [0.03, 0.97]."""
-        value = self.offset[surface.material] + self.slope[surface.material] * float(
-            self.spectral @ surface.rgb
-        )
+        brightness = float(self.spectral @ surface.rgb)
+        value = self.offset[surface.material] + self.slope[surface.material] * brightness
         value += DYE_GAIN * self.dye_table[surface.color] + self.item_gain * surface.dye
         return float(np.clip(value, 0.03, 0.97))
 
@@ -92,13 +86,13 @@ def draw_sensor(
         rng: The camera's generator.
         modality_gap: Position between the source family (0) and the other sensor (1).
         spread: Size of this camera's individual deviation, 0 to 1.
-        material_spread: Difference between materials and garments of the same color, from 0 (none) to 1 (as tabulated).
+        material_spread: Infrared difference between materials of the same color, from 0 (none) to 1 (as tabulated).
     """
     gap = modality_gap
     offset = _between(_OFFSET, gap)
     offset = offset + (1 - material_spread) * (offset.mean() - offset)
-    offset = offset + 0.13 * spread * rng.standard_normal(len(_ORDER))
-    slope = _between(_SLOPE, gap) * (1 + 0.35 * spread * rng.standard_normal(len(_ORDER)))
+    offset = offset + 0.13 * spread * rng.standard_normal(len(MATERIAL_NAMES))
+    slope = _between(_SLOPE, gap) * (1 + 0.35 * spread * rng.standard_normal(len(MATERIAL_NAMES)))
     own_table = rng.standard_normal(len(COLOR_NAMES))
     spectral = _between(_SPECTRAL, gap) * (1 - 0.6 * spread) + 0.6 * spread * rng.dirichlet((1.5, 1.5, 1.5))
     center = (uniform(rng, (0.35, 0.65)), uniform(rng, (0.3, 0.6)))
@@ -121,7 +115,6 @@ def draw_sensor(
 
 
 def _between(ends: np.ndarray, position: float) -> np.ndarray:
-    """Interpolate between the two rows of ``ends``."""
     return ends[0] + position * (ends[1] - ends[0])
 
 

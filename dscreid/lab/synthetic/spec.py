@@ -78,10 +78,8 @@ class WorldSpec:
     def _check_values(self) -> None:
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(
-                    f'{name} of a synthetic world must be an integer of at least {least}, got {value!r}'
-                )
+            if type(value) is not int or value < least:
+                raise ConfigError(f'{name} of a synthetic world must be an integer >= {least}, got {value!r}')
         if self.max_frames < self.min_frames:
             raise ConfigError(f'max_frames={self.max_frames} must not be below min_frames={self.min_frames}')
         for name, most in _FROM_DOMAIN.items():
@@ -91,16 +89,12 @@ class WorldSpec:
     def _check_layout(self) -> None:
         layout = layout_of(self.layout)
         total = self.train_ids + self.auxiliary_ids + self.test_ids
-        for what, value, most in (
-            ('identities', total, layout.identities),
-            ('cameras', self.cameras, layout.cameras),
-        ):
+        limits = ('identities', total, layout.identities), ('cameras', self.cameras, layout.cameras)
+        for what, value, most in limits:
             if value > most:
                 raise ConfigError(f'layout {layout.name} has room for {most} {what}, not {value}; use fewer')
         if not layout.auxiliary and (self.auxiliary_ids or self.fake_ir):
-            raise ConfigError(
-                'auxiliary identities and FakeIR frames exist in layout bupt only; leave them out'
-            )
+            raise ConfigError('only layout bupt has auxiliary identities and FakeIR frames; leave them out')
 
 
 # Domain settings that a world can override, with their largest values.

@@ -67,8 +67,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         image_size = tuple(image_size)
         if len(image_size) != 2 or any(side <= 0 or side % patch_size for side in image_size):
             raise ConfigError(
-                f'CLIPVisionTransformer: image_size must be (height, width) in multiples of patch_size={patch_size}, '
-                f'got {image_size}'
+                f'CLIPVisionTransformer: image_size={image_size} must be two multiples of patch_size={patch_size}'
             )
         if width % heads:
             raise ConfigError(f'CLIPVisionTransformer: width={width} must be a multiple of heads={heads}')

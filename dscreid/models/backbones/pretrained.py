@@ -78,9 +78,9 @@ def load_pretrained_tower(
     settings: dict[str, Any] = tower.settings  # type: ignore[assignment]  # a plain attribute of the tower
     grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]
     if file.activation != settings['activation']:
+        remedy = f"set activation={file.activation!r} in the tower's config"
         raise ConfigError(
-            f'{path}: was trained with {file.activation}, and a tower with activation={settings["activation"]!r} would '
-            f"compute other features; set activation={file.activation!r} in the tower's config"
+            f'{path}: was trained with {file.activation}, not {settings["activation"]}; {remedy}'
         )
     for name in _STRICT_SETTINGS:
         if name in file.settings and _plain(file.settings[name]) != _plain(settings[name]):
@@ -134,13 +134,11 @@ def find_weights(path: str, expected: str | None, remedy: str) -> Path:
     file = existing_file(locate_weights(path))
     if file is None:
         raise CheckpointError(
-            f'{path}: pretrained weights not found; {remedy}, and give its path as `pretrained`'
+            f'{path}: pretrained weights not found; {remedy}, and set `pretrained` to its path'
         )
     if expected is not None and (found := sha256(file)) != expected.lower():
-        raise CheckpointError(
-            f'{file}: has sha256 {found}, expected {expected.lower()}; fetch the file again, or give the hash of the '
-            'file that you mean as `pretrained_sha256`'
-        )
+        remedy = 'fetch the file again, or correct `pretrained_sha256`'
+        raise CheckpointError(f'{file}: has sha256 {found}, expected {expected.lower()}; {remedy}')
     return file
 
 
@@ -167,10 +165,8 @@ def fit_positional_embedding(
         CheckpointError: If ``embedding`` has a wrong shape or dtype, or the grid of the file is unknown or ambiguous.
     """
     if embedding.ndim != 2 or not embedding.is_floating_point():
-        raise CheckpointError(
-            f'{path}: positional_embedding is {embedding.dtype} of shape {tuple(embedding.shape)}, expected '
-            'floating-point numbers of shape (1 + P, D)'
-        )
+        found = f'{embedding.dtype} of shape {tuple(embedding.shape)}'
+        raise CheckpointError(f'{path}: positional_embedding is {found}, expected floats of shape (1 + P, D)')
     source = _file_grid(len(embedding) - 1, grid, path, settings, square)
     return resize_positional_embedding(embedding.float(), source, grid)
 
@@ -187,14 +183,14 @@ def _file_grid(
     candidates = sorted(shape for shape in shapes if shape[0] * shape[1] == positions)
     if not candidates:
         raise CheckpointError(
-            f'{path}: positional_embedding has {positions + 1} rows, which is neither a class position and a square '
-            f'grid nor a class position and a {grid[0]}x{grid[1]} grid; use the config with which the file was written'
+            f'{path}: positional_embedding has {positions + 1} rows, not those of a class position and a square or '
+            f'{grid[0]}x{grid[1]} grid; use the config with which the file was written'
         )
     if len(candidates) > 1:
+        grids = ' or '.join(f'{height}x{width}' for height, width in candidates)
         raise CheckpointError(
-            f'{path}: its {positions} positions may be a grid of {" or ".join(f"{h}x{w}" for h, w in candidates)}, and '
-            'the file does not say which; export the tower with tools/model_converters/export_tower.py, which records '
-            'its image_size, or choose another image_size'
+            f'{path}: its {positions} positions may be a grid of {grids}; export the tower with '
+            'tools/model_converters/export_tower.py, which records its image_size, or choose another image_size'
         )
     return candidates[0]
 
@@ -204,9 +200,7 @@ def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     prefix = 'visual.' if any(name.startswith('visual.') for name in weights) else ''
     unknown = [name for name in weights if not name.startswith((prefix, *_TEXT_PARTS))]
     if unknown:
-        raise CheckpointError(
-            f'{path}: contains weights that belong to no CLIP model ({", ".join(unknown[:10])})'
-        )
+        raise CheckpointError(f'{path}: contains weights that belong to no CLIP model ({in_words(unknown)})')
     tower = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     tower.pop('proj', None)
     if 'class_embedding' not in tower:
@@ -274,10 +268,7 @@ def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target
     """
     source, target = tuple(source), tuple(target)
     if embedding.ndim != 2 or len(embedding) != 1 + source[0] * source[1]:
-        raise ValueError(
-            f'positional embedding of grid {source} must have {1 + source[0] * source[1]} rows, '
-            f'got shape {tuple(embedding.shape)}'
-        )
+        raise ValueError(f'grid {source} needs one row more than cells, got shape {tuple(embedding.shape)}')
     if source == target:
         return embedding.clone()
     grid = embedding[1:].float().reshape(1, *source, -1).permute(0, 3, 1, 2)

@@ -74,8 +74,8 @@ class TwoStreamResNet50(BaseModule):
         """
         if not modalities or len(modalities) != len(inputs):
             raise ValueError(
-                f'TwoStreamResNet50 has a stem for each modality and needs one modality per tracklet, got '
-                f"{len(modalities or ())} for {len(inputs)} tracklets: extract_feat(inputs, modalities=['rgb', ...])"
+                f'TwoStreamResNet50 needs one modality per tracklet, got {len(modalities or ())} for {len(inputs)} '
+                "tracklets: extract_feat(inputs, modalities=['rgb', ...])"
             )
         maps = self.layers(self._run_stems(inputs, [Modality(modality) for modality in modalities]))
         mean = generalized_mean(maps, self.gem_power).unflatten(0, inputs.shape[:2]).mean(1)

@@ -67,8 +67,7 @@ def convert_vld(
     unknown = [n for n in dropped if n.startswith(prefix) and n != f'{prefix}proj'] if prefix else []
     if unknown:
         raise CheckpointError(
-            f'{path}: its image encoder is not a vision transformer of CLIP '
-            f'(unexpected {", ".join(unknown[:10])})'
+            f'{path}: its image encoder is not a vision transformer of CLIP (unexpected {in_words(unknown)})'
         )
     if integers := [old for old in names if not weights[old].is_floating_point()]:
         raise CheckpointError(f'{path}: contains integers in place of weights ({in_words(integers)})')
@@ -114,10 +113,7 @@ def _tower_settings(path: str, state_dict: dict[str, Tensor], image_size: Sequen
 def _check_prompting(path: str, state_dict: dict[str, Tensor], width: int) -> None:
     prompt = tuple(state_dict['backbone.prompt_embedding'].shape)
     if len(prompt) != 3 or prompt[0] != prompt[1] or prompt[2] != width:
-        raise CheckpointError(
-            f'{path}: prompt_embedding must have shape (T, T, {width}), it has {prompt}: these are not the '
-            f'spatio-temporal prompts of VLD'
-        )
+        raise CheckpointError(f'{path}: prompt_embedding must have shape (T, T, {width}), it has {prompt}')
     attention = tuple(state_dict['backbone.attn.in_proj_weight'].shape)
     if attention != (3 * width, width):
         raise CheckpointError(

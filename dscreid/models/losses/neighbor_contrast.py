@@ -59,10 +59,9 @@ class NeighborContrastiveLoss(nn.Module):
         if isinstance(pairs, str) or not pairs or any(pair not in known for pair in pairs):
             raise ConfigError(f'NeighborContrastiveLoss: pairs must list some of {known}, got {pairs!r}')
         if temperature <= 0 or not 0 <= alpha <= 1 or count_offset < 0:
-            raise ConfigError(
-                'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
-                f'{temperature}, {alpha} and {count_offset}'
-            )
+            needs = 'temperature > 0, alpha in [0, 1] and count_offset >= 0'
+            got = f'{temperature}, {alpha} and {count_offset}'
+            raise ConfigError(f'NeighborContrastiveLoss: needs {needs}, got {got}')
         unified_weight = weight if unified_weight is None else unified_weight
         weights = [weight, static_weight, dynamic_weight, unified_weight]
         if not all(isfinite(value) and value >= 0 for value in weights):
@@ -71,10 +70,8 @@ class NeighborContrastiveLoss(nn.Module):
             raise ConfigError(f'NeighborContrastiveLoss: needs 0 <= begin <= end, got {begin} and {end}')
         factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
         if len(factors) != len(pairs) or min(factors) < 0:
-            raise ConfigError(
-                f'NeighborContrastiveLoss: pair_weights must give each of {list(pairs)} a factor of at least 0, got '
-                f'{pair_weights}'
-            )
+            needs = f'pair_weights must give each of {list(pairs)} a factor of at least 0'
+            raise ConfigError(f'NeighborContrastiveLoss: {needs}, got {pair_weights}')
         self.pairs = tuple(pairs)
         self.pair_weights = dict(zip(pairs, factors, strict=True))
         self.alpha = alpha

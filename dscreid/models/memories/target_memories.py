@@ -118,10 +118,8 @@ class TargetMemories(nn.Module):
             if len(set(sizes)) > 1:
                 raise ValueError(f'{modality.value}: features, labels and indices must align, got {sizes}')
             if not (np.asarray(raw_labels[modality]) >= 0).any():
-                raise LabelingError(
-                    f'no {modality.value} tracklet has a pseudo label; loosen the clustering '
-                    '(larger eps, smaller min_samples)'
-                )
+                remedy = 'loosen the clustering (larger eps, smaller min_samples)'
+                raise LabelingError(f'no {modality.value} tracklet has a pseudo label; {remedy}')
         self._table = labels.numbered()
         self.shared = self._table.shared
         self._rows = {m: {int(index): row for row, index in enumerate(indices[m])} for m in Modality}
@@ -147,8 +145,7 @@ class TargetMemories(nn.Module):
         """
         if not self._rows:
             raise RuntimeError(
-                'the memories are empty: call reset_memories with features and pseudo labels before the '
-                'first loss (ClusterHook does so before each epoch)'
+                'the memories are empty: call reset_memories (as ClusterHook does) before the loss'
             )
         sides = [Modality(modality) for modality in modalities]
         missing = [(i, m.value) for i, m in zip(indices, sides, strict=True) if i not in self._rows[m]]

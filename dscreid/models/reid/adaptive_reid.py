@@ -141,9 +141,8 @@ class AdaptiveReID(BaseReID):
             return {}
         if batch.cross is None:
             raise ConfigError(
-                f'cross_loss is active in epoch {self.epoch + 1}, but its labeler provides no cross labels; set its '
-                'begin and end (counted from 0) to the epochs of a labeler that matches clusters, such as '
-                'MatchingLabeler'
+                f'cross_loss is active in epoch {self.epoch + 1}, whose labeler provides no cross labels; set begin '
+                'and end (counted from 0) to the epochs of one that matches clusters, such as MatchingLabeler'
             )
         losses = {}
         for modality in crossed:
