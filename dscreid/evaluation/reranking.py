@@ -40,11 +40,6 @@ class Reranked:
     weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. J is
     sparse and the rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
 
-    Args:
-        query_features: Float (Nq, D), torch (any device) or NumPy.
-        gallery_features: Float (Ng, D).
-        parameters: k1, k2 and lambda.
-
     Raises:
         ValueError: If shapes do not fit or features are not finite.
     """

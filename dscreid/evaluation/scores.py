@@ -23,11 +23,7 @@ class Scores(Protocol):
 
 
 class InnerProduct:
-    """Inner products of the features as given, without normalization.
-
-    Args:
-        query_features: Float (Nq, D), torch (any device) or NumPy.
-        gallery_features: Float (Ng, D).
+    """Inner products of features, float (Nq, D) and (Ng, D), as given, without normalization (torch or NumPy).
 
     Raises:
         EvaluationError: If features are so large that their inner products overflow.

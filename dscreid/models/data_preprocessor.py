@@ -60,14 +60,9 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Preprocess a collated batch, with augmentation if ``training``.
 
-        Args:
-            data: ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and ``data_samples``, N
-                data samples (optional without augmentation).
-            training: Whether to augment.
-
-        Returns:
-            ``inputs``, normalized float32 (N', T, 3, H, W), and ``data_samples``, N' data samples or None. N' exceeds N
-            if the augmentation gives a tracklet several views.
+        ``data`` holds ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and
+        ``data_samples``, N data samples (optional without augmentation). In the result, ``inputs`` is normalized
+        float32 (N', T, 3, H, W); N' exceeds N if the augmentation gives a tracklet several views.
 
         Raises:
             TypeError: If the frames are not uint8.

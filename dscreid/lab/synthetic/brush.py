@@ -10,12 +10,9 @@ _ONE = 1 << SHIFT
 
 
 class Brush:
-    """Draw into a label map. Points are in pixels, widths in body heights.
+    """Draw into a label map, uint8[H, W]. Points are in pixels, widths in body heights.
 
-    Args:
-        canvas: uint8[H, W], label map to draw into.
-        scale: Pixels per body height.
-        azimuth: Viewing direction in radians.
+    ``scale`` is in pixels per body height; ``azimuth`` is the viewing direction in radians.
     """
 
     def __init__(self, canvas: np.ndarray, scale: float, azimuth: float) -> None:

@@ -9,16 +9,10 @@ from dscreid.lab.synthetic.pose import TORSO, Joint
 
 
 class Figure(Brush):
-    """A walker in one frame, ready to be drawn.
+    """A walker in one frame, ready to be drawn into a label map; see :class:`Brush`.
 
-    Args:
-        canvas: uint8[H, W], label map to draw into.
-        points: float[18, 2], projected joints in pixels of the canvas.
-        depth: float[18], larger is closer to the camera.
-        identity: Clothing and body.
-        azimuth: Viewing direction in radians.
-        texture: uint8[rows, columns], output of ``label_texture``.
-        scale: Pixels per body height.
+    ``points``, float[18, 2], are the projected joints in pixels, ``depth``, float[18], is larger closer to the camera,
+    and ``texture``, uint8[rows, columns], comes from ``label_texture``.
     """
 
     def __init__(

@@ -80,13 +80,10 @@ class InfraredSensor:
 def draw_sensor(
     rng: np.random.Generator, modality_gap: float, spread: float, material_spread: float = 1.0
 ) -> InfraredSensor:
-    """Draw one camera's infrared sensor.
+    """Draw the infrared sensor of one camera, with the camera's generator.
 
-    Args:
-        rng: The camera's generator.
-        modality_gap: Position between the source family (0) and the other sensor (1).
-        spread: Size of this camera's individual deviation, 0 to 1.
-        material_spread: Infrared difference between materials of the same color, from 0 (none) to 1 (as tabulated).
+    ``modality_gap`` is the position between the source family (0) and the other sensor (1), ``spread`` (0 to 1) the
+    deviation of this camera, ``material_spread`` (0 to 1) the infrared difference between materials of the same color.
     """
     gap = modality_gap
     offset = _between(_OFFSET, gap)
@@ -119,5 +116,5 @@ def _between(ends: np.ndarray, position: float) -> np.ndarray:
 
 
 def _dye_table(position: float) -> np.ndarray:
-    """Blend the two dye tables. The normalization keeps dyes as far apart as at either end."""
+    """Blend the two dye tables, normalized to keep dyes as far apart as at either end."""
     return _between(_DYE, position) / np.hypot(1 - position, position)

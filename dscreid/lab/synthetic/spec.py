@@ -79,7 +79,7 @@ class WorldSpec:
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:
-                raise ConfigError(f'{name} of a synthetic world must be an integer >= {least}, got {value!r}')
+                raise ConfigError(f'{name} must be an integer of at least {least}, got {value!r}')
         if self.max_frames < self.min_frames:
             raise ConfigError(f'max_frames={self.max_frames} must not be below min_frames={self.min_frames}')
         for name, most in _FROM_DOMAIN.items():

@@ -61,18 +61,12 @@ def skip_pretrained(model: nn.Module) -> None:
 def load_pretrained_tower(
     tower: nn.Module, path: str, sha256: str | None = None, activation: str | None = None
 ) -> None:
-    """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
-
-    Args:
-        tower: Tower to load into.
-        path: See ``pretrained`` of the class.
-        sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        activation: Activation that the file was trained with. Required if the file does not specify it.
+    """Load a weights file into a :class:`CLIPVisionTransformer`, in place; see its ``pretrained*`` arguments.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not fit the tower.
-        ConfigError: If the activation of the file is unknown, differs from that of the tower, or contradicts
-            ``activation``.
+        ConfigError: If the activation of the file is unknown, contradicts ``activation`` or differs from that of the
+            tower.
     """
     file = read_tower(path, sha256, activation)
     settings: dict[str, Any] = tower.settings  # type: ignore[assignment]  # a plain attribute of the tower
@@ -149,17 +143,10 @@ def fit_positional_embedding(
     settings: Mapping[str, Any] = MappingProxyType({}),
     square: bool = False,
 ) -> Tensor:
-    """Resize the positional embedding of a file to the grid of a tower.
+    """Resize the positional embedding of a file, floats ``(1 + P, D)``, to the ``grid`` of a tower: ``(1 + H * W, D)``.
 
-    Args:
-        embedding: ``(1 + P, D)``, floating point.
-        grid: Grid ``(H, W)`` of the tower.
-        path: Path of the file, for error messages.
-        settings: Settings of the file; ``image_size`` and ``patch_size`` give its grid.
-        square: Whether the grid of the file is known to be square. Otherwise it may be square or equal to ``grid``.
-
-    Returns:
-        float32 ``(1 + H * W, D)``.
+    ``image_size`` and ``patch_size`` in ``settings`` give the grid of the file, if known. Otherwise it is square, or,
+    unless ``square`` is True, equal to ``grid``. The result is float32.
 
     Raises:
         CheckpointError: If ``embedding`` has a wrong shape or dtype, or the grid of the file is unknown or ambiguous.
@@ -174,7 +161,6 @@ def fit_positional_embedding(
 def _file_grid(
     positions: int, grid: tuple[int, int], path: str, settings: Mapping[str, Any], square: bool
 ) -> tuple[int, int]:
-    """Determine the grid ``(h, w)`` of a file from its number of positions and its settings."""
     side = math.isqrt(max(positions, 0))
     shapes = {(side, side)} if square else {(side, side), grid}
     if 'image_size' in settings:
@@ -196,7 +182,6 @@ def _file_grid(
 
 
 def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Extract the visual tower without its projection."""
     prefix = 'visual.' if any(name.startswith('visual.') for name in weights) else ''
     unknown = [name for name in weights if not name.startswith((prefix, *_TEXT_PARTS))]
     if unknown:
@@ -253,15 +238,11 @@ def _plain(value: Any) -> Any:
 
 
 def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
-    """Resize the grid of positions; the position of the class token is unchanged.
+    """Resize a positional embedding, ``(1 + h * w, D)``, from the grid ``source`` = (h, w) to ``target``; same dtype.
 
-    Interpolation is bilinear without antialiasing, with ``align_corners=False``, as in VLD and earlier person re-ID
-    methods, whose released checkpoints were trained with it. (open_clip itself uses antialiased bicubic interpolation.)
-
-    Args:
-        embedding: Floats of shape ``(1 + h * w, D)``, class position first.
-        source: Grid ``(h, w)`` of ``embedding``.
-        target: Grid ``(H, W)`` of the result, ``(1 + H * W, D)``, which has the dtype of ``embedding``.
+    The position of the class token, which comes first, is unchanged. Interpolation is bilinear without antialiasing,
+    with ``align_corners=False``, as in VLD and earlier person re-ID methods, whose released checkpoints were trained
+    with it. (open_clip itself uses antialiased bicubic interpolation.)
 
     Raises:
         ValueError: If ``embedding`` does not have ``1 + h * w`` rows.

@@ -10,16 +10,10 @@ from dscreid.errors import ConfigError
 
 
 def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normalize: bool = True) -> Tensor:
-    """Compute the mean feature of each cluster, equation (1).
+    """Compute the mean feature of each cluster, equation (1): float32 (C, D), or float64 for float64 features.
 
-    Args:
-        features: float (N, D).
-        labels: int64 (N,) in [-1, num_clusters). Rows labeled -1 (outliers) are ignored.
-        num_clusters: Number C of clusters; one without members gets a row of zeros.
-        normalize: Whether to L2-normalize the centers.
-
-    Returns:
-        float32 (C, D), or float64 for float64 features.
+    Rows of ``features``, (N, D), with a label of -1 (outliers) are ignored. Labels are int64 (N,) in [-1,
+    num_clusters). A cluster without members gets a row of zeros. ``normalize`` L2-normalizes the centers.
     """
     features = features if features.dtype == torch.float64 else features.float()
     member = labels >= 0
@@ -79,13 +73,8 @@ def momentum_update_(
 def hardest_rows(memory: Tensor, values: Tensor, rows: Tensor) -> Tensor:
     """Keep only the least similar value for each memory row (the hard variant of Cluster Contrast).
 
-    Args:
-        memory: (R, D), L2-normalized rows.
-        values: float (B, D), L2-normalized.
-        rows: int64 (B,) in [-1, R).
-
-    Returns:
-        int64 (B,): ``rows`` with -1 for all values that are not kept. In a tie, the first value is kept.
+    ``memory``, (R, D), and ``values``, (B, D), are L2-normalized. Returns ``rows``, int64 (B,) in [-1, R), with -1 for
+    all values that are not kept. In a tie, the first value is kept.
     """
     if not len(memory):
         return torch.full_like(rows, -1)
@@ -118,19 +107,11 @@ def aggregate_centers(
     both_ways: bool = False,
     normalize: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Move the centers of matched clusters toward each other, once (ADCA; Yang et al., ACM MM 2022).
+    """Move the centers of matched clusters, (C_v, D) and (C_t, D), toward each other (ADCA; Yang et al., ACM MM 2022).
 
-    For each match (p, q), ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``. With ``both_ways``, ``M^t_q`` is
-    updated in the same way, using the old ``M^v_p``; otherwise ``infrared`` itself is returned. See
-    :class:`Aggregation`.
-
-    Args:
-        visible: float (C_v, D), centers of the visible clusters.
-        infrared: float (C_t, D), centers of the infrared clusters.
-        matches: int64 (P, 2), pairs (p, q).
-        momentum: Weight of the old center, in [0, 1].
-        both_ways: Whether to update infrared centers as well.
-        normalize: Whether to L2-normalize updated centers.
+    For each match (p, q), a row of ``matches``, ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``. With
+    ``both_ways``, ``M^t_q`` is updated in the same way, using the old ``M^v_p``; otherwise ``infrared`` itself is
+    returned. ``normalize`` L2-normalizes updated centers.
 
     Raises:
         ValueError: If a cluster to be updated appears in two matches.

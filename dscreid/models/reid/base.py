@@ -64,13 +64,10 @@ class BaseReID(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Sequence[ReIDDataSample] | None = None, mode: str = 'tensor'
     ) -> tuple[Tensor, Tensor] | dict[str, Tensor] | list[ReIDDataSample]:
-        """Run one of the three modes of MMEngine's models.
+        """Run one of the three modes of MMEngine's models on normalized frames, float (N, T, 3, H, W).
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            data_samples: N data samples. ``'tensor'`` uses them only if the encoder needs the modalities.
-            mode: ``'tensor'``: raw static and dynamic features. ``'loss'``: losses by name. ``'predict'``: data samples
-                with features.
+        ``'tensor'`` returns the raw static and dynamic features (and uses the data samples only if the encoder needs
+        the modalities), ``'loss'`` the losses by name, ``'predict'`` data samples with features.
 
         Raises:
             ValueError: If ``mode`` is unknown.
@@ -94,14 +91,10 @@ class BaseReID(BaseModel):
         return [sample.modality for sample in data_samples] if self.needs_modalities else None
 
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Extract raw static and dynamic features, before the necks: float (N, D) each.
+        """Extract raw static and dynamic features, before the necks, float (N, D) each, from float (N, T, 3, H, W).
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            modalities: ``'rgb'`` or ``'ir'`` for each tracklet, for encoders that need it.
-
-        Raises:
-            ValueError: If the encoder needs the modalities and they are missing.
+        ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them, which otherwise raise
+        ValueError.
         """
         return self.backbone(inputs, modalities) if self.needs_modalities else self.backbone(inputs)
 
@@ -152,13 +145,11 @@ class BaseReID(BaseModel):
         return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def _normalized(self, *halves: Tensor) -> TrackletFeatures:
-        """L2-normalize both halves, unless retrieval uses raw features."""
         return TrackletFeatures(
             *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
         )
 
     def _project(self, static: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
-        """Apply the necks to both halves, or return them unchanged with ``retrieval='raw'``."""
         if self.retrieval == 'raw':
             return static, dynamic
         return self.static_neck(static), self.dynamic_neck(dynamic)
