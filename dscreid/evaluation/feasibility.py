@@ -85,7 +85,6 @@ def _known(tracklet: Tracklet) -> bool:
 
 
 def _reason(direction: Direction, tracklets: Sequence[Tracklet]) -> str:
-    """Explain why no query has a match."""
     if not direction.drop_same_camera:
         return 'check the person ids and the query list'
     cameras = {tracklets[row].camera for rows in (direction.query, direction.gallery) for row in rows}

@@ -46,18 +46,14 @@ class ReIDMetric(BaseMetric):
     labels; the published tables use neither.
 
     Args:
-        protocol: ``'hitsz_vcm'``, ``'bupt_campus'``, ``'bupt_campus_as_published'`` or your own (see
-            ``PROTOCOLS``); None to skip the evaluation.
+        protocol: A name in ``PROTOCOLS``, such as ``'bupt_campus_as_published'``, or None to skip the evaluation.
         ranks: Ranks of the CMC curve to report.
-        feature: Feature of a data sample to compare by inner product: ``'feature'``, or only ``'static'`` or
-            ``'dynamic'``, as returned by the model.
+        feature: Feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``.
         dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
-        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, ``{}`` for its defaults. If None, ranks
-            by inner product only.
-        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, ``{}`` for its
-            defaults. If None, queries are not expanded. Applied before re-ranking.
-        per_query: ``.csv`` or ``.parquet`` file for the results of single queries (see
-            :mod:`dscreid.evaluation.query_table`).
+        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, such as ``{}``, or None for none.
+        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, such as ``{}``, or
+            None for no expansion. Applied before re-ranking.
+        per_query: ``.csv`` or ``.parquet`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
         bootstrap_seed: Seed of the bootstrap draws.
@@ -205,7 +201,6 @@ class ReIDMetric(BaseMetric):
     def _intervals(
         self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
     ) -> dict[str, float]:
-        """Compute the bounds of the confidence intervals; empty if they are off."""
         if self.confidence is None:
             return {}
         pids = {name: table.pid[direction.query] for name, direction in directions.items()}

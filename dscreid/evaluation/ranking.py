@@ -108,8 +108,8 @@ def rank_queries(
     """
     ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
     identities = _Identities(scores, ids, drop_same_camera, tracklets)
-    counts, measures = np.zeros((2, scores.shape[0]), np.int64), np.full((2, scores.shape[0]), np.nan)
-    result = QueryRanks(*counts, *measures)
+    shape = (2, scores.shape[0])
+    result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
     for block in _blocks(scores, identities):
         ahead = count_ahead(block.scores, block.row, block.column)
         _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
@@ -238,7 +238,6 @@ class _Block(NamedTuple):
 
 
 def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
-    """Yield the scores of all queries, block by block."""
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
         row, column, left_out = identities.pairs(rows)

@@ -53,15 +53,12 @@ class _Scene:
         shape(self.infrared, *place, float(np.clip(infrared, 0.02, 1)), thickness)
 
     def fill(self, x0: int, y0: int, x1: int, y1: int, level: float = 1.0, spread: float = 0.12) -> None:
-        """Fill a rectangle."""
         self._draw(cv2.rectangle, level, spread, (x0, y0), (x1, y1), thickness=-1)
 
     def line(self, start, end, thickness: int, level: float = 1.0, spread: float = 0.25) -> None:
-        """Draw a line."""
         self._draw(cv2.line, level, spread, start, end, thickness=thickness)
 
     def blob(self, center, radius: int, level: float = 1.0, spread: float = 0.3) -> None:
-        """Fill a disc."""
         self._draw(cv2.circle, level, spread, center, radius, thickness=-1)
 
 
@@ -103,7 +100,6 @@ def _indoor(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
 
 
 def _clutter(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
-    """Draw random shapes in random places."""
     rng = scene.rng
     for _ in range(14):
         x, y = int(rng.integers(columns)), int(rng.integers(rows))

@@ -105,8 +105,8 @@ def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
         bag_side=int(rng.integers(2)),
         hat_kind=choose(rng, wardrobe.hats),
         hat=draw_surface(rng, _BAGS, {'cotton': 2, 'wool': 1}),
-        body=_draw_body(rng),
-        gait=_draw_gait(rng),
+        body=Body(**{name: uniform(rng, bounds) for name, bounds in _BODY.items()}),
+        gait=Gait(**{name: uniform(rng, bounds) for name, bounds in _GAIT.items()}),
     )
 
 
@@ -128,7 +128,6 @@ def _draw_pattern(rng: np.random.Generator, wardrobe: Wardrobe) -> Pattern:
 
 
 def _natural(rng, choices, material: str, weights=None) -> Surface:
-    """Draw the surface of skin or hair from natural colors."""
     index = int(rng.choice(len(choices), p=weights))
     value = np.clip(np.asarray(choices[index]) + 0.02 * rng.standard_normal(3), 0.03, 0.97)
     color = COLOR_NAMES.index('beige' if material == 'skin' else 'black')
@@ -137,26 +136,12 @@ def _natural(rng, choices, material: str, weights=None) -> Surface:
     return Surface(color, (red, green, blue), MATERIAL_NAMES.index(material), dye)
 
 
-def _draw_body(rng: np.random.Generator) -> Body:
-    return Body(
-        leg=uniform(rng, (0.445, 0.51)),
-        shoulder=uniform(rng, (0.088, 0.132)),
-        hip=uniform(rng, (0.045, 0.070)),
-        bulk=uniform(rng, (0.80, 1.30)),
-        head=uniform(rng, (0.90, 1.14)),
-        arm=uniform(rng, (0.30, 0.35)),
-    )
-
-
-def _draw_gait(rng: np.random.Generator) -> Gait:
-    return Gait(
-        stride=uniform(rng, (0.24, 0.58)),
-        cadence=uniform(rng, (0.070, 0.150)),
-        knee=uniform(rng, (0.45, 1.15)),
-        arm_swing=uniform(rng, (0.06, 0.68)),
-        elbow=uniform(rng, (0.05, 0.75)),
-        lean=uniform(rng, (-0.04, 0.17)),
-        bounce=uniform(rng, (0.0, 0.018)),
-        sway=uniform(rng, (0.0, 0.022)),
-        splay=uniform(rng, (0.0, 0.055)),
-    )
+# Ranges of the proportions and gaits; people are drawn uniformly from them.
+_BODY = {
+    'leg': (0.445, 0.51), 'shoulder': (0.088, 0.132), 'hip': (0.045, 0.070), 'bulk': (0.80, 1.30),
+    'head': (0.90, 1.14), 'arm': (0.30, 0.35),
+}  # fmt: skip
+_GAIT = {
+    'stride': (0.24, 0.58), 'cadence': (0.070, 0.150), 'knee': (0.45, 1.15), 'arm_swing': (0.06, 0.68),
+    'elbow': (0.05, 0.75), 'lean': (-0.04, 0.17), 'bounce': (0.0, 0.018), 'sway': (0.0, 0.022), 'splay': (0.0, 0.055),
+}  # fmt: skip

@@ -113,7 +113,6 @@ class _Painter:
         self.crops = rng.integers(_MARGIN + 1, size=(len(walk), 2))
 
     def __call__(self, labels: np.ndarray, number: int) -> np.ndarray:
-        """Paint frame ``number`` from its label map."""
         height, width = self.view.height, self.view.width
         left = int(self.walk.scenery[number] / WIDEN * self.scenery.shape[1])
         left = min(left, self.scenery.shape[1] - labels.shape[1])

@@ -94,7 +94,7 @@ class WorldSpec:
             if value > most:
                 raise ConfigError(f'layout {layout.name} has room for {most} {what}, not {value}; use fewer')
         if not layout.auxiliary and (self.auxiliary_ids or self.fake_ir):
-            raise ConfigError('only layout bupt has auxiliary identities and FakeIR frames; leave them out')
+            raise ConfigError('auxiliary identities and FakeIR frames exist in layout bupt only; omit them')
 
 
 # Domain settings that a world can override, with their largest values.

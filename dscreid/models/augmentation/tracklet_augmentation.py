@@ -101,7 +101,6 @@ class TrackletAugmentation:
         ]
 
     def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
-        """Apply flip, pad-and-crop and jitter."""
         device = frames.device
         if self.flip:
             frames = fn.flip_frames(frames, _to(uniforms[..., fn.FLIP] < self.flip, device))
@@ -120,7 +119,6 @@ class TrackletAugmentation:
         views: Sequence[View],
         normalize: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        """Normalize, erase and apply the channel views."""
         rows = zip(views, uniforms, strict=True)
         drawn = [fn.channel_choices(view, row[:1, fn.VIEW], row[None, :, fn.CHANNEL]) for view, row in rows]
         choices = _to(np.concatenate(drawn), frames.device)

@@ -40,9 +40,8 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             tower written by ``export_tower.py``. ``dscreid://NAME`` is a file in the ``weights`` folder of this
             package. Positional embeddings are resized to ``image_size``; see ``resize_positional_embedding``.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        pretrained_activation: Activation that the file was trained with. OpenAI's archive, exported towers, and files
-            stored next to the hub's ``open_clip_config.json`` specify it themselves; other open_clip files do not
-            and require this argument.
+        pretrained_activation: Activation that the file was trained with. Required only for open_clip files that are
+            not stored next to the hub's ``open_clip_config.json``.
 
     Raises:
         ConfigError: If an argument is out of range.

@@ -219,7 +219,6 @@ def _activation_beside(file: Path) -> str | None:
 
 
 def _exported_settings(file: Path, text: str) -> dict:
-    """Parse the settings that ``export_tower`` wrote to a file."""
     try:
         settings = json.loads(text)
         sizes = [settings['patch_size'], *settings['image_size']]

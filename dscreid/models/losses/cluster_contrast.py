@@ -19,10 +19,7 @@ class ClusterContrastiveLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
         super().__init__()
-        if not temperature > 0 or not weight >= 0:
-            raise ConfigError(
-                f'ClusterContrastiveLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
-            )
+        _check(self, temperature, weight)
         self.temperature = temperature
         self.weight = weight
 
@@ -71,10 +68,7 @@ class CrossClusterLoss(nn.Module):
         end: int | None = None,
     ) -> None:
         super().__init__()
-        if not temperature > 0 or not weight >= 0:
-            raise ConfigError(
-                f'CrossClusterLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
-            )
+        _check(self, temperature, weight)
         if begin < 0 or (end is not None and end < begin):
             raise ConfigError(f'CrossClusterLoss: needs 0 <= begin <= end, got {begin} and {end}')
         self.weight = weight
@@ -114,3 +108,10 @@ class CrossClusterLoss(nn.Module):
             return soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
 
         return self.weight * (term(static, centers.static) + term(dynamic, centers.dynamic))
+
+
+def _check(loss: nn.Module, temperature: float, weight: float) -> None:
+    if not temperature > 0 or not weight >= 0:
+        raise ConfigError(
+            f'{type(loss).__name__}: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
+        )

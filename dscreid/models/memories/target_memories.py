@@ -246,7 +246,6 @@ class TargetMemories(nn.Module):
     def _soft_rows(
         self, tables: Mapping[Modality, SoftTargets] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]
     ) -> dict[Modality, SoftRows] | None:
-        """Build dense soft targets for the members of each modality in a batch."""
         if tables is None:
             return None
         dense = {m: tables[m].dense_rows(rows[of[m]]) for m in Modality}

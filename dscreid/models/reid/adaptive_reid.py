@@ -173,6 +173,5 @@ class AdaptiveReID(BaseReID):
 
 
 def _finer_targets(batch: LocatedBatch, modality: Modality) -> dict[str, Any]:
-    """Collect the soft targets and groups of a modality, if any, as keyword arguments of the identity loss."""
     tables: dict[str, Any] = {'soft': batch.soft, 'groups': batch.groups}
     return {name: table[modality] for name, table in tables.items() if table is not None}

@@ -99,7 +99,6 @@ class SourceReID(BaseReID):
     def _half_losses(
         self, half: str, raw: Tensor, neck: Tensor, head: nn.Module, labels: Tensor
     ) -> dict[str, Tensor]:
-        """Compute the cross entropy, triplet and contrastive losses of one half."""
         identity_weight, triplet_weight, contrast_weight = self.weights[half]
         losses = {}
         if identity_weight:
@@ -113,7 +112,6 @@ class SourceReID(BaseReID):
 
     @staticmethod
     def _labels(data_samples: Sequence[ReIDDataSample], device: torch.device) -> Tensor:
-        """Collect the identities of a batch, int64 (N,)."""
         labels = [sample.get('label') for sample in data_samples]
         if any(label is None for label in labels):
             raise ConfigError(
