@@ -248,7 +248,7 @@ def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target
     """
     source, target = tuple(source), tuple(target)
     if embedding.ndim != 2 or len(embedding) != 1 + source[0] * source[1]:
-        raise ValueError(f'grid {source} needs one row more than cells, got shape {tuple(embedding.shape)}')
+        raise ValueError(f'grid {source} needs 1 + h * w positions, got shape {tuple(embedding.shape)}')
     if source == target:
         return embedding.clone()
     grid = embedding[1:].float().reshape(1, *source, -1).permute(0, 3, 1, 2)
