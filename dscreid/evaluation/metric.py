@@ -127,8 +127,7 @@ class ReIDMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Evaluate all directions on the records of all processes, in any order.
 
-        Returns:
-            Flat dictionary of values in [0, 1]; empty if nothing is evaluated.
+        Returns values in [0, 1] by name, none if nothing is evaluated.
 
         Raises:
             TrainingError: If features are not finite.

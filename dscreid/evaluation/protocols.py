@@ -33,14 +33,11 @@ class EvaluationProtocol(ABC):
 
     @abstractmethod
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
-        """Split a test set into retrieval tasks.
+        """Split a test set into retrieval tasks by name; tracklets in no direction are not evaluated.
 
         Args:
             visible: bool (N,), whether each test tracklet is visible, in the order of the dataset.
             queries: bool (N,), whether the query list names the tracklet.
-
-        Returns:
-            Directions by name; rows are ascending. Tracklets in no direction are not evaluated.
         """
 
 

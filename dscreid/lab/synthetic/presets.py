@@ -82,13 +82,10 @@ class Pretrain(World):
 
 
 def make_spec(preset: str, layout: str, domain: str | None = None, **overrides: Any) -> WorldSpec:
-    """Return the spec of a named world.
+    """Return the spec of the world named ``preset`` in ``WORLDS``, in layout 'hitsz' or 'bupt'.
 
-    Args:
-        preset: Name in ``WORLDS``.
-        layout: 'hitsz' or 'bupt'.
-        domain: Name in ``DOMAINS``. None uses that of the world.
-        **overrides: Any other field of ``WorldSpec``. None keeps the world's value.
+    ``domain`` is a name in ``DOMAINS``; None uses that of the world. ``overrides`` are other fields of ``WorldSpec``;
+    None keeps the world's value.
 
     Raises:
         ConfigError: If a name is unknown or a value is out of range.

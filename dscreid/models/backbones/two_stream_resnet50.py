@@ -121,8 +121,7 @@ _COUNTER = '.num_batches_tracked'
 def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None = None) -> None:
     """Load torchvision's ``resnet50`` weights, without the classifier, into a :class:`TwoStreamResNet50`, in place.
 
-    Both stems receive the stem of the ``.pth`` file at ``path``. ``sha256`` is its expected SHA-256; None accepts any
-    file.
+    Both stems receive the stem of the ``.pth`` file. ``sha256`` is its expected hash; None accepts any file.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not contain a ResNet-50.

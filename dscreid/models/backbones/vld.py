@@ -31,17 +31,13 @@ class ConvertedVLD:
 def convert_vld(
     weights: dict[str, Tensor], path: str = 'VLD checkpoint', image_size: Sequence[int] = (288, 144)
 ) -> ConvertedVLD:
-    """Extract the visual tower and the spatio-temporal prompting from VLD's weights.
+    """Extract the visual tower and the spatio-temporal prompting from VLD's weights, of any floating dtype.
 
     VLD (Li et al., "Video-Level Language-Driven Video-Based Visible-Infrared Person Re-Identification", TIFS 2025)
     names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``. They are found by the ends of their names, at
     any nesting level. VLD's ``ln_post2`` is a copy that its forward pass never uses: the dynamic feature goes through
-    ``image_encoder.ln_post``, as it does here.
-
-    Args:
-        weights: VLD's weights by name, any floating dtype.
-        path: Source of the weights, for error messages.
-        image_size: Height and width of the images of the converted tower. Positions are resized if the grid differs.
+    ``image_encoder.ln_post``, as it does here. Positions are resized to ``image_size``, (height, width). ``path`` is
+    for error messages.
 
     Raises:
         CheckpointError: If a part is missing, found twice, or has an unexpected shape.

@@ -93,8 +93,10 @@ class BaseReID(BaseModel):
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """Extract raw static and dynamic features, before the necks, float (N, D) each, from float (N, T, 3, H, W).
 
-        ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them, which otherwise raise
-        ValueError.
+        ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them.
+
+        Raises:
+            ValueError: If the encoder needs the modalities and they are missing.
         """
         return self.backbone(inputs, modalities) if self.needs_modalities else self.backbone(inputs)
 
