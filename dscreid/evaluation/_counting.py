@@ -9,7 +9,7 @@ from dscreid.utils.compiled import compiled, over_rows
 
 
 def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Count the gallery tracklets ranked before some chosen ones; equal scores are ranked in gallery order.
+    """Count the gallery tracklets ranked before some chosen ones, int64 (P,); equal scores keep the gallery's order.
 
     This is faster than sorting if a query has fewer than about a thousand true matches.
 
@@ -17,9 +17,6 @@ def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
         scores: Float (n, Ng), higher means nearer; NaN never counts as ahead.
         row: int64 (P,), query of each chosen tracklet.
         column: int64 (P,), gallery row of each chosen tracklet.
-
-    Returns:
-        Counts, int64 (P,), on the device of the scores.
     """
     if scores.is_cuda:
         return _compare(scores, row, column)

@@ -68,15 +68,9 @@ def draw_clusters(num_clusters: int, repeats: int, seed: int) -> np.ndarray:
 
 
 def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Average the observations of the drawn clusters, each weighted by how often its cluster was drawn.
+    """Average observations, float (Q, M), over draws of their clusters, int64 (Q,) in [0, C): float64 (B, M).
 
-    Args:
-        values: float (Q, M), observations.
-        clusters: int64 (Q,) in [0, C), cluster of each observation.
-        draws: int64 (B, C), how often each cluster is drawn.
-
-    Returns:
-        float64 (B, M); NaN for draws without an observation.
+    ``draws``, int64 (B, C), says how often each cluster is drawn. Draws without an observation give NaN.
     """
     num_clusters = draws.shape[1]
     counts = np.bincount(clusters, minlength=num_clusters)
@@ -89,7 +83,5 @@ def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray)
 def check_bootstrap(confidence: float, repeats: int) -> None:
     """Raise ConfigError if a parameter of :func:`bootstrap_intervals` is out of range."""
     if not 0 < confidence < 1 or repeats < 1:
-        raise ConfigError(
-            f'confidence must lie between 0 and 1, and bootstrap_repeats must be at least 1; got {confidence} and '
-            f'{repeats}'
-        )
+        got = f'got {confidence} and {repeats}'
+        raise ConfigError(f'confidence must lie between 0 and 1 and bootstrap_repeats be at least 1, {got}')

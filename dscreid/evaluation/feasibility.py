@@ -19,13 +19,7 @@ class TestSplit(Protocol):
 
 
 class DirectionCount(NamedTuple):
-    """Size of one direction.
-
-    Attributes:
-        queries: Number of queries.
-        valid: Number of queries with a true match.
-        gallery: Number of gallery tracklets.
-    """
+    """Numbers of queries, of queries with a true match, and of gallery tracklets of one direction."""
 
     queries: int
     valid: int
@@ -33,17 +27,11 @@ class DirectionCount(NamedTuple):
 
 
 class EvaluationPlan(NamedTuple):
-    """Sizes of a protocol's directions on a test split.
+    """Sizes of a protocol's directions on a test split."""
 
-    Attributes:
-        directions: Sizes by direction.
-        unranked: int64 (n,), rows that no direction uses.
-        own_gallery: Number of queries whose own tracklet is in their gallery; the ranking leaves it out.
-    """
-
-    directions: Mapping[str, DirectionCount]
-    unranked: np.ndarray
-    own_gallery: int
+    directions: Mapping[str, DirectionCount]  #: sizes by direction
+    unranked: np.ndarray  #: int64 (n,), rows that no direction uses
+    own_gallery: int  #: number of queries whose own tracklet is in their gallery; the ranking leaves it out
 
 
 def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
@@ -97,12 +85,9 @@ def _known(tracklet: Tracklet) -> bool:
 
 
 def _reason(direction: Direction, tracklets: Sequence[Tracklet]) -> str:
-    """Explain why no query has a match."""
     if not direction.drop_same_camera:
         return 'check the person ids and the query list'
     cameras = {tracklets[row].camera for rows in (direction.query, direction.gallery) for row in rows}
     if len(cameras) == 1:
         return 'all of them are under one camera, and matches under the camera of the query do not count'
-    return (
-        'matches under the camera of the query do not count; check the person ids, cameras and the query list'
-    )
+    return 'matches under the camera of the query do not count; check the person ids, cameras and query list'

@@ -18,40 +18,26 @@ _VECTORS = {'pid': 'iu', 'camera': 'iu', 'modality': 'iu', 'index': 'iu', 'is_qu
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features and annotations of N tracklets, one row per tracklet.
+    """Features and annotations of N tracklets, one row per tracklet."""
 
-    Attributes:
-        feature: float32 (N, F), features that retrieval compares by inner product.
-        pid: int64 (N,), person ids; ``UNKNOWN`` (-1) if the person is unknown.
-        camera: int64 (N,), camera ids.
-        modality: int64 (N,), 0 for visible, 1 for infrared.
-        is_query: bool (N,), whether the tracklet is listed as a query.
-        index: int64 (N,), position in the dataset.
-        static: float32 (N, D), raw static features, or None.
-        dynamic: float32 (N, D), raw dynamic features, or None.
-        length: int64 (N,), number of frames, or None.
-        same_as: int64 (N,), ``index`` of the first tracklet with the same frames. If None, all tracklets are different.
-    """
-
-    feature: np.ndarray
-    pid: np.ndarray
-    camera: np.ndarray
-    modality: np.ndarray
-    is_query: np.ndarray
-    index: np.ndarray
-    static: np.ndarray | None = None
-    dynamic: np.ndarray | None = None
-    length: np.ndarray | None = None
+    feature: np.ndarray  #: float32 (N, F), features that retrieval compares by inner product
+    pid: np.ndarray  #: int64 (N,), person ids; ``UNKNOWN`` (-1) if the person is unknown
+    camera: np.ndarray  #: int64 (N,), camera ids
+    modality: np.ndarray  #: int64 (N,), 0 for visible, 1 for infrared
+    is_query: np.ndarray  #: bool (N,), whether the tracklet is listed as a query
+    index: np.ndarray  #: int64 (N,), position in the dataset
+    static: np.ndarray | None = None  #: float32 (N, D), raw static features, or None
+    dynamic: np.ndarray | None = None  #: float32 (N, D), raw dynamic features, or None
+    length: np.ndarray | None = None  #: int64 (N,), number of frames, or None
+    #: int64 (N,), ``index`` of the first tracklet with the same frames. If None, all tracklets are different.
     same_as: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Check that all arrays have one row per tracklet."""
         lengths = {name: len(array) for name, array in self._arrays().items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f'the arrays must have one row per tracklet, got {lengths}')
 
     def __len__(self) -> int:
-        """Number of tracklets."""
         return len(self.index)
 
     @property
@@ -80,8 +66,7 @@ def load_features(path: str | Path) -> FeatureTable:
     """Read a file written by :func:`save_features`.
 
     Raises:
-        DatasetError: If the file is missing, is not a safetensors file or lacks an array, if its arrays differ in
-            length, or if features are not finite.
+        DatasetError: If the file is missing, damaged or incomplete, or if features are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -112,10 +97,8 @@ def describe_not_finite(table: FeatureTable) -> str | None:
     broken = np.flatnonzero(~np.logical_and.reduce(finite))
     if len(broken) == 0:
         return None
-    return (
-        f'the features of {len(broken)} of {len(table)} tracklets hold NaN or infinite values, the first is '
-        f'tracklet {table.index[broken[0]]}'
-    )
+    shown = f'the first is tracklet {table.index[broken[0]]}'
+    return f'the features of {len(broken)} of {len(table)} tracklets hold NaN or infinite values, {shown}'
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:

@@ -46,18 +46,14 @@ class ReIDMetric(BaseMetric):
     labels; the published tables use neither.
 
     Args:
-        protocol: ``'hitsz_vcm'``, ``'bupt_campus'``, ``'bupt_campus_as_published'`` or your own (see
-            ``PROTOCOLS``); None to skip the evaluation.
+        protocol: A name in ``PROTOCOLS``, such as ``'bupt_campus_as_published'``, or None to skip the evaluation.
         ranks: Ranks of the CMC curve to report.
-        feature: Feature of a data sample to compare by inner product: ``'feature'``, or only ``'static'`` or
-            ``'dynamic'``, as returned by the model.
+        feature: Feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``.
         dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
-        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, ``{}`` for its defaults. If None, ranks
-            by inner product only.
-        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, ``{}`` for its
-            defaults. If None, queries are not expanded. Applied before re-ranking.
-        per_query: ``.csv`` or ``.parquet`` file for the results of single queries (see
-            :mod:`dscreid.evaluation.query_table`).
+        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, such as ``{}``, or None for none.
+        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, such as ``{}``, or
+            None for no expansion. Applied before re-ranking.
+        per_query: ``.csv`` or ``.parquet`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
         bootstrap_seed: Seed of the bootstrap draws.
@@ -131,8 +127,7 @@ class ReIDMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Evaluate all directions on the records of all processes, in any order.
 
-        Returns:
-            Flat dictionary of values in [0, 1]; empty if nothing is evaluated.
+        Returns values in [0, 1] by name, none if nothing is evaluated.
 
         Raises:
             TrainingError: If features are not finite.
@@ -179,14 +174,11 @@ class ReIDMetric(BaseMetric):
         if unknown == len(table):
             _warn('no evaluation: no tracklet has a person id')
         elif unknown:
-            _warn(
-                f'{unknown} of {len(table)} tracklets have no person id: they count as wrong answers in the gallery '
-                'and not as queries'
-            )
+            effect = 'they count as wrong answers in the gallery and not as queries'
+            _warn(f'{unknown} of {len(table)} tracklets have no person id: {effect}')
         return unknown < len(table)
 
     def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
-        """Rank the queries of one direction."""
         query, gallery, drop_same_camera = direction
         features = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in (query, gallery))
         queries, galleries = ((table.pid[rows], table.camera[rows]) for rows in (query, gallery))
@@ -208,7 +200,6 @@ class ReIDMetric(BaseMetric):
     def _intervals(
         self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
     ) -> dict[str, float]:
-        """Compute the bounds of the confidence intervals; empty if they are off."""
         if self.confidence is None:
             return {}
         pids = {name: table.pid[direction.query] for name, direction in directions.items()}
@@ -222,7 +213,6 @@ class ReIDMetric(BaseMetric):
 
 
 def _check_device(device: str) -> None:
-    """Reject devices that torch does not know, and CUDA if there is no GPU."""
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
@@ -232,19 +222,11 @@ def _check_device(device: str) -> None:
 
 
 def split_intervals(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Separate metrics from the bounds of their confidence intervals.
-
-    Returns:
-        The metrics without bounds, and the (lower, upper) bounds by metric name; empty if there are no intervals.
-    """
+    """Separate metrics from the (lower, upper) bounds of their confidence intervals, by metric name."""
     low, high = _BOUNDS
     figures = {name: value for name, value in metrics.items() if not name.endswith(_BOUNDS)}
-    intervals = {
-        name: (metrics[f'{name}{low}'], metrics[f'{name}{high}'])
-        for name in figures
-        if f'{name}{low}' in metrics
-    }
-    return figures, intervals
+    bounded = [name for name in figures if f'{name}{low}' in metrics]
+    return figures, {name: (metrics[f'{name}{low}'], metrics[f'{name}{high}']) for name in bounded}
 
 
 def _warn(message: str) -> None:

@@ -18,38 +18,26 @@ _PUBLISHED_BATCH = 64
 
 
 class Direction(NamedTuple):
-    """One retrieval task.
+    """One retrieval task."""
 
-    Attributes:
-        query: int64 (Nq,), rows of the test split that are queries.
-        gallery: int64 (Ng,), rows of the test split that are searched.
-        drop_same_camera: Whether to leave out gallery tracklets with the same person and camera as the query.
-    """
-
-    query: np.ndarray
-    gallery: np.ndarray
+    query: np.ndarray  #: int64 (Nq,), rows of the test split that are queries
+    gallery: np.ndarray  #: int64 (Ng,), rows of the test split that are searched
+    #: whether to leave out gallery tracklets with the same person and camera as the query
     drop_same_camera: bool
 
 
 class EvaluationProtocol(ABC):
-    """Base class of protocols. Register a subclass in ``PROTOCOLS`` and name it in ``ReIDMetric(protocol=...)``.
+    """Base class of protocols. Register a subclass in ``PROTOCOLS`` and name it in ``ReIDMetric(protocol=...)``."""
 
-    Attributes:
-        one_query_modality: Whether all listed queries must have the same modality.
-    """
-
-    one_query_modality: bool = False
+    one_query_modality: bool = False  #: whether all listed queries must have the same modality
 
     @abstractmethod
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
-        """Split a test set into retrieval tasks.
+        """Split a test set into retrieval tasks by name; tracklets in no direction are not evaluated.
 
         Args:
             visible: bool (N,), whether each test tracklet is visible, in the order of the dataset.
             queries: bool (N,), whether the query list names the tracklet.
-
-        Returns:
-            Directions by name; rows are ascending. Tracklets in no direction are not evaluated.
         """
 
 
@@ -69,17 +57,15 @@ def protocol_directions(
     is_query: Sequence[bool] | np.ndarray,
     wheres: Sequence[str] | None = None,
 ) -> dict[str, Direction]:
-    """Split a test set into the retrieval tasks of a protocol.
+    """Split a test set of N tracklets into the retrieval tasks of a protocol.
+
+    In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is infrared.
 
     Args:
         name: Name of a registered protocol.
         modalities: (N,), ``'rgb'`` or ``'ir'`` for each test tracklet, in the order of the dataset.
         is_query: (N,), whether the query list names the tracklet.
         wheres: (N,), ``file:line`` of each tracklet in the index, for error messages.
-
-    Returns:
-        Directions by name. In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is
-        infrared.
 
     Raises:
         ConfigError: If the protocol does not exist.
@@ -114,7 +100,6 @@ def averaged_directions(names: Iterable[str]) -> list[str]:
 def _check_one_modality(
     name: str, visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None
 ) -> None:
-    """Reject query lists with both modalities."""
     listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
     if not all(map(len, listed.values())):
         return

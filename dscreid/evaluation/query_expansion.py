@@ -12,18 +12,12 @@ from dscreid.neighbors.knn import nearest_by_inner_product
 
 @dataclass(frozen=True)
 class QueryExpansion:
-    """Parameters of the query expansion.
+    """Parameters of the query expansion."""
 
-    Attributes:
-        topk: Number of gallery tracklets to average, at least 1; limited to the size of the gallery.
-        alpha: Exponent of the weights, at least 0; 0 for an unweighted mean.
-    """
-
-    topk: int = 5
-    alpha: float = 0.0
+    topk: int = 5  #: number of gallery tracklets to average, at least 1; limited to the size of the gallery
+    alpha: float = 0.0  #: exponent of the weights, at least 0; 0 for an unweighted mean
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if not isinstance(self.topk, int) or self.topk < 1 or not 0 <= self.alpha < float('inf'):
             raise ConfigError(f'topk must be an integer from 1 and alpha at least 0, got {self}')
 
@@ -34,9 +28,7 @@ def expand_queries(
     """Average each query with the ``topk`` gallery tracklets that have the largest inner product with it.
 
     The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019).
-
-    Returns:
-        Expanded query features, float (Nq, D), not normalized, on the device of the features.
+    Returns float (Nq, D), not normalized, on the device of the features.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.

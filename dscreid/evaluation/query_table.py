@@ -21,15 +21,9 @@ def make_query_table(
 ) -> dict[str, list]:
     """Combine the ranks of all directions with the annotations of their queries.
 
-    Args:
-        table: Features and annotations of the test set.
-        directions: Directions of a protocol.
-        ranks: Ranks of the queries of each direction.
-
-    Returns:
-        Columns with one row per query and direction: ``direction``, ``query`` (position in the test set), ``pid``,
-        ``camera``, ``modality``, ``length``, ``matches``, ``first_hit`` (rank of the first true match, from 1), ``AP``
-        and ``INP`` (both in [0, 1]). Values are None if a query has no true match or its length is unknown.
+    Returns columns with one row per query and direction: ``direction``, ``query`` (position in the test set), ``pid``,
+    ``camera``, ``modality``, ``length``, ``matches``, ``first_hit`` (rank of the first true match, from 1), ``AP`` and
+    ``INP`` (both in [0, 1]). Values are None if a query has no true match or its length is unknown.
     """
     rows = np.concatenate([direction.query for direction in directions.values()])
     merged = QueryRanks(*map(np.concatenate, zip(*(ranks[name] for name in directions), strict=True)))

@@ -17,34 +17,22 @@ Ids = Tensor | np.ndarray | Sequence[int]
 
 
 class QueryRanks(NamedTuple):
-    """Ranks of the true matches of each query, as NumPy arrays of shape (Nq,).
+    """Ranks of the true matches of each query, as NumPy arrays of shape (Nq,)."""
 
-    Attributes:
-        matches: int64, number of true matches that are not left out; queries with 0 are invalid.
-        first: int64, rank of the first match, from 1; 0 without a match.
-        average_precision: float64 in (0, 1], mean precision at the matches; NaN without a match.
-        inverse_penalty: float64 in (0, 1], number of matches / rank of the last match (INP of Ye et al., TPAMI 2021);
-            NaN without a match.
-    """
-
-    matches: np.ndarray
-    first: np.ndarray
-    average_precision: np.ndarray
+    matches: np.ndarray  #: int64, number of true matches that are not left out; queries with 0 are invalid
+    first: np.ndarray  #: int64, rank of the first match, from 1; 0 without a match
+    average_precision: np.ndarray  #: float64 in (0, 1], mean precision at the matches; NaN without a match
+    #: float64 in (0, 1], number of matches / rank of the last match (INP of Ye et al., TPAMI 2021); NaN without a match
     inverse_penalty: np.ndarray
 
 
 class RankLists(NamedTuple):
-    """Best-ranked gallery tracklets of each query, as NumPy arrays of shape (Nq, topk), best first.
+    """Best-ranked gallery tracklets of each query, as NumPy arrays of shape (Nq, topk), best first."""
 
-    Attributes:
-        index: int64, gallery rows; -1 beyond the end of a gallery shorter than ``topk``.
-        correct: bool, whether the gallery tracklet shows the query's person.
-        similarity: float32, inner product with the query; NaN where ``index`` is -1.
-    """
-
+    #: int64, gallery rows; -1 beyond the end of a gallery shorter than ``topk``
     index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
-    correct: np.ndarray
-    similarity: np.ndarray
+    correct: np.ndarray  #: bool, whether the gallery tracklet shows the query's person
+    similarity: np.ndarray  #: float32, inner product with the query; NaN where ``index`` is -1
 
 
 def rank_metrics(
@@ -103,11 +91,11 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery. Ids and ``drop_same_camera`` are those of :func:`rank_metrics`.
+    Equal scores keep the order of the gallery.
 
     Args:
         scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,).
+        query_pids: Integer (Nq,); see :func:`rank_metrics`, also for the next arguments.
         query_cameras: Integer (Nq,).
         gallery_pids: Integer (Ng,).
         gallery_cameras: Integer (Ng,).
@@ -120,8 +108,8 @@ def rank_queries(
     """
     ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
     identities = _Identities(scores, ids, drop_same_camera, tracklets)
-    counts, measures = np.zeros((2, scores.shape[0]), np.int64), np.full((2, scores.shape[0]), np.nan)
-    result = QueryRanks(*counts, *measures)
+    shape = (2, scores.shape[0])
+    result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
     for block in _blocks(scores, identities):
         ahead = count_ahead(block.scores, block.row, block.column)
         _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
@@ -137,10 +125,8 @@ def rank_queries(
 def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
     """Average the measures of :func:`rank_metrics` over the queries that have a true match (at least one)."""
     valid = queries.matches > 0
-    measures = query_measures(queries, ranks)
-    return {name: float(values[valid].mean()) for name, values in measures.items()} | {
-        'valid_queries': int(valid.sum())
-    }
+    means = {name: float(v[valid].mean()) for name, v in query_measures(queries, ranks).items()}
+    return means | {'valid_queries': int(valid.sum())}
 
 
 def query_measures(queries: QueryRanks, ranks: Sequence[int]) -> dict[str, np.ndarray]:
@@ -227,9 +213,8 @@ class _Identities:
     def pairs(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Find all pairs of a query of the block and a gallery tracklet of the same person.
 
-        Returns:
-            int64 (P,), positions of the queries within the block, ascending; int64 (P,), gallery rows, ascending for
-            each query; bool (P,), whether the tracklet is left out for this query.
+        Returns, for P pairs: position of the query within the block, int64, ascending; gallery row, int64, ascending
+        for each query; whether the tracklet is left out, bool.
         """
         num = self._matches[rows]
         row = torch.arange(len(num), device=num.device).repeat_interleave(num)
@@ -253,7 +238,6 @@ class _Block(NamedTuple):
 
 
 def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
-    """Yield the scores of all queries, block by block."""
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
         row, column, left_out = identities.pairs(rows)

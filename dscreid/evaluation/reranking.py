@@ -17,20 +17,13 @@ _SHARING = float(np.nextafter(np.float32(1), np.float32(0)))
 
 @dataclass(frozen=True)
 class Reranking:
-    """Parameters of k-reciprocal re-ranking. The defaults are those of the paper for Market-1501.
+    """Parameters of k-reciprocal re-ranking. The defaults are those of the paper for Market-1501."""
 
-    Attributes:
-        k1: Number of neighbors, including the tracklet itself; limited to the number of tracklets.
-        k2: Number of rows averaged in the expansion of encodings; 1 for no expansion.
-        lambda_value: Share of the original distance, in [0, 1].
-    """
-
-    k1: int = 20
-    k2: int = 6
-    lambda_value: float = 0.3
+    k1: int = 20  #: number of neighbors, including the tracklet itself; limited to the number of tracklets
+    k2: int = 6  #: number of rows averaged in the expansion of encodings; 1 for no expansion
+    lambda_value: float = 0.3  #: share of the original distance, in [0, 1]
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         whole = isinstance(self.k1, int) and isinstance(self.k2, int)
         if not whole or self.k1 < 1 or self.k2 < 1 or not 0 <= self.lambda_value <= 1:
             raise ConfigError(f'k1 and k2 must be integers from 1 and lambda_value lie in [0, 1], got {self}')
@@ -46,11 +39,6 @@ class Reranked:
     J is the Jaccard distance used for pseudo labels (:func:`dscreid.pseudo_labels.jaccard_distance`). Its encodings are
     weighted by exp(-d), while the paper's released code also divides this d by the largest value of its row. J is
     sparse and the rest is computed block by block: memory is O(N (k1 + D) + pairs that share an entry + block).
-
-    Args:
-        query_features: Float (Nq, D), torch (any device) or NumPy.
-        gallery_features: Float (Ng, D).
-        parameters: k1, k2 and lambda.
 
     Raises:
         ValueError: If shapes do not fit or features are not finite.
@@ -69,7 +57,6 @@ class Reranked:
         self._jaccard = jaccard[:, len(query) :]
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Negated distances of a block of queries, float (n, Ng)."""
         num_queries = self.shape[0]
         distance = (2 - 2 * (self._all[:num_queries][rows] @ self._all.T)).clamp_(min=0)
         # if all tracklets are equal, the distances are only rounding errors, which must not be amplified

@@ -23,11 +23,7 @@ class Scores(Protocol):
 
 
 class InnerProduct:
-    """Inner products of the features as given, without normalization.
-
-    Args:
-        query_features: Float (Nq, D), torch (any device) or NumPy.
-        gallery_features: Float (Ng, D).
+    """Inner products of features, float (Nq, D) and (Ng, D), as given, without normalization (torch or NumPy).
 
     Raises:
         EvaluationError: If features are so large that their inner products overflow.
@@ -40,7 +36,6 @@ class InnerProduct:
         self.device = self.query.device
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Scores of a block of queries, float (n, Ng), on the device of the features."""
         return self.query[rows] @ self.gallery.T
 
 
@@ -52,16 +47,12 @@ def paired_features(query_features: Features, gallery_features: Features) -> tup
     query = as_feature_matrix(query_features, 'query_features')
     gallery = as_feature_matrix(gallery_features, 'gallery_features')
     if query.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            f'query features have {query.shape[1]} dimensions but gallery features have '
-            f'{gallery.shape[1]}; both must come from the same model'
-        )
+        sizes = f'{query.shape[1]} and {gallery.shape[1]}'
+        raise ValueError(f'query and gallery features differ in width ({sizes}); use features of one model')
     if query.dtype != gallery.dtype:
         query, gallery = query.float(), gallery.float()
     if query.numel() and gallery.numel():
         largest = query.abs().max().double() * gallery.abs().max().double() * query.shape[1]
         if largest > torch.finfo(query.dtype).max:
-            raise EvaluationError(
-                'features are so large that their inner products overflow; normalize their rows'
-            )
+            raise EvaluationError('features are so large that inner products overflow; normalize their rows')
     return query, gallery

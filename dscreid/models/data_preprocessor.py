@@ -58,16 +58,11 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         return (frames - self.mean) / self.std
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Preprocess a collated batch.
+        """Preprocess a collated batch, with augmentation if ``training``.
 
-        Args:
-            data: Dictionary with ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and
-                ``data_samples``, N data samples (optional without augmentation).
-            training: Whether to augment.
-
-        Returns:
-            Dictionary with ``inputs``, normalized float32 (N', T, 3, H, W), and ``data_samples``, N' data samples or
-            None. N' exceeds N if the augmentation gives a tracklet several views.
+        ``data`` holds ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and
+        ``data_samples``, N data samples (optional without augmentation). In the result, ``inputs`` is normalized
+        float32 (N', T, 3, H, W); N' exceeds N if the augmentation gives a tracklet several views.
 
         Raises:
             TypeError: If the frames are not uint8.
@@ -76,20 +71,17 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         frames = self._to_device(data['inputs'])
         frames = frames.to(torch.float32, memory_format=torch.contiguous_format) / 255
         data_samples = data.get('data_samples')
-        if training and self.augmentation is not None:
-            frames, data_samples = self.augmentation(frames, data_samples, self.normalize)
-        else:
-            frames = self.normalize(frames)
+        if not training or self.augmentation is None:
+            return {'inputs': self.normalize(frames), 'data_samples': data_samples}
+        frames, data_samples = self.augmentation(frames, data_samples, self.normalize)
         return {'inputs': frames, 'data_samples': data_samples}
 
     def _to_device(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """Stack a batch into one uint8 tensor (N, T, 3, H, W) on the device."""
         shapes = sorted({tuple(frames.shape) for frames in inputs})
         if len(shapes) > 1:
-            raise ValueError(
-                f'tracklets of one batch must have one shape [T, 3, H, W], got {shapes}; '
-                'give all pipelines one num_frames and one size'
-            )
+            remedy = 'give all pipelines one num_frames and one size'
+            raise ValueError(f'tracklets of one batch must have one shape, got {shapes}; {remedy}')
         for frames in inputs:
             if frames.dtype != torch.uint8:
                 raise TypeError(f'frames must be uint8, got {frames.dtype}')

@@ -180,7 +180,7 @@ def test_refuses_bad_input():
     world = _world(2)
     with pytest.raises(ValueError, match='query features, pids and cameras differ in length'):
         rank_metrics(world[0], world[1][:3], *world[2:])
-    with pytest.raises(ValueError, match='4 dimensions but gallery features have 3'):
+    with pytest.raises(ValueError, match=r'differ in width \(4 and 3\)'):
         rank_metrics(*world[:3], world[3][:, :3], *world[4:])
     with pytest.raises(ValueError, match='ranks must be positive'):
         rank_metrics(*world, ranks=(0, 1))

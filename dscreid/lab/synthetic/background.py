@@ -12,15 +12,10 @@ WIDEN = 3  # width of a background in frames
 
 @dataclass(frozen=True)
 class Background:
-    """Background of a camera: the same objects in both spectra, with unrelated brightness.
+    """Background of a camera: the same objects in both spectra, with unrelated brightness."""
 
-    Attributes:
-        visible: uint8[H, WIDEN * W, 3], blue, green, red.
-        infrared: uint8[H, WIDEN * W].
-    """
-
-    visible: np.ndarray
-    infrared: np.ndarray
+    visible: np.ndarray  #: uint8[H, WIDEN * W, 3], blue, green, red
+    infrared: np.ndarray  #: uint8[H, WIDEN * W]
 
 
 def draw_background(camera: Camera, height: int, width: int) -> Background:
@@ -37,10 +32,8 @@ def draw_background(camera: Camera, height: int, width: int) -> Background:
     _STYLES[camera.background_style](scene, max(horizon, 0), rows, columns)
     grain = rng.standard_normal((rows, columns)).astype(np.float32) * 0.015
     size = (width * WIDEN, height)
-    blurred = (
-        cv2.GaussianBlur(visible, (0, 0), 0.7) + grain[..., None],
-        cv2.GaussianBlur(infrared, (0, 0), 0.7) + grain,
-    )
+    pictures = ((visible, grain[..., None]), (infrared, grain))
+    blurred = (cv2.GaussianBlur(image, (0, 0), 0.7) + own for image, own in pictures)
     resized = (cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in blurred)
     return Background(*(np.clip(255 * image + 0.5, 0, 255).astype(np.uint8) for image in resized))
 
@@ -51,41 +44,30 @@ class _Scene:
     def __init__(self, visible, infrared, rng: np.random.Generator, camera: Camera) -> None:
         self.visible, self.infrared, self.rng, self.camera = visible, infrared, rng, camera
 
-    def _tones(self, level: float, spread: float):
+    def _draw(self, shape, level: float, spread: float, *place, thickness: int) -> None:
         base = self.camera.background_level * level * (1 + spread * self.rng.standard_normal())
         color = base * (1 + self.camera.background_color * self.rng.standard_normal(3))
         color = color * self.camera.light[::-1]
         infrared = self.camera.infrared_background * level * (1 + spread * self.rng.standard_normal())
-        return tuple(float(v) for v in np.clip(color, 0, 1)), float(np.clip(infrared, 0.02, 1))
+        shape(self.visible, *place, tuple(float(v) for v in np.clip(color, 0, 1)), thickness)
+        shape(self.infrared, *place, float(np.clip(infrared, 0.02, 1)), thickness)
 
     def fill(self, x0: int, y0: int, x1: int, y1: int, level: float = 1.0, spread: float = 0.12) -> None:
-        """Fill a rectangle in both pictures."""
-        color, infrared = self._tones(level, spread)
-        cv2.rectangle(self.visible, (x0, y0), (x1, y1), color, -1)
-        cv2.rectangle(self.infrared, (x0, y0), (x1, y1), infrared, -1)
+        self._draw(cv2.rectangle, level, spread, (x0, y0), (x1, y1), thickness=-1)
 
     def line(self, start, end, thickness: int, level: float = 1.0, spread: float = 0.25) -> None:
-        """Draw a line in both pictures."""
-        color, infrared = self._tones(level, spread)
-        cv2.line(self.visible, start, end, color, thickness)
-        cv2.line(self.infrared, start, end, infrared, thickness)
+        self._draw(cv2.line, level, spread, start, end, thickness=thickness)
 
     def blob(self, center, radius: int, level: float = 1.0, spread: float = 0.3) -> None:
-        """Fill a disc in both pictures."""
-        color, infrared = self._tones(level, spread)
-        cv2.circle(self.visible, center, radius, color, -1)
-        cv2.circle(self.infrared, center, radius, infrared, -1)
+        self._draw(cv2.circle, level, spread, center, radius, thickness=-1)
 
 
 def _campus(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
     """Draw lawn and trees behind a path."""
     rng = scene.rng
     for _ in range(10):
-        scene.blob(
-            (int(rng.integers(columns)), max(horizon - int(rng.integers(12)), 0)),
-            int(rng.integers(4, 11)),
-            0.9,
-        )
+        center = int(rng.integers(columns)), max(horizon - int(rng.integers(12)), 0)
+        scene.blob(center, int(rng.integers(4, 11)), 0.9)
     scene.fill(0, horizon + int(rng.integers(4, 14)), columns, rows, 1.1)
 
 
@@ -118,7 +100,6 @@ def _indoor(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
 
 
 def _clutter(scene: _Scene, horizon: int, rows: int, columns: int) -> None:
-    """Draw random shapes in random places."""
     rng = scene.rng
     for _ in range(14):
         x, y = int(rng.integers(columns)), int(rng.integers(rows))

@@ -10,12 +10,9 @@ _ONE = 1 << SHIFT
 
 
 class Brush:
-    """Draw into a label map. Points are in pixels, widths in body heights.
+    """Draw into a label map, uint8[H, W]. Points are in pixels, widths in body heights.
 
-    Args:
-        canvas: uint8[H, W], label map to draw into.
-        scale: Pixels per body height.
-        azimuth: Viewing direction in radians.
+    ``scale`` is in pixels per body height; ``azimuth`` is the viewing direction in radians.
     """
 
     def __init__(self, canvas: np.ndarray, scale: float, azimuth: float) -> None:
@@ -71,14 +68,9 @@ class Brush:
             self.polygon(corners, label(part, shade))
 
     def textured(self, texture: np.ndarray, outline: np.ndarray, top, hem, half_width: float) -> None:
-        """Fill an outline with a garment's pattern.
+        """Fill an outline, float[N, 2] in pixels, with a garment's pattern, uint8[rows, columns] of ``label_texture``.
 
-        Args:
-            texture: uint8[rows, columns], output of ``label_texture``.
-            outline: float[N, 2], corners in pixels.
-            top: Center of the texture's first row.
-            hem: Center of its last row.
-            half_width: Half the texture's width in pixels.
+        ``top`` and ``hem`` are the centers of the texture's first and last row, ``half_width`` is in pixels.
         """
         x0, y0 = np.maximum(np.floor(outline.min(axis=0)).astype(int), 0)
         x1, y1 = np.maximum(np.ceil(outline.max(axis=0)).astype(int) + 1, 0)
@@ -115,5 +107,4 @@ def label_texture(mask: np.ndarray) -> np.ndarray:
 
 
 def _fixed(corners) -> np.ndarray:
-    """Return corners as fixed-point int32[N, 2]."""
     return np.round(np.asarray(corners) * _ONE).astype(np.int32)

@@ -12,47 +12,27 @@ from dscreid.lab.synthetic.sensor import InfraredSensor, draw_sensor
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera. The modalities share everything except the sensor.
+    """One camera. The modalities share everything except the sensor."""
 
-    Attributes:
-        azimuth: Viewing direction in radians. 0 faces the walker, pi/2 sees the walk from left to right.
-        elevation: Angle above the horizontal in radians.
-        scale: Height of the figure relative to the height of the frame.
-        light: Gain of the visible light for red, green and blue.
-        shade: Strength of the illumination gradient over the frame.
-        shade_angle: Direction of the gradient in radians.
-        saturation: Factor on color saturation.
-        gamma: Exponent of the visible tone curve.
-        blur: Standard deviation in pixels of a 128-row frame.
-        resolution: Linear fraction of the resolution that is kept in the file.
-        noise: Standard deviation in gray levels.
-        jpeg: JPEG quality, 1-100.
-        background_style: Name of a background style of ``background.py``.
-        background_level: Visible brightness of the background.
-        background_color: Saturation of the background.
-        infrared_background: Infrared brightness of the background.
-        background_seed: Seed of the background.
-        sensor: The infrared sensor.
-    """
-
+    #: viewing direction in radians. 0 faces the walker, pi/2 sees the walk from left to right.
     azimuth: float
-    elevation: float
-    scale: float
-    light: tuple[float, float, float]
-    shade: float
-    shade_angle: float
-    saturation: float
-    gamma: float
-    blur: float
-    resolution: float
-    noise: float
-    jpeg: int
-    background_style: str
-    background_level: float
-    background_color: float
-    infrared_background: float
-    background_seed: int
-    sensor: InfraredSensor
+    elevation: float  #: angle above the horizontal in radians
+    scale: float  #: height of the figure relative to the height of the frame
+    light: tuple[float, float, float]  #: gain of the visible light for red, green and blue
+    shade: float  #: strength of the illumination gradient over the frame
+    shade_angle: float  #: direction of the gradient in radians
+    saturation: float  #: factor on color saturation
+    gamma: float  #: exponent of the visible tone curve
+    blur: float  #: standard deviation in pixels of a 128-row frame
+    resolution: float  #: linear fraction of the resolution that is kept in the file
+    noise: float  #: standard deviation in gray levels
+    jpeg: int  #: JPEG quality, 1-100
+    background_style: str  #: name of a background style of ``background.py``
+    background_level: float  #: visible brightness of the background
+    background_color: float  #: saturation of the background
+    infrared_background: float  #: infrared brightness of the background
+    background_seed: int  #: seed of the background
+    sensor: InfraredSensor  #: the infrared sensor
 
 
 def draw_camera(
@@ -113,12 +93,9 @@ def visible_tone_curve(camera: Camera) -> np.ndarray:
 
 
 def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
-    """Reduce sharpness like optics and a low-resolution sensor do.
+    """Reduce the sharpness of uint8[H, W(, 3)] like optics (blur in pixels) and a low-resolution sensor do.
 
-    Args:
-        image: uint8[H, W] or uint8[H, W, 3]; the result has the same shape.
-        blur: Standard deviation in pixels of ``image``.
-        resolution: Linear fraction of the resolution to keep, in (0, 1].
+    ``resolution`` is the linear fraction of the resolution to keep, in (0, 1].
     """
     height, width = image.shape[:2]
     if resolution < 0.95:
@@ -131,5 +108,4 @@ def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
 
 
 def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixel coordinates of the frame in [-1, 1]: y as a column, x as a row."""
     return np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]

@@ -9,26 +9,18 @@ from dscreid.lab.synthetic.pose import TORSO, Joint
 
 
 class Figure(Brush):
-    """A walker in one frame, ready to be drawn.
+    """A walker in one frame, ready to be drawn into a label map; see :class:`Brush`.
 
-    Args:
-        canvas: uint8[H, W], label map to draw into.
-        points: float[18, 2], projected joints in pixels of the canvas.
-        depth: float[18], larger is closer to the camera.
-        identity: Clothing and body.
-        azimuth: Viewing direction in radians.
-        texture: uint8[rows, columns], output of ``label_texture``.
-        scale: Pixels per body height.
+    ``points``, float[18, 2], are the projected joints in pixels, ``depth``, float[18], is larger closer to the camera,
+    and ``texture``, uint8[rows, columns], comes from ``label_texture``.
     """
 
     def __init__(
         self, canvas, points, depth, identity: Identity, azimuth: float, texture, scale: float
     ) -> None:
         super().__init__(canvas, scale, azimuth)
-        self.points = points
-        self.depth = depth
-        self.identity = identity
-        self.texture = texture
+        self.points, self.depth = points, depth
+        self.identity, self.texture = identity, texture
 
     def draw(self) -> None:
         """Draw all parts from far to near."""
@@ -59,29 +51,24 @@ class Figure(Brush):
         )
         short = person.lower_kind in ('shorts', 'skirt', 'dress')
         wide = 1.35 if person.lower_kind == 'wide' else 1.0
-        cloth, upper_width, lower_width = Part.LOWER, 0.082 * bulk * wide, 0.058 * bulk * wide
+        upper_width, lower_width = 0.082 * bulk * wide, 0.058 * bulk * wide
         sole = np.array((0, 0.010 * self.scale))
         self.line(ankle + sole, toe + sole, 0.034, label(Part.SOLE, shade))
         self.line(ankle, toe, 0.036, label(Part.SHOE, shade))
         if short:
             self.limb(knee, ankle, 0.044 * bulk, Part.SKIN, shade)
         else:
-            second = person.lower_detail == 'cuffs'
-            self.limb(knee, ankle, lower_width, cloth, shade)
-            if second:
+            self.limb(knee, ankle, lower_width, Part.LOWER, shade)
+            if person.lower_detail == 'cuffs':
                 middle = knee + 0.62 * (ankle - knee)
                 self.limb(middle, ankle, lower_width, Part.LOWER_SECOND, shade)
         if person.lower_kind in ('skirt', 'dress'):
             self.limb(hip, knee, 0.055 * bulk, Part.SKIN, shade)
             return
-        self.limb(hip, knee, upper_width, cloth, shade)
+        self.limb(hip, knee, upper_width, Part.LOWER, shade)
         if person.lower_detail == 'knees' and not short:
-            self.line(
-                knee + 0.2 * (hip - knee),
-                knee + 0.2 * (ankle - knee),
-                upper_width,
-                label(Part.LOWER_SECOND, shade),
-            )
+            ends = knee + 0.2 * (hip - knee), knee + 0.2 * (ankle - knee)
+            self.line(*ends, upper_width, label(Part.LOWER_SECOND, shade))
         self._side_stripe(side, hip, knee, None if short else ankle, upper_width, shade)
 
     def _side_stripe(self, side: int, hip, knee, ankle, width: float, shade: Shade) -> None:
@@ -143,11 +130,9 @@ class Figure(Brush):
             (neck + axis * 0.26, waist),
             (hem, bottom),
         )
-        outline = np.array(
-            [moved(center, width) for center, width in profile]
-            + [moved(center, -width) for center, width in reversed(profile)]
-        )
-        self.textured(self.texture, outline, top, hem, 1.02 * max(chest, bottom))
+        right = [moved(center, width) for center, width in profile]
+        left = [moved(center, -width) for center, width in reversed(profile)]
+        self.textured(self.texture, np.array(right + left), top, hem, 1.02 * max(chest, bottom))
         if person.lower_kind == 'dress':
             self.trapeze(pelvis, hem, waist, bottom, Part.UPPER)
 
@@ -189,9 +174,8 @@ class Figure(Brush):
         head, neck, face = (self.points[j] for j in (Joint.HEAD, Joint.NECK, Joint.FACE))
         start = head - 0.35 * (face - head)
         end = moved(neck - 0.7 * (face - head), 0, (0.11 * person.hair_length - 0.05) * self.scale)
-        self.line(
-            start, end, 0.085 * person.body.head * (0.75 + 0.25 * abs(self.cos)), label(Part.HAIR, Shade.DIM)
-        )
+        width = 0.085 * person.body.head * (0.75 + 0.25 * abs(self.cos))
+        self.line(start, end, width, label(Part.HAIR, Shade.DIM))
 
     def _bag_on_back(self) -> None:
         if self.identity.bag_kind != 'backpack':
@@ -202,10 +186,8 @@ class Figure(Brush):
         half = np.array((self.half_width(0.080, 0.052), 0.0))
         rise = 0.36 * (neck - pelvis)
         for share, shade in ((1.0, Shade.DIM), (0.74, Shade.PLAIN)):
-            corners = [
-                middle + behind + share * (sx * half + sy * rise)
-                for sx, sy in ((-1, 1), (1, 1), (1, -1), (-1, -1))
-            ]
+            signs = ((-1, 1), (1, 1), (1, -1), (-1, -1))
+            corners = [middle + behind + share * (sx * half + sy * rise) for sx, sy in signs]
             self.polygon(corners, label(Part.BAG, shade))
         if self.cos < 0.3:
             pocket = middle + behind - 0.45 * rise

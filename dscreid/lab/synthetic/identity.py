@@ -18,21 +18,13 @@ _HAIR = ((0.08, 0.07, 0.07), (0.20, 0.13, 0.09), (0.42, 0.27, 0.14), (0.72, 0.58
 
 @dataclass(frozen=True)
 class Pattern:
-    """Pattern of a garment. Its geometry is defined in ``texture.py``.
+    """Pattern of a garment. Its geometry is defined in ``texture.py``."""
 
-    Attributes:
-        kind: One of ``texture.PATTERNS``.
-        period: Repetitions over the garment's height.
-        phase: Offset of the first repetition, in [0, 1).
-        duty: Fraction of a repetition that shows the second color. Also scales single shapes.
-        turn: Angle around the body of the center of a single shape, in radians. 0 is the chest.
-    """
-
-    kind: str
-    period: float
-    phase: float
-    duty: float
-    turn: float
+    kind: str  #: one of ``texture.PATTERNS``
+    period: float  #: repetitions over the garment's height
+    phase: float  #: offset of the first repetition, in [0, 1)
+    duty: float  #: fraction of a repetition that shows the second color. Also scales single shapes.
+    turn: float  #: angle around the body of the center of a single shape, in radians. 0 is the chest.
 
 
 @dataclass(frozen=True)
@@ -49,29 +41,17 @@ class Body:
 
 @dataclass(frozen=True)
 class Gait:
-    """How a person walks.
+    """How a person walks."""
 
-    Attributes:
-        stride: Amplitude of the thigh's swing in radians.
-        cadence: Full cycles (two steps) per frame.
-        knee: Knee flexion in the swing phase, in radians.
-        arm_swing: Amplitude of the arms in radians.
-        elbow: Resting flexion of the elbow in radians.
-        lean: Forward lean of the trunk in radians.
-        bounce: Vertical movement in body heights.
-        sway: Sideways movement of the shoulders in body heights.
-        splay: Distance of the hands from the body, in body heights.
-    """
-
-    stride: float
-    cadence: float
-    knee: float
-    arm_swing: float
-    elbow: float
-    lean: float
-    bounce: float
-    sway: float
-    splay: float
+    stride: float  #: amplitude of the thigh's swing in radians
+    cadence: float  #: full cycles (two steps) per frame
+    knee: float  #: knee flexion in the swing phase, in radians
+    arm_swing: float  #: amplitude of the arms in radians
+    elbow: float  #: resting flexion of the elbow in radians
+    lean: float  #: forward lean of the trunk in radians
+    bounce: float  #: vertical movement in body heights
+    sway: float  #: sideways movement of the shoulders in body heights
+    splay: float  #: distance of the hands from the body, in body heights
 
 
 @dataclass(frozen=True)
@@ -125,8 +105,8 @@ def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
         bag_side=int(rng.integers(2)),
         hat_kind=choose(rng, wardrobe.hats),
         hat=draw_surface(rng, _BAGS, {'cotton': 2, 'wool': 1}),
-        body=_draw_body(rng),
-        gait=_draw_gait(rng),
+        body=Body(**{name: uniform(rng, bounds) for name, bounds in _BODY.items()}),
+        gait=Gait(**{name: uniform(rng, bounds) for name, bounds in _GAIT.items()}),
     )
 
 
@@ -148,7 +128,6 @@ def _draw_pattern(rng: np.random.Generator, wardrobe: Wardrobe) -> Pattern:
 
 
 def _natural(rng, choices, material: str, weights=None) -> Surface:
-    """Draw the surface of skin or hair from natural colors."""
     index = int(rng.choice(len(choices), p=weights))
     value = np.clip(np.asarray(choices[index]) + 0.02 * rng.standard_normal(3), 0.03, 0.97)
     color = COLOR_NAMES.index('beige' if material == 'skin' else 'black')
@@ -157,26 +136,12 @@ def _natural(rng, choices, material: str, weights=None) -> Surface:
     return Surface(color, (red, green, blue), MATERIAL_NAMES.index(material), dye)
 
 
-def _draw_body(rng: np.random.Generator) -> Body:
-    return Body(
-        leg=uniform(rng, (0.445, 0.51)),
-        shoulder=uniform(rng, (0.088, 0.132)),
-        hip=uniform(rng, (0.045, 0.070)),
-        bulk=uniform(rng, (0.80, 1.30)),
-        head=uniform(rng, (0.90, 1.14)),
-        arm=uniform(rng, (0.30, 0.35)),
-    )
-
-
-def _draw_gait(rng: np.random.Generator) -> Gait:
-    return Gait(
-        stride=uniform(rng, (0.24, 0.58)),
-        cadence=uniform(rng, (0.070, 0.150)),
-        knee=uniform(rng, (0.45, 1.15)),
-        arm_swing=uniform(rng, (0.06, 0.68)),
-        elbow=uniform(rng, (0.05, 0.75)),
-        lean=uniform(rng, (-0.04, 0.17)),
-        bounce=uniform(rng, (0.0, 0.018)),
-        sway=uniform(rng, (0.0, 0.022)),
-        splay=uniform(rng, (0.0, 0.055)),
-    )
+# Ranges of the proportions and gaits; people are drawn uniformly from them.
+_BODY = {
+    'leg': (0.445, 0.51), 'shoulder': (0.088, 0.132), 'hip': (0.045, 0.070), 'bulk': (0.80, 1.30),
+    'head': (0.90, 1.14), 'arm': (0.30, 0.35),
+}  # fmt: skip
+_GAIT = {
+    'stride': (0.24, 0.58), 'cadence': (0.070, 0.150), 'knee': (0.45, 1.15), 'arm_swing': (0.06, 0.68),
+    'elbow': (0.05, 0.75), 'lean': (-0.04, 0.17), 'bounce': (0.0, 0.018), 'sway': (0.0, 0.022), 'splay': (0.0, 0.055),
+}  # fmt: skip

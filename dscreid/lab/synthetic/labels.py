@@ -6,20 +6,8 @@ from enum import IntEnum
 class Part(IntEnum):
     """The part shown by a pixel. 0 is the background."""
 
-    NOTHING = 0
-    SKIN = 1
-    HAIR = 2
-    UPPER = 3
-    UPPER_SECOND = 4
-    LOWER = 5
-    LOWER_SECOND = 6
-    SHOE = 7
-    SOLE = 8
-    BAG = 9
-    STRAP = 10
-    HAT = 11
-    OCCLUDER = 12
-    OCCLUDER_SECOND = 13
+    NOTHING, SKIN, HAIR, UPPER, UPPER_SECOND, LOWER, LOWER_SECOND = range(7)
+    SHOE, SOLE, BAG, STRAP, HAT, OCCLUDER, OCCLUDER_SECOND = range(7, 14)
 
 
 class Shade(IntEnum):

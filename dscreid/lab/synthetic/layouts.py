@@ -26,32 +26,19 @@ class Split(IntEnum):
 
 @dataclass(frozen=True)
 class PlannedWalk:
-    """One walk to render: a tracklet, or a pixel-aligned pair of tracklets.
+    """One walk to render: a tracklet, or a pixel-aligned pair of tracklets."""
 
-    Attributes:
-        split: Part of the world.
-        person: Number of the person within the split, starting at 0. Together with ``split``, the seed of the
-            identity.
-        pid: Person id in the files, starting at 1.
-        key: Seed of the walk, unique within the person.
-        camera: Camera number, starting at 0.
-        frames: Number of frames.
-        modalities: Modalities to render.
-        folders: Folder of the frames for each modality, relative to the root.
-        first: Number of the first frame's file.
-        tracklet: Tracklet number in the files.
-    """
-
-    split: Split
+    split: Split  #: part of the world
+    #: number of the person within the split, starting at 0. Together with ``split``, the seed of the identity.
     person: int
-    pid: int
-    key: int
-    camera: int
-    frames: int
-    modalities: tuple[Modality, ...]
-    folders: dict[Modality, str]
-    first: int
-    tracklet: int
+    pid: int  #: person id in the files, starting at 1
+    key: int  #: seed of the walk, unique within the person
+    camera: int  #: camera number, starting at 0
+    frames: int  #: number of frames
+    modalities: tuple[Modality, ...]  #: modalities to render
+    folders: dict[Modality, str]  #: folder of the frames for each modality, relative to the root
+    first: int  #: number of the first frame's file
+    tracklet: int  #: tracklet number in the files
 
     def files(self, modality: Modality) -> list[str]:
         """Return the paths of the frames relative to the root, in temporal order."""
@@ -61,17 +48,9 @@ class PlannedWalk:
 def plan_world(spec: WorldSpec) -> list[list[PlannedWalk]]:
     """Return all walks of a world, grouped by person, in the order of the index files."""
     planner = {'hitsz': _plan_hitsz_person, 'bupt': _plan_bupt_person}[spec.layout]
-    counts = (
-        (Split.TRAIN, spec.train_ids),
-        (Split.AUXILIARY, spec.auxiliary_ids),
-        (Split.TEST, spec.test_ids),
-    )
-    people, pid = [], 0
-    for split, count in counts:
-        for person in range(count):
-            pid += 1
-            people.append(planner(spec, split, person, pid))
-    return people
+    counts = zip(Split, (spec.train_ids, spec.auxiliary_ids, spec.test_ids), strict=True)
+    people = [(split, person) for split, count in counts for person in range(count)]
+    return [planner(spec, split, person, pid) for pid, (split, person) in enumerate(people, 1)]
 
 
 def write_index(root: Path, spec: WorldSpec, people: list[list[PlannedWalk]]) -> None:
@@ -117,12 +96,8 @@ def _plan_hitsz_person(spec: WorldSpec, split: Split, person: int, pid: int) -> 
 
 def _plan_bupt_person(spec: WorldSpec, split: Split, person: int, pid: int) -> list[PlannedWalk]:
     """Plan pixel-aligned pairs: one walk in both modalities."""
-    counts = {
-        Split.TRAIN: spec.tracklets,
-        Split.AUXILIARY: spec.auxiliary_tracklets,
-        Split.TEST: spec.test_tracklets,
-    }
-    cameras, lengths = _itinerary(spec, split, person, 0, counts[split])
+    count = (spec.tracklets, spec.auxiliary_tracklets, spec.test_tracklets)[split]
+    cameras, lengths = _itinerary(spec, split, person, 0, count)
     walks = []
     seen: dict[int, int] = {}
     for number, (camera, frames) in enumerate(zip(cameras, lengths, strict=True)):
@@ -174,9 +149,8 @@ def _write_bupt_index(root: Path, people: list[list[PlannedWalk]], fake_ir: bool
                 cameras.setdefault(camera, {})[str(walk.tracklet)] = listed
             if walk.split is Split.TEST:
                 target = lines['query' if walk.key in queried else 'gallery']
-                target += [
-                    f'{walk.pid:04d} {name} {camera} {walk.tracklet}' for name in _BUPT_MODALITY.values()
-                ]
+                names = _BUPT_MODALITY.values()
+                target += [f'{walk.pid:04d} {name} {camera} {walk.tracklet}' for name in names]
             else:
                 target = lines['train' if walk.split is Split.TRAIN else 'train_auxiliary']
                 target.append(f'{walk.pid:04d} RGB/IR {camera} {walk.tracklet}')

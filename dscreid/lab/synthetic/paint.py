@@ -5,8 +5,8 @@ import numpy as np
 from dscreid.lab.synthetic.camera import Camera
 from dscreid.lab.synthetic.identity import Identity
 from dscreid.lab.synthetic.labels import SHADE_STEP, Part, Shade
-from dscreid.lab.synthetic.occlusion import Occluder
 from dscreid.lab.synthetic.palette import MATERIAL_NAMES, MATERIAL_SHEEN, Surface
+from dscreid.lab.synthetic.walk import Occluder
 
 _SHEEN = tuple(MATERIAL_SHEEN[name] for name in MATERIAL_NAMES)
 # Visible light comes from the side, the illuminator's infrared light almost from the front.
@@ -17,14 +17,9 @@ _INFRARED_SHADE = {Shade.PLAIN: 1.0, Shade.DIM: 0.86, Shade.DARK: 0.72}
 def surfaces(identity: Identity, occluder: Occluder | None) -> dict[Part, tuple[Surface, Surface]]:
     """Return each part's surface and the main surface of its garment (the same surface unless it is a second one)."""
     parts = {
-        Part.SKIN: identity.skin,
-        Part.HAIR: identity.hair,
-        Part.UPPER: identity.upper,
-        Part.LOWER: identity.lower,
-        Part.SHOE: identity.shoes,
-        Part.BAG: identity.bag,
-        Part.HAT: identity.hat,
-    }
+        Part.SKIN: identity.skin, Part.HAIR: identity.hair, Part.UPPER: identity.upper, Part.LOWER: identity.lower,
+        Part.SHOE: identity.shoes, Part.BAG: identity.bag, Part.HAT: identity.hat,
+    }  # fmt: skip
     table = {part: (surface, surface) for part, surface in parts.items()}
     table[Part.UPPER_SECOND] = (identity.upper_second, identity.upper)
     table[Part.LOWER_SECOND] = (identity.lower_second, identity.lower)

@@ -9,56 +9,31 @@ from dscreid.lab.synthetic.seeding import choose
 
 # Visible colors, RGB in [0, 1].
 COLORS: dict[str, tuple[float, float, float]] = {
-    'black': (0.09, 0.09, 0.10),
-    'charcoal': (0.24, 0.25, 0.27),
-    'grey': (0.50, 0.50, 0.50),
-    'white': (0.90, 0.90, 0.88),
-    'navy': (0.10, 0.14, 0.33),
-    'blue': (0.16, 0.34, 0.72),
-    'sky': (0.50, 0.70, 0.88),
-    'red': (0.74, 0.13, 0.14),
-    'wine': (0.38, 0.09, 0.16),
-    'pink': (0.88, 0.56, 0.64),
-    'orange': (0.88, 0.46, 0.12),
-    'yellow': (0.90, 0.78, 0.22),
-    'green': (0.16, 0.46, 0.22),
-    'olive': (0.36, 0.37, 0.20),
-    'teal': (0.10, 0.48, 0.50),
-    'purple': (0.40, 0.22, 0.52),
-    'brown': (0.40, 0.26, 0.15),
-    'beige': (0.78, 0.68, 0.52),
-}
+    'black': (0.09, 0.09, 0.10), 'charcoal': (0.24, 0.25, 0.27), 'grey': (0.50, 0.50, 0.50),
+    'white': (0.90, 0.90, 0.88), 'navy': (0.10, 0.14, 0.33), 'blue': (0.16, 0.34, 0.72),
+    'sky': (0.50, 0.70, 0.88), 'red': (0.74, 0.13, 0.14), 'wine': (0.38, 0.09, 0.16),
+    'pink': (0.88, 0.56, 0.64), 'orange': (0.88, 0.46, 0.12), 'yellow': (0.90, 0.78, 0.22),
+    'green': (0.16, 0.46, 0.22), 'olive': (0.36, 0.37, 0.20), 'teal': (0.10, 0.48, 0.50),
+    'purple': (0.40, 0.22, 0.52), 'brown': (0.40, 0.26, 0.15), 'beige': (0.78, 0.68, 0.52),
+}  # fmt: skip
 COLOR_NAMES = tuple(COLORS)
 
 # Contrast between the lit core and the shadow side of a material: how it shows in visible light.
 MATERIAL_SHEEN: dict[str, float] = {
-    'cotton': 0.10,
-    'denim': 0.14,
-    'wool': 0.05,
-    'polyester': 0.22,
-    'nylon': 0.34,
-    'leather': 0.45,
-    'skin': 0.12,
-    'hair': 0.20,
-}
+    'cotton': 0.10, 'denim': 0.14, 'wool': 0.05, 'polyester': 0.22, 'nylon': 0.34, 'leather': 0.45,
+    'skin': 0.12, 'hair': 0.20,
+}  # fmt: skip
 MATERIAL_NAMES = tuple(MATERIAL_SHEEN)
 
 
 @dataclass(frozen=True)
 class Surface:
-    """The surface of one part of a person.
+    """The surface of one part of a person."""
 
-    Attributes:
-        color: Index into ``COLOR_NAMES``. Determines the infrared behavior of the dye.
-        rgb: Visible color, each channel in [0, 1].
-        material: Index into ``MATERIAL_NAMES``.
-        dye: Infrared deviation of this item from others of its kind, about N(0, 1).
-    """
-
-    color: int
-    rgb: tuple[float, float, float]
-    material: int
-    dye: float
+    color: int  #: index into ``COLOR_NAMES``. Determines the infrared behavior of the dye.
+    rgb: tuple[float, float, float]  #: visible color, each channel in [0, 1]
+    material: int  #: index into ``MATERIAL_NAMES``
+    dye: float  #: infrared deviation of this item from others of its kind, about N(0, 1)
 
 
 def draw_surface(

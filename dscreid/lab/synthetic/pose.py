@@ -10,24 +10,9 @@ from dscreid.lab.synthetic.identity import Body, Gait
 class Joint(IntEnum):
     """Rows of a skeleton. Left is the walker's left, on the right of the frame if the walker faces the camera."""
 
-    HIP_L = 0
-    HIP_R = 1
-    KNEE_L = 2
-    KNEE_R = 3
-    ANKLE_L = 4
-    ANKLE_R = 5
-    TOE_L = 6
-    TOE_R = 7
-    SHOULDER_L = 8
-    SHOULDER_R = 9
-    ELBOW_L = 10
-    ELBOW_R = 11
-    HAND_L = 12
-    HAND_R = 13
-    PELVIS = 14
-    NECK = 15
-    HEAD = 16
-    FACE = 17
+    HIP_L, HIP_R, KNEE_L, KNEE_R, ANKLE_L, ANKLE_R, TOE_L, TOE_R = range(8)
+    SHOULDER_L, SHOULDER_R, ELBOW_L, ELBOW_R, HAND_L, HAND_R = range(8, 14)
+    PELVIS, NECK, HEAD, FACE = range(14, 18)
 
 
 TORSO = 0.31
@@ -118,15 +103,10 @@ def _swung(angle: np.ndarray) -> np.ndarray:
 
 
 def project(points: np.ndarray, azimuth: float, elevation: float) -> np.ndarray:
-    """Project points orthographically along the viewing direction.
+    """Project points, float[..., 3] (forward, left, up), orthographically along the viewing direction.
 
-    Args:
-        points: float[..., 3], forward, left, up.
-        azimuth: 0 faces the walker, pi/2 sees the walker move to the right.
-        elevation: Angle of the camera above the horizontal in radians.
-
-    Returns:
-        float64[..., 3], right, down and depth toward the camera, in body heights.
+    An azimuth of 0 faces the walker, pi/2 sees the walker move to the right; both angles are in radians. Returns
+    float64[..., 3]: right, down and depth toward the camera, in body heights.
     """
     sin_a, cos_a, sin_e, cos_e = np.sin(azimuth), np.cos(azimuth), np.sin(elevation), np.cos(elevation)
     matrix = np.array(

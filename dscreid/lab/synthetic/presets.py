@@ -12,19 +12,12 @@ _SMALL = {'height': 64, 'width': 32}
 
 
 class World:
-    """Base of named worlds. Register a subclass in ``WORLDS`` to use it in ``make_spec`` and ``dscreid synthesize``.
+    """Base of named worlds. Register a subclass in ``WORLDS`` to use it in ``make_spec`` and ``dscreid synthesize``."""
 
-    Attributes:
-        common: Fields of ``WorldSpec`` for both layouts.
-        bupt: Fields for layout 'bupt'.
-        hitsz: Fields for layout 'hitsz'.
-        domain: Appearance. None uses the domain with the layout's name.
-    """
-
-    common: ClassVar[Values] = {}
-    bupt: ClassVar[Values] = {}
-    hitsz: ClassVar[Values] = {}
-    domain: ClassVar[str | None] = None
+    common: ClassVar[Values] = {}  #: fields of ``WorldSpec`` for both layouts
+    bupt: ClassVar[Values] = {}  #: fields for layout 'bupt'
+    hitsz: ClassVar[Values] = {}  #: fields for layout 'hitsz'
+    domain: ClassVar[str | None] = None  #: appearance. None uses the domain with the layout's name.
 
 
 @WORLDS.register_module(name='tiny')
@@ -89,13 +82,10 @@ class Pretrain(World):
 
 
 def make_spec(preset: str, layout: str, domain: str | None = None, **overrides: Any) -> WorldSpec:
-    """Return the spec of a named world.
+    """Return the spec of the world named ``preset`` in ``WORLDS``, in layout 'hitsz' or 'bupt'.
 
-    Args:
-        preset: Name in ``WORLDS``.
-        layout: 'hitsz' or 'bupt'.
-        domain: Name in ``DOMAINS``. None uses that of the world.
-        **overrides: Any other field of ``WorldSpec``. None keeps the world's value.
+    ``domain`` is a name in ``DOMAINS``; None uses that of the world. ``overrides`` are other fields of ``WorldSpec``;
+    None keeps the world's value.
 
     Raises:
         ConfigError: If a name is unknown or a value is out of range.

@@ -15,16 +15,10 @@ _BOTH = (Modality.RGB, Modality.IR)
 
 
 def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3, zoom: int = 1) -> np.ndarray:
-    """Render a few training people under all cameras.
+    """Render a few training people under all cameras: uint8[H, W, 3], blue, green, red.
 
-    Args:
-        spec: The world.
-        people: Number of people. Each takes two rows of the sheet, visible above infrared.
-        frames: Frames shown of each walk, evenly spread.
-        zoom: Scale factor.
-
-    Returns:
-        uint8[H, W, 3], blue, green, red.
+    Each person takes two rows, visible above infrared, with ``frames`` evenly spread frames of each walk, scaled by
+    ``zoom``.
     """
     rows = [_person_rows(spec, person, frames) for person in range(people)]
     sheet = np.concatenate(rows, axis=0)
@@ -48,14 +42,10 @@ def _person_rows(spec: WorldSpec, person: int, frames: int) -> np.ndarray:
     for camera in range(spec.cameras):
         planned = PlannedWalk(Split.TRAIN, person, person + 1, camera, camera, length, _BOTH, {}, 1, 1)
         images = list(walk_images(spec, identity, planned))[:: length // frames][:frames]
-        for modality in _BOTH:
-            strips[modality] += [image[modality] for image in images]
-            strips[modality].append(np.full((spec.height, 4, 3), 255, np.uint8))
-    visible = np.concatenate(strips[Modality.RGB], axis=1)
-    infrared = np.concatenate([_three_channels(image) for image in strips[Modality.IR]], axis=1)
+        strips[Modality.RGB] += [image[Modality.RGB] for image in images]
+        strips[Modality.IR] += [cv2.cvtColor(image[Modality.IR], cv2.COLOR_GRAY2BGR) for image in images]
+        for strip in strips.values():
+            strip.append(np.full((spec.height, 4, 3), 255, np.uint8))
+    visible, infrared = (np.concatenate(strips[modality], axis=1) for modality in _BOTH)
     gap = np.full((4, visible.shape[1], 3), 255, np.uint8)
     return np.concatenate((visible, infrared, gap), axis=0)
-
-
-def _three_channels(image: np.ndarray) -> np.ndarray:
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image

@@ -7,15 +7,10 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from dscreid.lab.synthetic import camera as optics
 from dscreid.lab.synthetic.background import WIDEN, Background, draw_background
 from dscreid.lab.synthetic.brush import label_texture
-from dscreid.lab.synthetic.camera import (
-    Camera,
-    degrade,
-    infrared_illumination,
-    visible_illumination,
-    visible_tone_curve,
-)
+from dscreid.lab.synthetic.camera import Camera, degrade
 from dscreid.lab.synthetic.figure import Figure
 from dscreid.lab.synthetic.identity import Identity
 from dscreid.lab.synthetic.paint import infrared_table, visible_table
@@ -45,26 +40,25 @@ class View:
     @cached_property
     def visible_light(self) -> np.ndarray:
         """Gradient of the visible light, float32[H, W, 3]."""
-        light = visible_illumination(self.camera, self.height, self.width)
+        light = optics.visible_illumination(self.camera, self.height, self.width)
         return np.ascontiguousarray(np.broadcast_to(light, (self.height, self.width, 3)))
 
     @cached_property
     def infrared_light(self) -> np.ndarray:
         """Hot spot and vignette of the infrared light, float32[H, W]."""
-        return infrared_illumination(self.camera, self.height, self.width)
+        return optics.infrared_illumination(self.camera, self.height, self.width)
 
     @cached_property
     def tone_curves(self) -> dict[Modality, np.ndarray]:
         """Tone curves of the sensors, uint8[256] each."""
-        return {Modality.RGB: visible_tone_curve(self.camera), Modality.IR: self.camera.sensor.tone_curve()}
+        return {
+            Modality.RGB: optics.visible_tone_curve(self.camera),
+            Modality.IR: self.camera.sensor.tone_curve(),
+        }
 
 
 def label_maps(identity: Identity, view: View, walk: Walk) -> Iterator[np.ndarray]:
-    """Draw the label maps of a walk.
-
-    Yields:
-        uint8[OVERSAMPLE * H, OVERSAMPLE * W] with values of ``labels.label`` for each frame.
-    """
+    """Yield the label map of each frame of a walk: uint8[OVERSAMPLE * H, OVERSAMPLE * W] of ``labels.label``."""
     camera = view.camera
     height, width = OVERSAMPLE * view.height, OVERSAMPLE * view.width
     azimuth = camera.azimuth + walk.turn
@@ -86,18 +80,9 @@ def label_maps(identity: Identity, view: View, walk: Walk) -> Iterator[np.ndarra
 def render_walk(
     identity: Identity, view: View, walk: Walk, modalities: tuple[Modality, ...], rng: np.random.Generator
 ) -> Iterator[dict[Modality, np.ndarray]]:
-    """Render a walk, pixel-aligned in all ``modalities``.
+    """Render a walk, pixel-aligned in all ``modalities``, with sensor noise drawn from ``rng``.
 
-    Args:
-        identity: The walker.
-        view: The camera.
-        walk: The walk.
-        modalities: Modalities to render.
-        rng: Generator of the sensor noise.
-
-    Yields:
-        The image of each modality for one frame, uint8[H, W, 3] (blue, green, red) for visible and uint8[H, W] for
-        infrared.
+    Yields the image of each modality for one frame: visible uint8[H, W, 3] (blue, green, red), infrared uint8[H, W].
     """
     painters = {modality: _Painter(identity, view, walk, modality, rng) for modality in modalities}
     for number, labels in enumerate(label_maps(identity, view, walk)):
@@ -128,7 +113,6 @@ class _Painter:
         self.crops = rng.integers(_MARGIN + 1, size=(len(walk), 2))
 
     def __call__(self, labels: np.ndarray, number: int) -> np.ndarray:
-        """Paint frame ``number`` from its label map."""
         height, width = self.view.height, self.view.width
         left = int(self.walk.scenery[number] / WIDEN * self.scenery.shape[1])
         left = min(left, self.scenery.shape[1] - labels.shape[1])

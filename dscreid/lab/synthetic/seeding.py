@@ -9,21 +9,13 @@ import numpy as np
 class Stream(IntEnum):
     """Purpose of a generator, the first element of its spawn key."""
 
-    IDENTITY = 0
-    CAMERA = 1
-    WALK = 2
-    FRAME = 3
-    LENGTH = 4
-    VIEW = 5
+    IDENTITY, CAMERA, WALK, FRAME, LENGTH, VIEW = range(6)
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
     """Return the generator for one object of the world, independent of those with other keys.
 
-    Args:
-        seed: The world's seed, at least 0.
-        stream: Purpose of the generator.
-        *key: Non-negative integers that identify the object, e.g. domain code, split code, person id.
+    ``key`` are non-negative integers that identify the object, e.g. domain code, split code, person id.
     """
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), *key))
     return np.random.Generator(np.random.PCG64(sequence))

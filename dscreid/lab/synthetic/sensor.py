@@ -23,64 +23,43 @@ DYE_GAIN = 0.11
 ITEM_GAIN = 0.05
 # material: (offset, slope) of the source family and of the sensor at modality_gap = 1
 _RESPONSE = {
-    'cotton': ((0.28, 0.50), (0.52, 0.20)),
-    'denim': ((0.22, 0.48), (0.12, 0.30)),
-    'wool': ((0.18, 0.50), (0.40, 0.24)),
-    'polyester': ((0.40, 0.40), (0.16, 0.34)),
-    'nylon': ((0.34, 0.42), (0.60, 0.14)),
-    'leather': ((0.08, 0.45), (0.26, 0.26)),
-    'skin': ((0.44, 0.28), (0.56, 0.16)),
-    'hair': ((0.14, 0.42), (0.28, 0.30)),
-}
+    'cotton': ((0.28, 0.50), (0.52, 0.20)), 'denim': ((0.22, 0.48), (0.12, 0.30)),
+    'wool': ((0.18, 0.50), (0.40, 0.24)), 'polyester': ((0.40, 0.40), (0.16, 0.34)),
+    'nylon': ((0.34, 0.42), (0.60, 0.14)), 'leather': ((0.08, 0.45), (0.26, 0.26)),
+    'skin': ((0.44, 0.28), (0.56, 0.16)), 'hair': ((0.14, 0.42), (0.28, 0.30)),
+}  # fmt: skip
 _SPECTRAL = np.array(((0.60, 0.30, 0.10), (0.05, 0.35, 0.60)))
-_ORDER = tuple(MATERIAL_NAMES)
-_OFFSET = np.array([[_RESPONSE[m][s][0] for m in _ORDER] for s in range(2)])
-_SLOPE = np.array([[_RESPONSE[m][s][1] for m in _ORDER] for s in range(2)])
+_OFFSET = np.array([[_RESPONSE[m][s][0] for m in MATERIAL_NAMES] for s in range(2)])
+_SLOPE = np.array([[_RESPONSE[m][s][1] for m in MATERIAL_NAMES] for s in range(2)])
 # Two unrelated dye tables, fixed for all worlds. Rows: source family, other sensor.
 _DYE = np.random.default_rng(20_260_719).standard_normal((2, len(COLOR_NAMES)))
 
 
 @dataclass(frozen=True)
 class InfraredSensor:
-    """Response of one infrared camera.
+    """Response of one infrared camera."""
 
-    Attributes:
-        spectral: float64[3], weights of red, green and blue in the color-dependent part of the reflectance.
-        offset: float64[materials].
-        slope: float64[materials].
-        dye_table: float64[colors].
-        item_gain: Weight of a garment's individual deviation.
-        pattern_contrast: Remaining fraction of the reflectance difference between a garment's two surfaces.
-        gamma: Exponent of the tone curve on [0, 1].
-        contrast: Gain of the tone curve around 0.45.
-        lift: Offset of the tone curve.
-        hot_spot: Strength of the illuminator's bright center.
-        hot_spot_center: Position (x, y) of the hot spot as fractions of the frame.
-        vignette: Darkening towards the corners.
-        noise: Standard deviation in gray levels.
-        blur: Factor on the camera's blur.
-    """
-
+    #: float64[3], weights of red, green and blue in the color-dependent part of the reflectance
     spectral: np.ndarray
-    offset: np.ndarray
-    slope: np.ndarray
-    dye_table: np.ndarray
-    item_gain: float
+    offset: np.ndarray  #: float64[materials]
+    slope: np.ndarray  #: float64[materials]
+    dye_table: np.ndarray  #: float64[colors]
+    item_gain: float  #: weight of a garment's individual deviation
+    #: remaining fraction of the reflectance difference between a garment's two surfaces
     pattern_contrast: float
-    gamma: float
-    contrast: float
-    lift: float
-    hot_spot: float
-    hot_spot_center: tuple[float, float]
-    vignette: float
-    noise: float
-    blur: float
+    gamma: float  #: exponent of the tone curve on [0, 1]
+    contrast: float  #: gain of the tone curve around 0.45
+    lift: float  #: offset of the tone curve
+    hot_spot: float  #: strength of the illuminator's bright center
+    hot_spot_center: tuple[float, float]  #: position (x, y) of the hot spot as fractions of the frame
+    vignette: float  #: darkening towards the corners
+    noise: float  #: standard deviation in gray levels
+    blur: float  #: factor on the camera's blur
 
     def reflectance(self, surface: Surface) -> float:
         """Return the fraction of infrared light that ``surface`` reflects, in [0.03, 0.97]."""
-        value = self.offset[surface.material] + self.slope[surface.material] * float(
-            self.spectral @ surface.rgb
-        )
+        brightness = float(self.spectral @ surface.rgb)
+        value = self.offset[surface.material] + self.slope[surface.material] * brightness
         value += DYE_GAIN * self.dye_table[surface.color] + self.item_gain * surface.dye
         return float(np.clip(value, 0.03, 0.97))
 
@@ -101,19 +80,16 @@ class InfraredSensor:
 def draw_sensor(
     rng: np.random.Generator, modality_gap: float, spread: float, material_spread: float = 1.0
 ) -> InfraredSensor:
-    """Draw one camera's infrared sensor.
+    """Draw the infrared sensor of one camera, with the camera's generator.
 
-    Args:
-        rng: The camera's generator.
-        modality_gap: Position between the source family (0) and the other sensor (1).
-        spread: Size of this camera's individual deviation, 0 to 1.
-        material_spread: Difference between materials and garments of the same color, from 0 (none) to 1 (as tabulated).
+    ``modality_gap`` is the position between the source family (0) and the other sensor (1), ``spread`` (0 to 1) the
+    deviation of this camera, ``material_spread`` (0 to 1) the infrared difference between materials of the same color.
     """
     gap = modality_gap
     offset = _between(_OFFSET, gap)
     offset = offset + (1 - material_spread) * (offset.mean() - offset)
-    offset = offset + 0.13 * spread * rng.standard_normal(len(_ORDER))
-    slope = _between(_SLOPE, gap) * (1 + 0.35 * spread * rng.standard_normal(len(_ORDER)))
+    offset = offset + 0.13 * spread * rng.standard_normal(len(MATERIAL_NAMES))
+    slope = _between(_SLOPE, gap) * (1 + 0.35 * spread * rng.standard_normal(len(MATERIAL_NAMES)))
     own_table = rng.standard_normal(len(COLOR_NAMES))
     spectral = _between(_SPECTRAL, gap) * (1 - 0.6 * spread) + 0.6 * spread * rng.dirichlet((1.5, 1.5, 1.5))
     center = (uniform(rng, (0.35, 0.65)), uniform(rng, (0.3, 0.6)))
@@ -136,10 +112,9 @@ def draw_sensor(
 
 
 def _between(ends: np.ndarray, position: float) -> np.ndarray:
-    """Interpolate between the two rows of ``ends``."""
     return ends[0] + position * (ends[1] - ends[0])
 
 
 def _dye_table(position: float) -> np.ndarray:
-    """Blend the two dye tables. The normalization keeps dyes as far apart as at either end."""
+    """Blend the two dye tables, normalized to keep dyes as far apart as at either end."""
     return _between(_DYE, position) / np.hypot(1 - position, position)

@@ -30,54 +30,34 @@ def layout_of(name: str) -> Layout:
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """Content and size of a world.
+    """Content and size of a world."""
 
-    Attributes:
-        layout: Dataset layout of the files, 'hitsz' or 'bupt'.
-        domain: Appearance of the world, 'bupt', 'hitsz', 'varied' or 'everyday'.
-        seed: Seed of everything, at least 0.
-        train_ids: Training identities.
-        test_ids: Test identities. The splits share no person.
-        auxiliary_ids: BUPTCampus' auxiliary identities, each under one camera.
-        tracklets: Tracklets per training identity and modality.
-        test_tracklets: Tracklets per test identity and modality.
-        auxiliary_tracklets: Tracklets per auxiliary identity and modality.
-        cameras: Number of cameras. Each person passes them in a different order.
-        min_frames: Shortest tracklet.
-        max_frames: Longest tracklet.
-        height: Height of a frame in pixels.
-        width: Width of a frame in pixels.
-        modality_gap: Distance of the infrared sensor from the source family's, 0 to 1.5 (see ``sensor.py``). None
-            uses the domain's default.
-        occluded: Probability that a tracklet has an occluder. None uses the domain's default.
-        sensor_spread: Variation of the infrared sensor between cameras, 0 to 1. None uses the domain's default.
-        material_spread: Infrared difference between materials of the same color, 0 to 1. None uses the domain's
-            default.
-        fake_ir: Whether to also write BUPTCampus' FakeIR frames.
-    """
-
-    layout: str
-    domain: str
-    seed: int = 0
-    train_ids: int = 8
-    test_ids: int = 6
-    auxiliary_ids: int = 0
-    tracklets: int = 4
-    test_tracklets: int = 4
-    auxiliary_tracklets: int = 2
-    cameras: int = 6
-    min_frames: int = 12
-    max_frames: int = 12
-    height: int = 64
-    width: int = 32
+    layout: str  #: dataset layout of the files, 'hitsz' or 'bupt'
+    domain: str  #: appearance of the world, 'bupt', 'hitsz', 'varied' or 'everyday'
+    seed: int = 0  #: seed of everything, at least 0
+    train_ids: int = 8  #: training identities
+    test_ids: int = 6  #: test identities. The splits share no person.
+    auxiliary_ids: int = 0  #: BUPTCampus' auxiliary identities, each under one camera
+    tracklets: int = 4  #: tracklets per training identity and modality
+    test_tracklets: int = 4  #: tracklets per test identity and modality
+    auxiliary_tracklets: int = 2  #: tracklets per auxiliary identity and modality
+    cameras: int = 6  #: number of cameras. Each person passes them in a different order.
+    min_frames: int = 12  #: shortest tracklet
+    max_frames: int = 12  #: longest tracklet
+    height: int = 64  #: height of a frame in pixels
+    width: int = 32  #: width of a frame in pixels
+    #: distance of the infrared sensor from the source family's, 0 to 1.5 (see ``sensor.py``). None uses the domain's
+    #: default.
     modality_gap: float | None = None
+    #: probability that a tracklet has an occluder. None uses the domain's default.
     occluded: float | None = None
+    #: variation of the infrared sensor between cameras, 0 to 1. None uses the domain's default.
     sensor_spread: float | None = None
+    #: infrared difference between materials of the same color, 0 to 1. None uses the domain's default.
     material_spread: float | None = None
-    fake_ir: bool = False
+    fake_ir: bool = False  #: whether to also write BUPTCampus' FakeIR frames
 
     def __post_init__(self) -> None:
-        """Fill in the domain's defaults and check all values."""
         domain = get_domain(self.domain)
         for name in _FROM_DOMAIN:
             value = getattr(self, name)
@@ -98,10 +78,8 @@ class WorldSpec:
     def _check_values(self) -> None:
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(
-                    f'{name} of a synthetic world must be an integer of at least {least}, got {value!r}'
-                )
+            if type(value) is not int or value < least:
+                raise ConfigError(f'{name} must be an integer of at least {least}, got {value!r}')
         if self.max_frames < self.min_frames:
             raise ConfigError(f'max_frames={self.max_frames} must not be below min_frames={self.min_frames}')
         for name, most in _FROM_DOMAIN.items():
@@ -111,16 +89,12 @@ class WorldSpec:
     def _check_layout(self) -> None:
         layout = layout_of(self.layout)
         total = self.train_ids + self.auxiliary_ids + self.test_ids
-        for what, value, most in (
-            ('identities', total, layout.identities),
-            ('cameras', self.cameras, layout.cameras),
-        ):
+        limits = ('identities', total, layout.identities), ('cameras', self.cameras, layout.cameras)
+        for what, value, most in limits:
             if value > most:
                 raise ConfigError(f'layout {layout.name} has room for {most} {what}, not {value}; use fewer')
         if not layout.auxiliary and (self.auxiliary_ids or self.fake_ir):
-            raise ConfigError(
-                'auxiliary identities and FakeIR frames exist in layout bupt only; leave them out'
-            )
+            raise ConfigError('auxiliary identities and FakeIR frames exist in layout bupt only; omit them')
 
 
 # Domain settings that a world can override, with their largest values.

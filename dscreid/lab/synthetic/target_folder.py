@@ -41,18 +41,17 @@ def prepare_root(root: Path, overwrite: bool) -> None:
     if root.exists() and not root.is_dir():
         raise DatasetError(f'{root} is a file; name a folder to write the synthetic world to')
     if root.exists() and any(root.iterdir()):
-        ours = (root / MARKER).is_file() or (root / STARTED).is_file()
-        if not ours:
+        finished = (root / MARKER).is_file()
+        if not finished and not (root / STARTED).is_file():
             raise DatasetError(f'{root} contains files but no synthetic world; name an empty or new folder')
         if not overwrite:
-            state = 'a finished' if (root / MARKER).is_file() else 'an unfinished'
+            state = 'a finished' if finished else 'an unfinished'
             raise DatasetError(
                 f'{root} contains {state} synthetic world; pass --overwrite (overwrite=True) to replace it'
             )
         if (foreign := _foreign_file(root)) is not None:
             raise DatasetError(
-                f'{foreign} is in a synthetic world that was to be replaced, but is not part of it; move it, or name '
-                'another folder'
+                f'{foreign} is in a synthetic world that was to be replaced; move it, or name another folder'
             )
         _clear(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -68,11 +67,8 @@ def _foreign_file(root: Path) -> Path | None:
     foreign = {path for path in root.iterdir() if path.name not in _WRITTEN}
     if (root / MANIFEST).is_file():
         written = {*(root / MANIFEST).read_text(encoding='utf-8').splitlines()}
-        foreign |= {
-            path
-            for path in _files(root)
-            if path.name not in _WRITTEN and _relative(path, root) not in written
-        }
+        others = (path for path in _files(root) if path.name not in _WRITTEN)
+        foreign |= {path for path in others if _relative(path, root) not in written}
     return min(foreign, default=None)
 
 

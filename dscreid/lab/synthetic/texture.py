@@ -7,14 +7,6 @@ from dscreid.lab.synthetic.identity import Pattern
 ROWS, COLUMNS = 48, 96  # height of the garment, angle around the body
 
 
-def _stripes_h(height, angle, pattern: Pattern):
-    return (height * pattern.period + pattern.phase) % 1 < pattern.duty
-
-
-def _stripes_v(height, angle, pattern: Pattern):
-    return (angle / (2 * np.pi) * round(3 * pattern.period) + pattern.phase) % 1 < pattern.duty
-
-
 def _checks(height, angle, pattern: Pattern):
     rows = (height * pattern.period + pattern.phase) % 1 < 0.5
     columns = (angle / (2 * np.pi) * round(2 * pattern.period)) % 1 < 0.5
@@ -28,29 +20,13 @@ def _logo(height, angle, pattern: Pattern):
     return (np.maximum(across, down), across**2 + down**2, across + down)[shape] < 1
 
 
-def _band(height, angle, pattern: Pattern):
-    return np.abs(height - (0.25 + 0.45 * pattern.phase)) < 0.5 * (0.12 + 0.3 * pattern.duty)
-
-
-def _yoke(height, angle, pattern: Pattern):
-    return height < 0.18 + 0.4 * pattern.duty
-
-
-def _hem(height, angle, pattern: Pattern):
-    return height > 0.9 - 0.5 * pattern.duty
-
-
-def _halves(height, angle, pattern: Pattern):
-    return angle * (1 if pattern.phase < 0.5 else -1) > 0
+def _stripes_v(height, angle, pattern: Pattern):
+    return (angle / (2 * np.pi) * round(3 * pattern.period) + pattern.phase) % 1 < pattern.duty
 
 
 def _sash(height, angle, pattern: Pattern):
     slope = 0.4 if pattern.phase < 0.5 else -0.4
     return np.abs(height - 0.45 - slope * np.sin(angle)) < 0.06 + 0.15 * pattern.duty
-
-
-def _open(height, angle, pattern: Pattern):
-    return np.abs(_wrapped(angle)) < 0.2 + 0.5 * pattern.duty
 
 
 def _dots(height, angle, pattern: Pattern):
@@ -59,32 +35,30 @@ def _dots(height, angle, pattern: Pattern):
     return rows**2 + columns**2 < 0.08 + 0.1 * pattern.duty
 
 
-def _plain(height, angle, pattern: Pattern):
-    return np.zeros(np.broadcast(height, angle).shape, dtype=bool)
-
-
+# Functions of height (0 at the shoulder, 1 at the hem), angle around the body (0 at the chest) and pattern.
 PATTERNS = {
-    'plain': _plain,
-    'stripes_h': _stripes_h,
+    'plain': lambda height, angle, pattern: np.zeros(np.broadcast(height, angle).shape, dtype=bool),
+    'stripes_h': lambda height, angle, pattern: (height * pattern.period + pattern.phase) % 1 < pattern.duty,
     'stripes_v': _stripes_v,
     'checks': _checks,
     'logo': _logo,
-    'band': _band,
-    'yoke': _yoke,
-    'halves': _halves,
+    'band': lambda height, angle, pattern: (
+        np.abs(height - (0.25 + 0.45 * pattern.phase)) < 0.5 * (0.12 + 0.3 * pattern.duty)
+    ),
+    'yoke': lambda height, angle, pattern: height < 0.18 + 0.4 * pattern.duty,
+    'halves': lambda height, angle, pattern: angle * (1 if pattern.phase < 0.5 else -1) > 0,
     'sash': _sash,
-    'open': _open,
-    'hem': _hem,
+    'open': lambda height, angle, pattern: np.abs(_wrapped(angle)) < 0.2 + 0.5 * pattern.duty,
+    'hem': lambda height, angle, pattern: height > 0.9 - 0.5 * pattern.duty,
     'dots': _dots,
 }
 
 
 def pattern_mask(pattern: Pattern) -> np.ndarray:
-    """Return a mask of the garment's second surface.
+    """Return a mask of the garment's second surface, bool[ROWS, COLUMNS].
 
-    Returns:
-        bool[ROWS, COLUMNS]. Rows go from the shoulder down, columns over the angle around the body from -pi to pi; 0 is
-        the chest and positive is toward the walker's left.
+    Rows go from the shoulder down, columns over the angle around the body from -pi to pi; 0 is the chest and positive
+    is toward the walker's left.
     """
     height = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
     angle = (((np.arange(COLUMNS) + 0.5) / COLUMNS - 0.5) * 2 * np.pi)[None, :]

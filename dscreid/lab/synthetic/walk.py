@@ -1,39 +1,117 @@
-"""One walk past one camera: everything that differs between tracklets of the same person."""
+"""One walk past one camera, and the object that passes in front: what differs between tracklets of a person."""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from dscreid.lab.synthetic.domain import Domain
 from dscreid.lab.synthetic.identity import Identity
-from dscreid.lab.synthetic.occlusion import Occluder, draw_occluder
-from dscreid.lab.synthetic.seeding import uniform
+from dscreid.lab.synthetic.labels import Part, Shade, label
+from dscreid.lab.synthetic.palette import COLORS, Surface, draw_surface
+from dscreid.lab.synthetic.seeding import choose, uniform
+
+_KINDS = {'pole': 2, 'box': 2, 'bush': 1.5, 'passer': 2}
+_SIZES = {'pole': (0.10, 0.22), 'box': (0.5, 0.9), 'bush': (0.5, 0.9), 'passer': (0.4, 0.5)}
+_MATERIALS = {'cotton': 2, 'polyester': 2, 'nylon': 1, 'leather': 1}
+
+
+@dataclass(frozen=True)
+class Occluder:
+    """One occluder of one tracklet."""
+
+    kind: str  #: 'pole', 'box', 'bush' or 'passer'
+    first: int  #: first frame in which it is visible
+    last: int  #: last frame in which it is visible
+    start: float  #: horizontal center in its first frame, in frame widths
+    end: float  #: horizontal center in its last frame
+    size: float  #: width in frame widths
+    top: float  #: upper edge in frame heights (boxes and bushes)
+    surface: Surface  #: main color and material
+    second: Surface  #: second color and material
+
+    def draw(self, canvas: np.ndarray, frame: int) -> None:
+        """Draw over ``canvas`` (uint8[H, W] label map) if it is visible in ``frame``."""
+        if not self.first <= frame <= self.last:
+            return
+        progress = (frame - self.first) / max(self.last - self.first, 1)
+        height, width = canvas.shape
+        x = (self.start + progress * (self.end - self.start)) * width
+        _DRAW[self.kind](self, canvas, x, height, width)
+
+
+def draw_occluder(rng: np.random.Generator, frames: int, share: tuple[float, float]) -> Occluder:
+    """Draw an occluder for a tracklet of ``frames`` frames, visible in a fraction of them within ``share``."""
+    kind = choose(rng, _KINDS)
+    shown = max(1, round(uniform(rng, share) * frames))
+    first = int(rng.integers(frames - shown + 1))
+    from_left = rng.random() < 0.5
+    left, right = uniform(rng, (-0.15, 0.35)), uniform(rng, (0.65, 1.15))
+    size = uniform(rng, _SIZES[kind])
+    colors = dict.fromkeys(COLORS, 1.0)
+    return Occluder(
+        kind=kind,
+        first=first,
+        last=first + shown - 1,
+        start=left if from_left else right,
+        end=right if from_left else left,
+        size=size,
+        top=uniform(rng, (0.62, 0.82)),
+        surface=draw_surface(rng, colors, _MATERIALS),
+        second=draw_surface(rng, colors, _MATERIALS),
+    )
+
+
+def _pole(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    half = 0.5 * item.size * width
+    cv2.rectangle(canvas, (int(x - half), 0), (int(x + half), height), label(Part.OCCLUDER, Shade.DIM), -1)
+    cv2.rectangle(canvas, (int(x - half), 0), (int(x + 0.3 * half), height), label(Part.OCCLUDER), -1)
+
+
+def _box(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    half, top = 0.5 * item.size * width, int(item.top * height)
+    left, right = int(x - half), int(x + half)
+    cv2.rectangle(canvas, (left, top), (right, height), label(Part.OCCLUDER, Shade.DIM), -1)
+    cv2.rectangle(canvas, (left, top), (right, top + height // 24), label(Part.OCCLUDER_SECOND), -1)
+
+
+def _bush(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    half, top = 0.5 * item.size * width, item.top * height
+    for number in range(7):
+        shade = (Shade.PLAIN, Shade.DIM, Shade.LIT)[number % 3]
+        center = (int(x + (number - 3) / 3 * half), int(top + 0.05 * height * (2 + (number * 5 % 3))))
+        cv2.circle(canvas, center, int(0.45 * half + 2), label(Part.OCCLUDER, shade), -1)
+    corner = (int(x - half), int(top + 0.16 * height))
+    cv2.rectangle(canvas, corner, (int(x + half), height), label(Part.OCCLUDER), -1)
+
+
+def _passer(item: Occluder, canvas, x: float, height: int, width: int) -> None:
+    """Draw a person who crosses closer to the camera, cut off by the frame."""
+    body, legs = label(Part.OCCLUDER, Shade.PLAIN), label(Part.OCCLUDER_SECOND, Shade.DIM)
+    thick = max(2, int(item.size * width * 0.8))
+    middle, chest, foot = int(0.62 * height), int(0.40 * height), int(1.05 * height)
+    cv2.line(canvas, (int(x), middle), (int(x + 0.12 * width), foot), legs, max(1, thick // 2))
+    cv2.line(canvas, (int(x), middle), (int(x - 0.12 * width), foot), legs, max(1, thick // 2))
+    cv2.line(canvas, (int(x), chest), (int(x), middle), body, thick)
+    cv2.circle(canvas, (int(x), int(0.24 * height)), int(0.11 * width) + 1, label(Part.HAIR), -1)
+
+
+_DRAW = {'pole': _pole, 'box': _box, 'bush': _bush, 'passer': _passer}
 
 
 @dataclass(frozen=True)
 class Walk:
-    """One walk.
+    """One walk."""
 
-    Attributes:
-        turn: Deviation of the walking direction from the camera's azimuth, in radians.
-        phases: float64[T], position in the gait cycle of each frame, in radians.
-        shift: float64[T, 2], displacement of the crop (right, down) in frame heights.
-        zoom: float64[T], factor on the figure's size.
-        gain: float64[T], flicker of the light.
-        scenery: float64[T], left edge of the background in frame widths, in [0, 2].
-        occluder: Object that passes in front, or None.
-    """
-
-    turn: float
-    phases: np.ndarray
-    shift: np.ndarray
-    zoom: np.ndarray
-    gain: np.ndarray
-    scenery: np.ndarray
-    occluder: Occluder | None
+    turn: float  #: deviation of the walking direction from the camera's azimuth, in radians
+    phases: np.ndarray  #: float64[T], position in the gait cycle of each frame, in radians
+    shift: np.ndarray  #: float64[T, 2], displacement of the crop (right, down) in frame heights
+    zoom: np.ndarray  #: float64[T], factor on the figure's size
+    gain: np.ndarray  #: float64[T], flicker of the light
+    scenery: np.ndarray  #: float64[T], left edge of the background in frame widths, in [0, 2]
+    occluder: Occluder | None  #: object that passes in front, or None
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.phases)
 
 

@@ -12,14 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich import progress as rich_progress
 
 from dscreid.errors import DatasetError
 from dscreid.lab.synthetic.layouts import PlannedWalk, plan_world, write_index
@@ -31,17 +24,12 @@ from dscreid.utils.machine import usable_cores
 
 @dataclass(frozen=True)
 class WorldSummary:
-    """Result of rendering a world.
+    """Result of rendering a world."""
 
-    Attributes:
-        root: Folder of the world.
-        counts: Split name → number of 'identities', 'tracklets' and 'frames', both modalities together.
-        seconds: Wall time.
-    """
-
-    root: Path
+    root: Path  #: folder of the world
+    #: split name → number of 'identities', 'tracklets' and 'frames', both modalities together
     counts: dict[str, dict[str, int]]
-    seconds: float
+    seconds: float  #: wall time
 
     @property
     def frames(self) -> int:
@@ -99,13 +87,10 @@ def _count(people: list[list[PlannedWalk]]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _progress_bar(show: bool) -> Progress:
+def _progress_bar(show: bool) -> rich_progress.Progress:
     """Return a bar that counts frames. It has no refresh thread, because processes are forked while it is shown."""
-    columns = (
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TextColumn('frames'),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    return Progress(*columns, auto_refresh=False, disable=not show)
+    bars, count = rich_progress.Progress.get_default_columns(), rich_progress.MofNCompleteColumn()
+    return rich_progress.Progress(*bars, count, 'frames', auto_refresh=False, disable=not show)
 
 
 def _render_people(
@@ -113,8 +98,7 @@ def _render_people(
 ) -> Generator[int, None, None]:
     """Render all people, in this process or in several; yield the number of frames of each."""
     if processes <= 1:
-        for walks in people:
-            yield render_person(root, spec, walks)
+        yield from (render_person(root, spec, walks) for walks in people)
         return
     method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)

@@ -33,15 +33,9 @@ LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published 
 
 
 def uniform_draws(seeds: Sequence[int], views: Sequence[int], num_draws: int) -> np.ndarray:
-    """Draw uniform random numbers for each entry of a batch.
+    """Draw float64 (n, num_draws, NUM_UNIFORMS) in [0, 1) from the seed and the view number (from 0) of n entries.
 
-    Args:
-        seeds: Seed of each entry, not negative (n values).
-        views: View number of each entry, from 0 (n values).
-        num_draws: 1, or the number of frames if each frame has its own draw.
-
-    Returns:
-        float64 (n, num_draws, NUM_UNIFORMS) in [0, 1).
+    ``num_draws`` is 1, or the number of frames if each frame has its own draw.
     """
     draws = np.empty((len(seeds), num_draws, NUM_UNIFORMS))
     for row, seed, view in zip(draws, seeds, views, strict=True):
@@ -56,15 +50,7 @@ def flip_frames(frames: Tensor, flips: Tensor) -> Tensor:
 
 
 def crop_offsets(uniforms: np.ndarray, pad: int) -> np.ndarray:
-    """Compute the corners of random crops in an image padded by ``pad`` pixels on each side.
-
-    Args:
-        uniforms: float64 (..., 2) in [0, 1).
-        pad: Not negative.
-
-    Returns:
-        int64 (..., 2): (top, left) in [0, 2 * pad]; ``pad`` does not shift the image.
-    """
+    """Map float64 (..., 2) in [0, 1) to crop corners (top, left), int64 in [0, 2 * pad]; ``pad`` is the center."""
     return np.floor(uniforms * (2 * pad + 1)).astype(np.int64)
 
 
@@ -81,22 +67,17 @@ def crop_frames(frames: Tensor, offsets: Tensor, pad: int) -> Tensor:
 
 @dataclass(frozen=True)
 class ErasingPolicy:
-    """Settings of random erasing (Zhong et al., 2020), with the defaults of the ADCA family and of VLD.
+    """Settings of random erasing (Zhong et al., 2020), with the defaults of the ADCA family and of VLD."""
 
-    Attributes:
-        probability: Probability that a box is erased from a tracklet (or frame), in [0, 1].
-        area: Smallest and largest fraction of the image covered by the box, in (0, 1].
-        aspect: Smallest and largest ratio height / width of the box, positive.
-        fill: Value for each of the three channels, written *after* normalization, when zeros are the mean color.
-    """
-
-    probability: float = 0.5
+    probability: float = 0.5  #: probability that a box is erased from a tracklet (or frame), in [0, 1]
+    #: smallest and largest fraction of the image covered by the box, in (0, 1]
     area: tuple[float, float] = (0.02, 0.4)
+    #: smallest and largest ratio height / width of the box, positive
     aspect: tuple[float, float] = (0.3, 1 / 0.3)
+    #: value for each of the three channels, written *after* normalization, when zeros are the mean color
     fill: Sequence[float] = (0.4914, 0.4822, 0.4465)
 
     def __post_init__(self) -> None:
-        """Check ranges."""
         if not 0 <= self.probability <= 1:
             raise ConfigError(f'erase.probability must lie in [0, 1], got {self.probability}')
         if not 0 < self.area[0] <= self.area[1] <= 1:
@@ -108,16 +89,9 @@ class ErasingPolicy:
 
 
 def erase_boxes(uniforms: np.ndarray, height: int, width: int, policy: ErasingPolicy) -> np.ndarray:
-    """Compute the boxes to erase. The first of ``ERASE_ATTEMPTS`` boxes that fits into the image is used.
+    """Compute the boxes to erase, int64 (..., 4): (top, left, height, width), all zero if nothing is erased.
 
-    Args:
-        uniforms: float64 (..., 1 + 4 * ERASE_ATTEMPTS) in [0, 1).
-        height: Height of the image in pixels.
-        width: Width of the image in pixels.
-        policy: Probability and ranges.
-
-    Returns:
-        int64 (..., 4): (top, left, height, width) of the box. All are zero if nothing is erased.
+    ``uniforms`` is float64 (..., 1 + 4 * ERASE_ATTEMPTS) in [0, 1). The first box that fits into the image is used.
     """
     attempts = uniforms[..., 1:].reshape(*uniforms.shape[:-1], ERASE_ATTEMPTS, 4)
     area = (policy.area[0] + (policy.area[1] - policy.area[0]) * attempts[..., 0]) * height * width
@@ -155,21 +129,14 @@ class View(str, Enum):
 
 
 def channel_choices(view: View, gates: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Choose channels for tracklets that enter a batch under one view.
+    """Choose channels, int64 (n, F): 0, 1, 2, LUMINANCE or UNCHANGED, for tracklets that enter a batch under one view.
 
     * ``plain``: always unchanged.
     * ``channel_exchange``: one of the three channels, each with probability 1/3 (CAJ's ChannelExchange with gray=2).
     * ``plain_or_exchange``: unchanged or exchanged, with probability 1/2 each, decided once per tracklet (VLD).
-    * ``channel_grey``: each channel with probability 1/4, luminance with 1/8, unchanged with 1/8 (CAJ's
-      ChannelAdapGray).
+    * ``channel_grey``: a channel, 1/4 each, luminance 1/8, or unchanged 1/8 (CAJ's ChannelAdapGray).
 
-    Args:
-        view: The view.
-        gates: float64 (n,) in [0, 1), decides ``plain_or_exchange``.
-        uniforms: float64 (n, F, 2) in [0, 1).
-
-    Returns:
-        int64 (n, F): 0, 1, 2, LUMINANCE or UNCHANGED.
+    ``gates``, float64 (n,) in [0, 1), decides ``plain_or_exchange``; ``uniforms`` is float64 (n, F, 2) in [0, 1).
     """
     exchanged = np.floor(uniforms[..., 0] * 3).astype(np.int64)
     if view is View.PLAIN:
@@ -195,22 +162,16 @@ def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class JitterPolicy:
-    """Ranges of the light jitter. A value of 0 disables that kind of jitter.
+    """Ranges of the light jitter. A value of 0 disables that kind of jitter."""
 
-    Attributes:
-        brightness: b in [0, 1]. The factor on all channels is uniform in [1 - b, 1 + b].
-        contrast: c in [0, 1]. The factor on the difference from the mean luminance is uniform in [1 - c, 1 + c].
-        gamma: g, not negative. The exponent is log-uniform in [1 / (1 + g), 1 + g].
-        color: d in [0, 1]. The factor on each channel is uniform in [1 - d, 1 + d]; visible tracklets only.
-    """
-
-    brightness: float = 0.0
+    brightness: float = 0.0  #: b in [0, 1]. The factor on all channels is uniform in [1 - b, 1 + b].
+    #: c in [0, 1]. The factor on the difference from the mean luminance is uniform in [1 - c, 1 + c].
     contrast: float = 0.0
-    gamma: float = 0.0
+    gamma: float = 0.0  #: g, not negative. The exponent is log-uniform in [1 / (1 + g), 1 + g].
+    #: d in [0, 1]. The factor on each channel is uniform in [1 - d, 1 + d]; visible tracklets only.
     color: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check ranges."""
         for name in ('brightness', 'contrast', 'color'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f'jitter.{name} must lie in [0, 1], got {getattr(self, name)}')
@@ -219,15 +180,9 @@ class JitterPolicy:
 
 
 def jitter_factors(uniforms: np.ndarray, visible: np.ndarray, policy: JitterPolicy) -> np.ndarray:
-    """Compute gains, contrast factors and exponents of the light jitter.
+    """Compute the light jitter, float64 (n, F, 5): gains of the three channels, contrast factor, exponent.
 
-    Args:
-        uniforms: float64 (n, F, 6) in [0, 1).
-        visible: bool (n,), True for visible tracklets.
-        policy: Ranges of the jitter.
-
-    Returns:
-        float64 (n, F, 5): gains of the three channels (brightness and color), contrast factor, exponent.
+    ``uniforms`` is float64 (n, F, 6) in [0, 1); ``visible``, bool (n,), is True for visible tracklets.
     """
     signed = 2 * uniforms - 1
     tint = 1 + policy.color * signed[..., 3:] * visible[:, None, None]

@@ -77,26 +77,17 @@ class TrackletAugmentation:
         data_samples: Sequence[ReIDDataSample],
         normalize: Callable[[Tensor], Tensor] = lambda frames: frames,
     ) -> tuple[Tensor, list[ReIDDataSample]]:
-        """Augment a batch.
+        """Augment frames, float (N, T, 3, H, W) in [0, 1], of N data samples with ``seed`` and ``modality``.
 
-        Args:
-            frames: float (N, T, 3, H, W) in [0, 1].
-            data_samples: N data samples with ``seed`` and ``modality``.
-            normalize: Normalization function, called between jitter and erasing.
-
-        Returns:
-            The augmented, normalized frames (N', T, 3, H, W), and the N' data samples. Repeated tracklets share the
-            same data sample object.
+        ``normalize`` is called between jitter and erasing. Returns the augmented, normalized frames (N', T, 3, H, W)
+        and the N' data samples; repeated tracklets share the same object.
         """
-        entries = self._entries(data_samples)
-        positions = _to(np.array([position for position, _, _ in entries]), frames.device)
-        samples = [data_samples[position] for position, _, _ in entries]
-        numbers = [number for _, number, _ in entries]
-        views = [view for _, _, view in entries]
+        positions, numbers, views = zip(*self._entries(data_samples), strict=True)
+        samples = [data_samples[position] for position in positions]
         num_draws = frames.shape[1] if self.per_frame else 1
         uniforms = fn.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
         visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
-        frames = self._move_and_light(frames[positions], uniforms, visible)
+        frames = self._move_and_light(frames[_to(np.array(positions), frames.device)], uniforms, visible)
         return self._finish(frames, uniforms, views, normalize), samples
 
     def _entries(self, data_samples: Sequence[ReIDDataSample]) -> list[tuple[int, int, View]]:
@@ -110,7 +101,6 @@ class TrackletAugmentation:
         ]
 
     def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
-        """Apply flip, pad-and-crop and jitter."""
         device = frames.device
         if self.flip:
             frames = fn.flip_frames(frames, _to(uniforms[..., fn.FLIP] < self.flip, device))
@@ -123,16 +113,15 @@ class TrackletAugmentation:
         return frames
 
     def _finish(
-        self, frames: Tensor, uniforms: np.ndarray, views: list[View], normalize: Callable[[Tensor], Tensor]
+        self,
+        frames: Tensor,
+        uniforms: np.ndarray,
+        views: Sequence[View],
+        normalize: Callable[[Tensor], Tensor],
     ) -> Tensor:
-        """Normalize, erase and apply the channel views."""
-        choices = np.concatenate(
-            [
-                fn.channel_choices(view, row[:1, fn.VIEW], row[None, :, fn.CHANNEL])
-                for view, row in zip(views, uniforms, strict=True)
-            ]
-        )
-        choices = _to(choices, frames.device)
+        rows = zip(views, uniforms, strict=True)
+        drawn = [fn.channel_choices(view, row[:1, fn.VIEW], row[None, :, fn.CHANNEL]) for view, row in rows]
+        choices = _to(np.concatenate(drawn), frames.device)
         if self.exchange_before_normalize:
             frames = fn.mix_channels(frames, choices)
         frames = normalize(frames)

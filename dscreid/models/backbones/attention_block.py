@@ -7,18 +7,11 @@ from torch.nn import functional
 
 
 def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) -> Tensor:
-    """Compute multi-head attention from ``queries`` to ``tokens`` with PyTorch's scaled dot product attention.
+    """Compute multi-head attention from ``queries``, float (B, Q, D), to ``tokens``, float (B, L, D): float (B, Q, D).
 
     The result equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first``
-    and biases and without dropout, but without the module's copies between memory layouts.
-
-    Args:
-        attention: Module that holds the weights.
-        queries: Float ``(B, Q, D)``. Pass the same object as ``tokens`` for self-attention.
-        tokens: Float ``(B, L, D)``, used as keys and values.
-
-    Returns:
-        Float ``(B, Q, D)``.
+    and biases and without dropout, but without the module's copies between memory layouts. Pass the same object twice
+    for self-attention.
     """
     weight, bias, width = attention.in_proj_weight, attention.in_proj_bias, attention.embed_dim
     if queries is tokens:
@@ -31,16 +24,10 @@ def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) ->
 
 
 def run_block(block: ResidualAttentionBlock, tokens: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Run one residual attention block of open_clip without cross-attention.
+    """Run one residual attention block of open_clip without cross-attention on ``tokens``, float ``(B, L, D)``.
 
-    Args:
-        block: The block.
-        tokens: Float ``(B, L, D)``.
-        keep: int64 ``(Q,)``, positions of the tokens to compute; None computes all. The others are only keys and
-            values, which does not change the result.
-
-    Returns:
-        Tokens after the block, ``(B, L, D)``, or ``(B, Q, D)`` if ``keep`` is given.
+    ``keep``, int64 ``(Q,)``, gives the positions of the tokens to compute, all by default; the others are only keys and
+    values, which does not change the result. Returns ``(B, L, D)``, or ``(B, Q, D)`` with ``keep``.
     """
     normalized = block.ln_1(tokens)
     queries = normalized

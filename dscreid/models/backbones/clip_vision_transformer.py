@@ -40,9 +40,8 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             tower written by ``export_tower.py``. ``dscreid://NAME`` is a file in the ``weights`` folder of this
             package. Positional embeddings are resized to ``image_size``; see ``resize_positional_embedding``.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        pretrained_activation: Activation that the file was trained with. OpenAI's archive, exported towers, and files
-            stored next to the hub's ``open_clip_config.json`` specify it themselves; other open_clip files do not
-            and require this argument.
+        pretrained_activation: Activation that the file was trained with. Required only for open_clip files that are
+            not stored next to the hub's ``open_clip_config.json``.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -67,28 +66,18 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         image_size = tuple(image_size)
         if len(image_size) != 2 or any(side <= 0 or side % patch_size for side in image_size):
             raise ConfigError(
-                f'CLIPVisionTransformer: image_size must be (height, width) in multiples of patch_size={patch_size}, '
-                f'got {image_size}'
+                f'CLIPVisionTransformer: image_size={image_size} must be two multiples of patch_size={patch_size}'
             )
         if width % heads:
             raise ConfigError(f'CLIPVisionTransformer: width={width} must be a multiple of heads={heads}')
-        for name, value in (
-            ('activation', activation),
-            ('pretrained_activation', pretrained_activation or activation),
-        ):
+        names = {'activation': activation, 'pretrained_activation': pretrained_activation or activation}
+        for name, value in names.items():
             if value not in ACTIVATIONS:
                 raise ConfigError(
                     f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}'
                 )
-        super().__init__(
-            image_size=image_size,
-            patch_size=patch_size,
-            width=width,
-            layers=layers,
-            heads=heads,
-            mlp_ratio=mlp_ratio,
-            act_layer=ACTIVATIONS[activation],
-        )
+        sizes = dict(image_size=image_size, patch_size=patch_size, width=width, layers=layers, heads=heads)
+        super().__init__(**sizes, mlp_ratio=mlp_ratio, act_layer=ACTIVATIONS[activation])
         self.proj = None
         if stem is not None:
             self.conv1 = MODELS.build(dict(stem), default_args={'width': width, 'patch_size': patch_size})
@@ -97,10 +86,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.pretrained = pretrained
         self.pretrained_sha256 = pretrained_sha256
         self.pretrained_activation = pretrained_activation
-        self.settings = dict(
-            image_size=image_size, patch_size=patch_size, width=width, layers=layers, heads=heads,
-            activation=activation, stem=None if stem is None else dict(stem),
-        )  # fmt: skip
+        self.settings = sizes | {'activation': activation, 'stem': None if stem is None else dict(stem)}
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -116,13 +102,9 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.is_init = True
 
     def embed(self, images: Tensor) -> Tensor:
-        """Convert images to the input tokens of the first block.
+        """Convert normalized images ``(B, 3, H, W)`` of size ``image_size`` to the input tokens of the first block.
 
-        Args:
-            images: Normalized floats of shape ``(B, 3, H, W)``, where ``(H, W)`` is ``image_size``.
-
-        Returns:
-            Tokens ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
+        Returns ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
 
         Raises:
             ValueError: If the images have a different shape.

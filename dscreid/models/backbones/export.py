@@ -27,8 +27,8 @@ def export_tower(
 ) -> dict:
     """Write the tower of a checkpoint to a ``.safetensors`` file with the parameter names of open_clip.
 
-    The metadata of the file store the settings of the tower. ``CLIPVisionTransformer`` compares them with its config
-    when it loads the file.
+    The metadata of the file store the settings of the tower, which this function returns. ``CLIPVisionTransformer``
+    compares them with its config when it loads the file.
 
     Args:
         checkpoint: Path of a checkpoint of this project.
@@ -37,9 +37,6 @@ def export_tower(
         prefix: Prefix of the names of the tower's weights.
         half: Store matrices in half precision. Vectors (biases, norms) stay in single precision.
         note: Text to store in the file, such as the command and seed that produced it.
-
-    Returns:
-        The settings of the tower.
 
     Raises:
         CheckpointError: If the checkpoint cannot be read, or its tower does not match the config.
@@ -53,8 +50,7 @@ def export_tower(
     if not weights:
         raise CheckpointError(f'{checkpoint}: contains no weights named {prefix}*; give their prefix')
     module = MODELS.build({**(tower or tower_config(checkpoint)), 'pretrained': None})
-    differences = list_differences(module, weights)
-    if differences:
+    if differences := list_differences(module, weights):
         raise CheckpointError(f'{checkpoint}: its tower is not that of its config ({in_words(differences)})')
     metadata = {'format': 'pt', 'kind': TOWER_KIND, 'settings': json.dumps(module.settings)}
     if note:

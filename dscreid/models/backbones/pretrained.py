@@ -2,16 +2,17 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.models.backbones.positional import resize_positional_embedding
 from dscreid.utils.checkpoint import in_words, list_differences, load_weights, read_metadata, sha256
 from dscreid.utils.files import existing_file
 from dscreid.utils.shipped import locate_weights
@@ -37,18 +38,13 @@ _OPENAI_HEAD_WIDTH = 64
 
 @dataclass(frozen=True)
 class TowerFile:
-    """Tower read from a file.
+    """Tower read from a file."""
 
-    Attributes:
-        weights: Tensors of the visual tower by open_clip name, with the stored dtypes.
-        activation: 'quick_gelu' or 'gelu'.
-        settings: Known settings of the tower; all of them, with ``image_size``, for exported towers.
-        square: Whether the grid of positions is known to be square, as in every published CLIP model.
-    """
-
-    weights: dict[str, Tensor]
-    activation: str
+    weights: dict[str, Tensor]  #: tensors of the visual tower by open_clip name, with the stored dtypes
+    activation: str  #: 'quick_gelu' or 'gelu'
+    #: known settings of the tower; all of them, with ``image_size``, for exported towers
     settings: dict = field(default_factory=dict)
+    #: whether the grid of positions is known to be square, as in every published CLIP model
     square: bool = False
 
 
@@ -65,26 +61,20 @@ def skip_pretrained(model: nn.Module) -> None:
 def load_pretrained_tower(
     tower: nn.Module, path: str, sha256: str | None = None, activation: str | None = None
 ) -> None:
-    """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
-
-    Args:
-        tower: Tower to load into.
-        path: See ``pretrained`` of the class.
-        sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        activation: Activation that the file was trained with. Required if the file does not specify it.
+    """Load a weights file into a :class:`CLIPVisionTransformer`, in place; see its ``pretrained*`` arguments.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not fit the tower.
-        ConfigError: If the activation of the file is unknown, differs from that of the tower, or contradicts
-            ``activation``.
+        ConfigError: If the activation of the file is unknown, contradicts ``activation`` or differs from that of the
+            tower.
     """
     file = read_tower(path, sha256, activation)
     settings: dict[str, Any] = tower.settings  # type: ignore[assignment]  # a plain attribute of the tower
     grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]
     if file.activation != settings['activation']:
+        remedy = f"set activation={file.activation!r} in the tower's config"
         raise ConfigError(
-            f'{path}: was trained with {file.activation}, and a tower with activation={settings["activation"]!r} would '
-            f"compute other features; set activation={file.activation!r} in the tower's config"
+            f'{path}: was trained with {file.activation}, not {settings["activation"]}; {remedy}'
         )
     for name in _STRICT_SETTINGS:
         if name in file.settings and _plain(file.settings[name]) != _plain(settings[name]):
@@ -96,19 +86,13 @@ def load_pretrained_tower(
         weights['positional_embedding'] = fit_positional_embedding(
             weights['positional_embedding'], grid, path, file.settings, file.square
         )
-    differences = list_differences(tower, weights)
-    if differences:
+    if differences := list_differences(tower, weights):
         raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
     tower.load_state_dict(weights)
 
 
 def read_tower(path: str, sha256: str | None = None, activation: str | None = None) -> TowerFile:
-    """Read the visual tower of a weights file.
-
-    Args:
-        path: See ``pretrained`` of :class:`CLIPVisionTransformer`.
-        sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        activation: Activation of the file according to the config, or None.
+    """Read the visual tower of a weights file; the arguments are those of :func:`load_pretrained_tower`.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, or is not a CLIP model or tower.
@@ -144,13 +128,11 @@ def find_weights(path: str, expected: str | None, remedy: str) -> Path:
     file = existing_file(locate_weights(path))
     if file is None:
         raise CheckpointError(
-            f'{path}: pretrained weights not found; {remedy}, and give its path as `pretrained`'
+            f'{path}: pretrained weights not found; {remedy}, and set `pretrained` to its path'
         )
     if expected is not None and (found := sha256(file)) != expected.lower():
-        raise CheckpointError(
-            f'{file}: has sha256 {found}, expected {expected.lower()}; fetch the file again, or give the hash of the '
-            'file that you mean as `pretrained_sha256`'
-        )
+        remedy = 'fetch the file again, or correct `pretrained_sha256`'
+        raise CheckpointError(f'{file}: has sha256 {found}, expected {expected.lower()}; {remedy}')
     return file
 
 
@@ -161,34 +143,24 @@ def fit_positional_embedding(
     settings: Mapping[str, Any] = MappingProxyType({}),
     square: bool = False,
 ) -> Tensor:
-    """Resize the positional embedding of a file to the grid of a tower.
+    """Resize the positional embedding of a file, floats ``(1 + P, D)``, to the ``grid`` of a tower: ``(1 + H * W, D)``.
 
-    Args:
-        embedding: ``(1 + P, D)``, floating point.
-        grid: Grid ``(H, W)`` of the tower.
-        path: Path of the file, for error messages.
-        settings: Settings of the file; ``image_size`` and ``patch_size`` give its grid.
-        square: Whether the grid of the file is known to be square. Otherwise it may be square or equal to ``grid``.
-
-    Returns:
-        float32 ``(1 + H * W, D)``.
+    ``image_size`` and ``patch_size`` in ``settings`` give the grid of the file, if known. Otherwise it is square, or,
+    unless ``square`` is True, equal to ``grid``. The result is float32.
 
     Raises:
         CheckpointError: If ``embedding`` has a wrong shape or dtype, or the grid of the file is unknown or ambiguous.
     """
     if embedding.ndim != 2 or not embedding.is_floating_point():
-        raise CheckpointError(
-            f'{path}: positional_embedding is {embedding.dtype} of shape {tuple(embedding.shape)}, expected '
-            'floating-point numbers of shape (1 + P, D)'
-        )
-    source = _file_grid(len(embedding) - 1, (grid[0], grid[1]), path, settings, square)
+        found = f'{embedding.dtype} of shape {tuple(embedding.shape)}'
+        raise CheckpointError(f'{path}: positional_embedding is {found}, expected floats of shape (1 + P, D)')
+    source = _file_grid(len(embedding) - 1, grid, path, settings, square)
     return resize_positional_embedding(embedding.float(), source, grid)
 
 
 def _file_grid(
     positions: int, grid: tuple[int, int], path: str, settings: Mapping[str, Any], square: bool
 ) -> tuple[int, int]:
-    """Determine the grid ``(h, w)`` of a file from its number of positions and its settings."""
     side = math.isqrt(max(positions, 0))
     shapes = {(side, side)} if square else {(side, side), grid}
     if 'image_size' in settings:
@@ -197,30 +169,24 @@ def _file_grid(
     candidates = sorted(shape for shape in shapes if shape[0] * shape[1] == positions)
     if not candidates:
         raise CheckpointError(
-            f'{path}: positional_embedding has {positions + 1} rows, which is neither a class position and a square '
-            f'grid nor a class position and a {grid[0]}x{grid[1]} grid; use the config with which the file was written'
+            f'{path}: positional_embedding has {positions + 1} rows, not those of a class position and a square or '
+            f'{grid[0]}x{grid[1]} grid; use the config with which the file was written'
         )
     if len(candidates) > 1:
+        grids = ' or '.join(f'{height}x{width}' for height, width in candidates)
         raise CheckpointError(
-            f'{path}: its {positions} positions may be a grid of {" or ".join(f"{h}x{w}" for h, w in candidates)}, and '
-            'the file does not say which; export the tower with tools/model_converters/export_tower.py, which records '
-            'its image_size, or choose another image_size'
+            f'{path}: its {positions} positions may be a grid of {grids}; export the tower with '
+            'tools/model_converters/export_tower.py, which records its image_size, or choose another image_size'
         )
     return candidates[0]
 
 
 def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Extract the visual tower without its projection."""
-    tower = {
-        name.removeprefix('visual.'): value for name, value in weights.items() if name.startswith('visual.')
-    }
-    if tower:
-        unknown = [name for name in weights if not name.startswith(('visual.', *_TEXT_PARTS))]
-        if unknown:
-            raise CheckpointError(
-                f'{path}: contains weights that belong to no CLIP model ({", ".join(unknown[:10])})'
-            )
-    tower = tower or dict(weights)
+    prefix = 'visual.' if any(name.startswith('visual.') for name in weights) else ''
+    unknown = [name for name in weights if not name.startswith((prefix, *_TEXT_PARTS))]
+    if unknown:
+        raise CheckpointError(f'{path}: contains weights that belong to no CLIP model ({in_words(unknown)})')
+    tower = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     tower.pop('proj', None)
     if 'class_embedding' not in tower:
         raise CheckpointError(f'{path}: contains no vision transformer of CLIP (class_embedding is missing)')
@@ -253,7 +219,6 @@ def _activation_beside(file: Path) -> str | None:
 
 
 def _exported_settings(file: Path, text: str) -> dict:
-    """Parse the settings that ``export_tower`` wrote to a file."""
     try:
         settings = json.loads(text)
         sizes = [settings['patch_size'], *settings['image_size']]
@@ -269,3 +234,24 @@ def _exported_settings(file: Path, text: str) -> dict:
 def _plain(value: Any) -> Any:
     """Convert a value to its JSON form, in which tuples are lists."""
     return json.loads(json.dumps(value))
+
+
+def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
+    """Resize a positional embedding, ``(1 + h * w, D)``, from the grid ``source`` = (h, w) to ``target``; same dtype.
+
+    The position of the class token, which comes first, is unchanged. Interpolation is bilinear without antialiasing,
+    with ``align_corners=False``, as in VLD and earlier person re-ID methods, whose released checkpoints were trained
+    with it. (open_clip itself uses antialiased bicubic interpolation.)
+
+    Raises:
+        ValueError: If ``embedding`` does not have ``1 + h * w`` rows.
+    """
+    source, target = tuple(source), tuple(target)
+    if embedding.ndim != 2 or len(embedding) != 1 + source[0] * source[1]:
+        raise ValueError(f'grid {source} needs 1 + h * w positions, got shape {tuple(embedding.shape)}')
+    if source == target:
+        return embedding.clone()
+    grid = embedding[1:].float().reshape(1, *source, -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, size=target, mode='bilinear', align_corners=False)
+    positions = grid.permute(0, 2, 3, 1).flatten(0, 2).to(embedding.dtype)
+    return torch.cat([embedding[:1], positions])

@@ -67,11 +67,10 @@ class SpatioTemporalPrompting(BaseModule):
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True)
 
     def _check_arguments(self, num_heads: int) -> None:
-        layers = len(self.tower.blocks)
-        if not 0 <= self.start_layer < layers:
+        last = len(self.tower.blocks) - 1
+        if not 0 <= self.start_layer <= last:
             raise ConfigError(
-                f'SpatioTemporalPrompting: start_layer must be 0 to {layers - 1} for a tower of {layers} blocks, got '
-                f'{self.start_layer}'
+                f'SpatioTemporalPrompting: start_layer must be 0 to {last} for this tower, got {self.start_layer}'
             )
         if self.num_frames < 1:
             raise ConfigError(f'SpatioTemporalPrompting: num_frames must be 1 or more, got {self.num_frames}')
@@ -81,13 +80,9 @@ class SpatioTemporalPrompting(BaseModule):
             )
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode tracklets.
+        """Encode normalized frames, float ``(N, T, 3, H, W)``, as static and dynamic features.
 
-        Args:
-            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
-
-        Returns:
-            Static and dynamic features, each ``(N, D)`` float32, not L2-normalized.
+        Both are ``(N, D)`` float32, not L2-normalized.
 
         Raises:
             ValueError: If ``T`` is not ``num_frames``.

@@ -52,16 +52,7 @@ class _Normalize(torch.autograd.Function):
     """``(x - mean) / sqrt(variance + eps) * weight + bias``, with statistics that depend on ``x`` of all processes."""
 
     @staticmethod
-    def forward(
-        ctx,
-        values: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        mean: Tensor,
-        variance: Tensor,
-        count: Tensor,
-        eps: float,
-    ) -> Tensor:
+    def forward(ctx, values: Tensor, weight, bias, mean, variance: Tensor, count, eps: float) -> Tensor:
         scale = (variance + eps).rsqrt()
         ctx.save_for_backward(values, weight, mean, scale, count)
         return F.batch_norm(values, mean, variance, weight, bias, training=False, eps=eps)

@@ -9,11 +9,12 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torchvision.models import ResNet, resnet50
 
-from dscreid.errors import ConfigError
-from dscreid.models.backbones.pretrained_resnet50 import load_pretrained_resnet50
+from dscreid.errors import CheckpointError, ConfigError
+from dscreid.models.backbones.pretrained import find_weights
 from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.registry import MODELS
 from dscreid.structures import Modality
+from dscreid.utils.checkpoint import in_words, list_differences, load_weights
 
 
 @MODELS.register_module()
@@ -50,10 +51,9 @@ class TwoStreamResNet50(BaseModule):
         self.gem_power = gem_power
         trunk = resnet50(weights=None, norm_layer=SynchronizedBatchNorm2d)
         # The stems start out equal, as they do with ImageNet weights.
-        self.stems = nn.ModuleDict({modality.value: copy.deepcopy(_stem(trunk)) for modality in Modality})
-        self.layers = nn.Sequential(
-            OrderedDict((name, getattr(trunk, name)) for name in ('layer1', 'layer2', 'layer3', 'layer4'))
-        )
+        stem = _parts(trunk, 'conv1', 'bn1', 'relu', 'maxpool')
+        self.stems = nn.ModuleDict({modality.value: copy.deepcopy(stem) for modality in Modality})
+        self.layers = _parts(trunk, 'layer1', 'layer2', 'layer3', 'layer4')
         first_block = trunk.layer4[0]
         first_block.conv2.stride = first_block.downsample[0].stride = (1, 1)
         self.is_init = False
@@ -65,22 +65,17 @@ class TwoStreamResNet50(BaseModule):
         self.is_init = True
 
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Encode tracklets.
+        """Encode normalized frames, float ``(N, T, 3, H, W)``, of tracklets with modalities ``'rgb'`` or ``'ir'``.
 
-        Args:
-            inputs: Normalized frames, floats of shape ``(N, T, 3, H, W)``.
-            modalities: ``'rgb'`` or ``'ir'`` for each tracklet.
-
-        Returns:
-            Static and dynamic features, the same tensor twice: ``(N, 2048)`` float32, not L2-normalized.
+        Returns static and dynamic features, the same tensor twice: ``(N, 2048)`` float32, not L2-normalized.
 
         Raises:
             ValueError: If there is not exactly one modality per tracklet.
         """
         if not modalities or len(modalities) != len(inputs):
             raise ValueError(
-                f'TwoStreamResNet50 has a stem for each modality and needs one modality per tracklet, got '
-                f"{len(modalities or ())} for {len(inputs)} tracklets: extract_feat(inputs, modalities=['rgb', ...])"
+                f'TwoStreamResNet50 needs one modality per tracklet, got {len(modalities or ())} for {len(inputs)} '
+                "tracklets: extract_feat(inputs, modalities=['rgb', ...])"
             )
         maps = self.layers(self._run_stems(inputs, [Modality(modality) for modality in modalities]))
         mean = generalized_mean(maps, self.gem_power).unflatten(0, inputs.shape[:2]).mean(1)
@@ -100,28 +95,55 @@ class TwoStreamResNet50(BaseModule):
         return torch.cat(parts)[order.to(inputs.device)].flatten(0, 1)
 
 
-def _stem(network: ResNet) -> nn.Sequential:
-    """Collect the layers before the residual stages."""
-    return nn.Sequential(
-        OrderedDict((name, getattr(network, name)) for name in ('conv1', 'bn1', 'relu', 'maxpool'))
-    )
+def _parts(network: ResNet, *names: str) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((name, getattr(network, name)) for name in names))
 
 
 def generalized_mean(maps: Tensor, power: float = 3.0, eps: float = 1e-12) -> Tensor:
     """Apply generalized-mean pooling (GeM; Radenovic et al., TPAMI 2019), with a fixed power as in AGW.
 
-    Computes ``(mean_x maps(x) ** power + eps) ** (1 / power)``. A power of 1 gives the mean; large powers approach the
-    maximum.
-
-    Args:
-        maps: float (B, C, H, W), not negative.
-        power: Exponent, positive.
-        eps: Keeps the gradient finite for a channel that is zero everywhere.
-
-    Returns:
-        float32 (B, C), or float64 for float64 maps.
+    Computes ``(mean_x maps(x) ** power + eps) ** (1 / power)`` of float (B, C, H, W), not negative: float32 (B, C), or
+    float64 for float64 maps. ``eps`` keeps the gradient finite for a channel that is zero everywhere.
     """
     # Powers lose digits in low precision.
     with torch.autocast(maps.device.type, enabled=False):
         maps = maps if maps.dtype == torch.float64 else maps.float()
         return (maps.pow(power).mean(dim=(2, 3)) + eps).pow(1 / power)
+
+
+# torchvision's IMAGENET1K_V1; the file name contains the first digits of the hash.
+RESNET50_SHA256 = '0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a'
+RESNET50_URL = 'https://download.pytorch.org/models/resnet50-0676ba61.pth'
+_STEM_PARTS = ('conv1.', 'bn1.')
+_COUNTER = '.num_batches_tracked'
+
+
+def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None = None) -> None:
+    """Load torchvision's ``resnet50`` weights, without the classifier, into a :class:`TwoStreamResNet50`, in place.
+
+    Both stems receive the stem of the ``.pth`` file. ``sha256`` is its expected hash; None accepts any file.
+
+    Raises:
+        CheckpointError: If the file is missing, has a different hash, is damaged, or does not contain a ResNet-50.
+    """
+    file = find_weights(
+        path, sha256, f"get torchvision's resnet50 from {RESNET50_URL} (sha256 {RESNET50_SHA256})"
+    )
+    weights = two_stream_weights(load_weights(file))
+    expected = backbone.state_dict()
+    # Files written before PyTorch 0.4 lack the batch normalization counters, which are not used here.
+    weights = {name: value for name, value in expected.items() if name.endswith(_COUNTER)} | weights
+    if differences := list_differences(backbone, weights):
+        raise CheckpointError(f"{path}: does not contain torchvision's resnet50 ({in_words(differences)})")
+    backbone.load_state_dict(weights)
+
+
+def two_stream_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename weights of torchvision's ``resnet50`` to those of :class:`TwoStreamResNet50` and drop the classifier."""
+    renamed: dict[str, Tensor] = {}
+    for name, value in weights.items():
+        if name.startswith(_STEM_PARTS):
+            renamed |= {f'stems.{modality.value}.{name}': value for modality in Modality}
+        elif not name.startswith('fc.'):
+            renamed[f'layers.{name}'] = value
+    return renamed

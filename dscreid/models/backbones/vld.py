@@ -19,35 +19,25 @@ _HEAD_WIDTH = 64  # the same in every CLIP tower that VLD can use
 
 @dataclass(frozen=True)
 class ConvertedVLD:
-    """Converted VLD checkpoint.
+    """Converted VLD checkpoint."""
 
-    Attributes:
-        state_dict: ``backbone.tower.*``, ``backbone.prompt_embedding`` and ``backbone.attn.*``, float32.
-        dropped: Sorted names of the VLD weights that are not converted.
-        num_frames: Number of frames ``T`` of the spatio-temporal prompts.
-        tower: Settings of the tower, as far as the weights determine them.
-    """
-
+    #: ``backbone.tower.*``, ``backbone.prompt_embedding`` and ``backbone.attn.*``, float32
     state_dict: dict[str, Tensor]
-    dropped: list[str]
-    num_frames: int
-    tower: dict
+    dropped: list[str]  #: sorted names of the VLD weights that are not converted
+    num_frames: int  #: number of frames ``T`` of the spatio-temporal prompts
+    tower: dict  #: settings of the tower, as far as the weights determine them
 
 
 def convert_vld(
     weights: dict[str, Tensor], path: str = 'VLD checkpoint', image_size: Sequence[int] = (288, 144)
 ) -> ConvertedVLD:
-    """Extract the visual tower and the spatio-temporal prompting from VLD's weights.
+    """Extract the visual tower and the spatio-temporal prompting from VLD's weights, of any floating dtype.
 
     VLD (Li et al., "Video-Level Language-Driven Video-Based Visible-Infrared Person Re-Identification", TIFS 2025)
     names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``. They are found by the ends of their names, at
     any nesting level. VLD's ``ln_post2`` is a copy that its forward pass never uses: the dynamic feature goes through
-    ``image_encoder.ln_post``, as it does here.
-
-    Args:
-        weights: VLD's weights by name, any floating dtype.
-        path: Source of the weights, for error messages.
-        image_size: Height and width of the images of the converted tower. Positions are resized if the grid differs.
+    ``image_encoder.ln_post``, as it does here. Positions are resized to ``image_size``, (height, width). ``path`` is
+    for error messages.
 
     Raises:
         CheckpointError: If a part is missing, found twice, or has an unexpected shape.
@@ -73,8 +63,7 @@ def convert_vld(
     unknown = [n for n in dropped if n.startswith(prefix) and n != f'{prefix}proj'] if prefix else []
     if unknown:
         raise CheckpointError(
-            f'{path}: its image encoder is not a vision transformer of CLIP '
-            f'(unexpected {", ".join(unknown[:10])})'
+            f'{path}: its image encoder is not a vision transformer of CLIP (unexpected {in_words(unknown)})'
         )
     if integers := [old for old in names if not weights[old].is_floating_point()]:
         raise CheckpointError(f'{path}: contains integers in place of weights ({in_words(integers)})')
@@ -91,11 +80,8 @@ def convert_vld(
 
 def _unique(path: str, weights: dict[str, Tensor], ending: str, excluding: str | None = None) -> str:
     """Find the only weight named ``ending`` or ``*.ending``."""
-    found = [
-        name
-        for name in weights
-        if f'.{name}'.endswith(f'.{ending}') and not (excluding and excluding in name)
-    ]
+    named = [name for name in weights if f'.{name}'.endswith(f'.{ending}')]
+    found = [name for name in named if not (excluding and excluding in name)]
     if len(found) != 1:
         what = f'found more than once ({", ".join(sorted(found))})' if found else 'missing'
         raise CheckpointError(f'{path}: is not a VLD checkpoint ({ending} is {what})')
@@ -123,10 +109,7 @@ def _tower_settings(path: str, state_dict: dict[str, Tensor], image_size: Sequen
 def _check_prompting(path: str, state_dict: dict[str, Tensor], width: int) -> None:
     prompt = tuple(state_dict['backbone.prompt_embedding'].shape)
     if len(prompt) != 3 or prompt[0] != prompt[1] or prompt[2] != width:
-        raise CheckpointError(
-            f'{path}: prompt_embedding must have shape (T, T, {width}), it has {prompt}: these are not the '
-            f'spatio-temporal prompts of VLD'
-        )
+        raise CheckpointError(f'{path}: prompt_embedding must have shape (T, T, {width}), it has {prompt}')
     attention = tuple(state_dict['backbone.attn.in_proj_weight'].shape)
     if attention != (3 * width, width):
         raise CheckpointError(

@@ -10,9 +10,7 @@ from dscreid.structures import Modality, TrackletFeatures
 
 @MODELS.register_module()
 class ClusterContrastiveLoss(nn.Module):
-    """InfoNCE loss against a cluster memory, equations (3) and (4).
-
-    See ``cluster_contrastive_loss``.
+    """InfoNCE loss against a cluster memory, equations (3) and (4); see ``cluster_contrastive_loss``.
 
     Args:
         temperature: Softmax temperature, positive (0.05 in all released code of this family of methods).
@@ -21,10 +19,7 @@ class ClusterContrastiveLoss(nn.Module):
 
     def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
         super().__init__()
-        if not temperature > 0 or not weight >= 0:
-            raise ConfigError(
-                f'ClusterContrastiveLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
-            )
+        _check(self, temperature, weight)
         self.temperature = temperature
         self.weight = weight
 
@@ -36,15 +31,10 @@ class ClusterContrastiveLoss(nn.Module):
         soft: tuple[Tensor, Tensor] | None = None,
         groups: Tensor | None = None,
     ) -> Tensor:
-        """Compute the weighted loss of features against cluster centers.
+        """Compute the weighted loss of features, float (B, D), against the C centers of a cluster memory, (C, D).
 
-        Args:
-            features: float (B, D).
-            memory: (C, D), cluster centers.
-            labels: int64 (B,) in [0, C). Rows labeled -1 are ignored.
-            soft: Targets, float (B, C), and weights, float (B,), to use instead of ``labels`` and ``groups``; see
-                ``soft_cluster_contrastive_loss``.
-            groups: int64 (C,), group of each cluster; see ``cluster_contrastive_loss``.
+        See ``cluster_contrastive_loss``. If ``soft`` is given (targets, float (B, C), and weights, float (B,)), the
+        loss is ``soft_cluster_contrastive_loss`` instead, without ``labels`` and ``groups``.
         """
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
@@ -78,10 +68,7 @@ class CrossClusterLoss(nn.Module):
         end: int | None = None,
     ) -> None:
         super().__init__()
-        if not temperature > 0 or not weight >= 0:
-            raise ConfigError(
-                f'CrossClusterLoss: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
-            )
+        _check(self, temperature, weight)
         if begin < 0 or (end is not None and end < begin):
             raise ConfigError(f'CrossClusterLoss: needs 0 <= begin <= end, got {begin} and {end}')
         self.weight = weight
@@ -111,13 +98,20 @@ class CrossClusterLoss(nn.Module):
             static: float (B, D), static features of one modality.
             dynamic: float (B, D), dynamic features of the same tracklets.
             centers: Cluster memory of the other modality, C rows.
-            labels: int64 (B,) in [0, C), cluster of the other modality for each feature. Rows labeled -1 are ignored.
+            labels: int64 (B,) in [0, C), cluster of each feature in the other modality. Rows labeled -1 are ignored.
             soft: Targets, float (B, C), and weights, float (B,), to use instead of ``labels``.
         """
-        terms = []
-        for features, memory in ((static, centers.static), (dynamic, centers.dynamic)):
+
+        def term(features: Tensor, memory: Tensor) -> Tensor:
             if soft is None:
-                terms.append(cluster_contrastive_loss(features, memory, labels, self.temperature))
-            else:
-                terms.append(soft_cluster_contrastive_loss(features, memory, *soft, self.temperature))
-        return self.weight * (terms[0] + terms[1])
+                return cluster_contrastive_loss(features, memory, labels, self.temperature)
+            return soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
+
+        return self.weight * (term(static, centers.static) + term(dynamic, centers.dynamic))
+
+
+def _check(loss: nn.Module, temperature: float, weight: float) -> None:
+    if not temperature > 0 or not weight >= 0:
+        raise ConfigError(
+            f'{type(loss).__name__}: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
+        )

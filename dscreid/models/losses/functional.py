@@ -73,9 +73,9 @@ def neighbor_mask(
 ) -> Tensor:
     """Find the neighbors of each query that both feature spaces agree on, equations (15) to (21).
 
-    In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the
-    largest similarity of the query; the result is the intersection over both spaces. As published, a query whose
-    largest similarity is not positive has no neighbors, and a query in the bank is its own neighbor.
+    In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the largest
+    similarity of the query; the result is the intersection over both spaces. As published, a query whose largest
+    similarity is not positive has no neighbors, and a query in the bank is its own neighbor.
 
     Args:
         query_static: float (B, D). All four inputs are L2-normalized by this function.
@@ -154,14 +154,13 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
 def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: float = 0.1) -> Tensor:
     """Compute the supervised contrastive loss within a batch (Khosla et al., NeurIPS 2020), equation (2) ("out").
 
+    For each anchor, -log softmax over all other samples is averaged over its positives; the loss is the mean over the
+    anchors that have a positive. It is 0, with a gradient of zeros, if no anchor has one.
+
     Args:
         features: float (B, D), L2-normalized by this function.
         labels: int64 (B,).
         temperature: Softmax temperature, positive.
-
-    Returns:
-        Scalar loss. For each anchor, -log softmax over all other samples is averaged over its positives; the loss is
-        the mean over the anchors that have a positive. It is 0, with a gradient of zeros, if no anchor has one.
     """
     features = F.normalize(features.float(), dim=1)
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)

@@ -59,26 +59,19 @@ class NeighborContrastiveLoss(nn.Module):
         if isinstance(pairs, str) or not pairs or any(pair not in known for pair in pairs):
             raise ConfigError(f'NeighborContrastiveLoss: pairs must list some of {known}, got {pairs!r}')
         if temperature <= 0 or not 0 <= alpha <= 1 or count_offset < 0:
-            raise ConfigError(
-                'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
-                f'{temperature}, {alpha} and {count_offset}'
-            )
-        weights = [
-            weight,
-            static_weight,
-            dynamic_weight,
-            weight if unified_weight is None else unified_weight,
-        ]
+            needs = 'temperature > 0, alpha in [0, 1] and count_offset >= 0'
+            got = f'{temperature}, {alpha} and {count_offset}'
+            raise ConfigError(f'NeighborContrastiveLoss: needs {needs}, got {got}')
+        unified_weight = weight if unified_weight is None else unified_weight
+        weights = [weight, static_weight, dynamic_weight, unified_weight]
         if not all(isfinite(value) and value >= 0 for value in weights):
             raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers >= 0, got {weights}')
         if index(begin) < 0 or (end is not None and index(end) < begin):
             raise ConfigError(f'NeighborContrastiveLoss: needs 0 <= begin <= end, got {begin} and {end}')
         factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
         if len(factors) != len(pairs) or min(factors) < 0:
-            raise ConfigError(
-                f'NeighborContrastiveLoss: pair_weights must give each of {list(pairs)} a factor of at least 0, got '
-                f'{pair_weights}'
-            )
+            needs = f'pair_weights must give each of {list(pairs)} a factor of at least 0'
+            raise ConfigError(f'NeighborContrastiveLoss: {needs}, got {pair_weights}')
         self.pairs = tuple(pairs)
         self.pair_weights = dict(zip(pairs, factors, strict=True))
         self.alpha = alpha
@@ -102,9 +95,7 @@ class NeighborContrastiveLoss(nn.Module):
     def forward(
         self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures
     ) -> Tensor:
-        """Compute the loss of one pair of modalities, summed over both halves.
-
-        Only ``static_weight`` and ``dynamic_weight`` are applied; the caller applies the other weights.
+        """Compute the loss of one pair of modalities, summed over both halves; the caller applies the other weights.
 
         Args:
             static: float (B, D), static features of the anchors.
@@ -113,7 +104,7 @@ class NeighborContrastiveLoss(nn.Module):
             bank: Instance memory in which neighbors are searched, N rows.
         """
         mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
-        options = {'temperature': self.temperature, 'count_offset': self.count_offset}
-        static_loss = neighbor_contrastive_loss(static, bank.static, mask, **options)
-        dynamic_loss = neighbor_contrastive_loss(dynamic, bank.dynamic, mask, **options)
+        options = self.temperature, self.count_offset
+        static_loss = neighbor_contrastive_loss(static, bank.static, mask, *options)
+        dynamic_loss = neighbor_contrastive_loss(dynamic, bank.dynamic, mask, *options)
         return self.static_weight * static_loss + self.dynamic_weight * dynamic_loss

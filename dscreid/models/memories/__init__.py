@@ -1,10 +1,14 @@
 """Memories of the adaptation stage: cluster centers and the features of all tracklets."""
 
-from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
-from dscreid.models.memories.functional import cluster_centers, hardest_rows, momentum_update_
-from dscreid.models.memories.located_batch import LocatedBatch, SoftRows
-from dscreid.models.memories.target_memories import TargetMemories
+from dscreid.models.memories.functional import (
+    Aggregation,
+    aggregate_centers,
+    cluster_centers,
+    hardest_rows,
+    momentum_update_,
+)
+from dscreid.models.memories.target_memories import LocatedBatch, SoftRows, TargetMemories
 
 __all__ = [
     'Aggregation',

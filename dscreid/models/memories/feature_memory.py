@@ -16,13 +16,7 @@ class FeatureMemory(nn.Module):
     """Static and dynamic feature matrices with momentum updates.
 
     Both are buffers that move with the model. They are not persistent because every labeling rebuilds them, including
-    in the first epoch after a resume.
-
-    Args:
-        momentum: Weight of the *old* entry in an update, in [0, 1].
-
-    Raises:
-        ConfigError: If the momentum is out of range.
+    in the first epoch after a resume. ``momentum`` is the weight of the *old* entry in an update, in [0, 1].
     """
 
     static: Tensor
@@ -37,7 +31,6 @@ class FeatureMemory(nn.Module):
         self.register_buffer('dynamic', torch.empty(0, 0), persistent=False)
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self.static)
 
     def features(self, rows: Tensor | None = None) -> TrackletFeatures:

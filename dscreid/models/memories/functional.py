@@ -1,21 +1,19 @@
 """Initialization and update of memories, equations (1) and (2), as pure functions."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dscreid.errors import ConfigError
+
 
 def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normalize: bool = True) -> Tensor:
-    """Compute the mean feature of each cluster, equation (1).
+    """Compute the mean feature of each cluster, equation (1): float32 (C, D), or float64 for float64 features.
 
-    Args:
-        features: float (N, D).
-        labels: int64 (N,) in [-1, num_clusters). Rows labeled -1 (outliers) are ignored.
-        num_clusters: Number C of clusters; one without members gets a row of zeros.
-        normalize: Whether to L2-normalize the centers.
-
-    Returns:
-        float32 (C, D), or float64 for float64 features.
+    Rows of ``features``, (N, D), with a label of -1 (outliers) are ignored. Labels are int64 (N,) in [-1,
+    num_clusters). A cluster without members gets a row of zeros. ``normalize`` L2-normalizes the centers.
     """
     features = features if features.dtype == torch.float64 else features.float()
     member = labels >= 0
@@ -48,8 +46,7 @@ def momentum_update_(
         rows: int64 (B,) in [-1, R). Values with row -1 are skipped.
         momentum: Weight of the old entry, in [0, 1].
         normalize: Whether to L2-normalize updated rows.
-        repeats: Maximum number of occurrences of a row, if known (larger numbers are fine). None counts it, which
-            synchronizes with the GPU.
+        repeats: Maximum number of occurrences of a row. None counts it, which synchronizes with the GPU.
     """
     if not len(memory) or not len(rows):
         return
@@ -75,13 +72,8 @@ def momentum_update_(
 def hardest_rows(memory: Tensor, values: Tensor, rows: Tensor) -> Tensor:
     """Keep only the least similar value for each memory row (the hard variant of Cluster Contrast).
 
-    Args:
-        memory: (R, D), L2-normalized rows.
-        values: float (B, D), L2-normalized.
-        rows: int64 (B,) in [-1, R).
-
-    Returns:
-        int64 (B,): ``rows`` with -1 for all values that are not kept. In a tie, the first value is kept.
+    ``memory``, (R, D), and ``values``, (B, D), are L2-normalized. Returns ``rows``, int64 (B,) in [-1, R), with -1 for
+    all values that are not kept. In a tie, the first value is kept.
     """
     if not len(memory):
         return torch.full_like(rows, -1)
@@ -90,3 +82,48 @@ def hardest_rows(memory: Tensor, values: Tensor, rows: Tensor) -> Tensor:
     tied_before = (similarity[None, :] == similarity[:, None]).tril(-1)
     harder = (rows[:, None] == rows[None, :]) & (below | tied_before)
     return torch.where(harder.any(dim=1), -1, rows)
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """Settings for aggregating matched centers; see ``aggregate_centers``."""
+
+    momentum: float = 0.1  #: weight of the old center, in [0, 1]
+    #: whether to update infrared centers as well, as in the text of the paper but not in its released code
+    both_ways: bool = False
+    normalize: bool = False  #: whether to L2-normalize updated centers. The released code does not.
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum <= 1:
+            raise ConfigError(f'Aggregation: momentum must lie in [0, 1], got {self.momentum}')
+
+
+def aggregate_centers(
+    visible: Tensor,
+    infrared: Tensor,
+    matches: Tensor,
+    momentum: float = 0.1,
+    both_ways: bool = False,
+    normalize: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Move the centers of matched clusters, (C_v, D) and (C_t, D), toward each other (ADCA; Yang et al., ACM MM 2022).
+
+    For each match (p, q), a row of ``matches``, ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``. With
+    ``both_ways``, ``M^t_q`` is updated in the same way, using the old ``M^v_p``; otherwise ``infrared`` itself is
+    returned. ``normalize`` L2-normalizes updated centers.
+
+    Raises:
+        ValueError: If a cluster to be updated appears in two matches.
+    """
+    sides = matches.unbind(dim=1)
+    for side in sides[: 1 + both_ways]:
+        if len(side.unique()) < len(side):
+            raise ValueError(f'matches must be one to one, got {matches.tolist()[:10]}')
+
+    def moved(centers: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+        changed = momentum * centers[rows] + (1 - momentum) * others
+        return centers.index_copy(0, rows, F.normalize(changed, dim=1) if normalize else changed)
+
+    with torch.no_grad():
+        new_visible = moved(visible, sides[0], infrared[sides[1]])
+        return new_visible, moved(infrared, sides[1], visible[sides[0]]) if both_ways else infrared

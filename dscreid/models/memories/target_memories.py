@@ -1,19 +1,55 @@
 """All memories of the adaptation stage, and the map from dataset indices of tracklets to rows and labels."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dscreid.errors import LabelingError
-from dscreid.models.memories.aggregation import Aggregation, aggregate_centers
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
-from dscreid.models.memories.located_batch import LocatedBatch, Repeats, SoftRows
+from dscreid.models.memories.functional import Aggregation, aggregate_centers
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, PseudoLabels, SoftTargets, TrackletFeatures
+
+
+class SoftRows(NamedTuple):
+    """Soft targets, float32 (n, C) with a row of zeros for no target, and their weights, float32 (n,) in [0, 1]."""
+
+    targets: Tensor
+    weights: Tensor
+
+
+class Repeats(NamedTuple):
+    """Maximum number of tracklets in a batch that refer to the same memory row, counted on the host."""
+
+    instances: int  #: for rows of an instance memory
+    clusters: int  #: for rows of a cluster memory, over tracklets of its own modality (both if shared)
+    cross: int  #: for rows of a cluster memory, over tracklets of the other modality
+
+
+@dataclass(frozen=True)
+class LocatedBatch:
+    """Positions of the tracklets of a batch in the memories."""
+
+    rows: Tensor  #: int64 (B,), row in the instance memory of the tracklet's modality
+    labels: Tensor  #: int64 (B,), row in the cluster memory of the tracklet's modality, -1 = outlier
+    visible: Tensor  #: bool (B,), True for visible tracklets
+    members: dict[Modality, Tensor]  #: for each modality, int64 positions of its tracklets in the batch
+    anchors: dict[Modality, Tensor]  #: same as ``members``, without outliers
+    repeats: Repeats  #: maximum number of times a row occurs, for the update
+    #: int64 (B,), row in the cluster memory of the *other* modality, -1 = none. None without cross labels.
+    cross: Tensor | None = None
+    #: for each modality, soft targets of ``members`` over its cluster memory. None uses only ``labels``.
+    soft: dict[Modality, SoftRows] | None = None
+    #: for each modality, soft targets of ``members`` over the other modality's cluster memory. None uses only
+    #: ``cross``.
+    cross_soft: dict[Modality, SoftRows] | None = None
+    #: for each modality, int64 (C,), group of each row of its cluster memory. None means a single group.
+    groups: dict[Modality, Tensor] | None = None
+
 
 SHARED = 'shared'
 
@@ -66,14 +102,9 @@ class TargetMemories(nn.Module):
         rgb_indices: np.ndarray,
         ir_indices: np.ndarray,
     ) -> None:
-        """Rebuild all memories, equation (1).
+        """Rebuild all memories, equation (1), from the features of all training tracklets of each modality.
 
-        Args:
-            rgb: Features of all Nv visible training tracklets.
-            ir: Features of all Nt infrared training tracklets.
-            labels: Pseudo labels, aligned with the rows of ``rgb`` and ``ir``.
-            rgb_indices: int64 (Nv,), dataset indices of the rows of ``rgb``.
-            ir_indices: int64 (Nt,), dataset indices of the rows of ``ir``.
+        Labels and dataset indices (int64) are aligned with the rows of the features.
 
         Raises:
             ValueError: If features, labels and indices differ in length, or parts of the labels are inconsistent.
@@ -87,10 +118,8 @@ class TargetMemories(nn.Module):
             if len(set(sizes)) > 1:
                 raise ValueError(f'{modality.value}: features, labels and indices must align, got {sizes}')
             if not (np.asarray(raw_labels[modality]) >= 0).any():
-                raise LabelingError(
-                    f'no {modality.value} tracklet has a pseudo label; loosen the clustering '
-                    '(larger eps, smaller min_samples)'
-                )
+                remedy = 'loosen the clustering (larger eps, smaller min_samples)'
+                raise LabelingError(f'no {modality.value} tracklet has a pseudo label; {remedy}')
         self._table = labels.numbered()
         self.shared = self._table.shared
         self._rows = {m: {int(index): row for row, index in enumerate(indices[m])} for m in Modality}
@@ -116,8 +145,7 @@ class TargetMemories(nn.Module):
         """
         if not self._rows:
             raise RuntimeError(
-                'the memories are empty: call reset_memories with features and pseudo labels before the '
-                'first loss (ClusterHook does so before each epoch)'
+                'the memories are empty: call reset_memories (as ClusterHook does) before the loss'
             )
         sides = [Modality(modality) for modality in modalities]
         missing = [(i, m.value) for i, m in zip(indices, sides, strict=True) if i not in self._rows[m]]
@@ -191,25 +219,20 @@ class TargetMemories(nn.Module):
             self.clusters[SHARED].update(static, dynamic, batch.labels, repeats.clusters)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
-        """Rebuild the cluster memories used by the current labels."""
         labels = {modality: torch.from_numpy(self._table.of(modality)) for modality in Modality}
         if not self.shared:
             for modality in Modality:
                 self._fill(self.clusters[modality.value], features[modality], labels[modality])
             self._aggregate()
             return
-        if self._table.center_modality is not None:
-            modality = Modality(self._table.center_modality)
-            self._fill(self.clusters[SHARED], features[modality], labels[modality])
-            return
-        both = TrackletFeatures(
-            torch.cat([features[modality].static for modality in Modality]),
-            torch.cat([features[modality].dynamic for modality in Modality]),
-        )
-        self._fill(self.clusters[SHARED], both, torch.cat([labels[modality] for modality in Modality]))
+        center = self._table.center_modality
+        sources = list(Modality) if center is None else [Modality(center)]
+        static = torch.cat([features[modality].static for modality in sources])
+        dynamic = torch.cat([features[modality].dynamic for modality in sources])
+        members = torch.cat([labels[modality] for modality in sources])
+        self._fill(self.clusters[SHARED], TrackletFeatures(static, dynamic), members)
 
     def _aggregate(self) -> None:
-        """Aggregate matched centers if the labels have matches."""
         if self._table.matches is None:
             return
         matches = self._tensor(self._table.matches)
@@ -223,7 +246,6 @@ class TargetMemories(nn.Module):
     def _soft_rows(
         self, tables: Mapping[Modality, SoftTargets] | None, rows: np.ndarray, of: dict[Modality, np.ndarray]
     ) -> dict[Modality, SoftRows] | None:
-        """Build dense soft targets for the members of each modality in a batch."""
         if tables is None:
             return None
         dense = {m: tables[m].dense_rows(rows[of[m]]) for m in Modality}
@@ -240,7 +262,6 @@ class TargetMemories(nn.Module):
 
 
 def _pick(table: dict[Modality, np.ndarray], modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
-    """Look up table entries for tracklets of both modalities, int64 (B,)."""
     return np.array([table[m][row] for m, row in zip(modalities, rows, strict=True)], np.int64)
 
 

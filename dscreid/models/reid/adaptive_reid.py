@@ -26,16 +26,12 @@ class AdaptiveReID(BaseReID):
 
     Each iteration calls ``loss``, which looks up the pseudo labels of the batch and stages the features, then the
     optimizer step, then ``update_memories``. The losses use the features of clustering and retrieval: those after the
-    necks, or the raw features with ``retrieval='raw'``.
+    necks, or the raw features with ``retrieval='raw'``. The other arguments are those of ``BaseReID``.
 
     Args:
-        backbone: See ``BaseReID``.
-        data_preprocessor: See ``BaseReID``.
         identity_loss: Config of the identity loss, which is called with features, centers and labels.
         neighbor_losses: Configs of ``NeighborContrastiveLoss``. An empty sequence gives the clustering baseline.
         memories: Keyword arguments of ``TargetMemories``.
-        retrieval: See ``BaseReID``.
-        flip_test: See ``BaseReID``.
         cross_loss: Config of ``CrossClusterLoss``, for labelers that match the clusters of the two modalities, or None.
     """
 
@@ -89,14 +85,10 @@ class AdaptiveReID(BaseReID):
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of an unlabeled batch; every process returns those of the global batch.
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            data_samples: N data samples with ``index`` and ``modality``. A tracklet may appear in several views.
-
-        Returns:
-            Weighted losses by name. ``loss_id_static`` and ``loss_id_dynamic`` each sum the mean losses of both
-            modalities. ``loss_cross_vt``, ``_tv`` and ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` are present if
-            active; ``vt`` compares visible features with infrared entries.
+        ``data_samples`` have ``index`` and ``modality``; a tracklet may appear in several views. ``loss_id_static`` and
+        ``loss_id_dynamic`` each sum the mean losses of both modalities. ``loss_cross_vt``, ``_tv`` and
+        ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` are present if active; ``vt`` compares visible features with
+        infrared entries.
 
         Raises:
             RuntimeError: If the memories have not been built.
@@ -141,9 +133,8 @@ class AdaptiveReID(BaseReID):
             return {}
         if batch.cross is None:
             raise ConfigError(
-                f'cross_loss is active in epoch {self.epoch + 1}, but its labeler provides no cross labels; set its '
-                'begin and end (counted from 0) to the epochs of a labeler that matches clusters, such as '
-                'MatchingLabeler'
+                f'cross_loss is active in epoch {self.epoch + 1}, whose labeler provides no cross labels; set begin '
+                'and end (counted from 0) to the epochs of one that matches clusters, such as MatchingLabeler'
             )
         losses = {}
         for modality in crossed:
@@ -182,10 +173,5 @@ class AdaptiveReID(BaseReID):
 
 
 def _finer_targets(batch: LocatedBatch, modality: Modality) -> dict[str, Any]:
-    """Collect the soft targets and groups of a modality, if any, as keyword arguments of the identity loss."""
-    targets: dict[str, Any] = {}
-    if batch.soft is not None:
-        targets['soft'] = batch.soft[modality]
-    if batch.groups is not None:
-        targets['groups'] = batch.groups[modality]
-    return targets
+    tables: dict[str, Any] = {'soft': batch.soft, 'groups': batch.groups}
+    return {name: table[modality] for name, table in tables.items() if table is not None}

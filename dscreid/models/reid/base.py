@@ -51,11 +51,9 @@ class BaseReID(BaseModel):
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
         #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
         self.architecture: dict[str, Any] | None = None
-        if isinstance(backbone, nn.Module):
-            encoder = backbone
-        else:
+        if not isinstance(backbone, nn.Module):
             self.architecture = architecture_of(backbone)
-            encoder = MODELS.build(backbone)
+        encoder: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
         self.backbone = encoder
         self.embed_dim: int = encoder.embed_dim  # type: ignore[assignment]  # each encoder declares its width
         self.static_neck = BNNeck(self.embed_dim)
@@ -66,13 +64,10 @@ class BaseReID(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Sequence[ReIDDataSample] | None = None, mode: str = 'tensor'
     ) -> tuple[Tensor, Tensor] | dict[str, Tensor] | list[ReIDDataSample]:
-        """Run one of the three modes of MMEngine's models.
+        """Run one of the three modes of MMEngine's models on normalized frames, float (N, T, 3, H, W).
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            data_samples: N data samples. ``'tensor'`` uses them only if the encoder needs the modalities.
-            mode: ``'tensor'``: raw static and dynamic features. ``'loss'``: losses by name. ``'predict'``: data samples
-                with features.
+        ``'tensor'`` returns the raw static and dynamic features (and uses the data samples only if the encoder needs
+        the modalities), ``'loss'`` the losses by name, ``'predict'`` data samples with features.
 
         Raises:
             ValueError: If ``mode`` is unknown.
@@ -96,11 +91,9 @@ class BaseReID(BaseModel):
         return [sample.modality for sample in data_samples] if self.needs_modalities else None
 
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Extract raw static and dynamic features, before the necks: float (N, D) each.
+        """Extract raw static and dynamic features, before the necks, float (N, D) each, from float (N, T, 3, H, W).
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            modalities: ``'rgb'`` or ``'ir'`` for each tracklet, for encoders that need it.
+        ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them.
 
         Raises:
             ValueError: If the encoder needs the modalities and they are missing.
@@ -112,30 +105,19 @@ class BaseReID(BaseModel):
         raise NotImplementedError
 
     def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
-        """Extract the features used by clustering, memories and retrieval (N rows); see ``finish``.
-
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            modalities: See ``extract_feat``.
-        """
+        """Extract the N features for clustering, memories and retrieval; see ``extract_feat`` and ``finish``."""
         return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
 
     def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
         """Convert raw features to float32 retrieval features: after the necks and L2-normalized, or raw (``'raw'``)."""
-        halves = [half.float() for half in self._project(raw.static, raw.dynamic)]
-        return self._normalized(*halves)
+        return self._normalized(*(half.float() for half in self._project(raw.static, raw.dynamic)))
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Add features to data samples.
+        """Return copies of N data samples with float32 features on the CPU, from inputs as for ``forward``.
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            data_samples: N data samples; they are not modified.
-
-        Returns:
-            N copies with float32 features on the CPU: ``static`` and ``dynamic``, each (D,), are the raw features of
-            the unflipped tracklet; ``feature``, (2 D,), is compared by inner product in retrieval.
+        ``static`` and ``dynamic``, each (D,), are the raw features of the unflipped tracklet; ``feature``, (2 D,), is
+        compared by inner product in retrieval.
         """
         modalities = self.modalities_of(data_samples)
         static, dynamic = self.extract_feat(inputs, modalities)
@@ -165,13 +147,11 @@ class BaseReID(BaseModel):
         return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def _normalized(self, *halves: Tensor) -> TrackletFeatures:
-        """L2-normalize both halves, unless retrieval uses raw features."""
         return TrackletFeatures(
             *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
         )
 
     def _project(self, static: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
-        """Apply the necks to both halves, or return them unchanged with ``retrieval='raw'``."""
         if self.retrieval == 'raw':
             return static, dynamic
         return self.static_neck(static), self.dynamic_neck(dynamic)

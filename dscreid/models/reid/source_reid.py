@@ -22,12 +22,10 @@ class SourceReID(BaseReID):
 
     Each half has a BN neck, a classifier without bias trained with cross entropy, and the triplet loss of AGW on the
     raw feature. ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives the classifiers VLD's learning
-    rate.
+    rate. The other arguments are those of ``BaseReID``.
 
     Args:
-        backbone: See ``BaseReID``.
         num_classes: Number of source identities.
-        data_preprocessor: See ``BaseReID``.
         identity_weight: Weight of the cross entropy of the static half.
         triplet_weight: Weight of the triplet loss of the static half.
         dynamic_identity_weight: Weight of the cross entropy of the dynamic half (0.4 in VLD).
@@ -37,8 +35,6 @@ class SourceReID(BaseReID):
         contrast_weight: Weight of a supervised contrastive loss on the output of each neck (0 in the published recipe).
             A tower with random weights learns from it long before the classifier gives a useful signal.
         label_smoothing: Label smoothing of the cross entropy, in [0, 1).
-        retrieval: See ``BaseReID``.
-        flip_test: See ``BaseReID``.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -71,12 +67,10 @@ class SourceReID(BaseReID):
         if not all(weight >= 0 for weight in weights):
             raise ConfigError(f'SourceReID: weights of losses must be at least 0, got {weights}')
         self.label_smoothing = label_smoothing
+        dynamic = (dynamic_identity_weight, dynamic_triplet_weight, contrast_weight)
         self.weights = {
             'static': (identity_weight, triplet_weight, contrast_weight),
-            'dynamic': tuple(
-                dynamic_weight * weight
-                for weight in (dynamic_identity_weight, dynamic_triplet_weight, contrast_weight)
-            ),
+            'dynamic': tuple(dynamic_weight * weight for weight in dynamic),
         }
         self.static_head = IdentityHead(self.embed_dim, num_classes)
         self.dynamic_head = IdentityHead(self.embed_dim, num_classes) if dynamic_weight else None
@@ -86,13 +80,8 @@ class SourceReID(BaseReID):
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of a labeled batch; every process returns those of the global batch.
 
-        Args:
-            inputs: float (N, T, 3, H, W), normalized.
-            data_samples: N data samples with ``label`` in [0, num_classes).
-
-        Returns:
-            Weighted losses by name: ``loss_id_*``, ``loss_triplet_*`` and ``loss_contrast_*`` for ``static`` and
-            ``dynamic``. Losses of weight 0 are absent.
+        ``data_samples`` have a ``label`` in [0, num_classes). The weighted losses are named ``loss_id_*``,
+        ``loss_triplet_*`` and ``loss_contrast_*`` for ``static`` and ``dynamic``. Losses of weight 0 are absent.
 
         Raises:
             ConfigError: If the data samples have no labels.
@@ -110,7 +99,6 @@ class SourceReID(BaseReID):
     def _half_losses(
         self, half: str, raw: Tensor, neck: Tensor, head: nn.Module, labels: Tensor
     ) -> dict[str, Tensor]:
-        """Compute the cross entropy, triplet and contrastive losses of one half."""
         identity_weight, triplet_weight, contrast_weight = self.weights[half]
         losses = {}
         if identity_weight:
@@ -124,7 +112,6 @@ class SourceReID(BaseReID):
 
     @staticmethod
     def _labels(data_samples: Sequence[ReIDDataSample], device: torch.device) -> Tensor:
-        """Collect the identities of a batch, int64 (N,)."""
         labels = [sample.get('label') for sample in data_samples]
         if any(label is None for label in labels):
             raise ConfigError(

@@ -7,7 +7,7 @@ from torchvision.models import resnet50
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones import TwoStreamResNet50, generalized_mean, skip_pretrained
-from dscreid.models.backbones.pretrained_resnet50 import RESNET50_SHA256, RESNET50_URL
+from dscreid.models.backbones.two_stream_resnet50 import RESNET50_SHA256, RESNET50_URL
 from dscreid.models.reid import AdaptiveReID
 from dscreid.structures import Modality
 from dscreid.utils.checkpoint import sha256
