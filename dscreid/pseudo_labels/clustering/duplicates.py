@@ -12,8 +12,7 @@ from dscreid.structures import outliers_alone
 
 #: Numbers of clusters that a larger cluster may consist of.
 _PARTS = (2, 3, 4, 5, 6, 8, 12, 16)
-#: Relative to points without structure, the silhouette of the means of whole clusters is up to twice as large, because
-#: a few clusters are always split. For the means of parts it is nearly three times as large or more.
+#: Silhouette of the means relative to points without structure: up to 2 for whole clusters, nearly 3 or more for parts.
 _STRUCTURE = 2.4
 #: Merged clusters are also incomplete; the complete cluster is larger by this factor.
 _COMPLETION = 1.2
@@ -26,17 +25,16 @@ _FEWEST = 12
 def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
     """Estimate the size of the larger clusters that the given clusters are parts of.
 
-    The means of the clusters, with each outlier as its own cluster, are clustered again. Their best
-    silhouette is compared with that of the same number of points without structure, averaged over a few draws
-    from a Gaussian with the same mean and covariance (after the gap statistic of Tibshirani et al., J. R.
-    Stat. Soc. B 2001).
+    The means of the clusters, with each outlier as its own cluster, are clustered again. Their best silhouette is
+    compared with the mean over a few draws from a Gaussian with the same mean and covariance (after the gap statistic
+    of Tibshirani et al., J. R. Stat. Soc. B 2001).
 
     Args:
         features: float32 (N, D), L2-normalized.
         labels: int64 (N,), clusters numbered from 0 without gaps, -1 = outlier.
 
     Returns:
-        A size in tracklets, larger than that of the given clusters; None if they are not found to be parts.
+        A size in tracklets, larger than that of the given clusters; None if they are not parts.
     """
     parts = outliers_alone(labels)
     if parts.max(initial=-1) + 1 < _FEWEST:
@@ -56,7 +54,7 @@ def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
 def gaussian_like(points: np.ndarray, seed: int = 0) -> np.ndarray:
     """Draw float32 (N, D) points from a Gaussian with the mean and covariance of the given points."""
     mean = points.mean(axis=0)
-    # The triangular factor has the same column inner products as the centered points, and so the same covariance.
+    # The triangular factor has the same covariance as the centered points.
     triangle = np.linalg.qr(points - mean, mode='r')
     weights = np.random.default_rng(seed).standard_normal((len(points), len(triangle)), np.float32)
     return mean + weights @ triangle / np.float32(len(points)) ** 0.5

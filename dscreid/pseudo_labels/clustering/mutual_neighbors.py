@@ -15,8 +15,7 @@ def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
         rank: int (N, K), the nearest tracklets of each tracklet, itself first.
 
     Returns:
-        float64 (N, K - 1) in [0, 1]. Column c refers to neighborhoods of c + 2 tracklets, including the
-        tracklet itself, and gives the share of the c + 1 others whose neighborhoods contain it.
+        float64 (N, K - 1) in [0, 1]. Column c refers to neighborhoods of c + 2, including the tracklet itself.
     """
     num, width = rank.shape
     row = np.repeat(np.arange(num, dtype=np.int64), width)
@@ -39,8 +38,8 @@ def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
         rates: float64 (N, K - 1), see :func:`mutual_neighbor_rates`.
 
     Returns:
-        Sizes, including the tracklet itself, ascending. They are local maxima of the excess: the mean rate minus the
-        mean of the rates at sizes 1.8 times smaller and larger. It must be three standard errors above 0.
+        Sizes, ascending: local maxima, three standard errors above 0, of the mean rate minus the mean of the rates at
+        sizes 1.8 times smaller and larger.
     """
     if rates.shape[0] < 2 or rates.shape[1] < 2:
         return ()
@@ -55,11 +54,9 @@ def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
 
 
 def _kink_weights(num_columns: int) -> np.ndarray:
-    """float64 (num_columns, M), weights from rates to excess over smaller and larger sizes, linear in log size.
+    """float64 (num_columns, M), weights from rates to excess, linear in log size.
 
-    Column c of the rates refers to c + 1 others. M omits sizes whose larger counterpart is not among the
-    columns, so that the end of the rates does not appear as a kink. Sizes below the smallest count as the
-    smallest.
+    M omits sizes whose larger counterpart is beyond the rates, so that their end does not appear as a kink.
     """
     others = np.arange(1, num_columns + 1)
     kept = others[others * _KINK_RATIO <= num_columns]
