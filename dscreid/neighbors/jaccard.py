@@ -14,8 +14,8 @@ def jaccard_distance(
 ) -> scipy.sparse.csr_array:
     """Jaccard distance of k-reciprocal encodings (Zhong et al., CVPR 2017), as used in unsupervised re-ID.
 
-    Let R_i be the ``k1`` nearest tracklets of i by cosine similarity, starting with i itself. Let N(i, k) be the set
-    of j among the first k entries of R_i that have i among the first k entries of R_j.
+    Let R_i be the ``k1`` nearest tracklets of i by cosine similarity, starting with i itself. Let N(i, k) be the set of
+    j among the first k entries of R_i that have i among the first k entries of R_j.
 
     1. E_i is N(i, k1), extended by N(j, h) for every j in N(i, k1) if more than two thirds of N(j, h) already lie in
        N(i, k1). h = round(k1 / 2) + 1, with halves rounded to even as in common re-ID code.
@@ -31,8 +31,8 @@ def jaccard_distance(
         max_distance: Pairs farther apart are not stored. A value of 1 or more stores all N x N pairs.
 
     Returns:
-        float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance of at
-        most ``max_distance``, including the zeros of the diagonal.
+        float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance of at most
+        ``max_distance``, including the zeros of the diagonal.
 
     Raises:
         ValueError: If features are not finite or a parameter is out of range.

@@ -13,8 +13,8 @@ from dscreid.neighbors import current_search
 def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows most similar to each query by cosine similarity, nearest first.
 
-    Rows are L2-normalized internally; a zero row has similarity 0 to everything. Ties go to the smaller gallery
-    index, so the result is deterministic.
+    Rows are L2-normalized internally; a zero row has similarity 0 to everything. Ties go to the smaller gallery index,
+    so the result is deterministic.
 
     Args:
         queries: Float (N, D).

@@ -28,10 +28,10 @@ class NeighborSearch:
     Results are reproducible: faiss trains from a fixed seed, and graphs are built by a single thread.
 
     Attributes:
-        index: faiss index-factory string, such as ``'IVF1024,Flat'`` or ``'HNSW32,Flat'``, for an approximate search
-            on the CPU whose recall is logged. None searches exactly.
-        parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``. Larger
-            values find more neighbors and take longer.
+        index: faiss index-factory string, such as ``'IVF1024,Flat'`` or ``'HNSW32,Flat'``, for an approximate search on
+            the CPU whose recall is logged. None searches exactly.
+        parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``. Larger values
+            find more neighbors and take longer.
         smallest: Smaller galleries are searched exactly.
         lowest_recall: A measured recall below this value triggers a warning.
 

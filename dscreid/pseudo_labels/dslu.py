@@ -40,9 +40,9 @@ def unify_labels(
         infrared_dynamic: Float (Nt, D').
         infrared_labels: Integer (Nt,), >= -1, -1 = outlier.
         topk: K of Eq. (6). Clipped to Nt with a warning.
-        outliers_vote: If False, an outlier keeps its place among the nearest, but is neither a candidate nor a vote.
-            If True, -1 is a label like any other, and without any vote the label of the dynamically nearest tracklet
-            is used, as in the code of SDCL (Yang et al., CVPR 2024), on which DSC builds.
+        outliers_vote: If False, an outlier keeps its place among the nearest, but is neither a candidate nor a vote. If
+            True, -1 is a label like any other, and without any vote the label of the dynamically nearest tracklet is
+            used, as in the code of SDCL (Yang et al., CVPR 2024), on which DSC builds.
         min_votes: Votes that a winner needs; with fewer, the tracklet gets -1. Default: 1, or 0 with ``outliers_vote``.
         return_votes: Whether to also return the votes of each winner (0 if the tracklet has no label).
 
@@ -99,8 +99,8 @@ def correct_labels(
         topk: K of Eq. (12). Clipped to N with a warning.
         static_weight: lambda_st, not negative.
         dynamic_weight: lambda_dy, not negative. The weights must not both be 0.
-        outliers_vote: If True, -1 is a class that can win, as in the code of SDCL. If False, outliers cast no vote,
-            and a label is only -1 if all neighbors are outliers.
+        outliers_vote: If True, -1 is a class that can win, as in the code of SDCL. If False, outliers cast no vote, and
+            a label is only -1 if all neighbors are outliers.
 
     Returns:
         int64 (N,), -1 = outlier: a numpy array, or a CPU tensor if ``labels`` is one.

@@ -10,10 +10,7 @@ from dscreid.structures import Modality, PseudoLabels, outliers_alone
 
 
 def adjusted_rand_index(first: np.ndarray, second: np.ndarray) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985) of two int (N,) clusterings, in [-0.5, 1].
-
-    Equal to scikit-learn's ``adjusted_rand_score``, which warns about many small clusters.
-    """
+    """Scikit-learn's ``adjusted_rand_score``, in [-0.5, 1], without its warning about many small clusters."""
     table = contingency_matrix(first, second, sparse=True, dtype=np.int64)
     rows, columns, num = np.ravel(table.sum(axis=1)), np.ravel(table.sum(axis=0)), table.sum()
     both = (table.data**2).sum() - num
@@ -27,10 +24,7 @@ def adjusted_rand_index(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def normalized_mutual_information(first: np.ndarray, second: np.ndarray) -> float:
-    """Normalized mutual information (arithmetic mean) of two int (N,) clusterings, in [0, 1].
-
-    Equal to scikit-learn's ``normalized_mutual_info_score``, which warns about many small clusters.
-    """
+    """Scikit-learn's ``normalized_mutual_info_score``, in [0, 1], without its warning about many small clusters."""
     table = contingency_matrix(first, second, sparse=True).astype(np.float64)
     entropies = [_entropy(np.ravel(table.sum(axis=axis))) for axis in (1, 0)]
     if not any(entropies):
@@ -39,7 +33,6 @@ def normalized_mutual_information(first: np.ndarray, second: np.ndarray) -> floa
 
 
 def _entropy(counts: np.ndarray) -> float:
-    """Entropy of positive counts, in nats."""
     total = counts.sum()
     return float(-np.sum((counts / total) * (np.log(counts) - np.log(total)))) if len(counts) > 1 else 0.0
 
@@ -52,10 +45,9 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
         pids: int (N,), true person ids.
 
     Returns:
-        ``ari``, adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985). ``nmi``, normalized mutual
-        information in [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most
-        frequent one of their cluster. ``labelled``, share of tracklets that are not outliers. Outliers only
-        count in ``labelled``; if there are only outliers, the first three are NaN.
+        ``ari``, adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985). ``nmi``, normalized mutual information in
+        [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most frequent one of their
+        cluster. ``labelled``, share of tracklets that are not outliers; if it is 0, the first three are NaN.
     """
     labels, pids = _aligned(labels, pids)
     kept = labels >= 0
@@ -74,8 +66,7 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
 def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
     """Adjusted Rand index over all tracklets, with each outlier as its own cluster.
 
-    Unlike ``ari`` of :func:`quality`, it does not increase if difficult tracklets are left out, so that it can compare
-    clusterings that label different shares.
+    Unlike ``ari`` of :func:`quality`, it can compare clusterings that label different shares.
 
     Args:
         labels: int (N,), -1 = outlier.
@@ -93,8 +84,8 @@ def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
     """Share of the labeled visible tracklets whose label denotes the same person on the infrared side.
 
-    A label denotes the most frequent identity among the infrared tracklets with this label (the smallest id
-    in a tie). It denotes no person if no infrared tracklet has this label.
+    A label denotes the most frequent identity among the infrared tracklets with this label (the smallest id in a tie),
+    or no person if there is none.
 
     Args:
         labels: Labels with one shared numbering.
@@ -118,8 +109,8 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
     """Compute values for the log that need no ground truth.
 
     Returns:
-        For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and
-        ``m_median_size`` of the clusters (0 if there are none).
+        For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and ``m_median_size``
+        of the clusters (0 if there are none).
     """
     figures: dict[str, float] = {}
     for modality in Modality:
@@ -139,8 +130,8 @@ def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.nd
         ir_pids: int (Nt,), true person ids.
 
     Returns:
-        For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a
-        shared numbering, also ``cross_modal_accuracy``.
+        For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a shared
+        numbering, also ``cross_modal_accuracy``.
     """
     figures: dict[str, float] = {}
     for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
@@ -159,7 +150,6 @@ def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:
 
 
 def _aligned(labels: np.ndarray, pids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Convert both to arrays and check that they have one entry per tracklet."""
     labels, pids = np.asarray(labels), np.asarray(pids)
     if labels.ndim != 1 or labels.shape != pids.shape:
         raise ValueError(f'labels and pids must be aligned vectors, got {labels.shape} and {pids.shape}')

@@ -29,9 +29,9 @@ def dbscan(distance: Any, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
     """Density-based clustering (DBSCAN, Ester et al., 1996), using scikit-learn.
 
     Args:
-        distance: Non-negative symmetric (N, N). In a scipy sparse one, a pair that is not stored counts as farther
-            than ``eps``, an explicit zero as distance 0, and a missing diagonal is added. A dense array or tensor is
-            used as given.
+        distance: Non-negative symmetric (N, N). In a scipy sparse one, a pair that is not stored counts as farther than
+            ``eps``, an explicit zero as distance 0, and a missing diagonal is added. A dense array or tensor is used as
+            given.
         eps: Maximum distance between two neighbors.
         min_samples: Number of neighbors, including the tracklet itself, that make it a core point.
 

@@ -90,7 +90,7 @@ def choose_for_same_people(
     per_tracklet = choices[clearest].settings.k1 / len(parts[clearest])
     for place, (part, given) in enumerate(zip(parts, fixed, strict=True)):
         if place != clearest and not choices[place].silent:
-            settings = settings_for(**{**given, 'k1': max(2, round(per_tracklet * len(part)))})
+            settings = settings_for(**given | FixedSettings(k1=max(2, round(per_tracklet * len(part)))))
             choices[place] = replace(choices[place], settings=settings)
     return choices
 

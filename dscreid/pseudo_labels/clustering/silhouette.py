@@ -20,8 +20,8 @@ def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
     """Mean silhouette of a clustering with the cosine distance (Rousseeuw, J. Comput. Appl. Math. 1987).
 
     For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster, the silhouette
-    is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored. Means over a cluster
-    are computed from its sum, without an N x N array.
+    is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored. Means over a cluster are
+    computed from its sum, without an N x N array.
 
     Args:
         features: Float (N, D), normalized internally.
