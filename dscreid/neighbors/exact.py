@@ -45,12 +45,8 @@ def best_candidates(
 ) -> tuple[Tensor, Tensor]:
     """Score the candidates of each query exactly and keep the best, as in :func:`exact_neighbors`.
 
-    Args:
-        queries: Float (N, D).
-        gallery: Float (M, D), same dtype and device.
-        candidates: int64 (N, C), distinct gallery rows; -1 = none, scored -inf. C is at least ``k``.
-        k: Number of neighbors.
-        own: int64 (N,), the gallery row of each query, which comes first even if it is not a candidate.
+    ``candidates`` int64 (N, C), C >= k, are distinct gallery rows; -1 = none, scored -inf. ``own`` int64 (N,) is the
+    gallery row of each query, which comes first even if it is not a candidate.
     """
     if own is not None:
         missing = ~(candidates == own[:, None]).any(dim=1)
@@ -86,7 +82,9 @@ def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple
         for columns in column_blocks:
             block = queries[rows] @ gallery[columns].T
             if self_first:
-                _mark_self(block, rows, columns)
+                start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
+                own = torch.arange(start, max(start, stop), device=block.device)
+                block[own - rows.start, own - columns.start] = torch.inf
             value, place = largest_per_row(block, min(k, block.shape[1]))
             found = _merged(found, (value, place + columns.start), k)
         if found is not None:
@@ -103,13 +101,6 @@ def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]
     elements = max(2**20, min(GPU_ELEMENTS, free // (8 * queries.element_size())))
     columns = max(1, min(GPU_COLUMNS, len(gallery)))
     return slices(len(queries), max(1, elements // columns)), slices(len(gallery), columns)
-
-
-def _mark_self(block: Tensor, rows: slice, columns: slice) -> None:
-    """Make each query's own row its nearest neighbor, in place."""
-    start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
-    own = torch.arange(start, max(start, stop), device=block.device)
-    block[own - rows.start, own - columns.start] = torch.inf
 
 
 def _merged(found: tuple[Tensor, Tensor] | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:

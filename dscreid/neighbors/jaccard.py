@@ -2,15 +2,20 @@
 
 import numpy as np
 import scipy.sparse
-from torch import Tensor
 
 from dscreid.neighbors import _jaccard_kernels as kernels
-from dscreid.neighbors.knn import as_feature_matrix, clipped, nearest_by_inner_product, normalized_rows
+from dscreid.neighbors.knn import (
+    Features,
+    as_feature_matrix,
+    clipped,
+    nearest_by_inner_product,
+    normalized_rows,
+)
 from dscreid.utils.compiled import over_rows
 
 
 def jaccard_distance(
-    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, max_distance: float = 0.6
+    features: Features, k1: int = 30, k2: int = 6, max_distance: float = 0.6
 ) -> scipy.sparse.csr_array:
     """Jaccard distance of k-reciprocal encodings (Zhong et al., CVPR 2017), as used in unsupervised re-ID.
 
@@ -45,7 +50,7 @@ def jaccard_distance(
     return jaccard_of_neighbors(features, rank, k1, k2, max_distance)
 
 
-def nearest_tracklets(features: Tensor | np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest_tracklets(features: Features, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` (clipped to N) nearest tracklets of each by cosine similarity, the tracklet itself first.
 
     Returns:
@@ -64,15 +69,10 @@ def jaccard_of_neighbors(
     max_distance: float,
     num_rows: int | None = None,
 ) -> scipy.sparse.csr_array:
-    """Compute :func:`jaccard_distance` from known neighbors, which can be shared by several ``k1``.
+    """Compute the first ``num_rows`` rows (None: all) of :func:`jaccard_distance` from known neighbors.
 
-    Args:
-        features: float32 (N, D), L2-normalized.
-        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least ``min(k1, N)``.
-        k1: See :func:`jaccard_distance`.
-        k2: See ``k1``.
-        max_distance: See ``k1``.
-        num_rows: Compute only the first ``num_rows`` rows. None computes all.
+    Features are float32 (N, D), L2-normalized; ``rank`` int32 (N, K) are the nearest tracklets of each tracklet, itself
+    first, with K at least ``min(k1, N)``.
     """
     num = len(rank)
     num_rows = num if num_rows is None else num_rows

@@ -9,8 +9,11 @@ from torch.nn import functional
 
 from dscreid.neighbors import current_search
 
+#: Float (N, D), torch (any device) or numpy.
+Features = Tensor | np.ndarray
 
-def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> tuple[Tensor, Tensor]:
+
+def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows most similar to each query by cosine similarity, nearest first.
 
     Rows are L2-normalized internally; a zero row has similarity 0 to everything. Ties go to the smaller gallery index,
@@ -59,7 +62,7 @@ def clipped(k: int, num_rows: int, name: str = 'k') -> int:
     return min(k, num_rows)
 
 
-def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
+def as_feature_matrix(features: Features, name: str) -> Tensor:
     """Return a numeric (N, D) matrix as a detached tensor on its device, float64 if it was, otherwise float32.
 
     Raises:

@@ -80,10 +80,8 @@ class StaticDynamicAgreement(Criterion):
         """Return values in [-0.5, 1]; nothing without a clustering, or if one half forms no cluster."""
         if judged.clustering is None:
             return {}
-        single = single_feature_labels(judged.clustering, judged.visible, judged.infrared)
-        return (
-            {} if single is None else {m: label_agreement(*(half.of(m) for half in single)) for m in Modality}
-        )
+        halves = single_feature_labels(judged.clustering, judged.visible, judged.infrared)
+        return {m: label_agreement(halves[0].of(m), halves[1].of(m)) for m in Modality} if halves else {}
 
 
 @CRITERIA.register_module(name='cycle_consistency')
@@ -174,9 +172,7 @@ def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> 
         ValueError: If a modality has no tracklet.
     """
     if not len(visible) or not len(infrared):
-        raise ValueError(
-            f'both modalities need tracklets, got {len(visible)} visible and {len(infrared)} infrared'
-        )
+        raise ValueError(f'no tracklets of a modality: {len(visible)} visible and {len(infrared)} infrared')
     to_infrared = knn(visible, infrared, 1)[1][:, 0]
     to_visible = knn(infrared, visible, 1)[1][:, 0]
     return to_visible[to_infrared].cpu().numpy(), to_infrared[to_visible].cpu().numpy()
@@ -188,10 +184,7 @@ def cycle_return(trips: np.ndarray) -> float:
 
 
 def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
-    """Share of labeled tracklets whose round trip ends at a tracklet with the same label.
-
-    A share in [0, 1], for ``labels`` int (N,), -1 = outlier. NaN without a labeled tracklet.
-    """
+    """Share in [0, 1] of labeled tracklets, int (N,), whose round trip ends at the same label; NaN without one."""
     labels = np.asarray(labels)
     if labels.shape != np.shape(trips):
         raise ValueError(f'one label per round trip is needed, got {labels.shape} and {np.shape(trips)}')

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import LabelingError
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.structures import Modality, TrackletFeatures
 
 
@@ -36,12 +36,8 @@ def check_finite(descriptors: Tensor, modality: Modality) -> Tensor:
     return descriptors
 
 
-def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Tensor:
-    """Compute the mean of each cluster's descriptors, without normalization.
-
-    Args:
-        descriptors: Float (N, D).
-        labels: int64 (N,), clusters numbered from 0 without gaps. Outliers (-1) are ignored.
+def mean_descriptors(descriptors: Features, labels: np.ndarray) -> Tensor:
+    """Compute the mean of each cluster's descriptors, float (N, D), without normalization; outliers (-1) are ignored.
 
     Returns:
         Float (C, D) on the CPU, where the order of summation is fixed.
@@ -60,10 +56,7 @@ def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Te
 
 
 def proxy_affinities(
-    features: Tensor | np.ndarray,
-    proxies: Tensor | np.ndarray,
-    groups: np.ndarray | None = None,
-    scale: float = 20.0,
+    features: Features, proxies: Features, groups: np.ndarray | None = None, scale: float = 20.0
 ) -> Tensor:
     """Softmax of scale * cosine over the proxies of each group (Yang et al., ICCV 2023).
 

@@ -10,10 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, clipped, knn, nearest_by_inner_product, normalized_rows
+from dscreid.neighbors.knn import (
+    Features,
+    as_feature_matrix,
+    clipped,
+    knn,
+    nearest_by_inner_product,
+    normalized_rows,
+)
 from dscreid.utils.chunks import row_chunks
 
-Features = Tensor | np.ndarray
 Labels = Tensor | np.ndarray
 
 
@@ -110,7 +116,12 @@ def correct_labels(
     """
     own = as_labels(labels, len(static), 'labels')
     check_correction(topk, static_weight, dynamic_weight)
-    fused = _fused_rows(static, dynamic, static_weight, dynamic_weight)
+    static = normalized_rows(as_feature_matrix(static, 'static'))
+    dynamic = normalized_rows(as_feature_matrix(dynamic, 'dynamic'))
+    if len(static) != len(dynamic):
+        raise ValueError(f'{len(static)} static but {len(dynamic)} dynamic features')
+    # Inner products of these rows are the fused similarity (11).
+    fused = torch.cat([static * static_weight**0.5, dynamic * dynamic_weight**0.5], dim=1)
     topk = clipped(topk, len(own), 'topk')
     if not topk:
         return _like(own.clone(), labels)
@@ -144,8 +155,7 @@ def votes_needed(
             f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}'
         )
     first, last = _votes(start, topk, 'start'), _votes(end, topk, 'end')
-    progress = min(max((epoch - begin) / epochs, 0.0), 1.0)
-    votes = first + (last - first) * progress
+    votes = first + (last - first) * min(max((epoch - begin) / epochs, 0.0), 1.0)
     # A rounding error above a whole number must not require an extra vote.
     return min(max(ceil(votes - 1e-9), 1), topk)
 
@@ -168,15 +178,6 @@ def check_correction(
             'topk must be >= 1 and the weights >= 0, not both 0; '
             f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
         )
-
-
-def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynamic_weight: float) -> Tensor:
-    """Halves times the square roots of the weights; inner products are the fused similarity (11)."""
-    static = normalized_rows(as_feature_matrix(static, 'static'))
-    dynamic = normalized_rows(as_feature_matrix(dynamic, 'dynamic'))
-    if len(static) != len(dynamic):
-        raise ValueError(f'{len(static)} static but {len(dynamic)} dynamic features')
-    return torch.cat([static * static_weight**0.5, dynamic * dynamic_weight**0.5], dim=1)
 
 
 def _most_frequent(votes: Tensor, own: Tensor, outliers_vote: bool) -> Tensor:

@@ -55,9 +55,11 @@ def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[st
         name, tracklets = modality.value, len(labels.of(modality))
         found, share = labels.num_clusters(modality), labels.labelled_share(modality)
         if found < limits.min_clusters:
+            few = 'hardly anything is labeled: raise eps, or lower min_samples or k1'
+            many = 'almost everything is in one cluster: lower eps, or raise min_samples'
             faults.append(
                 f'{found} clusters of {tracklets} {name} tracklets ({share:.0%} labeled), but {limits.min_clusters} '
-                f'are needed to tell people apart; {_few_remedy(share)}'
+                f'are needed to tell people apart; {many if share > 0.5 else few}'
             )
         elif found > limits.max_cluster_share * tracklets:
             faults.append(
@@ -79,9 +81,3 @@ def feature_faults(features: Mapping[Modality, TrackletFeatures], limits: LabelL
                 'source weights, lower the learning rate, or let ClusterHook recalibrate_necks'
             )
     return faults
-
-
-def _few_remedy(share: float) -> str:
-    if share > 0.5:
-        return 'almost everything is in one cluster: lower eps, or raise min_samples'
-    return 'hardly anything is labeled: raise eps, or lower min_samples or k1'

@@ -5,10 +5,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.utils.chunks import row_chunks
-
-Features = Tensor | np.ndarray
 
 
 def match_clusters_by_votes(
@@ -111,9 +109,16 @@ def match_clusters_progressively(
     Raises:
         ValueError: If a side has no center, shapes do not match, centers are not finite, or ``passes`` is below 1.
     """
-    cost = _assignment_cost(visible_centers, infrared_centers)
     if passes is not None and passes < 1:
         raise ValueError(f'passes must be at least 1 or None, got {passes}')
+    visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
+    infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
+    if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
+        raise ValueError(
+            'both sides need at least one center, of one dimension, got shapes '
+            f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
+        )
+    cost = torch.exp(-(visible @ infrared.T)).numpy()
     if cost.shape[0] >= cost.shape[1]:
         return _match_larger_side(cost, passes)
     if not mirror:
@@ -134,18 +139,6 @@ def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray
             partner_of_column[columns] = rows
         done += 1
     return partner_of_row, partner_of_column
-
-
-def _assignment_cost(visible_centers: Features, infrared_centers: Features) -> np.ndarray:
-    """float64 (Cv, Ct), exp(-cos)."""
-    visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
-    infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
-    if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
-        raise ValueError(
-            'both sides need at least one center, of one dimension, got shapes '
-            f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
-        )
-    return torch.exp(-(visible @ infrared.T)).numpy()
 
 
 def _labeled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:

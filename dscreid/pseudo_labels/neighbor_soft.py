@@ -28,11 +28,7 @@ def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | Non
 
 
 def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """Compute the share of each label among a tracklet's labeled neighbors.
-
-    Args:
-        neighbors: int64 (N, k), indices into ``labels``.
-        labels: int64 (M,), -1 = outlier. Outliers are ignored.
+    """Compute the share of each label, int64 (M,), -1 = outlier, among a tracklet's labeled neighbors, int64 (N, k).
 
     Returns:
         float64 csr (N, C), where C is the largest label + 1. Rows sum to 1, or are empty if all neighbors are outliers.
@@ -78,7 +74,7 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
         raise ValueError(f'balance must lie in [0, 1], got {balance}')
     _check_aligned(labels, shares)
     labeled = np.flatnonzero(labels >= 0)
-    informed = _informed(shares)
+    informed = np.diff(shares.indptr) > 0
     hard = np.where(informed, balance, 1.0)[labeled]
     soft = np.where((labels >= 0) & informed, 1 - balance, 0.0)
     targets = csr_array((hard, (labeled, labels[labeled])), shape=shares.shape)
@@ -110,7 +106,7 @@ def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float =
     agreement = np.zeros(len(labels))
     agreement[rows[own]] = shares.data[own]
     weights = np.exp(-sharpness * (1 - agreement) ** 2)
-    return np.where((labels >= 0) & _informed(shares), weights, 0.0).astype(np.float32)
+    return np.where((labels >= 0) & (np.diff(shares.indptr) > 0), weights, 0.0).astype(np.float32)
 
 
 def _label_counts(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
@@ -131,11 +127,6 @@ def _sum_to_one(rows: csr_array) -> csr_array:
 def _row_of(rows: csr_array) -> np.ndarray:
     """int64 (nnz,), the row of each stored entry."""
     return np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-
-
-def _informed(shares: csr_array) -> np.ndarray:
-    """Boolean (N,), True for rows that are not empty."""
-    return np.diff(shares.indptr) > 0
 
 
 def _check_aligned(labels: np.ndarray, shares: csr_array) -> None:

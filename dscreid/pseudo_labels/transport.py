@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
-
-Features = Tensor | np.ndarray
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 
 
 def transport_labels(

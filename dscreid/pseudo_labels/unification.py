@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, nearest_by_inner_product, normalized_rows
+from dscreid.neighbors.knn import Features, as_feature_matrix, nearest_by_inner_product, normalized_rows
 from dscreid.pseudo_labels.dslu import as_labels
 from dscreid.utils.chunks import row_chunks
-
-Features = Tensor | np.ndarray
 
 
 def vote_across(

@@ -5,10 +5,10 @@ densities, because the Jaccard distance is relative to the neighborhoods it comp
 estimate this number:
 
 1. Neighborhoods of the size of an identity are mutual. Smaller ones cut identities at random, and larger ones reach
-   into other identities, so the share of mutual neighbors has a kink at that size (``mutual_neighbors``).
+   into other identities, so the share of mutual neighbors has a kink at that size.
 2. The silhouette of the clusters, with outliers counted as 0, is largest near that size.
 3. Near-duplicates, such as several tracklets of a person from one camera, form tighter clusters than the identity and
-   mislead both. The cluster means are then themselves clustered, far more than by chance (``duplicates``).
+   mislead both. The cluster means are then themselves clustered, far more than by chance.
 
 :func:`choose_settings` selects the largest silhouette near the largest plausible kink, or anywhere without a kink. It
 then increases the size as long as the clusters are themselves clustered. The rule has no published source. It was found
@@ -24,8 +24,11 @@ from torch import Tensor
 
 from dscreid.neighbors.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
-from dscreid.pseudo_labels.clustering.duplicates import size_of_whole
-from dscreid.pseudo_labels.clustering.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
+from dscreid.pseudo_labels.clustering.identity_sizes import (
+    mutual_neighbor_rates,
+    neighborhood_scales,
+    size_of_whole,
+)
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, FixedSettings, settings_for
 from dscreid.pseudo_labels.clustering.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 from dscreid.structures import Modality
@@ -77,9 +80,6 @@ def choose_for_same_people(
         parts: Float (N, D) features of each set, see :func:`choose_settings`.
         fixed: Settings of each set that are not chosen; none may contain ``k1``.
 
-    Returns:
-        A choice for each set.
-
     Raises:
         ValueError: If features are not finite.
     """
@@ -130,14 +130,7 @@ def choose_settings(
 
     If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for about
     fifteen sizes, with an open ``min_samples`` set to 2 so that it does not favor any of them. The choice is
-    deterministic.
-
-    Args:
-        features: Float (N, D), torch (any device) or numpy, L2-normalized internally.
-        k1: Fixed value, or None to choose it.
-        k2: See ``k1``.
-        eps: See ``k1``.
-        min_samples: See ``k1``.
+    deterministic. Features are float (N, D), torch (any device) or numpy, L2-normalized internally.
 
     Raises:
         ValueError: If features are not finite and ``k1`` is None.

@@ -98,15 +98,10 @@ def forecast_round(
     if not parts:
         return Forecast()
     held = sum(p.num * p.dimension for p in problems) * _FLOAT
-    on_host, on_device = (0, held) if device == 'cuda' else (held, 0)
-    seconds, host, gpu, least_host, least_gpu = zip(*parts, strict=True)
-    return Forecast(
-        sum(seconds),
-        on_host + max(host),
-        on_device + max(gpu),
-        on_host + max(least_host),
-        on_device + max(least_gpu),
-    )
+    host, gpu = (0, held) if device == 'cuda' else (held, 0)
+    seconds, *sizes = zip(*parts, strict=True)
+    peaks = [more + max(size) for more, size in zip((host, gpu, host, gpu), sizes, strict=True)]
+    return Forecast(sum(seconds), *peaks)
 
 
 def forecast_clustering(
@@ -125,21 +120,19 @@ def forecast_clustering(
     certain, expected = _search_bytes(problem, search, on_gpu)
     # The kernels read float32 rows and int32 neighbors on the host. On a CPU, these rows already exist.
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
-    host_certain, host_expected = (0, 0) if searches_on_gpu else (certain, expected)
-    gpu_certain, gpu_expected = (certain, expected) if searches_on_gpu else (0, 0)
     return Forecast(
         seconds=_seconds(problem, rate, threads),
-        host_bytes=max(host_expected, read + _kernel_bytes(problem)),
-        device_bytes=normalized + gpu_expected if on_gpu else 0,
-        least_host_bytes=max(host_certain, read),
-        least_device_bytes=normalized + gpu_certain if on_gpu else 0,
+        host_bytes=max(0 if searches_on_gpu else expected, read + _kernel_bytes(problem)),
+        device_bytes=on_gpu * normalized + searches_on_gpu * expected,
+        least_host_bytes=max(0 if searches_on_gpu else certain, read),
+        least_device_bytes=on_gpu * normalized + searches_on_gpu * certain,
     )
 
 
-def product_rate(device: str = 'cpu', dtype: torch.dtype = torch.float32) -> float:
+def product_rate(device: str = 'cpu') -> float:
     """Measure operations per second of a large matrix product, the best of a few short runs."""
     size = 8192 if device == 'cuda' else 768
-    left, right = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
+    left, right = (torch.ones(size, size, device=device) for _ in range(2))
     seconds = []
     for _ in range(4):
         start = time.perf_counter()

@@ -28,16 +28,10 @@ class FixedSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ClusteringSettings:
-    """Settings of k-reciprocal Jaccard distances and DBSCAN.
-
-    Attributes:
-        k1: Number of neighbors in the Jaccard distance, at least 1.
-        k2: Number of rows averaged in its query expansion, 1 for none.
-        eps: DBSCAN radius, in (0, 1).
-        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core point.
+    """Settings of k-reciprocal Jaccard distances and DBSCAN, explained in ``ClusterLabeler``.
 
     Raises:
-        ConfigError: If a value is out of range.
+        ConfigError: If ``eps`` is not in (0, 1) or another value is below 1.
     """
 
     k1: int = 30

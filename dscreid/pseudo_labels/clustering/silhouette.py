@@ -23,12 +23,9 @@ def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
     is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored. Means over a cluster are
     computed from its sum, without an N x N array.
 
-    Args:
-        features: Float (N, D), normalized internally.
-        labels: int (N,), -1 = outlier.
-
     Returns:
-        A value in [-1, 1]. NaN with fewer than two clusters.
+        A value in [-1, 1] for float (N, D), normalized internally, and int (N,) labels, -1 = outlier. NaN with fewer
+        than two clusters.
 
     Raises:
         ValueError: If the shapes do not match or a feature is not finite.
@@ -40,15 +37,9 @@ def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
 
 
 def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: int | None = None) -> float:
-    """Mean silhouette over all tracklets, with outliers counted as 0.
+    """Mean silhouette over all tracklets, or at most ``most`` evenly spaced ones, with outliers counted as 0.
 
-    Args:
-        features: Float (N, D), normalized internally.
-        labels: int (N,), -1 = outlier.
-        most: Maximum number of tracklets in the mean, evenly spaced. None uses all.
-
-    Returns:
-        A value in [-1, 1]. 0 with fewer than two clusters.
+    It lies in [-1, 1] and is 0 with fewer than two clusters.
     """
     features, labels = _aligned(features, labels)
     num = len(labels)

@@ -64,15 +64,10 @@ class Labeler:
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities.
-
-        Args:
-            visible: Features of the Nv visible tracklets.
-            infrared: Features of the Nt infrared tracklets.
-            context: Further information, which ``ClusterHook`` gives if ``needs_context`` is True.
+        """Label both modalities; ``ClusterHook`` gives a context if ``needs_context`` is True.
 
         Raises:
-            LabelingError: If the features cannot be labeled. The message says what to change.
+            LabelingError: If the features cannot be labeled.
             ConfigError: If the labeler needs a context that it does not get.
         """
         raise NotImplementedError(f'{type(self).__name__} must define __call__')
@@ -115,8 +110,8 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
     clustering = build_labeler(config, owner)
     if clustering.needs_context:
         raise ConfigError(
-            f'{owner}: {type(clustering).__name__} cannot be its clustering, because it needs more than the features; '
-            'use ClusterLabeler'
+            f'{owner}: {type(clustering).__name__} cannot be its clustering, because it needs a context; use '
+            'ClusterLabeler'
         )
     return clustering
 

@@ -66,19 +66,15 @@ class ClusterLabeler(Labeler):
         pairs = zip(Modality, (visible, infrared), strict=True)
         joined = {modality: check_finite(joined_halves(features), modality) for modality, features in pairs}
         settings = settings_of_modalities(self.fixed, joined)
-        rgb, ir = (_cluster(modality, joined[modality], settings[modality]) for modality in joined)
-        return PseudoLabels(rgb=rgb, ir=ir, shared=False)
+        labels = {modality: cluster(rows, settings[modality]) for modality, rows in joined.items()}
+        for modality, found in labels.items():
+            if not (found >= 0).any():
+                raise LabelingError(_no_cluster_message(modality, joined[modality], settings[modality]))
+        return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False)
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem]:
         """List both modalities."""
         return [ClusteringProblem(counts[m], dimension, fixed.get('k1')) for m, fixed in self.fixed.items()]
-
-
-def _cluster(modality: Modality, joined: Tensor, settings: ClusteringSettings) -> np.ndarray:
-    labels = cluster(joined, settings)
-    if not (labels >= 0).any():
-        raise LabelingError(_no_cluster_message(modality, joined, settings))
-    return labels
 
 
 def _no_cluster_message(modality: Modality, joined: Tensor, settings: ClusteringSettings) -> str:

@@ -29,11 +29,7 @@ class CameraLabeler(Labeler):
     epoch, and ``PseudoLabels.groups`` keeps them apart in the identity loss. A camera without a cluster is logged, and
     its tracklets are outliers in this epoch.
 
-    Args:
-        k1: As in ``ClusterLabeler``, like the following; each may be ``'auto'``.
-        k2: See ``k1``.
-        eps: See ``k1``. The released code uses 0.55.
-        min_samples: See ``k1``.
+    ``k1``, ``k2``, ``eps`` and ``min_samples`` are those of ``ClusterLabeler``. The released code uses ``eps=0.55``.
 
     Example (config)::
 
@@ -87,12 +83,9 @@ class CameraLabeler(Labeler):
 def cluster_cameras(
     descriptors: Tensor, cameras: np.ndarray, cluster: Callable[[Tensor], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster the rows of each camera separately.
+    """Cluster the rows of float (N, D) descriptors separately for each of the ``cameras`` int64 (N,).
 
-    Args:
-        descriptors: Float (N, D).
-        cameras: int64 (N,), camera of each row.
-        cluster: Function from float (n, D) to int64 (n,) labels, numbered from 0 without gaps, -1 = outlier.
+    ``cluster`` maps float (n, D) to int64 (n,) labels, numbered from 0 without gaps, -1 = outlier.
 
     Returns:
         ``labels`` int64 (N,), numbered from 0 without gaps in ascending order of the cameras, -1 = outlier, and
@@ -154,11 +147,8 @@ class JointLabeler(_AffinityLabeler):
     are equal. The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
 
     Args:
-        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05.
-        k1: As in ``ClusterLabeler``, like the following; each may be ``'auto'``.
-        k2: See ``k1``.
-        eps: See ``k1``.
-        min_samples: See ``k1``.
+        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05. ``k1``,
+            ``k2``, ``eps`` and ``min_samples`` are those of ``ClusterLabeler``.
 
     Example (config)::
 

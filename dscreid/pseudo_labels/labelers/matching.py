@@ -36,7 +36,9 @@ class MatchingLabeler(SeparateLabeler):
         self, clustering: Mapping[str, Any] = CLUSTERING, passes: int | None = None, mirror: bool = True
     ) -> None:
         super().__init__(clustering)
-        self.passes = checked_passes('MatchingLabeler', passes)
+        if passes is not None and passes < 1:
+            raise ConfigError(f'MatchingLabeler: passes must be at least 1 or None, got {passes}')
+        self.passes = passes
         self.mirror = mirror
 
     def __call__(
@@ -74,28 +76,18 @@ class AggregationLabeler(SeparateLabeler):
             descriptors[Modality.RGB], descriptors[Modality.IR], labels.rgb, labels.ir, self.threshold
         )
         matches = greedy_matches(votes)
-        self._log(len(matches), min(votes.shape), share)
-        return replace(labels, matches=matches)
-
-    def _log(self, num_matches: int, num_possible: int, share: float) -> None:
-        level, remedy = logging.INFO, ''
-        if not num_matches:
-            level, remedy = logging.WARNING, '; nothing is aggregated in this epoch; lower threshold'
+        remedy = ''
+        if not len(matches):
+            remedy = '; nothing is aggregated in this epoch; lower threshold'
         elif share > _NEARLY_ALL:
-            level, remedy = logging.WARNING, '; the votes are little more than cluster sizes; raise threshold'
+            remedy = '; the votes are little more than cluster sizes; raise threshold'
         print_log(
-            f'aggregation: {num_matches} of {num_possible} possible cluster pairs; {share:.2%} of the tracklet pairs '
-            f'reach a cosine of {self.threshold:g}{remedy}',
+            f'aggregation: {len(matches)} of {min(votes.shape)} possible cluster pairs; {share:.2%} of the tracklet '
+            f'pairs reach a cosine of {self.threshold:g}{remedy}',
             logger='current',
-            level=level,
+            level=logging.WARNING if remedy else logging.INFO,
         )
-
-
-def checked_passes(owner: str, passes: int | None) -> int | None:
-    """Return the number of assignments; raises ConfigError if it is below 1."""
-    if passes is not None and passes < 1:
-        raise ConfigError(f'{owner}: passes must be at least 1 or None, got {passes}')
-    return passes
+        return replace(labels, matches=matches)
 
 
 def matched_cross_labels(

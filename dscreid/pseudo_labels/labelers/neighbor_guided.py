@@ -13,7 +13,7 @@ from dscreid.errors import ConfigError
 from dscreid.neighbors.knn import nearest_by_inner_product
 from dscreid.pseudo_labels.descriptors import mean_descriptors
 from dscreid.pseudo_labels.labelers.base import CLUSTERING, LabelingContext, SeparateLabeler
-from dscreid.pseudo_labels.labelers.matching import checked_passes, matched_cross_labels
+from dscreid.pseudo_labels.labelers.matching import matched_cross_labels
 from dscreid.pseudo_labels.neighbor_soft import (
     confidence_weights,
     label_shares,
@@ -59,12 +59,14 @@ class NeighborSoftLabeler(SeparateLabeler):
                 'NeighborSoftLabeler: topk must be at least 1, max_cluster_ratio positive or None, balance in [0, 1] '
                 f'and sharpness not negative, got {topk}, {max_cluster_ratio}, {balance} and {sharpness}'
             )
+        if passes is not None and passes < 1:
+            raise ConfigError(f'NeighborSoftLabeler: passes must be at least 1 or None, got {passes}')
         super().__init__(clustering)
         self.topk = topk
         self.max_cluster_ratio = max_cluster_ratio
         self.balance = balance
         self.sharpness = sharpness
-        self.passes = checked_passes('NeighborSoftLabeler', passes)
+        self.passes = passes
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
