@@ -1,7 +1,4 @@
-"""Compiled inner loops of the k-reciprocal Jaccard distance.
-
-Each kernel works on a block of rows (:func:`dscreid.utils.compiled.over_rows`).
-"""
+"""Compiled inner loops of the k-reciprocal Jaccard distance, each for a block of rows."""
 
 import numpy as np
 
@@ -27,11 +24,9 @@ def _grown(array, needed):
 
 @compiled()
 def reciprocal_neighbors(rank, k, start, stop):
-    """Find the mutual neighbors within the first ``k`` columns of ``rank``, int32 (N, k1), nearest first.
+    """Find the mutual neighbors within the first ``k`` columns of ``rank``, int32 (N, k1).
 
-    Returns:
-        ``members`` int32 (stop - start, k) and ``counts`` int32 (stop - start,). The first ``counts`` entries
-        of a row of ``members`` are valid, in rank order.
+    Returns ``members`` int32 (n, k) and ``counts`` int32 (n,), the number of valid entries of each row, in rank order.
     """
     members = np.empty((stop - start, k), np.int32)
     counts = np.zeros(stop - start, np.int32)
@@ -47,15 +42,10 @@ def reciprocal_neighbors(rank, k, start, stop):
 
 @compiled()
 def expanded_weights(features, full, full_counts, half, half_counts, start, stop):
-    """Compute expanded k-reciprocal sets E_i and the softmax of -(2 - 2 cos) over them, for a block of rows.
+    """Compute expanded k-reciprocal sets E_i and the softmax of -(2 - 2 cos) over them.
 
-    The half-size set of a candidate is added if more than two thirds of it are already members of the full set.
-    Features are float32 (N, D), L2-normalized; ``full`` int32 (N, k1) and ``half`` int32 (N, h) are reciprocal sets
-    of int32 (N,) sizes.
-
-    Returns:
-        ``lengths`` int64 (stop - start,), ``indices`` int32 and ``weights`` float32, both (lengths.sum(),).
-        The indices of a row are ascending.
+    Features are float32 (N, D), L2-normalized; ``full`` (N, k1) and ``half`` (N, h) are reciprocal sets. Returns
+    ``lengths`` int64 (n,), ``indices`` int32 and ``weights`` float32 (lengths.sum(),), with ascending indices in a row.
     """
     num = len(full)
     lengths = np.empty(stop - start, np.int64)
@@ -99,7 +89,7 @@ def expanded_weights(features, full, full_counts, half, half_counts, start, stop
 
 @compiled()
 def _distance(overlap):
-    """Jaccard distance for a float32 overlap m, rounded before comparison so that stored values respect the limit."""
+    """Jaccard distance of an overlap, rounded to float32 before comparison so that stored values respect the limit."""
     return np.float32(max(0.0, 1.0 - overlap / (2.0 - overlap)))
 
 
@@ -107,12 +97,8 @@ def _distance(overlap):
 def close_pairs(indptr, indices, weights, inv_indptr, inv_indices, inv_weights, max_distance, start, stop):
     """Find pairs with J = 1 - m / (2 - m) <= ``max_distance``, where m_ij = sum_k min(V_ik, V_jk).
 
-    V has float32 (nnz,) ``weights`` with int64 (N + 1,) ``indptr`` and int32 (nnz,) ``indices`` as CSR, and the same
-    with ``inv_`` as CSC. A ``max_distance`` of 1 or more keeps every pair.
-
-    Returns:
-        ``lengths`` int64 (stop - start,), ``columns`` int32 and ``distances`` float32, both (lengths.sum(),).
-        The columns of a row are ascending; the diagonal is exactly 0.
+    V is given as CSR, and with ``inv_`` as CSC; a ``max_distance`` of 1 or more keeps every pair. Returns ``lengths``
+    int64 (n,), ascending ``columns`` int32 and ``distances`` float32 (lengths.sum(),). The diagonal is exactly 0.
     """
     num = len(indptr) - 1
     lengths = np.empty(stop - start, np.int64)

@@ -5,8 +5,7 @@ from torch import Tensor
 
 from dscreid.utils.chunks import row_chunks, slices
 
-#: Maximum number of similarities held at once on a GPU, and of gallery rows per block. The second limit keeps many
-#: queries in each block.
+#: Maximum number of similarities held at once on a GPU, and of gallery rows per block.
 GPU_ELEMENTS = 2**28
 GPU_COLUMNS = 2**16
 #: On a GPU, galleries of at least this size are searched in bfloat16 first.
@@ -16,11 +15,7 @@ COARSE_MARGIN = 32
 
 
 def exact_neighbors(
-    queries: Tensor,
-    gallery: Tensor,
-    k: int,
-    self_first: bool = False,
-    coarse: torch.dtype | None = None,
+    queries: Tensor, gallery: Tensor, k: int, self_first: bool = False, coarse: torch.dtype | None = None
 ) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
 
@@ -28,10 +23,9 @@ def exact_neighbors(
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
         k: Number of neighbors, at most M.
-        self_first: If True, the queries are the gallery, and row i comes first with infinite similarity, even if
-            it ties with duplicate rows.
-        coarse: Dtype in which candidates are found before they are scored; None skips this stage. A neighbor is
-            lost only if rounding moves it behind 32 others.
+        self_first: If True, the queries are the gallery, and row i comes first with infinite similarity.
+        coarse: Dtype in which candidates are found before they are scored; None skips this stage. A neighbor is lost
+            only if rounding moves it behind 32 others.
 
     Returns:
         ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
@@ -49,18 +43,10 @@ def exact_neighbors(
 def best_candidates(
     queries: Tensor, gallery: Tensor, candidates: Tensor, k: int, own: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Score the candidates of each query exactly and keep the best.
+    """Score the candidates of each query exactly and keep the best, as in :func:`exact_neighbors`.
 
-    Args:
-        queries: Float (N, D).
-        gallery: Float (M, D), same dtype and device.
-        candidates: int64 (N, C), gallery rows, each at most once per query; -1 = none. C is at least ``k``.
-        k: Number of neighbors.
-        own: int64 (N,), the gallery row of each query. It comes first with infinite similarity, even if it is
-            not a candidate.
-
-    Returns:
-        As :func:`exact_neighbors`. If a query has fewer than ``k`` candidates, the last entries are -inf and -1.
+    ``candidates`` int64 (N, C), C >= k, are distinct gallery rows; -1 = none, scored -inf. ``own`` int64 (N,) is the
+    gallery row of each query, which comes first even if it is not a candidate.
     """
     if own is not None:
         missing = ~(candidates == own[:, None]).any(dim=1)
@@ -82,7 +68,7 @@ def best_candidates(
 
 
 def coarse_type(gallery: Tensor) -> torch.dtype | None:
-    """Return the dtype for the candidate search: bfloat16 for a large gallery on a GPU, otherwise None."""
+    """Dtype for the candidate search: bfloat16 for a large gallery on a GPU, otherwise None."""
     large = gallery.is_cuda and gallery.dtype == torch.float32 and len(gallery) >= COARSE_FROM
     return torch.bfloat16 if large else None
 
@@ -96,7 +82,9 @@ def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple
         for columns in column_blocks:
             block = queries[rows] @ gallery[columns].T
             if self_first:
-                _mark_self(block, rows, columns)
+                start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
+                own = torch.arange(start, max(start, stop), device=block.device)
+                block[own - rows.start, own - columns.start] = torch.inf
             value, place = largest_per_row(block, min(k, block.shape[1]))
             found = _merged(found, (value, place + columns.start), k)
         if found is not None:
@@ -105,7 +93,7 @@ def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple
 
 
 def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]:
-    """Split into row and column blocks: whole rows on a CPU, tiles that fit into free memory on a GPU."""
+    """Row and column blocks: whole rows on a CPU, tiles that fit into free memory on a GPU."""
     if not queries.is_cuda:
         return row_chunks(len(queries), len(gallery)), slices(len(gallery), max(1, len(gallery)))
     free = torch.cuda.mem_get_info(queries.device)[0]
@@ -115,19 +103,11 @@ def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]
     return slices(len(queries), max(1, elements // columns)), slices(len(gallery), columns)
 
 
-def _mark_self(block: Tensor, rows: slice, columns: slice) -> None:
-    """Make each query's own row its nearest neighbor, in place, if the block contains that row."""
-    start, stop = max(rows.start, columns.start), min(rows.stop, columns.stop)
-    own = torch.arange(start, max(start, stop), device=block.device)
-    block[own - rows.start, own - columns.start] = torch.inf
-
-
 def _merged(found: tuple[Tensor, Tensor] | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:
     """Merge two sorted lists and keep the ``k`` best; new entries have larger indices and lose ties."""
     if found is None:
         return new
-    value = torch.cat([found[0], new[0]], dim=1)
-    index = torch.cat([found[1], new[1]], dim=1)
+    value, index = (torch.cat(pair, dim=1) for pair in zip(found, new, strict=True))
     value, order = value.sort(dim=1, descending=True, stable=True)
     return value[:, :k], index.gather(1, order[:, :k])
 

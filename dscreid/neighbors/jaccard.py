@@ -2,10 +2,10 @@
 
 import numpy as np
 import scipy.sparse
-from torch import Tensor
 
 from dscreid.neighbors import _jaccard_kernels as kernels
 from dscreid.neighbors.knn import (
+    Features,
     as_feature_matrix,
     clipped,
     nearest_by_inner_product,
@@ -15,17 +15,16 @@ from dscreid.utils.compiled import over_rows
 
 
 def jaccard_distance(
-    features: Tensor | np.ndarray, k1: int = 30, k2: int = 6, max_distance: float = 0.6
+    features: Features, k1: int = 30, k2: int = 6, max_distance: float = 0.6
 ) -> scipy.sparse.csr_array:
     """Jaccard distance of k-reciprocal encodings (Zhong et al., CVPR 2017), as used in unsupervised re-ID.
 
-    Let R_i be the ``k1`` nearest tracklets of i by cosine similarity, starting with i itself. Let N(i, k) be
-    the set of j among the first k entries of R_i that have i among the first k entries of R_j.
+    Let R_i be the ``k1`` nearest tracklets of i by cosine similarity, starting with i itself. Let N(i, k) be the set of
+    j among the first k entries of R_i that have i among the first k entries of R_j.
 
-    1. E_i is N(i, k1), extended by N(j, h) for every j in N(i, k1) if more than two thirds of N(j, h) already
-       lie in N(i, k1). h = round(k1 / 2) + 1 columns, with halves rounded to even as in common re-ID code.
-    2. V_i is the softmax of -(2 - 2 cos) over E_i, then replaced by the mean of V_j over the first ``k2``
-       entries j of R_i.
+    1. E_i is N(i, k1), extended by N(j, h) for every j in N(i, k1) if more than two thirds of N(j, h) already lie in
+       N(i, k1). h = round(k1 / 2) + 1, with halves rounded to even as in common re-ID code.
+    2. V_i is the softmax of -(2 - 2 cos) over E_i, then replaced by the mean of V_j over the first ``k2`` j of R_i.
     3. m_ij = sum_k min(V_ik, V_jk) and J_ij = 1 - m_ij / (2 - m_ij), clipped below at 0.
 
     Memory is O(N (k1 + D) + stored pairs). No N x N array is created.
@@ -37,8 +36,8 @@ def jaccard_distance(
         max_distance: Pairs farther apart are not stored. A value of 1 or more stores all N x N pairs.
 
     Returns:
-        float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance
-        of at most ``max_distance``, including the zeros of the diagonal. A pair that is not stored is farther apart.
+        float32 (N, N) in [0, 1], symmetric, with sorted indices. It stores exactly the pairs with a distance of at most
+        ``max_distance``, including the zeros of the diagonal.
 
     Raises:
         ValueError: If features are not finite or a parameter is out of range.
@@ -51,16 +50,11 @@ def jaccard_distance(
     return jaccard_of_neighbors(features, rank, k1, k2, max_distance)
 
 
-def nearest_tracklets(features: Tensor | np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Find the ``k`` nearest tracklets of each tracklet by cosine similarity, the tracklet itself first.
-
-    Args:
-        features: Float (N, D), torch (any device) or numpy, L2-normalized internally.
-        k: Number of neighbors, including the tracklet itself. Clipped to N.
+def nearest_tracklets(features: Features, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the ``k`` (clipped to N) nearest tracklets of each by cosine similarity, the tracklet itself first.
 
     Returns:
-        float32 (N, D), the normalized features, and int32 (N, k), the neighbors: arguments of
-        :func:`jaccard_of_neighbors`.
+        float32 (N, D), the normalized features, and int32 (N, k): arguments of :func:`jaccard_of_neighbors`.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     rank = nearest_by_inner_product(features, features, min(k, len(features)), self_first=True)[1]
@@ -75,16 +69,10 @@ def jaccard_of_neighbors(
     max_distance: float,
     num_rows: int | None = None,
 ) -> scipy.sparse.csr_array:
-    """Compute :func:`jaccard_distance` from known neighbors, which can be shared by several ``k1``.
+    """Compute the first ``num_rows`` rows (None: all) of :func:`jaccard_distance` from known neighbors.
 
-    Args:
-        features: float32 (N, D), L2-normalized.
-        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least
-            ``min(k1, N)``.
-        k1: See :func:`jaccard_distance`, like ``k2`` and ``max_distance``.
-        k2: See ``k1``.
-        max_distance: See ``k1``.
-        num_rows: Compute only the first ``num_rows`` rows of the distance. None computes all rows.
+    Features are float32 (N, D), L2-normalized; ``rank`` int32 (N, K) are the nearest tracklets of each tracklet, itself
+    first, with K at least ``min(k1, N)``.
     """
     num = len(rank)
     num_rows = num if num_rows is None else num_rows
@@ -100,7 +88,7 @@ def jaccard_of_neighbors(
 
 
 def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr_array:
-    """Compute the rows V_i before query expansion, as float32 (N, N) with sorted indices."""
+    """float32 (N, N), the rows V_i before query expansion, with sorted indices."""
     num, width = rank.shape
     half_width = min(int(np.around(k1 / 2)) + 1, width)
 
@@ -110,9 +98,8 @@ def _encode(features: np.ndarray, rank: np.ndarray, k1: int) -> scipy.sparse.csr
 
     sets = (*reciprocal(width), *reciprocal(half_width))
     features = np.ascontiguousarray(features)
-    return _stacked(
-        over_rows(num, lambda start, stop: kernels.expanded_weights(features, *sets, start, stop)), num
-    )
+    blocks = over_rows(num, lambda start, stop: kernels.expanded_weights(features, *sets, start, stop))
+    return _stacked(blocks, num)
 
 
 def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scipy.sparse.csr_array:
@@ -132,19 +119,16 @@ def _close_pairs(
     encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int
 ) -> scipy.sparse.csr_array:
     """Compute the distances from the first ``num_rows`` rows of V to all rows with enough overlap."""
-    columns = encodings.tocsc()
     arrays = []
-    for matrix in (encodings, columns):
+    for matrix in (encodings, encodings.tocsc()):
         arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data]
     limit = float(max_distance)
-    return _stacked(
-        over_rows(num_rows, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop)),
-        encodings.shape[1],
-    )
+    blocks = over_rows(num_rows, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop))
+    return _stacked(blocks, encodings.shape[1])
 
 
 def _stacked(blocks: list[tuple], num_columns: int) -> scipy.sparse.csr_array:
-    """Build a CSR array with ``num_columns`` columns from ``(lengths, indices, data)`` of consecutive row blocks."""
+    """Stack ``(lengths, indices, data)`` of consecutive row blocks."""
     lengths, indices, data = (np.concatenate(part) for part in zip(*blocks, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     # scikit-learn expects 32-bit indices if they can hold the number of pairs.

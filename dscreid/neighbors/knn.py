@@ -9,12 +9,15 @@ from torch.nn import functional
 
 from dscreid.neighbors import current_search
 
+#: Float (N, D), torch (any device) or numpy.
+Features = Tensor | np.ndarray
 
-def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> tuple[Tensor, Tensor]:
+
+def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows most similar to each query by cosine similarity, nearest first.
 
-    Rows are L2-normalized internally; a zero row has similarity 0 to everything. Ties go to the smaller gallery
-    index, so the result is deterministic.
+    Rows are L2-normalized internally; a zero row has similarity 0 to everything. Ties go to the smaller gallery index,
+    so the result is deterministic.
 
     Args:
         queries: Float (N, D).
@@ -22,8 +25,8 @@ def knn(queries: Tensor | np.ndarray, gallery: Tensor | np.ndarray, k: int) -> t
         k: Number of neighbors, at least 1. Clipped to M with a warning.
 
     Returns:
-        ``similarity`` float (N, k) in [-1, 1] up to rounding, descending along a row, and ``index`` int64 (N,
-        k) into the gallery. Both are on the device of the inputs.
+        ``similarity`` float (N, k) in [-1, 1] up to rounding, descending, and ``index`` int64 (N, k) into the gallery,
+        both on the device of the inputs.
 
     Raises:
         ValueError: If a matrix contains NaN or infinite values, or the shapes do not match.
@@ -40,13 +43,12 @@ def nearest_by_inner_product(
 ) -> tuple[Tensor, Tensor]:
     """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
 
-    The search is exact, unless :func:`~dscreid.neighbors.search_with` sets another one. Arguments and results are
-    those of :func:`~dscreid.neighbors.exact_neighbors`, with ``k`` clipped to the size of the gallery.
+    The search is exact, unless :func:`~dscreid.neighbors.search_with` sets another one. Otherwise as
+    :func:`~dscreid.neighbors.exact_neighbors`, with ``k`` clipped to the size of the gallery.
     """
     if queries.shape[1] != gallery.shape[1]:
         raise ValueError(
-            f'queries have {queries.shape[1]} dimensions but the gallery has {gallery.shape[1]}; '
-            'both must come from the same model'
+            f'queries have {queries.shape[1]} dimensions but the gallery has {gallery.shape[1]}; use one model for both'
         )
     if k < 1 and len(gallery):
         raise ValueError(f'k must be at least 1, got {k}')
@@ -60,10 +62,8 @@ def clipped(k: int, num_rows: int, name: str = 'k') -> int:
     return min(k, num_rows)
 
 
-def as_feature_matrix(features: Tensor | np.ndarray, name: str) -> Tensor:
-    """Check a numeric (N, D) matrix, torch or numpy, and return it as a detached float tensor on its device.
-
-    float64 is kept; every other dtype becomes float32. ``name`` is that of the matrix in error messages.
+def as_feature_matrix(features: Features, name: str) -> Tensor:
+    """Return a numeric (N, D) matrix as a detached tensor on its device, float64 if it was, otherwise float32.
 
     Raises:
         TypeError: If it is neither a tensor nor an array.

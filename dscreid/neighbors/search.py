@@ -28,12 +28,11 @@ class NeighborSearch:
     Results are reproducible: faiss trains from a fixed seed, and graphs are built by a single thread.
 
     Attributes:
-        index: faiss index-factory string, such as ``'IVF1024,Flat'`` or ``'HNSW32,Flat'``, for an approximate
-            search on the CPU whose recall is logged. None searches exactly with blocked matrix products; on a GPU,
-            candidates are found in bfloat16 and scored in float32.
-        parameters: Search parameters of the index as faiss writes them, such as ``'nprobe=64'`` or
-            ``'efSearch=128'``. Larger values find more neighbors and take longer.
-        smallest: Smaller galleries are searched exactly, which is faster there.
+        index: faiss index-factory string, such as ``'IVF1024,Flat'`` or ``'HNSW32,Flat'``, for an approximate search on
+            the CPU whose recall is logged. None searches exactly.
+        parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``. Larger values
+            find more neighbors and take longer.
+        smallest: Smaller galleries are searched exactly.
         lowest_recall: A measured recall below this value triggers a warning.
 
     Raises:
@@ -46,11 +45,10 @@ class NeighborSearch:
     lowest_recall: float = 0.9
 
     def __post_init__(self) -> None:
-        """Check types and ranges."""
         if not isinstance(self.index, str | None) or not isinstance(self.parameters, str):
             raise ConfigError(
-                "neighbor search: index must be a faiss index-factory string such as 'IVF1024,Flat', or None, and "
-                f"parameters a string such as 'nprobe=64'; got {self.index!r} and {self.parameters!r}"
+                "neighbor search: index must be a faiss string such as 'IVF1024,Flat', or None, and parameters a "
+                f"string such as 'nprobe=64'; got {self.index!r} and {self.parameters!r}"
             )
         if self.parameters and self.index is None:
             raise ConfigError('neighbor search: parameters need an index')
@@ -123,11 +121,7 @@ class NeighborSearch:
 
 
 def measured_recall(queries: Tensor, gallery: Tensor, index: Tensor, samples: int = _JUDGED) -> float:
-    """Measure the share of true neighbors, in [0, 1], that a search found, over evenly spaced queries.
-
-    ``index`` int64 (N, k) is the result for float queries (N, D) and gallery (M, D); ``samples`` queries are searched
-    exactly.
-    """
+    """Measure the share in [0, 1] of true neighbors in ``index`` int64 (N, k), over evenly spaced queries."""
     rows = torch.linspace(0, len(queries) - 1, min(samples, len(queries)), device=queries.device).long()
     truth = exact_neighbors(queries[rows], gallery, index.shape[1])[1]
     return float((index[rows][:, :, None] == truth[:, None, :]).any(dim=2).float().mean())

@@ -6,8 +6,8 @@ from dscreid.pseudo_labels.clustering.dbscan import dbscan
 from dscreid.pseudo_labels.clustering.density import DensityChoice, choose_for_same_people, choose_settings
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, settings_for
 from dscreid.pseudo_labels.criteria import Criterion, JudgedRound, label_free_criteria
+from dscreid.pseudo_labels.descriptors import proxy_affinities
 from dscreid.pseudo_labels.dslu import correct_labels, unify_labels, votes_needed
-from dscreid.pseudo_labels.labelers.affinity import JointLabeler, ProxyAffinityLabeler
 from dscreid.pseudo_labels.labelers.base import (
     Labeler,
     LabelingContext,
@@ -15,16 +15,19 @@ from dscreid.pseudo_labels.labelers.base import (
     build_labeler,
     labeling_within_memory,
 )
-from dscreid.pseudo_labels.labelers.camera import CameraLabeler, cluster_cameras
 from dscreid.pseudo_labels.labelers.cluster import ClusterLabeler
+from dscreid.pseudo_labels.labelers.gur import (
+    CameraLabeler,
+    JointLabeler,
+    ProxyAffinityLabeler,
+    cluster_cameras,
+)
 from dscreid.pseudo_labels.labelers.matching import AggregationLabeler, MatchingLabeler
-from dscreid.pseudo_labels.labelers.neighbor_soft import NeighborSoftLabeler
-from dscreid.pseudo_labels.labelers.transport import TransportLabeler
+from dscreid.pseudo_labels.labelers.neighbor_guided import NeighborSoftLabeler, TransportLabeler
 from dscreid.pseudo_labels.labelers.true_labels import TrueLabels
 from dscreid.pseudo_labels.labelers.unification import DSLULabeler, UnificationLabeler
 from dscreid.pseudo_labels.matching import match_clusters_by_votes, match_clusters_progressively
 from dscreid.pseudo_labels.neighbor_soft import confidence_weights, label_shares, overlap_shares, soft_targets
-from dscreid.pseudo_labels.proxy_affinity import proxy_affinities
 from dscreid.pseudo_labels.quality import (
     ari_of_all,
     cross_modal_accuracy,

@@ -1,8 +1,8 @@
 """Label-free criteria that estimate the quality of an epoch's weights from unlabeled target features only.
 
-No criterion needs a person id, so they may be used to choose a checkpoint. Each value of the criteria of this package
-lies in [-1, 1], higher is better, and NaN means undefined. A clustering that has collapsed into a few clusters still
-scores well in cycle consistency, agreement and stability, so check the number of clusters, too.
+They may be used to choose a checkpoint. Each value of this package lies in [-1, 1], higher is better, and NaN means
+undefined. A clustering that has collapsed into a few clusters still scores well in cycle consistency, agreement and
+stability, so check the number of clusters, too.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch import Tensor
 from dscreid.errors import LabelingError
 from dscreid.neighbors.knn import knn
 from dscreid.pseudo_labels.clustering.silhouette import silhouette
-from dscreid.pseudo_labels.descriptors import tracklet_descriptors
+from dscreid.pseudo_labels.descriptors import finite_descriptors
 from dscreid.pseudo_labels.labelers.base import Labeler
 from dscreid.pseudo_labels.quality import adjusted_rand_index
 from dscreid.registry import CRITERIA
@@ -44,25 +44,18 @@ class JudgedRound:
     @cached_property
     def descriptors(self) -> dict[Modality, Tensor]:
         """Float (N, 2 D) of each modality, rows of length 1."""
-        return {
-            Modality.RGB: tracklet_descriptors(self.visible),
-            Modality.IR: tracklet_descriptors(self.infrared),
-        }
+        return finite_descriptors(self.visible, self.infrared)
 
     @cached_property
     def trips(self) -> dict[Modality, np.ndarray]:
         """int64 (N,) of each modality; see :func:`round_trips`."""
-        trips = round_trips(self.descriptors[Modality.RGB], self.descriptors[Modality.IR])
-        return dict(zip(Modality, trips, strict=True))
+        return dict(zip(Modality, round_trips(*self.descriptors.values()), strict=True))
 
 
 class Criterion:
-    """Base class of label-free criteria. A subclass is registered in ``CRITERIA`` and defines ``__call__``.
+    """Base class of label-free criteria. A subclass is registered in ``CRITERIA`` and defines ``__call__``."""
 
-    Attributes:
-        rule: ``greater`` or ``less``, the direction of better values.
-    """
-
+    #: ``greater`` or ``less``, the direction of better values.
     rule: str = 'greater'
 
     def __call__(self, judged: JudgedRound) -> Mapping[Modality, float]:
@@ -75,7 +68,7 @@ class Silhouette(Criterion):
     """Mean silhouette of the pseudo labels, cosine distance."""
 
     def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
-        """Return a value in [-1, 1]; NaN with fewer than two clusters."""
+        """Return values in [-1, 1]; NaN with fewer than two clusters."""
         return {m: silhouette(rows, judged.labels.of(m)) for m, rows in judged.descriptors.items()}
 
 
@@ -84,14 +77,11 @@ class StaticDynamicAgreement(Criterion):
     """Adjusted Rand index between clusters of only the static and of only the dynamic features."""
 
     def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
-        """Return a value in [-0.5, 1]; nothing without a clustering, or if one half forms no cluster."""
+        """Return values in [-0.5, 1]; nothing without a clustering, or if one half forms no cluster."""
         if judged.clustering is None:
             return {}
-        single = single_feature_labels(judged.clustering, judged.visible, judged.infrared)
-        if single is None:
-            return {}
-        static, dynamic = single
-        return {m: label_agreement(static.of(m), dynamic.of(m)) for m in Modality}
+        halves = single_feature_labels(judged.clustering, judged.visible, judged.infrared)
+        return {m: label_agreement(halves[0].of(m), halves[1].of(m)) for m in Modality} if halves else {}
 
 
 @CRITERIA.register_module(name='cycle_consistency')
@@ -99,7 +89,7 @@ class CycleConsistency(Criterion):
     """Share of labeled tracklets whose round trip ends at a tracklet with the same label."""
 
     def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
-        """Return a share in [0, 1]; NaN without a labeled tracklet."""
+        """Return shares in [0, 1]; NaN without a labeled tracklet."""
         return {m: cycle_consistency(trips, judged.labels.of(m)) for m, trips in judged.trips.items()}
 
 
@@ -108,7 +98,7 @@ class CycleReturn(Criterion):
     """Share of tracklets whose round trip ends where it began."""
 
     def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
-        """Return a share in [0, 1]."""
+        """Return shares in [0, 1]."""
         return {m: cycle_return(trips) for m, trips in judged.trips.items()}
 
 
@@ -117,7 +107,7 @@ class Stability(Criterion):
     """Adjusted Rand index with the labels of the previous round."""
 
     def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
-        """Return a value in [-0.5, 1]; nothing in the first round."""
+        """Return values in [-0.5, 1]; nothing in the first round."""
         if judged.previous is None:
             return {}
         return {m: label_agreement(judged.previous.of(m), judged.labels.of(m)) for m in Modality}
@@ -131,8 +121,7 @@ def label_free_criteria(judged: JudgedRound, criteria: Mapping[str, Criterion]) 
     """Compute criteria, given by name, for one round of labeling, omitting undefined values.
 
     Returns:
-        Values by name, and by the same names with ``_rgb`` and ``_ir`` for each modality. A mean is only given if
-        both modalities have the value, so that it means the same in every epoch.
+        Means by name, if both modalities have the value, and values by the names with ``_rgb`` and ``_ir``.
     """
     values = {}
     for name, criterion in criteria.items():
@@ -146,13 +135,9 @@ def label_free_criteria(judged: JudgedRound, criteria: Mapping[str, Criterion]) 
 def single_feature_labels(
     clustering: Labeler, visible: TrackletFeatures, infrared: TrackletFeatures
 ) -> tuple[PseudoLabels, PseudoLabels] | None:
-    """Cluster twice: with only the static, and with only the dynamic features.
+    """Labels from only static and from only dynamic features. None if one of them forms no cluster.
 
-    The clustering, which concatenates both, receives the same feature twice, so it sees the cosine similarity of that
-    feature.
-
-    Returns:
-        Labels from static and labels from dynamic features. None if one of them forms no cluster.
+    The clustering, which concatenates both, receives the same feature twice.
     """
     halves = [
         [TrackletFeatures(static=half, dynamic=half) for half in pair]
@@ -166,13 +151,9 @@ def single_feature_labels(
 
 
 def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
-    """Adjusted Rand index of two int (N,) clusterings, on the tracklets labeled (>= 0) by both.
+    """Adjusted Rand index of two int (N,) clusterings, in [-0.5, 1], on the tracklets labeled (>= 0) by both.
 
-    Returns:
-        A value in [-0.5, 1], 0 for chance. NaN if fewer than two tracklets are labeled by both.
-
-    Raises:
-        ValueError: If the shapes do not match.
+    NaN if fewer than two tracklets are labeled by both. Raises ValueError if the shapes do not match.
     """
     first, second = np.asarray(first), np.asarray(second)
     if first.shape != second.shape or first.ndim != 1:
@@ -182,11 +163,7 @@ def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Go from each tracklet to the nearest one of the other modality, and from there back to the nearest one.
-
-    Args:
-        visible: Float (Nv, D), compared by cosine similarity.
-        infrared: Float (Nt, D).
+    """Go from each tracklet (N, D) to the nearest one of the other modality, by cosine, and from there back.
 
     Returns:
         int64 (Nv,) and int64 (Nt,), the tracklet of the same modality at the end of each trip.
@@ -195,9 +172,7 @@ def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> 
         ValueError: If a modality has no tracklet.
     """
     if not len(visible) or not len(infrared):
-        raise ValueError(
-            f'a round trip needs tracklets of both modalities, got {len(visible)} visible and {len(infrared)} infrared'
-        )
+        raise ValueError(f'no tracklets of a modality: {len(visible)} visible and {len(infrared)} infrared')
     to_infrared = knn(visible, infrared, 1)[1][:, 0]
     to_visible = knn(infrared, visible, 1)[1][:, 0]
     return to_visible[to_infrared].cpu().numpy(), to_infrared[to_visible].cpu().numpy()
@@ -209,15 +184,7 @@ def cycle_return(trips: np.ndarray) -> float:
 
 
 def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
-    """Share of labeled tracklets whose round trip ends at a tracklet with the same label.
-
-    Args:
-        trips: int64 (N,), one of the results of :func:`round_trips`.
-        labels: int (N,), -1 = outlier. A trip that ends at an outlier is not consistent.
-
-    Returns:
-        A share in [0, 1]. NaN without a labeled tracklet.
-    """
+    """Share in [0, 1] of labeled tracklets, int (N,), whose round trip ends at the same label; NaN without one."""
     labels = np.asarray(labels)
     if labels.shape != np.shape(trips):
         raise ValueError(f'one label per round trip is needed, got {labels.shape} and {np.shape(trips)}')

@@ -1,33 +1,32 @@
-"""One descriptor per tracklet, and means of descriptors per cluster."""
+"""Descriptors of tracklets, their means per cluster, and their affinities to cluster centers."""
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dscreid.errors import LabelingError
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.structures import Modality, TrackletFeatures
 
 
 def joined_halves(features: TrackletFeatures) -> Tensor:
     """Float (N, 2 D): both halves L2-normalized, then concatenated, so that they have the same weight."""
-    return torch.cat(
-        [functional.normalize(half, dim=1) for half in (features.static, features.dynamic)], dim=1
-    )
+    return torch.cat([normalized_rows(half) for half in (features.static, features.dynamic)], dim=1)
 
 
 def tracklet_descriptors(features: TrackletFeatures) -> Tensor:
-    """Float (N, 2 D): both halves L2-normalized, concatenated, and L2-normalized again."""
+    """Float (N, 2 D): :func:`joined_halves`, L2-normalized again."""
     return normalized_rows(joined_halves(features))
 
 
-def check_finite(descriptors: Tensor, modality: Modality) -> Tensor:
-    """Return float (N, D) descriptors of a modality.
+def finite_descriptors(visible: TrackletFeatures, infrared: TrackletFeatures) -> dict[Modality, Tensor]:
+    """Descriptors of each modality; raises LabelingError if a row is not finite."""
+    pairs = zip(Modality, (visible, infrared), strict=True)
+    return {modality: check_finite(tracklet_descriptors(features), modality) for modality, features in pairs}
 
-    Raises:
-        LabelingError: If a row is not finite.
-    """
+
+def check_finite(descriptors: Tensor, modality: Modality) -> Tensor:
+    """Return float (N, D) descriptors of a modality; raises LabelingError if a row is not finite."""
     broken = int((~torch.isfinite(descriptors).all(dim=1)).sum())
     if broken:
         raise LabelingError(
@@ -37,12 +36,8 @@ def check_finite(descriptors: Tensor, modality: Modality) -> Tensor:
     return descriptors
 
 
-def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Tensor:
-    """Compute the mean of each cluster's descriptors, without normalization.
-
-    Args:
-        descriptors: Float (N, D).
-        labels: int64 (N,), clusters numbered from 0 without gaps. Outliers (-1) are ignored.
+def mean_descriptors(descriptors: Features, labels: np.ndarray) -> Tensor:
+    """Compute the mean of each cluster's descriptors, float (N, D), without normalization; outliers (-1) are ignored.
 
     Returns:
         Float (C, D) on the CPU, where the order of summation is fixed.
@@ -58,3 +53,41 @@ def mean_descriptors(descriptors: Tensor | np.ndarray, labels: np.ndarray) -> Te
         raise ValueError('clusters must be numbered from 0 without gaps')
     sums = rows.new_zeros(len(sizes), rows.shape[1])
     return sums.index_add_(0, numbers[member], rows[member]) / sizes[:, None]
+
+
+def proxy_affinities(
+    features: Features, proxies: Features, groups: np.ndarray | None = None, scale: float = 20.0
+) -> Tensor:
+    """Softmax of scale * cosine over the proxies of each group (Yang et al., ICCV 2023).
+
+    If the group of a proxy is its camera, this is the descriptor z of the inter-camera phase of GUR. Unlike the
+    released code, the slices match the cameras from the second visible camera on, and :func:`jaccard_distance`
+    normalizes z.
+
+    Args:
+        features: Float (N, D). Rows of both matrices are L2-normalized internally.
+        proxies: Float (C, D), at least one row.
+        groups: int64 (C,), group of each proxy, in any order. None puts all proxies in one group.
+        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05.
+
+    Returns:
+        Float (N, C) on the device of the features. In each row, the entries of a group sum to 1.
+
+    Raises:
+        ValueError: If shapes do not match, features are not finite, there is no proxy, or ``scale`` is not positive.
+    """
+    features = normalized_rows(as_feature_matrix(features, 'features'))
+    proxies = normalized_rows(as_feature_matrix(proxies, 'proxies')).to(features)
+    groups = np.zeros(len(proxies), np.int64) if groups is None else np.asarray(groups)
+    if not len(proxies) or features.shape[1] != proxies.shape[1] or groups.shape != (len(proxies),):
+        raise ValueError(
+            'there must be at least one proxy, of the dimension of the features, with one group each, got features '
+            f'{tuple(features.shape)}, proxies {tuple(proxies.shape)} and groups {groups.shape}'
+        )
+    if scale <= 0:
+        raise ValueError(f'scale must be positive, got {scale}')
+    affinities = scale * features @ proxies.T
+    for group in np.unique(groups):
+        columns = torch.from_numpy(np.flatnonzero(groups == group)).to(features.device)
+        affinities[:, columns] = affinities[:, columns].softmax(dim=1)
+    return affinities

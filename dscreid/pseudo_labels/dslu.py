@@ -1,6 +1,6 @@
 """Dynamic-static label unification (DSLU): infrared labels for visible tracklets, corrected among neighbors.
 
-Equation numbers are those of the DSC paper. Both functions work on chunks of rows, without an N x N array.
+Equation numbers are those of the DSC paper. No N x N array is created.
 """
 
 from math import ceil, isfinite
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dscreid.neighbors.knn import (
+    Features,
     as_feature_matrix,
     clipped,
     knn,
@@ -19,7 +20,6 @@ from dscreid.neighbors.knn import (
 )
 from dscreid.utils.chunks import row_chunks
 
-Features = Tensor | np.ndarray
 Labels = Tensor | np.ndarray
 
 
@@ -46,11 +46,10 @@ def unify_labels(
         infrared_dynamic: Float (Nt, D').
         infrared_labels: Integer (Nt,), >= -1, -1 = outlier.
         topk: K of Eq. (6). Clipped to Nt with a warning.
-        outliers_vote: If False, an outlier keeps its place among the nearest, but is neither a candidate nor
-            a vote. If True, -1 is a label like any other, and without any vote the label of the dynamically
-            nearest tracklet is used, as in the code of SDCL (Yang et al., CVPR 2024), on which DSC builds.
-        min_votes: Votes that a winner needs; with fewer, the tracklet gets -1. Default: 1, or 0 with
-            ``outliers_vote``.
+        outliers_vote: If False, an outlier keeps its place among the nearest, but is neither a candidate nor a vote. If
+            True, -1 is a label like any other, and without any vote the label of the dynamically nearest tracklet is
+            used, as in the code of SDCL (Yang et al., CVPR 2024), on which DSC builds.
+        min_votes: Votes that a winner needs; with fewer, the tracklet gets -1. Default: 1, or 0 with ``outliers_vote``.
         return_votes: Whether to also return the votes of each winner (0 if the tracklet has no label).
 
     Returns:
@@ -64,8 +63,8 @@ def unify_labels(
     check_unification(topk, outliers_vote, min_votes)
     min_votes = (0 if outliers_vote else 1) if min_votes is None else min_votes
     topk = clipped(topk, len(labels), 'topk')
-    candidates = labels[knn(visible_dynamic, infrared_dynamic, topk)[1].cpu()]  # (Nv, K), (6) and (7)
-    voters = labels[knn(visible_static, infrared_static, topk)[1].cpu()]  # (Nv, K), (6)
+    candidates = labels[knn(visible_dynamic, infrared_dynamic, topk)[1].cpu()]  # (6) and (7)
+    voters = labels[knn(visible_static, infrared_static, topk)[1].cpu()]  # (6)
     if len(candidates) != len(voters):
         raise ValueError(f'{len(voters)} static but {len(candidates)} dynamic visible features')
     unified = torch.full((len(candidates),), -1, dtype=torch.int64)
@@ -106,8 +105,8 @@ def correct_labels(
         topk: K of Eq. (12). Clipped to N with a warning.
         static_weight: lambda_st, not negative.
         dynamic_weight: lambda_dy, not negative. The weights must not both be 0.
-        outliers_vote: If True, -1 is a class that can win, as in the code of SDCL. If False, outliers cast no
-            vote, and a label is only -1 if all neighbors are outliers.
+        outliers_vote: If True, -1 is a class that can win, as in the code of SDCL. If False, outliers cast no vote, and
+            a label is only -1 if all neighbors are outliers.
 
     Returns:
         int64 (N,), -1 = outlier: a numpy array, or a CPU tensor if ``labels`` is one.
@@ -117,7 +116,12 @@ def correct_labels(
     """
     own = as_labels(labels, len(static), 'labels')
     check_correction(topk, static_weight, dynamic_weight)
-    fused = _fused_rows(static, dynamic, static_weight, dynamic_weight)
+    static = normalized_rows(as_feature_matrix(static, 'static'))
+    dynamic = normalized_rows(as_feature_matrix(dynamic, 'dynamic'))
+    if len(static) != len(dynamic):
+        raise ValueError(f'{len(static)} static but {len(dynamic)} dynamic features')
+    # Inner products of these rows are the fused similarity (11).
+    fused = torch.cat([static * static_weight**0.5, dynamic * dynamic_weight**0.5], dim=1)
     topk = clipped(topk, len(own), 'topk')
     if not topk:
         return _like(own.clone(), labels)
@@ -151,14 +155,13 @@ def votes_needed(
             f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}'
         )
     first, last = _votes(start, topk, 'start'), _votes(end, topk, 'end')
-    progress = min(max((epoch - begin) / epochs, 0.0), 1.0)
-    votes = first + (last - first) * progress
+    votes = first + (last - first) * min(max((epoch - begin) / epochs, 0.0), 1.0)
     # A rounding error above a whole number must not require an extra vote.
     return min(max(ceil(votes - 1e-9), 1), topk)
 
 
 def check_unification(topk: int = 20, outliers_vote: bool = False, min_votes: int | None = None) -> None:
-    """Check the parameters of :func:`unify_labels`; raises ValueError, or TypeError if one is not an integer."""
+    """Check the parameters of :func:`unify_labels`; raises ValueError or TypeError."""
     if index(topk) < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
     if min_votes is not None and index(min_votes) < 0:
@@ -168,31 +171,18 @@ def check_unification(topk: int = 20, outliers_vote: bool = False, min_votes: in
 def check_correction(
     topk: int = 20, static_weight: float = 1.0, dynamic_weight: float = 1.0, outliers_vote: bool = False
 ) -> None:
-    """Check the parameters of :func:`correct_labels`; raises ValueError, or TypeError if one is not a number."""
-    weights = (static_weight, dynamic_weight)
-    if (
-        index(topk) < 1
-        or not all(isfinite(weight) and weight >= 0 for weight in weights)
-        or sum(weights) == 0
-    ):
+    """Check the parameters of :func:`correct_labels`; raises ValueError or TypeError."""
+    lowest, total = min(static_weight, dynamic_weight), static_weight + dynamic_weight
+    if index(topk) < 1 or lowest < 0 or total == 0 or not isfinite(total):
         raise ValueError(
             'topk must be >= 1 and the weights >= 0, not both 0; '
             f'got topk={topk}, static_weight={static_weight}, dynamic_weight={dynamic_weight}'
         )
 
 
-def _fused_rows(static: Features, dynamic: Features, static_weight: float, dynamic_weight: float) -> Tensor:
-    """Normalized halves times the square roots of the weights; their inner products are the fused similarity (11)."""
-    static = normalized_rows(as_feature_matrix(static, 'static'))
-    dynamic = normalized_rows(as_feature_matrix(dynamic, 'dynamic'))
-    if len(static) != len(dynamic):
-        raise ValueError(f'{len(static)} static but {len(dynamic)} dynamic features')
-    return torch.cat([static * static_weight**0.5, dynamic * dynamic_weight**0.5], dim=1)
-
-
 def _most_frequent(votes: Tensor, own: Tensor, outliers_vote: bool) -> Tensor:
-    """Winners (n,) of the votes (n, K) for tracklets with labels ``own`` (n,); see :func:`correct_labels`."""
-    counts = _count_equal(votes, votes)  # (13), frequency of each neighbor's label among the neighbors
+    """Winners (n,) of the votes (n, K) for tracklets with labels ``own`` (n,)."""
+    counts = _count_equal(votes, votes)  # (13)
     if not outliers_vote:
         counts[votes < 0] = 0
     best = counts.max(dim=1, keepdim=True).values
@@ -203,7 +193,7 @@ def _most_frequent(votes: Tensor, own: Tensor, outliers_vote: bool) -> Tensor:
 
 
 def _count_equal(candidates: Tensor, voters: Tensor) -> Tensor:
-    """Count, for each of the candidates (n, K) of a row, the voters (n, K') of the row that equal it."""
+    """int64 (n, K), the voters (n, K') of the same row that equal each candidate (n, K)."""
     return (candidates[:, :, None] == voters[:, None, :]).sum(dim=2)
 
 
@@ -224,7 +214,6 @@ def _like(result: Tensor, given: Labels) -> Labels:
 
 
 def _votes(value: int | float, topk: int, name: str) -> float:
-    """Convert a number of votes or a share of ``topk`` to votes."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
     if isinstance(value, float) and 0 < value <= 1:

@@ -15,12 +15,9 @@ class LabelLimits:
     """Limits beyond which a round of labeling counts as failed.
 
     Attributes:
-        min_clusters: Minimum number of clusters of a modality. With only one, a contrastive loss has nothing
-            to contrast.
-        max_cluster_share: Maximum number of clusters per tracklet of a modality, in (0, 1]. Above 0.5, most
-            clusters have a single member.
-        max_cosine: Maximum mean cosine similarity between two tracklets of a modality, in (0, 1]. Above it,
-            the features have collapsed to a point.
+        min_clusters: Minimum number of clusters of a modality, at least 1.
+        max_cluster_share: Maximum number of clusters per tracklet of a modality, in (0, 1].
+        max_cosine: Maximum mean cosine similarity between two tracklets of a modality, in (0, 1].
 
     Raises:
         ConfigError: If a value is out of range.
@@ -31,7 +28,6 @@ class LabelLimits:
     max_cosine: float = 0.99
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
         if self.min_clusters < 1 or not 0 < self.max_cluster_share <= 1 or not 0 < self.max_cosine <= 1:
             raise ConfigError(
                 'limits of pseudo labels: needs min_clusters >= 1, max_cluster_share in (0, 1] and max_cosine in '
@@ -53,15 +49,17 @@ def mean_cosine(features: Tensor) -> float:
 
 
 def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[str]:
-    """Find reasons why labels cannot be used for training: a sentence per fault, with numbers and a remedy."""
+    """Find reasons why labels cannot be used for training: a sentence per fault."""
     faults = []
     for modality in Modality:
         name, tracklets = modality.value, len(labels.of(modality))
         found, share = labels.num_clusters(modality), labels.labelled_share(modality)
         if found < limits.min_clusters:
+            few = 'hardly anything is labeled: raise eps, or lower min_samples or k1'
+            many = 'almost everything is in one cluster: lower eps, or raise min_samples'
             faults.append(
                 f'{found} clusters of {tracklets} {name} tracklets ({share:.0%} labeled), but {limits.min_clusters} '
-                f'are needed to tell people apart; {_few_remedy(share)}'
+                f'are needed to tell people apart; {many if share > 0.5 else few}'
             )
         elif found > limits.max_cluster_share * tracklets:
             faults.append(
@@ -72,7 +70,7 @@ def label_faults(labels: PseudoLabels, limits: LabelLimits = _LIMITS) -> list[st
 
 
 def feature_faults(features: Mapping[Modality, TrackletFeatures], limits: LabelLimits = _LIMITS) -> list[str]:
-    """Find modalities whose features, finite, cannot be clustered because they all point in the same direction."""
+    """Find modalities whose finite features all point in the same direction: a sentence per fault."""
     faults = []
     for modality, halves in features.items():
         cosines = mean_cosine(halves.static), mean_cosine(halves.dynamic)
@@ -83,9 +81,3 @@ def feature_faults(features: Mapping[Modality, TrackletFeatures], limits: LabelL
                 'source weights, lower the learning rate, or let ClusterHook recalibrate_necks'
             )
     return faults
-
-
-def _few_remedy(share: float) -> str:
-    if share > 0.5:
-        return 'almost everything is in one cluster: lower eps, or raise min_samples'
-    return 'hardly anything is labeled: raise eps, or lower min_samples or k1'

@@ -5,10 +5,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.utils.chunks import row_chunks
-
-Features = Tensor | np.ndarray
 
 
 def match_clusters_by_votes(
@@ -20,26 +18,8 @@ def match_clusters_by_votes(
 ) -> np.ndarray:
     """Pair clusters one to one by the number of similar tracklets.
 
-    This is the cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation
-    Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022): :func:`count_votes`, whose
-    arguments it takes, followed by :func:`greedy_matches`.
-
-    Returns:
-        int64 (P, 2), visible and infrared label of each pair, most votes first. Clusters without any vote, or
-        whose candidates are all taken, have no pair.
-    """
-    votes, _ = count_votes(visible, infrared, visible_labels, infrared_labels, threshold)
-    return greedy_matches(votes)
-
-
-def count_votes(
-    visible: Features,
-    infrared: Features,
-    visible_labels: np.ndarray,
-    infrared_labels: np.ndarray,
-    threshold: float = 0.5,
-) -> tuple[np.ndarray, float]:
-    """Count, for each pair of clusters, the tracklet pairs that reach a similarity.
+    This is the cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation Learning for
+    Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022).
 
     Args:
         visible: Float (Nv, D), rows L2-normalized internally.
@@ -49,11 +29,27 @@ def count_votes(
         threshold: Smallest cosine similarity that counts.
 
     Returns:
-        ``votes`` int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of the pairs of
-        labeled tracklets that count (0 without any). If it is close to 1, votes are nearly products of cluster sizes.
+        int64 (P, 2), visible and infrared label of each pair, most votes first. Clusters without any vote, or whose
+        candidates are all taken, have no pair.
 
     Raises:
         ValueError: If shapes do not match or features are not finite.
+    """
+    return greedy_matches(count_votes(visible, infrared, visible_labels, infrared_labels, threshold)[0])
+
+
+def count_votes(
+    visible: Features,
+    infrared: Features,
+    visible_labels: np.ndarray,
+    infrared_labels: np.ndarray,
+    threshold: float = 0.5,
+) -> tuple[np.ndarray, float]:
+    """Count, for each pair of clusters, the similar tracklet pairs; arguments as in :func:`match_clusters_by_votes`.
+
+    Returns:
+        ``votes`` int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of the pairs of labeled
+        tracklets that count (0 without any).
     """
     rgb, rgb_labels = _labeled_rows(visible, visible_labels, 'visible')
     ir, ir_labels = _labeled_rows(infrared, infrared_labels, 'infrared')
@@ -70,12 +66,9 @@ def count_votes(
 def greedy_matches(votes: np.ndarray) -> np.ndarray:
     """Accept pairs in descending order of votes, skipping pairs with a cluster that is already taken.
 
-    Args:
-        votes: Non-negative int (Cv, Ct).
-
     Returns:
-        int64 (P, 2), row and column of the accepted pairs with at least one vote, in the order of acceptance.
-        Ties go to the smaller row, then the smaller column.
+        int64 (P, 2), row and column of the accepted pairs with at least one of the ``votes`` int (Cv, Ct). Ties go to
+        the smaller row, then the smaller column.
     """
     rows, columns = np.nonzero(votes)
     order = np.argsort(-votes[rows, columns], kind='stable')
@@ -98,30 +91,34 @@ def match_clusters_progressively(
 
     This is progressive graph matching (Wu and Ye, "Unsupervised Visible-Infrared Person Re-Identification via
     Progressive Graph Matching and Alternate Learning", CVPR 2023). The cost of a pair is exp(-cos). The first
-    assignment pairs all clusters of the smaller side, in both directions. The remaining clusters of the
-    larger side are then assigned to *all* clusters of the smaller side, at most that many at a time, until
-    none is left. The smaller side keeps its first partners.
+    assignment pairs all clusters of the smaller side, which keeps these partners. The remaining clusters of the larger
+    side are then assigned to *all* clusters of the smaller side, at most that many at a time, until none is left.
 
     Args:
         visible_centers: Float (Cv, D), at least one row. Rows of both are L2-normalized internally.
         infrared_centers: Float (Ct, D), at least one row.
-        passes: Maximum number of assignments. None repeats until all clusters are matched ("progressive").
-            The released code stops after 2 and later fails if one side has more than twice as many clusters
-            as the other.
-        mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that
-            case, which is the silent behavior of the authors' code for SYSU-MM01.
+        passes: Maximum number of assignments. None repeats until all clusters are matched; the released code stops
+            after 2.
+        mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that case, as in
+            the authors' code for SYSU-MM01.
 
     Returns:
         ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster. -1 = none, which never
         occurs with ``passes=None`` and ``mirror=True``.
 
     Raises:
-        ValueError: If a side has no center, shapes do not match, centers are not finite, or ``passes`` is
-            below 1.
+        ValueError: If a side has no center, shapes do not match, centers are not finite, or ``passes`` is below 1.
     """
-    cost = _assignment_cost(visible_centers, infrared_centers)
     if passes is not None and passes < 1:
         raise ValueError(f'passes must be at least 1 or None, got {passes}')
+    visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
+    infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
+    if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
+        raise ValueError(
+            'both sides need at least one center, of one dimension, got shapes '
+            f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
+        )
+    cost = torch.exp(-(visible @ infrared.T)).numpy()
     if cost.shape[0] >= cost.shape[1]:
         return _match_larger_side(cost, passes)
     if not mirror:
@@ -133,28 +130,15 @@ def match_clusters_progressively(
 def _match_larger_side(cost: np.ndarray, passes: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Partners of the rows (R,) and of the columns (C,) of a cost with R >= C; -1 if passes ran out."""
     partner_of_row, partner_of_column = (np.full(size, -1, np.int64) for size in cost.shape)
-    rows, columns = linear_sum_assignment(cost)
-    partner_of_row[rows] = columns
-    partner_of_column[columns] = rows
-    done = 1
+    done = 0
     while (partner_of_row < 0).any() and (passes is None or done < passes):
         left = np.flatnonzero(partner_of_row < 0)
         rows, columns = linear_sum_assignment(cost[left])
         partner_of_row[left[rows]] = columns
+        if not done:
+            partner_of_column[columns] = rows
         done += 1
     return partner_of_row, partner_of_column
-
-
-def _assignment_cost(visible_centers: Features, infrared_centers: Features) -> np.ndarray:
-    """float64 (Cv, Ct), exp(-cos)."""
-    visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
-    infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
-    if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
-        raise ValueError(
-            'both sides need at least one center, of one dimension, got shapes '
-            f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
-        )
-    return torch.exp(-(visible @ infrared.T)).numpy()
 
 
 def _labeled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Tensor, Tensor]:

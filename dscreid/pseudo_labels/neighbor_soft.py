@@ -1,9 +1,8 @@
 """Soft labels from the labels of a tracklet's neighbors, and the confidence in a label.
 
-Neighbor-guided label calibration and dynamic weighting (Teng et al., "Relieving Universal Label Noise for
-Unsupervised Visible-Infrared Person Re-Identification by Inferring from Neighbors", arXiv:2412.12220). This
-is one of two interpretations of "NG" in the comparison tables of the DSC paper. All functions take neighbors
-as rows of indices and return sparse rows, without a dense N x C array.
+Neighbor-guided label calibration and dynamic weighting (Teng et al., "Relieving Universal Label Noise for Unsupervised
+Visible-Infrared Person Re-Identification by Inferring from Neighbors", arXiv:2412.12220), one of two interpretations of
+"NG" in the comparison tables of the DSC paper.
 """
 
 import numpy as np
@@ -11,17 +10,7 @@ from scipy.sparse import coo_array, csr_array
 
 
 def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | None = 2.0) -> int:
-    """Limit the number of neighbors according to the mean cluster size.
-
-    With far more neighbors than a cluster has members, distributions become flat and weights vanish.
-
-    Args:
-        labels: int64 (N,), labels of the potential neighbors; -1 = outlier.
-        topk: Desired number of neighbors, at least 1.
-        max_cluster_ratio: Maximum as a multiple of the mean cluster size, positive. None always uses ``topk``.
-
-    Returns:
-        An integer between 1 and ``topk``.
+    """Limit the number of neighbors, in [1, topk], to a multiple of the mean cluster size; None for no limit.
 
     Raises:
         ValueError: If ``topk`` or the ratio is out of range.
@@ -39,15 +28,10 @@ def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | Non
 
 
 def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """Compute the share of each label among a tracklet's labeled neighbors.
-
-    Args:
-        neighbors: int64 (N, k), indices into ``labels``.
-        labels: int64 (M,), -1 = outlier. Outliers are ignored.
+    """Compute the share of each label, int64 (M,), -1 = outlier, among a tracklet's labeled neighbors, int64 (N, k).
 
     Returns:
-        float64 csr (N, C), where C is the largest label + 1. Rows sum to 1, or are empty if all neighbors are
-        outliers.
+        float64 csr (N, C), where C is the largest label + 1. Rows sum to 1, or are empty if all neighbors are outliers.
     """
     return _sum_to_one(_label_counts(neighbors, labels))
 
@@ -55,13 +39,12 @@ def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
     """Compute the overlap of a tracklet's neighbor set with each cluster, as a distribution.
 
-    r_c = n_c / (k - n_c + ``|c|``) is the intersection over union of the k neighbors and the members of cluster
-    c, where n_c is the number of members among the neighbors. It is then divided by the sum over c.
+    r_c = n_c / (k - n_c + ``|c|``) is the intersection over union of the k neighbors and the members of cluster c, n_c
+    of which are neighbors. It is then divided by the sum over c.
 
     Args:
         neighbors: int64 (N, k), indices into ``labels``, distinct within a row.
-        labels: int64 (M,), -1 = outlier. An outlier takes a place among the k neighbors but counts for no
-            cluster.
+        labels: int64 (M,), -1 = outlier, which is one of the k neighbors but counts for no cluster.
 
     Returns:
         As :func:`label_shares`.
@@ -81,8 +64,8 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
         balance: Share of the hard label, in [0, 1].
 
     Returns:
-        float32 csr (N, C). Rows sum to 1. If a row of ``shares`` is empty, the target is only the hard label.
-        For label -1, the target is empty.
+        float32 csr (N, C). Rows sum to 1. If a row of ``shares`` is empty, the target is only the hard label. For label
+        -1, it is empty.
 
     Raises:
         ValueError: If ``balance`` is out of range, or shapes and labels do not match.
@@ -91,13 +74,12 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
         raise ValueError(f'balance must lie in [0, 1], got {balance}')
     _check_aligned(labels, shares)
     labeled = np.flatnonzero(labels >= 0)
-    informed = _informed(shares)
+    informed = np.diff(shares.indptr) > 0
     hard = np.where(informed, balance, 1.0)[labeled]
     soft = np.where((labels >= 0) & informed, 1 - balance, 0.0)
     targets = csr_array((hard, (labeled, labels[labeled])), shape=shares.shape)
-    targets = targets + csr_array(
-        (shares.data * soft[_row_of(shares)], shares.indices, shares.indptr), shares.shape
-    )
+    mixed = shares.data * soft[_row_of(shares)]
+    targets = targets + csr_array((mixed, shares.indices, shares.indptr), shares.shape)
     targets.eliminate_zeros()
     return csr_array(targets, dtype=np.float32)
 
@@ -124,20 +106,19 @@ def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float =
     agreement = np.zeros(len(labels))
     agreement[rows[own]] = shares.data[own]
     weights = np.exp(-sharpness * (1 - agreement) ** 2)
-    return np.where((labels >= 0) & _informed(shares), weights, 0.0).astype(np.float32)
+    return np.where((labels >= 0) & (np.diff(shares.indptr) > 0), weights, 0.0).astype(np.float32)
 
 
 def _label_counts(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
     """float64 csr (N, C), number of neighbors with each label, without outliers."""
     votes = labels[neighbors]
     rows, places = np.nonzero(votes >= 0)
-    columns = votes[rows, places]
-    num_clusters = int(labels.max(initial=-1)) + 1
-    return coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(neighbors), num_clusters)).tocsr()
+    shape = len(neighbors), int(labels.max(initial=-1)) + 1
+    return coo_array((np.ones(len(rows)), (rows, votes[rows, places])), shape=shape).tocsr()
 
 
 def _sum_to_one(rows: csr_array) -> csr_array:
-    """Divide the stored entries of each row by their sum, in place."""
+    """Divide each row by its sum, in place."""
     sums = np.bincount(_row_of(rows), weights=rows.data, minlength=rows.shape[0])
     rows.data /= sums[_row_of(rows)]
     return rows
@@ -146,11 +127,6 @@ def _sum_to_one(rows: csr_array) -> csr_array:
 def _row_of(rows: csr_array) -> np.ndarray:
     """int64 (nnz,), the row of each stored entry."""
     return np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-
-
-def _informed(shares: csr_array) -> np.ndarray:
-    """Boolean (N,), True for rows that are not empty."""
-    return np.diff(shares.indptr) > 0
 
 
 def _check_aligned(labels: np.ndarray, shares: csr_array) -> None:

@@ -1,61 +1,35 @@
 """Quality of pseudo labels compared with true identities, for diagnostics only and never used in training."""
 
 import math
+import warnings
 
 import numpy as np
-from sklearn.metrics import mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from dscreid.structures import Modality, PseudoLabels, outliers_alone
 
 
 def adjusted_rand_index(first: np.ndarray, second: np.ndarray) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985) of two int (N,) clusterings, in [-0.5, 1].
-
-    Equal to scikit-learn's ``adjusted_rand_score``, which warns about many small clusters.
-    """
-    table = contingency_matrix(first, second, sparse=True, dtype=np.int64)
-    rows, columns, num = np.ravel(table.sum(axis=1)), np.ravel(table.sum(axis=0)), table.sum()
-    both = (table.data**2).sum() - num
-    only_first, only_second = (rows**2).sum() - num - both, (columns**2).sum() - num - both
-    neither = num**2 - num - both - only_first - only_second
-    both, only_first, only_second, neither = (int(x) for x in (both, only_first, only_second, neither))
-    if only_first == only_second == 0:
-        return 1.0
-    chance = (both + only_first) * (only_first + neither) + (both + only_second) * (only_second + neither)
-    return 2.0 * (both * neither - only_first * only_second) / chance
+    """Scikit-learn's ``adjusted_rand_score``, in [-0.5, 1], without its warning about many small clusters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return float(adjusted_rand_score(first, second))
 
 
 def normalized_mutual_information(first: np.ndarray, second: np.ndarray) -> float:
-    """Normalized mutual information (arithmetic mean) of two int (N,) clusterings, in [0, 1].
-
-    Equal to scikit-learn's ``normalized_mutual_info_score``, which warns about many small clusters.
-    """
-    table = contingency_matrix(first, second, sparse=True).astype(np.float64)
-    entropies = [_entropy(np.ravel(table.sum(axis=axis))) for axis in (1, 0)]
-    if not any(entropies):
-        return 1.0
-    return float(mutual_info_score(first, second, contingency=table) / np.mean(entropies))
-
-
-def _entropy(counts: np.ndarray) -> float:
-    """Entropy of positive counts, in nats."""
-    total = counts.sum()
-    return float(-np.sum((counts / total) * (np.log(counts) - np.log(total)))) if len(counts) > 1 else 0.0
+    """Scikit-learn's ``normalized_mutual_info_score``, in [0, 1], without its warning about many small clusters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return float(normalized_mutual_info_score(first, second))
 
 
 def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
-    """Compare the pseudo labels of one modality with the true identities of its labeled tracklets.
-
-    Args:
-        labels: int (N,), -1 = outlier.
-        pids: int (N,), true person ids.
+    """Compare int (N,) pseudo labels of one modality, -1 = outlier, with the true person ids of its labeled tracklets.
 
     Returns:
-        ``ari``, adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985). ``nmi``, normalized mutual
-        information in [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most
-        frequent one of their cluster. ``labelled``, share of tracklets that are not outliers. Outliers only
-        count in ``labelled``; if there are only outliers, the first three are NaN.
+        ``ari``, adjusted Rand index in [-0.5, 1] (Hubert and Arabie, 1985). ``nmi``, normalized mutual information in
+        [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most frequent one of their
+        cluster. ``labelled``, share of tracklets that are not outliers; if it is 0, the first three are NaN.
     """
     labels, pids = _aligned(labels, pids)
     kept = labels >= 0
@@ -74,12 +48,7 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
 def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
     """Adjusted Rand index over all tracklets, with each outlier as its own cluster.
 
-    Unlike ``ari`` of :func:`quality`, it does not increase if difficult tracklets are left out, so that it can compare
-    clusterings that label different shares.
-
-    Args:
-        labels: int (N,), -1 = outlier.
-        pids: int (N,), true person ids.
+    Unlike ``ari`` of :func:`quality`, whose arguments it takes, it can compare clusterings that label different shares.
 
     Returns:
         A value in [-0.5, 1]. NaN without tracklets.
@@ -93,13 +62,8 @@ def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
     """Share of the labeled visible tracklets whose label denotes the same person on the infrared side.
 
-    A label denotes the most frequent identity among the infrared tracklets with this label (the smallest id
-    in a tie). It denotes no person if no infrared tracklet has this label.
-
-    Args:
-        labels: Labels with one shared numbering.
-        rgb_pids: int (Nv,), true person ids of the visible tracklets.
-        ir_pids: int (Nt,), true person ids of the infrared tracklets.
+    A label denotes the most frequent identity among the infrared tracklets with this label (the smallest id in a tie),
+    or no person if there is none. True person ids are int (Nv,) and (Nt,).
 
     Returns:
         A share in [0, 1]. NaN if the numbering is not shared or no visible tracklet is labeled.
@@ -118,8 +82,8 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
     """Compute values for the log that need no ground truth.
 
     Returns:
-        For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and
-        ``m_median_size`` of the clusters (0 if there are none).
+        For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and ``m_median_size``
+        of the clusters (0 if there are none).
     """
     figures: dict[str, float] = {}
     for modality in Modality:
@@ -131,16 +95,11 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
 
 
 def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> dict[str, float]:
-    """Compute values for the log that need the ground truth, omitting undefined values.
-
-    Args:
-        labels: Labels of Nv visible and Nt infrared tracklets.
-        rgb_pids: int (Nv,), true person ids.
-        ir_pids: int (Nt,), true person ids.
+    """Compute values for the log that need the true person ids, int (Nv,) and (Nt,), omitting undefined values.
 
     Returns:
-        For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a
-        shared numbering, also ``cross_modal_accuracy``.
+        For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a shared
+        numbering, also ``cross_modal_accuracy``.
     """
     figures: dict[str, float] = {}
     for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
@@ -152,14 +111,13 @@ def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.nd
 
 def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:
     """Most frequent person id of each label; the smallest in a tie."""
-    (pairs, counts) = np.unique(np.stack([labels, pids], axis=1), axis=0, return_counts=True)
+    pairs, counts = np.unique(np.stack([labels, pids], axis=1), axis=0, return_counts=True)
     # The most frequent pair of each label comes last, so the dictionary keeps it.
     order = np.lexsort((-pairs[:, 1], counts, pairs[:, 0]))
     return {int(label): int(pid) for label, pid in pairs[order]}
 
 
 def _aligned(labels: np.ndarray, pids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Convert both to arrays and check that they have one entry per tracklet."""
     labels, pids = np.asarray(labels), np.asarray(pids)
     if labels.ndim != 1 or labels.shape != pids.shape:
         raise ValueError(f'labels and pids must be aligned vectors, got {labels.shape} and {pids.shape}')

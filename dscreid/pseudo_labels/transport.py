@@ -1,20 +1,17 @@
 """Labels of one modality as clusters of the other by optimal transport: a RECONSTRUCTION.
 
-Dual optimal transport label assignment (Cheng et al., "Unsupervised Visible-Infrared Person ReID by
-Collaborative Learning with Neighbor-Guided Label Refinement", ACM MM 2023) is the other interpretation of
-"NG" in the comparison tables of the DSC paper. Only summaries of the paper were available when this was
-written. Cost, marginals, sharpness and stopping rule follow a later release of the same group (He et al.,
-"Exploring Homogeneous and Heterogeneous Consistent Label Associations for Unsupervised Visible-Infrared
-Person ReID", arXiv:2402.00672).
+Dual optimal transport label assignment (Cheng et al., "Unsupervised Visible-Infrared Person ReID by Collaborative
+Learning with Neighbor-Guided Label Refinement", ACM MM 2023) is the other interpretation of "NG" in the comparison
+tables of the DSC paper. Only summaries of it were available. Cost, marginals, sharpness and stopping rule follow a
+later release of the same group (He et al., "Exploring Homogeneous and Heterogeneous Consistent Label Associations for
+Unsupervised Visible-Infrared Person ReID", arXiv:2402.00672).
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
-
-Features = Tensor | np.ndarray
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 
 
 def transport_labels(
@@ -31,11 +28,9 @@ def transport_labels(
 
     Args:
         features: Float (N, D) of one modality, rows L2-normalized internally.
-        centers: Float (C, D) of the other modality's clusters, used as given (unnormalized means in that
-            release).
-        center_masses: Positive (C,), shares that the clusters receive, normalized to sum to 1. None gives all
-            clusters the same share, which assumes clusters of equal size. Cluster sizes are better suited to
-            the skewed clusters of DBSCAN.
+        centers: Float (C, D) of the other modality's clusters, used as given (unnormalized means in that release).
+        center_masses: Positive (C,), shares that the clusters receive, normalized to sum to 1. None gives all the same
+            share; cluster sizes are better suited to the skewed clusters of DBSCAN.
         sharpness: Factor of the cost, the reciprocal of the weight of the entropy.
         tolerance: See :func:`sinkhorn`.
         max_steps: See :func:`sinkhorn`.
@@ -44,8 +39,7 @@ def transport_labels(
         int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
 
     Raises:
-        ValueError: If there is no center, shapes do not match, values are not finite, or a parameter is out
-            of range.
+        ValueError: If there is no center, shapes do not match, values are not finite, or a parameter is out of range.
     """
     features = normalized_rows(as_feature_matrix(features, 'features')).cpu()
     centers = as_feature_matrix(centers, 'centers').cpu()
@@ -76,22 +70,21 @@ def sinkhorn(
 ) -> tuple[Tensor, bool]:
     """Entropic optimal transport (Cuturi, "Sinkhorn Distances", NeurIPS 2013), in the log domain.
 
-    Minimizes <P, cost> - H(P) / sharpness over plans P with the given marginals, by alternately scaling rows
-    and columns of exp(-sharpness * cost). With logarithms, a large sharpness cannot underflow.
+    Minimizes <P, cost> - H(P) / sharpness over plans P with the given marginals, by alternately scaling rows and
+    columns of exp(-sharpness * cost).
 
     Args:
         cost: Float (N, C), finite.
         row_masses: Positive (N,).
         column_masses: Positive (C,), with the same sum.
         sharpness: Positive.
-        tolerance: Stop once the sum over the columns of abs(b / b_new - 1) is at most this value, where b is
-            the scaling of the columns.
-        max_steps: Maximum number of steps. Each step scales the rows, then the columns.
+        tolerance: Stop once the sum of abs(b / b_new - 1) is at most this value, where b is the scaling of the columns.
+        max_steps: Maximum number of steps, each of which scales the rows, then the columns.
         check_every: Number of steps between convergence tests.
 
     Returns:
-        ``log_plan`` (N, C), whose columns sum to ``column_masses`` and whose rows approximately sum to
-        ``row_masses``, and whether the tolerance was reached.
+        ``log_plan`` (N, C), whose columns sum to ``column_masses`` and rows about to ``row_masses``, and whether the
+        tolerance was reached.
 
     Raises:
         ValueError: If a shape does not match, a mass is not positive, or a parameter is out of range.

@@ -1,23 +1,16 @@
 """Label unification of GUR ("IR2RGB"): weighted votes of infrared tracklets for visible labels, then smoothing.
 
-Yang et al., "Towards Grand Unified Representation Learning for Unsupervised Visible-Infrared Person
-Re-Identification", ICCV 2023, following its released code. DSLU is derived from it. Both functions work on
-chunks of rows, without an N x N array.
+Yang et al., "Towards Grand Unified Representation Learning for Unsupervised Visible-Infrared Person Re-Identification",
+ICCV 2023, following its released code. DSLU is derived from it. No N x N array is created.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.knn import (
-    as_feature_matrix,
-    nearest_by_inner_product,
-    normalized_rows,
-)
+from dscreid.neighbors.knn import Features, as_feature_matrix, nearest_by_inner_product, normalized_rows
 from dscreid.pseudo_labels.dslu import as_labels
 from dscreid.utils.chunks import row_chunks
-
-Features = Tensor | np.ndarray
 
 
 def vote_across(
@@ -30,18 +23,16 @@ def vote_across(
 ) -> np.ndarray:
     """Give every visible tracklet the label with the largest weight among its nearest infrared tracklets.
 
-    The weight of an infrared tracklet is the softmax of cosine / temperature over all infrared tracklets. Its
-    denominator does not change the winner, so it is omitted.
+    The weight of an infrared tracklet is the softmax of cosine / temperature over all infrared tracklets.
 
     Args:
         visible: Float (Nv, D). Rows of both matrices are L2-normalized internally.
         infrared: Float (Nt, D).
         infrared_labels: int64 (Nt,), >= -1, -1 = outlier.
         topk: Number of neighbors that vote. Clipped to Nt.
-        temperature: Temperature of the softmax. The released code has none, which equals 1, so that the votes
-            have nearly equal weights.
-        outliers_vote: If True, -1 is a class that can win, as in the released code. If False, outliers keep
-            their place among the nearest but cast no vote.
+        temperature: Temperature of the softmax. The released code has none, which equals 1.
+        outliers_vote: If True, -1 is a class that can win, as in the released code. If False, outliers keep their place
+            among the nearest but cast no vote.
 
     Returns:
         int64 (Nv,), infrared labels. -1 if -1 won or there was no vote. Ties go to the smallest label.
@@ -60,7 +51,9 @@ def vote_across(
         return np.full(len(queries), -1, np.int64)
     similarity, neighbors = nearest_by_inner_product(queries, gallery, topk)
     similarity = similarity.double().cpu()
-    weights = torch.exp((similarity - similarity[:, :1]) / temperature)
+    weights = torch.exp(
+        (similarity - similarity[:, :1]) / temperature
+    )  # the denominator does not change the winner
     return _heaviest(labels[neighbors.cpu()], weights, outliers_vote).numpy()
 
 
@@ -72,7 +65,7 @@ def smooth_labels(
     Args:
         features: Float (N, D). Rows are L2-normalized internally.
         labels: int64 (N,), >= -1, -1 = outlier.
-        topk: Number of neighbors, including the tracklet itself, which is always the first. Clipped to N.
+        topk: Number of neighbors, the first of which is the tracklet itself. Clipped to N.
         outliers_vote: Whether -1 is a class that can win, as in the released code.
 
     Returns:

@@ -20,17 +20,7 @@ def cluster(descriptors: Tensor, settings: ClusteringSettings) -> np.ndarray:
 
 
 def cluster_neighbors(features: np.ndarray, rank: np.ndarray, settings: ClusteringSettings) -> np.ndarray:
-    """Cluster tracklets from known neighbors, like ``jaccard_distance`` followed by ``dbscan``.
-
-    Args:
-        features: float32 (N, D), L2-normalized.
-        rank: int32 (N, K), the nearest tracklets of each tracklet, itself first. K is at least
-            ``min(k1, N)``.
-        settings: Clustering settings.
-
-    Returns:
-        int64 (N,), clusters numbered from 0, -1 = outlier.
-    """
+    """Cluster as :func:`cluster` from known neighbors, which are those of ``jaccard_of_neighbors``."""
     distance = jaccard_of_neighbors(features, rank, settings.k1, settings.k2, settings.eps)
     return dbscan(distance, settings.eps, settings.min_samples)
 
@@ -39,10 +29,9 @@ def dbscan(distance: Any, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
     """Density-based clustering (DBSCAN, Ester et al., 1996), using scikit-learn.
 
     Args:
-        distance: Non-negative symmetric (N, N). A scipy sparse matrix or array stores only the relevant pairs, and
-            must have been built with a cutoff (``max_distance`` of :func:`jaccard_distance`) of at least ``eps``:
-            a pair that is not stored counts as farther, an explicit zero as distance 0. A missing diagonal is
-            added. A dense array or tensor is used as given.
+        distance: Non-negative symmetric (N, N). In a scipy sparse one, a pair that is not stored counts as farther than
+            ``eps``, an explicit zero as distance 0, and a missing diagonal is added. A dense array or tensor is used as
+            given.
         eps: Maximum distance between two neighbors.
         min_samples: Number of neighbors, including the tracklet itself, that make it a core point.
 
@@ -58,16 +47,15 @@ def dbscan(distance: Any, eps: float = 0.6, min_samples: int = 4) -> np.ndarray:
     """
     if eps <= 0 or min_samples < 1:
         raise ValueError(f'eps must be > 0 and min_samples >= 1, got eps={eps}, min_samples={min_samples}')
-    if not scipy.sparse.issparse(distance):
+    sparse = scipy.sparse.issparse(distance)
+    if not sparse:
         distance = np.asarray(distance)
     if distance.ndim != 2 or distance.shape[0] != distance.shape[1]:
         raise ValueError(f'the distance must be a square matrix, got shape {tuple(distance.shape)}')
     if distance.shape[0] == 0:
         return np.empty(0, dtype=np.int64)
-    if scipy.sparse.issparse(distance):
-        distance = _neighbor_graph(distance, eps)
-    labels = DBSCAN(eps=eps, min_samples=min_samples, metric='precomputed').fit(distance).labels_
-    return labels.astype(np.int64)
+    graph = _neighbor_graph(distance, eps) if sparse else distance
+    return DBSCAN(eps=eps, min_samples=min_samples, metric='precomputed').fit_predict(graph).astype(np.int64)
 
 
 def _neighbor_graph(distance: Any, eps: float) -> scipy.sparse.csr_matrix:

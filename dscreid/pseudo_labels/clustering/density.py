@@ -1,25 +1,18 @@
 """Clustering settings chosen from the density of the unlabeled tracklets.
 
-All settings of k-reciprocal Jaccard distances and DBSCAN follow from one number: the number of tracklets per
-identity. If ``k1`` is close to it, one ``eps`` works for all densities, because the Jaccard distance is
-relative to the neighborhoods it compares (``settings``). Three label-free observations estimate
-this number:
+All settings follow from the number of tracklets per identity. If ``k1`` is close to it, one ``eps`` works for all
+densities, because the Jaccard distance is relative to the neighborhoods it compares. Three label-free observations
+estimate this number:
 
-1. Neighborhoods of exactly the size of an identity are mutual: if j is among the k nearest of i, then i is
-   among the k nearest of j. Smaller neighborhoods cut identities at random, and larger ones reach into other
-   identities, so the share of mutual neighbors has a kink at that size (``mutual_neighbors``).
-2. The silhouette of the clusters, with outliers counted as 0, is largest near that size, even if the sizes
-   are too uneven for a kink.
-3. Near-duplicates, such as several tracklets of a person from one camera, mislead both observations: they
-   indicate a part of an identity, because such parts form tighter clusters than the identity. In this case,
-   the cluster means are themselves clustered, far more than means without structure would be
-   (``duplicates``).
+1. Neighborhoods of the size of an identity are mutual. Smaller ones cut identities at random, and larger ones reach
+   into other identities, so the share of mutual neighbors has a kink at that size.
+2. The silhouette of the clusters, with outliers counted as 0, is largest near that size.
+3. Near-duplicates, such as several tracklets of a person from one camera, form tighter clusters than the identity and
+   mislead both. The cluster means are then themselves clustered, far more than by chance.
 
-:func:`choose_settings` selects the largest silhouette near the largest plausible kink, or anywhere if there
-is no kink. It then increases the size as long as the clusters are themselves clustered. If two modalities
-show the same people, the clearer one decides for both (:func:`choose_for_same_people`). The rule and its
-constants were found on synthetic worlds and confirmed on unseen variations of them
-(``tools/analysis/density_study.py``). There is no published source.
+:func:`choose_settings` selects the largest silhouette near the largest plausible kink, or anywhere without a kink. It
+then increases the size as long as the clusters are themselves clustered. The rule has no published source. It was found
+on synthetic worlds and confirmed on unseen variations of them (``tools/analysis/density_study.py``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,23 +24,24 @@ from torch import Tensor
 
 from dscreid.neighbors.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
-from dscreid.pseudo_labels.clustering.duplicates import size_of_whole
-from dscreid.pseudo_labels.clustering.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
+from dscreid.pseudo_labels.clustering.identity_sizes import (
+    mutual_neighbor_rates,
+    neighborhood_scales,
+    size_of_whole,
+)
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, FixedSettings, settings_for
 from dscreid.pseudo_labels.clustering.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 from dscreid.structures import Modality
 
 #: Steps of 20 to 50 percent are fine enough, because the adjusted Rand index is flat near the size of the identities.
 CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 56)
-#: Number of neighbors checked for mutuality. This shows kinks up to 56; larger identities do well with k1=56.
+#: Number of neighbors checked for mutuality, which shows kinks up to 56.
 NEIGHBORS = 101
-#: A kink is plausible if its silhouette is at least the first share of the largest one, and its mean cluster size at
-#: least the second share of the neighborhood size. Random kinks at large sizes fail both tests.
+#: Least silhouette of a plausible kink relative to the largest one, and least mean cluster size relative to its size.
 _SILHOUETTE_SHARE, _FILLED_SHARE = 0.6, 0.5
-#: From a kink on, sizes up to this factor are compared, because identities of uneven sizes need slightly more.
+#: From a kink on, sizes up to this factor are compared: identities of uneven sizes need slightly more.
 _SCALE_REACH = 1.6
-#: Silhouettes closer than this count as equal, and the smaller size wins: too many neighbors merge people, too few
-#: only split them.
+#: Silhouettes closer than this count as equal, and the smaller size wins, because too many neighbors merge people.
 _ALIKE = 0.01
 #: Maximum number of nested levels of duplicates.
 _LEVELS = 3
@@ -71,7 +65,7 @@ class DensityChoice:
 
     @property
     def clarity(self) -> float:
-        """Mean silhouette of the clusters at the chosen size; 0 if ``k1`` was given."""
+        """Silhouette at the chosen size; 0 if ``k1`` was given."""
         return (self.silhouettes or {}).get(self.settings.k1, 0.0)
 
 
@@ -80,16 +74,11 @@ def choose_for_same_people(
 ) -> list[DensityChoice]:
     """Choose settings for several sets of tracklets, such as modalities, that show the same people.
 
-    Settings are first chosen for each set separately. Then the set whose clusters have the largest silhouette
-    decides for all: the number of tracklets per identity in another set is scaled by the ratio of the set
-    sizes.
+    The set whose clusters have the largest silhouette decides for all, in proportion to the sizes of the sets.
 
     Args:
         parts: Float (N, D) features of each set, see :func:`choose_settings`.
         fixed: Settings of each set that are not chosen; none may contain ``k1``.
-
-    Returns:
-        A choice for each set.
 
     Raises:
         ValueError: If features are not finite.
@@ -99,32 +88,17 @@ def choose_for_same_people(
     if choices[clearest].silent:
         return choices
     per_tracklet = choices[clearest].settings.k1 / len(parts[clearest])
-    return [
-        choice
-        if place == clearest or choice.silent
-        else replace(
-            choice,
-            settings=settings_for(
-                max(2, round(per_tracklet * len(part))),
-                given.get('k2'),
-                given.get('eps'),
-                given.get('min_samples'),
-            ),
-        )
-        for place, (choice, part, given) in enumerate(zip(choices, parts, fixed, strict=True))
-    ]
+    for place, (part, given) in enumerate(zip(parts, fixed, strict=True)):
+        if place != clearest and not choices[place].silent:
+            settings = settings_for(**given | FixedSettings(k1=max(2, round(per_tracklet * len(part)))))
+            choices[place] = replace(choices[place], settings=settings)
+    return choices
 
 
 def settings_of_modalities(
     fixed: Mapping[Modality, FixedSettings], descriptors: Mapping[Modality, Tensor]
 ) -> dict[Modality, ClusteringSettings]:
-    """Choose and log settings for modalities that show the same people.
-
-    Args:
-        fixed: Settings of each modality that are not chosen. If none contains ``k1``, the modality that clusters
-            more clearly decides for both.
-        descriptors: Float (N, D) of each modality, normalized internally.
-    """
+    """Choose and log settings for float (N, D) of each modality; if no ``k1`` is fixed, the clearer one decides."""
     if any('k1' in given for given in fixed.values()):
         return {m: chosen_settings(descriptors[m], fixed[m], m.value) for m in fixed}
     choices = choose_for_same_people([descriptors[m] for m in fixed], list(fixed.values()))
@@ -154,19 +128,9 @@ def choose_settings(
 ) -> DensityChoice:
     """Choose the settings that are None.
 
-    If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for
-    about fifteen neighborhood sizes, each with the given settings or those derived from the size. While sizes
-    are compared, an open ``min_samples`` is set to 2 so that it does not favor any of them.
-
-    Args:
-        features: Float (N, D), torch (any device) or numpy. Rows are L2-normalized internally.
-        k1: Fixed value, or None to choose it, like ``k2``, ``eps`` and ``min_samples``.
-        k2: See ``k1``.
-        eps: See ``k1``.
-        min_samples: See ``k1``.
-
-    Returns:
-        The choice, which is deterministic.
+    If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for about
+    fifteen sizes, with an open ``min_samples`` set to 2 so that it does not favor any of them. The choice is
+    deterministic. Features are float (N, D), torch (any device) or numpy, L2-normalized internally.
 
     Raises:
         ValueError: If features are not finite and ``k1`` is None.
@@ -200,9 +164,8 @@ def _trials(
     min_samples: int,
 ) -> Iterator[_Trial]:
     """Yield trials of increasing size, at least one, until the silhouette has dropped too much."""
-    largest = max(len(rank) // 3, 2)
     best, hopeless = 0.0, 0
-    for k1 in sorted({size for size in (*CANDIDATES, *scales) if size <= largest}):
+    for k1 in sorted(size for size in {*CANDIDATES, *scales} if size <= max(len(rank) // 3, 2)):
         labels = cluster_neighbors(features, rank, settings_for(k1, k2, eps, min_samples))
         trial = _Trial(k1, labels, silhouette_of_all(features, labels, MOST_JUDGED))
         yield trial
@@ -213,14 +176,14 @@ def _trials(
 
 
 def _best(trials: list[_Trial]) -> _Trial:
-    """Smallest trial whose silhouette is about the largest, only among trials with a cluster if there are any."""
+    """Smallest trial whose silhouette is about the largest, among those with a cluster if there are any."""
     trials = [trial for trial in trials if (trial.labels >= 0).any()] or trials
     enough = max(trial.silhouette for trial in trials) - _ALIKE
     return next(trial for trial in trials if trial.silhouette >= enough)
 
 
 def _near_scale(trials: list[_Trial], scales: tuple[int, ...]) -> list[_Trial]:
-    """Trials at the largest plausible kink and slightly above it; all trials if there is no plausible kink."""
+    """Trials at the largest plausible kink and slightly above it; all trials without such a kink."""
     enough = _SILHOUETTE_SHARE * max(trial.silhouette for trial in trials)
     believable = [
         trial.k1

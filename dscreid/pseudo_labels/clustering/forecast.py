@@ -1,9 +1,8 @@
 """Forecast of the time and memory of clustering, computed from the sizes before it starts.
 
-Byte counts follow the arrays in the neighbor search, ``jaccard`` and ``dbscan``. Quantities that depend on the
-features (sizes of the encodings, stored pairs) are set between the values for clustered and for unstructured
-features. Time constants were measured on two cores of an Intel Xeon. ``tools/benchmarks/pseudo_labels.py`` prints
-forecast and measurement side by side.
+Byte counts follow the arrays in the neighbor search, ``jaccard`` and ``dbscan``. Quantities that depend on the features
+lie between the values for clustered and for unstructured ones. Times were measured on two cores of an Intel Xeon;
+``tools/benchmarks/pseudo_labels.py`` compares forecast and measurement.
 """
 
 import time
@@ -22,12 +21,11 @@ from dscreid.utils.chunks import CHUNK_ELEMENTS
 from dscreid.utils.quantities import duration_text, size_text
 
 _FLOAT, _INDEX, _HALF = 4, 8, 2
-#: Entries per neighbor in a row of the encodings after query expansion: 2.2 for clustered features, 5.1 for
-#: unstructured ones (k1 = 30, k2 = 6). Before query expansion, a row has about one per neighbor.
+#: Entries per neighbor in a row of the encodings after query expansion: 2.2 (clustered) to 5.1 (k1 = 30, k2 = 6).
 _EXPANDED = 3.3
 #: Approximate maximum of stored pairs per neighbor in a row, and bytes per pair in the graph and its sorted copies.
 _PAIRS, _PAIR_BYTES = 0.7, 40
-#: Bytes per row in DBSCAN, which keeps a separate array of neighbors for each row.
+#: Bytes per row in DBSCAN.
 _ROW_BYTES = 150
 #: Speed of an exact search, including the selection of the largest entries, relative to a large matrix product.
 _EFFICIENCY = 0.7
@@ -42,8 +40,7 @@ class ClusteringProblem:
     Attributes:
         num: Number of tracklets N.
         dimension: Dimension D of their descriptors.
-        k1: Number of neighbors in the Jaccard distance. None if it is chosen from the density of the
-            features.
+        k1: Number of neighbors in the Jaccard distance. None if it is chosen from the density of the features.
         further_searches: Cost of searches after the clustering, in units of an N x N x D search.
     """
 
@@ -54,7 +51,7 @@ class ClusteringProblem:
 
     @property
     def neighbors(self) -> int:
-        """Number of neighbors to search, including the tracklet itself."""
+        """Number of neighbors to search."""
         return min(self.num, NEIGHBORS if self.k1 is None else self.k1)
 
     @property
@@ -67,14 +64,9 @@ class ClusteringProblem:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Time and memory of clustering, not counting the features as returned by the model.
+    """Expected time and peak memory in addition to the features, with lower bounds of the memory.
 
-    Attributes:
-        seconds: Duration; an approximate search counts as an exact one.
-        host_bytes: Expected peak of main memory.
-        device_bytes: Expected peak of GPU memory; 0 on a CPU.
-        least_host_bytes: Lower bound of ``host_bytes``: arrays that exist at the same time for any features.
-        least_device_bytes: Lower bound of ``device_bytes``.
+    An approximate search counts as an exact one. ``device_bytes`` are those of the GPU, 0 on a CPU.
     """
 
     seconds: float = 0.0
@@ -84,7 +76,6 @@ class Forecast:
     least_device_bytes: int = 0
 
     def __str__(self) -> str:
-        """Format the forecast in one line."""
         parts = [f'about {duration_text(self.seconds)}', f'{size_text(self.host_bytes)} of main memory']
         if self.device_bytes:
             parts.append(f'{size_text(self.device_bytes)} of GPU memory')
@@ -100,28 +91,17 @@ def forecast_round(
 ) -> Forecast:
     """Forecast a round that clusters several sets in turn while the descriptors of all sets stay in memory.
 
-    Times on a GPU rest on assumptions that have not been measured.
-
-    Args:
-        problems: The sets.
-        search: The neighbor search.
-        rate: Operations per second of a large matrix product on the device, see :func:`product_rate`.
-        device: ``'cpu'`` or ``'cuda'``, the device of the features.
-        threads: Number of threads of the compiled kernels.
+    ``rate`` is that of :func:`product_rate`, ``device`` (``'cpu'`` or ``'cuda'``) that of the features, and ``threads``
+    the number of threads of the compiled kernels. Times on a GPU have not been measured.
     """
     parts = [astuple(forecast_clustering(p, search, rate, device, threads)) for p in problems if p.num]
     if not parts:
         return Forecast()
     held = sum(p.num * p.dimension for p in problems) * _FLOAT
-    on_host, on_device = (0, held) if device == 'cuda' else (held, 0)
-    seconds, host, gpu, least_host, least_gpu = zip(*parts, strict=True)
-    return Forecast(
-        sum(seconds),
-        on_host + max(host),
-        on_device + max(gpu),
-        on_host + max(least_host),
-        on_device + max(least_gpu),
-    )
+    host, gpu = (0, held) if device == 'cuda' else (held, 0)
+    seconds, *sizes = zip(*parts, strict=True)
+    peaks = [more + max(size) for more, size in zip((host, gpu, host, gpu), sizes, strict=True)]
+    return Forecast(sum(seconds), *peaks)
 
 
 def forecast_clustering(
@@ -131,10 +111,7 @@ def forecast_clustering(
     device: str = 'cpu',
     threads: int = 1,
 ) -> Forecast:
-    """Forecast neighbor search, Jaccard distance and DBSCAN of one set, not counting its float32 descriptors.
-
-    Arguments are those of :func:`forecast_round`.
-    """
+    """Forecast one set, not counting its float32 descriptors; the arguments are those of :func:`forecast_round`."""
     if not problem.num:
         return Forecast()
     on_gpu = device == 'cuda'
@@ -143,21 +120,19 @@ def forecast_clustering(
     certain, expected = _search_bytes(problem, search, on_gpu)
     # The kernels read float32 rows and int32 neighbors on the host. On a CPU, these rows already exist.
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
-    host_certain, host_expected = (0, 0) if searches_on_gpu else (certain, expected)
-    gpu_certain, gpu_expected = (certain, expected) if searches_on_gpu else (0, 0)
     return Forecast(
         seconds=_seconds(problem, rate, threads),
-        host_bytes=max(host_expected, read + _kernel_bytes(problem)),
-        device_bytes=normalized + gpu_expected if on_gpu else 0,
-        least_host_bytes=max(host_certain, read),
-        least_device_bytes=normalized + gpu_certain if on_gpu else 0,
+        host_bytes=max(0 if searches_on_gpu else expected, read + _kernel_bytes(problem)),
+        device_bytes=on_gpu * normalized + searches_on_gpu * expected,
+        least_host_bytes=max(0 if searches_on_gpu else certain, read),
+        least_device_bytes=on_gpu * normalized + searches_on_gpu * certain,
     )
 
 
-def product_rate(device: str = 'cpu', dtype: torch.dtype = torch.float32) -> float:
-    """Measure matrix product operations per second, the best of a few runs of some milliseconds each."""
+def product_rate(device: str = 'cpu') -> float:
+    """Measure operations per second of a large matrix product, the best of a few short runs."""
     size = 8192 if device == 'cuda' else 768
-    left, right = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
+    left, right = (torch.ones(size, size, device=device) for _ in range(2))
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
@@ -178,7 +153,7 @@ def _search_bytes(problem: ClusteringProblem, search: NeighborSearch, on_gpu: bo
     if not on_gpu:
         block = min(max(CHUNK_ELEMENTS, num), num**2) * _FLOAT
         certain = rows * _FLOAT + block + num * neighbors * (_FLOAT + _INDEX)
-        # The next block is computed while the last one is held. The earlier check for finite values may need more.
+        # The next block is computed while the last one is held. The check for finite values may need more.
         return certain, max(certain + block, rows * (_FLOAT + 2))
     coarse = num >= COARSE_FROM
     width, number = (neighbors + COARSE_MARGIN, _HALF) if coarse else (neighbors, _FLOAT)
@@ -215,19 +190,10 @@ def check_fits(
     host_free: int | None,
     device_free: int | None = None,
 ) -> str | None:
-    """Check whether clustering fits into memory.
-
-    Args:
-        forecast: Forecast of a round.
-        problems: The sets of the round.
-        host_free: Available bytes of main memory, including swap. None if unknown.
-        device_free: Available bytes of GPU memory. None without a GPU.
-
-    Returns:
-        A warning if the expected peak, which may be too high, exceeds the available memory, otherwise None.
+    """Return a warning if the expected peak of a round exceeds the available bytes (None if unknown), otherwise None.
 
     Raises:
-        ResourceError: If arrays that certainly exist at the same time exceed the available memory.
+        ResourceError: If even the lower bound exceeds them.
     """
     warnings = []
     for kind, least, expected, free in (
@@ -249,12 +215,7 @@ def check_fits(
 
 @contextmanager
 def memory_errors(problems: Sequence[ClusteringProblem] | None, host_free: int | None) -> Iterator[None]:
-    """Convert out-of-memory errors during clustering into ResourceError with sizes and remedies.
-
-    Args:
-        problems: The sets to cluster. None if unknown.
-        host_free: Bytes available before. None if unknown.
-    """
+    """Convert out-of-memory errors in the block into ResourceError with sizes and remedies; None means unknown."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -268,7 +229,6 @@ def memory_errors(problems: Sequence[ClusteringProblem] | None, host_free: int |
 
 
 def _described(problems: Sequence[ClusteringProblem]) -> str:
-    """Format the sizes of a round: ``N x D = 1,000 x 1,536 and 500 x 1,536, k1 = 30``."""
     sizes = ' and '.join(f'{p.num:,} x {p.dimension:,}' for p in problems)
     k1 = ' and '.join(dict.fromkeys('auto' if p.k1 is None else str(p.k1) for p in problems))
     return f'N x D = {sizes}, k1 = {k1},'
@@ -278,6 +238,6 @@ def remedies(kind: str) -> str:
     """List what helps if ``'main memory'`` or ``'GPU memory'`` is too small."""
     search = "search on the CPU with ClusterHook's neighbor_search=dict(index='IVF1024,Flat'), "
     return (
-        f"{search if kind == 'GPU memory' else ''}use a smaller k1 (a number instead of 'auto') or a smaller eps, end "
-        'other processes, or use a machine with more memory'
+        f"{search if kind == 'GPU memory' else ''}use a smaller k1 (a number instead of 'auto') or eps, end other "
+        'processes, or use a machine with more memory'
     )

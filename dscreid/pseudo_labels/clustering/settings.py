@@ -28,17 +28,10 @@ class FixedSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ClusteringSettings:
-    """Settings of k-reciprocal Jaccard distances and DBSCAN.
-
-    Attributes:
-        k1: Number of neighbors in the Jaccard distance, at least 1.
-        k2: Number of rows averaged in its query expansion, 1 for none.
-        eps: DBSCAN radius, in (0, 1).
-        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
-            point.
+    """Settings of k-reciprocal Jaccard distances and DBSCAN, explained in ``ClusterLabeler``.
 
     Raises:
-        ConfigError: If a value is out of range.
+        ConfigError: If ``eps`` is not in (0, 1) or another value is below 1.
     """
 
     k1: int = 30
@@ -47,7 +40,6 @@ class ClusteringSettings:
     min_samples: int = 4
 
     def __post_init__(self) -> None:
-        """Check types and ranges."""
         for name, value in asdict(self).items():
             kind = Real if name == 'eps' else Integral
             if not isinstance(value, kind) or isinstance(value, bool):
@@ -58,19 +50,14 @@ class ClusteringSettings:
             raise ConfigError(f'eps must be in (0, 1), and k1, k2 and min_samples at least 1, got {self}')
 
     def __str__(self) -> str:
-        """Format the settings as in a config."""
         return f'k1={self.k1}, k2={self.k2}, eps={self.eps:g}, min_samples={self.min_samples}'
 
 
 def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
-    """Check the settings of a labeler, and return those that are not ``'auto'``.
-
-    Args:
-        owner: Name of the labeler, for the error message.
-        settings: Fields of ``ClusteringSettings``, each a number or ``'auto'``.
+    """Return the settings of a labeler that are not ``'auto'``.
 
     Raises:
-        ConfigError: If a name is unknown or a value is out of range.
+        ConfigError: If a name is unknown or a value is out of range. The message begins with ``owner``.
     """
     fixed = {name: value for name, value in settings.items() if value != AUTO}
     unknown = sorted(set(settings) - set(COMMON_CLUSTERING))
@@ -92,8 +79,7 @@ def settings_for(
         k1: Number of tracklets per identity, at least 1.
         k2: None uses the square root of ``k1``, rounded, in [2, 4] and at most ``k1``.
         eps: None uses 0.55.
-        min_samples: None uses a quarter of ``k1``, rounded, in [2, 4]: normally 4, and fewer if an identity
-            has too few tracklets to form a core of four.
+        min_samples: None uses a quarter of ``k1``, rounded, in [2, 4].
     """
     return ClusteringSettings(
         k1=k1,

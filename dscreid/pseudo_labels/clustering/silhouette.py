@@ -12,24 +12,20 @@ from dscreid.utils.chunks import row_chunks
 
 #: Cosine distances up to this value are float32 rounding errors: identical directions do not form clusters.
 _ROUNDING = 1e-6
-#: Maximum number of silhouettes in a comparison of clusterings, so that its cost does not grow quadratically.
+#: Maximum number of silhouettes in a comparison of clusterings.
 MOST_JUDGED = 3000
 
 
 def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
     """Mean silhouette of a clustering with the cosine distance (Rousseeuw, J. Comput. Appl. Math. 1987).
 
-    For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster, the
-    silhouette is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored.
-    Because the cosine distance is linear in each argument, means over a cluster are computed from the sum of
-    the cluster, without an N x N array.
-
-    Args:
-        features: Float (N, D), normalized internally.
-        labels: int (N,), -1 = outlier.
+    For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster, the silhouette
+    is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored. Means over a cluster are
+    computed from its sum, without an N x N array.
 
     Returns:
-        A value in [-1, 1]. NaN with fewer than two clusters.
+        A value in [-1, 1] for float (N, D), normalized internally, and int (N,) labels, -1 = outlier. NaN with fewer
+        than two clusters.
 
     Raises:
         ValueError: If the shapes do not match or a feature is not finite.
@@ -41,15 +37,9 @@ def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
 
 
 def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: int | None = None) -> float:
-    """Mean silhouette over all tracklets. Outliers count as 0, so that leaving tracklets out does not increase it.
+    """Mean silhouette over all tracklets, or at most ``most`` evenly spaced ones, with outliers counted as 0.
 
-    Args:
-        features: Float (N, D), normalized internally.
-        labels: int (N,), -1 = outlier.
-        most: Maximum number of tracklets in the mean, evenly spaced. None uses all.
-
-    Returns:
-        A value in [-1, 1]. 0 with fewer than two clusters.
+    It lies in [-1, 1] and is 0 with fewer than two clusters.
     """
     features, labels = _aligned(features, labels)
     num = len(labels)
@@ -59,7 +49,7 @@ def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: i
 
 
 def mean_cluster_size(labels: np.ndarray) -> float:
-    """Mean over the tracklets of their cluster's size, for int (N,) labels, outliers alone; NaN without tracklets."""
+    """Mean over the tracklets (N,) of the sizes of their clusters, with outliers alone; NaN without tracklets."""
     sizes = np.bincount(outliers_alone(labels)).astype(np.float64)
     return float((sizes**2).sum() / len(labels)) if len(labels) else math.nan
 
@@ -101,7 +91,6 @@ def _silhouettes(rows: Tensor, members: Tensor, sums: Tensor, sizes: Tensor) -> 
 
 
 def _aligned(features: Tensor | np.ndarray, labels: np.ndarray) -> tuple[Tensor, np.ndarray]:
-    """Convert both and check that they have one row per tracklet."""
     features, labels = as_feature_matrix(features, 'features'), np.asarray(labels)
     if labels.shape != (len(features),):
         raise ValueError(f'one label per feature row is needed, got {labels.shape} for {len(features)} rows')

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import Logger
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,14 @@ from dscreid.pseudo_labels.clustering.forecast import (
     memory_errors,
     product_rate,
 )
-from dscreid.pseudo_labels.descriptors import tracklet_descriptors
+from dscreid.pseudo_labels.descriptors import finite_descriptors
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 from dscreid.utils.gpu import free_gpu_memory
 from dscreid.utils.machine import free_memory
+
+#: Default of the argument ``clustering`` of labelers.
+CLUSTERING: Mapping[str, Any] = MappingProxyType({'type': 'ClusterLabeler'})
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,9 @@ class LabelingContext:
     Attributes:
         epoch: Zero-based epoch that the labels are for.
         cameras: Maps each modality to int64 (N,), the camera of each tracklet, in the order of the features.
-        centers: Maps each modality to the C centers in its cluster memory after training in the previous
-            epoch. If the labels of that epoch were shared, both entries are the same object. None before the
-            first labeling.
-        groups: Maps each modality to int64 (C,), the group of each center. None if the labels of that epoch
-            had no groups.
+        centers: Maps each modality to the C centers of its memory after the previous epoch, the same object if its
+            labels were shared. None before the first labeling.
+        groups: Maps each modality to int64 (C,), the group of each center. None if there were no groups.
     """
 
     epoch: int
@@ -47,9 +49,7 @@ class LabelingContext:
 
 
 class Labeler:
-    """Base class of labelers, which give every training tracklet a pseudo label.
-
-    A subclass defines ``__call__`` and, if the defaults do not fit, the attributes and methods below.
+    """Base class of labelers, which give every training tracklet a pseudo label. A subclass defines ``__call__``.
 
     Attributes:
         needs_context: Whether the labeler reads its third argument.
@@ -64,15 +64,10 @@ class Labeler:
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities.
-
-        Args:
-            visible: Features of the Nv visible tracklets.
-            infrared: Features of the Nt infrared tracklets.
-            context: Further information, which ``ClusterHook`` gives if ``needs_context`` is True.
+        """Label both modalities; ``ClusterHook`` gives a context if ``needs_context`` is True.
 
         Raises:
-            LabelingError: If the features cannot be labeled. The message says what to change.
+            LabelingError: If the features cannot be labeled.
             ConfigError: If the labeler needs a context that it does not get.
         """
         raise NotImplementedError(f'{type(self).__name__} must define __call__')
@@ -81,19 +76,13 @@ class Labeler:
         """Raise ConfigError before training if the cameras, int64 (N,) of each modality, do not allow labeling."""
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
-        """List the sets that a call clusters one after another, for a forecast.
+        """List the sets that a call clusters one after another, visible first, for a forecast; None if unknown.
 
-        Args:
-            counts: Number of tracklets of each modality.
-            dimension: Dimension of static and dynamic features together.
-
-        Returns:
-            The sets, visible first; by default those of ``clustering``. None if unknown.
+        ``counts`` are numbers of tracklets; ``dimension`` is that of static and dynamic features together.
         """
         return None if self.clustering is None else self.clustering.problems(counts, dimension)
 
     def _given(self, context: LabelingContext | None) -> LabelingContext:
-        """Return the context, or raise ConfigError if there is none."""
         if context is None:
             raise ConfigError(
                 f'{type(self).__name__} needs a LabelingContext as its third argument, as ClusterHook gives it'
@@ -121,8 +110,8 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
     clustering = build_labeler(config, owner)
     if clustering.needs_context:
         raise ConfigError(
-            f'{owner}: {type(clustering).__name__} cannot be its clustering, because it needs more than the features; '
-            'use ClusterLabeler'
+            f'{owner}: {type(clustering).__name__} cannot be its clustering, because it needs a context; use '
+            'ClusterLabeler'
         )
     return clustering
 
@@ -138,41 +127,26 @@ class SeparateLabeler(Labeler):
     def _clusters(
         self, visible: TrackletFeatures, infrared: TrackletFeatures
     ) -> tuple[PseudoLabels, dict[Modality, Tensor]]:
-        """Cluster both modalities; return labels numbered from 0 without gaps, and the descriptors of each modality.
-
-        Raises:
-            ConfigError: If the clustering uses one numbering for both modalities.
-            LabelingError: If a modality has no cluster.
-        """
+        """Cluster both modalities; return labels numbered from 0 without gaps, and descriptors."""
         clusters = self.clustering(visible, infrared)
         if clusters.shared:
             raise ConfigError(
-                f'{type(self).__name__}: {type(self.clustering).__name__} uses one numbering for both modalities, so '
-                'there is nothing to match; use ClusterLabeler as its clustering'
+                f'{type(self).__name__}: {type(self.clustering).__name__} uses one numbering for both modalities; use '
+                'ClusterLabeler as its clustering'
             )
         for modality in Modality:
             if not clusters.num_clusters(modality):
                 count = len(clusters.of(modality))
                 raise self._no_cluster(count, modality, 'use a larger eps or a smaller min_samples')
-        descriptors = {
-            Modality.RGB: tracklet_descriptors(visible),
-            Modality.IR: tracklet_descriptors(infrared),
-        }
-        return PseudoLabels(clusters.rgb, clusters.ir, shared=False).numbered(), descriptors
+        labels = PseudoLabels(clusters.rgb, clusters.ir, shared=False).numbered()
+        return labels, finite_descriptors(visible, infrared)
 
 
 @contextmanager
 def labeling_within_memory(
     labeler: Labeler, rgb: TrackletFeatures, ir: TrackletFeatures, search: NeighborSearch, logger: Logger
 ) -> Iterator[None]:
-    """Log a forecast before the labeling in the block, and warn if memory may not suffice.
-
-    Args:
-        labeler: The labeler called inside the block. If it does not report what it clusters, nothing is forecast.
-        rgb: Features of the visible tracklets.
-        ir: Features of the infrared tracklets.
-        search: The neighbor search.
-        logger: Receives the forecast and the warning.
+    """Log a forecast, if the labeler gives its problems, and warn if memory may not suffice for the block.
 
     Raises:
         ResourceError: If the clustering cannot fit into memory, or memory runs out inside the block.

@@ -22,21 +22,17 @@ from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 class ClusterLabeler(Labeler):
     """DBSCAN on the k-reciprocal Jaccard distance of ``[static, dynamic]``, separately for each modality.
 
-    Both halves are L2-normalized before they are concatenated, so that static and dynamic features have the
-    same weight.
+    Both halves are L2-normalized before they are concatenated, so that they have the same weight.
 
-    Each of the four numbers may be ``'auto'``. It is then chosen without labels in every call, from the
-    estimated number of tracklets per identity, and logged. Because both modalities show the same people, the
-    modality that clusters more clearly decides for both, in proportion to their numbers of tracklets
-    (:func:`dscreid.pseudo_labels.choose_for_same_people`). If ``k1`` is fixed, the other ``'auto'`` values follow
-    from it.
+    Each of the four numbers may be ``'auto'``. It is then chosen without labels in every call, from the estimated
+    number of tracklets per identity, and logged. The modality that clusters more clearly decides for both
+    (:func:`dscreid.pseudo_labels.choose_for_same_people`). If ``k1`` is fixed, the other ``'auto'`` values follow it.
 
     Args:
         k1: Number of neighbors in the Jaccard distance.
         k2: Number of rows averaged in its query expansion, 1 for none.
         eps: DBSCAN radius, in (0, 1).
-        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core
-            point.
+        min_samples: Number of tracklets within ``eps``, including the tracklet itself, that make it a core point.
         visible: Values of these four that differ for the visible modality, for example ``dict(k1=15)``.
         infrared: Values that differ for the infrared modality.
 
@@ -58,7 +54,6 @@ class ClusterLabeler(Labeler):
         infrared: Mapping[str, Any] | None = None,
     ) -> None:
         common = {'k1': k1, 'k2': k2, 'eps': eps, 'min_samples': min_samples}
-        #: The settings of each modality that are not ``'auto'``.
         self.fixed = {
             modality: fixed_settings('ClusterLabeler', **{**common, **(own or {})})
             for modality, own in ((Modality.RGB, visible), (Modality.IR, infrared))
@@ -67,35 +62,27 @@ class ClusterLabeler(Labeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label each modality from 0 without gaps; the LabelingError for no cluster gives figures."""
-        joined = {
-            Modality.RGB: check_finite(joined_halves(visible), Modality.RGB),
-            Modality.IR: check_finite(joined_halves(infrared), Modality.IR),
-        }
+        """Label each modality from 0 without gaps."""
+        pairs = zip(Modality, (visible, infrared), strict=True)
+        joined = {modality: check_finite(joined_halves(features), modality) for modality, features in pairs}
         settings = settings_of_modalities(self.fixed, joined)
-        rgb, ir = (_cluster(modality, joined[modality], settings[modality]) for modality in joined)
-        return PseudoLabels(rgb=rgb, ir=ir, shared=False)
+        labels = {modality: cluster(rows, settings[modality]) for modality, rows in joined.items()}
+        for modality, found in labels.items():
+            if not (found >= 0).any():
+                raise LabelingError(_no_cluster_message(modality, joined[modality], settings[modality]))
+        return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False)
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem]:
         """List both modalities."""
         return [ClusteringProblem(counts[m], dimension, fixed.get('k1')) for m, fixed in self.fixed.items()]
 
 
-def _cluster(modality: Modality, joined: Tensor, settings: ClusteringSettings) -> np.ndarray:
-    """Compute the int64 (N,) labels of one modality, or raise LabelingError if there is no cluster."""
-    labels = cluster(joined, settings)
-    if not (labels >= 0).any():
-        raise LabelingError(_no_cluster_message(modality, joined, settings))
-    return labels
-
-
 def _no_cluster_message(modality: Modality, joined: Tensor, settings: ClusteringSettings) -> str:
-    """Explain how far the features are from forming a cluster, and which setting would help."""
     given = f'no cluster in modality {modality.value} (N={len(joined)}, {settings})'
     if len(joined) < settings.min_samples:
         return (
-            f'{given}: there are fewer tracklets than min_samples; check that the training split has this modality, '
-            'or lower min_samples'
+            f'{given}: fewer tracklets than min_samples; check that the training split has this modality, or lower '
+            'min_samples'
         )
     graph = jaccard_distance(joined, settings.k1, settings.k2, max_distance=0.999)
     place = max(settings.min_samples - 1, 1)  # the diagonal holds place 0

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,11 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.descriptors import mean_descriptors
-from dscreid.pseudo_labels.labelers.base import LabelingContext, SeparateLabeler
+from dscreid.pseudo_labels.labelers.base import CLUSTERING, LabelingContext, SeparateLabeler
 from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
 from dscreid.registry import LABELERS
 from dscreid.structures import CrossLabels, Modality, PseudoLabels, TrackletFeatures
 
-_CLUSTERING: Mapping[str, Any] = MappingProxyType({'type': 'ClusterLabeler'})
 #: If a larger share of pairs reaches the threshold, the votes mostly reflect cluster sizes.
 _NEARLY_ALL = 0.5
 
@@ -30,17 +28,17 @@ class MatchingLabeler(SeparateLabeler):
 
     Args:
         clustering: Config of the labeler that clusters each modality.
-        passes: Maximum number of assignments. None repeats until every cluster has a partner. The released
-            code uses 2.
-        mirror: Whether there may be more infrared than visible clusters. False is the behavior of the code
-            for SYSU-MM01.
+        passes: Maximum number of assignments. None repeats until every cluster has a partner. The released code uses 2.
+        mirror: Whether there may be more infrared than visible clusters; False in the code for SYSU-MM01.
     """
 
     def __init__(
-        self, clustering: Mapping[str, Any] = _CLUSTERING, passes: int | None = None, mirror: bool = True
+        self, clustering: Mapping[str, Any] = CLUSTERING, passes: int | None = None, mirror: bool = True
     ) -> None:
         super().__init__(clustering)
-        self.passes = checked_passes('MatchingLabeler', passes)
+        if passes is not None and passes < 1:
+            raise ConfigError(f'MatchingLabeler: passes must be at least 1 or None, got {passes}')
+        self.passes = passes
         self.mirror = mirror
 
     def __call__(
@@ -63,7 +61,7 @@ class AggregationLabeler(SeparateLabeler):
         threshold: Cosine similarity in [-1, 1] from which a pair of tracklets counts as a vote.
     """
 
-    def __init__(self, clustering: Mapping[str, Any] = _CLUSTERING, threshold: float = 0.5) -> None:
+    def __init__(self, clustering: Mapping[str, Any] = CLUSTERING, threshold: float = 0.5) -> None:
         if not -1 <= threshold <= 1:
             raise ConfigError(f'AggregationLabeler: threshold must be a cosine in [-1, 1], got {threshold}')
         super().__init__(clustering)
@@ -72,38 +70,24 @@ class AggregationLabeler(SeparateLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label each modality, with ``matches``.
-
-        If no pair of tracklets reaches the threshold, ``matches`` is empty and a warning is logged. The memories
-        then keep the centers of the clusters unchanged.
-        """
+        """Label each modality, with ``matches``, empty and with a warning if no pair reaches the threshold."""
         labels, descriptors = self._clusters(visible, infrared)
         votes, share = count_votes(
             descriptors[Modality.RGB], descriptors[Modality.IR], labels.rgb, labels.ir, self.threshold
         )
         matches = greedy_matches(votes)
-        self._log(len(matches), min(votes.shape), share)
-        return replace(labels, matches=matches)
-
-    def _log(self, num_matches: int, num_possible: int, share: float) -> None:
-        level, remedy = logging.INFO, ''
-        if not num_matches:
-            level, remedy = logging.WARNING, '; nothing is aggregated in this epoch; lower threshold'
+        remedy = ''
+        if not len(matches):
+            remedy = '; nothing is aggregated in this epoch; lower threshold'
         elif share > _NEARLY_ALL:
-            level, remedy = logging.WARNING, '; the votes are little more than cluster sizes; raise threshold'
+            remedy = '; the votes are little more than cluster sizes; raise threshold'
         print_log(
-            f'aggregation: {num_matches} of {num_possible} possible cluster pairs; {share:.2%} of the tracklet pairs '
-            f'reach a cosine of {self.threshold:g}{remedy}',
+            f'aggregation: {len(matches)} of {min(votes.shape)} possible cluster pairs; {share:.2%} of the tracklet '
+            f'pairs reach a cosine of {self.threshold:g}{remedy}',
             logger='current',
-            level=level,
+            level=logging.WARNING if remedy else logging.INFO,
         )
-
-
-def checked_passes(owner: str, passes: int | None) -> int | None:
-    """Return the number of assignments, or raise ConfigError if it is below 1."""
-    if passes is not None and passes < 1:
-        raise ConfigError(f'{owner}: passes must be at least 1 or None, got {passes}')
-    return passes
+        return replace(labels, matches=matches)
 
 
 def matched_cross_labels(
@@ -112,16 +96,10 @@ def matched_cross_labels(
     passes: int | None = None,
     mirror: bool = True,
 ) -> CrossLabels:
-    """Find each tracklet's cluster in the other modality by progressive matching of mean descriptors.
-
-    Arguments are float (N, D) descriptors of each modality, labels numbered from 0 without gaps, and those of
-    :func:`match_clusters_progressively`.
-    """
-    rgb, ir = (mean_descriptors(descriptors[m], labels.of(m)) for m in Modality)
-    rgb_to_ir, ir_to_rgb = match_clusters_progressively(rgb, ir, passes, mirror)
-    return CrossLabels(rgb=_translated(labels.rgb, rgb_to_ir), ir=_translated(labels.ir, ir_to_rgb))
-
-
-def _translated(labels: np.ndarray, partners: np.ndarray) -> np.ndarray:
-    """int64 (N,), the partner of each label; -1 for an outlier."""
-    return np.where(labels >= 0, partners[labels], -1)
+    """Find each tracklet's cluster in the other modality by progressive matching of mean descriptors."""
+    visible, infrared = (mean_descriptors(descriptors[m], labels.of(m)) for m in Modality)
+    partners = match_clusters_progressively(visible, infrared, passes, mirror)
+    rgb, ir = (
+        np.where(labels.of(m) >= 0, p[labels.of(m)], -1) for m, p in zip(Modality, partners, strict=True)
+    )
+    return CrossLabels(rgb=rgb, ir=ir)

@@ -29,11 +29,7 @@ class TrueLabels(Labeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Return the true labels; the features are ignored.
-
-        Raises:
-            ValueError: If the numbers of tracklets do not match.
-        """
+        """Return the true labels; raises ValueError if the numbers of tracklets do not match."""
         if (len(visible), len(infrared)) != (len(self.labels.rgb), len(self.labels.ir)):
             raise ValueError(
                 f'{len(visible)} visible and {len(infrared)} infrared features, but the ground truth has '

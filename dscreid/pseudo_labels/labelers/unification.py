@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
-from dscreid.pseudo_labels.descriptors import check_finite, tracklet_descriptors
+from dscreid.pseudo_labels.descriptors import finite_descriptors
 from dscreid.pseudo_labels.dslu import (
     check_correction,
     check_unification,
@@ -19,13 +19,12 @@ from dscreid.pseudo_labels.dslu import (
     unify_labels,
     votes_needed,
 )
-from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext, build_labeler
+from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
 from dscreid.pseudo_labels.unification import smooth_labels, vote_across
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({})
-_CLUSTERING: Mapping[str, Any] = MappingProxyType({'type': 'ClusterLabeler'})
 
 
 class _UnifyingLabeler(Labeler):
@@ -43,23 +42,18 @@ class _UnifyingLabeler(Labeler):
 class DSLULabeler(_UnifyingLabeler):
     """Cluster each modality, assign infrared labels to visible tracklets (5)-(9), and correct them (10)-(14).
 
-    Infrared labels are those of the clustering. With ``inter``, visible labels use the infrared numbering,
-    and the result is ``shared``. With ``inter=None``, the visible tracklets keep their own clusters and only
-    ``intra`` corrects them: the "intra only" row in Table 5 of the paper. If both are None, the result is
-    that of ``clustering``.
+    Infrared labels are those of the clustering. With ``inter``, visible labels use the infrared numbering, and the
+    result is ``shared``. With ``inter=None``, the visible tracklets keep their own clusters and only ``intra`` corrects
+    them: the "intra only" row in Table 5 of the paper.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
-        inter: Keyword arguments of :func:`unify_labels` (``topk``, ``outliers_vote``, ``min_votes``), or
-            None.
+        inter: Keyword arguments of :func:`unify_labels` (``topk``, ``outliers_vote``, ``min_votes``), or None.
         intra: Keyword arguments of :func:`correct_labels` (``topk``, ``static_weight``, ``dynamic_weight``,
             ``outliers_vote``), or None.
-        require_own_cluster: Whether to drop visible tracklets that were outliers in their own modality, as in
-            the code of SDCL.
-        agreement: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``). They
-            set the number of votes that a label needs, many at first and fewer later, instead of
-            ``inter.min_votes``. The labeler then needs the context. None uses ``inter.min_votes``; the paper
-            requires one vote.
+        require_own_cluster: Whether to drop visible tracklets that were outliers in their own modality, as in SDCL.
+        agreement: Keyword arguments of :func:`votes_needed` (``start``, ``end``, ``epochs``, ``begin``), which then
+            sets the votes that a label needs in each epoch. None uses ``inter.min_votes``; the paper needs one vote.
 
     Example (config)::
 
@@ -75,7 +69,7 @@ class DSLULabeler(_UnifyingLabeler):
 
     def __init__(
         self,
-        clustering: Mapping[str, Any] = _CLUSTERING,
+        clustering: Mapping[str, Any] = CLUSTERING,
         inter: Mapping[str, Any] | None = _DEFAULTS,
         intra: Mapping[str, Any] | None = _DEFAULTS,
         require_own_cluster: bool = False,
@@ -91,18 +85,12 @@ class DSLULabeler(_UnifyingLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities. Labels are shared if ``inter`` is set; visible ones may skip numbers."""
+        """Label both modalities, shared if ``inter`` is set; visible labels may skip numbers."""
         clusters = self.clustering(visible, infrared, context)
         rgb = clusters.rgb
         if self.inter is not None:
-            rgb = unify_labels(
-                visible.static,
-                visible.dynamic,
-                infrared.static,
-                infrared.dynamic,
-                clusters.ir,
-                **self._inter_for(context, len(infrared)),
-            )
+            halves = visible.static, visible.dynamic, infrared.static, infrared.dynamic
+            rgb = unify_labels(*halves, clusters.ir, **self._inter_for(context, len(infrared)))
         if self.intra is not None:
             rgb = correct_labels(visible.static, visible.dynamic, rgb, **self.intra)
         if self.require_own_cluster:
@@ -110,17 +98,12 @@ class DSLULabeler(_UnifyingLabeler):
         if not (rgb >= 0).any():
             raise LabelingError(
                 f'label unification left no visible tracklet with a label (clusters: {clusters.summary()}); raise '
-                'inter.topk, lower inter.min_votes or agreement.start, set outliers_vote=False, or start unification '
-                'later'
+                'inter.topk, lower inter.min_votes or agreement.start, set outliers_vote=False, or start it later'
             )
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=clusters.shared or self.inter is not None)
 
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
-        """List the sets of the clustering, with the searches of both steps added to the visible one.
-
-        The unification searches visible among infrared tracklets in each half. The correction searches among
-        visible tracklets in both halves.
-        """
+        """List the sets of the clustering, with the searches of both steps added to the visible one."""
         problems = self.clustering.problems(counts, dimension)
         if problems is None or not counts[Modality.RGB]:
             return problems
@@ -130,7 +113,6 @@ class DSLULabeler(_UnifyingLabeler):
         return [replace(visible, further_searches=searches), *others]
 
     def _inter_for(self, context: LabelingContext | None, num_infrared: int) -> dict[str, Any]:
-        """Arguments of the unification, with the number of votes for the current epoch."""
         inter = self.inter or {}
         if self.agreement is None:
             return inter
@@ -144,25 +126,23 @@ class DSLULabeler(_UnifyingLabeler):
 class UnificationLabeler(_UnifyingLabeler):
     """Cluster each modality, and let infrared tracklets vote for the visible labels ("IR2RGB" of GUR).
 
-    Infrared labels are those of the clustering. Visible tracklets get labels of the infrared numbering, and
-    both modalities train against one memory.
+    Infrared labels are those of the clustering. Visible tracklets get labels of the infrared numbering, and both
+    modalities train against one memory.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
-        topk: Number of infrared neighbors that vote. The released code uses 20 for SYSU-MM01 and 10 for
-            RegDB.
+        topk: Number of infrared neighbors that vote. The released code uses 20 for SYSU-MM01 and 10 for RegDB.
         temperature: Temperature of the softmax that weights the votes. The released code has none (1).
-        smoothing_topk: Number of visible neighbors, including the tracklet itself, whose majority then
-            decides. None for no smoothing, as in the first ten epochs of unification on SYSU-MM01 in the
-            released code.
+        smoothing_topk: Number of visible neighbors, including the tracklet itself, whose majority then decides. None
+            for no smoothing, as in the first ten epochs of unification on SYSU-MM01 in the released code.
         outliers_vote: Whether "outlier" can win both votes, as in the released code.
-        infrared_centers: If True, the centers of the shared memory are means of infrared tracklets only, as
-            in the released code. If False, they are means of both modalities, as in DSC.
+        infrared_centers: Whether the centers of the shared memory are means of infrared tracklets only, as in the
+            released code, or of both modalities, as in DSC.
     """
 
     def __init__(
         self,
-        clustering: Mapping[str, Any] = _CLUSTERING,
+        clustering: Mapping[str, Any] = CLUSTERING,
         topk: int = 20,
         temperature: float = 1.0,
         smoothing_topk: int | None = 20,
@@ -188,8 +168,7 @@ class UnificationLabeler(_UnifyingLabeler):
         clusters = self.clustering(visible, infrared, context)
         if not clusters.num_clusters(Modality.IR):
             raise self._no_cluster(len(infrared), Modality.IR, 'use a larger eps in its clustering')
-        rows = check_finite(tracklet_descriptors(visible), Modality.RGB)
-        others = check_finite(tracklet_descriptors(infrared), Modality.IR)
+        rows, others = finite_descriptors(visible, infrared).values()
         rgb = vote_across(rows, others, clusters.ir, self.topk, self.temperature, self.outliers_vote)
         if self.smoothing_topk is not None:
             rgb = smooth_labels(rows, rgb, self.smoothing_topk, self.outliers_vote)
@@ -205,7 +184,7 @@ class UnificationLabeler(_UnifyingLabeler):
 def _checked(
     name: str, arguments: Mapping[str, Any] | None, check: Callable[..., None]
 ) -> dict[str, Any] | None:
-    """Return keyword arguments, completed with the defaults of ``check``, if it accepts all names and values."""
+    """Return keyword arguments that ``check`` accepts, completed with its defaults."""
     if arguments is None:
         return None
     known = inspect.signature(check)
@@ -222,7 +201,6 @@ def _checked(
 def _checked_agreement(
     agreement: Mapping[str, Any] | None, inter: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
-    """Return the arguments of the schedule as a dict if they are valid and match the unification."""
     if agreement is None:
         return None
     if inter is None or inter['min_votes'] is not None:

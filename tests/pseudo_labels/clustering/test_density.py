@@ -15,8 +15,12 @@ from dscreid.pseudo_labels import (
     settings_for,
 )
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
-from dscreid.pseudo_labels.clustering.duplicates import gaussian_like, size_of_whole
-from dscreid.pseudo_labels.clustering.mutual_neighbors import mutual_neighbor_rates, neighborhood_scales
+from dscreid.pseudo_labels.clustering.identity_sizes import (
+    gaussian_like,
+    mutual_neighbor_rates,
+    neighborhood_scales,
+    size_of_whole,
+)
 
 
 def _people(sizes, noise=0.9, d=24, seed=0):

@@ -108,9 +108,7 @@ def test_a_camera_without_clusters_is_left_out(world):
 
 def test_the_log_of_empty_cameras(world, monkeypatch):
     lines = []
-    monkeypatch.setattr(
-        'dscreid.pseudo_labels.labelers.camera.print_log', lambda text, **_: lines.append(text)
-    )
+    monkeypatch.setattr('dscreid.pseudo_labels.labelers.gur.print_log', lambda text, **_: lines.append(text))
     world.label({'type': 'CameraLabeler', **LOOSE}, world.context())
     assert not lines
     world.cameras[IR][:2] = 99

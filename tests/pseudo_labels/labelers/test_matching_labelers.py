@@ -81,7 +81,7 @@ def _descriptors(features):
 def logged(monkeypatch):
     """Lines that the labelers log."""
     lines = []
-    for module in ('matching', 'neighbor_soft', 'transport'):
+    for module in ('matching', 'neighbor_guided'):
         monkeypatch.setattr(
             f'dscreid.pseudo_labels.labelers.{module}.print_log', lambda message, **_: lines.append(message)
         )

@@ -1,0 +1,198 @@
+"""Labelers for the phases of GUR: clusters within each camera, then affinities to the trained cluster centers."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.pseudo_labels.clustering.dbscan import cluster
+from dscreid.pseudo_labels.clustering.density import chosen_settings
+from dscreid.pseudo_labels.clustering.settings import COMMON_CLUSTERING, fixed_settings
+from dscreid.pseudo_labels.descriptors import finite_descriptors, proxy_affinities, tracklet_descriptors
+from dscreid.pseudo_labels.labelers.base import Labeler, LabelingContext
+from dscreid.registry import LABELERS
+from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
+
+_WITHOUT_CAMERAS = 'use GUR without cameras (ClusterLabeler instead)'
+_LOOSER = 'use a larger eps or a smaller min_samples or k1'
+
+
+@LABELERS.register_module()
+class CameraLabeler(Labeler):
+    """Cluster the tracklets of each camera separately; clusters are only contrasted within their camera.
+
+    The released code trains one pair of a visible and an infrared camera after another. Here, all cameras train in one
+    epoch, and ``PseudoLabels.groups`` keeps them apart in the identity loss. A camera without a cluster is logged, and
+    its tracklets are outliers in this epoch.
+
+    ``k1``, ``k2``, ``eps`` and ``min_samples`` are those of ``ClusterLabeler``. The released code uses ``eps=0.55``.
+
+    Example (config)::
+
+        labelers = [dict(cycle=[dict(type='CameraLabeler', eps=0.55), dict(type='ProxyAffinityLabeler', eps=0.6)])]
+    """
+
+    needs_context = True
+    common_settings = COMMON_CLUSTERING
+
+    def __init__(
+        self, k1: int | str = 30, k2: int | str = 6, eps: float | str = 0.55, min_samples: int | str = 4
+    ) -> None:
+        self.fixed = fixed_settings('CameraLabeler', k1=k1, k2=k2, eps=eps, min_samples=min_samples)
+
+    def check_cameras(self, cameras: Mapping[Modality, np.ndarray]) -> None:
+        """Raise ConfigError if a modality has no camera with enough tracklets to form a cluster."""
+        fewest = self.fixed.get('min_samples', 2)
+        for modality in Modality:
+            numbers, counts = np.unique(cameras[modality], return_counts=True)
+            most = counts.max(initial=0)
+            if most < fewest:
+                lower = 'lower min_samples, or ' if 'min_samples' in self.fixed else ''
+                raise ConfigError(
+                    f'CameraLabeler: a cluster needs {fewest} {modality.value} tracklets of one camera, but the '
+                    f'largest of {len(numbers)} cameras has {most}; {lower}{_WITHOUT_CAMERAS}'
+                )
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label each modality from 0 without gaps. The group of a cluster is its camera."""
+        context = self._given(context)
+        labels, groups = {}, {}
+        for modality, descriptors in finite_descriptors(visible, infrared).items():
+            cameras = context.cameras[modality]
+            labels[modality], groups[modality] = cluster_cameras(
+                descriptors, cameras, lambda rows: cluster(rows, chosen_settings(rows, self.fixed))
+            )
+            if not len(groups[modality]):
+                raise self._no_cluster(len(descriptors), modality, f'{_LOOSER}, or {_WITHOUT_CAMERAS}')
+            if len(empty := np.setdiff1d(cameras, groups[modality])):
+                print_log(
+                    f'CameraLabeler: {len(empty)} of {len(np.unique(cameras))} {modality.value} cameras have no '
+                    f'cluster; their tracklets are left out of this epoch: {", ".join(map(str, empty))}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+        return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False, groups=groups)
+
+
+def cluster_cameras(
+    descriptors: Tensor, cameras: np.ndarray, cluster: Callable[[Tensor], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster the rows of float (N, D) descriptors separately for each of the ``cameras`` int64 (N,).
+
+    ``cluster`` maps float (n, D) to int64 (n,) labels, numbered from 0 without gaps, -1 = outlier.
+
+    Returns:
+        ``labels`` int64 (N,), numbered from 0 without gaps in ascending order of the cameras, -1 = outlier, and
+        ``groups`` int64 (C,), the camera of each cluster.
+
+    Raises:
+        ValueError: If there is not exactly one camera per row.
+    """
+    cameras = np.asarray(cameras, np.int64)
+    if cameras.shape != (len(descriptors),):
+        raise ValueError(f'{len(descriptors)} descriptors but cameras of shape {cameras.shape}')
+    labels = np.full(len(cameras), -1, np.int64)
+    groups: list[int] = []
+    for camera in np.unique(cameras):
+        rows = np.flatnonzero(cameras == camera)
+        found = cluster(descriptors[torch.from_numpy(rows).to(descriptors.device)])
+        labels[rows] = np.where(found >= 0, found + len(groups), -1)
+        groups += [int(camera)] * (int(found.max(initial=-1)) + 1)
+    return labels, np.array(groups, np.int64)
+
+
+class _AffinityLabeler(Labeler):
+    """Settings of both, and clustering of affinities."""
+
+    needs_context = True
+    needs_centers = True
+    common_settings = COMMON_CLUSTERING
+
+    def __init__(
+        self,
+        scale: float = 20.0,
+        k1: int | str = 30,
+        k2: int | str = 6,
+        eps: float | str = 0.6,
+        min_samples: int | str = 4,
+    ) -> None:
+        name = type(self).__name__
+        if scale <= 0:
+            raise ConfigError(f'{name}: scale must be positive, got {scale}')
+        self.scale = scale
+        self.fixed = fixed_settings(name, k1=k1, k2=k2, eps=eps, min_samples=min_samples)
+
+    def _cluster(self, affinities: Tensor, name: str) -> np.ndarray:
+        return cluster(affinities, chosen_settings(affinities, self.fixed, name))
+
+    def _checked(self, rgb: np.ndarray, ir: np.ndarray, shared: bool) -> PseudoLabels:
+        for labels, modality in ((rgb, Modality.RGB), (ir, Modality.IR)):
+            if not (labels >= 0).any():
+                raise self._no_cluster(len(labels), modality, _LOOSER)
+        return PseudoLabels(rgb=rgb, ir=ir, shared=shared)
+
+
+@LABELERS.register_module()
+class JointLabeler(_AffinityLabeler):
+    """Describe every tracklet by its affinity to the clusters of both modalities, and cluster all jointly.
+
+    The descriptor is ``[softmax(scale n(x) . M_v), softmax(scale n(x) . M_t)]``, where M are the cluster memories
+    trained in the previous epoch, so this cannot be the first labeler. If the previous labels were shared, both halves
+    are equal. The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
+
+    Args:
+        scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05. ``k1``,
+            ``k2``, ``eps`` and ``min_samples`` are those of ``ClusterLabeler``.
+
+    Example (config)::
+
+        labelers = [dict(cycle=[dict(type='ClusterLabeler', eps=0.6), dict(type='JointLabeler', eps=0.6)])]
+    """
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label both modalities jointly, from 0 without gaps. A cluster may have members in only one modality."""
+        centers = self._given(context).centers
+        if centers is None:
+            raise ConfigError(
+                'JointLabeler: there are no cluster centers before the first epoch; begin with another labeler, such '
+                'as ClusterLabeler'
+            )
+        tracklets = torch.cat(list(finite_descriptors(visible, infrared).values()))
+        parts = [tracklet_descriptors(centers[modality]) for modality in Modality]
+        affinities = torch.cat([proxy_affinities(tracklets, part, scale=self.scale) for part in parts], dim=1)
+        labels = self._cluster(affinities, 'both modalities')
+        return self._checked(labels[: len(visible)], labels[len(visible) :], shared=True)
+
+
+@LABELERS.register_module()
+class ProxyAffinityLabeler(_AffinityLabeler):
+    """Cluster each modality by the affinities of its tracklets to the cluster centers of each camera.
+
+    The previous epoch must have used ``CameraLabeler``, whose trained centers are read. The arguments are those of
+    ``JointLabeler``. See :func:`dscreid.pseudo_labels.proxy_affinities`.
+    """
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label each modality from 0 without gaps, after an epoch of ``CameraLabeler``."""
+        context = self._given(context)
+        if context.centers is None or context.groups is None:
+            raise ConfigError(
+                f'ProxyAffinityLabeler: it needs the clusters of CameraLabeler, which did not label the epoch before '
+                f'epoch {context.epoch + 1}; put it after CameraLabeler in a cycle'
+            )
+        labels = []
+        for modality, descriptors in finite_descriptors(visible, infrared).items():
+            proxies = tracklet_descriptors(context.centers[modality])
+            affinities = proxy_affinities(descriptors, proxies, context.groups[modality], self.scale)
+            labels.append(self._cluster(affinities, modality.value))
+        return self._checked(labels[0], labels[1], shared=False)

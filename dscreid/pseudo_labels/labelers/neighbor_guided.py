@@ -1,0 +1,196 @@
+"""Labelers of both interpretations of NG: label calibration by neighbors, and dual optimal transport."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dscreid.errors import ConfigError
+from dscreid.neighbors.knn import nearest_by_inner_product
+from dscreid.pseudo_labels.descriptors import mean_descriptors
+from dscreid.pseudo_labels.labelers.base import CLUSTERING, LabelingContext, SeparateLabeler
+from dscreid.pseudo_labels.labelers.matching import matched_cross_labels
+from dscreid.pseudo_labels.neighbor_soft import (
+    confidence_weights,
+    label_shares,
+    neighbor_count,
+    overlap_shares,
+    soft_targets,
+)
+from dscreid.pseudo_labels.transport import transport_labels
+from dscreid.registry import LABELERS
+from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets, TrackletFeatures
+
+_MARGINALS = ('uniform', 'empirical')
+
+
+@LABELERS.register_module()
+class NeighborSoftLabeler(SeparateLabeler):
+    """Cluster each modality, match progressively, and soften own and cross labels by neighbors (Teng et al.).
+
+    Own labels are softened and weighted by the neighbors in the same modality, including the tracklet itself. Cross
+    labels (those of ``MatchingLabeler``) are softened and weighted by the neighbors in the other modality.
+
+    Args:
+        clustering: Config of the labeler that clusters each modality.
+        topk: Number of neighbors of a tracklet. The released scripts use 30 for SYSU-MM01 and 20 for RegDB.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in their modality. None
+            always uses ``topk``. Too many neighbors give flat targets and vanishing weights.
+        balance: Share of the hard label in a target, in [0, 1].
+        sharpness: How fast the weight decreases with the disagreement of the neighbors.
+        passes: Maximum number of assignments in the matching. None repeats until every cluster has a partner.
+    """
+
+    def __init__(
+        self,
+        clustering: Mapping[str, Any] = CLUSTERING,
+        topk: int = 30,
+        max_cluster_ratio: float | None = 2.0,
+        balance: float = 0.7,
+        sharpness: float = 10.0,
+        passes: int | None = None,
+    ) -> None:
+        if topk < 1 or (max_cluster_ratio or 1) <= 0 or not 0 <= balance <= 1 or sharpness < 0:
+            raise ConfigError(
+                'NeighborSoftLabeler: topk must be at least 1, max_cluster_ratio positive or None, balance in [0, 1] '
+                f'and sharpness not negative, got {topk}, {max_cluster_ratio}, {balance} and {sharpness}'
+            )
+        if passes is not None and passes < 1:
+            raise ConfigError(f'NeighborSoftLabeler: passes must be at least 1 or None, got {passes}')
+        super().__init__(clustering)
+        self.topk = topk
+        self.max_cluster_ratio = max_cluster_ratio
+        self.balance = balance
+        self.sharpness = sharpness
+        self.passes = passes
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label each modality, with ``soft``, ``cross`` and ``cross.soft``.
+
+        If no neighbor of a tracklet is in a cluster, the tracklet keeps its hard label with weight 0.
+        """
+        labels, descriptors = self._clusters(visible, infrared)
+        cross = matched_cross_labels(descriptors, labels, self.passes)
+        counts = {m: neighbor_count(labels.of(m), self.topk, self.max_cluster_ratio) for m in Modality}
+
+        def softened(own: Modality, wanted: np.ndarray, asked: Modality) -> SoftTargets:
+            neighbors = _nearest_rows(descriptors[own], descriptors[asked], counts[asked], own is asked)
+            shares = overlap_shares(neighbors, labels.of(asked))
+            targets = soft_targets(wanted, shares, self.balance)
+            return SoftTargets(targets, confidence_weights(wanted, shares, self.sharpness))
+
+        soft = {m: softened(m, labels.of(m), m) for m in Modality}
+        cross = replace(cross, soft={m: softened(m, cross.of(m), m.other) for m in Modality})
+        parts = []
+        for m in Modality:
+            labeled = labels.of(m) >= 0
+            own, other = (targets[m].weights[labeled].mean() for targets in (soft, cross.soft))
+            parts.append(f'{m.value} {counts[m]} neighbors, mean weight {own:.2f} own, {other:.2f} cross')
+        print_log(f'neighbor-guided labels: {"; ".join(parts)}', logger='current')
+        return replace(labels, soft=soft, cross=cross)
+
+
+@LABELERS.register_module()
+class TransportLabeler(SeparateLabeler):
+    """Cluster each modality, and assign its tracklets to the other's clusters by optimal transport, in both directions.
+
+    A RECONSTRUCTION of DOTLA (Cheng et al., ACM MM 2023) from summaries of the paper. The transport follows a later
+    release of the same group (see :mod:`dscreid.pseudo_labels.transport`). The refinement by neighbors, including all
+    its numbers, is guessed. The paper's consistency loss among cross-modality neighbors is not implemented.
+
+    Args:
+        clustering: Config of the labeler that clusters each modality.
+        marginals: Mass that clusters receive: ``uniform``, as in that release, or ``empirical``, as their sizes.
+        sharpness: Factor of the cost; 25 in that release.
+        tolerance: Tolerance of the Sinkhorn iteration; 0.1 in that release.
+        max_steps: Maximum number of Sinkhorn steps; 500 in that release.
+        topk: Number of neighbors in the other modality that refine a label (guessed). 0 keeps hard labels.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in the other modality.
+            None always uses ``topk``.
+        balance: Share of the transported label in a refined one, in [0, 1] (guessed).
+    """
+
+    def __init__(
+        self,
+        clustering: Mapping[str, Any] = CLUSTERING,
+        marginals: str = 'uniform',
+        sharpness: float = 25.0,
+        tolerance: float = 0.1,
+        max_steps: int = 500,
+        topk: int = 20,
+        max_cluster_ratio: float | None = 2.0,
+        balance: float = 0.5,
+    ) -> None:
+        if marginals not in _MARGINALS:
+            raise ConfigError(f'TransportLabeler: marginals must be one of {_MARGINALS}, got {marginals!r}')
+        if sharpness <= 0 or tolerance < 0 or max_steps < 1:
+            raise ConfigError(
+                'TransportLabeler: sharpness must be positive, tolerance not negative and max_steps at least 1, got '
+                f'{sharpness}, {tolerance} and {max_steps}'
+            )
+        if topk < 0 or (max_cluster_ratio or 1) <= 0 or not 0 <= balance <= 1:
+            raise ConfigError(
+                'TransportLabeler: topk must not be negative, max_cluster_ratio positive or None, and balance in '
+                f'[0, 1], got {topk}, {max_cluster_ratio} and {balance}'
+            )
+        super().__init__(clustering)
+        self.marginals = marginals
+        self.transport: dict[str, Any] = dict(sharpness=sharpness, tolerance=tolerance, max_steps=max_steps)
+        self.topk = topk
+        self.max_cluster_ratio = max_cluster_ratio
+        self.balance = balance
+
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Label each modality, with ``cross`` labels for all but outliers, and ``cross.soft`` unless ``topk`` is 0."""
+        labels, descriptors = self._clusters(visible, infrared)
+        cross = {m: self._transported(descriptors, labels, m) for m in Modality}
+        soft = {m: self._refined(descriptors, labels, m, cross[m]) for m in Modality} if self.topk else None
+        return replace(labels, cross=CrossLabels(cross[Modality.RGB], cross[Modality.IR], soft))
+
+    def _transported(
+        self, descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, modality: Modality
+    ) -> np.ndarray:
+        """int64 (N,), clusters of the other modality for the labeled tracklets of ``modality``; -1 for outliers."""
+        other = labels.of(modality.other)
+        centers = mean_descriptors(descriptors[modality.other], other)
+        masses = np.bincount(other[other >= 0]) if self.marginals == 'empirical' else None
+        rows = np.flatnonzero(labels.of(modality) >= 0)
+        transported = np.full(len(labels.of(modality)), -1, np.int64)
+        transported[rows], converged = transport_labels(
+            descriptors[modality].cpu()[rows], centers, masses, **self.transport
+        )
+        if not converged:
+            print_log(
+                f'transport of {len(rows)} {modality.value} tracklets to {len(centers)} clusters did not converge in '
+                f'{self.transport["max_steps"]} steps and is used as it is; raise max_steps or lower sharpness',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return transported
+
+    def _refined(
+        self,
+        descriptors: Mapping[Modality, Tensor],
+        labels: PseudoLabels,
+        modality: Modality,
+        transported: np.ndarray,
+    ) -> SoftTargets:
+        """Mix transported labels (N,) with the labels of the nearest tracklets of the other modality."""
+        other = modality.other
+        k = neighbor_count(labels.of(other), self.topk, self.max_cluster_ratio)
+        shares = label_shares(_nearest_rows(descriptors[modality], descriptors[other], k), labels.of(other))
+        weights = (transported >= 0).astype(np.float32)
+        return SoftTargets(soft_targets(transported, shares, self.balance), weights)
+
+
+def _nearest_rows(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> np.ndarray:
+    """int64 (N, min(k, M)) indices into the gallery (M, D) of L2-normalized rows, nearest first."""
+    return nearest_by_inner_product(queries, gallery, k, self_first)[1].cpu().numpy()
