@@ -16,7 +16,7 @@ from dscreid.utils.files import only_process_in
 #: Functions by the moment at which they are called.
 MOMENTS = {
     'in an epoch': 'dscreid.models.reid.adaptive_reid:AdaptiveReID.loss',
-    'during clustering': 'dscreid.pseudo_labels.cluster_labeler:cluster',
+    'during clustering': 'dscreid.pseudo_labels.labelers.cluster:cluster',
     'while memories are built': 'dscreid.models.memories.target_memories:TargetMemories.reset',
     'before the pointer': 'dscreid.engine.hooks.durable_checkpoint_hook:write_pointer',
     'before old ones go': 'dscreid.engine.hooks.durable_checkpoint_hook:DurableCheckpointHook._remove_old',

@@ -178,4 +178,4 @@ def test_commands_by_short_name(installation):
     no_data = installation.dscreid('train', 'dsc/dsc_bupt2hitsz', '--dry-run')
     assert no_data.returncode == 2
     assert no_data.stderr.count('\n') == 1
-    assert 'DSCREID_HITSZ_VCM' in no_data.stderr
+    assert 'data_root=FOLDER' in no_data.stderr

@@ -40,7 +40,9 @@ def test_every_tool_is_a_command():
 
 @pytest.mark.parametrize('name', COMMANDS.values())
 def test_help_of_a_tool_imports_nothing_heavy(name):
-    assert imported_by(str(TOOLS / name), '--help') == []
+    # registered worlds need MMEngine's registry, which does not import torch
+    allowed = ['mmengine'] if name in ('reproduce.py', 'synthesize.py') else []
+    assert imported_by(str(TOOLS / name), '--help') in ([], allowed)
 
 
 def test_importing_packages_imports_nothing_heavy(tmp_path):
@@ -96,7 +98,7 @@ def test_help_lists_the_commands_with_the_first_line_of_each(capsys):
     assert stop.value.code == 0
     printed = capsys.readouterr().out
     assert all(f'  {name} ' in printed for name in COMMANDS)
-    assert "Run a config's whole experiment" in printed
+    assert 'Run the whole experiment of a config' in printed
 
 
 def test_version(capsys):

@@ -184,7 +184,7 @@ def test_features_of_a_training_split(
     assert len(load_features(dump)) == 48
     assert f'features: {dump} (48 tracklets of split' in capsys.readouterr().out
     source = [tiny_runs.source, *arguments[1:-1], f'data_root={tiny_runs.bupt}']
-    assert 'there are no tracklets to extract features of' in refused(capsys, run_test, *source)
+    assert 'there are no tracklets to extract features from' in refused(capsys, run_test, *source)
 
 
 def test_a_dry_run_says_that_nothing_will_be_measured(tiny_runs, anonymous, tmp_path):

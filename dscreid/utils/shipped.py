@@ -108,9 +108,12 @@ def directions(configs: Path) -> list[str]:
 
 def has_directions(path: Path) -> bool:
     """Check if a config or one of its bases takes the direction from ``DSCREID_DIRECTION``."""
-    if existing_file(path) is None:
+    if path.suffix != '.py' or existing_file(path) is None:
         return False
-    text = path.read_text(encoding='utf-8', errors='replace')
+    try:
+        text = path.read_text(encoding='utf-8', errors='replace')
+    except OSError:  # reported when the config is read
+        return False
     bases = re.search(r'^_base_\s*=\s*(\[[^\]]*\]|.*)', text, flags=re.M)
     names = re.findall(r'[\'"]([^\'"]+)[\'"]', bases[1]) if bases else []
     return any(f'${DIRECTION}' in name for name in names) or any(
