@@ -88,7 +88,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def _list_worlds() -> str:
     """List the registered worlds and domains for the help."""
-    WORLDS.import_from_location()
     lines = [
         f'  {name:12}{(world.__doc__ or "").splitlines()[0]}' for name, world in WORLDS.module_dict.items()
     ]
