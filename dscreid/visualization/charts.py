@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,13 +21,9 @@ MAX_MARKERS = 60
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart, with its name in the legend.
+    """One line of a chart with its name in the legend: ascending finite x, and y, in which NaN leaves a gap.
 
-    Attributes:
-        x: float (n,), ascending and finite.
-        y: float (n,); NaN leaves a gap in the line.
-        color: Position in ``COLORS``.
-        area: Whether the area below the line is filled.
+    ``color`` is a position in ``COLORS``; ``area`` fills the area below the line.
     """
 
     name: str
@@ -64,13 +61,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Card:
-    """A chart with its title, legend and captions.
-
-    Attributes:
-        chart: Data URI from :func:`line_chart`, or '' for a card with only captions.
-        description: Text alternative of the chart.
-        values: Values of the chart as a table that can be unfolded, or None.
-    """
+    """A chart from :func:`line_chart`, or '', with title, text alternative, legend, captions and table of values."""
 
     title: str
     chart: str = ''
@@ -113,7 +104,7 @@ def line_chart(
         x_label: Name of the x axis with its unit.
         rules: Reference lines.
         from_zero: Whether the y axis starts at zero if no value is negative.
-        bounds: Lowest and highest possible values; the y axis does not extend beyond them.
+        bounds: Lowest and highest end of the y axis.
         y_ticks: Whether to label the y axis and draw a grid.
     """
     figure = Figure(figsize=(5, 3))
@@ -133,22 +124,13 @@ def line_chart(
 
 
 def _draw_line(axes: Axes, line: Series) -> None:
-    """Draw a series, with a filled area below it or with dots if it has few points."""
     x, y = thin_out(np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float))
     color = COLORS[line.color]
     if line.area:
         axes.fill_between(x, y, color=color, alpha=0.16, linewidth=0)
     marker = 'o' if len(x) <= MAX_MARKERS and not line.area else ''
-    axes.plot(
-        x,
-        y,
-        '--' if line.dashed else '-',
-        color=color,
-        linewidth=2,
-        marker=marker,
-        markersize=5,
-        clip_on=False,
-    )
+    style: dict[str, Any] = dict(color=color, linewidth=2, marker=marker, markersize=5, clip_on=False)
+    axes.plot(x, y, '--' if line.dashed else '-', **style)
 
 
 def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:

@@ -26,12 +26,9 @@ _TITLES = (
 
 @dataclass(frozen=True, slots=True)
 class PaperResult:
-    """One row of one of the paper's tables.
+    """One row of one of the paper's tables: Rank-1 and mAP in percent for both kinds of queries.
 
-    Attributes:
-        rgb2ir: Rank-1 and mAP in percent with visible queries.
-        ir2rgb: Rank-1 and mAP in percent with infrared queries.
-        unsupervised: Whether the row used no identity label of the target domain.
+    ``unsupervised`` rows used no identity label of the target domain.
     """
 
     method: str
@@ -78,22 +75,14 @@ PAPER_TABLES = _read_tables()
 
 
 def paper_table(number: int) -> PaperTable:
-    """Return a results table of the paper, 1 to 6.
-
-    Raises:
-        ValueError: If the paper has no results table with this number.
-    """
+    """Return a results table of the paper, 1 to 6; raise a ValueError for another number."""
     if number not in range(1, len(PAPER_TABLES) + 1):
         raise ValueError(f'the paper has results tables 1 to {len(PAPER_TABLES)}, not {number}')
     return PAPER_TABLES[number - 1]
 
 
 def paper_reference(target: str) -> PaperTable:
-    """Return the table with which a run on a target dataset is compared: Table 1 or Table 2.
-
-    Args:
-        target: ``'bupt_campus'`` or ``'hitsz_vcm'``, the *real* dataset. Do not compare results on synthetic data with
-            those of the paper.
+    """Return the table with which a run on a real dataset, ``'bupt_campus'`` or ``'hitsz_vcm'``, is compared.
 
     Raises:
         ValueError: If the paper reports no results on this dataset.

@@ -28,10 +28,9 @@ class ReportRun:
 
     Attributes:
         name: Name of the row, such as ``'CD (source model, no adaptation)'``.
-        metrics: Flat dictionary of ``ReIDMetric`` with values in [0, 1]: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …;
-            empty if the run was not evaluated.
-        features: Features from ``dscreid.evaluation.load_features``, for pictures and densities, or None.
-        upper_bound: Whether the run used the true labels of the target. Such a run is shown but never marked as best.
+        metrics: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …, in [0, 1]; empty if the run was not evaluated.
+        features: Features of the test set, for pictures and densities, or None.
+        upper_bound: Whether the run used the true labels of the target, so that it is never marked as best.
         reason: Reason why the run was not evaluated.
     """
 
