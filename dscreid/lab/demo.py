@@ -55,7 +55,7 @@ _CONFIGS = {
 
 @dataclass(frozen=True)
 class DemoSize:
-    """Worlds, configs (``dsc/dsc_demo.py`` is of ``'demo'``), ``tools/demo.py`` arguments and note of a demo's size."""
+    """Preset of worlds, last part of the configs' names, option of ``tools/demo.py``, and a note for users."""
 
     preset: str
     direction: str
@@ -148,13 +148,9 @@ class Demo:
         for modality in ('rgb', 'ir'):
             clusters, labeled = labels[f'labels/{modality}_clusters'], labels[f'labels/{modality}_labelled']
             if not fewest <= clusters <= most:
-                problems.append(
-                    f'{modality}: {clusters:.0f} clusters for {identities} identities in the last epoch'
-                )
+                problems.append(f'{modality}: {clusters:.0f} clusters at the end for {identities} identities')
             if labeled < expected.labeled:
-                problems.append(
-                    f'{modality}: only {100 * labeled:.0f} % of tracklets labeled in the last epoch'
-                )
+                problems.append(f'{modality}: only {100 * labeled:.0f} % of tracklets labeled at the end')
         return problems
 
     def config_path(self, run: str) -> Path:
@@ -162,11 +158,7 @@ class Demo:
         return self.options.configs / f'{_CONFIGS[run]}_{self.options.size.direction}.py'
 
     def work_dir(self, run: str) -> Path:
-        """Return the folder of a run, emptied if it holds a run of another config, world or source model.
-
-        Raises:
-            ConfigError: If the folder holds files that the demo did not write.
-        """
+        """Return the folder of a run, emptied if it holds a run of another config, world or source model."""
         folder = self.out / run
         marker = self._root(run) / 'world.json'
         parts = [config_hash(self._config(run)), str(self.options.seed), marker.read_text(encoding='utf-8')]
@@ -215,9 +207,7 @@ class Demo:
     def _checkpoint(self, run: str) -> Path:
         if checkpoint := last_checkpoint(self.out / run):
             return checkpoint
-        raise CheckpointError(
-            f'{self.out / run}: has no checkpoint; remove the folder and start the demo again'
-        )
+        raise CheckpointError(f'{self.out / run}: has no checkpoint; remove it and start the demo again')
 
     def _row(self, name: str, folder: Path) -> ReportRun:
         metrics, features = folder / METRICS_FILE, folder / FEATURES_FILE
@@ -254,21 +244,15 @@ class Demo:
         tables = [(run.name, run.features) for run in runs if run.features is not None]
         features = draw_feature_maps([map_features(*table, tracklets=200) for table in tables])
         rows = attended_tracklets(self._config('dsc'), self._checkpoint('dsc'))
-        attention = draw_prompt_attention(rows)
+        attention = figure_uri(draw_prompt_attention(rows), 'png')
+        text = 'Test tracklets of persons drawn at random, in the plane (t-SNE).'
+        caption = (
+            'Frames, and the same frames under the attention of their prompts: bright patches get the most. The '
+            'number above a frame is the share of its prompts in the dynamic feature.'
+        )
         return [
-            ReportPicture(
-                'Feature map',
-                'Test tracklets of persons drawn at random, in the plane (t-SNE).',
-                figure_uri(features),
-                'Features',
-            ),
-            ReportPicture(
-                'Prompt attention',
-                'Frames, and the same frames under the attention of their prompts: bright patches get the most. The '
-                'number above a frame is the share of its prompts in the dynamic feature.',
-                figure_uri(attention, 'png'),
-                '; '.join(row.title for row in rows),
-            ),
+            ReportPicture('Feature map', text, figure_uri(features), 'Feature maps of CD and DSC'),
+            ReportPicture('Prompt attention', caption, attention, '; '.join(row.title for row in rows)),
         ]
 
     def _source_metrics(self) -> dict[str, float]:
@@ -285,6 +269,5 @@ class Demo:
         return self.out / 'worlds' / ('source' if run == 'source' else 'target')
 
     def _timings(self) -> dict[str, float]:
-        if not self._timings_file.is_file():
-            return {}
-        return json.loads(self._timings_file.read_text(encoding='utf-8'))
+        file = self._timings_file
+        return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}

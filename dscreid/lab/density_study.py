@@ -56,7 +56,6 @@ class Outcome:
     """Result of clustering with some settings.
 
     Attributes:
-        settings: The settings.
         ari_all: Adjusted Rand index over all tracklets, with each outlier as a cluster of its own.
         ari: Adjusted Rand index over labeled tracklets. NaN if there are none.
         labeled: Fraction of labeled tracklets.
@@ -135,13 +134,7 @@ def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings
 def best_fixed(
     joined: torch.Tensor, pids: np.ndarray, grid: Mapping[str, Sequence] = GRID
 ) -> ClusteringSettings:
-    """Return the settings of a grid with the largest ARI over all tracklets. Ties go to the first.
-
-    Args:
-        joined: Float (N, D), features to cluster.
-        pids: int (N,), true person ids.
-        grid: Values for each setting. Combinations with ``k2`` above ``k1`` are skipped.
-    """
+    """Return the settings with the largest ARI of float (N, D) and true ids, int (N,). Ties go to the first."""
     if not len(joined):
         raise DatasetError('there are no tracklets to study')
     tried = []

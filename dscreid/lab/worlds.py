@@ -16,18 +16,13 @@ _EASY_SOURCE = {'modality_gap': 0.0, 'occluded': 0.1, 'sensor_spread': 0.05, 'ma
 def adaptation_worlds(
     seed: int, direction: str = 'bupt2hitsz', preset: str = 'demo'
 ) -> tuple[WorldSpec, WorldSpec]:
-    """Return the specs of source and target of one experiment.
+    """Return the specs of source and target of one experiment; ``seed`` selects the people and cameras of both.
 
     The source has BUPTCampus' layout and the target HITSZ-VCM's, so that one set of configs serves both directions. In
     world ``full``, each domain has the layout and counts of its own data set.
 
-    Args:
-        seed: Selects the people and cameras of both worlds.
-        direction: One of ``DIRECTIONS``, named by domain.
-        preset: Name in ``WORLDS``.
-
     Raises:
-        ConfigError: If the direction or world is unknown.
+        ConfigError: If the direction, one of ``DIRECTIONS``, or the preset, a name in ``WORLDS``, is unknown.
     """
     if direction not in DIRECTIONS:
         raise ConfigError(f'unknown direction {direction!r}; known are {", ".join(DIRECTIONS)}')

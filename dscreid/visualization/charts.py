@@ -55,7 +55,7 @@ class Rule:
 
     @property
     def swatch(self) -> str:
-        """CSS of the border that stands for the line in the legend."""
+        """CSS of the line's border in the legend."""
         return f'2px dotted {self.shade}'
 
 
@@ -97,15 +97,10 @@ def line_chart(
     bounds: tuple[float, float] = (-math.inf, math.inf),
     y_ticks: bool = True,
 ) -> str:
-    """Draw lines without a legend as the data URI of an SVG picture; equal arguments give equal text.
+    """Draw lines, at least one with a finite point, as the data URI of an SVG picture.
 
-    Args:
-        series: Lines; at least one of them has a finite point.
-        x_label: Name of the x axis with its unit.
-        rules: Reference lines.
-        from_zero: Whether the y axis starts at zero if no value is negative.
-        bounds: Lowest and highest end of the y axis.
-        y_ticks: Whether to label the y axis and draw a grid.
+    The y axis starts at zero if ``from_zero`` and no value is negative, stays within ``bounds``, and has labels and a
+    grid if ``y_ticks``. Equal arguments give equal text.
     """
     figure = Figure(figsize=(5, 3))
     axes = figure.subplots()

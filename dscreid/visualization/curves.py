@@ -45,7 +45,7 @@ class Scalars:
 
 
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
-    """Read the ``scalars.json`` files of one run in the order of writing; the last value of a repeated step counts.
+    """Read a run's ``scalars.json`` files in the order of writing; the last value of a repeated step counts.
 
     Raises:
         CheckpointError: If a file is missing or a line is not a JSON object.

@@ -80,7 +80,7 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PE
 def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, seed: int = 0) -> np.ndarray:
     """Draw rows of a feature table to show, independent of their features and of the order of rows.
 
-    Unknown persons (negative ids) do not count as persons; their tracklets fill the places that remain.
+    Tracklets of unknown persons (negative ids) fill the places that remain.
 
     Returns:
         int64 (at most ``tracklets``,), rows in ascending order of their position in the dataset.
@@ -122,7 +122,7 @@ def person_colors(pid: np.ndarray) -> dict[int, str]:
 
 @styled()
 def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
-    """Draw maps of the same tracklets side by side: a color per person, a circle or a triangle per tracklet.
+    """Draw maps side by side, with a color per person and a shape per modality.
 
     Raises:
         DscreidError: If two maps are of different tracklets.

@@ -1,8 +1,4 @@
-"""Tables 1 to 6 of the paper as data, for comparison with runs on the real datasets.
-
-"Dynamic-Static Collaboration for Unsupervised Domain Adaptive Video-Based Visible-Infrared Person
-Re-Identification" (DSC). ``paper_tables.csv`` holds percentages, as printed there.
-"""
+"""Tables 1 to 6 of the paper (DSC) as data; ``paper_tables.csv`` holds percentages, as printed there."""
 
 import csv
 from dataclasses import dataclass
@@ -82,11 +78,7 @@ def paper_table(number: int) -> PaperTable:
 
 
 def paper_reference(target: str) -> PaperTable:
-    """Return the table with which a run on a real dataset, ``'bupt_campus'`` or ``'hitsz_vcm'``, is compared.
-
-    Raises:
-        ValueError: If the paper reports no results on this dataset.
-    """
+    """Return the table with which a run on a real dataset is compared; raise a ValueError if there is none."""
     known = {table.target: table for table in PAPER_TABLES[:2]}
     if target not in known:
         raise ValueError(f'the paper reports results on {sorted(known)}, not on {target!r}')

@@ -15,11 +15,11 @@ JPEG_QUALITY = 82
 
 
 class TrackletPictures:
-    """Reads frames of a dataset's tracklets and encodes them as JPEG data URIs.
+    """Reads frames of a ``TrackletDataset``'s tracklets and encodes them as JPEG data URIs.
 
     Args:
-        dataset: A ``TrackletDataset``; only ``root``, whose frames may be packed, and ``tracklets`` are used.
-        num_frames: Number of frames shown side by side: 1 (the middle frame) or more (evenly spaced).
+        dataset: Only ``root``, whose frames may be packed, and ``tracklets`` are used.
+        num_frames: Number of evenly spaced frames shown side by side.
         max_height: Larger frames are shrunk to this height; smaller frames keep their size.
     """
 

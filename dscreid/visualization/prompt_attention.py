@@ -52,7 +52,7 @@ class AttendedTracklet:
 
 @torch.no_grad()
 def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAttention:
-    """Record the inputs of an encoder's attention while it runs, and compute its weights from them again.
+    """Compute the attention of an encoder's prompts from the inputs that its blocks see while it runs.
 
     Args:
         backbone: ``SpatioTemporalPrompting`` in evaluation mode, not compiled.
@@ -92,12 +92,7 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
 
 
 def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: int = 0) -> list[int]:
-    """Draw a visible and an infrared tracklet of one person.
-
-    Args:
-        tracklets: Records of a dataset.
-        person: Person id; None draws one that both modalities show, or any tracklets if no person is known.
-        seed: Non-negative seed.
+    """Draw a visible and an infrared tracklet of a person; None draws one that both modalities show, if any is known.
 
     Returns:
         Positions in the dataset, visible first; only one if the other modality is missing.

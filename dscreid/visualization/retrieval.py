@@ -81,7 +81,7 @@ def retrieval_examples(
     """Retrieve the first ranks for some queries of both cross-modal directions, for every run with features.
 
     Args:
-        runs: Runs on the same test set; those without features are left out.
+        runs: Runs on the same test set.
         protocol: Name of the evaluation protocol, whose filtering also applies here.
         count: Number of queries per direction; see :func:`choose_queries`.
         topk: Number of ranks shown.

@@ -29,11 +29,7 @@ class InstructiveQuery:
 
 
 def instructive_query(examples: Sequence[RetrievalExample], seed: int = 0) -> InstructiveQuery:
-    """Draw one of the queries that the second of two runs answers better: more right answers, the first of them right.
-
-    Raises:
-        DscreidError: If there is no such query.
-    """
+    """Draw one of the queries with more right answers, the first of them right, in the second run than in the first."""
     gains = [_right(example.lists[1][1]) - _right(example.lists[0][1]) for example in examples]
     pairs = zip(examples, gains, strict=True)
     candidates = [example for example, gain in pairs if gain > 0 and example.lists[1][1][0].correct]

@@ -92,10 +92,8 @@ def check_features_belong(dataset: Any, run: ReportRun) -> None:
 def protocol_of(config: Config) -> str | None:
     """Return the evaluation protocol that a config sets in ``test_evaluator``, or None."""
     evaluators = config.get('test_evaluator') or []
-    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
-        if 'protocol' in evaluator:
-            return evaluator['protocol']
-    return None
+    evaluators = [evaluators] if isinstance(evaluators, dict) else evaluators
+    return next((evaluator['protocol'] for evaluator in evaluators if 'protocol' in evaluator), None)
 
 
 def _existing(path: str | Path) -> Path:

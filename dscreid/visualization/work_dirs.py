@@ -81,11 +81,7 @@ class WorkDir:
 
 
 def find_work_dir(folder: str | Path, name: str) -> WorkDir:
-    """Find the files of a run by their default names in a work directory of ``dscreid train``.
-
-    Raises:
-        CheckpointError: If the folder is missing or contains nothing that a report can show.
-    """
+    """Find a run's files in a work directory; raise a CheckpointError if it holds nothing that a report can show."""
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointError(f'{folder} is not a folder; name the work directory of a run.')
@@ -97,19 +93,14 @@ def find_work_dir(folder: str | Path, name: str) -> WorkDir:
     metrics, features = _file(folder / 'metrics.json'), _file(folder / 'features.safetensors')
     if not (scalars or metrics or features):
         raise CheckpointError(
-            f'{folder} has no metrics.json, features.safetensors or */vis_data/scalars.json; name the work directory '
-            'of a run.'
+            f'{folder} has no metrics.json, features.safetensors or scalars.json; name the work directory of a run.'
         )
     config = _file(configs[-1]) if configs else None
     return WorkDir(name, folder, metrics, features, scalars, config, _file(folder / 'finished.json'))
 
 
 def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
-    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path.
-
-    Raises:
-        CheckpointError: If one is missing or contains nothing that a report can show.
-    """
+    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path."""
     pairs = []
     for entry in entries:
         name, separator, folder = entry.partition('=')

@@ -37,13 +37,7 @@ _environment_of_this_machine = functools.cache(collect_environment)
 
 
 class Execution:
-    """The process of a running job.
-
-    Args:
-        job: The job.
-        lock: The locked file of the job's folder. The process holds the lock even if its parent is killed.
-        environment: Environment variables in addition to the job's own.
-    """
+    """The process of a running job. It holds the lock of the job's folder even if its parent is killed."""
 
     def __init__(self, job: Job, lock: IO, environment: Mapping[str, str]) -> None:
         self._job, self._lock, self._start = job, lock, time.monotonic()
@@ -143,11 +137,7 @@ def start(job: Job, environment: Mapping[str, str], accept_revision: bool = Fals
 
 
 def execute(job: Job, accept_revision: bool = False) -> None:
-    """Run one job and wait for it, as submitted jobs do. A finished job is not repeated. See :func:`start`.
-
-    Raises:
-        ConfigError: If the job cannot be started or fails.
-    """
+    """Run one job and wait for it, unless it is finished; raise a ConfigError if it fails. See :func:`start`."""
     running = start(job, {}, accept_revision)
     status = running.wait() if isinstance(running, Execution) else running
     if not status.done:

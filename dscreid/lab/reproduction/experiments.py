@@ -10,7 +10,7 @@ from typing import Any
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
+NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 #: Other rankings of the features of a finished run, see ``tasks.py``.
 VIEWS = ('raw', 'static', 'dynamic')
 _DSLU = 'default_hooks.cluster.labelers.1'
@@ -33,7 +33,7 @@ class Row:
 
     name: str
     method: str
-    overrides: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    overrides: Mapping[str, Any] = field(default_factory=lambda: NO_OVERRIDES)
     tag: str = ''
     paper: str | None = None
     view: str | None = None
@@ -218,11 +218,7 @@ def find_experiment(name: str) -> Experiment:
 
 
 def choose_rows(experiment: Experiment, names: Sequence[str] | None) -> tuple[Row, ...]:
-    """Return the rows with the given names or methods, in the experiment's order. None selects all rows.
-
-    Raises:
-        ConfigError: If a name matches no row. The message lists the known names and suggests the closest.
-    """
+    """Return the rows with the given names or methods, or all; raise a ConfigError if a name matches no row."""
     if not names:
         return experiment.rows
     # a method shared by several rows of a sweep is not a name for any of them

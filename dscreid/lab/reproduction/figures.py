@@ -31,11 +31,7 @@ _LINES = (
 
 
 def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, seed: int) -> str:
-    """Return the page of a figure for one direction and seed.
-
-    Raises:
-        DscreidError: If no row has a finished run, features are damaged, or pictures are missing.
-    """
+    """Return the page of a figure for one direction and seed; raise a DscreidError if a file or run is missing."""
     reader = ConfigReader(place)
     runs = []
     for row in rows:
@@ -97,13 +93,7 @@ def _plot(panel: 'Axes', sweep: Mapping[float, SummaryRow]) -> None:
     for key, label, marker, offset in _LINES:
         points = [(x, figure) for x, row in sorted(sweep.items()) if (figure := row.figure(key)) is not None]
         if points:
-            panel.errorbar(
-                [x + offset * width for x, _ in points],
-                [100 * figure.mean for _, figure in points],
-                [100 * (figure.deviation or 0) for _, figure in points],
-                label=label,
-                marker=marker,
-                ms=4,
-                capsize=2,
-                elinewidth=0.8,
-            )
+            x = [x + offset * width for x, _ in points]
+            means = [100 * figure.mean for _, figure in points]
+            deviations = [100 * (figure.deviation or 0) for _, figure in points]
+            panel.errorbar(x, means, deviations, label=label, marker=marker, ms=4, capsize=2, elinewidth=0.8)

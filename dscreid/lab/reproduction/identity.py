@@ -91,11 +91,7 @@ def world_fingerprint(spec: WorldSpec) -> str:
 
 
 def dataset_fingerprints(config: Config) -> dict[str, str]:
-    """Fingerprint the index of each split that a config trains or tests on, and how its frames were packed as JPEG.
-
-    Raises:
-        DatasetError: If a dataset is missing or malformed.
-    """
+    """Fingerprint the index of each split that a config trains or tests on, and how its frames were packed as JPEG."""
     fingerprints = {}
     for name in ('train', 'test'):
         if loader := config.get(f'{name}_dataloader'):

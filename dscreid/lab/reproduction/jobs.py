@@ -27,7 +27,6 @@ class Job:
     Attributes:
         name: Unique name, such as ``bupt2hitsz/seed1/dsc_demo``.
         folder: The run's work directory, or the folder of a world.
-        command: Command line of the process.
         environment: Environment variables in addition to those of this process.
         dependencies: Names of the jobs that must have finished.
         identity: What the result depends on. Empty for a world.

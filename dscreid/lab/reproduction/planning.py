@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from mmengine import Config
@@ -16,7 +15,7 @@ from dscreid.apis.config import load_config
 from dscreid.apis.option_values import format_value
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.experiments import Row
+from dscreid.lab.reproduction.experiments import NO_OVERRIDES, Row
 from dscreid.lab.reproduction.identity import (
     code_fingerprint,
     dataset_fingerprints,
@@ -31,7 +30,6 @@ from dscreid.lab.synthetic import WorldSpec
 from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.visualization import protocol_of
 
-NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 #: Command of the processes other than ``tools/train.py``, and their code, which the code fingerprint leaves out.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
 TASKS_FILE = Path(__file__).with_name('tasks.py')
@@ -46,11 +44,7 @@ class Plan:
 
 
 def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seeds: Sequence[int]) -> Plan:
-    """Plan everything that the rows need, seed by seed.
-
-    Raises:
-        DscreidError: If a row has no config, a config cannot be read, or data is missing.
-    """
+    """Plan everything that the rows need, seed by seed; raise a DscreidError if a config or data is missing."""
     plan, configs, code = Plan(), ConfigReader(place), code_fingerprint()
     for seed in seeds:
         for direction in directions:

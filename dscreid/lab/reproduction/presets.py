@@ -89,14 +89,8 @@ class Place:
     """Where runs are stored and what they are made with.
 
     Runs of one direction and seed are next to each other in ``out/<data>/<direction>/seed<k>``, where
-    ``tools/train.py`` looks for the source stages of a config.
-
-    Attributes:
-        out: Root folder of all output.
-        preset: The data.
-        configs: Folder of all configs.
-        trainer: Script that trains and tests a config.
-        amp: Whether to train in mixed precision.
+    ``tools/train.py`` looks for the source stages of a config. ``configs`` is the folder of all configs, ``trainer`` a
+    script that trains and tests one, and ``amp`` selects mixed precision.
     """
 
     out: Path

@@ -35,7 +35,7 @@ _COLORS = dict(zip(_ORDER, ('cyan', 'cyan', 'red', 'yellow', 'dim', 'green', 'gr
 
 @dataclass(frozen=True)
 class JobStatus:
-    """One line of the table: a job's state, its wall time so far (None if unknown), and such as why it failed."""
+    """One line of the table: a job's state, its wall time so far (None if unknown), and a note on a failure."""
 
     phase: Phase
     seconds: float | None = None

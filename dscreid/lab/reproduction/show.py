@@ -44,12 +44,7 @@ def show_experiment(
 ) -> tuple[str, list[Path]]:
     """Write an experiment's files and return its table as Markdown together with the paths of the files.
 
-    Args:
-        name: Name of a table or figure.
-        place: Where the runs are stored.
-        directions: Empty for the paper's directions.
-        seeds: None for all seeds that were run.
-        rows: Names or methods of the rows to show. Empty for all rows.
+    No ``directions`` selects the paper's, no ``seeds`` all that were run, and no ``rows`` all rows.
 
     Raises:
         DscreidError: If a name is unknown or no run has finished.

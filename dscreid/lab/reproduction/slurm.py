@@ -12,7 +12,7 @@ from dscreid.lab.reproduction.progress import JobStatus, Phase
 
 
 def parse_options(words: Sequence[str]) -> dict[str, str]:
-    """Parse ``PARTITION KEY=VALUE …`` to options of ``sbatch`` by name; raise a ConfigError if a pair is none."""
+    """Parse ``PARTITION KEY=VALUE …`` to options of ``sbatch`` by name; raise a ConfigError for a malformed pair."""
     options = {'partition': words[0]}
     for pair in words[1:]:
         name, _, value = pair.partition('=')
