@@ -11,6 +11,7 @@ from pathlib import Path
 from mmengine import Config
 
 from dscreid.apis.config import config_hash, load_config
+from dscreid.apis.plots import attended_tracklets, examples_of
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE, remove_run_folder
 from dscreid.apis.test import evaluate, write_json
 from dscreid.apis.train import RunOptions, run_experiment
@@ -19,18 +20,20 @@ from dscreid.errors import CheckpointError
 from dscreid.lab.synthetic import is_complete, render_world
 from dscreid.lab.worlds import adaptation_worlds
 from dscreid.visualization import (
+    ReportPicture,
     ReportRun,
     RetrievalGallery,
     Scalars,
     TrackletPictures,
-    build_test_dataset,
     collect_environment,
     distance_density,
+    draw_feature_maps,
+    draw_prompt_attention,
+    figure_uri,
     format_results_table,
     load_run,
-    protocol_of,
+    map_features,
     read_scalars,
-    retrieval_examples,
     write_report,
 )
 
@@ -52,14 +55,7 @@ _CONFIGS = {
 
 @dataclass(frozen=True)
 class DemoSize:
-    """Size of a demo.
-
-    Attributes:
-        preset: Preset of ``adaptation_worlds``.
-        direction: Direction of the configs, as in ``dsc/dsc_demo.py``.
-        command: Arguments of ``tools/demo.py`` that select this size.
-        note: Note about the size in the results table.
-    """
+    """Preset of worlds, last part of the configs' names, option of ``tools/demo.py``, and a note for users."""
 
     preset: str
     direction: str
@@ -67,15 +63,11 @@ class DemoSize:
     note: str
 
 
-FULL = DemoSize(
-    'demo', 'demo', ' --full', 'The full demo: the worlds and schedules of docs/synthetic_benchmark.md.'
+FULL = DemoSize('demo', 'demo', ' --full', 'The full demo: the setting of docs/synthetic_benchmark.md.')
+_SHORT_NOTE = (
+    'The short demo: smaller worlds and fewer iterations than `make demo-full`, whose figures differ.'
 )
-SHORT = DemoSize(
-    'demo-short',
-    'demo_short',
-    '',
-    'The short demo: smaller worlds and fewer iterations than the full one (`make demo-full`), whose figures differ.',
-)
+SHORT = DemoSize('demo-short', 'demo_short', '', _SHORT_NOTE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ class DemoOptions:
         size: ``SHORT`` or ``FULL``.
         seed: Selects the people and cameras of both worlds, and seeds both trainings.
         processes: Number of rendering processes. None uses one per core.
-        compare: Whether to also run clustering only (B+Clu) and the upper bound with true target labels.
+        compare: Whether to also run clustering only (B+Clu) and the bound with true target labels.
     """
 
     out: Path
@@ -103,15 +95,13 @@ class DemoOptions:
 class Expectations:
     """Results that every working demo reaches, as fractions in [0, 1]. A miss means that something is broken.
 
-    Each bound is far from the measured values, so rounding alone does not cause a miss: with one seed, the gain of the
-    full demo differed by 0.022 between three machines, a standard deviation of 0.011.
+    Each bound is so far from the measured values that rounding alone does not cause a miss.
 
     Attributes:
         source_rank1: Rank-1 of the source model on unseen source people, mean of both directions (measured: ≥ 0.88).
         gain: mAP of DSC minus mAP of CD, mean of both directions (measured: ≥ 0.026).
-        labeled: Fraction of tracklets with a pseudo label in the last epoch, in each modality (measured: ≥ 0.9).
-        clusters: Minimum and maximum number of clusters per true identity in the last epoch, in each modality
-            (measured: 0.7 to 1.4).
+        labeled: Fraction of labeled tracklets in the last epoch, per modality (measured: ≥ 0.9).
+        clusters: Range of clusters per true identity in the last epoch, per modality (measured: 0.7 to 1.4).
     """
 
     source_rank1: float = 0.6
@@ -129,14 +119,7 @@ class Demo:
         self._timings_file = options.out / 'timings.json'
 
     def run(self) -> list[ReportRun]:
-        """Run the unfinished parts and write the report.
-
-        Returns:
-            The rows of the results table, CD first.
-
-        Raises:
-            DscreidError: If a part cannot run. The message names the fix.
-        """
+        """Run the unfinished parts, write the report, and return the rows of the results table, CD first."""
         for role, spec in (('source', self.source_world), ('target', self.target_world)):
             if not is_complete(root := self.out / 'worlds' / role, spec):
                 with self.timed(f'{role} world'):
@@ -165,13 +148,9 @@ class Demo:
         for modality in ('rgb', 'ir'):
             clusters, labeled = labels[f'labels/{modality}_clusters'], labels[f'labels/{modality}_labelled']
             if not fewest <= clusters <= most:
-                problems.append(
-                    f'{modality}: {clusters:.0f} clusters in the last epoch for {identities} identities'
-                )
+                problems.append(f'{modality}: {clusters:.0f} clusters at the end for {identities} identities')
             if labeled < expected.labeled:
-                problems.append(
-                    f'{modality}: only {100 * labeled:.0f} % of the tracklets have a label in the last epoch'
-                )
+                problems.append(f'{modality}: only {100 * labeled:.0f} % of tracklets labeled at the end')
         return problems
 
     def config_path(self, run: str) -> Path:
@@ -179,11 +158,7 @@ class Demo:
         return self.options.configs / f'{_CONFIGS[run]}_{self.options.size.direction}.py'
 
     def work_dir(self, run: str) -> Path:
-        """Return the folder of a run, emptied if it holds a run of another config, world or source model.
-
-        Raises:
-            ConfigError: If the folder holds files that the demo did not write.
-        """
+        """Return the folder of a run, emptied if it holds a run of another config, world or source model."""
         folder = self.out / run
         marker = self._root(run) / 'world.json'
         parts = [config_hash(self._config(run)), str(self.options.seed), marker.read_text(encoding='utf-8')]
@@ -213,7 +188,7 @@ class Demo:
                 work_dir=folder,
                 resume=True,
                 seed=self.options.seed,
-                source_checkpoint=None if run == 'source' else self._source_checkpoint(),
+                source_checkpoint=None if run == 'source' else self._checkpoint('source'),
                 config_options={'data_root': str(self._root(run))},
             )
             with self.timed(run):
@@ -221,19 +196,18 @@ class Demo:
         return self._row(row, folder)
 
     def _evaluate_source_model(self) -> ReportRun:
-        folder, checkpoint = self.work_dir('cd'), self._source_checkpoint()
+        folder = self.work_dir('cd')
         metrics, features = folder / METRICS_FILE, folder / FEATURES_FILE
         if not metrics.is_file():
             with self.timed('cd'):
-                evaluate(self._config('cd'), checkpoint, folder, out=metrics, dump_features=features)
+                weights = self._checkpoint('source')
+                evaluate(self._config('cd'), weights, folder, out=metrics, dump_features=features)
         return self._row(CD_ROW, folder)
 
-    def _source_checkpoint(self) -> Path:
-        folder = self.out / 'source'
-        checkpoint = last_checkpoint(folder)
-        if checkpoint is None:
-            raise CheckpointError(f'{folder}: has no checkpoint; remove the folder and start the demo again')
-        return checkpoint
+    def _checkpoint(self, run: str) -> Path:
+        if checkpoint := last_checkpoint(self.out / run):
+            return checkpoint
+        raise CheckpointError(f'{self.out / run}: has no checkpoint; remove it and start the demo again')
 
     def _row(self, name: str, folder: Path) -> ReportRun:
         metrics, features = folder / METRICS_FILE, folder / FEATURES_FILE
@@ -242,15 +216,16 @@ class Demo:
     def _write_report(self, runs: list[ReportRun]) -> None:
         config, size, source = self._config('cd'), self.options.size, self._source_metrics()
         shown = [run for run in runs if run.name in (CD_ROW, DSC_ROW)]
-        examples = retrieval_examples(shown, protocol_of(config))
+        examples, dataset = examples_of(config, shown)
         densities = [distance_density(run.name, run.features) for run in shown if run.features is not None]
         write_report(
             self.out / 'report.html',
             title='dscreid demo',
             runs=runs,
             curves={'Source stage': self._scalars('source'), 'Adaptation (DSC)': self._scalars('dsc')},
-            retrieval=RetrievalGallery(examples, TrackletPictures(build_test_dataset(config))),
+            retrieval=RetrievalGallery(examples, TrackletPictures(dataset)),
             densities=densities,
+            pictures=self._pictures(shown),
             timings=self._timings() or None,
             environment=collect_environment(),
             notes=[
@@ -263,6 +238,22 @@ class Demo:
             ],
         )
         print(f'\n{size.note}\n{format_results_table(runs)}')
+
+    def _pictures(self, runs: list[ReportRun]) -> list[ReportPicture]:
+        """Draw 200 test tracklets in the plane, and the attention of DSC's prompts."""
+        tables = [(run.name, run.features) for run in runs if run.features is not None]
+        features = draw_feature_maps([map_features(*table, tracklets=200) for table in tables])
+        rows = attended_tracklets(self._config('dsc'), self._checkpoint('dsc'))
+        attention = figure_uri(draw_prompt_attention(rows), 'png')
+        text = 'Test tracklets of persons drawn at random, in the plane (t-SNE).'
+        caption = (
+            'Frames, and the same frames under the attention of their prompts: bright patches get the most. The '
+            'number above a frame is the share of its prompts in the dynamic feature.'
+        )
+        return [
+            ReportPicture('Feature map', text, figure_uri(features), 'Feature maps of CD and DSC'),
+            ReportPicture('Prompt attention', caption, attention, '; '.join(row.title for row in rows)),
+        ]
 
     def _source_metrics(self) -> dict[str, float]:
         return json.loads((self.out / 'source' / METRICS_FILE).read_text(encoding='utf-8'))
@@ -278,6 +269,5 @@ class Demo:
         return self.out / 'worlds' / ('source' if run == 'source' else 'target')
 
     def _timings(self) -> dict[str, float]:
-        if not self._timings_file.is_file():
-            return {}
-        return json.loads(self._timings_file.read_text(encoding='utf-8'))
+        file = self._timings_file
+        return json.loads(file.read_text(encoding='utf-8')) if file.is_file() else {}

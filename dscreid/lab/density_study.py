@@ -45,12 +45,7 @@ GRID = {
 
 @dataclass(frozen=True)
 class LabeledFeatures:
-    """One modality of a target's training split, with its ground truth.
-
-    Attributes:
-        features: Features of N tracklets.
-        pids: int (N,), true person ids.
-    """
+    """Features of N tracklets of one modality of a target's training split, and their true person ids, int (N,)."""
 
     features: TrackletFeatures
     pids: np.ndarray
@@ -61,7 +56,6 @@ class Outcome:
     """Result of clustering with some settings.
 
     Attributes:
-        settings: The settings.
         ari_all: Adjusted Rand index over all tracklets, with each outlier as a cluster of its own.
         ari: Adjusted Rand index over labeled tracklets. NaN if there are none.
         labeled: Fraction of labeled tracklets.
@@ -140,13 +134,7 @@ def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings
 def best_fixed(
     joined: torch.Tensor, pids: np.ndarray, grid: Mapping[str, Sequence] = GRID
 ) -> ClusteringSettings:
-    """Return the settings of a grid with the largest ARI over all tracklets. Ties go to the first.
-
-    Args:
-        joined: Float (N, D), features to cluster.
-        pids: int (N,), true person ids.
-        grid: Values for each setting. Combinations with ``k2`` above ``k1`` are skipped.
-    """
+    """Return the settings with the largest ARI of float (N, D) and true ids, int (N,). Ties go to the first."""
     if not len(joined):
         raise DatasetError('there are no tracklets to study')
     tried = []
@@ -164,31 +152,21 @@ def best_fixed(
 def study_target(
     target: Mapping[Modality, LabeledFeatures], grid: Mapping[str, Sequence] = GRID
 ) -> dict[Modality, dict[str, Outcome]]:
-    """Return the outcomes of the best fixed settings, the family's and the automatically chosen ones, by modality.
-
-    Returns:
-        ``{modality: {'best fixed': Outcome, 'family': Outcome, 'auto': Outcome}}``.
-    """
+    """Return ``{modality: {'best fixed': Outcome, 'family': Outcome, 'auto': Outcome}}``."""
     joined = {modality: joined_halves(part.features) for modality, part in target.items()}
     chosen = choose_for_same_people(list(joined.values()), [{}] * len(joined))
     results = {}
     for (modality, part), choice in zip(target.items(), chosen, strict=True):
-        descriptors = joined[modality]
-        results[modality] = {
-            'best fixed': outcome(descriptors, part.pids, best_fixed(descriptors, part.pids, grid)),
-            'family': outcome(descriptors, part.pids, FAMILY),
-            'auto': outcome(descriptors, part.pids, choice.settings),
-        }
+        data = joined[modality], part.pids
+        ways = {'best fixed': best_fixed(*data, grid), 'family': FAMILY, 'auto': choice.settings}
+        results[modality] = {way: outcome(*data, settings) for way, settings in ways.items()}
     return results
 
 
 def study_markdown(
     targets: Mapping[str, Mapping[Modality, LabeledFeatures]], grid: Mapping[str, Sequence] = GRID
 ) -> str:
-    """Format the study of targets by name as a Markdown table: one row per target, modality and kind of settings.
-
-    ``below the best`` is the difference in ARI over all tracklets. See :func:`best_fixed` for the grid.
-    """
+    """Format the study of targets by name as a Markdown table: one row per target, modality and kind of settings."""
     lines = [
         '| target | modality | tracklets, identities | settings | k1 / k2 / eps / min_samples '
         '| ARI of all | below the best | ARI of labeled | labeled |',
@@ -209,7 +187,6 @@ def study_markdown(
 
 
 def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
-    """Load a file that :func:`save_target` wrote."""
     if existing_file(path) is None:
         raise DatasetError(f'{path}: no such file of features; --save writes one')
     try:
@@ -225,12 +202,8 @@ def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
             raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
         static, dynamic, pids = (arrays[name] for name in names)
         floats = static.ndim == 2 and static.dtype == dynamic.dtype == np.float32
-        if (
-            not floats
-            or static.shape != dynamic.shape
-            or pids.shape != static.shape[:1]
-            or pids.dtype.kind != 'i'
-        ):
+        shaped = static.shape == dynamic.shape and pids.shape == static.shape[:1]
+        if not (floats and shaped and pids.dtype.kind == 'i'):
             raise DatasetError(
                 f'{path}: {names[0]} and {names[1]} must be float32 (N, D), {names[2]} integer (N,); write it again '
                 'with --save'
@@ -238,7 +211,7 @@ def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
         if broken := np.count_nonzero(~np.isfinite(np.hstack([static, dynamic])).all(axis=1)):
             raise DatasetError(
                 f'{path}: the features of {broken} of {len(static)} {modality.value} tracklets hold NaN or infinite '
-                'values; check the weights they were made with and write it again with --save'
+                'values; check the weights and write it again with --save'
             )
         halves = TrackletFeatures(torch.from_numpy(static), torch.from_numpy(dynamic))
         target[modality] = LabeledFeatures(halves, pids)

@@ -25,13 +25,7 @@ _EVALUATION = re.compile(r'evaluation_config|\d{8}_\d{6}')
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """Criteria and test metrics of a run's epochs.
-
-    Attributes:
-        name: The run's folder.
-        criteria: Number of trained epochs → values by criterion.
-        scores: Number of trained epochs → test metric in [0, 1].
-    """
+    """A run's criteria and test metric in [0, 1] by number of trained epochs."""
 
     name: str
     criteria: Mapping[int, Mapping[str, float]]
@@ -82,16 +76,7 @@ def read_run(work_dir: str | Path, metric: str = 'mean/mAP') -> JudgedRun:
 
 
 def picks_of(run: JudgedRun, criteria: Sequence[str] = LABEL_FREE_CRITERIA) -> dict[str, Pick]:
-    """Return the result of each selection method in a run.
-
-    Args:
-        run: A run with criteria for at least one epoch.
-        criteria: Names of label-free criteria, of which greater values are better.
-
-    Returns:
-        Results of ``last``, each criterion, ``mean of the epochs`` (random choice) and ``best`` (by the test labels, an
-        upper bound).
-    """
+    """Return the results of the ``last`` epoch, each criterion, ``mean of the epochs`` and ``best`` (by the labels)."""
     if not run.scores:
         raise ConfigError(f'{run.name}: no trained epoch was judged; train at least one with a criterion')
     best, last = max(run.scores.values()), run.scores[max(run.scores)]
@@ -139,12 +124,8 @@ def study_markdown(runs: Sequence[JudgedRun], metric: str = 'mean/mAP') -> str:
 def _row(name: str, picks: Sequence[Pick]) -> str:
     epochs = ', '.join('–' if math.isnan(pick.epoch) else f'{pick.epoch:.0f}' for pick in picks)
     label = 'best (test labels)' if name == 'best' else name
-    cells = [
-        _cell([100 * pick.score for pick in picks], '.1f'),
-        _cell([100 * pick.gap for pick in picks], '.1f'),
-        _cell([100 * pick.gain for pick in picks], '+.1f'),
-        _cell([pick.correlation for pick in picks], '+.2f'),
-    ]
+    columns = (('score', 100, '.1f'), ('gap', 100, '.1f'), ('gain', 100, '+.1f'), ('correlation', 1, '+.2f'))
+    cells = [_cell([factor * getattr(pick, key) for pick in picks], form) for key, factor, form in columns]
     return f'| {label} | {epochs} | ' + ' | '.join(cells) + ' |'
 
 
@@ -186,7 +167,7 @@ def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, 
         result = evaluate(load_config(_config_of(work_dir)), checkpoint, work_dir / 'selection_study')
         if not result:
             raise DatasetError(
-                f'{work_dir}: this study compares criteria with test metrics, but there are none: {result.reason}'
+                f'{work_dir}: there are no test metrics to compare criteria with: {result.reason}'
             )
         known[str(epoch)] = dict(result)
         write_json(path, known)
@@ -197,22 +178,15 @@ def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, 
 
 
 def read_scores(path: Path) -> dict[str, dict[str, float]]:
-    """Read the metrics of checkpoints, by epoch, that an earlier study evaluated.
-
-    Raises:
-        CheckpointError: If the file is not a valid record.
-    """
+    """Read the metrics of checkpoints, by epoch, that an earlier study evaluated."""
     remedy = 'remove it, and the checkpoints are evaluated again'
     content = read_json_object(path, 'record of metrics', remedy)
-    if not all(
-        isinstance(values, dict) and all(map(is_number, values.values())) for values in content.values()
-    ):
+    if not all(isinstance(one, dict) and all(map(is_number, one.values())) for one in content.values()):
         raise CheckpointError(f'{path}: is not a record of metrics by epoch; {remedy}')
     return content
 
 
 def _config_of(work_dir: Path) -> Path:
-    """Return the config saved by training."""
     paths = [path for path in sorted(work_dir.glob('*.py')) if not _EVALUATION.fullmatch(path.stem)]
     if len(paths) != 1:
         raise ConfigError(f'{work_dir}: contains {len(paths)} configs instead of the one that was trained')

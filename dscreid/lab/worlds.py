@@ -7,30 +7,22 @@ DIRECTIONS = ('bupt2hitsz', 'hitsz2bupt')
 #: Added to an experiment's seed, so that the worlds share no person.
 _SOURCE_SEED, _TARGET_SEED = 1000, 2000
 #: Distance of the target's infrared sensor from the source's. At 0.4, visible clusters are pure but half of
-#: the nearest neighbors across modalities are wrong, so the modality gap is most of what adaptation must
-#: bridge.
+#: the nearest neighbors across modalities are wrong.
 _TARGET_GAP = 0.4
-#: A source that a small tower can learn: few occluders, one kind of infrared sensor, and materials that
-#: differ less in infrared, so that people who look alike in one modality are more often alike in the other.
+#: A source that a small tower can learn: people who look alike in one modality are more often alike in the other.
 _EASY_SOURCE = {'modality_gap': 0.0, 'occluded': 0.1, 'sensor_spread': 0.05, 'material_spread': 0.4}
 
 
 def adaptation_worlds(
     seed: int, direction: str = 'bupt2hitsz', preset: str = 'demo'
 ) -> tuple[WorldSpec, WorldSpec]:
-    """Return the specs of source and target of one experiment.
+    """Return the specs of source and target of one experiment; ``seed`` selects the people and cameras of both.
 
-    The source has BUPTCampus' layout and the target HITSZ-VCM's, so that one set of configs serves both directions. The
-    reverse direction swaps only the domains. In world ``full``, each domain has the layout and counts of its own data
-    set.
-
-    Args:
-        seed: Selects the people and cameras of both worlds.
-        direction: One of ``DIRECTIONS``, named by domain.
-        preset: Name in ``WORLDS``.
+    The source has BUPTCampus' layout and the target HITSZ-VCM's, so that one set of configs serves both directions. In
+    world ``full``, each domain has the layout and counts of its own data set.
 
     Raises:
-        ConfigError: If the direction or world is unknown.
+        ConfigError: If the direction, one of ``DIRECTIONS``, or the preset, a name in ``WORLDS``, is unknown.
     """
     if direction not in DIRECTIONS:
         raise ConfigError(f'unknown direction {direction!r}; known are {", ".join(DIRECTIONS)}')

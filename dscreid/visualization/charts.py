@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,13 +21,9 @@ MAX_MARKERS = 60
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart, with its name in the legend.
+    """One line of a chart with its name in the legend: ascending finite x, and y, in which NaN leaves a gap.
 
-    Attributes:
-        x: float (n,), ascending and finite.
-        y: float (n,); NaN leaves a gap in the line.
-        color: Position in ``COLORS``.
-        area: Whether the area below the line is filled.
+    ``color`` is a position in ``COLORS``; ``area`` fills the area below the line.
     """
 
     name: str
@@ -58,19 +55,13 @@ class Rule:
 
     @property
     def swatch(self) -> str:
-        """CSS of the border that stands for the line in the legend."""
+        """CSS of the line's border in the legend."""
         return f'2px dotted {self.shade}'
 
 
 @dataclass(frozen=True)
 class Card:
-    """A chart with its title, legend and captions.
-
-    Attributes:
-        chart: Data URI from :func:`line_chart`, or '' for a card with only captions.
-        description: Text alternative of the chart.
-        values: Values of the chart as a table that can be unfolded, or None.
-    """
+    """A chart from :func:`line_chart`, or '', with title, text alternative, legend, captions and table of values."""
 
     title: str
     chart: str = ''
@@ -106,15 +97,10 @@ def line_chart(
     bounds: tuple[float, float] = (-math.inf, math.inf),
     y_ticks: bool = True,
 ) -> str:
-    """Draw lines without a legend as the data URI of an SVG picture; equal arguments give equal text.
+    """Draw lines, at least one with a finite point, as the data URI of an SVG picture.
 
-    Args:
-        series: Lines; at least one of them has a finite point.
-        x_label: Name of the x axis with its unit.
-        rules: Reference lines.
-        from_zero: Whether the y axis starts at zero if no value is negative.
-        bounds: Lowest and highest possible values; the y axis does not extend beyond them.
-        y_ticks: Whether to label the y axis and draw a grid.
+    The y axis starts at zero if ``from_zero`` and no value is negative, stays within ``bounds``, and has labels and a
+    grid if ``y_ticks``. Equal arguments give equal text.
     """
     figure = Figure(figsize=(5, 3))
     axes = figure.subplots()
@@ -133,22 +119,13 @@ def line_chart(
 
 
 def _draw_line(axes: Axes, line: Series) -> None:
-    """Draw a series, with a filled area below it or with dots if it has few points."""
     x, y = thin_out(np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float))
     color = COLORS[line.color]
     if line.area:
         axes.fill_between(x, y, color=color, alpha=0.16, linewidth=0)
     marker = 'o' if len(x) <= MAX_MARKERS and not line.area else ''
-    axes.plot(
-        x,
-        y,
-        '--' if line.dashed else '-',
-        color=color,
-        linewidth=2,
-        marker=marker,
-        markersize=5,
-        clip_on=False,
-    )
+    style: dict[str, Any] = dict(color=color, linewidth=2, marker=marker, markersize=5, clip_on=False)
+    axes.plot(x, y, '--' if line.dashed else '-', **style)
 
 
 def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:

@@ -55,12 +55,9 @@ _FIGURES = (
 
 
 def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
-    """Make all figures for which a run has logged values; unknown keys are left out.
+    """Make all figures for which a run, by its name, has logged values; unknown keys are left out.
 
     For one run, related series share a chart; for several runs, each series has its own chart with one line per run.
-
-    Args:
-        runs: Name of the run → what it logged.
     """
     cards = []
     logged = {key for scalars in runs.values() for key in (*scalars.series, *scalars.gaps)}
@@ -89,34 +86,30 @@ def curves_html(runs: Mapping[str, Scalars]) -> str:
 
 
 def _points(figure: _Figure, key: str, scalars: Scalars) -> tuple[np.ndarray, np.ndarray]:
-    """Return x and y of a series as the figure shows them."""
     x, y = scalars.with_gaps(key)
     return x, figure.factor * y
 
 
 def _lines_of_runs(figure: _Figure, key: str, runs: Mapping[str, Scalars]) -> list[Series]:
     """Make the lines of one series of several runs; runs that did not log it are left out."""
-    lines = [
+    lines = (
         Series(name, *_points(figure, key, scalars), **_cycled(position))
         for position, (name, scalars) in enumerate(runs.items())
-    ]
+    )
     return [line for line in lines if len(line.x)]
 
 
 def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:
-    """Make a card with legend, chart and captions; series over epochs also get a table of values.
-
-    If no line has more than one point, the values are written as text instead of a chart.
-    """
+    """Make a card with legend, chart and captions, or with values as text if no line has more than one point."""
     captions = [figure.caption] if figure.caption else []
+    drawn, points = [], []
     for line in lines:
-        if count := int(np.isnan(line.y).sum()):
-            verb = 'is' if count == 1 else 'are'
-            captions.append(
-                f'{line.name}: {count} of {len(line.y)} values {verb} NaN or infinite and left out.'
-            )
-    drawn = [line for line in lines if np.isfinite(line.y).any()]
-    points = [(line.name, line.x[np.isfinite(line.y)], line.y[np.isfinite(line.y)]) for line in drawn]
+        finite = np.isfinite(line.y)
+        if count := int((~finite).sum()):
+            captions.append(f'{line.name}: {count} of {len(line.y)} values are NaN or infinite and left out.')
+        if finite.any():
+            drawn.append(line)
+            points.append((line.name, line.x[finite], line.y[finite]))
     if all(len(x) == 1 for _, x, _ in points):
         values = [
             f'{name}: {format_number(y[0])} at {figure.x_label} {format_number(x[0])}.'
@@ -152,12 +145,10 @@ def _style(key: str, position: int) -> dict:
 
 
 def _cycled(position: int) -> dict:
-    """Choose color and dash of one of many lines."""
     return dict(color=position % len(COLORS), dashed=position // len(COLORS) % 2 == 1)
 
 
 def _label(key: str) -> str:
-    """Return the name of a key in the legend."""
     head, _, tail = key.partition('/')
     if head == 'labels':
         modality, _, what = tail.partition('_')
@@ -171,7 +162,6 @@ def _label(key: str) -> str:
 
 
 def _values_table(lines: Sequence[Series]) -> Table:
-    """Make a table of the values of a figure; a dash if one is missing."""
     positions = sorted({float(at) for line in lines for at in line.x})
     lookup = [dict(zip(line.x.tolist(), line.y.tolist(), strict=True)) for line in lines]
     values = [[series.get(at, math.nan) for series in lookup] for at in positions]

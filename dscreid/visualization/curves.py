@@ -27,7 +27,7 @@ class Scalars:
 
     Attributes:
         series: key → (x float64 (n,) ascending, y float64 (n,) finite). x is in iterations for losses and learning
-            rates, and in epochs (or the unit of ``step``) for everything else.
+            rates, otherwise in epochs.
         identities: True number of identities in the training split; None if unknown.
         gaps: key → float64 (m,), ascending positions at which NaN or an infinite value was logged.
     """
@@ -45,9 +45,7 @@ class Scalars:
 
 
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
-    """Read the ``scalars.json`` files of one run in the order in which they were written.
-
-    The last value of a repeated step counts.
+    """Read a run's ``scalars.json`` files in the order of writing; the last value of a repeated step counts.
 
     Raises:
         CheckpointError: If a file is missing or a line is not a JSON object.
@@ -57,12 +55,9 @@ def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
 
 
 def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = None) -> Scalars:
-    """Sort logged records into series. Text values are ignored; NaN and infinite values become gaps.
+    """Sort logged records, one per step, into series. Text values are ignored; NaN and infinite values become gaps.
 
-    Args:
-        records: One mapping per logged step, as written by MMEngine.
-        identities: True number of identities in the training split. If None, it is taken from
-            ``labels/rgb_identities`` or ``labels/ir_identities`` if these were logged.
+    If ``identities`` is None, it is taken from ``labels/rgb_identities`` or ``labels/ir_identities`` if logged.
     """
     points: dict[str, dict[float, float]] = {}
     for record in records:
@@ -86,7 +81,6 @@ def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = 
 
 
 def _read_lines(path: Path) -> list[dict]:
-    """Read the JSON objects of one file, one per line."""
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from dscreid.evaluation import FeatureTable
 from dscreid.visualization.charts import Card, Rule, Series, line_chart
-from dscreid.visualization.page import joined, part
+from dscreid.visualization.page import joined, paragraphs_html, part
 from dscreid.visualization.tables import Cell, Table, TableRow
 
 NUM_BINS = 1000
@@ -21,15 +21,12 @@ _TEXT = (
 
 @dataclass(frozen=True)
 class DistanceDensity:
-    """Distribution of the cosine distances between visible and infrared tracklets.
+    """Densities of a run's cosine distances between visible and infrared tracklets, with the mean distances.
 
     Attributes:
-        name: Name of the run.
         grid: float64 (n,), distances in [0, 2].
         intra: float64 (n,), density of distances between tracklets of one person.
         inter: float64 (n,), density of distances between tracklets of different persons.
-        intra_mean: Mean distance within an identity.
-        inter_mean: Mean distance between identities.
     """
 
     name: str
@@ -48,11 +45,8 @@ class DistanceDensity:
 def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) -> DistanceDensity | None:
     """Estimate the densities over all pairs of a visible and an infrared tracklet whose persons are known.
 
-    Distances are counted in fine bins, ``chunk`` visible tracklets at a time, without an N×N array. The counts are
-    smoothed with a Gaussian of Silverman's bandwidth, but at least 0.01.
-
-    Returns:
-        The densities, or None if there is no pair of the same person or no pair of different persons.
+    Distances are counted in fine bins, ``chunk`` visible tracklets at a time, and smoothed with a Gaussian of
+    Silverman's bandwidth, but at least 0.01. Returns None without a pair of the same person or of different persons.
     """
     matrix = features.feature.astype(np.float32)
     matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
@@ -96,25 +90,18 @@ def densities_html(densities: Sequence[DistanceDensity]) -> str:
     inside = slice(int(shown.argmax()), NUM_BINS - int(shown[::-1].argmax()))
     cards = [_density_card(density, inside) for density in densities]
     return joined(
-        [
-            part('paragraphs', texts=[_TEXT]),
-            part('cards', cards=cards),
-            part('table', table=_means(densities)),
-        ]
+        [paragraphs_html([_TEXT]), part('cards', cards=cards), part('table', table=_means(densities))]
     )
 
 
 def _density_card(density: DistanceDensity, inside: slice) -> Card:
-    """Make the card with the two densities of one run and their means."""
     grid = density.grid[inside]
     lines = [
-        Series('same person', grid, density.intra[inside], color=INTRA_COLOR, area=True),
-        Series('different persons', grid, density.inter[inside], color=INTER_COLOR, area=True, dashed=True),
+        Series('same person', grid, density.intra[inside], INTRA_COLOR, area=True),
+        Series('different persons', grid, density.inter[inside], INTER_COLOR, area=True, dashed=True),
     ]
-    rules = [
-        Rule(f'mean {density.intra_mean:.3f}', density.intra_mean, vertical=True, color=INTRA_COLOR),
-        Rule(f'mean {density.inter_mean:.3f}', density.inter_mean, vertical=True, color=INTER_COLOR),
-    ]
+    means = ((density.intra_mean, INTRA_COLOR), (density.inter_mean, INTER_COLOR))
+    rules = [Rule(f'mean {mean:.3f}', mean, vertical=True, color=color) for mean, color in means]
     description = (
         f'{density.name}: mean cross-modal distance {density.intra_mean:.3f} within and '
         f'{density.inter_mean:.3f} between identities'
@@ -125,7 +112,6 @@ def _density_card(density: DistanceDensity, inside: slice) -> Card:
 
 
 def _means(densities: Sequence[DistanceDensity]) -> Table:
-    """Make a table of the means."""
     columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
     values = [(one.name, (one.intra_mean, one.inter_mean, one.gap)) for one in densities]
     rows = [TableRow(name, [Cell(_three_decimals(value)) for value in row]) for name, row in values]
@@ -133,5 +119,4 @@ def _means(densities: Sequence[DistanceDensity]) -> Table:
 
 
 def _three_decimals(value: float) -> str:
-    """Format a distance with a true minus sign."""
     return f'{value:.3f}'.replace('-', '−')

@@ -33,7 +33,6 @@ class FeatureMap:
     """Tracklets of one run in the plane.
 
     Attributes:
-        name: Name of the run in the picture.
         position: float64 (N, 2), centered; only relative distances have a meaning.
         index: int64 (N,), position of each tracklet in its dataset, ascending.
         pid: int64 (N,), person ids, negative if unknown.
@@ -50,12 +49,10 @@ class FeatureMap:
 def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PERPLEXITY) -> np.ndarray:
     """Place features in the plane with t-SNE by cosine distance, starting from their two principal components.
 
-    One thread computes it, so the order of sums does not change.
-
     Args:
         feature: float (N, D), N at least 3, D at least 2.
         seed: Non-negative seed; the same seed gives the same layout on one machine.
-        perplexity: Number of neighbors that each tracklet should keep; at most a third of the others are used.
+        perplexity: Number of neighbors that each tracklet should keep; at most a third of the others.
 
     Returns:
         float64 (N, 2), centered at zero.
@@ -72,12 +69,10 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PE
     norm = np.linalg.norm(feature, axis=1, keepdims=True).astype(np.float64)
     unit = feature / np.where(norm > 0, norm, 1)
     if np.ptp(unit, axis=0).max() == 0:
-        raise DscreidError(
-            'a feature map needs different features, but all tracklets have the same one; check the run.'
-        )
+        raise DscreidError('all tracklets of a feature map have the same feature; check the run.')
     perplexity = max(min(perplexity, (count - 1) / 3), 1)
     embedding = TSNE(metric='cosine', init='pca', perplexity=perplexity, random_state=seed, n_jobs=1)
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # so that the order of sums does not change
         position = embedding.fit_transform(unit).astype(np.float64)
     return position - position.mean(axis=0)
 
@@ -85,7 +80,7 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PE
 def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, seed: int = 0) -> np.ndarray:
     """Draw rows of a feature table to show, independent of their features and of the order of rows.
 
-    Unknown persons (negative ids) do not count as persons; their tracklets fill the places that remain.
+    Tracklets of unknown persons (negative ids) fill the places that remain.
 
     Returns:
         int64 (at most ``tracklets``,), rows in ascending order of their position in the dataset.
@@ -127,11 +122,7 @@ def person_colors(pid: np.ndarray) -> dict[int, str]:
 
 @styled()
 def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
-    """Draw maps of one test set side by side: a color per person, a circle or a triangle per tracklet.
-
-    Args:
-        maps: At least one, with the same tracklets; see :func:`map_features`.
-        note: A line below the legend; none if empty.
+    """Draw maps side by side, with a color per person and a shape per modality.
 
     Raises:
         DscreidError: If two maps are of different tracklets.
@@ -141,8 +132,7 @@ def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
         names = ('index', 'pid', 'modality')
         if not all(np.array_equal(getattr(first, name), getattr(other, name)) for name in names):
             raise DscreidError(
-                f'the features of "{other.name}" and "{first.name}" are of different test sets; '
-                'map runs on one test set.'
+                f'the features of "{other.name}" and "{first.name}" are of different test sets; map runs on one.'
             )
     figure = Figure(figsize=(max(4.5 * len(maps), 5), 4.7 if note else 4.4))
     body = figure.subfigures(1, 1, squeeze=False)[0, 0]  # the note stays below its legend
@@ -166,19 +156,14 @@ def _draw_panel(axes: Axes, one: FeatureMap, position: np.ndarray, colors: dict[
     for known in (False, True):  # known persons lie above unknown ones
         for code, (_, marker, enlargement) in _MARKERS.items():
             rows = (one.modality == code) & ((one.pid >= 0) == known)
-            axes.scatter(
-                position[rows, 0],
-                position[rows, 1],
-                s=enlargement * area,
-                marker=marker,
-                c=[colors[pid] for pid in one.pid[rows].tolist()],
-                edgecolors='white',
-                linewidths=0.6,
+            shades = [colors[pid] for pid in one.pid[rows].tolist()]
+            style: dict[str, Any] = dict(
+                s=enlargement * area, marker=marker, edgecolors='white', linewidths=0.6
             )
+            axes.scatter(position[rows, 0], position[rows, 1], c=shades, **style)
 
 
 def _draw_legend(figure: SubFigure, one: FeatureMap, colors: dict[int, str]) -> None:
-    """Explain markers and colors in one row below the maps."""
 
     def mark(shape: str, color: str) -> Line2D:
         return Line2D([], [], linestyle='', marker=shape, color=color, markersize=9, markeredgecolor='white')
@@ -188,11 +173,6 @@ def _draw_legend(figure: SubFigure, one: FeatureMap, colors: dict[int, str]) -> 
         entries['one color per person'] = tuple(mark('s', color) for color in known[:3])
     if (one.pid < 0).any():
         entries['unknown person'] = mark('s', UNKNOWN_COLOR)
-    figure.legend(
-        list(entries.values()),
-        list(entries),
-        handler_map={tuple: HandlerTuple(ndivide=None, pad=0)},
-        loc='outside lower center',
-        ncols=len(entries),
-        fontsize=11,
-    )
+    handlers: Any = {tuple: HandlerTuple(ndivide=None, pad=0)}
+    place: dict[str, Any] = dict(loc='outside lower center', ncols=len(entries), fontsize=11)
+    figure.legend(list(entries.values()), list(entries), handler_map=handlers, **place)

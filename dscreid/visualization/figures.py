@@ -55,21 +55,13 @@ def add_note(figure: Figure, note: str) -> None:
 
 
 def check_picture_name(path: str | Path) -> None:
-    """Check that a picture can be written in the format of its suffix.
-
-    Raises:
-        ConfigError: If the name does not end in ``.png`` or ``.svg``.
-    """
+    """Raise a ConfigError if the name of a picture does not end in ``.png`` or ``.svg``."""
     if Path(path).suffix.lower() not in _FORMATS:
         raise ConfigError(f'{path}: pictures are PNG or SVG files; use a name that ends in .png or .svg.')
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure atomically.
-
-    Args:
-        figure: What to write.
-        path: File whose suffix, ``.png`` or ``.svg``, gives the format; replaced if it exists.
+    """Write a figure atomically, as PNG or SVG by the suffix of the path.
 
     Raises:
         ConfigError: If the name has another suffix.

@@ -28,23 +28,12 @@ def _environment() -> Environment:
 
 
 def part(name: str, **values: Any) -> Markup:
-    """Render a part of a page as HTML that :func:`page_html` and other parts do not escape again.
-
-    Args:
-        name: Name of a macro in ``templates/parts.html``.
-        values: Arguments of the macro; text values are escaped.
-    """
+    """Render a macro of ``templates/parts.html`` as HTML that other parts do not escape again; texts are escaped."""
     return getattr(_environment().get_template('parts.html').module, name)(**values)
 
 
 def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]) -> str:
-    """Render a complete HTML document.
-
-    Args:
-        title: Title as plain text.
-        introduction: HTML below the title, made by :func:`part`.
-        sections: (heading as plain text, HTML made by :func:`part`) in order; sections without HTML are left out.
-    """
+    """Render a complete document from a plain title, HTML of :func:`part`, and (plain heading, HTML) per section."""
     shown = [section for section in sections if section[1]]
     template = _environment().get_template('page.html')
     return template.render(title=title, introduction=introduction, sections=shown)
@@ -67,11 +56,7 @@ def pairs_table_html(pairs: Mapping[str, str], headings: tuple[str, str]) -> Mar
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file atomically; missing parent folders are created.
-
-    Raises:
-        OSError: If the file cannot be written; the error names it.
-    """
+    """Write a UTF-8 text file atomically; missing parent folders are created."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding='utf-8', newline='\n')
 

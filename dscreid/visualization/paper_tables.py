@@ -1,8 +1,4 @@
-"""Tables 1 to 6 of the paper as data, for comparison with runs on the real datasets.
-
-"Dynamic-Static Collaboration for Unsupervised Domain Adaptive Video-Based Visible-Infrared Person
-Re-Identification" (DSC). ``paper_tables.csv`` holds percentages, as printed there.
-"""
+"""Tables 1 to 6 of the paper (DSC) as data; ``paper_tables.csv`` holds percentages, as printed there."""
 
 import csv
 from dataclasses import dataclass
@@ -26,12 +22,9 @@ _TITLES = (
 
 @dataclass(frozen=True, slots=True)
 class PaperResult:
-    """One row of one of the paper's tables.
+    """One row of one of the paper's tables: Rank-1 and mAP in percent for both kinds of queries.
 
-    Attributes:
-        rgb2ir: Rank-1 and mAP in percent with visible queries.
-        ir2rgb: Rank-1 and mAP in percent with infrared queries.
-        unsupervised: Whether the row used no identity label of the target domain.
+    ``unsupervised`` rows used no identity label of the target domain.
     """
 
     method: str
@@ -78,26 +71,14 @@ PAPER_TABLES = _read_tables()
 
 
 def paper_table(number: int) -> PaperTable:
-    """Return a results table of the paper, 1 to 6.
-
-    Raises:
-        ValueError: If the paper has no results table with this number.
-    """
+    """Return a results table of the paper, 1 to 6; raise a ValueError for another number."""
     if number not in range(1, len(PAPER_TABLES) + 1):
         raise ValueError(f'the paper has results tables 1 to {len(PAPER_TABLES)}, not {number}')
     return PAPER_TABLES[number - 1]
 
 
 def paper_reference(target: str) -> PaperTable:
-    """Return the table with which a run on a target dataset is compared: Table 1 or Table 2.
-
-    Args:
-        target: ``'bupt_campus'`` or ``'hitsz_vcm'``, the *real* dataset. Do not compare results on synthetic data with
-            those of the paper.
-
-    Raises:
-        ValueError: If the paper reports no results on this dataset.
-    """
+    """Return the table with which a run on a real dataset is compared; raise a ValueError if there is none."""
     known = {table.target: table for table in PAPER_TABLES[:2]}
     if target not in known:
         raise ValueError(f'the paper reports results on {sorted(known)}, not on {target!r}')

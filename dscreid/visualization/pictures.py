@@ -15,11 +15,11 @@ JPEG_QUALITY = 82
 
 
 class TrackletPictures:
-    """Reads frames of a dataset's tracklets and encodes them as JPEG data URIs.
+    """Reads frames of a ``TrackletDataset``'s tracklets and encodes them as JPEG data URIs.
 
     Args:
-        dataset: A ``TrackletDataset``; only ``root``, whose frames may be packed, and ``tracklets`` are used.
-        num_frames: Number of frames shown side by side: 1 (the middle frame) or more (evenly spaced).
+        dataset: Only ``root``, whose frames may be packed, and ``tracklets`` are used.
+        num_frames: Number of evenly spaced frames shown side by side.
         max_height: Larger frames are shrunk to this height; smaller frames keep their size.
     """
 
@@ -33,11 +33,7 @@ class TrackletPictures:
         self._cache: dict[int, str] = {}
 
     def __call__(self, index: int) -> str:
-        """Return the picture of the tracklet at a position of the dataset as ``data:image/jpeg;base64,…``.
-
-        Raises:
-            DatasetError: If a frame is missing or not an image, or if the dataset has no such tracklet.
-        """
+        """Return the picture of a tracklet as a data URI; raise a DatasetError if it or a frame cannot be read."""
         if index not in self._cache:
             _, data = cv2.imencode('.jpg', self._strip(index), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
             self._cache[index] = 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode('ascii')
@@ -57,7 +53,6 @@ class TrackletPictures:
         return np.hstack([_to_height(image, height) for image in images])
 
     def _read(self, frame: str) -> np.ndarray:
-        """Read a frame as uint8 (H, W, 3) in BGR order."""
         image = decode_frame(self.storage, frame, decode_with_cv2)
         return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
 
@@ -69,7 +64,6 @@ def middle_positions(length: int, count: int) -> list[int]:
 
 
 def _to_height(image: np.ndarray, height: int) -> np.ndarray:
-    """Resize an image to a height and keep its aspect ratio."""
     if image.shape[0] == height:
         return image
     width = max(round(image.shape[1] * height / image.shape[0]), 1)

@@ -21,10 +21,8 @@ class PromptAttention:
 
     Attributes:
         patches: float32 (N, L, T, P, h, w), weights with which prompt ``p`` of frame ``t`` reads the patches of its
-            frame in each of the ``L`` blocks that contain prompts. The sum over (h, w) is below 1 because the prompts
-            also read the class token and each other.
-        frames: float32 (N, T), share of each frame's prompts in the attention that computes the dynamic feature,
-            averaged over its queries; sums to 1.
+            frame in each of the ``L`` blocks with prompts; they sum to less than 1, as prompts read other tokens too.
+        frames: float32 (N, T), share of each frame's prompts in the dynamic feature; sums to 1.
     """
 
     patches: Tensor
@@ -40,7 +38,7 @@ class AttendedTracklet:
     """A row of the picture.
 
     Attributes:
-        title: Heading of the row.
+        title: Heading.
         frames: uint8 (T, H, W, 3), what the model sees, in RGB order.
         maps: float (T, h, w), see :meth:`PromptAttention.maps`.
         shares: float (T,), see :attr:`PromptAttention.frames`.
@@ -54,10 +52,7 @@ class AttendedTracklet:
 
 @torch.no_grad()
 def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAttention:
-    """Compute the attention weights of an encoder's prompts.
-
-    The inputs of the attention are recorded while the encoder runs, and the softmax is computed from them again, so
-    the features of the encoder do not change.
+    """Compute the attention of an encoder's prompts from the inputs that its blocks see while it runs.
 
     Args:
         backbone: ``SpatioTemporalPrompting`` in evaluation mode, not compiled.
@@ -75,13 +70,11 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
     normalized: list[Tensor] = []
     last: list[Tensor] = []  # input of the second half of the last block, and what that half adds to it
     with ExitStack() as stack:
-        hooks = [
-            block.ln_1.register_forward_hook(lambda _, args, out: normalized.append(out)) for block in blocks
-        ]
-        hooks.append(blocks[-1].ln_2.register_forward_hook(lambda _, args, out: last.append(args[0])))
-        hooks.append(blocks[-1].ls_2.register_forward_hook(lambda _, args, out: last.append(out)))
-        for hook in hooks:
-            stack.callback(hook.remove)
+        # torch's handles remove their hook at the end of the block
+        for block in blocks:
+            stack.enter_context(block.ln_1.register_forward_hook(lambda _, args, out: normalized.append(out)))
+        stack.enter_context(blocks[-1].ln_2.register_forward_hook(lambda _, args, out: last.append(args[0])))
+        stack.enter_context(blocks[-1].ls_2.register_forward_hook(lambda _, args, out: last.append(out)))
         backbone(inputs)
 
     grid = backbone.tower.grid_size
@@ -99,13 +92,7 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
 
 
 def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: int = 0) -> list[int]:
-    """Draw a visible and an infrared tracklet of one person.
-
-    Args:
-        tracklets: Records of a dataset.
-        person: Person id; None draws one that both modalities show. If no person is known, the tracklets may show
-            different ones.
-        seed: Non-negative seed.
+    """Draw a visible and an infrared tracklet of a person; None draws one that both modalities show, if any is known.
 
     Returns:
         Positions in the dataset, visible first; only one if the other modality is missing.
@@ -131,15 +118,10 @@ def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: 
 
 
 def attention_weights(attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor) -> Tensor:
-    """Compute ``softmax(Q K^T / sqrt(d))`` of multi-head attention, averaged over heads.
-
-    Args:
-        attention: Module that holds the weights.
-        queries: Float (B, Q, D), before the projection.
-        keys: Float (B, K, D), before the projection.
+    """Compute ``softmax(Q K^T / sqrt(d))`` of queries and keys before projection, averaged over heads.
 
     Returns:
-        float32 (B, Q, K).
+        float32 (B, Q, K) for float (B, Q, D) and (B, K, D).
     """
     weight, bias = attention.in_proj_weight, attention.in_proj_bias
     width, heads = attention.embed_dim, attention.num_heads
@@ -151,14 +133,9 @@ def attention_weights(attention: nn.MultiheadAttention, queries: Tensor, keys: T
 
 @styled()
 def draw_prompt_attention(tracklets: Sequence[AttendedTracklet], note: str = '') -> Figure:
-    """Draw the frames of tracklets, and below them the same frames under their attention maps.
+    """Draw the frames of tracklets with their shares, and below them the same frames under their attention maps.
 
-    The colors of a tracklet go from the lowest to the highest weight in any of its frames. The number above a frame is
-    the share of its prompts in the dynamic feature.
-
-    Args:
-        tracklets: One or more tracklets with the same number of frames.
-        note: A line below the picture; none if empty.
+    Tracklets have equally many frames. The colors of each go from the lowest to the highest weight in its frames.
     """
     count = len(tracklets[0].frames)
     height, width = tracklets[0].frames.shape[1:3]
@@ -174,8 +151,7 @@ def draw_prompt_attention(tracklets: Sequence[AttendedTracklet], note: str = '')
             axes[0, position].set_title(f'{100 * tracklet.shares[position]:.1f} %', fontsize=10)
             show_image(axes[0, position], frame)
             show_image(axes[1, position], frame.mean(axis=2), cmap='gray', vmin=0, vmax=255)
-            axes[1, position].imshow(
-                tracklet.maps[position], interpolation='bilinear', extent=extent, **settings
-            )
+            attention = tracklet.maps[position]
+            axes[1, position].imshow(attention, interpolation='bilinear', extent=extent, **settings)
     add_note(figure, note)
     return figure

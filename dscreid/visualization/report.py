@@ -27,10 +27,7 @@ MAX_SETTING = 160
 
 @dataclass(frozen=True)
 class ReportPicture:
-    """A picture in its own section, as a data URI such as from :func:`figure_uri`.
-
-    If the picture is missing, ``source`` is empty and the caption says why.
-    """
+    """A picture in its own section, as a data URI; if it is missing, the caption says why."""
 
     heading: str
     caption: str
@@ -57,16 +54,14 @@ def report_html(
     Args:
         title: Title of the page.
         runs: Rows of the results table; gains are relative to the first.
-        curves: Heading → logged values of one run, or heading → run → logged values to draw several runs in common
-            charts.
+        curves: Heading → logged values, or heading → run → logged values to draw several runs in common charts.
         differences: Run → dotted key → (value of the first run, value of this run), for settings that differ.
         retrieval: Retrieval lists with their pictures.
         densities: Distance densities, one per run.
         pictures: Other pictures.
         timings: Stage → seconds.
         environment: Name → version, for example from :func:`collect_environment`.
-        notes: Paragraphs of plain text with `code` between backticks. The first is shown below the title and should
-            name the data and the command that made the report; the others are shown below the table.
+        notes: Plain paragraphs with `code` between backticks, the first below the title, the others below the table.
         target: Name of the real target dataset, to add the figures of the paper to the table; None for synthetic data.
 
     Raises:
@@ -80,18 +75,13 @@ def report_html(
         ('Distances', densities_html(densities)),
         *((picture.heading, _picture_section(picture)) for picture in pictures),
         ('Wall times', _timings_section(timings or {})),
-        ('Environment', _environment_section(environment or {})),
+        ('Environment', pairs_table_html(environment, ('What', 'Version')) if environment else ''),
     ]
     return page_html(title, paragraphs_html(notes[:1]), sections)
 
 
 def write_report(path: str | Path, **content: Any) -> None:
-    """Write :func:`report_html` of the keyword arguments atomically as one self-contained file.
-
-    Raises:
-        DatasetError: If a picture cannot be read; in this case, nothing is written.
-        OSError: If the file cannot be written; the error names it.
-    """
+    """Write :func:`report_html` of the keyword arguments atomically; nothing is written after an error."""
     write_text_atomically(path, report_html(**content))
 
 
@@ -150,29 +140,16 @@ def _differences_section(differences: Mapping[str, Mapping[str, Sequence[Any]]])
 
 
 def _setting(value: Any) -> str:
-    """Format the value of a setting as JSON, shortened if needed."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= MAX_SETTING else f'{text[: MAX_SETTING - 1]}…'
 
 
 def _picture_section(picture: ReportPicture) -> str:
-    """Render a picture, or the reason why it is missing."""
-    if not picture.source:
-        return paragraphs_html([picture.caption])
-    return part('picture', picture=picture)
+    return part('picture', picture=picture) if picture.source else paragraphs_html([picture.caption])
 
 
 def _timings_section(timings: Mapping[str, float]) -> str:
-    """Render the stages and their durations, with the sum if there are several."""
     rows = {name: format_duration(seconds) for name, seconds in timings.items()}
     if len(timings) > 1:
         rows['Together'] = format_duration(sum(timings.values()))
     return pairs_table_html(rows, ('Stage', 'Wall time')) if rows else ''
-
-
-def _environment_section(environment: Mapping[str, str]) -> str:
-    """Render the machine and versions with which the report was made."""
-    if not environment:
-        return ''
-    text = 'The machine and the versions with which this page was made.'
-    return joined([paragraphs_html([text]), pairs_table_html(environment, ('What', 'Version'))])

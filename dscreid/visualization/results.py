@@ -28,10 +28,9 @@ class ReportRun:
 
     Attributes:
         name: Name of the row, such as ``'CD (source model, no adaptation)'``.
-        metrics: Flat dictionary of ``ReIDMetric`` with values in [0, 1]: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …;
-            empty if the run was not evaluated.
-        features: Features from ``dscreid.evaluation.load_features``, for pictures and densities, or None.
-        upper_bound: Whether the run used the true labels of the target. Such a run is shown but never marked as best.
+        metrics: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …, in [0, 1]; empty if the run was not evaluated.
+        features: Features of the test set, for pictures and densities, or None.
+        upper_bound: Whether the run used the true labels of the target, so that it is never marked as best.
         reason: Reason why the run was not evaluated.
     """
 
@@ -67,7 +66,7 @@ def columns_of(runs: Sequence[ReportRun]) -> list[str]:
 
 
 def direction_name(direction: str) -> str:
-    """Return a direction as written in the paper: ``'rgb2ir'`` becomes ``'RGB→IR'``."""
+    """Return a direction as written in the paper, such as ``'RGB→IR'``."""
     return DIRECTION_NAMES.get(direction, direction)
 
 
@@ -80,12 +79,8 @@ def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
 def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None) -> str:
     """Format the results as plain text for the console, with one line per run and direction.
 
-    Values are percentages with one decimal. The best value of a column is marked with ``*``. The last column is the
-    gain in mAP over the first run.
-
-    Args:
-        runs: Rows; all others are compared with the first.
-        target: Name of the real dataset, to add the figures of the paper below; None for synthetic data.
+    Values are percentages with one decimal; ``*`` marks the best of a column, and the last column is the gain in mAP
+    over the first run. For the name of a real dataset as ``target``, the figures of the paper follow.
 
     Returns:
         Lines of at most 80 characters (unless names are longer), without a trailing newline.
@@ -105,16 +100,7 @@ def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None
 def results_table_html(
     runs: Sequence[ReportRun], *, directions: Sequence[str] = CROSS_MODAL, target: str | None = None
 ) -> str:
-    """Render the results as an HTML table with one row per run; the mean of both directions comes first.
-
-    Args:
-        runs: Rows; all others are compared with the first. Runs without metrics are left out.
-        directions: Directions to show; those that no run reports are left out.
-        target: Name of the real dataset, to append the figures of the paper; None for synthetic data.
-
-    Returns:
-        A scrollable ``<div>`` with the table, or a sentence if there is nothing to show.
-    """
+    """Render the results as an HTML table with a row per run, and the figures of the paper if there is a target."""
     runs = [run for run in runs if run.metrics]
     groups = [name for name in directions_of(runs) if name in directions]
     if not groups:

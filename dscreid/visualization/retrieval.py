@@ -30,12 +30,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class RetrievalExample:
-    """A query, by its position in the dataset, and the tracklets that each run retrieves for it.
-
-    Attributes:
-        direction: ``'rgb2ir'`` or ``'ir2rgb'``.
-        lists: (name of the run, hits from rank 1 on), one per run.
-    """
+    """A query, by its position in the dataset, and (name of the run, hits from rank 1 on) for each run."""
 
     direction: str
     index: int
@@ -46,13 +41,7 @@ class RetrievalExample:
 
 @dataclass(frozen=True)
 class RetrievalGallery:
-    """Content of the retrieval section of a report.
-
-    Attributes:
-        examples: Queries with their lists.
-        picture: Maps a dataset index to the data URI of the tracklet's picture, such as ``TrackletPictures``.
-        selection: Sentence for the caption that explains how the queries were chosen.
-    """
+    """Queries with their lists, a map from dataset index to a picture's data URI, and how the queries were chosen."""
 
     examples: Sequence[RetrievalExample]
     picture: Callable[[int], str]
@@ -62,10 +51,9 @@ class RetrievalGallery:
 
 
 def choose_queries(features: FeatureTable, direction: Direction, count: int, seed: int) -> np.ndarray:
-    """Draw queries to show with a local random generator, independent of their results.
+    """Draw persons, then one query of each, independent of their results.
 
-    Persons are drawn first, then one query of each, so no person is shown twice. Queries of unknown persons (negative
-    ids) and queries without a match in their gallery are left out, as in the protocol.
+    Unknown persons (negative ids) and queries without a match in their gallery are left out, as in the protocol.
 
     Returns:
         Dataset indices, int64 (at most count,), in ascending order of person id.
@@ -93,8 +81,8 @@ def retrieval_examples(
     """Retrieve the first ranks for some queries of both cross-modal directions, for every run with features.
 
     Args:
-        runs: Runs on the same test set; runs without features are left out.
-        protocol: Name of the evaluation protocol, such as ``'hitsz_vcm'``; its filtering also applies here.
+        runs: Runs on the same test set.
+        protocol: Name of the evaluation protocol, whose filtering also applies here.
         count: Number of queries per direction; see :func:`choose_queries`.
         topk: Number of ranks shown.
         seed: Non-negative seed for the choice of queries.
@@ -123,11 +111,7 @@ def retrieval_examples(
 
 
 def retrieval_html(gallery: RetrievalGallery | None) -> str:
-    """Render the lists as HTML, or '' if there are none.
-
-    Each query has a card with its picture and one row of ranks per run. Correct hits have a solid green frame and ✓,
-    wrong hits a dashed red frame and ✗.
-    """
+    """Render the lists as HTML, or '' if there are none: per query, a card with its picture and a row per run."""
     if gallery is None or not gallery.examples:
         return ''
     groups: dict[str, list[RetrievalExample]] = {}

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,25 +29,14 @@ class InstructiveQuery:
 
 
 def instructive_query(examples: Sequence[RetrievalExample], seed: int = 0) -> InstructiveQuery:
-    """Draw one of the queries for which the second run answers better: more right answers, the first of them right.
-
-    Args:
-        examples: Queries of one direction with the answers of two runs.
-        seed: Non-negative seed.
-
-    Raises:
-        DscreidError: If there is no such query.
-    """
+    """Draw one of the queries with more right answers, the first of them right, in the second run than in the first."""
     gains = [_right(example.lists[1][1]) - _right(example.lists[0][1]) for example in examples]
-    candidates = [
-        example
-        for example, gain in zip(examples, gains, strict=True)
-        if gain > 0 and example.lists[1][1][0].correct
-    ]
+    pairs = zip(examples, gains, strict=True)
+    candidates = [example for example, gain in pairs if gain > 0 and example.lists[1][1][0].correct]
     if not candidates:
         raise DscreidError(
-            f'none of the {len(examples)} queries has more right answers in the second run than in the first, and a '
-            'right one at rank 1; name the run before adaptation first, or show more ranks.'
+            f'the second run answers none of the {len(examples)} queries better, with a right answer at rank 1; name '
+            'the run before adaptation first, or show more ranks.'
         )
     chosen = candidates[np.random.default_rng(seed).integers(len(candidates))]
     better, worse = (sum(sign * gain > 0 for gain in gains) for sign in (1, -1))
@@ -57,24 +47,15 @@ def instructive_query(examples: Sequence[RetrievalExample], seed: int = 0) -> In
 def draw_retrieval(example: RetrievalExample, picture: Callable[[int], str], *, note: str = '') -> Figure:
     """Draw a query and a row of answers per run: right ones in a solid green frame, wrong ones in a dashed red one.
 
-    Args:
-        example: The query with at least one answer per run.
-        picture: Dataset index → data URI of the tracklet's picture, such as a ``TrackletPictures``.
-        note: A line below the picture; none if empty.
-
-    Raises:
-        DatasetError: If a frame cannot be read.
+    ``picture`` maps a dataset index to the data URI of the tracklet's picture, such as a ``TrackletPictures``.
     """
     images = [[_pixels(picture(hit.index)) for hit in hits] for _, hits in example.lists]
     query = _pixels(picture(example.index))
     ratio = max(image.shape[1] / image.shape[0] for row in [[query], *images] for image in row)
     cell = min(1.75 * ratio, 1.3)
     columns = max(map(len, images))
-    size = (
-        (columns + 1.5) * (cell + 0.15) + 1,
-        len(images) * (cell / ratio + 0.5) + 0.2 + (0.3 if note else 0),
-    )
-    figure = Figure(figsize=size)
+    height = len(images) * (cell / ratio + 0.5) + 0.2 + (0.3 if note else 0)
+    figure = Figure(figsize=((columns + 1.5) * (cell + 0.15) + 1, height))
     asking, answering = _SIDES[example.direction]
     left, right = figure.subfigures(1, 2, width_ratios=(1.5 * cell + 0.5, columns * (cell + 0.15)))
     axes = left.subplots()
@@ -97,22 +78,13 @@ def _frame(axes: Axes, correct: bool) -> None:
     """Frame an answer, and mark it in its corner for readers who cannot tell green from red."""
     color, line, mark = (RIGHT_COLOR, '-', '✓') if correct else (WRONG_COLOR, (0, (3, 1.6)), '✗')
     axes.spines[:].set(visible=True, edgecolor=color, linewidth=3, linestyle=line)
-    axes.annotate(
-        mark,
-        (1, 1),
-        xycoords='axes fraction',
-        xytext=(-4, -4),
-        textcoords='offset points',
-        ha='right',
-        va='top',
-        fontsize=11,
-        color='white',
-        bbox=dict(boxstyle='circle,pad=0.18', facecolor=color, edgecolor='none'),
-    )
+    place: dict[str, Any] = dict(xycoords='axes fraction', xytext=(-4, -4), textcoords='offset points')
+    style: dict[str, Any] = dict(ha='right', va='top', fontsize=11, color='white')
+    circle = dict(boxstyle='circle,pad=0.18', facecolor=color, edgecolor='none')
+    axes.annotate(mark, (1, 1), bbox=circle, **place, **style)
 
 
 def _right(hits: Sequence[Hit]) -> int:
-    """Count the right answers."""
     return sum(hit.correct for hit in hits)
 
 

@@ -1,6 +1,5 @@
 """Load the parts of a report from files: metrics, features and the dataset for the pictures."""
 
-import json
 import math
 import re
 from pathlib import Path
@@ -11,7 +10,7 @@ from mmengine.config import Config
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.evaluation import load_features
 from dscreid.registry import DATASETS
-from dscreid.utils.records import is_number
+from dscreid.utils.records import is_number, read_json_object
 from dscreid.visualization.results import ReportRun
 
 NO_IDENTITIES = 'its target has no identities'
@@ -22,38 +21,23 @@ _SHARES = re.compile(r'[^/]+/(mAP|mINP|Rank-\d+)')
 def load_run(
     name: str, metrics: str | Path, features: str | Path | None = None, *, upper_bound: bool = False
 ) -> ReportRun:
-    """Load a row of the results table from the metrics and features that ``dscreid test`` wrote.
-
-    Raises:
-        DscreidError: If a file is missing or has unexpected content.
-    """
+    """Load a row of the results table from the metrics and features that ``dscreid test`` wrote."""
     figures, reason = read_evaluation(metrics)
     table = None if features is None else load_features(_existing(features))
     return ReportRun(name, figures, table, upper_bound, reason)
 
 
 def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
-    """Read a metrics file, or the reason why there are no metrics if the target has no identities.
-
-    Args:
-        path: JSON file with an object of numbers, at the top level or under ``metrics``. A run without evaluation has
-            an object with ``"evaluated": false`` and a ``"reason"``.
+    """Read a metrics file: a JSON object of numbers, at the top level or under ``metrics``.
 
     Returns:
-        Metrics in [0, 1] by name, and the reason why they are missing ('' for an evaluated run).
+        Metrics in [0, 1] by name, and '', or no metrics and the ``"reason"`` if ``"evaluated"`` is false.
 
     Raises:
-        CheckpointError: If the file is missing, is not JSON, or holds neither a reason nor an mAP in [0, 1].
+        CheckpointError: If the file is missing, is no JSON object, or holds neither a reason nor an mAP in [0, 1].
     """
     path = _existing(path)
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            f'{path} is not a JSON file ({" ".join(str(error).split())[:100]}); name a file that dscreid test --out '
-            'wrote.'
-        ) from error
-    content = content if isinstance(content, dict) else {}
+    content = read_json_object(path, 'file of metrics', 'name a file that dscreid test --out wrote.')
     if content.get('evaluated') is False:
         return {}, ' '.join(str(content.get('reason') or NO_IDENTITIES).split()).rstrip('.')
     content = content['metrics'] if isinstance(content.get('metrics'), dict) else content
@@ -71,11 +55,7 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
 
 
 def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
-    """Build the dataset of ``config.test_dataloader``.
-
-    Args:
-        config: Config of the test set.
-        with_pipeline: Whether items are needed; records and frames do without the pipeline.
+    """Build the dataset of ``config.test_dataloader``; records and frames, but not items, do without the pipeline.
 
     Raises:
         ConfigError: If the config has no test dataset, or if it cannot be built.
@@ -86,23 +66,15 @@ def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
         raise ConfigError(
             f'{config.filename} has no test_dataloader.dataset; name the config that was tested.'
         )
-    settings = dict(loader['dataset'])
-    if not with_pipeline:
-        settings['pipeline'] = []
     try:
-        return DATASETS.build(settings)
+        return DATASETS.build({**loader['dataset'], **({} if with_pipeline else {'pipeline': []})})
     except (KeyError, TypeError) as error:  # an unknown type or an unknown argument
         reason = error.args[0] if error.args else error
         raise ConfigError(f'the test dataset of {config.filename} cannot be built ({reason}).') from error
 
 
 def check_features_belong(dataset: Any, run: ReportRun) -> None:
-    """Check that the features of a run belong to the tracklets of a dataset.
-
-    Raises:
-        DscreidError: If a row names a tracklet that is not in the dataset or has a different person, camera or
-            modality.
-    """
+    """Raise a DscreidError if a run's features name a tracklet with another person, camera or modality in a dataset."""
     features, tracklets = run.features, dataset.tracklets
     if features is None:
         return
@@ -120,10 +92,8 @@ def check_features_belong(dataset: Any, run: ReportRun) -> None:
 def protocol_of(config: Config) -> str | None:
     """Return the evaluation protocol that a config sets in ``test_evaluator``, or None."""
     evaluators = config.get('test_evaluator') or []
-    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
-        if 'protocol' in evaluator:
-            return evaluator['protocol']
-    return None
+    evaluators = [evaluators] if isinstance(evaluators, dict) else evaluators
+    return next((evaluator['protocol'] for evaluator in evaluators if 'protocol' in evaluator), None)
 
 
 def _existing(path: str | Path) -> Path:

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table.
-
-    ``strong`` marks the best value of a column. ``small`` is a remark below the text, such as the gain over the first
-    row, in the color of its ``tone``: ``'up'``, ``'down'`` or ``''``.
-    """
+    """A cell; ``strong`` marks the best value of a column, ``small`` is a remark with ``tone`` 'up', 'down' or ''."""
 
     text: str
     strong: bool = False
@@ -21,10 +17,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row of a table; without cells, it is a heading for the rows below it.
-
-    ``remark`` is added to the name in parentheses; ``kind`` is the row's style, ``'bound'``, ``'paper'`` or ``''``.
-    """
+    """A row with a remark after its name and style 'bound', 'paper' or ''; without cells, a heading of those below."""
 
     name: str
     cells: Sequence[Cell] = ()
@@ -40,7 +33,6 @@ class Table:
         label: Text alternative for readers who cannot see the table.
         corner: Heading of the column of row headings.
         columns: (group, name) per column; the group is empty if there are no groups.
-        rows: Rows of the table.
         texts: Whether cells contain text that may wrap instead of numbers.
     """
 

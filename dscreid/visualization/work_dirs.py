@@ -20,17 +20,9 @@ _SESSIONS = '*/vis_data'
 
 @dataclass(frozen=True)
 class WorkDir:
-    """Files of one run. Methods that read them raise a ``DscreidError`` if one is damaged.
+    """Files of one run, None if missing. Methods that read them raise a ``DscreidError`` if one is damaged.
 
-    Attributes:
-        name: Name of the run in the report.
-        folder: Work directory of the run.
-        metrics: ``metrics.json``, or None if the run has not been evaluated yet.
-        features: ``features.safetensors`` of the test set, or None.
-        scalars: ``vis_data/scalars.json`` of all sessions, in the order in which they were written; a resumed run has
-            several.
-        config: Config of the last training session, or None.
-        finished: ``finished.json``, or None if training has not finished.
+    ``scalars`` are those of all sessions in order, ``config`` is that of the last session.
     """
 
     name: str
@@ -62,10 +54,8 @@ class WorkDir:
 
     def load_config(self) -> Config | None:
         """Load the config of the last training session; None if there is none. This executes the config file."""
-        if self.config is None:
-            return None
         try:
-            return Config.fromfile(self.config)
+            return None if self.config is None else Config.fromfile(self.config)
         except Exception as error:  # a config is a program and may raise anything
             reason = ' '.join(str(error).split()) or type(error).__name__
             raise ConfigError(f'{self.config}: cannot be read as a config: {reason}') from error
@@ -84,23 +74,14 @@ class WorkDir:
 
     def _record(self) -> dict[str, Any]:
         """Load ``finished.json``; empty if training has not finished."""
-        if self.finished is None:
-            return {}
-        return read_json_object(
-            self.finished, 'record of a finished training', 'leave this work directory out'
+        remedy = 'leave this work directory out'
+        return (
+            read_json_object(self.finished, 'record of a finished training', remedy) if self.finished else {}
         )
 
 
 def find_work_dir(folder: str | Path, name: str) -> WorkDir:
-    """Find the files of a run by their default names.
-
-    Args:
-        folder: Work directory of ``dscreid train``.
-        name: Name of the run in the report.
-
-    Raises:
-        CheckpointError: If the folder is missing or contains nothing that a report can show.
-    """
+    """Find a run's files in a work directory; raise a CheckpointError if it holds nothing that a report can show."""
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointError(f'{folder} is not a folder; name the work directory of a run.')
@@ -112,19 +93,14 @@ def find_work_dir(folder: str | Path, name: str) -> WorkDir:
     metrics, features = _file(folder / 'metrics.json'), _file(folder / 'features.safetensors')
     if not (scalars or metrics or features):
         raise CheckpointError(
-            f'{folder} has no metrics.json, features.safetensors or */vis_data/scalars.json; name the work directory '
-            'of a run.'
+            f'{folder} has no metrics.json, features.safetensors or scalars.json; name the work directory of a run.'
         )
     config = _file(configs[-1]) if configs else None
     return WorkDir(name, folder, metrics, features, scalars, config, _file(folder / 'finished.json'))
 
 
 def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
-    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path.
-
-    Raises:
-        CheckpointError: If one is missing or contains nothing that a report can show.
-    """
+    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path."""
     pairs = []
     for entry in entries:
         name, separator, folder = entry.partition('=')
@@ -138,5 +114,4 @@ def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
 
 
 def _file(path: Path) -> Path | None:
-    """Return the path if it is a file, otherwise None."""
     return path if path.is_file() else None

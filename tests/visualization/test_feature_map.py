@@ -48,9 +48,9 @@ def test_the_perplexity_fits_few_tracklets(count):
 def test_features_that_cannot_be_mapped():
     with pytest.raises(DscreidError, match='at least 3 tracklets, got 2'):
         embed_in_plane(np.eye(2))
-    with pytest.raises(DscreidError, match='all tracklets have the same one'):
+    with pytest.raises(DscreidError, match='all tracklets of a feature map have the same feature'):
         embed_in_plane(np.ones((5, 4)) * np.arange(1, 6)[:, None])
-    with pytest.raises(DscreidError, match='all tracklets have the same one'):
+    with pytest.raises(DscreidError, match='all tracklets of a feature map have the same feature'):
         embed_in_plane(np.zeros((5, 4)))
 
 

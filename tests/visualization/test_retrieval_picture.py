@@ -39,7 +39,7 @@ def test_a_query_is_drawn_from_those_that_are_answered_better():
 
 
 def test_no_query_is_answered_better():
-    with pytest.raises(DscreidError, match='none of the 2 queries has more right answers in the second run'):
+    with pytest.raises(DscreidError, match='the second run answers none of the 2 queries better'):
         instructive_query([example(0, '+-', '+-'), example(1, '+-', '--')])
 
 

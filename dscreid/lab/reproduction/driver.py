@@ -29,8 +29,7 @@ class ReproductionOptions:
         rows: Names or methods of the rows to run. Empty for all rows.
         jobs: Number of parallel processes.
         slurm: Options of ``sbatch`` to submit each job to Slurm. None runs the jobs on this machine.
-        accept_revision: Reuse and continue runs of other code revisions. Their run cards keep their revision, and
-            tables that mix revisions say so.
+        accept_revision: Reuse and continue runs of other code revisions; tables that mix revisions say so.
         rerun_stale: Remove and repeat runs of other revisions, configs or data.
         stream: Where progress is printed. Standard error by default.
     """
@@ -48,14 +47,11 @@ class ReproductionOptions:
 
 
 def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
-    """Run the missing parts of a table or figure and reuse the finished ones.
-
-    Returns:
-        Status of each job by name.
+    """Run the missing parts of a table or figure, reuse the finished ones, and return the status of each job by name.
 
     Raises:
-        DscreidError: For unknown names, missing configs or data, or results of another revision, config or data. The
-            message names the fix, and nothing has been started. Failing runs do not raise.
+        DscreidError: For unknown names, missing configs or data, or results of another revision, config or data.
+            Nothing has been started then. Failing runs do not raise.
     """
     jobs, taken = prepare(options)
     accept = options.accept_revision
@@ -65,19 +61,16 @@ def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
 
 
 def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
-    """Plan an experiment.
-
-    Returns:
-        The jobs to run, dependencies first, and the rows' jobs that are already finished.
-
-    Raises:
-        DscreidError: See :func:`reproduce`.
-    """
+    """Return the jobs to run, dependencies first, and the rows' finished jobs. See :func:`reproduce` for errors."""
     experiment = find_experiment(options.experiment)
     rows = choose_rows(experiment, options.rows)
     plan = make_plan(options.place, rows, options.directions or experiment.directions, options.seeds)
     finished, stale = inspect_plan(plan, options.accept_revision)
-    jobs = _needed_jobs(plan, finished)
+    needed = plan.rows - finished
+    for name in reversed(plan.jobs):  # dependencies come before
+        if name in needed:
+            needed.update(set(plan.jobs[name].dependencies) - finished)
+    jobs = [job for name, job in plan.jobs.items() if name in needed]
     outdated = [job for job in jobs if job.name in stale]
     if outdated and not options.rerun_stale:
         raise ConfigError(_stale_message({job.name: stale[job.name] for job in outdated}))
@@ -112,21 +105,11 @@ def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
     ]
 
 
-def _needed_jobs(plan: Plan, finished: set[str]) -> list[Job]:
-    """Return the unfinished jobs of the rows and of what they depend on, dependencies first."""
-    needed = plan.rows - finished
-    for name in reversed(plan.jobs):  # dependencies come before
-        if name in needed:
-            needed.update(set(plan.jobs[name].dependencies) - finished)
-    return [job for name, job in plan.jobs.items() if name in needed]
-
-
 def _with_recorded_sources(job: Job, recorded: Mapping[str, Identity]) -> Job:
     """Replace the expected identities of a job's finished sources with the recorded ones."""
-    known = {name.rpartition('/')[2]: recorded[name] for name in job.dependencies if name in recorded}
-    if not known:
-        return job
-    return replace(job, identity={**job.identity, 'sources': {**job.identity['sources'], **known}})
+    if known := {name.rpartition('/')[2]: recorded[name] for name in job.dependencies if name in recorded}:
+        return replace(job, identity={**job.identity, 'sources': {**job.identity['sources'], **known}})
+    return job
 
 
 def _remove_locked(job: Job) -> None:

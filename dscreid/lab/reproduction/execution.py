@@ -1,8 +1,4 @@
-"""Execute jobs on this machine: at most one process per folder, killed together with its parent, measured to its end.
-
-Submitit has a local executor, but its processes survive the command that started them, which would break the promise
-that an interrupted command leaves nothing running. Therefore only Slurm jobs are submitted with it.
-"""
+"""Execute jobs on this machine: at most one process per folder, killed together with its parent."""
 
 import contextlib
 import ctypes
@@ -41,14 +37,7 @@ _environment_of_this_machine = functools.cache(collect_environment)
 
 
 class Execution:
-    """The process of a running job.
-
-    Args:
-        job: The job.
-        lock: The locked file of the job's folder. The process holds the lock as long as it lives, even if its parent
-            is killed.
-        environment: Environment variables in addition to the job's own.
-    """
+    """The process of a running job. It holds the lock of the job's folder even if its parent is killed."""
 
     def __init__(self, job: Job, lock: IO, environment: Mapping[str, str]) -> None:
         self._job, self._lock, self._start = job, lock, time.monotonic()
@@ -112,31 +101,24 @@ class Execution:
             end_attempt(job, seconds, exit_code)
         if exit_code != 0:
             raise ConfigError(last_words(job))
-        if job.world is not None:
-            return
         if missing := [name for name in job.outputs if not (job.folder / name).is_file()]:
             raise ConfigError(f'the process ended without an error but left no {missing[0]}')
-        measured = dict(
-            # Linux counts in KiB, macOS in bytes
-            peak_memory_mib=round(maxrss / (1024**2 if sys.platform == 'darwin' else 1024), 1),
-            peak_gpu_memory_mib=peak_gpu_memory(job.folder),
-            git=self._git,
-            environment=dict(_environment_of_this_machine()),
-            metrics=read_metrics_of(job.folder),
-        )
-        write_card(job, measured)
+        if job.world is None:
+            measured = dict(
+                # Linux counts in KiB, macOS in bytes
+                peak_memory_mib=round(maxrss / (1024**2 if sys.platform == 'darwin' else 1024), 1),
+                peak_gpu_memory_mib=peak_gpu_memory(job.folder),
+                git=self._git,
+                environment=dict(_environment_of_this_machine()),
+                metrics=read_metrics_of(job.folder),
+            )
+            write_card(job, measured)
 
 
 def start(job: Job, environment: Mapping[str, str], accept_revision: bool = False) -> Execution | JobStatus:
-    """Start a job whose dependencies are finished.
+    """Start a job whose dependencies are finished; return its status instead if there is nothing to run here.
 
-    Args:
-        job: The job.
-        environment: Environment variables in addition to the job's own, such as the process's share of the cores.
-        accept_revision: Whether to run a job that was planned with other code, and accept such results.
-
-    Returns:
-        The running job, or its status if there is nothing to run here.
+    ``accept_revision`` runs a job that was planned with other code, and accepts such results.
     """
     lock = lock_folder(job)
     if lock is None:
@@ -155,11 +137,7 @@ def start(job: Job, environment: Mapping[str, str], accept_revision: bool = Fals
 
 
 def execute(job: Job, accept_revision: bool = False) -> None:
-    """Run one job and wait for it, as submitted jobs do. A finished job is not repeated. See :func:`start`.
-
-    Raises:
-        ConfigError: If the job cannot be started or fails.
-    """
+    """Run one job and wait for it, unless it is finished; raise a ConfigError if it fails. See :func:`start`."""
     running = start(job, {}, accept_revision)
     status = running.wait() if isinstance(running, Execution) else running
     if not status.done:
@@ -167,8 +145,7 @@ def execute(job: Job, accept_revision: bool = False) -> None:
 
 
 def lock_folder(job: Job) -> IO | None:
-    """Lock a job's folder. Return None if another process is working in it."""
-    # the lock file is outside of the folder, because the folder may be removed
+    """Lock a job's folder, or return None if another process works in it. The lock file is beside the folder."""
     path = job.folder.parent / '.locks' / f'{job.folder.name}.lock'
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open('a')
@@ -190,11 +167,7 @@ def die_with(parent: int) -> None:
 
 
 def read_metrics_of(folder: Path) -> dict[str, float]:
-    """Read the numbers of a run's metrics file and ignore its notes.
-
-    Raises:
-        CheckpointError: If the file is damaged.
-    """
+    """Read the numbers of a run's metrics file; raise a CheckpointError if it is damaged."""
     content = read_json_object(folder / METRICS_FILE, 'file of metrics', 'run it again')
     return {key: value for key, value in content.items() if is_number(value)}
 
@@ -211,7 +184,7 @@ def peak_gpu_memory(folder: Path) -> float | None:
 
 
 def last_words(job: Job) -> str:
-    """Return the most informative line of a failed job's log: its last error, otherwise its last line."""
+    """Return the last error in a failed job's log, otherwise its last line."""
     try:
         text = job.log.read_text(encoding='utf-8', errors='replace')
     except OSError:
@@ -226,8 +199,8 @@ def _with_present_code(job: Job, accept_revision: bool) -> Job:
         return job
     if not accept_revision:
         raise ConfigError(
-            f'{job.name}: the code was changed since this run was planned; start the command again, or allow a mix of '
-            'revisions with --accept-revision'
+            f'{job.name}: the code has changed since this run was planned; start the command again, or add '
+            '--accept-revision'
         )
     return replace(job, identity={**job.identity, 'code': code})
 
@@ -274,7 +247,6 @@ class Scheduler:
         return self._statuses
 
     def _step(self) -> None:
-        """Look at the running jobs and start those that can start."""
         for name, (execution, _) in list(self._running.items()):
             self._statuses[name] = execution.poll()
             if self._statuses[name].phase is not Phase.RUNNING:
@@ -284,7 +256,6 @@ class Scheduler:
                 self._consider(job)
 
     def _consider(self, job: Job) -> None:
-        """Start a job if its dependencies are finished and a slot is free."""
         needed = {name: self._statuses[name] for name in job.dependencies if name in self._statuses}
         if lost := [name for name, status in needed.items() if status.lost]:
             self._statuses[job.name] = JobStatus(Phase.SKIPPED, note=f'it needs {lost[0]}')
@@ -297,12 +268,10 @@ class Scheduler:
             self._statuses[job.name] = started
 
     def _free_gpu(self) -> str:
-        """Return the GPU that the fewest jobs use. Empty if there is no choice."""
         used = [gpu for _, gpu in self._running.values()]
         return min(self._gpus, key=used.count) if len(self._gpus) > 1 else ''
 
     def _shares(self, gpu: str) -> dict[str, str]:
-        """Return the environment variables that give a process its GPU and its share of the cores."""
         shares = {'CUDA_VISIBLE_DEVICES': gpu} if gpu else {}
         if 'OMP_NUM_THREADS' not in os.environ:
             shares['OMP_NUM_THREADS'] = str(max(1, usable_cores() // self._slots))

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
+NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 #: Other rankings of the features of a finished run, see ``tasks.py``.
 VIEWS = ('raw', 'static', 'dynamic')
 _DSLU = 'default_hooks.cluster.labelers.1'
@@ -23,18 +23,17 @@ class Row:
     Attributes:
         name: Name printed in the table.
         method: Name by which a :class:`DataPreset` finds the config file, such as ``'dsc'``.
-        overrides: Settings that differ from the config, by dotted key. Settings equal to the config's are ignored, so
-            the point of a sweep at the default value reuses the config's own run.
-        tag: Suffix of the run's folder name, after the config's name, if the row has overrides.
+        overrides: Settings by dotted key. If all equal the config's, the row reuses the config's own run.
+        tag: Suffix of the run's folder name if the row has overrides.
         paper: Name of the row in the paper's table, or None if the paper does not have it.
-        view: One of ``VIEWS``: the row has no run of its own but ranks the features of ``method``'s run differently.
-        untrained: Evaluate the pre-trained tower without any training, not even a source stage.
+        view: One of ``VIEWS``: rank the features of ``method``'s run differently, without a run of its own.
+        untrained: Evaluate the pre-trained tower without any training.
         x: x value of a point of a curve.
     """
 
     name: str
     method: str
-    overrides: Mapping[str, Any] = field(default_factory=lambda: _NONE)
+    overrides: Mapping[str, Any] = field(default_factory=lambda: NO_OVERRIDES)
     tag: str = ''
     paper: str | None = None
     view: str | None = None
@@ -69,7 +68,7 @@ class Experiment:
         return f'{name}: {self.title}'
 
 
-# ---- rows shared by several tables: the same method and therefore the same run ----
+_BOTH = ('bupt2hitsz', 'hitsz2bupt')
 _CD = Row('CD', 'cd', paper='CD')
 _DSC = Row('DSC', 'dsc', paper='DSC')
 
@@ -86,37 +85,25 @@ def _methods(suffix: str = '') -> tuple[Row, ...]:
 
 def _weights() -> tuple[Row, ...]:
     """Rows of Table 6: (dynamic, static) weights of the fused similarity (11)."""
-    pairs = (('1', '0'), ('0.9', '0.1'), ('0.8', '0.2'), ('0.7', '0.3'), ('0.6', '0.4'), ('1', '1'))
-    return tuple(
-        Row(
-            f'({dynamic}, {static})',
-            'dsc',
-            {
-                f'{_DSLU}.intra.dynamic_weight': float(dynamic),
-                f'{_DSLU}.intra.static_weight': float(static),
-            },
-            tag=f'weights_{dynamic}_{static}',
-            paper=f'({dynamic}, {static})',
-        )
-        for dynamic, static in pairs
-    )
+    rows = []
+    for dynamic, static in ((1, 0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1, 1)):
+        name, part = f'({dynamic}, {static})', f'{_DSLU}.intra'
+        overrides = {f'{part}.dynamic_weight': float(dynamic), f'{part}.static_weight': float(static)}
+        rows.append(Row(name, 'dsc', overrides, f'weights_{dynamic}_{static}', name))
+    return tuple(rows)
 
 
-def _alphas(values: Iterable[float] = (0.6, 0.7, 0.8, 0.9, 0.95)) -> tuple[Row, ...]:
-    """Rows of Figure 4: neighbor threshold as a fraction of the largest similarity, in all modality pairs."""
-    keys = [f'model.neighbor_losses.{number}.alpha' for number in (0, 1)]
+def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Row, ...]:
+    """Points of a curve of Figure 4, each with one value of all keys."""
     return tuple(
-        Row(f'alpha {value:g}', 'dsc', dict.fromkeys(keys, value), tag=f'alpha_{value:g}', x=value)
+        Row(f'{name} {value:g}', 'dsc', dict.fromkeys(keys, value), f'{tag}_{value:g}', x=float(value))
         for value in values
     )
 
 
-def _votes(values: Iterable[int] = (5, 10, 15, 20, 30)) -> tuple[Row, ...]:
-    """Rows of Figure 4: number of neighbors that vote in the unification of labels."""
-    key = f'{_DSLU}.inter.topk'
-    return tuple(
-        Row(f'K {value}', 'dsc', {key: value}, tag=f'topk_{value}', x=float(value)) for value in values
-    )
+_ALPHA_KEYS = [f'model.neighbor_losses.{number}.alpha' for number in (0, 1)]
+_ALPHAS = _sweep('alpha', 'alpha', (0.6, 0.7, 0.8, 0.9, 0.95), *_ALPHA_KEYS)
+_VOTES = _sweep('K', 'topk', (5, 10, 15, 20, 30), f'{_DSLU}.inter.topk')
 
 
 _TABLES = (
@@ -160,7 +147,7 @@ _TABLES = (
 )
 _FIGURES = (
     Experiment('figure3', 'Retrieval lists of CD and DSC', (_CD, _DSC), kind='retrieval'),
-    Experiment('figure4', 'mAP against alpha and K', (*_alphas(), *_votes()), kind='curves'),
+    Experiment('figure4', 'mAP against alpha and K', (*_ALPHAS, *_VOTES), kind='curves'),
     Experiment(
         'figure5',
         'Distances within and between identities',
@@ -185,7 +172,7 @@ _OWN = (
             Row('DSC, strict votes first', 'agreement'),
             _DSC,
         ),
-        ('bupt2hitsz', 'hitsz2bupt'),
+        _BOTH,
     ),
     Experiment(
         'stages',
@@ -196,13 +183,13 @@ _OWN = (
             *(Row(f'{name}, second stage', name.lower()) for name in ('ADCA', 'PGM', 'NG')),
             Row('DSC, second stage', 'dsc_second_stage'),
         ),
-        ('bupt2hitsz', 'hitsz2bupt'),
+        _BOTH,
     ),
     Experiment(
         'resnet50',
         'Unsupervised methods on ResNet-50 (no table of the paper)',
         tuple(row for row in _methods('_resnet50') if row.method.endswith('_resnet50')),
-        ('bupt2hitsz', 'hitsz2bupt'),
+        _BOTH,
     ),
     Experiment(
         'retrieval',
@@ -212,7 +199,7 @@ _OWN = (
             for row in (_CD, _DSC)
             for view in (None, *VIEWS)
         ),
-        ('bupt2hitsz', 'hitsz2bupt'),
+        _BOTH,
     ),
 )
 EXPERIMENTS: dict[str, Experiment] = {
@@ -231,11 +218,7 @@ def find_experiment(name: str) -> Experiment:
 
 
 def choose_rows(experiment: Experiment, names: Sequence[str] | None) -> tuple[Row, ...]:
-    """Return the rows with the given names or methods, in the experiment's order. None selects all rows.
-
-    Raises:
-        ConfigError: If a name matches no row. The message lists the known names and suggests the closest.
-    """
+    """Return the rows with the given names or methods, or all; raise a ConfigError if a name matches no row."""
     if not names:
         return experiment.rows
     # a method shared by several rows of a sweep is not a name for any of them

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dscreid.apis.config import load_config
+from dscreid.apis.plots import examples_of
 from dscreid.apis.run_folder import FEATURES_FILE
 from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features
@@ -13,16 +14,7 @@ from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
 from dscreid.lab.reproduction.planning import ConfigReader
 from dscreid.lab.reproduction.presets import Place, environment
 from dscreid.lab.reproduction.summary import Summary, SummaryRow
-from dscreid.visualization import (
-    ReportRun,
-    RetrievalGallery,
-    TrackletPictures,
-    build_test_dataset,
-    check_features_belong,
-    distance_density,
-    protocol_of,
-    retrieval_examples,
-)
+from dscreid.visualization import ReportRun, RetrievalGallery, TrackletPictures, distance_density
 from dscreid.visualization.densities import densities_html
 from dscreid.visualization.page import page_html, paragraphs_html
 from dscreid.visualization.retrieval import retrieval_html
@@ -39,12 +31,7 @@ _LINES = (
 
 
 def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, seed: int) -> str:
-    """Return the page of a figure for one direction and seed.
-
-    Raises:
-        ConfigError: If no row has a finished run.
-        DscreidError: If features are damaged or pictures are missing.
-    """
+    """Return the page of a figure for one direction and seed; raise a DscreidError if a file or run is missing."""
     reader = ConfigReader(place)
     runs = []
     for row in rows:
@@ -63,11 +50,7 @@ def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direc
         notes.append(f'Not run yet: {", ".join(missing)}.')
     if experiment.kind == 'retrieval':
         with environment(place.environment(direction, seed)):
-            config = load_config(reader.path_of(rows[0].method, direction))
-            dataset = build_test_dataset(config)
-        for run in runs:
-            check_features_belong(dataset, run)
-        examples = retrieval_examples(runs, protocol_of(config))
+            examples, dataset = examples_of(load_config(reader.path_of(rows[0].method, direction)), runs)
         body = 'Retrieval lists', retrieval_html(RetrievalGallery(examples, TrackletPictures(dataset)))
     else:
         densities = [distance_density(run.name, run.features) for run in runs]
@@ -78,8 +61,7 @@ def figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direc
 def curves_svg(summary: Summary) -> str:
     """Plot mAP against each swept parameter, with the standard deviation over seeds, as a standalone SVG.
 
-    Rows whose names start with the same word, the parameter's name, form one sweep. Equal summaries give identical
-    bytes.
+    Rows whose names start with the same word form one sweep. Equal summaries give identical bytes.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -111,13 +93,7 @@ def _plot(panel: 'Axes', sweep: Mapping[float, SummaryRow]) -> None:
     for key, label, marker, offset in _LINES:
         points = [(x, figure) for x, row in sorted(sweep.items()) if (figure := row.figure(key)) is not None]
         if points:
-            panel.errorbar(
-                [x + offset * width for x, _ in points],
-                [100 * figure.mean for _, figure in points],
-                [100 * (figure.deviation or 0) for _, figure in points],
-                label=label,
-                marker=marker,
-                ms=4,
-                capsize=2,
-                elinewidth=0.8,
-            )
+            x = [x + offset * width for x, _ in points]
+            means = [100 * figure.mean for _, figure in points]
+            deviations = [100 * (figure.deviation or 0) for _, figure in points]
+            panel.errorbar(x, means, deviations, label=label, marker=marker, ms=4, capsize=2, elinewidth=0.8)

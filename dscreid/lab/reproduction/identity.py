@@ -29,13 +29,7 @@ Identity = Mapping[str, Any]
 
 
 def differences(recorded: Identity, expected: Identity, accept_revision: bool = False) -> list[str]:
-    """Describe how a recorded run differs from the expected one. Empty if it does not.
-
-    Args:
-        recorded: Identity that the run was started with.
-        expected: Identity that the run would have now.
-        accept_revision: Whether to ignore a different code revision.
-    """
+    """Describe how a recorded run differs from the expected one; ``accept_revision`` ignores another code revision."""
     words = {'config': 'config', 'seed': 'seed', 'data': 'data', 'code': 'code revision'}
     if accept_revision:
         del words['code']
@@ -76,9 +70,7 @@ def git_revision() -> dict[str, Any] | None:
     git = ['git', '-C', str(PACKAGE.parent)]
     try:
         commit, changes = (
-            subprocess.run(
-                [*git, *query], capture_output=True, text=True, check=True, timeout=30
-            ).stdout.strip()
+            subprocess.check_output([*git, *query], text=True, stderr=subprocess.DEVNULL, timeout=30).strip()
             for query in queries
         )
     except (OSError, subprocess.SubprocessError):
@@ -99,13 +91,7 @@ def world_fingerprint(spec: WorldSpec) -> str:
 
 
 def dataset_fingerprints(config: Config) -> dict[str, str]:
-    """Fingerprint the index of each split that a config trains or tests on.
-
-    If frames were packed as JPEG, which changes their pixels, the packing format is included.
-
-    Raises:
-        DatasetError: If a dataset is missing or malformed.
-    """
+    """Fingerprint the index of each split that a config trains or tests on, and how its frames were packed as JPEG."""
     fingerprints = {}
     for name in ('train', 'test'):
         if loader := config.get(f'{name}_dataloader'):

@@ -25,9 +25,8 @@ class Job:
     """One process: render a world, train and test a run, or rank features again.
 
     Attributes:
-        name: Unique name, such as ``bupt2hitsz/seed1/demo_dsc``.
+        name: Unique name, such as ``bupt2hitsz/seed1/dsc_demo``.
         folder: The run's work directory, or the folder of a world.
-        command: Command line of the process.
         environment: Environment variables in addition to those of this process.
         dependencies: Names of the jobs that must have finished.
         identity: What the result depends on. Empty for a world.
@@ -51,9 +50,8 @@ class Job:
     @property
     def log(self) -> Path:
         """The job's log file. A world's log is next to its folder, which only the renderer may change."""
-        return (
-            self.folder / LOG_FILE if self.world is None else self.folder.with_name(f'{self.folder.name}.log')
-        )
+        beside = self.folder.with_name(f'{self.folder.name}.log')
+        return self.folder / LOG_FILE if self.world is None else beside
 
 
 def is_finished(job: Job) -> bool:
@@ -114,14 +112,8 @@ def write_card(job: Job, measured: Mapping[str, Any]) -> None:
 
 
 def remove_run(job: Job) -> None:
-    """Remove a run's folder so that it can be made again.
-
-    Raises:
-        ConfigError: If the folder holds something that this tool did not write.
-    """
-    if not job.folder.is_dir():
-        return
-    if read_record(job.folder / CARD_FILE) is None and read_record(job.folder / START_FILE) is None:
+    """Remove a run's folder; raise a ConfigError if it holds something that this tool did not write."""
+    if not (read_record(job.folder / CARD_FILE) or read_record(job.folder / START_FILE)):
         raise ConfigError(
             f'{job.folder}: contains files but no record of this tool; move them, or choose another --out'
         )
@@ -131,9 +123,9 @@ def remove_run(job: Job) -> None:
 
 def read_record(path: Path) -> dict[str, Any] | None:
     """Read a file named ``START_FILE`` or ``CARD_FILE``. None if it is missing or damaged."""
+    check = _is_card if path.name == CARD_FILE else _is_start
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-        check = _is_card if path.name == CARD_FILE else _is_start
         return content if _is_identity(content['identity']) and check(content) else None
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None

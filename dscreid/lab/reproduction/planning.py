@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from mmengine import Config
@@ -16,7 +15,7 @@ from dscreid.apis.config import load_config
 from dscreid.apis.option_values import format_value
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.experiments import Row
+from dscreid.lab.reproduction.experiments import NO_OVERRIDES, Row
 from dscreid.lab.reproduction.identity import (
     code_fingerprint,
     dataset_fingerprints,
@@ -31,7 +30,6 @@ from dscreid.lab.synthetic import WorldSpec
 from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.visualization import protocol_of
 
-NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
 #: Command of the processes other than ``tools/train.py``, and their code, which the code fingerprint leaves out.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
 TASKS_FILE = Path(__file__).with_name('tasks.py')
@@ -39,23 +37,14 @@ TASKS_FILE = Path(__file__).with_name('tasks.py')
 
 @dataclass
 class Plan:
-    """Jobs in topological order: dependencies come first.
-
-    Attributes:
-        jobs: Name → job.
-        rows: Names of the jobs that rows ask for. All other jobs are stages and worlds.
-    """
+    """Jobs by name, dependencies first, and the names of those that rows ask for; others are stages and worlds."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     rows: set[str] = field(default_factory=set)
 
 
 def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seeds: Sequence[int]) -> Plan:
-    """Plan everything that the rows need, seed by seed.
-
-    Raises:
-        DscreidError: If a row has no config, a config cannot be read, or data is missing.
-    """
+    """Plan everything that the rows need, seed by seed; raise a DscreidError if a config or data is missing."""
     plan, configs, code = Plan(), ConfigReader(place), code_fingerprint()
     for seed in seeds:
         for direction in directions:
@@ -79,27 +68,18 @@ class ConfigReader:
         self._fingerprints: dict[str, dict[str, str]] = {}
 
     def path_of(self, method: str, direction: str) -> Path:
-        """Return the config file of a method.
-
-        Raises:
-            ConfigError: If there is none. The message lists the files that were looked for.
-        """
+        """Return the config file of a method; raise a ConfigError with the files that were looked for."""
         preset, configs = self.place.preset, self.place.configs
-        path = preset.config_path(configs, method, direction)
-        if path is None:
-            names = ', '.join(pattern.format(method=method, direction=direction) for pattern in preset.files)
-            raise ConfigError(
-                f"no config of '{method}' for {preset.name}: {configs} contains none of {names}; select the rows that "
-                'have one with --rows'
-            )
-        return path
+        if path := preset.config_path(configs, method, direction):
+            return path
+        names = ', '.join(pattern.format(method=method, direction=direction) for pattern in preset.files)
+        raise ConfigError(
+            f"no config of '{method}' for {preset.name}: {configs} contains none of {names}; select the rows that "
+            'have one with --rows'
+        )
 
     def read(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Config:
-        """Return a config with overrides. Do not modify it.
-
-        Raises:
-            ConfigError: If the config cannot be read.
-        """
+        """Return a config with overrides. It is cached: do not modify it."""
         key = f'{path} {dict(overrides)}'
         if key not in self._configs:
             logger = MMLogger.get_current_instance()
@@ -113,11 +93,7 @@ class ConfigReader:
         return self._configs[key]
 
     def run_name(self, row: Row, direction: str) -> str:
-        """Return the name of a row's run: the config's name, plus the row's tag if the row differs from the config.
-
-        Raises:
-            ConfigError: If the row has no config or the config cannot be read.
-        """
+        """Return the name of a row's run: the config's name, plus the row's tag if the row differs from the config."""
         path = self.path_of(row.method, direction)
         apart = row.view or row.untrained or effective_overrides(self.read(path), row.overrides)
         return f'{path.stem}+{row.tag}' if apart else path.stem
@@ -128,11 +104,7 @@ class ConfigReader:
         return None if dsc is None or not config.get('source') else config_difference(self.read(dsc), config)
 
     def fingerprints(self, config: Config, worlds: Mapping[str, WorldSpec]) -> dict[str, str]:
-        """Fingerprint the data that a config trains and tests on: the rendered worlds, or real data if there are none.
-
-        Raises:
-            DatasetError: If a real dataset is missing or malformed.
-        """
+        """Fingerprint the data that a config trains and tests on: rendered worlds, or real data if there are none."""
         if worlds:
             root = config.test_dataloader.dataset.root
             specs = {self._roots[self.place.preset.roots[spec.layout]]: spec for spec in worlds.values()}
@@ -172,20 +144,21 @@ class _Planner:
         """Add a training, or a test of source weights, after the source stage that its config names."""
         run = run or path.stem
         config = self.configs.read(path, overrides)
-        source, stages = config.get('source'), []
-        if source and source.get('checkpoint'):
-            raise ConfigError(
-                f'{path}: source.checkpoint names a file, but the runs of a table take their stages from their own '
-                'folder; set it to None'
-            )
-        if source:
+        stages = []
+        if source := config.get('source'):
+            if source.get('checkpoint'):
+                raise ConfigError(
+                    f'{path}: tables train their own source stages; set source.checkpoint to None'
+                )
             # beside this run, where tools/train.py looks for it
             stages.append(self._add_run(Path(source.config)))
         command = [sys.executable, str(self.place.trainer), str(path), '--work-dir', str(self._folder(run))]
         command += ['--resume', '--seed', str(self.seed), *(['--amp'] if self.place.amp else [])]
         if overrides:
-            options = [f'{key}={format_value(value)}' for key, value in overrides.items()]
-            command += ['--cfg-options', *options]
+            command += [
+                '--cfg-options',
+                *(f'{key}={format_value(value)}' for key, value in overrides.items()),
+            ]
         facts = dict(overrides=dict(overrides))
         return self._add(run, path, config, command, run_digest(config), stages, facts=facts)
 
@@ -211,10 +184,10 @@ class _Planner:
             code=self.code,
             sources={stage.rpartition('/')[2]: self.plan.jobs[stage].identity for stage in stages},
         )
-        preset, place = self.place.preset, self.place
+        place = self.place
         card = dict(
-            data=preset.name,
-            synthetic=preset.synthetic,
+            data=place.preset.name,
+            synthetic=place.preset.synthetic,
             direction=self.direction,
             seed=self.seed,
             config=path.relative_to(place.configs.parent).as_posix(),
@@ -222,7 +195,7 @@ class _Planner:
             config_difference=self.configs.difference_to_dsc(config, self.direction),
             amp=place.amp,
         )
-        job = Job(
+        self.plan.jobs[name] = Job(
             name=name,
             folder=self._folder(run),
             command=tuple(command),
@@ -233,11 +206,9 @@ class _Planner:
             outputs=outputs,
             max_epochs=(config.get('train_cfg') or {}).get('max_epochs', 0),
         )
-        self.plan.jobs[name] = job
         return name
 
     def _add_worlds(self) -> list[str]:
-        """Add the rendering of both worlds."""
         names = []
         for role, spec in self.worlds.items():
             name = f'{self.direction}/seed{self.seed}/{role} world'
@@ -252,5 +223,4 @@ class _Planner:
 
 
 def _task(name: str, **arguments: Any) -> list[str]:
-    """Return the command of a task."""
     return [*TASKS, name, json.dumps(arguments, default=str)]

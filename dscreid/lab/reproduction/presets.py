@@ -28,7 +28,7 @@ class DataPreset:
         name: Name on the command line.
         files: Patterns of config files below ``configs``, tried in order, with ``{method}`` and ``{direction}``.
         roots: Layout → environment variable that tells the configs where the data in that layout is.
-        world: Preset of ``adaptation_worlds`` to render, or None for real data that the user provides.
+        world: Preset of ``adaptation_worlds`` to render, or None for real data.
     """
 
     name: str
@@ -75,29 +75,22 @@ def find_preset(name: str) -> DataPreset:
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables inside a block. Configs read their data roots from them."""
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name in variables:
-            del os.environ[name]
-        os.environ.update({name: before[name] for name in variables if name in before})
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @dataclass(frozen=True)
 class Place:
     """Where runs are stored and what they are made with.
 
-    Runs of one direction and seed are next to each other in ``out/<data>/<direction>/seed<k>``, each in a folder
-    named after its config. ``tools/train.py`` looks there for the source stages of a config.
-
-    Attributes:
-        out: Root folder of all output.
-        preset: The data.
-        configs: Folder of all configs.
-        trainer: Script that trains and tests a config.
-        amp: Whether to train in mixed precision.
+    Runs of one direction and seed are next to each other in ``out/<data>/<direction>/seed<k>``, where
+    ``tools/train.py`` looks for the source stages of a config. ``configs`` is the folder of all configs, ``trainer`` a
+    script that trains and tests one, and ``amp`` selects mixed precision.
     """
 
     out: Path

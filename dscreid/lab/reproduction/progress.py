@@ -35,13 +35,7 @@ _COLORS = dict(zip(_ORDER, ('cyan', 'cyan', 'red', 'yellow', 'dim', 'green', 'gr
 
 @dataclass(frozen=True)
 class JobStatus:
-    """One line of the table.
-
-    Attributes:
-        phase: State of the job.
-        seconds: Wall time so far or in total. None if unknown.
-        note: Additional information, such as why the job failed.
-    """
+    """One line of the table: a job's state, its wall time so far (None if unknown), and a note on a failure."""
 
     phase: Phase
     seconds: float | None = None
@@ -64,34 +58,23 @@ class JobStatus:
 
 
 class ProgressTable:
-    """Context manager that shows the status of all jobs.
-
-    Args:
-        jobs: The jobs.
-        statuses: Current status of each job by name. The caller updates it.
-        stream: Where to print. Standard error by default.
-    """
+    """Context manager that shows ``statuses``, which the caller updates, on ``stream`` (by default standard error)."""
 
     def __init__(
         self, jobs: Sequence[Job], statuses: Mapping[str, JobStatus], stream: TextIO | None = None
     ) -> None:
         self._jobs, self._statuses, self._stream = jobs, statuses, stream or sys.stderr
         console = Console(file=self._stream)
-        self._live = (
-            Live(console=console, get_renderable=self.table, refresh_per_second=1)
-            if console.is_terminal
-            else None
-        )
+        live = Live(console=console, get_renderable=self.table, refresh_per_second=1)
+        self._live = live if console.is_terminal else None
         self._shown: dict[str, Phase] = {}
 
     def __enter__(self) -> 'ProgressTable':
-        """Show the table."""
         if self._live:
             self._live.start()
         return self
 
     def __exit__(self, *details: object) -> None:
-        """Stop updating the table."""
         if self._live:
             self._live.stop()
 
@@ -110,9 +93,8 @@ class ProgressTable:
     def table(self) -> Table:
         """Return the table, active jobs first: a short terminal cuts off its end."""
         table = Table('run', 'state', 'epoch', 'time', 'note', box=None, pad_edge=False)
-        table.title = (
-            f'{sum(status.done for status in self._statuses.values())} of {len(self._jobs)} finished'
-        )
+        done = sum(status.done for status in self._statuses.values())
+        table.title = f'{done} of {len(self._jobs)} finished'
         for job in sorted(self._jobs, key=lambda job: _ORDER.index(self._statuses[job.name].phase)):
             status = self._statuses[job.name]
             epoch = epoch_of(job) if status.phase in (Phase.RUNNING, Phase.ELSEWHERE) else ''

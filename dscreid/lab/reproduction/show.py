@@ -15,19 +15,15 @@ from dscreid.visualization import PAPER_FOOTNOTE
 from dscreid.visualization.page import joined, page_html, paragraphs_html, part, write_text_atomically
 from dscreid.visualization.tables import Cell, Table, TableRow
 
-#: Key → (group, name) of the columns for runs and for the paper. The mean of both directions comes first
-#: because methods are ordered by it, and because it is still right if a table swaps the directions.
+#: Key → (group, name) of the columns. The mean comes first because methods are ordered by it.
 COLUMNS = {
-    'mean/Rank-1': ('mean', 'Rank-1'),
-    'mean/mAP': ('mean', 'mAP'),
-    'rgb2ir/Rank-1': ('RGB→IR', 'Rank-1'),
-    'rgb2ir/mAP': ('RGB→IR', 'mAP'),
-    'ir2rgb/Rank-1': ('IR→RGB', 'Rank-1'),
-    'ir2rgb/mAP': ('IR→RGB', 'mAP'),
+    f'{key}/{metric}': (name, metric)
+    for key, name in (('mean', 'mean'), ('rgb2ir', 'RGB→IR'), ('ir2rgb', 'IR→RGB'))
+    for metric in ('Rank-1', 'mAP')
 }
 _PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
-_CSV_HEADINGS = (
+_CSV_HEADINGS = [
     'table',
     'row',
     'metric',
@@ -36,7 +32,7 @@ _CSV_HEADINGS = (
     'seeds',
     'paper',
     'note on the paper',
-)
+]
 
 
 def show_experiment(
@@ -48,12 +44,7 @@ def show_experiment(
 ) -> tuple[str, list[Path]]:
     """Write an experiment's files and return its table as Markdown together with the paths of the files.
 
-    Args:
-        name: Name of a table or figure.
-        place: Where the runs are stored.
-        directions: Adaptation directions. Empty for the paper's directions.
-        seeds: Seeds. None for all seeds that were run.
-        rows: Names or methods of the rows to show. Empty for all rows.
+    No ``directions`` selects the paper's, no ``seeds`` all that were run, and no ``rows`` all rows.
 
     Raises:
         DscreidError: If a name is unknown or no run has finished.
@@ -67,8 +58,8 @@ def show_experiment(
             f'no run of {name} has finished in {place.folder}; start them with: dscreid reproduce run {name} '
             f'--data {place.preset.name}'
         )
-    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries)}
-    files[f'{name}.html'] = to_html(summaries, experiment.heading)
+    page = to_html(summaries, experiment.heading)
+    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries), f'{name}.html': page}
     for direction, summary in zip([*directions, BOTH], summaries, strict=False):
         if not summary.has_results:
             continue
@@ -107,13 +98,10 @@ def to_markdown(summaries: Sequence[Summary]) -> str:
 
 def to_html(summaries: Sequence[Summary], title: str) -> str:
     """Format all summaries as one HTML page."""
-    sections = [
-        (
-            summary.title.removeprefix(f'{title} · '),
-            joined([part('table', table=_table(summary)), paragraphs_html(_notes(summary))]),
-        )
-        for summary in summaries
-    ]
+    sections = []
+    for summary in summaries:
+        body = joined([part('table', table=_table(summary)), paragraphs_html(_notes(summary))])
+        sections.append((summary.title.removeprefix(f'{title} · '), body))
     return page_html(title, paragraphs_html([_LEGEND]), sections)
 
 
@@ -139,12 +127,10 @@ def _csv_values(row: SummaryRow) -> Iterator[tuple[object, ...]]:
 
 
 def _notes(summary: Summary) -> list[str]:
-    """Return the sentences below a table."""
     return [*([_PAPER_NOTE] if any(row.paper for row in summary.rows) else []), *summary.notes]
 
 
 def _table(summary: Summary) -> Table:
-    """Build the table of a summary."""
     rows = summary.rows
     columns = {heading: _column([row.figure(key) for row in rows]) for key, heading in COLUMNS.items()}
     columns['', 'seeds'] = [Cell(', '.join(map(str, row.values)) or '–') for row in rows]
@@ -159,17 +145,12 @@ def _table(summary: Summary) -> Table:
 
 def _column(figures: Sequence[Figure | None]) -> list[Cell]:
     """Format figures in percent. The best of several is strong, judged as printed."""
-    printed = [None if figure is None else round(100 * figure.mean, 1) for figure in figures]
-    known = [value for value in printed if value is not None]
+    known = [round(100 * figure.mean, 1) for figure in figures if figure]
     best = max(known) if len(known) > 1 else None
-    cells = []
-    for figure, value in zip(figures, printed, strict=True):
-        if figure is None:
-            cells.append(Cell('–'))
-        else:
-            spread = '' if figure.deviation is None else f' ± {100 * figure.deviation:.1f}'
-            cells.append(Cell(f'{100 * figure.mean:.1f}{spread}', strong=value == best))
-    return cells
+    return [
+        Cell(str(figure), strong=round(100 * figure.mean, 1) == best) if figure else Cell('–')
+        for figure in figures
+    ]
 
 
 def _markdown_table(summary: Summary) -> str:

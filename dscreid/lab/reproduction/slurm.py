@@ -12,11 +12,7 @@ from dscreid.lab.reproduction.progress import JobStatus, Phase
 
 
 def parse_options(words: Sequence[str]) -> dict[str, str]:
-    """Parse ``PARTITION KEY=VALUE …`` to options of ``sbatch`` by name.
-
-    Raises:
-        ConfigError: If a word after the partition is not a KEY=VALUE pair.
-    """
+    """Parse ``PARTITION KEY=VALUE …`` to options of ``sbatch`` by name; raise a ConfigError for a malformed pair."""
     options = {'partition': words[0]}
     for pair in words[1:]:
         name, _, value = pair.partition('=')
@@ -33,7 +29,7 @@ def submit(
     options: Mapping[str, str],
     accept_revision: bool = False,
 ) -> dict[str, JobStatus]:
-    """Submit jobs, except those from an earlier command that are still waiting or running.
+    """Submit jobs, except those from an earlier command that are still in the queue; return their statuses by name.
 
     Args:
         jobs: Jobs to submit, dependencies first.
@@ -41,9 +37,6 @@ def submit(
         folder: Folder of submitit's files. Submitted jobs unpickle them, so only their owner may write there.
         options: Options of ``sbatch`` by name.
         accept_revision: Passed on to the jobs.
-
-    Returns:
-        Status of each job by name.
 
     Raises:
         ConfigError: If Slurm is missing or refuses a job.

@@ -17,6 +17,8 @@ from dscreid.visualization import PaperResult, paper_table
 #: Protocol of the target dataset, by direction.
 TARGETS = {'bupt2hitsz': 'hitsz_vcm', 'hitsz2bupt': 'bupt_campus'}
 BOTH = 'mean of both directions'
+#: Run cards of a row by seed.
+_Cards = Mapping[int, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,14 @@ class Figure:
     mean: float
     deviation: float | None
 
+    def __str__(self) -> str:
+        spread = '' if self.deviation is None else f' ± {100 * self.deviation:.1f}'
+        return f'{100 * self.mean:.1f}{spread}'
+
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One row of a table.
-
-    Attributes:
-        row: Definition of the row.
-        values: Seed → metrics in [0, 1].
-        paper: The paper's results for this row on this target, or None.
-    """
+    """One row of a table: seed → metrics in [0, 1], and the paper's results for this row on this target, or None."""
 
     row: Row
     values: Mapping[int, Mapping[str, float]]
@@ -44,21 +44,14 @@ class SummaryRow:
     def figure(self, key: str) -> Figure | None:
         """Aggregate a metric over the seeds. None if no seed has it."""
         values = [metrics.get(key, math.nan) for metrics in self.values.values()]
-        values = [value for value in values if math.isfinite(value)]
-        if not values:
+        if not (values := [value for value in values if math.isfinite(value)]):
             return None
         return Figure(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One table of results.
-
-    Attributes:
-        title: What it compares, where, and whether the data is synthetic.
-        rows: Its rows, with or without results.
-        notes: Sentences below the table.
-    """
+    """One table of results, whose title says what it compares and whether the data is synthetic, and its notes."""
 
     title: str
     rows: tuple[SummaryRow, ...]
@@ -96,10 +89,7 @@ def seeds_of(place: Place, direction: str) -> tuple[int, ...]:
     return tuple(sorted(int(name) for name in names if name.isdigit()))
 
 
-def _cards(
-    reader: ConfigReader, row: Row, direction: str, seeds: Sequence[int] | None
-) -> dict[int, dict[str, Any]]:
-    """Read the run cards of a row, by seed."""
+def _cards(reader: ConfigReader, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:
     try:
         name = reader.run_name(row, direction)
     except ConfigError:  # a method without a config has no runs
@@ -111,11 +101,7 @@ def _cards(
 
 
 def _direction_summary(
-    title: str,
-    experiment: Experiment,
-    rows: Sequence[Row],
-    direction: str,
-    cards: Sequence[Mapping[int, Mapping[str, Any]]],
+    title: str, experiment: Experiment, rows: Sequence[Row], direction: str, cards: Sequence[_Cards]
 ) -> Summary:
     papers: dict[str | None, PaperResult] = {}
     notes = []
@@ -124,8 +110,7 @@ def _direction_summary(
         if table.target == TARGETS[direction]:
             papers = {row.method: row for row in table.rows}
         else:
-            where = ', '.join(experiment.directions)
-            notes.append(f'The paper has this table only for {where}, so its figures are not shown here.')
+            notes.append(f'The paper has this table only for {", ".join(experiment.directions)}.')
     summary_rows = tuple(
         SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
         for row, found in zip(rows, cards, strict=True)
@@ -150,7 +135,7 @@ def _mean_summary(title: str, rows: Sequence[Row], summaries: Sequence[Summary])
     return Summary(title, tuple(merged), tuple(dict.fromkeys([*notes, *_seed_notes(merged)])))
 
 
-def _card_notes(found: Sequence[Mapping[int, Mapping[str, Any]]]) -> list[str]:
+def _card_notes(found: Sequence[_Cards]) -> list[str]:
     """Return the warnings a reader needs before comparing rows."""
     cards = [card for row in found for card in row.values()]
     revisions = {revision for card in cards for revision in card['revisions']}
@@ -166,7 +151,7 @@ def _card_notes(found: Sequence[Mapping[int, Mapping[str, Any]]]) -> list[str]:
         # the fingerprint of the test data: that of the world, or of the test split
         if len({part.get('world') or part['test'] for part in data}) > 1:
             notes.append(
-                f'Warning: the rows of seed {seed} were tested on different data; they cannot be compared.'
+                f'Warning: the rows of seed {seed} were tested on different data; do not compare them.'
             )
     if dirty := sum(bool((card.get('git') or {}).get('dirty')) for card in cards):
         notes.append(f'{dirty} of {len(cards)} runs were made with uncommitted changes in the checkout.')
@@ -180,6 +165,4 @@ def _seed_notes(rows: Sequence[SummaryRow]) -> list[str]:
         return []
     shared = ' '.join(map(str, sorted(set.intersection(*seeds))))
     remedy = f'compare them with --seeds {shared}' if shared else 'they have none in common'
-    return [
-        f'Warning: not all rows were run with the same seeds, so their means cannot be compared; {remedy}.'
-    ]
+    return [f'Warning: the rows have different seeds, so their means cannot be compared; {remedy}.']

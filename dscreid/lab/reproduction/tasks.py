@@ -25,19 +25,13 @@ from dscreid.registry import MODELS
 
 
 def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, float]:
-    """Rank the features of a finished run in another way, without extracting them again.
+    """Rank the features of a finished run in another way, and return the metrics in [0, 1] of ``ReIDMetric``.
 
     Args:
-        table: Features of N tracklets with both raw halves, float32 (N, D).
-        view: ``'raw'`` ranks both raw halves concatenated, as VLD does; ``'static'`` and ``'dynamic'`` rank one half,
+        table: Features with both raw halves, without which a DatasetError is raised.
+        view: ``'raw'`` ranks both halves concatenated, as VLD does; ``'static'`` and ``'dynamic'`` rank one half,
             L2-normalized.
         protocol: Name of the evaluation protocol.
-
-    Returns:
-        Metrics in [0, 1], with the keys of ``ReIDMetric``.
-
-    Raises:
-        DatasetError: If the table has no raw halves.
     """
     if table.static is None or table.dynamic is None:
         raise DatasetError('the feature file holds no raw halves; write it with dscreid test --dump-features')

@@ -207,7 +207,7 @@ def test_a_finished_row_stays_when_its_stage_was_removed(bench):
 def test_code_that_changes_during_a_command_is_noticed(bench, monkeypatch):
     monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'another')
     assert bench.run(rows=['cd']) == {'source_demo': 'failed', 'cd_demo': 'skipped'}
-    assert 'the code was changed' in bench.printed
+    assert 'the code has changed' in bench.printed
 
 
 def test_a_method_without_config_is_an_error_of_run(bench):

@@ -155,13 +155,13 @@ def test_means_over_other_seeds_are_marked(bench):
     bench.run('table3', rows=['cd', 'dsc'], seeds=(1, 2))
     bench.run('table3', rows=['cd'], seeds=(3,))
     show = partial(show_experiment, 'table3', bench.place)
-    warning = 'not all rows were run with the same seeds, so their means cannot be compared; compare'
+    warning = 'the rows have different seeds, so their means cannot be compared; compare'
     assert show(('bupt2hitsz',))[0].count(f'{warning} them with --seeds 1 2.') == 1
     assert 'Warning' not in show(('bupt2hitsz',), seeds=(1, 2))[0]
     assert 'Warning' not in show(('bupt2hitsz',), seeds=(3,))[0]
     bench.run('table3', rows=['cd'], seeds=(1, 2), directions=('hitsz2bupt',))
     both = show(('bupt2hitsz', 'hitsz2bupt'))[0].split('### ')
-    assert ['same seeds' in part for part in both[1:]] == [True, False, False]
+    assert ['different seeds' in part for part in both[1:]] == [True, False, False]
 
 
 def test_rows_without_a_common_seed_are_marked(bench):

@@ -91,7 +91,7 @@ def test_a_submitted_job_notices_other_code_and_other_processes(bench, slurm, mo
     with lock_folder(job), pytest.raises(ConfigError, match='source_demo: running elsewhere'):
         execute(job)
     monkeypatch.setattr(execution, 'code_fingerprint', lambda: 'newer')
-    with pytest.raises(ConfigError, match='the code was changed'):
+    with pytest.raises(ConfigError, match='the code has changed'):
         execute(job)
     execute(job, accept_revision=True)
     assert bench.card('source_demo')['identity']['code'] == 'newer'
