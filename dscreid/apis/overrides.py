@@ -26,9 +26,9 @@ _SHOWN = 6
 def check_helpers(config: Mapping[str, Any], path: Path) -> None:
     """Check that each variable of a config's files is a setting or is read.
 
-    The parts of a config are built from its helper variables (``learning_rate``, ``eval_pipeline``) when its file is
-    run. If an inheriting file sets the variable again, it is too late. A base file without bases may define variables
-    that not every config reads. Names that begin with an underscore are not checked.
+    Parts are built from helper variables, such as ``learning_rate``, when their file is run: an inheriting file sets
+    them too late. A base file without bases may define variables that not every config reads. Names that begin with
+    an underscore are not checked.
 
     Args:
         config: The config as given by its files, without overrides.
@@ -53,11 +53,7 @@ def check_helpers(config: Mapping[str, Any], path: Path) -> None:
 
 
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    """Check that something reads each overridden key.
-
-    Args:
-        config: The config as given by its files.
-        options: Overrides by dotted key.
+    """Check that something reads each overridden key of the config as given by its files.
 
     Raises:
         ConfigError: If nothing reads a key; the message names the keys that hold its value and can be overridden.
@@ -70,9 +66,8 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
         if key in read:
             continue
         if key not in config:
-            raise ConfigError(
-                f"--cfg-options {option}: nothing reads the key '{key}'{_meant(config, key, read)}"
-            )
+            hint = _meant(config, key, read)
+            raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{hint}")
         raise ConfigError(
             f"--cfg-options {option}: changes nothing, because the parts of the config were already made with '{key}'; "
             f'{_instead(f"{place}{dot}{rest}" for place in _places(config, key, read))}'
@@ -99,7 +94,7 @@ def check_common_settings(config: dict[str, Any], path: Path, options: Collectio
         if not takers:
             near = closest(setting, sorted({use.setting for use in uses}))
             raise ConfigError(f'{path.name}: no part of this config takes {setting}{near}')
-        if not any(_is_same(use.part.get(use.argument), value) for use in takers):
+        if all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
             raise ConfigError(
                 f'{path.name}: {setting}={value!r} changes nothing, because the parts that take it have their own '
                 f'values; {_instead(use.key for use in takers)}'
@@ -114,9 +109,8 @@ def _settings_in(config: Mapping[str, Any], keys: Collection[str]) -> Iterator[s
             yield from (f'{key}.{part}' for part in value) if isinstance(value, Mapping) else (key,)
 
 
-def _is_same(own: Any, value: Any) -> bool:
-    both = isinstance(own, (list, tuple)) and isinstance(value, (list, tuple))
-    return list(own) == list(value) if both else own == value
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _instead(places: Iterable[str]) -> str:
@@ -129,7 +123,7 @@ def _instead(places: Iterable[str]) -> str:
 
 
 def _meant(config: Mapping[str, Any], name: str, read: list[str]) -> str:
-    """Suggest a replacement for a key that nothing reads: the same key in a part, or a similar one."""
+    """Suggest the same key in a part, or a similar key, for one that nothing reads."""
     name = _SYNONYMS.get(name, name)
     places = [place for place, _ in _parts(config, read) if place.endswith(f'.{name}')]
     return f'; {_instead(places)}' if places else closest(name, read)

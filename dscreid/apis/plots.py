@@ -53,7 +53,7 @@ def write_feature_map(
     seed: int = 0,
     note: str = '',
 ) -> str:
-    """Draw the features of runs, given as ``FOLDER`` or ``NAME=FOLDER``, in the plane side by side.
+    """Draw the features of runs, given as ``FOLDER`` or ``NAME=FOLDER``, side by side; return a text for the console.
 
     Args:
         work_dirs: Work directories.
@@ -62,9 +62,6 @@ def write_feature_map(
         tracklets: Greatest number of tracklets.
         seed: Seed for choosing persons and for the layout.
         note: A line below the legend.
-
-    Returns:
-        Text for the console.
 
     Raises:
         DscreidError: If a run has no features, too few, or those of another test set.
@@ -132,7 +129,7 @@ def write_retrieval_picture(
 def examples_of(
     config: Config, runs: Sequence[ReportRun], protocol: str | None = None, **choice: int
 ) -> tuple[list[RetrievalExample], Any]:
-    """Retrieve answers to some queries of a config's test set.
+    """Retrieve answers to some queries of a config's test set; return them and the test set.
 
     Args:
         config: Config of the test set.
@@ -140,17 +137,13 @@ def examples_of(
         protocol: Name of the protocol; None for the config's.
         **choice: ``count``, ``topk`` and ``seed`` of :func:`retrieval_examples`.
 
-    Returns:
-        The examples and the test set.
-
     Raises:
         DscreidError: If there is no protocol or test set, or a run has the features of another one.
     """
     protocol = protocol or protocol_of(config)
     if protocol is None:
-        raise ConfigError(
-            f'{config.filename} has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
-        )
+        message = 'has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
+        raise ConfigError(f'{config.filename} {message}')
     dataset = build_test_dataset(config)
     for run in runs:
         check_features_belong(dataset, run)
@@ -209,26 +202,16 @@ def attended_tracklets(
     rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
         AttendedTracklet(
-            _title(sample), frames.permute(0, 2, 3, 1).numpy(), maps.cpu().numpy(), shares.cpu().numpy()
+            _title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values)
         )
-        for sample, frames, maps, shares in rows
+        for sample, frames, *values in rows
     ]
 
 
 def extract_rows(
     config: Config, checkpoint: str | Path, run: ReportRun, rows: Sequence[int], device: str = 'cpu'
 ) -> FeatureTable:
-    """Extract the features of some tracklets of a run's test set with another checkpoint.
-
-    Args:
-        config: Config of the model and its test set.
-        checkpoint: Checkpoint of the model.
-        run: Run with features of all tracklets.
-        rows: Rows of these features.
-        device: Device of the model.
-
-    Returns:
-        The run's table with other features; those of other rows are zero.
+    """Extract the features of some rows of a run's table with another checkpoint; those of other rows become zero.
 
     Raises:
         DscreidError: If the config, the checkpoint or a frame cannot be read, or the run is of another test set.
@@ -248,19 +231,16 @@ def extract_rows(
 
 
 def _batch(dataset: Any, indices: Sequence[int]) -> dict[str, list]:
-    """Load tracklets of a dataset as a batch of the data preprocessor."""
     items = [dataset[index] for index in indices]
     return {name: [item[name] for item in items] for name in ('inputs', 'data_samples')}
 
 
 def _title(sample: ReIDDataSample) -> str:
-    """Return the heading of a tracklet, such as ``'visible, person 3, camera 1'``."""
     modality = {'rgb': 'visible', 'ir': 'infrared'}[sample.modality]
     return f'{modality}, {f"person {sample.pid}" if "pid" in sample else "unknown person"}, camera {sample.camera}'
 
 
 def _check_output(out: Path) -> None:
-    """Check early that the picture can be written."""
     check_picture_name(out)
     check_replaceable(out)
 

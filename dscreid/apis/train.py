@@ -98,10 +98,6 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     is evaluated instead, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD)
     is evaluated with the weights of its source stage.
 
-    Args:
-        config_path: The config.
-        options: How to run it.
-
     Returns:
         Test metrics in [0, 1]. They are also written to ``metrics.json`` in the work directory, and the features of the
         test set to ``features.safetensors``.
@@ -127,26 +123,13 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
             checkpoint = source
             note = from_main_process(lambda: _begin_test(config, options, source))
         else:
-            raise ConfigError(
-                f'{config_path}: has neither a train_cfg nor a source, so there is nothing to run'
-            )
-        return evaluate(
-            config,
-            checkpoint,
-            work_dir,
-            out=work_dir / METRICS_FILE,
-            dump_features=work_dir / FEATURES_FILE,
-            launcher=options.launcher,
-            note=note,
-        )
+            raise ConfigError(f'{config_path}: there is nothing to run; set train_cfg or source')
+        outputs: dict[str, Any] = dict(out=work_dir / METRICS_FILE, dump_features=work_dir / FEATURES_FILE)
+        return evaluate(config, checkpoint, work_dir, **outputs, launcher=options.launcher, note=note)
 
 
 def check_folder(config: Config, options: RunOptions) -> None:
-    """Refuse to replace another run before any work is done.
-
-    Args:
-        config: The run's config with its ``work_dir``.
-        options: Options of the run.
+    """Refuse to replace another run, before any work is done.
 
     Raises:
         ConfigError: If the folder contains results of a run and neither ``resume`` nor ``overwrite`` is set, or if it
@@ -162,25 +145,19 @@ def check_folder(config: Config, options: RunOptions) -> None:
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
-    """Prepare the folder for the metrics of a config without training; return the entries that identify the config.
-
-    Raises:
-        ConfigError: If the folder contains metrics of another config or of other source weights.
-    """
+    """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
     note = dict(run=dict(config=config_hash(config), source=weights_fingerprint(source)))
     if options.overwrite:
         remove_files(files_of_run(work_dir))
     elif (results := results_of(work_dir)) and options.resume:
-        recorded = None
+        recorded: dict[str, Any] = {}
         if results[0].name == METRICS_FILE:
-            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite').get(
-                'run'
-            )
-        if recorded != note['run']:
+            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite')
+        if recorded.get('run') != note['run']:
             raise ConfigError(
                 f'{results[0]}: was made with another config, seed or source weights; choose another --work-dir, or '
-                'replace the results with --overwrite instead of --resume'
+                'use --overwrite instead of --resume'
             )
     return note
 
@@ -196,17 +173,16 @@ def train_stage(
 
     Args:
         config: The stage's config with its ``work_dir``; not modified.
-        resume: Continue from the last checkpoint. A finished stage is not trained again, unless the config asks for
-            more epochs.
+        resume: Continue from the last checkpoint. A finished stage is only trained if the config asks for more epochs.
         source_checkpoint: Weights to start from.
         partial_source: See ``RunOptions``.
         overwrite: See ``RunOptions``.
 
     Returns:
-        Path of the last checkpoint.
+        The last checkpoint.
 
     Raises:
-        DscreidError: If config, data or weights cannot be used, or the folder contains another run. Only logs are
+        DscreidError: If config, data or weights cannot be used, or the folder contains another run; only logs are
             written then.
     """
     work_dir = Path(config.work_dir)
@@ -236,11 +212,8 @@ def train_stage(
     if checkpoint is None:
         raise CheckpointError(f'{work_dir}: the training left no checkpoint; enable default_hooks.checkpoint')
     if is_main_process():
-        content = dict(
-            config=config_hash(config),
-            checkpoint=checkpoint.name,
-            seconds=round(time.perf_counter() - start, 1),
-        )
+        seconds = round(time.perf_counter() - start, 1)
+        content = dict(config=config_hash(config), checkpoint=checkpoint.name, seconds=seconds)
         write_json(work_dir / FINISHED_FILE, content)
     wait_for_all()
     return checkpoint
@@ -278,8 +251,8 @@ def finished_checkpoint(
     if may_extend:
         return None
     raise ConfigError(
-        f'{marker}: this source stage was made with another train_cfg.max_epochs, and other runs may have begun with '
-        f'it; {ANOTHER_RUN}'
+        f'{marker}: this source stage was made with another train_cfg.max_epochs, and other runs may use it; '
+        f'{ANOTHER_RUN}'
     )
 
 
@@ -299,11 +272,6 @@ def prepare(config_path: str | Path, options: RunOptions) -> Config:
     return config
 
 
-def _can_continue(config: Config) -> bool:
-    """Check if the run left a checkpoint to resume, which includes what it took from its source."""
-    return config.get('train_cfg') is not None and Path(config.work_dir, POINTER).is_file()
-
-
 def named_source(config: Config, options: RunOptions) -> Path | None:
     """Return the source weights named on the command line or in the config."""
     named = options.source_checkpoint or (config.get('source') or {}).get('checkpoint')
@@ -311,21 +279,15 @@ def named_source(config: Config, options: RunOptions) -> Path | None:
 
 
 def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOptions] | None:
-    """Return config and options of the stage that provides a run's weights, or None if the run needs none.
-
-    Args:
-        config: The run's config.
-        options: Options of the run.
-    """
-    source = config.get('source') or {}
-    resumes = options.resume and _can_continue(config)
+    """Return config and options of the stage that provides a run's weights, or None if the run needs none."""
+    work_dir, source = Path(config.work_dir), config.get('source') or {}
+    # a checkpoint to resume includes what the run took from its source
+    resumes = options.resume and config.get('train_cfg') is not None and (work_dir / POINTER).is_file()
     if not source or resumes or named_source(config, options) is not None:
         return None
     path = Path(source['config'])
-    source_dir = Path(config.work_dir).parent / path.stem
-    plain = replace(
-        options, work_dir=source_dir, resume=True, overwrite=False, partial_source=False, config_options={}
-    )
+    changes: dict[str, Any] = dict(overwrite=False, partial_source=False, config_options={})
+    plain = replace(options, work_dir=work_dir.parent / path.stem, resume=True, **changes)
     source_options = replace(plain, config_options=inherited_options(options.config_options))
     if source_options != plain and _is_finished(config := prepare(path, plain)):
         return config, plain  # a finished source stage is not trained again
@@ -339,10 +301,6 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
 
     The config itself is not among them if it trains nothing.
 
-    Args:
-        config: The run's config with its ``work_dir``.
-        options: Options of the run.
-
     Raises:
         ConfigError: If the ``work_dir`` is the folder of a source stage.
     """
@@ -352,8 +310,9 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
     while stage is not None:
         folder = Path(stage[0].work_dir).resolve()
         if folder in folders:
+            name = config_name(stage[0])
             raise ConfigError(
-                f'{folder}: is also the folder of the source stage {config_name(stage[0])}; choose another --work-dir'
+                f'{folder}: is the folder of the source stage {name}; choose another --work-dir'
             )
         folders.add(folder)
         stages.insert(0, stage)

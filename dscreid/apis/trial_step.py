@@ -123,12 +123,9 @@ def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> 
 
 
 def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> TrackletFeatures:
-    """Make unit features of well-separated identities, with the same identities in both modalities.
+    """Make unit features of ``count`` tracklets of well-separated identities, the same in both modalities.
 
-    Args:
-        count: Number of tracklets.
-        model: The model whose features they stand for; gives dimension and device.
-        size: Tracklets per identity.
+    The model gives their dimension and device; ``size`` is the number of tracklets per identity.
     """
     encoder: Any = model.backbone
     device, dimension = next(model.parameters()).device, encoder.embed_dim
@@ -144,10 +141,7 @@ def trial_labels(
 ) -> PseudoLabels:
     """Label tracklets by the identities of ``trial_features``, with cross labels for losses that need them.
 
-    Args:
-        rows: Dataset indices of each modality's tracklets.
-        model: The model whose losses use the labels.
-        size: Tracklets per identity.
+    Only the number of each modality's ``rows`` counts; ``size`` is the number of tracklets per identity.
     """
     labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
     common = min(values.max() for values in labels.values())
@@ -161,27 +155,24 @@ def _labels(
 ) -> PseudoLabels | None:
     """Apply a labeler to the features; None if there are too few for its settings."""
     name = type(labeler).__name__
-    with explained(f'labeling by {name}'):
-        given = context if labeler.needs_context else None
-        try:
+    given = context if labeler.needs_context else None
+    try:
+        with explained(f'labeling by {name}'):
             labels = labeler(features[Modality.RGB], features[Modality.IR], given)
-        except LabelingError:
-            return None
+    except LabelingError:
+        return None
     if not isinstance(labels, PseudoLabels):
         raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels')
     for m in Modality:
         if len(labels.of(m)) != len(features[m]):
-            raise ConfigError(
-                f'{name} returns {len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
-            )
+            counts = f'{len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
+            raise ConfigError(f'{name} returns {counts}')
     return labels
 
 
 def _check_finite(loss: Tensor) -> None:
     if not torch.isfinite(loss):
-        raise ConfigError(
-            f"the loss of a training step on four tracklets is {loss.item()}; check the losses' settings"
-        )
+        raise ConfigError(f"the loss of a trial training step is {loss.item()}; check the losses' settings")
 
 
 def _sum(losses: dict[str, Tensor]) -> Tensor:
@@ -190,11 +181,7 @@ def _sum(losses: dict[str, Tensor]) -> Tensor:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn errors of a class that does not fit into one sentence with the failing line.
-
-    Raises:
-        ConfigError: If the block raises one of these errors.
-    """
+    """Turn errors of a class that does not fit into a ConfigError with the failing line."""
     try:
         yield
     except DscreidError:
