@@ -10,8 +10,7 @@ from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
 from dscreid import registry as registries
-from dscreid.apis.config_tree import walk
-from dscreid.apis.config_values import check_values
+from dscreid.apis.config_values import check_values, walk
 from dscreid.apis.schedule_check import check_schedules
 from dscreid.apis.vis_backends import check_vis_backends
 from dscreid.engine.common_settings import COMMON_SETTINGS
@@ -32,10 +31,6 @@ _OWN_KEYS = ('source', 'direction', 'custom_imports', 'sync_bn', *COMMON_SETTING
 def check_config(config: dict, name: str = 'config') -> None:
     """Check each ``dict(type=...)`` in a config, or in a part of one, against the registered class's signature.
 
-    Args:
-        config: A config, or any part of one; nested dicts, lists and tuples are searched.
-        name: Name of the top level in messages.
-
     Raises:
         ConfigError: If a type is not registered, a key is not an argument of one of this package's classes, or the
             value of a top-level key cannot be used (``check_values``).
@@ -43,14 +38,24 @@ def check_config(config: dict, name: str = 'config') -> None:
     if 'type' not in config:
         check_values(config, name)
         _check_hooks(config, name)
-        _check_types(config, name)
+        for key in keys_that_are_read():
+            for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
+                if not (isinstance(node['type'], str) or callable(node['type'])):
+                    raise ConfigError(f'{place}: type must be the name of a class, got {node["type"]!r}')
     known = registered_classes()
     for place, node in _typed_dicts(config, name):
         component = node['type']
         if isinstance(component, str):
             component = _find_class(component, known, place)
-        if isinstance(component, type) and component.__module__.startswith('dscreid'):
-            _check_keys(component, node, place)
+        if not (isinstance(component, type) and component.__module__.startswith('dscreid')):
+            continue
+        accepted = accepted_arguments(component)
+        for key in node:
+            if accepted is not None and key not in (*accepted, *_CONSUMED_KEYS):
+                raise ConfigError(
+                    f"{place}: {component.__name__} has no argument '{key}'{closest(key, accepted)}"
+                    f' (it takes {", ".join(accepted)})'
+                )
 
 
 def keys_that_are_read() -> list[str]:
@@ -61,10 +66,6 @@ def keys_that_are_read() -> list[str]:
 
 def check_parts(config: Config, name: str = 'config') -> None:
     """Build a config's model, hooks, datasets and samplers once, before another stage takes hours.
-
-    Args:
-        config: A config for MMEngine's Runner; not modified.
-        name: Name of the config in messages.
 
     Raises:
         DscreidError: If a part cannot be built; the message says how to fix it.
@@ -113,26 +114,6 @@ def _check_hooks(config: dict, name: str) -> None:
             raise ConfigError(
                 f"{name}.default_hooks: there is no hook '{key}' whose settings {sorted(hooks[key])} could change"
                 f'{closest(key, known)}'
-            )
-
-
-def _check_types(config: dict, name: str) -> None:
-    """Refuse types that are neither names nor classes. Helper variables are not checked."""
-    for key in keys_that_are_read():
-        for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
-            if not (isinstance(node['type'], str) or callable(node['type'])):
-                raise ConfigError(f'{place}: type must be the name of a class, got {node["type"]!r}')
-
-
-def _check_keys(component: Any, node: dict, place: str) -> None:
-    accepted = accepted_arguments(component)
-    if accepted is None:
-        return
-    for key in node:
-        if key not in (*accepted, *_CONSUMED_KEYS):
-            raise ConfigError(
-                f"{place}: {component.__name__} has no argument '{key}'{closest(key, accepted)}"
-                f' (it takes {", ".join(accepted)})'
             )
 
 

@@ -21,16 +21,12 @@ _READS_ALL = {'globals', 'locals', 'vars', 'exec', 'eval'}
 
 
 def load_file(path: Path) -> Config:
-    """Load a config and its bases with MMEngine.
-
-    A file that inherits through ``_base_`` may import anything. By default, MMEngine mistakes the import of a package
-    for its other style of inheritance, ``with read_base()``.
-    """
+    """Load a config and its bases with MMEngine, which may otherwise mistake imports for ``with read_base()``."""
     return Config.fromfile(path, lazy_import=False if base_files(path) else None)
 
 
 def base_files(path: Path) -> list[Path]:
-    """List the local files that a config names in ``_base_``; those of installed packages are left out.
+    """List the local files that a config names in ``_base_``, without those of installed packages.
 
     Raises:
         ConfigError: If a base exists once for all directions but is named with one.
@@ -41,7 +37,8 @@ def base_files(path: Path) -> list[Path]:
         return []
     found = []
     for name in names:
-        file, direction = split_direction((path.parent / _ENVIRONMENT.sub(_value, name)).resolve())
+        name = _ENVIRONMENT.sub(lambda variable: os.environ.get(variable[1], variable[2]), name)
+        file, direction = split_direction((path.parent / name).resolve())
         if direction is not None:
             raise ConfigError(
                 f'_base_ names {name}, but {file.name} exists once for all directions; inherit {file.name} and use '
@@ -51,18 +48,8 @@ def base_files(path: Path) -> list[Path]:
     return [file for file in found if file is not None]
 
 
-def _value(variable: re.Match) -> str:
-    """Return the value of an environment variable, or its default."""
-    return os.environ.get(variable[1], variable[2])
-
-
 def names_without_effect(path: Path, above: frozenset[str] = frozenset()) -> Iterator[tuple[Path, str]]:
-    """Yield names that a file of the chain sets but that neither it nor an inheriting file reads.
-
-    Args:
-        path: A config that MMEngine can load.
-        above: Names read by the files that inherit from it.
-    """
+    """Yield names that a file of the chain sets but that neither it nor an inheriting file (``above``) reads."""
     text = path.read_text(encoding='utf-8')
     names = _top_level_names(path)
     loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
@@ -96,12 +83,12 @@ def _statements(path: Path) -> list[ast.stmt]:
 
 
 def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
-    """Resolve the config of a source stage, relative to the file that names it.
+    """Resolve the config of a source stage, relative to the file that names it, or the current folder.
 
     Args:
         path: The config that builds on the source stage.
         source: ``dict(config=..., checkpoint=...)``.
-        on_command_line: Whether the name was given on the command line, where paths are relative to the current folder.
+        on_command_line: Whether the name was given on the command line.
 
     Raises:
         ConfigError: If ``source`` does not name another config.

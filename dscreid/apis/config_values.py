@@ -1,16 +1,26 @@
-"""Check the values of a config's top-level keys before they are used."""
+"""Walk through the values of a config, and check those of its top-level keys before they are used."""
 
+import contextlib
 import inspect
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dscreid.errors import ConfigError
+
+
+def walk(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield a config or a part of it, and everything that it contains, parents first, each with its dotted key."""
+    yield place, node
+    is_list = isinstance(node, (list, tuple))
+    children = node.items() if isinstance(node, Mapping) else enumerate(node) if is_list else ()
+    for key, child in children:
+        yield from walk(child, f'{place}.{key}' if place else str(key))
 
 
 class _Kind(NamedTuple):
@@ -86,13 +96,7 @@ _LOADER_KINDS = {
 
 
 def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check the values of a config's top-level keys.
-
-    Deeper values are checked when they are built, by the class that receives them.
-
-    Args:
-        config: A complete config, including overrides.
-        name: Name of the config in messages.
+    """Check the values of a complete config's top-level keys; deeper values are checked when they are built.
 
     Raises:
         ConfigError: If a value has the wrong kind or is out of range.
@@ -152,14 +156,13 @@ def _plain(value: Any, place: str) -> Any:
 
 
 def _import_path(component: Any, place: str) -> Any:
-    """Return the import path of a class or function; names and other values of ``type`` are returned unchanged."""
+    """Return the import path of a class or function; other values of ``type`` are made plain."""
     if not (inspect.isclass(component) or inspect.isroutine(component)):
         return _plain(component, place)
     module, name = component.__module__, component.__qualname__
-    try:
+    found = None
+    with contextlib.suppress(ImportError, TypeError, ValueError):
         found = getattr(import_module(module), name, None)
-    except (ImportError, TypeError, ValueError):
-        found = None
     if found is not component:
         raise ConfigError(
             f'{place} is {name}, which the config file defines; define it in a module, register it, and import the '

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,6 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     Data, model, optimizer, schedules and hooks are built as in the run, weights files are read, and two tracklets are
     decoded and encoded. Nothing is written outside a temporary folder.
 
-    Args:
-        config_path: The config.
-        options: As for ``run_experiment``.
-
     Returns:
         Text for a terminal.
 
@@ -57,10 +54,8 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     if (reason := why_no_evaluation(config)) is not None:
         lines.append(f'then no evaluation: {reason}')
     else:
-        lines.append(
-            f'then evaluation by {config.test_evaluator.get("protocol", config.test_evaluator.type)}, '
-            f'metrics in {Path(config.work_dir) / "metrics.json"}'
-        )
+        protocol = config.test_evaluator.get('protocol', config.test_evaluator.type)
+        lines.append(f'then evaluation by {protocol}, metrics in {Path(config.work_dir) / "metrics.json"}')
     return '\n'.join(lines)
 
 
@@ -73,9 +68,8 @@ def _describe(config: Config, options: RunOptions) -> list[str]:
         return [f'   is finished: {finished.name} is taken as it is']
     resumed = resumable_checkpoint(work_dir) if options.resume else None
     with tempfile.TemporaryDirectory(prefix='dscreid_dry_run_') as folder:
-        runner, resumed = build_resumed(
-            lambda path: quiet_runner(config, folder, path, named), work_dir, resumed
-        )
+        build = partial(quiet_runner, config, folder, source=named)
+        runner, resumed = build_resumed(build, work_dir, resumed)
         model = unwrap_model(runner.model)
         if resumed is not None:
             start = f'continues after {resumed.name}'

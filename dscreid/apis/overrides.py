@@ -6,7 +6,7 @@ from typing import Any
 
 from dscreid.apis.config_check import keys_that_are_read
 from dscreid.apis.config_files import assigned_names, base_files, load_file, names_without_effect
-from dscreid.apis.config_tree import walk
+from dscreid.apis.config_values import walk
 from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
@@ -27,8 +27,7 @@ def check_helpers(config: Mapping[str, Any], path: Path) -> None:
     """Check that each variable of a config's files is a setting or is read.
 
     Parts are built from helper variables, such as ``learning_rate``, when their file is run: an inheriting file sets
-    them too late. A base file without bases may define variables that not every config reads. Names that begin with
-    an underscore are not checked.
+    them too late. Names that begin with an underscore are not checked.
 
     Args:
         config: The config as given by its files, without overrides.
@@ -40,7 +39,7 @@ def check_helpers(config: Mapping[str, Any], path: Path) -> None:
     read = keys_that_are_read()
     for file, name in names_without_effect(path):
         value, bases = config.get(name), base_files(file)
-        offers = file != path and not bases
+        offers = file != path and not bases  # not every config reads what such a base file defines
         if offers or name in read or name.startswith('_') or value is None or callable(value):
             continue
         made = next((base for base in (load_file(base).to_dict() for base in bases) if name in base), None)
@@ -133,7 +132,7 @@ def _places(config: Mapping[str, Any], key: str, read: list[str]) -> list[str]:
     """List dotted keys under which the parts of a config hold a variable's value."""
     found: list[str] = []
     for place, node in _parts(config, read):
-        inside = any(place.startswith(f'{outer}.') for outer in found)
+        inside = place.startswith(tuple(f'{outer}.' for outer in found))
         if not inside and _holds(node, place.rpartition('.')[2], key, config[key]):
             found.append(place)
     return found

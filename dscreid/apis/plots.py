@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 
 from dscreid.apis.config import load_config
 from dscreid.apis.inference import init_model
@@ -106,8 +107,7 @@ def write_retrieval_picture(
         Text for the console: which query, and for how many queries the second run answers better and worse.
 
     Raises:
-        DscreidError: If a run has no features or those of another test set, the config has no protocol or test set,
-            a frame cannot be read, or no query is answered better.
+        DscreidError: If features, test set, protocol or a frame cannot be used, or no query is answered better.
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
@@ -177,8 +177,8 @@ def write_prompt_attention(
         Text for the console: the tracklets, and the path of the picture.
 
     Raises:
-        ConfigError: If the model has no prompts, or the test set does not show the person in both modalities.
-        DscreidError: If the config, the checkpoint or a frame cannot be read.
+        DscreidError: If config, checkpoint or a frame cannot be used, the model has no prompts, or the test set does
+            not show the person in both modalities.
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
@@ -197,7 +197,7 @@ def attended_tracklets(
         config.model.backbone.compile_blocks = False  # hooks need the blocks as they are
     model = init_model(config, checkpoint, device)
     dataset = build_test_dataset(config, with_pipeline=True)
-    batch = _batch(dataset, choose_pair(dataset.tracklets, person, seed))
+    batch = pseudo_collate([dataset[index] for index in choose_pair(dataset.tracklets, person, seed)])
     attention = compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
     rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
@@ -224,15 +224,10 @@ def extract_rows(
     extracted = np.zeros_like(features.feature)
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
-        batch = _batch(dataset, features.index[part].tolist())
+        batch = pseudo_collate([dataset[index] for index in features.index[part].tolist()])
         samples = model.predict(model.data_preprocessor(batch)['inputs'], batch['data_samples'])
         extracted[part] = np.stack([sample.feature.numpy() for sample in samples])
     return replace(features, feature=extracted)
-
-
-def _batch(dataset: Any, indices: Sequence[int]) -> dict[str, list]:
-    items = [dataset[index] for index in indices]
-    return {name: [item[name] for item in items] for name in ('inputs', 'data_samples')}
 
 
 def _title(sample: ReIDDataSample) -> str:

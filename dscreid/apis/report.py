@@ -127,9 +127,8 @@ def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun
     for entry in entries:
         name, separator, files = entry.partition('=')
         if not (name and separator and files):
-            raise ConfigError(
-                f'--run {entry!r} is not NAME=METRICS.json[,FEATURES.safetensors]; add the name.'
-            )
+            form = 'NAME=METRICS.json[,FEATURES.safetensors]'
+            raise ConfigError(f'--run {entry!r} is not {form}; add the name.')
         metrics, _, features = files.partition(',')
         runs.append(load_run(name, metrics, features or None, upper_bound=name in bounds))
     return runs
@@ -206,14 +205,10 @@ def _pictures(
 ) -> list[ReportPicture]:
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
     pictures = []
-    for draw, is_on, heading, what in (
-        (_feature_map, options.feature_map, 'Feature map', 'feature map'),
-        (
-            _prompt_attention,
-            options.prompt_attention,
-            'Prompt attention',
-            'picture of the attention of the prompts',
-        ),
+    attention = 'picture of the attention of the prompts'
+    for heading, what, is_on, draw in (
+        ('Feature map', 'feature map', options.feature_map, _feature_map),
+        ('Prompt attention', attention, options.prompt_attention, _prompt_attention),
     ):
         try:
             pictures += [draw(work_dirs, runs, options.seed)] if is_on else []
@@ -230,10 +225,9 @@ def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: 
     first, last, remark = shown[0], shown[-1], ''
     if len(shown) == 1:
         first, remark = _start_of(work_dirs, last, seed)
+    drawn = {run.name: run.features for run in (first, last)}
     maps = [
-        map_features(run.name, run.features, seed=seed, **_SAMPLE)
-        for run in ([first, last] if first is not last else [last])
-        if run.features is not None
+        map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None
     ]
     figure = draw_feature_maps(maps)
     caption = (

@@ -40,10 +40,8 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
     if names == ['epoch_0.pth'] or overwrite:
         for path in found:
             if _CHECKPOINT.fullmatch(path.name) and run_of(path) is None:
-                raise ConfigError(
-                    f'{path}: is not a complete checkpoint of this package, and a run in this folder may replace it; '
-                    'move it, or choose another --work-dir'
-                )
+                reason = 'is not a complete checkpoint of this package, and the run may replace it'
+                raise ConfigError(f'{path}: {reason}; move it, or choose another --work-dir')
         return
     if resume:
         raise _nothing_to_continue(work_dir, names)
@@ -54,27 +52,17 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
 
 
 def check_begun(work_dir: Path) -> None:
-    """Refuse to start at epoch 0, for a run that was to continue but has no whole checkpoint, in a folder with results.
-
-    Raises:
-        ConfigError: If the folder contains more than a first checkpoint.
-    """
+    """Refuse to restart a run that was to continue but has results and no whole checkpoint."""
     names = [path.name for path in results_of(work_dir) if path.name not in (POINTER, 'epoch_0.pth')]
     if names:
         raise _nothing_to_continue(work_dir, names)
 
 
 def check_kept(source: Path, work_dir: Path) -> None:
-    """Refuse source weights that ``overwrite`` would remove before the run reads them.
-
-    Raises:
-        ConfigError: If the weights are a checkpoint of the run that is to be replaced.
-    """
+    """Refuse source weights that ``overwrite`` would remove before the run reads them."""
     if source.resolve() in {path.resolve() for path in files_of_run(work_dir)}:
-        raise ConfigError(
-            f'{source}: --overwrite would remove these weights before they are read; move them, or choose another '
-            '--work-dir'
-        )
+        reason = '--overwrite would remove these weights before they are read'
+        raise ConfigError(f'{source}: {reason}; move them, or choose another --work-dir')
 
 
 def _nothing_to_continue(work_dir: Path, names: list[str]) -> ConfigError:
@@ -127,10 +115,8 @@ def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
     known = {*files_of_run(folder), *(folder / name for name in (LOCK_FILE, *own))}
     for path in sorted(folder.rglob('*')):
         if (path.is_symlink() or not path.is_dir()) and path not in known and not is_partial(path):
-            raise ConfigError(
-                f'{path}: the folder was to be replaced, but this file was not written by dscreid; move it, or choose '
-                'another --out'
-            )
+            reason = 'the folder was to be replaced, but this file was not written by dscreid'
+            raise ConfigError(f'{path}: {reason}; move it, or choose another --out')
     shutil.rmtree(folder)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from dscreid.apis.config_tree import walk
+from dscreid.apis.config_values import walk
 from dscreid.errors import ConfigError
 
 _Range = tuple[str, Callable[[Any], bool]]
@@ -15,10 +15,7 @@ _POSITIVE: _Range = ('a positive number', lambda value: value > 0)
 _NOT_NEGATIVE: _Range = ('at least 0', lambda value: value >= 0)
 _FACTOR: _Range = ('in (0, 1]', lambda value: 0 < value <= 1)
 _SHARE: _Range = ('in [0, 1]', lambda value: 0 <= value <= 1)
-_ASCENDING: _Range = (
-    'positive and ascending',
-    lambda value: [*value] == sorted({*value}) and min(value, default=1) > 0,
-)
+_ASCENDING: _Range = ('positive and ascending', lambda value: [0, *value] == sorted({0, *value}))
 #: Ranges that torch and MMEngine do not check, by argument.
 _OPTIMIZER: dict[str, _Range] = {
     'lr': _POSITIVE,
@@ -41,10 +38,6 @@ _MULTIPLIERS = ('lr_mult', 'decay_mult')
 
 def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
     """Check the numbers of optimizer, clipping and schedules, and warn about settings that never take effect.
-
-    Args:
-        config: A complete config; the kinds of its values have been checked.
-        name: Name of the config in messages.
 
     Raises:
         ConfigError: If a number is out of range.

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,13 @@ class RunOptions:
         work_dir: Folder of the run; None for ``work_dirs/<config's name>``. The source stage of a run is stored next to
             it, under the name of its own config, so that runs with the same source share it.
         resume: Continue from the last checkpoint in the work directory.
-        overwrite: Replace the run in the work directory. Without it or ``resume``, a folder that contains a run is
-            refused.
+        overwrite: Replace the run in the work directory, which is refused without this or ``resume``.
         amp: Train in bfloat16 mixed precision (on a GPU).
         seed: Seed to use instead of the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in MMEngine's Runner.
         source_checkpoint: Source weights to use instead of the config's.
         partial_source: Load the matching source weights of another architecture, with a warning that lists the rest.
-        config_options: Overrides of the config by dotted key. Only those selected by ``inherited_options`` also apply
-            to its source stages.
+        config_options: Overrides of the config by dotted key; ``inherited_options`` selects those for source stages.
     """
 
     work_dir: Path | None = None
@@ -91,12 +90,10 @@ class RunOptions:
 def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     """Train a config, including its source stage if it names one, and evaluate the last checkpoint.
 
-    Without a test set, or without person ids in it, nothing is measured: only features are extracted, and
-    ``metrics.json`` says so.
-
-    With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint chosen by the criterion
-    is evaluated instead, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD)
-    is evaluated with the weights of its source stage.
+    Without a test set, or without person ids in it, features are extracted, and ``metrics.json`` says why nothing is
+    measured. With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint it chooses is
+    evaluated, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD) is
+    evaluated with the weights of its source stage.
 
     Returns:
         Test metrics in [0, 1]. They are also written to ``metrics.json`` in the work directory, and the features of the
@@ -185,24 +182,21 @@ def train_stage(
         DscreidError: If config, data or weights cannot be used, or the folder contains another run; only logs are
             written then.
     """
-    work_dir = Path(config.work_dir)
+    work_dir, resumed = Path(config.work_dir), None
     from_main_process(lambda: check_unused(work_dir, resume, overwrite))
-    finished = None
     if resume:
         finished = from_main_process(lambda: finished_checkpoint(config, source_checkpoint, may_extend=True))
-    if finished is not None:
-        print_log(f'{work_dir}: already finished, not trained again', logger='current')
-        return finished
+        if finished is not None:
+            print_log(f'{work_dir}: already finished, not trained again', logger='current')
+            return finished
+        resumed = from_main_process(lambda: resumable_checkpoint(work_dir))
+        if resumed is None:
+            from_main_process(lambda: check_begun(work_dir))
     start = time.perf_counter()
-    resumed = from_main_process(lambda: resumable_checkpoint(work_dir)) if resume else None
-    if resume and resumed is None:
-        from_main_process(lambda: check_begun(work_dir))
     replaced = files_of_run(work_dir) if overwrite and is_main_process() else []
-    runner, resumed = build_resumed(
-        lambda path: build_runner(config, path, source_checkpoint, partial_source), work_dir, resumed
-    )
-    # All checks have passed. An interrupted second run must not look finished, nor continue the first one.
-    if is_main_process():
+    build = partial(build_runner, config, source_checkpoint=source_checkpoint, partial_source=partial_source)
+    runner, resumed = build_resumed(build, work_dir, resumed)
+    if is_main_process():  # an interrupted second run must not look finished, nor continue the first one
         remove_files(replaced)
         if resumed is None:
             (work_dir / POINTER).unlink(missing_ok=True)
@@ -230,8 +224,7 @@ def finished_checkpoint(
         may_extend: Whether a stage counts as unfinished if it was trained for a different number of epochs.
 
     Raises:
-        ConfigError: If the stage was run with another config that it does not record, or with a different number of
-            epochs.
+        ConfigError: If the stage was run with another config or a different number of epochs.
         CheckpointError: If the stage was run with other settings or source weights, or the record is damaged.
     """
     record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
@@ -250,10 +243,8 @@ def finished_checkpoint(
         return checkpoint
     if may_extend:
         return None
-    raise ConfigError(
-        f'{marker}: this source stage was made with another train_cfg.max_epochs, and other runs may use it; '
-        f'{ANOTHER_RUN}'
-    )
+    reason = 'this source stage was made with another train_cfg.max_epochs, and other runs may use it'
+    raise ConfigError(f'{marker}: {reason}; {ANOTHER_RUN}')
 
 
 def prepare(config_path: str | Path, options: RunOptions) -> Config:
@@ -261,9 +252,7 @@ def prepare(config_path: str | Path, options: RunOptions) -> Config:
     config = load_config(config_path, options.config_options)
     require_keys(config, 'model')
     if config.get('load_from') is not None:
-        raise ConfigError(
-            f'{config_path}: load_from is not used here; name weights to start from with --source-checkpoint'
-        )
+        raise ConfigError(f'{config_path}: load_from is not used here; use --source-checkpoint instead')
     config.work_dir = str(options.work_dir or Path('work_dirs') / Path(config_path).stem)
     config.launcher = options.launcher
     if options.seed is not None:
@@ -311,9 +300,7 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
         folder = Path(stage[0].work_dir).resolve()
         if folder in folders:
             name = config_name(stage[0])
-            raise ConfigError(
-                f'{folder}: is the folder of the source stage {name}; choose another --work-dir'
-            )
+            raise ConfigError(f'{folder}: belongs to the source stage {name}; choose another --work-dir')
         folders.add(folder)
         stages.insert(0, stage)
         stage = source_stage(*stage)
@@ -338,11 +325,9 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     source_dir = Path(source_config.work_dir)
     if from_main_process(lambda: finished_checkpoint(source_config)) is not None:
         if unheeded := inherited_options(options.config_options).keys() - source_options.config_options:
-            print_log(
-                f'{source_dir}: was finished without {", ".join(sorted(unheeded))}; it is not trained again',
-                logger='current',
-                level=logging.WARNING,
-            )
+            missed = ', '.join(sorted(unheeded))
+            message = f'{source_dir}: was finished without {missed}; it is not trained again'
+            print_log(message, logger='current', level=logging.WARNING)
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
     check_stage(config)

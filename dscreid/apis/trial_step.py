@@ -32,10 +32,8 @@ def try_step(runner: Runner) -> None:
     """Make a forward pass, a backward pass and an optimizer step on four tracklets.
 
     For an adaptation, artificial features are labeled by each labeler, the memories are filled, and the losses are
-    computed for every epoch in which a labeler or a loss begins, and for the last two epochs.
-
-    Args:
-        runner: A built runner whose hooks have begun. Its model is changed and must not be used afterwards.
+    computed for every epoch in which a labeler or a loss begins, and for the last two epochs. The hooks must have
+    begun; the model is changed and must not be used afterwards.
 
     Raises:
         ConfigError: If a labeler, a loss, a memory or the optimizer does not fit the rest.
@@ -78,7 +76,7 @@ def _losses_of_adaptation(
     rows = {modality: dataset.indices(modality) for modality in Modality}
     features = {m: trial_features(len(rows[m]), model) for m in Modality}
     drawn = {
-        m: [np.flatnonzero(rows[m] == s.index)[0] for s in samples if s.modality == m.value] for m in Modality
+        m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality
     }
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
@@ -189,6 +187,5 @@ def explained(what: str) -> Iterator[None]:
     except _ERRORS as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         reason = ' '.join(str(error).split()) or 'no message'
-        raise ConfigError(
-            f'{what} fails on a trial batch: {type(error).__name__}: {reason} ({last.filename}:{last.lineno})'
-        ) from error
+        place, kind = f'{last.filename}:{last.lineno}', type(error).__name__
+        raise ConfigError(f'{what} fails on a trial batch: {kind}: {reason} ({place})') from error

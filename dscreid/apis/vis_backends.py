@@ -21,10 +21,6 @@ _PACKAGES = {
 def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
     """Check that the packages of a config's logging backends are installed, without starting any backend.
 
-    Args:
-        config: A config with its common settings filled in.
-        name: Name of the config in messages.
-
     Raises:
         ConfigError: If a package is missing.
     """
