@@ -110,9 +110,7 @@ def _end_after(number: int, on_interrupt: str) -> None:
     if threading.current_thread() is threading.main_thread():
         for other in _SIGNALS:  # a second Ctrl-C must not cut off the last line
             signal.signal(other, signal.SIG_IGN)
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        show_cursor()
-        print(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', file=sys.stderr)
+    _print_error(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}')
     _discard_output()
     sys.exit(128 + number)
 
@@ -324,7 +322,11 @@ def _table(cells: Mapping[str, str], width: int) -> list[str]:
 
 
 def _fail(message: str, code: int = UNUSABLE_INPUT) -> None:
-    with contextlib.suppress(OSError):  # the error may be that printing is impossible
-        show_cursor()
-        print(f'error: {message}', file=sys.stderr)
+    _print_error(f'error: {message}')
     sys.exit(code)
+
+
+def _print_error(line: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        show_cursor()
+        print(line, file=sys.stderr)

@@ -1,6 +1,7 @@
 """The files of a config and its bases: which one names the source stage, and which names they set in vain."""
 
 import ast
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -68,7 +69,6 @@ def assigned_names(path: Path) -> set[str]:
 
 
 def _top_level_names(path: Path, kinds: tuple[type[ast.stmt], ...] = (ast.stmt,)) -> list[ast.Name]:
-    """List the names in the top-level statements of some kinds."""
     statements = [statement for statement in _statements(path) if isinstance(statement, kinds)]
     nodes = (node for statement in statements for node in ast.walk(statement))
     return [node for node in nodes if isinstance(node, ast.Name)]
@@ -95,14 +95,12 @@ def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
     """
     name = source.get('config') if isinstance(source, dict) else None
     folder = Path.cwd() if on_command_line else (_writer(path) or path).parent
-    try:
+    resolved = None
+    with contextlib.suppress(ValueError, RuntimeError, OSError):
         resolved = (folder / str(name)).resolve()
-    except (ValueError, RuntimeError, OSError):
-        resolved = path.resolve()
-    if not isinstance(name, str) or resolved == path.resolve():
-        raise ConfigError(
-            f"{path.name}: source must name another config, as dict(config='../source/stp_bupt.py', checkpoint=None)"
-        )
+    if not isinstance(name, str) or resolved in (None, path.resolve()):
+        form = "dict(config='../source/stp_bupt.py', checkpoint=None)"
+        raise ConfigError(f'{path.name}: source must name another config, as {form}')
     return resolved
 
 

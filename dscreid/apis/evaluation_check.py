@@ -8,6 +8,7 @@ from typing import Any
 from mmengine import Config
 from mmengine.logging import print_log
 
+from dscreid.apis.config_values import walk
 from dscreid.datasets import TrackletDataset
 from dscreid.errors import DatasetError
 from dscreid.evaluation.feasibility import EvaluationPlan, plan_evaluation
@@ -83,11 +84,7 @@ def evaluations_of(
 
 def protocols_of(evaluator: Any) -> list[str]:
     """List the protocols that the metrics of an evaluator's config measure."""
-    entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
-    found = []
-    for entry in entries:
-        if isinstance(entry, Mapping) and 'metrics' in entry:
-            found += protocols_of(entry['metrics'])
-        elif isinstance(entry, Mapping) and 'ReIDMetric' in str(entry.get('type')):
-            found.append(entry.get('protocol', 'hitsz_vcm'))
+    parts = [part for _, part in walk(evaluator) if isinstance(part, Mapping)]
+    metrics = [part for part in parts if 'ReIDMetric' in str(part.get('type'))]
+    found = [metric.get('protocol', 'hitsz_vcm') for metric in metrics]
     return [protocol for protocol in found if protocol is not None]

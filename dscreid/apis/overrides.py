@@ -45,10 +45,8 @@ def check_helpers(config: Mapping[str, Any], path: Path) -> None:
         made = next((base for base in (load_file(base).to_dict() for base in bases) if name in base), None)
         if made is None:
             raise ConfigError(f"{file.name}: nothing reads the key '{name}'{_meant(config, name, read)}")
-        raise ConfigError(
-            f"{file.name}: setting '{name}' changes nothing, because the inherited parts were already made with it; "
-            f'{_instead(_places(made, name, read))}'
-        )
+        reason = 'changes nothing, because the inherited parts were already made with it'
+        raise ConfigError(f"{file.name}: setting '{name}' {reason}; {_instead(_places(made, name, read))}")
 
 
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
@@ -67,10 +65,9 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
         if key not in config:
             hint = _meant(config, key, read)
             raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{hint}")
-        raise ConfigError(
-            f"--cfg-options {option}: changes nothing, because the parts of the config were already made with '{key}'; "
-            f'{_instead(f"{place}{dot}{rest}" for place in _places(config, key, read))}'
-        )
+        hint = _instead(f'{place}{dot}{rest}' for place in _places(config, key, read))
+        reason = f"changes nothing, because the parts of the config were already made with '{key}'"
+        raise ConfigError(f'--cfg-options {option}: {reason}; {hint}')
 
 
 def check_common_settings(config: dict[str, Any], path: Path, options: Collection[str]) -> None:
@@ -94,10 +91,9 @@ def check_common_settings(config: dict[str, Any], path: Path, options: Collectio
             near = closest(setting, sorted({use.setting for use in uses}))
             raise ConfigError(f'{path.name}: no part of this config takes {setting}{near}')
         if all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
-            raise ConfigError(
-                f'{path.name}: {setting}={value!r} changes nothing, because the parts that take it have their own '
-                f'values; {_instead(use.key for use in takers)}'
-            )
+            reason = 'changes nothing, because the parts that take it have their own values'
+            hint = _instead(use.key for use in takers)
+            raise ConfigError(f'{path.name}: {setting}={value!r} {reason}; {hint}')
 
 
 def _settings_in(config: Mapping[str, Any], keys: Collection[str]) -> Iterator[str]:

@@ -142,8 +142,8 @@ def examples_of(
     """
     protocol = protocol or protocol_of(config)
     if protocol is None:
-        message = 'has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
-        raise ConfigError(f'{config.filename} {message}')
+        reason = 'has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
+        raise ConfigError(f'{config.filename} {reason}')
     dataset = build_test_dataset(config)
     for run in runs:
         check_features_belong(dataset, run)

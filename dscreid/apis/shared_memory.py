@@ -113,10 +113,10 @@ def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, i
 def describe_excess(excessive: Sequence[tuple[LoaderNeed, int]], free: int) -> str:
     """Describe in one sentence what is free, what is needed, and how many workers each excessive loader gets."""
     workers = ', '.join(f'{need.name} {fitting} of {need.workers}' for need, fitting in excessive)
+    most = size_text(max(need.total for need, _ in excessive))
     return (
-        f'{SHARED_MEMORY} has {size_text(free)} free, but the batches of loading workers need up to '
-        f'{size_text(max(need.total for need, _ in excessive))}: num_workers is reduced ({workers}) and loading is '
-        'slower; in Docker, start the container with a larger --shm-size'
+        f'{SHARED_MEMORY} has {size_text(free)} free, but batches of loading workers need up to {most}: num_workers '
+        f'is reduced ({workers}) and loading is slower; in Docker, start the container with a larger --shm-size'
     )
 
 

@@ -80,14 +80,11 @@ def evaluate(
     config = copy.deepcopy(config)
     fit_to_machine(config)
     reason = complete_test_loop(config, protocol)
-    given = dict(
-        dump=None if dump_features is None else str(dump_features),
-        rerank=rerank,
-        query_expansion=query_expansion,
-        per_query=None if per_query is None else str(per_query),
-        confidence=confidence,
-    )
-    config.test_evaluator.update({key: value for key, value in given.items() if value is not None})
+    files = dict(dump=dump_features, per_query=per_query)
+    options = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
+    given: dict[str, Any] = {name: str(path) for name, path in files.items() if path is not None}
+    given |= {name: value for name, value in options.items() if value is not None}
+    config.test_evaluator.update(given)
     if flip:
         config.model.flip_test = True
     with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
@@ -148,6 +145,8 @@ def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
 
 def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launcher: str) -> Runner:
     """Build a runner and check its data and protocol, so that bad input is reported before the first batch."""
+    useful = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames')
+    hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in useful}
     with config_errors(config_name(config)):
         runner = ReIDRunner(
             model=model,
@@ -155,7 +154,7 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
             test_dataloader=config.test_dataloader,
             test_evaluator=config.test_evaluator,
             test_cfg=config.get('test_cfg') or dict(type='TestLoop'),
-            default_hooks=_evaluation_hooks(config),
+            default_hooks=hooks | {'checkpoint': None, 'param_scheduler': None},
             launcher=launcher,
             env_cfg=config.get('env_cfg', {}),
             log_processor=config.get('log_processor'),
@@ -169,9 +168,3 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
         dataset = runner.test_loop.dataloader.dataset
     check_evaluations(config, {'test': dataset}, ('test',))
     return runner
-
-
-def _evaluation_hooks(config: Config) -> dict:
-    names = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames')
-    hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in names}
-    return hooks | {'checkpoint': None, 'param_scheduler': None}

@@ -37,6 +37,7 @@ from dscreid.apis.run_folder import (
 from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
+from dscreid.engine import run_identity
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
 from dscreid.engine.console import quiet_console
 from dscreid.engine.finished import (
@@ -45,13 +46,6 @@ from dscreid.engine.finished import (
     METRICS_FILE,
     finished_record,
     trained_checkpoint,
-)
-from dscreid.engine.run_identity import (
-    ANOTHER_RUN,
-    check_same_run,
-    other_epochs,
-    recorded_settings,
-    weights_fingerprint,
 )
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint, meta_of
@@ -144,7 +138,7 @@ def check_folder(config: Config, options: RunOptions) -> None:
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
     """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
-    note = dict(run=dict(config=config_hash(config), source=weights_fingerprint(source)))
+    note = dict(run=dict(config=config_hash(config), source=run_identity.weights_fingerprint(source)))
     if options.overwrite:
         remove_files(files_of_run(work_dir))
     elif (results := results_of(work_dir)) and options.resume:
@@ -152,10 +146,9 @@ def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, 
         if results[0].name == METRICS_FILE:
             recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite')
         if recorded.get('run') != note['run']:
-            raise ConfigError(
-                f'{results[0]}: was made with another config, seed or source weights; choose another --work-dir, or '
-                'use --overwrite instead of --resume'
-            )
+            reason = 'was made with another config, seed or source weights'
+            hint = 'choose another --work-dir, or use --overwrite instead of --resume'
+            raise ConfigError(f'{results[0]}: {reason}; {hint}')
     return note
 
 
@@ -235,16 +228,18 @@ def finished_checkpoint(
     if same and source_checkpoint is None:
         return checkpoint
     content = load_checkpoint(checkpoint)
-    recorded = recorded_settings(meta_of(content))
+    recorded = run_identity.recorded_settings(meta_of(content))
     if recorded is None and not same:
-        raise ConfigError(f'{marker}: this run was made with another config or seed; {ANOTHER_RUN}')
-    check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
-    if same or recorded is None or not other_epochs(recorded, learned_settings(config)):
+        raise ConfigError(
+            f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}'
+        )
+    run_identity.check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
+    if same or recorded is None or not run_identity.other_epochs(recorded, learned_settings(config)):
         return checkpoint
     if may_extend:
         return None
     reason = 'this source stage was made with another train_cfg.max_epochs, and other runs may use it'
-    raise ConfigError(f'{marker}: {reason}; {ANOTHER_RUN}')
+    raise ConfigError(f'{marker}: {reason}; {run_identity.ANOTHER_RUN}')
 
 
 def prepare(config_path: str | Path, options: RunOptions) -> Config:
@@ -309,10 +304,9 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
 
 def _is_finished(config: Config) -> bool:
     """Check if a stage has finished with exactly this config."""
-    try:
+    with contextlib.suppress(ConfigError, CheckpointError):
         return finished_checkpoint(config) is not None
-    except (ConfigError, CheckpointError):
-        return False
+    return False
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:

@@ -28,10 +28,8 @@ def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
         type_name = str(backend.get('type')).rpartition('.')[2]
         package = _PACKAGES.get(type_name)
         if package is not None and find_spec(package) is None:
-            raise ConfigError(
-                f'{name}: {type_name} in vis_backends needs the package {package}; run "pip install {package}" or '
-                'choose other vis_backends'
-            )
+            hint = f'run "pip install {package}" or choose other vis_backends'
+            raise ConfigError(f'{name}: {type_name} in vis_backends needs the package {package}; {hint}')
 
 
 def without_backends(config: Any) -> None:
