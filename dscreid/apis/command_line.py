@@ -69,9 +69,7 @@ def run_command(
             if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
                 _discard_output()
                 sys.exit(_UNREAD_OUTPUT)
-            if isinstance(error, OSError | RuntimeError) and (
-                message := _system_message(error, on_interrupt)
-            ):
+            if (message := _system_message(error, on_interrupt)) is not None:
                 _fail(message)
             raise
 
@@ -89,9 +87,9 @@ def _run_and_flush(command: Callable[[], object]) -> None:
         raise ending
 
 
-def _system_message(error: OSError | RuntimeError, on_interrupt: str) -> str | None:
+def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     """Return the message for an operating system error that the user can fix, or None for other errors."""
-    if any(words in str(error) for words in _TOO_MANY_FILES):
+    if isinstance(error, OSError | RuntimeError) and any(words in str(error) for words in _TOO_MANY_FILES):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return f'too many open files (limit: {limit}); raise it with "ulimit -n 4096", or lower num_workers or --jobs'
     if not isinstance(error, OSError):

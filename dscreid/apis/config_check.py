@@ -52,10 +52,8 @@ def check_config(config: dict, name: str = 'config') -> None:
         accepted = accepted_arguments(component)
         for key in node:
             if accepted is not None and key not in (*accepted, *_CONSUMED_KEYS):
-                raise ConfigError(
-                    f"{place}: {component.__name__} has no argument '{key}'{closest(key, accepted)}"
-                    f' (it takes {", ".join(accepted)})'
-                )
+                hint = f'{closest(key, accepted)} (it takes {", ".join(accepted)})'
+                raise ConfigError(f"{place}: {component.__name__} has no argument '{key}'{hint}")
 
 
 def keys_that_are_read() -> list[str]:
@@ -111,10 +109,8 @@ def _check_hooks(config: dict, name: str) -> None:
     known = [*(key for key, hook in hooks.items() if hook is None or 'type' in hook), *HOOKS_OF_MMENGINE]
     for key in hooks:
         if key not in known:
-            raise ConfigError(
-                f"{name}.default_hooks: there is no hook '{key}' whose settings {sorted(hooks[key])} could change"
-                f'{closest(key, known)}'
-            )
+            reason = f"there is no hook '{key}' whose settings {sorted(hooks[key])} could change"
+            raise ConfigError(f'{name}.default_hooks: {reason}{closest(key, known)}')
 
 
 def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:

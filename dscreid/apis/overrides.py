@@ -142,5 +142,5 @@ def _holds(node: Any, name: str, key: str, value: Any) -> bool:
     """Guess if a part was built from a variable; integers may be equal by chance, so they must have the same name."""
     if isinstance(value, Mapping):
         return isinstance(node, Mapping) and all(part in node and node[part] == value[part] for part in value)
-    telling = isinstance(value, (float, list, tuple)) or name == key
-    return telling and type(node) is type(value) and node == value
+    comparable = isinstance(value, (float, list, tuple)) or name == key
+    return comparable and type(node) is type(value) and node == value

@@ -98,13 +98,10 @@ def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
     try:
         static, _ = model.extract_feat(batch['inputs'], model.modalities_of(batch['data_samples']))
     except (ValueError, RuntimeError) as error:
-        encoder, shape, reason = (
-            type(model.backbone).__name__,
-            tuple(batch['inputs'].shape),
-            str(error).split(),
-        )
+        encoder, shape = type(model.backbone).__name__, tuple(batch['inputs'].shape)
+        reason = ' '.join(str(error).split())
         raise ConfigError(
-            f'{encoder} cannot encode what the pipeline gives, inputs of shape {shape}: {" ".join(reason)}; let size '
-            'and num_frames of the pipeline and of the backbone agree'
+            f'{encoder} cannot encode what the pipeline gives, inputs of shape {shape}: {reason}; size and num_frames '
+            'of pipeline and backbone must agree'
         ) from error
     return static.shape[1]

@@ -12,7 +12,7 @@ from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
 from dscreid.errors import ConfigError
 from dscreid.utils.files import LOCK_FILE, is_partial
 
-#: Result files of a run. The pointer comes first: without it, a partly removed run is not continued.
+#: Result files of a run. The pointer is removed first, so that a partly removed run is not continued.
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
 _RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
 _CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')

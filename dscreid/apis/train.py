@@ -318,9 +318,10 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     source_config, source_options = stage
     source_dir = Path(source_config.work_dir)
     if from_main_process(lambda: finished_checkpoint(source_config)) is not None:
-        if unheeded := inherited_options(options.config_options).keys() - source_options.config_options:
-            missed = ', '.join(sorted(unheeded))
-            message = f'{source_dir}: was finished without {missed}; it is not trained again'
+        if missing := inherited_options(options.config_options).keys() - source_options.config_options:
+            message = (
+                f'{source_dir}: was finished without {", ".join(sorted(missing))}; it is not trained again'
+            )
             print_log(message, logger='current', level=logging.WARNING)
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')

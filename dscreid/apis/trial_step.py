@@ -81,7 +81,7 @@ def _losses_of_adaptation(
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
     groups, left_by = None, None
-    for epoch in _telling_epochs(runner.train_loop.max_epochs, hook, model):
+    for epoch in _epochs_to_try(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
         centers = held_centers(model.memories, groups)
         context = LabelingContext(
@@ -109,7 +109,7 @@ def _losses_of_adaptation(
     return sum(((half * grad).sum() for half, grad in gradients if grad is not None), torch.zeros(()))
 
 
-def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
+def _epochs_to_try(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
     """Choose epochs that together use every labeler and loss, in ascending order."""
     epochs = {max_epochs - 1, max_epochs - 2}
     for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
