@@ -171,7 +171,7 @@ def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
 def _retrieval(
     options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
 ) -> tuple[RetrievalGallery | None, list[str]]:
-    """Build retrieval lists with pictures, if possible, and remarks on why requested ones are missing."""
+    """Build retrieval lists with pictures if possible; a remark says why expected lists are missing."""
     shown = [run for run in _shown(runs) if run.features is not None and (run.features.pid >= 0).any()]
     if not shown:
         return None, []
