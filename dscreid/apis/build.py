@@ -12,12 +12,7 @@ from dscreid.apis.evaluation import disable_incomplete_loops
 from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.test import unique_name
 from dscreid.engine.checkpoint_files import earlier_checkpoint
-from dscreid.engine.run_identity import (
-    check_same_data,
-    check_same_run,
-    settings_text,
-    weights_fingerprint,
-)
+from dscreid.engine.run_identity import check_same_data, check_same_run, settings_text, weights_fingerprint
 from dscreid.engine.runner import ReIDRunner
 from dscreid.engine.source_weights import check_resumable, unwrap_model
 from dscreid.engine.training_data import check_num_classes
@@ -35,13 +30,8 @@ def build_resumed(
 ) -> tuple[Runner, Path | None]:
     """Build a runner that resumes a checkpoint, or the newest intact earlier one if its training state is damaged.
 
-    Args:
-        build: Builds a runner that resumes the given checkpoint.
-        work_dir: The run's folder.
-        resumed: Checkpoint to continue from; None for a new run.
-
     Returns:
-        The runner, and the checkpoint that it resumes.
+        The runner, and the checkpoint that it resumes, or None for a new run.
 
     Raises:
         CheckpointError: If no earlier checkpoint of the same run is intact.
@@ -68,8 +58,7 @@ def build_runner(
         partial_source: See ``RunOptions``.
 
     Raises:
-        DamagedStateError: If the weights of ``resumed`` are intact, but the state of its optimizer, schedules or hooks
-            is not.
+        DamagedStateError: If the weights of ``resumed`` are intact, but not the state of optimizer, schedules or hooks.
         CheckpointError: If ``resumed`` is from a run with other settings, source weights or data.
         DscreidError: If the config, data or weights cannot be used.
     """

@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,15 +46,16 @@ def run_command(
 ) -> None:
     """Run a tool and exit with code 0, 2 for input that the user can fix, or 128 + N after signal N.
 
-    The signals are SIGINT (Ctrl-C), SIGTERM (sent by Slurm before it takes a node away) and SIGHUP (sent when the
-    terminal is closed). The exit code is 1 if another process of the run was lost, and 141 if the reader of the output
-    has left. Characters that the output's encoding lacks are printed as escapes.
+    The signals are SIGINT, SIGTERM and SIGHUP. The exit code is 1 if another process of the run was lost, and 141 if
+    the reader of the output has left. Characters that the output's encoding lacks are printed as escapes.
 
     Args:
         command: The work to do. Errors that the user cannot fix are bugs and keep their traceback.
         on_interrupt: What to print after a signal or if the disk is full.
     """
-    _print_any_text()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     with _signals_noted() as received, _output_errors_in_logging():
         try:
             _run_and_flush(command)
@@ -68,31 +69,29 @@ def run_command(
             if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
                 _discard_output()
                 sys.exit(_UNREAD_OUTPUT)
-            if isinstance(error, OSError | RuntimeError) and (
-                message := _system_message(error, on_interrupt)
-            ):
+            if (message := _system_message(error, on_interrupt)) is not None:
                 _fail(message)
             raise
 
 
 def _run_and_flush(command: Callable[[], object]) -> None:
     """Run a command and flush its output; otherwise the interpreter would report a failed flush on exit."""
+    ending = None
     try:
         command()
-    except SystemExit:
-        _flush_output()
-        raise
-    _flush_output()
+    except SystemExit as error:
+        ending = error
+    if sys.stdout is not None:  # a process can be started without stdout
+        sys.stdout.flush()
+    if ending is not None:
+        raise ending
 
 
-def _system_message(error: OSError | RuntimeError, on_interrupt: str) -> str | None:
+def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     """Return the message for an operating system error that the user can fix, or None for other errors."""
-    if any(words in str(error) for words in _TOO_MANY_FILES):
+    if isinstance(error, OSError | RuntimeError) and any(words in str(error) for words in _TOO_MANY_FILES):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return (
-            f'too many open files (the limit is {limit}); raise it, for example with "ulimit -n 4096", or lower '
-            'num_workers or --jobs'
-        )
+        return f'too many open files (limit: {limit}); raise it with "ulimit -n 4096", or lower num_workers or --jobs'
     if not isinstance(error, OSError):
         return None
     name = error.filename
@@ -106,24 +105,12 @@ def _system_message(error: OSError | RuntimeError, on_interrupt: str) -> str | N
 
 
 def _end_after(number: int, on_interrupt: str) -> None:
-    _ignore_more()
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        show_cursor()
-        print(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', file=sys.stderr)
+    if threading.current_thread() is threading.main_thread():
+        for other in _SIGNALS:  # a second Ctrl-C must not cut off the last line
+            signal.signal(other, signal.SIG_IGN)
+    _print_error(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}')
     _discard_output()
     sys.exit(128 + number)
-
-
-def _print_any_text() -> None:
-    """Print characters that the output's encoding lacks as escapes instead of raising an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors='backslashreplace')
-
-
-def _flush_output() -> None:
-    if sys.stdout is not None:  # a process can be started without stdout
-        sys.stdout.flush()
 
 
 def _unread(stream: TextIO | None) -> bool:
@@ -141,25 +128,21 @@ def _unread(stream: TextIO | None) -> bool:
 def _discard_output() -> None:
     """Discard buffered output that can no longer be written."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None and (_unread(stream) or not _takes_more(stream)):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+            lost = _unread(stream)
+        except OSError:
+            lost = True
+        if lost:
             with open(os.devnull, 'wb') as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def _takes_more(stream: TextIO) -> bool:
-    try:
-        stream.flush()
-    except OSError:
-        return False
-    return True
-
-
 @contextmanager
 def _signals_noted() -> Iterator[list[int]]:
-    """Raise KeyboardInterrupt on signals that end a run, and yield a list of the signals received.
-
-    If it is raised inside a library, the KeyboardInterrupt may surface as another error.
-    """
+    """Raise KeyboardInterrupt, which libraries may replace, on signals that end a run; yield the signals received."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received  # only the main thread can set handlers and be interrupted
@@ -174,7 +157,9 @@ def _signals_noted() -> Iterator[list[int]]:
         received.append(number)
         raise KeyboardInterrupt
 
-    handled = [number for number in _SIGNALS if number != signal.SIGHUP or _heeds_hangup()]
+    # nohup makes a process ignore SIGHUP
+    ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    handled = [number for number in _SIGNALS if not (number == signal.SIGHUP and ignores_hangup)]
     previous = {number: signal.signal(number, interrupt) for number in handled}
     try:
         yield received
@@ -183,17 +168,9 @@ def _signals_noted() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _heeds_hangup() -> bool:
-    """Check if the process should end with its terminal; ``nohup`` makes it ignore SIGHUP."""
-    return signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-
-
 @contextmanager
 def _output_errors_in_logging() -> Iterator[None]:
-    """Stop if a log file cannot be written, but continue if only the terminal is gone.
-
-    By default, ``logging`` would print a traceback for each line and continue.
-    """
+    """Stop if a log file cannot be written, but continue if only the terminal is gone."""
     handle_error = logging.Handler.handleError
 
     def handle(handler: logging.Handler, record: logging.LogRecord) -> None:
@@ -212,13 +189,6 @@ def _output_errors_in_logging() -> Iterator[None]:
         logging.Handler.handleError = handle_error  # type: ignore[method-assign]
 
 
-def _ignore_more() -> None:
-    """Ignore further signals, so that a second Ctrl-C does not cut off the last line."""
-    if threading.current_thread() is threading.main_thread():
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
-
 def sentence(error: Exception) -> str:
     """Return an error's message on one line, without the traceback that torch adds in a worker."""
     text = str(error).strip()
@@ -232,11 +202,7 @@ class ConfigOptions(argparse.Action):
     """Parse ``--cfg-options KEY=VALUE …``; see ``option_values`` for the values. Malformed pairs exit with code 2."""
 
     def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
+        self, _: object, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
         """Add the pairs to the options given so far."""
         options = dict(getattr(namespace, self.dest) or {})
@@ -252,15 +218,9 @@ class ConfigOptions(argparse.Action):
 
 
 def make_parser(description: str | None, example: str = '') -> argparse.ArgumentParser:
-    """Make the parser of a tool, which keeps the line breaks of its texts.
-
-    Args:
-        description: The tool's docstring.
-        example: Text below the options, with at least one whole command.
-    """
-    return argparse.ArgumentParser(
-        description=description, epilog=example, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Make the parser of a tool that keeps the line breaks of its docstring and its example commands."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=description, epilog=example, formatter_class=formatter)
 
 
 def at_least(minimum: int) -> Callable[[str], int]:
@@ -279,14 +239,7 @@ def at_least(minimum: int) -> Callable[[str], int]:
 def add_work_dir(
     parser: argparse.ArgumentParser, name: str, purpose: str = 'a run', nargs: str | None = None
 ) -> None:
-    """Add a positional argument for work directories with names.
-
-    Args:
-        parser: The parser.
-        name: Name of the argument.
-        purpose: The run that the folder is of, in words.
-        nargs: As in ``add_argument``.
-    """
+    """Add a positional argument for work directories of ``purpose``, which can be given names."""
     parser.add_argument(
         name,
         nargs=nargs,
@@ -298,13 +251,7 @@ def add_work_dir(
 def add_config_options(
     parser: argparse.ArgumentParser, dest: str = 'cfg_options', of: str = 'the config'
 ) -> None:
-    """Add the option that overrides config values.
-
-    Args:
-        parser: The parser.
-        dest: Name of the parsed value.
-        of: What is overridden, in words.
-    """
+    """Add the option ``--cfg-options``, which overrides values of ``of`` and is parsed as ``dest``."""
     parser.add_argument(
         '--cfg-options',
         dest=dest,
@@ -351,11 +298,7 @@ def print_result(text: str, launcher: str) -> None:
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Format metrics as a table in percent, one line per direction, followed by confidence intervals if there are any.
-
-    Args:
-        metrics: Values in [0, 1] by name, such as ``rgb2ir/mAP``, as returned by ``ReIDMetric``.
-    """
+    """Format metrics in [0, 1], as returned by ``ReIDMetric``, as a table in percent with any confidence intervals."""
     figures, intervals = evaluation.split_intervals(metrics)
     lines = _table({name: f'{100 * value:.1f}' for name, value in figures.items()}, width=9)
     if intervals:
@@ -377,7 +320,11 @@ def _table(cells: Mapping[str, str], width: int) -> list[str]:
 
 
 def _fail(message: str, code: int = UNUSABLE_INPUT) -> None:
-    with contextlib.suppress(OSError):  # the error may be that printing is impossible
-        show_cursor()
-        print(f'error: {message}', file=sys.stderr)
+    _print_error(f'error: {message}')
     sys.exit(code)
+
+
+def _print_error(line: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        show_cursor()
+        print(line, file=sys.stderr)

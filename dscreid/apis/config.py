@@ -12,8 +12,7 @@ from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
 from dscreid.apis.config_files import load_file, source_path
-from dscreid.apis.config_tree import walk
-from dscreid.apis.config_values import make_plain
+from dscreid.apis.config_values import make_plain, walk
 from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
 from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_settings, fill_common_settings
@@ -50,8 +49,7 @@ def load_config(
     Args:
         path: A config, or the short name of a shipped one, such as ``dsc/dsc_bupt2hitsz``.
         options: Overrides by dotted key.
-        of_finished_run: Whether the config is only needed to look at the results of a finished run. It may then
-            contain keys of an older version, because its parts are not checked.
+        of_finished_run: Whether the config is only needed to read results; it may be of an older version then.
 
     Returns:
         The config. Common settings (``data_root``, ``clustering``, ``num_frames``, …) are copied into the parts that do
@@ -90,15 +88,10 @@ def load_config(
 
 
 def _read(path: Path, name: Path | None = None) -> Config:
-    """Read a config without changing any setting.
-
-    Raises:
-        ConfigError: If it cannot be read.
-    """
+    """Read a config without changing any setting."""
     try:
         config = load_file(path)
-        # names runs and messages
-        object.__setattr__(config, '_filename', str(name or path))
+        object.__setattr__(config, '_filename', str(name or path))  # names runs and messages
         return config
     except Exception as error:  # a config is a program and may raise anything
         reason = ' '.join(str(error).split()) or type(error).__name__
@@ -106,7 +99,7 @@ def _read(path: Path, name: Path | None = None) -> Config:
 
 
 def _drop_helpers(config: dict[str, Any]) -> None:
-    """Remove, in place, variables, classes and modules that the file only needs to define its settings."""
+    """Remove variables, classes and modules that the file only needs to define its settings."""
     for key in config.keys() - {*keys_that_are_read()}:
         del config[key]
 
@@ -117,11 +110,7 @@ def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_no_circle(path: Path, source: Path) -> None:
-    """Check that the chain of source stages has no cycle.
-
-    Raises:
-        ConfigError: If it has one.
-    """
+    """Check that the chain of source stages has no cycle."""
     chain = [path.resolve()]
     while source not in chain:
         chain.append(source)
@@ -141,11 +130,9 @@ def _check_no_circle(path: Path, source: Path) -> None:
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
     """Disable, in place, what this machine cannot do, and log the changes.
 
-    Without a GPU, mixed precision is turned off (MMEngine's ``AmpOptimWrapper`` requires a GPU) and the ``gloo``
-    backend is used. ``num_workers`` is reduced, with a warning, if the batches of that many workers do not fit into
-    shared memory: a worker that runs out of it ends the run with a bus error. ``persistent_workers`` is dropped if
-    there are no workers, and ``pin_memory`` if there is no GPU to copy to. With a GPU, Adam and AdamW use one fused
-    kernel per step (``fused=True``), unless the config says otherwise.
+    Without a GPU, mixed precision and ``pin_memory`` are turned off and the ``gloo`` backend is used. ``num_workers``
+    is reduced, with a warning, if the batches do not fit into shared memory. ``persistent_workers`` is dropped if there
+    are no workers. With a GPU, Adam and AdamW use one fused kernel per step, unless the config says otherwise.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -157,8 +144,9 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
     if wrapper is not None and amp:
         wrapper.type = 'AmpOptimWrapper'
         wrapper.setdefault('dtype', 'bfloat16')
-    if wrapper is not None and has_gpu:
-        _fuse(wrapper.get('optimizer'))
+    optimizer = None if wrapper is None else wrapper.get('optimizer')
+    if has_gpu and optimizer and optimizer.get('type') in _FUSED and not _STEP_KINDS & optimizer.keys():
+        optimizer.fused = True
     if not has_gpu:
         if wrapper is not None and wrapper.type == 'AmpOptimWrapper':
             print_log('no GPU: training in float32 instead of mixed precision', logger='current')
@@ -167,8 +155,18 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
                 wrapper.pop(key, None)
         if config.get('env_cfg') is not None:
             config.env_cfg.setdefault('dist_cfg', {})['backend'] = 'gloo'
-    _fit_workers(config._cfg_dict, free_shared_memory() if shared_memory is None else shared_memory)
-    _fit_loaders(config._cfg_dict, has_gpu)
+    free = free_shared_memory() if shared_memory is None else shared_memory
+    excessive = excessive_loaders(config._cfg_dict, free)
+    if free is not None and excessive:
+        print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
+        for need, workers in excessive:
+            need.settings['num_workers'] = workers
+    for _, node in walk(config._cfg_dict):
+        if isinstance(node, dict) and node.get('num_workers') == 0:
+            node.pop('persistent_workers', None)
+            node.pop('prefetch_factor', None)
+        if isinstance(node, dict) and 'num_workers' in node and not has_gpu:
+            node.pop('pin_memory', None)
 
 
 def config_name(config: Config) -> str:
@@ -184,9 +182,8 @@ def require_keys(config: Config, *names: str) -> None:
     """
     for name in names:
         if config.get(name) is None:
-            raise ConfigError(
-                f'{config_name(config)}: {name} is missing; inherit it from a file in configs/_base_'
-            )
+            file = config_name(config)
+            raise ConfigError(f'{file}: {name} is missing; inherit it from a file in configs/_base_')
 
 
 def config_hash(config: Config) -> str:
@@ -217,53 +214,18 @@ def _without_execution(node: Any) -> Any:
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:
+    nodes = dict(walk(config._cfg_dict))
     for key in options:
-        _check_lists(config._cfg_dict, key)
+        parts = key.split('.')
+        prefixes = ['.'.join(parts[:end]) for end in range(len(parts))]
+        missing = next((end for end, prefix in enumerate(prefixes) if prefix not in nodes), None)
+        if missing and parts[missing].isdigit() and isinstance(nodes[prefixes[missing - 1]], dict):
+            # MMEngine would make a dict with this number as a key
+            raise ConfigError(
+                f'--cfg-options {key}: the config has no list {prefixes[missing]}; if a common setting provides it, '
+                'such as eval_pipeline, change that'
+            )
     try:
         config.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
         raise ConfigError(f'--cfg-options {options}: does not fit the config: {error}') from error
-
-
-def _check_lists(node: Any, key: str) -> None:
-    """Refuse a number in a dotted key where the config has no list, instead of making a dict with this key."""
-    parts = key.split('.')
-    for place, part in enumerate(parts):
-        if isinstance(node, dict) and part not in node:
-            if place + 1 < len(parts) and parts[place + 1].isdigit():
-                raise ConfigError(
-                    f'--cfg-options {key}: the config has no list {".".join(parts[: place + 1])}; if a common setting '
-                    'provides it, such as eval_pipeline, change that'
-                )
-            return
-        if isinstance(node, dict):
-            node = node[part]
-        elif isinstance(node, (list, tuple)) and part.isdigit() and int(part) < len(node):
-            node = node[int(part)]
-        else:
-            return
-
-
-def _fuse(optimizer: Any) -> None:
-    if optimizer is None or optimizer.get('type') not in _FUSED:
-        return
-    if not _STEP_KINDS & set(optimizer):
-        optimizer.fused = True
-
-
-def _fit_workers(config: dict[str, Any], free: int | None) -> None:
-    excessive = excessive_loaders(config, free)
-    if free is None or not excessive:
-        return
-    print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
-    for need, workers in excessive:
-        need.settings['num_workers'] = workers
-
-
-def _fit_loaders(config: dict[str, Any], has_gpu: bool) -> None:
-    for _, node in walk(config):
-        if isinstance(node, dict) and node.get('num_workers') == 0:
-            node.pop('persistent_workers', None)
-            node.pop('prefetch_factor', None)
-        if isinstance(node, dict) and 'num_workers' in node and not has_gpu:
-            node.pop('pin_memory', None)

@@ -10,8 +10,7 @@ from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
 from dscreid import registry as registries
-from dscreid.apis.config_tree import walk
-from dscreid.apis.config_values import check_values
+from dscreid.apis.config_values import check_values, walk
 from dscreid.apis.schedule_check import check_schedules
 from dscreid.apis.vis_backends import check_vis_backends
 from dscreid.engine.common_settings import COMMON_SETTINGS
@@ -30,28 +29,31 @@ _OWN_KEYS = ('source', 'direction', 'custom_imports', 'sync_bn', *COMMON_SETTING
 
 
 def check_config(config: dict, name: str = 'config') -> None:
-    """Check each ``dict(type=...)`` in the config against the registered class's signature.
-
-    Args:
-        config: A config, or any part of one; nested dicts, lists and tuples are searched.
-        name: Name of the top level in messages.
+    """Check each ``dict(type=...)`` in a config, or in a part of one, against the registered class's signature.
 
     Raises:
-        ConfigError: If a type is not registered, or a key is not an argument of one of this package's classes; the
-            message gives the place in the config and the closest valid name. Also if the value of a top-level key
-            cannot be used (``check_values``).
+        ConfigError: If a type is not registered, a key is not an argument of one of this package's classes, or the
+            value of a top-level key cannot be used (``check_values``).
     """
     if 'type' not in config:
         check_values(config, name)
         _check_hooks(config, name)
-        _check_types(config, name)
+        for key in keys_that_are_read():
+            for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
+                if not (isinstance(node['type'], str) or callable(node['type'])):
+                    raise ConfigError(f'{place}: type must be the name of a class, got {node["type"]!r}')
     known = registered_classes()
     for place, node in _typed_dicts(config, name):
         component = node['type']
         if isinstance(component, str):
             component = _find_class(component, known, place)
-        if isinstance(component, type) and component.__module__.startswith('dscreid'):
-            _check_keys(component, node, place)
+        if not (isinstance(component, type) and component.__module__.startswith('dscreid')):
+            continue
+        accepted = accepted_arguments(component)
+        for key in node:
+            if accepted is not None and key not in (*accepted, *_CONSUMED_KEYS):
+                hint = f'{closest(key, accepted)} (it takes {", ".join(accepted)})'
+                raise ConfigError(f"{place}: {component.__name__} has no argument '{key}'{hint}")
 
 
 def keys_that_are_read() -> list[str]:
@@ -63,10 +65,6 @@ def keys_that_are_read() -> list[str]:
 def check_parts(config: Config, name: str = 'config') -> None:
     """Build a config's model, hooks, datasets and samplers once, before another stage takes hours.
 
-    Args:
-        config: A config for MMEngine's Runner; not modified.
-        name: Name of the config in messages.
-
     Raises:
         DscreidError: If a part cannot be built; the message says how to fix it.
     """
@@ -76,11 +74,10 @@ def check_parts(config: Config, name: str = 'config') -> None:
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
     loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
     loaders.append(extraction_loader(config))
-    settings = config.model
-    if settings.type == 'SourceReID' and settings.get('num_classes') is None:
-        settings.num_classes = 1
+    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
+        config.model.num_classes = 1
     with config_errors(name):
-        registries.MODELS.build(settings)
+        registries.MODELS.build(config.model)
         for hook in hooks:
             if hook and 'type' in hook:
                 registries.HOOKS.build({key: value for key, value in hook.items() if key != 'priority'})
@@ -91,57 +88,29 @@ def check_parts(config: Config, name: str = 'config') -> None:
 
 
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
-    bare_name = type_name.rsplit('.', 1)[-1]
+    bare_name = type_name.rpartition('.')[2]
     if bare_name in known:
         return known[bare_name]
-    mmengine_names = _mmengine_names()
-    if bare_name in mmengine_names:
-        return mmengine_names[bare_name]
+    names = dict(known)
+    for registry in vars(root).values():
+        if isinstance(registry, Registry):
+            registry.import_from_location()
+            names |= registry.module_dict
+    if bare_name in names:
+        return names[bare_name]
     if '.' in type_name and not type_name.startswith('dscreid.'):
         return None  # the full import path of a third-party class is left to the registry
-    hint = closest(bare_name, [*known, *mmengine_names])
-    raise ConfigError(f"{place}: type '{type_name}' is not registered{hint}")
-
-
-def _mmengine_names() -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    for value in vars(root).values():
-        if isinstance(value, Registry):
-            value.import_from_location()
-            names.update(value.module_dict)
-    return names
+    raise ConfigError(f"{place}: type '{type_name}' is not registered{closest(bare_name, names)}")
 
 
 def _check_hooks(config: dict, name: str) -> None:
     """Refuse settings for a default hook that does not exist: MMEngine would build a hook without a type."""
     hooks = config.get('default_hooks', {})
-    typed = [key for key, hook in hooks.items() if hook is None or 'type' in hook]
-    for key, hook in hooks.items():
-        if isinstance(hook, dict) and 'type' not in hook and key not in HOOKS_OF_MMENGINE:
-            raise ConfigError(
-                f"{name}.default_hooks: there is no hook '{key}' whose settings {sorted(hook)} could change"
-                f'{closest(key, [*typed, *HOOKS_OF_MMENGINE])}'
-            )
-
-
-def _check_types(config: dict, name: str) -> None:
-    """Refuse types that are neither names nor classes. Helper variables are not checked."""
-    for key in keys_that_are_read():
-        for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
-            if not (isinstance(node['type'], str) or callable(node['type'])):
-                raise ConfigError(f'{place}: type must be the name of a class, got {node["type"]!r}')
-
-
-def _check_keys(component: Any, node: dict, place: str) -> None:
-    accepted = accepted_arguments(component)
-    if accepted is None:
-        return
-    for key in node:
-        if key not in accepted and key not in _CONSUMED_KEYS:
-            raise ConfigError(
-                f"{place}: {component.__name__} has no argument '{key}'{closest(key, accepted)}"
-                f' (it takes {", ".join(accepted)})'
-            )
+    known = [*(key for key, hook in hooks.items() if hook is None or 'type' in hook), *HOOKS_OF_MMENGINE]
+    for key in hooks:
+        if key not in known:
+            reason = f"there is no hook '{key}' whose settings {sorted(hooks[key])} could change"
+            raise ConfigError(f'{name}.default_hooks: {reason}{closest(key, known)}')
 
 
 def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,6 +1,7 @@
 """The files of a config and its bases: which one names the source stage, and which names they set in vain."""
 
 import ast
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -21,16 +22,12 @@ _READS_ALL = {'globals', 'locals', 'vars', 'exec', 'eval'}
 
 
 def load_file(path: Path) -> Config:
-    """Load a config and its bases with MMEngine.
-
-    A file that inherits through ``_base_`` may import anything. By default, MMEngine mistakes the import of a package
-    for its other style of inheritance, ``with read_base()``.
-    """
+    """Load a config and its bases with MMEngine, which may otherwise mistake imports for ``with read_base()``."""
     return Config.fromfile(path, lazy_import=False if base_files(path) else None)
 
 
 def base_files(path: Path) -> list[Path]:
-    """List the local files that a config names in ``_base_``; those of installed packages are left out.
+    """List the local files that a config names in ``_base_``, without those of installed packages.
 
     Raises:
         ConfigError: If a base exists once for all directions but is named with one.
@@ -41,7 +38,8 @@ def base_files(path: Path) -> list[Path]:
         return []
     found = []
     for name in names:
-        file, direction = split_direction((path.parent / _ENVIRONMENT.sub(_value, name)).resolve())
+        name = _ENVIRONMENT.sub(lambda variable: os.environ.get(variable[1], variable[2]), name)
+        file, direction = split_direction((path.parent / name).resolve())
         if direction is not None:
             raise ConfigError(
                 f'_base_ names {name}, but {file.name} exists once for all directions; inherit {file.name} and use '
@@ -51,18 +49,8 @@ def base_files(path: Path) -> list[Path]:
     return [file for file in found if file is not None]
 
 
-def _value(variable: re.Match) -> str:
-    """Return the value of an environment variable, or its default."""
-    return os.environ.get(variable[1], variable[2])
-
-
 def names_without_effect(path: Path, above: frozenset[str] = frozenset()) -> Iterator[tuple[Path, str]]:
-    """Yield names that a file of the chain sets but that neither it nor an inheriting file reads.
-
-    Args:
-        path: A config that MMEngine can load.
-        above: Names read by the files that inherit from it.
-    """
+    """Yield names that a file of the chain sets but that neither it nor an inheriting file (``above``) reads."""
     text = path.read_text(encoding='utf-8')
     names = _top_level_names(path)
     loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
@@ -81,7 +69,6 @@ def assigned_names(path: Path) -> set[str]:
 
 
 def _top_level_names(path: Path, kinds: tuple[type[ast.stmt], ...] = (ast.stmt,)) -> list[ast.Name]:
-    """List the names in the top-level statements of some kinds."""
     statements = [statement for statement in _statements(path) if isinstance(statement, kinds)]
     nodes = (node for statement in statements for node in ast.walk(statement))
     return [node for node in nodes if isinstance(node, ast.Name)]
@@ -96,26 +83,24 @@ def _statements(path: Path) -> list[ast.stmt]:
 
 
 def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
-    """Resolve the config of a source stage, relative to the file that names it.
+    """Resolve the config of a source stage, relative to the file that names it, or the current folder.
 
     Args:
         path: The config that builds on the source stage.
         source: ``dict(config=..., checkpoint=...)``.
-        on_command_line: Whether the name was given on the command line, where paths are relative to the current folder.
+        on_command_line: Whether the name was given on the command line.
 
     Raises:
         ConfigError: If ``source`` does not name another config.
     """
     name = source.get('config') if isinstance(source, dict) else None
     folder = Path.cwd() if on_command_line else (_writer(path) or path).parent
-    try:
+    resolved = None
+    with contextlib.suppress(ValueError, RuntimeError, OSError):
         resolved = (folder / str(name)).resolve()
-    except (ValueError, RuntimeError, OSError):
-        resolved = path.resolve()
-    if not isinstance(name, str) or resolved == path.resolve():
-        raise ConfigError(
-            f"{path.name}: source must name another config, as dict(config='../source/stp_bupt.py', checkpoint=None)"
-        )
+    if not isinstance(name, str) or resolved in (None, path.resolve()):
+        form = "dict(config='../source/stp_bupt.py', checkpoint=None)"
+        raise ConfigError(f'{path.name}: source must name another config, as {form}')
     return resolved
 
 

@@ -1,10 +1,11 @@
-"""Check the values of a config's top-level keys before they are used."""
+"""Walk through the values of a config, and check those of its top-level keys before they are used."""
 
+import contextlib
 import inspect
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -13,53 +14,77 @@ import numpy as np
 from dscreid.errors import ConfigError
 
 
+def walk(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield a config or a part of it, and everything that it contains, parents first, each with its dotted key."""
+    yield place, node
+    is_list = isinstance(node, (list, tuple))
+    children = node.items() if isinstance(node, Mapping) else enumerate(node) if is_list else ()
+    for key, child in children:
+        yield from walk(child, f'{place}.{key}' if place else str(key))
+
+
 class _Kind(NamedTuple):
     """The required kind of a value: a description and a test."""
 
     words: str
     accepts: Callable[[Any], bool]
 
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, Mapping)
+    def or_none(self) -> '_Kind':
+        return _Kind(f'{self.words} or None', lambda value: value is None or self.accepts(value))
 
 
 def _are_dicts(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(map(_is_dict, value))
+    return isinstance(value, (list, tuple)) and all(isinstance(part, Mapping) for part in value)
 
 
 def _is_whole(value: Any, minimum: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
-def _is_count(value: Any) -> bool:
-    return _is_whole(value, 1)
+def _is_size(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_whole(part, 1) for part in value)
 
 
 def _is_log_level(value: Any) -> bool:
     return _is_whole(value) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int))
 
 
-def _optional(words: str, accepts: Callable[[Any], bool]) -> _Kind:
-    return _Kind(f'{words} or None', lambda value: value is None or accepts(value))
-
-
-_DICT = _Kind('dict(...)', _is_dict)
-_OPTIONAL_DICT = _optional('dict(...)', _is_dict)
-_DICTS = _optional('dict(...), a list of them', lambda value: _is_dict(value) or _are_dicts(value))
-_HOOKS = _optional('a list of dict(...)', _are_dicts)
-_BOOL = _Kind('True or False', lambda value: isinstance(value, bool))
-_COUNT = _Kind('a whole number of at least 1', _is_count)
-_SIZE = _Kind('a whole number of at least 0', _is_whole)
-_SEED = _optional('a whole number from 0 to 4294967295', lambda value: _is_whole(value) and value < 2**32)
-_PATH = _optional('a path', lambda value: isinstance(value, str))
-_CHOICE = _optional('a word', lambda value: isinstance(value, str))
 _START_METHODS = ('fork', 'spawn', 'forkserver')
-_FRAME_SIZE = _Kind(
-    '(height, width), both whole numbers of at least 1',
-    lambda value: isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_count, value)),
-)
+_DICT = _Kind('dict(...)', lambda value: isinstance(value, Mapping))
+_OPTIONAL_DICT = _DICT.or_none()
+_DICTS = _Kind('dict(...), a list of them', lambda v: isinstance(v, Mapping) or _are_dicts(v)).or_none()
+_HOOKS = _Kind('a list of dict(...)', _are_dicts).or_none()
+_BOOL = _Kind('True or False', lambda value: isinstance(value, bool))
+_COUNT = _Kind('a whole number of at least 1', lambda value: _is_whole(value, 1))
+_SIZE = _Kind('a whole number of at least 0', _is_whole)
+_SEED = _Kind('a whole number from 0 to 4294967295', lambda v: _is_whole(v) and v < 2**32).or_none()
+_PATH = _Kind('a path', lambda value: isinstance(value, str)).or_none()
+_CHOICE = _Kind('a word', lambda value: isinstance(value, str)).or_none()
+_START_METHOD = _Kind(f'one of {", ".join(_START_METHODS)}', _START_METHODS.__contains__)
+_LOG_LEVEL = _Kind('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level)
+_FRAME_SIZE = _Kind('(height, width), both whole numbers of at least 1', _is_size)
 
+#: Kinds of keys, by dotted key. A missing key has its default.
+_KINDS = {
+    key: kind
+    for kind, keys in (
+        (_DICT, 'model clustering default_hooks env_cfg env_cfg.dist_cfg randomness'),
+        (_OPTIONAL_DICT, 'source visualizer train_dataloader val_dataloader test_dataloader env_cfg.mp_cfg'),
+        (_OPTIONAL_DICT, 'train_cfg val_cfg test_cfg optim_wrapper optim_wrapper.optimizer'),
+        (_OPTIONAL_DICT, 'val_evaluator test_evaluator'),
+        (_DICTS, 'param_scheduler'),
+        (_HOOKS, 'eval_pipeline vis_backends custom_hooks'),
+        (_BOOL, 'env_cfg.cudnn_benchmark randomness.deterministic randomness.diff_rank_seed'),
+        (_COUNT, 'num_frames train_cfg.max_epochs train_cfg.val_interval'),
+        (_FRAME_SIZE, 'frame_size'),
+        (_SEED, 'randomness.seed'),
+        (_PATH, 'source.checkpoint data_root'),
+        (_CHOICE, 'on_bad_frame direction'),
+        (_START_METHOD, 'env_cfg.mp_cfg.mp_start_method'),
+        (_LOG_LEVEL, 'log_level'),
+    )
+    for key in keys.split()
+}
 #: Settings of each loader.
 _LOADER_KINDS = {
     'dataset': _DICT,
@@ -69,78 +94,32 @@ _LOADER_KINDS = {
     'persistent_workers': _BOOL,
 }
 
-#: Kinds by dotted key. A missing key has its default. Parents come before their children.
-_KINDS = {
-    'model': _DICT,
-    'source': _OPTIONAL_DICT,
-    'source.checkpoint': _PATH,
-    'data_root': _PATH,
-    'on_bad_frame': _CHOICE,
-    'num_frames': _COUNT,
-    'frame_size': _FRAME_SIZE,
-    'clustering': _DICT,
-    'eval_pipeline': _HOOKS,
-    'direction': _CHOICE,
-    'visualizer': _OPTIONAL_DICT,
-    'vis_backends': _HOOKS,
-    'train_dataloader': _OPTIONAL_DICT,
-    'val_dataloader': _OPTIONAL_DICT,
-    'test_dataloader': _OPTIONAL_DICT,
-    'train_cfg': _OPTIONAL_DICT,
-    'train_cfg.max_epochs': _COUNT,
-    'train_cfg.val_interval': _COUNT,
-    'val_cfg': _OPTIONAL_DICT,
-    'test_cfg': _OPTIONAL_DICT,
-    'optim_wrapper': _OPTIONAL_DICT,
-    'optim_wrapper.optimizer': _OPTIONAL_DICT,
-    'param_scheduler': _DICTS,
-    'val_evaluator': _OPTIONAL_DICT,
-    'test_evaluator': _OPTIONAL_DICT,
-    'default_hooks': _DICT,
-    'custom_hooks': _HOOKS,
-    'env_cfg': _DICT,
-    'env_cfg.cudnn_benchmark': _BOOL,
-    'env_cfg.mp_cfg': _OPTIONAL_DICT,
-    'env_cfg.mp_cfg.mp_start_method': _Kind(
-        f'one of {", ".join(_START_METHODS)}', _START_METHODS.__contains__
-    ),
-    'env_cfg.dist_cfg': _DICT,
-    'randomness': _DICT,
-    'randomness.seed': _SEED,
-    'randomness.deterministic': _BOOL,
-    'randomness.diff_rank_seed': _BOOL,
-    'log_level': _Kind('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level),
-}
-
 
 def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check the values of a config's top-level keys.
-
-    Deeper values are checked when they are built, by the class that receives them.
-
-    Args:
-        config: A complete config, including overrides.
-        name: Name of the config in messages.
+    """Check the values of a complete config's top-level keys; deeper values are checked when they are built.
 
     Raises:
-        ConfigError: If a value has the wrong kind or is out of range; the message gives its key and what it must be.
+        ConfigError: If a value has the wrong kind or is out of range.
     """
-    for key, kind in _KINDS.items():
-        _check(config, key, kind, name)
+    kinds = dict(_KINDS)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        _check_loader(config, loader, name)
-    for hook in config.get('default_hooks', {}):
-        _check(config, f'default_hooks.{hook}', _OPTIONAL_DICT, name)
+        kinds |= {f'{loader}.{key}': kind for key, kind in _LOADER_KINDS.items()}
+    hooks = config.get('default_hooks')
+    if isinstance(hooks, Mapping):
+        kinds |= {f'default_hooks.{hook}': _OPTIONAL_DICT for hook in hooks}
+    for key, kind in kinds.items():
+        *parents, last = key.split('.')
+        holder: Any = config
+        for parent in parents:
+            holder = holder.get(parent) if isinstance(holder, Mapping) else None
+        if isinstance(holder, Mapping) and last in holder and not kind.accepts(holder[last]):
+            raise ConfigError(f'{name}: {key} must be {kind.words}, got {_shown(holder[last])}')
 
 
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:
     """Convert values computed by a Python file, in place, to values that can be written to a config file.
 
     Paths become strings, NumPy numbers become Python numbers, and classes under ``type`` become import paths.
-
-    Args:
-        config: A complete config.
-        name: Name of the config in messages.
 
     Raises:
         ConfigError: If a value cannot be converted, a number is not finite, or a class cannot be imported.
@@ -151,7 +130,11 @@ def make_plain(config: dict[str, Any], name: str = 'config') -> None:
 
 def _plain(value: Any, place: str) -> Any:
     if isinstance(value, Mapping):
-        _check_keys(value, place)
+        for key in value:
+            if not isinstance(key, (str, int)) or (isinstance(key, str) and set(key) & {"'", '\\', '\n'}):
+                raise ConfigError(
+                    f'{place} has the key {key!r}; keys are strings without quotes and backslashes'
+                )
         return {
             key: _import_path(child, f'{place}.type') if key == 'type' else _plain(child, f'{place}.{key}')
             for key, child in value.items()
@@ -172,42 +155,20 @@ def _plain(value: Any, place: str) -> Any:
     )
 
 
-def _check_keys(value: Mapping, place: str) -> None:
-    for key in value:
-        if not isinstance(key, (str, int)) or (isinstance(key, str) and set(key) & {"'", '\\', '\n'}):
-            raise ConfigError(f'{place} has the key {key!r}; keys are strings without quotes and backslashes')
-
-
 def _import_path(component: Any, place: str) -> Any:
-    """Return the import path of a class or function; names and other values of ``type`` are returned unchanged."""
+    """Return the import path of a class or function; other values of ``type`` are made plain."""
     if not (inspect.isclass(component) or inspect.isroutine(component)):
         return _plain(component, place)
     module, name = component.__module__, component.__qualname__
-    try:
+    found = None
+    with contextlib.suppress(ImportError, TypeError, ValueError):
         found = getattr(import_module(module), name, None)
-    except (ImportError, TypeError, ValueError):
-        found = None
     if found is not component:
         raise ConfigError(
             f'{place} is {name}, which the config file defines; define it in a module, register it, and import the '
             "module with custom_imports=dict(imports=['my_module'])"
         )
     return f'{module}.{name}'
-
-
-def _check_loader(config: Mapping[str, Any], place: str, name: str) -> None:
-    for key, kind in _LOADER_KINDS.items():
-        _check(config, f'{place}.{key}', kind, name)
-
-
-def _check(config: Mapping[str, Any], key: str, kind: _Kind, name: str) -> None:
-    """Check the value under a dotted key whose parents have been checked; a missing key is valid."""
-    *parents, last = key.split('.')
-    holder: Any = config
-    for parent in parents:
-        holder = None if holder is None else holder.get(parent)
-    if holder is not None and last in holder and not kind.accepts(holder[last]):
-        raise ConfigError(f'{name}: {key} must be {kind.words}, got {_shown(holder[last])}')
 
 
 def _shown(value: Any, most: int = 60) -> str:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +11,23 @@ from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from dscreid.apis import train
 from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.evaluation import why_no_evaluation
 from dscreid.apis.evaluation_check import check_evaluations
 from dscreid.apis.preflight import quiet_runner, try_tracklets
-from dscreid.apis.train import (
-    RunOptions,
-    check_folder,
-    experiment_stages,
-    finished_checkpoint,
-    named_source,
-    prepare,
-    source_stage,
-)
 from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
 from dscreid.engine.source_weights import load_source_weights, unwrap_model
 
 
-def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
+def plan_experiment(config_path: str | Path, options: train.RunOptions) -> str:
     """Build every stage of an experiment, send two tracklets of each set through it, and describe it.
 
     Data, model, optimizer, schedules and hooks are built as in the run, weights files are read, and two tracklets are
     decoded and encoded. Nothing is written outside a temporary folder.
-
-    Args:
-        config_path: The config.
-        options: As for ``run_experiment``.
 
     Returns:
         Text for a terminal.
@@ -46,43 +35,40 @@ def plan_experiment(config_path: str | Path, options: RunOptions) -> str:
     Raises:
         DscreidError: If something cannot be used; the message says how to fix it, as in the run.
     """
-    config = prepare(config_path, options)
+    config = train.prepare(config_path, options)
     check_parts(config, config_name(config))
     check_evaluations(config)
     lines = [f'{config_name(config)}: a dry run, nothing is trained or written']
-    check_folder(config, options)
+    train.check_folder(config, options)
     with process_group(config.launcher, config.get('env_cfg', {}).get('dist_cfg')):
-        for number, (stage, own_options) in enumerate(experiment_stages(config, options), start=1):
+        for number, (stage, own_options) in enumerate(train.experiment_stages(config, options), start=1):
             lines += [f'{number}. {config_name(stage)} in {stage.work_dir}', *_describe(stage, own_options)]
     if (reason := why_no_evaluation(config)) is not None:
         lines.append(f'then no evaluation: {reason}')
     else:
-        lines.append(
-            f'then evaluation by {config.test_evaluator.get("protocol", config.test_evaluator.type)}, '
-            f'metrics in {Path(config.work_dir) / "metrics.json"}'
-        )
+        protocol = config.test_evaluator.get('protocol', config.test_evaluator.type)
+        lines.append(f'then evaluation by {protocol}, metrics in {Path(config.work_dir) / "metrics.json"}')
     return '\n'.join(lines)
 
 
-def _describe(config: Config, options: RunOptions) -> list[str]:
+def _describe(config: Config, options: train.RunOptions) -> list[str]:
     """Build one stage and describe it, line by line."""
     work_dir = Path(config.work_dir)
-    named = named_source(config, options)
-    finished = finished_checkpoint(config, named, may_extend=True) if options.resume else None
+    named = train.named_source(config, options)
+    finished = train.finished_checkpoint(config, named, may_extend=True) if options.resume else None
     if finished is not None:
         return [f'   is finished: {finished.name} is taken as it is']
     resumed = resumable_checkpoint(work_dir) if options.resume else None
     with tempfile.TemporaryDirectory(prefix='dscreid_dry_run_') as folder:
-        runner, resumed = build_resumed(
-            lambda path: quiet_runner(config, folder, path, named), work_dir, resumed
-        )
+        build = partial(quiet_runner, config, folder, source=named)
+        runner, resumed = build_resumed(build, work_dir, resumed)
         model = unwrap_model(runner.model)
         if resumed is not None:
             start = f'continues after {resumed.name}'
         elif named is not None:
             load_source_weights(model, named, options.partial_source)
             start = f'starts from {named}'
-        elif source_stage(config, options) is not None:
+        elif train.source_stage(config, options) is not None:
             start = 'starts from the stage before'
         else:
             model.init_weights()

@@ -20,13 +20,6 @@ _LOOP_KEYS = ('cfg', 'dataloader', 'evaluator')
 class Evaluation(dict[str, float]):
     """Metrics in [0, 1] by name, such as ``rgb2ir/mAP``; empty if nothing was measured.
 
-    Args:
-        metrics: The metrics.
-        checkpoint: The evaluated checkpoint.
-        reason: Why nothing was measured; None if there are metrics.
-        features: File with the extracted features, or None.
-        tracklets: Description of the extracted tracklets.
-
     Attributes:
         checkpoint: The evaluated checkpoint.
         reason: Why nothing was measured, or None.
@@ -63,31 +56,22 @@ def disable_incomplete_loops(config: Config) -> None:
     """Turn off, in place, validation and test if one of their three keys is None or missing.
 
     MMEngine's Runner refuses a loop if only some of them are set; here ``val_dataloader=None`` is enough.
-
-    Args:
-        config: A config for MMEngine's Runner.
     """
     for loop in ('val', 'test'):
         keys = [f'{loop}_{key}' for key in _LOOP_KEYS]
-        if any(config.get(key) is None for key in keys):
-            if loop == 'val' and any(config.get(key) is not None for key in keys):
-                missing = ', '.join(key for key in keys if config.get(key) is None)
-                print_log(
-                    f'no validation: the config has no {missing}', logger='current', level=logging.WARNING
-                )
-            for key in keys:
-                config[key] = None
+        missing = [key for key in keys if config.get(key) is None]
+        if loop == 'val' and 0 < len(missing) < len(keys):
+            message = f'no validation: the config has no {", ".join(missing)}'
+            print_log(message, logger='current', level=logging.WARNING)
+        if missing:
+            config.update(dict.fromkeys(keys))
 
 
 def complete_test_loop(config: Config, protocol: str | None = None) -> str | None:
     """Fill in, in place, the parts of a config's test loop that are None.
 
     Without a test set, the loader of ClusterHook is used for the tracklets of an unlabeled target. If there is no such
-    hook either, ``test_dataloader`` stays None.
-
-    Args:
-        config: A config for MMEngine's Runner.
-        protocol: Protocol to use instead of the config's.
+    hook either, ``test_dataloader`` stays None. A given ``protocol`` replaces the config's.
 
     Returns:
         Why nothing can be measured, as far as the config shows; None if something can.
@@ -109,14 +93,10 @@ def complete_test_loop(config: Config, protocol: str | None = None) -> str | Non
 def why_no_evaluation(config: Config) -> str | None:
     """Explain why a run of a config will measure nothing; None if it will measure something.
 
-    Args:
-        config: A config for MMEngine's Runner; not modified.
-
     Raises:
         DscreidError: If the test set cannot be read.
     """
     config = copy.deepcopy(config)
-    reason = complete_test_loop(config)
-    if reason is not None:
+    if (reason := complete_test_loop(config)) is not None:
         return reason
     return why_not_evaluated(DATASETS.build({**config.test_dataloader.dataset, 'pipeline': []}))

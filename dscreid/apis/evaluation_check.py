@@ -8,6 +8,7 @@ from typing import Any
 from mmengine import Config
 from mmengine.logging import print_log
 
+from dscreid.apis.config_values import walk
 from dscreid.datasets import TrackletDataset
 from dscreid.errors import DatasetError
 from dscreid.evaluation.feasibility import EvaluationPlan, plan_evaluation
@@ -18,9 +19,7 @@ from dscreid.utils.build_errors import config_errors
 def check_evaluations(
     config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
 ) -> None:
-    """Check that every validation and test protocol of a config can be measured on its dataset.
-
-    Only the index is read, no frames. A split without person ids is not checked.
+    """Check that every validation and test protocol of a config can be measured on its dataset, if it has person ids.
 
     Args:
         config: A stage's config; not modified.
@@ -51,7 +50,6 @@ def plan(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
 
 @cache
 def _warn_once(message: str) -> None:
-    """Log a warning, once for checks that are repeated in a process."""
     print_log(message, logger='current', level=logging.WARNING)
 
 
@@ -60,10 +58,7 @@ def evaluations_of(
 ) -> Iterator[tuple[TrackletDataset, str]]:
     """Yield each distinct pair of test dataset and protocol; each dataset is built once.
 
-    Args:
-        config: See :func:`check_evaluations`.
-        built: See :func:`check_evaluations`.
-        loops: See :func:`check_evaluations`.
+    Arguments are those of :func:`check_evaluations`.
 
     Raises:
         DscreidError: If a dataset cannot be built.
@@ -77,25 +72,19 @@ def evaluations_of(
         for protocol in protocols_of(config.get(f'{name}_evaluator')):
             found = next((entry for entry in known if entry[0] == settings), None)
             if found is None:
-                dataset = (built or {}).get(name) or _build_dataset(settings, name)
+                dataset = (built or {}).get(name)
+                if not dataset:
+                    with config_errors(f'{name}_dataloader'):
+                        dataset = DATASETS.build(dict(settings))
                 known.append(found := (settings, dataset, []))
             if protocol not in found[2] and isinstance(found[1], TrackletDataset):
                 found[2].append(protocol)
                 yield found[1], protocol
 
 
-def _build_dataset(settings: dict[str, Any], name: str) -> TrackletDataset:
-    with config_errors(f'{name}_dataloader'):
-        return DATASETS.build(dict(settings))
-
-
 def protocols_of(evaluator: Any) -> list[str]:
     """List the protocols that the metrics of an evaluator's config measure."""
-    entries = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
-    found = []
-    for entry in entries:
-        if isinstance(entry, Mapping) and 'metrics' in entry:
-            found += protocols_of(entry['metrics'])
-        elif isinstance(entry, Mapping) and 'ReIDMetric' in str(entry.get('type')):
-            found.append(entry.get('protocol', 'hitsz_vcm'))
+    parts = [part for _, part in walk(evaluator) if isinstance(part, Mapping)]
+    metrics = [part for part in parts if 'ReIDMetric' in str(part.get('type'))]
+    found = [metric.get('protocol', 'hitsz_vcm') for metric in metrics]
     return [protocol for protocol in found if protocol is not None]

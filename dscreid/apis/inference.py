@@ -20,15 +20,11 @@ from dscreid.utils.build_errors import config_errors
 def init_model(
     config: str | Path | Config, checkpoint: str | Path | None = None, device: str | torch.device = 'cpu'
 ) -> BaseReID:
-    """Build a config's model, load weights, and set it to evaluation mode.
-
-    CLIP weights named as ``pretrained`` in the config are never read here, because a checkpoint contains the tower's
-    weights.
+    """Build a config's model, load weights, and set it to evaluation mode; ``pretrained`` CLIP weights are not read.
 
     Args:
         config: Path or short name of a config, such as ``dsc/dsc_bupt2hitsz``, or the config itself.
-        checkpoint: A checkpoint of either stage or a converted published one. If None, the weights are random and a
-            warning is logged.
+        checkpoint: A checkpoint of either stage or a converted published one; None for random weights, with a warning.
         device: Device of the model.
 
     Returns:
@@ -42,28 +38,19 @@ def init_model(
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     fill_common_settings(config._cfg_dict)
     require_keys(config, 'model')
-    settings = config.model
-    if settings.type == 'SourceReID' and settings.get('num_classes') is None:
-        settings.num_classes = 1  # features need no classifier
+    if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
+        config.model.num_classes = 1  # features need no classifier
     with config_errors('model'):
-        model = MODELS.build(settings)
+        model = MODELS.build(config.model)
     if checkpoint is None:
-        print_log(
-            'init_model: no checkpoint is given, the weights are random',
-            logger='current',
-            level=logging.WARNING,
-        )
+        message = 'init_model: no checkpoint is given, the weights are random'
+        print_log(message, logger='current', level=logging.WARNING)
     else:
         load_source_weights(model, checkpoint)
     return model.to(device).eval()
 
 
 def _usable_device(device: str | torch.device) -> torch.device:
-    """Return the device if tensors can be computed on it.
-
-    Raises:
-        ConfigError: If they cannot.
-    """
     try:
         usable = torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
@@ -72,7 +59,5 @@ def _usable_device(device: str | torch.device) -> torch.device:
             f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'"
         ) from error
     if usable.type == 'meta':
-        raise ConfigError(
-            "device 'meta' holds no values, so no features can be computed; take 'cpu' or 'cuda'"
-        )
+        raise ConfigError("device 'meta' holds no values; take 'cpu' or 'cuda'")
     return usable

@@ -12,14 +12,7 @@ def parse_value(text: str) -> Any:
 
     Numbers, ``None``, ``True``, ``False`` (also in lower case), quoted strings, and lists, tuples and dicts of them are
     read as in Python. ``dict(type='X')`` is allowed, and words inside brackets need no quotes. Literals separated by
-    commas are a list (``40,65``), as elsewhere in OpenMMLab. Any other text is a string and kept unchanged, including
-    its spaces, commas, quotes and equals signs.
-
-    Args:
-        text: What follows ``KEY=``.
-
-    Returns:
-        None, a bool, an int, a finite float, a string, or a list, tuple or dict of these.
+    commas are a list (``40,65``), as elsewhere in OpenMMLab. Any other text is a string and kept unchanged.
 
     Raises:
         ValueError: If the text begins with a bracket but is not a list, tuple or dict.
@@ -32,24 +25,17 @@ def parse_value(text: str) -> Any:
         node = ast.parse(text, mode='eval').body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         if text.startswith(_OPENING):
-            raise ValueError(
-                f'{text} is not a list, tuple or dict; quote the strings in it, or all of it'
-            ) from None
+            reason = 'is not a list, tuple or dict; quote the strings in it, or all of it'
+            raise ValueError(f'{text} {reason}') from None
         return text
     if isinstance(node, ast.Tuple) and not text.startswith('('):
-        return (
-            [ast.literal_eval(element) for element in node.elts] if all(map(_is_scalar, node.elts)) else text
-        )
+        return [_value(element, text) for element in node.elts] if all(map(_is_scalar, node.elts)) else text
     is_literal = _is_scalar(node) and ast.get_source_segment(text, node) == text  # no comment after it
     return _value(node, text) if is_literal or text.startswith(_OPENING) else text
 
 
 def format_value(value: Any) -> str:
-    """Format a value so that :func:`parse_value` can read it.
-
-    Args:
-        value: A value as returned by ``parse_value``.
-    """
+    """Format a value so that :func:`parse_value` can read it."""
     if not isinstance(value, str):
         return repr(value)
     try:
@@ -80,12 +66,7 @@ def _value(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Dict) and None not in node.keys:
         keys = (_value(key, text) for key in node.keys if key is not None)
         return dict(zip(keys, (_value(value, text) for value in node.values), strict=True))
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == 'dict'
-        and not node.args
-    ):
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict' and not node.args:
         return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
     word = ast.get_source_segment(text, node) or ''
     return _WORDS.get(word, word)

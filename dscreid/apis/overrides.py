@@ -6,7 +6,7 @@ from typing import Any
 
 from dscreid.apis.config_check import keys_that_are_read
 from dscreid.apis.config_files import assigned_names, base_files, load_file, names_without_effect
-from dscreid.apis.config_tree import walk
+from dscreid.apis.config_values import walk
 from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
@@ -26,9 +26,8 @@ _SHOWN = 6
 def check_helpers(config: Mapping[str, Any], path: Path) -> None:
     """Check that each variable of a config's files is a setting or is read.
 
-    The parts of a config are built from its helper variables (``learning_rate``, ``eval_pipeline``) when its file is
-    run. If an inheriting file sets the variable again, it is too late. A base file without bases may define variables
-    that not every config reads. Names that begin with an underscore are not checked.
+    Parts are built from helper variables, such as ``learning_rate``, when their file is run: an inheriting file sets
+    them too late. Names that begin with an underscore are not checked.
 
     Args:
         config: The config as given by its files, without overrides.
@@ -40,24 +39,18 @@ def check_helpers(config: Mapping[str, Any], path: Path) -> None:
     read = keys_that_are_read()
     for file, name in names_without_effect(path):
         value, bases = config.get(name), base_files(file)
-        offers = file != path and not bases
+        offers = file != path and not bases  # not every config reads what such a base file defines
         if offers or name in read or name.startswith('_') or value is None or callable(value):
             continue
         made = next((base for base in (load_file(base).to_dict() for base in bases) if name in base), None)
         if made is None:
             raise ConfigError(f"{file.name}: nothing reads the key '{name}'{_meant(config, name, read)}")
-        raise ConfigError(
-            f"{file.name}: setting '{name}' changes nothing, because the inherited parts were already made with it; "
-            f'{_instead(_places(made, name, read))}'
-        )
+        reason = 'changes nothing, because the inherited parts were already made with it'
+        raise ConfigError(f"{file.name}: setting '{name}' {reason}; {_instead(_places(made, name, read))}")
 
 
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    """Check that something reads each overridden key.
-
-    Args:
-        config: The config as given by its files.
-        options: Overrides by dotted key.
+    """Check that something reads each overridden key of the config as given by its files.
 
     Raises:
         ConfigError: If nothing reads a key; the message names the keys that hold its value and can be overridden.
@@ -70,13 +63,11 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
         if key in read:
             continue
         if key not in config:
-            raise ConfigError(
-                f"--cfg-options {option}: nothing reads the key '{key}'{_meant(config, key, read)}"
-            )
-        raise ConfigError(
-            f"--cfg-options {option}: changes nothing, because the parts of the config were already made with '{key}'; "
-            f'{_instead(f"{place}{dot}{rest}" for place in _places(config, key, read))}'
-        )
+            hint = _meant(config, key, read)
+            raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{hint}")
+        hint = _instead(f'{place}{dot}{rest}' for place in _places(config, key, read))
+        reason = f"changes nothing, because the parts of the config were already made with '{key}'"
+        raise ConfigError(f'--cfg-options {option}: {reason}; {hint}')
 
 
 def check_common_settings(config: dict[str, Any], path: Path, options: Collection[str]) -> None:
@@ -99,11 +90,10 @@ def check_common_settings(config: dict[str, Any], path: Path, options: Collectio
         if not takers:
             near = closest(setting, sorted({use.setting for use in uses}))
             raise ConfigError(f'{path.name}: no part of this config takes {setting}{near}')
-        if not any(_is_same(use.part.get(use.argument), value) for use in takers):
-            raise ConfigError(
-                f'{path.name}: {setting}={value!r} changes nothing, because the parts that take it have their own '
-                f'values; {_instead(use.key for use in takers)}'
-            )
+        if all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
+            reason = 'changes nothing, because the parts that take it have their own values'
+            hint = _instead(use.key for use in takers)
+            raise ConfigError(f'{path.name}: {setting}={value!r} {reason}; {hint}')
 
 
 def _settings_in(config: Mapping[str, Any], keys: Collection[str]) -> Iterator[str]:
@@ -114,9 +104,8 @@ def _settings_in(config: Mapping[str, Any], keys: Collection[str]) -> Iterator[s
             yield from (f'{key}.{part}' for part in value) if isinstance(value, Mapping) else (key,)
 
 
-def _is_same(own: Any, value: Any) -> bool:
-    both = isinstance(own, (list, tuple)) and isinstance(value, (list, tuple))
-    return list(own) == list(value) if both else own == value
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _instead(places: Iterable[str]) -> str:
@@ -129,7 +118,7 @@ def _instead(places: Iterable[str]) -> str:
 
 
 def _meant(config: Mapping[str, Any], name: str, read: list[str]) -> str:
-    """Suggest a replacement for a key that nothing reads: the same key in a part, or a similar one."""
+    """Suggest the same key in a part, or a similar key, for one that nothing reads."""
     name = _SYNONYMS.get(name, name)
     places = [place for place, _ in _parts(config, read) if place.endswith(f'.{name}')]
     return f'; {_instead(places)}' if places else closest(name, read)
@@ -139,7 +128,7 @@ def _places(config: Mapping[str, Any], key: str, read: list[str]) -> list[str]:
     """List dotted keys under which the parts of a config hold a variable's value."""
     found: list[str] = []
     for place, node in _parts(config, read):
-        inside = any(place.startswith(f'{outer}.') for outer in found)
+        inside = place.startswith(tuple(f'{outer}.' for outer in found))
         if not inside and _holds(node, place.rpartition('.')[2], key, config[key]):
             found.append(place)
     return found
@@ -153,5 +142,5 @@ def _holds(node: Any, name: str, key: str, value: Any) -> bool:
     """Guess if a part was built from a variable; integers may be equal by chance, so they must have the same name."""
     if isinstance(value, Mapping):
         return isinstance(node, Mapping) and all(part in node and node[part] == value[part] for part in value)
-    telling = isinstance(value, (float, list, tuple)) or name == key
-    return telling and type(node) is type(value) and node == value
+    comparable = isinstance(value, (float, list, tuple)) or name == key
+    return comparable and type(node) is type(value) and node == value

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 
 from dscreid.apis.config import load_config
 from dscreid.apis.inference import init_model
@@ -53,7 +54,7 @@ def write_feature_map(
     seed: int = 0,
     note: str = '',
 ) -> str:
-    """Draw the features of runs, given as ``FOLDER`` or ``NAME=FOLDER``, in the plane side by side.
+    """Draw the features of runs, given as ``FOLDER`` or ``NAME=FOLDER``, side by side; return a text for the console.
 
     Args:
         work_dirs: Work directories.
@@ -62,9 +63,6 @@ def write_feature_map(
         tracklets: Greatest number of tracklets.
         seed: Seed for choosing persons and for the layout.
         note: A line below the legend.
-
-    Returns:
-        Text for the console.
 
     Raises:
         DscreidError: If a run has no features, too few, or those of another test set.
@@ -109,8 +107,7 @@ def write_retrieval_picture(
         Text for the console: which query, and for how many queries the second run answers better and worse.
 
     Raises:
-        DscreidError: If a run has no features or those of another test set, the config has no protocol or test set,
-            a frame cannot be read, or no query is answered better.
+        DscreidError: If features, test set, protocol or a frame cannot be used, or no query is answered better.
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
@@ -132,7 +129,7 @@ def write_retrieval_picture(
 def examples_of(
     config: Config, runs: Sequence[ReportRun], protocol: str | None = None, **choice: int
 ) -> tuple[list[RetrievalExample], Any]:
-    """Retrieve answers to some queries of a config's test set.
+    """Retrieve answers to some queries of a config's test set; return them and the test set.
 
     Args:
         config: Config of the test set.
@@ -140,17 +137,13 @@ def examples_of(
         protocol: Name of the protocol; None for the config's.
         **choice: ``count``, ``topk`` and ``seed`` of :func:`retrieval_examples`.
 
-    Returns:
-        The examples and the test set.
-
     Raises:
         DscreidError: If there is no protocol or test set, or a run has the features of another one.
     """
     protocol = protocol or protocol_of(config)
     if protocol is None:
-        raise ConfigError(
-            f'{config.filename} has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
-        )
+        reason = 'has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
+        raise ConfigError(f'{config.filename} {reason}')
     dataset = build_test_dataset(config)
     for run in runs:
         check_features_belong(dataset, run)
@@ -184,8 +177,8 @@ def write_prompt_attention(
         Text for the console: the tracklets, and the path of the picture.
 
     Raises:
-        ConfigError: If the model has no prompts, or the test set does not show the person in both modalities.
-        DscreidError: If the config, the checkpoint or a frame cannot be read.
+        DscreidError: If config, checkpoint or a frame cannot be used, the model has no prompts, or the test set does
+            not show the person in both modalities.
         OSError: If the picture cannot be written; the error names it.
     """
     _check_output(out)
@@ -204,31 +197,21 @@ def attended_tracklets(
         config.model.backbone.compile_blocks = False  # hooks need the blocks as they are
     model = init_model(config, checkpoint, device)
     dataset = build_test_dataset(config, with_pipeline=True)
-    batch = _batch(dataset, choose_pair(dataset.tracklets, person, seed))
+    batch = pseudo_collate([dataset[index] for index in choose_pair(dataset.tracklets, person, seed)])
     attention = compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
     rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
         AttendedTracklet(
-            _title(sample), frames.permute(0, 2, 3, 1).numpy(), maps.cpu().numpy(), shares.cpu().numpy()
+            _title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values)
         )
-        for sample, frames, maps, shares in rows
+        for sample, frames, *values in rows
     ]
 
 
 def extract_rows(
     config: Config, checkpoint: str | Path, run: ReportRun, rows: Sequence[int], device: str = 'cpu'
 ) -> FeatureTable:
-    """Extract the features of some tracklets of a run's test set with another checkpoint.
-
-    Args:
-        config: Config of the model and its test set.
-        checkpoint: Checkpoint of the model.
-        run: Run with features of all tracklets.
-        rows: Rows of these features.
-        device: Device of the model.
-
-    Returns:
-        The run's table with other features; those of other rows are zero.
+    """Extract the features of some rows of a run's table with another checkpoint; those of other rows become zero.
 
     Raises:
         DscreidError: If the config, the checkpoint or a frame cannot be read, or the run is of another test set.
@@ -241,26 +224,18 @@ def extract_rows(
     extracted = np.zeros_like(features.feature)
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
-        batch = _batch(dataset, features.index[part].tolist())
+        batch = pseudo_collate([dataset[index] for index in features.index[part].tolist()])
         samples = model.predict(model.data_preprocessor(batch)['inputs'], batch['data_samples'])
         extracted[part] = np.stack([sample.feature.numpy() for sample in samples])
     return replace(features, feature=extracted)
 
 
-def _batch(dataset: Any, indices: Sequence[int]) -> dict[str, list]:
-    """Load tracklets of a dataset as a batch of the data preprocessor."""
-    items = [dataset[index] for index in indices]
-    return {name: [item[name] for item in items] for name in ('inputs', 'data_samples')}
-
-
 def _title(sample: ReIDDataSample) -> str:
-    """Return the heading of a tracklet, such as ``'visible, person 3, camera 1'``."""
     modality = {'rgb': 'visible', 'ir': 'infrared'}[sample.modality]
     return f'{modality}, {f"person {sample.pid}" if "pid" in sample else "unknown person"}, camera {sample.camera}'
 
 
 def _check_output(out: Path) -> None:
-    """Check early that the picture can be written."""
     check_picture_name(out)
     check_replaceable(out)
 

@@ -27,9 +27,6 @@ _TRIED = 2  # tracklets per set
 def check_stage(config: Config) -> None:
     """Build a stage and send two tracklets through it, before another stage takes hours.
 
-    Args:
-        config: The stage's config; not modified.
-
     Raises:
         DscreidError: If something cannot be used; the message says how to fix it.
     """
@@ -42,17 +39,7 @@ def check_stage(config: Config) -> None:
 
 
 def quiet_runner(config: Config, folder: str, resumed: Path | None, source: Path | None) -> Runner:
-    """Build a stage's runner for a trial, with its logs in a separate folder.
-
-    Args:
-        config: The stage's config; not modified.
-        folder: Temporary folder for the logs.
-        resumed: See ``build_runner``.
-        source: See ``source_checkpoint`` of ``build_runner``.
-
-    Raises:
-        DscreidError: If the stage cannot be built.
-    """
+    """Build a stage's runner for a trial, with its logs in a temporary folder; see ``build_runner``."""
     config = copy.deepcopy(config)
     config.work_dir, config.log_level = folder, 'ERROR'
     without_backends(config)
@@ -60,13 +47,9 @@ def quiet_runner(config: Config, folder: str, resumed: Path | None, source: Path
 
 
 def try_tracklets(runner: Runner) -> str:
-    """Decode and encode two tracklets of each set, and make one training step.
+    """Decode and encode two tracklets of each set, and make one training step; return a line that describes it.
 
-    Args:
-        runner: A built runner that is not used afterwards.
-
-    Returns:
-        A line that describes what was tried.
+    The runner must not be used afterwards.
 
     Raises:
         DscreidError: If a frame cannot be read, or the encoder does not accept the pipeline's output.
@@ -74,28 +57,21 @@ def try_tracklets(runner: Runner) -> str:
     model = unwrap_model(runner.model)
     dimension = _encode(model, runner.train_loop.dataloader, training=True)
     loops = [loop for loop in (runner.val_loop, runner.test_loop) if loop is not None]
-    loaders = [loop.dataloader for loop in loops]
     if (hook := find_cluster_hook(runner)) is not None:
         hook.before_train(runner)  # builds its loader
-        loaders.append(hook.dataloader)
-    for loader in loaders:
-        _encode(model, loader, training=False)
+    for owner in (*loops, hook):
+        if owner is not None:
+            _encode(model, owner.dataloader, training=False)
     for loop in loops:
         _try_metrics(model, loop)
     try_step(runner)
-    return (
-        f'tried: {_TRIED} tracklets of each set decoded and encoded, features of {dimension} numbers per half; one '
-        'training step'
-    )
+    tracklets = f'{_TRIED} tracklets of each set decoded and encoded'
+    return f'tried: {tracklets}, features of {dimension} numbers per half; one training step'
 
 
 @torch.no_grad()
 def _try_metrics(model: BaseReID, loop: ValLoop | TestLoop) -> None:
-    """Pass two tracklets to the metrics of a loop.
-
-    Raises:
-        ConfigError: If a metric does not accept the model's predictions.
-    """
+    """Pass two tracklets to the metrics of a loop."""
     dataset = loop.dataloader.dataset
     batch = loop.dataloader.collate_fn([dataset[number] for number in range(min(_TRIED, len(dataset)))])
     with explained('evaluation'):
@@ -106,20 +82,9 @@ def _try_metrics(model: BaseReID, loop: ValLoop | TestLoop) -> None:
 
 @torch.no_grad()
 def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
-    """Send the first tracklets of a loader's dataset through pipeline, preprocessing and model.
+    """Send the first tracklets of a dataset through pipeline, preprocessing and model; return the feature dimension.
 
     The loader's sampler is not used, because a sampler for pseudo labels yields nothing before there are any.
-
-    Args:
-        model: A model that is not used afterwards.
-        loader: Provides the dataset and ``collate_fn``.
-        training: Whether to augment, as in training.
-
-    Returns:
-        The feature dimension.
-
-    Raises:
-        DscreidError: If dataset, pipeline and model do not fit together.
     """
     dataset: Any = loader.dataset
     items = [dataset[number] for number in range(min(_TRIED, len(dataset)))]
@@ -133,9 +98,10 @@ def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
     try:
         static, _ = model.extract_feat(batch['inputs'], model.modalities_of(batch['data_samples']))
     except (ValueError, RuntimeError) as error:
+        encoder, shape = type(model.backbone).__name__, tuple(batch['inputs'].shape)
+        reason = ' '.join(str(error).split())
         raise ConfigError(
-            f'{type(model.backbone).__name__} cannot encode what the pipeline gives, inputs of shape '
-            f'{tuple(batch["inputs"].shape)}: {" ".join(str(error).split())}; let size and num_frames of the pipeline '
-            'and of the backbone agree'
+            f'{encoder} cannot encode what the pipeline gives, inputs of shape {shape}: {reason}; size and num_frames '
+            'of pipeline and backbone must agree'
         ) from error
     return static.shape[1]

@@ -60,9 +60,8 @@ class ReportOptions:
         ranks: Ranks shown per query.
         frames: Frames shown per tracklet.
         seed: Seed for choosing queries, persons and tracklets.
-        feature_map: Whether to draw the features of the first and the last run in the plane; for a single run, those
-            before and after its training.
-        prompt_attention: Whether to draw the attention of the prompts of the last work directory's model.
+        feature_map: Whether to draw the features of the first and last run, or of one run before and after training.
+        prompt_attention: Whether to draw the attention of the last model's prompts.
         target: Name of the real target dataset, to show the paper's figures, or None.
         notes: Paragraphs of the page; None for the list of runs.
     """
@@ -124,21 +123,18 @@ def make_report(options: ReportOptions) -> str:
 
 
 def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun]:
-    """Load every ``NAME=METRICS.json[,FEATURES.safetensors]``."""
     runs = []
     for entry in entries:
         name, separator, files = entry.partition('=')
         if not (name and separator and files):
-            raise ConfigError(
-                f'--run {entry!r} is not NAME=METRICS.json[,FEATURES.safetensors]; add the name.'
-            )
+            form = 'NAME=METRICS.json[,FEATURES.safetensors]'
+            raise ConfigError(f'--run {entry!r} is not {form}; add the name.')
         metrics, _, features = files.partition(',')
         runs.append(load_run(name, metrics, features or None, upper_bound=name in bounds))
     return runs
 
 
 def _check_names(runs: Sequence[ReportRun], bounds: Sequence[str]) -> None:
-    """Check that the names of runs are unique and that bounds name runs."""
     count = Counter(run.name for run in runs)
     if repeated := [name for name in count if count[name] > 1]:
         raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
@@ -164,29 +160,19 @@ def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
     if len(work_dirs) < 2:
         return {}
     loaded = [(one.name, one.load_config()) for one in work_dirs]
-    configs = {name: config for name, config in loaded if config is not None}
-    differences = {
-        name: config_difference(next(iter(configs.values())), config) for name, config in configs.items()
-    }
-    return {
-        name: {key: values for key, values in differing.items() if key not in _EXECUTION}
-        for name, differing in differences.items()
-    }
+    configs = [(name, config) for name, config in loaded if config is not None]
+    found: dict[str, dict[str, Any]] = {}
+    for name, config in configs:
+        differing = config_difference(configs[0][1], config)
+        found[name] = {key: values for key, values in differing.items() if key not in _EXECUTION}
+    return found
 
 
 def _retrieval(
     options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
 ) -> tuple[RetrievalGallery | None, list[str]]:
-    """Build retrieval lists with their pictures.
-
-    Returns:
-        The lists or None, and remarks on why there are none if the work directories suggest lists.
-    """
-    shown = [
-        run
-        for run in runs
-        if run.features is not None and not run.upper_bound and (run.features.pid >= 0).any()
-    ]
+    """Build retrieval lists with pictures if possible; a remark says why expected lists are missing."""
+    shown = [run for run in _shown(runs) if run.features is not None and (run.features.pid >= 0).any()]
     if not shown:
         return None, []
     if options.config is not None:
@@ -201,7 +187,6 @@ def _retrieval(
 
 
 def _gallery(options: ReportOptions, config: Config, runs: Sequence[ReportRun]) -> RetrievalGallery:
-    """Build retrieval lists of runs on a config's test set."""
     choice = dict(count=options.queries, topk=options.ranks, seed=options.seed)
     examples, dataset = examples_of(config, runs, options.protocol, **choice)
     pictures = TrackletPictures(dataset, options.frames)
@@ -211,51 +196,50 @@ def _gallery(options: ReportOptions, config: Config, runs: Sequence[ReportRun]) 
     return RetrievalGallery(examples, pictures)
 
 
+def _shown(runs: Sequence[ReportRun]) -> list[ReportRun]:
+    return [run for run in runs if run.features is not None and not run.upper_bound]
+
+
 def _pictures(
     options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
 ) -> list[ReportPicture]:
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
     pictures = []
-    if options.feature_map:
-        pictures.append(_feature_map(work_dirs, runs, options.seed))
-    if options.prompt_attention:
-        pictures.append(_prompt_attention(work_dirs, options.seed))
+    attention = 'picture of the attention of the prompts'
+    for heading, what, is_on, draw in (
+        ('Feature map', 'feature map', options.feature_map, _feature_map),
+        ('Prompt attention', attention, options.prompt_attention, _prompt_attention),
+    ):
+        try:
+            pictures += [draw(work_dirs, runs, options.seed)] if is_on else []
+        except (DscreidError, OSError) as error:  # the data may be on another machine
+            pictures.append(ReportPicture(heading, f'There is no {what}: {error}'))
     return pictures
 
 
 def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: int) -> ReportPicture:
     """Draw features before and after adaptation: of the first and the last run, or of the only one and its start."""
-    heading, missing = 'Feature map', 'There is no feature map:'
-    shown = [run for run in runs if run.features is not None and not run.upper_bound]
+    shown = _shown(runs)
     if not shown:
-        reason = 'no run has features; write them with `dscreid test --dump-features`.'
-        return ReportPicture(heading, f'{missing} {reason}')
+        raise ConfigError('no run has features; write them with `dscreid test --dump-features`.')
     first, last, remark = shown[0], shown[-1], ''
     if len(shown) == 1:
         first, remark = _start_of(work_dirs, last, seed)
-    try:
-        maps = [
-            map_features(run.name, run.features, seed=seed, **_SAMPLE)
-            for run in ([first, last] if first is not last else [last])
-            if run.features is not None
-        ]
-        figure = draw_feature_maps(maps)
-    except DscreidError as error:
-        return ReportPicture(heading, f'{missing} {error}')
+    drawn = {run.name: run.features for run in (first, last)}
+    maps = [
+        map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None
+    ]
+    figure = draw_feature_maps(maps)
     caption = (
         f'Features of {len(maps[0].pid)} test tracklets in the plane (t-SNE), of persons drawn at random. Distances '
         f'between far groups and the directions of the axes have no meaning.{remark}'
     )
     description = f'Feature maps of {" and ".join(one.name for one in maps)}'
-    return ReportPicture(heading, caption, figure_uri(figure), description)
+    return ReportPicture('Feature map', caption, figure_uri(figure), description)
 
 
 def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[ReportRun, str]:
-    """Extract the sampled features with the checkpoint from before the training of a run.
-
-    Returns:
-        The run at its start, or the run itself with a remark that says why only it is shown.
-    """
+    """Return the run before its training, or the run itself with a remark that says why only it is shown."""
     starts = [(one.config, one.folder / 'epoch_0.pth') for one in work_dirs if one.name == run.name]
     if run.features is None or not starts or starts[0][0] is None or not starts[0][1].is_file():
         return run, ' The features before adaptation are missing because the run has no `epoch_0.pth`.'
@@ -268,24 +252,19 @@ def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[
     return replace(run, name=f'{run.name}, before training', features=features), ''
 
 
-def _prompt_attention(work_dirs: Sequence[WorkDir], seed: int) -> ReportPicture:
+def _prompt_attention(work_dirs: Sequence[WorkDir], _: Sequence[ReportRun], seed: int) -> ReportPicture:
     """Draw the attention of the prompts in the last finished work directory."""
-    heading, missing = 'Prompt attention', 'There is no picture of the attention of the prompts:'
-    try:
-        found = [(one, one.checkpoint()) for one in work_dirs if one.config is not None]
-        finished = [(one, checkpoint) for one, checkpoint in found if checkpoint is not None]
-        if not finished:
-            return ReportPicture(
-                heading, f'{missing} no work directory has the checkpoint of a finished training.'
-            )
-        work_dir, checkpoint = finished[-1]
-        rows = attended_tracklets(load_config(str(work_dir.config)), checkpoint, seed=seed)
-    except (DscreidError, OSError) as error:  # the data may be on another machine
-        return ReportPicture(heading, f'{missing} {error}')
+    found = [(one, one.checkpoint()) for one in work_dirs if one.config is not None]
+    finished = [(one, checkpoint) for one, checkpoint in found if checkpoint is not None]
+    if not finished:
+        raise ConfigError('no work directory has the checkpoint of a finished training.')
+    work_dir, checkpoint = finished[-1]
+    rows = attended_tracklets(load_config(str(work_dir.config)), checkpoint, seed=seed)
     caption = (
         f'{work_dir.name}: tracklets of one person drawn at random, and the same frames under the attention of their '
         'prompts to patches, averaged over heads, prompts and blocks; bright patches get the most. The number above a '
         'frame is the share of its prompts in the dynamic feature.'
     )
     picture = figure_uri(draw_prompt_attention(rows), 'png')
-    return ReportPicture(heading, caption, picture, f'Attention maps: {"; ".join(row.title for row in rows)}')
+    description = f'Attention maps: {"; ".join(row.title for row in rows)}'
+    return ReportPicture('Prompt attention', caption, picture, description)

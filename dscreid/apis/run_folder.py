@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from dscreid.engine.bad_frame_record import RECORD_FILE as BAD_FRAMES_FILE
@@ -12,7 +12,7 @@ from dscreid.engine.selection_record import RECORD_FILE as CRITERIA_FILE
 from dscreid.errors import ConfigError
 from dscreid.utils.files import LOCK_FILE, is_partial
 
-#: Result files of a run. The pointer comes first: without it, a partly removed run is not continued.
+#: Result files of a run. The pointer is removed first, so that a partly removed run is not continued.
 _RESULTS = (POINTER, FINISHED_FILE, METRICS_FILE, FEATURES_FILE)
 _RECORDS = (CRITERIA_FILE, BAD_FRAMES_FILE)
 _CHECKPOINT = re.compile(r'(epoch|best_\w+_epoch)_\d+\.pth')
@@ -30,20 +30,18 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
 
     A single checkpoint ``epoch_0.pth`` is not a result: a run killed at its start leaves one.
 
-    Args:
-        work_dir: The run's folder; it may be missing.
-        resume: Whether to continue the run in the folder, if there is one.
-        overwrite: Whether the run may replace the one in the folder.
-
     Raises:
-        ConfigError: If it may not start there; the message lists the alternatives.
+        ConfigError: If it may not start there.
     """
     found = results_of(work_dir)
     names = [path.name for path in found]
     if not found or (resume and {POINTER, FINISHED_FILE} & set(names)):
         return
     if names == ['epoch_0.pth'] or overwrite:
-        _refuse_foreign(found)
+        for path in found:
+            if _CHECKPOINT.fullmatch(path.name) and run_of(path) is None:
+                reason = 'is not a complete checkpoint of this package, and the run may replace it'
+                raise ConfigError(f'{path}: {reason}; move it, or choose another --work-dir')
         return
     if resume:
         raise _nothing_to_continue(work_dir, names)
@@ -54,27 +52,17 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
 
 
 def check_begun(work_dir: Path) -> None:
-    """Refuse to start at epoch 0 in a folder with results, for a run that was to continue but has no whole checkpoint.
-
-    Raises:
-        ConfigError: If the folder contains more than a first checkpoint.
-    """
+    """Refuse to restart a run that was to continue but has results and no whole checkpoint."""
     names = [path.name for path in results_of(work_dir) if path.name not in (POINTER, 'epoch_0.pth')]
     if names:
         raise _nothing_to_continue(work_dir, names)
 
 
 def check_kept(source: Path, work_dir: Path) -> None:
-    """Refuse source weights that ``overwrite`` would remove before the run reads them.
-
-    Raises:
-        ConfigError: If the weights are a checkpoint of the run that is to be replaced.
-    """
+    """Refuse source weights that ``overwrite`` would remove before the run reads them."""
     if source.resolve() in {path.resolve() for path in files_of_run(work_dir)}:
-        raise ConfigError(
-            f'{source}: --overwrite would remove these weights before the run reads them; move them, or choose another '
-            '--work-dir'
-        )
+        reason = '--overwrite would remove these weights before they are read'
+        raise ConfigError(f'{source}: {reason}; move them, or choose another --work-dir')
 
 
 def _nothing_to_continue(work_dir: Path, names: list[str]) -> ConfigError:
@@ -88,26 +76,19 @@ def _shown(names: list[str]) -> str:
     return ', '.join(names[:_SHOWN]) + (', …' if len(names) > _SHOWN else '')
 
 
-def _refuse_foreign(found: list[Path]) -> None:
-    for path in found:
-        if _CHECKPOINT.fullmatch(path.name) and run_of(path) is None:
-            raise ConfigError(
-                f'{path}: is not a complete checkpoint of this package, and a run in this folder may replace it; move '
-                'it, or choose another --work-dir'
-            )
-
-
 def results_of(work_dir: Path) -> list[Path]:
     """List results and checkpoints in a folder, recognized by their names."""
     return [*_files(work_dir, _RESULTS), *_named(work_dir, _CHECKPOINT)]
 
 
 def files_of_run(work_dir: Path) -> list[Path]:
-    """List all files that runs wrote in a folder, results first. A run that replaces them removes these files.
-
-    Other files stay, also in log folders. The copy of a named config stays, too.
-    """
-    return [*results_of(work_dir), *_files(work_dir, _RECORDS), *_logs(work_dir)]
+    """List all files that runs wrote in a folder, which a run that replaces them removes; results come first."""
+    found = [*results_of(work_dir), *_files(work_dir, _RECORDS), *_named(work_dir, _CONFIG)]
+    for start in _named(work_dir, _START):
+        found += _named(start, _LOG)
+        if not (start / 'vis_data').is_symlink():
+            found += _named(start / 'vis_data', _VISUALS)
+    return found
 
 
 def _files(folder: Path, names: Iterable[str]) -> list[Path]:
@@ -126,11 +107,7 @@ def remove_files(paths: list[Path]) -> None:
 
 
 def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
-    """Remove the folder of a run, unless it contains a file that neither the run nor its caller wrote.
-
-    Args:
-        folder: The run's folder.
-        own: Names of the files that the caller wrote there.
+    """Remove the folder of a run in which the caller wrote files with the names ``own``.
 
     Raises:
         ConfigError: If it contains another file; nothing is removed then.
@@ -138,21 +115,10 @@ def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
     known = {*files_of_run(folder), *(folder / name for name in (LOCK_FILE, *own))}
     for path in sorted(folder.rglob('*')):
         if (path.is_symlink() or not path.is_dir()) and path not in known and not is_partial(path):
-            raise ConfigError(
-                f'{path}: the folder was to be replaced, but this file was not written by dscreid; move it, or choose '
-                'another --out'
-            )
+            reason = 'the folder was to be replaced, but this file was not written by dscreid'
+            raise ConfigError(f'{path}: {reason}; move it, or choose another --out')
     shutil.rmtree(folder)
 
 
-def _logs(work_dir: Path) -> Iterator[Path]:
-    yield from _named(work_dir, _CONFIG)
-    for start in _named(work_dir, _START):
-        yield from _named(start, _LOG)
-        if not (start / 'vis_data').is_symlink():
-            yield from _named(start / 'vis_data', _VISUALS)
-
-
 def _named(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
-    """List what lies in a folder under the names of a pattern; nothing if there is no such folder."""
     return sorted(path for path in folder.glob('*') if pattern.fullmatch(path.name))

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from dscreid.apis.config_tree import walk
+from dscreid.apis.config_values import walk
 from dscreid.errors import ConfigError
 
 _Range = tuple[str, Callable[[Any], bool]]
@@ -15,10 +15,7 @@ _POSITIVE: _Range = ('a positive number', lambda value: value > 0)
 _NOT_NEGATIVE: _Range = ('at least 0', lambda value: value >= 0)
 _FACTOR: _Range = ('in (0, 1]', lambda value: 0 < value <= 1)
 _SHARE: _Range = ('in [0, 1]', lambda value: 0 <= value <= 1)
-_ASCENDING: _Range = (
-    'positive and ascending',
-    lambda value: [*value] == sorted({*value}) and min(value, default=1) > 0,
-)
+_ASCENDING: _Range = ('positive and ascending', lambda value: [0, *value] == sorted({0, *value}))
 #: Ranges that torch and MMEngine do not check, by argument.
 _OPTIMIZER: dict[str, _Range] = {
     'lr': _POSITIVE,
@@ -36,15 +33,11 @@ _SCHEDULE: dict[str, _Range] = {
     'milestones': _ASCENDING,
 }
 _CLIPPING: dict[str, _Range] = {'max_norm': _POSITIVE, 'clip_value': _POSITIVE}
-_MULTIPLIER = re.compile('(lr|decay)_mult$')
+_MULTIPLIERS = ('lr_mult', 'decay_mult')
 
 
 def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
     """Check the numbers of optimizer, clipping and schedules, and warn about settings that never take effect.
-
-    Args:
-        config: A complete config; the kinds of its values have been checked.
-        name: Name of the config in messages.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -53,10 +46,8 @@ def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
     _check(wrapper.get('optimizer'), _OPTIMIZER, f'{name}: optim_wrapper.optimizer')
     _check(wrapper.get('clip_grad'), _CLIPPING, f'{name}: optim_wrapper.clip_grad')
     for place, node in walk(wrapper.get('paramwise_cfg'), f'{name}: optim_wrapper.paramwise_cfg'):
-        multipliers = (
-            [key for key in node if _MULTIPLIER.search(str(key))] if isinstance(node, Mapping) else []
-        )
-        _check(node, dict.fromkeys(multipliers, _NOT_NEGATIVE), place)
+        keys = node if isinstance(node, Mapping) else ()
+        _check(node, {key: _NOT_NEGATIVE for key in keys if str(key).endswith(_MULTIPLIERS)}, place)
     for place, scheduler in _schedulers(config):
         _check(scheduler, _SCHEDULE, f'{name}: {place}')
     for message in never_happens(config):
@@ -64,11 +55,7 @@ def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
 
 
 def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield sentences about settings for epochs after the last one.
-
-    Args:
-        config: A complete config.
-    """
+    """Yield sentences about a config's settings for epochs after the last one."""
     epochs = (config.get('train_cfg') or {}).get('max_epochs')
     if epochs is None:
         return
@@ -96,11 +83,9 @@ def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 def _begins(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield the first epochs of labelers and losses."""
-    hooks = config.get('default_hooks') or {}
-    for place, node in walk({f'default_hooks.{name}': hook for name, hook in hooks.items()}):
-        if isinstance(node, Mapping) and re.search(r'\.labelers\.\d+$', place):
+    for place, node in walk({key: config.get(key) for key in ('default_hooks', 'model')}):
+        if isinstance(node, Mapping) and re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place):
             yield place, node.get('begin_epoch', 0)
-    for place, node in walk(config.get('model'), 'model'):
         if isinstance(node, Mapping) and re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place):
             yield place, node.get('begin', 0)
 
@@ -108,12 +93,9 @@ def _begins(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 def _check(settings: Any, ranges: Mapping[str, _Range], place: str) -> None:
     for key, (words, is_right) in ranges.items():
         value = settings.get(key) if isinstance(settings, Mapping) else None
-        if value is not None and not _in_range(value, is_right):
+        try:
+            fits = value is None or (not isinstance(value, bool) and is_right(value))
+        except TypeError:  # not a number, or not a list of numbers
+            fits = False
+        if not fits:
             raise ConfigError(f'{place}.{key} must be {words}, got {value!r}')
-
-
-def _in_range(value: Any, is_right: Callable[[Any], bool]) -> bool:
-    try:
-        return not isinstance(value, bool) and bool(is_right(value))
-    except TypeError:  # not a number, or not a list of numbers
-        return False

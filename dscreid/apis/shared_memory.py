@@ -59,11 +59,8 @@ def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
 def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
     """Yield the shared memory needs of every loader with workers in a config, also that of its ``ClusterHook``.
 
-    A loader is skipped if the size of its batches is unknown: if its pipeline has no ``SampleFrames`` or
-    ``LoadFrames``, or if a value is not a number (which is refused when the loader is built).
-
-    Args:
-        config: A config for MMEngine's Runner, as plain dicts and lists.
+    A loader is skipped if the size of its batches is unknown because its pipeline has no ``SampleFrames`` or
+    ``LoadFrames``.
     """
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if (need := _need(config.get(name), name)) is not None:
@@ -92,49 +89,35 @@ def tracklet_bytes(pipeline: Any) -> int | None:
     steps = {step.get('type'): step for step in pipeline if isinstance(step, Mapping)}
     if not {'SampleFrames', 'LoadFrames'} <= steps.keys():
         return None
-    frames = _setting(steps['SampleFrames'], SampleFrames, 'num_frames')
-    size = _setting(steps['LoadFrames'], LoadFrames, 'size')
+    default = inspect.signature(SampleFrames).parameters['num_frames'].default
+    frames = steps['SampleFrames'].get('num_frames', default)
+    size = steps['LoadFrames'].get('size', inspect.signature(LoadFrames).parameters['size'].default)
     if not isinstance(size, (list, tuple)) or not _are_counts(frames, *size):
         return None
     return frames * 3 * math.prod(size)
 
 
 def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
-    """Find loaders whose batches do not fit into shared memory, each with the number of workers that fits.
+    """Find loaders whose batches do not fit into ``free`` bytes of shared memory, with the number of workers that fits.
 
-    Processes of one run on the same machine, as started by ``torchrun``, share the memory equally.
-
-    Args:
-        config: A config as plain dicts and lists.
-        free: Free bytes of shared memory. If None (unknown), no loader is excessive.
+    Processes of one run on the same machine, as started by ``torchrun``, share the memory equally. If ``free`` is None
+    (unknown), no loader is excessive.
     """
     if free is None:
         return []
     free //= int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-    return [
-        (need, need.workers_for(free))
-        for need in loader_needs(config)
-        if need.workers_for(free) < need.workers
-    ]
+    needs = ((need, need.workers_for(free)) for need in loader_needs(config))
+    return [(need, fitting) for need, fitting in needs if fitting < need.workers]
 
 
 def describe_excess(excessive: Sequence[tuple[LoaderNeed, int]], free: int) -> str:
-    """Describe in one sentence what is free, what is needed, and how many workers each loader gets.
-
-    Args:
-        excessive: At least one loader, as returned by ``excessive_loaders``.
-        free: Free bytes of shared memory.
-    """
+    """Describe in one sentence what is free, what is needed, and how many workers each excessive loader gets."""
     workers = ', '.join(f'{need.name} {fitting} of {need.workers}' for need, fitting in excessive)
+    most = size_text(max(need.total for need, _ in excessive))
     return (
-        f'{SHARED_MEMORY} has {size_text(free)} free, but the batches of loading workers need up to '
-        f'{size_text(max(need.total for need, _ in excessive))}: num_workers is reduced ({workers}) and loading is '
-        'slower; in Docker, start the container with a larger --shm-size'
+        f'{SHARED_MEMORY} has {size_text(free)} free, but batches of loading workers need up to {most}: num_workers '
+        f'is reduced ({workers}) and loading is slower; in Docker, start the container with a larger --shm-size'
     )
-
-
-def _setting(step: Mapping[str, Any], transform: type, name: str) -> Any:
-    return step.get(name, inspect.signature(transform).parameters[name].default)
 
 
 def _are_counts(*values: Any) -> bool:

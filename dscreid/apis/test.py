@@ -58,12 +58,12 @@ def evaluate(
         flip: Whether to average features with those of the mirrored tracklets.
         out: JSON file for the metrics. It stores confidence intervals under ``confidence``, and the parameters of
             ``rerank`` and ``query_expansion`` under these names if they are on. If nothing is measured, ``evaluated``
-            is false and ``reason`` says why. Existing files are replaced; this also applies to the other output files.
+            is false and ``reason`` says why. Existing output files are replaced.
         dump_features: ``.safetensors`` file for the features of all tracklets.
-        rerank: See ``ReIDMetric``; None uses the config's setting. This also applies to the next three arguments.
-        query_expansion: See ``ReIDMetric``.
-        per_query: See ``ReIDMetric``; not written if nothing is measured.
-        confidence: See ``ReIDMetric``.
+        rerank: See ``ReIDMetric``, also for the next three arguments; None uses the config's setting.
+        query_expansion: Like ``rerank``.
+        per_query: Like ``rerank``; not written if nothing is measured.
+        confidence: Like ``rerank``.
         launcher: As in MMEngine's Runner.
         note: Additional entries of ``out``, for example why this checkpoint was chosen.
 
@@ -80,14 +80,11 @@ def evaluate(
     config = copy.deepcopy(config)
     fit_to_machine(config)
     reason = complete_test_loop(config, protocol)
-    given = dict(
-        dump=None if dump_features is None else str(dump_features),
-        rerank=rerank,
-        query_expansion=query_expansion,
-        per_query=None if per_query is None else str(per_query),
-        confidence=confidence,
-    )
-    config.test_evaluator.update({key: value for key, value in given.items() if value is not None})
+    files = dict(dump=dump_features, per_query=per_query)
+    options = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
+    given: dict[str, Any] = {name: str(path) for name, path in files.items() if path is not None}
+    given |= {name: value for name, value in options.items() if value is not None}
+    config.test_evaluator.update(given)
     if flip:
         config.model.flip_test = True
     with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
@@ -105,7 +102,7 @@ def evaluate(
 
 
 def unique_name(work_dir: str | Path) -> str:
-    """Return a unique experiment name, because MMEngine identifies loggers and message hubs by name and second."""
+    """Return an experiment name for a folder that is unique, as MMEngine requires for loggers and message hubs."""
     return f'{Path(work_dir).name}_{uuid.uuid4().hex[:8]}'
 
 
@@ -137,10 +134,8 @@ def _test(
 def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
     """Collect other entries of the JSON file: confidence intervals, and the ranking options that were on."""
     additions: dict[str, Any] = {}
-    if result.reason is not None:
-        return additions
     intervals = split_intervals(result)[1]
-    for metric in runner.test_evaluator.metrics:
+    for metric in runner.test_evaluator.metrics if result.reason is None else ():
         if isinstance(metric, ReIDMetric):
             additions |= {name: asdict(option) for name, option in metric.test_time_options().items()}
             if intervals:
@@ -150,6 +145,8 @@ def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
 
 def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launcher: str) -> Runner:
     """Build a runner and check its data and protocol, so that bad input is reported before the first batch."""
+    useful = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames')
+    hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in useful}
     with config_errors(config_name(config)):
         runner = ReIDRunner(
             model=model,
@@ -157,7 +154,7 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
             test_dataloader=config.test_dataloader,
             test_evaluator=config.test_evaluator,
             test_cfg=config.get('test_cfg') or dict(type='TestLoop'),
-            default_hooks=_evaluation_hooks(config),
+            default_hooks=hooks | {'checkpoint': None, 'param_scheduler': None},
             launcher=launcher,
             env_cfg=config.get('env_cfg', {}),
             log_processor=config.get('log_processor'),
@@ -171,10 +168,3 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
         dataset = runner.test_loop.dataloader.dataset
     check_evaluations(config, {'test': dataset}, ('test',))
     return runner
-
-
-def _evaluation_hooks(config: Config) -> dict:
-    """Select the config's default hooks that have a purpose without training."""
-    names = ('runtime_info', 'timer', 'logger', 'evaluation_progress', 'bad_frames')
-    hooks = {name: hook for name, hook in config.get('default_hooks', {}).items() if name in names}
-    return hooks | {'checkpoint': None, 'param_scheduler': None}

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from dscreid.apis.run_folder import (
 from dscreid.apis.selection import choose_checkpoint
 from dscreid.apis.test import evaluate, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
+from dscreid.engine import run_identity
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
 from dscreid.engine.console import quiet_console
 from dscreid.engine.finished import (
@@ -44,13 +46,6 @@ from dscreid.engine.finished import (
     METRICS_FILE,
     finished_record,
     trained_checkpoint,
-)
-from dscreid.engine.run_identity import (
-    ANOTHER_RUN,
-    check_same_run,
-    other_epochs,
-    recorded_settings,
-    weights_fingerprint,
 )
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint, meta_of
@@ -66,15 +61,13 @@ class RunOptions:
         work_dir: Folder of the run; None for ``work_dirs/<config's name>``. The source stage of a run is stored next to
             it, under the name of its own config, so that runs with the same source share it.
         resume: Continue from the last checkpoint in the work directory.
-        overwrite: Replace the run in the work directory. Without it or ``resume``, a folder that contains a run is
-            refused.
+        overwrite: Replace the run in the work directory, which is refused without this or ``resume``.
         amp: Train in bfloat16 mixed precision (on a GPU).
         seed: Seed to use instead of the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in MMEngine's Runner.
         source_checkpoint: Source weights to use instead of the config's.
         partial_source: Load the matching source weights of another architecture, with a warning that lists the rest.
-        config_options: Overrides of the config by dotted key. Only those selected by ``inherited_options`` also apply
-            to its source stages.
+        config_options: Overrides of the config by dotted key; ``inherited_options`` selects those for source stages.
     """
 
     work_dir: Path | None = None
@@ -91,16 +84,10 @@ class RunOptions:
 def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     """Train a config, including its source stage if it names one, and evaluate the last checkpoint.
 
-    Without a test set, or without person ids in it, nothing is measured: only features are extracted, and
-    ``metrics.json`` says so.
-
-    With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint chosen by the criterion
-    is evaluated instead, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD)
-    is evaluated with the weights of its source stage.
-
-    Args:
-        config_path: The config.
-        options: How to run it.
+    Without a test set, or without person ids in it, features are extracted, and ``metrics.json`` says why nothing is
+    measured. With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint it chooses is
+    evaluated, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD) is
+    evaluated with the weights of its source stage.
 
     Returns:
         Test metrics in [0, 1]. They are also written to ``metrics.json`` in the work directory, and the features of the
@@ -127,26 +114,13 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
             checkpoint = source
             note = from_main_process(lambda: _begin_test(config, options, source))
         else:
-            raise ConfigError(
-                f'{config_path}: has neither a train_cfg nor a source, so there is nothing to run'
-            )
-        return evaluate(
-            config,
-            checkpoint,
-            work_dir,
-            out=work_dir / METRICS_FILE,
-            dump_features=work_dir / FEATURES_FILE,
-            launcher=options.launcher,
-            note=note,
-        )
+            raise ConfigError(f'{config_path}: there is nothing to run; set train_cfg or source')
+        outputs: dict[str, Any] = dict(out=work_dir / METRICS_FILE, dump_features=work_dir / FEATURES_FILE)
+        return evaluate(config, checkpoint, work_dir, **outputs, launcher=options.launcher, note=note)
 
 
 def check_folder(config: Config, options: RunOptions) -> None:
-    """Refuse to replace another run before any work is done.
-
-    Args:
-        config: The run's config with its ``work_dir``.
-        options: Options of the run.
+    """Refuse to replace another run, before any work is done.
 
     Raises:
         ConfigError: If the folder contains results of a run and neither ``resume`` nor ``overwrite`` is set, or if it
@@ -162,26 +136,19 @@ def check_folder(config: Config, options: RunOptions) -> None:
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
-    """Prepare the folder for the metrics of a config without training; return the entries that identify the config.
-
-    Raises:
-        ConfigError: If the folder contains metrics of another config or of other source weights.
-    """
+    """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
-    note = dict(run=dict(config=config_hash(config), source=weights_fingerprint(source)))
+    note = dict(run=dict(config=config_hash(config), source=run_identity.weights_fingerprint(source)))
     if options.overwrite:
         remove_files(files_of_run(work_dir))
     elif (results := results_of(work_dir)) and options.resume:
-        recorded = None
+        recorded: dict[str, Any] = {}
         if results[0].name == METRICS_FILE:
-            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite').get(
-                'run'
-            )
-        if recorded != note['run']:
-            raise ConfigError(
-                f'{results[0]}: was made with another config, seed or source weights; choose another --work-dir, or '
-                'replace the results with --overwrite instead of --resume'
-            )
+            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite')
+        if recorded.get('run') != note['run']:
+            reason = 'was made with another config, seed or source weights'
+            hint = 'choose another --work-dir, or use --overwrite instead of --resume'
+            raise ConfigError(f'{results[0]}: {reason}; {hint}')
     return note
 
 
@@ -196,37 +163,33 @@ def train_stage(
 
     Args:
         config: The stage's config with its ``work_dir``; not modified.
-        resume: Continue from the last checkpoint. A finished stage is not trained again, unless the config asks for
-            more epochs.
+        resume: Continue from the last checkpoint. A finished stage is only trained if the config asks for more epochs.
         source_checkpoint: Weights to start from.
         partial_source: See ``RunOptions``.
         overwrite: See ``RunOptions``.
 
     Returns:
-        Path of the last checkpoint.
+        The last checkpoint.
 
     Raises:
-        DscreidError: If config, data or weights cannot be used, or the folder contains another run. Only logs are
+        DscreidError: If config, data or weights cannot be used, or the folder contains another run; only logs are
             written then.
     """
-    work_dir = Path(config.work_dir)
+    work_dir, resumed = Path(config.work_dir), None
     from_main_process(lambda: check_unused(work_dir, resume, overwrite))
-    finished = None
     if resume:
         finished = from_main_process(lambda: finished_checkpoint(config, source_checkpoint, may_extend=True))
-    if finished is not None:
-        print_log(f'{work_dir}: already finished, not trained again', logger='current')
-        return finished
+        if finished is not None:
+            print_log(f'{work_dir}: already finished, not trained again', logger='current')
+            return finished
+        resumed = from_main_process(lambda: resumable_checkpoint(work_dir))
+        if resumed is None:
+            from_main_process(lambda: check_begun(work_dir))
     start = time.perf_counter()
-    resumed = from_main_process(lambda: resumable_checkpoint(work_dir)) if resume else None
-    if resume and resumed is None:
-        from_main_process(lambda: check_begun(work_dir))
     replaced = files_of_run(work_dir) if overwrite and is_main_process() else []
-    runner, resumed = build_resumed(
-        lambda path: build_runner(config, path, source_checkpoint, partial_source), work_dir, resumed
-    )
-    # All checks have passed. An interrupted second run must not look finished, nor continue the first one.
-    if is_main_process():
+    build = partial(build_runner, config, source_checkpoint=source_checkpoint, partial_source=partial_source)
+    runner, resumed = build_resumed(build, work_dir, resumed)
+    if is_main_process():  # an interrupted second run must not look finished, nor continue the first one
         remove_files(replaced)
         if resumed is None:
             (work_dir / POINTER).unlink(missing_ok=True)
@@ -236,11 +199,8 @@ def train_stage(
     if checkpoint is None:
         raise CheckpointError(f'{work_dir}: the training left no checkpoint; enable default_hooks.checkpoint')
     if is_main_process():
-        content = dict(
-            config=config_hash(config),
-            checkpoint=checkpoint.name,
-            seconds=round(time.perf_counter() - start, 1),
-        )
+        seconds = round(time.perf_counter() - start, 1)
+        content = dict(config=config_hash(config), checkpoint=checkpoint.name, seconds=seconds)
         write_json(work_dir / FINISHED_FILE, content)
     wait_for_all()
     return checkpoint
@@ -257,8 +217,7 @@ def finished_checkpoint(
         may_extend: Whether a stage counts as unfinished if it was trained for a different number of epochs.
 
     Raises:
-        ConfigError: If the stage was run with another config that it does not record, or with a different number of
-            epochs.
+        ConfigError: If the stage was run with another config or a different number of epochs.
         CheckpointError: If the stage was run with other settings or source weights, or the record is damaged.
     """
     record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
@@ -269,18 +228,18 @@ def finished_checkpoint(
     if same and source_checkpoint is None:
         return checkpoint
     content = load_checkpoint(checkpoint)
-    recorded = recorded_settings(meta_of(content))
+    recorded = run_identity.recorded_settings(meta_of(content))
     if recorded is None and not same:
-        raise ConfigError(f'{marker}: this run was made with another config or seed; {ANOTHER_RUN}')
-    check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
-    if same or recorded is None or not other_epochs(recorded, learned_settings(config)):
+        raise ConfigError(
+            f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}'
+        )
+    run_identity.check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
+    if same or recorded is None or not run_identity.other_epochs(recorded, learned_settings(config)):
         return checkpoint
     if may_extend:
         return None
-    raise ConfigError(
-        f'{marker}: this source stage was made with another train_cfg.max_epochs, and other runs may have begun with '
-        f'it; {ANOTHER_RUN}'
-    )
+    reason = 'this source stage was made with another train_cfg.max_epochs, and other runs may use it'
+    raise ConfigError(f'{marker}: {reason}; {run_identity.ANOTHER_RUN}')
 
 
 def prepare(config_path: str | Path, options: RunOptions) -> Config:
@@ -288,20 +247,13 @@ def prepare(config_path: str | Path, options: RunOptions) -> Config:
     config = load_config(config_path, options.config_options)
     require_keys(config, 'model')
     if config.get('load_from') is not None:
-        raise ConfigError(
-            f'{config_path}: load_from is not used here; name weights to start from with --source-checkpoint'
-        )
+        raise ConfigError(f'{config_path}: load_from is not used here; use --source-checkpoint instead')
     config.work_dir = str(options.work_dir or Path('work_dirs') / Path(config_path).stem)
     config.launcher = options.launcher
     if options.seed is not None:
         config.setdefault('randomness', {})['seed'] = options.seed
     fit_to_machine(config, options.amp)
     return config
-
-
-def _can_continue(config: Config) -> bool:
-    """Check if the run left a checkpoint to resume, which includes what it took from its source."""
-    return config.get('train_cfg') is not None and Path(config.work_dir, POINTER).is_file()
 
 
 def named_source(config: Config, options: RunOptions) -> Path | None:
@@ -311,21 +263,15 @@ def named_source(config: Config, options: RunOptions) -> Path | None:
 
 
 def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOptions] | None:
-    """Return config and options of the stage that provides a run's weights, or None if the run needs none.
-
-    Args:
-        config: The run's config.
-        options: Options of the run.
-    """
-    source = config.get('source') or {}
-    resumes = options.resume and _can_continue(config)
+    """Return config and options of the stage that provides a run's weights, or None if the run needs none."""
+    work_dir, source = Path(config.work_dir), config.get('source') or {}
+    # a checkpoint to resume includes what the run took from its source
+    resumes = options.resume and config.get('train_cfg') is not None and (work_dir / POINTER).is_file()
     if not source or resumes or named_source(config, options) is not None:
         return None
     path = Path(source['config'])
-    source_dir = Path(config.work_dir).parent / path.stem
-    plain = replace(
-        options, work_dir=source_dir, resume=True, overwrite=False, partial_source=False, config_options={}
-    )
+    changes: dict[str, Any] = dict(overwrite=False, partial_source=False, config_options={})
+    plain = replace(options, work_dir=work_dir.parent / path.stem, resume=True, **changes)
     source_options = replace(plain, config_options=inherited_options(options.config_options))
     if source_options != plain and _is_finished(config := prepare(path, plain)):
         return config, plain  # a finished source stage is not trained again
@@ -339,10 +285,6 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
 
     The config itself is not among them if it trains nothing.
 
-    Args:
-        config: The run's config with its ``work_dir``.
-        options: Options of the run.
-
     Raises:
         ConfigError: If the ``work_dir`` is the folder of a source stage.
     """
@@ -352,9 +294,8 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
     while stage is not None:
         folder = Path(stage[0].work_dir).resolve()
         if folder in folders:
-            raise ConfigError(
-                f'{folder}: is also the folder of the source stage {config_name(stage[0])}; choose another --work-dir'
-            )
+            name = config_name(stage[0])
+            raise ConfigError(f'{folder}: belongs to the source stage {name}; choose another --work-dir')
         folders.add(folder)
         stages.insert(0, stage)
         stage = source_stage(*stage)
@@ -363,10 +304,9 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
 
 def _is_finished(config: Config) -> bool:
     """Check if a stage has finished with exactly this config."""
-    try:
+    with contextlib.suppress(ConfigError, CheckpointError):
         return finished_checkpoint(config) is not None
-    except (ConfigError, CheckpointError):
-        return False
+    return False
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
@@ -378,12 +318,11 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     source_config, source_options = stage
     source_dir = Path(source_config.work_dir)
     if from_main_process(lambda: finished_checkpoint(source_config)) is not None:
-        if unheeded := inherited_options(options.config_options).keys() - source_options.config_options:
-            print_log(
-                f'{source_dir}: was finished without {", ".join(sorted(unheeded))}; it is not trained again',
-                logger='current',
-                level=logging.WARNING,
+        if missing := inherited_options(options.config_options).keys() - source_options.config_options:
+            message = (
+                f'{source_dir}: was finished without {", ".join(sorted(missing))}; it is not trained again'
             )
+            print_log(message, logger='current', level=logging.WARNING)
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')
     check_stage(config)

@@ -32,10 +32,8 @@ def try_step(runner: Runner) -> None:
     """Make a forward pass, a backward pass and an optimizer step on four tracklets.
 
     For an adaptation, artificial features are labeled by each labeler, the memories are filled, and the losses are
-    computed for every epoch in which a labeler or a loss begins, and for the last two epochs.
-
-    Args:
-        runner: A built runner whose hooks have begun. Its model is changed and must not be used afterwards.
+    computed for every epoch in which a labeler or a loss begins, and for the last two epochs. The hooks must have
+    begun; the model is changed and must not be used afterwards.
 
     Raises:
         ConfigError: If a labeler, a loss, a memory or the optimizer does not fit the rest.
@@ -78,12 +76,12 @@ def _losses_of_adaptation(
     rows = {modality: dataset.indices(modality) for modality in Modality}
     features = {m: trial_features(len(rows[m]), model) for m in Modality}
     drawn = {
-        m: [np.flatnonzero(rows[m] == s.index)[0] for s in samples if s.modality == m.value] for m in Modality
+        m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality
     }
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
     groups, left_by = None, None
-    for epoch in _telling_epochs(runner.train_loop.max_epochs, hook, model):
+    for epoch in _epochs_to_try(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
         centers = held_centers(model.memories, groups)
         context = LabelingContext(
@@ -111,7 +109,7 @@ def _losses_of_adaptation(
     return sum(((half * grad).sum() for half, grad in gradients if grad is not None), torch.zeros(()))
 
 
-def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
+def _epochs_to_try(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
     """Choose epochs that together use every labeler and loss, in ascending order."""
     epochs = {max_epochs - 1, max_epochs - 2}
     for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
@@ -123,12 +121,9 @@ def _telling_epochs(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> 
 
 
 def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> TrackletFeatures:
-    """Make unit features of well-separated identities, with the same identities in both modalities.
+    """Make unit features of ``count`` tracklets of well-separated identities, the same in both modalities.
 
-    Args:
-        count: Number of tracklets.
-        model: The model whose features they stand for; gives dimension and device.
-        size: Tracklets per identity.
+    The model gives their dimension and device; ``size`` is the number of tracklets per identity.
     """
     encoder: Any = model.backbone
     device, dimension = next(model.parameters()).device, encoder.embed_dim
@@ -144,10 +139,7 @@ def trial_labels(
 ) -> PseudoLabels:
     """Label tracklets by the identities of ``trial_features``, with cross labels for losses that need them.
 
-    Args:
-        rows: Dataset indices of each modality's tracklets.
-        model: The model whose losses use the labels.
-        size: Tracklets per identity.
+    Only the number of each modality's ``rows`` counts; ``size`` is the number of tracklets per identity.
     """
     labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
     common = min(values.max() for values in labels.values())
@@ -161,27 +153,24 @@ def _labels(
 ) -> PseudoLabels | None:
     """Apply a labeler to the features; None if there are too few for its settings."""
     name = type(labeler).__name__
-    with explained(f'labeling by {name}'):
-        given = context if labeler.needs_context else None
-        try:
+    given = context if labeler.needs_context else None
+    try:
+        with explained(f'labeling by {name}'):
             labels = labeler(features[Modality.RGB], features[Modality.IR], given)
-        except LabelingError:
-            return None
+    except LabelingError:
+        return None
     if not isinstance(labels, PseudoLabels):
         raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels')
     for m in Modality:
         if len(labels.of(m)) != len(features[m]):
-            raise ConfigError(
-                f'{name} returns {len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
-            )
+            counts = f'{len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
+            raise ConfigError(f'{name} returns {counts}')
     return labels
 
 
 def _check_finite(loss: Tensor) -> None:
     if not torch.isfinite(loss):
-        raise ConfigError(
-            f"the loss of a training step on four tracklets is {loss.item()}; check the losses' settings"
-        )
+        raise ConfigError(f"the loss of a trial training step is {loss.item()}; check the losses' settings")
 
 
 def _sum(losses: dict[str, Tensor]) -> Tensor:
@@ -190,11 +179,7 @@ def _sum(losses: dict[str, Tensor]) -> Tensor:
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn errors of a class that does not fit into one sentence with the failing line.
-
-    Raises:
-        ConfigError: If the block raises one of these errors.
-    """
+    """Turn errors of a class that does not fit into a ConfigError with the failing line."""
     try:
         yield
     except DscreidError:
@@ -202,6 +187,5 @@ def explained(what: str) -> Iterator[None]:
     except _ERRORS as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         reason = ' '.join(str(error).split()) or 'no message'
-        raise ConfigError(
-            f'{what} fails on a trial batch: {type(error).__name__}: {reason} ({last.filename}:{last.lineno})'
-        ) from error
+        place, kind = f'{last.filename}:{last.lineno}', type(error).__name__
+        raise ConfigError(f'{what} fails on a trial batch: {kind}: {reason} ({place})') from error

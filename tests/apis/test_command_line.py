@@ -89,7 +89,7 @@ def test_a_log_on_a_full_disk_ends_the_work(capsys, tmp_path):
 def test_too_many_open_files_are_one_sentence_and_code_2(capsys, error):
     assert exit_code(fail_with(error)) == 2
     assert re.fullmatch(
-        r'error: too many open files \(the limit is \d+\); raise it, for example with "ulimit -n 4096", or lower '
+        r'error: too many open files \(limit: \d+\); raise it with "ulimit -n 4096", or lower '
         r'num_workers or --jobs\n',
         capsys.readouterr().err,
     )

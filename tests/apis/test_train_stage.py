@@ -570,7 +570,7 @@ def test_the_folder_of_the_source_stage_is_not_the_folder_of_the_run(tiny_runs, 
     for overwrite in (False, True):
         options = RunOptions(work_dir=tmp_path / 'tiny_source', overwrite=overwrite)
         for use in (run_experiment, plan_experiment):
-            with pytest.raises(ConfigError, match=r'tiny_source: is also the folder of the source stage'):
+            with pytest.raises(ConfigError, match=r'tiny_source: belongs to the source stage'):
                 use(tiny_runs.adapt, options)
     assert contents(tmp_path) == before
 
