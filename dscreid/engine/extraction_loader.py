@@ -16,15 +16,9 @@ def cluster_hook_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def extraction_loader(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the settings of the loader that a config's ``ClusterHook`` makes.
+    """Return the settings of the loader that a config's ``ClusterHook`` makes; None if it labels no training split.
 
     It reads the tracklets of ``train_dataloader`` in order, with the hook's pipeline.
-
-    Args:
-        config: A config for MMEngine's Runner.
-
-    Returns:
-        Settings of a data loader, or None if the config does not label a training split.
     """
     hook, train = cluster_hook_of(config), config.get('train_dataloader')
     if hook is None or train is None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from dscreid.engine.checkpoint_files import POINTER
 from dscreid.errors import CheckpointError
 from dscreid.utils.files import existing_file
 from dscreid.utils.records import file_beside, read_json_object
@@ -24,7 +23,7 @@ def finished_record(work_dir: str | Path) -> dict[str, Any] | None:
 
 
 def trained_checkpoint(work_dir: str | Path) -> Path | None:
-    """Return the last checkpoint of a run whose training is finished; None if it is not, or if the file is missing.
+    """Return the last checkpoint of a finished training; None if it is not finished, or if the file is missing.
 
     Raises:
         CheckpointError: If ``finished.json`` is damaged.
@@ -35,17 +34,3 @@ def trained_checkpoint(work_dir: str | Path) -> Path | None:
     if (named := file_beside(marker, record.get('checkpoint'))) is None:
         raise CheckpointError(f'{marker}: is not a {_WHAT} (it names no checkpoint); {_REMEDY}')
     return existing_file(named)
-
-
-def run_is_finished(work_dir: str | Path) -> bool:
-    """Check whether a run is finished: it was evaluated, and its training, if any, reached the last epoch.
-
-    Raises:
-        CheckpointError: If ``finished.json`` is damaged.
-    """
-    work_dir = Path(work_dir)
-    if not all((work_dir / name).is_file() for name in (METRICS_FILE, FEATURES_FILE)):
-        return False
-    # a config without training writes neither the record nor the pointer
-    trains = (work_dir / FINISHED_FILE).is_file() or (work_dir / POINTER).is_file()
-    return not trains or trained_checkpoint(work_dir) is not None

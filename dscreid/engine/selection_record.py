@@ -110,13 +110,7 @@ def _checked_kept(content: Mapping) -> KeptCheckpoint:
 def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) -> bool:
     """Return whether an epoch's checkpoint replaces the one kept so far.
 
-    Among equal values the later epoch wins, as it would without a criterion. NaN is never chosen.
-
-    Args:
-        epoch: Number of epochs trained.
-        value: The checkpoint's value of the criterion.
-        kept: The checkpoint kept so far; a repetition of the same epoch always replaces it.
-        rule: ``greater`` or ``less``, the direction of better values.
+    Among equal values the later epoch wins. NaN is never chosen. A repetition of the kept epoch always replaces it.
     """
     if math.isnan(value):
         return False

@@ -22,8 +22,7 @@ class Draw(NamedTuple):
 def draw_seeds(seed: int, epoch: int, positions: np.ndarray) -> np.ndarray:
     """Compute the seeds of the draws at the given positions of an epoch.
 
-    Applies SplitMix64 (Steele et al., 2014) to a key derived from (seed, epoch) and to the position. It is
-    stateless, so a rank or a resumed run computes only the positions it needs.
+    Applies SplitMix64 (Steele et al., 2014) to a key of (seed, epoch) and to the position, without a state.
 
     Args:
         seed: The run's seed, non-negative.

@@ -9,15 +9,12 @@ from dscreid.errors import CheckpointError
 
 
 def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
-    """Read a JSON object from a file.
+    """Read a JSON object from a file; its values are not checked.
 
     Args:
         path: The file.
         what: What the file should contain, for the message, such as ``'record of a finished stage'``.
         remedy: How to fix it, for the message.
-
-    Returns:
-        The decoded object. Its values are not checked.
 
     Raises:
         CheckpointError: If the file cannot be read or does not contain a JSON object.

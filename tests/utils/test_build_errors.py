@@ -18,7 +18,7 @@ def takes(a, b):
         (lambda: takes(), r"takes needs 'a' and 'b'"),
         (
             lambda: MODELS.build(dict(criterion='x')),
-            r"^model: \{'criterion': 'x'\} says no type, and the config has no such",
+            r"^model: \{'criterion': 'x'\} has no type, and the config has no such",
         ),
         (lambda: MODELS.build(dict(type='Nothing')), "type 'Nothing' is no registered model"),
     ],

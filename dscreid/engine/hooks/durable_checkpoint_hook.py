@@ -16,8 +16,7 @@ _KEPT = 'keep_ckpt_ids'  # MMEngine's name in the message hub
 class DurableCheckpointHook(CheckpointHook):
     """Save ``epoch_N.pth``, then name it in ``last_checkpoint``, then remove older checkpoints.
 
-    MMEngine's own hook removes first, so a full disk can cost the last good checkpoint. It also writes the pointer in
-    place, so a kill can leave it empty.
+    MMEngine's own hook removes first, and writes the pointer in place, so a full disk or a kill can cost the run.
 
     Args:
         interval: Number of epochs between checkpoints; the last epoch always has one.
