@@ -68,9 +68,6 @@ def launch_environment(
     """Translate the environment variables of ``pytorch``, ``slurm`` or ``mpi`` into those that torch reads.
 
     ``port`` is that of the first process; by default ``MASTER_PORT``, or a port derived from the job number.
-
-    Raises:
-        ConfigError: If a variable is missing or not a number, or the first machine is unknown.
     """
     if missing := [name for name in _VARIABLES[launcher] if not environment.get(name, '').isdecimal()]:
         raise ConfigError(

@@ -31,10 +31,7 @@ _PROBES = {'TCP_KEEPIDLE': 30, 'TCP_KEEPINTVL': 10, 'TCP_KEEPCNT': 3}
 
 
 class ProcessWatch:
-    """A thread that watches the other processes; all processes must create one at the same point.
-
-    ``address`` is where the others reach the first process.
-    """
+    """A thread that watches the other processes; all create one together, with the first process's address."""
 
     def __init__(self, address: str) -> None:
         self.rank, self.world_size = get_dist_info()

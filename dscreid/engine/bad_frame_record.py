@@ -41,11 +41,7 @@ def merge_entries(
 
 
 def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
-    """Read the entries of a run's record; empty if there is no record.
-
-    Raises:
-        CheckpointError: If the file is not a valid record.
-    """
+    """Read the entries of a run's record, if any; raise CheckpointError if it is not valid."""
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
         return []

@@ -25,11 +25,7 @@ def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
 
 
 def last_checkpoint(work_dir: Path) -> Path | None:
-    """Return the checkpoint in ``work_dir`` that the pointer file names; None before the first checkpoint.
-
-    Raises:
-        CheckpointError: If the checkpoint is missing, or the pointer does not name a file.
-    """
+    """Return the existing checkpoint in ``work_dir`` that the pointer file names; None before the first checkpoint."""
     named = _named(work_dir)
     if named is not None and existing_file(named) is None:
         raise CheckpointError(
@@ -40,11 +36,7 @@ def last_checkpoint(work_dir: Path) -> Path | None:
 
 
 def resumable_checkpoint(work_dir: Path) -> Path | None:
-    """Return the newest intact checkpoint of a run; None before the first checkpoint.
-
-    Raises:
-        CheckpointError: If there is a pointer, but no intact checkpoint of the run.
-    """
+    """Return the newest intact checkpoint of a run; None before the first checkpoint."""
     named = _named(work_dir)
     if named is None:
         return None

@@ -68,16 +68,8 @@ def extract_features(
 def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFeatures:
     """Set the necks' statistics to those of a loader's raw features, and return the tracklets' features.
 
-    Args:
-        model: A model, not wrapped for distributed use. Its necks change; its training mode is restored.
-        dataloader: See :func:`extract_features`.
-
-    Returns:
-        The features that :func:`extract_features` with ``model.embed`` would return afterwards. The encoder runs only
-        once because necks act on raw features. With ``flip_test``, which averages after the necks, it runs twice.
-
-    Raises:
-        DatasetError: If the dataset has fewer than two tracklets.
+    These are the features that :func:`extract_features` with ``model.embed`` would return afterwards. The encoder runs
+    only once, because necks act on raw features; with ``flip_test``, which averages after the necks, it runs twice.
     """
     dataset: Any = dataloader.dataset
     if len(dataset) < 2:

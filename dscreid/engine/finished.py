@@ -13,21 +13,13 @@ _WHAT, _REMEDY = 'record of a finished stage', 'remove it and run again with --r
 
 
 def finished_record(work_dir: str | Path) -> dict[str, Any] | None:
-    """Return the record of a finished training; None if there is none.
-
-    Raises:
-        CheckpointError: If ``finished.json`` is damaged.
-    """
+    """Return the record of a finished training, or None; raise CheckpointError if it is damaged."""
     marker = Path(work_dir, FINISHED_FILE)
     return read_json_object(marker, _WHAT, _REMEDY) if marker.is_file() else None
 
 
 def trained_checkpoint(work_dir: str | Path) -> Path | None:
-    """Return the last checkpoint of a finished training; None if it is not finished, or if the file is missing.
-
-    Raises:
-        CheckpointError: If ``finished.json`` is damaged.
-    """
+    """Return the last checkpoint of a finished training; None if it is not finished, or if the file is missing."""
     if (record := finished_record(work_dir)) is None:
         return None
     marker = Path(work_dir, FINISHED_FILE)

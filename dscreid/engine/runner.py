@@ -82,11 +82,7 @@ class ReIDRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Build a data loader; a sampler that plans its batches gives their size.
-
-        Raises:
-            ConfigError: If the loader has a ``batch_size`` although its sampler plans the batches.
-        """
+        """Build a data loader; a sampler that plans its batches gives their size, instead of ``batch_size``."""
         planned = planned_batch_size(dataloader.get('sampler')) if isinstance(dataloader, dict) else None
         if planned is not None and isinstance(dataloader, dict):
             if 'batch_size' in dataloader:
@@ -130,11 +126,7 @@ class ReIDRunner(Runner):
     def save_checkpoint(
         self, out_dir: str, filename: str, *args, meta: dict[str, Any] | None = None, **kwargs
     ) -> None:
-        """Save a checkpoint; see ``mmengine.runner.Runner``.
-
-        Raises:
-            CheckpointError: If the disk is full or not writable. An existing file of this name is kept.
-        """
+        """Save a checkpoint; raise CheckpointError, and keep an existing file, if the disk is full or not writable."""
         architecture = getattr(unwrap_model(self.model), 'architecture', None)
         meta = {
             **(meta or {}),

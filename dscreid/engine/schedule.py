@@ -17,7 +17,7 @@ def begins_anew(runner) -> bool:
 def check_stages(begins: Sequence[int]) -> None:
     """Raise a ConfigError unless stages begin at epoch 0 and in strictly increasing order."""
     if not begins or begins[0] != 0 or any(later <= earlier for earlier, later in pairwise(begins)):
-        raise ConfigError(f'stages must begin at epoch 0 and then at rising epochs, got {list(begins)}')
+        raise ConfigError(f'stages must begin at epoch 0 and then rise, got begin_epoch={list(begins)}')
 
 
 def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Value:

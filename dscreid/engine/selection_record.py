@@ -71,11 +71,7 @@ def checkpoint_name(criterion: str, epoch: int) -> str:
 
 
 def read_record(work_dir: str | Path) -> SelectionRecord | None:
-    """Read the record of a run; return None if the run has none.
-
-    Raises:
-        CheckpointError: If the file is not a valid record.
-    """
+    """Read the record of a run, or return None; raise CheckpointError if it is not valid."""
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
         return None

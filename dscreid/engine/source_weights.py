@@ -53,11 +53,7 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
 
 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
-    """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content.
-
-    Raises:
-        CheckpointError: If the file is missing, unsafe, of another architecture, or written with another seed.
-    """
+    """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content."""
     content = load_checkpoint(checkpoint)
     differences = list_setting_differences(model, content)
     differences += list_differences(model, load_weights(checkpoint))

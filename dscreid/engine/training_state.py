@@ -12,6 +12,7 @@ from torch import Tensor
 from dscreid.engine.schedule_extension import why_not_recomputable
 from dscreid.errors import CheckpointError, DamagedStateError
 from dscreid.utils.checkpoint import meta_of
+from dscreid.utils.records import is_number
 
 _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
 
@@ -154,7 +155,7 @@ def _check_kinds(saved: Any, expected: Mapping[str, Any], owner: str) -> None:
     _expect(isinstance(saved, Mapping), f'{owner} is {_kind(saved)}, not a dict')
     for key, value in expected.items():
         _expect(key in saved, f'{owner} has no {key!r}')
-        alike = _is_number(saved[key]) if _is_number(value) else isinstance(saved[key], type(value))
+        alike = is_number(saved[key]) if is_number(value) else isinstance(saved[key], type(value))
         _expect(
             alike or value is None or saved[key] is None,
             f'{key!r} of {owner} is {_kind(saved[key])}, not {_kind(value)}',
@@ -162,13 +163,9 @@ def _check_kinds(saved: Any, expected: Mapping[str, Any], owner: str) -> None:
         if isinstance(value, (list, tuple)) and alike:
             _expect(len(value) == len(saved[key]), f'{key!r} of {owner} has another length')
             _expect(
-                all(map(_is_number, saved[key])) or not all(map(_is_number, value)),
+                all(map(is_number, saved[key])) or not all(map(is_number, value)),
                 f'{key!r} of {owner} holds no numbers',
             )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Cores, memory and disk space of this machine."""
+"""Cores, memory of processor and GPU, and disk space of this machine."""
 
 import os
 import shutil
@@ -24,6 +24,15 @@ def free_memory(swap: bool = False) -> int | None:
     free = 1024 * (facts['MemAvailable'] + (facts.get('SwapFree', 0) if swap else 0))
     limit = cgroup_headroom()
     return free if limit is None else min(free, limit)
+
+
+def free_gpu_memory() -> int | None:
+    """Return the bytes that torch can still allocate on the current GPU, with cached blocks; None without a GPU."""
+    import torch  # not needed by the other functions
+
+    if not torch.cuda.is_available():
+        return None
+    return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
 
 def cgroup_headroom(

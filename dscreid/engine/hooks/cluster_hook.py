@@ -84,9 +84,6 @@ class ClusterHook(Hook):
             - ``skip`` skips the epoch. This helps only if another labeler takes over later, because the weights do
               not change. Learning rates scheduled by iteration do not change either.
         limits: Keyword arguments of ``LabelLimits``.
-
-    Raises:
-        ConfigError: If a labeler, ``neighbor_search``, ``on_failure`` or ``limits`` is invalid.
     """
 
     common_settings = MappingProxyType({'pipeline': 'eval_pipeline'})
@@ -223,11 +220,7 @@ class ClusterHook(Hook):
         return ClusteringRound(runner.epoch, *features, labels)
 
     def make_round(self, runner) -> ClusteringRound:
-        """Extract and label all tracklets with the current weights and labeler, without changing the run.
-
-        Raises:
-            LabelingError: If the labeler found no cluster.
-        """
+        """Extract and label all tracklets with the current weights and labeler, without changing the run."""
         features = self._features(runner)
         return ClusteringRound(runner.epoch, *features, self._label(runner, *features))
 

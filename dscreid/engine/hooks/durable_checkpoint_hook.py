@@ -1,15 +1,32 @@
-"""Save a checkpoint after each epoch, before an older one is removed."""
+"""Save a checkpoint before the first epoch and after each one, before an older one is removed."""
 
 from pathlib import Path
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, Hook
 
 from dscreid.engine.checkpoint_files import write_pointer
+from dscreid.engine.schedule import begins_anew
 from dscreid.errors import ConfigError
 from dscreid.registry import HOOKS
 
 _KEPT = 'keep_ckpt_ids'  # MMEngine's name in the message hub
+
+
+@HOOKS.register_module()
+class InitialCheckpointHook(Hook):
+    """Save ``epoch_0.pth`` at the start of a new run, so that a run interrupted early can resume."""
+
+    # after the hooks that set weights
+    priority = 'VERY_LOW'
+
+    def before_train(self, runner) -> None:
+        """Save the state before the first iteration and record it as the last checkpoint."""
+        if not begins_anew(runner):
+            return
+        runner.save_checkpoint(runner.work_dir, 'epoch_0.pth', meta=dict(epoch=0, iter=0))
+        if is_main_process():
+            write_pointer(runner.work_dir, Path(runner.work_dir, 'epoch_0.pth'))
 
 
 @HOOKS.register_module()
@@ -22,9 +39,6 @@ class DurableCheckpointHook(CheckpointHook):
         interval: Number of epochs between checkpoints; the last epoch always has one.
         max_keep_ckpts: Number of checkpoints to keep, -1 for all; ``epoch_0.pth`` does not count.
         save_begin: First epoch, from 0, that may have a checkpoint.
-
-    Raises:
-        ConfigError: If a number is out of range.
     """
 
     def __init__(self, interval: int = 1, max_keep_ckpts: int = -1, save_begin: int = 0) -> None:

@@ -22,9 +22,6 @@ class ProcessAgreementHook(Hook):
 
     Args:
         tolerance: Largest difference of a tensor's sum between processes, relative to the sum of its absolute values.
-
-    Raises:
-        ConfigError: If the tolerance is negative.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)

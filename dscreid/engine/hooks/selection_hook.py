@@ -64,9 +64,6 @@ class SelectionHook(Hook):
         begin: Minimum number of epochs trained before a checkpoint can be chosen, at least 1.
         clustering: Config of the labeler that clusters static and dynamic features separately. By default, the first
             ``ClusterLabeler`` within the labelers of ``ClusterHook``.
-
-    Raises:
-        ConfigError: If ``criterion``, ``begin`` or ``clustering`` is invalid.
     """
 
     # after ClusterHook (BELOW_NORMAL) has labeled the epoch

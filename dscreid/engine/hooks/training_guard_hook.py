@@ -32,10 +32,7 @@ class TrainingGuardHook(Hook):
     The values are monitored on their device and read every ``interval`` iterations and after each epoch.
 
     Args:
-        interval: Number of iterations between checks.
-
-    Raises:
-        ConfigError: If ``interval`` is less than 1.
+        interval: Number of iterations between checks, at least 1.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
