@@ -82,7 +82,7 @@ def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def drop_unused_common_settings(config: dict[str, Any]) -> None:
-    """Remove, in place, the common settings that no part uses, such as those of parts that an heir replaced."""
+    """Remove, in place, the common settings that no part uses, such as those of replaced parts."""
     used = without_common_settings(config)
     for key in COMMON_SETTINGS:
         config.pop(key, None)

@@ -23,7 +23,7 @@ _MISSING = '(not set)'
 _SHOWN, _LONGEST = 6, 40
 #: Advice, for error messages, on how to run with other settings.
 ANOTHER_RUN = (
-    'choose a --work-dir in another folder (source stages lie beside it), or start a new run from these weights with '
+    'choose a --work-dir in another folder (source stages are next to it), or start a new run from these weights with '
     '--source-checkpoint'
 )
 

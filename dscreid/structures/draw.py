@@ -14,7 +14,7 @@ class Draw(NamedTuple):
         position: Position in the epoch's global order of draws, used to merge the shares of several processes.
     """
 
-    index: int  # type: ignore[assignment]  # tuple.index, which nobody calls on a draw
+    index: int  # type: ignore[assignment]  # tuple.index, never called on a draw
     seed: int
     position: int = 0
 

@@ -58,7 +58,7 @@ def _explain(text: str, frame: FrameType) -> str | None:
     if match := _UNTYPED.match(text):
         return f'{match[1]} has no type, and the config has no such part to change; add type='
     if match := _UNREGISTERED.match(text):
-        return f"type '{match[1]}' is no registered {match[2]}; correct its name"
+        return f"type '{match[1]}' is not a registered {match[2]}; correct its name"
     return None
 
 

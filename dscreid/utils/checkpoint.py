@@ -15,23 +15,8 @@ from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.files import existing_file
-from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals_allowed
+from dscreid.utils.safe_globals import mmengine_globals_allowed
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
-
-__all__ = [
-    'ARCHITECTURE_KEY',
-    'allow_mmengine_globals',
-    'damaged_file',
-    'in_words',
-    'list_differences',
-    'list_setting_differences',
-    'load_checkpoint',
-    'load_model_weights',
-    'load_weights',
-    'meta_of',
-    'read_metadata',
-    'sha256',
-]
 
 #: Key of a checkpoint's ``meta`` that contains the settings of its model (``architecture`` of the model).
 ARCHITECTURE_KEY = 'architecture'

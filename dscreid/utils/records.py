@@ -24,9 +24,9 @@ def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f'{path}: cannot be read ({error.strerror}); {remedy}') from None
     except (ValueError, RecursionError):  # not UTF-8, not JSON, an endless number, nested too deep
-        raise CheckpointError(f'{path}: is no {what} (no JSON); {remedy}') from None
+        raise CheckpointError(f'{path}: is not a {what} (no JSON); {remedy}') from None
     if not isinstance(content, dict):
-        raise CheckpointError(f'{path}: is no {what} (no JSON object); {remedy}')
+        raise CheckpointError(f'{path}: is not a {what} (no JSON object); {remedy}')
     return content
 
 

@@ -9,7 +9,7 @@ _DECISIONS = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
 def let_threads_sleep(environment: MutableMapping[str, str]) -> None:
     """Let waiting threads sleep instead of spinning, unless the user has chosen otherwise.
 
-    By default, waiting OpenMP threads keep their cores busy. Sleeping makes a training step 1.7 times as fast beside
+    By default, waiting OpenMP threads keep their cores busy. Sleeping makes a training step 1.7 times as fast next to
     one busy process, and a third longer on an idle machine (``docs/performance.md``).
 
     Args:

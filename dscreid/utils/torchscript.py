@@ -60,7 +60,7 @@ class _Module:
 
     def __setstate__(self, state: dict) -> None:
         if not isinstance(state, dict):
-            raise pickle.UnpicklingError('a module whose state is no dict')
+            raise pickle.UnpicklingError('a module whose state is not a dict')
         self.__dict__.update(state)
 
 
