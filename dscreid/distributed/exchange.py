@@ -1,7 +1,6 @@
 """Exchange objects between the processes of a run, and wait for other processes.
 
-These functions have no time limit, because a neighbor search may take hours. :mod:`dscreid.distributed.watch` detects
-processes that died.
+There is no time limit, because a neighbor search may take hours. ``dscreid.distributed.watch`` detects dead processes.
 """
 
 import time
@@ -26,10 +25,7 @@ _beside: tuple[Any, Any] | None = None
 
 
 def host_group() -> Any:
-    """Return the group of all processes for CPU objects: the default group, or an additional ``gloo`` group.
-
-    The first call in a run creates the group, so all processes must make it at the same point.
-    """
+    """Return the ``gloo`` group of all processes; they must make the first call, which may create it, together."""
     global _beside
     default = torch_dist.group.WORLD
     if torch_dist.get_backend(default) == 'gloo':
@@ -40,13 +36,7 @@ def host_group() -> Any:
 
 
 def from_main_process(function: Callable[[], Result]) -> Result:
-    """Call a function on the first process and return its result on all processes.
-
-    A ``DscreidError`` raised by the function is also raised on all processes.
-
-    Args:
-        function: Called only by the first process; its result must be picklable.
-    """
+    """Call a function on the first process, and return its picklable result, or raise its DscreidError, on all."""
     if get_world_size() == 1:
         return function()
     outcome: list[Any] = [None, None]

@@ -17,21 +17,19 @@ def gather_batch(
 ) -> tuple[Tensor, Tensor, Sequence[ReIDDataSample]]:
     """Gather features and data samples of the global batch, in the order a single process would have.
 
-    All processes must compute the same loss from the result, with equal weights. The gradient with respect to a
-    process's own features is multiplied by the number of processes, so that the mean over processes taken by
-    ``DistributedDataParallel`` is the gradient of that loss. This holds for weights before the gathering, where each
-    process has a part of the gradient, and for weights after it, where each process has the whole gradient.
+    All processes must compute the same loss from the result, with equal weights. The gradient of a process's own
+    features is multiplied by the number of processes, so that the mean taken by ``DistributedDataParallel`` is the
+    gradient of that loss, both for weights before the gathering and for weights after it.
 
     Args:
         static: This process's static features, float (n, D); n must be equal on all processes.
         dynamic: This process's dynamic features, float (n, D).
-        data_samples: n data samples with ``index``, ``modality`` and ``position``. Either all or none have a
-            ``label``. A repeated position is the next view of that tracklet.
+        data_samples: n data samples with ``index``, ``modality``, ``position`` and, all or none, ``label``. A repeated
+            position is the next view of that tracklet.
 
     Returns:
-        Static and dynamic features, each (N, D), and N data samples with ``index``, ``modality``, ``position`` and,
-        if present, ``label``. The order is all first views by position, then all second views, and so on. A single
-        process gets its inputs back.
+        Static and dynamic features, each (N, D), and N data samples with only these fields: all first views by
+        position, then all second views, and so on. A single process gets its inputs back.
     """
     world_size = dist.get_world_size()
     if world_size == 1:

@@ -30,8 +30,7 @@ _START = timedelta(minutes=30)
 def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Run as one of several processes that end together: at the end of the run, or as soon as one is lost.
 
-    MMEngine's Runner uses the existing group. Its own setup needs a GPU, and ends processes that wait for half an
-    hour. Without a launcher, or inside another such block, this context manager does nothing.
+    MMEngine's Runner uses the existing group. Without a launcher, or inside another such block, this does nothing.
 
     Args:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
@@ -39,8 +38,7 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
             in seconds (default unlimited), and ``port`` of the first process (Slurm and MPI).
 
     Raises:
-        ConfigError: If the launcher's variables are missing, a process has no GPU of its own, or ``dist_cfg`` is
-            invalid.
+        ConfigError: If the launcher's variables, a GPU for each process, or valid ``dist_cfg`` are missing.
         ProcessLostError: If another process ended before the run did.
     """
     if launcher == 'none' or is_distributed():
@@ -67,21 +65,11 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
 def launch_environment(
     launcher: str, environment: Mapping[str, str], port: int | None = None
 ) -> dict[str, str]:
-    """Translate a launcher's environment variables into those that torch reads.
+    """Translate the environment variables of ``pytorch``, ``slurm`` or ``mpi`` into those that torch reads.
 
-    Args:
-        launcher: ``pytorch``, ``slurm`` or ``mpi``.
-        environment: Environment of the process.
-        port: Port of the first process; by default ``MASTER_PORT``, or a port derived from the job number.
-
-    Returns:
-        ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``MASTER_ADDR`` and ``MASTER_PORT``.
-
-    Raises:
-        ConfigError: If a variable is missing or not a number, or the first machine is unknown.
+    ``port`` is that of the first process; by default ``MASTER_PORT``, or a port derived from the job number.
     """
-    missing = [name for name in _VARIABLES[launcher] if not environment.get(name, '').isdecimal()]
-    if missing:
+    if missing := [name for name in _VARIABLES[launcher] if not environment.get(name, '').isdecimal()]:
         raise ConfigError(
             f'--launcher {launcher}: {", ".join(missing)} is not set; start the processes with '
             f'{_STARTERS[launcher]} … --launcher {launcher}, or leave the option out'

@@ -1,9 +1,7 @@
 """Detect immediately if a process of a run ends early, and end the others too.
 
-Collective operations notice a dead process late or never: NCCL waits for its timeout, and a long wait has none.
-Therefore, each process keeps a TCP connection to the first one. The kernel closes a process's connections however it
-ends, and keep-alive probes detect unreachable machines. A heartbeat in Python would stop whenever a long computation
-holds the interpreter lock.
+Collective operations notice a dead process late or never. Therefore, each process keeps a TCP connection to the first
+one. The kernel closes a process's connections however it ends, and keep-alive probes detect unreachable machines.
 """
 
 import contextlib
@@ -26,17 +24,14 @@ from dscreid.errors import LOST_PROCESS, ConfigError
 GRACE = 5.0
 #: Seconds for the processes to connect to each other.
 _MEETING = 120
+_NEEDS_PORTS = 'processes of one run need open TCP ports between their machines'
 _FINISHED, _ENDED, _LOST = 'finished', 'ended', 'lost'
 #: Idle seconds before the kernel probes a connection, seconds between probes, and unanswered probes until failure.
 _PROBES = {'TCP_KEEPIDLE': 30, 'TCP_KEEPINTVL': 10, 'TCP_KEEPCNT': 3}
 
 
 class ProcessWatch:
-    """A thread that watches the other processes; all processes must create one at the same point.
-
-    Args:
-        address: Address at which the others reach the first process.
-    """
+    """A thread that watches the other processes; all create one together, with the first process's address."""
 
     def __init__(self, address: str) -> None:
         self.rank, self.world_size = get_dist_info()
@@ -55,11 +50,7 @@ class ProcessWatch:
         return self._lost
 
     def leave(self, reason: str | None = None) -> None:
-        """Tell the other processes that this one is about to end.
-
-        Args:
-            reason: Why it ends before the run does; None at the end of the run.
-        """
+        """Tell the others that this process ends, and the reason if it ends before the run does."""
         self._leaving.set()
         message = f'{_FINISHED}\n' if reason is None else f'{_ENDED} {reason}\n'
         for peer in self._peers:
@@ -84,12 +75,10 @@ class ProcessWatch:
                 except TimeoutError as error:
                     absent = self.world_size - 1 - len(self._peers)
                     raise ConfigError(
-                        f'{absent} of {self.world_size} processes have not connected to '
-                        f'port {port} of the first one within {_MEETING} s; processes of one run need open TCP ports '
-                        'between their machines'
+                        f'{absent} of {self.world_size} processes have not connected to port {port} of the first one '
+                        f'within {_MEETING} s; {_NEEDS_PORTS}'
                     ) from error
-                rank = _greeted(connection, password)
-                if rank is not None:
+                if (rank := _greeted(connection, password)) is not None:
                     self._peers[connection] = self._name(*rank)
 
     def _name(self, rank: int, whereabouts: str = '') -> str:
@@ -136,8 +125,7 @@ def _connect(address: str, port: int, password: str, rank: int) -> socket.socket
         connection = socket.create_connection((address, port), timeout=_MEETING)
     except OSError as error:
         raise ConfigError(
-            f'process {rank} cannot reach the first one at {address}:{port} ({error.strerror or error}); processes of '
-            'one run need open TCP ports between their machines'
+            f'process {rank} cannot reach the first one at {address}:{port} ({error.strerror or error}); {_NEEDS_PORTS}'
         ) from error
     _send(connection, f'{password} {rank} {os.getpid()} {socket.gethostname()}\n')
     _watch_line(connection)
@@ -145,7 +133,7 @@ def _connect(address: str, port: int, password: str, rank: int) -> socket.socket
 
 
 def _greeted(connection: socket.socket, password: str) -> tuple[int, str] | None:
-    """Return the rank and location of the connecting process; reject a stranger and return None."""
+    """Return the rank and location of the connecting process; None for a stranger, who is rejected."""
     connection.settimeout(5)
     words: list[str] = []
     with contextlib.suppress(OSError, UnicodeDecodeError):

@@ -10,6 +10,7 @@ from dscreid.errors import CheckpointError
 from dscreid.utils.files import replacing
 
 RECORD_FILE = 'bad_frames.json'
+_KEY = ('dataset', 'split', 'index', 'on_bad_frame')
 
 
 def describe_dataset(dataset: TrackletDataset, bad: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def merge_entries(
     """Merge newer entries into earlier ones: one per dataset, split, index and policy, with frames sorted by path."""
     merged: dict[tuple, dict[str, Any]] = {}
     for entry in (*before, *now):
-        key = tuple(entry[name] for name in ('dataset', 'split', 'index', 'on_bad_frame'))
+        key = tuple(entry[name] for name in _KEY)
         known = merged.get(key, {}).get('frames', ())
         frames = {frame['frame']: dict(frame) for frame in (*known, *entry['frames'])}
         ordered = [frames[name] for name in sorted(frames)]
@@ -40,11 +41,7 @@ def merge_entries(
 
 
 def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
-    """Read the entries of a run's record; empty if there is no record.
-
-    Raises:
-        CheckpointError: If the file is not a valid record.
-    """
+    """Read the entries of a run's record, if any; raise CheckpointError if it is not valid."""
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
         return []
@@ -59,10 +56,10 @@ def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
 
 
 def _checked(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    words = [entry[name] for name in ('dataset', 'split', 'index', 'on_bad_frame')]
+    words = [entry[name] for name in _KEY]
     words += [bad[name] for bad in entry['frames'] for name in ('frame', 'fault')]
     if not all(isinstance(word, str) for word in words):
-        raise TypeError('an entry holds something else than words')
+        raise TypeError('an entry contains a value that is not a string')
     return entry
 
 

@@ -44,12 +44,7 @@ class Centers:
 
 
 def check_centers(centers: Centers, dimension: int) -> None:
-    """Check that centers from a checkpoint can be compared with features of ``dimension`` numbers per half.
-
-    Raises:
-        CheckpointError: If there are no centers, their dimension differs, they are not finite, or the number of groups
-            differs from the number of centers.
-    """
+    """Raise a CheckpointError if centers from a checkpoint are not finite, or do not fit the dimension or groups."""
     for modality, features in centers.features.items():
         name, halves = f'{modality.value} cluster centers', (features.static, features.dynamic)
         if not len(features) or features.static.shape[1] != dimension:

@@ -25,11 +25,7 @@ def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
 
 
 def last_checkpoint(work_dir: Path) -> Path | None:
-    """Return the checkpoint in ``work_dir`` that the pointer file names; None before the first checkpoint.
-
-    Raises:
-        CheckpointError: If the checkpoint is missing, or the pointer does not name a file.
-    """
+    """Return the existing checkpoint in ``work_dir`` that the pointer file names; None before the first checkpoint."""
     named = _named(work_dir)
     if named is not None and existing_file(named) is None:
         raise CheckpointError(
@@ -40,27 +36,21 @@ def last_checkpoint(work_dir: Path) -> Path | None:
 
 
 def resumable_checkpoint(work_dir: Path) -> Path | None:
-    """Return the newest intact checkpoint of a run; None before the first checkpoint.
-
-    If the checkpoint named by the pointer is missing or damaged, uses the newest earlier one of the same run instead,
-    with a warning. ``epoch_0.pth`` identifies the run, so files left in the folder by an earlier run are never used.
-
-    Raises:
-        CheckpointError: If there is a pointer, but no intact checkpoint of the run.
-    """
+    """Return the newest intact checkpoint of a run; None before the first checkpoint."""
     named = _named(work_dir)
     if named is None:
         return None
     try:
         check_whole(named)
-        return named
-    except CheckpointError as error:
-        fault = error
-    return earlier_checkpoint(work_dir, named, fault)
+    except CheckpointError as fault:
+        return earlier_checkpoint(work_dir, named, fault)
+    return named
 
 
 def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> Path:
     """Return the newest intact checkpoint before ``named``, which cannot be used, with a warning.
+
+    ``epoch_0.pth`` identifies the run, so files left in the folder by an earlier run are never used.
 
     Raises:
         CheckpointError: If no earlier checkpoint of the same run is intact.
@@ -76,11 +66,7 @@ def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> P
 
 
 def check_whole(path: Path) -> dict:
-    """Read a checkpoint of this project and verify its checksums, which torch does not do.
-
-    Raises:
-        CheckpointError: If the checkpoint is missing or damaged.
-    """
+    """Read a checkpoint of this project and verify its checksums, which torch does not do."""
     content = load_checkpoint(path)
     if zipfile.is_zipfile(path):
         try:
@@ -120,16 +106,13 @@ def _named(work_dir: Path) -> Path | None:
 
 def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
     """Return the newest intact checkpoint before ``named`` written by the same run as ``epoch_0.pth``."""
-    number = _epoch(named)
-    if number is None or (run := run_of(work_dir / 'epoch_0.pth')) is None:
-        return None
-    candidates = [path for path in work_dir.glob('epoch_*.pth') if (_epoch(path) or 0) < number]
-    for path in sorted(candidates, key=lambda path: _epoch(path) or 0, reverse=True):
-        if run_of(path) == run:
-            return path
-    return None
+    run = run_of(work_dir / 'epoch_0.pth')
+    earlier = [path for path in work_dir.glob('epoch_*.pth') if _epoch(path) < _epoch(named)]
+    newest_first = sorted(earlier, key=_epoch, reverse=True)
+    return next((path for path in newest_first if run is not None and run_of(path) == run), None)
 
 
-def _epoch(path: Path) -> int | None:
+def _epoch(path: Path) -> int:
+    """Return the number of epochs in a checkpoint's name; 0 if it has another name."""
     match = _EPOCH_FILE.fullmatch(path.name)
-    return int(match[1]) if match else None
+    return int(match[1]) if match else 0

@@ -46,7 +46,7 @@ class Use(NamedTuple):
 
 
 def uses_of_common_settings(config: dict[str, Any]) -> list[Use]:
-    """List the arguments of a config's parts that can come from common settings, including those set by the part."""
+    """List the arguments of a config's parts that can come from common settings, also those set by the part."""
     known = registered_classes()
     # a pipeline that is a common setting is complete before parts copy it
     keys = sorted(config, key=lambda key: key not in COMMON_SETTINGS)
@@ -82,11 +82,7 @@ def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def drop_unused_common_settings(config: dict[str, Any]) -> None:
-    """Remove, in place, the common settings that no part uses.
-
-    A config that inherits may replace all parts that used a setting. With the unused setting, the config could be
-    written to a file but not read again.
-    """
+    """Remove, in place, the common settings that no part uses, such as those of replaced parts."""
     used = without_common_settings(config)
     for key in COMMON_SETTINGS:
         config.pop(key, None)

@@ -44,15 +44,8 @@ _FILTER = ConsoleFilter()
 
 
 def quiet_console(logger: MMLogger, shown: logging.Filter = _FILTER) -> None:
-    """Filter the console output of a logger; at level DEBUG everything is shown.
-
-    Args:
-        logger: The logger. Its console handlers get the filter, its file handlers do not.
-        shown: The filter.
-    """
+    """Add a filter to the console handlers of a logger, except at level DEBUG."""
     for handler in logger.handlers:
-        is_console = isinstance(handler, logging.StreamHandler) and not isinstance(
-            handler, logging.FileHandler
-        )
-        if is_console and handler.level > logging.DEBUG:
+        to_file = isinstance(handler, logging.FileHandler)
+        if isinstance(handler, logging.StreamHandler) and not to_file and handler.level > logging.DEBUG:
             handler.addFilter(shown)

@@ -1,7 +1,7 @@
-"""Extract the features of all tracklets of a data loader, in dataset order."""
+"""Extract the features of all tracklets of a data loader, and recalibrate the necks with them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.distributed import gather_objects
-from dscreid.errors import ConfigError
+from dscreid.errors import ConfigError, DatasetError
 from dscreid.models.reid import BaseReID
-from dscreid.structures import ReIDDataSample, TrackletFeatures
+from dscreid.structures import TrackletFeatures
 from dscreid.utils.progress import track
 
 
@@ -23,16 +23,15 @@ def extract_features(
     encode: Callable[..., TrackletFeatures],
     description: str = 'extract',
 ) -> TrackletFeatures:
-    """Extract the static and dynamic features of each tracklet once.
+    """Extract the static and dynamic features of each tracklet once; the model's mode is restored.
 
-    Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows. The model's mode (training
-    or evaluation) is restored.
+    Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows.
 
     Args:
-        model: A re-ID model with a ``data_preprocessor``, not wrapped for distributed use.
+        model: A re-ID model, not wrapped for distributed use.
         dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Maps normalized inputs (N, T, 3, H, W) to N features, for example ``model.embed``. If the model has
-            ``needs_modalities``, the second argument is the modality of each tracklet.
+        encode: Maps normalized inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N
+            features, for example ``model.embed``.
         description: Text next to the progress bar.
 
     Returns:
@@ -49,8 +48,10 @@ def extract_features(
     rows: tuple[list[Tensor], list[Tensor]] = ([], [])
     for batch in track(dataloader, description, total=len(dataloader)):
         batch = model.data_preprocessor(batch, training=False)
-        features = encode(batch['inputs'], *_modalities(model, batch['data_samples']))
-        indices.extend(sample.index for sample in batch['data_samples'])
+        samples = batch['data_samples']
+        modalities = [model.modalities_of(samples)] if getattr(model, 'needs_modalities', False) else []
+        features = encode(batch['inputs'], *modalities)
+        indices.extend(sample.index for sample in samples)
         rows[0].append(features.static.float())
         rows[1].append(features.dynamic.float())
     model.train(was_training)
@@ -63,11 +64,28 @@ def extract_features(
     return TrackletFeatures(static=static, dynamic=dynamic)
 
 
-def _modalities(model: BaseReID, data_samples: Sequence[ReIDDataSample]) -> tuple[list[str] | None, ...]:
-    """Return ``encode``'s extra arguments: the modalities, or nothing for models that do not need them."""
-    if not getattr(model, 'needs_modalities', False):
-        return ()
-    return (model.modalities_of(data_samples),)
+@torch.no_grad()
+def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFeatures:
+    """Set the necks' statistics to those of a loader's raw features, and return the tracklets' features.
+
+    These are the features that :func:`extract_features` with ``model.embed`` would return afterwards. The encoder runs
+    only once, because necks act on raw features; with ``flip_test``, which averages after the necks, it runs twice.
+    """
+    dataset: Any = dataloader.dataset
+    if len(dataset) < 2:
+        raise DatasetError(
+            f'{dataset.root}: the necks cannot be recalibrated on split {dataset.split!r}, which has {len(dataset)} '
+            'tracklet; statistics need at least two, so check the index files, min_seq_len and on_bad_frame'
+        )
+    raw = extract_features(model, dataloader, lambda *batch: TrackletFeatures(*model.extract_feat(*batch)))
+    model.recalibrate_necks(raw.static, raw.dynamic)
+    if model.flip_test:
+        return extract_features(model, dataloader, model.embed)
+    was_training = model.training
+    model.eval()
+    features = model.finish(raw)
+    model.train(was_training)
+    return features
 
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
@@ -77,9 +95,8 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
         raise ConfigError(
-            f'extraction received {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}: '
-            'the loader must give each tracklet once; use SequentialSampler or ConsistentModalitySampler, without '
-            'drop_last'
+            f'extraction received {len(all_indices)} tracklets ({len(set(all_indices))} different ones) of {num_rows}, '
+            'but needs each one once; use SequentialSampler or ConsistentModalitySampler, without drop_last'
         )
     all_rows = torch.cat([rank_rows for _, rank_rows in gathered if len(rank_rows)])
     ordered = torch.empty_like(all_rows)

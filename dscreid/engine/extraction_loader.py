@@ -6,7 +6,7 @@ from typing import Any
 #: Tracklets per batch, the "clustering batch" of the paper.
 BATCH_SIZE = 128
 #: Settings of the training loader that the extraction loader shares.
-_SHARED = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')
+_SHARED = ('persistent_workers', 'pin_memory', 'prefetch_factor')
 
 
 def cluster_hook_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -16,27 +16,20 @@ def cluster_hook_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def extraction_loader(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the settings of the loader that a config's ``ClusterHook`` makes.
+    """Return the settings of the loader that a config's ``ClusterHook`` makes; None if it labels no training split.
 
     It reads the tracklets of ``train_dataloader`` in order, with the hook's pipeline.
-
-    Args:
-        config: A config for MMEngine's Runner.
-
-    Returns:
-        Settings of a data loader, or None if the config does not label a training split.
     """
     hook, train = cluster_hook_of(config), config.get('train_dataloader')
     if hook is None or train is None:
         return None
-    settings = {key: train[key] for key in _SHARED if key in train}
-    if hook.get('num_workers') is not None:
-        settings['num_workers'] = hook['num_workers']
-    if not settings.get('num_workers'):
-        settings = {'num_workers': 0, **{key: settings[key] for key in ('pin_memory',) if key in settings}}
+    workers = hook.get('num_workers')
+    workers = (train.get('num_workers') if workers is None else workers) or 0
+    shared = _SHARED if workers else ('pin_memory',)
     return {
         'batch_size': hook.get('batch_size', BATCH_SIZE),
-        **settings,
+        'num_workers': workers,
+        **{key: train[key] for key in shared if key in train},
         'sampler': {'type': 'SequentialSampler'},
         'dataset': {**train['dataset'], 'pipeline': hook['pipeline']},
     }

@@ -11,10 +11,12 @@ from dscreid.errors import CheckpointError
 from dscreid.pseudo_labels import CrossLabels, PseudoLabels, SoftTargets
 from dscreid.structures import Modality
 
+_CSR = ('data', 'indices', 'indptr')
+
 
 def labels_state(labels: PseudoLabels) -> dict[str, Any]:
     """Convert labels to tensors, numbers and strings, which ``torch.load(weights_only=True)`` can read."""
-    cross = labels.cross
+    cross, groups = labels.cross, labels.groups
     return {
         'shared': labels.shared,
         'own': {m.value: torch.from_numpy(labels.of(m)) for m in Modality},
@@ -22,9 +24,7 @@ def labels_state(labels: PseudoLabels) -> dict[str, Any]:
         'cross_soft': cross and _soft_state(cross.soft),
         'matches': None if labels.matches is None else torch.from_numpy(labels.matches),
         'soft': _soft_state(labels.soft),
-        'groups': None
-        if labels.groups is None
-        else {m.value: torch.from_numpy(labels.groups[m]) for m in Modality},
+        'groups': groups and {m.value: torch.from_numpy(groups[m]) for m in Modality},
         'center_modality': labels.center_modality and labels.center_modality.value,
     }
 
@@ -45,17 +45,13 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
 
 
 def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
-    """Check that labels from a checkpoint match a run's numbers of tracklets.
-
-    Raises:
-        CheckpointError: If the labels belong to other tracklets, or their parts contradict each other.
-    """
+    """Raise a CheckpointError if labels from a checkpoint belong to other tracklets, or their parts do not fit."""
+    cross = labels.cross
     for modality, count in counts.items():
         found = {'labels': len(labels.of(modality))}
-        if labels.cross is not None:
-            found['cross labels'] = len(labels.cross.of(modality))
-        cross_soft = None if labels.cross is None else labels.cross.soft
-        for name, soft in (('soft', labels.soft), ('soft cross', cross_soft)):
+        if cross is not None:
+            found['cross labels'] = len(cross.of(modality))
+        for name, soft in (('soft', labels.soft), ('soft cross', cross and cross.soft)):
             if soft is not None and modality in soft:
                 found[f'{name} labels'] = len(soft[modality].weights)
                 _check_soft(soft[modality], f'{name} labels of {modality.value}')
@@ -77,17 +73,16 @@ def _check_soft(soft: SoftTargets, name: str) -> None:
 def _check_clusters(labels: PseudoLabels, modality: Modality) -> None:
     """Check that groups and matches refer to existing clusters."""
     clusters = int(labels.of(modality).max(initial=-1)) + 1
-    if labels.groups is not None and len(labels.groups[modality]) < clusters:
-        raise CheckpointError(
-            f'{len(labels.groups[modality])} groups for {clusters} {modality.value} clusters'
-        )
-    if labels.matches is None:
+    groups, matches = labels.groups, labels.matches
+    if groups is not None and len(groups[modality]) < clusters:
+        raise CheckpointError(f'{len(groups[modality])} groups for {clusters} {modality.value} clusters')
+    if matches is None:
         return
-    if labels.matches.ndim != 2 or labels.matches.shape[1] != len(Modality):
-        raise CheckpointError(f'matches of shape {labels.matches.shape}, not (P, 2)')
-    matched = labels.matches[:, list(Modality).index(modality)]
+    if matches.ndim != 2 or matches.shape[1] != len(Modality):
+        raise CheckpointError(f'matches of shape {matches.shape}, not (P, 2)')
+    matched = matches[:, list(Modality).index(modality)]
     if len(matched) and not 0 <= matched.min() <= matched.max() < clusters:
-        raise CheckpointError(f'matches with {modality.value} clusters that there are not')
+        raise CheckpointError(f'matches with {modality.value} clusters that do not exist')
 
 
 def _soft_state(soft: Mapping[Modality, SoftTargets] | None) -> dict[str, Any] | None:
@@ -113,6 +108,3 @@ def _soft(state: Mapping[str, Any] | None) -> dict[Modality, SoftTargets] | None
         )
         for name, part in state.items()
     }
-
-
-_CSR = ('data', 'indices', 'indptr')

@@ -17,14 +17,13 @@ SETTINGS_KEY, SOURCE_KEY = 'settings', 'source'
 EPOCHS = 'train_cfg.max_epochs'
 #: Settings that may change together with the number of epochs: the ends of schedules.
 _SCHEDULE_END = re.compile(r'param_scheduler(\.\d+)?\.(end|T_max)')
-#: The policy for unreadable frames. It may change, so that a run stopped by such a frame can resume. If the change
-#: leaves tracklets out, ``check_same_data`` raises an error.
+#: May change, so that a run stopped by an unreadable frame can resume. ``check_same_data`` detects left out tracklets.
 _TOLERANCE = 'on_bad_frame'
 _MISSING = '(not set)'
 _SHOWN, _LONGEST = 6, 40
 #: Advice, for error messages, on how to run with other settings.
 ANOTHER_RUN = (
-    'choose a --work-dir in another folder (source stages lie beside it), or start a new run from these weights with '
+    'choose a --work-dir in another folder (source stages are next to it), or start a new run from these weights with '
     '--source-checkpoint'
 )
 
@@ -46,10 +45,9 @@ def recorded_settings(meta: Mapping[str, Any]) -> dict[str, Any] | None:
 def check_same_run(
     path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], source: str | Path | None
 ) -> None:
-    """Check that a run resumes with the same settings and source weights.
+    """Check that a run resumes with the same settings and source weights; a resumed run would not follow other ones.
 
-    Only ``train_cfg.max_epochs`` may change, but not below the number of epochs trained, and with it the ends of the
-    schedules. A resumed run would not follow other changes.
+    Only ``train_cfg.max_epochs`` and with it the ends of the schedules may change.
 
     Args:
         path: The checkpoint, for messages.
@@ -58,12 +56,10 @@ def check_same_run(
         source: Source weights specified for this run, or None.
 
     Raises:
-        CheckpointError: If the settings differ, fewer epochs are requested than were trained, or the run started from
-            other source weights.
+        CheckpointError: If settings or source weights differ, or fewer epochs are requested than were trained.
     """
     meta = meta_of(content)
-    differences = differences_beyond_epochs(meta, settings)
-    if differences:
+    if differences := differences_beyond_epochs(meta, settings):
         raise CheckpointError(
             f'{path}: cannot be resumed with other settings ({in_words(differences)}); use the settings of the run, '
             + ANOTHER_RUN
@@ -88,11 +84,7 @@ def other_epochs(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bo
 
 
 def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> None:
-    """Check that a run resumes on the tracklets it started with.
-
-    Raises:
-        CheckpointError: If the dataset, its split or its index differs.
-    """
+    """Raise a CheckpointError if a run's dataset, its split or its index differs from those it started with."""
     began, now = meta_of(content).get('dataset_meta'), getattr(dataset, 'metainfo', None)
     if isinstance(began, Mapping) and isinstance(now, Mapping) and dict(began) != dict(now):
         raise CheckpointError(
@@ -104,10 +96,7 @@ def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> Non
 def differences_beyond_epochs(
     meta: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-    """Map the dotted key of each setting that must not change but did to its recorded and new value.
-
-    The result is empty if the checkpoint's ``meta`` records no settings.
-    """
+    """Map the key of each setting that must not change but did to its recorded and new value; empty if unrecorded."""
     recorded = recorded_settings(meta)
     if recorded is None:
         return {}
@@ -118,9 +107,7 @@ def differences_beyond_epochs(
     }
     if EPOCHS not in found:
         return found
-    return {
-        key: values for key, values in found.items() if key != EPOCHS and not _SCHEDULE_END.fullmatch(key)
-    }
+    return {key: pair for key, pair in found.items() if key != EPOCHS and not _SCHEDULE_END.fullmatch(key)}
 
 
 def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
@@ -153,11 +140,7 @@ def in_words(differences: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def weights_fingerprint(path: str | Path) -> str:
-    """Return a fingerprint of the weights in a file: 16 hexadecimal digits, independent of its other content.
-
-    Raises:
-        CheckpointError: If the file cannot be read.
-    """
+    """Return a fingerprint of the weights in a file: 16 hexadecimal digits, independent of its other content."""
     digest = hashlib.sha256()
     for name, value in sorted(load_weights(path).items()):
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode('utf-8', 'surrogatepass'))

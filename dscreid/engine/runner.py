@@ -38,12 +38,11 @@ CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
 class ReIDRunner(Runner):
     """A Runner whose checkpoints survive kills and full disks, and identify the run that wrote them.
 
-    A checkpoint is written to a temporary file in the same folder, flushed to disk and renamed, so a checkpoint file
-    is always complete. Its ``meta`` also holds ``run``, a name that a resumed run keeps, ``architecture``, the model
-    settings that weight shapes do not show, and the attributes below; see ``dscreid.engine.run_identity``.
+    A checkpoint's ``meta`` also holds ``architecture``, the model settings that weight shapes do not show, and the
+    attributes below; see ``dscreid.engine.run_identity``.
 
     Attributes:
-        run: Name of the run.
+        run: Name of the run, which a resumed run keeps.
         settings: The settings that affect what is learned, as JSON; None if unknown.
         source: Fingerprint of the source weights that the run started from; None if there were none.
     """
@@ -68,44 +67,30 @@ class ReIDRunner(Runner):
     def set_randomness(
         self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
     ) -> None:
-        """Set the seed; with ``deterministic``, torch raises an error for nondeterministic GPU operations.
-
-        With ``deterministic``, it also configures cuBLAS, which ``mmengine.runner.Runner`` leaves to the environment.
-        """
+        """Set the seed; with ``deterministic``, torch raises an error for nondeterministic GPU operations."""
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
         super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
         """Register the hooks that are not None; MMEngine's method accepts None only for its own hooks."""
-        kept = {
-            name: hook
-            for name, hook in (hooks or {}).items()
-            if hook is not None or name in HOOKS_OF_MMENGINE
-        }
-        super().register_default_hooks(kept)
+        hooks = hooks or {}
+        dropped = {name for name, hook in hooks.items() if hook is None} - set(HOOKS_OF_MMENGINE)
+        super().register_default_hooks({name: hooks[name] for name in hooks if name not in dropped})
 
     @staticmethod
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Build a data loader; a sampler that plans its batches gives their size.
-
-        Its numbers are those of the whole batch, which the processes of a run share, so that their number does not
-        change what is learned.
-
-        Raises:
-            ConfigError: If the loader has a ``batch_size`` although its sampler plans the batches.
-        """
-        if isinstance(dataloader, dict):
-            planned = planned_batch_size(dataloader.get('sampler'))
-            if planned is not None and 'batch_size' in dataloader:
+        """Build a data loader; a sampler that plans its batches gives their size, instead of ``batch_size``."""
+        planned = planned_batch_size(dataloader.get('sampler')) if isinstance(dataloader, dict) else None
+        if planned is not None and isinstance(dataloader, dict):
+            if 'batch_size' in dataloader:
                 raise ConfigError(
                     f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the '
                     'batches; delete batch_size and set the numbers of the sampler'
                 )
-            if planned is not None:
-                dataloader = {**dataloader, 'batch_size': planned}
+            dataloader = {**dataloader, 'batch_size': planned}
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
@@ -118,11 +103,9 @@ class ReIDRunner(Runner):
         return None
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Move a model to the device, and wrap it for distributed training if there are several processes.
+        """Move a model to the device, and wrap it if there are several processes; MMEngine's method requires a GPU.
 
-        Unlike DDP's default, buffers are not broadcast in each iteration. The memories are large, and equal anyway
-        because all processes compute them from the same global batch; ``ProcessAgreementHook`` compares them.
-        MMEngine's own method requires a GPU.
+        Buffers are not broadcast: the memories are large, and all processes compute them from the same global batch.
         """
         if not self.distributed or model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
@@ -134,10 +117,7 @@ class ReIDRunner(Runner):
 
     @master_only
     def dump_config(self) -> None:
-        """Write the config to the work directory as a Python file that ``load_config`` can read.
-
-        Each common setting is written once, so it can be overridden as in the original config.
-        """
+        """Write the config to the work directory for ``load_config``; each common setting is written once."""
         plain = without_common_settings({**self.cfg.to_dict(), 'load_from': None, 'resume': False})
         name = self.timestamp if self.cfg.filename is None else Path(self.cfg.filename).stem
         Config(plain).dump(Path(self.work_dir, f'{name}.py'))
@@ -146,11 +126,7 @@ class ReIDRunner(Runner):
     def save_checkpoint(
         self, out_dir: str, filename: str, *args, meta: dict[str, Any] | None = None, **kwargs
     ) -> None:
-        """Save a checkpoint; see ``mmengine.runner.Runner``.
-
-        Raises:
-            CheckpointError: If the disk is full or not writable. An existing file of this name is kept.
-        """
+        """Save a checkpoint; raise CheckpointError, and keep an existing file, if the disk is full or not writable."""
         architecture = getattr(unwrap_model(self.model), 'architecture', None)
         meta = {
             **(meta or {}),
@@ -170,11 +146,7 @@ class ReIDRunner(Runner):
             ) from error
 
     def load_checkpoint(self, *args, **kwargs) -> dict:
-        """Load a checkpoint's weights; see ``mmengine.runner.Runner``.
-
-        Removes ``meta['config']``, which ``Runner.resume`` would execute as code. Checkpoints of this project do not
-        contain it.
-        """
+        """Load a checkpoint's weights without ``meta['config']``, which ``Runner.resume`` would execute as code."""
         checkpoint = super().load_checkpoint(*args, **kwargs)
         meta = checkpoint.get('meta', {})
         meta.pop('config', None)
@@ -187,14 +159,9 @@ class ReIDRunner(Runner):
 
 
 def keep_fused(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Set ``fused`` of a saved optimizer state to the value of the optimizer that will load it.
+    """Set ``fused`` in a saved optimizer state, in place, to the value of the optimizer that will load it.
 
-    Loading a state restores all settings of its parameter groups. ``fused`` depends on the machine: otherwise, a run
-    that started on a CPU would never use the fused kernel on a GPU.
-
-    Args:
-        optimizer: The optimizer that will load the state.
-        state: The saved ``state_dict``; changed in place.
+    Otherwise, a run that started on a CPU would never use the fused kernel on a GPU.
     """
     for group, saved in zip(optimizer.param_groups, state.get('param_groups', ()), strict=False):
         if 'fused' in group:

@@ -10,20 +10,14 @@ Value = TypeVar('Value')
 
 
 def begins_anew(runner) -> bool:
-    """Return whether a run starts from scratch; a run that skipped its first epoch does not, despite iteration 0."""
+    """Return whether a run starts from scratch, not after a skipped first epoch."""
     return runner.iter == 0 and runner.epoch == 0
 
 
 def check_stages(begins: Sequence[int]) -> None:
-    """Check that stages begin at epoch 0 and in strictly increasing order.
-
-    Raises:
-        ConfigError: If they do not.
-    """
+    """Raise a ConfigError unless stages begin at epoch 0 and in strictly increasing order."""
     if not begins or begins[0] != 0 or any(later <= earlier for earlier, later in pairwise(begins)):
-        raise ConfigError(
-            f'stages must begin at epoch 0 and then at rising epochs, got begin_epoch = {list(begins)}'
-        )
+        raise ConfigError(f'stages must begin at epoch 0 and then rise, got begin_epoch={list(begins)}')
 
 
 def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Value:
@@ -32,12 +26,6 @@ def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Valu
 
 
 def turn_at(epoch: int, begins: Sequence[int], cycles: Sequence[Sequence[Value]]) -> Value:
-    """Return the value for an epoch: each stage cycles through its values, one per epoch, from its first epoch on.
-
-    Args:
-        epoch: Zero-based epoch.
-        begins: First epoch of each stage, increasing from 0.
-        cycles: Values of each stage, at least one per stage.
-    """
+    """Return the value for a zero-based epoch: each stage cycles through its values, one per epoch."""
     begin, cycle = stage_at(epoch, begins, list(zip(begins, cycles, strict=True)))
     return cycle[(epoch - begin) % len(cycle)]

@@ -12,7 +12,7 @@ _PROGRESS = {'last_step', '_global_step', '_last_value', 'base_values', 'verbose
 
 
 def why_not_recomputable(schedulers: Any, saved: Any) -> str | None:
-    """Explain why a run's schedules, which differ from a checkpoint's, cannot be recomputed; None if all is well.
+    """Explain why a run's schedules cannot replace a checkpoint's; None if they can or are the same.
 
     Args:
         schedulers: The runner's schedulers, built; None if it has none.
@@ -29,9 +29,8 @@ def why_not_recomputable(schedulers: Any, saved: Any) -> str | None:
 def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
     """Replace a checkpoint's schedules by the runner's if their shapes differ.
 
-    MMEngine restores a schedule with its old end, and its schedulers compute each value from the previous one. This
-    function steps the new schedules from the start to the checkpoint's iteration and replaces the saved states and
-    values, so the remaining epochs get the learning rates of the new schedule.
+    MMEngine restores a schedule with its old end, and computes each value from the previous one. This function steps
+    the new schedules to the checkpoint's iteration and replaces the saved states and values.
 
     Args:
         runner: A runner whose optimizer and schedules are built but not yet stepped.
@@ -74,11 +73,7 @@ def _differ(schedulers: Any, saved: Any) -> bool:
     if not schedulers or not saved:
         return False
     if isinstance(schedulers, Mapping):
-        return any(_any_differs(own, saved[name]) for name, own in schedulers.items())
-    return _any_differs(schedulers, saved)
-
-
-def _any_differs(schedulers: Sequence[_ParamScheduler], saved: Sequence[Mapping]) -> bool:
+        return any(_differ(own, saved[name]) for name, own in schedulers.items())
     pairs = zip(schedulers, saved, strict=True)
     return any(_shape(own, own.state_dict()) != _shape(own, state) for own, state in pairs)
 

@@ -71,11 +71,7 @@ def checkpoint_name(criterion: str, epoch: int) -> str:
 
 
 def read_record(work_dir: str | Path) -> SelectionRecord | None:
-    """Read the record of a run; return None if the run has none.
-
-    Raises:
-        CheckpointError: If the file is not a valid record.
-    """
+    """Read the record of a run, or return None; raise CheckpointError if it is not valid."""
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
         return None
@@ -110,13 +106,7 @@ def _checked_kept(content: Mapping) -> KeptCheckpoint:
 def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) -> bool:
     """Return whether an epoch's checkpoint replaces the one kept so far.
 
-    Among equal values the later epoch wins, as it would without a criterion. NaN is never chosen.
-
-    Args:
-        epoch: Number of epochs trained.
-        value: The checkpoint's value of the criterion.
-        kept: The checkpoint kept so far; a repetition of the same epoch always replaces it.
-        rule: ``greater`` or ``less``, the direction of better values.
+    Among equal values the later epoch wins. NaN is never chosen. A repetition of the kept epoch always replaces it.
     """
     if math.isnan(value):
         return False

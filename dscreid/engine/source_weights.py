@@ -34,12 +34,10 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
     Args:
         model: The model to adapt or to test, unwrapped.
         checkpoint: A checkpoint of ``SourceReID`` or ``AdaptiveReID``, or a converted published one.
-        partial: Load the weights that fit from a checkpoint of another architecture. The others keep their values
-            and are listed in a warning.
+        partial: Load the weights that fit from a checkpoint of another architecture, and list the others in a warning.
 
     Raises:
-        CheckpointError: If the file is missing, unsafe, or of another architecture (the message lists the
-            differences), or if it holds NaN or infinite values.
+        CheckpointError: If the file is missing, unsafe, of another architecture, or holds NaN or infinite values.
     """
     load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS, partial=partial)
     broken = [
@@ -55,13 +53,7 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
 
 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
-    """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content.
-
-    MMEngine's Runner would load the weights that happen to fit, and use the old seed.
-
-    Raises:
-        CheckpointError: If the file is missing, unsafe, of another architecture, or written with another seed.
-    """
+    """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content."""
     content = load_checkpoint(checkpoint)
     differences = list_setting_differences(model, content)
     differences += list_differences(model, load_weights(checkpoint))

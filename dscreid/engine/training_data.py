@@ -6,11 +6,6 @@ from dscreid.datasets import TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
 
-#: Default batch size when features are extracted for clustering, the paper's "clustering batch".
-CLUSTERING_BATCH = 128
-#: Settings of a training loader that also hold for the extraction.
-_WORKERS = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor')
-
 
 def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
     """Return the number of tracklets of each modality."""
@@ -18,20 +13,16 @@ def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
 
 
 def check_both_modalities(dataset: TrackletDataset) -> None:
-    """Check that a training split has tracklets of both modalities, as adaptation requires.
-
-    Raises:
-        DatasetError: If a modality has no tracklet.
-    """
+    """Raise a DatasetError if a training split lacks the tracklets of a modality."""
     counts = tracklet_counts(dataset)
     missing = [modality for modality, count in counts.items() if not count]
     if not missing:
         return
     names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
     found = ', '.join(f'{count:,} {names[modality]}' for modality, count in counts.items() if count)
-    rules = (
-        [f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets'] if dataset.min_seq_len > 1 else []
-    )
+    rules = []
+    if dataset.min_seq_len > 1:
+        rules.append(f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets')
     if dataset.num_skipped_tracklets:
         rules.append(f'on_bad_frame=skip_tracklet left out {dataset.num_skipped_tracklets:,}')
     if dataset.modality is not None:
@@ -44,11 +35,7 @@ def check_both_modalities(dataset: TrackletDataset) -> None:
 
 
 def check_num_classes(loader: DataLoader, num_classes: int) -> None:
-    """Check that a classifier has an output for each identity of the loader's dataset.
-
-    Raises:
-        ConfigError: If the dataset is not labeled, or has more identities than outputs.
-    """
+    """Raise a ConfigError if a loader's dataset is not labeled, or has more identities than a classifier's outputs."""
     found = getattr(loader.dataset, 'num_classes', None)
     if found is None:
         raise ConfigError(

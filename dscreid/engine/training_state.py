@@ -12,6 +12,7 @@ from torch import Tensor
 from dscreid.engine.schedule_extension import why_not_recomputable
 from dscreid.errors import CheckpointError, DamagedStateError
 from dscreid.utils.checkpoint import meta_of
+from dscreid.utils.records import is_number
 
 _HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
 
@@ -21,12 +22,7 @@ class _Fault(Exception):
 
 
 def check_training_state(runner: Runner, path: Path, content: Mapping[str, Any]) -> None:
-    """Check that a run can resume from the training state of a checkpoint.
-
-    Args:
-        runner: See :func:`training_state_fault`.
-        path: The checkpoint, for messages.
-        content: The checkpoint's content.
+    """Check that a run can resume from the training state of the checkpoint in ``path``, whose content is given.
 
     Raises:
         DamagedStateError: If the state of the optimizer, the schedules or the hooks is damaged.
@@ -45,18 +41,14 @@ def check_training_state(runner: Runner, path: Path, content: Mapping[str, Any])
 
 
 def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | None:
-    """Find the first part of a checkpoint that a run cannot resume from.
+    """Describe the first part of a checkpoint that a run cannot resume from; None if there is no fault.
 
     MMEngine would continue without a missing optimizer or schedule, accept moments of any shape, and fail with a
     traceback on other faults. ``check_resumable`` checks the weights and the seed.
 
     Args:
-        runner: A runner whose optimizer and schedules are built. Unchanged, except for what its hooks read from
-            ``content``.
+        runner: A runner whose optimizer and schedules are built. Only its hooks change, by reading their state.
         content: The checkpoint.
-
-    Returns:
-        A description, for example ``'optimizer: it has 2 parameter groups, not 1'``; None if there is no fault.
     """
     checks = {
         'meta': lambda: _check_progress(meta_of(content)),
@@ -82,7 +74,7 @@ def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | No
 
 def _check_progress(meta: Mapping) -> None:
     for key in ('epoch', 'iter'):
-        _expect(type(meta.get(key)) is int and meta[key] >= 0, f'its {key} is no number of {key}s')
+        _expect(type(meta.get(key)) is int and meta[key] >= 0, f'its {key} is not a number of {key}s')
 
 
 def _check_hub(hub: Any) -> None:
@@ -118,10 +110,8 @@ def _check_moments(moments: Mapping, weights: Mapping[Any, Tensor]) -> None:
     """Check that all trainable weights have moments of the same names, or none before the first step."""
     _expect(moments.keys() <= weights.keys(), 'it has moments of parameters that are in no group')
     learning = [number for number, weight in weights.items() if weight.requires_grad]
-    without = [number for number in learning if number not in moments]
-    _expect(
-        not moments or not without, f'the moments of {len(without)} of {len(learning)} weights are missing'
-    )
+    lost = [number for number in learning if number not in moments]
+    _expect(not moments or not lost, f'the moments of {len(lost)} of {len(learning)} weights are missing')
     names = {frozenset(values) for values in moments.values()}
     _expect(len(names) <= 1, 'the moments differ in their names')
     for number, values in moments.items():
@@ -165,7 +155,7 @@ def _check_kinds(saved: Any, expected: Mapping[str, Any], owner: str) -> None:
     _expect(isinstance(saved, Mapping), f'{owner} is {_kind(saved)}, not a dict')
     for key, value in expected.items():
         _expect(key in saved, f'{owner} has no {key!r}')
-        alike = _is_number(saved[key]) if _is_number(value) else isinstance(saved[key], type(value))
+        alike = is_number(saved[key]) if is_number(value) else isinstance(saved[key], type(value))
         _expect(
             alike or value is None or saved[key] is None,
             f'{key!r} of {owner} is {_kind(saved[key])}, not {_kind(value)}',
@@ -173,13 +163,9 @@ def _check_kinds(saved: Any, expected: Mapping[str, Any], owner: str) -> None:
         if isinstance(value, (list, tuple)) and alike:
             _expect(len(value) == len(saved[key]), f'{key!r} of {owner} has another length')
             _expect(
-                all(map(_is_number, saved[key])) or not all(map(_is_number, value)),
+                all(map(is_number, saved[key])) or not all(map(is_number, value)),
                 f'{key!r} of {owner} holds no numbers',
             )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _kind(value: Any) -> str:

@@ -14,7 +14,7 @@ class Draw(NamedTuple):
         position: Position in the epoch's global order of draws, used to merge the shares of several processes.
     """
 
-    index: int  # type: ignore[assignment]  # tuple.index, which nobody calls on a draw
+    index: int  # type: ignore[assignment]  # tuple.index, never called on a draw
     seed: int
     position: int = 0
 
@@ -22,8 +22,7 @@ class Draw(NamedTuple):
 def draw_seeds(seed: int, epoch: int, positions: np.ndarray) -> np.ndarray:
     """Compute the seeds of the draws at the given positions of an epoch.
 
-    Applies SplitMix64 (Steele et al., 2014) to a key derived from (seed, epoch) and to the position. It is
-    stateless, so a rank or a resumed run computes only the positions it needs.
+    Applies SplitMix64 (Steele et al., 2014) to a key of (seed, epoch) and to the position, without a state.
 
     Args:
         seed: The run's seed, non-negative.

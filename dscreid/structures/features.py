@@ -8,21 +8,17 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class TrackletFeatures:
-    """Row-aligned static and dynamic features.
-
-    Rows may have any length: raw features (``retrieval='raw'``, or before the necks are recalibrated) are not
-    L2-normalized. Functions that compare cosines normalize them.
+    """Row-aligned static and dynamic features; raw ones (``retrieval='raw'``) are not L2-normalized.
 
     Attributes:
         static: float32 (N, D), one row per tracklet.
-        dynamic: float32 (N, D), in the same format.
+        dynamic: float32 (N, D), one row per tracklet.
     """
 
     static: Tensor
     dynamic: Tensor
 
     def __post_init__(self) -> None:
-        """Check that both matrices have the same shape."""
         if self.static.ndim != 2 or self.static.shape != self.dynamic.shape:
             raise ValueError(
                 'static and dynamic features must be matrices of one shape, got '

@@ -22,7 +22,6 @@ class SoftTargets:
     weights: np.ndarray
 
     def __post_init__(self) -> None:
-        """Check that both have the same number of tracklets."""
         if self.probabilities.shape[0] != len(self.weights):
             raise ValueError(
                 f'{self.probabilities.shape[0]} soft targets but {len(self.weights)} weights: one each per tracklet'
@@ -40,8 +39,7 @@ class CrossLabels:
     Attributes:
         rgb: int64 (Nv,), infrared clusters of the visible tracklets, -1 = none.
         ir: int64 (Nt,), visible clusters of the infrared tracklets, -1 = none.
-        soft: Distributions over the other modality's clusters, by the modality of the tracklets. None if
-            there are only hard labels.
+        soft: Distributions over the other modality's clusters, by the modality of the tracklets; None without.
     """
 
     rgb: np.ndarray
@@ -49,7 +47,6 @@ class CrossLabels:
     soft: Mapping[Modality, SoftTargets] | None = None
 
     def __post_init__(self) -> None:
-        """Check dtypes, shapes and range."""
         for modality in Modality:
             _check_labels(self.of(modality), f'{modality.value} cross labels')
 
@@ -65,17 +62,12 @@ class PseudoLabels:
     Attributes:
         rgb: int64 (Nv,), clusters of the visible tracklets, -1 = outlier.
         ir: int64 (Nt,), clusters of the infrared tracklets, -1 = outlier.
-        shared: If True, equal numbers in both modalities denote the same cluster. If False, the two
-            numberings are unrelated.
+        shared: Whether equal numbers in both modalities denote the same cluster.
         cross: Clusters of the other modality, for methods that match two numberings.
-        matches: int64 (P, 2), pairs (visible cluster, infrared cluster) whose centers are aggregated when the
-            memories are built.
-        soft: Distributions over the clusters of the same modality, by modality. None if there are only hard
-            labels.
-        groups: Maps each modality to int64 (C,), the group of each cluster. A cluster is only contrasted with
-            clusters of its group. None contrasts it with all clusters.
-        center_modality: Modality whose members form the centers of shared clusters. None uses the members of
-            both modalities.
+        matches: int64 (P, 2), pairs (visible, infrared) of clusters whose centers the memories aggregate.
+        soft: Distributions over the clusters of the same modality, by modality; None without.
+        groups: By modality int64 (C,), the group of each cluster, which is only contrasted within it; None for all.
+        center_modality: Modality whose members form the centers of shared clusters; None for both.
     """
 
     rgb: np.ndarray
@@ -88,7 +80,6 @@ class PseudoLabels:
     center_modality: Modality | None = None
 
     def __post_init__(self) -> None:
-        """Check dtypes, shapes and range."""
         for modality in Modality:
             _check_labels(self.of(modality), f'{modality.value} labels')
 
@@ -114,14 +105,10 @@ class PseudoLabels:
     def numbered(self) -> 'PseudoLabels':
         """Renumber the clusters from 0 without gaps, in the same order, jointly for both modalities if shared.
 
-        Returns:
-            The same labels, and everything that refers to clusters, with new numbers.
-
         Raises:
             ValueError: If cross labels, matches, soft targets or groups refer to a cluster without members, do not
                 cover all tracklets or clusters, or are combined with labels that they exclude. Also if
-                ``center_modality`` is set but the labels are not shared or that modality lacks a member in some
-                cluster.
+                ``center_modality`` has no member in some cluster, or the labels are not shared.
         """
         self._check_combination()
         known = {m: np.unique(self.of(m)[self.of(m) >= 0]) for m in Modality}
@@ -129,6 +116,7 @@ class PseudoLabels:
             known = dict.fromkeys(known, np.unique(np.concatenate(list(known.values()))))
         self._check_centers(known)
         rgb, ir = (_positions(self.of(m), known[m], f'{m.value} labels') for m in Modality)
+        groups = self.groups
         return replace(
             self,
             rgb=rgb,
@@ -136,18 +124,14 @@ class PseudoLabels:
             cross=None if self.cross is None else self._numbered_cross(self.cross, known),
             matches=None if self.matches is None else _numbered_matches(self.matches, known),
             soft=self._numbered_soft(self.soft, known),
-            groups=None
-            if self.groups is None
-            else {m: _groups(self.groups[m], known[m], m) for m in Modality},
+            groups=None if groups is None else {m: _groups(groups[m], known[m], m) for m in Modality},
         )
 
     def _check_combination(self) -> None:
         if self.shared and not (self.cross is None and self.matches is None):
             raise ValueError('cross labels and matches relate two numberings, but the labels are shared')
         if self.soft is not None and self.groups is not None:
-            raise ValueError(
-                'labels cannot have both soft targets and groups: a target may lie outside its group'
-            )
+            raise ValueError('labels cannot have both soft targets and groups')
 
     def _check_centers(self, known: Mapping[Modality, np.ndarray]) -> None:
         if self.center_modality is None:
@@ -156,8 +140,8 @@ class PseudoLabels:
         lost = np.setdiff1d(known[modality], self.of(modality))
         if not self.shared or len(lost):
             raise ValueError(
-                f'center_modality={modality.value} needs shared labels and such a member in each '
-                f'cluster; clusters without: {lost[:5].tolist()}'
+                f'center_modality={modality.value} needs shared labels with such members; clusters without: '
+                f'{lost[:5].tolist()}'
             )
 
     def _numbered_cross(self, cross: CrossLabels, known: Mapping[Modality, np.ndarray]) -> CrossLabels:
@@ -221,9 +205,7 @@ def _numbered_targets(soft: SoftTargets, known: np.ndarray, num_tracklets: int, 
 
 def _groups(values: np.ndarray, known: np.ndarray, modality: Modality) -> np.ndarray:
     if len(values) <= known[-1]:
-        raise ValueError(
-            f'{len(values)} {modality.value} groups for clusters up to {known[-1]}: one each is needed'
-        )
+        raise ValueError(f'{len(values)} {modality.value} groups for clusters up to {known[-1]}')
     return np.asarray(values)[known].astype(np.int64)
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 def complete_account() -> None:
     """Set missing environment variables that libraries need to find a user name and a cache folder.
 
-    ``USER`` is set if the account has no name, because torch asks for one. Without a home folder, ``HOME`` is set to a
-    private temporary folder; if the home folder is not writable, ``XDG_CACHE_HOME`` is. Variables that are already set
-    are not changed.
+    ``USER`` is set if the account has no name. A missing ``HOME``, or the ``XDG_CACHE_HOME`` of a home folder that is
+    not writable, is set to a private temporary folder.
     """
     try:
         getpass.getuser()

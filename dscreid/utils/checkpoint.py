@@ -15,23 +15,8 @@ from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.files import existing_file
-from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals_allowed
+from dscreid.utils.safe_globals import mmengine_globals_allowed
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
-
-__all__ = [
-    'ARCHITECTURE_KEY',
-    'allow_mmengine_globals',
-    'damaged_file',
-    'in_words',
-    'list_differences',
-    'list_setting_differences',
-    'load_checkpoint',
-    'load_model_weights',
-    'load_weights',
-    'meta_of',
-    'read_metadata',
-    'sha256',
-]
 
 #: Key of a checkpoint's ``meta`` that contains the settings of its model (``architecture`` of the model).
 ARCHITECTURE_KEY = 'architecture'
@@ -50,11 +35,7 @@ def sha256(path: str | Path) -> str:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """Return the metadata of a ``.safetensors`` file, or an empty dict for other kinds of files.
-
-    Raises:
-        CheckpointError: If the file is missing or damaged.
-    """
+    """Return the metadata of a ``.safetensors`` file, or an empty dict for other kinds of files."""
     path = _existing(path)
     if path.suffix != '.safetensors':
         return {}
@@ -68,12 +49,8 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 def load_checkpoint(path: str | Path) -> dict:
     """Read a complete weights file without running any code that it contains.
 
-    Pickles are read with ``weights_only=True`` and the additional names that MMEngine's checkpoints need. From
-    TorchScript archives only the object tree is read. ``.safetensors`` files are read with their own library.
-
     Returns:
-        The content, with tensors on the CPU: a checkpoint such as ``dict(state_dict=..., meta=...)``, or weights by
-        name.
+        A checkpoint such as ``dict(state_dict=..., meta=...)``, or weights by name, with tensors on the CPU.
 
     Raises:
         CheckpointError: If the file is missing, damaged, contains no dict, or refers to code.
@@ -106,13 +83,10 @@ def meta_of(content: Mapping) -> Mapping:
 
 
 def load_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read the weights of a file.
+    """Read the weights of a file: tensors on the CPU by name, dtypes as stored.
 
     They are taken from the key 'state_dict', then 'model', otherwise from the top level. If all names start with
     ``module.`` (added by DistributedDataParallel), this prefix is removed.
-
-    Returns:
-        Tensors on the CPU by name, dtypes as stored.
 
     Raises:
         CheckpointError: If the file cannot be read or contains no weights.
@@ -133,14 +107,12 @@ def load_model_weights(
     Args:
         model: Changed in place, and only if everything fits.
         path: See :func:`load_weights`.
-        allow_missing: Prefixes of the model's weights that may be missing in the file, such as ``'static_neck.'`` for a
-            converted VLD checkpoint; they keep their values.
+        allow_missing: Prefixes of the model's weights that may be missing in the file; they keep their values.
         ignore: Prefixes of the file's weights that are skipped, such as ``'static_head.'``.
         partial: Load the weights whose name and shape fit, and warn with the list of all others.
 
     Raises:
-        CheckpointError: If the file cannot be read or is from another architecture; the message lists the
-            differences. With ``partial``, only if no weight fits.
+        CheckpointError: If the file cannot be read or does not fit; with ``partial``, only if no weight fits.
         ConfigError: If the file says with which activation its tower was trained, and the model has another.
     """
     content = load_checkpoint(path)
@@ -178,23 +150,16 @@ def list_differences(
     names start with one of ``allow_missing`` may be missing.
     """
     expected = model.state_dict()
-    missing = [
-        f'missing {name}'
-        for name in expected
-        if name not in weights and not name.startswith(tuple(allow_missing))
-    ]
-    unexpected = [f'unexpected {name}' for name in weights if name not in expected]
-    shapes = [
-        f'{name} has shape {tuple(weights[name].shape)}, not {tuple(value.shape)}'
-        for name, value in expected.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    kinds = [
-        f'{name} has dtype {_dtype(weights[name])}, not {_dtype(value)}'
-        for name, value in expected.items()
-        if name in weights and weights[name].is_floating_point() != value.is_floating_point()
-    ]
-    return [*shapes, *kinds, *missing, *unexpected]
+    shapes, kinds, missing = [], [], []
+    for name, own in expected.items():
+        if (value := weights.get(name)) is None:
+            missing += [] if name.startswith(tuple(allow_missing)) else [f'missing {name}']
+            continue
+        if value.shape != own.shape:
+            shapes.append(f'{name} has shape {tuple(value.shape)}, not {tuple(own.shape)}')
+        if value.is_floating_point() != own.is_floating_point():
+            kinds.append(f'{name} has dtype {_dtype(value)}, not {_dtype(own)}')
+    return [*shapes, *kinds, *missing, *(f'unexpected {name}' for name in weights if name not in expected)]
 
 
 def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
@@ -239,25 +204,20 @@ def _fitting(
     model: nn.Module, path: str | Path, weights: Mapping[str, Tensor], differences: Sequence[str]
 ) -> dict[str, Tensor]:
     """Return the weights that fit by name, shape and kind, and log the differences."""
-    expected = model.state_dict()
+    expected, name = model.state_dict(), type(model).__name__
     fitting = {
-        name: value
-        for name, value in weights.items()
-        if name in expected
-        and expected[name].shape == value.shape
-        and expected[name].is_floating_point() == value.is_floating_point()
+        key: value
+        for key, value in weights.items()
+        if key in expected
+        and expected[key].shape == value.shape
+        and expected[key].is_floating_point() == value.is_floating_point()
     }
     if not fitting:
         raise CheckpointError(
-            f'{path}: no weight at all fits {type(model).__name__} ({in_words(differences)}); '
-            'use the config with which it was trained.'
+            f'{path}: no weight at all fits {name} ({in_words(differences)}); use the config with which it was trained.'
         )
-    print_log(
-        f'{path}: loaded in part, {len(fitting)} of {len(expected)} weights of {type(model).__name__}; '
-        f'differences: {", ".join(differences)}',
-        logger='current',
-        level=logging.WARNING,
-    )
+    text = f'{path}: loaded in part, {len(fitting)} of {len(expected)} weights of {name}; differences: '
+    print_log(text + ', '.join(differences), logger='current', level=logging.WARNING)
     return fitting
 
 
@@ -316,11 +276,7 @@ def _fault(value: Tensor) -> str | None:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse a compressed archive: PyTorch does not compress tensors, and a small file could fill the memory.
-
-    Raises:
-        zipfile.BadZipFile: If the records claim more bytes than the whole file has.
-    """
+    """Refuse a compressed archive: PyTorch does not compress tensors, and a small file could fill the memory."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
@@ -338,8 +294,8 @@ def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None
         activation = settings.get('activation') if isinstance(settings, Mapping) else None
         if trained and activation and activation != trained:
             raise ConfigError(
-                f'{path}: its tower was trained with {trained}; set activation={trained!r} in the tower of '
-                f'the config, which has {activation!r}.'
+                f'{path}: its tower was trained with {trained}, but the config has {activation!r}; set '
+                f'activation={trained!r} in the tower.'
             )
 
 
@@ -350,6 +306,6 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
     if found is None:
         return damaged_file(path, error)
     return CheckpointError(
-        f'{path}: refused, because it refers to {found[1].rstrip(".")} and could run code when read; use '
-        f'a file that contains only tensors, for example .safetensors.'
+        f'{path}: refused, because it refers to {found[1].rstrip(".")} and could run code; use a file that contains '
+        'only tensors, for example .safetensors.'
     )

@@ -6,13 +6,7 @@ from typing import Any
 
 
 def restore_find_loader(module: Any) -> None:
-    """Restore ``pkgutil.find_loader``, which Python 3.14 removed.
-
-    MMEngine 0.10.7, the last release, calls it whenever it prepares a model or an optimizer.
-
-    Args:
-        module: ``pkgutil``.
-    """
+    """Restore ``pkgutil.find_loader`` in its module; Python 3.14 removed it, and MMEngine 0.10.7 needs it."""
     if not hasattr(module, 'find_loader'):
         module.find_loader = _find_loader
 

@@ -25,7 +25,7 @@ def effective_overrides(config: Config, overrides: Mapping[str, Any]) -> dict[st
 
 
 def _flat(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and plain values; lists of plain values and empty containers are not split."""
+    """Yield dotted keys and JSON values; lists of plain values and empty containers are not split."""
     pairs: Iterable[tuple[Any, Any]]
     if isinstance(node, Mapping) and node:
         pairs = node.items()

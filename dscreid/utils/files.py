@@ -29,15 +29,12 @@ LOCK_FILE = '.dscreid.lock'
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path next to ``path`` and, on success, move the file written there to ``path``.
 
-    The data is flushed to disk (fsync) before it is moved, so that not even a power failure leaves a partial file under
-    the final name. A process that is killed in the block leaves the temporary file; see :func:`remove_partial_files`.
+    The data is flushed to disk (fsync) first, so that not even a power failure leaves a partial file under the final
+    name. If the block raises, the temporary file is removed; a killed process leaves it (see
+    :func:`remove_partial_files`).
 
     Args:
-        path: The file to create or replace; missing parent folders are created. If it is a link, its target is
-            replaced.
-
-    Yields:
-        Where to write; removed if the block raises.
+        path: The file to create or replace, or a link to it; missing parent folders are created.
 
     Raises:
         OSError: If it cannot be written, for example on a full disk; the error names ``path``.
@@ -88,7 +85,7 @@ def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | P
 
     Raises:
         ConfigError: If two outputs are the same file, or one is a file that the tool reads, a device or a pipe.
-        OSError: See :func:`check_replaceable`.
+        OSError: If a file cannot be written.
     """
     taken = {_target(path): 'is read by the same command' for path in inputs if path is not None}
     for path in outputs:
@@ -110,15 +107,12 @@ def _errors_named_after(path: Path) -> Iterator[None]:
     """Make errors of the operating system, also those that safetensors wraps, name ``path``, not its temporary file."""
     try:
         yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    except SafetensorError as error:
+    except (OSError, SafetensorError) as error:
         found = re.search(r'\(os error (\d+)\)', str(error))
-        if found is None:
+        number = error.errno if isinstance(error, OSError) else found and int(found[1])
+        if number is None:
             raise
-        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def is_partial(path: Path) -> bool:
@@ -136,7 +130,7 @@ def remove_partial_files(folder: str | Path) -> list[Path]:
 
 @contextlib.contextmanager
 def only_process_in(folder: str | Path) -> Iterator[None]:
-    """Create a folder if missing, and lock it for this process with the file ``.dscreid.lock``; see :func:`locked`.
+    """Create a folder if missing, and lock it for this process with the file ``.dscreid.lock``.
 
     Raises:
         BusyError: If another process holds the lock; the message says which.
@@ -167,8 +161,7 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
 def locked(path: str | Path) -> Iterator[None]:
     """Hold a lock that only one process at a time can hold; others wait.
 
-    The lock is a POSIX lock of the operating system. It is released when the process ends, however that happens, and
-    forked child processes do not hold it. It does not protect threads of one process from each other.
+    A POSIX lock ends with its process, however that ends. It does not protect threads of one process from each other.
 
     Args:
         path: The lock file; it and missing parent folders are created. The file is not removed.
@@ -191,12 +184,9 @@ def _lock(file: IO[str], flags: int = 0) -> None:
     except OSError as error:
         from mmengine.logging import print_log  # imports torch, which --help does not need
 
-        # some network file systems do not support locks; the run continues without protection
-        print_log(
-            f'{file.name}: cannot be locked ({error.strerror}), so other processes are not kept out',
-            logger='current',
-            level=logging.WARNING,
-        )
+        # some network file systems do not support locks
+        text = f'{file.name}: cannot be locked ({error.strerror}), so other processes are not kept out'
+        print_log(text, logger='current', level=logging.WARNING)
 
 
 def _holder(file: IO[str]) -> str:
@@ -219,11 +209,7 @@ def existing_file(path: Any) -> Path | None:
 
 
 def cache_folder() -> Path:
-    """Create the folder for results that can be computed again: ``DSCREID_CACHE``, or ``dscreid`` in the user's cache.
-
-    Raises:
-        ConfigError: If the folder cannot be written.
-    """
+    """Create the folder for results that can be computed again: ``DSCREID_CACHE``, or in the user's cache."""
     chosen = os.environ.get('DSCREID_CACHE')
     folder = Path(chosen or Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'dscreid')
     try:
@@ -231,8 +217,7 @@ def cache_folder() -> Path:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise ConfigError(
-            f'The cache folder {folder} cannot be written ({error.strerror}); set the environment variable '
-            'DSCREID_CACHE to a folder that can.'
+            f'The cache folder {folder} cannot be written ({error.strerror}); set DSCREID_CACHE to another folder.'
         ) from None
     return folder
 

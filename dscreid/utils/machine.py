@@ -1,4 +1,4 @@
-"""Cores, memory and disk space of this machine."""
+"""Cores, memory of processor and GPU, and disk space of this machine."""
 
 import os
 import shutil
@@ -13,12 +13,10 @@ def usable_cores() -> int:
 
 
 def free_memory(swap: bool = False) -> int | None:
-    """Return the bytes of main memory available to new work; None if unknown.
-
-    The limits of this process's control groups (containers, Slurm) are respected.
+    """Return the bytes of main memory available to new work, within the limits of control groups; None if unknown.
 
     Args:
-        swap: Whether to include free swap space. False for memory available without swapping.
+        swap: Whether to include free swap space.
     """
     facts = _kilobytes(Path('/proc/meminfo'))
     if 'MemAvailable' not in facts:
@@ -26,6 +24,15 @@ def free_memory(swap: bool = False) -> int | None:
     free = 1024 * (facts['MemAvailable'] + (facts.get('SwapFree', 0) if swap else 0))
     limit = cgroup_headroom()
     return free if limit is None else min(free, limit)
+
+
+def free_gpu_memory() -> int | None:
+    """Return the bytes that torch can still allocate on the current GPU, with cached blocks; None without a GPU."""
+    import torch  # not needed by the other functions
+
+    if not torch.cuda.is_available():
+        return None
+    return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
 
 def cgroup_headroom(
@@ -41,11 +48,7 @@ def cgroup_headroom(
         root: Where the groups are mounted.
     """
     headrooms = []
-    try:
-        lines = membership.read_text(encoding='ascii').splitlines()
-    except OSError:
-        return None
-    for line in lines:
+    for line in _lines(membership):
         _, controllers, path = line.split(':', 2)
         if controllers == '':
             folder, names = root, ('memory.max', 'memory.current', 'inactive_file')
@@ -81,14 +84,17 @@ def _existing(folder: str | Path) -> Path:
 
 
 def _kilobytes(path: Path) -> dict[str, int]:
-    """Parse the ``Name: 123 kB`` lines of a kernel file; empty if the file does not exist."""
+    """Parse the ``Name: 123 kB`` lines of a kernel file."""
+    pairs = [line.split(':', 1) for line in _lines(path)]
+    return {name: int(rest.split()[0]) for name, rest in pairs if rest.strip()}
+
+
+def _lines(path: Path) -> list[str]:
+    """Read the lines of a kernel file; empty if it does not exist."""
     try:
-        lines = path.read_text(encoding='ascii').splitlines()
+        return path.read_text(encoding='ascii').splitlines()
     except OSError:
-        return {}
-    return {
-        name: int(rest.split()[0]) for name, rest in (line.split(':', 1) for line in lines) if rest.strip()
-    }
+        return []
 
 
 def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:

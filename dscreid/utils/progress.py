@@ -3,33 +3,24 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 Item = TypeVar('Item')
 
 
 def progress_bar(enabled: bool = True) -> Progress:
-    """Create a progress bar with count, elapsed and remaining time.
-
-    Nothing is drawn on other ranks, or if standard error is not a terminal, so that log files do not fill with bars.
-    """
+    """Create a progress bar with count, elapsed and remaining time, drawn only by the first rank on a terminal."""
     from mmengine.dist import is_main_process  # imports torch, which --help does not need
 
     console = Console(stderr=True)
     return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        progress.TextColumn('{task.description}'),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not (enabled and console.is_terminal and is_main_process()),

@@ -9,15 +9,12 @@ from dscreid.errors import CheckpointError
 
 
 def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
-    """Read a JSON object from a file.
+    """Read a JSON object from a file; its values are not checked.
 
     Args:
         path: The file.
         what: What the file should contain, for the message, such as ``'record of a finished stage'``.
         remedy: How to fix it, for the message.
-
-    Returns:
-        The decoded object. Its values are not checked.
 
     Raises:
         CheckpointError: If the file cannot be read or does not contain a JSON object.
@@ -27,9 +24,9 @@ def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f'{path}: cannot be read ({error.strerror}); {remedy}') from None
     except (ValueError, RecursionError):  # not UTF-8, not JSON, an endless number, nested too deep
-        raise CheckpointError(f'{path}: is no {what} (no JSON); {remedy}') from None
+        raise CheckpointError(f'{path}: is not a {what} (no JSON); {remedy}') from None
     if not isinstance(content, dict):
-        raise CheckpointError(f'{path}: is no {what} (no JSON object); {remedy}')
+        raise CheckpointError(f'{path}: is not a {what} (no JSON object); {remedy}')
     return content
 
 

@@ -25,11 +25,9 @@ def _history_buffer_statistic(owner: type, name: str):
 
 
 def mmengine_globals() -> list:
-    """List the globals to pass to ``torch.serialization.add_safe_globals`` for MMEngine's checkpoints.
+    """List the globals of MMEngine's checkpoints: callables, or pairs of a callable and its name in the pickle.
 
-    Returns:
-        Callables and ``(callable, name in the pickle)`` pairs. NumPy's reconstructors are listed under the
-        names of NumPy 1 and of NumPy 2, so that a checkpoint written with one can be read with the other.
+    NumPy's reconstructors are listed under the names of NumPy 1 and 2, so that either reads the other's checkpoints.
     """
     old = np.lib.NumpyVersion(np.__version__) < '2.0.0'
     multiarray = import_module('numpy.core.multiarray' if old else 'numpy._core.multiarray')
@@ -50,10 +48,7 @@ def mmengine_globals() -> list:
 
 @contextmanager
 def mmengine_globals_allowed() -> Iterator[None]:
-    """Allow the names within a block; names that were allowed before stay allowed after it.
-
-    ``torch.serialization.safe_globals`` would remove those added by :func:`allow_mmengine_globals`.
-    """
+    """Allow the names within a block; unlike ``torch.serialization.safe_globals``, keep those allowed before."""
     before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(mmengine_globals())
     try:
@@ -64,9 +59,5 @@ def mmengine_globals_allowed() -> Iterator[None]:
 
 
 def allow_mmengine_globals() -> None:
-    """Let ``Runner.resume`` and ``Runner.load_checkpoint`` read MMEngine's checkpoints with torch >= 2.6.
-
-    They call ``torch.load`` with its default ``weights_only=True``. This function registers, for the whole process,
-    exactly the names that their checkpoints need. Calling it again is harmless.
-    """
+    """Let ``Runner.resume`` and ``Runner.load_checkpoint`` read MMEngine's checkpoints, for the whole process."""
     torch.serialization.add_safe_globals(mmengine_globals())

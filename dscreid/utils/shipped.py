@@ -44,15 +44,11 @@ def shipped_tools() -> Path:
 
 
 def find_config(name: str | Path) -> Path:
-    """Find the file of a config.
+    """Find the file of a config, or a name that :func:`split_direction` accepts.
 
     Args:
         name: A file, or the short name of a shipped config, such as ``dsc/dsc_bupt2hitsz``, with or without ``.py``.
-            A file of that name has priority. ``baselines/gur_hitsz2bupt`` means ``baselines/gur.py`` for the direction
-            hitsz2bupt.
-
-    Returns:
-        The path of an existing file, or of one that :func:`split_direction` accepts.
+            A file of that name has priority.
 
     Raises:
         ConfigError: If neither exists, or a shipped config has no such direction; the message names the closest
@@ -74,16 +70,10 @@ def find_config(name: str | Path) -> Path:
 
 
 def split_direction(path: str | Path) -> tuple[Path, str | None]:
-    """Split the name of a config that exists once for all directions.
-
-    A config whose ``_base_``, or that of one of its bases, contains ``{{$DSCREID_DIRECTION:...}}`` can be used for
-    several directions, by names such as ``gur_hitsz2bupt.py`` for ``gur.py``.
-
-    Args:
-        path: Path of a config.
+    """Split the name of a config that exists once for all directions, such as ``gur_hitsz2bupt.py``.
 
     Returns:
-        The file and the direction, or the path itself and None if it exists or names no such config.
+        The file (``gur.py``) and the direction, or the path itself and None if it exists or names no such config.
     """
     path = Path(path)
     words = path.stem.split('_')
@@ -130,10 +120,10 @@ def chosen_direction(direction: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        if direction is not None:
-            os.environ.pop(DIRECTION)
-            if before is not None:
-                os.environ[DIRECTION] = before
+        if before is not None:
+            os.environ[DIRECTION] = before
+        elif direction is not None:
+            del os.environ[DIRECTION]
 
 
 def locate_weights(name: str | Path) -> str | Path:

@@ -15,10 +15,7 @@ def closest(word: str, names: Iterable[str]) -> str:
 
 
 def accepted_arguments(component: Any) -> list[str] | None:
-    """List the keyword arguments of a class or function; None if it accepts any.
-
-    ``**kwargs`` of a class's ``__init__`` stand for the arguments of the next class in its method resolution order.
-    """
+    """List the keyword arguments of a function, or of a class and its bases; None if it accepts any."""
     layers = [component]
     if inspect.isclass(component):
         # without object, whose constructor takes nothing

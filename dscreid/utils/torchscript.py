@@ -5,6 +5,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,12 +35,8 @@ def is_torchscript(path: str | Path) -> bool:
 def read_torchscript(path: str | Path) -> dict[str, Tensor]:
     """Read the parameters and buffers of a TorchScript archive.
 
-    ``torch.jit.load`` compiles the archive's code and may run parts of it. This function only unpickles the
-    archive's object tree with a fixed list of allowed names: modules become plain attribute holders, tensors are
-    copied from the archive's records, and all other names are refused.
-
-    Args:
-        path: The archive.
+    Unlike ``torch.jit.load``, this function runs no code of the archive. It unpickles only the object tree with a
+    fixed list of allowed names.
 
     Returns:
         Tensors on the CPU by dotted name (``visual.conv1.weight``), dtypes as stored.
@@ -63,7 +60,7 @@ class _Module:
 
     def __setstate__(self, state: dict) -> None:
         if not isinstance(state, dict):
-            raise pickle.UnpicklingError('a module whose state is no dict')
+            raise pickle.UnpicklingError('a module whose state is not a dict')
         self.__dict__.update(state)
 
 
@@ -76,11 +73,20 @@ def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor]) -> None:
 
 
 def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
-    # as_strided checks that the view stays inside the storage, but a stride of 0 could still repeat it
-    # endlessly
+    # as_strided keeps the view inside the storage, but a stride of 0 could repeat it endlessly
     if math.prod(size) > storage.numel():
         raise pickle.UnpicklingError('a tensor with more elements than its record')
     return torch.as_strided(storage, size, stride, offset).contiguous()
+
+
+_ALLOWED: dict[str, Any] = {
+    'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
+    'collections.OrderedDict': OrderedDict,
+    'torch.jit._pickle.build_intlist': list,
+    'torch.jit._pickle.build_doublelist': list,
+    'torch.jit._pickle.build_boollist': list,
+    'torch.jit._pickle.restore_type_tag': lambda value, *_: value,
+}
 
 
 class _TreeUnpickler(pickle.Unpickler):
@@ -98,14 +104,8 @@ class _TreeUnpickler(pickle.Unpickler):
             return _Module
         if module == 'torch' and name in _DTYPES:
             return name
-        if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
-            return _rebuild_tensor
-        if (module, name) == ('collections', 'OrderedDict'):
-            return OrderedDict
-        if module == 'torch.jit._pickle' and name in ('build_intlist', 'build_doublelist', 'build_boollist'):
-            return list
-        if (module, name) == ('torch.jit._pickle', 'restore_type_tag'):
-            return _first
+        if f'{module}.{name}' in _ALLOWED:
+            return _ALLOWED[f'{module}.{name}']
         raise pickle.UnpicklingError(f'it refers to {module}.{name}')
 
     def persistent_load(self, reference: tuple) -> Tensor:
@@ -118,7 +118,3 @@ class _TreeUnpickler(pickle.Unpickler):
             dtype = _DTYPES[storage_type]
             self._storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
         return self._storages[key]
-
-
-def _first(value, *_):
-    return value

@@ -106,7 +106,7 @@ DAMAGES = {
     ),
     'a column': (put(9, 'soft', 'rgb', 'indices'), 'soft labels of rgb: .*indices'),
     'groups': (rows('groups', 'rgb'), '2 groups for 3 rgb clusters'),
-    'matches': (put(7, 'matches'), 'matches with (rgb|ir) clusters that there are not'),
+    'matches': (put(7, 'matches'), 'matches with (rgb|ir) clusters that do not exist'),
     'a match of one': (
         lambda state: state.update(matches=state['matches'][:, :1]),
         r'matches of shape \(2, 1\)',

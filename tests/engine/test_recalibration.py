@@ -5,8 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from dscreid.engine.extraction import extract_features
-from dscreid.engine.recalibration import recalibrated_features
+from dscreid.engine.extraction import extract_features, recalibrated_features
 from dscreid.errors import DatasetError
 from dscreid.models.reid import SourceReID
 

@@ -51,7 +51,7 @@ def test_the_message_names_keys_and_ways_out():
     assert str(error.value) == (
         'epoch_4.pth: cannot be resumed with other settings (optim_wrapper.optimizer.betas.1: 0.99 -> 0.95, '
         'optim_wrapper.optimizer.lr: 0.1 -> 0.2); use the settings of the run, choose a --work-dir in another folder '
-        '(source stages lie beside it), or start a new run from these weights with --source-checkpoint'
+        '(source stages are next to it), or start a new run from these weights with --source-checkpoint'
     )
     with pytest.raises(CheckpointError, match=r'a0: .*, a5: \(not set\) -> 1, and 3 more\)'):
         check(**{f'a{number}': 1 for number in range(9)})

@@ -11,7 +11,7 @@ def test_rising_stages(begins):
 
 @pytest.mark.parametrize('begins', [[], [1], [0, 0], [0, 3, 2], [5, 0]])
 def test_other_stages(begins):
-    with pytest.raises(ConfigError, match=r'got begin_epoch = \['):
+    with pytest.raises(ConfigError, match=r'got begin_epoch=\['):
         check_stages(begins)
 
 

@@ -20,7 +20,7 @@ def takes(a, b):
             lambda: MODELS.build(dict(criterion='x')),
             r"^model: \{'criterion': 'x'\} has no type, and the config has no such part",
         ),
-        (lambda: MODELS.build(dict(type='Nothing')), "type 'Nothing' is no registered model"),
+        (lambda: MODELS.build(dict(type='Nothing')), "type 'Nothing' is not a registered model"),
     ],
 )
 def test_wrong_calls_become_sentences(call, message):

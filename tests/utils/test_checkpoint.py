@@ -13,7 +13,6 @@ from torch import nn
 
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import (
-    allow_mmengine_globals,
     load_checkpoint,
     load_model_weights,
     load_weights,
@@ -21,7 +20,7 @@ from dscreid.utils.checkpoint import (
     sha256,
 )
 from dscreid.utils.files import replacing
-from dscreid.utils.safe_globals import mmengine_globals
+from dscreid.utils.safe_globals import allow_mmengine_globals, mmengine_globals
 from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 

@@ -2,9 +2,8 @@
 
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
-from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook
+from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, InitialCheckpointHook
 from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
-from dscreid.engine.hooks.initial_checkpoint_hook import InitialCheckpointHook
 from dscreid.engine.hooks.memory_update_hook import MemoryUpdateHook
 from dscreid.engine.hooks.process_agreement_hook import ProcessAgreementHook
 from dscreid.engine.hooks.random_state_hook import RandomStateHook

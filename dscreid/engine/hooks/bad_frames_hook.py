@@ -1,6 +1,5 @@
 """Record the frames that a run could not read."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +24,8 @@ from dscreid.registry import HOOKS
 class BadFramesHook(Hook):
     """Log new bad frames after each epoch and record all of them in ``bad_frames.json`` in the work directory.
 
-    Covers the datasets of the runner's loops and of other hooks (``ClusterHook``) whose ``on_bad_frame`` is
-    ``'substitute'`` or ``'skip_tracklet'``. A resumed run adds to its record, a new run starts a new one, and an
-    evaluation adds its test split.
+    Covers the datasets of loops and hooks whose ``on_bad_frame`` is ``'substitute'`` or ``'skip_tracklet'``. A resumed
+    run adds to its record, a new run starts a new one, and an evaluation adds its test split.
     """
 
     # after everything in an epoch that loads data
@@ -41,27 +39,16 @@ class BadFramesHook(Hook):
         if runner.iter == 0 and is_main_process():
             Path(runner.work_dir, RECORD_FILE).unlink(missing_ok=True)
 
-    def after_train_epoch(self, runner) -> None:
-        """Update the record."""
-        self._update(runner)
-
     def after_train(self, runner) -> None:
         """Update the record again, because other hooks may have extracted features after the last epoch."""
-        self._update(runner)
+        self._after_epoch(runner)
 
-    def after_val_epoch(self, runner, metrics=None) -> None:
-        """Update the record."""
-        self._update(runner)
-
-    def after_test_epoch(self, runner, metrics=None) -> None:
-        """Update the record."""
-        self._update(runner)
-
-    def _update(self, runner) -> None:
-        gathered = []
-        for dataset in tolerant_datasets(runner):
-            entries = [describe_dataset(dataset, bad) for bad in gather_objects(dataset.bad_frames())]
-            gathered += entries
+    def _after_epoch(self, runner, mode: str = 'train') -> None:
+        gathered = [
+            describe_dataset(dataset, bad)
+            for dataset in tolerant_datasets(runner)
+            for bad in gather_objects(dataset.bad_frames())
+        ]
         if not gathered or not is_main_process():
             return
         entries = merge_entries(read_entries(runner.work_dir), gathered)
@@ -69,10 +56,9 @@ class BadFramesHook(Hook):
         for entry in merge_entries([], gathered):
             new = [bad for bad in entry['frames'] if bad['frame'] not in self._logged]
             if new:
-                runner.logger.log(
-                    logging.WARNING,
+                runner.logger.warning(
                     f'{entry["dataset"]} {entry["split"]}, on_bad_frame={entry["on_bad_frame"]}: {len(new)} frames '
-                    f'that cannot be read ({entry["count"]} so far, all in {RECORD_FILE}): {describe_frames(new)}',
+                    f'that cannot be read ({entry["count"]} so far, all in {RECORD_FILE}): {describe_frames(new)}'
                 )
             self._logged.update(bad['frame'] for bad in new)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -13,11 +14,9 @@ from torch.utils.data import DataLoader
 from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
 from dscreid.engine.centers import Centers, check_centers, held_centers
-from dscreid.engine.clustering_round import ClusteringRound
-from dscreid.engine.extraction import extract_features
+from dscreid.engine.extraction import extract_features, recalibrated_features
 from dscreid.engine.extraction_loader import BATCH_SIZE
 from dscreid.engine.label_state import check_labels, labels_from_state, labels_state
-from dscreid.engine.recalibration import recalibrated_features
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.engine.training_data import check_both_modalities, tracklet_counts
@@ -39,46 +38,52 @@ from dscreid.utils.build_errors import config_errors
 from dscreid.utils.checkpoint import meta_of
 from dscreid.utils.progress import progress_bar
 
-#: Checkpoint key of the cluster centers, for labelers that read them in the first epoch after resuming.
-_CENTERS_KEY = 'cluster_centers'
-#: Checkpoint key of the labels, for a run that keeps them if the next ones fail.
-_LABELS_KEY = 'cluster_labels'
+#: Checkpoint keys of the cluster centers and labels that the epoch after a resumption may need.
+_CENTERS_KEY, _LABELS_KEY = 'cluster_centers', 'cluster_labels'
 POLICIES = ('stop', 'keep', 'skip')
+
+
+@dataclass(frozen=True)
+class ClusteringRound:
+    """Features and pseudo labels of all training tracklets at the start of an epoch.
+
+    Attributes:
+        epoch: Zero-based epoch that starts with this round, equal to the number of epochs trained before it.
+        rgb: Features of the Nv visible tracklets.
+        ir: Features of the Nt infrared tracklets.
+        labels: Pseudo labels of these tracklets.
+    """
+
+    epoch: int
+    rgb: TrackletFeatures
+    ir: TrackletFeatures
+    labels: PseudoLabels
 
 
 @HOOKS.register_module()
 class ClusterHook(Hook):
     """Extract features, label them, rebuild the memories and pass the labels to the batch sampler.
 
-    Before each round, the log gives the estimated time and memory of the clustering, as far as the sizes determine
-    them. If the clustering certainly does not fit, the run ends before the clustering starts.
+    Before each round, the log gives the estimated time and memory of the clustering. If the clustering certainly does
+    not fit, the run ends before it starts.
 
     Args:
         pipeline: Transforms that load a tracklet for its features, without augmentation.
-        labelers: Labeler configs, each with its zero-based ``begin_epoch``. The last one that has begun labels an
-            epoch; a single config without ``begin_epoch`` labels all epochs. Instead of a labeler,
-            ``dict(begin_epoch=b, cycle=[A, B])`` alternates between A and B, starting with A in epoch b.
+        labelers: Labeler configs, each with its zero-based ``begin_epoch`` (default 0). The last one that has begun
+            labels an epoch. ``dict(begin_epoch=b, cycle=[A, B])`` alternates between A and B, starting with A.
         batch_size: Tracklets per batch and process of the extraction.
         num_workers: Worker processes of the extraction; None for as many as the training loader has.
-        recalibrate_necks: Re-estimate the necks' statistics on the target's raw features before the first
-            epoch (needed for converted checkpoints, which have no necks).
+        recalibrate_necks: Estimate the necks' statistics on the target before the first epoch.
         diagnostics: Compare the labels with the ground truth if the dataset has one; only for the log.
         neighbor_search: Fields of ``NeighborSearch`` for the labelers, such as ``dict(index='IVF1024,Flat')``.
-        on_failure: How to handle an epoch with unusable features or labels, either by ``limits`` or because the
-            labeler or the batch sampler rejects them. The log always gives the reason and the numbers.
+        on_failure: How to handle an epoch whose features or labels violate ``limits`` or are rejected by the labeler
+            or the batch sampler. The log gives the reason. Features that are not finite always end the run.
 
             - ``stop`` ends the run.
-            - ``keep`` uses the labels of the previous epoch, with memories built from the new features. Without
-              earlier labels the run ends.
-            - ``skip`` skips the epoch without an iteration. This helps only if another labeler takes over later,
-              because the weights, and therefore the labels, do not change. Learning rates scheduled by iteration do
-              not change either.
-
-            Features that are not finite always end the run.
+            - ``keep`` uses the previous labels, with memories of the new features. Without such labels the run ends.
+            - ``skip`` skips the epoch. This helps only if another labeler takes over later, because the weights do
+              not change. Learning rates scheduled by iteration do not change either.
         limits: Keyword arguments of ``LabelLimits``.
-
-    Raises:
-        ConfigError: If a labeler, ``neighbor_search``, ``on_failure`` or ``limits`` is invalid.
     """
 
     common_settings = MappingProxyType({'pipeline': 'eval_pipeline'})
@@ -116,7 +121,11 @@ class ClusterHook(Hook):
             cycle = _cycle(stage)
             self.turns.append([len(self.labelers) + place for place in range(len(cycle))])
             self.labelers += [build_labeler(labeler, 'ClusterHook') for labeler in cycle]
-        _check_first(self.labelers[0])
+        if self.labelers[0].needs_centers:
+            raise ConfigError(
+                f'ClusterHook: {type(self.labelers[0]).__name__} reads the cluster centers of the previous epoch and '
+                'cannot label the first one; begin with another labeler, such as ClusterLabeler'
+            )
         self.pipeline, self.batch_size, self.num_workers = pipeline, batch_size, num_workers
         self.recalibrate_necks = recalibrate_necks
         self.diagnostics = diagnostics
@@ -174,12 +183,9 @@ class ClusterHook(Hook):
         model = unwrap_model(runner.model)
         model.set_epoch(runner.epoch)
         self.last = self._usable_round(runner)
-        if self.last is None:
-            return
-        self.labels, indices = self.last.labels, self._indices()
-        model.reset_memories(
-            self.last.rgb, self.last.ir, self.labels, indices[Modality.RGB], indices[Modality.IR]
-        )
+        if self.last is not None:
+            self.labels = self.last.labels
+            model.reset_memories(self.last.rgb, self.last.ir, self.labels, *self._indices().values())
 
     def _usable_round(self, runner) -> ClusteringRound | None:
         """Return a round whose labels the batch sampler accepted, following ``on_failure``; None to skip the epoch."""
@@ -199,36 +205,27 @@ class ClusterHook(Hook):
                 runner.logger.warning(f'{place}. The epoch is skipped (on_failure)')
                 runner.train_loop.dataloader.sampler.rest()
                 return None
-            if self.on_failure == 'stop' or self.labels is None:
-                hint = (
-                    '' if self.on_failure == 'stop' else ' (on_failure=keep, but there are no earlier labels)'
-                )
-                raise LabelingError(f'{place}{hint}') from error
+            if self.on_failure == 'stop':
+                raise LabelingError(place) from error
+            if self.labels is None:
+                raise LabelingError(f'{place} (on_failure=keep, but there are no earlier labels)') from error
             runner.logger.warning(f'{place}. The labels of the previous epoch are kept (on_failure)')
             return self._taken(runner, features, self.labels)
 
     def _taken(
         self, runner, features: tuple[TrackletFeatures, TrackletFeatures], labels: PseudoLabels
     ) -> ClusteringRound:
-        """Pass the labels to the batch sampler and return the round; raise LabelingError if it rejects them."""
+        """Pass the labels to the batch sampler, which may raise a LabelingError, and return the round."""
         runner.train_loop.dataloader.sampler.set_labels(labels.rgb, labels.ir)
         return ClusteringRound(runner.epoch, *features, labels)
 
     def make_round(self, runner) -> ClusteringRound:
-        """Extract and label all tracklets with the current weights and labeler, without changing the run.
-
-        Raises:
-            LabelingError: If the labeler found no cluster.
-        """
+        """Extract and label all tracklets with the current weights and labeler, without changing the run."""
         features = self._features(runner)
         return ClusteringRound(runner.epoch, *features, self._label(runner, *features))
 
     def _features(self, runner, recalibrate: bool = False) -> tuple[TrackletFeatures, TrackletFeatures]:
-        """Extract the visible and the infrared features; with ``recalibrate``, first adapt the necks to them.
-
-        Raises:
-            TrainingError: If features are not finite.
-        """
+        """Extract the visible and the infrared features; with ``recalibrate``, first adapt the necks to them."""
         model = unwrap_model(runner.model)
         if recalibrate:
             features = recalibrated_features(model, self.dataloader)
@@ -241,13 +238,16 @@ class ClusterHook(Hook):
                 'are unusable; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
                 'optim_wrapper.clip_grad=dict(max_norm=5.0), or start again with a lower learning rate'
             )
-        indices = self._indices()
-        return _rows(features, indices[Modality.RGB]), _rows(features, indices[Modality.IR])
+        rgb, ir = (
+            TrackletFeatures(features.static[rows], features.dynamic[rows])
+            for rows in self._indices().values()
+        )
+        return rgb, ir
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
         """Label the tracklets with the current labeler, on the first rank."""
         start = time.perf_counter()
-        labeler = self.labelers[turn_at(runner.epoch, self.begin_epochs, self.turns)]
+        labeler = self._labeler(runner.epoch)
         context = self._context(runner) if labeler.needs_context else None
 
         def forecast_and_label() -> PseudoLabels:
@@ -270,34 +270,23 @@ class ClusterHook(Hook):
                 checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Restore from the resumed checkpoint what :meth:`before_save_checkpoint` added.
-
-        Raises:
-            CheckpointError: If it belongs to other tracklets or features, or lacks the centers that the next epoch
-                reads.
-        """
+        """Restore what :meth:`before_save_checkpoint` added; raise CheckpointError if it is missing or does not fit."""
         if (state := checkpoint.get(_LABELS_KEY)) is not None:
             self.labels = labels_from_state(state)
             check_labels(self.labels, tracklet_counts(runner.train_loop.dataloader.dataset))
         if (state := checkpoint.get(_CENTERS_KEY)) is not None:
             self._resumed_centers = Centers.from_state(state)
             check_centers(self._resumed_centers, unwrap_model(runner.model).backbone.embed_dim)
-        elif self._reads_centers(meta_of(checkpoint).get('epoch', 0)) and self.on_failure != 'skip':
+        elif self._labeler(meta_of(checkpoint).get('epoch', 0)).needs_centers and self.on_failure != 'skip':
             raise CheckpointError('the cluster centers that the next epoch reads are missing')
 
-    def _reads_centers(self, epoch: int) -> bool:
-        """Return whether the labeler of an epoch reads the centers of the previous epoch."""
-        labeler = self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
-        return labeler.needs_centers
+    def _labeler(self, epoch: int) -> Labeler:
+        return self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
 
     def _context(self, runner) -> LabelingContext:
         centers = self._centers(runner)
-        return LabelingContext(
-            epoch=runner.epoch,
-            cameras=self._cameras(),
-            centers=None if centers is None else centers.features,
-            groups=None if centers is None else centers.groups,
-        )
+        features, groups = (None, None) if centers is None else (centers.features, centers.groups)
+        return LabelingContext(runner.epoch, self._cameras(), features, groups)
 
     def _centers(self, runner) -> Centers | None:
         """Return the centers held by the memories, or those of the resumed checkpoint if they are not built yet."""
@@ -305,7 +294,6 @@ class ClusterHook(Hook):
         return held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
 
     def _cameras(self) -> dict[Modality, np.ndarray]:
-        """Return the camera of each tracklet, by modality."""
         return {m: self._dataset.cameras[rows] for m, rows in self._indices().items()}
 
     def _indices(self) -> dict[Modality, np.ndarray]:
@@ -319,33 +307,24 @@ class ClusterHook(Hook):
             runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 
     def _log(self, runner, labels: PseudoLabels, features: tuple[TrackletFeatures, TrackletFeatures]) -> None:
-        indices = self._indices()
         runner.logger.info(f'epoch {runner.epoch + 1} pseudo labels: {labels.summary()}')
         values = label_statistics(labels)
         for modality, halves in zip(Modality, features, strict=True):
             cosines = mean_cosine(halves.static), mean_cosine(halves.dynamic)
             values[f'{modality.value}_mean_cosine'] = sum(cosines) / 2
         if self._pids is not None:
-            diagnostics = label_diagnostics(
-                labels, self._pids[indices[Modality.RGB]], self._pids[indices[Modality.IR]]
-            )
-            runner.logger.info(
-                'against the ground truth (diagnostics only): '
-                + ', '.join(f'{name} {value:.3f}' for name, value in diagnostics.items())
-            )
+            rgb, ir = (self._pids[rows] for rows in self._indices().values())
+            diagnostics = label_diagnostics(labels, rgb, ir)
+            shown = ', '.join(f'{name} {value:.3f}' for name, value in diagnostics.items())
+            runner.logger.info(f'against the ground truth (diagnostics only): {shown}')
             values |= diagnostics
-        runner.visualizer.add_scalars(
-            {f'labels/{name}': value for name, value in values.items()}, step=runner.epoch + 1
-        )
+        scalars = {f'labels/{name}': value for name, value in values.items()}
+        runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
 
 
 def find_cluster_hook(runner: Runner) -> ClusterHook | None:
     """Return the hook that clusters a runner's training set; None if it has none."""
     return next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
-
-
-def _rows(features: TrackletFeatures, indices: np.ndarray) -> TrackletFeatures:
-    return TrackletFeatures(static=features.static[indices], dynamic=features.dynamic[indices])
 
 
 def _cycle(stage: Mapping) -> list[Mapping]:
@@ -356,15 +335,7 @@ def _cycle(stage: Mapping) -> list[Mapping]:
     nested = not isinstance(cycle, (list, tuple)) or any('begin_epoch' in labeler for labeler in cycle)
     if nested or not cycle or set(stage) != {'cycle'}:
         raise ConfigError(
-            'ClusterHook: labelers that take turns are dict(begin_epoch=..., cycle=[...]), with at least one labeler, '
-            f'none of which has a begin_epoch, and nothing else; got {dict(stage)}'
+            'ClusterHook: write labelers that take turns as dict(begin_epoch=..., cycle=[...]), with at least one '
+            f'labeler, none of which has a begin_epoch; got {dict(stage)}'
         )
     return list(cycle)
-
-
-def _check_first(labeler: Labeler) -> None:
-    if labeler.needs_centers:
-        raise ConfigError(
-            f'ClusterHook: {type(labeler).__name__} reads the cluster centers of the epoch before, so it cannot label '
-            'the first; begin with another labeler, such as ClusterLabeler'
-        )

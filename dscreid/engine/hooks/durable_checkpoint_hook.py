@@ -1,11 +1,12 @@
-"""Save a checkpoint after each epoch, before an older one is removed."""
+"""Save a checkpoint before the first epoch and after each one, before an older one is removed."""
 
 from pathlib import Path
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, Hook
 
 from dscreid.engine.checkpoint_files import write_pointer
+from dscreid.engine.schedule import begins_anew
 from dscreid.errors import ConfigError
 from dscreid.registry import HOOKS
 
@@ -13,19 +14,31 @@ _KEPT = 'keep_ckpt_ids'  # MMEngine's name in the message hub
 
 
 @HOOKS.register_module()
+class InitialCheckpointHook(Hook):
+    """Save ``epoch_0.pth`` at the start of a new run, so that a run interrupted early can resume."""
+
+    # after the hooks that set weights
+    priority = 'VERY_LOW'
+
+    def before_train(self, runner) -> None:
+        """Save the state before the first iteration and record it as the last checkpoint."""
+        if not begins_anew(runner):
+            return
+        runner.save_checkpoint(runner.work_dir, 'epoch_0.pth', meta=dict(epoch=0, iter=0))
+        if is_main_process():
+            write_pointer(runner.work_dir, Path(runner.work_dir, 'epoch_0.pth'))
+
+
+@HOOKS.register_module()
 class DurableCheckpointHook(CheckpointHook):
     """Save ``epoch_N.pth``, then name it in ``last_checkpoint``, then remove older checkpoints.
 
-    MMEngine's own hook removes first, so a full disk can cost the last good checkpoint. It also writes the pointer in
-    place, so a kill can leave it empty.
+    MMEngine's own hook removes first, and writes the pointer in place, so a full disk or a kill can cost the run.
 
     Args:
         interval: Number of epochs between checkpoints; the last epoch always has one.
         max_keep_ckpts: Number of checkpoints to keep, -1 for all; ``epoch_0.pth`` does not count.
         save_begin: First epoch, from 0, that may have a checkpoint.
-
-    Raises:
-        ConfigError: If a number is out of range.
     """
 
     def __init__(self, interval: int = 1, max_keep_ckpts: int = -1, save_begin: int = 0) -> None:

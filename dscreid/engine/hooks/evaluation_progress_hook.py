@@ -1,7 +1,6 @@
 """Progress bar for validation and test."""
 
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop
 from rich.progress import Progress, TaskID
 
 from dscreid.registry import HOOKS
@@ -16,40 +15,18 @@ class EvaluationProgressHook(Hook):
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
-    def _start(self, loop: BaseLoop, description: str) -> None:
-        self._bar = progress_bar()
-        self._task = self._bar.add_task(description, total=len(loop.dataloader))
-        self._bar.start()
+    def _before_epoch(self, runner, mode: str = 'train') -> None:
+        if mode != 'train':
+            loop, description = (runner.val_loop, 'validate') if mode == 'val' else (runner.test_loop, 'test')
+            self._bar = progress_bar()
+            self._task = self._bar.add_task(description, total=len(loop.dataloader))
+            self._bar.start()
 
-    def _advance(self) -> None:
-        if self._bar is not None:
+    def _after_iter(self, runner, batch_idx, data_batch=None, outputs=None, mode: str = 'train') -> None:
+        if mode != 'train' and self._bar is not None:
             self._bar.advance(self._task)
 
-    def _stop(self) -> None:
-        if self._bar is not None:
+    def _after_epoch(self, runner, mode: str = 'train') -> None:
+        if mode != 'train' and self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-    def before_val_epoch(self, runner) -> None:
-        """Open the bar."""
-        self._start(runner.val_loop, 'validate')
-
-    def before_test_epoch(self, runner) -> None:
-        """Open the bar."""
-        self._start(runner.test_loop, 'test')
-
-    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Advance by one batch."""
-        self._advance()
-
-    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Advance by one batch."""
-        self._advance()
-
-    def after_val_epoch(self, runner, metrics=None) -> None:
-        """Close the bar."""
-        self._stop()
-
-    def after_test_epoch(self, runner, metrics=None) -> None:
-        """Close the bar."""
-        self._stop()

@@ -10,9 +10,8 @@ from dscreid.registry import HOOKS
 class MemoryUpdateHook(Hook):
     """Update the model's memories with the features of the finished iteration.
 
-    The update follows the optimizer step, so the gradients of an iteration see the memories that its losses were
-    computed with. With accumulated gradients (``optim_wrapper.accumulative_counts``), it still follows each iteration:
-    all iterations of a step share the same weights, and the losses of later iterations see the updates of earlier ones.
+    The update follows the optimizer step. With ``optim_wrapper.accumulative_counts``, it still follows each iteration,
+    so the losses of later iterations of a step see the updates of earlier ones.
     """
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:

@@ -17,15 +17,11 @@ from dscreid.registry import HOOKS
 class ProcessAgreementHook(Hook):
     """Compare the weights, neck statistics and memories of all processes after each epoch.
 
-    The processes compute them from the same global batch and do not synchronize them. They would silently diverge if a
-    part of the model used only its own process's share of the batch. An epoch with differences leaves no checkpoint.
+    They would silently diverge if a part of the model used only its own process's share of the batch. An epoch with
+    differences leaves no checkpoint.
 
     Args:
         tolerance: Largest difference of a tensor's sum between processes, relative to the sum of its absolute values.
-            Kernels without a fixed order of summation differ slightly.
-
-    Raises:
-        ConfigError: If the tolerance is negative.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)

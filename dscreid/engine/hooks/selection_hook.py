@@ -14,8 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.distributed import wait_for_all
-from dscreid.engine.clustering_round import ClusteringRound
-from dscreid.engine.hooks.cluster_hook import ClusterHook
+from dscreid.engine.hooks.cluster_hook import ClusterHook, ClusteringRound, find_cluster_hook
 from dscreid.engine.label_state import check_labels
 from dscreid.engine.schedule import begins_anew
 from dscreid.engine.selection_record import (
@@ -51,26 +50,20 @@ _LABELS_KEY = 'selection_labels'
 class SelectionHook(Hook):
     """Log label-free criteria of each epoch, and keep the best checkpoint by one of them.
 
-    The features and labels of ``ClusterHook`` at the start of an epoch describe the weights after the previous epochs:
-    the criteria logged for step 3 are those of ``epoch_3.pth``. With a ``criterion``, features are extracted and
-    labeled once more after training, with the final weights. The best checkpoint so far is saved in the work directory
-    as ``best_<criterion>_epoch_<N>.pth`` (weights only). All values are recorded there in ``criteria.json``, which a
-    resumed run continues.
+    The criteria logged for step 3 describe ``epoch_3.pth``: they use the features and labels of ``ClusterHook`` at the
+    start of the next epoch. With a ``criterion``, the final weights are evaluated after training. The best checkpoint
+    so far is saved as ``best_<criterion>_epoch_<N>.pth`` (weights only). All values are recorded in ``criteria.json``
+    in the work directory, which a resumed run continues.
 
     If labelers alternate or a later one takes over, criteria based on the labels jump. Use ``begin`` to exclude the
     earlier epochs from the choice.
 
     Args:
-        criterion: Name of a criterion registered in ``CRITERIA``, optionally with suffix ``_rgb`` or ``_ir`` for one
-            modality, or its config ``dict(type=...)`` with arguments. If None, the values of this package's criteria
-            are only logged and no checkpoint is chosen.
-        begin: Minimum number of epochs trained before a checkpoint can be chosen, at least 1, because before the first
-            epoch the weights are those of the source model.
-        clustering: Config of the labeler that clusters static and dynamic features separately. If None, the first
-            ``ClusterLabeler`` within the labelers of ``ClusterHook`` is used.
-
-    Raises:
-        ConfigError: If ``criterion``, ``begin`` or ``clustering`` is invalid.
+        criterion: Name of a registered criterion, optionally with suffix ``_rgb`` or ``_ir`` for one modality, or its
+            config ``dict(type=...)``. If None, this package's criteria are logged and no checkpoint is chosen.
+        begin: Minimum number of epochs trained before a checkpoint can be chosen, at least 1.
+        clustering: Config of the labeler that clusters static and dynamic features separately. By default, the first
+            ``ClusterLabeler`` within the labelers of ``ClusterHook``.
     """
 
     # after ClusterHook (BELOW_NORMAL) has labeled the epoch
@@ -104,11 +97,11 @@ class SelectionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Find the ``ClusterHook``, and continue or remove the record in the work directory."""
-        self._clusterer = next((hook for hook in runner.hooks if isinstance(hook, ClusterHook)), None)
+        self._clusterer = find_cluster_hook(runner)
         if self._clusterer is None:
             raise ConfigError(
-                'SelectionHook: its criteria need the labels of ClusterHook, but default_hooks has none; remove '
-                'SelectionHook from a config that makes no pseudo labels'
+                'SelectionHook: it needs ClusterHook, but default_hooks has none; remove SelectionHook from a config '
+                'without pseudo labels'
             )
         if self.clustering is None:
             self.clustering = _first_clustering(self._clusterer.labelers)
@@ -141,11 +134,7 @@ class SelectionHook(Hook):
             }
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Restore the labels of the epoch before the resumed one from the checkpoint.
-
-        Raises:
-            CheckpointError: If they belong to other tracklets.
-        """
+        """Restore these labels; raise CheckpointError if they belong to other tracklets."""
         if (labels := checkpoint.get(_LABELS_KEY)) is not None:
             arrays = {name: np.asarray(values) for name, values in labels.items()}
             self.previous = PseudoLabels(**arrays, shared=False)
@@ -158,18 +147,14 @@ class SelectionHook(Hook):
         judged = JudgedRound(labelled.rgb, labelled.ir, labelled.labels, self.previous, self.clustering)
         values = label_free_criteria(judged, self.criteria)
         self.previous = labelled.labels
-        runner.logger.info(
-            f'label-free criteria after {runner.epoch} epochs: '
-            + ', '.join(f'{name} {values[name]:.3f}' for name in self.criteria if name in values)
-        )
-        runner.visualizer.add_scalars(
-            {f'criteria/{name}': value for name, value in values.items()}, step=runner.epoch
-        )
+        shown = ', '.join(f'{name} {values[name]:.3f}' for name in self.criteria if name in values)
+        runner.logger.info(f'label-free criteria after {runner.epoch} epochs: {shown}')
+        scalars = {f'criteria/{name}': value for name, value in values.items()}
+        runner.visualizer.add_scalars(scalars, step=runner.epoch)
         self.record = self.record.with_epoch(runner.epoch, values)
         superseded = self._keep(runner, values)
         self.record.write(runner.work_dir)
-        # last, so that the record never names a missing file
-        _remove(runner.work_dir, superseded)
+        _remove(runner.work_dir, superseded)  # last, so that the record never names a missing file
 
     def _keep(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
         """If the weights are chosen, save and record them, and return the checkpoint that they replace."""
@@ -179,13 +164,9 @@ class SelectionHook(Hook):
         value = values.get(self.criterion, math.nan)
         if not is_chosen(epoch, value, kept, self.rule):
             return None
-        name = checkpoint_name(self.criterion, epoch)
+        name, meta = checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
         runner.save_checkpoint(
-            runner.work_dir,
-            name,
-            save_optimizer=False,
-            save_param_scheduler=False,
-            meta=dict(epoch=epoch, iter=runner.iter),
+            runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta
         )
         chosen = KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
         self.record = replace(self.record, kept=chosen)
@@ -203,22 +184,23 @@ class SelectionHook(Hook):
                 'the resumed checkpoint has no labels of the previous epoch, so the first stability is missing'
             )
         kept = self.record.kept
-        if kept is not None and not self._continues(kept, runner.work_dir):
-            self.record, kept = replace(self.record, kept=None), None
-        if self.criterion is not None and kept is None:
-            runner.logger.warning(
-                f'the earlier part of this run kept no checkpoint by {self.criterion}, so only weights from epoch '
-                f'{runner.epoch} on can be chosen'
-            )
-
-    def _continues(self, kept: KeptCheckpoint, work_dir: str) -> bool:
-        """Return whether a kept checkpoint exists and was chosen by this hook's criterion, rule and ``begin``."""
-        same_choice = (kept.criterion, kept.rule) == (self.criterion, self.rule) and kept.epoch >= self.begin
-        return same_choice and Path(work_dir, kept.checkpoint).is_file()
+        chosen_alike = (
+            kept is not None
+            and (kept.criterion, kept.rule) == (self.criterion, self.rule)
+            and kept.epoch >= self.begin
+            and Path(runner.work_dir, kept.checkpoint).is_file()
+        )
+        if not chosen_alike:
+            self.record = replace(self.record, kept=None)
+            if self.criterion is not None:
+                runner.logger.warning(
+                    f'the earlier part of this run kept no checkpoint by {self.criterion}, so only weights from epoch '
+                    f'{runner.epoch} on can be chosen'
+                )
 
 
 def _first_clustering(labelers: Iterable[Labeler]) -> ClusterLabeler | None:
-    """Return the first ``ClusterLabeler`` among labelers and those they build on, or None."""
+    """Return the first ``ClusterLabeler`` among labelers and those they build on."""
     for labeler in labelers:
         part: Labeler | None = labeler
         while part is not None:
@@ -236,7 +218,7 @@ def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
         name = name.removesuffix('_rgb').removesuffix('_ir')
     if CRITERIA.get(name) is None:
         raise ConfigError(
-            f"SelectionHook: no criterion '{name}'; known are {', '.join(CRITERIA.module_dict)}, each also with "
+            f"SelectionHook: there is no criterion '{name}'; known are {', '.join(CRITERIA.module_dict)}, also with "
             '_rgb or _ir for one modality'
         )
     built = CRITERIA.build({**config, 'type': name})

@@ -24,21 +24,15 @@ _SILENT = {
 class TrainingGuardHook(Hook):
     """Monitor the losses and the weights.
 
-    NaN or infinite losses or weights end the run with an error that suggests a remedy and, for a loss, names the
-    iteration. The epoch leaves no checkpoint, so the last checkpoint has good weights. The hook also warns about an
-    active loss that is exactly 0 in all iterations of an epoch because it found nothing to compare.
-
-    Another warning is given if the number of accumulated iterations does not divide the length of an epoch. The
-    gradients of the last iterations then carry over to the next epoch, whose labels may differ, and are lost if the run
-    is resumed there.
+    NaN or infinite losses or weights end the run with an error that suggests a remedy. The epoch leaves no checkpoint.
+    The hook warns about an active loss that is exactly 0 in all iterations of an epoch. It also warns if the number of
+    accumulated iterations does not divide the length of an epoch: gradients of the last iterations then carry over to
+    the next epoch, and are lost if the run is resumed there.
 
     The values are monitored on their device and read every ``interval`` iterations and after each epoch.
 
     Args:
-        interval: Number of iterations between checks.
-
-    Raises:
-        ConfigError: If ``interval`` is less than 1.
+        interval: Number of iterations between checks, at least 1.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
@@ -57,8 +51,8 @@ class TrainingGuardHook(Hook):
         if left:
             runner.logger.warning(
                 f'optim_wrapper.accumulative_counts={counts} does not divide the {len(runner.train_dataloader)} '
-                f'iterations of an epoch: gradients of the last {left} join the next epoch, and a resumed run, which '
-                'lacks them, will not end as an uninterrupted one; choose a divisor'
+                f'iterations of an epoch: gradients of the last {left} join the next epoch, and a resumed run loses '
+                'them; choose a divisor'
             )
 
     def before_train_epoch(self, runner) -> None:
@@ -84,12 +78,10 @@ class TrainingGuardHook(Hook):
                 f'{broken[0]}; {_remedy(runner)}'
             )
         for name in self.silent():
-            reason = next(
-                (text for start, text in _SILENT.items() if name.startswith(start)), 'nothing to compare'
-            )
+            reasons = [text for start, text in _SILENT.items() if name.startswith(start)]
             runner.logger.warning(
                 f'{name} was exactly 0 in all {self._iterations} iterations of epoch {runner.epoch + 1}, it had '
-                f'no effect: {reason}'
+                f'no effect: {reasons[0] if reasons else "nothing to compare"}'
             )
 
     def silent(self) -> list[str]:
@@ -107,7 +99,6 @@ class TrainingGuardHook(Hook):
         self._active[name] = self._active.get(name, torch.zeros_like(value, dtype=torch.bool)) | (value != 0)
 
     def _stop_at_bad_losses(self, runner) -> None:
-        """Raise a TrainingError if a loss was not finite."""
         firsts = {name: int(first) for name, first in self._first_bad.items() if name != 'loss'}
         bad = {name: first for name, first in firsts.items() if first >= 0}
         if not bad and 'loss' in self._first_bad and int(self._first_bad['loss']) >= 0:
@@ -133,7 +124,7 @@ def _remedy(runner) -> str:
     rates = runner.optim_wrapper.get_lr().get('lr', [])
     rate = f' (it is {max(rates):.3g} now)' if rates else ''
     return (
-        'the last checkpoint is from before: leave --amp and run again with --resume, or start a new run, if you like '
+        'the last checkpoint is from before: run again with --resume and without --amp, or start a new run, optionally '
         'from that checkpoint with --source-checkpoint, with optim_wrapper.clip_grad=dict(max_norm=5.0) or a lower '
         f'learning rate{rate}'
     )

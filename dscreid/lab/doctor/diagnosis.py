@@ -22,8 +22,7 @@ from dscreid.lab.doctor.forecast import FreeResources, check_forecast
 from dscreid.lab.doctor.machine import check_machine, check_shared_memory
 from dscreid.lab.doctor.stages import Stage, datasets_of, stages_of
 from dscreid.registry import DATASETS
-from dscreid.utils.gpu import free_gpu_memory
-from dscreid.utils.machine import free_disk, free_memory, usable_cores
+from dscreid.utils.machine import free_disk, free_gpu_memory, free_memory, usable_cores
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dscreid.utils.gpu import free_gpu_memory
-from dscreid.utils.machine import free_memory
+from dscreid.utils.machine import free_gpu_memory, free_memory
 
 #: Overhead of allocators and libraries, as a factor on the tensors' memory.
 _MARGIN = 1.15

@@ -23,8 +23,7 @@ from dscreid.pseudo_labels.clustering.forecast import (
 from dscreid.pseudo_labels.descriptors import finite_descriptors
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
-from dscreid.utils.gpu import free_gpu_memory
-from dscreid.utils.machine import free_memory
+from dscreid.utils.machine import free_gpu_memory, free_memory
 
 #: Default of the argument ``clustering`` of labelers.
 CLUSTERING: Mapping[str, Any] = MappingProxyType({'type': 'ClusterLabeler'})

@@ -307,7 +307,7 @@ def test_cycles_that_are_none_are_refused(stage):
 
 def test_the_first_labeler_cannot_read_centres():
     reading = dict(type='CuriousLabeler', needs_centers=True)
-    with pytest.raises(ConfigError, match='CuriousLabeler reads the cluster centers of the epoch before'):
+    with pytest.raises(ConfigError, match='CuriousLabeler reads the cluster centers of the previous epoch'):
         ClusterHook([], [dict(cycle=[reading, dict(type='RecordingLabeler')])])
     ClusterHook([], [dict(cycle=[dict(type='RecordingLabeler'), reading])])
 

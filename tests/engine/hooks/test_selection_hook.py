@@ -10,8 +10,8 @@ import torch
 
 from dscreid.apis.config import fit_to_machine, load_config
 from dscreid.apis.train import train_stage
-from dscreid.engine.clustering_round import ClusteringRound
 from dscreid.engine.hooks import ClusterHook, SelectionHook, selection_hook
+from dscreid.engine.hooks.cluster_hook import ClusteringRound
 from dscreid.engine.selection_record import RECORD_FILE, read_record
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels import ClusterLabeler, Criterion, DSLULabeler, Labeler, PseudoLabels

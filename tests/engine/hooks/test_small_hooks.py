@@ -13,8 +13,8 @@ from dscreid.engine.hooks import (
     MemoryUpdateHook,
     SourceWeightsHook,
     SpeedHook,
+    durable_checkpoint_hook,
     evaluation_progress_hook,
-    initial_checkpoint_hook,
     source_weights_hook,
     speed_hook,
 )
@@ -68,7 +68,7 @@ def test_the_initial_checkpoint(fake_runner, tmp_path, iteration, saves):
 
 
 def test_only_the_first_rank_names_the_checkpoint(fake_runner, tmp_path, monkeypatch):
-    monkeypatch.setattr(initial_checkpoint_hook, 'is_main_process', lambda: False)
+    monkeypatch.setattr(durable_checkpoint_hook, 'is_main_process', lambda: False)
     fake_runner.work_dir = str(tmp_path)
     fake_runner.save_checkpoint = lambda *args, **kwargs: None
     InitialCheckpointHook().before_train(fake_runner)
