@@ -128,9 +128,9 @@ def _listed_frames(
     """Yield the frames of tracklets of any length; the dataset that reads the packed frames filters by length."""
     settings: dict[str, Any] = dict(labelled=False, min_seq_len=1, expected_statistics=None)
     for split in splits:
-        for variant in ({}, dict(fake_ir=True)) if fake_ir else ({},):
+        for variant in [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]:
             try:
-                tracklets = kind(source, split, **settings, **variant).tracklets
+                tracklets = kind(source, split, **variant).tracklets
             except DatasetError as error:
                 raise DatasetError(f'{error}; or pack without split {split!r} (--splits)') from None
             for tracklet in tracklets:
