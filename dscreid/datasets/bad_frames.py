@@ -70,11 +70,7 @@ class FrameMarks:
 
 
 def fault_of(storage: FrameStorage, frame: str) -> str | None:
-    """Explain why a frame cannot be used, or return None if the decoder used in training can read it.
-
-    Raises:
-        DatasetError: See ``FrameStorage.read``.
-    """
+    """Explain why a frame cannot be used; None if the decoder used in training can read it."""
     try:
         decode_frame(storage, frame, choose_decoder('auto')[1])
     except FrameError as error:

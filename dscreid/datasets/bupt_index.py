@@ -78,16 +78,13 @@ def read_data_paths(path: Path) -> Mapping[str, Any]:
 def frames_of(
     data: Mapping[str, Any], line: Line, modality: Modality, fake_ir: bool = False
 ) -> tuple[str, ...]:
-    """Look up the frames of one modality of a line.
+    """Look up the frames of one modality of a line, as paths relative to the dataset's root.
 
     Args:
         data: Content of ``data_paths.json``.
-        line: The line.
-        modality: Visible or infrared; ``'RGB/IR'`` lines have both.
+        line: The line; ``'RGB/IR'`` lines have both modalities.
+        modality: Visible or infrared.
         fake_ir: Replace ``/RGB/`` by ``/FakeIR/``, the infrared image generated from each visible one.
-
-    Returns:
-        Paths relative to the dataset's root.
 
     Raises:
         DatasetError: If the tracklet is not listed, is empty, or a path leaves the image folder.
@@ -111,18 +108,11 @@ def frames_of(
 def frames_with_lines(
     root: Path, lines: Sequence[Line]
 ) -> tuple[list[str], list[tuple[str, ...]], dict[str, list[str]]]:
-    """Look up the tracklets of lines, together with their index fields.
-
-    Args:
-        root: Folder of the dataset.
-        lines: Lines of its list files; each ``'RGB/IR'`` line gives two tracklets.
+    """Look up the tracklets of lines of list files; each ``'RGB/IR'`` line gives two.
 
     Returns:
         ``file:line`` with the modality, and frames, of N tracklets, and ``person``, ``modality``, ``camera`` and
         ``tracklet`` of each as written.
-
-    Raises:
-        DatasetError: See ``read_data_paths`` and ``frames_of``.
     """
     data = read_data_paths(index_file(root, 'data_paths.json'))
     entries = [(line, m) for line in lines for m in Modality if m.name in line.kind.split('/')]

@@ -207,11 +207,9 @@ class TrackletDataset(Dataset, ABC):
         return self._fingerprint
 
     def bad_frames(self) -> list[dict[str, str]]:
-        """List the bad frames left out or substituted so far by this process and the workers of its loaders.
+        """List ``frame`` and ``fault`` of the bad frames left out or substituted so far, also by loader workers.
 
-        Returns:
-            ``frame`` (path relative to the root) and ``fault`` of each bad frame, in dataset order with
-            ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
+        They are in dataset order with ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
         """
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
             found = dict(sorted((self._skipped_frames or {}).items()))
@@ -247,16 +245,13 @@ class TrackletDataset(Dataset, ABC):
             raise DatasetError(f'{self.root}: the index files were changed while in use; start again')
         if (parsed.pids < 0).any():
             raise DatasetError(
-                f'{self.root}: the index of split {self.split!r} has no person ids; diagnostics that '
-                'compare with the truth need them, training on an unlabeled split does not'
+                f'{self.root}: the index of split {self.split!r} has no person ids, which diagnostics need'
             )
         return GroundTruth(parsed.pids)
 
     @abstractmethod
     def parse_index(self) -> ParsedIndex:
-        """Read the split's index from ``root`` or ``storage``.
-
-        If ``labelled`` is False, the order of the records must not depend on person ids.
+        """Read the split's index; if ``labelled`` is False, the order must not depend on person ids.
 
         Raises:
             DatasetError: If a file is missing or malformed; names file and line.
@@ -317,10 +312,8 @@ class TrackletDataset(Dataset, ABC):
             )
         self.tracklets = parsed.tracklets
         if self.labelled:
-            self.tracklets = [
-                replace(t, pid=int(p)) if p >= 0 else t
-                for t, p in zip(parsed.tracklets, parsed.pids, strict=True)
-            ]
+            known = zip(parsed.tracklets, parsed.pids.tolist(), strict=True)
+            self.tracklets = [replace(t, pid=pid) if pid >= 0 else t for t, pid in known]
         self.cameras = np.array([t.camera for t in self.tracklets], dtype=np.int64)
         self.wheres = list(parsed.wheres) if self.labelled else None
         self.same_as = first_rows(self.tracklets)
@@ -358,14 +351,6 @@ class TrackletDataset(Dataset, ABC):
             self.num_skipped_tracklets = int((~without_bad_frames(checked, self._skipped_frames)).sum())
         return self._skipped_frames
 
-    def _skip_warnings(self) -> tuple[str, ...]:
-        if not self._skipped_frames:
-            return ()
-        return (
-            f'{self.root}: {self.num_skipped_tracklets} tracklets of split {self.split!r} are left out, since they '
-            f'contain {len(self._skipped_frames)} frames that cannot be read: {describe_frames(self.bad_frames())}',
-        )
-
     def _log_report(self, warnings: tuple[str, ...], expected_statistics: str | None) -> None:
         title = (
             f'{type(self).__name__} {self.split} ({"labeled" if self.labelled else "unlabeled"}) in '
@@ -374,7 +359,11 @@ class TrackletDataset(Dataset, ABC):
         if self.storage.frame_format is not None:
             title += f', frames packed as {self.storage.frame_format}'
         print_log(f'{title}\n{statistics_table(self.statistics())}', logger='current')
-        warnings += self._skip_warnings()
+        if self._skipped_frames:
+            warnings += (
+                f'{self.root}: {self.num_skipped_tracklets} tracklets of split {self.split!r} are left out, since they '
+                f'contain {len(self._skipped_frames)} unreadable frames: {describe_frames(self.bad_frames())}',
+            )
         if expected_statistics == 'published' and self.PUBLISHED:
             warnings += self._published_warnings()
         for warning in warnings:

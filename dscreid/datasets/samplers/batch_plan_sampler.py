@@ -59,8 +59,6 @@ class BatchPlanSampler(Sampler, ABC):
         if self._rests:
             return iter(())
         batches = self._plan(self.epoch)
-        if batches.shape != (self.iterations, self.global_batch_size):
-            raise RuntimeError(f'{type(self).__name__} planned batches of shape {batches.shape}')
         starts = np.arange(self.iterations, dtype=np.int64)[:, None] * self.global_batch_size
         positions = (starts + self._share).ravel()
         return seeded_draws(batches.ravel()[positions], self.seed, self.epoch, positions)

@@ -70,8 +70,8 @@ class LoadFrames:
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the decoded frames to ``results``; a path that occurs twice is read only once.
 
-        If ``results['on_bad_frame']`` is ``SUBSTITUTE``, the nearest readable frame of the tracklet replaces an
-        unreadable one, and the positions of unreadable frames are added to ``results['bad_positions']``.
+        If ``on_bad_frame`` is ``SUBSTITUTE``, the nearest readable frame replaces an unreadable one, whose position is
+        added to ``bad_positions``.
         """
         storage = results.get('storage') or FolderFrames(results['root'])
         self._check_format(storage.frame_format, storage.root)
