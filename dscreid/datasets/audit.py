@@ -31,14 +31,7 @@ class ModalityStatistics:
 
 
 def split_statistics(tracklets: Sequence[Tracklet]) -> dict[str, ModalityStatistics]:
-    """Count a split's tracklets.
-
-    Args:
-        tracklets: Records; those without a person id do not count as identities.
-
-    Returns:
-        Statistics under the keys ``'rgb'``, ``'ir'`` and ``'all'``.
-    """
+    """Count a split's ``'rgb'``, ``'ir'`` and ``'all'`` tracklets; those without a person id are not identities."""
     groups = {m.value: [t for t in tracklets if t.modality is m] for m in Modality}
     return {name: _count(group) for name, group in (*groups.items(), ('all', tracklets))}
 
@@ -58,28 +51,15 @@ def _count(tracklets: Sequence[Tracklet]) -> ModalityStatistics:
 
 
 def statistics_table(statistics: Mapping[str, ModalityStatistics]) -> str:
-    """Format statistics as a text table.
-
-    Args:
-        statistics: Rows by name, as returned by ``split_statistics``.
-
-    Returns:
-        A table with a header line and one line per row.
-    """
-    header: tuple[str, ...] = (
-        '',
-        'identities',
-        'tracklets',
-        'queries',
-        'frames',
-        'cameras',
-        'frames/tracklet',
-    )
-    rows = [header]
+    """Format the result of ``split_statistics`` as a text table with a header line."""
+    rows = [('', 'identities', 'tracklets', 'queries', 'frames', 'cameras', 'frames/tracklet')]
     for name, s in statistics.items():
         identities = '-' if s.identities is None else f'{s.identities:,}'
-        counts = (f'{n:,}' for n in (s.tracklets, s.queries, s.frames, s.cameras))
-        rows.append((name, identities, *counts, f'{s.shortest:,}-{s.longest:,}'))
+        tracklets, queries, frames, cameras = (
+            f'{n:,}' for n in (s.tracklets, s.queries, s.frames, s.cameras)
+        )
+        length = f'{s.shortest:,}-{s.longest:,}'
+        rows.append((name, identities, tracklets, queries, frames, cameras, length))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return '\n'.join(
         '  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
@@ -87,14 +67,7 @@ def statistics_table(statistics: Mapping[str, ModalityStatistics]) -> str:
 
 
 def index_fingerprint(tracklets: Iterable[Tracklet]) -> str:
-    """Compute a fingerprint of an index from its content.
-
-    Args:
-        tracklets: Records in dataset order.
-
-    Returns:
-        The first 16 hex digits of the SHA-256 of frames, modality, camera, query flag and, if present, pid.
-    """
+    """First 16 hex digits of the SHA-256 of all frames, modalities, cameras, query flags and, if present, pids."""
     digest = hashlib.sha256()
     for t in tracklets:
         pid = '' if t.pid is None else t.pid
@@ -106,14 +79,11 @@ def index_fingerprint(tracklets: Iterable[Tracklet]) -> str:
 def differences_from_published(
     counts: Mapping[str, int], published: Mapping[str, int | tuple[int, int]]
 ) -> list[str]:
-    """Compare the counts of a dataset with the published ones.
+    """Describe how a dataset differs from published counts, for example ``'frames: 367 found, 500 published'``.
 
     Args:
         counts: Actual counts; missing keys are not compared.
         published: Expected numbers, or inclusive ranges if only a rounded number was published.
-
-    Returns:
-        One phrase per difference, for example ``'train identities: 367 found, 500 published'``.
     """
     differences = []
     for name, expected in published.items():

@@ -31,11 +31,7 @@ class OnBadFrame(str, Enum):
 
     @classmethod
     def choose(cls, value: str) -> 'OnBadFrame':
-        """Parse a config value.
-
-        Raises:
-            ConfigError: If the value is not one of the choices.
-        """
+        """Parse a config value; raises ConfigError for an unknown one."""
         try:
             return cls(value)
         except ValueError:
@@ -46,11 +42,8 @@ class OnBadFrame(str, Enum):
 class FrameMarks:
     """Marks for the frames that failed to load, shared by all workers of a dataset.
 
-    The marks are in shared memory, one byte per frame, and are never cleared. Copies of the dataset in workers,
-    including persistent ones, mark the same bytes, and the set of marked frames depends only on the draws.
-
-    Args:
-        tracklets: The records, in dataset order.
+    The marks are in shared memory, one byte per frame, and are never cleared; copies of the dataset in workers mark the
+    same bytes.
     """
 
     def __init__(self, tracklets: Sequence[Tracklet]) -> None:
@@ -77,11 +70,7 @@ class FrameMarks:
 
 
 def fault_of(storage: FrameStorage, frame: str) -> str | None:
-    """Explain why a frame cannot be used, or return None if the decoder used in training can read it.
-
-    Raises:
-        DatasetError: See ``FrameStorage.read``.
-    """
+    """Explain why a frame cannot be used; None if the decoder used in training can read it."""
     try:
         decode_frame(storage, frame, choose_decoder('auto')[1])
     except FrameError as error:
@@ -92,17 +81,7 @@ def fault_of(storage: FrameStorage, frame: str) -> str | None:
 def scan_frames(
     check: Callable[[str], Any], frames: Sequence[str], jobs: int, description: str
 ) -> Iterator[Any]:
-    """Check many frames in threads, in order and with a progress bar.
-
-    Args:
-        check: Function applied to each frame; called in threads.
-        frames: Paths.
-        jobs: Number of threads.
-        description: Text next to the progress bar.
-
-    Yields:
-        Results of ``check`` in the order of ``frames``.
-    """
+    """Apply ``check`` to many frames in ``jobs`` threads with a progress bar; yield the results in order."""
     chunks = [frames[start : start + _CHUNK] for start in range(0, len(frames), _CHUNK)]
     pool = ThreadPoolExecutor(jobs)
     try:
@@ -115,14 +94,9 @@ def scan_frames(
 def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], fingerprint: str) -> dict[str, str]:
     """Find the frames that cannot be decoded, and cache the result for later calls.
 
-    The first call decodes every frame and stores the bad ones in ``cache_folder()``, under the fingerprint and the
-    root. Later calls check only those again, so that repaired frames are used. Frames packed as raw pixels are not
-    checked: they need no decoding, and their checksums are compared on every read.
-
-    Args:
-        storage: Storage of the frames.
-        tracklets: The records.
-        fingerprint: Fingerprint of the records.
+    The first call decodes every frame and stores the bad ones in ``cache_folder()``, under the root and the records'
+    fingerprint. Later calls check only those again, so that repaired frames are used. Frames packed as raw pixels are
+    not checked: they need no decoding, and their checksums are compared on every read.
 
     Returns:
         Mapping from bad frame to the reason.
@@ -132,10 +106,8 @@ def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], finger
     """
     if storage.frame_format is not None and storage.frame_format.encoding == 'raw':
         return {}
-    place = hashlib.sha256(
-        f'{fingerprint} {storage.root.resolve()}'.encode('utf-8', 'surrogatepass')
-    ).hexdigest()
-    file = cache_folder() / 'bad_frames' / f'{place[:24]}.json'
+    place = f'{fingerprint} {storage.root.resolve()}'.encode('utf-8', 'surrogatepass')
+    file = cache_folder() / 'bad_frames' / f'{hashlib.sha256(place).hexdigest()[:24]}.json'
     # all processes of a run arrive here together: the first one checks, the others read its result
     with locked(file.with_suffix('.lock')):
         frames = dict.fromkeys(frame for t in tracklets for frame in t.frames)
@@ -168,18 +140,9 @@ def without_bad_frames(tracklets: Sequence[Tracklet], bad: Mapping[str, str]) ->
 def load_or_substitute(
     load: Callable[[str], np.ndarray], frames: Sequence[str], position: int
 ) -> tuple[np.ndarray, list[int]]:
-    """Load a frame, or the nearest readable one of its tracklet; ties go to the earlier one.
+    """Load the frame of a tracklet at ``position``, or the nearest one for which ``load`` raises no ``FrameError``.
 
-    Args:
-        load: Reads a frame; raises ``FrameError`` if the frame is unreadable.
-        frames: All frames of the tracklet.
-        position: Position of the requested frame.
-
-    Returns:
-        The loaded frame, and the positions that failed before it.
-
-    Raises:
-        DatasetError: If no frame of the tracklet can be read.
+    Ties go to the earlier one. Also returns the positions that failed; raises DatasetError if all of them do.
     """
     failed: list[int] = []
     for place in sorted(range(len(frames)), key=lambda place: (abs(place - position), place)):
@@ -189,7 +152,7 @@ def load_or_substitute(
             failed.append(place)
             last = error
     raise DatasetError(
-        f'none of the {len(frames)} frames can be read, so nothing can be substituted; last: {last}; '
+        f'none of the {len(frames)} frames can be read, so there is no substitute; last: {last}; '
         "on_bad_frame='skip_tracklet' leaves such tracklets out"
     )
 

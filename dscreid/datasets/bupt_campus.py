@@ -54,12 +54,10 @@ class BUPTCampus(TrackletDataset):
 
     Each training line describes one visible and one infrared tracklet. All visible tracklets come first, then all
     infrared ones. Within each modality, a labeled split keeps the file order. An unlabeled split sorts by a hash of
-    the frame paths, so that the order reveals neither the pairs nor the identities (which are adjacent in the
-    files). This order does not depend on the person ids in the files.
+    the frame paths, so that the order reveals neither pairs nor identities.
 
     Person ids must be written in digits if they are used (labeled splits, ground truth). An unlabeled split accepts
-    any key, but has no ground truth if its keys are not ids. In a test split, -1 means an unknown person; if no key
-    is an id, the split has no identities.
+    any key. In a test split, -1 means an unknown person; if no key is an id, the split has no identities.
 
     Args:
         root: Folder of the dataset.
@@ -91,9 +89,7 @@ class BUPTCampus(TrackletDataset):
         """Read the split's index files."""
         data = read_data_paths(index_file(self.root, 'data_paths.json'))
         if not self.storage.has_folder('DATA'):
-            raise DatasetError(
-                f'{self.root / "DATA"}: the image folder is missing; unpack the image archive there'
-            )
+            raise DatasetError(f'{self.root / "DATA"}: the image folder is missing; unpack the images there')
         entries = list(self._entries(data))
         entries.sort(key=lambda entry: entry.tracklet.modality is Modality.IR)
         if not self.labelled:
@@ -146,8 +142,8 @@ def _parse_pids(lines: list[Line]) -> np.ndarray:
     pids: list[int] = []
     spelling: dict[int, str] = {}
     for line in lines:
-        usable = line.pid.isascii() and line.pid.isdigit() and len(line.pid) <= 18
-        usable = usable and spelling.setdefault(int(line.pid), line.pid) == line.pid
+        is_number = line.pid.isascii() and line.pid.isdigit() and len(line.pid) <= 18
+        usable = is_number and spelling.setdefault(int(line.pid), line.pid) == line.pid
         pids.append(int(line.pid) if usable else -1)
     return np.array(pids, dtype=np.int64)
 
@@ -157,7 +153,7 @@ def _require_pids(lines: list[Line], pids: np.ndarray, allow_unknown: bool) -> N
     for line, pid in zip(lines, pids, strict=True):
         if pid < 0 and not (allow_unknown and line.pid == '-1'):
             raise DatasetError(
-                f'{line.where}: person id {line.pid[:40]!r} is not a number of its own; a labelled split '
+                f'{line.where}: person id {line.pid[:40]!r} is not a number of its own; a labeled split '
                 'needs ids in digits, each written in one way'
             )
 

@@ -33,14 +33,7 @@ class Line(NamedTuple):
 
 
 def parse_lines(path: Path, kinds: tuple[str, ...]) -> list[Line]:
-    """Parse a list file.
-
-    Args:
-        path: File with ``pid modality camera tracklet_id`` per line.
-        kinds: Allowed values of the second field.
-
-    Returns:
-        The lines in file order.
+    """Parse a list file with ``pid modality camera tracklet_id`` per line; the modality must be one of ``kinds``.
 
     Raises:
         DatasetError: If an entry cannot be parsed; names file and line.
@@ -66,13 +59,9 @@ def _parse_line(text: str, kinds: tuple[str, ...]) -> list[str]:
 
 
 def read_data_paths(path: Path) -> Mapping[str, Any]:
-    """Read ``data_paths.json``.
+    """Read ``data_paths.json``: ``{pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path, ...]}}}}``.
 
-    Args:
-        path: File with ``{pid: {"RGB"|"IR"|"FakeIR": {camera: {tracklet_id: [path, ...]}}}}``.
-
-    Returns:
-        The mapping; ``frames_of`` checks its inner levels when they are used.
+    ``frames_of`` checks the inner levels when they are used.
 
     Raises:
         DatasetError: If the file is missing, not JSON, or not a mapping.
@@ -81,7 +70,7 @@ def read_data_paths(path: Path) -> Mapping[str, Any]:
     if not isinstance(data, dict) or not data:
         raise DatasetError(
             f'{path}:1: expected a JSON object {{pid: {{modality: {{camera: {{tracklet: [path, ...]}}}}}}}}; '
-            'restore the file from the dataset archive'
+            f'{index_files.RESTORE}'
         )
     return data
 
@@ -89,16 +78,13 @@ def read_data_paths(path: Path) -> Mapping[str, Any]:
 def frames_of(
     data: Mapping[str, Any], line: Line, modality: Modality, fake_ir: bool = False
 ) -> tuple[str, ...]:
-    """Look up the frames of one modality of a line.
+    """Look up the frames of one modality of a line, as paths relative to the dataset's root.
 
     Args:
         data: Content of ``data_paths.json``.
-        line: The line.
-        modality: Visible or infrared; ``'RGB/IR'`` lines have both.
+        line: The line; ``'RGB/IR'`` lines have both modalities.
+        modality: Visible or infrared.
         fake_ir: Replace ``/RGB/`` by ``/FakeIR/``, the infrared image generated from each visible one.
-
-    Returns:
-        Paths relative to the dataset's root.
 
     Raises:
         DatasetError: If the tracklet is not listed, is empty, or a path leaves the image folder.
@@ -122,18 +108,11 @@ def frames_of(
 def frames_with_lines(
     root: Path, lines: Sequence[Line]
 ) -> tuple[list[str], list[tuple[str, ...]], dict[str, list[str]]]:
-    """Look up the tracklets of lines, together with their index fields.
-
-    Args:
-        root: Folder of the dataset.
-        lines: Lines of its list files; each ``'RGB/IR'`` line gives two tracklets.
+    """Look up the tracklets of lines of list files; each ``'RGB/IR'`` line gives two.
 
     Returns:
         ``file:line`` with the modality, and frames, of N tracklets, and ``person``, ``modality``, ``camera`` and
         ``tracklet`` of each as written.
-
-    Raises:
-        DatasetError: See ``read_data_paths`` and ``frames_of``.
     """
     data = read_data_paths(index_file(root, 'data_paths.json'))
     entries = [(line, m) for line in lines for m in Modality if m.name in line.kind.split('/')]
@@ -143,35 +122,22 @@ def frames_with_lines(
         'camera': [line.camera for line, _ in entries],
         'tracklet': [line.tracklet for line, _ in entries],
     }
-    return (
-        [f'{Path(line.where).name} {modality.value}' for line, modality in entries],
-        [frames_of(data, line, modality) for line, modality in entries],
-        told,
-    )
+    wheres = [f'{Path(line.where).name} {modality.value}' for line, modality in entries]
+    return wheres, [frames_of(data, line, modality) for line, modality in entries], told
 
 
 def count_tracklets(data: Mapping[str, Any]) -> tuple[int, int]:
-    """Count the entries of ``data_paths.json``, excluding generated infrared frames.
-
-    Args:
-        data: Content of the file.
-
-    Returns:
-        Number of tracklets, visible and infrared together, and number of their frames.
-    """
+    """Count tracklets and frames in ``data_paths.json``, excluding generated infrared frames."""
     lengths = [
         len(paths)
         for person in data.values()
+        if isinstance(person, dict)
         for modality in ('RGB', 'IR')
-        for tracklets in _values(_get(person, modality))
+        for tracklets in _values(person.get(modality))
         for paths in _values(tracklets)
         if isinstance(paths, list)
     ]
     return len(lengths), sum(lengths)
-
-
-def _get(mapping: Any, key: str) -> Any:
-    return mapping.get(key) if isinstance(mapping, dict) else None
 
 
 def _values(mapping: Any) -> list[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from dscreid.datasets.image_size import JPEG_START, MAX_PIXELS, image_size, is_too_large
-from dscreid.datasets.storage import FrameFormat, FrameStorage
+from dscreid.datasets.storage import FrameStorage
 from dscreid.errors import ConfigError, FrameError
 
 try:
@@ -44,9 +44,11 @@ def decode_with_cv2(
         uint8 (H, W, 3) in RGB order, (H, W) for a gray file, or None if the bytes are not an image, are truncated, or
         claim more than ``MAX_PIXELS``.
     """
-    if not len(content) or is_too_large(image_size(content)):
+    size = image_size(content)
+    if not len(content) or is_too_large(size):
         return None
-    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION | _REDUCED[jpeg_scale(content, at_least)]
+    scale = jpeg_scale(size, at_least) if content[:2] == JPEG_START else 1
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION | _REDUCED[scale]
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
@@ -57,24 +59,16 @@ def decode_with_cv2(
 def decode_with_turbojpeg(
     content: bytes | memoryview, at_least: tuple[int, int] | None = None
 ) -> np.ndarray | None:
-    """Decode a JPEG with libjpeg-turbo; other files, and those that it rejects, are decoded by OpenCV.
-
-    Args:
-        content: Bytes of the file.
-        at_least: See ``decode_with_cv2``.
-
-    Returns:
-        See ``decode_with_cv2``.
-    """
+    """Decode a JPEG with libjpeg-turbo, and other or rejected files with OpenCV; see ``decode_with_cv2``."""
     if content[:2] != JPEG_START:
         return decode_with_cv2(content, at_least)
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
         if is_too_large((height, width)):
             return None
-        scale = _scale((height, width), at_least)
+        scale = jpeg_scale((height, width), at_least)
         smallest = (-(-height // scale), -(-width // scale)) if scale > 1 else (0, 0)
-        space = 'gray' if colours == 'Gray' else 'rgb'
+        space = 'gray' if colors == 'Gray' else 'rgb'
         image = simplejpeg.decode_jpeg(content, space, min_height=smallest[0], min_width=smallest[1])
     except ValueError:
         # CMYK or damaged: OpenCV decides, so that no backend rejects a file that the other can read
@@ -100,37 +94,19 @@ def decode_frame(
         FrameError: If the frame is missing, unreadable, or not a complete image.
         DatasetError: See ``FrameStorage.read``.
     """
-    content = storage.read(frame)
-    image = decode_content(content, storage.frame_format, decode, at_least)
+    content, packed = storage.read(frame), storage.frame_format
+    image: np.ndarray | None
+    if packed is not None and packed.encoding == 'raw':
+        pixels = np.frombuffer(content, np.uint8)
+        image = pixels.reshape(*packed.size, 3) if len(pixels) == math.prod(packed.size) * 3 else None
+    else:
+        image = decode(content, at_least)
     if image is None:
         fault = 'not a complete image file'
         if is_too_large(image_size(content)):
             fault = f'claims more than {MAX_PIXELS // 10**6} million pixels'
         raise FrameError(f'{storage.root / frame}: {fault}; {storage.remedy}')
     return image
-
-
-def decode_content(
-    content: bytes | memoryview,
-    packed: FrameFormat | None,
-    decode: Decoder,
-    at_least: tuple[int, int] | None = None,
-) -> np.ndarray | None:
-    """Convert the content read from a storage to pixels.
-
-    Args:
-        content: An image file's bytes, or raw pixels.
-        packed: The storage's ``frame_format``.
-        decode: Decoder for image files.
-        at_least: Minimum (H, W) of the result of scaled decoding; None decodes at full size.
-
-    Returns:
-        uint8 (h, w, 3) in RGB order, (h, w) for a gray file, or None if an image file is damaged or pixels are missing.
-    """
-    if packed is not None and packed.encoding == 'raw':
-        pixels = np.frombuffer(content, np.uint8)
-        return pixels.reshape(*packed.size, 3) if len(pixels) == math.prod(packed.size) * 3 else None
-    return decode(content, at_least)
 
 
 DECODERS: dict[str, Decoder] = {'cv2': decode_with_cv2, 'turbojpeg': decode_with_turbojpeg}
@@ -143,10 +119,7 @@ def available_decoders() -> dict[str, Decoder]:
 
 
 def choose_decoder(backend: str) -> tuple[str, Decoder]:
-    """Choose a decoder by backend name.
-
-    Args:
-        backend: One of ``BACKENDS``; ``'auto'`` chooses the fastest one installed and logs its name once.
+    """Choose a decoder by backend name; ``'auto'`` is the fastest one installed, and is logged once.
 
     Returns:
         Name and function of the decoder.
@@ -161,34 +134,25 @@ def choose_decoder(backend: str) -> tuple[str, Decoder]:
     if backend not in available_decoders():
         raise ConfigError(
             "LoadFrames: backend 'turbojpeg' needs the package simplejpeg (pip install simplejpeg); backend "
-            "'auto' does without it"
+            "'auto' works without it"
         )
     return backend, DECODERS[backend]
 
 
-def jpeg_scale(content: bytes | memoryview, at_least: tuple[int, int] | None) -> int:
+def jpeg_scale(size: tuple[int, int] | None, at_least: tuple[int, int] | None) -> int:
     """Choose the factor by which a JPEG is scaled down during decoding.
-
-    Args:
-        content: Bytes of an image file.
-        at_least: Minimum (H, W) of the result; None disables scaling.
-
-    Returns:
-        8, 4 or 2 (a side of n pixels becomes ceil(n / scale)); 1 if scaling is not possible or the file is not a JPEG.
-    """
-    if at_least is None:
-        return 1
-    size = image_size(content) if content[:2] == JPEG_START else None
-    return 1 if size is None else _scale(size, at_least)
-
-
-def _scale(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
-    """Choose the largest of ``SCALES`` that keeps both sides long enough, or 1.
 
     Only powers of two are used, because libjpeg-turbo has no fast code for other factors and OpenCV does not
     support them.
+
+    Args:
+        size: (H, W) of the file; None if unknown.
+        at_least: Minimum (H, W) of the result; None disables scaling.
+
+    Returns:
+        8, 4 or 2 (a side of n pixels becomes ceil(n / scale)), or 1.
     """
-    if at_least is None:
+    if size is None or at_least is None:
         return 1
     for scale in SCALES:
         if all(-(-side // scale) >= wanted for side, wanted in zip(size, at_least, strict=True)):

@@ -15,14 +15,7 @@ def _real_path(path: str) -> str:
 
 
 def path_inside(root: Path | str, name: str) -> str:
-    """Join a dataset's root and a relative path, which must stay below the root.
-
-    Args:
-        root: Folder of the dataset; may itself be a symbolic link.
-        name: Path relative to the root.
-
-    Returns:
-        The joined path; the file need not exist.
+    """Join a dataset's root, which may be a symbolic link, and a relative path; the file need not exist.
 
     Raises:
         DatasetError: If the path leaves the root (by its text or a symbolic link) or is not a valid file name.
@@ -34,7 +27,7 @@ def path_inside(root: Path | str, name: str) -> str:
         real = os.path.realpath(path) if is_link else os.path.join(folder, os.path.basename(path))
         inside = _real_path(os.fspath(root)).rstrip(os.sep) + os.sep
     except ValueError:  # NUL, or characters not allowed in file names
-        raise DatasetError(f'{path!r}: no file can be called so; correct the index') from None
+        raise DatasetError(f'{path!r}: not a valid file name; correct the index') from None
     if not real.startswith(inside):
         raise DatasetError(
             f'{path}: leads out of the data root, to {real}; put the files below the root, or make the '
@@ -62,14 +55,7 @@ def open_regular(path: str) -> int:
 
 
 def read_frame_bytes(root: Path | str, frame: str) -> bytes:
-    """Read an image file below a dataset's root.
-
-    Args:
-        root: Folder of the dataset; may itself be a symbolic link.
-        frame: Path relative to the root.
-
-    Returns:
-        The file's bytes.
+    """Read the bytes of an image file below a dataset's root.
 
     Raises:
         FrameError: If the file is missing or unreadable.

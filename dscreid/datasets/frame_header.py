@@ -44,18 +44,11 @@ class FrameHeader:
 
 
 def read_header(path: str) -> FrameHeader:
-    """Check the structure of an image file.
+    """Check the structure of an image file; its content never causes an exception.
 
     JPEG files need start and end markers and a size in the frame header. PNG files need a signature, IHDR and IEND.
-    Other files are decoded. At most a few kilobytes of a JPEG or PNG file are read, unless its end is not where it
-    should be. Damage within the compressed data is not found, because that requires decoding. Images of more than
-    ``MAX_PIXELS`` are reported as faulty and never decoded.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The result; the content of the file never causes an exception.
+    Other files are decoded. Usually only a few kilobytes of a JPEG or PNG file are read; damage within the compressed
+    data is not found. Images of more than ``MAX_PIXELS`` are faulty and never decoded.
     """
     try:
         descriptor = open_regular(path)
@@ -77,50 +70,39 @@ def inspect_content(content: bytes | memoryview) -> FrameHeader:
 def _inspect(read: Read, num_bytes: int) -> FrameHeader:
     if num_bytes == 0:
         return FrameHeader('zero bytes')
-    head, tail = read(_HEAD, 0), b''
-    if num_bytes > _HEAD:
-        tail = read(_TAIL, max(num_bytes - _TAIL, _HEAD))
+    head = read(_HEAD, 0)
+    tail = read(_TAIL, max(num_bytes - _TAIL, _HEAD)) if num_bytes > _HEAD else b''
     digest = zlib.crc32(tail, zlib.crc32(head))
-    if head.startswith(JPEG_START):
-        fault, size = _inspect_jpeg(read, num_bytes, head, tail)
-    elif head.startswith(PNG_START):
-        fault, size = _inspect_png(read, num_bytes, head, tail)
+    if head.startswith((JPEG_START, PNG_START)):
+        fault, size = _inspect_structure(read, num_bytes, head, tail)
     else:
         content = read(num_bytes, 0)
-        size = image_size(content)
         image = decode_with_cv2(content)
-        fault, size = ('no image', size) if image is None else (None, image.shape[:2])
+        fault, size = ('no image', image_size(content)) if image is None else (None, image.shape[:2])
     if is_too_large(size):
         fault, size = f'claims more than {MAX_PIXELS // 10**6} million pixels', None
     return FrameHeader(fault, num_bytes, size, digest)
 
 
-def _inspect_jpeg(
+def _inspect_structure(
     read: Read, num_bytes: int, head: bytes, tail: bytes
 ) -> tuple[str | None, tuple[int, int] | None]:
-    scan, size = walk_jpeg(head)
-    if scan is None and num_bytes > len(head):  # large metadata
-        scan, size = walk_jpeg(read(num_bytes, 0))
-    if scan is None:
+    """Check header and end marker of a JPEG or PNG file; return the fault and the size."""
+    data: int | None
+    if head.startswith(PNG_START):
+        end, size = _PNG_END, png_size(head)
+        data = None if size is None else 0
+    else:
+        end = _JPEG_END
+        data, size = walk_jpeg(head)
+        if data is None and num_bytes > len(head):  # large metadata
+            data, size = walk_jpeg(read(num_bytes, 0))
+    if data is None:
         return 'truncated or malformed header', size
     if size is None or 0 in size:
         return 'header without a size', size
-    # a preview in the metadata has its own end marker, before the scan
-    ended = _JPEG_END in tail or _JPEG_END in head[scan:]
+    # a preview in the metadata of a JPEG has its own end marker, before the scan
+    ended = end in tail or end in head[data:]
     if not ended and num_bytes > len(head):  # marker split between the reads, or much data after the image
-        ended = read(num_bytes, 0).find(_JPEG_END, scan) >= 0
-    return (None if ended else 'truncated'), size
-
-
-def _inspect_png(
-    read: Read, num_bytes: int, head: bytes, tail: bytes
-) -> tuple[str | None, tuple[int, int] | None]:
-    size = png_size(head)
-    if size is None:
-        return 'truncated or malformed header', None
-    if 0 in size:
-        return 'header without a size', size
-    ended = _PNG_END in tail or _PNG_END in head
-    if not ended and num_bytes > len(head):
-        ended = read(num_bytes, 0).rfind(_PNG_END) >= 0
+        ended = read(num_bytes, 0).find(end, data) >= 0
     return (None if ended else 'truncated'), size

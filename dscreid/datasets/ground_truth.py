@@ -28,23 +28,12 @@ class GroundTruth:
         return len(np.unique(self.pids))
 
     def take(self, rows: np.ndarray) -> 'GroundTruth':
-        """Select the ground truth of the given rows.
-
-        Args:
-            rows: int64 (n,), positions in the dataset, for example ``dataset.indices('rgb')``.
-
-        Returns:
-            Ground truth of the n tracklets, in the order of ``rows``.
-        """
+        """Select the ground truth of rows, int64 (n,), for example ``dataset.indices('rgb')``."""
         return GroundTruth(self.pids[rows])
 
 
 def anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:
-    """Sort key for an unlabeled split, whose order must reveal neither persons nor pairs.
-
-    Returns:
-        Infrared flag, hash of the frame paths, camera.
-    """
+    """Sort key for an unlabeled split that reveals neither persons nor pairs: infrared, hash of frame paths, camera."""
     content = '\n'.join((tracklet.modality.value, *tracklet.frames)).encode('utf-8', 'surrogatepass')
     digest = hashlib.blake2b(content, digest_size=16, key=b'dscreid').digest()
     return tracklet.modality is Modality.IR, digest, tracklet.camera

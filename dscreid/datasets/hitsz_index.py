@@ -55,10 +55,7 @@ def modality_of(kind: int) -> Modality:
 
 
 def parse_frame_names(path: Path) -> FrameNames:
-    """Parse ``train_name.txt`` or ``test_name.txt``.
-
-    Args:
-        path: File with one name ``PPPPM{m}D{cam}T{track}F{picture}`` per line.
+    """Parse ``train_name.txt`` or ``test_name.txt``, with one name ``PPPPM{m}D{cam}T{track}F{picture}`` per line.
 
     Returns:
         The frames; ``0001M1D3T2F14.jpg`` is the file ``0001/ir/D3/14.jpg``.
@@ -116,11 +113,7 @@ def _parse_track(line: str, num_names: int | None) -> list[int]:
 
 
 def parse_query_rows(path: Path, num_tracks: int) -> np.ndarray:
-    """Parse ``query_IDX.txt``.
-
-    Args:
-        path: File with 1-based line numbers of ``track_test_info.txt``, on one or more lines.
-        num_tracks: Number of lines of ``track_test_info.txt``.
+    """Parse ``query_IDX.txt``, which has 1-based line numbers of ``track_test_info.txt`` (of ``num_tracks`` lines).
 
     Returns:
         int64 (n,), zero-based rows.
@@ -143,13 +136,12 @@ def _parse_query(field: str, num_tracks: int) -> int:
 
 
 def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: bool) -> list[ForeignFrames]:
-    """Find the tracklets that contain frames of another person, modality or camera.
+    """Find the tracklets that contain frames of another modality, camera or, if ``compare_persons``, known person.
 
     Args:
         tracks: int64 (N, 5) from ``parse_tracks``.
         names: The frames to which ``start`` and ``end`` refer.
-        compare_persons: Whether a different person id makes a frame foreign. Use False if ids must not be used. The
-            person id of a tracklet without one (negative) is never compared.
+        compare_persons: Whether to compare person ids (except of tracklets without one).
 
     Returns:
         One entry per tracklet with such frames, in the order of ``tracks``.
@@ -168,17 +160,7 @@ def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: 
 def describe_foreign_frames(
     found: Sequence[ForeignFrames], path: Path, names: FrameNames, limit: int
 ) -> list[str]:
-    """Describe foreign frames by line of the info file.
-
-    Args:
-        found: Entries of ``find_foreign_frames``.
-        path: The info file.
-        names: The frames that were compared.
-        limit: Maximum number of entries to describe.
-
-    Returns:
-        At most ``limit`` phrases, and one more with the number of remaining entries.
-    """
+    """Describe at most ``limit`` entries by line of the info file, and the number of remaining ones."""
     phrases = [
         f'{path.name}:{f.row + 1} ({len(f.frames)} of {f.length} frames, first {names.paths[f.frames[0]]})'
         for f in found[:limit]

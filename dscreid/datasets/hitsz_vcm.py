@@ -52,23 +52,15 @@ class HITSZVCM(TrackletDataset):
     """
 
     NAME = 'hitsz_vcm'
-    SPLITS = ('train', 'test')
-    TRAIN_SPLITS = ('train',)
     MIN_SEQ_LEN = 12
     LAYOUT = (
         'info/{train_name,track_train_info,test_name,track_test_info,query_IDX}.txt and images in '
         'Train/0001/rgb/D1/ and Test/..., data/0001/... or 0001/...'
     )
     INDEX_FILES = tuple(
-        folder + name
+        f'{folder}{name}.txt'
         for folder in ('info/', '')
-        for name in (
-            'train_name.txt',
-            'track_train_info.txt',
-            'test_name.txt',
-            'track_test_info.txt',
-            'query_IDX.txt',
-        )
+        for name in ('train_name', 'track_train_info', 'test_name', 'track_test_info', 'query_IDX')
     )
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = {
         'train identities': 500,
@@ -130,33 +122,28 @@ class HITSZVCM(TrackletDataset):
             return {}, ()
         compared = 'another person, modality or camera' if self.labelled else 'another modality or camera'
         phrases = ', '.join(describe_foreign_frames(found, path, names, limit=50))
+        fault = f'{len(found)} tracklets hold frames whose names carry {compared}'
         if self.foreign_frames == 'error':
             raise DatasetError(
-                f'{path}:{found[0].row + 1}: {len(found)} tracklets hold frames whose names carry '
-                f'{compared}: '
-                f"{phrases}; correct the index, or set foreign_frames='keep' or 'drop'"
+                f'{path}:{found[0].row + 1}: {fault}: {phrases}; correct the index, or set '
+                "foreign_frames='keep' or 'drop'"
             )
-        what = 'kept, as in the official protocol' if self.foreign_frames == 'keep' else 'left out'
-        warning = (
-            f'{path}: {len(found)} tracklets hold frames whose names carry {compared}, {what}: {phrases}'
-        )
-        drop = self.foreign_frames == 'drop'
-        return {f.row: frozenset(f.frames.tolist()) for f in found} if drop else {}, (warning,)
+        if self.foreign_frames == 'keep':
+            return {}, (f'{path}: {fault}, kept, as in the official protocol: {phrases}',)
+        dropped = {f.row: frozenset(f.frames.tolist()) for f in found}
+        return dropped, (f'{path}: {fault}, left out: {phrases}',)
 
-    def _info_folder(self) -> Path:
-        """Find the folder that contains the split's info file, ``ROOT/info`` or ROOT."""
+    def _info_file(self, name: str) -> Path:
+        """Path of an index file in the folder with the split's info file, ``ROOT/info`` or ROOT."""
         wanted = f'track_{self.split}_info.txt'
-        folders = (self.root / 'info', self.root)
+        folders = ('info/', '')
         for folder in folders:
-            if (folder / wanted).is_file():
-                return folder
-        tried = ' and '.join(str(folder / wanted) for folder in folders)
+            if (self.root / folder / wanted).is_file():
+                return index_file(self.root, folder + name)
+        tried = ' and '.join(str(self.root / folder / wanted) for folder in folders)
         raise MissingFileError(
             f'{self.root}: index file {wanted} is missing (tried {tried}); expected: {self.LAYOUT}'
         )
-
-    def _info_file(self, name: str) -> Path:
-        return index_file(self.root, (self._info_folder() / name).relative_to(self.root).as_posix())
 
     def _image_prefix(self, names: FrameNames) -> str:
         """Find the parent of the person folders below ROOT: ``'Train/'`` or ``'Test/'``, ``'data/'``, or ``''``."""
@@ -194,9 +181,8 @@ def _repeated_numbers(path: Path, rows: np.ndarray) -> tuple[str, ...]:
     again = numbers[counts > 1]
     if not len(again):
         return ()
-    shown = ', '.join(map(str, again[:5].tolist())) + (
-        f' and {len(again) - 5} more' if len(again) > 5 else ''
-    )
+    more = f' and {len(again) - 5} more' if len(again) > 5 else ''
+    shown = ', '.join(map(str, again[:5].tolist())) + more
     return (f'{path}: names {len(again)} tracklets more than once ({shown}); each counts once',)
 
 
@@ -204,6 +190,6 @@ def _require_pids(tracks: np.ndarray, path: Path) -> None:
     absent = np.flatnonzero(tracks[:, 3] < 0)
     if len(absent):
         raise DatasetError(
-            f'{path}:{absent[0] + 1}: no person id (column 4 is {tracks[absent[0], 3]}); a labelled split '
-            'needs one in every line, use labelled=False without them'
+            f'{path}:{absent[0] + 1}: no person id (column 4 is {tracks[absent[0], 3]}); a labeled split '
+            'needs one in every line; use labelled=False without them'
         )

@@ -5,8 +5,7 @@ import io
 from PIL import Image
 
 JPEG_START, PNG_START = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
-#: The largest frame that is decoded, in pixels: three times the size of an 8K frame. A file of a few hundred bytes may
-#: claim billions of pixels, for which a decoder would fill the memory.
+#: The largest frame that is decoded, in pixels. A tiny file may claim billions of pixels and fill the memory.
 MAX_PIXELS = 100_000_000
 #: Start-of-frame markers (ITU-T T.81, table B.1); C4, C8 and CC are not among them.
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -16,14 +15,9 @@ _BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
 
 
 def image_size(content: bytes | memoryview) -> tuple[int, int] | None:
-    """Read the size in an image file's header.
+    """Read (height, width) in pixels from an image file or its beginning; None if it is not a supported image.
 
-    Args:
-        content: The file, or its beginning.
-
-    Returns:
-        (height, width) in pixels; None if the content is not an image or its format is not supported. Sizes far above
-        ``MAX_PIXELS`` may be returned as (``MAX_PIXELS``, ``MAX_PIXELS``).
+    Sizes far above ``MAX_PIXELS`` may be returned as (``MAX_PIXELS``, ``MAX_PIXELS``).
     """
     if content[:2] == JPEG_START:
         return walk_jpeg(content)[1]
@@ -51,10 +45,7 @@ def png_size(content: bytes | memoryview) -> tuple[int, int] | None:
 
 
 def walk_jpeg(content: bytes | memoryview) -> tuple[int | None, tuple[int, int] | None]:
-    """Walk the segments of a JPEG file up to its first scan.
-
-    Args:
-        content: The file, or its beginning.
+    """Walk the segments of a JPEG file, or its beginning, up to its first scan.
 
     Returns:
         Offset of the scan, or None if the content ends or is malformed before it; and (height, width), or None if no
@@ -65,11 +56,8 @@ def walk_jpeg(content: bytes | memoryview) -> tuple[int | None, tuple[int, int] 
         if content[at] != 0xFF:
             return None, size
         marker = content[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        if marker in _BARE_MARKERS:
-            at += 2
+        if marker == 0xFF or marker in _BARE_MARKERS:  # 0xFF is a fill byte
+            at += 1 if marker == 0xFF else 2
             continue
         if marker == _SCAN:
             return at, size

@@ -1,5 +1,6 @@
 """Read index files; error messages give file, line and how to fix the error."""
 
+import errno
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -18,53 +19,31 @@ _UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff]')
 
 
 def index_file(root: Path, name: str) -> Path:
-    """Path of an index file below a dataset's root.
-
-    Args:
-        root: Folder of the dataset; may itself be a symbolic link.
-        name: Path relative to the root.
-
-    Raises:
-        DatasetError: If a symbolic link leads outside the root.
-    """
+    """Path of the index file ``name`` below a dataset's root; raises DatasetError if a link leads outside it."""
     return Path(path_inside(root, name))
 
 
 def read_text(path: Path) -> str:
-    """Read the text of an index file.
-
-    Args:
-        path: A UTF-8 text file, with or without a byte order mark.
-
-    Returns:
-        The whole text.
+    """Read an index file in UTF-8, with or without a byte order mark.
 
     Raises:
         MissingFileError: If the file is missing.
         DatasetError: If it is unreadable or not text.
     """
-    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
-        raise DatasetError(f'{path}: cannot be read (no regular file); check its kind and its permissions')
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
+            raise OSError(errno.EINVAL, 'no regular file')
         return path.read_text(encoding='utf-8-sig')
     except FileNotFoundError:
         raise MissingFileError(f'{path}: the index file is missing; {RESTORE}') from None
     except UnicodeDecodeError as error:
         raise DatasetError(f'{path}: not a UTF-8 text file (byte {error.start}); {RESTORE}') from None
     except OSError as error:
-        raise DatasetError(
-            f'{path}: cannot be read ({error.strerror}); check its kind and its permissions'
-        ) from None
+        raise DatasetError(f'{path}: cannot be read ({error.strerror}); check its permissions') from None
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of an index file, stripped, without trailing blank lines.
-
-    Args:
-        path: A UTF-8 text file.
-
-    Returns:
-        The lines; entry ``i`` is line ``i + 1`` of the file.
+    """Read the lines of a UTF-8 index file, stripped, without trailing blank lines.
 
     Raises:
         DatasetError: If the file is missing, not text, or empty.
@@ -76,14 +55,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def parse_lines(path: Path, parse: Callable[[str], Parsed]) -> list[Parsed]:
-    """Parse each line of an index file.
-
-    Args:
-        path: A UTF-8 text file.
-        parse: Parses a line; raises ValueError with the reason if the line is malformed.
-
-    Returns:
-        The results in file order.
+    """Apply ``parse`` to each line of an index file; its ValueErrors say what is wrong with a line.
 
     Raises:
         DatasetError: If the file is missing, not text or empty, or a line is malformed; names file and line.
@@ -105,36 +77,21 @@ def parse_integer(text: str) -> int:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Args:
-        path: A UTF-8 text file.
-
-    Returns:
-        The decoded value.
-
-    Raises:
-        DatasetError: If the file is missing or cannot be parsed.
-    """
+    """Read a JSON file; raises DatasetError if it is missing or cannot be parsed."""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DatasetError(f'{path}:{error.lineno}: not valid JSON ({error.msg}); {RESTORE}') from None
     except ValueError:  # an integer with thousands of digits
-        raise DatasetError(f'{path}:1: not an index, it holds an endless number; {RESTORE}') from None
+        raise DatasetError(f'{path}:1: contains a number with too many digits; {RESTORE}') from None
     except RecursionError:
-        raise DatasetError(f'{path}:1: not an index, its JSON nests too deep; {RESTORE}') from None
+        raise DatasetError(f'{path}:1: the JSON is nested too deeply; {RESTORE}') from None
 
 
 def is_safe_path(path: str) -> bool:
-    """Check whether a path from an index stays below the folder it is relative to, using only its text.
+    """Check by its text whether a path from an index, with ``/`` as separator, stays below its folder.
 
-    Args:
-        path: A relative path with ``/`` as separator.
-
-    Returns:
-        False for empty and absolute paths, and for paths with backslashes, drive letters, control characters or
-        ``..`` components.
+    Empty and absolute paths, and paths with backslashes, drive letters, control characters or ``..`` are not safe.
     """
     if not path or path[0] in '/~' or '\\' in path or path[1:2] == ':' or _UNPRINTABLE.search(path):
         return False
@@ -142,15 +99,7 @@ def is_safe_path(path: str) -> bool:
 
 
 def check_paths(paths: Iterable[str], where: str) -> None:
-    """Raise an error for paths that leave the dataset's folder.
-
-    Args:
-        paths: Relative paths of one index entry.
-        where: Prefix of the error message, for example ``'train.txt:3'``.
-
-    Raises:
-        DatasetError: If a path is not safe; names the first one.
-    """
+    """Raise DatasetError, with the prefix ``where``, for the first path that is not safe."""
     for path in paths:
         if not is_safe_path(path):
             raise DatasetError(

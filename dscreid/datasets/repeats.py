@@ -11,14 +11,7 @@ _SHOWN = 5
 
 
 def first_rows(tracklets: Sequence[Tracklet]) -> np.ndarray:
-    """Find the first row of each distinct tracklet of a split.
-
-    Args:
-        tracklets: N records.
-
-    Returns:
-        int64 (N,), row of the first record with the same frames, which is the record's own row unless it repeats one.
-    """
+    """Find the row of the first record with the same frames for each of N records, int64 (N,)."""
     firsts: dict[tuple[str, ...], int] = {}
     return np.array([firsts.setdefault(t.frames, row) for row, t in enumerate(tracklets)], dtype=np.int64)
 
@@ -29,28 +22,21 @@ def repeated_rows(tracklets: Sequence[Tracklet]) -> dict[int, int]:
     A query that is also in the gallery is not a repeat, because it has two roles. Person ids are not compared, so that
     labeled and unlabeled splits keep the same records.
 
-    Args:
-        tracklets: N records.
-
     Returns:
         Mapping from the row of each repeated record to the row of the first one.
     """
     firsts: dict[tuple, int] = {}
     keys = ((t.frames, t.modality, t.camera, t.is_query) for t in tracklets)
-    found = {row: firsts.setdefault(key, row) for row, key in enumerate(keys)}
-    return {row: first for row, first in found.items() if row != first}
+    return {row: first for row, key in enumerate(keys) if (first := firsts.setdefault(key, row)) != row}
 
 
 def describe_repeats(repeats: Mapping[int, int], wheres: Sequence[str], pids: np.ndarray) -> tuple[str, ...]:
-    """Describe the repeated lines of an index.
+    """Describe repeated lines of an index, for example ``'query.txt:7 repeats query.txt:2'``.
 
     Args:
         repeats: As returned by :func:`repeated_rows`.
         wheres: ``file:line`` of each record.
         pids: int64 (N,), person id of each record; negative if unknown.
-
-    Returns:
-        One phrase for each repeated record, for example ``'query.txt:7 repeats query.txt:2'``.
     """
     return tuple(
         f'{Path(wheres[row]).name} repeats {Path(wheres[first]).name}'

@@ -41,6 +41,9 @@ _WITHOUT_TEST_SET = (
     '--cfg-options'
 )
 
+#: Transforms, or their configs.
+Pipeline = Sequence[Mapping[str, Any] | Callable[[dict], dict]]
+
 
 @dataclass(frozen=True)
 class ParsedIndex:
@@ -72,12 +75,10 @@ class TrackletDataset(Dataset, ABC):
     - ``PUBLISHED``: published counts by name, as numbers or inclusive ranges, compared with ``census()``.
 
     If the pipeline ends with ``PackTracklet``, an item is a dict with ``inputs`` (uint8 (T, 3, H, W), RGB order)
-    and ``data_samples`` (``ReIDDataSample``). All randomness of an item comes from the seed of its ``Draw``. The
-    dataset has no state that changes between epochs, so persistent workers can serve it safely.
+    and ``data_samples`` (``ReIDDataSample``). All randomness of an item comes from the seed of its ``Draw``.
 
-    With ``labelled=False``, no record and no attribute contains a person id. Only ``read_ground_truth`` reads them,
-    by reading the index files again. In a labeled train split, every tracklet needs a person id. In a test split,
-    tracklets may lack one; their ``pid`` is then None.
+    With ``labelled=False``, no record and no attribute contains a person id; only ``read_ground_truth`` reads them
+    from the index files. In a labeled train split, every tracklet needs a person id; elsewhere ``pid`` may be None.
 
     Args:
         root: Folder of the dataset, in its original layout or packed by ``tools/dataset_converters/pack.py``.
@@ -93,9 +94,8 @@ class TrackletDataset(Dataset, ABC):
             differ. Use None for other data in the same layout.
         on_bad_frame: How to handle frames that are missing or not complete images. ``'error'`` raises an error when
             the first one is drawn. ``'substitute'`` uses the nearest readable frame of the same tracklet.
-            ``'skip_tracklet'`` decodes every frame of the split when the dataset is created (only once; the result
-            is cached, see ``bad_frames.find_bad_frames``) and leaves out tracklets with a bad frame. Samplers and
-            memories never see them, and identities are numbered without them.
+            ``'skip_tracklet'`` decodes every frame of the split when the dataset is created (the result is cached, see
+            ``bad_frames.find_bad_frames``), leaves out tracklets with a bad frame and numbers identities without them.
 
     Attributes:
         tracklets: The records, ``list[Tracklet]``.
@@ -104,8 +104,8 @@ class TrackletDataset(Dataset, ABC):
             unless this is a labeled train split.
         num_classes: Number of identities in ``labels``; None without labels.
         cameras: int64 (N,), camera of each tracklet.
-        same_as: int64 (N,), row of the first tracklet with the same frames. It differs from a tracklet's own row
-            only if the index lists the tracklet in two roles, for example as a query and in the gallery.
+        same_as: int64 (N,), row of the first tracklet with the same frames; another row than its own only if the
+            index lists the tracklet in two roles, for example as a query and in the gallery.
         wheres: ``file:line`` of each tracklet in the index; None in an unlabeled split, because line numbers may
             reveal identities.
         repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
@@ -134,7 +134,7 @@ class TrackletDataset(Dataset, ABC):
         self,
         root: str | Path,
         split: str,
-        pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]] = (),
+        pipeline: Pipeline = (),
         labelled: bool = True,
         modality: str | None = None,
         min_seq_len: int | None = None,
@@ -144,13 +144,12 @@ class TrackletDataset(Dataset, ABC):
         self.root = _as_folder(root, type(self).__name__)
         self.split = split
         self.labelled = labelled
-        self.modality = self._choose_modality(modality)
+        self._check_arguments(modality, expected_statistics)
+        self.modality = None if modality is None else Modality(modality)
         self.min_seq_len = self.MIN_SEQ_LEN if min_seq_len is None else min_seq_len
         self.on_bad_frame = OnBadFrame.choose(on_bad_frame)
         self.num_skipped_tracklets = 0
         self._skipped_frames: dict[str, str] | None = None
-        self._check_arguments(expected_statistics)
-        self._check_root()
         self.storage = open_frames(self.root)
         self.pipeline = self._build_pipeline(pipeline)
         warnings = self._load()
@@ -161,14 +160,7 @@ class TrackletDataset(Dataset, ABC):
         return len(self.tracklets)
 
     def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
-        """Load one tracklet.
-
-        Args:
-            draw: Draw to load; a plain index means seed 0.
-
-        Returns:
-            Output of the pipeline: ``inputs`` and ``data_samples`` after ``PackTracklet``.
-        """
+        """Load the tracklet of a draw (a plain index means seed 0) and return the output of the pipeline."""
         index, seed, position = draw if isinstance(draw, tuple) else Draw(int(draw), seed=0)
         bad_positions: set[int] = set()
         results = {
@@ -191,7 +183,7 @@ class TrackletDataset(Dataset, ABC):
                 self._marks.mark(index, bad)
         return results
 
-    def with_pipeline(self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]) -> Self:
+    def with_pipeline(self, pipeline: Pipeline) -> Self:
         """Return a dataset of the same tracklets, without reading the index again, that loads them differently."""
         other = copy.copy(self)
         other.pipeline = self._build_pipeline(pipeline)
@@ -203,14 +195,7 @@ class TrackletDataset(Dataset, ABC):
         return {'dataset': self.NAME, 'split': self.split, 'fingerprint': self._fingerprint}
 
     def indices(self, modality: Modality | str) -> np.ndarray:
-        """Positions of the tracklets of one modality.
-
-        Args:
-            modality: ``'rgb'`` or ``'ir'``.
-
-        Returns:
-            int64 (n,), ascending.
-        """
+        """Positions of the tracklets of one modality, int64 (n,), ascending."""
         return np.flatnonzero(self._is_rgb == (Modality(modality) is Modality.RGB))
 
     def statistics(self) -> dict[str, ModalityStatistics]:
@@ -222,21 +207,17 @@ class TrackletDataset(Dataset, ABC):
         return self._fingerprint
 
     def bad_frames(self) -> list[dict[str, str]]:
-        """List the bad frames left out or substituted so far by this process and the workers of its loaders.
+        """List ``frame`` and ``fault`` of the bad frames left out or substituted so far, also by loader workers.
 
-        Returns:
-            ``frame`` (path relative to the root) and ``fault`` of each bad frame, in dataset order with
-            ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
+        They are in dataset order with ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
         """
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
-            return [
-                dict(frame=frame, fault=fault)
-                for frame, fault in sorted((self._skipped_frames or {}).items())
-            ]
-        marked = [] if self._marks is None else self._marks.marked()
-        frames = [self.tracklets[row].frames[place] for row, place in marked]
-        found = {frame: fault_of(self.storage, frame) for frame in dict.fromkeys(frames)}
-        return [dict(frame=frame, fault=fault or 'readable again') for frame, fault in found.items()]
+            found = dict(sorted((self._skipped_frames or {}).items()))
+        else:
+            marked = [] if self._marks is None else self._marks.marked()
+            frames = dict.fromkeys(self.tracklets[row].frames[place] for row, place in marked)
+            found = {frame: fault_of(self.storage, frame) or 'readable again' for frame in frames}
+        return [dict(frame=frame, fault=fault) for frame, fault in found.items()]
 
     def missing_identities(self) -> str | None:
         """Explain why retrieval cannot be evaluated on this split; None if any tracklet has a person id."""
@@ -254,29 +235,23 @@ class TrackletDataset(Dataset, ABC):
         return differences_from_published(self.census(), self.PUBLISHED)
 
     def read_ground_truth(self) -> GroundTruth:
-        """Read the person ids from the index files, for diagnostics.
-
-        Returns:
-            Person ids row-aligned with ``tracklets``.
+        """Read the person ids from the index files, row-aligned with ``tracklets``, for diagnostics.
 
         Raises:
             DatasetError: If the index lacks ids (negative numbers) or has changed since it was loaded.
         """
-        parsed = self._select(self.parse_index())[0]
+        parsed, _, _ = self._select(self.parse_index())
         if [t.frames for t in parsed.tracklets] != [t.frames for t in self.tracklets]:
             raise DatasetError(f'{self.root}: the index files were changed while in use; start again')
         if (parsed.pids < 0).any():
             raise DatasetError(
-                f'{self.root}: the index of split {self.split!r} holds no person ids; diagnostics that '
-                'compare with the truth need them, training of an unlabelled split does not'
+                f'{self.root}: the index of split {self.split!r} has no person ids, which diagnostics need'
             )
         return GroundTruth(parsed.pids)
 
     @abstractmethod
     def parse_index(self) -> ParsedIndex:
-        """Read the split's index from ``root`` or ``storage``.
-
-        If ``labelled`` is False, the order of the records must not depend on person ids.
+        """Read the split's index; if ``labelled`` is False, the order must not depend on person ids.
 
         Raises:
             DatasetError: If a file is missing or malformed; names file and line.
@@ -291,48 +266,25 @@ class TrackletDataset(Dataset, ABC):
         """Splits that are not the union of others; together they contain all tracklets."""
         return tuple(split for split in cls.SPLITS if '+' not in split)
 
-    def _build_pipeline(
-        self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
-    ) -> list[Callable[[dict], dict]]:
-        if not isinstance(pipeline, (list, tuple)):
+    def _build_pipeline(self, pipeline: Pipeline) -> list[Callable[[dict], dict]]:
+        is_list = isinstance(pipeline, (list, tuple))
+        steps = pipeline if is_list else ()
+        transforms = [TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in steps]
+        if not is_list or not all(map(callable, transforms)):
             raise ConfigError(
                 f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {pipeline!r}'
             )
-        transforms = [
-            TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in pipeline
-        ]
-        if wrong := [transform for transform in transforms if not callable(transform)]:
-            raise ConfigError(
-                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
-            )
         return transforms
 
-    def _built(
-        self, pipeline: Sequence[Mapping[str, Any] | Callable[[dict], dict]]
-    ) -> list[Callable[[dict], dict]]:
-        transforms = [TRANSFORMS.build(dict(t)) if isinstance(t, Mapping) else t for t in pipeline]
-        if wrong := [transform for transform in transforms if not callable(transform)]:
-            raise ConfigError(
-                f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {wrong[0]!r}'
-            )
-        return transforms
-
-    @staticmethod
-    def _choose_modality(modality: str | None) -> Modality | None:
-        try:
-            return None if modality is None else Modality(modality)
-        except ValueError:
-            raise ConfigError(f"modality must be 'rgb', 'ir' or None, got {modality!r}") from None
-
-    def _check_arguments(self, expected_statistics: str | None) -> None:
+    def _check_arguments(self, modality: str | None, expected_statistics: str | None) -> None:
+        if modality not in ('rgb', 'ir', None):
+            raise ConfigError(f"modality must be 'rgb', 'ir' or None, got {modality!r}")
         if self.split not in self.SPLITS:
             raise ConfigError(
                 f'{type(self).__name__}: split must be one of {self.SPLITS}, got {self.split!r}'
             )
         if expected_statistics not in ('published', None):
             raise ConfigError(f"expected_statistics must be 'published' or None, got {expected_statistics!r}")
-
-    def _check_root(self) -> None:
         if not self.root.is_dir():
             layout = f'; expected there: {self.LAYOUT}' if self.LAYOUT else ''
             raise DatasetError(
@@ -342,11 +294,16 @@ class TrackletDataset(Dataset, ABC):
 
     def _load(self) -> tuple[str, ...]:
         """Set the attributes and return the warnings."""
-        everything = self._parse_existing()
+        try:
+            everything = self.parse_index()
+        except MissingFileError as error:
+            if self.split in self.TRAIN_SPLITS:
+                raise
+            raise MissingFileError(f'{error}; {_WITHOUT_TEST_SET}') from None
         repeats = repeated_rows(everything.tracklets)
         pids = everything.pids if self.labelled else np.full(len(everything.pids), -1)
         self.repeats = describe_repeats(repeats, everything.wheres, pids)
-        parsed, labels, num_classes = self._select(everything)
+        parsed, self.labels, self.num_classes = self._select(everything)
         if not parsed.tracklets:
             raise DatasetError(
                 f'{self.root}: split {self.split!r} has no tracklet of at least {self.min_seq_len} frames'
@@ -355,11 +312,8 @@ class TrackletDataset(Dataset, ABC):
             )
         self.tracklets = parsed.tracklets
         if self.labelled:
-            self.tracklets = [
-                replace(t, pid=int(p)) if p >= 0 else t
-                for t, p in zip(parsed.tracklets, parsed.pids, strict=True)
-            ]
-        self.labels, self.num_classes = labels, num_classes
+            known = zip(parsed.tracklets, parsed.pids.tolist(), strict=True)
+            self.tracklets = [replace(t, pid=pid) if pid >= 0 else t for t, pid in known]
         self.cameras = np.array([t.camera for t in self.tracklets], dtype=np.int64)
         self.wheres = list(parsed.wheres) if self.labelled else None
         self.same_as = first_rows(self.tracklets)
@@ -367,15 +321,6 @@ class TrackletDataset(Dataset, ABC):
         self._fingerprint = index_fingerprint(self.tracklets)
         self._marks = FrameMarks(self.tracklets) if self.on_bad_frame is OnBadFrame.SUBSTITUTE else None
         return parsed.warnings + repeat_warnings(self.root, self.split, self.repeats)
-
-    def _parse_existing(self) -> ParsedIndex:
-        """Read the split's index files; if a test split has none, explain how to run without it."""
-        try:
-            return self.parse_index()
-        except MissingFileError as error:
-            if self.split in self.TRAIN_SPLITS:
-                raise
-            raise MissingFileError(f'{error}; {_WITHOUT_TEST_SET}') from None
 
     def _select(self, parsed: ParsedIndex) -> tuple[ParsedIndex, np.ndarray | None, int | None]:
         """Leave out records, number the identities, then apply ``modality``."""
@@ -406,23 +351,19 @@ class TrackletDataset(Dataset, ABC):
             self.num_skipped_tracklets = int((~without_bad_frames(checked, self._skipped_frames)).sum())
         return self._skipped_frames
 
-    def _skip_warnings(self) -> tuple[str, ...]:
-        if not self._skipped_frames:
-            return ()
-        return (
-            f'{self.root}: {self.num_skipped_tracklets} tracklets of split {self.split!r} are left out, since they '
-            f'hold {len(self._skipped_frames)} frames that cannot be read: {describe_frames(self.bad_frames())}',
-        )
-
     def _log_report(self, warnings: tuple[str, ...], expected_statistics: str | None) -> None:
         title = (
-            f'{type(self).__name__} {self.split} ({"labelled" if self.labelled else "unlabelled"}) in '
+            f'{type(self).__name__} {self.split} ({"labeled" if self.labelled else "unlabeled"}) in '
             f'{self.root}, index {self._fingerprint}'
         )
         if self.storage.frame_format is not None:
             title += f', frames packed as {self.storage.frame_format}'
         print_log(f'{title}\n{statistics_table(self.statistics())}', logger='current')
-        warnings += self._skip_warnings()
+        if self._skipped_frames:
+            warnings += (
+                f'{self.root}: {self.num_skipped_tracklets} tracklets of split {self.split!r} are left out, since they '
+                f'contain {len(self._skipped_frames)} unreadable frames: {describe_frames(self.bad_frames())}',
+            )
         if expected_statistics == 'published' and self.PUBLISHED:
             warnings += self._published_warnings()
         for warning in warnings:
@@ -442,19 +383,13 @@ class TrackletDataset(Dataset, ABC):
 
 
 def _as_folder(root: str | Path, owner: str) -> Path:
-    """Convert the ``root`` argument to a path.
-
-    Raises:
-        ConfigError: If it is not a path, or not one that can exist.
-    """
+    """Convert the ``root`` argument to a path; raises ConfigError if no such path can exist."""
     try:
         folder = Path(root).expanduser()
         folder.is_dir()
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         reason = getattr(error, 'strerror', None) or error
-        raise ConfigError(
-            f'{owner}: root {str(root)[:200]!r} is no usable path ({reason}); correct it'
-        ) from None
+        raise ConfigError(f'{owner}: root {str(root)[:200]!r} is not a usable path ({reason})') from None
     return folder
 
 

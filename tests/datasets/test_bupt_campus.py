@@ -92,7 +92,7 @@ def test_person_ids_do_not_reach_an_unlabelled_split(worlds, split, rename):
     if rename('1').isdigit():
         np.testing.assert_array_equal(after.read_ground_truth().pids, 99 - truth)
     else:
-        with pytest.raises(DatasetError, match='holds no person ids'):
+        with pytest.raises(DatasetError, match='has no person ids'):
             after.read_ground_truth()
 
 

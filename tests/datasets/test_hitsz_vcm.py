@@ -144,7 +144,7 @@ def test_person_ids_do_not_reach_an_unlabelled_split(worlds, scramble):
     assert all(t.pid is None for t in after.tracklets)
     assert (after.labels, after.num_classes) == (None, None)
     if scramble == 'deleted':
-        with pytest.raises(DatasetError, match='holds no person ids'):
+        with pytest.raises(DatasetError, match='has no person ids'):
             after.read_ground_truth()
     else:
         assert after.read_ground_truth().num_identities == 7

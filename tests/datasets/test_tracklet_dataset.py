@@ -132,7 +132,7 @@ def test_the_log_holds_table_and_fingerprint(worlds, logged):
     dataset = load(worlds.hitsz())
     assert len(logged) == 1
     title, header, *rows = logged[0].splitlines()
-    assert title.startswith('HITSZVCM train (labelled) in ')
+    assert title.startswith('HITSZVCM train (labeled) in ')
     assert title.endswith(dataset.fingerprint())
     assert header.split() == ['identities', 'tracklets', 'queries', 'frames', 'cameras', 'frames/tracklet']
     assert rows[2].split() == ['all', '3', '12', '0', '156', '2', '13-13']

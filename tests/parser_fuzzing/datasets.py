@@ -165,7 +165,7 @@ KEPT_BAD_FRAMES = Parser(
     cases=mutated_json(_KEPT).map(lambda content: {'kept.json': content}),
     parse=_parse_kept,
     errors=(DatasetError,),
-    named=('leads out', 'no file can be called so'),
+    named=('leads out', 'not a valid file name'),
     remade=True,
 )
 

@@ -42,18 +42,13 @@ def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
         root: Folder to write: new, empty, or started with the same plan.
         jobs: Number of processes.
 
-    Returns:
-        Manifest: Manifest of the folder.
-
     Raises:
         DatasetError: If the folder contains other files, or a frame is missing or damaged.
     """
     root = Path(root).expanduser()
     manifest = _begin(plan, root)
     due = [number for number, record in enumerate(manifest.shards) if record is None]
-    kept = sum(
-        len(plan.frames_of(number)) for number, record in enumerate(manifest.shards) if record is not None
-    )
+    kept = sum(len(plan.frames_of(number)) for number, _ in _finished(manifest))
     with progress_bar() as bar:
         task = bar.add_task('packing frames', total=len(plan.frames), completed=kept)
         for number, record in _write_shards(plan, root, due, jobs):
@@ -64,13 +59,7 @@ def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
 
 
 def verify(root: str | Path) -> Manifest:
-    """Compare every file of a folder of packed frames with its checksum.
-
-    Args:
-        root: Folder with ``packing.json``.
-
-    Returns:
-        Manifest: Manifest of the folder.
+    """Compare every file of a folder of packed frames with its checksum, and return the manifest.
 
     Raises:
         DatasetError: If files are missing or damaged (the message lists all of them) or packing is not finished. The
@@ -80,9 +69,9 @@ def verify(root: str | Path) -> Manifest:
     manifest = read_manifest(root)
     expected = {shard_name(number): record.sha256 for number, record in _finished(manifest)}
     expected.update(manifest.index_files)
+    if manifest.table is not None:
+        expected[TABLE] = manifest.table
     damaged = [name for name in track(expected, 'verifying') if not _is_intact(root / name, expected[name])]
-    if manifest.table is not None and not _is_intact(root / TABLE, manifest.table):
-        damaged.append(TABLE)
     if damaged:
         raise DatasetError(
             f'{root}: {len(damaged)} files are missing or damaged: {", ".join(damaged)}; this command writes '
@@ -90,7 +79,7 @@ def verify(root: str | Path) -> Manifest:
         )
     if not manifest.is_finished:
         raise DatasetError(
-            f'{root}: not all frames are packed yet; this command goes on: {manifest.command(root)}'
+            f'{root}: not all frames are packed yet; this command continues: {manifest.command(root)}'
         )
     return manifest
 
@@ -109,7 +98,7 @@ def _begin(plan: PackingPlan, root: Path) -> Manifest:
             if not _is_intact(root / shard_name(number), record.sha256):
                 manifest = _with_record(manifest, number, None)
     elif root.is_dir() and any(root.iterdir()):
-        raise DatasetError(f'{root}: holds files but no packed frames; name an empty or new folder')
+        raise DatasetError(f'{root}: contains files but no packed frames; choose an empty or new folder')
     write_manifest(root, manifest)
     _copy_index_files(Path(manifest.source), root, manifest.index_files)
     return manifest
@@ -135,20 +124,17 @@ def _write_shards(
         (number, (source, plan.frames_of(number), root / shard_name(number), frame_format)) for number in due
     )
     if jobs <= 1:
-        for number, arguments in tasks:
-            yield number, make_shard(*arguments)
+        yield from ((number, make_shard(*arguments)) for number, arguments in tasks)
         return
     # spawn instead of fork, because the progress bar has a thread
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), initializer=_start_worker)
     try:
-        pending = {
-            pool.submit(make_shard, *arguments): number for number, arguments in islice(tasks, 2 * jobs)
-        }
+        pending = {pool.submit(make_shard, *args): number for number, args in islice(tasks, 2 * jobs)}
         while pending:
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 yield pending.pop(future), future.result()
-                for number, arguments in islice(tasks, 1):
-                    pending[pool.submit(make_shard, *arguments)] = number
+                for number, args in islice(tasks, 1):
+                    pending[pool.submit(make_shard, *args)] = number
     except BrokenProcessPool as error:
         raise DatasetError(
             'a packing process was killed, perhaps for lack of memory; run the command again with fewer --jobs'

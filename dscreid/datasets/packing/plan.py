@@ -56,9 +56,6 @@ def plan_packing(
         fake_ir: Whether to also pack generated infrared frames (if the dataset has an argument ``fake_ir``).
         frames_per_shard: Frames per shard; by default 8,192 (JPEG) or 1,024 (raw).
 
-    Returns:
-        The plan.
-
     Raises:
         DatasetError: If the dataset is missing, malformed or already packed, or an index file links to outside it.
         ConfigError: If an argument is invalid.
@@ -91,11 +88,7 @@ def plan_packing(
 
 
 def dataset_class(layout: str) -> type[TrackletDataset]:
-    """Find a registered dataset by its ``NAME``, short name, or name of its class.
-
-    Raises:
-        ConfigError: If there is none.
-    """
+    """Find a registered dataset by its ``NAME``, short name, or class name; raises ConfigError if there is none."""
     DATASETS.import_from_location()
     registered = DATASETS.module_dict
     kinds = {
@@ -113,32 +106,19 @@ def dataset_class(layout: str) -> type[TrackletDataset]:
 
 
 def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
-    """Copy the records of finished work to the plan's manifest.
-
-    Args:
-        manifest: Manifest of the plan.
-        recorded: Manifest of the folder to write.
-
-    Returns:
-        The plan's manifest with the finished shards and frame table of ``recorded``.
+    """Copy finished shards and the frame table of a folder's manifest to that of the plan.
 
     Raises:
         DatasetError: If the folder was written or started with a different plan.
     """
-    if dataset_class(recorded.layout) is not dataset_class(manifest.layout):
-        raise DatasetError(
-            f'the folder was packed differently (layout was {recorded.layout}, now {manifest.layout}); choose a '
-            'new folder'
-        )
-    for name in ('frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
+    for name in ('layout', 'frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
         before, now = getattr(recorded, name), getattr(manifest, name)
-        if before != now:
-            what = (
-                'the index files of the source changed'
-                if name in ('plan', 'index_files')
-                else (f'{name} was {before}, now {now}')
-            )
-            raise DatasetError(f'the folder was packed differently ({what}); choose a new folder')
+        if before == now or (name == 'layout' and dataset_class(before) is dataset_class(now)):
+            continue
+        what = f'{name} was {before}, now {now}'
+        if name in ('plan', 'index_files'):
+            what = 'the index files of the source changed'
+        raise DatasetError(f'the folder was packed differently ({what}); choose a new folder')
     return replace(manifest, shards=recorded.shards, table=recorded.table)
 
 
@@ -147,9 +127,8 @@ def _listed_frames(
 ) -> Iterator[str]:
     """Yield the frames of tracklets of any length; the dataset that reads the packed frames filters by length."""
     settings: dict[str, Any] = dict(labelled=False, min_seq_len=1, expected_statistics=None)
-    variants = [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]
     for split in splits:
-        for variant in variants:
+        for variant in [settings, settings | dict(fake_ir=True)] if fake_ir else [settings]:
             try:
                 tracklets = kind(source, split, **variant).tracklets
             except DatasetError as error:
@@ -166,5 +145,5 @@ def _index_files(kind: type[TrackletDataset], source: Path) -> dict[str, str]:
 def _digest(frames: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for frame in frames:
-        digest.update(frame.encode('utf-8', 'surrogatepass') + b'\n')
+        digest.update(f'{frame}\n'.encode('utf-8', 'surrogatepass'))
     return digest.hexdigest()

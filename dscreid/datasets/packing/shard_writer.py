@@ -1,6 +1,5 @@
 """Write one shard: read the original frames, resize, encode."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,16 +16,7 @@ from dscreid.utils.files import replacing
 
 
 def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: FrameFormat) -> ShardRecord:
-    """Write one shard atomically, so that a killed process leaves no partial shard.
-
-    Args:
-        source: Root of the original dataset.
-        frames: Paths relative to the root.
-        path: The shard file to write.
-        frame_format: Format of the packed frames.
-
-    Returns:
-        Record of the shard, with the hash of the written file.
+    """Write one shard atomically from frames below ``source``, and return its record.
 
     Raises:
         FrameError: If a frame is missing or not an image; names the frame.
@@ -34,8 +24,6 @@ def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: Fr
     contents = [encode_frame(load_frame(source, frame, frame_format), frame_format) for frame in frames]
     with replacing(path) as temporary:
         write_shard(temporary, frames, contents)
-        with open(temporary, 'rb+') as file:
-            os.fsync(file.fileno())
         return ShardRecord(temporary.stat().st_size, sha256(temporary))
 
 
@@ -48,18 +36,12 @@ def load_frame(source: Path, frame: str, frame_format: FrameFormat) -> np.ndarra
 
 
 def encode_frame(pixels: np.ndarray, frame_format: FrameFormat) -> bytes:
-    """Encode a frame.
+    """Encode a frame, uint8 (H, W, 3) in RGB order, as raw pixels or a JPEG file.
 
-    Args:
-        pixels: uint8 (H, W, 3) in RGB order.
-        frame_format: Format of the result.
-
-    Returns:
-        Raw pixels, or a JPEG file. It is gray if the three channels are equal, which halves the decoding time,
-        otherwise 4:2:0.
+    The JPEG is gray if the three channels are equal, which halves the decoding time, otherwise 4:2:0.
     """
     if frame_format.encoding == 'raw':
         return pixels.tobytes()
-    is_grey = (pixels[..., :1] == pixels[..., 1:]).all()
-    image = pixels[..., 0] if is_grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    is_gray = (pixels[..., :1] == pixels[..., 1:]).all()
+    image = pixels[..., 0] if is_gray else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, frame_format.quality))[1].tobytes()

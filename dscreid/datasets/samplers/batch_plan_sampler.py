@@ -43,27 +43,7 @@ class BatchPlanSampler(Sampler, ABC):
     @staticmethod
     @abstractmethod
     def layout(*args: Any, **kwargs: Any) -> np.ndarray:
-        """Return which draws of a global batch are visible, bool (B,).
-
-        The arguments are those of the constructor that determine it.
-        """
-
-    @classmethod
-    def batch_size_of(cls, settings: Mapping[str, Any]) -> int:
-        """Return the draws per batch on this rank for the settings of a config.
-
-        Raises:
-            ConfigError: If they are out of range or do not fit the number of processes.
-        """
-        defaults = inspect.signature(cls).parameters
-        names = inspect.signature(cls.layout).parameters
-        try:
-            layout = cls.layout(**{name: settings.get(name, defaults[name].default) for name in names})
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f'{cls.__name__} cannot be made of its values in the config: {error}'
-            ) from error
-        return len(rank_share(layout, *get_dist_info()))
+        """Return which draws of a global batch are visible, bool (B,), for those arguments of the constructor."""
 
     @property
     def batch_size(self) -> int:
@@ -79,18 +59,12 @@ class BatchPlanSampler(Sampler, ABC):
         if self._rests:
             return iter(())
         batches = self._plan(self.epoch)
-        if batches.shape != (self.iterations, self.global_batch_size):
-            raise RuntimeError(f'{type(self).__name__} planned batches of shape {batches.shape}')
         starts = np.arange(self.iterations, dtype=np.int64)[:, None] * self.global_batch_size
         positions = (starts + self._share).ravel()
         return seeded_draws(batches.ravel()[positions], self.seed, self.epoch, positions)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch whose draws ``iter`` yields next.
-
-        Args:
-            epoch: Zero-based epoch.
-        """
+        """Set the epoch, zero-based, whose draws ``iter`` yields next."""
         self.epoch = epoch
 
     def rest(self, rests: bool = True) -> None:
@@ -103,18 +77,18 @@ class BatchPlanSampler(Sampler, ABC):
 
 
 def planned_batch_size(sampler: Any) -> int | None:
-    """Return the draws per batch on this rank that the settings of a sampler plan.
-
-    Args:
-        sampler: Settings of a sampler in a config.
-
-    Returns:
-        The number, or None if the sampler does not plan batches.
+    """Return the draws per batch on this rank for a sampler's config; None if the sampler does not plan batches.
 
     Raises:
         ConfigError: If a setting is out of range or does not fit the number of processes.
     """
     kind = DATA_SAMPLERS.get(str(sampler.get('type'))) if isinstance(sampler, Mapping) else None
-    if isinstance(kind, type) and issubclass(kind, BatchPlanSampler):
-        return kind.batch_size_of(sampler)
-    return None
+    if not (isinstance(kind, type) and issubclass(kind, BatchPlanSampler)):
+        return None
+    defaults = inspect.signature(kind).parameters
+    names = inspect.signature(kind.layout).parameters
+    try:
+        layout = kind.layout(**{name: sampler.get(name, defaults[name].default) for name in names})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'{kind.__name__} cannot be made of its values in the config: {error}') from error
+    return len(rank_share(layout, *get_dist_info()))

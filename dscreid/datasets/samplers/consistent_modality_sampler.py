@@ -33,10 +33,7 @@ class ConsistentModalitySampler(Sampler):
     """
 
     def __init__(
-        self,
-        sampler: Sampler | TrackletDataset,
-        batch_size: int,
-        drop_last_like_reference: bool = False,
+        self, sampler: Sampler | TrackletDataset, batch_size: int, drop_last_like_reference: bool = False
     ) -> None:
         if not isinstance(sampler, Sampler):
             sampler = SequentialSampler(sampler)
@@ -73,9 +70,8 @@ class ConsistentModalitySampler(Sampler):
 
     def _dropped(self) -> set[int]:
         """Indices that the reference code leaves out, determined over the whole dataset."""
-        dataset = self._dataset
-        visible = dataset.indices(Modality.RGB)
-        is_query = np.array([dataset.tracklets[i].is_query for i in visible], dtype=bool)
+        visible = self._dataset.indices(Modality.RGB)
+        is_query = np.array([self._dataset.tracklets[i].is_query for i in visible], dtype=bool)
         dropped: set[int] = set()
         for group in (visible[is_query], visible[~is_query]):
             remainder = len(group) % self.batch_size

@@ -9,12 +9,7 @@ from dscreid.structures import Draw, draw_seeds
 
 
 class PermutationStream:
-    """Stream of groups in random order, in which every group appears before any repeats, and never twice in a batch.
-
-    Args:
-        num_groups: Number of groups.
-        rng: Source of the permutations.
-    """
+    """Stream of groups in random order, in which every group appears before any repeats, and never twice in a batch."""
 
     def __init__(self, num_groups: int, rng: np.random.Generator) -> None:
         self.num_groups = num_groups
@@ -22,14 +17,9 @@ class PermutationStream:
         self._queue: list[int] = []
 
     def take(self, count: int) -> list[int]:
-        """Take the next groups.
+        """Take the next ``count`` distinct groups, at most ``num_groups``.
 
-        Args:
-            count: Number of groups, at most ``num_groups``.
-
-        Returns:
-            Distinct group numbers. When a permutation is exhausted, a new one follows; its groups that are already
-            in this batch are deferred to the next batch.
+        When a permutation is exhausted, a new one follows; its groups that are already taken wait for the next call.
         """
         if not 0 <= count <= self.num_groups:
             raise ValueError(f'cannot take {count} different groups of {self.num_groups}')
@@ -44,16 +34,9 @@ class PermutationStream:
 
 
 def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw members of a group.
+    """Draw ``count`` members of a group, without replacement if it is large enough.
 
-    Args:
-        members: int64 (n,), at least one.
-        count: Number of members to draw.
-        rng: Source of randomness.
-
-    Returns:
-        int64 (count,). Drawn without replacement if the group is large enough; otherwise every member once, in
-        random order, and the rest with replacement.
+    Otherwise, draw every member once, in random order, and the rest with replacement.
     """
     if len(members) >= count:
         return rng.choice(members, count, replace=False)
@@ -63,17 +46,13 @@ def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> n
 def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
     """Positions of a global batch that belong to a rank; every rank gets the same number of each modality.
 
-    Equal shares keep all ranks equally busy, even if the modalities have different numbers of views in a batch or
-    pass through separate layers.
-
     Args:
         visible: bool (B,), whether the tracklet at a position is visible.
         rank: This rank.
         world_size: Number of ranks.
 
     Returns:
-        int64 (B / world_size,), ascending: every ``world_size``-th position of each modality, starting at the
-        ``rank``-th.
+        int64 (B / world_size,), ascending: every ``world_size``-th position of each modality.
 
     Raises:
         ConfigError: If a modality cannot be divided equally.
@@ -91,16 +70,6 @@ def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
 
 
 def seeded_draws(indices: np.ndarray, seed: int, epoch: int, positions: np.ndarray) -> Iterator[Draw]:
-    """Yield draws with their own seeds.
-
-    Args:
-        indices: int64 (n,), dataset indices.
-        seed: The run's seed.
-        epoch: Zero-based epoch.
-        positions: int64 (n,), positions in the epoch's global order of draws.
-
-    Yields:
-        n draws.
-    """
+    """Yield draws of dataset indices, int64 (n,), with a seed for each position in the epoch's global order."""
     seeds = draw_seeds(seed, epoch, positions)
     yield from map(Draw, indices.tolist(), seeds.tolist(), positions.tolist())

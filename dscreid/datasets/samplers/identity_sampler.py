@@ -17,13 +17,11 @@ class IdentitySampler(BatchPlanSampler):
     """Draw identities, and for each identity tracklets of every modality.
 
     Layout of a batch: for each identity, K visible and then K infrared tracklets (the order of ``modalities``).
-    Identities are drawn in seeded permutations, with a new one when the last is exhausted. Identities that lack a
-    modality are never drawn.
+    Identities are drawn in seeded permutations; those that lack a modality are never drawn.
 
     Args:
         dataset: A labeled train split.
-        num_identities: P, identities per global batch. Each process takes an equal share of the tracklets of each
-            modality.
+        num_identities: P, identities per global batch.
         num_tracklets: K, tracklets per identity and modality. If an identity has fewer, each is drawn once and the
             rest are repeats.
         iterations: Batches per epoch.
@@ -34,8 +32,7 @@ class IdentitySampler(BatchPlanSampler):
         modalities: Modalities of a batch, in this order.
 
     Raises:
-        ConfigError: If the split has no labels, or a number does not fit the split or the number of
-            processes.
+        ConfigError: If the split has no labels, or a number does not fit the split or the number of processes.
         DatasetError: If no identity has all modalities.
     """
 
@@ -51,15 +48,14 @@ class IdentitySampler(BatchPlanSampler):
     ) -> None:
         if dataset.labels is None:
             raise ConfigError(
-                'IdentitySampler needs a labelled train split; use PseudoLabelSampler without labels'
+                'IdentitySampler needs a labeled train split; use PseudoLabelSampler without labels'
             )
         super().__init__(self.layout(num_identities, num_tracklets, modalities), iterations, seed)
         self.num_identities = num_identities
         self.num_tracklets = num_tracklets
         self.camera_pairs = camera_pairs
-        self._members = _members_by_identity(
-            dataset, dataset.labels, [Modality(m) for m in modalities], camera_pairs
-        )
+        kinds = [Modality(modality) for modality in modalities]
+        self._members = _members_by_identity(dataset, dataset.labels, kinds, camera_pairs)
         self._check_supply(dataset, modalities)
 
     @staticmethod

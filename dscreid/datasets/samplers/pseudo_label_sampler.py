@@ -18,9 +18,8 @@ NAMES = {Modality.IR: 'infrared', Modality.RGB: 'visible'}
 class PseudoLabelSampler(BatchPlanSampler):
     """Draw clusters of infrared and, independently, of visible tracklets.
 
-    Layout of a global batch: all infrared draws, cluster by cluster, then all visible ones. Each rank takes an equal
-    share of both. The clusters of each modality are drawn in seeded permutations, with a new one when the last is
-    exhausted. The sampler lives in the main process, so workers never hold labels, not even persistent ones.
+    Layout of a global batch: all infrared draws, cluster by cluster, then all visible ones. The clusters of each
+    modality are drawn in seeded permutations. Workers never hold labels, because samplers stay in the main process.
 
     Args:
         dataset: The split to draw from, normally unlabeled.
@@ -60,8 +59,7 @@ class PseudoLabelSampler(BatchPlanSampler):
         """Set the labels that the next epochs draw from, and end a ``rest``.
 
         Args:
-            rgb_labels: int64 (Nv,), cluster of each visible tracklet in the order of
-                ``dataset.indices('rgb')``; -1 is never drawn.
+            rgb_labels: int64 (Nv,), clusters in the order of ``dataset.indices('rgb')``; -1 is never drawn.
             ir_labels: int64 (Nt,), the same for ``dataset.indices('ir')``.
 
         Raises:
@@ -77,19 +75,15 @@ class PseudoLabelSampler(BatchPlanSampler):
                     f'got an array of shape {values.shape}'
                 )
             numbers = np.unique(values[values >= 0])
-            self._check_supply(modality, len(numbers))
+            if len(numbers) < (wanted := self._sizes[modality][0]):
+                raise LabelingError(
+                    f'{len(numbers)} clusters of {NAMES[modality]} tracklets were found, but a batch asks for '
+                    f'{wanted}; loosen the clustering (larger eps, smaller min_samples or k1) or lower the '
+                    f'{NAMES[modality]} clusters per batch'
+                )
             clusters[modality] = [self._rows[modality][values == number] for number in numbers]
         self._clusters = clusters
         self.rest(False)
-
-    def _check_supply(self, modality: Modality, found: int) -> None:
-        wanted = self._sizes[modality][0]
-        if found < wanted:
-            raise LabelingError(
-                f'{found} clusters of {NAMES[modality]} tracklets were found, but a batch asks for '
-                f'{wanted}; loosen the clustering (larger eps, smaller min_samples or k1) or lower the '
-                f'{NAMES[modality]} clusters per batch'
-            )
 
     def _plan(self, epoch: int) -> np.ndarray:
         if self._clusters is None:

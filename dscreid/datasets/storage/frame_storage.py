@@ -62,13 +62,10 @@ class FrameStorage(ABC):
     def read(self, frame: str) -> bytes | memoryview:
         """Read a frame: the bytes of an image file, or pixels if ``frame_format.encoding`` is ``'raw'``.
 
-        Args:
-            frame: Path relative to the dataset's root.
-
         Raises:
             FrameError: If an original file is missing or unreadable.
-            DatasetError: If its path leaves the root, the frame is not packed, or its shard is damaged. No other
-                frame is substituted in these cases.
+            DatasetError: If its path leaves the root, the frame is not packed, or its shard is damaged; no frame is
+                substituted in these cases.
         """
 
     @abstractmethod
@@ -81,11 +78,7 @@ class FrameStorage(ABC):
 
 
 class FolderFrames(FrameStorage):
-    """Image files in the original folders of the dataset.
-
-    Args:
-        root: Folder of the dataset; may itself be a symbolic link.
-    """
+    """Image files in the original folders of the dataset, whose root may be a symbolic link."""
 
     remedy = 'unpack the dataset archive again'
 

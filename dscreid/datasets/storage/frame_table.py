@@ -51,8 +51,7 @@ class FrameTable:
         row = _find(self.keys, frame)
         if row is None:
             return None
-        columns = (self.shards, self.offsets, self.lengths, self.crc32)
-        return Entry(*(column.item(row) for column in columns))
+        return Entry(*(c.item(row) for c in (self.shards, self.offsets, self.lengths, self.crc32)))
 
     def has_folder(self, folder: str) -> bool:
         """Check whether the folder contains a frame at any depth."""
@@ -60,14 +59,7 @@ class FrameTable:
 
 
 def build_table(frames: Sequence[str], entries: Sequence[tuple[np.ndarray, np.ndarray]]) -> FrameTable:
-    """Build the table of all shards.
-
-    Args:
-        frames: N paths, ordered by shard.
-        entries: Offsets (n + 1,) and CRC-32 (n,) of each shard.
-
-    Returns:
-        The table.
+    """Build the table of all shards from N paths, ordered by shard, and the entries of each shard.
 
     Raises:
         DatasetError: If two paths are the same or have the same hash.
@@ -96,11 +88,7 @@ def save_table(path: Path, table: FrameTable) -> None:
 
 
 def parse_table(content: bytes) -> FrameTable:
-    """Parse a table from a file's bytes.
-
-    Raises:
-        ValueError: If they are not a table.
-    """
+    """Parse a table from a file's bytes; raises ValueError if they are not a table."""
     try:
         return FrameTable(**load(content))
     except (SafetensorError, TypeError) as error:

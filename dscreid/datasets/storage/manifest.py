@@ -99,7 +99,7 @@ def read_manifest(root: Path) -> Manifest:
         content = json.loads(path.read_text(encoding='utf-8'))
         if content.pop('version') != VERSION:
             raise DatasetError(
-                f'{path}: written by another version of this code; pack the dataset again into a new folder'
+                f'{path}: written by another version of this code; pack it again into a new folder'
             )
         manifest = _parse(content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:

@@ -16,11 +16,6 @@ from dscreid.errors import DatasetError
 class PackedFrames(FrameStorage):
     """Frames in memory-mapped shards; the CRC-32 of a frame is checked on every read.
 
-    Each process maps a shard when it first uses it.
-
-    Args:
-        root: Folder with ``packing.json``.
-
     Raises:
         DatasetError: If packing is not finished, or ``packing.json`` or the frame table is damaged.
     """
@@ -31,8 +26,9 @@ class PackedFrames(FrameStorage):
         self.root = Path(root)
         self.manifest = read_manifest(self.root)
         self.frame_format = self.manifest.frame_format
+        self._command = f'this command writes it: {self.manifest.command(self.root)}'
         if not self.manifest.is_finished:
-            raise DatasetError(f'{self.root}: not all frames are packed yet; {self._command()}')
+            raise DatasetError(f'{self.root}: not all frames are packed yet; {self._command}')
         self._table = self._read_table()
         self._shards: dict[int, memoryview] = {}
 
@@ -75,28 +71,23 @@ class PackedFrames(FrameStorage):
             raise self._damaged(TABLE, str(error)) from None
 
     def _shard(self, number: int) -> memoryview:
-        if number not in self._shards:
-            self._shards[number] = self._map(number)
-        return self._shards[number]
-
-    def _map(self, number: int) -> memoryview:
+        """Map a shard when this process first uses it."""
+        if number in self._shards:
+            return self._shards[number]
         name = shard_name(number)
         path = Path(path_inside(self.root, name))
         try:
             record = self.manifest.shards[number] if number < len(self.manifest.shards) else None
             if record is None or path.stat().st_size != record.bytes:
                 raise ValueError('it has a wrong size')
-            return map_shard(path)
+            return self._shards.setdefault(number, map_shard(path))
         except FileNotFoundError:
             raise self._damaged(name, 'it is missing') from None
         except (OSError, ValueError) as error:
             raise self._damaged(name, str(error)) from None
 
     def _damaged(self, name: str, fault: str) -> DatasetError:
-        return DatasetError(f'{self.root / name}: damaged, {fault}; {self._command()}')
-
-    def _command(self) -> str:
-        return f'this command writes it: {self.manifest.command(self.root)}'
+        return DatasetError(f'{self.root / name}: damaged, {fault}; {self._command}')
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the memory maps, which cannot be sent to another process."""
@@ -105,9 +96,6 @@ class PackedFrames(FrameStorage):
 
 def open_frames(root: str | Path) -> FrameStorage:
     """Open the frames of a dataset: packed ones if the root contains ``packing.json``, otherwise the original files.
-
-    Args:
-        root: Folder of the dataset.
 
     Raises:
         DatasetError: If the packed frames are incomplete or damaged.

@@ -16,21 +16,18 @@ from dscreid.registry import TRANSFORMS
 
 
 def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = False) -> None:
-    """Resize an image into an array and give it three channels.
+    """Resize an image, uint8 (h, w, 3) in RGB order or (h, w), into ``out``, uint8 (H, W, 3), contiguous.
 
-    Args:
-        image: uint8 (h, w, 3) in RGB order, or (h, w) for a gray image.
-        out: uint8 (H, W, 3), contiguous, overwritten; images of another size are resized bilinearly.
-        area_when_shrinking: Average over pixel areas if both sides shrink, which avoids aliasing.
+    The resizing is bilinear, or averages over pixel areas if both sides shrink and ``area_when_shrinking`` is True.
     """
     height, width = out.shape[:2]
-    is_grey = image.ndim == 2
+    is_gray = image.ndim == 2
     if image.shape[:2] != (height, width):
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         method = cv2.INTER_AREA if area_when_shrinking and shrinks else cv2.INTER_LINEAR
         # resizing a gray image as one channel takes a third of the work
-        image = cv2.resize(image, (width, height), None if is_grey else out, interpolation=method)
-    if is_grey:
+        image = cv2.resize(image, (width, height), None if is_gray else out, interpolation=method)
+    if is_gray:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB, dst=out)
     if image is not out:
         out[...] = image
@@ -47,8 +44,8 @@ class LoadFrames:
         area_when_shrinking: Average over pixel areas if both sides shrink, which avoids aliasing.
         backend: ``'cv2'``; ``'turbojpeg'`` (libjpeg-turbo through the package simplejpeg); or ``'auto'``, the
             fastest one installed, which is logged once. All give the same pixels.
-        reduce: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if that is not below ``size``. This is faster for
-            images at least twice as large, but changes the pixels. Off by default, so that results stay comparable.
+        reduce: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if that is not below ``size``. This is faster, but
+            changes the pixels.
 
     Raises:
         ConfigError: If the size or the backend is out of range, or the backend is not installed.
@@ -73,8 +70,8 @@ class LoadFrames:
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the decoded frames to ``results``; a path that occurs twice is read only once.
 
-        If ``results['on_bad_frame']`` is ``SUBSTITUTE``, the nearest readable frame of the tracklet replaces an
-        unreadable one, and the positions of unreadable frames are added to ``results['bad_positions']``.
+        If ``on_bad_frame`` is ``SUBSTITUTE``, the nearest readable frame replaces an unreadable one, whose position is
+        added to ``bad_positions``.
         """
         storage = results.get('storage') or FolderFrames(results['root'])
         self._check_format(storage.frame_format, storage.root)
@@ -95,17 +92,14 @@ class LoadFrames:
 
     def _check_format(self, packed: FrameFormat | None, root: Path | str) -> None:
         """Raise an error if frames were packed with other settings than those of this ``LoadFrames``."""
-        if packed is None or (packed.size, packed.area_when_shrinking) == (
-            self.size,
-            self.area_when_shrinking,
-        ):
-            return
-        raise ConfigError(
-            f'{root}: the frames were packed with size={packed.size} and '
-            f'area_when_shrinking={packed.area_when_shrinking}, but LoadFrames has size={self.size} and '
-            f'area_when_shrinking={self.area_when_shrinking}; give LoadFrames the same, or pack the dataset '
-            'again into a new folder'
-        )
+        own = (self.size, self.area_when_shrinking)
+        if packed is not None and (packed.size, packed.area_when_shrinking) != own:
+            raise ConfigError(
+                f'{root}: the frames were packed with size={packed.size} and '
+                f'area_when_shrinking={packed.area_when_shrinking}, but LoadFrames has size={self.size} and '
+                f'area_when_shrinking={self.area_when_shrinking}; give LoadFrames the same, or pack the dataset '
+                'again into a new folder'
+            )
 
     def __repr__(self) -> str:
         return (
@@ -150,9 +144,7 @@ def _where(results: dict[str, Any]) -> str:
 
 def _remedy(results: dict[str, Any]) -> str:
     """Text that the error message about a bad frame appends to the storage's remedy."""
-    match results.get('on_bad_frame'):
-        case OnBadFrame.SKIP_TRACKLET:
-            return "; it could be read when the dataset's frames were checked, see on_bad_frame in docs/reliability.md"
-        case OnBadFrame.SUBSTITUTE:
-            return ''
-    return ", or set the dataset's on_bad_frame"
+    choice = results.get('on_bad_frame')
+    if choice is OnBadFrame.SKIP_TRACKLET:
+        return "; it could be read when the dataset's frames were checked, see on_bad_frame in docs/reliability.md"
+    return '' if choice is OnBadFrame.SUBSTITUTE else ", or set the dataset's on_bad_frame"

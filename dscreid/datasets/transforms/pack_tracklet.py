@@ -12,11 +12,10 @@ from dscreid.structures import ReIDDataSample
 class PackTracklet:
     """Pack frames and metadata into ``dict(inputs, data_samples)``.
 
-    ``inputs`` is a uint8 tensor (T, 3, H, W) in RGB order. It is a channels-last view of the frames, because the
-    device reorders them instead of the loader. ``data_samples`` is a ``ReIDDataSample`` with the meta information
-    ``index``, ``same_as`` (the first row with the same frames), ``modality``, ``camera``, ``length`` (frames of the
-    whole tracklet), ``seed``, ``position``, ``is_query`` and, only if the split has them, ``pid`` (labeled) and
-    ``label`` (labeled train).
+    ``inputs`` is a uint8 tensor (T, 3, H, W) in RGB order, a channels-last view of the frames. ``data_samples`` is a
+    ``ReIDDataSample`` with the meta information ``index``, ``same_as`` (the first row with the same frames),
+    ``modality``, ``camera``, ``length`` (frames of the whole tracklet), ``seed``, ``position``, ``is_query`` and, only
+    if the split has them, ``pid`` (labeled) and ``label`` (labeled train).
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:

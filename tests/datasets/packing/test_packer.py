@@ -196,9 +196,9 @@ def test_other_folders_are_left_alone(plan, worlds):
     out = worlds.folder / 'mine'
     out.mkdir()
     (out / 'thesis.tex').write_text('x')
-    with pytest.raises(DatasetError, match='holds files but no packed frames'):
+    with pytest.raises(DatasetError, match='contains files but no packed frames'):
         pack(plan, out)
-    with pytest.raises(DatasetError, match='holds files but no packed frames'):
+    with pytest.raises(DatasetError, match='contains files but no packed frames'):
         pack(plan, plan.manifest.source)
     assert list(files(out)) == ['thesis.tex']
 

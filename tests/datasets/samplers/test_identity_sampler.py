@@ -116,7 +116,7 @@ def test_camera_pairs_need_a_common_camera(fake_dataset):
 
 
 def test_wrong_arguments(identities, fake_dataset, processes):
-    with pytest.raises(ConfigError, match='labelled train split'):
+    with pytest.raises(ConfigError, match='labeled train split'):
         IdentitySampler(fake_dataset([('rgb', 0, 0, False)], labelled=False))
     with pytest.raises(ConfigError, match='iterations must be at least 1'):
         IdentitySampler(identities(), iterations=0)
