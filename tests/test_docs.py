@@ -1,10 +1,14 @@
 """The code in the documentation runs."""
 
+import doctest
+import importlib
 import re
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
 
 from dscreid.apis.config import load_config
 from dscreid.apis.dry_run import plan_experiment
@@ -12,6 +16,7 @@ from dscreid.apis.train import RunOptions
 from dscreid.registry import CRITERIA, HOOKS, LABELERS, MODELS
 
 DOCS = Path(__file__).parents[1] / 'docs'
+PACKAGE = DOCS.parent / 'dscreid'
 
 
 def python_blocks(page):
@@ -63,6 +68,17 @@ def test_a_method_is_one_file_for_all_directions(own_parts, tmp_path, direction,
 def test_code_on_pages_is_python(page):
     for block in python_blocks(page):
         compile(block, page, 'exec')
+
+
+def test_examples_in_docstrings_are_true():
+    modules = [
+        importlib.import_module('.'.join(path.relative_to(PACKAGE.parent).with_suffix('').parts))
+        for path in sorted(PACKAGE.rglob('*.py'))
+        if '>>> ' in path.read_text(encoding='utf-8')
+    ]
+    results = [doctest.testmod(module, extraglobs={'np': numpy, 'torch': torch}) for module in modules]
+    assert sum(result.attempted for result in results) >= 9
+    assert [m.__name__ for m, result in zip(modules, results, strict=True) if result.failed] == []
 
 
 def test_links_between_pages_lead_somewhere():

@@ -73,6 +73,13 @@ def rank_metrics(
     Raises:
         EvaluationError: If no query has a true match; this is also a ValueError.
         ValueError: If shapes do not fit or features are not finite.
+
+    Example:
+        The true match is second among three tracklets:
+
+        >>> gallery = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+        >>> rank_metrics(gallery[:1], [7], [0], gallery, [3, 7, 5], [1, 1, 1], ranks=(1, 5))
+        {'mAP': 0.5, 'mINP': 0.5, 'Rank-1': 0.0, 'Rank-5': 1.0, 'valid_queries': 1}
     """
     ranks = check_ranks(ranks)
     scores = InnerProduct(query_features, gallery_features)

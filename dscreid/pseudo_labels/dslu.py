@@ -58,6 +58,14 @@ def unify_labels(
 
     Raises:
         ValueError: If shapes do not match, features are not finite, or a label is below -1.
+
+    Example:
+        Both halves of the visible tracklet are nearest to the two infrared tracklets of cluster 1:
+
+        >>> visible = np.array([[0.0, 1.0]])
+        >>> infrared = np.array([[1.0, 0.0], [0.1, 1.0], [-0.1, 1.0]])
+        >>> unify_labels(visible, visible, infrared, infrared, np.array([0, 1, 1]), topk=2)
+        array([1])
     """
     labels = as_labels(infrared_labels, len(infrared_static), 'infrared_labels')
     check_unification(topk, outliers_vote, min_votes)

@@ -89,6 +89,14 @@ def neighbor_mask(
 
     Raises:
         ValueError: If ``alpha`` is outside [0, 1].
+
+    Example:
+        The third row is near in the static space only:
+
+        >>> static = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
+        >>> dynamic = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        >>> neighbor_mask(static[:1], dynamic[:1], static, dynamic)
+        tensor([[ True, False, False]])
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f'alpha must lie in [0, 1], got {alpha}')
