@@ -18,7 +18,6 @@ extensions = [
     'myst_parser',
     'sphinx.ext.autodoc',
     'sphinx.ext.autosummary',
-    'sphinx.ext.doctest',
     'sphinx.ext.napoleon',
     'sphinx_copybutton',
 ]
