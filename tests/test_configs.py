@@ -96,6 +96,7 @@ def test_the_model_builds_in_full_size(path, load):
     assert any(name.startswith('backbone.') for name in trained)
 
 
+@pytest.mark.slow
 @every_config
 def test_the_runner_builds(path, load, tmp_path):
     config = load(path)
@@ -133,6 +134,7 @@ TRAINED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('one_thread')
 @pytest.mark.parametrize(
     'path', [path for path in TRAINED if path.stem != 'cd_demo'], ids=lambda path: path.stem
@@ -153,6 +155,7 @@ def test_it_trains_for_two_iterations(path, load, tmp_path):
     assert any(name.startswith('backbone.') for name in trained)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('one_thread')
 @pytest.mark.parametrize(
     'path', [path for path in TRAINED if path.stem != 'cd_demo'], ids=lambda path: path.stem

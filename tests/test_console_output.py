@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[1]
 #: Two stages of two epochs of three logged iterations, and three evaluations; MMEngine's own output is about 1,200.
 MOST_LINES = 90
 
 
+@pytest.mark.slow
 def test_a_tiny_run_prints_what_a_person_reads(tiny_runs, tmp_path):
     finished = subprocess.run(
         [sys.executable, 'tools/train.py', tiny_runs.adapt, '--work-dir', tmp_path / 'dsc'],

@@ -56,6 +56,7 @@ def reference(stage, request):
     return content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('persistent', [False, True], ids=['new each epoch', 'persistent'])
 @pytest.mark.parametrize('workers', [1, 4])
 def test_workers_change_nothing(stage, reference, workers, persistent):
@@ -64,6 +65,7 @@ def test_workers_change_nothing(stage, reference, workers, persistent):
     assert differences(reference, stage(**options)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'options',
     [{'train_cfg.val_interval': 1}, dict(val_cfg=None, val_dataloader=None, val_evaluator=None)],

@@ -86,6 +86,7 @@ def alone(tmp_path_factory):
     return go
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('experiment', METHODS, indirect=True)
 def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, alone, tmp_path):
     name, (config, source, options) = experiment
@@ -110,6 +111,7 @@ def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, 
         ) % 4  # four processes have shares of unequal size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('experiment', ['dsc'], indirect=True)
 def test_a_run_of_one_process_goes_on_with_several(ranks, experiment, alone, tmp_path):
     _, (config, source, options) = experiment

@@ -144,6 +144,7 @@ def test_what_code_finds(installation):
     assert found['git'] is None
 
 
+@pytest.mark.slow
 def test_the_tiny_experiment_by_the_console_script(installation, tiny_runs):
     before = installation.files()
     folder = installation.folder
@@ -167,6 +168,7 @@ def test_the_tiny_experiment_by_the_console_script(installation, tiny_runs):
     assert installation.files() == before
 
 
+@pytest.mark.slow
 def test_commands_by_short_name(installation):
     assert installation.dscreid('--version').stdout.startswith('dscreid ')
     listed = installation.dscreid('reproduce', 'list', '--data', 'real')

@@ -58,6 +58,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_an_undisturbed_one(run, reference, tmp_path):
     for moment, count, left in KILLS:
         assert run(moment, count, resume=True) == -signal.SIGKILL
@@ -74,6 +75,7 @@ def test_every_moment_is_used():
     assert {moment for moment, *_ in KILLS} == {*MOMENTS, IN_A_FILE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('number', 'code', 'word', 'moment', 'count'),
     [
@@ -91,6 +93,7 @@ def test_a_signal_that_asks(run, reference, tmp_path, number, code, word, moment
     assert run_differences(reference, tmp_path / 'run') == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_unwritten_checkpoint_alone(run, reference, tmp_path):
     log = tmp_path / 'log'
     assert run(IN_A_FILE, 3, 0, log) == 2

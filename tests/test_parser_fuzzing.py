@@ -10,6 +10,7 @@ from dscreid.errors import DatasetError
 EXAMPLES = 150
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize('parser', PARSERS, ids=lambda parser: parser.name)
 def test_parser(parser, monkeypatch):

@@ -231,6 +231,7 @@ def test_a_test_set_without_an_evaluator(run_test, tiny_runs, tiny_experiment, t
     assert json.loads(out.read_text()) == tiny_experiment.metrics
 
 
+@pytest.mark.slow
 def test_a_test_set_with_some_ids(run_test, tiny_runs, tiny_experiment, tmp_path, capsys):
     """Unknown persons count as somebody that no query shows."""
     metrics = {}

@@ -45,6 +45,7 @@ def check_results(work_dir, metrics):
     assert finished['seconds'] > 0
 
 
+@pytest.mark.slow
 def test_from_rendered_worlds_to_metrics(configs, monkeypatch):
     runs, said = configs / 'runs', []
     monkeypatch.setattr('dscreid.apis.train.print_log', lambda message, **options: said.append(message))

@@ -54,7 +54,8 @@ def find_config(name: str | Path) -> Path:
         ConfigError: If neither exists, or a shipped config has no such direction; the message names the closest
             config or the directions.
     """
-    short = str(name).removesuffix('.py')
+    name = str(name)
+    short = name.removesuffix('.py')
     shipped_path = shipped_configs() / f'{short}.py'
     candidates = [Path(name)] if '..' in Path(short).parts else [Path(name), shipped_path]
     for path in filter(is_config, candidates):

@@ -26,6 +26,7 @@ def places(node: Any, place: str) -> Iterator[str]:
         yield from places(child, f'{place}.{key}')
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60,
     derandomize=True,

@@ -47,6 +47,7 @@ def all_queries(info):
     (info / 'query_IDX.txt').write_text(' '.join(map(str, range(1, count + 1))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [(one_camera, 'under one camera'), (strangers, 'none of the'), (all_queries, 'queries of one modality')],

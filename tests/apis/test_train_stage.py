@@ -115,6 +115,7 @@ def test_global_random_numbers_do_not_depend_on_an_interruption(tiny_runs, tmp_p
     )
 
 
+@pytest.mark.slow
 @both_stages
 @pytest.mark.parametrize(
     ('when', 'left'),
@@ -145,6 +146,7 @@ def test_optimizer_and_schedule_are_resumed_too(tiny_runs, tiny_experiment, tmp_
     assert torch.equal(*moments)
 
 
+@pytest.mark.slow
 def test_resuming_needs_no_pretrained_weights(tiny_runs, tiny_experiment, tmp_path):
     tower = load_config(tiny_runs.source).model.backbone.tower
     export_tower(tiny_experiment.source_checkpoint, tmp_path / 'tower.safetensors', dict(tower))
@@ -157,11 +159,13 @@ def test_resuming_needs_no_pretrained_weights(tiny_runs, tiny_experiment, tmp_pa
     run(tiny_runs.source, tmp_path / 'run', resume=True, **gone)
 
 
+@pytest.mark.slow
 def test_adapting_needs_no_pretrained_weights(tiny_runs, tiny_experiment, tmp_path):
     gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt'), 'train_cfg.max_epochs': 1}
     run(tiny_runs.adapt, tmp_path, tiny_experiment.source_checkpoint, **gone)
 
 
+@pytest.mark.slow
 def test_a_converted_checkpoint_gets_its_necks_from_the_target(tiny_runs, tiny_experiment, tmp_path):
     weights = load_weights(tiny_experiment.source_checkpoint)
     converted = {name: value for name, value in weights.items() if name.startswith('backbone.')}
@@ -177,6 +181,7 @@ def test_a_converted_checkpoint_gets_its_necks_from_the_target(tiny_runs, tiny_e
     assert not torch.load(tmp_path / 'necks.pth').eq(0).any()
 
 
+@pytest.mark.slow
 def test_source_weights_of_another_architecture(tiny_runs, tiny_experiment, tmp_path):
     options = RunOptions(
         work_dir=tmp_path / 'dsc',
@@ -430,6 +435,7 @@ def frame_path(name: str) -> str:
     return f'{person}/{"ir" if kind == "1" else "rgb"}/D{camera}/{picture}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('renamed', [False, True], ids=['names kept', 'names too'])
 @pytest.mark.parametrize(
     'new_pid', [lambda row: (row * 7) % 11 + 1, lambda row: -1], ids=['scrambled', 'deleted']
@@ -477,6 +483,7 @@ def to_bupt(tiny_runs, tiny_experiment, tmp_path_factory):
     return config, checkpoint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'new_pid', [lambda row: 5000 + row * 7 % 11, lambda row: f'nobody{row}'], ids=['scrambled', 'deleted']
 )

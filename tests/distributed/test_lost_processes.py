@@ -84,6 +84,7 @@ def outcome(tmp_path, task, *ending):
     return codes, [(log.read_text().splitlines() or [''])[-1] for log in logs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', [cluster_for_hours, train_for_hours])
 def test_a_killed_process_ends_the_others_with_a_message(tmp_path, task):
     codes, lines = outcome(tmp_path, task, end_by_signal, signal.SIGKILL)
@@ -101,6 +102,7 @@ def test_a_process_with_an_error_of_its_own_ends_the_others(tmp_path):
     assert all('ended with an error' in lines[rank] for rank in (0, 2))
 
 
+@pytest.mark.slow
 def test_a_terminated_process_ends_the_others(tmp_path):
     codes, lines = outcome(tmp_path, cluster_for_hours, end_by_signal, signal.SIGTERM)
     assert codes == [1, 143, 1]

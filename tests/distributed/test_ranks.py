@@ -65,6 +65,7 @@ def gradients_of_a_share():
     return loss.item(), order, {n: p.grad.clone() for n, p in model.module.named_parameters()}, state
 
 
+@pytest.mark.slow
 def test_shares_give_loss_order_gradients_and_statistics_of_the_global_batch(ranks):
     model = TinyModel()
     loss, order = model(*batch())

@@ -159,6 +159,7 @@ def damaged(folder, *damages):
     torch.save(content, folder / 'epoch_1.pth')
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_before_what_is_damaged_and_without_what_is_not_needed(adaptation, begun, caplog):
     """Centres are read: the epoch is repeated. Labels to keep and to compare with are not: it trains on the same."""
     untouched = (begun / 'epoch_1.pth').read_bytes()

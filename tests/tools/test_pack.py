@@ -107,6 +107,7 @@ def test_errors_are_one_sentence(run, tiny_runs, tmp_path, arguments, message):
     assert fault.count('\n') == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('one_thread')
 def test_training_on_raw_shards_is_training_on_the_files(run, tiny_runs, tmp_path):
     """Two iterations, evaluation included: the same weights, the same metrics."""
@@ -135,6 +136,7 @@ def test_training_on_raw_shards_is_training_on_the_files(run, tiny_runs, tmp_pat
     assert all(torch.equal(packed_weights[name], value) for name, value in weights.items())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('one_thread')
 def test_adaptation_on_jpeg_shards(run, tiny_runs, tiny_experiment, tmp_path):
     assert run('hitsz', tiny_runs.hitsz, tmp_path / 'jpeg', *SMALL)[0] == 0

@@ -160,6 +160,7 @@ def spoil_frames(world):
         path.write_bytes(b'no image')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 1])
 @pytest.mark.parametrize(
     ('damage', 'message'),

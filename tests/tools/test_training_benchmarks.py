@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 
+@pytest.mark.slow
 def test_end_to_end_times_every_part(run_benchmark, tiny_experiment, tiny_runs):
     arguments = (tiny_runs.adapt, '--source-checkpoint', tiny_experiment.source_checkpoint, '--iterations', 2)
     for _ in range(2):  # the second run's epochs are its own
@@ -50,6 +51,7 @@ def test_places_where_a_step_waits(load_tool, run_benchmark, monkeypatch, fails)
     assert tool._waits_in_words(None) == []
 
 
+@pytest.mark.slow
 def test_train_step_compares_both_steps(run_benchmark, tiny_runs):
     values, text = run_benchmark('train_step', tiny_runs.adapt, '--batches', 1)
     assert values['batch'] == 8

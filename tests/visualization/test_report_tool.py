@@ -118,7 +118,7 @@ def test_without_config_there_are_no_pictures(run_tool, files, arguments, page_o
     [
         (['--run', 'cd.json'], 'is not NAME=METRICS.json'),
         (['--run', 'X=missing.json'], 'missing.json is missing'),
-        (['--run', 'X={files}/config.py'], 'config.py: is no file of metrics (no JSON)'),
+        (['--run', 'X={files}/config.py'], 'config.py: is not a file of metrics (no JSON)'),
         (['--run', 'X={files}/cd.json,{files}/cd.json'], 'cd.json is not a safetensors file'),
         (['--run', 'CD={files}/cd.json'], "two runs have the name 'CD'"),
         (['--bound', 'Y'], "'Y' is not the name of a run"),
@@ -143,7 +143,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(run_tool, files, arguments
         ('{"rgb2ir/mAP": 36.5}', 'metrics are between 0 and 1'),
         ('{"rgb2ir/mAP": 0.365, "rgb2ir/Rank-1": 40.0}', 'rgb2ir/Rank-1 is 40.0'),
         ('{"x": 1}', 'has no metric'),
-        ('[1]', 'is no file of metrics'),
+        ('[1]', 'is not a file of metrics'),
     ],
 )
 def test_bad_metrics(run_tool, files, arguments, content, message):

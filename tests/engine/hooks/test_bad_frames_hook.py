@@ -36,6 +36,7 @@ def run(tiny_runs, tiny_experiment, root, folder, policy, workers=0):
     )
 
 
+@pytest.mark.slow
 def test_substituted_frames_are_listed_whatever_the_workers(tiny_runs, tiny_experiment, tmp_path):
     root, lost = damaged_world(tiny_runs, tmp_path)
     results = []
@@ -55,6 +56,7 @@ def test_substituted_frames_are_listed_whatever_the_workers(tiny_runs, tiny_expe
     assert entries['train']['frames'][0]['frame'] in log
 
 
+@pytest.mark.slow
 def test_skipped_tracklets_are_listed_and_trained_without(tiny_runs, tiny_experiment, tmp_path, monkeypatch):
     monkeypatch.setenv('DSCREID_CACHE', str(tmp_path / 'cache'))
     root, lost = damaged_world(tiny_runs, tmp_path)

@@ -540,6 +540,7 @@ default_hooks['selection'] = dict(type='SelectionHook')
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('one_thread')
 def test_an_epoch_of_a_real_run_is_skipped(tiny_runs, tiny_experiment, tmp_path):
     """The first labeler finds no cluster; the second one, from epoch 2 on, does."""

@@ -345,6 +345,7 @@ def test_judging_leaves_the_training_alone(tiny_runs, tiny_experiment, chosen_ru
     assert not (tmp_path / RECORD_FILE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('epochs', [1, 2])
 def test_a_real_run_that_is_resumed_chooses_the_same(
     tiny_runs, tiny_experiment, chosen_run, tmp_path, one_thread, epochs

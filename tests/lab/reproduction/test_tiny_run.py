@@ -45,6 +45,7 @@ def place(tiny_runs, tmp_path, monkeypatch):
     return place
 
 
+@pytest.mark.slow
 def test_tables_pages_and_views_of_real_runs(place):
     options = ReproductionOptions('table3', place, rows=['dsc'], directions=('bupt2hitsz',))
     options = replace(options, stream=io.StringIO())

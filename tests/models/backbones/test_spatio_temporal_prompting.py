@@ -221,6 +221,7 @@ def test_recomputation_keeps_inputs_of_blocks_alone():
     assert sizes[True, 'evaluation'] == sizes[False, 'evaluation']  # in training alone
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which('g++') is None, reason='torch.compile needs a C++ compiler')
 def test_compiled_blocks_change_results_by_rounding_alone():
     inputs = torch.randn(2, 3, 3, 16, 8)

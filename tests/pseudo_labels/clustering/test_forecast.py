@@ -139,6 +139,7 @@ print(peak_bytes_of(lambda: dbscan(jaccard_distance(features))))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self/clear_refs').exists(), reason='peaks are read from /proc')
 @pytest.mark.parametrize('kind', ['clustered', 'random'])
 def test_the_peak_of_a_clustering_is_within_a_factor_of_two(kind):
