@@ -130,6 +130,7 @@ def test_the_wheel_holds_configs_tools_and_the_tower(wheel):
     assert not (REPOSITORY / 'dscreid' / '.mim').exists()
 
 
+@pytest.mark.slow
 def test_what_code_finds(installation):
     found = installation.python(_INSTALLED)
     assert found['message'].startswith('gone.pth: ')

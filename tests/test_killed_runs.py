@@ -104,6 +104,7 @@ def test_a_full_disk_costs_the_unwritten_checkpoint_alone(run, reference, tmp_pa
     assert run_differences(reference, tmp_path / 'run') == []
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_folder(run, tmp_path):
     ready = multiprocessing.get_context('forkserver').Event()
     holder = start(hold, tmp_path / 'run', ready)
@@ -123,6 +124,7 @@ def test_two_runs_in_one_folder(run, tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_a_fresh_run_never_continues_an_earlier_one(run, reference, tmp_path):
     """Killed before its first checkpoint, a run with --overwrite leaves no pointer to the run before it."""
     shutil.copytree(reference, tmp_path / 'run')

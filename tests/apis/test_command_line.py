@@ -259,6 +259,7 @@ def test_config_options_are_pairs(parser):
     assert given.cfg_options == {'a.b': 1e-3, 'c': [1, 2], 'd': 'x=y', 'e': '/a b, c'}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('words', [['a'], ['a=1', '=2'], ['a=[1,(2]'], ['a b=1']])
 def test_other_words_are_refused(parser, words):
     with pytest.raises(argparse.ArgumentError):

@@ -32,6 +32,7 @@ def test_both_stages_are_described_and_nothing_is_written(tiny_runs, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_is_there_is_taken_into_account(tiny_runs, tiny_experiment):
     before = sorted(tiny_experiment.work_dir.parent.rglob('*'))
     text = plan_experiment(tiny_runs.adapt, RunOptions(work_dir=tiny_experiment.work_dir, resume=True))
@@ -175,6 +176,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('key', 'value', 'message'), MISTAKES, ids=[f'{m[0]}={m[1]}' for m in MISTAKES])
 def test_mistakes(tiny_runs, tmp_path, key, value, message):
     options = RunOptions(work_dir=tmp_path / 'run', config_options={key: value})
@@ -287,6 +289,7 @@ def labeled_by(name):
     return {'default_hooks.cluster.labelers': labelers}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('options', 'message'), [
     ({'model.identity_loss': dict(type='OwnLoss')}, r'training step fails .*TypeError.*own_parts\.py|'
      r'training step fails .*TypeError: .*forward\(\)'),

@@ -74,6 +74,7 @@ class LowReturn(Criterion):
         return CRITERIA.build(dict(type='cycle_return'))(judged)
 
 
+@pytest.mark.slow
 def test_one_option_chooses_in_a_whole_run(tiny_runs, tiny_experiment, tmp_path):
     # stability of a single later epoch would be a coin's throw: the lowest cycle return is as good for a test
     options = {

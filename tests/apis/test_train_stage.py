@@ -323,6 +323,7 @@ def test_other_source_weights_are_refused(tiny_runs, tiny_experiment, tmp_path):
         run(tiny_runs.adapt, folder, other, resume=True)
 
 
+@pytest.mark.slow
 def test_other_data_are_refused(tiny_runs, finished, tmp_path):
     (finished / FINISHED_FILE).unlink()
     root = tmp_path / 'bupt'
@@ -496,6 +497,7 @@ def test_no_pair_of_the_target_reaches_training(tiny_runs, tiny_experiment, to_b
     assert_same_weights(result, checkpoint)
 
 
+@pytest.mark.slow
 def test_the_source_stage_of_a_source_stage(tiny_runs, tmp_path):
     for name in ('tiny_source.py', 'tiny_dsc.py'):
         shutil.copy(tiny_runs.source.parent / name, tmp_path / name)

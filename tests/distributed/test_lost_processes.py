@@ -95,6 +95,7 @@ def test_a_killed_process_ends_the_others_with_a_message(tmp_path, task):
         assert '--resume' in lines[rank]
 
 
+@pytest.mark.slow
 def test_a_process_with_an_error_of_its_own_ends_the_others(tmp_path):
     codes, lines = outcome(tmp_path, cluster_for_hours, fail)
     assert codes == [1, 2, 1]
@@ -109,6 +110,7 @@ def test_a_terminated_process_ends_the_others(tmp_path):
     assert all('was interrupted' in lines[rank] for rank in (0, 2))
 
 
+@pytest.mark.slow
 def test_others_wait_longer_than_torch_lets_them(tmp_path):
     codes, lines = outcome(tmp_path, wait_longer_than_torch_does)
     assert codes == [0, 0, 0], lines

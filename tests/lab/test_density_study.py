@@ -38,6 +38,7 @@ def target():
     return {Modality.RGB: planted(seed=1), Modality.IR: planted(each=3, seed=2)}
 
 
+@pytest.mark.slow
 def test_the_best_of_a_grid_is_the_best_of_all_its_clusterings():
     part = planted(noise=1.1)
     joined = part.features.concatenated()

@@ -135,6 +135,7 @@ def test_runs_that_cannot_be_studied(tmp_path):
         read_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_real_run(tiny_runs, tiny_experiment, tmp_path, one_thread):
     options = {
         'default_hooks.selection': dict(type='SelectionHook', criterion='silhouette'),

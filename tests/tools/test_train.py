@@ -192,6 +192,7 @@ def test_missing_files(refused, tiny_runs, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.slow
 def test_a_source_of_another_architecture(refused, tiny_runs, tiny_experiment, tmp_path):
     weights = torch.load(tiny_experiment.source_checkpoint, weights_only=False)['state_dict']
     weights = {name: value for name, value in weights.items() if 'resblocks.1' not in name}
@@ -210,6 +211,7 @@ def test_options_that_are_no_pairs(tool, tiny_runs, capsys):
     assert "'oops' is not KEY=VALUE" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_resume_as_a_process(tool, tiny_runs, tmp_path):
     run = tmp_path / 'run'
     arguments = [

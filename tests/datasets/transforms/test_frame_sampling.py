@@ -21,6 +21,7 @@ def segments(length, count):
     return [frames[k * size : (k + 1) * size] for k in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('length', LENGTHS)
 @pytest.mark.parametrize('count', COUNTS)
 def test_segment_first_takes_the_first_of_each_segment(length, count):

@@ -325,6 +325,7 @@ def assert_same_weights(left, right):
     assert all(torch.equal(value, right[name]) for name, value in left.items())
 
 
+@pytest.mark.slow
 def test_a_real_run_judges_every_epoch_and_keeps_the_best(chosen_run):
     record = read_record(chosen_run)
     assert list(record.epochs) == [0, 1, 2, 3]

@@ -107,6 +107,7 @@ def test_no_kink_where_there_are_no_identities():
     assert neighborhood_scales(noisy) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [2, 3, 6, 12, 24])
 def test_even_identities(size):
     features, pids = _people([size] * (480 // size), noise=0.5)
