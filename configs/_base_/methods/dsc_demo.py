@@ -1,27 +1,20 @@
 # DSC with a small tower and a short schedule, for rendered worlds.
-_base_ = ['../models/stp_tiny.py', '../default_runtime.py']
+_base_ = ['../models/stp_tiny.py', '../schedules/adapt_50e.py', '../default_runtime.py']
 
 # as in ../methods/dsc.py
 clustering = dict(k1='auto', k2='auto', eps='auto', min_samples='auto')
 
 # for the baseline CD, which evaluates the source model
 _source_model = _base_.model
+_preprocessor = _base_.model.data_preprocessor
 model = dict(
     _delete_=True,
     type='AdaptiveReID',
     retrieval='neck',
     flip_test=False,
     data_preprocessor=dict(
-        type='TrackletDataPreprocessor',
-        mean=(0.5, 0.5, 0.5),
-        std=(0.25, 0.25, 0.25),
-        augmentation=dict(
-            flip=0.5,
-            pad=3,
-            erase=dict(probability=0.3),
-            visible_views=('plain', 'channel_exchange'),
-            infrared_views=('plain',),
-        ),
+        _preprocessor,
+        augmentation=dict(_preprocessor.augmentation, visible_views=('plain', 'channel_exchange')),
     ),
     backbone=_base_.model.backbone,
     identity_loss=dict(type='ClusterContrastiveLoss', temperature=0.05),
@@ -64,21 +57,9 @@ default_hooks = dict(
 )
 
 optim_wrapper = dict(
-    type='OptimWrapper',
     # On an earlier tuning world, 5e-4 with unification from the first epoch lost two points of mAP, which the decay
     # then regained.
-    optimizer=dict(type='Adam', lr=2e-4),
+    optimizer=dict(lr=2e-4),
     clip_grad=dict(max_norm=5.0),
 )
-param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        begin=0,
-        eta_min_ratio=0.01,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    )
-]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=2)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+train_cfg = dict(max_epochs=4, val_interval=2)
