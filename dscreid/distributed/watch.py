@@ -137,12 +137,20 @@ def _greeted(connection: socket.socket, password: str) -> tuple[int, str] | None
     connection.settimeout(5)
     words: list[str] = []
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        words = connection.recv(4096).decode().split()
+        words = _first_line(connection).decode().split()
     if len(words) != 4 or not hmac.compare_digest(words[0].encode(), password.encode()):
         connection.close()
         return None
     _watch_line(connection)
     return int(words[1]), f' (process id {words[2]} on {words[3]})'
+
+
+def _first_line(connection: socket.socket) -> bytes:
+    """Read one line; the news of a process that has already ended stay in the connection."""
+    line = b''
+    while not line.endswith(b'\n') and len(line) < 4096 and (byte := connection.recv(1)):
+        line += byte
+    return line
 
 
 def _watch_line(connection: socket.socket) -> None:

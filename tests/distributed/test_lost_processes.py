@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import time
 from datetime import timedelta
 
@@ -123,3 +124,13 @@ def test_a_process_that_never_connects_is_not_waited_for_forever(monkeypatch):
     monkeypatch.setattr(watch, '_MEETING', 0.1)
     with pytest.raises(ConfigError, match='1 of 2 processes have not connected to port'):
         watch.ProcessWatch('127.0.0.1')
+
+
+def test_a_process_that_ends_at_once_is_known_and_its_news_is_read():
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        there = socket.create_connection(server.getsockname())
+        here, _ = server.accept()
+    with here, there:
+        there.sendall(b'secret 1 17 somewhere\nended was interrupted\n')
+        assert watch._greeted(here, 'secret') == (1, ' (process id 17 on somewhere)')
+        assert watch._read(here, 'process 1').startswith('process 1 was interrupted')
