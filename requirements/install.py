@@ -29,9 +29,7 @@ UNFINISHED = {'finished': False}
 
 def main() -> None:
     """Install if ``.venv`` does not contain what is wanted."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--torch',
         choices=('default', 'cpu'),
@@ -52,16 +50,12 @@ def main() -> None:
             # resolved, since this may be the Python of the environment that is cleared
             run(Path(sys.executable).resolve(), '-m', 'venv', '--clear', '--without-pip', venv)
         (venv / '.installed').write_text(json.dumps(UNFINISHED))
-        if not works(
-            venv
-        ):  # a new one: pip follows after the record, so that an interruption is noticed here too
+        if not works(venv):  # a new one: pip follows after the record, so that an interruption is noticed here too
             run(venv / 'bin' / 'python', '-m', 'ensurepip', '--default-pip')
         install(venv / 'bin' / 'python', torch)
         (venv / '.installed').write_text(json.dumps(wanted))
     except subprocess.CalledProcessError as error:
-        sys.exit(
-            f'The installation stopped at "{" ".join(error.cmd)}"; run make again after fixing the error above.'
-        )
+        sys.exit(f'The installation stopped at "{" ".join(error.cmd)}"; run make again after fixing the error above.')
     except KeyboardInterrupt:
         sys.exit('The installation was interrupted; run make again to repeat it.')
 
@@ -119,9 +113,7 @@ def check_python(needed: tuple = ('venv', 'ensurepip')) -> None:
     lowest, highest = int(bounds[1]), int(bounds[2]) - 1
     remedy = f'for example: make install PYTHON=python3.{highest - 1}'
     if not (3, lowest) <= sys.version_info[:2] <= (3, highest):
-        sys.exit(
-            f'Python {python_version()} is not supported; install 3.{lowest} to 3.{highest} and name it, {remedy}'
-        )
+        sys.exit(f'Python {python_version()} is not supported; install 3.{lowest} to 3.{highest} and name it, {remedy}')
     if any(importlib.util.find_spec(module) is None for module in needed):
         sys.exit(
             f'{sys.executable} cannot make virtual environments; install its module venv (on Debian and Ubuntu: '

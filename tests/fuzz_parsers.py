@@ -28,9 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         'example: python tests/fuzz_parsers.py --examples 10000',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '--examples', type=int, default=1000, metavar='N', help='cases of each parser (default: 1000)'
-    )
+    parser.add_argument('--examples', type=int, default=1000, metavar='N', help='cases of each parser (default: 1000)')
     parser.add_argument(
         '--parsers', nargs='+', default=[], metavar='WORD', help='only parsers whose name holds one of these'
     )
@@ -47,9 +45,7 @@ def chosen_parsers(words: list[str]) -> list[Parser]:
     """
     found = [p for p in PARSERS if not words or any(word.lower() in p.name.lower() for word in words)]
     if not found:
-        raise ConfigError(
-            f'no parser is called {" or ".join(words)}; known: {", ".join(p.name for p in PARSERS)}'
-        )
+        raise ConfigError(f'no parser is called {" or ".join(words)}; known: {", ".join(p.name for p in PARSERS)}')
     return found
 
 

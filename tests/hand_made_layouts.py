@@ -57,14 +57,9 @@ class Worlds:
             part = (pid - 1) // people
             for n, camera in enumerate(BUPT_CAMERAS[: 1 if part == 1 else cameras]):
                 for modality in ('RGB', 'IR'):
-                    files = [
-                        f'{pid}/{modality}/{camera}/{pid}_{modality}_{camera}_1_{k}.jpg'
-                        for k in range(length)
-                    ]
+                    files = [f'{pid}/{modality}/{camera}/{pid}_{modality}_{camera}_1_{k}.jpg' for k in range(length)]
                     paths.setdefault(str(pid), {}).setdefault(modality, {})[camera] = {'1': files}
-                    fakes = (
-                        [f.replace('/RGB/', '/FakeIR/') for f in files] if fake and modality == 'RGB' else []
-                    )
+                    fakes = [f.replace('/RGB/', '/FakeIR/') for f in files] if fake and modality == 'RGB' else []
                     for file in (files + fakes) if pictures else ():
                         write_jpeg(root / 'DATA' / file, rng)
                     if part == 2:

@@ -141,9 +141,7 @@ def kill_table(kills: Sequence[Kill]) -> str:
     rows.append(f'| all | {len(hit)} | {sum(not kill.differences for kill in hit)} |')
     late = len(kills) - len(hit)
     wrong = [
-        f'{kill.phase}, {kill.seconds:.2f} s: {"; ".join(kill.differences[:3])}'
-        for kill in kills
-        if kill.differences
+        f'{kill.phase}, {kill.seconds:.2f} s: {"; ".join(kill.differences[:3])}' for kill in kills if kill.differences
     ]
     notes = [f'{late} of {len(kills)} processes were done before the signal came.'] if late else []
     return '\n'.join([*rows, '', *notes, *wrong])
@@ -232,9 +230,7 @@ def _trial(config: Path, folder: Path, name: str, moment: float, number: int) ->
     phase = _phase(work_dir)
     resumed = run_in_process(config, work_dir, resume=True)
     if resumed != 0:
-        return Kill(
-            seconds, number, phase, code, (f'the resumed run failed with {resumed}, see {work_dir}.log',)
-        )
+        return Kill(seconds, number, phase, code, (f'the resumed run failed with {resumed}, see {work_dir}.log',))
     found = tuple(
         line
         for part in ('bench_source', 'run')

@@ -24,9 +24,7 @@ class RankPool:
         self.pipes, self.processes = [], []
         for rank in range(world_size):
             here, there = context.Pipe()
-            process = context.Process(
-                target=_serve, args=(there, environment | rank_variables(rank)), daemon=True
-            )
+            process = context.Process(target=_serve, args=(there, environment | rank_variables(rank)), daemon=True)
             process.start()
             self.pipes.append(here)
             self.processes.append(process)

@@ -112,10 +112,7 @@ def test_the_runner_builds(path, load, tmp_path):
     assert len(runner.param_schedulers) == len(config.param_scheduler)
     # the schedules end with the training
     ends = [scheduler.end for scheduler in runner.param_schedulers]
-    if (
-        any(scheduler.by_epoch is False for scheduler in runner.param_schedulers)
-        and 'warmup' not in path.name
-    ):
+    if any(scheduler.by_epoch is False for scheduler in runner.param_schedulers) and 'warmup' not in path.name:
         assert max(ends) == runner.max_iters
     names = [type(hook).__name__ for hook in runner.hooks]
     assert 'InitialCheckpointHook' in names
@@ -136,9 +133,7 @@ TRAINED = [
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('one_thread')
-@pytest.mark.parametrize(
-    'path', [path for path in TRAINED if path.stem != 'cd_demo'], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize('path', [path for path in TRAINED if path.stem != 'cd_demo'], ids=lambda path: path.stem)
 def test_it_trains_for_two_iterations(path, load, tmp_path):
     config = load(path)
     shrink(config._cfg_dict)
@@ -157,9 +152,7 @@ def test_it_trains_for_two_iterations(path, load, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('one_thread')
-@pytest.mark.parametrize(
-    'path', [path for path in TRAINED if path.stem != 'cd_demo'], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize('path', [path for path in TRAINED if path.stem != 'cd_demo'], ids=lambda path: path.stem)
 def test_it_passes_the_trial_before_long_work(path, load):
     config = load(path)
     shrink(config._cfg_dict)
@@ -284,9 +277,7 @@ def test_no_two_configs_share_a_work_folder():
 
 
 @pytest.mark.parametrize('inherits', [False, True])
-@pytest.mark.parametrize(
-    'name', ['dsc/dsc_bupt2hitsz.py', 'source/stp_bupt.py', 'baselines/bclu_hitsz2bupt.py']
-)
+@pytest.mark.parametrize('name', ['dsc/dsc_bupt2hitsz.py', 'source/stp_bupt.py', 'baselines/bclu_hitsz2bupt.py'])
 def test_the_decay_ends_with_the_last_epoch(name, inherits, tmp_path):
     path, options = CONFIGS / name, {'train_cfg.max_epochs': 7}
     if inherits:

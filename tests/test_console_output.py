@@ -42,6 +42,4 @@ def test_a_tiny_run_prints_what_a_person_reads(tiny_runs, tmp_path):
         text = log.read_text()
         assert str(log) in console
         assert all(part in text for part in ('System environment:', 'Config:\n', 'Hooks will be executed'))
-        assert not any(
-            part in console for part in ('System environment:', 'Config:', 'Hooks will be executed')
-        )
+        assert not any(part in console for part in ('System environment:', 'Config:', 'Hooks will be executed'))

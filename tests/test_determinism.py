@@ -159,6 +159,4 @@ def test_deterministic_mode(stage, reference):
     assert 'aten::convolution_backward' in found.seen  # gradients were seen too
     assert found.refused == set()
     # the recorded settings say which mode it was
-    assert [
-        found for found in differences(reference, content) if not found.startswith('.meta.settings')
-    ] == []
+    assert [found for found in differences(reference, content) if not found.startswith('.meta.settings')] == []

@@ -59,9 +59,7 @@ def run(config, work_dir, source, options, launcher='none', resume=False):
 def largest_difference(left, right):
     left, right = left['state_dict'], right['state_dict']
     assert left.keys() == right.keys()
-    return max(
-        float((left[name] - right[name]).abs().max()) for name in left if left[name].is_floating_point()
-    )
+    return max(float((left[name] - right[name]).abs().max()) for name in left if left[name].is_floating_point())
 
 
 @pytest.fixture
@@ -96,9 +94,7 @@ def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, 
     assert json.loads((tmp_path / 'metrics.json').read_text()) == metrics[0]
     one, several = (load_checkpoint(folder / 'epoch_1.pth') for folder in (reference, tmp_path))
     moved = largest_difference(one, load_checkpoint(reference / 'epoch_0.pth'))
-    print(
-        f'{name}, {len(metrics)} processes: {largest_difference(one, several):.1e}, the epoch moved {moved:.1e}'
-    )
+    print(f'{name}, {len(metrics)} processes: {largest_difference(one, several):.1e}, the epoch moved {moved:.1e}')
     assert largest_difference(one, several) < 1e-5 < 1e-3 < moved
     features = [load_features(folder / 'features.safetensors') for folder in (reference, tmp_path)]
     torch.testing.assert_close(*(torch.as_tensor(table.feature) for table in features), rtol=0, atol=1e-5)
@@ -106,9 +102,7 @@ def test_weights_labels_and_metrics_are_those_of_one_process(ranks, experiment, 
     if name != 'source':
         labels = [checkpoint['cluster_labels']['own'] for checkpoint in (one, several)]
         assert all(torch.equal(labels[0][modality], labels[1][modality]) for modality in ('rgb', 'ir'))
-        assert (
-            len(labels[0]['rgb']) + len(labels[0]['ir'])
-        ) % 4  # four processes have shares of unequal size
+        assert (len(labels[0]['rgb']) + len(labels[0]['ir'])) % 4  # four processes have shares of unequal size
 
 
 @pytest.mark.slow

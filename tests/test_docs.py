@@ -43,9 +43,7 @@ def test_a_config_of_own_parts_passes_a_dry_run(own_parts, tiny_runs, tmp_path):
     base = "_base_ = 'configs/dsc/dsc_bupt2hitsz.py'"
     assert base in own_parts[0]
     path = tmp_path / 'my_method.py'
-    path.write_text(
-        own_parts[0].replace(base, f'_base_ = {str(tiny_runs.adapt)!r}').replace('_delete_=True, ', '')
-    )
+    path.write_text(own_parts[0].replace(base, f'_base_ = {str(tiny_runs.adapt)!r}').replace('_delete_=True, ', ''))
     plan = plan_experiment(path, RunOptions(work_dir=tmp_path / 'run'))
     assert 'my_method.py' in plan
     assert not (tmp_path / 'run').exists()

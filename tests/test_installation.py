@@ -152,9 +152,7 @@ def test_the_tiny_experiment_by_the_console_script(installation, tiny_runs):
     source, adapt = write_tiny_configs(folder / 'configs', tiny_runs.bupt, tiny_runs.hitsz)
     for config in (source, adapt):  # inherit from the installed configs
         text = config.read_text()
-        config.write_text(
-            text.replace(str(REPOSITORY / 'configs'), str(installation.package / '.mim' / 'configs'))
-        )
+        config.write_text(text.replace(str(REPOSITORY / 'configs'), str(installation.package / '.mim' / 'configs')))
     done = installation.dscreid('train', 'configs/tiny_dsc.py', '--work-dir', 'runs/dsc')
     assert done.returncode == 0, done.stderr
     assert any(line.startswith('rgb2ir') for line in done.stdout.splitlines())

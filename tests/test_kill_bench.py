@@ -19,9 +19,7 @@ def history(*values):
 def checkpoint():
     return dict(
         state_dict=dict(weight=torch.tensor([0.0, 1.0]), count=torch.tensor(3)),
-        optimizer=dict(
-            state={0: dict(exp_avg=torch.ones(2))}, param_groups=[dict(lr=0.1, betas=(0.9, 0.99))]
-        ),
+        optimizer=dict(state={0: dict(exp_avg=torch.ones(2))}, param_groups=[dict(lr=0.1, betas=(0.9, 0.99))]),
         param_schedulers=[dict(last_step=3)],
         message_hub=dict(log_scalars={'train/loss': history(1.0, 2.0), 'train/time': history(5.0)}),
         meta=dict(epoch=3, time='today', run='a'),
@@ -69,10 +67,7 @@ def test_each_difference_is_found(path, value, place):
 
 
 def test_nan_equals_itself():
-    assert (
-        differences(dict(a=float('nan'), b=np.array([np.nan])), dict(a=float('nan'), b=np.array([np.nan])))
-        == []
-    )
+    assert differences(dict(a=float('nan'), b=np.array([np.nan])), dict(a=float('nan'), b=np.array([np.nan]))) == []
 
 
 def test_the_table_counts():

@@ -35,9 +35,7 @@ def run(tiny_runs, tiny_experiment, tmp_path):
     """Function that runs the adaptation in a process and returns its exit code."""
 
     def go(*when, **options):
-        options = RunOptions(
-            work_dir=tmp_path / 'run', source_checkpoint=tiny_experiment.source_checkpoint, **options
-        )
+        options = RunOptions(work_dir=tmp_path / 'run', source_checkpoint=tiny_experiment.source_checkpoint, **options)
         return exit_code(experiment, tiny_runs.adapt, options, *when)
 
     return go

@@ -26,9 +26,7 @@ print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
 
 def imported_by(*arguments: str) -> list[str]:
     """Heavy libraries that a script imports."""
-    done = subprocess.run(
-        [sys.executable, '-c', _IMPORTED, *arguments], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, '-c', _IMPORTED, *arguments], capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -47,9 +45,7 @@ def test_help_of_a_tool_imports_nothing_heavy(name):
 
 def test_importing_packages_imports_nothing_heavy(tmp_path):
     script = tmp_path / 'script.py'
-    script.write_text(
-        'import dscreid, dscreid.apis, dscreid.datasets, dscreid.evaluation, dscreid.visualization\n'
-    )
+    script.write_text('import dscreid, dscreid.apis, dscreid.datasets, dscreid.evaluation, dscreid.visualization\n')
     assert imported_by(str(script)) == []
     script.write_text('import torch\n')
     assert imported_by(str(script)) == ['torch']
@@ -85,9 +81,7 @@ def test_processes_that_a_tool_spawns_find_its_functions(tmp_path):
         "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
         '        print(pool.map(double, [1, 2]))\n'
     )
-    code = (
-        'import sys, pathlib; from dscreid.__main__ import run_script; run_script(pathlib.Path(sys.argv[1]))'
-    )
+    code = 'import sys, pathlib; from dscreid.__main__ import run_script; run_script(pathlib.Path(sys.argv[1]))'
     done = subprocess.run([sys.executable, '-c', code, str(tool)], capture_output=True, text=True, timeout=60)
     assert done.stdout == '[2, 4]\n', done.stderr
 
@@ -107,9 +101,7 @@ def test_version(capsys):
     assert capsys.readouterr().out == f'dscreid {__version__}\n'
 
 
-@pytest.mark.parametrize(
-    ('words', 'message'), [(['trian'], "invalid choice: 'trian'"), ([], 'required: COMMAND')]
-)
+@pytest.mark.parametrize(('words', 'message'), [(['trian'], "invalid choice: 'trian'"), ([], 'required: COMMAND')])
 def test_a_wrong_command_ends_with_2(words, message, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words)

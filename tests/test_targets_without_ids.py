@@ -171,9 +171,7 @@ def test_the_test_tool(run_test, tiny_runs, tiny_experiment, anonymous, tmp_path
     assert not queries.exists()
 
 
-def test_features_of_a_training_split(
-    run_test, tiny_runs, tiny_experiment, without_test_split, tmp_path, capsys
-):
+def test_features_of_a_training_split(run_test, tiny_runs, tiny_experiment, without_test_split, tmp_path, capsys):
     dump = tmp_path / 'f.safetensors'
     arguments = [
         *map(str, (tiny_runs.adapt, tiny_experiment.source_checkpoint, '--work-dir', tmp_path / 'log')),
@@ -203,10 +201,7 @@ def test_weights_and_features_that_are_not_finite(run_test, tiny_runs, tiny_expe
     torch.save(content, tmp_path / 'spoilt.pth')
     arguments = (tiny_runs.adapt, tmp_path / 'spoilt.pth', '--work-dir', tmp_path / 'log')
     message = refused(capsys, run_test, *arguments, '--dump-features', tmp_path / 'f.safetensors')
-    assert (
-        'spoilt.pth: holds NaN or infinite values in backbone.tower.conv1.weight (192 of 6144 values)'
-        in message
-    )
+    assert 'spoilt.pth: holds NaN or infinite values in backbone.tower.conv1.weight (192 of 6144 values)' in message
     for name, values in content['state_dict'].items():
         if values.is_floating_point():
             content['state_dict'][name] = torch.full_like(values, 1e30)

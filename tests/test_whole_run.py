@@ -101,9 +101,7 @@ def test_a_config_that_trains_nothing_tests_its_source(configs):
     other = replace(options, config_options={'model.backbone.start_layer': 0})
     weights = replace(options, source_checkpoint=runs / 'tiny_source' / 'epoch_1.pth')
     for refused in (other, weights):
-        with pytest.raises(
-            ConfigError, match=r'was made with another config, seed or source weights; .*--overwrite'
-        ):
+        with pytest.raises(ConfigError, match=r'was made with another config, seed or source weights; .*--overwrite'):
             run_experiment(configs / 'tiny_cd.py', refused)
     with pytest.raises(ConfigError, match=r'holds a run \(metrics\.json.*--resume.*--work-dir.*--overwrite'):
         run_experiment(configs / 'tiny_cd.py', replace(options, resume=False))

@@ -25,9 +25,7 @@ def parse_arguments() -> argparse.Namespace:
         type=Path,
         help='folder for worlds, runs and report (default: work_dirs/demo, with --full work_dirs/demo_full)',
     )
-    parser.add_argument(
-        '--seed', type=at_least(0), default=1, help='seed of people, cameras and training (default: 1)'
-    )
+    parser.add_argument('--seed', type=at_least(0), default=1, help='seed of people, cameras and training (default: 1)')
     parser.add_argument('--processes', type=at_least(1), help='rendering processes (default: one per core)')
     parser.add_argument(
         '--compare',

@@ -34,9 +34,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='FILE',
         help='also write all findings to this file; it is replaced if it exists',
     )
-    parser.add_argument(
-        '--jobs', type=at_least(1), metavar='N', help='threads for files (default: all cores)'
-    )
+    parser.add_argument('--jobs', type=at_least(1), metavar='N', help='threads for files (default: all cores)')
     parser.add_argument(
         '--full-decode',
         action='store_true',
@@ -96,6 +94,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    run_command(
-        lambda: sys.exit(main()), on_interrupt='the findings so far are above, and in the file of --json'
-    )
+    run_command(lambda: sys.exit(main()), on_interrupt='the findings so far are above, and in the file of --json')

@@ -77,9 +77,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help='the vis_data/scalars.json of a training; may be repeated, with other names for other stages and with '
         'one name for a resumed run',
     )
-    parser.add_argument(
-        '--identities', type=int, help='true number of training identities, drawn with the clusters'
-    )
+    parser.add_argument('--identities', type=int, help='true number of training identities, drawn with the clusters')
 
 
 def _add_lists(parser: argparse.ArgumentParser) -> None:
@@ -90,13 +88,9 @@ def _add_lists(parser: argparse.ArgumentParser) -> None:
     )
     add_config_options(parser, 'config_options', '--config')
     parser.add_argument('--protocol', help="evaluation protocol of the lists (default: the config's)")
-    parser.add_argument(
-        '--queries', type=at_least(1), default=4, help='queries shown per direction (default: 4)'
-    )
+    parser.add_argument('--queries', type=at_least(1), default=4, help='queries shown per direction (default: 4)')
     parser.add_argument('--ranks', type=at_least(1), default=6, help='ranks shown per query (default: 6)')
-    parser.add_argument(
-        '--frames', type=at_least(1), default=1, help='frames shown per tracklet (default: 1)'
-    )
+    parser.add_argument('--frames', type=at_least(1), default=1, help='frames shown per tracklet (default: 1)')
     parser.add_argument(
         '--seed',
         type=at_least(0),

@@ -87,9 +87,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     )
     _add_selection(parser)
     parser.add_argument('--seeds', type=int, nargs='+', default=[1], metavar='K', help='default: 1')
-    parser.add_argument(
-        '--jobs', type=int, default=1, metavar='N', help='number of parallel runs (default: 1)'
-    )
+    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='number of parallel runs (default: 1)')
     parser.add_argument(
         '--slurm',
         nargs='+',
@@ -132,12 +130,8 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--direction', choices=(*DIRECTIONS, 'both'), help="adaptation direction (default: the paper's)"
     )
-    parser.add_argument(
-        '--rows', nargs='+', metavar='ROW', help='names or methods of some rows (default: all)'
-    )
-    parser.add_argument(
-        '--out', type=Path, default=Path('work_dirs/reproduce'), help='default: work_dirs/reproduce'
-    )
+    parser.add_argument('--rows', nargs='+', metavar='ROW', help='names or methods of some rows (default: all)')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/reproduce'), help='default: work_dirs/reproduce')
 
 
 def _place(arguments: argparse.Namespace) -> Place:

@@ -32,28 +32,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         parents=[early],
     )
     parser.add_argument('--layout', choices=LAYOUTS, required=True, help="which dataset's files to write")
-    parser.add_argument(
-        '--domain', metavar='NAME', help="how the world looks, see below (default: the world's)"
-    )
-    parser.add_argument(
-        '--preset', metavar='NAME', default='tiny', help='name of the world, see below (default: tiny)'
-    )
+    parser.add_argument('--domain', metavar='NAME', help="how the world looks, see below (default: the world's)")
+    parser.add_argument('--preset', metavar='NAME', default='tiny', help='name of the world, see below (default: tiny)')
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the world (default: 0)')
     parser.add_argument('--out', metavar='DIR', help='folder to write; it must be empty or new')
     parser.add_argument('--overwrite', action='store_true', help='replace the synthetic world in DIR')
-    parser.add_argument(
-        '--processes', type=at_least(1), metavar='N', help='processes (default: one per core)'
-    )
-    parser.add_argument(
-        '--preview', metavar='PICTURE', help='write a contact sheet; without --out nothing else'
-    )
+    parser.add_argument('--processes', type=at_least(1), metavar='N', help='processes (default: one per core)')
+    parser.add_argument('--preview', metavar='PICTURE', help='write a contact sheet; without --out nothing else')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     size = parser.add_argument_group("instead of the preset's values")
     size.add_argument('--identities', type=int, dest='train_ids', metavar='N', help='training identities')
     size.add_argument('--test-identities', type=int, dest='test_ids', metavar='N', help='test identities')
-    size.add_argument(
-        '--auxiliary-identities', type=int, dest='auxiliary_ids', metavar='N', help='layout bupt only'
-    )
+    size.add_argument('--auxiliary-identities', type=int, dest='auxiliary_ids', metavar='N', help='layout bupt only')
     size.add_argument('--tracklets', type=int, metavar='N', help='per training identity and modality')
     size.add_argument('--test-tracklets', type=int, metavar='N', help='per test identity and modality')
     size.add_argument('--cameras', type=int, metavar='N', help='number of cameras')
@@ -77,9 +67,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--material-spread', type=float, metavar='S',
         help="how far materials of one color differ in the infrared, 0 to 1 (default: the domain's)",
     )  # fmt: skip
-    size.add_argument(
-        '--fake-ir', action='store_true', default=None, help='write FakeIR frames (layout bupt only)'
-    )
+    size.add_argument('--fake-ir', action='store_true', default=None, help='write FakeIR frames (layout bupt only)')
     args = parser.parse_args(argv)
     if args.out is None and args.preview is None:
         parser.error('name a folder with --out, a picture with --preview, or both')
@@ -88,9 +76,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def _list_worlds() -> str:
     """List the registered worlds and domains for the help."""
-    lines = [
-        f'  {name:12}{(world.__doc__ or "").splitlines()[0]}' for name, world in WORLDS.module_dict.items()
-    ]
+    lines = [f'  {name:12}{(world.__doc__ or "").splitlines()[0]}' for name, world in WORLDS.module_dict.items()]
     return '\n'.join(['worlds (--preset):', *lines, f'domains (--domain): {", ".join(DOMAINS)}'])
 
 
@@ -117,9 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.preview:
         synthetic.write_contact_sheet(args.preview, spec)
     if args.out:
-        summary = synthetic.render_world(
-            args.out, spec, args.processes, args.overwrite, progress=not args.quiet
-        )
+        summary = synthetic.render_world(args.out, spec, args.processes, args.overwrite, progress=not args.quiet)
         for split, counts in summary.counts.items():
             print(f'{split}: ' + ', '.join(f'{number} {name}' for name, number in counts.items()))
         print(f'{summary.root}: {summary.frames} frames in {summary.seconds:.1f} s')

@@ -10,26 +10,18 @@ from dscreid.errors import ConfigError
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = make_parser(
-        __doc__, 'example: dscreid test dsc/dsc_bupt2hitsz work_dirs/dsc_bupt2hitsz/epoch_50.pth'
-    )
+    parser = make_parser(__doc__, 'example: dscreid test dsc/dsc_bupt2hitsz work_dirs/dsc_bupt2hitsz/epoch_50.pth')
     parser.add_argument('config', type=Path, help='config file whose model and test set are used')
-    parser.add_argument(
-        'checkpoint', type=Path, help='checkpoint of either stage, or a converted published one'
-    )
+    parser.add_argument('checkpoint', type=Path, help='checkpoint of either stage, or a converted published one')
     parser.add_argument(
         '--protocol',
         metavar='NAME',
         help="hitsz_vcm, bupt_campus, bupt_campus_as_published, or your own (default: the config's)",
     )
-    parser.add_argument(
-        '--flip', action='store_true', help='average features with those of the mirrored tracklets'
-    )
+    parser.add_argument('--flip', action='store_true', help='average features with those of the mirrored tracklets')
     _add_ranking_options(parser)
     _add_output_files(parser)
-    parser.add_argument(
-        '--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)"
-    )
+    parser.add_argument('--work-dir', type=Path, help="folder for the log (default: work_dirs/<config's name>)")
     add_config_arguments(parser)
     arguments = parser.parse_args(argv)
     if arguments.rerank and not all(value.is_integer() for value in arguments.rerank[:2]):

@@ -10,9 +10,7 @@ from dscreid.apis.command_line import add_config_arguments, make_parser, print_r
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__, 'example: dscreid train dsc/dsc_bupt2hitsz --amp')
-    parser.add_argument(
-        'config', type=Path, help='config: a file, or a shipped one such as dsc/dsc_bupt2hitsz'
-    )
+    parser.add_argument('config', type=Path, help='config: a file, or a shipped one such as dsc/dsc_bupt2hitsz')
     parser.add_argument(
         '--work-dir',
         type=Path,
@@ -32,9 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help='continue from the last checkpoint in the work directory, with the same settings; a larger '
         'train_cfg.max_epochs extends the run (without --resume or --overwrite, a folder with results is refused)',
     )
-    used.add_argument(
-        '--overwrite', action='store_true', help='replace the results of the run in the work directory'
-    )
+    used.add_argument('--overwrite', action='store_true', help='replace the results of the run in the work directory')
     parser.add_argument(
         '--partial-source',
         action='store_true',
@@ -46,9 +42,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='build everything, try one training step and one labeling on a few tracklets, print the plan, and stop',
     )
-    parser.add_argument(
-        '--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)'
-    )
+    parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (GPU only; float32 elsewhere)')
     parser.add_argument('--seed', type=int, help="seed to use instead of the config's (the paper uses 1)")
     add_config_arguments(parser)
     return parser.parse_args(argv)

@@ -21,9 +21,7 @@ _numbers = dict(
 )[_base_.direction]
 train_dataloader = dict(sampler=dict(iterations=_numbers['iterations']))
 train_cfg = dict(max_epochs=_numbers['phases'], val_interval=_numbers['val_interval'])
-param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=_numbers['milestones'], gamma=0.1)
-]
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=_numbers['milestones'], gamma=0.1)]
 
 # Jaccard distances and DBSCAN as in all other methods of the comparison (release: eps 0.3 on RegDB, 0.6 on SYSU-MM01)
 within = dict(type='ClusterLabeler')

@@ -25,9 +25,7 @@ _numbers = dict(
 )[_base_.direction]
 train_dataloader = dict(sampler=dict(iterations=_numbers['iterations']))
 train_cfg = dict(max_epochs=_numbers['phases'], val_interval=_numbers['val_interval'])
-param_scheduler = [
-    dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=_numbers['milestones'], gamma=0.1)
-]
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=_numbers['milestones'], gamma=0.1)]
 
 # release: eps 0.55, which is 0.05 tighter than across cameras
 camera = dict(type='CameraLabeler')

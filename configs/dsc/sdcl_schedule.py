@@ -8,19 +8,13 @@ _base_ = './dsc_{{$DSCREID_DIRECTION:bupt2hitsz}}.py'
 # every 20 epochs), and an epoch keeps 200 iterations after unification (SDCL: 100).
 _numbers = dict(
     # SDCL's own values instead of 'auto', because visible tracklets use half of k1 below
-    bupt2hitsz=dict(
-        clustering=dict(k1=30, k2=6, eps=0.6, min_samples=4), visible_k1=15, topk=20, across=10, unify=30
-    ),
+    bupt2hitsz=dict(clustering=dict(k1=30, k2=6, eps=0.6, min_samples=4), visible_k1=15, topk=20, across=10, unify=30),
     # SDCL's own values merge identities of 2.7 tracklets per modality or leave them without a core point. Inferred from
     # the counts, untested.
-    hitsz2bupt=dict(
-        clustering=dict(k1=8, k2=3, eps=0.5, min_samples=2), visible_k1=4, topk=20, across=10, unify=30
-    ),
+    hitsz2bupt=dict(clustering=dict(k1=8, k2=3, eps=0.5, min_samples=2), visible_k1=4, topk=20, across=10, unify=30),
     # what 'auto' finds on the tuning world (--seed 0); topk for 12 tracklets per identity and modality (RegDB: 10 for
     # 10 images)
-    demo=dict(
-        clustering=dict(k1=12, k2=3, eps=0.55, min_samples=3), visible_k1=6, topk=10, across=1, unify=2
-    ),
+    demo=dict(clustering=dict(k1=12, k2=3, eps=0.55, min_samples=3), visible_k1=6, topk=10, across=1, unify=2),
 )[_base_.direction]
 
 # deep (here dynamic) 1, shallow (here static) 0.5; DSC weights both equally

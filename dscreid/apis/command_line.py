@@ -41,9 +41,7 @@ _TOO_MANY_FILES = {os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)}
 _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
 
-def run_command(
-    command: Callable[[], object], on_interrupt: str = 'the command can be run again as it is'
-) -> None:
+def run_command(command: Callable[[], object], on_interrupt: str = 'the command can be run again as it is') -> None:
     """Run a tool and exit with code 0, 2 for input that the user can fix, or 128 + N after signal N.
 
     The signals are SIGINT, SIGTERM and SIGHUP. The exit code is 1 if another process of the run was lost, and 141 if
@@ -201,9 +199,7 @@ def sentence(error: Exception) -> str:
 class ConfigOptions(argparse.Action):
     """Parse ``--cfg-options KEY=VALUE …``; see ``option_values`` for the values. Malformed pairs exit with code 2."""
 
-    def __call__(
-        self, _: object, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
+    def __call__(self, _: object, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         """Add the pairs to the options given so far."""
         options = dict(getattr(namespace, self.dest) or {})
         for pair in values or ():
@@ -236,9 +232,7 @@ def at_least(minimum: int) -> Callable[[str], int]:
     return number
 
 
-def add_work_dir(
-    parser: argparse.ArgumentParser, name: str, purpose: str = 'a run', nargs: str | None = None
-) -> None:
+def add_work_dir(parser: argparse.ArgumentParser, name: str, purpose: str = 'a run', nargs: str | None = None) -> None:
     """Add a positional argument for work directories of ``purpose``, which can be given names."""
     parser.add_argument(
         name,
@@ -248,9 +242,7 @@ def add_work_dir(
     )
 
 
-def add_config_options(
-    parser: argparse.ArgumentParser, dest: str = 'cfg_options', of: str = 'the config'
-) -> None:
+def add_config_options(parser: argparse.ArgumentParser, dest: str = 'cfg_options', of: str = 'the config') -> None:
     """Add the option ``--cfg-options``, which overrides values of ``of`` and is parsed as ``dest``."""
     parser.add_argument(
         '--cfg-options',

@@ -41,9 +41,7 @@ _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'dif
 _INHERITED = ('on_bad_frame', 'randomness.deterministic')
 
 
-def load_config(
-    path: str | Path, options: dict[str, Any] | None = None, *, of_finished_run: bool = False
-) -> Config:
+def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_finished_run: bool = False) -> Config:
     """Read and check a config file.
 
     Args:

@@ -132,9 +132,7 @@ def _plain(value: Any, place: str) -> Any:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, (str, int)) or (isinstance(key, str) and set(key) & {"'", '\\', '\n'}):
-                raise ConfigError(
-                    f'{place} has the key {key!r}; keys are strings without quotes and backslashes'
-                )
+                raise ConfigError(f'{place} has the key {key!r}; keys are strings without quotes and backslashes')
         return {
             key: _import_path(child, f'{place}.type') if key == 'type' else _plain(child, f'{place}.{key}')
             for key, child in value.items()

@@ -55,9 +55,7 @@ def _usable_device(device: str | torch.device) -> torch.device:
         usable = torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'"
-        ) from error
+        raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'") from error
     if usable.type == 'meta':
         raise ConfigError("device 'meta' holds no values; take 'cpu' or 'cuda'")
     return usable

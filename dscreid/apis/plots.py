@@ -70,9 +70,7 @@ def write_feature_map(
     """
     _check_output(out)
     tables = [(one.name, one.load_features()) for one in find_work_dirs(work_dirs)]
-    maps = [
-        map_features(name, table, persons=persons, tracklets=tracklets, seed=seed) for name, table in tables
-    ]
+    maps = [map_features(name, table, persons=persons, tracklets=tracklets, seed=seed) for name, table in tables]
     save_figure(draw_feature_maps(maps, note=note), out)
     pid = maps[0].pid
     return f'{len(pid)} tracklets of {len(set(pid[pid >= 0].tolist()))} known persons\nwrote {out}'
@@ -201,9 +199,7 @@ def attended_tracklets(
     attention = compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
     rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
-        AttendedTracklet(
-            _title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values)
-        )
+        AttendedTracklet(_title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values))
         for sample, frames, *values in rows
     ]
 

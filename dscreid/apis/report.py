@@ -150,9 +150,7 @@ def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, A
     for entry in options.scalars:
         name, separator, path = entry.partition('=')
         stages.setdefault(name if separator else 'Training', []).append(path if separator else entry)
-    return curves | {
-        name: read_scalars(*paths, identities=options.identities) for name, paths in stages.items()
-    }
+    return curves | {name: read_scalars(*paths, identities=options.identities) for name, paths in stages.items()}
 
 
 def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
@@ -200,9 +198,7 @@ def _shown(runs: Sequence[ReportRun]) -> list[ReportRun]:
     return [run for run in runs if run.features is not None and not run.upper_bound]
 
 
-def _pictures(
-    options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
-) -> list[ReportPicture]:
+def _pictures(options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]) -> list[ReportPicture]:
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
     pictures = []
     attention = 'picture of the attention of the prompts'
@@ -226,9 +222,7 @@ def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: 
     if len(shown) == 1:
         first, remark = _start_of(work_dirs, last, seed)
     drawn = {run.name: run.features for run in (first, last)}
-    maps = [
-        map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None
-    ]
+    maps = [map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None]
     figure = draw_feature_maps(maps)
     caption = (
         f'Features of {len(maps[0].pid)} test tracklets in the plane (t-SNE), of persons drawn at random. Distances '

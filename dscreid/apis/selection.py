@@ -41,9 +41,7 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     if kept is None:
         reason = f'the last one, because {criterion} was undefined in all epochs'
         print_log(f'evaluating {last.name}: {reason}', logger='current', level=logging.WARNING)
-        entry: dict[str, Any] = dict(
-            file=last.name, epoch=None, criterion=criterion, value=None, reason=reason
-        )
+        entry: dict[str, Any] = dict(file=last.name, epoch=None, criterion=criterion, value=None, reason=reason)
         return last, dict(checkpoint=entry)
     path = last.with_name(Path(kept.checkpoint).name)
     if not path.is_file():
@@ -54,7 +52,5 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
     extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
     reason = f'{extreme} {kept.criterion} of {len(record.epochs)} epochs, without labels'
     print_log(f'evaluating {kept.checkpoint}: {reason}', logger='current')
-    entry = dict(
-        file=kept.checkpoint, epoch=kept.epoch, criterion=kept.criterion, value=kept.value, reason=reason
-    )
+    entry = dict(file=kept.checkpoint, epoch=kept.epoch, criterion=kept.criterion, value=kept.value, reason=reason)
     return path, dict(checkpoint=entry)

@@ -112,9 +112,7 @@ def write_json(path: str | Path, content: dict) -> None:
         temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
 
-def _test(
-    runner: Runner, checkpoint: str | Path, reason: str | None, dump_features: str | Path | None
-) -> Evaluation:
+def _test(runner: Runner, checkpoint: str | Path, reason: str | None, dump_features: str | Path | None) -> Evaluation:
     """Extract and measure, or only extract if there is a reason to measure nothing."""
     dataset = runner.test_loop.dataloader.dataset
     reason = reason or why_not_evaluated(dataset)

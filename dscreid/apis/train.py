@@ -206,9 +206,7 @@ def train_stage(
     return checkpoint
 
 
-def finished_checkpoint(
-    config: Config, source_checkpoint: Path | None = None, may_extend: bool = False
-) -> Path | None:
+def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, may_extend: bool = False) -> Path | None:
     """Return the last checkpoint of a finished stage, or None if the stage is not finished.
 
     Args:
@@ -230,9 +228,7 @@ def finished_checkpoint(
     content = load_checkpoint(checkpoint)
     recorded = run_identity.recorded_settings(meta_of(content))
     if recorded is None and not same:
-        raise ConfigError(
-            f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}'
-        )
+        raise ConfigError(f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}')
     run_identity.check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
     if same or recorded is None or not run_identity.other_epochs(recorded, learned_settings(config)):
         return checkpoint
@@ -319,9 +315,7 @@ def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
     source_dir = Path(source_config.work_dir)
     if from_main_process(lambda: finished_checkpoint(source_config)) is not None:
         if missing := inherited_options(options.config_options).keys() - source_options.config_options:
-            message = (
-                f'{source_dir}: was finished without {", ".join(sorted(missing))}; it is not trained again'
-            )
+            message = f'{source_dir}: was finished without {", ".join(sorted(missing))}; it is not trained again'
             print_log(message, logger='current', level=logging.WARNING)
         return train_stage(source_config, resume=True)
     print_log(f'source stage: {config_name(source_config)} in {source_dir} comes first', logger='current')

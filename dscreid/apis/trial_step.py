@@ -66,18 +66,14 @@ def _rows(dataset: Any) -> list[int]:
     return rows
 
 
-def _losses_of_adaptation(
-    runner: Runner, model: AdaptiveReID, hook: ClusterHook, batch: dict[str, Any]
-) -> Tensor:
+def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook, batch: dict[str, Any]) -> Tensor:
     samples = batch['data_samples']
     raw = model.extract_feat(batch['inputs'], model.modalities_of(samples))
     loader: Any = hook.dataloader
     dataset = loader.dataset
     rows = {modality: dataset.indices(modality) for modality in Modality}
     features = {m: trial_features(len(rows[m]), model) for m in Modality}
-    drawn = {
-        m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality
-    }
+    drawn = {m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality}
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
     groups, left_by = None, None
@@ -134,9 +130,7 @@ def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> T
     return TrackletFeatures(*torch.nn.functional.normalize(halves, dim=2).to(device))
 
 
-def trial_labels(
-    rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size: int = TRIAL_IDENTITY
-) -> PseudoLabels:
+def trial_labels(rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size: int = TRIAL_IDENTITY) -> PseudoLabels:
     """Label tracklets by the identities of ``trial_features``, with cross labels for losses that need them.
 
     Only the number of each modality's ``rows`` counts; ``size`` is the number of tracklets per identity.

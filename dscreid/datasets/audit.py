@@ -55,15 +55,11 @@ def statistics_table(statistics: Mapping[str, ModalityStatistics]) -> str:
     rows = [('', 'identities', 'tracklets', 'queries', 'frames', 'cameras', 'frames/tracklet')]
     for name, s in statistics.items():
         identities = '-' if s.identities is None else f'{s.identities:,}'
-        tracklets, queries, frames, cameras = (
-            f'{n:,}' for n in (s.tracklets, s.queries, s.frames, s.cameras)
-        )
+        tracklets, queries, frames, cameras = (f'{n:,}' for n in (s.tracklets, s.queries, s.frames, s.cameras))
         length = f'{s.shortest:,}-{s.longest:,}'
         rows.append((name, identities, tracklets, queries, frames, cameras, length))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return '\n'.join(
-        '  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+    return '\n'.join('  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def index_fingerprint(tracklets: Iterable[Tracklet]) -> str:
@@ -76,9 +72,7 @@ def index_fingerprint(tracklets: Iterable[Tracklet]) -> str:
     return digest.hexdigest()[:16]
 
 
-def differences_from_published(
-    counts: Mapping[str, int], published: Mapping[str, int | tuple[int, int]]
-) -> list[str]:
+def differences_from_published(counts: Mapping[str, int], published: Mapping[str, int | tuple[int, int]]) -> list[str]:
     """Describe how a dataset differs from published counts, for example ``'frames: 367 found, 500 published'``.
 
     Args:

@@ -78,9 +78,7 @@ def fault_of(storage: FrameStorage, frame: str) -> str | None:
     return None
 
 
-def scan_frames(
-    check: Callable[[str], Any], frames: Sequence[str], jobs: int, description: str
-) -> Iterator[Any]:
+def scan_frames(check: Callable[[str], Any], frames: Sequence[str], jobs: int, description: str) -> Iterator[Any]:
     """Apply ``check`` to many frames in ``jobs`` threads with a progress bar; yield the results in order."""
     chunks = [frames[start : start + _CHUNK] for start in range(0, len(frames), _CHUNK)]
     pool = ThreadPoolExecutor(jobs)

@@ -123,9 +123,7 @@ class BUPTCampus(TrackletDataset):
     def census(self) -> dict[str, int]:
         """Count people, tracklets and frames of all splits."""
         people = {
-            split: {
-                line.pid for name in LIST_FILES[split] for line in self._list_lines(name) if line.pid != '-1'
-            }
+            split: {line.pid for name in LIST_FILES[split] for line in self._list_lines(name) if line.pid != '-1'}
             for split in ('train', 'auxiliary', 'test')
         }
         tracklets, frames = count_tracklets(read_data_paths(index_file(self.root, 'data_paths.json')))

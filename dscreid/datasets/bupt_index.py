@@ -52,9 +52,7 @@ def _parse_line(text: str, kinds: tuple[str, ...]) -> list[str]:
     if kind not in kinds:
         raise ValueError(f'modality must be {" or ".join(kinds)} here, got {kind[:40]!r}; correct the line')
     if camera not in CAMERAS:
-        raise ValueError(
-            f'unknown camera {camera[:40]!r}, expected one of {", ".join(CAMERAS)}; correct the line'
-        )
+        raise ValueError(f'unknown camera {camera[:40]!r}, expected one of {", ".join(CAMERAS)}; correct the line')
     return fields
 
 
@@ -75,9 +73,7 @@ def read_data_paths(path: Path) -> Mapping[str, Any]:
     return data
 
 
-def frames_of(
-    data: Mapping[str, Any], line: Line, modality: Modality, fake_ir: bool = False
-) -> tuple[str, ...]:
+def frames_of(data: Mapping[str, Any], line: Line, modality: Modality, fake_ir: bool = False) -> tuple[str, ...]:
     """Look up the frames of one modality of a line, as paths relative to the dataset's root.
 
     Args:
@@ -97,8 +93,7 @@ def frames_of(
     if not isinstance(entry, list) or not entry or not all(isinstance(path, str) for path in entry):
         fault = 'is not listed' if entry is None else 'is no list of frame paths'
         raise DatasetError(
-            f'{line.where}: tracklet {named!r} {fault} in data_paths.json; take both files from the same '
-            'archive'
+            f'{line.where}: tracklet {named!r} {fault} in data_paths.json; take both files from the same archive'
         )
     check_paths(entry, f'{line.where}: tracklet {named!r} of data_paths.json')
     frames = tuple(IMAGE_FOLDER + path for path in entry)

@@ -31,9 +31,7 @@ SCALES = (8, 4, 2)
 _REDUCED = {1: 0, 2: 16, 4: 32, 8: 64}
 
 
-def decode_with_cv2(
-    content: bytes | memoryview, at_least: tuple[int, int] | None = None
-) -> np.ndarray | None:
+def decode_with_cv2(content: bytes | memoryview, at_least: tuple[int, int] | None = None) -> np.ndarray | None:
     """Decode a JPEG, PNG or other file that OpenCV supports. A rotation in its EXIF data is ignored.
 
     Args:
@@ -56,9 +54,7 @@ def decode_with_cv2(
     return image if image is None or image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def decode_with_turbojpeg(
-    content: bytes | memoryview, at_least: tuple[int, int] | None = None
-) -> np.ndarray | None:
+def decode_with_turbojpeg(content: bytes | memoryview, at_least: tuple[int, int] | None = None) -> np.ndarray | None:
     """Decode a JPEG with libjpeg-turbo, and other or rejected files with OpenCV; see ``decode_with_cv2``."""
     if content[:2] != JPEG_START:
         return decode_with_cv2(content, at_least)
@@ -164,9 +160,7 @@ def jpeg_scale(size: tuple[int, int] | None, at_least: tuple[int, int] | None) -
 def _fastest() -> str:
     """Name of the fastest decoder, determined and logged once per process."""
     if simplejpeg is not None:
-        print_log(
-            f'decoding frames with simplejpeg {simplejpeg.__version__} (libjpeg-turbo)', logger='current'
-        )
+        print_log(f'decoding frames with simplejpeg {simplejpeg.__version__} (libjpeg-turbo)', logger='current')
         return 'turbojpeg'
     print_log(
         'decoding frames with OpenCV: simplejpeg is not installed; it gives the same pixels faster '

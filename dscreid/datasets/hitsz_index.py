@@ -64,9 +64,7 @@ def parse_frame_names(path: Path) -> FrameNames:
         DatasetError: If a name cannot be parsed; names file and line.
     """
     parsed = parse_lines(path, _parse_frame_name)
-    return FrameNames(
-        [frame for frame, _ in parsed], *np.array([numbers for _, numbers in parsed], dtype=np.int64).T
-    )
+    return FrameNames([frame for frame, _ in parsed], *np.array([numbers for _, numbers in parsed], dtype=np.int64).T)
 
 
 def _parse_frame_name(name: str) -> tuple[str, tuple[int, ...]]:
@@ -157,9 +155,7 @@ def find_foreign_frames(tracks: np.ndarray, names: FrameNames, compare_persons: 
     return found
 
 
-def describe_foreign_frames(
-    found: Sequence[ForeignFrames], path: Path, names: FrameNames, limit: int
-) -> list[str]:
+def describe_foreign_frames(found: Sequence[ForeignFrames], path: Path, names: FrameNames, limit: int) -> list[str]:
     """Describe at most ``limit`` entries by line of the info file, and the number of remaining ones."""
     phrases = [
         f'{path.name}:{f.row + 1} ({len(f.frames)} of {f.length} frames, first {names.paths[f.frames[0]]})'

@@ -101,9 +101,7 @@ class HITSZVCM(TrackletDataset):
         prefix = self._image_prefix(names)
         tracklets = [
             Tracklet(
-                frames=tuple(
-                    prefix + names.paths[i] for i in range(start - 1, end) if i not in foreign.get(row, ())
-                ),
+                frames=tuple(prefix + names.paths[i] for i in range(start - 1, end) if i not in foreign.get(row, ())),
                 modality=modality_of(kind),
                 camera=camera,
                 is_query=bool(is_query[row]),
@@ -141,9 +139,7 @@ class HITSZVCM(TrackletDataset):
             if (self.root / folder / wanted).is_file():
                 return index_file(self.root, folder + name)
         tried = ' and '.join(str(self.root / folder / wanted) for folder in folders)
-        raise MissingFileError(
-            f'{self.root}: index file {wanted} is missing (tried {tried}); expected: {self.LAYOUT}'
-        )
+        raise MissingFileError(f'{self.root}: index file {wanted} is missing (tried {tried}); expected: {self.LAYOUT}')
 
     def _image_prefix(self, names: FrameNames) -> str:
         """Find the parent of the person folders below ROOT: ``'Train/'`` or ``'Test/'``, ``'data/'``, or ``''``."""

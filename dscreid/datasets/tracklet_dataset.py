@@ -280,9 +280,7 @@ class TrackletDataset(Dataset, ABC):
         if modality not in ('rgb', 'ir', None):
             raise ConfigError(f"modality must be 'rgb', 'ir' or None, got {modality!r}")
         if self.split not in self.SPLITS:
-            raise ConfigError(
-                f'{type(self).__name__}: split must be one of {self.SPLITS}, got {self.split!r}'
-            )
+            raise ConfigError(f'{type(self).__name__}: split must be one of {self.SPLITS}, got {self.split!r}')
         if expected_statistics not in ('published', None):
             raise ConfigError(f"expected_statistics must be 'published' or None, got {expected_statistics!r}")
         if not self.root.is_dir():

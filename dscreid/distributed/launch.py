@@ -62,9 +62,7 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
     torch_dist.destroy_process_group()
 
 
-def launch_environment(
-    launcher: str, environment: Mapping[str, str], port: int | None = None
-) -> dict[str, str]:
+def launch_environment(launcher: str, environment: Mapping[str, str], port: int | None = None) -> dict[str, str]:
     """Translate the environment variables of ``pytorch``, ``slurm`` or ``mpi`` into those that torch reads.
 
     ``port`` is that of the first process; by default ``MASTER_PORT``, or a port derived from the job number.

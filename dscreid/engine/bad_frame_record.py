@@ -26,9 +26,7 @@ def describe_dataset(dataset: TrackletDataset, bad: Sequence[Mapping[str, str]])
     )
 
 
-def merge_entries(
-    before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def merge_entries(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Merge newer entries into earlier ones: one per dataset, split, index and policy, with frames sorted by path."""
     merged: dict[tuple, dict[str, Any]] = {}
     for entry in (*before, *now):

@@ -55,9 +55,7 @@ def check_centers(centers: Centers, dimension: int) -> None:
             raise CheckpointError(f'{len(centers.groups[modality])} groups for {len(features)} {name}')
 
 
-def held_centers(
-    memories: TargetMemories, groups: Mapping[Modality, np.ndarray] | None = None
-) -> Centers | None:
+def held_centers(memories: TargetMemories, groups: Mapping[Modality, np.ndarray] | None = None) -> Centers | None:
     """Return the centers that memories hold, with the groups of their labels; None before the memories are built."""
     visible = memories.cluster_memory(Modality.RGB).features()
     if not len(visible):

@@ -93,9 +93,7 @@ def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> Non
         )
 
 
-def differences_beyond_epochs(
-    meta: Mapping[str, Any], settings: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
+def differences_beyond_epochs(meta: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Map the key of each setting that must not change but did to its recorded and new value; empty if unrecorded."""
     recorded = recorded_settings(meta)
     if recorded is None:
@@ -113,9 +111,7 @@ def differences_beyond_epochs(
 def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Yield the dotted key below ``place``, the old and the new value of each setting that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [
-            (key, old.get(key, _MISSING), new.get(key, _MISSING)) for key in sorted(old.keys() | new.keys())
-        ]
+        pairs = [(key, old.get(key, _MISSING), new.get(key, _MISSING)) for key in sorted(old.keys() | new.keys())]
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         pairs = [(str(number), *values) for number, values in enumerate(zip(old, new, strict=True))]
     else:

@@ -64,9 +64,7 @@ class ReIDRunner(Runner):
         logger.info(f'log file: {logger.log_file}')
         return logger
 
-    def set_randomness(
-        self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False
-    ) -> None:
+    def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """Set the seed; with ``deterministic``, torch raises an error for nondeterministic GPU operations."""
         if deterministic:
             os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
@@ -123,9 +121,7 @@ class ReIDRunner(Runner):
         Config(plain).dump(Path(self.work_dir, f'{name}.py'))
 
     @master_only
-    def save_checkpoint(
-        self, out_dir: str, filename: str, *args, meta: dict[str, Any] | None = None, **kwargs
-    ) -> None:
+    def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict[str, Any] | None = None, **kwargs) -> None:
         """Save a checkpoint; raise CheckpointError, and keep an existing file, if the disk is full or not writable."""
         architecture = getattr(unwrap_model(self.model), 'architecture', None)
         meta = {

@@ -56,9 +56,7 @@ def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | No
         'optimizer': lambda: _check_optimizer(
             runner.optim_wrapper, content.get('optimizer'), begun=content['meta']['iter'] > 0
         ),
-        'param_schedulers': lambda: _check_schedules(
-            runner.param_schedulers, content.get('param_schedulers')
-        ),
+        'param_schedulers': lambda: _check_schedules(runner.param_schedulers, content.get('param_schedulers')),
         'state of hooks': lambda: _check_hooks(runner, dict(content)),
     }
     for part, check in checks.items():

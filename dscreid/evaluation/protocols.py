@@ -97,9 +97,7 @@ def averaged_directions(names: Iterable[str]) -> list[str]:
     return [name for name in CROSS_MODAL if name in names] or names
 
 
-def _check_one_modality(
-    name: str, visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None
-) -> None:
+def _check_one_modality(name: str, visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None) -> None:
     listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
     if not all(map(len, listed.values())):
         return

@@ -22,9 +22,7 @@ class QueryExpansion:
             raise ConfigError(f'topk must be an integer from 1 and alpha at least 0, got {self}')
 
 
-def expand_queries(
-    query_features: Features, gallery_features: Features, parameters: QueryExpansion
-) -> Tensor:
+def expand_queries(query_features: Features, gallery_features: Features, parameters: QueryExpansion) -> Tensor:
     """Average each query with the ``topk`` gallery tracklets that have the largest inner product with it.
 
     The weight is 1 for the query and max(cos, 0) ** alpha for a gallery tracklet (Radenović et al., TPAMI 2019).

@@ -205,9 +205,7 @@ class _Identities:
         self.query_pids, self.query_cameras, self.gallery_pids, self.gallery_cameras = on_device(ids)
         self.drop_same_camera = drop_same_camera
         self.tracklets = None if tracklets is None else on_device(tracklets)
-        for name, num, pids, cameras in zip(
-            ('query', 'gallery'), scores.shape, ids[::2], ids[1::2], strict=True
-        ):
+        for name, num, pids, cameras in zip(('query', 'gallery'), scores.shape, ids[::2], ids[1::2], strict=True):
             if not num == len(pids) == len(cameras):
                 lengths = f'{num}, {len(pids)}, {len(cameras)}'
                 raise ValueError(f'{name} features, pids and cameras differ in length: {lengths}')

@@ -51,9 +51,7 @@ class Reranked:
         self._original_share = parameters.lambda_value
         self._all = normalized_rows(torch.cat([query, gallery]))
         features, neighbors = nearest_tracklets(self._all, parameters.k1)
-        jaccard = jaccard_of_neighbors(
-            features, neighbors, parameters.k1, parameters.k2, _SHARING, num_rows=len(query)
-        )
+        jaccard = jaccard_of_neighbors(features, neighbors, parameters.k1, parameters.k2, _SHARING, num_rows=len(query))
         self._jaccard = jaccard[:, len(query) :]
 
     def __getitem__(self, rows: slice) -> Tensor:
@@ -65,8 +63,6 @@ class Reranked:
         distance *= self._original_share
         distance += 1 - self._original_share
         shared = self._jaccard[rows].tocoo()
-        row, column, value = (
-            torch.from_numpy(part).to(self.device) for part in (shared.row, shared.col, shared.data)
-        )
+        row, column, value = (torch.from_numpy(part).to(self.device) for part in (shared.row, shared.col, shared.data))
         distance[row.long(), column.long()] -= (1 - self._original_share) * (1 - value.to(distance.dtype))
         return distance.neg_()

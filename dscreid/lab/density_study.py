@@ -130,9 +130,7 @@ def outcome(joined: torch.Tensor, pids: np.ndarray, settings: ClusteringSettings
     return Outcome(settings, ari_of_all(labels, pids), values['ari'], values['labelled'])
 
 
-def best_fixed(
-    joined: torch.Tensor, pids: np.ndarray, grid: Mapping[str, Sequence] = GRID
-) -> ClusteringSettings:
+def best_fixed(joined: torch.Tensor, pids: np.ndarray, grid: Mapping[str, Sequence] = GRID) -> ClusteringSettings:
     """Return the settings with the largest ARI of float (N, D) and true ids, int (N,). Ties go to the first."""
     if not len(joined):
         raise DatasetError('there are no tracklets to study')

@@ -166,9 +166,7 @@ def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, 
     for epoch, checkpoint in checkpoints.items():
         result = evaluate(load_config(_config_of(work_dir)), checkpoint, work_dir / 'selection_study')
         if not result:
-            raise DatasetError(
-                f'{work_dir}: there are no test metrics to compare criteria with: {result.reason}'
-            )
+            raise DatasetError(f'{work_dir}: there are no test metrics to compare criteria with: {result.reason}')
         known[str(epoch)] = dict(result)
         write_json(path, known)
     for epoch in epochs:

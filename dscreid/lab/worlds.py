@@ -13,9 +13,7 @@ _TARGET_GAP = 0.4
 _EASY_SOURCE = {'modality_gap': 0.0, 'occluded': 0.1, 'sensor_spread': 0.05, 'material_spread': 0.4}
 
 
-def adaptation_worlds(
-    seed: int, direction: str = 'bupt2hitsz', preset: str = 'demo'
-) -> tuple[WorldSpec, WorldSpec]:
+def adaptation_worlds(seed: int, direction: str = 'bupt2hitsz', preset: str = 'demo') -> tuple[WorldSpec, WorldSpec]:
     """Return the specs of source and target of one experiment; ``seed`` selects the people and cameras of both.
 
     The source has BUPTCampus' layout and the target HITSZ-VCM's, so that one set of configs serves both directions. In

@@ -31,9 +31,7 @@ class BNNeck(nn.BatchNorm1d):
             ValueError: If there are fewer than two rows or the width is not D.
         """
         if features.ndim != 2 or features.shape[1] != self.num_features or len(features) < 2:
-            raise ValueError(
-                f'needs at least two rows of {self.num_features} values, got {tuple(features.shape)}'
-            )
+            raise ValueError(f'needs at least two rows of {self.num_features} values, got {tuple(features.shape)}')
         # float64 because thousands of rows are summed; it runs at most once per epoch.
         features = features.double()
         self.running_mean.copy_(features.mean(0))

@@ -106,18 +106,14 @@ def _expand_queries(encodings: scipy.sparse.csr_array, rank: np.ndarray) -> scip
     """Average the encodings of each row's nearest tracklets, with ``rank`` int32 (N, k2)."""
     num, k2 = rank.shape
     indptr = np.arange(num + 1, dtype=np.int32) * k2
-    chooser = scipy.sparse.csr_array(
-        (np.ones(rank.size, dtype=np.float32), rank.ravel(), indptr), shape=(num, num)
-    )
+    chooser = scipy.sparse.csr_array((np.ones(rank.size, dtype=np.float32), rank.ravel(), indptr), shape=(num, num))
     mean = chooser @ encodings
     mean.data /= np.float32(k2)
     mean.sort_indices()
     return mean
 
 
-def _close_pairs(
-    encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int
-) -> scipy.sparse.csr_array:
+def _close_pairs(encodings: scipy.sparse.csr_array, max_distance: float, num_rows: int) -> scipy.sparse.csr_array:
     """Compute the distances from the first ``num_rows`` rows of V to all rows with enough overlap."""
     arrays = []
     for matrix in (encodings, encodings.tocsc()):

@@ -53,13 +53,9 @@ class NeighborSearch:
         if self.parameters and self.index is None:
             raise ConfigError('neighbor search: parameters need an index')
         if self.smallest < 0 or not 0 <= self.lowest_recall <= 1:
-            raise ConfigError(
-                f'neighbor search: smallest must be at least 0 and lowest_recall in [0, 1], got {self}'
-            )
+            raise ConfigError(f'neighbor search: smallest must be at least 0 and lowest_recall in [0, 1], got {self}')
 
-    def __call__(
-        self, queries: Tensor, gallery: Tensor, k: int, self_first: bool = False
-    ) -> tuple[Tensor, Tensor]:
+    def __call__(self, queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> tuple[Tensor, Tensor]:
         """Find the ``k`` gallery rows with the largest inner product for each query; see :func:`exact_neighbors`."""
         if not len(queries) or self.is_exact(len(gallery)):
             return exact_neighbors(queries, gallery, k, self_first, coarse_type(gallery))
@@ -76,9 +72,7 @@ class NeighborSearch:
         """Whether a gallery of this size is searched exactly."""
         return self.index is None or num_gallery < max(self.smallest, 1)
 
-    def _approximate(
-        self, queries: Tensor, gallery: Tensor, k: int, self_first: bool
-    ) -> tuple[Tensor, Tensor]:
+    def _approximate(self, queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple[Tensor, Tensor]:
         """Let faiss find candidates, and keep the best by their exact scores."""
         wanted = min(len(gallery), max(k + 1, CANDIDATES_PER_NEIGHBOR * k))
         index = self._built(_as_numpy(gallery))

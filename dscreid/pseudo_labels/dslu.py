@@ -140,9 +140,7 @@ def correct_labels(
     return _like(corrected, labels)
 
 
-def votes_needed(
-    epoch: int, topk: int, start: int | float, end: int | float, epochs: int, begin: int = 0
-) -> int:
+def votes_needed(epoch: int, topk: int, start: int | float, end: int | float, epochs: int, begin: int = 0) -> int:
     """Compute the number of votes, in [1, topk], that a visible tracklet's label needs in an epoch.
 
     It changes linearly from ``start`` to ``end``, rounded up: many votes at first, fewer as the model improves.
@@ -159,9 +157,7 @@ def votes_needed(
         ValueError: If a value is out of range.
     """
     if topk < 1 or epochs < 1 or begin < 0:
-        raise ValueError(
-            f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}'
-        )
+        raise ValueError(f'topk and epochs must be at least 1 and begin not negative, got {topk}, {epochs} and {begin}')
     first, last = _votes(start, topk, 'start'), _votes(end, topk, 'end')
     votes = first + (last - first) * min(max((epoch - begin) / epochs, 0.0), 1.0)
     # A rounding error above a whole number must not require an extra vote.

@@ -51,15 +51,11 @@ def vote_across(
         return np.full(len(queries), -1, np.int64)
     similarity, neighbors = nearest_by_inner_product(queries, gallery, topk)
     similarity = similarity.double().cpu()
-    weights = torch.exp(
-        (similarity - similarity[:, :1]) / temperature
-    )  # the denominator does not change the winner
+    weights = torch.exp((similarity - similarity[:, :1]) / temperature)  # the denominator does not change the winner
     return _heaviest(labels[neighbors.cpu()], weights, outliers_vote).numpy()
 
 
-def smooth_labels(
-    features: Features, labels: np.ndarray, topk: int = 20, outliers_vote: bool = True
-) -> np.ndarray:
+def smooth_labels(features: Features, labels: np.ndarray, topk: int = 20, outliers_vote: bool = True) -> np.ndarray:
     """Replace each label by the most frequent one among the nearest tracklets of the same modality.
 
     Args:

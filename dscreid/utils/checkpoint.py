@@ -141,9 +141,7 @@ def _remedy(model: nn.Module, weights: Mapping[str, Tensor]) -> str:
     return 'use the config with which it was trained.'
 
 
-def list_differences(
-    model: nn.Module, weights: Mapping[str, Tensor], allow_missing: Sequence[str] = ()
-) -> list[str]:
+def list_differences(model: nn.Module, weights: Mapping[str, Tensor], allow_missing: Sequence[str] = ()) -> list[str]:
     """List why weights do not fit a model: missing, unexpected, or of another shape or kind; empty if they fit.
 
     Floating-point weights of any precision fit each other; integers do not fit floating-point weights. Weights whose
@@ -226,9 +224,7 @@ def damaged_file(path: Path, error: Exception) -> CheckpointError:
     reason = ' '.join((str(error) or type(error).__name__).split()).rstrip('.')
     if isinstance(error, pickle.UnpicklingError):  # torch's message suggests loading unsafely
         reason = 'neither weights of PyTorch nor .safetensors'
-    return CheckpointError(
-        f'{path}: is not a readable weights file ({reason[:200]}); download or write it again.'
-    )
+    return CheckpointError(f'{path}: is not a readable weights file ({reason[:200]}); download or write it again.')
 
 
 def _existing(path: str | Path) -> Path:

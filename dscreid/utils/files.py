@@ -42,9 +42,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     check_replaceable(path)
     path = _target(path)
     with _errors_named_after(path):
-        descriptor, name = tempfile.mkstemp(
-            prefix=f'.{path.name}{_MARK}', suffix=path.suffix, dir=path.parent
-        )
+        descriptor, name = tempfile.mkstemp(prefix=f'.{path.name}{_MARK}', suffix=path.suffix, dir=path.parent)
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -35,9 +35,7 @@ def free_gpu_memory() -> int | None:
     return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
 
-def cgroup_headroom(
-    membership: Path = Path('/proc/self/cgroup'), root: Path = Path('/sys/fs/cgroup')
-) -> int | None:
+def cgroup_headroom(membership: Path = Path('/proc/self/cgroup'), root: Path = Path('/sys/fs/cgroup')) -> int | None:
     """Return the bytes that the tightest memory control group of this process still allows; None without a limit.
 
     Files that the kernel would drop under pressure do not count as used. Both versions of control groups are read, and
@@ -104,9 +102,7 @@ def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -
         if limit == 'max':
             return None
         used = int((folder / usage_name).read_text(encoding='utf-8'))
-        facts = dict(
-            line.split() for line in (folder / 'memory.stat').read_text(encoding='utf-8').splitlines()
-        )
+        facts = dict(line.split() for line in (folder / 'memory.stat').read_text(encoding='utf-8').splitlines())
     except (OSError, ValueError):
         return None
     return max(0, int(limit) - max(0, used - int(facts.get(cache_name, 0))))

@@ -107,9 +107,7 @@ def has_directions(path: Path) -> bool:
         return False
     bases = re.search(r'^_base_\s*=\s*(\[[^\]]*\]|.*)', text, flags=re.M)
     names = re.findall(r'[\'"]([^\'"]+)[\'"]', bases[1]) if bases else []
-    return any(f'${DIRECTION}' in name for name in names) or any(
-        has_directions(path.parent / name) for name in names
-    )
+    return any(f'${DIRECTION}' in name for name in names) or any(has_directions(path.parent / name) for name in names)
 
 
 @contextmanager

@@ -111,17 +111,12 @@ def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int 
             drawn.append(line)
             points.append((line.name, line.x[finite], line.y[finite]))
     if all(len(x) == 1 for _, x, _ in points):
-        values = [
-            f'{name}: {format_number(y[0])} at {figure.x_label} {format_number(x[0])}.'
-            for name, x, y in points
-        ]
+        values = [f'{name}: {format_number(y[0])} at {figure.x_label} {format_number(x[0])}.' for name, x, y in points]
         return Card(title, captions=[*values, *captions])
     rules = []
     if figure.title == 'Clusters' and identities is not None:
         rules.append(Rule(f'true identities ({identities})', identities))
-    chart = line_chart(
-        drawn, x_label=figure.x_label, rules=rules, from_zero=figure.from_zero, bounds=figure.bounds
-    )
+    chart = line_chart(drawn, x_label=figure.x_label, rules=rules, from_zero=figure.from_zero, bounds=figure.bounds)
     ends = [f'{name} from {format_number(y[0])} to {format_number(y[-1])}' for name, _, y in points]
     description = f'{title} by {figure.x_label}: {"; ".join(ends)}'
     table = _values_table(drawn) if figure.x_label == 'epoch' else None
@@ -139,9 +134,7 @@ def _style(key: str, position: int) -> dict:
     if head != 'labels' and tail not in ('mAP', 'Rank-1'):
         return _cycled(position)
     direction = {0: RGB_COLOR, 1: IR_COLOR}.get(_rgb_first(key)[0], MEAN_COLOR)
-    return dict(
-        color=_DIRECTION_COLORS.get(head, direction), dashed=key.endswith('_purity') or head == 'mean'
-    )
+    return dict(color=_DIRECTION_COLORS.get(head, direction), dashed=key.endswith('_purity') or head == 'mean')
 
 
 def _cycled(position: int) -> dict:

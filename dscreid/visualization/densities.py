@@ -72,8 +72,7 @@ def distance_density(name: str, features: FeatureTable, *, chunk: int = 1024) ->
     bin_width = 2 / NUM_BINS
     # mass beyond the ends is reflected
     inter, intra = (
-        gaussian_filter1d(counts[kind] / totals[kind] / bin_width, widths[kind] / bin_width)
-        for kind in (0, 1)
+        gaussian_filter1d(counts[kind] / totals[kind] / bin_width, widths[kind] / bin_width) for kind in (0, 1)
     )
     grid = (np.arange(NUM_BINS) + 0.5) * bin_width
     return DistanceDensity(name, grid, intra, inter, float(means[1]), float(means[0]))
@@ -84,14 +83,10 @@ def densities_html(densities: Sequence[DistanceDensity]) -> str:
     if not densities:
         return ''
     # the distances in which any density reaches half a percent of its peak
-    shown = np.any(
-        [curve >= 0.005 * curve.max() for one in densities for curve in (one.intra, one.inter)], axis=0
-    )
+    shown = np.any([curve >= 0.005 * curve.max() for one in densities for curve in (one.intra, one.inter)], axis=0)
     inside = slice(int(shown.argmax()), NUM_BINS - int(shown[::-1].argmax()))
     cards = [_density_card(density, inside) for density in densities]
-    return joined(
-        [paragraphs_html([_TEXT]), part('cards', cards=cards), part('table', table=_means(densities))]
-    )
+    return joined([paragraphs_html([_TEXT]), part('cards', cards=cards), part('table', table=_means(densities))])
 
 
 def _density_card(density: DistanceDensity, inside: slice) -> Card:

@@ -58,12 +58,9 @@ def _read_tables() -> tuple[PaperTable, ...]:
     with Path(__file__).with_suffix('.csv').open(encoding='utf-8', newline='') as file:
         for number, method, *figures, supervised in list(csv.reader(file))[1:]:
             forth1, forth, back1, back = map(float, figures)
-            rows.setdefault(int(number), []).append(
-                PaperResult(method, (forth1, forth), (back1, back), not supervised)
-            )
+            rows.setdefault(int(number), []).append(PaperResult(method, (forth1, forth), (back1, back), not supervised))
     return tuple(
-        PaperTable(number, title, target, tuple(rows[number]))
-        for number, (title, target) in enumerate(_TITLES, 1)
+        PaperTable(number, title, target, tuple(rows[number])) for number, (title, target) in enumerate(_TITLES, 1)
     )
 
 

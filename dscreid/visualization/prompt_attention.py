@@ -104,13 +104,9 @@ def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: 
     visible, infrared = (
         [row for row, one in enumerate(tracklets) if one.modality is modality] for modality in Modality
     )
-    shared = sorted(
-        {tracklets[row].pid for row in visible} & {tracklets[row].pid for row in infrared} - {None}
-    )
+    shared = sorted({tracklets[row].pid for row in visible} & {tracklets[row].pid for row in infrared} - {None})
     if person is not None and person not in shared:
-        raise ConfigError(
-            f'the test set has no visible and infrared tracklets of person {person}; name another one.'
-        )
+        raise ConfigError(f'the test set has no visible and infrared tracklets of person {person}; name another one.')
     if person is None and shared:
         person = shared[generator.integers(len(shared))]
     sides = [[row for row in rows if person in (None, tracklets[row].pid)] for rows in (visible, infrared)]

@@ -45,9 +45,7 @@ class RetrievalGallery:
 
     examples: Sequence[RetrievalExample]
     picture: Callable[[int], str]
-    selection: str = (
-        'The queries were drawn at random with a fixed seed, each of another person, whatever the results.'
-    )
+    selection: str = 'The queries were drawn at random with a fixed seed, each of another person, whatever the results.'
 
 
 def choose_queries(features: FeatureTable, direction: Direction, count: int, seed: int) -> np.ndarray:

@@ -42,9 +42,7 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
         return {}, ' '.join(str(content.get('reason') or NO_IDENTITIES).split()).rstrip('.')
     content = content['metrics'] if isinstance(content.get('metrics'), dict) else content
     if not any(str(key).endswith('/mAP') for key in content):
-        raise CheckpointError(
-            f'{path} has no metric such as "rgb2ir/mAP"; name a file that dscreid test --out wrote.'
-        )
+        raise CheckpointError(f'{path} has no metric such as "rgb2ir/mAP"; name a file that dscreid test --out wrote.')
     figures = {key: float(value) for key, value in content.items() if is_number(value)}
     for key, value in figures.items():
         if _SHARES.fullmatch(key) and math.isfinite(value) and not 0 <= value <= 1:
@@ -63,9 +61,7 @@ def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
     """
     loader = config.get('test_dataloader')
     if not loader or not loader.get('dataset'):
-        raise ConfigError(
-            f'{config.filename} has no test_dataloader.dataset; name the config that was tested.'
-        )
+        raise ConfigError(f'{config.filename} has no test_dataloader.dataset; name the config that was tested.')
     try:
         return DATASETS.build({**loader['dataset'], **({} if with_pipeline else {'pipeline': []})})
     except (KeyError, TypeError) as error:  # an unknown type or an unknown argument

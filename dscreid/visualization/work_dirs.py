@@ -75,9 +75,7 @@ class WorkDir:
     def _record(self) -> dict[str, Any]:
         """Load ``finished.json``; empty if training has not finished."""
         remedy = 'leave this work directory out'
-        return (
-            read_json_object(self.finished, 'record of a finished training', remedy) if self.finished else {}
-        )
+        return read_json_object(self.finished, 'record of a finished training', remedy) if self.finished else {}
 
 
 def find_work_dir(folder: str | Path, name: str) -> WorkDir:
@@ -87,9 +85,7 @@ def find_work_dir(folder: str | Path, name: str) -> WorkDir:
         raise CheckpointError(f'{folder} is not a folder; name the work directory of a run.')
     scalars = tuple(sorted(folder.glob(f'{_SESSIONS}/scalars.json')))
     # an evaluation also writes a config but logs no scalars
-    configs = [path.with_name('config.py') for path in scalars] or sorted(
-        folder.glob(f'{_SESSIONS}/config.py')
-    )
+    configs = [path.with_name('config.py') for path in scalars] or sorted(folder.glob(f'{_SESSIONS}/config.py'))
     metrics, features = _file(folder / 'metrics.json'), _file(folder / 'features.safetensors')
     if not (scalars or metrics or features):
         raise CheckpointError(

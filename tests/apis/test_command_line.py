@@ -150,8 +150,7 @@ def test_output_to_a_full_disk_is_one_sentence(end):
     code, _, err = run_script(f'def work():\n  print("x")\n  {end}\nrun_command(work)', '{} > /dev/full')
     assert (code, err) == (
         2,
-        'error: a file cannot be written (No space left on device); make room: '
-        'the command can be run again as it is\n',
+        'error: a file cannot be written (No space left on device); make room: the command can be run again as it is\n',
     )
 
 
@@ -159,9 +158,7 @@ def test_a_closed_output_is_no_obstacle():
     assert run_script('run_command(lambda: print("x"))', '{} >&-') == (0, '', '')
 
 
-@pytest.mark.parametrize(
-    'error', [ValueError('bug'), FileNotFoundError(2, 'no such file', 'x'), PermissionError()]
-)
+@pytest.mark.parametrize('error', [ValueError('bug'), FileNotFoundError(2, 'no such file', 'x'), PermissionError()])
 def test_bugs_keep_their_traceback(error):
     with pytest.raises(type(error)):
         run_command(fail_with(error))

@@ -69,9 +69,7 @@ def test_other_formats(write, tmp_path):
     assert [name for _, name in names_without_effect(path)] == ['randomness', 'source']
     assert assigned_names(tmp_path / 'base/b.yaml') == {'source', 'note'}
     write('c.yaml', '_base_: base/b.yaml\nlog_level: INFO\n')
-    assert load_config(write('l.py', "_base_ = 'c.yaml'\nnote = None")).source.config == str(
-        tmp_path / 'base/s.py'
-    )
+    assert load_config(write('l.py', "_base_ = 'c.yaml'\nnote = None")).source.config == str(tmp_path / 'base/s.py')
 
 
 @pytest.mark.parametrize(('text', 'unread'), [

@@ -83,9 +83,7 @@ def test_a_query_list_of_both_modalities_names_the_lines(world):
     kinds = [line.split()[0] for line in (info / 'track_test_info.txt').read_text().splitlines()]
     visible = kinds.index('2') + 1
     (info / 'query_IDX.txt').write_text(' '.join([*numbers, str(visible)]))
-    with pytest.raises(
-        DatasetError, match=rf'the query list .* visible ones \(.*track_test_info.txt:{visible}\)'
-    ):
+    with pytest.raises(DatasetError, match=rf'the query list .* visible ones \(.*track_test_info.txt:{visible}\)'):
         check_evaluations(prepare(config, RunOptions()))
 
 

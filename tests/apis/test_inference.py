@@ -17,9 +17,7 @@ def test_a_model_from_a_path_gives_raw_features(tiny_runs, tiny_experiment, trac
     with torch.no_grad():
         static, dynamic = model.extract_feat(tracklets)
         encoded = model.backbone(tracklets)[0]
-        again = init_model(load_config(tiny_runs.adapt), str(tiny_experiment.checkpoint)).extract_feat(
-            tracklets
-        )
+        again = init_model(load_config(tiny_runs.adapt), str(tiny_experiment.checkpoint)).extract_feat(tracklets)
     assert static.shape == dynamic.shape == (2, 32)
     assert torch.equal(static, again[0])
     assert torch.equal(dynamic, again[1])

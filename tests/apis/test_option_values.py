@@ -6,15 +6,11 @@ from hypothesis import strategies as st
 
 from dscreid.apis.option_values import format_value, parse_value
 
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(
     SCALARS,
     lambda children: (
-        st.lists(children)
-        | st.lists(children).map(tuple)
-        | st.dictionaries(st.text() | st.integers(), children)
+        st.lists(children) | st.lists(children).map(tuple) | st.dictionaries(st.text() | st.integers(), children)
     ),
     max_leaves=12,
 )

@@ -62,9 +62,7 @@ def run_tool(load_tool, capsys):
     def call(name, *arguments):
         code = 0
         try:
-            run_command(
-                lambda: load_tool(f'analysis/{name}.py').main([str(argument) for argument in arguments])
-            )
+            run_command(lambda: load_tool(f'analysis/{name}.py').main([str(argument) for argument in arguments]))
         except SystemExit as stop:
             code = stop.code
         return code, *capsys.readouterr()
@@ -194,9 +192,7 @@ def test_attention_needs_prompts(tiny_runs, tmp_path):
     config.model.backbone = backbone
     checkpoint = tmp_path / 'frame.pth'
     torch.save(dict(state_dict=init_model(config).state_dict()), checkpoint)
-    with pytest.raises(
-        ConfigError, match='FrameAverage has no prompts; use a config whose backbone is Spatio'
-    ):
+    with pytest.raises(ConfigError, match='FrameAverage has no prompts; use a config whose backbone is Spatio'):
         attended_tracklets(config, checkpoint)
 
 

@@ -111,9 +111,7 @@ def test_a_folder_goes_only_if_nothing_else_is_in_it(folder):
 
 def test_a_run_without_a_checkpoint_is_not_begun_over_results(folder):
     (folder / 'last_checkpoint').unlink()
-    with pytest.raises(
-        ConfigError, match=r'holds results of a run \(finished\.json, .*no checkpoint to continue from'
-    ):
+    with pytest.raises(ConfigError, match=r'holds results of a run \(finished\.json, .*no checkpoint to continue from'):
         check_begun(folder)
 
 

@@ -23,9 +23,7 @@ def config(**selection):
     return Config(dict(default_hooks=dict(selection=dict(type='SelectionHook', **selection))))
 
 
-@pytest.mark.parametrize(
-    'settings', [config(), config(criterion=None), Config(), Config(dict(default_hooks={}))]
-)
+@pytest.mark.parametrize('settings', [config(), config(criterion=None), Config(), Config(dict(default_hooks={}))])
 def test_the_last_checkpoint_is_the_default(tmp_path, settings):
     SelectionRecord({1: {}}, KEPT).write(tmp_path)
     (tmp_path / KEPT.checkpoint).touch()
@@ -55,9 +53,7 @@ def test_a_criterion_that_was_never_defined_leaves_the_last(tmp_path):
 
 def test_what_was_removed_is_named(tmp_path):
     last = tmp_path / 'epoch_3.pth'
-    with pytest.raises(
-        CheckpointError, match=r'criteria\.json, which says what silhouette chose, is missing'
-    ):
+    with pytest.raises(CheckpointError, match=r'criteria\.json, which says what silhouette chose, is missing'):
         choose_checkpoint(config(criterion='silhouette'), last)
     SelectionRecord({1: {}}, KEPT).write(tmp_path)
     with pytest.raises(CheckpointError, match=r'best_silhouette_epoch_2\.pth: the checkpoint .* is missing'):
@@ -96,9 +92,7 @@ def test_one_option_chooses_in_a_whole_run(tiny_runs, tiny_experiment, tmp_path)
     assert (note['file'], note['epoch']) == (record.kept.checkpoint, record.kept.epoch)
     assert note['reason'].startswith('lowest LowReturn of 3 epochs, without labels')
     # the figures are the chosen checkpoint's
-    again = evaluate(
-        load_config(tiny_runs.adapt), tmp_path / 'run' / f'epoch_{note["epoch"]}.pth', tmp_path / 'test'
-    )
+    again = evaluate(load_config(tiny_runs.adapt), tmp_path / 'run' / f'epoch_{note["epoch"]}.pth', tmp_path / 'test')
     assert again == pytest.approx(metrics)
     # a finished run is taken as it is, and its choice with it
     resumed = RunOptions(**{**run.__dict__, 'resume': True})

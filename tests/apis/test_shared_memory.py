@@ -42,11 +42,7 @@ def test_bytes_of_a_tracklet():
         dict(prefetch_factor=-1),
         dict(dataset='HITSZVCM'),
         dict(dataset=dict(pipeline='LoadFrames')),
-        dict(
-            dataset=dict(
-                pipeline=[dict(type='SampleFrames', num_frames=6), dict(type='LoadFrames', size=288)]
-            )
-        ),
+        dict(dataset=dict(pipeline=[dict(type='SampleFrames', num_frames=6), dict(type='LoadFrames', size=288)])),
         dict(dataset=dict(pipeline=[dict(type='SampleFrames', num_frames='6'), dict(type='LoadFrames')])),
     ],
 )

@@ -110,9 +110,7 @@ def test_global_random_numbers_do_not_depend_on_an_interruption(tiny_runs, tmp_p
     hooks = [dict(type='NoiseHook')]
     with pytest.raises(KeyboardInterrupt):
         run(tiny_runs.source, tmp_path / 'broken', custom_hooks=hooks, interrupt=dict(iteration=4), **noisy)
-    assert_same_weights(
-        run(tiny_runs.source, tmp_path / 'broken', resume=True, custom_hooks=hooks, **noisy), whole
-    )
+    assert_same_weights(run(tiny_runs.source, tmp_path / 'broken', resume=True, custom_hooks=hooks, **noisy), whole)
 
 
 @pytest.mark.slow
@@ -289,9 +287,7 @@ def test_overwriting_leaves_only_files_of_the_new_run_and_of_others(tiny_runs, f
     ],
 )
 @pytest.mark.parametrize('complete', [False, True], ids=['unfinished', 'finished'])
-def test_settings_that_a_resumed_run_would_ignore_are_refused(
-    tiny_runs, finished, options, difference, complete
-):
+def test_settings_that_a_resumed_run_would_ignore_are_refused(tiny_runs, finished, options, difference, complete):
     if not complete:
         (finished / FINISHED_FILE).unlink()
     before = contents(finished)
@@ -344,9 +340,7 @@ def test_a_finished_run_is_extended_as_if_it_had_been_that_long(tiny_runs, finis
     assert_same_weights(finished / 'epoch_3.pth', whole)
     # now it is a run of three epochs
     assert run(tiny_runs.source, finished, resume=True, **longer) == finished / 'epoch_3.pth'
-    with pytest.raises(
-        CheckpointError, match=r'was trained for 3 epochs, but train_cfg\.max_epochs=2 asks for fewer'
-    ):
+    with pytest.raises(CheckpointError, match=r'was trained for 3 epochs, but train_cfg\.max_epochs=2 asks for fewer'):
         run(tiny_runs.source, finished, resume=True)
 
 
@@ -438,9 +432,7 @@ def frame_path(name: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('renamed', [False, True], ids=['names kept', 'names too'])
-@pytest.mark.parametrize(
-    'new_pid', [lambda row: (row * 7) % 11 + 1, lambda row: -1], ids=['scrambled', 'deleted']
-)
+@pytest.mark.parametrize('new_pid', [lambda row: (row * 7) % 11 + 1, lambda row: -1], ids=['scrambled', 'deleted'])
 def test_no_label_of_the_target_reaches_training(tiny_runs, tiny_experiment, tmp_path, new_pid, renamed):
     root = tmp_path / 'hitsz'
     shutil.copytree(tiny_runs.hitsz, root)
@@ -501,15 +493,11 @@ def test_no_pair_of_the_target_reaches_training(tiny_runs, tiny_experiment, to_b
 def test_the_source_stage_of_a_source_stage(tiny_runs, tmp_path):
     for name in ('tiny_source.py', 'tiny_dsc.py'):
         shutil.copy(tiny_runs.source.parent / name, tmp_path / name)
-    (tmp_path / 'warm_up.py').write_text(
-        "_base_ = 'tiny_source.py'\ntrain_cfg = dict(max_epochs=1, val_interval=1)\n"
-    )
+    (tmp_path / 'warm_up.py').write_text("_base_ = 'tiny_source.py'\ntrain_cfg = dict(max_epochs=1, val_interval=1)\n")
     (tmp_path / 'tiny_source.py').open('a').write("source = dict(config='warm_up.py', checkpoint=None)\n")
     (tmp_path / 'warm_up.py').open('a').write('source = None\n')
     loose = {'train_dataloader.sampler.visible': (1, 4), 'train_cfg.max_epochs': 1}
-    run_experiment(
-        tmp_path / 'tiny_dsc.py', RunOptions(work_dir=tmp_path / 'runs' / 'dsc', config_options=loose)
-    )
+    run_experiment(tmp_path / 'tiny_dsc.py', RunOptions(work_dir=tmp_path / 'runs' / 'dsc', config_options=loose))
     runs = sorted(path.name for path in (tmp_path / 'runs').iterdir())
     assert runs == ['dsc', 'tiny_source', 'warm_up']
     started = load_weights(tmp_path / 'runs' / 'tiny_source' / 'epoch_0.pth')
@@ -518,9 +506,7 @@ def test_the_source_stage_of_a_source_stage(tiny_runs, tmp_path):
 
 
 def test_a_broken_target_is_found_before_the_source_is_trained(tiny_runs, tmp_path):
-    options = RunOptions(
-        work_dir=tmp_path / 'dsc', config_options={'default_hooks.cluster.labelers.1.inter.topkk': 1}
-    )
+    options = RunOptions(work_dir=tmp_path / 'dsc', config_options={'default_hooks.cluster.labelers.1.inter.topkk': 1})
     with pytest.raises(ConfigError, match='topkk'):
         run_experiment(tiny_runs.adapt, options)
     assert list(tmp_path.iterdir()) == []
@@ -529,9 +515,7 @@ def test_a_broken_target_is_found_before_the_source_is_trained(tiny_runs, tmp_pa
 def test_sources_in_a_circle_are_refused_before_any_work(tiny_runs, tmp_path):
     for name, source in (('first', 'second'), ('second', 'third'), ('third', 'first')):
         base = f'_base_ = {str(tiny_runs.adapt)!r}'
-        (tmp_path / f'{name}.py').write_text(
-            f"{base}\nsource = dict(config='{source}.py', checkpoint=None)\n"
-        )
+        (tmp_path / f'{name}.py').write_text(f"{base}\nsource = dict(config='{source}.py', checkpoint=None)\n")
     circle = r'first\.py: .* circle, first\.py -> second\.py -> third\.py -> first\.py'
     for use in (run_experiment, plan_experiment):
         with pytest.raises(ConfigError, match=circle):

@@ -37,9 +37,7 @@ def test_installed_and_unknown_backends():
 def test_on_the_command_line(tiny_runs, tmp_path, key):
     # tiny_dsc.py sets visualizer.vis_backends itself
     options = {'visualizer': dict(_delete_=True, type='Visualizer')} if key == 'vis_backends' else {}
-    options = RunOptions(
-        work_dir=tmp_path / 'run', config_options={**options, key: [dict(type='WandbVisBackend')]}
-    )
+    options = RunOptions(work_dir=tmp_path / 'run', config_options={**options, key: [dict(type='WandbVisBackend')]})
     with pytest.raises(ConfigError, match=r'pip install wandb'):
         plan_experiment(tiny_runs.adapt, options)
 

@@ -122,9 +122,7 @@ def test_a_pipe_in_place_of_a_frame_does_not_block(root, policy):
 def test_a_tracklet_without_readable_frames_says_so(root):
     frames = load(root).tracklets[2].frames
     damage(root, frames)
-    with pytest.raises(
-        DatasetError, match=rf'none of the {len(frames)} frames can be read.*tracklet 2.*skip_t'
-    ):
+    with pytest.raises(DatasetError, match=rf'none of the {len(frames)} frames can be read.*tracklet 2.*skip_t'):
         load(root, 'substitute')[2]
 
 

@@ -28,9 +28,7 @@ def test_a_line_gives_one_visible_and_one_infrared_tracklet(worlds):
     first = dataset.tracklets[1]
     assert first.frames == tuple(f'DATA/1/RGB/G25/1_RGB_G25_1_{k}.jpg' for k in range(5))
     assert (first.modality, first.camera, first.pid, first.is_query) == (Modality.RGB, 1, 1, False)
-    assert [pair_key(dataset.tracklets[i]) for i in visible] == [
-        dataset.tracklets[i].frames[0] for i in infrared
-    ]
+    assert [pair_key(dataset.tracklets[i]) for i in visible] == [dataset.tracklets[i].frames[0] for i in infrared]
 
 
 def test_splits(worlds):
@@ -124,9 +122,7 @@ def test_a_test_split_may_lack_some_person_ids(worlds):
 def test_a_missing_query_list_names_the_way_without_a_test_set(worlds):
     root = worlds.bupt()
     (root / 'query.txt').unlink()
-    with pytest.raises(
-        MissingFileError, match=r'query\.txt: the index file is missing.*test_dataloader=None'
-    ):
+    with pytest.raises(MissingFileError, match=r'query\.txt: the index file is missing.*test_dataloader=None'):
         load(root, 'test')
 
 

@@ -194,14 +194,10 @@ def test_a_test_split_may_lack_some_person_ids(worlds):
 def test_a_missing_test_split_names_the_way_without_it(worlds):
     root = worlds.hitsz()
     shutil.rmtree(root / 'Test')
-    with pytest.raises(
-        MissingFileError, match=r"no folder with images of split 'test' .*test_dataloader=None"
-    ):
+    with pytest.raises(MissingFileError, match=r"no folder with images of split 'test' .*test_dataloader=None"):
         load(root, 'test')
     (root / 'info/query_IDX.txt').unlink()
-    with pytest.raises(
-        MissingFileError, match=r'query_IDX\.txt: the index file is missing.*test_dataloader=None'
-    ):
+    with pytest.raises(MissingFileError, match=r'query_IDX\.txt: the index file is missing.*test_dataloader=None'):
         load(root, 'test')
     (root / 'info/track_test_info.txt').unlink()
     with pytest.raises(MissingFileError, match=r'track_test_info\.txt is missing.*test_dataloader=None'):

@@ -103,9 +103,7 @@ def test_ground_truth_rows_can_be_taken():
 
 
 def test_a_missing_root_says_where_it_comes_from(tmp_path):
-    with pytest.raises(
-        DatasetError, match=r'none: the data root of BUPTCampus .*data_root=FOLDER.*data_paths.json'
-    ):
+    with pytest.raises(DatasetError, match=r'none: the data root of BUPTCampus .*data_root=FOLDER.*data_paths.json'):
         BUPTCampus(tmp_path / 'none', 'train')
     with pytest.raises(DatasetError, match=r'environment variable.*track_train_info'):
         HITSZVCM(tmp_path / 'none', 'train')

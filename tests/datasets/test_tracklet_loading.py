@@ -43,9 +43,7 @@ def test_labelled_batches_are_the_same_with_any_number_of_workers(worlds):
     sampler = {'type': 'IdentitySampler', 'num_identities': 2, 'num_tracklets': 2, 'iterations': 3}
     runs = []
     for workers in (0, 1, 2):
-        data_loader = loader(
-            HITSZVCM(root, 'train', pipeline=PIPELINE, expected_statistics=None), sampler, 8, workers
-        )
+        data_loader = loader(HITSZVCM(root, 'train', pipeline=PIPELINE, expected_statistics=None), sampler, 8, workers)
         epochs = []
         for number in range(2):
             data_loader.sampler.set_epoch(number)
@@ -66,9 +64,7 @@ def test_new_pseudo_labels_reach_persistent_workers(worlds):
         dataset = BUPTCampus(root, 'train', pipeline=PIPELINE, labelled=False, expected_statistics=None)
         data_loader = loader(dataset, sampler, 6, workers)
         epochs = []
-        for number, labels in enumerate(
-            (np.arange(8) // 2, np.where(np.arange(8) < 4, -1, np.arange(8) % 2))
-        ):
+        for number, labels in enumerate((np.arange(8) // 2, np.where(np.arange(8) < 4, -1, np.arange(8) % 2))):
             data_loader.sampler.set_epoch(number)
             data_loader.sampler.set_labels(labels, labels)
             epochs.append(epoch(data_loader))

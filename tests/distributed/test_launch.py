@@ -25,9 +25,7 @@ def test_slurm(tmp_path, monkeypatch):
 
 
 def test_what_is_missing_is_said():
-    with pytest.raises(
-        ConfigError, match='RANK, WORLD_SIZE, LOCAL_RANK is not set; start the processes with torchrun'
-    ):
+    with pytest.raises(ConfigError, match='RANK, WORLD_SIZE, LOCAL_RANK is not set; start the processes with torchrun'):
         launch_environment('pytorch', {})
     with pytest.raises(ConfigError, match=r'SLURM_NTASKS is not set; .* srun'):
         launch_environment('slurm', SLURM | {'SLURM_NTASKS': ''})

@@ -94,11 +94,7 @@ def normalize_a_share():
     rank, world_size = get_dist_info()
     norm = fresh_norm()
     # the shares differ in size
-    rows = (
-        slice(0, 3)
-        if rank == 0
-        else slice(3 + (rank - 1) * 9 // (world_size - 1), 3 + rank * 9 // (world_size - 1))
-    )
+    rows = slice(0, 3) if rank == 0 else slice(3 + (rank - 1) * 9 // (world_size - 1), 3 + rank * 9 // (world_size - 1))
     maps, weights = (part[rows] for part in images())
     maps.requires_grad_()
     result = norm(maps)

@@ -52,9 +52,7 @@ def test_an_image_encoder_becomes_a_tracklet_encoder(backbone):
 def test_the_tower_loads_weights_before_training(backbone, tmp_path):
     first = MODELS.build(backbone['tower'])
     torch.save(first.network.state_dict() | {'fc.weight': torch.zeros(1)}, tmp_path / 'resnet18.pth')
-    second = MODELS.build(
-        dict(backbone, tower=backbone['tower'] | {'weights': str(tmp_path / 'resnet18.pth')})
-    )
+    second = MODELS.build(dict(backbone, tower=backbone['tower'] | {'weights': str(tmp_path / 'resnet18.pth')}))
     second.init_weights()
     torch.testing.assert_close(second.tower.network.state_dict(), first.network.state_dict())
 

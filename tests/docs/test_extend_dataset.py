@@ -99,7 +99,5 @@ def test_the_doctor_checks_it(dataset_class, root):
     moved = root / 'train/rgb/0001_1_00'
     moved.rename(root / 'test/rgb/0001_1_00')
     next(moved.parent.glob('*/000.jpg')).write_bytes(b'')
-    broken = {
-        f.check for f in examine_dataset(use, jobs=1, full_decode=True) if f.severity is Severity.BROKEN
-    }
+    broken = {f.check for f in examine_dataset(use, jobs=1, full_decode=True) if f.severity is Severity.BROKEN}
     assert broken == {'frames', 'overlap'}

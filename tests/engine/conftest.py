@@ -52,10 +52,7 @@ def number_loader():
     """Function that makes a loader over ten numbers, in the given order of indices."""
 
     def make(order=tuple(range(10)), batch_size=4):
-        items = [
-            (torch.tensor(float(index) ** 2), ReIDDataSample(metainfo=dict(index=index)))
-            for index in range(10)
-        ]
+        items = [(torch.tensor(float(index) ** 2), ReIDDataSample(metainfo=dict(index=index))) for index in range(10)]
         return DataLoader(items, batch_size=batch_size, sampler=list(order), collate_fn=collate)
 
     return make

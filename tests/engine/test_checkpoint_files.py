@@ -83,9 +83,7 @@ def test_another_runs_checkpoints_are_not_taken(folder):
     save(folder, 0, 'theirs')  # now epoch_0.pth does not tell which run it is
     assert resumable_checkpoint(folder) == folder / 'epoch_2.pth'
     (folder / 'epoch_0.pth').unlink()
-    with pytest.raises(
-        CheckpointError, match='No earlier checkpoint of the same run is intact: write the name'
-    ):
+    with pytest.raises(CheckpointError, match='No earlier checkpoint of the same run is intact: write the name'):
         resumable_checkpoint(folder)
 
 

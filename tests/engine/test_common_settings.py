@@ -43,9 +43,7 @@ VALUES = {
 
 def loaders(config):
     """All loaders of a config."""
-    found = [
-        config[key] for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if config.get(key)
-    ]
+    found = [config[key] for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if config.get(key)]
     extraction = extraction_loader(config)
     return [*found, *([Config(extraction)] if extraction else [])]
 
@@ -61,9 +59,7 @@ def values_of(config, setting):
         }.get(setting))  # fmt: skip
     backbone = config.model.backbone
     if backbone.type == 'SpatioTemporalPrompting':
-        found.append(
-            {'num_frames': backbone.num_frames, 'frame_size': backbone.tower.image_size}.get(setting)
-        )
+        found.append({'num_frames': backbone.num_frames, 'frame_size': backbone.tower.image_size}.get(setting))
     if setting == 'eval_pipeline':
         given = {'num_frames', 'size'}  # other common settings
         evaluated = [loader for loader in loaders(config) if loader is not config.get('train_dataloader')]
@@ -140,9 +136,7 @@ def test_parts_keep_what_they_set_themselves():
     assert own == dict(type='ClusterLabeler', k1=8, eps=0.5)
     assert (joint['k1'], joint['eps']) == (7, 0.5)
     assert dslu == dict(type='ClusterLabeler', k1=7, eps=0.5)
-    assert config['loader']['dataset'] == dict(
-        type='HITSZVCM', pipeline=[dict(type='SampleFrames', num_frames=4)]
-    )
+    assert config['loader']['dataset'] == dict(type='HITSZVCM', pipeline=[dict(type='SampleFrames', num_frames=4)])
     again = without_common_settings(config)
     assert again['hook']['labelers'][:2] == given['hook']['labelers'][:2]
     assert again['loader'] == given['loader']

@@ -88,9 +88,7 @@ def put(value, *parts):
 def drop_soft_row(state):
     part = state['soft']['rgb']
     end = int(part['indptr'][3])
-    part.update(
-        data=part['data'][:end], indices=part['indices'][:end], indptr=part['indptr'][:4], shape=[3, 3]
-    )
+    part.update(data=part['data'][:end], indices=part['indices'][:end], indptr=part['indptr'][:4], shape=[3, 3])
     part['weights'] = part['weights'][:3]
 
 

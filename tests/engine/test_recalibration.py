@@ -60,7 +60,5 @@ def test_a_single_tracklet_is_refused_in_a_sentence(number_loader):
     model = SourceReID(NumberBackbone(), num_classes=3, data_preprocessor=Preprocessor())
     loader = number_loader()
     single = DataLoader(OneTracklet(loader.dataset[:1]), collate_fn=loader.collate_fn)
-    with pytest.raises(
-        DatasetError, match=r"recalibrated on split 'train', which has 1 tracklet; .* at least two"
-    ):
+    with pytest.raises(DatasetError, match=r"recalibrated on split 'train', which has 1 tracklet; .* at least two"):
         recalibrated_features(model, single)

@@ -61,9 +61,7 @@ def test_epochs_may_change_and_with_them_the_end_of_a_schedule():
     longer = dict(type='CosineAnnealingLR', end=9)
     check(train_cfg=dict(max_epochs=9), param_scheduler=[longer])
     check(train_cfg=dict(max_epochs=4))
-    with pytest.raises(
-        CheckpointError, match=r'was trained for 4 epochs, but train_cfg\.max_epochs=3 asks for fewer'
-    ):
+    with pytest.raises(CheckpointError, match=r'was trained for 4 epochs, but train_cfg\.max_epochs=3 asks for fewer'):
         check(train_cfg=dict(max_epochs=3))
     with pytest.raises(CheckpointError, match=r'param_scheduler\.0\.end: 5 -> 9'):
         check(param_scheduler=[longer])
@@ -89,15 +87,11 @@ def test_a_checkpoint_without_settings_is_not_compared(settings):
 
 
 def test_source_weights_are_known_by_their_values(tmp_path):
-    weights = dict(
-        a=torch.zeros(2, 3), b=torch.tensor(1, dtype=torch.int64), c=torch.ones(2, dtype=torch.bfloat16)
-    )
+    weights = dict(a=torch.zeros(2, 3), b=torch.tensor(1, dtype=torch.int64), c=torch.ones(2, dtype=torch.bfloat16))
     torch.save(dict(state_dict=weights), tmp_path / 'first.pth')
     torch.save(dict(state_dict=dict(reversed(weights.items())), meta=dict(run='x')), tmp_path / 'same.pth')
     torch.save(dict(state_dict=weights | dict(a=torch.zeros(3, 2))), tmp_path / 'other.pth')
-    first, same, other = (
-        weights_fingerprint(tmp_path / f'{name}.pth') for name in ('first', 'same', 'other')
-    )
+    first, same, other = (weights_fingerprint(tmp_path / f'{name}.pth') for name in ('first', 'same', 'other'))
     assert (first == same, first == other) == (True, False)
     check(source=tmp_path / 'same.pth', began=first)
     with pytest.raises(CheckpointError, match=r'started from other source weights than .*other\.pth'):
@@ -109,7 +103,5 @@ def test_data_are_known_by_their_index():
     check_same_data(PATH, dict(meta=dict(dataset_meta=dict(data.metainfo))), data)
     check_same_data(PATH, dict(meta={}), data)
     other = dict(data.metainfo, fingerprint='abd')
-    with pytest.raises(
-        CheckpointError, match=r'other tracklets \(its run started with X train abd, now X train abc\)'
-    ):
+    with pytest.raises(CheckpointError, match=r'other tracklets \(its run started with X train abd, now X train abc\)'):
         check_same_data(PATH, dict(meta=dict(dataset_meta=other)), data)

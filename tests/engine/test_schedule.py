@@ -15,9 +15,7 @@ def test_other_stages(begins):
         check_stages(begins)
 
 
-@pytest.mark.parametrize(
-    ('epoch', 'value'), [(0, 'a'), (29, 'a'), (30, 'b'), (34, 'b'), (35, 'c'), (99, 'c')]
-)
+@pytest.mark.parametrize(('epoch', 'value'), [(0, 'a'), (29, 'a'), (30, 'b'), (34, 'b'), (35, 'c'), (99, 'c')])
 def test_the_last_stage_that_has_begun(epoch, value):
     assert stage_at(epoch, [0, 30, 35], 'abc') == value
 

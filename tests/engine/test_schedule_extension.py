@@ -69,9 +69,7 @@ def resume(runner, content):
 
 
 def cosine(epochs):
-    return lambda wrapper: [
-        CosineAnnealingLR(wrapper, T_max=epochs * LENGTH, end=epochs * LENGTH, by_epoch=False)
-    ]
+    return lambda wrapper: [CosineAnnealingLR(wrapper, T_max=epochs * LENGTH, end=epochs * LENGTH, by_epoch=False)]
 
 
 def warm_up_and_cosine(epochs):

@@ -6,9 +6,7 @@ from dscreid.engine.training_data import check_both_modalities, check_num_classe
 from dscreid.errors import ConfigError, DatasetError
 
 
-@pytest.mark.parametrize(
-    ('found', 'message'), [(6, 'num_classes=5, but the training split has 6'), (None, 'labels')]
-)
+@pytest.mark.parametrize(('found', 'message'), [(6, 'num_classes=5, but the training split has 6'), (None, 'labels')])
 def test_each_identity_has_an_output(found, message):
     loader = SimpleNamespace(dataset=SimpleNamespace(num_classes=found))
     with pytest.raises(ConfigError, match=message):

@@ -91,9 +91,7 @@ def test_covers_the_truth_about_as_often_as_it_says():
     assert 0.89 <= inside / 200 <= 0.99  # 0.95 ± 4 standard errors; single queries would give about 0.6
 
 
-@pytest.mark.parametrize(
-    'wrong', [dict(confidence=0), dict(confidence=1), dict(confidence=95), dict(repeats=0)]
-)
+@pytest.mark.parametrize('wrong', [dict(confidence=0), dict(confidence=1), dict(confidence=95), dict(repeats=0)])
 def test_refuses_parameters_out_of_range(wrong):
     with pytest.raises(ConfigError, match='confidence must lie between 0 and 1'):
         bootstrap_intervals({'a': _ranks([1])}, {'a': np.array([1])}, **wrong)

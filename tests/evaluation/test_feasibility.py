@@ -50,9 +50,7 @@ def test_counts_are_those_of_the_ranking(protocol):
         )
         for _ in range(120)
     ]
-    queries = [
-        modality == 'ir' if protocol == 'hitsz_vcm' else rng.random() < 0.5 for _, modality, *_ in rows
-    ]
+    queries = [modality == 'ir' if protocol == 'hitsz_vcm' else rng.random() < 0.5 for _, modality, *_ in rows]
     dataset = split(*((*row, bool(query)) for row, query in zip(rows, queries, strict=True)))
     found = plan_evaluation(dataset, protocol)
     features = torch.randn(120, 4, generator=torch.Generator().manual_seed(0))
@@ -60,9 +58,7 @@ def test_counts_are_those_of_the_ranking(protocol):
     for name, (query, gallery, drop) in protocol_directions(protocol, [r[1] for r in rows], queries).items():
         scores = InnerProduct(features[query], features[gallery])
         tracklets = dataset.same_as[query], dataset.same_as[gallery]
-        ranks = rank_queries(
-            scores, pids[query], cameras[query], pids[gallery], cameras[gallery], drop, tracklets
-        )
+        ranks = rank_queries(scores, pids[query], cameras[query], pids[gallery], cameras[gallery], drop, tracklets)
         assert found.directions[name] == (len(query), (ranks.matches > 0).sum(), len(gallery))
         assert 0 < found.directions[name].valid < len(query)
 
@@ -73,12 +69,8 @@ def test_queries_without_a_true_match_are_refused():
         DatasetError, match=r'none of the 2 queries of rgb2ir .* 2 gallery tracklets; all .* one camera'
     ):
         plan_evaluation(split(*one_camera), 'hitsz_vcm')
-    strangers = [
-        (frames, modality, camera, n, query) for n, (frames, modality, camera, _, query) in enumerate(FAIR)
-    ]
-    with pytest.raises(
-        DatasetError, match=r'hitsz_vcm cannot be measured: none .* check the person ids, cameras'
-    ):
+    strangers = [(frames, modality, camera, n, query) for n, (frames, modality, camera, _, query) in enumerate(FAIR)]
+    with pytest.raises(DatasetError, match=r'hitsz_vcm cannot be measured: none .* check the person ids, cameras'):
         plan_evaluation(split(*strangers), 'hitsz_vcm')
 
 

@@ -59,9 +59,7 @@ def test_features_that_are_not_finite_are_refused(tmp_path, name, value):
     table, path = _table(), tmp_path / 'spoilt.safetensors'
     getattr(table, name)[[1, 3], 0] = value
     save_features(path, table)
-    message = (
-        r'spoilt\.safetensors: the features of 2 of 5 tracklets hold NaN or infinite .* first is tracklet 1'
-    )
+    message = r'spoilt\.safetensors: the features of 2 of 5 tracklets hold NaN or infinite .* first is tracklet 1'
     with pytest.raises(DatasetError, match=message):
         load_features(path)
 
@@ -81,9 +79,7 @@ def test_broken_files_are_refused(tmp_path):
         load_features(text)
     part = tmp_path / 'part.safetensors'
     save_file({'pid': np.arange(3)}, part)
-    with pytest.raises(
-        DatasetError, match=r'part.safetensors lacks feature, camera, modality, is_query, index'
-    ):
+    with pytest.raises(DatasetError, match=r'part.safetensors lacks feature, camera, modality, is_query, index'):
         load_features(part)
     uneven = tmp_path / 'uneven.safetensors'
     arrays = {name: array for name, array in vars(_table()).items() if name != 'pid'}

@@ -120,11 +120,7 @@ class VisibleQueries(EvaluationProtocol):
     """Only visible queries are searched, among everything else."""
 
     def directions(self, visible, queries):
-        return {
-            'rgb2all': Direction(
-                np.flatnonzero(visible & queries), np.flatnonzero(~(visible & queries)), False
-            )
-        }
+        return {'rgb2all': Direction(np.flatnonzero(visible & queries), np.flatnonzero(~(visible & queries)), False)}
 
 
 @pytest.fixture

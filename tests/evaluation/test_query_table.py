@@ -31,9 +31,7 @@ def _table(lengths=True):
         'ir2rgb': Direction(np.array([1, 3]), np.array([0, 2]), True),
     }
     ranks = {
-        'rgb2ir': QueryRanks(
-            np.array([2, 0]), np.array([1, 0]), np.array([0.75, np.nan]), np.array([0.5, np.nan])
-        ),
+        'rgb2ir': QueryRanks(np.array([2, 0]), np.array([1, 0]), np.array([0.75, np.nan]), np.array([0.5, np.nan])),
         'ir2rgb': QueryRanks(np.array([1, 1]), np.array([3, 1]), np.array([1 / 3, 1]), np.array([1 / 3, 1])),
     }
     return make_query_table(features, directions, ranks)
@@ -76,9 +74,7 @@ def test_parquet(tmp_path, lengths):
 
 def test_parquet_without_pyarrow_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pyarrow', None)
-    with pytest.raises(
-        ConfigError, match=r'q\.parquet: .* pip install .pyarrow>=15. .*, or use a \.csv file'
-    ):
+    with pytest.raises(ConfigError, match=r'q\.parquet: .* pip install .pyarrow>=15. .*, or use a \.csv file'):
         check_query_file(tmp_path / 'q.parquet')
     check_query_file(tmp_path / 'q.csv')
     assert list(tmp_path.iterdir()) == []

@@ -62,9 +62,7 @@ def _expected(samples, query, gallery, feature='feature', **options):
 @pytest.mark.parametrize('feature', ['feature', 'dynamic'])
 def test_measures_both_directions_and_their_mean(feature):
     samples = _samples()
-    metric = METRICS.build(
-        {'type': 'ReIDMetric', 'protocol': 'hitsz_vcm', 'ranks': (1, 5), 'feature': feature}
-    )
+    metric = METRICS.build({'type': 'ReIDMetric', 'protocol': 'hitsz_vcm', 'ranks': (1, 5), 'feature': feature})
     metric.process({}, samples[:25])
     metric.process({}, [sample.to_dict() for sample in samples[25:]])
     values = metric.evaluate(len(samples))

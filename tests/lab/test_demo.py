@@ -37,9 +37,7 @@ def finish(demo, labels, source_rank1=0.95):
     scalars = out / 'dsc' / 'stamp' / 'vis_data' / 'scalars.json'
     scalars.parent.mkdir(parents=True)
     early = {**HEALTHY, 'labels/rgb_clusters': 1.0, 'step': 1}
-    scalars.write_text(
-        '\n'.join(json.dumps(record) for record in (early, {'loss': 1.0}, {**labels, 'step': 2}))
-    )
+    scalars.write_text('\n'.join(json.dumps(record) for record in (early, {'loss': 1.0}, {**labels, 'step': 2})))
 
 
 def rows(cd, dsc):
@@ -84,8 +82,7 @@ def test_the_full_demo_is_the_documented_one(tmp_path):
 @pytest.mark.parametrize('name', ['source', 'cd', 'dsc', 'bclu', 'true_labels'])
 def test_the_short_demo_differs_in_length_only(tmp_path, name):
     full, short = (
-        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)).config_path(name)
-        for size in (FULL, SHORT)
+        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)).config_path(name) for size in (FULL, SHORT)
     )
     options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
     if name == 'source':
@@ -102,8 +99,7 @@ def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
     )
     frames = [
         sum(
-            (spec.train_ids * spec.tracklets + spec.test_ids * spec.test_tracklets) * spec.max_frames
-            for spec in worlds
+            (spec.train_ids * spec.tracklets + spec.test_ids * spec.test_tracklets) * spec.max_frames for spec in worlds
         )
         for worlds in (full, short)
     ]

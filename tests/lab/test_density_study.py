@@ -113,9 +113,7 @@ def test_features_that_are_not_finite_are_named(target, tmp_path):
     spoilt[Modality.IR] = replace(target[Modality.IR], features=replace(halves, static=static))
     save_target(spoilt, tmp_path / 'spoilt.npz')
     count = len(static)
-    with pytest.raises(
-        DatasetError, match=rf'spoilt\.npz: the features of 2 of {count} ir tracklets hold NaN'
-    ):
+    with pytest.raises(DatasetError, match=rf'spoilt\.npz: the features of 2 of {count} ir tracklets hold NaN'):
         read_target(tmp_path / 'spoilt.npz', 'unread.py', None)
 
 

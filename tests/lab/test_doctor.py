@@ -70,9 +70,7 @@ def test_bad_frames_break_it_unless_the_policy_goes_on(worlds):
     assert found.exit_code() == 2
     [finding] = [f for f in found.findings if f.severity is Severity.BROKEN]
     assert finding.details == (f'{frames[2]}: missing',)
-    tolerant = diagnose(
-        config, DoctorOptions(check_batches=False, config_options={'on_bad_frame': 'substitute'})
-    )
+    tolerant = diagnose(config, DoctorOptions(check_batches=False, config_options={'on_bad_frame': 'substitute'}))
     assert severities(tolerant, Severity.BROKEN) == set()
     assert ('frames', 'hitsz_vcm') in severities(tolerant, Severity.WARNING)
 

@@ -68,9 +68,7 @@ def test_the_table():
     assert ['silhouette', '1', '50.0', '20.0', '-15.0', '-0.40'] in map(cells, second.splitlines())
     expected = ['silhouette', '2, 1', '55.0 ± 7.1', '15.0 ± 7.1', '-10.0 ± 7.1', '+0.00 ± 0.57']
     assert expected in map(cells, mean.splitlines())
-    assert ['best (test labels)', '3, 3', '70.0 ± 0.0', '0.0 ± 0.0', '+5.0 ± 0.0', '–'] in map(
-        cells, mean.splitlines()
-    )
+    assert ['best (test labels)', '3, 3', '70.0 ± 0.0', '0.0 ± 0.0', '+5.0 ± 0.0', '–'] in map(cells, mean.splitlines())
     assert ['stability', '–, –', '–', '–', '–', '–'] in map(cells, mean.splitlines())
 
 

@@ -60,11 +60,7 @@ def test_checkpoints_hold_it(tiny_experiment, tiny_runs):
             ['backbone.tower.layers is 2, not 3', 'missing backbone.tower.transformer.resblocks.2.'],
         ),
         (
-            {
-                'model.backbone': dict(
-                    _delete_=True, type='FrameAverage', tower=TOWER | dict(activation='gelu')
-                )
-            },
+            {'model.backbone': dict(_delete_=True, type='FrameAverage', tower=TOWER | dict(activation='gelu'))},
             [
                 'backbone.type is SpatioTemporalPrompting, not FrameAverage',
                 'unexpected backbone.prompt_embedding',
@@ -72,9 +68,7 @@ def test_checkpoints_hold_it(tiny_experiment, tiny_runs):
         ),
     ],
 )
-def test_another_architecture_is_refused_with_the_differences(
-    tiny_runs, tiny_experiment, change, differences
-):
+def test_another_architecture_is_refused_with_the_differences(tiny_runs, tiny_experiment, change, differences):
     config = load_config(tiny_runs.adapt, change)
     with pytest.raises(CheckpointError, match=r'epoch_2\.pth: does not fit AdaptiveReID') as caught:
         init_model(config, tiny_experiment.checkpoint)
@@ -85,9 +79,7 @@ def test_another_architecture_is_refused_with_the_differences(
 def test_two_streams_do_not_take_one(tmp_path):
     """A checkpoint of one modality's stem alone is another modality set."""
     model = init_model_of_two_streams()
-    weights = {
-        name: value for name, value in model.state_dict().items() if not name.startswith('backbone.stems.ir.')
-    }
+    weights = {name: value for name, value in model.state_dict().items() if not name.startswith('backbone.stems.ir.')}
     torch.save(dict(state_dict=weights), tmp_path / 'visible.pth')
     with pytest.raises(CheckpointError, match=r'missing backbone\.stems\.ir\.conv1\.weight'):
         load_source_weights(model, tmp_path / 'visible.pth')

@@ -13,12 +13,10 @@ def batch(num=4, length=3):
     generator = torch.Generator().manual_seed(0)
     return {
         'inputs': [
-            torch.randint(0, 256, (length, 3, 8, 4), generator=generator, dtype=torch.uint8)
-            for _ in range(num)
+            torch.randint(0, 256, (length, 3, 8, 4), generator=generator, dtype=torch.uint8) for _ in range(num)
         ],
         'data_samples': [
-            ReIDDataSample(metainfo={'index': i, 'seed': i, 'modality': 'ir' if i % 2 else 'rgb'})
-            for i in range(num)
+            ReIDDataSample(metainfo={'index': i, 'seed': i, 'modality': 'ir' if i % 2 else 'rgb'}) for i in range(num)
         ],
     }
 

@@ -119,9 +119,7 @@ def test_each_tracklet_is_its_own_first_neighbour(k2):
 
 
 def test_duplicates_are_at_distance_zero_and_stored():
-    features = np.repeat(
-        _features(4, 6), 20, axis=0
-    )  # more copies than k1: neighbours are chosen by ties alone
+    features = np.repeat(_features(4, 6), 20, axis=0)  # more copies than k1: neighbours are chosen by ties alone
     graph = jaccard_distance(features, k1=10, k2=3, max_distance=0.9)
     full = _dense(graph)
     group = np.repeat(np.arange(4), 20)

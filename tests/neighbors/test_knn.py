@@ -29,9 +29,7 @@ def test_equals_sorted_similarity(monkeypatch, n, m, k, chunk):
 def test_ties_go_to_the_smaller_index(monkeypatch, chunk):
     monkeypatch.setattr(chunks, 'CHUNK_ELEMENTS', chunk)
     # whole numbers of equal norm: similarities are exact, so most of the ten entries are tied
-    gallery = torch.tensor(
-        [[1.0, 0], [0, 1], [1, 0], [0, -1], [1, 0], [0, 1], [-1, 0], [0, 1], [1, 0], [1, 0]]
-    )
+    gallery = torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, -1], [1, 0], [0, 1], [-1, 0], [0, 1], [1, 0], [1, 0]])
     queries = torch.tensor([[1.0, 0], [0, 2], [-3, 0]])
     for k in range(1, 11):
         index = knn(queries, gallery, k)[1]

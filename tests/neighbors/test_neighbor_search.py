@@ -89,14 +89,10 @@ def test_small_galleries_and_no_queries_are_searched_exactly():
     assert approximate('no such index')(points[:0], points, 5)[1].shape == (0, 5)
 
 
-@pytest.mark.parametrize(
-    ('index', 'parameters'), [('IVF10,Flatt', ''), ('IVF5000,Flat', ''), ('Flat', 'nprob=2')]
-)
+@pytest.mark.parametrize(('index', 'parameters'), [('IVF10,Flatt', ''), ('IVF5000,Flat', ''), ('Flat', 'nprob=2')])
 def test_what_faiss_refuses_is_named(index, parameters):
     points = _clustered(500)
-    with pytest.raises(
-        ConfigError, match=rf"faiss cannot use index='{index}'.*for 500 rows of 16 dimensions"
-    ):
+    with pytest.raises(ConfigError, match=rf"faiss cannot use index='{index}'.*for 500 rows of 16 dimensions"):
         approximate(index, parameters)(points, points, 5)
 
 

@@ -85,9 +85,7 @@ class Workplace:
             (top / SECRET / name).write_bytes(b'1 1 1 1 1\n')
         parser.prepare(self.folder)
         self._valid = {
-            path: path.read_bytes()
-            for path in self.folder.rglob('*')
-            if path.is_file() and not path.is_symlink()
+            path: path.read_bytes() for path in self.folder.rglob('*') if path.is_file() and not path.is_symlink()
         }
 
     def run(self, case: dict[str, Any]) -> str | None:
@@ -175,11 +173,7 @@ _hooked = False
 
 
 def _audit(event: str, arguments: tuple) -> None:
-    if (
-        _forbidden
-        and event in ('open', 'os.listdir', 'os.scandir')
-        and isinstance(arguments[0], (str, bytes))
-    ):
+    if _forbidden and event in ('open', 'os.listdir', 'os.scandir') and isinstance(arguments[0], (str, bytes)):
         path = os.path.realpath(os.fsdecode(arguments[0]))
         if path.startswith(_forbidden[0]):
             _looked_at.append(path)  # raised here, the parser might swallow it

@@ -32,9 +32,7 @@ def mutated_text(valid: str) -> st.SearchStrategy[bytes]:
     """A text file after a few edits of its words and lines, sometimes of its bytes, or another text altogether."""
     edit = st.tuples(st.sampled_from(('word', 'line', 'drop', 'twice', 'swap', 'cut')), _positions, tokens)
     edited = st.lists(edit, max_size=3).map(lambda edits: _encode(_edited(valid, edits)))
-    return st.one_of(
-        edited, edited, edited.flatmap(mutated_bytes), tokens.map(_encode), st.binary(max_size=40)
-    )
+    return st.one_of(edited, edited, edited.flatmap(mutated_bytes), tokens.map(_encode), st.binary(max_size=40))
 
 
 def _edited(text: str, edits: list[tuple[str, int, str]]) -> str:
@@ -84,9 +82,7 @@ def _edited_bytes(valid: bytes, edits: list[tuple[str, int, bytes]]) -> bytes:
 
 def mutated_json(valid: Any) -> st.SearchStrategy[bytes]:
     """A JSON file with some of its values or keys replaced, sometimes edited as text."""
-    edit = st.tuples(
-        st.sampled_from(('value', 'value', 'key', 'drop', 'add')), _positions, json_values, tokens
-    )
+    edit = st.tuples(st.sampled_from(('value', 'value', 'key', 'drop', 'add')), _positions, json_values, tokens)
     edited = st.lists(edit, max_size=3).map(lambda edits: _edited_json(valid, edits))
     return st.one_of(
         edited.map(_dump),
@@ -127,6 +123,4 @@ def one_changed(
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Some of a set of files, one or two of them mutated; the others stay as they are."""
     names = st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=2, unique=True)
-    return names.flatmap(
-        lambda chosen: st.fixed_dictionaries({name: mutate(name, files[name]) for name in chosen})
-    )
+    return names.flatmap(lambda chosen: st.fixed_dictionaries({name: mutate(name, files[name]) for name in chosen}))

@@ -155,9 +155,7 @@ def _prepare_run(folder: Path) -> None:
 
 RUN_RECORDS = Parser(
     name='run_start.json, run_card.json',
-    cases=one_changed(
-        {'run_start.json': _START, 'run_card.json': _CARD}, lambda name, content: mutated_json(content)
-    ),
+    cases=one_changed({'run_start.json': _START, 'run_card.json': _CARD}, lambda name, content: mutated_json(content)),
     parse=_use_run,
     prepare=_prepare_run,
     errors=(CheckpointError,),
@@ -243,16 +241,10 @@ train_dataloader = dict(batch_size=8, num_workers=0, sampler=dict(type='Sequenti
 
 def _prepare_config(folder: Path) -> None:
     (folder / 'config.py').write_text(_CONFIG)
-    (folder / 'adapt.py').write_text(
-        "_base_ = 'config.py'\nsource = dict(config='config.py', checkpoint=None)\n"
-    )
+    (folder / 'adapt.py').write_text("_base_ = 'config.py'\nsource = dict(config='config.py', checkpoint=None)\n")
 
 
-_paths = (
-    tokens
-    | json_values
-    | st.sampled_from((f'../{SECRET}', f'{SECRET}/../..', '.', '/dev/null', '/proc/self/mem'))
-)
+_paths = tokens | json_values | st.sampled_from((f'../{SECRET}', f'{SECRET}/../..', '.', '/dev/null', '/proc/self/mem'))
 
 
 def _tower(pretrained: Any) -> CLIPVisionTransformer:
@@ -273,9 +265,7 @@ _PLACES = {
     'on_bad_frame': lambda folder, value: load_config(folder / 'config.py', {'on_bad_frame': value}),
     'HITSZVCM.root': lambda folder, value: HITSZVCM(value, 'train'),
     'BUPTCampus.root': lambda folder, value: BUPTCampus(value, 'test'),
-    'source.config': lambda folder, value: datasets_of(
-        stages_of(folder / 'adapt.py', {'source.config': value})
-    ),
+    'source.config': lambda folder, value: datasets_of(stages_of(folder / 'adapt.py', {'source.config': value})),
     'source.checkpoint': lambda folder, value: load_checkpoint(value),
     'config': lambda folder, value: load_config(value),
     'pretrained': lambda folder, value: _tower(value).init_weights(),

@@ -63,9 +63,7 @@ _tensors = st.sampled_from(
         torch.zeros(2, 3).T, torch.quantize_per_tensor(torch.zeros(3), 1.0, 0, torch.qint8),
     )
 )  # fmt: skip
-_names = st.sampled_from(
-    ('linear.weight', 'linear.bias', 'module.linear.weight', 'state_dict', 'model', 'meta', 3)
-)
+_names = st.sampled_from(('linear.weight', 'linear.bias', 'module.linear.weight', 'state_dict', 'model', 'meta', 3))
 _plain = st.recursive(
     _tensors | json_values | st.just((1, 2)) | st.just(OrderedDict(_WEIGHTS)),
     lambda inner: st.dictionaries(_names | tokens, inner, max_size=4) | st.lists(inner, max_size=2),
@@ -75,9 +73,7 @@ _contents = st.one_of(
     _plain,
     st.fixed_dictionaries({'state_dict': st.just(_WEIGHTS) | _plain, 'meta': _plain}),
     st.fixed_dictionaries({'linear.weight': _tensors, 'linear.bias': _tensors}),
-    st.fixed_dictionaries(
-        {'state_dict': st.just(_WEIGHTS), 'meta': st.fixed_dictionaries({'architecture': _plain})}
-    ),
+    st.fixed_dictionaries({'state_dict': st.just(_WEIGHTS), 'meta': st.fixed_dictionaries({'architecture': _plain})}),
     st.just(_VALID),
 )
 
@@ -114,11 +110,9 @@ OLD_PICKLE = _weights_parser(
     'checkpoint (.pth before PyTorch 1.6)',
     'weights.pth',
     mutated_bytes(
-        (
-            lambda stream: (
-                torch.save(_VALID, stream, _use_new_zipfile_serialization=False) or stream.getvalue()
-            )
-        )(io.BytesIO())
+        (lambda stream: torch.save(_VALID, stream, _use_new_zipfile_serialization=False) or stream.getvalue())(
+            io.BytesIO()
+        )
     ),
 )
 TORCHSCRIPT = _weights_parser('TorchScript archive', 'weights.pt', mutated_bytes(_scripted()))

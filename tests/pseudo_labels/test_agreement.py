@@ -99,9 +99,7 @@ def test_shares_in_dslu_are_of_the_votes_that_can_be_cast(features):
         clustering={'type': 'EighthsLabeler'}, intra=None, agreement={'start': 1.0, 'end': 1.0, 'epochs': 1}
     )
     few = TrackletFeatures(infrared.static[1:3], infrared.dynamic[1:3])
-    with pytest.raises(
-        LabelingError, match=r'agreement\.start'
-    ):  # two neighbours of different labels never agree
+    with pytest.raises(LabelingError, match=r'agreement\.start'):  # two neighbours of different labels never agree
         labeler(visible, few, context(0))
     one = TrackletFeatures(infrared.static[[1, 1, 1, 1]], infrared.dynamic[[1, 1, 1, 1]])
     labeler.clustering = lambda *_: PseudoLabels(np.zeros(40, np.int64), np.zeros(4, np.int64), False)
@@ -115,9 +113,7 @@ def test_dslu_without_a_schedule_needs_no_context(features):
 
 
 def test_a_schedule_without_an_epoch_is_refused(features):
-    labeler = DSLULabeler(
-        clustering={'type': 'EighthsLabeler'}, agreement={'start': 3, 'end': 1, 'epochs': 2}
-    )
+    labeler = DSLULabeler(clustering={'type': 'EighthsLabeler'}, agreement={'start': 3, 'end': 1, 'epochs': 2})
     with pytest.raises(ConfigError, match='needs a LabelingContext'):
         labeler(*features)
 

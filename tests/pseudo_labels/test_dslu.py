@@ -73,9 +73,7 @@ def test_unify_ties_go_to_the_dynamically_nearest():
     dynamic_gallery = _angles(3, 1, 2, 50)
     static_gallery = _angles(1, 3, 2, 50)
     for labels in ([4, 8, 6, 0], [8, 4, 6, 0]):  # each label of the nearest three has one vote
-        unified = unify_labels(
-            _angles(0), _angles(0), static_gallery, dynamic_gallery, np.array(labels), topk=3
-        )
+        unified = unify_labels(_angles(0), _angles(0), static_gallery, dynamic_gallery, np.array(labels), topk=3)
         assert unified.tolist() == [labels[1]]
 
 

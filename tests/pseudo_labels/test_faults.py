@@ -22,8 +22,7 @@ def labels(rgb, ir=GOOD):
 def test_mean_cosine_is_the_mean_over_pairs():
     rows = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
     pairs = [
-        torch.nn.functional.cosine_similarity(rows[i], rows[j], dim=0)
-        for i, j in itertools.permutations(range(7), 2)
+        torch.nn.functional.cosine_similarity(rows[i], rows[j], dim=0) for i, j in itertools.permutations(range(7), 2)
     ]
     assert mean_cosine(rows) == pytest.approx(float(torch.stack(pairs).mean()), abs=1e-6)
     assert np.isnan(mean_cosine(rows[:1]))

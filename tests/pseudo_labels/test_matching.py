@@ -68,9 +68,7 @@ def test_the_threshold_itself_counts_and_below_does_not():
     assert count_votes(visible, infrared, *labels, 0.0)[0].tolist() == [[1, 1]]
 
 
-@pytest.mark.parametrize(
-    ('num_visible', 'num_infrared', 'outliers'), [(0, 4, 0), (4, 0, 0), (4, 4, 1), (0, 0, 0)]
-)
+@pytest.mark.parametrize(('num_visible', 'num_infrared', 'outliers'), [(0, 4, 0), (4, 0, 0), (4, 4, 1), (0, 0, 0)])
 def test_without_tracklets_or_clusters_nothing_matches(num_visible, num_infrared, outliers):
     labels = np.zeros(num_visible, np.int64) - outliers, np.zeros(num_infrared, np.int64)
     features = np.ones((num_visible, 3)), np.ones((num_infrared, 3))
@@ -164,9 +162,7 @@ def test_without_mirror_more_infrared_clusters_match_nothing():
     for partners in match_clusters_progressively(visible, infrared, mirror=False):
         assert (partners == -1).all()
     with_mirror = match_clusters_progressively(infrared, visible)
-    for got, expected in zip(
-        match_clusters_progressively(infrared, visible, mirror=False), with_mirror, strict=True
-    ):
+    for got, expected in zip(match_clusters_progressively(infrared, visible, mirror=False), with_mirror, strict=True):
         np.testing.assert_array_equal(got, expected)
 
 

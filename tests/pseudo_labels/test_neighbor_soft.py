@@ -33,9 +33,7 @@ def _overlap_by_hand(neighbors, labels):
 @pytest.mark.parametrize('seed', range(4))
 def test_overlap_is_intersection_over_union(seed):
     neighbors, labels, _ = _case(seed)
-    np.testing.assert_allclose(
-        overlap_shares(neighbors, labels).toarray(), _overlap_by_hand(neighbors, labels)
-    )
+    np.testing.assert_allclose(overlap_shares(neighbors, labels).toarray(), _overlap_by_hand(neighbors, labels))
 
 
 def test_overlap_by_hand():

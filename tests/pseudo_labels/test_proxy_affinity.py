@@ -46,9 +46,7 @@ def test_without_groups_all_compete():
 
 
 def test_large_scales_do_not_overflow():
-    affinities = proxy_affinities(
-        torch.from_numpy(rows(0, 5)).float(), torch.from_numpy(rows(1, 4)).float(), scale=1e4
-    )
+    affinities = proxy_affinities(torch.from_numpy(rows(0, 5)).float(), torch.from_numpy(rows(1, 4)).float(), scale=1e4)
     assert torch.isfinite(affinities).all()
 
 

@@ -31,9 +31,7 @@ def test_the_log_domain_equals_plain_scaling(seed, steps):
     log_plan, _ = sinkhorn(
         torch.from_numpy(cost), torch.from_numpy(rows), torch.from_numpy(columns), 5.0, 0.0, max_steps=steps
     )
-    np.testing.assert_allclose(
-        log_plan.exp().numpy(), _scaled_by_hand(cost, rows, columns, 5.0, steps), rtol=1e-8
-    )
+    np.testing.assert_allclose(log_plan.exp().numpy(), _scaled_by_hand(cost, rows, columns, 5.0, steps), rtol=1e-8)
 
 
 def test_the_plan_has_the_marginals_asked_for():

@@ -118,9 +118,7 @@ def test_changed_requirements_are_installed_into_the_same_environment(checkout, 
         ({'finished': True, 'python': '3.9', 'torch': 'cpu'}, True),
     ],
 )
-def test_environment_is_made_again_for_another_python_or_pytorch_or_after_an_interruption(
-    checkout, installed, again
-):
+def test_environment_is_made_again_for_another_python_or_pytorch_or_after_an_interruption(checkout, installed, again):
     wanted = {'finished': True, 'python': PYTHON, 'torch': 'cpu'}
     assert load(checkout).must_be_made(checkout / '.venv', installed, wanted) is again
 
@@ -148,9 +146,7 @@ def test_interrupted_installation_starts_from_an_empty_environment_and_a_failed_
 
 def test_unsupported_python_is_one_sentence(checkout):
     file = checkout / 'setup.py'
-    file.write_text(
-        file.read_text().replace("python_requires='>=3.10,<3.15'", "python_requires='>=3.99,<3.101'")
-    )
+    file.write_text(file.read_text().replace("python_requires='>=3.10,<3.15'", "python_requires='>=3.99,<3.101'"))
     process = install(checkout)
     assert process.returncode == 1
     assert process.stderr == (
@@ -161,22 +157,16 @@ def test_unsupported_python_is_one_sentence(checkout):
 
 
 def test_missing_module_venv_is_one_sentence(checkout):
-    with pytest.raises(
-        SystemExit, match=r'cannot make virtual environments; .* apt install python3\.\d+-venv'
-    ):
+    with pytest.raises(SystemExit, match=r'cannot make virtual environments; .* apt install python3\.\d+-venv'):
         load(checkout).check_python(needed=('venv', 'no_such_module'))
 
 
 @pytest.mark.parametrize('variables', [[], ['TORCH=cpu'], ['PYTHON=python3.12', 'TORCH=default']])
 def test_make_hands_its_variables_to_the_script(checkout, variables):
     # without what a make that runs the tests tells its children
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(('MAKE', 'MFLAGS'))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(('MAKE', 'MFLAGS'))}
     command = ['make', '--dry-run', 'install', *variables]
-    plan = subprocess.run(
-        command, cwd=checkout, env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    plan = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True).stdout
     values = dict(variable.split('=') for variable in variables)
     options = f'--torch {values["TORCH"]}' if values else ''
     python = values.get('PYTHON', '.venv/bin/python')

@@ -192,9 +192,7 @@ def test_half_precision_comes_out_in_float32(vld, tmp_path):
     assert convert([str(source), str(target), *SIZE]) == 0
     weights = load_checkpoint(target)['state_dict']
     assert {value.dtype for value in weights.values()} == {torch.float32}
-    torch.testing.assert_close(
-        weights['backbone.prompt_embedding'], vld.prompt_embedding.detach().half().float()
-    )
+    torch.testing.assert_close(weights['backbone.prompt_embedding'], vld.prompt_embedding.detach().half().float())
 
 
 def test_square_grid_of_positions_is_resized(vld, tmp_path):

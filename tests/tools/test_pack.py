@@ -126,9 +126,7 @@ def test_training_on_raw_shards_is_training_on_the_files(run, tiny_runs, tmp_pat
     results = []
     for name, root in (('files', tiny_runs.bupt), ('raw', tmp_path / 'raw')):
         options = TWO_ITERATIONS | {'data_root': str(root)}
-        metrics = run_experiment(
-            tiny_runs.source, RunOptions(work_dir=tmp_path / name / 'run', config_options=options)
-        )
+        metrics = run_experiment(tiny_runs.source, RunOptions(work_dir=tmp_path / name / 'run', config_options=options))
         checkpoint = torch.load(tmp_path / name / 'run' / 'epoch_1.pth', weights_only=False)
         results.append((metrics, checkpoint['state_dict']))
     (metrics, weights), (packed_metrics, packed_weights) = results

@@ -15,9 +15,7 @@ def test_pseudo_labels_beside_the_dense_reference(run_benchmark):
     assert all(result[step] > 0 for result in results for step in ('knn', 'jaccard', 'dbscan', 'dslu'))
     assert ['reference' in result for result in results] == [True, False, True, False]
     lines = text.splitlines()
-    assert [line.split('|')[-2].strip() for line in lines if line.startswith('| clustered | 200')][
-        1
-    ] == '1.0000'
+    assert [line.split('|')[-2].strip() for line in lines if line.startswith('| clustered | 200')][1] == '1.0000'
     assert sum('Exponent of N' in line for line in lines) == 2
 
 

@@ -197,9 +197,7 @@ def test_a_source_of_another_architecture(refused, tiny_runs, tiny_experiment, t
     weights = torch.load(tiny_experiment.source_checkpoint, weights_only=False)['state_dict']
     weights = {name: value for name, value in weights.items() if 'resblocks.1' not in name}
     torch.save(dict(state_dict=weights), tmp_path / 'shallow.pth')
-    error = refused(
-        tiny_runs.adapt, '--work-dir', tmp_path / 'run', '--source-checkpoint', tmp_path / 'shallow.pth'
-    )
+    error = refused(tiny_runs.adapt, '--work-dir', tmp_path / 'run', '--source-checkpoint', tmp_path / 'shallow.pth')
     assert re.search(r'shallow\.pth: does not fit AdaptiveReID \(missing backbone', error), error
     assert not (tmp_path / 'run' / 'last_checkpoint').exists()
 

@@ -44,9 +44,7 @@ def test_places_where_a_step_waits(load_tool, run_benchmark, monkeypatch, fails)
     with pytest.raises(RuntimeError) if fails else contextlib.nullcontext():
         places = tool._waits(step)
         assert places == ['memory.py:7', 'memory.py:9', 'memory.py:7']
-        assert tool._waits_in_words(places) == [
-            'A training step waits for the GPU 3 times: memory.py:7, memory.py:9.'
-        ]
+        assert tool._waits_in_words(places) == ['A training step waits for the GPU 3 times: memory.py:7, memory.py:9.']
     assert modes == ['warn', 'default']
     assert tool._waits_in_words(None) == []
 
@@ -67,8 +65,6 @@ def test_threads_are_measured_in_every_setting(run_benchmark, tiny_runs, monkeyp
     monkeypatch.setenv('OMP_WAIT_POLICY', 'ACTIVE')
     values, text = run_benchmark('threads', tiny_runs.adapt, '--seconds', 0)
     assert len(values) == 10
-    assert all(
-        result['wall'] > 0 and result['cpu'] > 0 and result['steps'] == 1 for result in values.values()
-    )
+    assert all(result['wall'] > 0 and result['cpu'] > 0 and result['steps'] == 1 for result in values.values())
     assert '| OMP_WAIT_POLICY=PASSIVE |' in text
     assert os.environ['OMP_WAIT_POLICY'] == 'ACTIVE'

@@ -109,9 +109,7 @@ def test_pickle_that_runs_code_is_refused(name, tmp_path):
         'own': Command(mark, str(ran)),
     }
     torch.save({'state_dict': {'weight': torch.zeros(1)}, 'meta': calls[name]}, path := tmp_path / 'bad.pth')
-    with pytest.raises(
-        CheckpointError, match=r'bad\.pth: refused, because it refers to .* contains only tensors'
-    ):
+    with pytest.raises(CheckpointError, match=r'bad\.pth: refused, because it refers to .* contains only tensors'):
         load_weights(path)
     assert not ran.exists()
 
@@ -157,9 +155,7 @@ def test_files_without_weights(content, tmp_path):
 @pytest.mark.filterwarnings('ignore::UserWarning', 'ignore::DeprecationWarning')
 def test_tensors_without_usable_values(value, fault, tmp_path):
     torch.save({'state_dict': {'a.weight': value, 'b.bias': torch.ones(1)}}, path := tmp_path / 'odd.pth')
-    with pytest.raises(
-        CheckpointError, match=rf'odd\.pth: holds tensors without usable values: a\.weight \({fault}'
-    ):
+    with pytest.raises(CheckpointError, match=rf'odd\.pth: holds tensors without usable values: a\.weight \({fault}'):
         load_weights(path)
 
 
@@ -177,9 +173,7 @@ def test_compressed_archives_are_refused(script, tmp_path):
         for name in source.namelist():
             target.writestr(name, source.read(name))
     assert set(load_weights(plain)) == {'weight', 'bias'}
-    with pytest.raises(
-        CheckpointError, match=r'packed\.pt: is not a readable weights file \(its records claim'
-    ):
+    with pytest.raises(CheckpointError, match=r'packed\.pt: is not a readable weights file \(its records claim'):
         load_weights(packed)
 
 

@@ -176,9 +176,7 @@ def test_errors_name_the_file_that_was_asked_for(tmp_path):
 def test_a_work_directory_that_cannot_be(tmp_path, folder):
     (tmp_path / 'file').touch()
     with (
-        pytest.raises(
-            ConfigError, match=r'cannot be created or written to \(.*\); choose another --work-dir'
-        ),
+        pytest.raises(ConfigError, match=r'cannot be created or written to \(.*\); choose another --work-dir'),
         only_process_in(tmp_path / folder),
     ):
         pass

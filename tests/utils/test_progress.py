@@ -16,9 +16,7 @@ def test_track_yields_the_items(capsys):
 @pytest.fixture
 def terminal(monkeypatch):
     screen = io.StringIO()
-    monkeypatch.setattr(
-        progress, 'Console', lambda stderr: Console(file=screen, force_terminal=True, width=100)
-    )
+    monkeypatch.setattr(progress, 'Console', lambda stderr: Console(file=screen, force_terminal=True, width=100))
     return screen
 
 

@@ -76,9 +76,7 @@ def test_model_index_names_files_that_exist():
     assert index['Import']
     for name in index['Import']:
         content = mmengine.load(shipped_folder() / name)
-        assert all(
-            collection['Name'] and collection['Paper']['Title'] for collection in content['Collections']
-        )
+        assert all(collection['Name'] and collection['Paper']['Title'] for collection in content['Collections'])
         for model in content['Models']:
             assert (shipped_folder() / model['Config']).is_file()
             # no weights for real data exist yet
@@ -130,11 +128,7 @@ def test_source_stages_follow_the_direction():
 def test_a_base_with_a_direction_is_explained(empty_folder):
     base = shipped_configs() / 'baselines' / 'gur_demo.py'
     (empty_folder / 'mine.py').write_text(f'_base_ = {str(base)!r}\n')
-    with pytest.raises(
-        ConfigError, match=r'gur\.py exists once for all directions; .* use your config as mine_demo'
-    ):
+    with pytest.raises(ConfigError, match=r'gur\.py exists once for all directions; .* use your config as mine_demo'):
         load_config('mine.py')
-    with pytest.raises(
-        ConfigError, match=r"no direction 'somewhere'; known are bupt2hitsz, demo, demo_short, "
-    ):
+    with pytest.raises(ConfigError, match=r"no direction 'somewhere'; known are bupt2hitsz, demo, demo_short, "):
         load_config('baselines/gur_somewhere')

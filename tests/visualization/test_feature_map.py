@@ -57,9 +57,7 @@ def test_features_that_cannot_be_mapped():
 def test_persons_and_tracklets_are_chosen_by_the_seed_and_not_by_features_or_order(features):
     order = np.random.default_rng(3).permutation(32)
     tables = features(1), features(2, 0.1), features(1, order=order)
-    chosen = [
-        table.index[choose_tracklets(table, persons=3, tracklets=100, seed=5)].tolist() for table in tables
-    ]
+    chosen = [table.index[choose_tracklets(table, persons=3, tracklets=100, seed=5)].tolist() for table in tables]
     assert chosen[0] == chosen[1] == chosen[2] == sorted(chosen[0])
     pids = tables[0].pid[chosen[0]]
     assert np.unique(pids, return_counts=True)[1].tolist() == [4, 4, 4]

@@ -12,9 +12,7 @@ def drawing():
     return figure
 
 
-@pytest.mark.parametrize(
-    ('name', 'beginning'), [('a.png', b'\x89PNG'), ('b.svg', b'<?xml'), ('C.SVG', b'<?xml')]
-)
+@pytest.mark.parametrize(('name', 'beginning'), [('a.png', b'\x89PNG'), ('b.svg', b'<?xml'), ('C.SVG', b'<?xml')])
 def test_the_suffix_gives_the_format_and_equal_figures_give_equal_bytes(name, beginning, tmp_path):
     first, second = tmp_path / name, tmp_path / 'new' / name
     save_figure(drawing(), first)

@@ -20,9 +20,7 @@ FRAMES = 3
 
 def make(start_layer=1, **settings):
     torch.manual_seed(7)
-    return SpatioTemporalPrompting(
-        TOWER, num_frames=FRAMES, start_layer=start_layer, num_heads=4, **settings
-    ).eval()
+    return SpatioTemporalPrompting(TOWER, num_frames=FRAMES, start_layer=start_layer, num_heads=4, **settings).eval()
 
 
 @pytest.fixture
@@ -116,9 +114,7 @@ def test_hooks_are_removed_after_an_error(inputs):
 
 def test_encoders_without_prompts(inputs):
     backbone = FrameAverage(dict(TOWER))
-    with pytest.raises(
-        ConfigError, match='FrameAverage has no prompts; use a config whose backbone is Spatio'
-    ):
+    with pytest.raises(ConfigError, match='FrameAverage has no prompts; use a config whose backbone is Spatio'):
         compute_prompt_attention(backbone, inputs)
 
 

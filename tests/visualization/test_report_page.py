@@ -26,9 +26,7 @@ def content(features, metrics, dataset):
         'title': 'A & B',
         'runs': runs,
         'curves': {'Source': scalars, 'Adaptation': scalars},
-        'retrieval': RetrievalGallery(
-            retrieval_examples(runs, 'hitsz_vcm', count=2), TrackletPictures(dataset)
-        ),
+        'retrieval': RetrievalGallery(retrieval_examples(runs, 'hitsz_vcm', count=2), TrackletPictures(dataset)),
         'densities': [distance_density(run.name, run.features) for run in runs],
         'timings': {'Adaptation': 185.0, 'Evaluation': 0.4},
         'environment': {'torch': '2.11'},
@@ -102,9 +100,7 @@ def test_user_text_is_shown_and_never_run(features, metrics, dataset, parse):
     scalars = make_scalars(
         [{f'loss_{HOSTILE}': 1.0 / at, f'criteria/{HOSTILE}': 0.5, 'iter': at} for at in range(1, 5)]
     )
-    gallery = RetrievalGallery(
-        retrieval_examples(runs, 'hitsz_vcm', count=1), TrackletPictures(dataset), HOSTILE
-    )
+    gallery = RetrievalGallery(retrieval_examples(runs, 'hitsz_vcm', count=1), TrackletPictures(dataset), HOSTILE)
     text = report_html(
         title=HOSTILE,
         runs=runs,

@@ -72,9 +72,7 @@ def work_dir(files, metrics, features):
         folder = files / name
         save_features(folder / 'features.safetensors', features(1, 1 - base))
         (folder / 'metrics.json').write_text(json.dumps(metrics(base)))
-        (folder / 'finished.json').write_text(
-            '{"config": "c", "checkpoint": "epoch_4.pth", "seconds": 185.0}'
-        )
+        (folder / 'finished.json').write_text('{"config": "c", "checkpoint": "epoch_4.pth", "seconds": 185.0}')
         for session, epochs in (('20250101_000000', (1, 2)), ('20250102_000000', (3, 4))):
             data = folder / session / 'vis_data'
             data.mkdir(parents=True)
@@ -209,9 +207,7 @@ def test_a_work_directory_is_enough(run_tool, files, work_dir, page_of):
     assert f'wrote {files}/report.html' in out
 
 
-def test_several_runs_share_charts_and_their_config_differences_are_listed(
-    run_tool, files, work_dir, page_of
-):
+def test_several_runs_share_charts_and_their_config_differences_are_listed(run_tool, files, work_dir, page_of):
     first, second = work_dir('cd', lr=0.1), work_dir('other/cd', lr=0.2, base=0.4)
     code, *_ = run_tool(first, f'DSC={second}', '--out', files / 'report.html')
     assert code == 0
@@ -264,9 +260,7 @@ def test_missing_pictures_leave_out_the_lists_with_a_sentence(run_tool, files, w
         assert 'There are no retrieval lists: the features of "moved" belong to another test set' in text
 
 
-def test_a_missing_frame_leaves_out_lists_that_were_not_asked_for(
-    run_tool, files, work_dir, page_of, dataset
-):
+def test_a_missing_frame_leaves_out_lists_that_were_not_asked_for(run_tool, files, work_dir, page_of, dataset):
     folder = work_dir('copied')
     for frame in dataset.root.glob('*_1.png'):
         frame.unlink()
@@ -342,9 +336,7 @@ def test_features_of_two_test_sets_are_a_sentence(run_tool, files, arguments, pa
     table.pid[:] += 1
     save_features(files / 'dsc.safetensors', table)
     assert run_tool(*arguments)[0] == 0
-    assert (
-        'There is no feature map: the features of "DSC" and "CD" are of different test sets' in page_of().text
-    )
+    assert 'There is no feature map: the features of "DSC" and "CD" are of different test sets' in page_of().text
 
 
 def test_pictures_can_be_left_out(run_tool, files, work_dir, page_of):

@@ -31,9 +31,7 @@ def test_ranks_and_frames_are_those_of_the_protocol(features):
             assert [(hit.index, hit.correct) for hit in hits] == expected
             for hit in hits:
                 assert (hit.pid, hit.camera) == (table.pid[hit.index], table.camera[hit.index])
-                assert hit.similarity == pytest.approx(
-                    float(table.feature[example.index] @ table.feature[hit.index])
-                )
+                assert hit.similarity == pytest.approx(float(table.feature[example.index] @ table.feature[hit.index]))
             assert example.pid == table.pid[example.index]
 
 

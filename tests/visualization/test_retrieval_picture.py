@@ -62,14 +62,10 @@ def test_right_answers_are_framed_green_and_wrong_ones_red(dataset, tmp_path):
     assert 0 < red_one < green_one  # dashes leave gaps
 
 
-@pytest.mark.parametrize(
-    ('direction', 'heading'), [('rgb2ir', 'Visible query'), ('ir2rgb', 'Infrared query')]
-)
+@pytest.mark.parametrize(('direction', 'heading'), [('rgb2ir', 'Visible query'), ('ir2rgb', 'Infrared query')])
 def test_words_of_the_picture(direction, heading, dataset, tmp_path):
     path = tmp_path / 'picture.svg'
-    figure = draw_retrieval(
-        example(8, '-+', '++', direction), TrackletPictures(dataset, 3), note='made by hand'
-    )
+    figure = draw_retrieval(example(8, '-+', '++', direction), TrackletPictures(dataset, 3), note='made by hand')
     save_figure(figure, path)
     answers = 'infrared' if direction == 'rgb2ir' else 'visible'
     text = path.read_text()

@@ -29,18 +29,14 @@ def main(argv: list[str] | None = None) -> None:
         metavar='TARGET',
         help='root folders of targets, or .npz files from --save',
     )
-    parser.add_argument(
-        '--checkpoint', type=Path, help='checkpoint of the source stage; not needed for .npz files'
-    )
+    parser.add_argument('--checkpoint', type=Path, help='checkpoint of the source stage; not needed for .npz files')
     parser.add_argument(
         '--config',
         type=Path,
         default=Path('dsc/dsc_demo'),
         help='config of an adaptation to such targets (default: %(default)s)',
     )
-    parser.add_argument(
-        '--save', type=Path, metavar='FOLDER', help='save the features there, one .npz file per target'
-    )
+    parser.add_argument('--save', type=Path, metavar='FOLDER', help='save the features there, one .npz file per target')
     parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
     arguments = parser.parse_args(argv)
     check_outputs([arguments.out])

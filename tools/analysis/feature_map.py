@@ -19,9 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_work_dir(parser, 'work_dirs', nargs='+')
     add_out_picture(parser)
     parser.add_argument('--persons', type=at_least(1), default=12, help='most persons shown (default: 12)')
-    parser.add_argument(
-        '--tracklets', type=at_least(3), default=600, help='most tracklets shown (default: 600)'
-    )
+    parser.add_argument('--tracklets', type=at_least(3), default=600, help='most tracklets shown (default: 600)')
     parser.add_argument(
         '--seed',
         type=at_least(0),

@@ -21,13 +21,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        'config', metavar='CONFIG', help='config of the model and its test set, or its short name'
-    )
+    parser.add_argument('config', metavar='CONFIG', help='config of the model and its test set, or its short name')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint of the model (.pth)')
-    parser.add_argument(
-        '-o', '--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write'
-    )
+    parser.add_argument('-o', '--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')
     parser.add_argument(
         '--cfg-options',
         dest='config_options',
@@ -44,9 +40,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--seed', type=int, default=0, help='seed for choosing the person and the tracklets (default: 0)'
     )
     parser.add_argument('--device', default='cpu', help='device of the model (default: cpu)')
-    parser.add_argument(
-        '--note', default='', help='a line below the picture, such as the name of the dataset'
-    )
+    parser.add_argument('--note', default='', help='a line below the picture, such as the name of the dataset')
     args = parser.parse_args(arguments)
     if args.seed < 0:
         parser.error(f'--seed must not be negative, got {args.seed}')

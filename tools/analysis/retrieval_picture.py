@@ -29,9 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--config', help="config of the test set (default: the work directory's)")
     add_config_options(parser, 'config_options', '--config')
     parser.add_argument('--ranks', type=at_least(1), default=5, help='answers shown (default: 5)')
-    parser.add_argument(
-        '--frames', type=at_least(1), default=1, help='frames shown per tracklet (default: 1)'
-    )
+    parser.add_argument('--frames', type=at_least(1), default=1, help='frames shown per tracklet (default: 1)')
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the chosen query (default: 0)')
     options = vars(parser.parse_args(arguments))
     from dscreid.apis.plots import write_retrieval_picture  # imports torch, which --help does not need

@@ -47,9 +47,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--sizes', type=read_size, nargs='+', default=[(288, 144), (512, 256), (640, 320)], metavar='HxW',
         help='sizes of the source frames (default: 288x144 512x256 640x320)',
@@ -106,9 +104,7 @@ def measure_loading(roots: Mapping[str, Path], args: argparse.Namespace) -> dict
     functions, num_frames = loading_ways(roots)
     seconds = interleaved_cpu_seconds(functions, args.repeats)
     return {
-        'seconds_per_frame': {
-            name: [value / num_frames for value in values] for name, values in seconds.items()
-        },
+        'seconds_per_frame': {name: [value / num_frames for value in values] for name, values in seconds.items()},
     }
 
 
@@ -167,9 +163,7 @@ def measure_decoding(roots: Mapping[str, Path], args: argparse.Namespace) -> dic
         name = "torchvision, nvJPEG, batches of 144 (the device's wall time)"
         seconds[name] = [median_seconds(decode_all, 1) for _ in range(args.repeats)]
     return {
-        'seconds_per_frame': {
-            name: [value / len(contents) for value in values] for name, values in seconds.items()
-        }
+        'seconds_per_frame': {name: [value / len(contents) for value in values] for name, values in seconds.items()}
     }
 
 
@@ -240,11 +234,7 @@ def report(results: Mapping[str, Any], args: argparse.Namespace) -> None:
     }
     tables = {}
     for part, title in titles.items():
-        rows = [
-            row
-            for size, result in results[part].items()
-            for row in rows_of(size, result['seconds_per_frame'])
-        ]
+        rows = [row for size, result in results[part].items() for row in rows_of(size, result['seconds_per_frame'])]
         print_table(title, columns, rows)
         tables[title] = markdown_table(columns, rows)
     title = f'Bytes of a frame, and pixels of JPEG packing against raw, {str_size(SIZE)}'

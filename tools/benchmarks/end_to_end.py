@@ -98,33 +98,25 @@ def main() -> None:
                 [*rows, ['whole', f'{total / epochs:.1f}', f'{total / 60:.1f}', '100 %']],
             )
         ],
-        [
-            f'{seconds["iteration"]:.3f} s per iteration; peak memory of the process {result["peak_gb"]:.2f} GB.'
-        ],
+        [f'{seconds["iteration"]:.3f} s per iteration; peak memory of the process {result["peak_gb"]:.2f} GB.'],
         result | {'whole_seconds': whole},
     )
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path, help='config of an adaptation, with its data in place')
     parser.add_argument('--source-checkpoint', type=Path, required=True, help='weights to start from')
     parser.add_argument('--epochs', type=int, default=3, help='epochs to run (default: %(default)s)')
-    parser.add_argument(
-        '--iterations', type=int, help="iterations of each epoch that is run (default: the config's)"
-    )
+    parser.add_argument('--iterations', type=int, help="iterations of each epoch that is run (default: the config's)")
     parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision (on a GPU)')
     add_out_argument(parser, 'end_to_end')
     add_config_options(parser)
     return parser.parse_args()
 
 
-def measure(
-    config_path: Path, source: Path, epochs: int, iterations: int | None, amp: bool, options: dict
-) -> dict:
+def measure(config_path: Path, source: Path, epochs: int, iterations: int | None, amp: bool, options: dict) -> dict:
     """Compute medians over the epochs after the first, and the config's own numbers of epochs and iterations."""
     from dscreid.apis import load_config
     from dscreid.apis.config import fit_to_machine

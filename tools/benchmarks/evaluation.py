@@ -29,9 +29,7 @@ def main() -> None:
         is_reference = STEPS[name][1]
         chosen = [size for size in sizes if size <= args.references_up_to or not is_reference]
         if chosen:
-            measured[name] = in_fresh_process(
-                measure, name, chosen, args.dim, args.repeats, args.device, args.clock
-            )
+            measured[name] = in_fresh_process(measure, name, chosen, args.dim, args.repeats, args.device, args.clock)
     _check_same_figures(measured)
     publish(
         args.out,
@@ -55,9 +53,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--sizes', type=int, nargs='+', default=[1000, 2000, 5000], help='queries and gallery tracklets'
     )
@@ -84,9 +80,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(
-    name: str, sizes: list[int], dim: int, repeats: int, device: str, clock: str
-) -> dict[str, dict[int, Any]]:
+def measure(name: str, sizes: list[int], dim: int, repeats: int, device: str, clock: str) -> dict[str, dict[int, Any]]:
     """Measure the median seconds of a step by size, and return the metrics that it computes, if any."""
     make, is_reference = STEPS[name]
     device = 'cpu' if is_reference else device

@@ -18,15 +18,11 @@ from dscreid.datasets.storage import FolderFrames
 
 def main() -> None:
     """Measure each check with each number of threads and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path, help='folder with .jpg or .png files')
     parser.add_argument('--jobs', type=int, nargs='+', default=[1, 2], help='numbers of threads')
     args = parser.parse_args()
-    frames = sorted(
-        str(p.relative_to(args.folder)) for p in args.folder.rglob('*') if p.suffix in ('.jpg', '.png')
-    )
+    frames = sorted(str(p.relative_to(args.folder)) for p in args.folder.rglob('*') if p.suffix in ('.jpg', '.png'))
     if not frames:
         parser.error(f'{args.folder} holds no .jpg or .png file')
     checks = {
@@ -34,9 +30,7 @@ def main() -> None:
         'decode': partial(fault_of, FolderFrames(args.folder)),
     }
     rows = [
-        [name, str(jobs), f'{_rate(check, frames, jobs):,.0f}']
-        for name, check in checks.items()
-        for jobs in args.jobs
+        [name, str(jobs), f'{_rate(check, frames, jobs):,.0f}'] for name, check in checks.items() for jobs in args.jobs
     ]
     print_table(f'{len(frames):,} frames below {args.folder}', ['check', 'threads', 'frames/s'], rows)
 

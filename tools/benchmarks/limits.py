@@ -20,13 +20,9 @@ CLOCKS: dict[str, Clock] = {'wall': time.perf_counter, 'cpu': time.process_time}
 
 def main() -> None:
     """Measure both and print them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--repeats', type=int, default=7, help='repeats of which the best is shown')
-    parser.add_argument(
-        '--clock', choices=CLOCKS, default='wall', help='wall time (default) or processor time'
-    )
+    parser.add_argument('--clock', choices=CLOCKS, default='wall', help='wall time (default) or processor time')
     args = parser.parse_args()
     if args.clock == 'cpu' and torch.get_num_threads() > 1:
         parser.error('--clock cpu adds up the time of all threads: set OMP_NUM_THREADS=1')

@@ -41,9 +41,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--qualities', type=int, nargs='+', default=[95, 90, 80, 50], help='JPEG qualities')
     parser.add_argument('--people', type=int, default=4, help='training identities, 192 frames each')
     parser.add_argument('--repeats', type=int, default=7, help='rounds of which the median is shown')

@@ -26,9 +26,7 @@ def describe_machine() -> str:
     return f'{_processor()}, {cores} cores, {torch.get_num_threads()} threads, {gpu}; {versions}'
 
 
-def median_seconds(
-    function: Callable[[], Any], repeats: int, clock: Callable[[], float] = time.perf_counter
-) -> float:
+def median_seconds(function: Callable[[], Any], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:
     """Return the median time of ``function()`` over several repeats, by wall time or another clock."""
     times = []
     for _ in range(repeats):
@@ -73,9 +71,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     console.print(table)
 
 
-def interleaved_cpu_seconds(
-    functions: Mapping[str, Callable[[], Any]], repeats: int
-) -> dict[str, list[float]]:
+def interleaved_cpu_seconds(functions: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
     """Measure the processor time of each function in several rounds, with all functions taking turns.
 
     Unlike wall time, processor time does not include other programs on the machine. Taking turns makes the times of one

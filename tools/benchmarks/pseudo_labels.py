@@ -25,9 +25,7 @@ def main() -> None:
     results = []
     for kind in args.features:
         for size in args.sizes:
-            result = in_fresh_process(
-                measure, kind, size, args.dim, args.repeats, args.search, args.search_parameters
-            )
+            result = in_fresh_process(measure, kind, size, args.dim, args.repeats, args.search, args.search_parameters)
             if size <= args.reference_up_to:
                 result['reference'] = in_fresh_process(measure_reference, kind, size, args.dim)
             results.append({'features': kind, 'size': size, **result})
@@ -59,9 +57,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--sizes', type=int, nargs='+', default=[2500, 5000, 10000], metavar='N', help='numbers of tracklets'
     )
@@ -80,9 +76,7 @@ def parse_args() -> argparse.Namespace:
         metavar='INDEX',
         help="exact, or a faiss index, such as 'IVF1024,Flat' (default: exact)",
     )
-    parser.add_argument(
-        '--search-parameters', default='', metavar='TEXT', help="of a faiss index, such as 'nprobe=64'"
-    )
+    parser.add_argument('--search-parameters', default='', metavar='TEXT', help="of a faiss index, such as 'nprobe=64'")
     add_out_argument(parser, 'pseudo_labels')
     return parser.parse_args()
 
@@ -103,9 +97,7 @@ def measure(kind: str, size: int, dim: int, repeats: int, search: str, parameter
     )
     result = {'forecast': asdict(forecast)}
     with search_with(asked):
-        result['peak_beyond'] = peak_bytes_of(
-            lambda: dbscan(jaccard_distance(features, K1, K2, EPS), EPS, MIN_SAMPLES)
-        )
+        result['peak_beyond'] = peak_bytes_of(lambda: dbscan(jaccard_distance(features, K1, K2, EPS), EPS, MIN_SAMPLES))
         result['knn'] = median_seconds(lambda: nearest_tracklets(features, K1), repeats)
         rows, rank = nearest_tracklets(features, K1)
     result['jaccard'] = median_seconds(lambda: jaccard_of_neighbors(rows, rank, K1, K2, EPS), repeats)
@@ -182,9 +174,7 @@ def _growth(results: list[dict]) -> list[str]:
         if len(set(sizes)) > 1:
             parts = {STEPS[name]: [row[name] for row in rows] for name in STEPS}
             parts['Jaccard and DBSCAN together'] = [row['jaccard'] + row['dbscan'] for row in rows]
-            grown = ', '.join(
-                f'{name} {fitted_exponent(sizes, values):.2f}' for name, values in parts.items()
-            )
+            grown = ', '.join(f'{name} {fitted_exponent(sizes, values):.2f}' for name, values in parts.items())
             sentences.append(f'Exponent of N, {kind}: {grown}.')
     return sentences
 

@@ -35,9 +35,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument('--processes', type=int, default=1, help='number of processes (default: 1)')
-    parser.add_argument(
-        '--frames', type=int, default=3000, help='frames per measurement, about (default: 3000)'
-    )
+    parser.add_argument('--frames', type=int, default=3000, help='frames per measurement, about (default: 3000)')
     args = parser.parse_args(argv)
     if args.processes < 1 or args.frames < 1:
         parser.error('--processes and --frames must be at least 1')

@@ -17,9 +17,7 @@ from torch import Tensor, nn
 
 def main() -> None:
     """Measure both and print them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path, help='config whose backbone is SpatioTemporalPrompting')
     settings = backbone_of(parser.parse_args().config)
     rows = []

@@ -39,9 +39,7 @@ def main() -> None:
         with company():
             for name, variables in SETTINGS.items():
                 with environment(variables):
-                    results[name, condition] = in_fresh_process(
-                        measure, args.config, args.cfg_options, args.seconds
-                    )
+                    results[name, condition] = in_fresh_process(measure, args.config, args.cfg_options, args.seconds)
     conditions = list(dict.fromkeys(condition for _, condition in results))
     rows = [[name, *(_cell(results[name, condition]) for condition in conditions)] for name in SETTINGS]
     publish(
@@ -60,9 +58,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'config',
         type=Path,

@@ -54,8 +54,7 @@ def main() -> None:
             )
         ],
         [
-            f'Peak: {peak:.3g} TFLOP/s in {"bfloat16" if args.amp else "float32"}, measured. '
-            'Steps of both take turns.',
+            f'Peak: {peak:.3g} TFLOP/s in {"bfloat16" if args.amp else "float32"}, measured. Steps of both take turns.',
             'Visible tracklets of a training batch are encoded in each of their views and counted once.',
             *_waits_in_words(result['waits']),
         ],
@@ -65,12 +64,8 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        'config', type=Path, help='config of an adaptation, for example configs/dsc/dsc_demo.py'
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path, help='config of an adaptation, for example configs/dsc/dsc_demo.py')
     parser.add_argument('--batches', type=int, default=5, help='batches of which the median is shown')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast (reference: float16)')
     parser.add_argument('--compile', action='store_true', help='with compile_blocks of the backbone')
@@ -83,9 +78,7 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     args = parser.parse_args()
     if args.sync_debug and not torch.cuda.is_available():
-        parser.error(
-            '--sync-debug needs a GPU, and PyTorch finds none: leave it out, or run on a machine with one'
-        )
+        parser.error('--sync-debug needs a GPU, and PyTorch finds none: leave it out, or run on a machine with one')
     return args
 
 

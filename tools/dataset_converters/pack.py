@@ -38,24 +38,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--verify', action='store_true',
         help='write nothing: check all files in OUT by their checksums, and name missing and damaged ones',
     )  # fmt: skip
-    made = parser.add_argument_group(
-        'format of OUT (default: that of the unfinished OUT, then that of the config)'
-    )
-    made.add_argument(
-        '--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='of a frame (default: 288 144)'
-    )
+    made = parser.add_argument_group('format of OUT (default: that of the unfinished OUT, then that of the config)')
+    made.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='of a frame (default: 288 144)')
     made.add_argument(
         '--format', choices=ENCODINGS,
         help='jpeg: small, other pixels; raw: the pixels that the loader would make, 3 bytes each (default: jpeg)',
     )  # fmt: skip
     made.add_argument('--quality', type=int, metavar='Q', help='of the JPEGs, 1 to 100 (default: 95)')
-    made.add_argument(
-        '--area-when-shrinking', action='store_true', default=None, help='as the option of LoadFrames'
-    )
+    made.add_argument('--area-when-shrinking', action='store_true', default=None, help='as the option of LoadFrames')
     made.add_argument('--splits', nargs='+', metavar='SPLIT', help='splits to pack (default: all)')
-    made.add_argument(
-        '--fake-ir', action='store_true', default=None, help='generated infrared frames too (bupt only)'
-    )
+    made.add_argument('--fake-ir', action='store_true', default=None, help='generated infrared frames too (bupt only)')
     made.add_argument('--frames-per-shard', type=int, metavar='N', help='default: 8192 (jpeg), 1024 (raw)')
     return parser.parse_args(arguments)
 
@@ -67,9 +59,7 @@ def run(args: argparse.Namespace) -> None:
         print(f'{args.out}: all {len(manifest.shards)} shards and the index files are intact')
         return
     recorded = read_manifest(args.out) if (args.out / MANIFEST).is_file() else None
-    manifest = packing.pack(
-        packing.plan_packing(source=args.root, **settings_of(args, recorded)), args.out, args.jobs
-    )
+    manifest = packing.pack(packing.plan_packing(source=args.root, **settings_of(args, recorded)), args.out, args.jobs)
     size = sum(record.bytes for record in manifest.shards)
     print(
         f'{args.out}: {manifest.num_frames:,} frames ({manifest.frame_format}) in {len(manifest.shards)} shards, '

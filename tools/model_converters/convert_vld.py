@@ -52,9 +52,7 @@ def convert(args: argparse.Namespace) -> None:
         torch.save({'meta': meta, 'state_dict': converted.state_dict}, path)
     print(f'Taken: {len(converted.state_dict)} weights of the tower ({converted.tower}) and its')
     print(f'  spatio-temporal prompting of {converted.num_frames} frames.')
-    print(
-        f'Dropped: {len(converted.dropped)} weights' + ''.join(f'\n  {n}' for n in _parts(converted.dropped))
-    )
+    print(f'Dropped: {len(converted.dropped)} weights' + ''.join(f'\n  {n}' for n in _parts(converted.dropped)))
     print(f'Written: {args.target}')
 
 

@@ -18,9 +18,7 @@ train_dataloader = dict(
     # 8 infrared tracklets and 4 visible ones in two views, half of the paper's batch. On the tuning world (--seed 0),
     # 100 iterations with this batch reach 55.7 mAP; 50 iterations with twice the batch reach 54.7.
     sampler=dict(type='PseudoLabelSampler', visible=(2, 2), infrared=(4, 2), iterations=100),
-    dataset=dict(
-        type='HITSZVCM', split='train', labelled=False, expected_statistics=None, pipeline=train_pipeline
-    ),
+    dataset=dict(type='HITSZVCM', split='train', labelled=False, expected_statistics=None, pipeline=train_pipeline),
 )
 test_dataloader = dict(
     batch_size=64,

@@ -78,9 +78,7 @@ def verify(root: str | Path) -> Manifest:
             f'them again: {manifest.command(root)}'
         )
     if not manifest.is_finished:
-        raise DatasetError(
-            f'{root}: not all frames are packed yet; this command continues: {manifest.command(root)}'
-        )
+        raise DatasetError(f'{root}: not all frames are packed yet; this command continues: {manifest.command(root)}')
     return manifest
 
 
@@ -115,14 +113,10 @@ def _finish(plan: PackingPlan, root: Path, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def _write_shards(
-    plan: PackingPlan, root: Path, due: Iterable[int], jobs: int
-) -> Iterator[tuple[int, ShardRecord]]:
+def _write_shards(plan: PackingPlan, root: Path, due: Iterable[int], jobs: int) -> Iterator[tuple[int, ShardRecord]]:
     """Write shards; yield the number and record of each one when it is finished."""
     source, frame_format = Path(plan.manifest.source), plan.manifest.frame_format
-    tasks = (
-        (number, (source, plan.frames_of(number), root / shard_name(number), frame_format)) for number in due
-    )
+    tasks = ((number, (source, plan.frames_of(number), root / shard_name(number), frame_format)) for number in due)
     if jobs <= 1:
         yield from ((number, make_shard(*arguments)) for number, arguments in tasks)
         return

@@ -92,9 +92,7 @@ def dataset_class(layout: str) -> type[TrackletDataset]:
     DATASETS.import_from_location()
     registered = DATASETS.module_dict
     kinds = {
-        kind.NAME: kind
-        for kind in registered.values()
-        if isinstance(kind, type) and issubclass(kind, TrackletDataset)
+        kind.NAME: kind for kind in registered.values() if isinstance(kind, type) and issubclass(kind, TrackletDataset)
     }
     kind = kinds.get(_SHORT_NAMES.get(layout, layout), registered.get(layout))
     if kind not in kinds.values():
@@ -122,9 +120,7 @@ def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
     return replace(manifest, shards=recorded.shards, table=recorded.table)
 
 
-def _listed_frames(
-    kind: type[TrackletDataset], source: Path, splits: Sequence[str], fake_ir: bool
-) -> Iterator[str]:
+def _listed_frames(kind: type[TrackletDataset], source: Path, splits: Sequence[str], fake_ir: bool) -> Iterator[str]:
     """Yield the frames of tracklets of any length; the dataset that reads the packed frames filters by length."""
     settings: dict[str, Any] = dict(labelled=False, min_seq_len=1, expected_statistics=None)
     for split in splits:

@@ -47,9 +47,7 @@ class IdentitySampler(BatchPlanSampler):
         modalities: Sequence[str] = ('rgb', 'ir'),
     ) -> None:
         if dataset.labels is None:
-            raise ConfigError(
-                'IdentitySampler needs a labeled train split; use PseudoLabelSampler without labels'
-            )
+            raise ConfigError('IdentitySampler needs a labeled train split; use PseudoLabelSampler without labels')
         super().__init__(self.layout(num_identities, num_tracklets, modalities), iterations, seed)
         self.num_identities = num_identities
         self.num_tracklets = num_tracklets
@@ -62,9 +60,7 @@ class IdentitySampler(BatchPlanSampler):
     def layout(num_identities: int, num_tracklets: int, modalities: Sequence[str]) -> np.ndarray:
         """Return which draws of a global batch are visible, bool (B,)."""
         if num_identities < 1 or num_tracklets < 1 or not modalities:
-            raise ConfigError(
-                'IdentitySampler: num_identities, num_tracklets and modalities must not be empty'
-            )
+            raise ConfigError('IdentitySampler: num_identities, num_tracklets and modalities must not be empty')
         visible = np.repeat([Modality(modality) is Modality.RGB for modality in modalities], num_tracklets)
         return np.tile(visible, num_identities)
 

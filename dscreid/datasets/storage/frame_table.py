@@ -77,9 +77,7 @@ def build_table(frames: Sequence[str], entries: Sequence[tuple[np.ndarray, np.nd
         'crc32': np.concatenate([crc for _, crc in entries]),
     }
     folders = np.array(sorted({_key(folder) for folder in _folders(frames)}), dtype=np.uint64)
-    return FrameTable(
-        keys[order], **{name: column[order] for name, column in columns.items()}, folders=folders
-    )
+    return FrameTable(keys[order], **{name: column[order] for name, column in columns.items()}, folders=folders)
 
 
 def save_table(path: Path, table: FrameTable) -> None:

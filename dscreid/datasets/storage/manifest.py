@@ -98,9 +98,7 @@ def read_manifest(root: Path) -> Manifest:
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         if content.pop('version') != VERSION:
-            raise DatasetError(
-                f'{path}: written by another version of this code; pack it again into a new folder'
-            )
+            raise DatasetError(f'{path}: written by another version of this code; pack it again into a new folder')
         manifest = _parse(content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
         reason = ' '.join(str(error).split())[:200]
@@ -115,9 +113,7 @@ def read_manifest(root: Path) -> Manifest:
 def _parse(content: dict[str, Any]) -> Manifest:
     content['frame_format']['size'] = tuple(content['frame_format']['size'])
     content['frame_format'] = FrameFormat(**content['frame_format'])
-    content['shards'] = tuple(
-        None if record is None else ShardRecord(**record) for record in content['shards']
-    )
+    content['shards'] = tuple(None if record is None else ShardRecord(**record) for record in content['shards'])
     content['splits'] = tuple(content['splits'])
     manifest = Manifest(**content)
     for name, kind in _KINDS.items():

@@ -38,8 +38,7 @@ class PackedFrames(FrameStorage):
         if entry is None:
             splits = ', '.join(self.manifest.splits)
             raise DatasetError(
-                f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); '
-                f'{self.remedy}'
+                f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); {self.remedy}'
             )
         content = self._shard(entry.shard)[entry.offset : entry.offset + entry.length]
         if len(content) != entry.length or zlib.crc32(content) != entry.crc32:

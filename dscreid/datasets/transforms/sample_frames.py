@@ -44,9 +44,7 @@ class SampleFrames:
         if rule not in RULES:
             raise ConfigError(f'SampleFrames: rule must be one of {", ".join(RULES)}, got {rule!r}')
         if not isinstance(num_frames, int) or num_frames < 1:
-            raise ConfigError(
-                f'SampleFrames: num_frames must be a whole number of at least 1, got {num_frames}'
-            )
+            raise ConfigError(f'SampleFrames: num_frames must be a whole number of at least 1, got {num_frames}')
         self.num_frames = num_frames
         self.rule = rule
 

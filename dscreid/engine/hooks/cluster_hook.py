@@ -103,9 +103,7 @@ class ClusterHook(Hook):
         limits: Mapping | None = None,
     ) -> None:
         if on_failure not in POLICIES:
-            raise ConfigError(
-                f"ClusterHook: on_failure must be one of {', '.join(POLICIES)}, got '{on_failure}'"
-            )
+            raise ConfigError(f"ClusterHook: on_failure must be one of {', '.join(POLICIES)}, got '{on_failure}'")
         self.on_failure = on_failure
         with config_errors('ClusterHook.limits'):
             self.limits = LabelLimits(**(limits or {}))
@@ -238,10 +236,7 @@ class ClusterHook(Hook):
                 'are unusable; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
                 'optim_wrapper.clip_grad=dict(max_norm=5.0), or start again with a lower learning rate'
             )
-        rgb, ir = (
-            TrackletFeatures(features.static[rows], features.dynamic[rows])
-            for rows in self._indices().values()
-        )
+        rgb, ir = (TrackletFeatures(features.static[rows], features.dynamic[rows]) for rows in self._indices().values())
         return rgb, ir
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:

@@ -78,9 +78,7 @@ class SelectionHook(Hook):
         if begin < 1:
             raise ConfigError(f'SelectionHook: begin must be at least 1, got {begin}')
         #: The criteria that are logged, by name; the name of the value that chooses, and its direction.
-        self.criteria: dict[str, Criterion] = {
-            name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA
-        }
+        self.criteria: dict[str, Criterion] = {name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA}
         self.criterion = criterion_name(criterion)
         self.rule = 'greater'
         if criterion is not None:
@@ -165,9 +163,7 @@ class SelectionHook(Hook):
         if not is_chosen(epoch, value, kept, self.rule):
             return None
         name, meta = checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
-        runner.save_checkpoint(
-            runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta
-        )
+        runner.save_checkpoint(runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta)
         chosen = KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
         self.record = replace(self.record, kept=chosen)
         runner.logger.info(f'chosen so far: {_describe(chosen)}')

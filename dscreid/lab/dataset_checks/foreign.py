@@ -101,8 +101,7 @@ def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequen
         f'{len(found):,} tracklets list {values["frames"]:,} frames whose names disagree with them ({kinds}){note}',
         'check the index; HITSZ-VCM has 39 such training tracklets, which its official protocol keeps (foreign_frames)',
         tuple(
-            f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}'
-            for f in found
+            f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}' for f in found
         ),
         values | {'fields': dict(fields)},
     )

@@ -135,9 +135,7 @@ def _bad_finding(scan: FrameScan, subject: str, stops: bool) -> Finding:
         message = f'all {total:,} frames are complete ({how}{common})'
         return Finding('frames', subject, Severity.OK, message, values=values)
     message = f'{len(bad):,} of {total:,} frames cannot be used ({how}): {_listed(kinds)}'
-    remedy = (
-        'unpack the archive again, or train with --cfg-options on_bad_frame=substitute (or skip_tracklet)'
-    )
+    remedy = 'unpack the archive again, or train with --cfg-options on_bad_frame=substitute (or skip_tracklet)'
     if _NOT_IN_SHARDS in kinds:
         remedy = 'run tools/dataset_converters/pack.py again to replace damaged shards (for other splits: a new folder)'
     severity = Severity.BROKEN if stops or _OUTSIDE in kinds else Severity.WARNING

@@ -25,8 +25,7 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
     """
     table = Counter((t.camera, t.modality) for t in tracklets)
     cameras = {
-        str(camera): {m.value: table[camera, m] for m in Modality}
-        for camera in sorted({t.camera for t in tracklets})
+        str(camera): {m.value: table[camera, m] for m in Modality} for camera in sorted({t.camera for t in tracklets})
     }
     totals = {m: sum(t.modality is m for t in tracklets) for m in Modality}
     people = {(t.pid, t.modality) for t in tracklets if t.pid is not None and t.pid >= 0}

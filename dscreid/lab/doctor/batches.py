@@ -160,9 +160,7 @@ def _train_step(stage: Stage, model: BaseReID, loader: DataLoader) -> Step:
         _fill_memories(model, loader)
     batch, seconds = _first_batch(loader)
     model.train()
-    return Step(
-        'training step', batch, seconds, partial(_forward_and_backward, model), optimizer_bytes(model)
-    )
+    return Step('training step', batch, seconds, partial(_forward_and_backward, model), optimizer_bytes(model))
 
 
 def _extraction(model: BaseReID, settings: Mapping[str, Any]) -> Step:
@@ -173,9 +171,7 @@ def _extraction(model: BaseReID, settings: Mapping[str, Any]) -> Step:
     return Step('extraction batch', batch, seconds, partial(_predict, model))
 
 
-def try_step(
-    step: Step, device: torch.device, subject: str, free: int | None
-) -> tuple[Finding, BatchMeasure]:
+def try_step(step: Step, device: torch.device, subject: str, free: int | None) -> tuple[Finding, BatchMeasure]:
     """Run a step on two tracklets, and on the whole batch if it fits into free memory and does not take long.
 
     Args:

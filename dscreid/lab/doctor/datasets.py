@@ -23,9 +23,7 @@ from dscreid.registry import DATASETS
 from dscreid.structures import Modality
 
 
-def examine_dataset(
-    use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True
-) -> Iterator[Finding]:
+def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True) -> Iterator[Finding]:
     """Check one dataset folder.
 
     Args:
@@ -90,9 +88,7 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
     except DscreidError as error:
         return Finding('evaluation', subject, Severity.BROKEN, str(error))
     if found is None:
-        message = (
-            f'{protocol}: no evaluation because split {dataset.split!r} in {dataset.root} has no person ids'
-        )
+        message = f'{protocol}: no evaluation because split {dataset.split!r} in {dataset.root} has no person ids'
         return Finding('evaluation', subject, Severity.INFO, message)
     directions = ', '.join(
         f'{name} {count.valid:,} of {count.queries:,} queries have a true match among {count.gallery:,} tracklets'
@@ -109,9 +105,7 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
     values = dict(counts, unranked=len(found.unranked), own_gallery=found.own_gallery)
     severity = Severity.WARNING if problems else Severity.OK
     message = '; '.join([f'{protocol}: {directions}', *problems])
-    return Finding(
-        'evaluation', subject, severity, message, 'check the query list' if problems else '', values=values
-    )
+    return Finding('evaluation', subject, severity, message, 'check the query list' if problems else '', values=values)
 
 
 def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[TrackletDataset], list[Finding]]:
@@ -137,9 +131,7 @@ def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[Tra
     return splits, findings
 
 
-def _read(
-    kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any
-) -> TrackletDataset:
+def _read(kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any) -> TrackletDataset:
     return kind(root, split, labelled=labelled, min_seq_len=1, expected_statistics=None, **settings)
 
 
@@ -147,18 +139,14 @@ def _stops(bad: Mapping[str, str], owners: Mapping[str, Owner], use: DatasetUse)
     """Whether a run would stop at one of the bad frames (frame → fault)."""
     found = {(owners[frame][0], fault in STOPPING_FAULTS) for frame, fault in bad.items()}
     return any(
-        stopping or s.get('on_bad_frame', 'error') == 'error'
-        for split, stopping in found
-        for s in use.of_split(split)
+        stopping or s.get('on_bad_frame', 'error') == 'error' for split, stopping in found for s in use.of_split(split)
     )
 
 
 def _counts(dataset: TrackletDataset, subject: str) -> Finding:
     s = dataset.statistics()['all']
     people = 'no person ids' if s.identities is None else f'{s.identities:,} identities'
-    message = (
-        f'{people}, {s.tracklets:,} tracklets of {s.shortest} to {s.longest} frames, {s.frames:,} frames'
-    )
+    message = f'{people}, {s.tracklets:,} tracklets of {s.shortest} to {s.longest} frames, {s.frames:,} frames'
     values = {name: getattr(s, name) for name in ('identities', 'tracklets', 'frames', 'queries')}
     return Finding('index', subject, Severity.OK, message, values=values | {'index': dataset.fingerprint()})
 

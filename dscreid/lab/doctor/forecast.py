@@ -41,9 +41,7 @@ class FreeResources:
     disk: int
 
 
-def forecast_pseudo_labels(
-    counts: Mapping[Modality, int], dimension: int, cluster_hook: Mapping[str, Any]
-) -> Forecast:
+def forecast_pseudo_labels(counts: Mapping[Modality, int], dimension: int, cluster_hook: Mapping[str, Any]) -> Forecast:
     """Forecast the labeling of both modalities by the slowest labeler of a config, like ClusterHook before a round.
 
     Args:
@@ -77,9 +75,7 @@ def forecast_evaluation(tracklets: int, dimension: int) -> Forecast:
     people[query[0]] = people[gallery[0]]  # at least one true match
     cameras = np.zeros(rows, dtype=np.int64)
     start = time.perf_counter()
-    rank_metrics(
-        features[query], people[query], cameras[query], features[gallery], people[gallery], cameras[gallery]
-    )
+    rank_metrics(features[query], people[query], cameras[query], features[gallery], people[gallery], cameras[gallery])
     seconds = 2 * (time.perf_counter() - start) * (tracklets / rows) ** 2
     block = min(CHUNK_ELEMENTS, tracklets**2 // 4)
     # the similarities, and on a GPU also those of each match's query, with three comparisons
@@ -124,9 +120,7 @@ def check_forecast(
     return findings
 
 
-def _memory_finding(
-    labeling: Forecast, evaluation: Forecast, sizes: str, subject: str, free: FreeResources
-) -> Finding:
+def _memory_finding(labeling: Forecast, evaluation: Forecast, sizes: str, subject: str, free: FreeResources) -> Finding:
     message, severity, remedy = sizes, Severity.OK, ''
     on_host = max(labeling.host_bytes, evaluation.host_bytes)
     for kind, least, expected, available in (
@@ -176,9 +170,7 @@ def _time_finding(
 def _disk_finding(parameters: int, subject: str, free_disk: int) -> Finding:
     needed = parameters * _FLOAT * _CHECKPOINT_COPIES
     severity, remedy = Severity.OK, ''
-    message = (
-        f'checkpoints take up to {size_text(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
-    )
+    message = f'checkpoints take up to {size_text(needed)} ({parameters / 1e6:.1f} M parameters, Adam, three files)'
     if needed > free_disk:
         message += f', but {size_text(free_disk)} are free'
         severity, remedy = Severity.WARNING, 'choose a --work-dir on another disk'

@@ -94,9 +94,7 @@ def _resources(folder: str | Path) -> Finding:
     memory, disk = free_memory(), free_disk(folder)
     known = 'unknown' if memory is None else f'{memory / 2**30:.1f} GiB'
     severity, remedy = Severity.OK, ''
-    message = (
-        f'{usable_cores()} cores, {known} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
-    )
+    message = f'{usable_cores()} cores, {known} memory free, {disk / 2**30:.1f} GiB free on the disk of {folder}'
     if not can_hold_files(folder):
         message += ', which is not writable'
         severity, remedy = Severity.BROKEN, 'choose another --work-dir'

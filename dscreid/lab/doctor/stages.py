@@ -84,10 +84,7 @@ def datasets_of(stages: list[Stage]) -> list[DatasetUse]:
             plain = {key: value for key, value in settings.items() if key != 'pipeline'}
             if plain not in found:
                 found.append(plain)
-    return [
-        DatasetUse(name, root, tuple(settings), variables.get(root))
-        for (name, root), settings in uses.items()
-    ]
+    return [DatasetUse(name, root, tuple(settings), variables.get(root)) for (name, root), settings in uses.items()]
 
 
 def dicts_in(node: Any) -> Iterator[dict[str, Any]]:

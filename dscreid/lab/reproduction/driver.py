@@ -100,9 +100,7 @@ def inspect_plan(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str,
 
 def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
     """Describe each failed or skipped job in one sentence."""
-    return [
-        f'{name}: {status.phase.value}: {status.note}' for name, status in statuses.items() if status.lost
-    ]
+    return [f'{name}: {status.phase.value}: {status.note}' for name, status in statuses.items() if status.lost]
 
 
 def _with_recorded_sources(job: Job, recorded: Mapping[str, Identity]) -> Job:

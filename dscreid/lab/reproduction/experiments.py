@@ -202,9 +202,7 @@ _OWN = (
         _BOTH,
     ),
 )
-EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment for experiment in (*_TABLES, *_FIGURES, *_OWN)
-}
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*_TABLES, *_FIGURES, *_OWN)}
 
 
 def find_experiment(name: str) -> Experiment:

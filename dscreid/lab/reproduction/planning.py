@@ -147,9 +147,7 @@ class _Planner:
         stages = []
         if source := config.get('source'):
             if source.get('checkpoint'):
-                raise ConfigError(
-                    f'{path}: tables train their own source stages; set source.checkpoint to None'
-                )
+                raise ConfigError(f'{path}: tables train their own source stages; set source.checkpoint to None')
             # beside this run, where tools/train.py looks for it
             stages.append(self._add_run(Path(source.config)))
         command = [sys.executable, str(self.place.trainer), str(path), '--work-dir', str(self._folder(run))]

@@ -60,9 +60,7 @@ class JobStatus:
 class ProgressTable:
     """Context manager that shows ``statuses``, which the caller updates, on ``stream`` (by default standard error)."""
 
-    def __init__(
-        self, jobs: Sequence[Job], statuses: Mapping[str, JobStatus], stream: TextIO | None = None
-    ) -> None:
+    def __init__(self, jobs: Sequence[Job], statuses: Mapping[str, JobStatus], stream: TextIO | None = None) -> None:
         self._jobs, self._statuses, self._stream = jobs, statuses, stream or sys.stderr
         console = Console(file=self._stream)
         live = Live(console=console, get_renderable=self.table, refresh_per_second=1)

@@ -148,18 +148,14 @@ def _column(figures: Sequence[Figure | None]) -> list[Cell]:
     known = [round(100 * figure.mean, 1) for figure in figures if figure]
     best = max(known) if len(known) > 1 else None
     return [
-        Cell(str(figure), strong=round(100 * figure.mean, 1) == best) if figure else Cell('–')
-        for figure in figures
+        Cell(str(figure), strong=round(100 * figure.mean, 1) == best) if figure else Cell('–') for figure in figures
     ]
 
 
 def _markdown_table(summary: Summary) -> str:
     table = _table(summary)
     head = [table.corner, *(' '.join(filter(None, column)) for column in table.columns)]
-    body = [
-        [row.name, *(f'**{cell.text}**' if cell.strong else cell.text for cell in row.cells)]
-        for row in table.rows
-    ]
+    body = [[row.name, *(f'**{cell.text}**' if cell.strong else cell.text for cell in row.cells)] for row in table.rows]
     lines = [head, ['---'] + ['---:'] * (len(head) - 1), *body]
     text = '\n'.join(f'| {" | ".join(cell.replace("|", "∣") for cell in line)} |' for line in lines)
     return f'### {summary.title}\n\n{text}\n\n' + '\n\n'.join([_LEGEND, *_notes(summary)])

@@ -64,9 +64,7 @@ def submit(
             except (FailedJobError, FailedSubmissionError) as error:
                 raise ConfigError(f'Slurm refused {job.name}: {" ".join(str(error).split())}') from error
             except (RuntimeError, FileNotFoundError) as error:
-                raise ConfigError(
-                    'srun and sbatch are not on the PATH; omit --slurm to run on this machine'
-                ) from error
+                raise ConfigError('srun and sbatch are not on the PATH; omit --slurm to run on this machine') from error
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(number, encoding='utf-8')
             note = 'submitted'

@@ -150,9 +150,7 @@ def _card_notes(found: Sequence[_Cards]) -> list[str]:
         data = [row[seed]['identity']['data'] for row in found if seed in row]
         # the fingerprint of the test data: that of the world, or of the test split
         if len({part.get('world') or part['test'] for part in data}) > 1:
-            notes.append(
-                f'Warning: the rows of seed {seed} were tested on different data; do not compare them.'
-            )
+            notes.append(f'Warning: the rows of seed {seed} were tested on different data; do not compare them.')
     if dirty := sum(bool((card.get('git') or {}).get('dirty')) for card in cards):
         notes.append(f'{dirty} of {len(cards)} runs were made with uncommitted changes in the checkout.')
     return notes

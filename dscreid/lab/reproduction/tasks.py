@@ -42,8 +42,7 @@ def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, flo
         feature = half / np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-12)
     facts = ('pid', 'camera', 'modality', 'is_query', 'index')
     records = [
-        {'feature': feature[row], **{name: getattr(table, name)[row] for name in facts}}
-        for row in range(len(table))
+        {'feature': feature[row], **{name: getattr(table, name)[row] for name in facts}} for row in range(len(table))
     ]
     return ReIDMetric(protocol).compute_metrics(records)
 

@@ -37,9 +37,7 @@ class Brush:
         """Fill a convex polygon."""
         cv2.fillConvexPoly(self.canvas, _fixed(corners), value, cv2.LINE_8, SHIFT)
 
-    def ellipse(
-        self, center, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0
-    ) -> None:
+    def ellipse(self, center, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0) -> None:
         """Fill an ellipse, or its sector from ``start`` to ``end`` degrees. ``axes`` are the half axes."""
         center = (int(center[0] * _ONE), int(center[1] * _ONE))
         axes = (int(axes[0] * self.scale * _ONE), int(axes[1] * self.scale * _ONE))
@@ -83,9 +81,7 @@ class Brush:
         target = np.array((moved(top, -half_width), moved(top, half_width), moved(hem, -half_width)))
         matrix = cv2.getAffineTransform(source, (target - origin).astype(np.float32))
         size = (region.shape[1], region.shape[0])
-        warped = cv2.warpAffine(
-            texture, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-        )
+        warped = cv2.warpAffine(texture, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         mask = np.zeros(region.shape, dtype=np.uint8)
         cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_8, SHIFT)
         cv2.copyTo(warped, mask, region)

@@ -35,9 +35,7 @@ class Camera:
     sensor: InfraredSensor  #: the infrared sensor
 
 
-def draw_camera(
-    rng: np.random.Generator, domain: Domain, number: int, count: int, modality_gap: float
-) -> Camera:
+def draw_camera(rng: np.random.Generator, domain: Domain, number: int, count: int, modality_gap: float) -> Camera:
     """Draw the camera ``number`` (from 0) of ``count`` with its own generator.
 
     The number determines the azimuth unless the domain draws a camera per tracklet.

@@ -35,9 +35,7 @@ class Wardrobe:
     lower_kinds: dict[str, float] = field(
         default_factory=lambda: {'trousers': 4, 'wide': 1, 'shorts': 2, 'skirt': 1.5, 'dress': 0.5}
     )
-    bags: dict[str, float] = field(
-        default_factory=lambda: {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5}
-    )
+    bags: dict[str, float] = field(default_factory=lambda: {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5})
     hats: dict[str, float] = field(default_factory=lambda: {'none': 4, 'cap': 1, 'beanie': 0.6, 'hood': 0.4})
     #: probabilities of sleeves that end at the shoulder, short sleeves and long sleeves
     sleeves: tuple[float, float, float] = (0.1, 0.45, 0.45)

@@ -15,9 +15,7 @@ class Figure(Brush):
     and ``texture``, uint8[rows, columns], comes from ``label_texture``.
     """
 
-    def __init__(
-        self, canvas, points, depth, identity: Identity, azimuth: float, texture, scale: float
-    ) -> None:
+    def __init__(self, canvas, points, depth, identity: Identity, azimuth: float, texture, scale: float) -> None:
         super().__init__(canvas, scale, azimuth)
         self.points, self.depth = points, depth
         self.identity, self.texture = identity, texture
@@ -46,9 +44,7 @@ class Figure(Brush):
 
     def _leg(self, side: int, shade: Shade) -> None:
         person, bulk, at = self.identity, self.identity.body.bulk, self.points
-        hip, knee, ankle, toe = (
-            at[j + side] for j in (Joint.HIP_L, Joint.KNEE_L, Joint.ANKLE_L, Joint.TOE_L)
-        )
+        hip, knee, ankle, toe = (at[j + side] for j in (Joint.HIP_L, Joint.KNEE_L, Joint.ANKLE_L, Joint.TOE_L))
         short = person.lower_kind in ('shorts', 'skirt', 'dress')
         wide = 1.35 if person.lower_kind == 'wide' else 1.0
         upper_width, lower_width = 0.082 * bulk * wide, 0.058 * bulk * wide

@@ -36,9 +36,7 @@ class Surface:
     dye: float  #: infrared deviation of this item from others of its kind, about N(0, 1)
 
 
-def draw_surface(
-    rng: np.random.Generator, colors: Mapping[str, float], materials: Mapping[str, float]
-) -> Surface:
+def draw_surface(rng: np.random.Generator, colors: Mapping[str, float], materials: Mapping[str, float]) -> Surface:
     """Draw a color close to a named one, and a material, by their weights. Several people share colors."""
     name = choose(rng, colors)
     material = choose(rng, materials)

@@ -45,9 +45,7 @@ def _render_one(root: Path, spec: WorldSpec, identity: Identity, planned: Planne
     return planned.frames * len(planned.modalities)
 
 
-def walk_images(
-    spec: WorldSpec, identity: Identity, planned: PlannedWalk
-) -> Iterator[dict[Modality, np.ndarray]]:
+def walk_images(spec: WorldSpec, identity: Identity, planned: PlannedWalk) -> Iterator[dict[Modality, np.ndarray]]:
     """Render the frames of a planned walk; see ``render_walk``."""
     domain = spec.appearance
     key = (domain.code, planned.split, planned.person, planned.key)
@@ -62,9 +60,7 @@ def walk_view(spec: WorldSpec, planned: PlannedWalk) -> View:
     if not domain.camera_per_tracklet:
         return _camera_view(spec, planned.camera)
     rng = generator(spec.seed, Stream.VIEW, domain.code, planned.split, planned.person, planned.key)
-    return View(
-        draw_camera(rng, domain, planned.camera, spec.cameras, domain.modality_gap), spec.height, spec.width
-    )
+    return View(draw_camera(rng, domain, planned.camera, spec.cameras, domain.modality_gap), spec.height, spec.width)
 
 
 @lru_cache(maxsize=32)

@@ -25,9 +25,7 @@ def is_complete(root: str | Path, spec: WorldSpec) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return (
-        isinstance(marker, dict)
-        and marker.get('renderer') == RENDERER_VERSION
-        and marker.get('spec') == spec.to_dict()
+        isinstance(marker, dict) and marker.get('renderer') == RENDERER_VERSION and marker.get('spec') == spec.to_dict()
     )
 
 

@@ -130,9 +130,7 @@ def _start_worker() -> None:
     cv2.setNumThreads(0)
 
 
-def _submitted(
-    pool, root: Path, spec: WorldSpec, people: Iterator[list[PlannedWalk]], ahead: int
-) -> Iterator[int]:
+def _submitted(pool, root: Path, spec: WorldSpec, people: Iterator[list[PlannedWalk]], ahead: int) -> Iterator[int]:
     """Yield finished frame counts. At most ``ahead`` people are queued, so that Ctrl-C stops soon."""
     pending = {pool.submit(render_person, root, spec, walks) for walks in islice(people, ahead)}
     while pending:

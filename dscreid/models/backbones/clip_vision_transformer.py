@@ -73,9 +73,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         names = {'activation': activation, 'pretrained_activation': pretrained_activation or activation}
         for name, value in names.items():
             if value not in ACTIVATIONS:
-                raise ConfigError(
-                    f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}'
-                )
+                raise ConfigError(f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}')
         sizes = dict(image_size=image_size, patch_size=patch_size, width=width, layers=layers, heads=heads)
         super().__init__(**sizes, mlp_ratio=mlp_ratio, act_layer=ACTIVATIONS[activation])
         self.proj = None

@@ -43,9 +43,7 @@ def export_tower(
         ConfigError: If no config is known.
     """
     weights = {
-        name.removeprefix(prefix): value
-        for name, value in load_weights(checkpoint).items()
-        if name.startswith(prefix)
+        name.removeprefix(prefix): value for name, value in load_weights(checkpoint).items() if name.startswith(prefix)
     }
     if not weights:
         raise CheckpointError(f'{checkpoint}: contains no weights named {prefix}*; give their prefix')

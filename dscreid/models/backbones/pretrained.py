@@ -73,9 +73,7 @@ def load_pretrained_tower(
     grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]
     if file.activation != settings['activation']:
         remedy = f"set activation={file.activation!r} in the tower's config"
-        raise ConfigError(
-            f'{path}: was trained with {file.activation}, not {settings["activation"]}; {remedy}'
-        )
+        raise ConfigError(f'{path}: was trained with {file.activation}, not {settings["activation"]}; {remedy}')
     for name in _STRICT_SETTINGS:
         if name in file.settings and _plain(file.settings[name]) != _plain(settings[name]):
             raise CheckpointError(
@@ -127,9 +125,7 @@ def find_weights(path: str, expected: str | None, remedy: str) -> Path:
     """
     file = existing_file(locate_weights(path))
     if file is None:
-        raise CheckpointError(
-            f'{path}: pretrained weights not found; {remedy}, and set `pretrained` to its path'
-        )
+        raise CheckpointError(f'{path}: pretrained weights not found; {remedy}, and set `pretrained` to its path')
     if expected is not None and (found := sha256(file)) != expected.lower():
         remedy = 'fetch the file again, or correct `pretrained_sha256`'
         raise CheckpointError(f'{file}: has sha256 {found}, expected {expected.lower()}; {remedy}')

@@ -40,9 +40,7 @@ class TwoStreamResNet50(BaseModule):
     needs_modalities = True
     embed_dim = 2048
 
-    def __init__(
-        self, pretrained: str | None = None, pretrained_sha256: str | None = None, gem_power: float = 3.0
-    ):
+    def __init__(self, pretrained: str | None = None, pretrained_sha256: str | None = None, gem_power: float = 3.0):
         super().__init__()
         if gem_power <= 0:
             raise ConfigError(f'TwoStreamResNet50: gem_power must be positive, got {gem_power}')
@@ -126,9 +124,7 @@ def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not contain a ResNet-50.
     """
-    file = find_weights(
-        path, sha256, f"get torchvision's resnet50 from {RESNET50_URL} (sha256 {RESNET50_SHA256})"
-    )
+    file = find_weights(path, sha256, f"get torchvision's resnet50 from {RESNET50_URL} (sha256 {RESNET50_SHA256})")
     weights = two_stream_weights(load_weights(file))
     expected = backbone.state_dict()
     # Files written before PyTorch 0.4 lack the batch normalization counters, which are not used here.

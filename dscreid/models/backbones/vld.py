@@ -49,9 +49,7 @@ def convert_vld(
         if name.startswith(prefix) and name.removeprefix(prefix).startswith(_TOWER_PARTS)
     }
     prompt = _unique(path, weights, 'prompt_embedding')
-    attention = _unique(path, weights, 'attn.in_proj_weight', excluding='resblocks.').removesuffix(
-        'in_proj_weight'
-    )
+    attention = _unique(path, weights, 'attn.in_proj_weight', excluding='resblocks.').removesuffix('in_proj_weight')
     names = {name: f'backbone.tower.{short}' for name, short in tower.items()}
     names[prompt] = 'backbone.prompt_embedding'
     names.update({attention + part: f'backbone.attn.{part}' for part in _ATTENTION})
@@ -112,6 +110,4 @@ def _check_prompting(path: str, state_dict: dict[str, Tensor], width: int) -> No
         raise CheckpointError(f'{path}: prompt_embedding must have shape (T, T, {width}), it has {prompt}')
     attention = tuple(state_dict['backbone.attn.in_proj_weight'].shape)
     if attention != (3 * width, width):
-        raise CheckpointError(
-            f'{path}: attn.in_proj_weight must have shape ({3 * width}, {width}), it has {attention}'
-        )
+        raise CheckpointError(f'{path}: attn.in_proj_weight must have shape ({3 * width}, {width}), it has {attention}')

@@ -92,9 +92,7 @@ class NeighborContrastiveLoss(nn.Module):
         """Return the pairs used in an epoch."""
         return (self.pairs[epoch % len(self.pairs)],) if self.alternate else self.pairs
 
-    def forward(
-        self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures
-    ) -> Tensor:
+    def forward(self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures) -> Tensor:
         """Compute the loss of one pair of modalities, summed over both halves; the caller applies the other weights.
 
         Args:

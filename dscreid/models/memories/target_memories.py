@@ -144,9 +144,7 @@ class TargetMemories(nn.Module):
             ValueError: If an index does not belong to a training tracklet of the given modality.
         """
         if not self._rows:
-            raise RuntimeError(
-                'the memories are empty: call reset_memories (as ClusterHook does) before the loss'
-            )
+            raise RuntimeError('the memories are empty: call reset_memories (as ClusterHook does) before the loss')
         sides = [Modality(modality) for modality in modalities]
         missing = [(i, m.value) for i, m in zip(indices, sides, strict=True) if i not in self._rows[m]]
         if missing:
@@ -174,9 +172,7 @@ class TargetMemories(nn.Module):
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
         )
 
-    def stage(
-        self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()
-    ) -> None:
+    def stage(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()) -> None:
         """Store the features of an iteration, float (B, D) each, until ``update``.
 
         ``crossed`` are the modalities whose features a loss compared with the other modality's clusters.

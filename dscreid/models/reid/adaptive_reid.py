@@ -97,9 +97,7 @@ class AdaptiveReID(BaseReID):
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         return self.losses_of(*raw, data_samples)
 
-    def losses_of(
-        self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]
-    ) -> dict[str, Tensor]:
+    def losses_of(self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses from raw features, float (N, D) each; see ``loss``."""
         *raw, data_samples = gather_batch(static, dynamic, data_samples)
         batch = self.memories.locate(

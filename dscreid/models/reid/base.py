@@ -43,9 +43,7 @@ class BaseReID(BaseModel):
     ) -> None:
         if not isinstance(data_preprocessor, nn.Module):
             # Built here because MMEngine would look up the type in its own registry.
-            data_preprocessor = MODELS.build(
-                {'type': 'TrackletDataPreprocessor', **(data_preprocessor or {})}
-            )
+            data_preprocessor = MODELS.build({'type': 'TrackletDataPreprocessor', **(data_preprocessor or {})})
         super().__init__(data_preprocessor=data_preprocessor)
         if retrieval not in RETRIEVALS:
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
@@ -147,9 +145,7 @@ class BaseReID(BaseModel):
         return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def _normalized(self, *halves: Tensor) -> TrackletFeatures:
-        return TrackletFeatures(
-            *(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves)
-        )
+        return TrackletFeatures(*(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves))
 
     def _project(self, static: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
         if self.retrieval == 'raw':

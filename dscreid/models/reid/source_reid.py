@@ -96,9 +96,7 @@ class SourceReID(BaseReID):
         neck = self.dynamic_neck(dynamic)
         return losses | self._half_losses('dynamic', dynamic, neck, self.dynamic_head, labels)
 
-    def _half_losses(
-        self, half: str, raw: Tensor, neck: Tensor, head: nn.Module, labels: Tensor
-    ) -> dict[str, Tensor]:
+    def _half_losses(self, half: str, raw: Tensor, neck: Tensor, head: nn.Module, labels: Tensor) -> dict[str, Tensor]:
         identity_weight, triplet_weight, contrast_weight = self.weights[half]
         losses = {}
         if identity_weight:
@@ -114,7 +112,5 @@ class SourceReID(BaseReID):
     def _labels(data_samples: Sequence[ReIDDataSample], device: torch.device) -> Tensor:
         labels = [sample.get('label') for sample in data_samples]
         if any(label is None for label in labels):
-            raise ConfigError(
-                'SourceReID needs a label in every data sample; use a training split with labelled=True'
-            )
+            raise ConfigError('SourceReID needs a label in every data sample; use a training split with labelled=True')
         return torch.tensor(labels, dtype=torch.int64, device=device)

@@ -69,9 +69,7 @@ class DensityChoice:
         return (self.silhouettes or {}).get(self.settings.k1, 0.0)
 
 
-def choose_for_same_people(
-    parts: Sequence[Tensor | np.ndarray], fixed: Sequence[FixedSettings]
-) -> list[DensityChoice]:
+def choose_for_same_people(parts: Sequence[Tensor | np.ndarray], fixed: Sequence[FixedSettings]) -> list[DensityChoice]:
     """Choose settings for several sets of tracklets, such as modalities, that show the same people.
 
     The set whose clusters have the largest silhouette decides for all, in proportion to the sizes of the sets.

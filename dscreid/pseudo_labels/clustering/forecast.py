@@ -178,8 +178,7 @@ def _seconds(problem: ClusteringProblem, rate: float, threads: int) -> float:
     searching = searches * 2 * problem.num**2 * problem.dimension / (rate * _EFFICIENCY)
     # At D = 1,536, two thirds of a row's time are inner products, one per entry. Overlaps grow with the square of k1.
     jaccard = sum(
-        _JACCARD_ROW * (2 / 3 * k1 / 30 * problem.dimension / 1536 + 1 / 3 * (k1 / 30) ** 2)
-        for k1 in problem.trials
+        _JACCARD_ROW * (2 / 3 * k1 / 30 * problem.dimension / 1536 + 1 / 3 * (k1 / 30) ** 2) for k1 in problem.trials
     )
     return searching + problem.num * (jaccard / threads + _DBSCAN_ROW * len(problem.trials))
 

@@ -12,9 +12,7 @@ from dscreid.errors import ConfigError
 #: Value of a labeler's setting that is chosen from the density of the features in every call.
 AUTO = 'auto'
 #: Labeler arguments that a config sets once, as ``clustering=dict(...)``; see ``engine.common_settings``.
-COMMON_CLUSTERING = MappingProxyType(
-    {name: f'clustering.{name}' for name in ('k1', 'k2', 'eps', 'min_samples')}
-)
+COMMON_CLUSTERING = MappingProxyType({name: f'clustering.{name}' for name in ('k1', 'k2', 'eps', 'min_samples')})
 
 
 class FixedSettings(TypedDict, total=False):

@@ -99,7 +99,5 @@ def matched_cross_labels(
     """Find each tracklet's cluster in the other modality by progressive matching of mean descriptors."""
     visible, infrared = (mean_descriptors(descriptors[m], labels.of(m)) for m in Modality)
     partners = match_clusters_progressively(visible, infrared, passes, mirror)
-    rgb, ir = (
-        np.where(labels.of(m) >= 0, p[labels.of(m)], -1) for m, p in zip(Modality, partners, strict=True)
-    )
+    rgb, ir = (np.where(labels.of(m) >= 0, p[labels.of(m)], -1) for m, p in zip(Modality, partners, strict=True))
     return CrossLabels(rgb=rgb, ir=ir)

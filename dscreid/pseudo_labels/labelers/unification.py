@@ -181,9 +181,7 @@ class UnificationLabeler(_UnifyingLabeler):
         return PseudoLabels(rgb=rgb, ir=clusters.ir, shared=True, center_modality=center_modality)
 
 
-def _checked(
-    name: str, arguments: Mapping[str, Any] | None, check: Callable[..., None]
-) -> dict[str, Any] | None:
+def _checked(name: str, arguments: Mapping[str, Any] | None, check: Callable[..., None]) -> dict[str, Any] | None:
     """Return keyword arguments that ``check`` accepts, completed with its defaults."""
     if arguments is None:
         return None
@@ -198,9 +196,7 @@ def _checked(
     return dict(bound.arguments)
 
 
-def _checked_agreement(
-    agreement: Mapping[str, Any] | None, inter: Mapping[str, Any] | None
-) -> dict[str, Any] | None:
+def _checked_agreement(agreement: Mapping[str, Any] | None, inter: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if agreement is None:
         return None
     if inter is None or inter['min_votes'] is not None:

@@ -76,9 +76,7 @@ def test_generated_frames_are_packed_on_request(worlds):
         pack(plan_packing('bupt', root, raw, fake_ir=fake_ir), worlds.folder / f'packed{fake_ir}')
     before, after = (load('bupt', folder, fake_ir=True) for folder in (root, worlds.folder / 'packedTrue'))
     assert torch.equal(before[0]['inputs'], after[0]['inputs'])
-    assert torch.equal(
-        load('bupt', root)[0]['inputs'], load('bupt', worlds.folder / 'packedTrue')[0]['inputs']
-    )
+    assert torch.equal(load('bupt', root)[0]['inputs'], load('bupt', worlds.folder / 'packedTrue')[0]['inputs'])
     with pytest.raises(DatasetError, match=r'FakeIR/.* is not among the packed ones'):
         load('bupt', worlds.folder / 'packedFalse', fake_ir=True)[0]
 
@@ -113,9 +111,7 @@ def test_jpeg_pixels_are_close_and_grey_stays_grey(worlds, quality):
     for modality, bound in (('rgb', {75: 28, 95: 32}[quality]), ('ir', {75: 36, 95: 45}[quality])):
         pixels = []
         for folder in (root, worlds.folder / 'packed'):
-            dataset = HITSZVCM(
-                folder, 'train', modality=modality, expected_statistics=None, pipeline=pipeline
-            )
+            dataset = HITSZVCM(folder, 'train', modality=modality, expected_statistics=None, pipeline=pipeline)
             pixels.append(torch.stack([item['inputs'] for item in dataset]).double())
         error = (pixels[0] - pixels[1]).square().mean()
         assert error > 0
@@ -204,9 +200,7 @@ def test_a_wrong_checksum_is_named_with_the_command(packed, frame_format):
     dataset = load('hitsz', out)
     pipeline = [{'type': 'SampleFrames', 'num_frames': 13, 'rule': 'linspace'}, PIPELINE[1]]
     everything = HITSZVCM(out, 'train', expected_statistics=None, pipeline=pipeline)
-    message = (
-        rf'{entry.shard:05d}.safetensors: damaged, .*checksum.*{re.escape(command(root, out))} .*tracklet 4'
-    )
+    message = rf'{entry.shard:05d}.safetensors: damaged, .*checksum.*{re.escape(command(root, out))} .*tracklet 4'
     with pytest.raises(DatasetError, match=message):
         everything[4]
     assert torch.equal(dataset[0]['inputs'], intact[0])
@@ -217,9 +211,7 @@ def test_a_missing_and_a_cut_off_shard_are_named(packed):
     shard = out / 'shards/00000.safetensors'
     content = shard.read_bytes()
     shard.write_bytes(content[:-1])
-    with pytest.raises(
-        DatasetError, match=r'00000.safetensors: damaged, it has a wrong size; .*dscreid pack'
-    ):
+    with pytest.raises(DatasetError, match=r'00000.safetensors: damaged, it has a wrong size; .*dscreid pack'):
         load('hitsz', out)[0]
     shard.write_bytes(bytes(len(content)))
     with pytest.raises(DatasetError, match=r'00000.safetensors: damaged, .*dscreid pack'):
@@ -232,9 +224,7 @@ def test_a_missing_and_a_cut_off_shard_are_named(packed):
 def test_a_damaged_table_is_named(packed):
     root, out = packed()
     flip(out / 'frames.safetensors', -1)
-    with pytest.raises(
-        DatasetError, match=rf'damaged, it has a wrong checksum; .*{re.escape(command(root, out))}'
-    ):
+    with pytest.raises(DatasetError, match=rf'damaged, it has a wrong checksum; .*{re.escape(command(root, out))}'):
         load('hitsz', out)
     (out / 'frames.safetensors').unlink()
     with pytest.raises(DatasetError, match=r'frames.safetensors: damaged, .*No such file'):

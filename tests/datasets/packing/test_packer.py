@@ -210,9 +210,7 @@ def test_packed_frames_are_not_packed_again(packed):
 
 
 @pytest.mark.parametrize('jobs', [1, 2])
-@pytest.mark.parametrize(
-    ('content', 'message'), [(b'no image', 'not a complete image'), (None, 'is missing')]
-)
+@pytest.mark.parametrize(('content', 'message'), [(b'no image', 'not a complete image'), (None, 'is missing')])
 def test_a_bad_frame_is_named(plan, worlds, jobs, content, message):
     picture = worlds.folder / 'hitsz/Test/0005/rgb/D1/3.jpg'
     picture.unlink()

@@ -24,9 +24,7 @@ class FakeDataset:
         return len(self.tracklets)
 
     def indices(self, modality):
-        return np.array(
-            [i for i, t in enumerate(self.tracklets) if t.modality == Modality(modality)], dtype=np.int64
-        )
+        return np.array([i for i, t in enumerate(self.tracklets) if t.modality == Modality(modality)], dtype=np.int64)
 
 
 @pytest.fixture

@@ -10,12 +10,7 @@ from dscreid.registry import DATA_SAMPLERS
 @pytest.fixture
 def dataset(fake_dataset):
     """Interleaved: 7 visible and 5 infrared queries, 6 visible and 4 infrared others."""
-    rows = (
-        [('rgb', 0, 0, True)] * 7
-        + [('ir', 0, 0, True)] * 5
-        + [('rgb', 0, 0, False)] * 6
-        + [('ir', 0, 0, False)] * 4
-    )
+    rows = [('rgb', 0, 0, True)] * 7 + [('ir', 0, 0, True)] * 5 + [('rgb', 0, 0, False)] * 6 + [('ir', 0, 0, False)] * 4
     order = np.random.default_rng(0).permutation(len(rows))
     return fake_dataset([rows[i] for i in order])
 
@@ -37,9 +32,7 @@ def test_batches_hold_one_modality_and_nothing_is_lost(dataset):
 
 
 def test_a_dataset_will_do(dataset):
-    assert list(ConsistentModalitySampler(dataset, 4)) == list(
-        ConsistentModalitySampler(SequentialSampler(dataset), 4)
-    )
+    assert list(ConsistentModalitySampler(dataset, 4)) == list(ConsistentModalitySampler(SequentialSampler(dataset), 4))
 
 
 def dropped_by_reference(dataset, batch_size):

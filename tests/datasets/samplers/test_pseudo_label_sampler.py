@@ -18,9 +18,7 @@ def dataset(fake_dataset):
 
 
 def labelled(dataset, rgb=RGB, ir=IR, **arguments):
-    sampler = PseudoLabelSampler(
-        dataset, **{'visible': (2, 3), 'infrared': (4, 2), 'iterations': 12, **arguments}
-    )
+    sampler = PseudoLabelSampler(dataset, **{'visible': (2, 3), 'infrared': (4, 2), 'iterations': 12, **arguments})
     sampler.set_labels(rgb, ir)
     return sampler
 
@@ -37,9 +35,7 @@ def label_table(dataset):
 
 
 def test_layout_of_a_batch(dataset, mmengine_build):
-    sampler = mmengine_build.sampler(
-        dataset, {'type': 'PseudoLabelSampler', 'visible': (2, 3), 'infrared': (4, 2)}
-    )
+    sampler = mmengine_build.sampler(dataset, {'type': 'PseudoLabelSampler', 'visible': (2, 3), 'infrared': (4, 2)})
     assert (sampler.batch_size, len(sampler)) == (14, 2800)
     table, visible = label_table(dataset), set(dataset.indices('rgb').tolist())
     for batch in batches(labelled(dataset)):

@@ -60,13 +60,9 @@ def test_shares_partition_the_batch_with_as_many_of_each_modality(world_size):
 
 def test_a_modality_that_cannot_be_divided():
     visible = np.array([True] * 6 + [False] * 4)
-    with pytest.raises(
-        ConfigError, match='6 visible tracklets per batch cannot be divided among 4 processes'
-    ):
+    with pytest.raises(ConfigError, match='6 visible tracklets per batch cannot be divided among 4 processes'):
         rank_share(visible, 0, 4)
-    with pytest.raises(
-        ConfigError, match='4 infrared tracklets per batch cannot be divided among 3 processes'
-    ):
+    with pytest.raises(ConfigError, match='4 infrared tracklets per batch cannot be divided among 3 processes'):
         rank_share(visible, 0, 3)
 
 

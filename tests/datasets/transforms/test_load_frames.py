@@ -84,13 +84,10 @@ def test_normalised_frames_are_those_of_pil_and_torchvision(root):
         cv2.imwrite(str(root / f'a/{name}.jpg'), cv2.resize(small, (24, 40), interpolation=cv2.INTER_CUBIC))
     paths = ('a/colour.jpg', 'a/grey.jpg', 'a/colour.jpg')
     packed = PackTracklet()(
-        load(root, *paths, size=(40, 24), whole=True)
-        | {'same_as': 7, 'seed': 0, 'position': 0, 'label': None}
+        load(root, *paths, size=(40, 24), whole=True) | {'same_as': 7, 'seed': 0, 'position': 0, 'label': None}
     )
     result = TrackletDataPreprocessor()({'inputs': [packed['inputs']]})['inputs'][0]
-    torch.testing.assert_close(
-        result, load_tracklet(root, paths, make_transform((40, 24))), rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(result, load_tracklet(root, paths, make_transform((40, 24))), rtol=0, atol=1e-5)
 
 
 def test_area_averaging_of_a_checkerboard(root):

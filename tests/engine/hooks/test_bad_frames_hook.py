@@ -30,9 +30,7 @@ def run(tiny_runs, tiny_experiment, root, folder, policy, workers=0):
     options = {'data_root': str(root), 'on_bad_frame': policy, 'train_dataloader.num_workers': workers}
     return run_experiment(
         tiny_runs.adapt,
-        RunOptions(
-            work_dir=folder, source_checkpoint=tiny_experiment.source_checkpoint, config_options=options
-        ),
+        RunOptions(work_dir=folder, source_checkpoint=tiny_experiment.source_checkpoint, config_options=options),
     )
 
 

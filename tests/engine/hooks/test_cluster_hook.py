@@ -157,9 +157,7 @@ def test_one_round(floor):
 def test_labelers_search_neighbours_as_the_config_says(floor, monkeypatch):
     hook, runner = floor(ClusterHook([], labelers(0), neighbor_search=dict(index='Flat')))
     indexes = []
-    monkeypatch.setattr(
-        RecordingLabeler, '__call__', lambda *_: indexes.append(current_search().index) or LABELS
-    )
+    monkeypatch.setattr(RecordingLabeler, '__call__', lambda *_: indexes.append(current_search().index) or LABELS)
     hook.before_train(runner)
     hook.before_train_epoch(runner)
     assert indexes == ['Flat']
@@ -175,9 +173,7 @@ def test_a_round_is_forecast_and_refused_where_it_cannot_fit(floor, monkeypatch,
         hook.before_train_epoch(runner)
     assert any(message.startswith('clustering forecast: about ') for message in caplog.messages)
     monkeypatch.setattr(base, 'free_memory', lambda swap: 100)
-    with pytest.raises(
-        ResourceError, match=r'N x D = 5 x 4 and 5 x 4, k1 = 2, needs at least .* 0 KiB is available'
-    ):
+    with pytest.raises(ResourceError, match=r'N x D = 5 x 4 and 5 x 4, k1 = 2, needs at least .* 0 KiB is available'):
         hook.before_train_epoch(runner)  # no failure of labels, which on_failure would let pass
 
 
@@ -193,9 +189,7 @@ def test_a_labeler_must_derive_from_the_base_class():
         dict(type='PlainFunction'),
         dict(type='DSLULabeler', clustering=dict(type='PlainFunction')),
     ):
-        with pytest.raises(
-            ConfigError, match='PlainFunction is not a labeler; derive the class from dscreid'
-        ):
+        with pytest.raises(ConfigError, match='PlainFunction is not a labeler; derive the class from dscreid'):
             ClusterHook([], [config])
 
 
@@ -426,9 +420,7 @@ USELESS = [ONE_CLUSTER, LabelingError('no cluster at all')]
 def test_stop_ends_the_run_and_leaves_memories_and_batches(floor, useless, caplog):
     with (
         caplog.at_level(logging.INFO, logger='fake'),
-        pytest.raises(
-            LabelingError, match=r'^epoch 2: the pseudo labels cannot be used: (1 clusters of 5 rgb|no cl)'
-        ),
+        pytest.raises(LabelingError, match=r'^epoch 2: the pseudo labels cannot be used: (1 clusters of 5 rgb|no cl)'),
     ):
         play(floor, 'stop', LABELS, useless)
 
@@ -448,9 +440,7 @@ def test_keep_takes_the_labels_of_before_with_new_features(floor, useless, caplo
 
 
 def test_keep_needs_earlier_labels(floor):
-    with pytest.raises(
-        LabelingError, match=r'1 clusters of 5 rgb .*\(on_failure=keep, but there are no earlier'
-    ):
+    with pytest.raises(LabelingError, match=r'1 clusters of 5 rgb .*\(on_failure=keep, but there are no earlier'):
         play(floor, 'keep', ONE_CLUSTER)
 
 
@@ -517,18 +507,14 @@ def test_collapsed_features_are_a_failure(floor):
 def test_features_that_are_not_finite_always_end_the_run(floor, policy):
     hook, runner, _ = play(floor, policy, LABELS)
     runner.model.scale.data.fill_(float('nan'))
-    with pytest.raises(
-        TrainingError, match='epoch 1: 20 of 20 features are NaN or infinite: the weights are unusable'
-    ):
+    with pytest.raises(TrainingError, match='epoch 1: 20 of 20 features are NaN or infinite: the weights are unusable'):
         hook.before_train_epoch(runner)
 
 
 def test_policies_and_limits_are_checked():
     with pytest.raises(ConfigError, match="must be one of stop, keep, skip, got 'go'"):
         ClusterHook([], labelers(0), on_failure='go')
-    with pytest.raises(
-        ConfigError, match="LabelLimits has no argument 'max_cosin'; did you mean 'max_cosine'"
-    ):
+    with pytest.raises(ConfigError, match="LabelLimits has no argument 'max_cosin'; did you mean 'max_cosine'"):
         ClusterHook([], labelers(0), limits=dict(max_cosin=1))
     assert ClusterHook([], labelers(0), limits=dict(min_clusters=5)).limits.min_clusters == 5
 
@@ -561,9 +547,7 @@ def test_an_epoch_of_a_real_run_is_skipped(tiny_runs, tiny_experiment, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         train_stage(config, source_checkpoint=tiny_experiment.source_checkpoint)
     config.default_hooks.speed = speed
-    resumed = load_checkpoint(
-        train_stage(config, resume=True, source_checkpoint=tiny_experiment.source_checkpoint)
-    )
+    resumed = load_checkpoint(train_stage(config, resume=True, source_checkpoint=tiny_experiment.source_checkpoint))
     assert all(torch.equal(value, resumed['state_dict'][key]) for key, value in last['state_dict'].items())
 
 

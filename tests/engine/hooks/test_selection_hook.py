@@ -168,9 +168,7 @@ def test_values_are_logged_at_the_checkpoint_that_they_describe(floor, tmp_path,
     assert 'label-free criteria after 3 epochs: silhouette ' in caplog.text
     record = read_record(tmp_path)
     assert list(record.epochs) == [0, 1, 2, 3]
-    assert record.epochs[2] == {
-        name.removeprefix('criteria/'): value for name, value in floor.scalars[2][1].items()
-    }
+    assert record.epochs[2] == {name.removeprefix('criteria/'): value for name, value in floor.scalars[2][1].items()}
 
 
 def test_without_a_criterion_nothing_is_kept(floor, tmp_path):

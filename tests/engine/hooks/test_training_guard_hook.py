@@ -35,9 +35,7 @@ def play(hook, runner, *iterations):
 
 @pytest.mark.parametrize(('counts', 'warned'), [(1, False), (2, False), (3, False), (4, True), (9, True)])
 def test_gradients_that_outlast_an_epoch(runner, caplog, counts, warned):
-    runner.optim_wrapper = OptimWrapper(
-        torch.optim.SGD(runner.model.parameters(), lr=1.0), accumulative_counts=counts
-    )
+    runner.optim_wrapper = OptimWrapper(torch.optim.SGD(runner.model.parameters(), lr=1.0), accumulative_counts=counts)
     runner.train_dataloader = range(6)
     runner.logger = logging.getLogger('guard')
     TrainingGuardHook().before_train(runner)
@@ -53,9 +51,7 @@ def test_a_loss_that_is_not_finite(runner, bad, interval):
         dict(loss_a=1, loss_b=bad, loss=bad),
         dict(loss_a=bad, loss_b=bad),
     ]
-    with pytest.raises(
-        TrainingError, match=r'^epoch 4, iteration 2: loss_b became NaN .*clip_grad.*0\.002 now'
-    ) as e:
+    with pytest.raises(TrainingError, match=r'^epoch 4, iteration 2: loss_b became NaN .*clip_grad.*0\.002 now') as e:
         play(TrainingGuardHook(interval), runner, *losses)
     assert 'loss_a' not in str(e.value)
 
@@ -75,9 +71,7 @@ def test_the_interval_bounds_the_delay(runner):
 
 def test_weights_that_are_not_finite(runner):
     runner.model.bias.data.fill_(float('nan'))
-    with pytest.raises(
-        TrainingError, match='epoch 4: 1 weights are NaN or infinite after the last step, first bias'
-    ):
+    with pytest.raises(TrainingError, match='epoch 4: 1 weights are NaN or infinite after the last step, first bias'):
         play(TrainingGuardHook(), runner, dict(loss_a=1))
 
 

@@ -101,9 +101,7 @@ def test_repeated_files(root, one, other, spread):
 
 def test_files_alike_at_both_ends_are_not_the_same(root):
     """Equal sizes, first and last kilobytes, so that only the hash of the whole tells them apart."""
-    content = cv2.imencode('.png', np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8))[
-        1
-    ].tobytes()
+    content = cv2.imencode('.png', np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8))[1].tobytes()
     other = bytearray(content)
     other[len(content) // 2] ^= 1
     (root / 'a1.jpg').write_bytes(content)
@@ -135,9 +133,7 @@ def test_packed_frames_are_checked_in_their_shards(root, tmp_path, encoding):
     contents = [encode_frame(picture, frame_format) for picture in pictures]
     if encoding == 'jpeg':
         contents[2] = contents[2][:-2]
-    found = scan_files(
-        shards(tmp_path / 'packed', frame_format, names, contents), [*names, 'none.jpg'], jobs=2
-    )
+    found = scan_files(shards(tmp_path / 'packed', frame_format, names, contents), [*names, 'none.jpg'], jobs=2)
     bad = {'2.jpg': 'truncated'} if encoding == 'jpeg' else {}
     assert found.bad == {**bad, 'none.jpg': 'not packed, or in a damaged shard'}
     assert found.duplicates == (('0.jpg', '5.jpg'),)

@@ -100,9 +100,7 @@ def test_overlap():
 
 
 def records(*lengths, modality=RGB):
-    return [
-        Tracklet(tuple(f'{n}/{k}' for k in range(length)), modality, 0) for n, length in enumerate(lengths)
-    ]
+    return [Tracklet(tuple(f'{n}/{k}' for k in range(length)), modality, 0) for n, length in enumerate(lengths)]
 
 
 def test_what_each_rule_leaves_out():
@@ -163,9 +161,7 @@ def test_repeated_tracklets():
 
     fine = check_repeats([of_frames('ab'), of_frames('cd')], (), 'x')
     assert (fine.severity, fine.details) == (Severity.OK, ())
-    found = check_repeats(
-        [of_frames('ab'), of_frames('ab', is_query=True), of_frames('bc')], ('l:4 repeats l:1',), 'x'
-    )
+    found = check_repeats([of_frames('ab'), of_frames('ab', is_query=True), of_frames('bc')], ('l:4 repeats l:1',), 'x')
     assert found.severity is Severity.WARNING
     assert found.values == dict(repeated_lines=1, tracklets_listed_twice=1, shared_frames=1)
     assert found.details == ('l:4 repeats l:1',)

@@ -81,10 +81,7 @@ class Bench:
         stream = io.StringIO()
         statuses = reproduce(self.options(experiment, stream=stream, **others))
         self.printed = stream.getvalue()
-        return {
-            name.partition('/seed')[2].partition('/')[2]: status.phase.value
-            for name, status in statuses.items()
-        }
+        return {name.partition('/seed')[2].partition('/')[2]: status.phase.value for name, status in statuses.items()}
 
     def finish_worlds(self, direction, seed):
         """Markers of rendered worlds."""
@@ -97,11 +94,7 @@ class Bench:
     def starts(self):
         """What the fake trainer was called with, in order."""
         path = Path(os.environ['FAKE_TRAINER_LOG'])
-        return (
-            [SimpleNamespace(**json.loads(line)) for line in path.read_text().splitlines()]
-            if path.exists()
-            else []
-        )
+        return [SimpleNamespace(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
     def started(self):
         return [start.run for start in self.starts()]

@@ -260,9 +260,7 @@ def wait_for(condition, seconds=60):
         time.sleep(0.02)
 
 
-@pytest.mark.skipif(
-    sys.platform != 'linux', reason='the kernel ends the children of a killed process on Linux alone'
-)
+@pytest.mark.skipif(sys.platform != 'linux', reason='the kernel ends the children of a killed process on Linux alone')
 def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(bench, tmp_path):
     bench.options(rows=['dsc'])  # writes the worlds' markers
     gate = tmp_path / 'gate'
@@ -338,9 +336,7 @@ def test_worlds_are_rendered_once_and_before_what_uses_them(bench, monkeypatch):
     options = replace(bench.options(rows=['cd']), stream=io.StringIO())
     shutil.rmtree(bench.place.worlds('bupt2hitsz', 1))
     statuses = [(name.rpartition('/')[2], status.phase.value) for name, status in reproduce(options).items()]
-    assert statuses == [
-        (name, 'finished') for name in ('source world', 'target world', 'source_demo', 'cd_demo')
-    ]
+    assert statuses == [(name, 'finished') for name in ('source world', 'target world', 'source_demo', 'cd_demo')]
     assert (bench.place.worlds('bupt2hitsz', 1) / 'target' / 'world.json').is_file()
     # worlds that nothing needs any more may be removed
     shutil.rmtree(bench.place.worlds('bupt2hitsz', 1))

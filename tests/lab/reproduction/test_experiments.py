@@ -79,9 +79,7 @@ def test_the_papers_own_setting_is_the_dsc_run(readers):
     names = [readers['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('table6').rows]
     assert names[-1] == 'dsc_bupt2hitsz'
     assert len(set(names)) == 6
-    figure = {
-        row.name: readers['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('figure4').rows
-    }
+    figure = {row.name: readers['real'].run_name(row, 'bupt2hitsz') for row in find_experiment('figure4').rows}
     assert [name for name, run in figure.items() if run == 'dsc_bupt2hitsz'] == ['alpha 0.9', 'K 20']
 
 

@@ -23,9 +23,7 @@ def package(folder, **files):
 
 def test_comments_docstrings_and_layout_are_no_other_revision(tmp_path):
     first = package(tmp_path / 'a', module='"""Doc."""\ndef f(x):\n    """Doc."""\n    return x + 1  # why\n')
-    second = package(
-        tmp_path / 'b', module='"""Another."""\n\n\ndef f(x):\n    "Other."\n    return (x + 1)\n'
-    )
+    second = package(tmp_path / 'b', module='"""Another."""\n\n\ndef f(x):\n    "Other."\n    return (x + 1)\n')
     assert code_fingerprint(first) == code_fingerprint(second)
 
 

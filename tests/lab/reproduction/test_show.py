@@ -27,9 +27,7 @@ def metrics(value):
 def summary():
     paper = {row.method: row for row in paper_table(3).rows}
     rows = (
-        SummaryRow(
-            Row('first', 'a'), {1: metrics(0.30), 2: metrics(0.40), 3: metrics(0.50)}, paper['baseline']
-        ),
+        SummaryRow(Row('first', 'a'), {1: metrics(0.30), 2: metrics(0.40), 3: metrics(0.50)}, paper['baseline']),
         SummaryRow(Row('second', 'b'), {1: metrics(0.4204)}, paper['+ clustering']),
         SummaryRow(Row('not run', 'c'), {}),
     )
@@ -68,9 +66,7 @@ def test_markdown_marks_the_best_and_shows_the_paper_beside(summary):
 
 
 def test_equal_figures_are_both_best_and_a_single_row_is_none(summary):
-    tie = Summary(
-        't', (SummaryRow(Row('a', 'a'), {1: metrics(0.4)}), SummaryRow(Row('b', 'b'), {1: metrics(0.40004)}))
-    )
+    tie = Summary('t', (SummaryRow(Row('a', 'a'), {1: metrics(0.4)}), SummaryRow(Row('b', 'b'), {1: metrics(0.40004)})))
     assert to_markdown([tie]).count('**40.0**') == 12
     alone = Summary('t', (SummaryRow(Row('a', 'a'), {1: metrics(0.4)}), SummaryRow(Row('b', 'b'), {})))
     assert '**' not in to_markdown([alone])
@@ -134,10 +130,7 @@ def test_rows_of_other_revisions_or_data_are_never_shown_silently(bench):
     card = bench.card('dsc_demo')
     card['identity']['data']['world'] = 'elsewhere'
     (bench.folder_of('dsc_demo') / 'run_card.json').write_text(json.dumps(card))
-    assert (
-        'rows of seed 1 were tested on different data'
-        in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
-    )
+    assert 'rows of seed 1 were tested on different data' in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
 
 
 def test_runs_that_were_not_evaluated_are_counted(bench):
@@ -167,10 +160,7 @@ def test_means_over_other_seeds_are_marked(bench):
 def test_rows_without_a_common_seed_are_marked(bench):
     bench.run('table3', rows=['cd'], seeds=(1,))
     bench.run('table3', rows=['dsc'], seeds=(2,))
-    assert (
-        'cannot be compared; they have none in common.'
-        in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
-    )
+    assert 'cannot be compared; they have none in common.' in show_experiment('table3', bench.place, ('bupt2hitsz',))[0]
 
 
 def test_nothing_run_is_an_error_that_names_the_command(bench):
@@ -202,9 +192,7 @@ def test_curves_have_one_panel_per_parameter_and_stable_bytes():
     summary = Summary('figure4', rows)
     drawing = curves_svg(summary)
     assert drawing == curves_svg(summary)
-    panels = [
-        node for node in ElementTree.fromstring(drawing).iter() if node.get('id', '').startswith('axes_')
-    ]
+    panels = [node for node in ElementTree.fromstring(drawing).iter() if node.get('id', '').startswith('axes_')]
     assert len(panels) == 2
 
 

@@ -75,9 +75,7 @@ def test_tables_pages_and_views_of_real_runs(place):
 
 
 def test_a_world_is_rendered_as_its_spec_says(tmp_path):
-    spec = make_spec(
-        'tiny', 'hitsz', height=32, width=16, train_ids=2, test_ids=2, tracklets=1, test_tracklets=2
-    )
+    spec = make_spec('tiny', 'hitsz', height=32, width=16, train_ids=2, test_ids=2, tracklets=1, test_tracklets=2)
     do_task(['render', json.dumps(dict(root=str(tmp_path / 'world'), spec=spec.to_dict()))])
     assert is_complete(tmp_path / 'world', spec)
 
@@ -86,9 +84,7 @@ def test_the_untrained_tower_is_tested_without_prompts(tiny_runs, tmp_path):
     config = tmp_path / 'cd.py'
     write_tiny_configs(tmp_path, tiny_runs.hitsz, tiny_runs.hitsz)
     source = (tmp_path / 'tiny_source.py').read_text()
-    config.write_text(
-        source.replace("type='BUPTCampus'", "type='HITSZVCM'").replace('bupt_campus', 'hitsz_vcm')
-    )
+    config.write_text(source.replace("type='BUPTCampus'", "type='HITSZVCM'").replace('bupt_campus', 'hitsz_vcm'))
     do_task(['untrained', json.dumps(dict(config=str(config), work_dir=str(tmp_path / 'clip')))])
     table = load_features(tmp_path / 'clip' / 'features.safetensors')
     np.testing.assert_array_equal(table.static, table.dynamic)
@@ -98,16 +94,12 @@ def test_the_untrained_tower_is_tested_without_prompts(tiny_runs, tmp_path):
 
 def test_views_rank_what_they_name(tiny_experiment):
     table = load_features(tiny_experiment.work_dir / 'features.safetensors')
-    spoilt = replace(
-        table, dynamic=np.random.default_rng(0).normal(size=table.dynamic.shape).astype(np.float32)
-    )
+    spoilt = replace(table, dynamic=np.random.default_rng(0).normal(size=table.dynamic.shape).astype(np.float32))
     assert view_metrics(table, 'static', 'hitsz_vcm') == view_metrics(spoilt, 'static', 'hitsz_vcm')
     assert view_metrics(table, 'raw', 'hitsz_vcm') != view_metrics(spoilt, 'raw', 'hitsz_vcm')
     # the length of a row does not count in a single half
     longer = replace(table, dynamic=table.dynamic * np.linspace(1, 9, len(table), dtype=np.float32)[:, None])
-    assert view_metrics(longer, 'dynamic', 'hitsz_vcm') == pytest.approx(
-        view_metrics(table, 'dynamic', 'hitsz_vcm')
-    )
+    assert view_metrics(longer, 'dynamic', 'hitsz_vcm') == pytest.approx(view_metrics(table, 'dynamic', 'hitsz_vcm'))
 
 
 def test_views_of_features_without_ids_say_that_nothing_is_measured(tiny_experiment, tmp_path):

@@ -53,8 +53,7 @@ def test_gaits_differ_between_people():
     strides = {round(person(seed).gait.stride, 4) for seed in range(20)}
     assert len(strides) == 20
     spans = [
-        np.ptp(skeletons(p.body, p.gait, np.linspace(0, 6.3, 40))[:, Joint.HAND_L, 0])
-        for p in map(person, range(20))
+        np.ptp(skeletons(p.body, p.gait, np.linspace(0, 6.3, 40))[:, Joint.HAND_L, 0]) for p in map(person, range(20))
     ]
     assert max(spans) > 2.5 * min(spans)
 

@@ -20,9 +20,7 @@ def parse_hitsz(root, split):
     return names, tracks
 
 
-@pytest.mark.parametrize(
-    ('split', 'folder', 'first', 'people'), [('train', 'Train', 1, 3), ('test', 'Test', 4, 2)]
-)
+@pytest.mark.parametrize(('split', 'folder', 'first', 'people'), [('train', 'Train', 1, 3), ('test', 'Test', 4, 2)])
 def test_hitsz_index_lists_every_frame_once(hitsz_world, split, folder, first, people):
     spec, root, _ = hitsz_world
     names, tracks = parse_hitsz(root, split)
@@ -127,9 +125,7 @@ def test_counts_match_the_spec_and_the_summary(hitsz_world, bupt_world):
 def test_infrared_frames_are_grey_and_visible_ones_are_not(hitsz_world):
     spec, root, _ = hitsz_world
     for modality in ('ir', 'rgb'):
-        images = [
-            cv2.imread(str(path)) for path in sorted((root / 'Train' / '0001' / modality).rglob('*.jpg'))[::7]
-        ]
+        images = [cv2.imread(str(path)) for path in sorted((root / 'Train' / '0001' / modality).rglob('*.jpg'))[::7]]
         assert {image.shape for image in images} == {(spec.height, spec.width, 3)}
         spread = np.mean([np.ptp(image.astype(int), axis=2).mean() for image in images])
         assert spread == 0 if modality == 'ir' else spread > 5
@@ -142,9 +138,7 @@ def test_bupt_pairs_are_pixel_aligned_and_independent_walks_are_not(bupt_world):
     visible, infrared = (paths[pid][kind][camera][tracklet] for kind in ('RGB', 'IR'))
     edges = [[silhouette(root / 'DATA' / file) for file in files] for files in (visible, infrared)]
     aligned = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(*edges, strict=True)])
-    shuffled = np.mean(
-        [np.corrcoef(a, b)[0, 1] for a, b in zip(edges[0], edges[1][3:] + edges[1][:3], strict=True)]
-    )
+    shuffled = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(edges[0], edges[1][3:] + edges[1][:3], strict=True)])
     assert aligned > shuffled + 0.03
 
 

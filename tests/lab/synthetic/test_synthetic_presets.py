@@ -83,9 +83,7 @@ def test_values_out_of_range(values, message):
 
 
 def test_unknown_names_and_what_a_layout_lacks():
-    with pytest.raises(
-        ConfigError, match=r"unknown world 'dmo'; did you mean 'demo'\? \(known are tiny, demo"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown world 'dmo'; did you mean 'demo'\? \(known are tiny, demo"):
         make_spec('dmo', 'bupt')
     with pytest.raises(ConfigError, match='layout'):
         make_spec('tiny', 'mars')

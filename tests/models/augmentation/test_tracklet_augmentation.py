@@ -104,9 +104,7 @@ def test_second_view_draws_anew():
 def test_switching_one_augmentation_on_keeps_the_draws_of_others():
     frames, data = still_frames(), samples()
     plain, _ = TrackletAugmentation(pad=3, **ALIKE)(frames, data)
-    erased, _ = TrackletAugmentation(pad=3, erase={'probability': 1.0, 'fill': (9, 9, 9)}, **ALIKE)(
-        frames, data
-    )
+    erased, _ = TrackletAugmentation(pad=3, erase={'probability': 1.0, 'fill': (9, 9, 9)}, **ALIKE)(frames, data)
     outside = erased != 9
     assert torch.equal(erased[outside], plain[outside])
     assert not outside.all()

@@ -169,9 +169,7 @@ def test_config_of_the_hub_says_the_activation(model_cfg, activation, clip, tmp_
     other = 'gelu' if activation == 'quick_gelu' else 'quick_gelu'
     with pytest.raises(ConfigError, match=f'was trained with {activation}'):
         build(path, activation=other)
-    with pytest.raises(
-        ConfigError, match=f'trained with {activation}, but pretrained_activation says {other}'
-    ):
+    with pytest.raises(ConfigError, match=f'trained with {activation}, but pretrained_activation says {other}'):
         build(path, activation=other, pretrained_activation=other)
 
 

@@ -76,9 +76,7 @@ def encode_tracklet(frames, weights, start_layer, num_heads):
     prompts = None  # prompts[frame][prompt]
     for index in range(LAYERS):
         if index == start_layer:
-            prompts = [
-                [weights['prompt_embedding'][i, j] for j in range(num_frames)] for i in range(num_frames)
-            ]
+            prompts = [[weights['prompt_embedding'][i, j] for j in range(num_frames)] for i in range(num_frames)]
         elif index > start_layer:
             prompts = [[prompts[j][i] for j in range(num_frames)] for i in range(num_frames)]
         for i in range(num_frames):
@@ -173,9 +171,7 @@ def features_and_gradients(model, inputs):
     return (static, dynamic), {name: parameter.grad for name, parameter in model.named_parameters()}
 
 
-@pytest.mark.parametrize(
-    'frozen', [(), ('tower.',), ('tower.transformer.resblocks.0', 'prompt', 'attn.')], ids=str
-)
+@pytest.mark.parametrize('frozen', [(), ('tower.',), ('tower.transformer.resblocks.0', 'prompt', 'attn.')], ids=str)
 @pytest.mark.parametrize('start_layer', [0, 1, 3])
 def test_recomputation_changes_no_bit(start_layer, frozen):
     inputs = torch.randn(2, 3, 3, 16, 8)
@@ -228,9 +224,7 @@ def test_compiled_blocks_change_results_by_rounding_alone():
     outcomes = []
     for compile_blocks in (False, True):
         torch.manual_seed(0)
-        model = SpatioTemporalPrompting(
-            TOWER, num_frames=3, start_layer=3, num_heads=4, compile_blocks=compile_blocks
-        )
+        model = SpatioTemporalPrompting(TOWER, num_frames=3, start_layer=3, num_heads=4, compile_blocks=compile_blocks)
         features = model.train()(inputs)
         sum(half.pow(2).sum() for half in features).backward()
         outcomes.append((features, [parameter.grad for parameter in model.parameters()]))

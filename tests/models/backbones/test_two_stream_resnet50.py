@@ -168,8 +168,6 @@ class TestPretrained:
         del weights['layer2.0.conv1.weight']
         weights['layer5.weight'] = torch.zeros(2)
         torch.save(weights, tmp_path / 'other.pth')
-        message = (
-            r"torchvision's resnet50 \(missing layers.layer2.0.conv1.weight, unexpected layers.layer5.weight"
-        )
+        message = r"torchvision's resnet50 \(missing layers.layer2.0.conv1.weight, unexpected layers.layer5.weight"
         with pytest.raises(CheckpointError, match=message):
             TwoStreamResNet50(pretrained=str(tmp_path / 'other.pth')).init_weights()

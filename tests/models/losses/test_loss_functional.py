@@ -46,9 +46,7 @@ def soft_oracle(features, memory, targets, weights, temperature):
         if sum(target) == 0:
             continue
         scores = [math.exp(float(feature @ center / feature.norm()) / temperature) for center in memory]
-        entropy = -sum(
-            share * math.log(score / sum(scores)) for share, score in zip(target, scores, strict=True)
-        )
+        entropy = -sum(share * math.log(score / sum(scores)) for share, score in zip(target, scores, strict=True))
         terms.append(weight * entropy)
     return sum(terms) / len(terms)
 
@@ -112,9 +110,7 @@ class TestClusterContrastive:
     @pytest.mark.parametrize('labels', [[-1, -1], []])
     def test_nothing_labelled_gives_a_differentiable_zero(self, labels):
         features = random_rows(0, len(labels), 3).requires_grad_()
-        loss = cluster_contrastive_loss(
-            features, random_rows(1, 2, 3), torch.tensor(labels, dtype=torch.int64)
-        )
+        loss = cluster_contrastive_loss(features, random_rows(1, 2, 3), torch.tensor(labels, dtype=torch.int64))
         loss.backward()
         assert loss.item() == 0
         assert not features.grad.any()
@@ -184,9 +180,7 @@ class TestSoftClusterContrastive:
     @pytest.mark.parametrize('rows', [0, 2])
     def test_no_target_gives_a_differentiable_zero(self, rows):
         features = random_rows(0, rows, 3).requires_grad_()
-        loss = soft_cluster_contrastive_loss(
-            features, random_rows(1, 2, 3), torch.zeros(rows, 2), torch.ones(rows)
-        )
+        loss = soft_cluster_contrastive_loss(features, random_rows(1, 2, 3), torch.zeros(rows, 2), torch.ones(rows))
         loss.backward()
         assert loss.item() == 0
         assert not features.grad.any()

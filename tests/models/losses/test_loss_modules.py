@@ -24,9 +24,7 @@ def rows(seed, count, width=6):
 def test_cluster_loss_is_the_weighted_function():
     module = MODELS.build({'type': 'ClusterContrastiveLoss', 'temperature': 0.1, 'weight': 3.0})
     features, memory, labels = rows(0, 4), rows(1, 2), torch.tensor([0, 1, 1, -1])
-    assert torch.equal(
-        module(features, memory, labels), 3 * cluster_contrastive_loss(features, memory, labels, 0.1)
-    )
+    assert torch.equal(module(features, memory, labels), 3 * cluster_contrastive_loss(features, memory, labels, 0.1))
 
 
 def test_cluster_loss_with_groups_and_with_soft_targets():

@@ -57,9 +57,7 @@ def test_one_shared_pair_after_unification():
 
 
 def test_shared_centers_of_one_modality_alone():
-    labels = PseudoLabels(
-        np.array([7, 2, -1, 7]), np.array([2, 2, 7]), shared=True, center_modality=Modality.IR
-    )
+    labels = PseudoLabels(np.array([7, 2, -1, 7]), np.array([2, 2, 7]), shared=True, center_modality=Modality.IR)
     memories, _, ir = build(labels)
     shared = memories.cluster_memory(Modality.RGB)
     assert shared is memories.cluster_memory(Modality.IR)
@@ -86,9 +84,7 @@ def test_instances_hold_every_tracklet():
 
 @pytest.mark.parametrize('shared', [False, True])
 def test_update_follows_the_batch_in_its_order(shared):
-    memories, rgb, _ = build(
-        pseudo_labels(shared=shared), cluster={'momentum': 0.0}, instance={'momentum': 0.0}
-    )
+    memories, rgb, _ = build(pseudo_labels(shared=shared), cluster={'momentum': 0.0}, instance={'momentum': 0.0})
     infrared_before = memories.cluster_memory(Modality.IR).static.clone()
     static, dynamic = unit_rows(7, 4), unit_rows(8, 4)
     # tracklet 12 (visible, label 2) twice, 14 an outlier, 11 infrared with label 2

@@ -118,9 +118,7 @@ class TestModalities:
         scaled = inputs * torch.tensor([1.0, -2.0, -2.0])[:, None, None, None, None]
         single = build(flip_test=flip)
         single.load_state_dict(model.state_dict())
-        for found, expected in zip(
-            model.predict(inputs, samples), single.predict(scaled, samples), strict=True
-        ):
+        for found, expected in zip(model.predict(inputs, samples), single.predict(scaled, samples), strict=True):
             assert torch.equal(found.feature, expected.feature)
             assert torch.equal(found.static, expected.static)
         embedded = model.embed(inputs, ['rgb', 'ir', 'ir'])

@@ -172,9 +172,7 @@ def test_only_the_direction_of_the_epoch_updates_the_other_memory(tracklets):
     inputs, samples = tracklets([6])  # visible alone, cross label 1
     moved = []
     for epoch in (0, 1):
-        model = build(
-            plain(cross=CROSS), epoch, cross_loss={}, memories={'cross_update': True}, retrieval='raw'
-        )
+        model = build(plain(cross=CROSS), epoch, cross_loss={}, memories={'cross_update': True}, retrieval='raw')
         before = centers_of(model, Modality.IR)[0].clone()
         model(inputs, samples, mode='loss')
         model.update_memories()

@@ -16,9 +16,7 @@ LABELS = [0, 0, 1, 1, 2, 2]
 
 
 def build(**keywords):
-    return MODELS.build(
-        {'type': 'SourceReID', 'backbone': {'type': 'TinyEncoder'}, 'num_classes': 3, **keywords}
-    )
+    return MODELS.build({'type': 'SourceReID', 'backbone': {'type': 'TinyEncoder'}, 'num_classes': 3, **keywords})
 
 
 def test_losses_are_cross_entropy_on_the_neck_and_triplet_on_the_raw_feature(tracklets):

@@ -27,9 +27,7 @@ def _people(sizes, noise=0.9, d=24, seed=0):
     """Float32 features of people with so many tracklets each, in random order, and their ids."""
     rng = np.random.default_rng(seed)
     pids = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
-    return (rng.normal(size=(len(sizes), d))[pids] + noise * rng.normal(size=(len(pids), d))).astype(
-        np.float32
-    ), pids
+    return (rng.normal(size=(len(sizes), d))[pids] + noise * rng.normal(size=(len(pids), d))).astype(np.float32), pids
 
 
 def _seen_by_cameras(people, cameras, each, gap=0.7, noise=0.12, d=24, seed=0):
@@ -127,9 +125,7 @@ def test_uneven_identities():
 def test_near_duplicates_are_not_taken_for_identities():
     features, people, _ = _seen_by_cameras(people=60, cameras=4, each=3)
     choice = choose_settings(features)
-    assert max(choice.silhouettes, key=choice.silhouettes.get) <= 4, (
-        'the silhouette alone takes duplicates for people'
-    )
+    assert max(choice.silhouettes, key=choice.silhouettes.get) <= 4, 'the silhouette alone takes duplicates for people'
     assert 12 <= choice.settings.k1 <= 19
     assert _ari(features, people, choice.settings) > 0.9
 
@@ -138,9 +134,7 @@ def test_uneven_duplicates_without_a_kink_are_found_by_their_means(monkeypatch):
     features, *_ = _seen_by_cameras(people=60, cameras=4, each=3)
     monkeypatch.setattr('dscreid.pseudo_labels.clustering.density.neighborhood_scales', lambda rates: ())
     assert choose_settings(features).settings.k1 >= 10
-    monkeypatch.setattr(
-        'dscreid.pseudo_labels.clustering.density.size_of_whole', lambda features, labels: None
-    )
+    monkeypatch.setattr('dscreid.pseudo_labels.clustering.density.size_of_whole', lambda features, labels: None)
     assert choose_settings(features).settings.k1 <= 4
 
 

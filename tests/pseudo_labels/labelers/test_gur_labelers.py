@@ -53,9 +53,7 @@ class World:
         return LabelingContext(epoch, self.cameras, centers, labels.groups)
 
     def label(self, config, context=None):
-        return LABELERS.build(config)(
-            self.features[RGB], self.features[IR], *([] if context is None else [context])
-        )
+        return LABELERS.build(config)(self.features[RGB], self.features[IR], *([] if context is None else [context]))
 
 
 def means(features, labels):
@@ -299,9 +297,7 @@ def test_diverged_features_are_explained(world, kind):
 
 def test_every_phase_takes_chosen_settings(monkeypatch):
     lines = []
-    monkeypatch.setattr(
-        'dscreid.pseudo_labels.clustering.density.print_log', lambda text, **_: lines.append(text)
-    )
+    monkeypatch.setattr('dscreid.pseudo_labels.clustering.density.print_log', lambda text, **_: lines.append(text))
     world = World(identities=16)
     cameras = world.label({'type': 'CameraLabeler', **AUTO}, world.context())
     assert adjusted_rand_score(world.pids[RGB] * 10 + world.cameras[RGB], cameras.rgb) > 0.95

@@ -83,9 +83,7 @@ def test_chosen_settings_are_used_and_logged(lines):
     choices = choose_for_same_people(joined, [{}, {}])
     for modality, features, choice in zip(Modality, joined, choices, strict=True):
         chosen = choice.settings
-        expected = dbscan(
-            jaccard_distance(features, chosen.k1, chosen.k2, chosen.eps), chosen.eps, chosen.min_samples
-        )
+        expected = dbscan(jaccard_distance(features, chosen.k1, chosen.k2, chosen.eps), chosen.eps, chosen.min_samples)
         np.testing.assert_array_equal(labels.of(modality), expected)
         assert f'clustering of {modality.value}: {chosen}' in lines
     assert choices[1].settings.k1 < choices[0].settings.k1
@@ -143,9 +141,7 @@ def test_nothing_to_choose_from_is_explained(lines):
     empty = TrackletFeatures(torch.zeros(0, 24), torch.zeros(0, 24))
     with pytest.raises(LabelingError, match=r'modality ir \(N=0, k1=2.*fewer tracklets'):
         LABELERS.build(AUTO)(rgb, empty)
-    assert lines[-1].startswith(
-        'clustering of ir: k1=2, k2=2, eps=0.55, min_samples=2 (the smallest: no number of'
-    )
+    assert lines[-1].startswith('clustering of ir: k1=2, k2=2, eps=0.55, min_samples=2 (the smallest: no number of')
 
 
 @pytest.mark.parametrize(
@@ -232,9 +228,7 @@ def test_dslu_defaults_switch_both_halves_on():
 
 
 def test_dslu_refuses_unknown_settings():
-    with pytest.raises(
-        ConfigError, match=r"inter=.*unexpected keyword argument 'k'; settings are topk, outliers_vote"
-    ):
+    with pytest.raises(ConfigError, match=r"inter=.*unexpected keyword argument 'k'; settings are topk, outliers_vote"):
         LABELERS.build({'type': 'DSLULabeler', 'inter': {'k': 3}})
     with pytest.raises(ConfigError, match='static_weight'):
         LABELERS.build({'type': 'DSLULabeler', 'intra': {'weight': 3}})
@@ -242,8 +236,6 @@ def test_dslu_refuses_unknown_settings():
 
 def test_dslu_with_nothing_left_is_explained():
     rgb, ir, *_ = _world()
-    labeler = LABELERS.build(
-        {'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 3, 'min_votes': 4}}
-    )
+    labeler = LABELERS.build({'type': 'DSLULabeler', 'clustering': CLUSTERING, 'inter': {'topk': 3, 'min_votes': 4}})
     with pytest.raises(LabelingError, match=r'no visible tracklet with a label.*min_votes'):
         labeler(rgb, ir)

@@ -99,9 +99,7 @@ def test_mean_descriptors_are_plain_means():
     rows = torch.arange(8.0).reshape(4, 2)
     means = mean_descriptors(rows, np.array([1, 0, 1, -1]))
     torch.testing.assert_close(means, torch.tensor([[2.0, 3.0], [2.0, 3.0]]))
-    torch.testing.assert_close(
-        mean_descriptors(rows, np.array([0, 0, 1, 1])), torch.tensor([[1.0, 2], [5, 6]])
-    )
+    torch.testing.assert_close(mean_descriptors(rows, np.array([0, 0, 1, 1])), torch.tensor([[1.0, 2], [5, 6]]))
     with pytest.raises(ValueError, match='without gaps'):
         mean_descriptors(rows, np.array([0, 2, 2, 2]))
 
@@ -264,9 +262,7 @@ def _assert_same(targets, probabilities, weights):
 def test_neighbor_soft_composes_the_functions(logged):
     visible, infrared, planned = _noisy(1)
     settings = {'topk': 5, 'max_cluster_ratio': 0.5, 'balance': 0.6, 'sharpness': 4.0}
-    labels = LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': planned, **settings})(
-        visible, infrared
-    )
+    labels = LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': planned, **settings})(visible, infrared)
     matched = LABELERS.build({'type': 'MatchingLabeler', 'clustering': planned})(visible, infrared).cross
     counts = {RGB: 3, IR: 4}  # half of the mean sizes 47 / 7 and 45 / 5
     rows = {RGB: _descriptors(visible), IR: _descriptors(infrared)}
@@ -276,9 +272,7 @@ def test_neighbor_soft_composes_the_functions(logged):
             (own, planned[own.value], labels.soft[own]),
             (other, matched.of(own), labels.cross.soft[own]),
         ):
-            shares = overlap_shares(
-                _nearest(rows[own], rows[asked], counts[asked], own is asked), planned[asked.value]
-            )
+            shares = overlap_shares(_nearest(rows[own], rows[asked], counts[asked], own is asked), planned[asked.value])
             _assert_same(got, soft_targets(wanted, shares, 0.6), confidence_weights(wanted, shares, 4.0))
             assert got.probabilities.shape[1] == planned[asked.value].max() + 1
     assert 'rgb 3 neighbors' in logged[0]
@@ -293,18 +287,14 @@ def test_neighbors_are_as_many_as_the_clusters_bear(logged):
     LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': planned})(visible, infrared)
     assert 'rgb 18 neighbors' in logged[0]
     assert f'ir {int(2 * mean)} neighbors' in logged[0]
-    LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': planned, 'max_cluster_ratio': None})(
-        visible, infrared
-    )
+    LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': planned, 'max_cluster_ratio': None})(visible, infrared)
     assert 'rgb 30 neighbors' in logged[1]
     assert 'ir 30 neighbors' in logged[1]
 
 
 def test_neighbors_in_pure_clusters_are_trusted():
     visible, infrared, *_ = _world()
-    labels = LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': CLUSTERING, 'topk': 9})(
-        visible, infrared
-    )
+    labels = LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': CLUSTERING, 'topk': 9})(visible, infrared)
     for modality in Modality:
         for targets, wanted in (
             (labels.soft[modality], labels.of(modality)),
@@ -319,9 +309,7 @@ def test_a_tracklet_is_among_its_own_neighbors_even_beside_a_twin():
     visible.static[1], visible.dynamic[1] = visible.static[0], visible.dynamic[0]
     rgb_pids[:2] = 0, 1
     planned = {'type': 'PlannedLabels', 'rgb': rgb_pids, 'ir': ir_pids}
-    labels = LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': planned, 'topk': 1})(
-        visible, infrared
-    )
+    labels = LABELERS.build({'type': 'NeighborSoftLabeler', 'clustering': planned, 'topk': 1})(visible, infrared)
     np.testing.assert_allclose(labels.soft[RGB].weights, 1)
 
 
@@ -333,15 +321,11 @@ def test_more_neighbors_than_tracklets_and_none_in_a_cluster():
     build = LABELERS.build
     labels = build({'type': 'NeighborSoftLabeler', 'clustering': planned, 'topk': 1})(visible, infrared)
     cross = labels.cross.soft[RGB]
-    np.testing.assert_allclose(
-        cross.probabilities.toarray(), np.ones((54, 1))
-    )  # the hard label where none was met
+    np.testing.assert_allclose(cross.probabilities.toarray(), np.ones((54, 1)))  # the hard label where none was met
     nearest = _nearest(_descriptors(visible), _descriptors(infrared), 1, False)[:, 0]
     np.testing.assert_allclose(cross.weights, nearest == 0)
     assert np.isfinite(labels.soft[IR].weights).all()
-    wide = build(
-        {'type': 'NeighborSoftLabeler', 'clustering': planned, 'topk': 500, 'max_cluster_ratio': None}
-    )
+    wide = build({'type': 'NeighborSoftLabeler', 'clustering': planned, 'topk': 500, 'max_cluster_ratio': None})
     assert np.isfinite(wide(visible, infrared).soft[RGB].probabilities.data).all()
 
 

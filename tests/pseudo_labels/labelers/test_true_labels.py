@@ -41,9 +41,7 @@ def test_features_of_other_tracklets_are_refused(labeler, sizes):
 
 
 def test_the_target_s_own_ids(tiny_runs):
-    config = dict(
-        type='HITSZVCM', root=str(tiny_runs.hitsz), split='train', labelled=False, expected_statistics=None
-    )
+    config = dict(type='HITSZVCM', root=str(tiny_runs.hitsz), split='train', labelled=False, expected_statistics=None)
     labels = LABELERS.build(dict(type='TrueLabels', dataset=config)).labels
     for values in (labels.rgb, labels.ir):
         assert np.bincount(values).tolist() == [4] * 6

@@ -11,9 +11,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def make_transform(size):
     """Resize, scale to [0, 1], normalise."""
-    return transforms.Compose(
-        [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
-    )
+    return transforms.Compose([transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
 
 
 def load_tracklet(root, paths, transform):

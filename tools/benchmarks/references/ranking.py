@@ -3,9 +3,7 @@
 import numpy as np
 
 
-def evaluate(
-    query_features, query_pids, query_cameras, gallery_features, gallery_pids, gallery_cameras, ranks, drop
-):
+def evaluate(query_features, query_pids, query_cameras, gallery_features, gallery_pids, gallery_cameras, ranks, drop):
     """Same arguments and keys as ``rank_metrics``."""
     distance = -np.asarray(query_features) @ np.asarray(gallery_features).T
     cmc, average_precision, inverse_penalty = [], [], []
