@@ -9,5 +9,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'ground_truth': ['GroundTruth', 'anonymous_rank'],
         'hitsz_vcm': ['HITSZVCM'],
         'tracklet_dataset': ['ParsedIndex', 'TrackletDataset'],
+        'tracklet_folder': ['TrackletFolder'],
     },
 )

@@ -163,3 +163,33 @@ class PublishedBUPTCampus(BUPTCampus):
             key: Direction(query[kept[query]], gallery[kept[gallery]], drop)
             for key, (query, gallery, drop) in super().directions(visible, queries).items()
         }
+
+
+@PROTOCOLS.register_module(name='cross_modal')
+class CrossModal(EvaluationProtocol):
+    """Each tracklet is searched among all tracklets of the other modality, of any camera. Ignores the query list."""
+
+    def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+        """See the base class."""
+        rgb, ir = np.flatnonzero(visible), np.flatnonzero(~visible)
+        return {'rgb2ir': Direction(rgb, ir, False), 'ir2rgb': Direction(ir, rgb, False)}
+
+
+@PROTOCOLS.register_module(name='all_to_all')
+class AllToAll(EvaluationProtocol):
+    """Each tracklet is searched among all others, of any camera and modality. Ignores the query list."""
+
+    def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+        """See the base class."""
+        rows = np.arange(len(visible))
+        return {'all': Direction(rows, rows, False)}
+
+
+@PROTOCOLS.register_module(name='other_cameras')
+class OtherCameras(EvaluationProtocol):
+    """Each tracklet is searched among all others, without those of its person and camera. Ignores the query list."""
+
+    def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
+        """See the base class."""
+        rows = np.arange(len(visible))
+        return {'all': Direction(rows, rows, True)}

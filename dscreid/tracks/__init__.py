@@ -1,0 +1,1 @@
+"""From videos and the output of a tracker to tracklets: readers, filters and crops."""

@@ -1,0 +1,172 @@
+"""Choose the boxes that become tracklets, and count what each rule leaves out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dscreid.errors import ConfigError
+from dscreid.tracks.boxes import TrackedBoxes
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """Rules for boxes and tracks.
+
+    Attributes:
+        min_confidence: Least confidence of a box, in [0, 1]; boxes of unknown confidence pass.
+        min_height: Least height of a box in pixels, after it is clipped to the picture.
+        min_width: Least width of a box in pixels, after it is clipped to the picture.
+        min_visible: Least share of a box's area that lies inside the picture, in (0, 1].
+        max_gap: Longest gap within a track in seconds; a longer one splits the track.
+        rate: Crops per second that are kept, or None to keep all.
+        min_crops: Least number of crops of a tracklet.
+        margin: Margin around a box as a share of its width and height, >= 0.
+    """
+
+    min_confidence: float = 0.3
+    min_height: float = 48.0
+    min_width: float = 16.0
+    min_visible: float = 0.7
+    max_gap: float = 1.0
+    rate: float | None = 8.0
+    min_crops: int = 6
+    margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks = {
+            'min_confidence': 0 <= self.min_confidence <= 1,
+            'min_height': self.min_height >= 1,
+            'min_width': self.min_width >= 1,
+            'min_visible': 0 < self.min_visible <= 1,
+            'max_gap': self.max_gap >= 0,
+            'rate': self.rate is None or self.rate > 0,
+            'min_crops': self.min_crops >= 1,
+            'margin': 0 <= self.margin <= 1,
+        }
+        for name, good in checks.items():
+            if not good:
+                raise ConfigError(f'{name}={getattr(self, name)} is out of range; see --help for the range')
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Boxes of the tracklets of one video.
+
+    Attributes:
+        boxes: The boxes that are kept, ordered by tracklet and frame; their corners are whole pixels inside the
+            picture.
+        tracklet: int64 (N,), number of each box's tracklet, from 0.
+        left_out: Number of boxes that each rule left out, by rule, in the order of application.
+        splits: Number of times that a gap split a track.
+    """
+
+    boxes: TrackedBoxes
+    tracklet: npt.NDArray[np.int64]
+    left_out: dict[str, int]
+    splits: int
+
+
+def select_tracklets(
+    boxes: TrackedBoxes, size: tuple[int, int], fps: float, settings: FilterSettings, num_frames: int | None = None
+) -> Selection:
+    """Apply all rules to the boxes of one video.
+
+    Args:
+        boxes: What the tracker gave.
+        size: Width and height of the picture in pixels.
+        fps: Frames per second of the video, > 0.
+        settings: The rules.
+        num_frames: Frames of the video; boxes beyond the last one are left out. None if unknown.
+
+    Returns:
+        The boxes that remain. May be empty.
+    """
+    left_out: dict[str, int] = {}
+
+    def keep(rule: str, mask: npt.NDArray[np.bool_]) -> None:
+        nonlocal boxes
+        left_out[rule] = int((~mask).sum())
+        boxes = boxes.take(mask)
+
+    keep('not tracked', boxes.track >= 0)
+    if num_frames is not None:
+        keep('beyond the end of the video', boxes.frame < num_frames)
+    keep('empty box', (boxes.width > 0) & (boxes.height > 0))
+    with np.errstate(invalid='ignore'):
+        keep('low confidence', ~(boxes.confidence < settings.min_confidence))
+    keep('duplicate', _first_of_each(boxes))
+    inside = _clipped(boxes.corners, size)
+    keep('outside the picture', _area(inside) >= settings.min_visible * _area(boxes.corners))
+    inside = _clipped(boxes.corners, size)
+    wide = inside[:, 2] - inside[:, 0] >= settings.min_width
+    keep('too small', wide & (inside[:, 3] - inside[:, 1] >= settings.min_height))
+
+    order = np.lexsort((boxes.frame, boxes.track))
+    boxes = boxes.take(order)
+    tracklet, splits = _tracklets(boxes, settings.max_gap * fps)
+    mask = _at_rate(boxes.frame, tracklet, fps, settings.rate)
+    keep('more than the rate', mask)
+    tracklet = tracklet[mask]
+    counts = np.bincount(tracklet, minlength=tracklet.max(initial=-1) + 1)
+    mask = counts[tracklet] >= settings.min_crops
+    keep('too short a track', mask)
+    tracklet = np.unique(tracklet[mask], return_inverse=True)[1].astype(np.int64)
+    corners = _whole_pixels(_with_margin(boxes.corners, settings.margin), size)
+    boxes = TrackedBoxes(boxes.frame, boxes.track, corners, boxes.confidence)
+    return Selection(boxes, tracklet, {rule: count for rule, count in left_out.items() if count}, splits)
+
+
+def _first_of_each(boxes: TrackedBoxes) -> npt.NDArray[np.bool_]:
+    """Mask the most confident box of each track in each frame; the first one of equals."""
+    order = np.lexsort((np.arange(len(boxes)), -np.nan_to_num(boxes.confidence, nan=-1.0), boxes.frame, boxes.track))
+    track, frame = boxes.track[order], boxes.frame[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (track[1:] != track[:-1]) | (frame[1:] != frame[:-1])
+    mask = np.zeros(len(order), dtype=bool)
+    mask[order[first]] = True
+    return mask
+
+
+def _tracklets(boxes: TrackedBoxes, max_gap: float) -> tuple[npt.NDArray[np.int64], int]:
+    """Number the tracklets of boxes ordered by track and frame; return the numbers and how many gaps split a track."""
+    new_track = boxes.track[1:] != boxes.track[:-1]
+    # neighboring frames differ by 1 even if no gap is allowed
+    gap = ~new_track & (np.diff(boxes.frame) > max(max_gap, 1.0))
+    starts = np.concatenate([[0], (new_track | gap).astype(np.int64)])[: len(boxes)]
+    return np.cumsum(starts), int(gap.sum())
+
+
+def _at_rate(
+    frame: npt.NDArray[np.int64], tracklet: npt.NDArray[np.int64], fps: float, rate: float | None
+) -> npt.NDArray[np.bool_]:
+    """Mask the first box in each interval of 1 / rate seconds, counted from the tracklet's first frame."""
+    if rate is None or rate >= fps or not len(frame):
+        return np.ones(len(frame), dtype=bool)
+    starts = np.searchsorted(tracklet, tracklet)  # the tracklets are ascending
+    # a thousandth of an interval absorbs the rounding of the division
+    interval = np.floor((frame - frame[starts]) * rate / fps + 1e-3).astype(np.int64)
+    first = np.ones(len(frame), dtype=bool)
+    first[1:] = (tracklet[1:] != tracklet[:-1]) | (interval[1:] != interval[:-1])
+    return first
+
+
+def _with_margin(corners: npt.NDArray[np.float64], margin: float) -> npt.NDArray[np.float64]:
+    size = np.tile(corners[:, 2:] - corners[:, :2], 2)
+    return corners + margin * size * np.array([-1.0, -1.0, 1.0, 1.0])
+
+
+def _whole_pixels(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Round to whole pixels inside the picture; each box keeps at least one pixel."""
+    lower = np.floor(_clipped(corners, size)[:, :2])
+    lower = np.minimum(lower, np.array(size, dtype=np.float64) - 1)
+    upper = np.maximum(np.ceil(_clipped(corners, size)[:, 2:]), lower + 1)
+    return np.concatenate([lower, upper], axis=1)
+
+
+def _clipped(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    return np.clip(corners, 0.0, np.array([*size, *size], dtype=np.float64))
+
+
+def _area(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.prod(np.maximum(corners[:, 2:] - corners[:, :2], 0.0), axis=1)
