@@ -19,6 +19,7 @@ COMMANDS = {
     'report': 'report.py',
     'reproduce': 'reproduce.py',
     'synthesize': 'synthesize.py',
+    'tracks': 'dataset_converters/tracks.py',
     'pack': 'dataset_converters/pack.py',
     'convert-vld': 'model_converters/convert_vld.py',
     'export-tower': 'model_converters/export_tower.py',

@@ -14,6 +14,7 @@ from dscreid.datasets.tracklet_table import TABLE_NAMES, TrackletRow, find_table
 from dscreid.errors import DatasetError
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality, Tracklet
+from dscreid.utils.natural_order import natural_key
 
 _CAMERA_FOLDER = re.compile(r'(?P<camera>.+)_(?P<modality>rgb|ir)')
 
@@ -101,19 +102,18 @@ class TrackletFolder(TrackletDataset):
                 'tracklets in tracklets.csv'
             )
         where = str(self.root / path)
-        return TrackletRow('/'.join(parts), camera['camera'], Modality(camera['modality']), path, split=split, where=where)
+        return TrackletRow(
+            '/'.join(parts), camera['camera'], Modality(camera['modality']), path, split=split, where=where
+        )
 
     def _tracklet(self, row: TrackletRow, by_folder: Mapping[str, Sequence[str]]) -> Tracklet:
         frames = row.frames or tuple(by_folder.get(row.folder, ()))
         if not frames:
-            raise DatasetError(f'{row.where}: folder {row.folder!r} has no picture; correct the path or remove the line')
+            raise DatasetError(
+                f'{row.where}: folder {row.folder!r} has no picture; correct the path or remove the line'
+            )
         is_query = self.split not in self.TRAIN_SPLITS
         return Tracklet(frames, row.modality, self.camera_names.index(row.camera), is_query=is_query)
-
-
-def natural_key(text: str) -> list[str | int]:
-    """Sort key that orders numbers in names by value: ``frame_2`` before ``frame_10``."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', text)]
 
 
 def _by_folder(frames: Iterable[str]) -> dict[str, list[str]]:

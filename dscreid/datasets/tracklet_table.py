@@ -119,9 +119,9 @@ def _parse(cells: dict[str, Any], where: str) -> TrackletRow:
         if not text[name]:
             raise ValueError(f'the column {name} is empty')
     if text['modality'] not in tuple(Modality):
-        raise ValueError(f"the modality is {text['modality']!r}; write rgb or ir")
+        raise ValueError(f'the modality is {text["modality"]!r}; write rgb or ir')
     if text['split'] not in ('', 'train', 'test'):
-        raise ValueError(f"the split is {text['split']!r}; write train or test, or leave it empty for both")
+        raise ValueError(f'the split is {text["split"]!r}; write train or test, or leave it empty for both')
     frames = _frames(cells.get('frames'))
     if bool(frames) == bool(text['folder']):
         raise ValueError('name the pictures in either folder or frames')
@@ -168,7 +168,7 @@ def _csv_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
 def _parquet_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     try:
-        from pyarrow import ArrowException, parquet  # noqa: PLC0415
+        from pyarrow import ArrowException, parquet
     except ImportError:
         raise ConfigError(
             f'{path}: reading Parquet needs pyarrow; pip install "dscreid[tables]", or write {path.stem}.csv'

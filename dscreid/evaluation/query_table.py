@@ -83,8 +83,8 @@ def _write_parquet(path: Path, columns: Mapping[str, list]) -> None:
 
 def _pyarrow(path: str | Path) -> tuple[Any, Any]:
     try:
-        import pyarrow  # type: ignore[import-not-found]
-        import pyarrow.parquet  # type: ignore[import-not-found]
+        import pyarrow
+        import pyarrow.parquet
     except ImportError as error:
         raise ConfigError(
             f'{path}: Parquet files need pyarrow, which is not installed; install it with '

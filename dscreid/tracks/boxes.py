@@ -41,18 +41,10 @@ class TrackedBoxes:
 
 
 def from_columns(
-    frame: npt.ArrayLike,
-    track: npt.ArrayLike,
-    left: npt.ArrayLike,
-    top: npt.ArrayLike,
-    width: npt.ArrayLike,
-    height: npt.ArrayLike,
-    confidence: npt.ArrayLike | None = None,
+    frame: npt.ArrayLike, track: npt.ArrayLike, boxes: npt.ArrayLike, confidence: npt.ArrayLike | None = None
 ) -> TrackedBoxes:
-    """Make boxes of columns of numbers, each of length N; left, top, width and height are pixels."""
-    edges = [np.asarray(edge, dtype=np.float64) for edge in (left, top, width, height)]
-    corners = np.stack([edges[0], edges[1], edges[0] + edges[2], edges[1] + edges[3]], axis=1)
+    """Make boxes of columns of N numbers; ``boxes`` is (N, 4): left, top, width and height in pixels."""
+    sized = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    corners = np.hstack([sized[:, :2], sized[:, :2] + sized[:, 2:]])
     known = np.full(len(corners), np.nan) if confidence is None else np.asarray(confidence, dtype=np.float64)
-    return TrackedBoxes(
-        np.asarray(frame, dtype=np.int64), np.asarray(track, dtype=np.int64), corners.reshape(-1, 4), known
-    )
+    return TrackedBoxes(np.asarray(frame, dtype=np.int64), np.asarray(track, dtype=np.int64), corners, known)

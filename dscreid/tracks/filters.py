@@ -66,18 +66,34 @@ class Selection:
     left_out: dict[str, int]
     splits: int
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the tracklets: the id of the track, and from the second part of a split track on, its number."""
+        first = np.searchsorted(self.tracklet, np.arange(self.tracklet.max(initial=-1) + 1))
+        parts: dict[int, int] = {}
+        names = []
+        for track in self.boxes.track[first].tolist():
+            parts[track] = parts.get(track, 0) + 1
+            names.append(f'{track:05d}' if parts[track] == 1 else f'{track:05d}.{parts[track]}')
+        return names
+
+    def has_same_boxes(self, other: 'Selection') -> bool:
+        """Check whether another selection leads to the same crops."""
+        mine, others = self.boxes, other.boxes
+        pairs = ((mine.frame, others.frame), (mine.corners, others.corners), (self.tracklet, other.tracklet))
+        return all(np.array_equal(a, b) for a, b in pairs)
+
 
 def select_tracklets(
-    boxes: TrackedBoxes, size: tuple[int, int], fps: float, settings: FilterSettings, num_frames: int | None = None
+    boxes: TrackedBoxes, size: tuple[int, int], times: npt.NDArray[np.float64], settings: FilterSettings
 ) -> Selection:
     """Apply all rules to the boxes of one video.
 
     Args:
         boxes: What the tracker gave.
         size: Width and height of the picture in pixels.
-        fps: Frames per second of the video, > 0.
+        times: float64 (F,), time of each frame of the video in seconds, ascending.
         settings: The rules.
-        num_frames: Frames of the video; boxes beyond the last one are left out. None if unknown.
 
     Returns:
         The boxes that remain. May be empty.
@@ -90,8 +106,7 @@ def select_tracklets(
         boxes = boxes.take(mask)
 
     keep('not tracked', boxes.track >= 0)
-    if num_frames is not None:
-        keep('beyond the end of the video', boxes.frame < num_frames)
+    keep('beyond the end of the video', boxes.frame < len(times))
     keep('empty box', (boxes.width > 0) & (boxes.height > 0))
     with np.errstate(invalid='ignore'):
         keep('low confidence', ~(boxes.confidence < settings.min_confidence))
@@ -104,8 +119,8 @@ def select_tracklets(
 
     order = np.lexsort((boxes.frame, boxes.track))
     boxes = boxes.take(order)
-    tracklet, splits = _tracklets(boxes, settings.max_gap * fps)
-    mask = _at_rate(boxes.frame, tracklet, fps, settings.rate)
+    tracklet, splits = _tracklets(boxes, times, settings.max_gap)
+    mask = _at_rate(times[boxes.frame], tracklet, settings.rate)
     keep('more than the rate', mask)
     tracklet = tracklet[mask]
     counts = np.bincount(tracklet, minlength=tracklet.max(initial=-1) + 1)
@@ -128,25 +143,27 @@ def _first_of_each(boxes: TrackedBoxes) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def _tracklets(boxes: TrackedBoxes, max_gap: float) -> tuple[npt.NDArray[np.int64], int]:
+def _tracklets(
+    boxes: TrackedBoxes, times: npt.NDArray[np.float64], max_gap: float
+) -> tuple[npt.NDArray[np.int64], int]:
     """Number the tracklets of boxes ordered by track and frame; return the numbers and how many gaps split a track."""
     new_track = boxes.track[1:] != boxes.track[:-1]
-    # neighboring frames differ by 1 even if no gap is allowed
-    gap = ~new_track & (np.diff(boxes.frame) > max(max_gap, 1.0))
+    # consecutive frames are no gap, however long they last
+    gap = ~new_track & (np.diff(times[boxes.frame]) > max_gap) & (np.diff(boxes.frame) > 1)
     starts = np.concatenate([[0], (new_track | gap).astype(np.int64)])[: len(boxes)]
     return np.cumsum(starts), int(gap.sum())
 
 
 def _at_rate(
-    frame: npt.NDArray[np.int64], tracklet: npt.NDArray[np.int64], fps: float, rate: float | None
+    times: npt.NDArray[np.float64], tracklet: npt.NDArray[np.int64], rate: float | None
 ) -> npt.NDArray[np.bool_]:
-    """Mask the first box in each interval of 1 / rate seconds, counted from the tracklet's first frame."""
-    if rate is None or rate >= fps or not len(frame):
-        return np.ones(len(frame), dtype=bool)
+    """Mask the first box in each interval of 1 / rate seconds, counted from the tracklet's first box."""
+    if rate is None or not len(times):
+        return np.ones(len(times), dtype=bool)
     starts = np.searchsorted(tracklet, tracklet)  # the tracklets are ascending
-    # a thousandth of an interval absorbs the rounding of the division
-    interval = np.floor((frame - frame[starts]) * rate / fps + 1e-3).astype(np.int64)
-    first = np.ones(len(frame), dtype=bool)
+    # a thousandth of an interval absorbs the rounding of times
+    interval = np.floor((times - times[starts]) * rate + 1e-3).astype(np.int64)
+    first = np.ones(len(times), dtype=bool)
     first[1:] = (tracklet[1:] != tracklet[:-1]) | (interval[1:] != interval[:-1])
     return first
 

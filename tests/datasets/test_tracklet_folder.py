@@ -4,7 +4,6 @@ import pytest
 
 from dscreid.datasets import TrackletFolder, packing
 from dscreid.datasets.storage import FrameFormat
-from dscreid.datasets.tracklet_folder import natural_key
 from dscreid.errors import DatasetError
 from dscreid.evaluation.protocols import protocol_directions
 from dscreid.registry import DATASETS
@@ -57,11 +56,6 @@ def test_frames_are_in_natural_order(tmp_path):
     fill(tmp_path, 'gate_rgb/1', frames=['f10.jpg', 'f9.jpg', 'f1.jpg', 'notes.txt', '.hidden.jpg'])
     (tracklet,) = TrackletFolder(tmp_path, 'test', labelled=False).tracklets
     assert [frame.rpartition('/')[2] for frame in tracklet.frames] == ['f1.jpg', 'f9.jpg', 'f10.jpg']
-
-
-def test_natural_key_orders_mixed_names():
-    ordered = ['', '1', '2', '10', '10a', 'a', 'a2', 'a10', 'b']
-    assert sorted(reversed(ordered), key=natural_key) == ordered
 
 
 def test_pictures_beside_the_cameras_and_hidden_folders_are_ignored(folders):

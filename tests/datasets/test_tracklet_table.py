@@ -76,7 +76,10 @@ def test_names_are_unique(tmp_path):
 
 @pytest.mark.parametrize(
     ('header', 'message'),
-    [('tracklet,modality,folder\n', 'the column camera is missing'), ('tracklet,camera,modality\n', 'folder or frames')],
+    [
+        ('tracklet,modality,folder\n', 'the column camera is missing'),
+        ('tracklet,camera,modality\n', 'folder or frames'),
+    ],
 )
 def test_missing_columns_are_named(tmp_path, header, message):
     with pytest.raises(DatasetError, match=message):
@@ -98,7 +101,7 @@ def test_the_table_of_a_folder(tmp_path):
     (tmp_path / 'tracklets.parquet').touch()
     assert find_table(tmp_path).name == 'tracklets.parquet'
     (tmp_path / 'tracklets.csv').touch()
-    with pytest.raises(DatasetError, match='contains tracklets.csv and tracklets.parquet; delete one'):
+    with pytest.raises(DatasetError, match=r'contains tracklets\.csv and tracklets\.parquet; delete one'):
         find_table(tmp_path)
 
 
