@@ -21,6 +21,7 @@ COMMANDS = {
     'synthesize': 'synthesize.py',
     'tracks': 'dataset_converters/tracks.py',
     'pack': 'dataset_converters/pack.py',
+    'bundle': 'model_converters/bundle.py',
     'convert-vld': 'model_converters/convert_vld.py',
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',

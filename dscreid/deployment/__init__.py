@@ -1,0 +1,11 @@
+"""Use a trained model: model bundles and the features of your own tracklets."""
+
+from dscreid.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        'bundle': ['Bundle', 'build_model', 'make_bundle', 'read_bundle'],
+        'inferencer': ['TrackletInferencer'],
+    },
+)

@@ -1,0 +1,13 @@
+import pytest
+
+from dscreid.apis import load_config
+from dscreid.deployment import make_bundle
+
+NOTES = dict(license='for tests only', training_data='rendered worlds')
+
+
+@pytest.fixture(scope='session')
+def bundle(tiny_runs, tiny_experiment, tmp_path_factory):
+    """A bundle of the tiny adapted model; nobody may change it."""
+    out = tmp_path_factory.mktemp('bundle') / 'tiny'
+    return make_bundle(load_config(tiny_runs.adapt), tiny_experiment.checkpoint, out, **NOTES)
