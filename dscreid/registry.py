@@ -14,7 +14,12 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 
 MODELS = _child(mmengine_registry.MODELS, 'dscreid.models')
-DATASETS = _child(mmengine_registry.DATASETS, 'dscreid.datasets.bupt_campus', 'dscreid.datasets.hitsz_vcm')
+DATASETS = _child(
+    mmengine_registry.DATASETS,
+    'dscreid.datasets.bupt_campus',
+    'dscreid.datasets.hitsz_vcm',
+    'dscreid.datasets.tracklet_folder',
+)
 DATA_SAMPLERS = _child(mmengine_registry.DATA_SAMPLERS, 'dscreid.datasets.samplers')
 TRANSFORMS = _child(mmengine_registry.TRANSFORMS, 'dscreid.datasets.transforms')
 HOOKS = _child(mmengine_registry.HOOKS, 'dscreid.engine.hooks')

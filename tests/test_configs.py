@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from own_cameras import make_tracklet_folder
 from tiny_runner import make_runner
 
 from dscreid.apis.build import build_runner
@@ -34,6 +35,7 @@ ROOTS = {
         'SYNTHETIC_EVERYDAY2',
     ),
     'hitsz': ('HITSZ_VCM', 'SYNTHETIC_HITSZ'),
+    'own': ('TRACKLETS',),
 }
 #: Where a config's loaders lie.
 LOADING = ('train_dataloader', 'val_dataloader', 'test_dataloader', 'default_hooks')
@@ -45,10 +47,11 @@ def worlds(tmp_path_factory):
     """Twelve training identities in both layouts: what the largest batch asks for."""
     folder = tmp_path_factory.mktemp('worlds')
     size = dict(height=32, width=16, train_ids=12, test_ids=2, tracklets=2, test_tracklets=2)
-    for layout in ROOTS:
+    for layout in ('bupt', 'hitsz'):
         overrides = dict(auxiliary_ids=0) if layout == 'bupt' else {}
         spec = make_spec('tiny', layout, **size, **overrides)
         render_world(folder / layout, spec, num_processes=1, progress=False)
+    make_tracklet_folder(folder / 'hitsz', folder / 'own')
     return folder
 
 
@@ -82,7 +85,7 @@ def shrink(node):
 
 def test_there_are_configs():
     assert {'dsc/dsc_bupt2hitsz.py', 'source/stp_bupt.py', 'baselines/gur_demo.py'} <= set(NAMES)
-    assert directions(CONFIGS) == ['bupt2hitsz', 'demo', 'demo_short', 'hitsz2bupt']
+    assert directions(CONFIGS) == ['bupt2hitsz', 'demo', 'demo_short', 'hitsz2bupt', 'own']
 
 
 @every_config
