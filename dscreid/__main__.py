@@ -22,6 +22,7 @@ COMMANDS = {
     'tracks': 'dataset_converters/tracks.py',
     'pack': 'dataset_converters/pack.py',
     'bundle': 'model_converters/bundle.py',
+    'export': 'model_converters/export.py',
     'convert-vld': 'model_converters/convert_vld.py',
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',

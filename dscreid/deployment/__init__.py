@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         'bundle': ['Bundle', 'build_model', 'make_bundle', 'read_bundle'],
+        'export': ['export_bundle'],
         'inferencer': ['TrackletInferencer'],
     },
 )

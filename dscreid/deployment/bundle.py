@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -71,6 +72,11 @@ class Bundle:
         """Identifies the features: 16 hex digits of a hash of model, pipeline and weights."""
         content = json.dumps([self.model, self.pipeline, self.weights_sha256], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def scale(self) -> float:
+        """Factor that gives joined halves of unit length unit length; 1 for raw features, which have other lengths."""
+        return 1.0 if self.model['retrieval'] == 'raw' else math.sqrt(0.5)
 
 
 def make_bundle(

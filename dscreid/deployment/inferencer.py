@@ -1,26 +1,20 @@
 """Retrieval features of tracklets: pictures in, vectors out."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from dscreid.datasets.decoding import decode_frame
-from dscreid.datasets.storage import FolderFrames
-from dscreid.datasets.storage.frame_storage import IMAGE_SUFFIXES
 from dscreid.datasets.tracklet_dataset import TrackletDataset
-from dscreid.datasets.transforms.load_frames import LoadFrames, fit_frame
-from dscreid.datasets.transforms.sample_frames import SampleFrames
 from dscreid.deployment.bundle import Bundle, build_model, read_bundle
-from dscreid.errors import ConfigError, DatasetError, TrainingError
-from dscreid.registry import TRANSFORMS
-from dscreid.structures import Modality, Tracklet
-from dscreid.utils.natural_order import natural_key
+from dscreid.deployment.export import SUFFIXES, read_exported
+from dscreid.deployment.frames import FrameLoader, TrackletOfDataset
+from dscreid.errors import ConfigError, TrainingError
+from dscreid.structures import Modality
 from dscreid.utils.progress import track
 
 #: A folder of pictures, the paths of its pictures, or frames, uint8 (T, H, W, 3) in RGB order.
@@ -31,8 +25,8 @@ class TrackletInferencer:
     """Compute the retrieval features of tracklets, with all preprocessing of the evaluation.
 
     Args:
-        bundle: Folder of a model bundle, or the bundle.
-        device: Device of the model.
+        bundle: Folder of a model bundle, a file exported from one (``.onnx`` or ``.pt2``), or the bundle.
+        device: Device of the model; exported files run on the CPU.
         batch_size: Number of tracklets per batch.
         num_workers: Number of processes that load pictures; 0 loads them in this process.
 
@@ -54,14 +48,19 @@ class TrackletInferencer:
         batch_size: int = 32,
         num_workers: int = 0,
     ) -> None:
-        self.bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+        self._embed: Callable[[torch.Tensor, Sequence[str] | None], npt.NDArray[np.float32]]
+        if not isinstance(bundle, Bundle) and Path(bundle).suffix in SUFFIXES:
+            if torch.device(device).type != 'cpu':
+                raise ConfigError(f'{bundle}: exported files run on the CPU here; use the bundle on {device}')
+            self.bundle, run = read_exported(Path(bundle))
+            self._embed = lambda frames, modalities: run(frames.numpy())
+            self._needs_modalities = False
+        else:
+            self.bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
+            model = _on_device(build_model(self.bundle), device)
+            self._embed = lambda frames, modalities: _embedded(model, frames, modalities) * self.bundle.scale
+            self._needs_modalities = model.needs_modalities
         self._loader = FrameLoader(self.bundle)
-        self._model = build_model(self.bundle)
-        try:
-            self._model.to(device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'") from None
         self.batch_size = batch_size
         self.num_workers = num_workers
 
@@ -89,12 +88,12 @@ class TrackletInferencer:
         """
         if isinstance(tracklets, TrackletDataset):
             modalities = [tracklet.modality for tracklet in tracklets.tracklets]
-            items: Sequence[Any] = [_OfDataset(tracklets, row) for row in range(len(tracklets))]
+            items: Sequence[Any] = [TrackletOfDataset(tracklets, row) for row in range(len(tracklets))]
         elif isinstance(tracklets, (str, Path)):
             raise ConfigError(f'{tracklets}: give a list of tracklets, for example [{str(tracklets)!r}]')
         else:
             items = tracklets
-        if self._model.needs_modalities and (modalities is None or len(modalities) != len(items)):
+        if self._needs_modalities and (modalities is None or len(modalities) != len(items)):
             raise ConfigError('the encoder of this bundle needs the modality of each tracklet; give modalities')
         kinds = None if modalities is None else [Modality(modality).value for modality in modalities]
         loader = DataLoader(
@@ -110,84 +109,30 @@ class TrackletInferencer:
             features[rows] = self.embed(frames, None if kinds is None else kinds[rows])
         return features
 
-    @torch.inference_mode()
     def embed(self, frames: torch.Tensor, modalities: Sequence[str] | None = None) -> npt.NDArray[np.float32]:
         """Compute features, float32 (N, D), of loaded frames, uint8 (N, T, 3, H, W).
 
         Raises:
             TrainingError: If a feature is not finite.
         """
-        inputs = self._model.data_preprocessor({'inputs': frames}, training=False)['inputs']
-        halves = self._model.embed(inputs, modalities if self._model.needs_modalities else None)
-        feature = halves.concatenated().float().cpu()
-        if not feature.isfinite().all():
+        features = self._embed(frames, modalities if self._needs_modalities else None)
+        if not np.isfinite(features).all():
             raise TrainingError(f'{self.bundle.folder}: features are not finite; the weights are not usable')
-        return scaled(feature.numpy(), self.bundle)
+        return features
 
 
-def scaled(features: npt.NDArray[np.float32], bundle: Bundle) -> npt.NDArray[np.float32]:
-    """Scale joined halves of unit length to unit length; raw features stay as they are."""
-    return features if bundle.model['retrieval'] == 'raw' else features / np.float32(math.sqrt(2))
+@torch.inference_mode()
+def _embedded(model: Any, frames: torch.Tensor, modalities: Sequence[str] | None) -> npt.NDArray[np.float32]:
+    inputs = model.data_preprocessor({'inputs': frames}, training=False)['inputs']
+    return model.embed(inputs, modalities).concatenated().float().cpu().numpy()
 
 
-class FrameLoader:
-    """Samples, reads and resizes the frames of one tracklet as the evaluation of a bundle's model does."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._sample: SampleFrames
-        self._load: LoadFrames
-        self._sample, self._load = (TRANSFORMS.build(dict(step)) for step in bundle.pipeline)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(T, H, W) of the loaded frames."""
-        return (self._sample.num_frames, *self._load.size)
-
-    def __call__(self, tracklet: Any) -> torch.Tensor:
-        """Load a tracklet, uint8 (T, 3, H, W)."""
-        if isinstance(tracklet, _OfDataset):
-            frames = self._load(self._sample(tracklet.results()))['frames']
-        elif isinstance(tracklet, np.ndarray):
-            frames = self._fitted(_checked(tracklet)[self._chosen(len(tracklet))])
-        else:
-            paths = paths_of(tracklet)
-            frames = self._fitted(self._decoded(paths[number]) for number in self._chosen(len(paths)))
-        return torch.from_numpy(frames).permute(0, 3, 1, 2)
-
-    def _chosen(self, length: int) -> list[int]:
-        """Sample T frames of a tracklet of some length."""
-        tracklet = Tracklet(tuple(map(str, range(length))), Modality.RGB, camera=0)
-        # the rules of the evaluation draw nothing
-        results = self._sample({'tracklet': tracklet, 'rng': np.random.default_rng(0)})
-        return results['frame_indices'].tolist()
-
-    def _decoded(self, path: Path) -> npt.NDArray[np.uint8]:
-        return decode_frame(
-            FolderFrames(path.parent), path.name, self._load._decode, self._load.size if self._load.reduce else None
-        )
-
-    def _fitted(self, images: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
-        """Resize T images to uint8 (T, H, W, 3)."""
-        fitted = np.empty((*self.shape, 3), np.uint8)
-        for out, image in zip(fitted, images, strict=True):
-            fit_frame(np.ascontiguousarray(image), out, self._load.area_when_shrinking)
-        return fitted
-
-
-class _OfDataset(NamedTuple):
-    """A tracklet of a dataset, by its row."""
-
-    dataset: TrackletDataset
-    row: int
-
-    def results(self) -> dict[str, Any]:
-        return {
-            'tracklet': self.dataset.tracklets[self.row],
-            'root': self.dataset.root,
-            'storage': self.dataset.storage,
-            'index': self.row,
-            'rng': np.random.default_rng(0),
-        }
+def _on_device(model: Any, device: str | torch.device) -> Any:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'") from None
 
 
 class _Items(Dataset):
@@ -199,33 +144,3 @@ class _Items(Dataset):
 
     def __getitem__(self, row: int) -> torch.Tensor:
         return self.load(self.items[row])
-
-
-def paths_of(tracklet: str | Path | Sequence[str | Path]) -> list[Path]:
-    """List the pictures of a tracklet in temporal order, with links resolved.
-
-    Raises:
-        DatasetError: If the folder is missing or has no pictures, or no path is given.
-    """
-    if not isinstance(tracklet, (str, Path)):
-        paths = [Path(path) for path in tracklet]
-        if not paths:
-            raise DatasetError('a tracklet has no pictures; leave it out')
-    elif not Path(tracklet).exists():
-        raise DatasetError(f'{tracklet}: does not exist; give the folder of a tracklet or the paths of its pictures')
-    elif Path(tracklet).is_file():
-        paths = [Path(tracklet)]
-    else:
-        inside = [path for path in Path(tracklet).iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-        paths = sorted((p for p in inside if not p.name.startswith('.')), key=lambda path: natural_key(path.name))
-        if not paths:
-            raise DatasetError(f'{tracklet}: contains no pictures')
-    return [path.resolve() for path in paths]
-
-
-def _checked(frames: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
-        raise DatasetError(
-            f'frames must be uint8 (T, H, W, 3) in RGB order with T >= 1, got {frames.dtype} {frames.shape}'
-        )
-    return frames

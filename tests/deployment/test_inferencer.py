@@ -1,11 +1,14 @@
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dscreid.datasets import HITSZVCM
-from dscreid.deployment import TrackletInferencer, make_bundle
-from dscreid.deployment.inferencer import FrameLoader
+from dscreid.deployment import TrackletInferencer, make_bundle, read_bundle
+from dscreid.deployment.frames import FrameLoader
 from dscreid.errors import ConfigError, DatasetError, TrainingError
 from dscreid.evaluation import load_features
 
@@ -116,8 +119,9 @@ def test_mistakes_of_the_caller_are_named(inferencer, bundle):
         TrackletInferencer(bundle, device='cuda:99')
 
 
-def test_features_that_are_not_finite_are_refused(bundle):
-    broken = TrackletInferencer(bundle)
-    next(iter(broken._model.backbone.parameters())).data.fill_(torch.nan)
+def test_features_that_are_not_finite_are_refused(bundle, tmp_path):
+    broken = read_bundle(shutil.copytree(bundle.folder, tmp_path / 'copy'))
+    path = broken.folder / 'model.safetensors'
+    save_file(load_file(path) | {'static_neck.running_mean': torch.full((32,), torch.nan)}, path)
     with pytest.raises(TrainingError, match='features are not finite'):
-        broken([np.zeros((2, 32, 16, 3), np.uint8)])
+        TrackletInferencer(broken)([np.zeros((2, 32, 16, 3), np.uint8)])
