@@ -152,8 +152,11 @@ def _read_onnx(path: Path) -> tuple[str, Session]:
         import onnxruntime
     except ImportError:
         raise ConfigError(f'{path}: ONNX files need onnxruntime; pip install "dscreid[export]"') from None
+    options = onnxruntime.SessionOptions()
+    # at its highest level, onnxruntime 1.32 crashes on float16 graphs
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+        session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
     except Exception as error:  # onnxruntime's errors have no common class
         raise _foreign(path, error) from None
     text = session.get_modelmeta().custom_metadata_map.get(METADATA, '')

@@ -65,10 +65,11 @@ def test_flip_and_raw_features(tiny_runs, tiny_experiment, tmp_path, test_set):
 
 
 def test_half_precision(bundle, tmp_path, test_set):
-    assert 0 < export_bundle(bundle, tmp_path / 'half.pt2', half=True) <= TOLERANCE[True]
+    for name in ('half.pt2', 'half.onnx'):
+        assert 0 < export_bundle(bundle, tmp_path / name, half=True) <= TOLERANCE[True]
     export_bundle(bundle, tmp_path / 'full.pt2')
     saved = (tmp_path / 'full.pt2').stat().st_size - (tmp_path / 'half.pt2').stat().st_size
-    assert saved > 0.4 * (bundle.folder / 'model.safetensors').stat().st_size
+    assert saved > 0.2 * (bundle.folder / 'model.safetensors').stat().st_size
     found = TrackletInferencer(tmp_path / 'half.pt2')(test_set)
     np.testing.assert_allclose(found, TrackletInferencer(bundle)(test_set), atol=TOLERANCE[True])
 

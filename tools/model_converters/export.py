@@ -18,7 +18,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('bundle', metavar='BUNDLE', type=Path, help='folder of the bundle (dscreid bundle)')
     parser.add_argument('out', metavar='OUT', type=Path, help='.onnx file (needs the extra "export") or .pt2 file')
-    parser.add_argument('--half', action='store_true', help='float16: half the size, features differ up to 0.02')
+    parser.add_argument(
+        '--half', action='store_true', help='float16, for GPUs: half the size, features differ by up to 0.02'
+    )
     parser.add_argument(
         '--tracklets', nargs='+', type=Path, default=[], metavar='FOLDER',
         help='folders of tracklets, to compare real frames in addition to random ones',
