@@ -67,6 +67,7 @@ setup(
     extras_require={
         'gpu': read_optional('faiss'),
         'tables': read_optional('pyarrow'),
+        'export': read_optional('onnx'),
         'dev': read_requirements('tests.txt'),
     },
     classifiers=[
