@@ -1,6 +1,6 @@
 """Real tracks of a real video: OpenCV's people detector and ByteTrack on ``vtest.avi``.
 
-``vtest.avi`` (768x576, 795 frames at 10 per second) comes with the Debian package ``opencv-doc``. The tracks are written
+``vtest.avi`` (768x576, 795 frames at 10 per second) comes with Debian's ``opencv-doc``. The tracks are written
 as MOTChallenge results, and the video a second time as gray pictures with other contrast, which stand in for infrared.
 
     pip install trackers "opencv-python-headless<5"
