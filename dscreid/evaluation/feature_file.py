@@ -2,11 +2,13 @@
 
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from dscreid.errors import DatasetError
+from dscreid.evaluation.protocols import Direction
 from dscreid.structures import Modality
 from dscreid.utils.files import replacing
 
@@ -49,6 +51,12 @@ class FeatureTable:
     def tracklet(self) -> np.ndarray:
         """Ids of the tracklets, int64 (N,); two rows have the same id only if they hold the same tracklet."""
         return self.index if self.same_as is None else self.same_as
+
+    def identities(self, direction: Direction) -> tuple[Any, ...]:
+        """Arguments of :func:`~dscreid.evaluation.ranking.rank_queries` after the scores for a task on this table."""
+        query, gallery, drop_same_camera = direction
+        facts = (fact[rows] for rows in (query, gallery) for fact in (self.pid, self.camera))
+        return *facts, drop_same_camera, (self.tracklet[query], self.tracklet[gallery])
 
     def _arrays(self) -> dict[str, np.ndarray]:
         pairs = ((field.name, getattr(self, field.name)) for field in fields(self))

@@ -114,7 +114,7 @@ def rank_queries(
         ValueError: If shapes do not fit.
     """
     ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
-    identities = _Identities(scores, ids, drop_same_camera, tracklets)
+    identities = _Identities(ids, drop_same_camera, tracklets, scores.device)
     shape = (2, scores.shape[0])
     result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
     for block in _blocks(scores, identities):
@@ -127,6 +127,20 @@ def rank_queries(
             f'tracklets{reason}; check the person ids, cameras and the choice of query and gallery'
         )
     return result
+
+
+def count_matches(
+    query_pids: Ids,
+    query_cameras: Ids,
+    gallery_pids: Ids,
+    gallery_cameras: Ids,
+    drop_same_camera: bool = False,
+    tracklets: tuple[Ids, Ids] | None = None,
+) -> np.ndarray:
+    """Count the true matches of each query, int64 (Nq,), without features; see :func:`rank_queries`."""
+    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
+    row, _, left_out = _Identities(ids, drop_same_camera, tracklets).pairs(slice(None))
+    return torch.bincount(row[~left_out], minlength=len(query_pids)).numpy()
 
 
 def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
@@ -175,7 +189,7 @@ def rank_lists(
         raise ValueError(f'topk must be at least 1, got {topk}')
     scores = InnerProduct(query_features, gallery_features)
     ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
-    identities = _Identities(scores, ids, drop_same_camera, tracklets)
+    identities = _Identities(ids, drop_same_camera, tracklets, scores.device)
     shape = (scores.shape[0], topk)
     lists = RankLists(np.full(shape, -1), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
     width = min(topk, scores.shape[1])
@@ -194,21 +208,17 @@ class _Identities:
 
     def __init__(
         self,
-        scores: Scores,
         ids: tuple[Ids, Ids, Ids, Ids],
         drop_same_camera: bool,
         tracklets: tuple[Ids, Ids] | None,
+        device: torch.device | None = None,
     ) -> None:
         def on_device(values: Sequence[Ids]) -> list[Tensor]:
-            return [torch.as_tensor(one, device=scores.device).long() for one in values]
+            return [torch.as_tensor(one, device=device).long() for one in values]
 
         self.query_pids, self.query_cameras, self.gallery_pids, self.gallery_cameras = on_device(ids)
         self.drop_same_camera = drop_same_camera
         self.tracklets = None if tracklets is None else on_device(tracklets)
-        for name, num, pids, cameras in zip(('query', 'gallery'), scores.shape, ids[::2], ids[1::2], strict=True):
-            if not num == len(pids) == len(cameras):
-                lengths = f'{num}, {len(pids)}, {len(cameras)}'
-                raise ValueError(f'{name} features, pids and cameras differ in length: {lengths}')
         self._by_person = self.gallery_pids.argsort(stable=True)
         sorted_pids = self.gallery_pids[self._by_person]
         self._begin = torch.searchsorted(sorted_pids, self.query_pids)
@@ -243,6 +253,14 @@ class _Block(NamedTuple):
 
 
 def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
+    sides = (
+        ('query', identities.query_pids, identities.query_cameras),
+        ('gallery', identities.gallery_pids, identities.gallery_cameras),
+    )
+    for num, (name, pids, cameras) in zip(scores.shape, sides, strict=True):
+        if not num == len(pids) == len(cameras):
+            lengths = f'{num}, {len(pids)}, {len(cameras)}'
+            raise ValueError(f'{name} features, pids and cameras differ in length: {lengths}')
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
         row, column, left_out = identities.pairs(rows)

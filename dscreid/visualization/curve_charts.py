@@ -9,13 +9,9 @@ import numpy as np
 
 from dscreid.visualization.charts import COLORS, Card, Rule, Series, format_number, line_chart
 from dscreid.visualization.curves import LOSS_TERM, Scalars
-from dscreid.visualization.page import part
-from dscreid.visualization.tables import Cell, Table, TableRow
+from dscreid.visualization.page import Table, plain_table
+from dscreid.visualization.results import direction_name
 
-RGB_COLOR, IR_COLOR, MEAN_COLOR = 0, 1, 2
-#: Colors of validation results, the same throughout a report.
-_DIRECTION_COLORS = {'rgb2ir': RGB_COLOR, 'ir2rgb': IR_COLOR, 'rgb2rgb': 3, 'ir2ir': 4}
-_DIRECTION_LABELS = {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB'}
 _MODALITY_LABELS = {'rgb': 'visible', 'ir': 'infrared'}
 
 
@@ -60,43 +56,26 @@ def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
     For one run, related series share a chart; for several runs, each series has its own chart with one line per run.
     """
     cards = []
-    logged = {key for scalars in runs.values() for key in (*scalars.series, *scalars.gaps)}
+    logged = {key for scalars in runs.values() for key in scalars.series}
     numbers = {scalars.identities for scalars in runs.values()}
     identities = numbers.pop() if len(numbers) == 1 else None
     for figure in _FIGURES:
         keys = sorted((key for key in logged if re.fullmatch(figure.keys, key, re.DOTALL)), key=_rgb_first)
-        if len(runs) > 1:
-            for key in keys:
-                title = figure.title if len(keys) == 1 else f'{figure.title}: {_label(key)}'
-                cards.append(_card(figure, title, _lines_of_runs(figure, key, runs), identities))
-        elif keys:
+        if len(runs) == 1 and keys:
             (scalars,) = runs.values()
-            lines = [
-                Series(_label(key), *_points(figure, key, scalars), **_style(key, position))
-                for position, key in enumerate(keys)
-            ]
+            lines = [_line(figure, key, scalars, _label(key), **_style(key, at)) for at, key in enumerate(keys)]
             cards.append(_card(figure, figure.title, lines, identities))
+        for key in keys if len(runs) > 1 else ():
+            title = figure.title if len(keys) == 1 else f'{figure.title}: {_label(key)}'
+            named = [(one, name, _cycled(at)) for at, (name, one) in enumerate(runs.items()) if key in one.series]
+            lines = [_line(figure, key, scalars, name, **style) for scalars, name, style in named]
+            cards.append(_card(figure, title, lines, identities))
     return sorted(cards, key=lambda card: not card.chart)  # single values after the charts
 
 
-def curves_html(runs: Mapping[str, Scalars]) -> str:
-    """Render the figures of :func:`curve_cards` as HTML; '' if there are none."""
-    cards = curve_cards(runs)
-    return part('cards', cards=cards) if cards else ''
-
-
-def _points(figure: _Figure, key: str, scalars: Scalars) -> tuple[np.ndarray, np.ndarray]:
-    x, y = scalars.with_gaps(key)
-    return x, figure.factor * y
-
-
-def _lines_of_runs(figure: _Figure, key: str, runs: Mapping[str, Scalars]) -> list[Series]:
-    """Make the lines of one series of several runs; runs that did not log it are left out."""
-    lines = (
-        Series(name, *_points(figure, key, scalars), **_cycled(position))
-        for position, (name, scalars) in enumerate(runs.items())
-    )
-    return [line for line in lines if len(line.x)]
+def _line(figure: _Figure, key: str, scalars: Scalars, name: str, **style: Any) -> Series:
+    x, y = scalars.series[key]
+    return Series(name, x, figure.factor * y, **style)
 
 
 def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:
@@ -105,8 +84,9 @@ def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int 
     drawn, points = [], []
     for line in lines:
         finite = np.isfinite(line.y)
-        if count := int((~finite).sum()):
-            captions.append(f'{line.name}: {count} of {len(line.y)} values are NaN or infinite and left out.')
+        if not finite.all():
+            count = f'{(~finite).sum()} of {len(line.y)}'
+            captions.append(f'{line.name}: {count} values are NaN or infinite and left out.')
         if finite.any():
             drawn.append(line)
             points.append((line.name, line.x[finite], line.y[finite]))
@@ -119,8 +99,19 @@ def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int 
     chart = line_chart(drawn, x_label=figure.x_label, rules=rules, from_zero=figure.from_zero, bounds=figure.bounds)
     ends = [f'{name} from {format_number(y[0])} to {format_number(y[-1])}' for name, _, y in points]
     description = f'{title} by {figure.x_label}: {"; ".join(ends)}'
-    table = _values_table(drawn) if figure.x_label == 'epoch' else None
-    return Card(title, chart, description, [*drawn, *rules], captions, table)
+    return Card(title, chart, description, [*drawn, *rules], captions, _values(figure, drawn))
+
+
+def _values(figure: _Figure, lines: Sequence[Series]) -> Table | None:
+    """Tabulate lines over epochs; None for iterations, of which there are too many."""
+    if figure.x_label != 'epoch':
+        return None
+    columns = [dict(zip(line.x.tolist(), map(format_number, line.y), strict=True)) for line in lines]
+    rows = [
+        (format_number(at), [column.get(at, '–').replace('nan', '–') for column in columns])
+        for at in sorted(set().union(*columns))
+    ]
+    return plain_table('Values', 'epoch', [line.name for line in lines], rows)
 
 
 def _rgb_first(key: str) -> tuple[int, str]:
@@ -128,38 +119,26 @@ def _rgb_first(key: str) -> tuple[int, str]:
     return 0 if 'rgb2ir' in key or 'rgb_' in key else 1 if 'ir2rgb' in key or 'ir_' in key else 2, key
 
 
-def _style(key: str, position: int) -> dict:
-    """Choose color and dash; purity and mean are dashed."""
+def _style(key: str, position: int) -> dict[str, Any]:
+    """Choose color and dash, the same for a modality or direction in all charts; purity and mean are dashed."""
     head, _, tail = key.partition('/')
     if head != 'labels' and tail not in ('mAP', 'Rank-1'):
         return _cycled(position)
-    direction = {0: RGB_COLOR, 1: IR_COLOR}.get(_rgb_first(key)[0], MEAN_COLOR)
-    return dict(color=_DIRECTION_COLORS.get(head, direction), dashed=key.endswith('_purity') or head == 'mean')
+    color = {'rgb2rgb': 3, 'ir2ir': 4}.get(head, _rgb_first(key)[0])
+    return dict(color=COLORS[color], dashed=key.endswith('_purity') or head == 'mean')
 
 
-def _cycled(position: int) -> dict:
-    return dict(color=position % len(COLORS), dashed=position // len(COLORS) % 2 == 1)
+def _cycled(position: int) -> dict[str, Any]:
+    return dict(color=COLORS[position % len(COLORS)], dashed=position // len(COLORS) % 2 == 1)
 
 
 def _label(key: str) -> str:
     head, _, tail = key.partition('/')
-    if head == 'labels':
-        modality, _, what = tail.partition('_')
-        if modality in _MODALITY_LABELS:
-            return _MODALITY_LABELS[modality] + {'nmi': ', NMI', 'purity': ', purity'}.get(what, '')
+    modality, _, what = tail.partition('_')
+    if head == 'labels' and modality in _MODALITY_LABELS:
+        return _MODALITY_LABELS[modality] + {'nmi': ', NMI', 'purity': ', purity'}.get(what, '')
     if head in ('labels', 'criteria'):
         return tail.replace('_', ' ')
     if tail in ('mAP', 'Rank-1'):
-        return _DIRECTION_LABELS.get(head, head)
+        return direction_name(head)
     return key.removeprefix('loss_').replace('_', ' ') if key.startswith('loss_') else key
-
-
-def _values_table(lines: Sequence[Series]) -> Table:
-    positions = sorted({float(at) for line in lines for at in line.x})
-    lookup = [dict(zip(line.x.tolist(), line.y.tolist(), strict=True)) for line in lines]
-    values = [[series.get(at, math.nan) for series in lookup] for at in positions]
-    rows = [
-        TableRow(format_number(at), [Cell(format_number(one) if math.isfinite(one) else '–') for one in row])
-        for at, row in zip(positions, values, strict=True)
-    ]
-    return Table('Values', 'epoch', [('', line.name) for line in lines], rows)

@@ -1,11 +1,11 @@
 """Logged values of a training run, read from the JSON lines that MMEngine writes to ``vis_data/scalars.json``."""
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,34 +14,19 @@ from dscreid.utils.records import is_finite_number, is_number
 
 #: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.
 LARGEST = float(np.finfo(np.float32).max)
-IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
 #: Regular expression of the terms of the total ``loss``.
 LOSS_TERM = r'loss_.*|.*\.[^.]*loss[^.]*'
 #: Regular expression of the keys that change within an epoch.
 _ITERATION_KEYS = f'{LOSS_TERM}|loss|lr|grad_norm|time|data_time|memory'
 
 
-@dataclass(frozen=True)
-class Scalars:
-    """Logged values of one run.
+class Scalars(NamedTuple):
+    """Logged values of one run."""
 
-    Attributes:
-        series: key → (x float64 (n,) ascending, y float64 (n,) finite). x is in iterations for losses and learning
-            rates, otherwise in epochs.
-        identities: True number of identities in the training split; None if unknown.
-        gaps: key → float64 (m,), ascending positions at which NaN or an infinite value was logged.
-    """
-
+    #: Key → (x float64 (n,) ascending, y float64 (n,), NaN where NaN or an infinite value was logged). x is in
+    #: iterations for losses and learning rates, otherwise in epochs.
     series: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    identities: int | None = None
-    gaps: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def with_gaps(self, key: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return x and y of a series with NaN at its gaps; both are empty if the key was not logged."""
-        x, y = self.series.get(key, (np.zeros(0), np.zeros(0)))
-        gaps = self.gaps.get(key, np.zeros(0))
-        order = np.argsort(np.concatenate([x, gaps]), kind='stable')
-        return np.concatenate([x, gaps])[order], np.concatenate([y, np.full(len(gaps), np.nan)])[order]
+    identities: int | None = None  #: true number of identities in the training split, if known
 
 
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
@@ -55,7 +40,7 @@ def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
 
 
 def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = None) -> Scalars:
-    """Sort logged records, one per step, into series. Text values are ignored; NaN and infinite values become gaps.
+    """Sort logged records, one per step, into series. Text values are ignored.
 
     If ``identities`` is None, it is taken from ``labels/rgb_identities`` or ``labels/ir_identities`` if logged.
     """
@@ -64,20 +49,12 @@ def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = 
         for key, value in record.items():
             at = _position(key, record)
             if key not in ('step', 'iter', 'epoch') and at is not None and is_number(value):
-                points.setdefault(key, {})[at] = float(value)
-    series, gaps = {}, {}
-    for key, values in points.items():
-        x = np.array(sorted(values))
-        y = np.array([values[at] for at in x])
-        finite = np.abs(y) <= LARGEST
-        if finite.any():
-            series[key] = x[finite], y[finite]
-        if not finite.all():
-            gaps[key] = x[~finite]
-    logged = [series[key][1].max() for key in IDENTITY_KEYS if key in series]
-    if identities is None and logged:
-        identities = int(max(logged))
-    return Scalars(series, identities, gaps)
+                points.setdefault(key, {})[at] = float(value) if abs(value) <= LARGEST else math.nan
+    series = {key: (np.array(sorted(y)), np.array([y[at] for at in sorted(y)])) for key, y in points.items()}
+    if identities is None:
+        logged = [points.get(f'labels/{modality}_identities', {}).values() for modality in ('rgb', 'ir')]
+        identities = max((int(value) for values in logged for value in values if math.isfinite(value)), default=None)
+    return Scalars(series, identities)
 
 
 def _read_lines(path: Path) -> list[dict]:
@@ -88,10 +65,8 @@ def _read_lines(path: Path) -> list[dict]:
         raise CheckpointError(f'{path} cannot be read ({reason}); name a scalars.json of a run.') from error
     records = []
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
         try:
-            record = json.loads(line)
+            record = json.loads(line) if line.strip() else {}
         except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):

@@ -3,23 +3,16 @@
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.page import joined, paragraphs_html, part
-from dscreid.visualization.paper_tables import PAPER_FOOTNOTE, PaperTable, paper_reference
-from dscreid.visualization.tables import Cell, Table, TableRow
+from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.visualization.page import Cell, Table, TableRow, joined, paragraphs_html, part
+from dscreid.visualization.paper_tables import PAPER_FOOTNOTE, paper_reference
 
 NOT_EVALUATED = 'No run has been evaluated.'
-CROSS_MODAL = ('rgb2ir', 'ir2rgb')
-DIRECTION_NAMES = {
-    'rgb2ir': 'RGB→IR',
-    'ir2rgb': 'IR→RGB',
-    'rgb2rgb': 'RGB→RGB',
-    'ir2ir': 'IR→IR',
-    'mean': 'mean',
-}
+_DIRECTIONS = {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB', 'rgb2rgb': 'RGB→RGB', 'ir2ir': 'IR→IR'}
 
 
 @dataclass(frozen=True)
@@ -51,11 +44,15 @@ class ReportRun:
         return points if self is not first and math.isfinite(points) else None
 
 
+def direction_name(direction: str) -> str:
+    """Return a direction as written in the paper, such as ``'RGB→IR'``."""
+    return _DIRECTIONS.get(direction, direction)
+
+
 def directions_of(runs: Sequence[ReportRun]) -> list[str]:
     """List the directions for which a run reports mAP, cross-modal ones first, without the mean."""
     found = {key.partition('/')[0] for run in runs for key in run.metrics if key.endswith('/mAP')} - {'mean'}
-    known = [name for name in DIRECTION_NAMES if name in found]
-    return known + sorted(found - set(known))
+    return [name for name in _DIRECTIONS if name in found] + sorted(found - set(_DIRECTIONS))
 
 
 def columns_of(runs: Sequence[ReportRun]) -> list[str]:
@@ -63,11 +60,6 @@ def columns_of(runs: Sequence[ReportRun]) -> list[str]:
     names = {key.partition('/')[2] for run in runs for key in run.metrics}
     ranks = sorted(int(match[1]) for name in names if (match := re.fullmatch(r'Rank-(\d+)', name)))
     return [f'Rank-{rank}' for rank in ranks] + [name for name in ('mAP', 'mINP') if name in names]
-
-
-def direction_name(direction: str) -> str:
-    """Return a direction as written in the paper, such as ``'RGB→IR'``."""
-    return DIRECTION_NAMES.get(direction, direction)
 
 
 def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
@@ -87,13 +79,12 @@ def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None
     """
     if not runs:
         return NOT_EVALUATED
-    columns = columns_of(runs)
-    head = ' ' * 9 + ''.join(f'{column:>9}' for column in columns)
+    head = ' ' * 9 + ''.join(f'{column:>9}' for column in columns_of(runs))
     lines = [head + (f'{"gain mAP":>11}' if len(runs) > 1 else '')]
     for run in runs:
-        lines += [run.name, *_console_lines(run, runs, columns)]
+        lines += [run.name, *(_console_lines(run, runs) or [f'  not evaluated: {run.reason}'])]
     if target is not None:
-        lines += ['', *_paper_lines(paper_reference(target))]
+        lines += ['', *_paper_lines(target)]
     return '\n'.join(line.rstrip() for line in lines)
 
 
@@ -107,60 +98,63 @@ def results_table_html(
         return paragraphs_html([NOT_EVALUATED])
     keys = [f'{name}/{column}' for name in groups for column in columns_of(runs)]
     if set(groups) == set(CROSS_MODAL):
-        means = [f'mean/{column}' for column in ('Rank-1', 'mAP')]
-        keys = [key for key in means if any(key in run.metrics for run in runs)] + keys
-    rows = [_table_row(run, runs, keys) for run in runs]
+        keys = [key for key in ('mean/Rank-1', 'mean/mAP') if any(key in run.metrics for run in runs)] + keys
+    rows = [
+        TableRow(run.name, [_cell(run, runs, key) for key in keys], kind='bound' if run.upper_bound else '')
+        for run in runs
+    ]
     if target is not None:
-        rows += _paper_rows(paper_reference(target), keys)
+        rows += _paper_rows(target, keys)
     columns = [(direction_name(name), column) for name, column in (key.split('/', 1) for key in keys)]
     table = part('table', table=Table('Results table', 'Run', columns, rows))
     return table if target is None else joined([table, paragraphs_html([PAPER_FOOTNOTE])])
 
 
-def _console_lines(run: ReportRun, runs: Sequence[ReportRun], columns: Sequence[str]) -> list[str]:
+def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
     """Format the lines of a run in the console table: the mean over the directions, then each direction."""
     lines = []
     for direction in ['mean', *directions_of(runs)]:
-        keys = [f'{direction}/{column}' for column in columns]
+        keys = [f'{direction}/{column}' for column in columns_of(runs)]
         if any(key in run.metrics for key in keys):
             values = [(run.printed(key), '*' if is_best(run, runs, key) else '') for key in keys]
             cells = ['-' if value is None else f'{mark}{value:.1f}' for value, mark in values]
             points = run.gain_over(runs[0], f'{direction}/mAP')
             line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>9}' for cell in cells)
             lines.append(line + ('' if points is None else f'{points:>+11.1f}'))
-    return lines or [f'  not evaluated: {run.reason}']
+    return lines
 
 
-def _paper_lines(reference: PaperTable) -> list[str]:
+def _paper_lines(target: str) -> Iterator[str]:
     """Format the figures of the paper for the console, with one line per method and the footnote."""
     names = ('mean', *CROSS_MODAL)
-    lines = [
-        f'The paper, Table {reference.number}: {reference.title}',
-        ' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names),
-        ' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names),
-    ]
+    reference = paper_reference(target)
+    yield reference.heading
+    yield ' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names)
+    yield ' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names)
     for row in reference.rows:
         label = row.method + ('' if row.unsupervised else ' (target labels)')
-        pairs = [[100 * row.metrics[f'{name}/{column}'] for column in ('Rank-1', 'mAP')] for name in names]
-        lines.append(f'  {label:<24}' + ''.join(f'{rank1:>9.1f}{mean_ap:>7.1f}' for rank1, mean_ap in pairs))
-    return [*lines, *textwrap.wrap(PAPER_FOOTNOTE, 80)]
+        values = [
+            f'{100 * row.metrics[f"{name}/Rank-1"]:>9.1f}{100 * row.metrics[f"{name}/mAP"]:>7.1f}' for name in names
+        ]
+        yield f'  {label:<24}' + ''.join(values)
+    yield from textwrap.wrap(PAPER_FOOTNOTE, 80)
 
 
-def _table_row(run: ReportRun, runs: Sequence[ReportRun], keys: Sequence[str]) -> TableRow:
-    """Make the row of a run, with the gain over the first run below each value."""
-    cells = []
-    for key in keys:
-        value, points = run.printed(key), run.gain_over(runs[0], key)
-        tone = '' if points is None or abs(points) < 0.05 else 'up' if points > 0 else 'down'
-        gain = '' if points is None else '±0.0' if not tone else f'{points:+.1f}'.replace('-', '−')
-        cells.append(Cell('–' if value is None else f'{value:.1f}', is_best(run, runs, key), gain, tone))
-    return TableRow(run.name, cells, kind='bound' if run.upper_bound else '')
+def _cell(run: ReportRun, runs: Sequence[ReportRun], key: str) -> Cell:
+    """Make the cell of a metric, with the gain over the first run below the value."""
+    value, points = run.printed(key), run.gain_over(runs[0], key)
+    text, best = '–' if value is None else f'{value:.1f}', is_best(run, runs, key)
+    if points is None:
+        return Cell(text, best)
+    if abs(points) < 0.05:
+        return Cell(text, best, '±0.0')
+    return Cell(text, best, f'{points:+.1f}'.replace('-', '−'), 'up' if points > 0 else 'down')
 
 
-def _paper_rows(reference: PaperTable, keys: Sequence[str]) -> list[TableRow]:
+def _paper_rows(target: str, keys: Sequence[str]) -> Iterator[TableRow]:
     """Make rows with the figures of the paper, below a heading."""
-    rows = [TableRow(f'The paper, Table {reference.number}: {reference.title}')]
+    reference = paper_reference(target)
+    yield TableRow(reference.heading)
     for row in reference.rows:
         cells = [Cell(f'{100 * row.metrics[key]:.1f}' if key in row.metrics else '') for key in keys]
-        rows.append(TableRow(row.method, cells, '' if row.unsupervised else 'target labels', 'paper'))
-    return rows
+        yield TableRow(row.method, cells, '' if row.unsupervised else 'target labels', 'paper')

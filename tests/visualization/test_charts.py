@@ -91,7 +91,7 @@ def test_a_gap_is_a_gap_and_never_nan(draw):
 
 def test_a_single_point_of_a_line_has_a_dot(drawing_of):
     chart = line_chart(
-        [Series('a', np.array([2.0]), np.array([3.0])), Series('b', np.arange(3.0), np.ones(3), 1)],
+        [Series('a', np.array([2.0]), np.array([3.0])), Series('b', np.arange(3.0), np.ones(3), COLORS[1])],
         x_label='x',
     )
     marks = [e for e in ElementTree.fromstring(drawing_of(chart)).iter() if e.tag.endswith('}use')]
@@ -100,18 +100,18 @@ def test_a_single_point_of_a_line_has_a_dot(drawing_of):
 
 def test_rules_are_dotted_and_gray_unless_they_have_a_color(draw):
     line = Series('a', np.arange(3.0), np.arange(3.0))
-    rules = [Rule('r', 1, vertical=True, color=2), Rule('s', 1)]
+    rules = [Rule('r', 1, vertical=True, color=COLORS[2]), Rule('s', 1)]
     _, paths = draw(line, rules=rules)
     for rule in rules:
-        (path,) = (d for style, d in paths if f'stroke: {rule.shade}' in style and 'dasharray' in style)
+        (path,) = (d for style, d in paths if f'stroke: {rule.color}' in style and 'dasharray' in style)
         (x0, y0), (x1, y1) = points_of(path)
         assert (x0 == x1) == rule.vertical
         assert (y0 == y1) != rule.vertical
 
 
 def test_swatches_of_the_legend_differ_as_the_lines_do():
-    lines = [Series('a', np.zeros(0), np.zeros(0), color, dashed) for color in (0, 1) for dashed in (0, 1)]
-    entries = [*lines, Rule('r', 1, color=1)]
+    lines = [Series('a', np.zeros(0), np.zeros(0), color, dashed) for color in COLORS[:2] for dashed in (0, 1)]
+    entries = [*lines, Rule('r', 1, color=COLORS[1])]
     assert len({entry.swatch for entry in entries}) == len(entries)
     assert lines[3].swatch == f'3px dashed {COLORS[1]}'
 

@@ -12,8 +12,16 @@ from dscreid.lab.reproduction.presets import DataPreset, Place
 from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, seeds_of, summarize
 from dscreid.utils.shipped import shipped_configs
 from dscreid.visualization import PAPER_FOOTNOTE
-from dscreid.visualization.page import joined, page_html, paragraphs_html, part, write_text_atomically
-from dscreid.visualization.tables import Cell, Table, TableRow
+from dscreid.visualization.page import (
+    Cell,
+    Table,
+    TableRow,
+    joined,
+    page_html,
+    paragraphs_html,
+    part,
+    write_text_atomically,
+)
 
 #: Key → (group, name) of the columns. The mean comes first because methods are ordered by it.
 COLUMNS = {
