@@ -9,24 +9,15 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from torch import Tensor
 
 from dscreid.distributed import from_main_process, gather_objects
 from dscreid.errors import ConfigError, EvaluationError, TrainingError
 from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
-from dscreid.evaluation.feature_file import (
-    MODALITY_CODES,
-    UNKNOWN,
-    FeatureTable,
-    describe_not_finite,
-    save_features,
-)
+from dscreid.evaluation.feature_file import MODALITY_CODES, UNKNOWN, FeatureTable, describe_not_finite, save_features
 from dscreid.evaluation.protocols import Direction, averaged_directions, find_protocol, protocol_directions
-from dscreid.evaluation.query_expansion import QueryExpansion, expand_queries
 from dscreid.evaluation.query_table import check_query_file, make_query_table, save_query_table
 from dscreid.evaluation.ranking import QueryRanks, check_ranks, rank_queries, summarize
-from dscreid.evaluation.reranking import Reranked, Reranking
-from dscreid.evaluation.scores import InnerProduct, Scores
+from dscreid.evaluation.scores import InnerProduct, QueryExpansion, Reranked, Reranking, Scores, expand_queries
 from dscreid.registry import METRICS
 from dscreid.structures import Modality
 
@@ -50,8 +41,8 @@ class ReIDMetric(BaseMetric):
         ranks: Ranks of the CMC curve to report.
         feature: Feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``.
         dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
-        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, such as ``{}``, or None for none.
-        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, such as ``{}``, or
+        rerank: Arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none.
+        query_expansion: Arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`, such as ``{}``, or
             None for no expansion. Applied before re-ranking.
         per_query: ``.csv`` or ``.parquet`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
@@ -147,16 +138,14 @@ class ReIDMetric(BaseMetric):
         ranks = {name: self._rank(table, name, direction) for name, direction in directions.items()}
         if self.per_query is not None:
             save_query_table(self.per_query, make_query_table(table, directions, ranks))
-        metrics: dict[str, float] = {}
+        measured = {name: summarize(one, self.ranks) for name, one in ranks.items()}
         for name, (query, gallery, _) in directions.items():
-            measured = summarize(ranks[name], self.ranks)
-            valid = measured.pop('valid_queries')
+            valid = measured[name].pop('valid_queries')
             counts = f'{valid} of {len(query)} queries have a true match among {len(gallery)} tracklets'
             print_log(f'{self.protocol} {name}: {counts}', logger='current')
-            metrics |= {f'{name}/{measure}': value for measure, value in measured.items()}
-        for measure in ('mAP', 'mINP', *(f'Rank-{rank}' for rank in self.ranks)):
-            values = [metrics[f'{name}/{measure}'] for name in averaged_directions(directions)]
-            metrics[f'mean/{measure}'] = float(np.mean(values))
+        averaged = [measured[name] for name in averaged_directions(directions)]
+        measured['mean'] = {key: float(np.mean([one[key] for one in averaged])) for key in averaged[0]}
+        metrics = {f'{name}/{key}': value for name, values in measured.items() for key, value in values.items()}
         return metrics | self._intervals(table, directions, ranks)
 
     def test_time_options(self) -> dict[str, QueryExpansion | Reranking]:
@@ -179,23 +168,14 @@ class ReIDMetric(BaseMetric):
         return unknown < len(table)
 
     def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
-        query, gallery, drop_same_camera = direction
-        features = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in (query, gallery))
-        queries, galleries = ((table.pid[rows], table.camera[rows]) for rows in (query, gallery))
-        tracklets = table.tracklet[query], table.tracklet[gallery]
+        query, gallery = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in direction[:2])
         try:
-            scores = self._scores(*features)
-            return rank_queries(scores, *queries, *galleries, drop_same_camera, tracklets)
+            if self.query_expansion is not None:
+                query = expand_queries(query, gallery, self.query_expansion)
+            scores: Scores = Reranked(query, gallery, self.rerank) if self.rerank else InnerProduct(query, gallery)
+            return rank_queries(scores, *table.identities(direction))
         except EvaluationError as error:
             raise EvaluationError(f'{self.protocol} {name}: {error}') from None
-
-    def _scores(self, query: Tensor, gallery: Tensor) -> Scores:
-        """Build the scores of float (Nq, D) and (Ng, D) features according to the options."""
-        if self.query_expansion is not None:
-            query = expand_queries(query, gallery, self.query_expansion)
-        if self.rerank is not None:
-            return Reranked(query, gallery, self.rerank)
-        return InnerProduct(query, gallery)
 
     def _intervals(
         self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]

@@ -12,7 +12,6 @@ from dscreid.structures import Modality
 from dscreid.utils.signatures import closest
 
 CROSS_MODAL = ('rgb2ir', 'ir2rgb')
-_SHOWN = 5
 # Batch size of VLD's ConsistentModalitySampler; the published figures lack its incomplete last visible batch.
 _PUBLISHED_BATCH = 64
 
@@ -75,8 +74,6 @@ def protocol_directions(
     protocol = find_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
     queries = np.asarray(is_query, dtype=bool)
-    if visible.shape != queries.shape:
-        raise ValueError(f'{len(visible)} modalities but {len(queries)} query flags')
     if protocol.one_query_modality:
         _check_one_modality(name, visible, queries, wheres)
     directions = protocol.directions(visible, queries)
@@ -98,17 +95,16 @@ def averaged_directions(names: Iterable[str]) -> list[str]:
 
 
 def _check_one_modality(name: str, visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None) -> None:
-    listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
-    if not all(map(len, listed.values())):
-        return
-    counts = ' and '.join(f'{len(rows)} {kind}' for kind, rows in listed.items())
-    kind, fewer = min(listed.items(), key=lambda item: len(item[1]))
-    shown = [f'tracklet {row}' if wheres is None else wheres[row] for row in fewer[:_SHOWN].tolist()]
-    more = f' and {len(fewer) - _SHOWN} more' if len(fewer) > _SHOWN else ''
-    raise DatasetError(
-        f'protocol {name} ranks queries of one modality, but the query list names {counts} tracklets; remove the '
-        f'{kind} ones ({", ".join(shown)}{more}), or choose a protocol for both, such as bupt_campus'
-    )
+    kinds = (('visible', np.flatnonzero(queries & visible)), ('infrared', np.flatnonzero(queries & ~visible)))
+    kind, fewer = min(kinds, key=lambda item: len(item[1]))
+    if len(fewer):
+        counts = ' and '.join(f'{len(rows)} {kind}' for kind, rows in kinds)
+        shown = [f'tracklet {row}' if wheres is None else wheres[row] for row in fewer[:5].tolist()]
+        more = f' and {len(fewer) - 5} more' if len(fewer) > 5 else ''
+        raise DatasetError(
+            f'protocol {name} ranks queries of one modality, but the query list names {counts} tracklets; remove the '
+            f'{kind} ones ({", ".join(shown)}{more}), or choose a protocol for both, such as bupt_campus'
+        )
 
 
 @PROTOCOLS.register_module(name='hitsz_vcm')
@@ -123,9 +119,8 @@ class HITSZVCM(EvaluationProtocol):
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
         """See the base class."""
-        listed_visible = bool(visible[queries].any())
-        listed = np.flatnonzero(queries)
-        others = np.flatnonzero(~queries & (visible != listed_visible))
+        listed_visible = visible[queries].any()
+        listed, others = np.flatnonzero(queries), np.flatnonzero(~queries & (visible != listed_visible))
         rgb, ir = (listed, others) if listed_visible else (others, listed)
         return {'rgb2ir': Direction(rgb, ir, True), 'ir2rgb': Direction(ir, rgb, True)}
 

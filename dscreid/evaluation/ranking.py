@@ -16,6 +16,17 @@ from dscreid.utils.chunks import row_chunks
 Ids = Tensor | np.ndarray | Sequence[int]
 
 
+class Identities(NamedTuple):
+    """Facts about Nq queries and Ng gallery tracklets; see :func:`rank_queries`."""
+
+    query_pids: Ids
+    query_cameras: Ids
+    gallery_pids: Ids
+    gallery_cameras: Ids
+    drop_same_camera: bool = False
+    tracklets: tuple[Ids, Ids] | None = None
+
+
 class QueryRanks(NamedTuple):
     """Ranks of the true matches of each query, as NumPy arrays of shape (Nq,)."""
 
@@ -102,7 +113,7 @@ def rank_queries(
 
     Args:
         scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,); see :func:`rank_metrics`, also for the next arguments.
+        query_pids: See :func:`rank_metrics`, also for the next arguments.
         query_cameras: Integer (Nq,).
         gallery_pids: Integer (Ng,).
         gallery_cameras: Integer (Ng,).
@@ -113,13 +124,11 @@ def rank_queries(
         EvaluationError: If no query has a true match.
         ValueError: If shapes do not fit.
     """
-    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
-    identities = _Identities(ids, drop_same_camera, tracklets, scores.device)
     shape = (2, scores.shape[0])
     result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
-    for block in _blocks(scores, identities):
-        ahead = count_ahead(block.scores, block.row, block.column)
-        _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
+    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets)
+    for rows, block, row, column in _blocks(scores, ids):
+        _enter(result, rows.start + row.cpu().numpy(), 1 + count_ahead(block, row, column).cpu().numpy())
     if not result.matches.any():
         reason = ' once tracklets of the same person and camera are left out' if drop_same_camera else ''
         raise EvaluationError(
@@ -129,18 +138,10 @@ def rank_queries(
     return result
 
 
-def count_matches(
-    query_pids: Ids,
-    query_cameras: Ids,
-    gallery_pids: Ids,
-    gallery_cameras: Ids,
-    drop_same_camera: bool = False,
-    tracklets: tuple[Ids, Ids] | None = None,
-) -> np.ndarray:
-    """Count the true matches of each query, int64 (Nq,), without features; see :func:`rank_queries`."""
-    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
-    row, _, left_out = _Identities(ids, drop_same_camera, tracklets).pairs(slice(None))
-    return torch.bincount(row[~left_out], minlength=len(query_pids)).numpy()
+def count_matches(identities: Identities) -> np.ndarray:
+    """Count the true matches of each query that are not left out, int64 (Nq,), without ranking them."""
+    row, _, left_out = _pairs(identities)
+    return torch.bincount(row[~left_out], minlength=len(identities.query_pids)).numpy()
 
 
 def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
@@ -188,84 +189,65 @@ def rank_lists(
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
     scores = InnerProduct(query_features, gallery_features)
-    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
-    identities = _Identities(ids, drop_same_camera, tracklets, scores.device)
     shape = (scores.shape[0], topk)
     lists = RankLists(np.full(shape, -1), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
     width = min(topk, scores.shape[1])
-    for block in _blocks(scores, identities):
-        similarity, index = largest_per_row(block.scores, width)
-        pids = identities.query_pids[block.rows, None]
-        correct = (pids == identities.gallery_pids[index]) & (pids >= 0)
+    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets)
+    for rows, block, row, column in _blocks(scores, ids):
+        same = torch.zeros_like(block, dtype=torch.bool)
+        same[row, column] = True
+        similarity, index = largest_per_row(block, width)
         kept = torch.isfinite(similarity).cpu().numpy()
-        for array, part in zip(lists, (index, correct, similarity), strict=True):
-            array[block.rows, :width][kept] = part.cpu().numpy()[kept]
+        for array, part in zip(lists, (index, same.gather(1, index), similarity), strict=True):
+            array[rows, :width][kept] = part.cpu().numpy()[kept]
     return lists
 
 
-class _Identities:
-    """Person ids and cameras of queries and gallery on one device, with the gallery grouped by person."""
+def _pairs(identities: Identities, device: torch.device | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Find all pairs of a query and a gallery tracklet of the same known person.
 
-    def __init__(
-        self,
-        ids: tuple[Ids, Ids, Ids, Ids],
-        drop_same_camera: bool,
-        tracklets: tuple[Ids, Ids] | None,
-        device: torch.device | None = None,
-    ) -> None:
-        def on_device(values: Sequence[Ids]) -> list[Tensor]:
-            return [torch.as_tensor(one, device=device).long() for one in values]
+    Returns for P pairs: query, int64, ascending; gallery row, int64, ascending for each query; whether the tracklet is
+    left out, bool.
+    """
 
-        self.query_pids, self.query_cameras, self.gallery_pids, self.gallery_cameras = on_device(ids)
-        self.drop_same_camera = drop_same_camera
-        self.tracklets = None if tracklets is None else on_device(tracklets)
-        self._by_person = self.gallery_pids.argsort(stable=True)
-        sorted_pids = self.gallery_pids[self._by_person]
-        self._begin = torch.searchsorted(sorted_pids, self.query_pids)
-        matches = torch.searchsorted(sorted_pids, self.query_pids, right=True) - self._begin
-        self._matches = matches.where(self.query_pids >= 0, 0)  # unknown persons do not match each other
+    def integers(values: Ids) -> Tensor:
+        return torch.as_tensor(values, device=device).long()
 
-    def pairs(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Find all pairs of a query of the block and a gallery tracklet of the same person.
-
-        Returns, for P pairs: position of the query within the block, int64, ascending; gallery row, int64, ascending
-        for each query; whether the tracklet is left out, bool.
-        """
-        num = self._matches[rows]
-        row = torch.arange(len(num), device=num.device).repeat_interleave(num)
-        shift = self._begin[rows] - (num.cumsum(0) - num)
-        column = self._by_person[torch.arange(len(row), device=num.device) + shift[row]]
-        left_out = torch.zeros(len(row), dtype=torch.bool, device=num.device)
-        if self.drop_same_camera:
-            left_out |= self.query_cameras[rows][row] == self.gallery_cameras[column]
-        if self.tracklets is not None:
-            left_out |= self.tracklets[0][rows][row] == self.tracklets[1][column]
-        return row, column, left_out
+    pids = integers(identities.query_pids)
+    sorted_pids, by_person = integers(identities.gallery_pids).sort(stable=True)
+    begin = torch.searchsorted(sorted_pids, pids)
+    matches = torch.searchsorted(sorted_pids, pids, right=True) - begin
+    matches = matches.where(pids >= 0, 0)  # unknown persons do not match each other
+    row = torch.arange(len(matches), device=device).repeat_interleave(matches)
+    shift = begin - (matches.cumsum(0) - matches)
+    column = by_person[torch.arange(len(row), device=device) + shift[row]]
+    left_out = torch.zeros(len(row), dtype=torch.bool, device=device)
+    if identities.drop_same_camera:
+        left_out |= integers(identities.query_cameras)[row] == integers(identities.gallery_cameras)[column]
+    if identities.tracklets is not None:
+        own, others = map(integers, identities.tracklets)
+        left_out |= own[row] == others[column]
+    return row, column, left_out
 
 
-class _Block(NamedTuple):
-    """Scores of a block of queries against the whole gallery."""
+def _blocks(scores: Scores, identities: Identities) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    """Compute the scores of blocks of queries and find their true matches.
 
-    rows: slice
-    scores: Tensor  # float (n, Ng); -inf for tracklets that are left out
-    row: Tensor  # int64 (P,), queries of the true matches that are not left out, ascending
-    column: Tensor  # int64 (P,), gallery rows of these matches
-
-
-def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
-    sides = (
-        ('query', identities.query_pids, identities.query_cameras),
-        ('gallery', identities.gallery_pids, identities.gallery_cameras),
-    )
-    for num, (name, pids, cameras) in zip(scores.shape, sides, strict=True):
+    Yields the rows of the block; float (n, Ng), -inf for tracklets that are left out; for P matches, the query within
+    the block, int64, ascending, and the gallery row, int64.
+    """
+    for num, name, pids, cameras in zip(
+        scores.shape, ('query', 'gallery'), identities[:4:2], identities[1:4:2], strict=True
+    ):
         if not num == len(pids) == len(cameras):
-            lengths = f'{num}, {len(pids)}, {len(cameras)}'
-            raise ValueError(f'{name} features, pids and cameras differ in length: {lengths}')
+            raise ValueError(f'{name} features, pids and cameras differ in length: {num}, {len(pids)}, {len(cameras)}')
+    row, column, left_out = _pairs(identities, scores.device)
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
-        row, column, left_out = identities.pairs(rows)
-        block[row[left_out], column[left_out]] = -torch.inf
-        yield _Block(rows, block, row[~left_out], column[~left_out])
+        inside = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop], device=row.device)).tolist())
+        query, match, out = row[inside] - rows.start, column[inside], left_out[inside]
+        block[query[out], match[out]] = -torch.inf
+        yield rows, block, query[~out], match[~out]
 
 
 def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:

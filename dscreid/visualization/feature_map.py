@@ -154,7 +154,7 @@ def _draw_panel(axes: Axes, one: FeatureMap, position: np.ndarray, colors: dict[
             rows = (one.modality == code) & ((one.pid >= 0) == known)
             shades = [colors[pid] for pid in one.pid[rows].tolist()]
             style: dict[str, Any] = dict(s=enlargement * area, marker=marker, edgecolors='white', linewidths=0.6)
-            axes.scatter(*position[rows].T, c=shades, **style)
+            axes.scatter(position[rows, 0], position[rows, 1], c=shades, **style)
 
 
 def _draw_legend(figure: SubFigure, colors: dict[int, str]) -> None:

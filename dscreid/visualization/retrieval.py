@@ -71,7 +71,7 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     pids, index = features.pid, features.index
     rows = direction.query
     rows = rows[np.argsort(index[rows], kind='stable')]  # the choice must not depend on the order of rows
-    valid = rows[count_matches(*features.identities(direction._replace(query=rows))) > 0]
+    valid = rows[count_matches(features.identities(direction._replace(query=rows))) > 0]
     generator = np.random.default_rng(seed)
     chosen: list[int] = []
     for pid in generator.permutation(np.unique(pids[rows])):
@@ -108,9 +108,9 @@ def retrieval_examples(
             for (name, features), plan in zip(tables, plans, strict=True)
         ]
         for row, *lists in zip(_rows_of(name, first, queries), *hits, strict=True):
-            facts = (int(fact[row]) for fact in (first.index, first.pid, first.camera))
+            index, pid, camera = (int(fact[row]) for fact in (first.index, first.pid, first.camera))
             named = tuple((name, hits) for (name, _), hits in zip(tables, lists, strict=True))
-            examples.append(RetrievalExample(direction, *facts, named))
+            examples.append(RetrievalExample(direction, index, pid, camera, named))
     return examples
 
 
@@ -206,10 +206,10 @@ def _hits(
     """Retrieve the first ranks of the given queries in one run."""
     direction = direction._replace(query=_rows_of(name, features, queries))
     query, gallery, _ = direction
-    *pids_and_cameras, drop_same_camera, tracklets = features.identities(direction)
-    sides = (features.feature[query], *pids_and_cameras[:2], features.feature[gallery], *pids_and_cameras[2:])
+    facts = features.identities(direction)
+    sides = (features.feature[query], *facts[:2], features.feature[gallery], *facts[2:4])
     lists = []
-    for index, correct, similarity in zip(*rank_lists(*sides, topk, drop_same_camera, tracklets), strict=True):
+    for index, correct, similarity in zip(*rank_lists(*sides, topk, *facts[4:]), strict=True):
         kept = index >= 0
         rows = gallery[index[kept]]
         columns = (features.index[rows], features.pid[rows], features.camera[rows], correct[kept], similarity[kept])
