@@ -21,8 +21,6 @@ from dscreid.evaluation.scores import InnerProduct, QueryExpansion, Reranked, Re
 from dscreid.registry import METRICS
 from dscreid.structures import Modality
 
-_BOUNDS = ('_low', '_high')  # suffixes of the names of interval bounds
-
 
 @METRICS.register_module()
 class ReIDMetric(BaseMetric):
@@ -33,8 +31,7 @@ class ReIDMetric(BaseMetric):
     are named ``{direction}/{measure}_low`` and ``_high``.
 
     If no tracklet has a person id, the metrics are empty and a warning is logged; ``dump`` is still written. If some
-    have none, they count as wrong answers in the gallery and not as queries. Query expansion and re-ranking use no
-    labels; the published tables use neither.
+    have none, they count as wrong answers in the gallery and not as queries.
 
     Args:
         protocol: A name in ``PROTOCOLS``, such as ``'bupt_campus_as_published'``, or None to skip the evaluation.
@@ -42,8 +39,7 @@ class ReIDMetric(BaseMetric):
         feature: Feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``.
         dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
         rerank: Arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none.
-        query_expansion: Arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`, such as ``{}``, or
-            None for no expansion. Applied before re-ranking.
+        query_expansion: Arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`; applied before re-ranking.
         per_query: ``.csv`` or ``.parquet`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
@@ -97,10 +93,10 @@ class ReIDMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
         """Store one record per tracklet, from data samples (or their dictionaries) with the features of ``predict``."""
+        halves = () if self.dump is None else ('static', 'dynamic')
         for sample in data_samples:
-            if not isinstance(sample, Mapping):
-                sample = sample.to_dict()
-            self.results.append(_record(sample, self.feature, keep_halves=self.dump is not None))
+            sample = sample if isinstance(sample, Mapping) else sample.to_dict()
+            self.results.append(_record(sample, self.feature, halves))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Evaluate the records of all processes on the first one, clear them, and return the result on all processes.
@@ -185,11 +181,8 @@ class ReIDMetric(BaseMetric):
         pids = {name: table.pid[direction.query] for name, direction in directions.items()}
         intervals = bootstrap_intervals(ranks, pids, self.ranks, self.confidence, **self.bootstrap)
         print_log(f'confidence intervals: {self.interval_settings()}', logger='current')
-        return {
-            f'{name}{end}': bound
-            for name, bounds in intervals.items()
-            for end, bound in zip(_BOUNDS, bounds, strict=True)
-        }
+        lows = {f'{name}_low': low for name, (low, _) in intervals.items()}
+        return lows | {f'{name}_high': high for name, (_, high) in intervals.items()}
 
 
 def _check_device(device: str) -> None:
@@ -203,29 +196,26 @@ def _check_device(device: str) -> None:
 
 def split_intervals(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Separate metrics from the (lower, upper) bounds of their confidence intervals, by metric name."""
-    low, high = _BOUNDS
-    figures = {name: value for name, value in metrics.items() if not name.endswith(_BOUNDS)}
-    bounded = [name for name in figures if f'{name}{low}' in metrics]
-    return figures, {name: (metrics[f'{name}{low}'], metrics[f'{name}{high}']) for name in bounded}
+    figures = {name: value for name, value in metrics.items() if not name.endswith(('_low', '_high'))}
+    bounded = [name for name in figures if f'{name}_low' in metrics]
+    return figures, {name: (metrics[f'{name}_low'], metrics[f'{name}_high']) for name in bounded}
 
 
 def _warn(message: str) -> None:
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
-    """Extract from a data sample what retrieval needs; ``keep_halves`` adds the raw halves for a feature file."""
+def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, Any]:
+    """Extract from a data sample what retrieval needs, and those of the raw halves that it has."""
     missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
         raise ValueError(
             f'a data sample lacks {", ".join(missing)}; evaluation needs what PackTracklet packs and a model whose '
             f"predict mode sets '{feature}'"
         )
-    record = {'feature': _vector(sample[feature]), 'pid': UNKNOWN}
-    if keep_halves:
-        record |= {half: _vector(sample[half]) for half in ('static', 'dynamic') if half in sample}
-    record['modality'] = MODALITY_CODES[Modality(sample['modality'])]
-    record['is_query'] = bool(sample['is_query'])
+    features = {'feature': feature} | {half: half for half in halves if half in sample}
+    record = {name: _vector(sample[key]) for name, key in features.items()} | {'pid': UNKNOWN}
+    record |= {'modality': MODALITY_CODES[Modality(sample['modality'])], 'is_query': bool(sample['is_query'])}
     facts = ('pid', 'camera', 'index', 'length', 'same_as')
     return record | {key: int(sample[key]) for key in facts if key in sample}
 

@@ -56,9 +56,7 @@ def protocol_directions(
     is_query: Sequence[bool] | np.ndarray,
     wheres: Sequence[str] | None = None,
 ) -> dict[str, Direction]:
-    """Split a test set of N tracklets into the retrieval tasks of a protocol.
-
-    In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is infrared.
+    """Split a test set of N tracklets into the retrieval tasks of a protocol, such as ``rgb2ir`` for visible queries.
 
     Args:
         name: Name of a registered protocol.
@@ -131,20 +129,18 @@ class BUPTCampus(EvaluationProtocol):
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
         """See the base class."""
-        pairs = (('rgb', 'ir'), ('ir', 'rgb'), ('rgb', 'rgb'), ('ir', 'ir'))  # the cross-modal ones first
         of = {'rgb': visible, 'ir': ~visible}
-        return {
-            f'{a}2{b}': Direction(np.flatnonzero(queries & of[a]), np.flatnonzero(~queries & of[b]), False)
-            for a, b in pairs
-        }
+        query, gallery = ({name: np.flatnonzero(role & of[name]) for name in of} for role in (queries, ~queries))
+        pairs = (('rgb', 'ir'), ('ir', 'rgb'), ('rgb', 'rgb'), ('ir', 'ir'))  # the cross-modal ones first
+        return {f'{a}2{b}': Direction(query[a], gallery[b], False) for a, b in pairs}
 
 
 @PROTOCOLS.register_module(name='bupt_campus_as_published')
 class PublishedBUPTCampus(BUPTCampus):
     """``bupt_campus`` without the visible tracklets that VLD's test sampler loses.
 
-    These are the last ``n mod 64`` of the n visible queries, or all of them if n is a multiple of 64 (because the slice
-    ``[:-0]`` is empty), and likewise for the gallery.
+    These are the last ``n mod 64`` of the n visible queries, or all of them if n is a multiple of 64 (because ``[-0:]``
+    is everything), and likewise for the gallery.
     """
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
@@ -152,8 +148,7 @@ class PublishedBUPTCampus(BUPTCampus):
         kept = np.ones(len(visible), dtype=bool)
         for role in (queries, ~queries):
             rows = np.flatnonzero(role & visible)
-            remainder = len(rows) % _PUBLISHED_BATCH
-            kept[rows[len(rows) - remainder :] if remainder else rows] = False
+            kept[rows[-(len(rows) % _PUBLISHED_BATCH) :]] = False
         return {
             key: Direction(query[kept[query]], gallery[kept[gallery]], drop)
             for key, (query, gallery, drop) in super().directions(visible, queries).items()

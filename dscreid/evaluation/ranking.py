@@ -58,9 +58,8 @@ def rank_metrics(
 ) -> dict[str, float | int]:
     """Rank the gallery for each query by inner product and compute CMC, mAP and mINP.
 
-    The features are used as given: for a cosine ranking, normalize the rows or their halves; VLD ranks its raw
-    features. Equal similarities keep the order of the gallery. The computation runs on the device of the features, in
-    chunks of rows, and sorts only the matches of each query.
+    The features are used as given: for a cosine ranking, normalize the rows or their halves. Equal similarities keep
+    the order of the gallery. The computation runs on the device of the features, in blocks of rows.
 
     Args:
         query_features: Float (Nq, D).
@@ -70,16 +69,11 @@ def rank_metrics(
         gallery_pids: Integer (Ng,), person ids; negative if unknown.
         gallery_cameras: Integer (Ng,), camera ids.
         ranks: Ranks of the CMC curve to report; beyond the size of the gallery, the curve keeps its last value.
-        drop_same_camera: Whether to leave out, for each query, gallery tracklets of the same person *and* the same
-            camera.
+        drop_same_camera: Whether to leave out gallery tracklets of the query's person *and* camera.
 
     Returns:
-        Metrics in [0, 1] over the valid queries, which are those with a true match that is not left out:
-
-        - ``Rank-k``: share of queries with a match among the first k (CMC).
-        - ``mAP``: mean over queries of the mean precision at their matches.
-        - ``mINP``: mean of (number of matches / rank of the last match) (Ye et al., TPAMI 2021).
-        - ``valid_queries``: number of valid queries, an int.
+        ``Rank-k`` (CMC), ``mAP`` and ``mINP`` (Ye et al., TPAMI 2021) in [0, 1] over the valid queries, which are those
+        with a true match that is not left out, and their number ``valid_queries``.
 
     Raises:
         EvaluationError: If no query has a true match; this is also a ValueError.
@@ -109,11 +103,11 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery.
+    Equal scores keep the order of the gallery. Person ids and cameras are those of :func:`rank_metrics`.
 
     Args:
         scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: See :func:`rank_metrics`, also for the next arguments.
+        query_pids: Integer (Nq,).
         query_cameras: Integer (Nq,).
         gallery_pids: Integer (Ng,).
         gallery_cameras: Integer (Ng,).
@@ -152,10 +146,7 @@ def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dic
 
 
 def query_measures(queries: QueryRanks, ranks: Sequence[int]) -> dict[str, np.ndarray]:
-    """Compute ``mAP``, ``mINP`` and each ``Rank-k`` of single queries, float64 (Nq,), for the CMC ranks ``ranks``.
-
-    Only the values of queries with a match are meaningful.
-    """
+    """Compute ``mAP``, ``mINP`` and each ``Rank-k`` of single queries, float64 (Nq,), meaningful only with a match."""
     hits = {f'Rank-{rank}': (queries.first <= rank).astype(float) for rank in ranks}
     return {'mAP': queries.average_precision, 'mINP': queries.inverse_penalty} | hits
 
