@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,36 +18,25 @@ MAX_POINTS = 300
 MAX_MARKERS = 60
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """One line of a chart with its name in the legend: ascending finite x, and y, in which NaN leaves a gap."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
     color: str = COLORS[0]
-    dashed: bool = False
+    style: str = 'solid'  #: or 'dashed'
     area: bool = False  #: whether the area below the line is filled
 
-    @property
-    def swatch(self) -> str:
-        """CSS of the border that stands for the line in the legend."""
-        return f'3px {"dashed" if self.dashed else "solid"} {self.color}'
 
-
-@dataclass(frozen=True)
-class Rule:
-    """A dotted reference line across the chart at a value of the y axis, or of x if ``vertical``."""
+class Rule(NamedTuple):
+    """A reference line across the chart at a value of the y axis, or of x if ``vertical``."""
 
     name: str
     at: float
     vertical: bool = False
     color: str = MUTED
-
-    @property
-    def swatch(self) -> str:
-        """CSS of the line's border in the legend."""
-        return f'2px dotted {self.color}'
+    style: str = 'dotted'
 
 
 class Card(NamedTuple):
@@ -68,14 +56,12 @@ def format_number(value: float) -> str:
     return text.replace(',', '\u202f').replace('-', '−')
 
 
-def thin_out(x: np.ndarray, y: np.ndarray, limit: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Reduce a line to at most ``limit`` points by averaging runs of neighboring points; the last point is kept."""
-    if len(x) <= limit:
-        return x, y
-    edges = np.linspace(0, len(x) - 1, limit).astype(int)
-    sizes = np.diff(edges)
-    thinned = [np.append(np.add.reduceat(values[:-1], edges[:-1]) / sizes, values[-1]) for values in (x, y)]
-    return thinned[0], thinned[1]
+def thin_out(values: np.ndarray, limit: int = MAX_POINTS) -> np.ndarray:
+    """Reduce a series to at most ``limit`` values by averaging runs of neighbors; the last value is kept."""
+    if len(values) <= limit:
+        return values
+    edges = np.linspace(0, len(values) - 1, limit).astype(int)
+    return np.append(np.add.reduceat(values[:-1], edges[:-1]) / np.diff(edges), values[-1])
 
 
 @styled()
@@ -96,7 +82,11 @@ def line_chart(
     figure = Figure(figsize=(5, 3))
     axes = figure.subplots()
     for line in series:
-        _draw_line(axes, line)
+        x, y = thin_out(line.x), thin_out(line.y)
+        if line.area:
+            axes.fill_between(x, y, color=line.color, alpha=0.16, linewidth=0)
+        marker = 'o' if len(x) <= MAX_MARKERS and not line.area else ''
+        axes.plot(x, y, linestyle=line.style, color=line.color, linewidth=2, marker=marker, markersize=5, clip_on=False)
     for rule in rules:
         draw = axes.axvline if rule.vertical else axes.axhline
         draw(rule.at, color=rule.color, linewidth=1.5, linestyle=(0, (2, 2)))
@@ -107,15 +97,6 @@ def line_chart(
     axes.set_ylim(max(low, bounds[0]), min(high, bounds[1]))
     _style_axes(axes, x_label, y_ticks, whole=all(np.all(np.mod(line.x, 1) == 0) for line in series))
     return figure_uri(figure)
-
-
-def _draw_line(axes: Axes, line: Series) -> None:
-    x, y = thin_out(line.x, line.y)
-    if line.area:
-        axes.fill_between(x, y, color=line.color, alpha=0.16, linewidth=0)
-    marker = 'o' if len(x) <= MAX_MARKERS and not line.area else ''
-    style: dict[str, Any] = dict(color=line.color, linewidth=2, marker=marker, markersize=5, clip_on=False)
-    axes.plot(x, y, '--' if line.dashed else '-', **style)
 
 
 def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:

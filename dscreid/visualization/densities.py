@@ -15,18 +15,12 @@ NUM_BINS = 1000
 
 @dataclass(frozen=True)
 class DistanceDensity:
-    """Densities of a run's cosine distances between visible and infrared tracklets, with the mean distances.
-
-    Attributes:
-        grid: float64 (n,), distances in [0, 2].
-        intra: float64 (n,), density of distances between tracklets of one person.
-        inter: float64 (n,), density of distances between tracklets of different persons.
-    """
+    """Densities of a run's cosine distances between visible and infrared tracklets, with the mean distances."""
 
     name: str
-    grid: np.ndarray
-    intra: np.ndarray
-    inter: np.ndarray
+    grid: np.ndarray  #: float64 (n,), distances in [0, 2]
+    intra: np.ndarray  #: float64 (n,), density of distances between tracklets of one person
+    inter: np.ndarray  #: float64 (n,), density of distances between tracklets of different persons
     intra_mean: float
     inter_mean: float
 
@@ -89,7 +83,7 @@ def _density_card(density: DistanceDensity, inside: slice) -> Card:
     grid, (same, different) = density.grid[inside], COLORS[2:4]
     lines = [
         Series('same person', grid, density.intra[inside], same, area=True),
-        Series('different persons', grid, density.inter[inside], different, area=True, dashed=True),
+        Series('different persons', grid, density.inter[inside], different, style='dashed', area=True),
     ]
     means = ((density.intra_mean, same), (density.inter_mean, different))
     rules = [Rule(f'mean {mean:.3f}', mean, vertical=True, color=color) for mean, color in means]

@@ -27,20 +27,13 @@ _MARKERS = {0: ('visible', 'o', 1.0), 1: ('infrared', '^', 1.2)}
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Tracklets of one run in the plane.
-
-    Attributes:
-        position: float64 (N, 2), centered; only relative distances have a meaning.
-        index: int64 (N,), position of each tracklet in its dataset, ascending.
-        pid: int64 (N,), person ids, negative if unknown.
-        modality: int64 (N,), 0 visible, 1 infrared.
-    """
+    """Tracklets of one run in the plane."""
 
     name: str
-    position: np.ndarray
-    index: np.ndarray
-    pid: np.ndarray
-    modality: np.ndarray
+    position: np.ndarray  #: float64 (N, 2), centered; only relative distances have a meaning
+    index: np.ndarray  #: int64 (N,), position of each tracklet in its dataset, ascending
+    pid: np.ndarray  #: int64 (N,), person ids, negative if unknown
+    modality: np.ndarray  #: int64 (N,), 0 visible, 1 infrared
 
 
 def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = 30.0) -> np.ndarray:
@@ -51,8 +44,7 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = 30
         seed: Non-negative seed; the same seed gives the same layout on one machine.
         perplexity: Number of neighbors that each tracklet should keep; at most a third of the others.
 
-    Returns:
-        float64 (N, 2), centered at zero.
+    Returns float64 (N, 2), centered at zero.
 
     Raises:
         DscreidError: If there are fewer than 3 features or all of them point in one direction.
@@ -77,10 +69,8 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = 30
 def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, seed: int = 0) -> np.ndarray:
     """Draw rows of a feature table to show, independent of their features and of the order of rows.
 
-    Tracklets of unknown persons (negative ids) fill the places that remain.
-
-    Returns:
-        int64 (at most ``tracklets``,), rows in ascending order of their position in the dataset.
+    Returns int64 (at most ``tracklets``,), in ascending order of the position in the dataset. Tracklets of unknown
+    persons (negative ids) fill the places that remain.
     """
     generator = np.random.default_rng(seed)
     order = np.argsort(features.index, kind='stable')

@@ -14,12 +14,11 @@ from dscreid.utils.files import replacing
 
 
 class Cell(NamedTuple):
-    """A cell; ``strong`` marks the best value of a column, ``small`` is a remark with ``tone`` 'up', 'down' or ''."""
+    """A cell of a table."""
 
     text: str
-    strong: bool = False
-    small: str = ''
-    tone: str = ''
+    strong: bool = False  #: whether it is the best value of its column
+    gain: float | None = None  #: gain over the first row, shown below the text
 
 
 class TableRow(NamedTuple):
@@ -84,11 +83,6 @@ def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]
     shown = [section for section in sections if section[1]]
     template = _environment().get_template('page.html')
     return template.render(title=title, introduction=introduction, sections=shown)
-
-
-def joined(parts: Sequence[str]) -> Markup:
-    """Join parts of a page."""
-    return Markup('\n').join(parts)
 
 
 def paragraphs_html(texts: Sequence[str]) -> Markup:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dscreid.evaluation.protocols import CROSS_MODAL
-from dscreid.visualization.curve_charts import curve_cards
-from dscreid.visualization.curves import Scalars
+from dscreid.visualization.curves import Scalars, curve_cards
 from dscreid.visualization.densities import DistanceDensity, densities_html
 from dscreid.visualization.page import page_html, paragraphs_html, part, plain_table, write_text_atomically
 from dscreid.visualization.results import ReportRun, directions_of, results_table_html

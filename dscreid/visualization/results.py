@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dscreid.evaluation import FeatureTable
 from dscreid.evaluation.protocols import CROSS_MODAL
-from dscreid.visualization.page import Cell, Table, TableRow, joined, paragraphs_html, part
+from dscreid.visualization.page import Cell, Table, TableRow, paragraphs_html, part
 from dscreid.visualization.paper_tables import PAPER_FOOTNOTE, paper_reference
 
 NOT_EVALUATED = 'No run has been evaluated.'
@@ -17,21 +17,14 @@ _DIRECTIONS = {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB', 'rgb2rgb': 'RGB→RGB
 
 @dataclass(frozen=True)
 class ReportRun:
-    """One row of the results table.
-
-    Attributes:
-        name: Name of the row, such as ``'CD (source model, no adaptation)'``.
-        metrics: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …, in [0, 1]; empty if the run was not evaluated.
-        features: Features of the test set, for pictures and densities, or None.
-        upper_bound: Whether the run used the true labels of the target, so that it is never marked as best.
-        reason: Reason why the run was not evaluated.
-    """
+    """One row of the results table."""
 
     name: str
+    #: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …, in [0, 1]; empty if the run was not evaluated
     metrics: Mapping[str, float]
-    features: FeatureTable | None = field(default=None, repr=False)
-    upper_bound: bool = False
-    reason: str = 'it has no metrics'
+    features: FeatureTable | None = field(default=None, repr=False)  #: of the test set, for pictures and densities
+    upper_bound: bool = False  #: whether the run used the true labels of the target; it is then never marked as best
+    reason: str = 'it has no metrics'  #: why the run was not evaluated
 
     def printed(self, key: str) -> float | None:
         """Return a metric as printed, in percent with one decimal; None if it is missing or not finite."""
@@ -69,13 +62,10 @@ def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
 
 
 def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None) -> str:
-    """Format the results as plain text for the console, with one line per run and direction.
+    """Format the results for the console, in lines of at most 80 characters, with one line per run and direction.
 
     Values are percentages with one decimal; ``*`` marks the best of a column, and the last column is the gain in mAP
     over the first run. For the name of a real dataset as ``target``, the figures of the paper follow.
-
-    Returns:
-        Lines of at most 80 characters (unless names are longer), without a trailing newline.
     """
     if not runs:
         return NOT_EVALUATED
@@ -99,15 +89,19 @@ def results_table_html(
     keys = [f'{name}/{column}' for name in groups for column in columns_of(runs)]
     if set(groups) == set(CROSS_MODAL):
         keys = [key for key in ('mean/Rank-1', 'mean/mAP') if any(key in run.metrics for run in runs)] + keys
-    rows = [
-        TableRow(run.name, [_cell(run, runs, key) for key in keys], kind='bound' if run.upper_bound else '')
-        for run in runs
-    ]
+    rows = []
+    for run in runs:
+        values = ['–' if (value := run.printed(key)) is None else f'{value:.1f}' for key in keys]
+        cells = [
+            Cell(value, is_best(run, runs, key), run.gain_over(runs[0], key))
+            for key, value in zip(keys, values, strict=True)
+        ]
+        rows.append(TableRow(run.name, cells, kind='bound' if run.upper_bound else ''))
     if target is not None:
         rows += _paper_rows(target, keys)
     columns = [(direction_name(name), column) for name, column in (key.split('/', 1) for key in keys)]
-    table = part('table', table=Table('Results table', 'Run', columns, rows))
-    return table if target is None else joined([table, paragraphs_html([PAPER_FOOTNOTE])])
+    footnote = '' if target is None else PAPER_FOOTNOTE
+    return part('table', table=Table('Results table', 'Run', columns, rows), footnote=footnote)
 
 
 def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
@@ -138,17 +132,6 @@ def _paper_lines(target: str) -> Iterator[str]:
         ]
         yield f'  {label:<24}' + ''.join(values)
     yield from textwrap.wrap(PAPER_FOOTNOTE, 80)
-
-
-def _cell(run: ReportRun, runs: Sequence[ReportRun], key: str) -> Cell:
-    """Make the cell of a metric, with the gain over the first run below the value."""
-    value, points = run.printed(key), run.gain_over(runs[0], key)
-    text, best = '–' if value is None else f'{value:.1f}', is_best(run, runs, key)
-    if points is None:
-        return Cell(text, best)
-    if abs(points) < 0.05:
-        return Cell(text, best, '±0.0')
-    return Cell(text, best, f'{points:+.1f}'.replace('-', '−'), 'up' if points > 0 else 'down')
 
 
 def _paper_rows(target: str, keys: Sequence[str]) -> Iterator[TableRow]:

@@ -64,9 +64,7 @@ def choose_queries(features: FeatureTable, direction: Direction, count: int, see
     """Draw persons, then one query of each, independent of their results.
 
     Unknown persons (negative ids) and queries without a match in their gallery are left out, as in the protocol.
-
-    Returns:
-        Dataset indices, int64 (at most count,), in ascending order of person id.
+    Returns dataset indices, int64 (at most count,), in ascending order of person id.
     """
     pids, index = features.pid, features.index
     rows = direction.query

@@ -13,7 +13,6 @@ from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.evaluation import FeatureTable, load_features
 from dscreid.registry import DATASETS
 from dscreid.utils.records import file_beside, is_finite_number, is_number, read_json_object
-from dscreid.visualization.curves import Scalars, read_scalars
 from dscreid.visualization.results import ReportRun
 
 NO_IDENTITIES = 'its target has no identities'
@@ -99,13 +98,8 @@ def protocol_of(config: Config) -> str | None:
 class WorkDir:
     """Files of one run in its work directory. Methods that read them raise a ``DscreidError`` if one is damaged.
 
-    Attributes:
-        name: Name of the run.
-        folder: The work directory.
-        metrics: File of metrics, or None.
-        features: File of features, or None.
-        scalars: Logs of all sessions in order.
-        config: Config of the last session, or None.
+    ``scalars`` are the logs of all sessions in order; ``metrics``, ``features`` and ``config``, the one of the last
+    session, are None if missing.
 
     Raises:
         CheckpointError: If the folder holds nothing that a report can show.
@@ -137,10 +131,6 @@ class WorkDir:
     def load_features(self) -> FeatureTable:
         """Load the features, which must exist."""
         return load_features(self.folder / 'features.safetensors')
-
-    def load_scalars(self, identities: int | None = None) -> Scalars:
-        """Load the logged values; see :func:`read_scalars`."""
-        return read_scalars(*self.scalars, identities=identities)
 
     def load_config(self) -> Config | None:
         """Load the config of the last training session; None if there is none. This executes the config file."""

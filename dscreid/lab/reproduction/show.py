@@ -16,7 +16,6 @@ from dscreid.visualization.page import (
     Cell,
     Table,
     TableRow,
-    joined,
     page_html,
     paragraphs_html,
     part,
@@ -108,7 +107,7 @@ def to_html(summaries: Sequence[Summary], title: str) -> str:
     """Format all summaries as one HTML page."""
     sections = []
     for summary in summaries:
-        body = joined([part('table', table=_table(summary)), paragraphs_html(_notes(summary))])
+        body = part('table', table=_table(summary)) + paragraphs_html(_notes(summary))
         sections.append((summary.title.removeprefix(f'{title} · '), body))
     return page_html(title, paragraphs_html([_LEGEND]), sections)
 
