@@ -137,26 +137,21 @@ def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
         keys = sorted((key for key in logged if re.fullmatch(figure.keys, key, re.DOTALL)), key=_rgb_first)
         if len(runs) == 1 and keys:
             (scalars,) = runs.values()
-            lines = [_line(figure, key, scalars, _label(key), **_style(key, at)) for at, key in enumerate(keys)]
+            lines = [Series(_label(key), *scalars.series[key], **_style(key, at)) for at, key in enumerate(keys)]
             cards.append(_card(figure, figure.title, lines, identities))
         for key in keys if len(runs) > 1 else ():
             title = figure.title if len(keys) == 1 else f'{figure.title}: {_label(key)}'
-            named = [(one, name, _cycled(at)) for at, (name, one) in enumerate(runs.items()) if key in one.series]
-            lines = [_line(figure, key, scalars, name, **style) for scalars, name, style in named]
+            named = [(name, one.series[key], at) for at, (name, one) in enumerate(runs.items()) if key in one.series]
+            lines = [Series(name, *points, **_cycled(at)) for name, points, at in named]
             cards.append(_card(figure, title, lines, identities))
     return sorted(cards, key=lambda card: not card.chart)  # single values after the charts
-
-
-def _line(figure: _Figure, key: str, scalars: Scalars, name: str, **style: Any) -> Series:
-    x, y = scalars.series[key]
-    return Series(name, x, figure.factor * y, **style)
 
 
 def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:
     """Make a card with legend, chart and captions, or with values as text if no line has more than one point."""
     captions = [figure.caption] if figure.caption else []
     drawn, points = [], []
-    for line in lines:
+    for line in (line._replace(y=figure.factor * line.y) for line in lines):
         finite = np.isfinite(line.y)
         if not finite.all():
             count = f'{(~finite).sum()} of {len(line.y)}'

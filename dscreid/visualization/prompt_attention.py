@@ -67,13 +67,14 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
     grid = backbone.tower.grid_size
     first_prompt = 1 + grid[0] * grid[1]
     per_block = [
-        attention_weights(block.attn, tokens[:, first_prompt:], tokens)[..., 1:first_prompt]
+        block.attn(tokens[:, first_prompt:], tokens, tokens)[1][..., 1:first_prompt]
         for block, tokens in zip(blocks, normalized, strict=True)
     ]
     patches = torch.stack(per_block).unflatten(-1, grid).unflatten(1, (-1, num_frames)).transpose(0, 1)
 
     tokens = (last[0] + last[1]).unflatten(0, (-1, num_frames))  # (N, T, class token and T prompts, D)
-    weights = attention_weights(backbone.attn, tokens[:, :, 0], tokens[:, :, 1:].flatten(1, 2))
+    prompts = tokens[:, :, 1:].flatten(1, 2)
+    weights = backbone.attn(tokens[:, :, 0], prompts, prompts)[1]
     frames = weights.unflatten(-1, (num_frames, num_frames)).sum(-1).mean(1)
     return PromptAttention(patches, frames)
 
@@ -81,8 +82,7 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
 def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: int = 0) -> list[int]:
     """Draw a visible and an infrared tracklet of a person; None draws one that both modalities show, if any is known.
 
-    Returns:
-        Positions in the dataset, visible first; only one if the other modality is missing.
+    Returns positions in the dataset, visible first; only one if the other modality is missing.
 
     Raises:
         ConfigError: If the dataset does not show the person in both modalities.
@@ -96,20 +96,6 @@ def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: 
         person = sorted(shared)[generator.integers(len(shared))]
     sides = [[row for row in rows if person in (None, tracklets[row].pid)] for rows in sides]
     return [rows[generator.integers(len(rows))] for rows in sides if rows]
-
-
-def attention_weights(attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor) -> Tensor:
-    """Compute ``softmax(Q K^T / sqrt(d))`` of queries and keys before projection, averaged over heads.
-
-    Returns:
-        float32 (B, Q, K) for float (B, Q, D) and (B, K, D).
-    """
-    weight, bias = attention.in_proj_weight, attention.in_proj_bias
-    width, heads = attention.embed_dim, attention.num_heads
-    query = nn.functional.linear(queries, weight[:width], bias[:width])
-    key = nn.functional.linear(keys, weight[width : 2 * width], bias[width : 2 * width])
-    query, key = (tokens.float().unflatten(-1, (heads, -1)).transpose(1, 2) for tokens in (query, key))
-    return (query @ key.mT / (width / heads) ** 0.5).softmax(-1).mean(1)
 
 
 @styled()

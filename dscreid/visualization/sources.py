@@ -12,6 +12,7 @@ from mmengine.config import Config
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
 from dscreid.evaluation import FeatureTable, load_features
 from dscreid.registry import DATASETS
+from dscreid.utils.build_errors import config_errors
 from dscreid.utils.records import file_beside, is_finite_number, is_number, read_json_object
 from dscreid.visualization.results import ReportRun
 
@@ -62,14 +63,11 @@ def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
         ConfigError: If the config has no test dataset, or if it cannot be built.
         DatasetError: If files of the dataset are missing or malformed.
     """
-    loader = config.get('test_dataloader')
-    if not loader or not loader.get('dataset'):
+    dataset = (config.get('test_dataloader') or {}).get('dataset')
+    if not dataset:
         raise ConfigError(f'{config.filename} has no test_dataloader.dataset; name the config that was tested.')
-    try:
-        return DATASETS.build({**loader['dataset'], **({} if with_pipeline else {'pipeline': []})})
-    except (KeyError, TypeError) as error:  # an unknown type or an unknown argument
-        reason = error.args[0] if error.args else error
-        raise ConfigError(f'the test dataset of {config.filename} cannot be built ({reason}).') from error
+    with config_errors(f'{config.filename}: test_dataloader.dataset'):
+        return DATASETS.build(dataset if with_pipeline else {**dataset, 'pipeline': []})
 
 
 def check_features_belong(dataset: Any, run: ReportRun) -> None:
