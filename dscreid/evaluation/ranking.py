@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import EvaluationError
-from dscreid.evaluation._counting import count_ahead
 from dscreid.evaluation.scores import Features, InnerProduct, Scores
 from dscreid.neighbors import largest_per_row
 from dscreid.utils.chunks import row_chunks
+from dscreid.utils.compiled import compiled, over_rows
 
 Ids = Tensor | np.ndarray | Sequence[int]
 
@@ -252,3 +252,55 @@ def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
     result.first[valid] = rank[start]
     result.average_precision[valid] = np.add.reduceat(hit / rank, start) / total
     result.inverse_penalty[valid] = total / rank[start + total - 1]
+
+
+def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Count the gallery tracklets ranked before some chosen ones, int64 (P,); equal scores keep the gallery's order.
+
+    This is faster than sorting if a query has fewer than about a thousand true matches. ``scores`` is float (n, Ng);
+    ``row`` and ``column``, int64 (P,), are the query and the gallery row of each chosen tracklet.
+    """
+    if scores.is_cuda:
+        return _count_with_torch(scores, row, column)
+    arrays = (scores.contiguous().numpy(), row.numpy(), column.numpy())
+    blocks = over_rows(len(row), lambda start, stop: _count_ahead(*arrays, start, stop))
+    return torch.from_numpy(np.concatenate([np.empty(0, np.int64), *blocks]))
+
+
+def _count_with_torch(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Implement :func:`count_ahead` for any device."""
+    place = torch.arange(scores.shape[1], device=scores.device)
+    ahead = torch.empty_like(row)
+    for pairs in row_chunks(len(row), scores.shape[1]):
+        others = scores[row[pairs]]
+        own = others.gather(1, column[pairs, None])
+        before = (others > own) | ((others == own) & (place < column[pairs, None]))
+        ahead[pairs] = before.sum(dim=1)
+    return ahead
+
+
+@compiled()
+def _count_ahead(scores, row, column, start, stop):
+    ahead = np.empty(stop - start, np.int64)
+    for pair in range(start, stop):
+        others, place = scores[row[pair]], column[pair]
+        own = others[place]
+        ahead[pair - start] = _at_least(others[:place], own) + _above(others[place + 1 :], own)
+    return ahead
+
+
+# Separate branch-free loops with 32-bit counts, so that the compiler vectorizes them.
+@compiled()
+def _at_least(values, limit):
+    count = np.int32(0)
+    for position in range(len(values)):
+        count = np.int32(count + (values[position] >= limit))
+    return count
+
+
+@compiled()
+def _above(values, limit):
+    count = np.int32(0)
+    for position in range(len(values)):
+        count = np.int32(count + (values[position] > limit))
+    return count

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dscreid.errors import CheckpointError
-from dscreid.utils.records import is_finite_number, is_number
+from dscreid.utils.records import is_number
 from dscreid.visualization.charts import COLORS, Card, Rule, Series, format_number, line_chart
 from dscreid.visualization.page import Table, plain_table
 from dscreid.visualization.results import direction_name
@@ -120,8 +120,8 @@ def _position(key: str, record: Mapping[str, Any]) -> float | None:
     """Return the x position of a value: iterations for losses and rates, otherwise epochs if they are known."""
     within_epoch = re.fullmatch(_ITERATION_KEYS, key, re.DOTALL)
     order = ('iter', 'step', 'epoch') if within_epoch else ('epoch', 'step', 'iter')
-    places = (float(record[name]) for name in order if is_finite_number(record.get(name)))
-    return next((place for place in places if abs(place) <= LARGEST), None)
+    places = (record.get(name) for name in order)
+    return next((float(place) for place in places if is_number(place) and abs(place) <= LARGEST), None)
 
 
 def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,7 +20,7 @@ _METADATA: dict[str, dict[str, str | None]] = {'.png': {'Software': None}, '.svg
 
 def styled() -> Any:
     """Decorator of functions that draw: they create figures, axes and texts in the style of this package."""
-    return rc_context(fname=_STYLE)
+    return style.context(_STYLE)
 
 
 def show_image(axes: Axes, image: Any, **settings: Any) -> None:

@@ -12,9 +12,6 @@ from dscreid.visualization.page import page_html, paragraphs_html, part, plain_t
 from dscreid.visualization.results import ReportRun, directions_of, results_table_html
 from dscreid.visualization.retrieval import RetrievalGallery, retrieval_html
 
-#: Maximum length of a displayed setting value; longer values are cut.
-MAX_SETTING = 160
-
 
 class ReportPicture(NamedTuple):
     """A picture in its own section, as a data URI; if it is missing, the caption says why."""
@@ -66,8 +63,9 @@ def report_html(
         others=results_table_html(runs, directions=others) if others else '',
         notes=notes[1:],
     )
-    seconds = dict(timings or {}, **({'Together': sum(timings.values())} if timings and len(timings) > 1 else {}))
-    times = {stage: format_duration(value) for stage, value in seconds.items()}
+    times = {stage: format_duration(seconds) for stage, seconds in (timings or {}).items()}
+    if timings and len(timings) > 1:
+        times['Together'] = format_duration(sum(timings.values()))
     sections = [
         ('Results', results),
         ('Training', part('curves', stages={name: curve_cards(one) for name, one in logged.items()})),
@@ -114,7 +112,7 @@ def _differences_html(differences: Mapping[str, Mapping[str, Sequence[Any]]]) ->
 
 def _setting(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= MAX_SETTING else f'{text[: MAX_SETTING - 1]}…'
+    return text if len(text) <= 160 else f'{text[:159]}…'
 
 
 def _pairs_html(name: str, value: str, pairs: Mapping[str, str]) -> str:
