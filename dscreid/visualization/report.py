@@ -1,16 +1,26 @@
 """The report of an experiment, ``report.html``: results, curves, pictures and distances in one file."""
 
 import json
+import platform
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.utils.machine import usable_cores
+from dscreid.version import __version__
 from dscreid.visualization.curves import Scalars, curve_cards
 from dscreid.visualization.densities import DistanceDensity, densities_html
 from dscreid.visualization.page import page_html, paragraphs_html, part, plain_table, write_text_atomically
 from dscreid.visualization.results import ReportRun, directions_of, results_table_html
 from dscreid.visualization.retrieval import RetrievalGallery, retrieval_html
+
+PACKAGES = ('torch', 'torchvision', 'mmengine', 'open_clip_torch', 'faiss-cpu', 'faiss-gpu', 'numpy', 'scipy')
 
 
 class ReportPicture(NamedTuple):
@@ -95,6 +105,21 @@ def format_duration(seconds: float) -> str:
         return f'{whole // 60} min {whole % 60:02d} s'
     minutes = round(seconds / 60)
     return f'{minutes // 60} h {minutes % 60:02d} min'
+
+
+def collect_environment() -> dict[str, str]:
+    """Collect the versions of dscreid, Python and relevant packages, and the processor, cores and accelerator."""
+    facts = {'dscreid': __version__, 'Python': platform.python_version()}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            facts[package] = version(package)
+    info = Path('/proc/cpuinfo')
+    marketed = re.search(r'^model name\s*: (.*\S)', info.read_text(encoding='utf-8') if info.is_file() else '', re.M)
+    facts['System'] = f'{platform.system()} {platform.release()}'
+    facts['Processor'] = marketed[1] if marketed else platform.processor() or platform.machine()
+    facts['Cores'] = str(usable_cores())
+    facts['Accelerator'] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none'
+    return facts
 
 
 def _differences_html(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:

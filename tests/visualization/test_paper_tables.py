@@ -1,9 +1,11 @@
+"""The tables of the paper in ``results``."""
+
 from pathlib import Path
 
 import pytest
 
-from dscreid.visualization import PAPER_FOOTNOTE, PAPER_TABLES, paper_table
-from dscreid.visualization.paper_tables import paper_reference
+from dscreid.visualization import PAPER_FOOTNOTE, paper_table
+from dscreid.visualization.results import PAPER_TABLES, paper_reference
 
 
 def test_every_table_of_the_paper_is_there():

@@ -11,13 +11,12 @@ from dscreid.visualization import (
     RetrievalExample,
     RetrievalGallery,
     TrackletPictures,
-    choose_queries,
     draw_retrieval,
     instructive_query,
     retrieval_examples,
     save_figure,
 )
-from dscreid.visualization.retrieval import Hit, retrieval_html
+from dscreid.visualization.retrieval import Hit, choose_queries, retrieval_html
 
 
 def brute_force_ranking(table, query, drop_same_camera):
