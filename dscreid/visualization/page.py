@@ -79,10 +79,9 @@ def part(name: str, **values: Any) -> Markup:
 
 
 def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]) -> str:
-    """Render a complete document from a plain title, HTML of :func:`part`, and (plain heading, HTML) per section."""
-    shown = [section for section in sections if section[1]]
+    """Render a document from a plain title, HTML of :func:`part`, and (plain heading, HTML) per section that has any."""
     template = _environment().get_template('page.html')
-    return template.render(title=title, introduction=introduction, sections=shown)
+    return template.render(title=title, introduction=introduction, sections=sections)
 
 
 def paragraphs_html(texts: Sequence[str]) -> Markup:
