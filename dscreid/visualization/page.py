@@ -79,7 +79,7 @@ def part(name: str, **values: Any) -> Markup:
 
 
 def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]) -> str:
-    """Render a document from a plain title, HTML of :func:`part`, and (plain heading, HTML) per section that has any."""
+    """Render a document from a title, HTML of :func:`part`, and (heading, HTML) per section that has one."""
     template = _environment().get_template('page.html')
     return template.render(title=title, introduction=introduction, sections=sections)
 
