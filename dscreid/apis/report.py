@@ -144,7 +144,7 @@ def _check_names(runs: Sequence[ReportRun], bounds: Sequence[str]) -> None:
 
 def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, Any]:
     """Load the logs of work directories, which share charts, and of every ``[NAME=]FILE``."""
-    logged = {one.name: one.load_scalars(options.identities) for one in work_dirs if one.scalars}
+    logged = {one.name: read_scalars(*one.scalars, identities=options.identities) for one in work_dirs if one.scalars}
     curves: dict[str, Scalars | dict[str, Scalars]] = {'Work directories': logged} if logged else {}
     stages: dict[str, list[str]] = {}
     for entry in options.scalars:

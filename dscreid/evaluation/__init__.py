@@ -9,10 +9,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'feature_file': ['FeatureTable', 'load_features', 'save_features'],
         'metric': ['ReIDMetric', 'split_intervals'],
         'protocols': ['Direction', 'EvaluationProtocol', 'protocol_directions'],
-        'query_expansion': ['QueryExpansion', 'expand_queries'],
         'query_table': ['make_query_table', 'save_query_table'],
         'ranking': ['QueryRanks', 'RankLists', 'rank_lists', 'rank_metrics', 'rank_queries', 'summarize'],
-        'reranking': ['Reranked', 'Reranking'],
-        'scores': ['InnerProduct', 'Scores'],
+        'scores': ['InnerProduct', 'QueryExpansion', 'Reranked', 'Reranking', 'Scores', 'expand_queries'],
     },
 )

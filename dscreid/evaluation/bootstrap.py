@@ -1,9 +1,4 @@
-"""Confidence intervals of retrieval measures: a cluster bootstrap over identities.
-
-Queries of one person share clothes, gallery and difficulty, so they are not independent. Whole identities are therefore
-resampled with all their queries (Field and Welsh, JRSS B 2007). An interval describes the variation over query persons
-for a fixed model and gallery, not over seeds.
-"""
+"""Confidence intervals of retrieval measures: a cluster bootstrap over identities (Field and Welsh, JRSS B 2007)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,8 +19,9 @@ def bootstrap_intervals(
 ) -> dict[str, tuple[float, float]]:
     """Compute percentile intervals of all measures, for each direction and for their ``mean``.
 
-    Each draw of identities is used for all directions, because the same persons are queries in all of them. A draw
-    without a query of a direction is ignored for this direction.
+    Queries of one person are not independent, so whole identities are drawn with all their queries, the same ones for
+    all directions. An interval describes the variation over persons for a fixed model and gallery, not over seeds.
+    A draw without a query of a direction is ignored for this direction.
 
     Args:
         ranks: Ranks of the queries of each direction; queries without a true match are ignored.
@@ -73,15 +69,14 @@ def resampled_means(values: np.ndarray, clusters: np.ndarray, draws: np.ndarray)
     ``draws``, int64 (B, C), says how often each cluster is drawn. Draws without an observation give NaN.
     """
     num_clusters = draws.shape[1]
-    counts = np.bincount(clusters, minlength=num_clusters)
-    sums = np.stack([np.bincount(clusters, column, num_clusters) for column in values.T], axis=1)
-    sizes = draws @ counts
-    totals = draws @ sums
+    sizes = draws @ np.bincount(clusters, minlength=num_clusters)
+    totals = draws @ np.stack([np.bincount(clusters, column, num_clusters) for column in values.T], axis=1)
     return np.where(sizes[:, None] > 0, totals / np.maximum(sizes, 1)[:, None], np.nan)
 
 
 def check_bootstrap(confidence: float, repeats: int) -> None:
     """Raise ConfigError if a parameter of :func:`bootstrap_intervals` is out of range."""
     if not 0 < confidence < 1 or repeats < 1:
-        got = f'got {confidence} and {repeats}'
-        raise ConfigError(f'confidence must lie between 0 and 1 and bootstrap_repeats be at least 1, {got}')
+        raise ConfigError(
+            f'confidence must lie between 0 and 1 and bootstrap_repeats be at least 1, got {confidence} and {repeats}'
+        )

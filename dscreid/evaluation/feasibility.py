@@ -1,21 +1,15 @@
 """Check from the index of a test split whether a protocol can be evaluated on it."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
+from dscreid.datasets import TrackletDataset
 from dscreid.errors import DatasetError
+from dscreid.evaluation.feature_file import MODALITY_CODES, UNKNOWN, FeatureTable
 from dscreid.evaluation.protocols import Direction, protocol_directions
-from dscreid.structures import Tracklet
-
-
-class TestSplit(Protocol):
-    """Attributes of ``TrackletDataset`` that are used here."""
-
-    tracklets: Sequence[Tracklet]
-    same_as: np.ndarray
-    wheres: Sequence[str] | None
+from dscreid.evaluation.ranking import count_matches
 
 
 class DirectionCount(NamedTuple):
@@ -34,7 +28,7 @@ class EvaluationPlan(NamedTuple):
     own_gallery: int  #: number of queries whose own tracklet is in their gallery; the ranking leaves it out
 
 
-def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
+def plan_evaluation(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
     """Count the queries with a true match in every direction of a protocol.
 
     Returns:
@@ -44,50 +38,39 @@ def plan_evaluation(dataset: TestSplit, protocol: str) -> EvaluationPlan | None:
         ConfigError: If the protocol does not exist.
         DatasetError: If a direction has no queries, an empty gallery or no true match.
     """
-    tracklets = dataset.tracklets
-    if not any(_known(tracklet) for tracklet in tracklets):
+    table = _without_features(dataset)
+    if (table.pid < 0).all():
         return None
-    flags = [t.modality for t in tracklets], [t.is_query for t in tracklets]
-    directions = protocol_directions(protocol, *flags, dataset.wheres)
-    counts = {name: _count(direction, dataset) for name, direction in directions.items()}
-    own: set[int] = set()
-    used = np.zeros(len(tracklets), dtype=bool)
+    counts = {}
+    used, own = np.zeros((2, len(table)), dtype=bool)
+    directions = protocol_directions(protocol, table.modalities, table.is_query, dataset.wheres)
     for name, direction in directions.items():
-        if not counts[name].valid:
+        query, gallery, _ = direction
+        valid = int((count_matches(table.identities(direction)) > 0).sum())
+        if not valid:
             raise DatasetError(
-                f'protocol {protocol} cannot be measured: none of the {counts[name].queries} queries of {name} has a '
-                f'true match among the {counts[name].gallery} gallery tracklets; {_reason(direction, tracklets)}'
+                f'protocol {protocol} cannot be measured: none of the {len(query)} queries of {name} has a '
+                f'true match among the {len(gallery)} gallery tracklets; {_reason(direction, table.camera)}'
             )
-        in_gallery = np.isin(dataset.same_as[direction.query], dataset.same_as[direction.gallery])
-        own.update(direction.query[in_gallery].tolist())
-        used[direction.query] = used[direction.gallery] = True
-    return EvaluationPlan(counts, np.flatnonzero(~used), len(own))
+        counts[name] = DirectionCount(len(query), valid, len(gallery))
+        own[query] |= np.isin(table.tracklet[query], table.tracklet[gallery])
+        used[query] = used[gallery] = True
+    return EvaluationPlan(counts, np.flatnonzero(~used), int(own.sum()))
 
 
-def _count(direction: Direction, dataset: TestSplit) -> DirectionCount:
-    gallery: dict[int | None, list[int]] = {}
-    for row in direction.gallery.tolist():
-        gallery.setdefault(dataset.tracklets[row].pid, []).append(row)
-    valid = 0
-    for row in direction.query.tolist():
-        query = dataset.tracklets[row]
-        valid += _known(query) and any(
-            dataset.same_as[match] != dataset.same_as[row]
-            and not (direction.drop_same_camera and dataset.tracklets[match].camera == query.camera)
-            for match in gallery.get(query.pid, ())
-        )
-    return DirectionCount(len(direction.query), valid, len(direction.gallery))
+def _without_features(dataset: TrackletDataset) -> FeatureTable:
+    facts = [
+        (UNKNOWN if one.pid is None else one.pid, one.camera, MODALITY_CODES[one.modality], one.is_query)
+        for one in dataset.tracklets
+    ]
+    pid, camera, modality, is_query = np.array(facts, dtype=np.int64).reshape(-1, 4).T
+    nothing, index = np.zeros((len(facts), 0), np.float32), np.arange(len(facts))
+    return FeatureTable(nothing, pid, camera, modality, is_query.astype(bool), index, same_as=dataset.same_as)
 
 
-def _known(tracklet: Tracklet) -> bool:
-    """Check whether the person is known. Unknown persons, such as distractors, never match."""
-    return tracklet.pid is not None and tracklet.pid >= 0
-
-
-def _reason(direction: Direction, tracklets: Sequence[Tracklet]) -> str:
+def _reason(direction: Direction, cameras: np.ndarray) -> str:
     if not direction.drop_same_camera:
         return 'check the person ids and the query list'
-    cameras = {tracklets[row].camera for rows in (direction.query, direction.gallery) for row in rows}
-    if len(cameras) == 1:
+    if len(np.unique(cameras[np.concatenate(direction[:2])])) == 1:
         return 'all of them are under one camera, and matches under the camera of the query do not count'
     return 'matches under the camera of the query do not count; check the person ids, cameras and query list'

@@ -7,13 +7,14 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from dscreid.errors import DatasetError
+from dscreid.evaluation.protocols import Direction
+from dscreid.evaluation.ranking import Identities
 from dscreid.structures import Modality
 from dscreid.utils.files import replacing
 
 MODALITY_CODES = {Modality.RGB: 0, Modality.IR: 1}
 UNKNOWN = -1  # person id of tracklets whose person is unknown
-_MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
-_VECTORS = {'pid': 'iu', 'camera': 'iu', 'modality': 'iu', 'index': 'iu', 'is_query': 'b', 'same_as': 'iu'}
+_MATRICES = ('feature', 'static', 'dynamic')
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class FeatureTable:
     same_as: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        lengths = {name: len(array) for name, array in self._arrays().items()}
+        lengths = {name: len(array) for name, array in self.arrays().items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f'the arrays must have one row per tracklet, got {lengths}')
 
@@ -43,23 +44,29 @@ class FeatureTable:
     @property
     def modalities(self) -> list[str]:
         """Modality of each tracklet, ``'rgb'`` or ``'ir'``."""
-        return [_MODALITIES[int(code)].value for code in self.modality]
+        return np.array([modality.value for modality in MODALITY_CODES])[self.modality].tolist()
 
     @property
     def tracklet(self) -> np.ndarray:
         """Ids of the tracklets, int64 (N,); two rows have the same id only if they hold the same tracklet."""
         return self.index if self.same_as is None else self.same_as
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: array for name, array in pairs if array is not None}
+    def identities(self, direction: Direction) -> Identities:
+        """Facts about the queries and the gallery of a retrieval task on this table."""
+        query, gallery, drop_same_camera = direction
+        pid, camera, tracklet = self.pid, self.camera, self.tracklet
+        own = tracklet[query], tracklet[gallery]
+        return Identities(pid[query], camera[query], pid[gallery], camera[gallery], drop_same_camera, own)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays by name, without those that are None."""
+        return {name: array for name, array in vars(self).items() if array is not None}
 
 
 def save_features(path: str | Path, table: FeatureTable) -> None:
     """Write a feature table to a ``.safetensors`` file, atomically; missing folders are created."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in table._arrays().items()}
     with replacing(path) as temporary:
-        save_file(arrays, temporary)
+        save_file({name: np.ascontiguousarray(array) for name, array in table.arrays().items()}, temporary)
 
 
 def load_features(path: str | Path) -> FeatureTable:
@@ -72,17 +79,17 @@ def load_features(path: str | Path) -> FeatureTable:
     if not path.is_file():
         raise DatasetError(f'feature file {path} is missing; write it with dscreid test --dump-features')
     try:
-        arrays = load_file(path)
+        content = load_file(path)
     except Exception as error:  # a damaged header or a type that NumPy does not support
         reason = ' '.join(str(error).split())[:100]
         raise DatasetError(f'{path} is not a safetensors file ({reason}); write it again') from error
     known = fields(FeatureTable)
-    missing = [field.name for field in known if field.default is MISSING and field.name not in arrays]
-    if missing:
+    if missing := [field.name for field in known if field.default is MISSING and field.name not in content]:
         raise DatasetError(f'{path} lacks {", ".join(missing)}; write it with dscreid test --dump-features')
+    arrays = {field.name: content[field.name] for field in known if field.name in content}
     try:
         _check_arrays(arrays)
-        table = FeatureTable(**{field.name: arrays[field.name] for field in known if field.name in arrays})
+        table = FeatureTable(**arrays)
     except ValueError as error:
         raise DatasetError(f'{path} is damaged: {error}; write it again') from error
     if fault := describe_not_finite(table):
@@ -92,8 +99,7 @@ def load_features(path: str | Path) -> FeatureTable:
 
 def describe_not_finite(table: FeatureTable) -> str | None:
     """Describe which features contain NaN or infinite values; None if all are finite."""
-    matrices = (table.feature, table.static, table.dynamic)
-    finite = [np.isfinite(matrix).all(axis=1) for matrix in matrices if matrix is not None]
+    finite = [np.isfinite(array).all(axis=1) for name, array in table.arrays().items() if name in _MATRICES]
     broken = np.flatnonzero(~np.logical_and.reduce(finite))
     if len(broken) == 0:
         return None
@@ -102,12 +108,10 @@ def describe_not_finite(table: FeatureTable) -> str | None:
 
 
 def _check_arrays(arrays: dict[str, np.ndarray]) -> None:
-    """Raise ValueError if the type or dimension of an array does not fit :class:`FeatureTable`."""
-    for name in ('feature', 'static', 'dynamic'):
-        if name in arrays and (arrays[name].ndim != 2 or arrays[name].dtype.kind != 'f'):
-            raise ValueError(f'{name} is not a matrix of floats')
-    for name, kinds in _VECTORS.items():
-        if name in arrays and (arrays[name].ndim != 1 or arrays[name].dtype.kind not in kinds):
-            raise ValueError(f'{name} is not a vector of {"booleans" if kinds == "b" else "integers"}')
-    if not np.isin(arrays['modality'], list(_MODALITIES)).all():
+    """Raise ValueError if the type, dimension or content of an array does not fit :class:`FeatureTable`."""
+    for name, array in arrays.items():
+        kinds = 'f' if name in _MATRICES else 'b' if name == 'is_query' else 'iu'
+        if array.ndim != 1 + (name in _MATRICES) or array.dtype.kind not in kinds:
+            raise ValueError(f'{name} cannot be an array of {array.dtype} with {array.ndim} dimensions')
+    if not np.isin(arrays['modality'], list(MODALITY_CODES.values())).all():
         raise ValueError('modality contains numbers other than 0 and 1')

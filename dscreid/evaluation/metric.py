@@ -9,28 +9,17 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from torch import Tensor
 
 from dscreid.distributed import from_main_process, gather_objects
 from dscreid.errors import ConfigError, EvaluationError, TrainingError
 from dscreid.evaluation.bootstrap import bootstrap_intervals, check_bootstrap
-from dscreid.evaluation.feature_file import (
-    MODALITY_CODES,
-    UNKNOWN,
-    FeatureTable,
-    describe_not_finite,
-    save_features,
-)
+from dscreid.evaluation.feature_file import MODALITY_CODES, UNKNOWN, FeatureTable, describe_not_finite, save_features
 from dscreid.evaluation.protocols import Direction, averaged_directions, find_protocol, protocol_directions
-from dscreid.evaluation.query_expansion import QueryExpansion, expand_queries
 from dscreid.evaluation.query_table import check_query_file, make_query_table, save_query_table
 from dscreid.evaluation.ranking import QueryRanks, check_ranks, rank_queries, summarize
-from dscreid.evaluation.reranking import Reranked, Reranking
-from dscreid.evaluation.scores import InnerProduct, Scores
+from dscreid.evaluation.scores import InnerProduct, QueryExpansion, Reranked, Reranking, Scores, expand_queries
 from dscreid.registry import METRICS
 from dscreid.structures import Modality
-
-_BOUNDS = ('_low', '_high')  # suffixes of the names of interval bounds
 
 
 @METRICS.register_module()
@@ -42,17 +31,15 @@ class ReIDMetric(BaseMetric):
     are named ``{direction}/{measure}_low`` and ``_high``.
 
     If no tracklet has a person id, the metrics are empty and a warning is logged; ``dump`` is still written. If some
-    have none, they count as wrong answers in the gallery and not as queries. Query expansion and re-ranking use no
-    labels; the published tables use neither.
+    have none, they count as wrong answers in the gallery and not as queries.
 
     Args:
         protocol: A name in ``PROTOCOLS``, such as ``'bupt_campus_as_published'``, or None to skip the evaluation.
         ranks: Ranks of the CMC curve to report.
         feature: Feature to compare by inner product: ``'feature'``, or only ``'static'`` or ``'dynamic'``.
         dump: File for the features of every evaluation (see :mod:`dscreid.evaluation.feature_file`).
-        rerank: Arguments of :class:`~dscreid.evaluation.reranking.Reranking`, such as ``{}``, or None for none.
-        query_expansion: Arguments of :class:`~dscreid.evaluation.query_expansion.QueryExpansion`, such as ``{}``, or
-            None for no expansion. Applied before re-ranking.
+        rerank: Arguments of :class:`~dscreid.evaluation.scores.Reranking`, such as ``{}``, or None for none.
+        query_expansion: Arguments of :class:`~dscreid.evaluation.scores.QueryExpansion`; applied before re-ranking.
         per_query: ``.csv`` or ``.parquet`` file for single queries (see :mod:`dscreid.evaluation.query_table`).
         confidence: Level of bootstrap confidence intervals over identities, in (0, 1); None for no intervals.
         bootstrap_repeats: Number of bootstrap draws.
@@ -106,10 +93,10 @@ class ReIDMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping]) -> None:
         """Store one record per tracklet, from data samples (or their dictionaries) with the features of ``predict``."""
+        halves = () if self.dump is None else ('static', 'dynamic')
         for sample in data_samples:
-            if not isinstance(sample, Mapping):
-                sample = sample.to_dict()
-            self.results.append(_record(sample, self.feature, keep_halves=self.dump is not None))
+            sample = sample if isinstance(sample, Mapping) else sample.to_dict()
+            self.results.append(_record(sample, self.feature, halves))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Evaluate the records of all processes on the first one, clear them, and return the result on all processes.
@@ -147,16 +134,14 @@ class ReIDMetric(BaseMetric):
         ranks = {name: self._rank(table, name, direction) for name, direction in directions.items()}
         if self.per_query is not None:
             save_query_table(self.per_query, make_query_table(table, directions, ranks))
-        metrics: dict[str, float] = {}
+        measured = {name: summarize(one, self.ranks) for name, one in ranks.items()}
         for name, (query, gallery, _) in directions.items():
-            measured = summarize(ranks[name], self.ranks)
-            valid = measured.pop('valid_queries')
+            valid = measured[name].pop('valid_queries')
             counts = f'{valid} of {len(query)} queries have a true match among {len(gallery)} tracklets'
             print_log(f'{self.protocol} {name}: {counts}', logger='current')
-            metrics |= {f'{name}/{measure}': value for measure, value in measured.items()}
-        for measure in ('mAP', 'mINP', *(f'Rank-{rank}' for rank in self.ranks)):
-            values = [metrics[f'{name}/{measure}'] for name in averaged_directions(directions)]
-            metrics[f'mean/{measure}'] = float(np.mean(values))
+        averaged = [measured[name] for name in averaged_directions(directions)]
+        measured['mean'] = {key: float(np.mean([one[key] for one in averaged])) for key in averaged[0]}
+        metrics = {f'{name}/{key}': value for name, values in measured.items() for key, value in values.items()}
         return metrics | self._intervals(table, directions, ranks)
 
     def test_time_options(self) -> dict[str, QueryExpansion | Reranking]:
@@ -179,23 +164,14 @@ class ReIDMetric(BaseMetric):
         return unknown < len(table)
 
     def _rank(self, table: FeatureTable, name: str, direction: Direction) -> QueryRanks:
-        query, gallery, drop_same_camera = direction
-        features = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in (query, gallery))
-        queries, galleries = ((table.pid[rows], table.camera[rows]) for rows in (query, gallery))
-        tracklets = table.tracklet[query], table.tracklet[gallery]
+        query, gallery = (torch.from_numpy(table.feature[rows]).to(self.device) for rows in direction[:2])
         try:
-            scores = self._scores(*features)
-            return rank_queries(scores, *queries, *galleries, drop_same_camera, tracklets)
+            if self.query_expansion is not None:
+                query = expand_queries(query, gallery, self.query_expansion)
+            scores: Scores = Reranked(query, gallery, self.rerank) if self.rerank else InnerProduct(query, gallery)
+            return rank_queries(scores, *table.identities(direction))
         except EvaluationError as error:
             raise EvaluationError(f'{self.protocol} {name}: {error}') from None
-
-    def _scores(self, query: Tensor, gallery: Tensor) -> Scores:
-        """Build the scores of float (Nq, D) and (Ng, D) features according to the options."""
-        if self.query_expansion is not None:
-            query = expand_queries(query, gallery, self.query_expansion)
-        if self.rerank is not None:
-            return Reranked(query, gallery, self.rerank)
-        return InnerProduct(query, gallery)
 
     def _intervals(
         self, table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
@@ -205,11 +181,8 @@ class ReIDMetric(BaseMetric):
         pids = {name: table.pid[direction.query] for name, direction in directions.items()}
         intervals = bootstrap_intervals(ranks, pids, self.ranks, self.confidence, **self.bootstrap)
         print_log(f'confidence intervals: {self.interval_settings()}', logger='current')
-        return {
-            f'{name}{end}': bound
-            for name, bounds in intervals.items()
-            for end, bound in zip(_BOUNDS, bounds, strict=True)
-        }
+        lows = {f'{name}_low': low for name, (low, _) in intervals.items()}
+        return lows | {f'{name}_high': high for name, (_, high) in intervals.items()}
 
 
 def _check_device(device: str) -> None:
@@ -223,29 +196,26 @@ def _check_device(device: str) -> None:
 
 def split_intervals(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Separate metrics from the (lower, upper) bounds of their confidence intervals, by metric name."""
-    low, high = _BOUNDS
-    figures = {name: value for name, value in metrics.items() if not name.endswith(_BOUNDS)}
-    bounded = [name for name in figures if f'{name}{low}' in metrics]
-    return figures, {name: (metrics[f'{name}{low}'], metrics[f'{name}{high}']) for name in bounded}
+    figures = {name: value for name, value in metrics.items() if not name.endswith(('_low', '_high'))}
+    bounded = [name for name in figures if f'{name}_low' in metrics]
+    return figures, {name: (metrics[f'{name}_low'], metrics[f'{name}_high']) for name in bounded}
 
 
 def _warn(message: str) -> None:
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def _record(sample: Mapping, feature: str, keep_halves: bool) -> dict[str, Any]:
-    """Extract from a data sample what retrieval needs; ``keep_halves`` adds the raw halves for a feature file."""
+def _record(sample: Mapping, feature: str, halves: Sequence[str]) -> dict[str, Any]:
+    """Extract from a data sample what retrieval needs, and those of the raw halves that it has."""
     missing = [key for key in (feature, 'camera', 'modality', 'is_query', 'index') if key not in sample]
     if missing:
         raise ValueError(
             f'a data sample lacks {", ".join(missing)}; evaluation needs what PackTracklet packs and a model whose '
             f"predict mode sets '{feature}'"
         )
-    record = {'feature': _vector(sample[feature]), 'pid': UNKNOWN}
-    if keep_halves:
-        record |= {half: _vector(sample[half]) for half in ('static', 'dynamic') if half in sample}
-    record['modality'] = MODALITY_CODES[Modality(sample['modality'])]
-    record['is_query'] = bool(sample['is_query'])
+    features = {'feature': feature} | {half: half for half in halves if half in sample}
+    record = {name: _vector(sample[key]) for name, key in features.items()} | {'pid': UNKNOWN}
+    record |= {'modality': MODALITY_CODES[Modality(sample['modality'])], 'is_query': bool(sample['is_query'])}
     facts = ('pid', 'camera', 'index', 'length', 'same_as')
     return record | {key: int(sample[key]) for key in facts if key in sample}
 

@@ -12,7 +12,6 @@ from dscreid.structures import Modality
 from dscreid.utils.signatures import closest
 
 CROSS_MODAL = ('rgb2ir', 'ir2rgb')
-_SHOWN = 5
 # Batch size of VLD's ConsistentModalitySampler; the published figures lack its incomplete last visible batch.
 _PUBLISHED_BATCH = 64
 
@@ -57,9 +56,7 @@ def protocol_directions(
     is_query: Sequence[bool] | np.ndarray,
     wheres: Sequence[str] | None = None,
 ) -> dict[str, Direction]:
-    """Split a test set of N tracklets into the retrieval tasks of a protocol.
-
-    In the official protocols, the queries of ``rgb2ir`` are visible and its gallery is infrared.
+    """Split a test set of N tracklets into the retrieval tasks of a protocol, such as ``rgb2ir`` for visible queries.
 
     Args:
         name: Name of a registered protocol.
@@ -75,8 +72,6 @@ def protocol_directions(
     protocol = find_protocol(name)
     visible = np.array([Modality(modality) is Modality.RGB for modality in modalities], dtype=bool)
     queries = np.asarray(is_query, dtype=bool)
-    if visible.shape != queries.shape:
-        raise ValueError(f'{len(visible)} modalities but {len(queries)} query flags')
     if protocol.one_query_modality:
         _check_one_modality(name, visible, queries, wheres)
     directions = protocol.directions(visible, queries)
@@ -98,17 +93,16 @@ def averaged_directions(names: Iterable[str]) -> list[str]:
 
 
 def _check_one_modality(name: str, visible: np.ndarray, queries: np.ndarray, wheres: Sequence[str] | None) -> None:
-    listed = {'visible': np.flatnonzero(queries & visible), 'infrared': np.flatnonzero(queries & ~visible)}
-    if not all(map(len, listed.values())):
-        return
-    counts = ' and '.join(f'{len(rows)} {kind}' for kind, rows in listed.items())
-    kind, fewer = min(listed.items(), key=lambda item: len(item[1]))
-    shown = [f'tracklet {row}' if wheres is None else wheres[row] for row in fewer[:_SHOWN].tolist()]
-    more = f' and {len(fewer) - _SHOWN} more' if len(fewer) > _SHOWN else ''
-    raise DatasetError(
-        f'protocol {name} ranks queries of one modality, but the query list names {counts} tracklets; remove the '
-        f'{kind} ones ({", ".join(shown)}{more}), or choose a protocol for both, such as bupt_campus'
-    )
+    kinds = (('visible', np.flatnonzero(queries & visible)), ('infrared', np.flatnonzero(queries & ~visible)))
+    kind, fewer = min(kinds, key=lambda item: len(item[1]))
+    if len(fewer):
+        counts = ' and '.join(f'{len(rows)} {kind}' for kind, rows in kinds)
+        shown = [f'tracklet {row}' if wheres is None else wheres[row] for row in fewer[:5].tolist()]
+        more = f' and {len(fewer) - 5} more' if len(fewer) > 5 else ''
+        raise DatasetError(
+            f'protocol {name} ranks queries of one modality, but the query list names {counts} tracklets; remove the '
+            f'{kind} ones ({", ".join(shown)}{more}), or choose a protocol for both, such as bupt_campus'
+        )
 
 
 @PROTOCOLS.register_module(name='hitsz_vcm')
@@ -123,9 +117,8 @@ class HITSZVCM(EvaluationProtocol):
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
         """See the base class."""
-        listed_visible = bool(visible[queries].any())
-        listed = np.flatnonzero(queries)
-        others = np.flatnonzero(~queries & (visible != listed_visible))
+        listed_visible = visible[queries].any()
+        listed, others = np.flatnonzero(queries), np.flatnonzero(~queries & (visible != listed_visible))
         rgb, ir = (listed, others) if listed_visible else (others, listed)
         return {'rgb2ir': Direction(rgb, ir, True), 'ir2rgb': Direction(ir, rgb, True)}
 
@@ -136,20 +129,18 @@ class BUPTCampus(EvaluationProtocol):
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
         """See the base class."""
-        pairs = (('rgb', 'ir'), ('ir', 'rgb'), ('rgb', 'rgb'), ('ir', 'ir'))  # the cross-modal ones first
         of = {'rgb': visible, 'ir': ~visible}
-        return {
-            f'{a}2{b}': Direction(np.flatnonzero(queries & of[a]), np.flatnonzero(~queries & of[b]), False)
-            for a, b in pairs
-        }
+        query, gallery = ({name: np.flatnonzero(role & of[name]) for name in of} for role in (queries, ~queries))
+        pairs = (('rgb', 'ir'), ('ir', 'rgb'), ('rgb', 'rgb'), ('ir', 'ir'))  # the cross-modal ones first
+        return {f'{a}2{b}': Direction(query[a], gallery[b], False) for a, b in pairs}
 
 
 @PROTOCOLS.register_module(name='bupt_campus_as_published')
 class PublishedBUPTCampus(BUPTCampus):
     """``bupt_campus`` without the visible tracklets that VLD's test sampler loses.
 
-    These are the last ``n mod 64`` of the n visible queries, or all of them if n is a multiple of 64 (because the slice
-    ``[:-0]`` is empty), and likewise for the gallery.
+    These are the last ``n mod 64`` of the n visible queries, or all of them if n is a multiple of 64 (because ``[-0:]``
+    is everything), and likewise for the gallery.
     """
 
     def directions(self, visible: np.ndarray, queries: np.ndarray) -> dict[str, Direction]:
@@ -157,8 +148,7 @@ class PublishedBUPTCampus(BUPTCampus):
         kept = np.ones(len(visible), dtype=bool)
         for role in (queries, ~queries):
             rows = np.flatnonzero(role & visible)
-            remainder = len(rows) % _PUBLISHED_BATCH
-            kept[rows[len(rows) - remainder :] if remainder else rows] = False
+            kept[rows[-(len(rows) % _PUBLISHED_BATCH) :]] = False
         return {
             key: Direction(query[kept[query]], gallery[kept[gallery]], drop)
             for key, (query, gallery, drop) in super().directions(visible, queries).items()

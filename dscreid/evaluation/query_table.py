@@ -13,8 +13,6 @@ from dscreid.evaluation.protocols import Direction
 from dscreid.evaluation.ranking import QueryRanks
 from dscreid.utils.files import replacing
 
-SUFFIXES = ('.csv', '.parquet')
-
 
 def make_query_table(
     table: FeatureTable, directions: Mapping[str, Direction], ranks: Mapping[str, QueryRanks]
@@ -27,10 +25,9 @@ def make_query_table(
     """
     rows = np.concatenate([direction.query for direction in directions.values()])
     merged = QueryRanks(*map(np.concatenate, zip(*(ranks[name] for name in directions), strict=True)))
-    found = merged.matches > 0
 
     def measured(values: np.ndarray) -> list:
-        return [value if hit else None for value, hit in zip(values.tolist(), found, strict=True)]
+        return [value if hits else None for value, hits in zip(values.tolist(), merged.matches, strict=True)]
 
     return {
         'direction': [name for name, direction in directions.items() for _ in direction.query],
@@ -49,8 +46,8 @@ def make_query_table(
 def check_query_file(path: str | Path) -> None:
     """Raise ConfigError if the suffix of a file is unknown, or if it is a Parquet file and pyarrow is not installed."""
     suffix = Path(path).suffix
-    if suffix not in SUFFIXES:
-        raise ConfigError(f'{path}: results of single queries are written as {" or ".join(SUFFIXES)} files')
+    if suffix not in ('.csv', '.parquet'):
+        raise ConfigError(f'{path}: results of single queries are written as .csv or .parquet files')
     if suffix == '.parquet':
         _pyarrow(path)
 
@@ -61,16 +58,12 @@ def save_query_table(path: str | Path, columns: Mapping[str, list]) -> None:
     Missing values are empty or null; missing folders are created. Raises as :func:`check_query_file`.
     """
     check_query_file(path)
-    write = _write_parquet if Path(path).suffix == '.parquet' else _write_csv
     with replacing(path) as temporary:
-        write(temporary, columns)
-
-
-def _write_csv(path: Path, columns: Mapping[str, list]) -> None:
-    with path.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+        if Path(path).suffix == '.parquet':
+            _write_parquet(temporary, columns)
+        else:
+            with temporary.open('w', newline='', encoding='utf-8') as file:
+                csv.writer(file).writerows([columns, *zip(*columns.values(), strict=True)])
 
 
 def _write_parquet(path: Path, columns: Mapping[str, list]) -> None:

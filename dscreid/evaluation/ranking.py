@@ -8,12 +8,23 @@ import torch
 from torch import Tensor
 
 from dscreid.errors import EvaluationError
-from dscreid.evaluation._counting import count_ahead
 from dscreid.evaluation.scores import Features, InnerProduct, Scores
 from dscreid.neighbors import largest_per_row
 from dscreid.utils.chunks import row_chunks
+from dscreid.utils.compiled import compiled, over_rows
 
 Ids = Tensor | np.ndarray | Sequence[int]
+
+
+class Identities(NamedTuple):
+    """Facts about Nq queries and Ng gallery tracklets; see :func:`rank_queries`."""
+
+    query_pids: Ids
+    query_cameras: Ids
+    gallery_pids: Ids
+    gallery_cameras: Ids
+    drop_same_camera: bool = False
+    tracklets: tuple[Ids, Ids] | None = None
 
 
 class QueryRanks(NamedTuple):
@@ -47,9 +58,8 @@ def rank_metrics(
 ) -> dict[str, float | int]:
     """Rank the gallery for each query by inner product and compute CMC, mAP and mINP.
 
-    The features are used as given: for a cosine ranking, normalize the rows or their halves; VLD ranks its raw
-    features. Equal similarities keep the order of the gallery. The computation runs on the device of the features, in
-    chunks of rows, and sorts only the matches of each query.
+    The features are used as given: for a cosine ranking, normalize the rows or their halves. Equal similarities keep
+    the order of the gallery. The computation runs on the device of the features, in blocks of rows.
 
     Args:
         query_features: Float (Nq, D).
@@ -59,16 +69,11 @@ def rank_metrics(
         gallery_pids: Integer (Ng,), person ids; negative if unknown.
         gallery_cameras: Integer (Ng,), camera ids.
         ranks: Ranks of the CMC curve to report; beyond the size of the gallery, the curve keeps its last value.
-        drop_same_camera: Whether to leave out, for each query, gallery tracklets of the same person *and* the same
-            camera.
+        drop_same_camera: Whether to leave out gallery tracklets of the query's person *and* camera.
 
     Returns:
-        Metrics in [0, 1] over the valid queries, which are those with a true match that is not left out:
-
-        - ``Rank-k``: share of queries with a match among the first k (CMC).
-        - ``mAP``: mean over queries of the mean precision at their matches.
-        - ``mINP``: mean of (number of matches / rank of the last match) (Ye et al., TPAMI 2021).
-        - ``valid_queries``: number of valid queries, an int.
+        ``Rank-k`` (CMC), ``mAP`` and ``mINP`` (Ye et al., TPAMI 2021) in [0, 1] over the valid queries, which are those
+        with a true match that is not left out, and their number ``valid_queries``.
 
     Raises:
         EvaluationError: If no query has a true match; this is also a ValueError.
@@ -98,11 +103,11 @@ def rank_queries(
 ) -> QueryRanks:
     """Find the ranks of the true matches of each query if its gallery is sorted by descending score.
 
-    Equal scores keep the order of the gallery.
+    Equal scores keep the order of the gallery. Person ids and cameras are those of :func:`rank_metrics`.
 
     Args:
         scores: Scores of Nq queries against Ng gallery tracklets.
-        query_pids: Integer (Nq,); see :func:`rank_metrics`, also for the next arguments.
+        query_pids: Integer (Nq,).
         query_cameras: Integer (Nq,).
         gallery_pids: Integer (Ng,).
         gallery_cameras: Integer (Ng,).
@@ -113,13 +118,11 @@ def rank_queries(
         EvaluationError: If no query has a true match.
         ValueError: If shapes do not fit.
     """
-    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
-    identities = _Identities(scores, ids, drop_same_camera, tracklets)
     shape = (2, scores.shape[0])
     result = QueryRanks(*np.zeros(shape, np.int64), *np.full(shape, np.nan))
-    for block in _blocks(scores, identities):
-        ahead = count_ahead(block.scores, block.row, block.column)
-        _enter(result, block.rows.start + block.row.cpu().numpy(), 1 + ahead.cpu().numpy())
+    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets)
+    for rows, block, row, column in _blocks(scores, ids):
+        _enter(result, rows.start + row.cpu().numpy(), 1 + count_ahead(block, row, column).cpu().numpy())
     if not result.matches.any():
         reason = ' once tracklets of the same person and camera are left out' if drop_same_camera else ''
         raise EvaluationError(
@@ -127,6 +130,12 @@ def rank_queries(
             f'tracklets{reason}; check the person ids, cameras and the choice of query and gallery'
         )
     return result
+
+
+def count_matches(identities: Identities) -> np.ndarray:
+    """Count the true matches of each query that are not left out, int64 (Nq,), without ranking them."""
+    row, _, left_out = _pairs(identities)
+    return torch.bincount(row[~left_out], minlength=len(identities.query_pids)).numpy()
 
 
 def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dict[str, float | int]:
@@ -137,10 +146,7 @@ def summarize(queries: QueryRanks, ranks: Sequence[int] = (1, 5, 10, 20)) -> dic
 
 
 def query_measures(queries: QueryRanks, ranks: Sequence[int]) -> dict[str, np.ndarray]:
-    """Compute ``mAP``, ``mINP`` and each ``Rank-k`` of single queries, float64 (Nq,), for the CMC ranks ``ranks``.
-
-    Only the values of queries with a match are meaningful.
-    """
+    """Compute ``mAP``, ``mINP`` and each ``Rank-k`` of single queries, float64 (Nq,), meaningful only with a match."""
     hits = {f'Rank-{rank}': (queries.first <= rank).astype(float) for rank in ranks}
     return {'mAP': queries.average_precision, 'mINP': queries.inverse_penalty} | hits
 
@@ -174,80 +180,65 @@ def rank_lists(
     if topk < 1:
         raise ValueError(f'topk must be at least 1, got {topk}')
     scores = InnerProduct(query_features, gallery_features)
-    ids = (query_pids, query_cameras, gallery_pids, gallery_cameras)
-    identities = _Identities(scores, ids, drop_same_camera, tracklets)
     shape = (scores.shape[0], topk)
     lists = RankLists(np.full(shape, -1), np.zeros(shape, bool), np.full(shape, np.nan, np.float32))
     width = min(topk, scores.shape[1])
-    for block in _blocks(scores, identities):
-        similarity, index = largest_per_row(block.scores, width)
-        pids = identities.query_pids[block.rows, None]
-        correct = (pids == identities.gallery_pids[index]) & (pids >= 0)
+    ids = Identities(query_pids, query_cameras, gallery_pids, gallery_cameras, drop_same_camera, tracklets)
+    for rows, block, row, column in _blocks(scores, ids):
+        same = torch.zeros_like(block, dtype=torch.bool)
+        same[row, column] = True
+        similarity, index = largest_per_row(block, width)
         kept = torch.isfinite(similarity).cpu().numpy()
-        for array, part in zip(lists, (index, correct, similarity), strict=True):
-            array[block.rows, :width][kept] = part.cpu().numpy()[kept]
+        for array, part in zip(lists, (index, same.gather(1, index), similarity), strict=True):
+            array[rows, :width][kept] = part.cpu().numpy()[kept]
     return lists
 
 
-class _Identities:
-    """Person ids and cameras of queries and gallery on one device, with the gallery grouped by person."""
+def _pairs(identities: Identities, device: torch.device | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Find all pairs of a query and a gallery tracklet of the same known person.
 
-    def __init__(
-        self,
-        scores: Scores,
-        ids: tuple[Ids, Ids, Ids, Ids],
-        drop_same_camera: bool,
-        tracklets: tuple[Ids, Ids] | None,
-    ) -> None:
-        def on_device(values: Sequence[Ids]) -> list[Tensor]:
-            return [torch.as_tensor(one, device=scores.device).long() for one in values]
+    Returns for P pairs: query, int64, ascending; gallery row, int64, ascending for each query; whether the tracklet is
+    left out, bool.
+    """
 
-        self.query_pids, self.query_cameras, self.gallery_pids, self.gallery_cameras = on_device(ids)
-        self.drop_same_camera = drop_same_camera
-        self.tracklets = None if tracklets is None else on_device(tracklets)
-        for name, num, pids, cameras in zip(('query', 'gallery'), scores.shape, ids[::2], ids[1::2], strict=True):
-            if not num == len(pids) == len(cameras):
-                lengths = f'{num}, {len(pids)}, {len(cameras)}'
-                raise ValueError(f'{name} features, pids and cameras differ in length: {lengths}')
-        self._by_person = self.gallery_pids.argsort(stable=True)
-        sorted_pids = self.gallery_pids[self._by_person]
-        self._begin = torch.searchsorted(sorted_pids, self.query_pids)
-        matches = torch.searchsorted(sorted_pids, self.query_pids, right=True) - self._begin
-        self._matches = matches.where(self.query_pids >= 0, 0)  # unknown persons do not match each other
+    def integers(values: Ids) -> Tensor:
+        return torch.as_tensor(values, device=device).long()
 
-    def pairs(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Find all pairs of a query of the block and a gallery tracklet of the same person.
-
-        Returns, for P pairs: position of the query within the block, int64, ascending; gallery row, int64, ascending
-        for each query; whether the tracklet is left out, bool.
-        """
-        num = self._matches[rows]
-        row = torch.arange(len(num), device=num.device).repeat_interleave(num)
-        shift = self._begin[rows] - (num.cumsum(0) - num)
-        column = self._by_person[torch.arange(len(row), device=num.device) + shift[row]]
-        left_out = torch.zeros(len(row), dtype=torch.bool, device=num.device)
-        if self.drop_same_camera:
-            left_out |= self.query_cameras[rows][row] == self.gallery_cameras[column]
-        if self.tracklets is not None:
-            left_out |= self.tracklets[0][rows][row] == self.tracklets[1][column]
-        return row, column, left_out
+    pids = integers(identities.query_pids)
+    sorted_pids, by_person = integers(identities.gallery_pids).sort(stable=True)
+    begin = torch.searchsorted(sorted_pids, pids)
+    matches = torch.searchsorted(sorted_pids, pids, right=True) - begin
+    matches = matches.where(pids >= 0, 0)  # unknown persons do not match each other
+    row = torch.arange(len(matches), device=device).repeat_interleave(matches)
+    shift = begin - (matches.cumsum(0) - matches)
+    column = by_person[torch.arange(len(row), device=device) + shift[row]]
+    left_out = torch.zeros(len(row), dtype=torch.bool, device=device)
+    if identities.drop_same_camera:
+        left_out |= integers(identities.query_cameras)[row] == integers(identities.gallery_cameras)[column]
+    if identities.tracklets is not None:
+        own, others = map(integers, identities.tracklets)
+        left_out |= own[row] == others[column]
+    return row, column, left_out
 
 
-class _Block(NamedTuple):
-    """Scores of a block of queries against the whole gallery."""
+def _blocks(scores: Scores, identities: Identities) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    """Compute the scores of blocks of queries and find their true matches.
 
-    rows: slice
-    scores: Tensor  # float (n, Ng); -inf for tracklets that are left out
-    row: Tensor  # int64 (P,), queries of the true matches that are not left out, ascending
-    column: Tensor  # int64 (P,), gallery rows of these matches
-
-
-def _blocks(scores: Scores, identities: _Identities) -> Iterator[_Block]:
+    Yields the rows of the block; float (n, Ng), -inf for tracklets that are left out; for P matches, the query within
+    the block, int64, ascending, and the gallery row, int64.
+    """
+    for num, name, pids, cameras in zip(
+        scores.shape, ('query', 'gallery'), identities[:4:2], identities[1:4:2], strict=True
+    ):
+        if not num == len(pids) == len(cameras):
+            raise ValueError(f'{name} features, pids and cameras differ in length: {num}, {len(pids)}, {len(cameras)}')
+    row, column, left_out = _pairs(identities, scores.device)
     for rows in row_chunks(*scores.shape):
         block = scores[rows]
-        row, column, left_out = identities.pairs(rows)
-        block[row[left_out], column[left_out]] = -torch.inf
-        yield _Block(rows, block, row[~left_out], column[~left_out])
+        inside = slice(*torch.searchsorted(row, torch.tensor([rows.start, rows.stop], device=row.device)).tolist())
+        query, match, out = row[inside] - rows.start, column[inside], left_out[inside]
+        block[query[out], match[out]] = -torch.inf
+        yield rows, block, query[~out], match[~out]
 
 
 def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
@@ -261,3 +252,55 @@ def _enter(result: QueryRanks, query: np.ndarray, rank: np.ndarray) -> None:
     result.first[valid] = rank[start]
     result.average_precision[valid] = np.add.reduceat(hit / rank, start) / total
     result.inverse_penalty[valid] = total / rank[start + total - 1]
+
+
+def count_ahead(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Count the gallery tracklets ranked before some chosen ones, int64 (P,); equal scores keep the gallery's order.
+
+    This is faster than sorting if a query has fewer than about a thousand true matches. ``scores`` is float (n, Ng);
+    ``row`` and ``column``, int64 (P,), are the query and the gallery row of each chosen tracklet.
+    """
+    if scores.is_cuda:
+        return _count_with_torch(scores, row, column)
+    arrays = (scores.contiguous().numpy(), row.numpy(), column.numpy())
+    blocks = over_rows(len(row), lambda start, stop: _count_ahead(*arrays, start, stop))
+    return torch.from_numpy(np.concatenate([np.empty(0, np.int64), *blocks]))
+
+
+def _count_with_torch(scores: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Implement :func:`count_ahead` for any device."""
+    place = torch.arange(scores.shape[1], device=scores.device)
+    ahead = torch.empty_like(row)
+    for pairs in row_chunks(len(row), scores.shape[1]):
+        others = scores[row[pairs]]
+        own = others.gather(1, column[pairs, None])
+        before = (others > own) | ((others == own) & (place < column[pairs, None]))
+        ahead[pairs] = before.sum(dim=1)
+    return ahead
+
+
+@compiled()
+def _count_ahead(scores, row, column, start, stop):
+    ahead = np.empty(stop - start, np.int64)
+    for pair in range(start, stop):
+        others, place = scores[row[pair]], column[pair]
+        own = others[place]
+        ahead[pair - start] = _at_least(others[:place], own) + _above(others[place + 1 :], own)
+    return ahead
+
+
+# Separate branch-free loops with 32-bit counts, so that the compiler vectorizes them.
+@compiled()
+def _at_least(values, limit):
+    count = np.int32(0)
+    for position in range(len(values)):
+        count = np.int32(count + (values[position] >= limit))
+    return count
+
+
+@compiled()
+def _above(values, limit):
+    count = np.int32(0)
+    for position in range(len(values)):
+        count = np.int32(count + (values[position] > limit))
+    return count

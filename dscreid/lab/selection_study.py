@@ -150,7 +150,7 @@ def _validated(work_dir: Path, metric: str) -> dict[int, float]:
     """Read the metrics that training logged, by epoch."""
     paths = sorted(work_dir.glob('*/vis_data/scalars.json'))
     epochs, values = read_scalars(*paths).series.get(metric, ((), ()))
-    return {int(epoch): float(value) for epoch, value in zip(epochs, values, strict=True)}
+    return {int(epoch): float(value) for epoch, value in zip(epochs, values, strict=True) if math.isfinite(value)}
 
 
 def _evaluated(work_dir: Path, metric: str, epochs: Sequence[int]) -> dict[int, float]:

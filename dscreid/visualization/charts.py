@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dscreid.visualization.figures import MUTED, figure_uri, styled
-from dscreid.visualization.tables import Table
+from dscreid.visualization.page import Table
 
 #: Colors that can be read on a white and on a dark page.
 COLORS = ('#2f74d8', '#d0661a', '#1b9355', '#9a54cc', '#1493a8', '#cc3d72', '#808f1f', '#78838f')
@@ -19,48 +18,28 @@ MAX_POINTS = 300
 MAX_MARKERS = 60
 
 
-@dataclass(frozen=True)
-class Series:
-    """One line of a chart with its name in the legend: ascending finite x, and y, in which NaN leaves a gap.
-
-    ``color`` is a position in ``COLORS``; ``area`` fills the area below the line.
-    """
+class Series(NamedTuple):
+    """One line of a chart with its name in the legend: ascending finite x, and y, in which NaN leaves a gap."""
 
     name: str
     x: np.ndarray
     y: np.ndarray
-    color: int = 0
-    dashed: bool = False
-    area: bool = False
-
-    @property
-    def swatch(self) -> str:
-        """CSS of the border that stands for the line in the legend."""
-        return f'3px {"dashed" if self.dashed else "solid"} {COLORS[self.color]}'
+    color: str = COLORS[0]
+    style: str = 'solid'  #: or 'dashed'
+    area: bool = False  #: whether the area below the line is filled
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A dotted reference line across the chart at a value of the y axis, or of x; without a color it is gray."""
+class Rule(NamedTuple):
+    """A reference line across the chart at a value of the y axis, or of x if ``vertical``."""
 
     name: str
     at: float
     vertical: bool = False
-    color: int | None = None
-
-    @property
-    def shade(self) -> str:
-        """Color as ``#rrggbb``."""
-        return MUTED if self.color is None else COLORS[self.color]
-
-    @property
-    def swatch(self) -> str:
-        """CSS of the line's border in the legend."""
-        return f'2px dotted {self.shade}'
+    color: str = MUTED
+    style: str = 'dotted'
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(NamedTuple):
     """A chart from :func:`line_chart`, or '', with title, text alternative, legend, captions and table of values."""
 
     title: str
@@ -77,14 +56,12 @@ def format_number(value: float) -> str:
     return text.replace(',', '\u202f').replace('-', '−')
 
 
-def thin_out(x: np.ndarray, y: np.ndarray, limit: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Reduce a line to at most ``limit`` points by averaging runs of neighboring points; the last point is kept."""
-    if len(x) <= limit:
-        return x, y
-    edges = np.linspace(0, len(x) - 1, limit).astype(int)
-    sizes = np.diff(edges)
-    thinned = [np.append(np.add.reduceat(values[:-1], edges[:-1]) / sizes, values[-1]) for values in (x, y)]
-    return thinned[0], thinned[1]
+def thin_out(values: np.ndarray, limit: int = MAX_POINTS) -> np.ndarray:
+    """Reduce a series to at most ``limit`` values by averaging runs of neighbors; the last value is kept."""
+    if len(values) <= limit:
+        return values
+    edges = np.linspace(0, len(values) - 1, limit).astype(int)
+    return np.append(np.add.reduceat(values[:-1], edges[:-1]) / np.diff(edges), values[-1])
 
 
 @styled()
@@ -105,27 +82,21 @@ def line_chart(
     figure = Figure(figsize=(5, 3))
     axes = figure.subplots()
     for line in series:
-        _draw_line(axes, line)
+        x, y = thin_out(line.x), thin_out(line.y)
+        if line.area:
+            axes.fill_between(x, y, color=line.color, alpha=0.16, linewidth=0)
+        marker = 'o' if len(x) <= MAX_MARKERS and not line.area else ''
+        axes.plot(x, y, linestyle=line.style, color=line.color, linewidth=2, marker=marker, markersize=5, clip_on=False)
     for rule in rules:
         draw = axes.axvline if rule.vertical else axes.axhline
-        draw(rule.at, color=rule.shade, linewidth=1.5, linestyle=(0, (2, 2)))
+        draw(rule.at, color=rule.color, linewidth=1.5, linestyle=(0, (2, 2)))
     axes.margins(x=0, y=0.06)
     low, high = axes.get_ylim()
-    if from_zero and min(np.nanmin(line.y) for line in series if np.isfinite(line.y).any()) >= 0:
+    if from_zero and np.nanmin(np.concatenate([line.y for line in series])) >= 0:
         low = 0.0
     axes.set_ylim(max(low, bounds[0]), min(high, bounds[1]))
     _style_axes(axes, x_label, y_ticks, whole=all(np.all(np.mod(line.x, 1) == 0) for line in series))
     return figure_uri(figure)
-
-
-def _draw_line(axes: Axes, line: Series) -> None:
-    x, y = thin_out(np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float))
-    color = COLORS[line.color]
-    if line.area:
-        axes.fill_between(x, y, color=color, alpha=0.16, linewidth=0)
-    marker = 'o' if len(x) <= MAX_MARKERS and not line.area else ''
-    style: dict[str, Any] = dict(color=color, linewidth=2, marker=marker, markersize=5, clip_on=False)
-    axes.plot(x, y, '--' if line.dashed else '-', **style)
 
 
 def _style_axes(axes: Axes, x_label: str, y_ticks: bool, *, whole: bool) -> None:

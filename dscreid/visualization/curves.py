@@ -1,47 +1,71 @@
-"""Logged values of a training run, read from the JSON lines that MMEngine writes to ``vis_data/scalars.json``."""
+"""Training curves from the JSON lines that MMEngine writes to ``vis_data/scalars.json``, and their charts."""
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dscreid.errors import CheckpointError
-from dscreid.utils.records import is_finite_number, is_number
+from dscreid.utils.records import is_number
+from dscreid.visualization.charts import COLORS, Card, Rule, Series, format_number, line_chart
+from dscreid.visualization.page import Table, plain_table
+from dscreid.visualization.results import direction_name
 
 #: Largest value that is drawn (float32 maximum); beyond 1e300, the float64 arithmetic of charts overflows.
 LARGEST = float(np.finfo(np.float32).max)
-IDENTITY_KEYS = ('labels/rgb_identities', 'labels/ir_identities')
 #: Regular expression of the terms of the total ``loss``.
 LOSS_TERM = r'loss_.*|.*\.[^.]*loss[^.]*'
 #: Regular expression of the keys that change within an epoch.
 _ITERATION_KEYS = f'{LOSS_TERM}|loss|lr|grad_norm|time|data_time|memory'
+_MODALITY_LABELS = {'rgb': 'visible', 'ir': 'infrared'}
 
 
-@dataclass(frozen=True)
-class Scalars:
-    """Logged values of one run.
+class Scalars(NamedTuple):
+    """Logged values of one run."""
 
-    Attributes:
-        series: key → (x float64 (n,) ascending, y float64 (n,) finite). x is in iterations for losses and learning
-            rates, otherwise in epochs.
-        identities: True number of identities in the training split; None if unknown.
-        gaps: key → float64 (m,), ascending positions at which NaN or an infinite value was logged.
-    """
-
+    #: Key → (x float64 (n,) ascending, y float64 (n,), NaN where NaN or an infinite value was logged). x is in
+    #: iterations for losses and learning rates, otherwise in epochs.
     series: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    identities: int | None = None
-    gaps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    identities: int | None = None  #: true number of identities in the training split, if known
 
-    def with_gaps(self, key: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return x and y of a series with NaN at its gaps; both are empty if the key was not logged."""
-        x, y = self.series.get(key, (np.zeros(0), np.zeros(0)))
-        gaps = self.gaps.get(key, np.zeros(0))
-        order = np.argsort(np.concatenate([x, gaps]), kind='stable')
-        return np.concatenate([x, gaps])[order], np.concatenate([y, np.full(len(gaps), np.nan)])[order]
+
+class _Figure(NamedTuple):
+    """Settings of one figure; ``keys`` is a regular expression of the keys that it shows."""
+
+    title: str
+    keys: str
+    caption: str = ''
+    x_label: str = 'epoch'
+    from_zero: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    factor: float = 1.0
+
+
+_SHARE: dict[str, Any] = dict(bounds=(0, 1))
+_INDEX: dict[str, Any] = dict(bounds=(-1, 1))
+_PERCENT: dict[str, Any] = dict(bounds=(0, 100), factor=100)
+_FIGURES = (
+    _Figure('Total loss', 'loss', 'Sum of all terms.', 'iteration', from_zero=True),
+    _Figure('Loss terms', LOSS_TERM, 'Weights are already applied.', 'iteration', from_zero=True),
+    _Figure('Learning rate', 'lr', '', 'iteration', from_zero=True),
+    _Figure('Clusters', 'labels/(rgb|ir)_clusters', 'Pseudo identities found.', from_zero=True),
+    _Figure('Labeled share', 'labels/(rgb|ir)_labelled',
+            'Share of the training tracklets that have a pseudo label.', **_SHARE),
+    _Figure('Adjusted Rand index', 'labels/(rgb|ir)_ari', 'Agreement of pseudo labels and true identities: '
+            '1 is perfect, 0 is chance. Never used for training.', **_INDEX),
+    _Figure('Mutual information and purity', 'labels/(rgb|ir)_(nmi|purity)', 'Normalized mutual information with '
+            'the true identities, and share of the majority identity.', **_SHARE),
+    _Figure('Cross-modal accuracy', 'labels/cross_modal_accuracy',
+            'How often a visible pseudo label names the infrared cluster of the same person.', **_SHARE),
+    _Figure('Label-free criteria', 'criteria/.*(?<!_rgb)(?<!_ir)',
+            'Quality of the weights, estimated without labels; higher is better.', **_INDEX),
+    _Figure('Validation mAP', '.*/mAP', 'Percent.', **_PERCENT),
+    _Figure('Validation Rank-1', '.*/Rank-1', 'Percent.', **_PERCENT),
+)  # fmt: skip
 
 
 def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
@@ -55,7 +79,7 @@ def read_scalars(*paths: str | Path, identities: int | None = None) -> Scalars:
 
 
 def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = None) -> Scalars:
-    """Sort logged records, one per step, into series. Text values are ignored; NaN and infinite values become gaps.
+    """Sort logged records, one per step, into series. Text values are ignored.
 
     If ``identities`` is None, it is taken from ``labels/rgb_identities`` or ``labels/ir_identities`` if logged.
     """
@@ -64,20 +88,12 @@ def make_scalars(records: Sequence[Mapping[str, Any]], identities: int | None = 
         for key, value in record.items():
             at = _position(key, record)
             if key not in ('step', 'iter', 'epoch') and at is not None and is_number(value):
-                points.setdefault(key, {})[at] = float(value)
-    series, gaps = {}, {}
-    for key, values in points.items():
-        x = np.array(sorted(values))
-        y = np.array([values[at] for at in x])
-        finite = np.abs(y) <= LARGEST
-        if finite.any():
-            series[key] = x[finite], y[finite]
-        if not finite.all():
-            gaps[key] = x[~finite]
-    logged = [series[key][1].max() for key in IDENTITY_KEYS if key in series]
-    if identities is None and logged:
-        identities = int(max(logged))
-    return Scalars(series, identities, gaps)
+                points.setdefault(key, {})[at] = float(value) if abs(value) <= LARGEST else math.nan
+    series = {key: (np.array(sorted(y)), np.array([y[at] for at in sorted(y)])) for key, y in points.items()}
+    if identities is None:
+        logged = [points.get(f'labels/{modality}_identities', {}).values() for modality in ('rgb', 'ir')]
+        identities = max((int(value) for values in logged for value in values if math.isfinite(value)), default=None)
+    return Scalars(series, identities)
 
 
 def _read_lines(path: Path) -> list[dict]:
@@ -88,10 +104,8 @@ def _read_lines(path: Path) -> list[dict]:
         raise CheckpointError(f'{path} cannot be read ({reason}); name a scalars.json of a run.') from error
     records = []
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
         try:
-            record = json.loads(line)
+            record = json.loads(line) if line.strip() else {}
         except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
@@ -106,5 +120,94 @@ def _position(key: str, record: Mapping[str, Any]) -> float | None:
     """Return the x position of a value: iterations for losses and rates, otherwise epochs if they are known."""
     within_epoch = re.fullmatch(_ITERATION_KEYS, key, re.DOTALL)
     order = ('iter', 'step', 'epoch') if within_epoch else ('epoch', 'step', 'iter')
-    places = (float(record[name]) for name in order if is_finite_number(record.get(name)))
-    return next((place for place in places if abs(place) <= LARGEST), None)
+    places = (record.get(name) for name in order)
+    return next((float(place) for place in places if is_number(place) and abs(place) <= LARGEST), None)
+
+
+def curve_cards(runs: Mapping[str, Scalars]) -> list[Card]:
+    """Make all figures for which a run, by its name, has logged values; unknown keys are left out.
+
+    For one run, related series share a chart; for several runs, each series has its own chart with one line per run.
+    """
+    cards = []
+    logged = {key for scalars in runs.values() for key in scalars.series}
+    numbers = {scalars.identities for scalars in runs.values()}
+    identities = numbers.pop() if len(numbers) == 1 else None
+    for figure in _FIGURES:
+        keys = sorted((key for key in logged if re.fullmatch(figure.keys, key, re.DOTALL)), key=_rgb_first)
+        if len(runs) == 1 and keys:
+            (scalars,) = runs.values()
+            lines = [Series(_label(key), *scalars.series[key], **_style(key, at)) for at, key in enumerate(keys)]
+            cards.append(_card(figure, figure.title, lines, identities))
+        for key in keys if len(runs) > 1 else ():
+            title = figure.title if len(keys) == 1 else f'{figure.title}: {_label(key)}'
+            named = [(name, one.series[key], at) for at, (name, one) in enumerate(runs.items()) if key in one.series]
+            lines = [Series(name, *points, **_cycled(at)) for name, points, at in named]
+            cards.append(_card(figure, title, lines, identities))
+    return sorted(cards, key=lambda card: not card.chart)  # single values after the charts
+
+
+def _card(figure: _Figure, title: str, lines: Sequence[Series], identities: int | None) -> Card:
+    """Make a card with legend, chart and captions, or with values as text if no line has more than one point."""
+    captions = [figure.caption] if figure.caption else []
+    drawn, points = [], []
+    for line in (line._replace(y=figure.factor * line.y) for line in lines):
+        finite = np.isfinite(line.y)
+        if not finite.all():
+            count = f'{(~finite).sum()} of {len(line.y)}'
+            captions.append(f'{line.name}: {count} values are NaN or infinite and left out.')
+        if finite.any():
+            drawn.append(line)
+            points.append((line.name, line.x[finite], line.y[finite]))
+    if all(len(x) == 1 for _, x, _ in points):
+        values = [f'{name}: {format_number(y[0])} at {figure.x_label} {format_number(x[0])}.' for name, x, y in points]
+        return Card(title, captions=[*values, *captions])
+    rules = []
+    if figure.title == 'Clusters' and identities is not None:
+        rules.append(Rule(f'true identities ({identities})', identities))
+    chart = line_chart(drawn, x_label=figure.x_label, rules=rules, from_zero=figure.from_zero, bounds=figure.bounds)
+    ends = [f'{name} from {format_number(y[0])} to {format_number(y[-1])}' for name, _, y in points]
+    description = f'{title} by {figure.x_label}: {"; ".join(ends)}'
+    return Card(title, chart, description, [*drawn, *rules], captions, _values(figure, drawn))
+
+
+def _values(figure: _Figure, lines: Sequence[Series]) -> Table | None:
+    """Tabulate lines over epochs; None for iterations, of which there are too many."""
+    if figure.x_label != 'epoch':
+        return None
+    columns = [dict(zip(line.x.tolist(), map(format_number, line.y), strict=True)) for line in lines]
+    rows = [
+        (format_number(at), [column.get(at, '–').replace('nan', '–') for column in columns])
+        for at in sorted(set().union(*columns))
+    ]
+    return plain_table('Values', 'epoch', [line.name for line in lines], rows)
+
+
+def _rgb_first(key: str) -> tuple[int, str]:
+    """Sort key of a series: visible first, then infrared, then the rest."""
+    return 0 if 'rgb2ir' in key or 'rgb_' in key else 1 if 'ir2rgb' in key or 'ir_' in key else 2, key
+
+
+def _style(key: str, position: int) -> dict[str, Any]:
+    """Choose color and dash, the same for a modality or direction in all charts; purity and mean are dashed."""
+    head, _, tail = key.partition('/')
+    if head != 'labels' and tail not in ('mAP', 'Rank-1'):
+        return _cycled(position)
+    color = {'rgb2rgb': 3, 'ir2ir': 4}.get(head, _rgb_first(key)[0])
+    return dict(color=COLORS[color], style='dashed' if key.endswith('_purity') or head == 'mean' else 'solid')
+
+
+def _cycled(position: int) -> dict[str, Any]:
+    return dict(color=COLORS[position % len(COLORS)], style=('solid', 'dashed')[position // len(COLORS) % 2])
+
+
+def _label(key: str) -> str:
+    head, _, tail = key.partition('/')
+    modality, _, what = tail.partition('_')
+    if head == 'labels' and modality in _MODALITY_LABELS:
+        return _MODALITY_LABELS[modality] + {'nmi': ', NMI', 'purity': ', purity'}.get(what, '')
+    if head in ('labels', 'criteria'):
+        return tail.replace('_', ' ')
+    if tail in ('mAP', 'Rank-1'):
+        return direction_name(head)
+    return key.removeprefix('loss_').replace('_', ' ') if key.startswith('loss_') else key

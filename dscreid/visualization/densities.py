@@ -7,32 +7,20 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.charts import Card, Rule, Series, line_chart
-from dscreid.visualization.page import joined, paragraphs_html, part
-from dscreid.visualization.tables import Cell, Table, TableRow
+from dscreid.visualization.charts import COLORS, Card, Rule, Series, line_chart
+from dscreid.visualization.page import part, plain_table
 
 NUM_BINS = 1000
-INTRA_COLOR, INTER_COLOR = 2, 3
-_TEXT = (
-    'Cosine distances of all pairs of a visible and an infrared tracklet of the test set. The further apart the two '
-    'densities are, the better persons can be told apart across the modalities.'
-)
 
 
 @dataclass(frozen=True)
 class DistanceDensity:
-    """Densities of a run's cosine distances between visible and infrared tracklets, with the mean distances.
-
-    Attributes:
-        grid: float64 (n,), distances in [0, 2].
-        intra: float64 (n,), density of distances between tracklets of one person.
-        inter: float64 (n,), density of distances between tracklets of different persons.
-    """
+    """Densities of a run's cosine distances between visible and infrared tracklets, with the mean distances."""
 
     name: str
-    grid: np.ndarray
-    intra: np.ndarray
-    inter: np.ndarray
+    grid: np.ndarray  #: float64 (n,), distances in [0, 2]
+    intra: np.ndarray  #: float64 (n,), density of distances between tracklets of one person
+    inter: np.ndarray  #: float64 (n,), density of distances between tracklets of different persons
     intra_mean: float
     inter_mean: float
 
@@ -85,17 +73,19 @@ def densities_html(densities: Sequence[DistanceDensity]) -> str:
     # the distances in which any density reaches half a percent of its peak
     shown = np.any([curve >= 0.005 * curve.max() for one in densities for curve in (one.intra, one.inter)], axis=0)
     inside = slice(int(shown.argmax()), NUM_BINS - int(shown[::-1].argmax()))
-    cards = [_density_card(density, inside) for density in densities]
-    return joined([paragraphs_html([_TEXT]), part('cards', cards=cards), part('table', table=_means(densities))])
+    columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
+    rows = [(one.name, map(_three_decimals, (one.intra_mean, one.inter_mean, one.gap))) for one in densities]
+    table = plain_table('Mean distances', 'Run', columns, rows)
+    return part('densities', charts=[_density_card(one, inside) for one in densities], means=table)
 
 
 def _density_card(density: DistanceDensity, inside: slice) -> Card:
-    grid = density.grid[inside]
+    grid, (same, different) = density.grid[inside], COLORS[2:4]
     lines = [
-        Series('same person', grid, density.intra[inside], INTRA_COLOR, area=True),
-        Series('different persons', grid, density.inter[inside], INTER_COLOR, area=True, dashed=True),
+        Series('same person', grid, density.intra[inside], same, area=True),
+        Series('different persons', grid, density.inter[inside], different, style='dashed', area=True),
     ]
-    means = ((density.intra_mean, INTRA_COLOR), (density.inter_mean, INTER_COLOR))
+    means = ((density.intra_mean, same), (density.inter_mean, different))
     rules = [Rule(f'mean {mean:.3f}', mean, vertical=True, color=color) for mean, color in means]
     description = (
         f'{density.name}: mean cross-modal distance {density.intra_mean:.3f} within and '
@@ -104,13 +94,6 @@ def _density_card(density: DistanceDensity, inside: slice) -> Card:
     chart = line_chart(lines, x_label='cosine distance RGB–IR', rules=rules, y_ticks=False)
     caption = f'Distance between the means: {_three_decimals(density.gap)}.'
     return Card(density.name, chart, description, [*lines, *rules], [caption])
-
-
-def _means(densities: Sequence[DistanceDensity]) -> Table:
-    columns = ['Same person, mean', 'Different persons, mean', 'Distance between the means']
-    values = [(one.name, (one.intra_mean, one.inter_mean, one.gap)) for one in densities]
-    rows = [TableRow(name, [Cell(_three_decimals(value)) for value in row]) for name, row in values]
-    return Table('Mean distances', 'Run', [('', name) for name in columns], rows)
 
 
 def _three_decimals(value: float) -> str:

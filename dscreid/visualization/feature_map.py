@@ -16,9 +16,6 @@ from dscreid.errors import DscreidError
 from dscreid.evaluation import FeatureTable
 from dscreid.visualization.figures import MUTED, add_note, styled
 
-#: Fewest tracklets that t-SNE can arrange.
-MIN_TRACKLETS = 3
-PERPLEXITY = 30.0
 UNKNOWN_COLOR = '#b3b8bf'
 _PALETTE = (
     '#d62728', '#1f77b4', '#2ca02c', '#ff9f1c', '#8e44ad', '#17becf', '#8c564b', '#e377c2',
@@ -30,23 +27,16 @@ _MARKERS = {0: ('visible', 'o', 1.0), 1: ('infrared', '^', 1.2)}
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Tracklets of one run in the plane.
-
-    Attributes:
-        position: float64 (N, 2), centered; only relative distances have a meaning.
-        index: int64 (N,), position of each tracklet in its dataset, ascending.
-        pid: int64 (N,), person ids, negative if unknown.
-        modality: int64 (N,), 0 visible, 1 infrared.
-    """
+    """Tracklets of one run in the plane."""
 
     name: str
-    position: np.ndarray
-    index: np.ndarray
-    pid: np.ndarray
-    modality: np.ndarray
+    position: np.ndarray  #: float64 (N, 2), centered; only relative distances have a meaning
+    index: np.ndarray  #: int64 (N,), position of each tracklet in its dataset, ascending
+    pid: np.ndarray  #: int64 (N,), person ids, negative if unknown
+    modality: np.ndarray  #: int64 (N,), 0 visible, 1 infrared
 
 
-def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PERPLEXITY) -> np.ndarray:
+def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = 30.0) -> np.ndarray:
     """Place features in the plane with t-SNE by cosine distance, starting from their two principal components.
 
     Args:
@@ -54,15 +44,14 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PE
         seed: Non-negative seed; the same seed gives the same layout on one machine.
         perplexity: Number of neighbors that each tracklet should keep; at most a third of the others.
 
-    Returns:
-        float64 (N, 2), centered at zero.
+    Returns float64 (N, 2), centered at zero.
 
     Raises:
         DscreidError: If there are fewer than 3 features or all of them point in one direction.
     """
     count = len(feature)
-    if count < MIN_TRACKLETS:
-        raise DscreidError(f'a feature map needs at least {MIN_TRACKLETS} tracklets, got {count}; add more.')
+    if count < 3:
+        raise DscreidError(f'a feature map needs at least 3 tracklets, got {count}; add more.')
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
@@ -80,10 +69,8 @@ def embed_in_plane(feature: np.ndarray, *, seed: int = 0, perplexity: float = PE
 def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, seed: int = 0) -> np.ndarray:
     """Draw rows of a feature table to show, independent of their features and of the order of rows.
 
-    Tracklets of unknown persons (negative ids) fill the places that remain.
-
-    Returns:
-        int64 (at most ``tracklets``,), rows in ascending order of their position in the dataset.
+    Returns int64 (at most ``tracklets``,), in ascending order of the position in the dataset. Tracklets of unknown
+    persons (negative ids) fill the places that remain.
     """
     generator = np.random.default_rng(seed)
     order = np.argsort(features.index, kind='stable')
@@ -91,7 +78,7 @@ def choose_tracklets(features: FeatureTable, *, persons: int, tracklets: int, se
     chosen = generator.permutation(np.unique(pid[pid >= 0]))[:persons]
     known = generator.permutation(np.flatnonzero(np.isin(pid, chosen)))
     unknown = generator.permutation(np.flatnonzero(pid < 0))
-    return order[np.sort(np.concatenate([known, unknown])[:tracklets])].astype(np.int64)
+    return order[np.sort(np.concatenate([known, unknown])[:tracklets])]
 
 
 def map_features(
@@ -112,12 +99,11 @@ def map_features(
 
 def person_colors(pid: np.ndarray) -> dict[int, str]:
     """Map person ids, int (N,) in any order, to colors as ``#rrggbb``; unknown persons are gray."""
-    known = np.unique(pid[pid >= 0]).tolist()
-    colors: Any = _PALETTE
-    if len(known) > len(_PALETTE):
-        colors = colormaps['turbo'](np.linspace(0.03, 0.97, len(known)))
-    unknown = dict.fromkeys(np.unique(pid[pid < 0]).tolist(), UNKNOWN_COLOR)
-    return unknown | {person: to_hex(color) for person, color in zip(known, colors, strict=False)}
+    persons = np.unique(pid).tolist()
+    known = [person for person in persons if person >= 0]
+    many = len(known) > len(_PALETTE)
+    colors: Any = colormaps['turbo'](np.linspace(0.03, 0.97, len(known))) if many else _PALETTE
+    return dict.fromkeys(persons, UNKNOWN_COLOR) | dict(zip(known, map(to_hex, colors), strict=False))
 
 
 @styled()
@@ -141,7 +127,7 @@ def draw_feature_maps(maps: Sequence[FeatureMap], *, note: str = '') -> Figure:
         # turned or mirrored so that tracklets lie in about the same directions as in the first map
         left, _, right = np.linalg.svd(one.position.T @ first.position)
         _draw_panel(axes, one, one.position @ (left @ right), colors)
-    _draw_legend(body, first, colors)
+    _draw_legend(body, colors)
     add_note(figure, note)
     return figure
 
@@ -161,15 +147,14 @@ def _draw_panel(axes: Axes, one: FeatureMap, position: np.ndarray, colors: dict[
             axes.scatter(position[rows, 0], position[rows, 1], c=shades, **style)
 
 
-def _draw_legend(figure: SubFigure, one: FeatureMap, colors: dict[int, str]) -> None:
-
+def _draw_legend(figure: SubFigure, colors: dict[int, str]) -> None:
     def mark(shape: str, color: str) -> Line2D:
         return Line2D([], [], linestyle='', marker=shape, color=color, markersize=9, markeredgecolor='white')
 
     entries: dict[str, Any] = {name: mark(shape, MUTED) for name, shape, _ in _MARKERS.values()}
     if known := [color for pid, color in colors.items() if pid >= 0]:
         entries['one color per person'] = tuple(mark('s', color) for color in known[:3])
-    if (one.pid < 0).any():
+    if len(known) < len(colors):
         entries['unknown person'] = mark('s', UNKNOWN_COLOR)
     handlers: Any = {tuple: HandlerTuple(ndivide=None, pad=0)}
     place: dict[str, Any] = dict(loc='outside lower center', ncols=len(entries), fontsize=11)

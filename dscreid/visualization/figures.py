@@ -5,40 +5,22 @@ import io
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dscreid.errors import ConfigError
 from dscreid.utils.files import replacing
 
-INK, MUTED, EDGE, GRID = '#1f2328', '#59636e', '#d1d9e0', '#e7eaef'
-RIGHT_COLOR, WRONG_COLOR = '#1a7f37', '#cf222e'
-_FORMATS = ('.png', '.svg')
-_METADATA: dict[str, dict[str, str | None]] = {'png': {'Software': None}, 'svg': {'Date': None}}
-#: Text stays text in SVG files, and ``$`` in the name of a run is no formula.
-_STYLE = {
-    'svg.hashsalt': 'dscreid',
-    'svg.fonttype': 'none',
-    'text.parse_math': False,
-    'figure.facecolor': 'white',
-    'figure.constrained_layout.use': True,
-    'text.color': INK,
-    'axes.labelcolor': MUTED,
-    'axes.edgecolor': EDGE,
-    'axes.titlesize': 12,
-    'axes.titlecolor': INK,
-    'xtick.labelcolor': MUTED,
-    'ytick.labelcolor': MUTED,
-    'grid.color': GRID,
-    'legend.frameon': False,
-    'legend.labelcolor': INK,
-}
+MUTED = '#59636e'
+_STYLE = Path(__file__).with_name('templates') / 'pictures.mplstyle'
+#: Suffix of a picture → metadata without which equal pictures would differ.
+_METADATA: dict[str, dict[str, str | None]] = {'.png': {'Software': None}, '.svg': {'Date': None}}
 
 
 def styled() -> Any:
     """Decorator of functions that draw: they create figures, axes and texts in the style of this package."""
-    return rc_context(_STYLE)
+    return style.context(_STYLE)
 
 
 def show_image(axes: Axes, image: Any, **settings: Any) -> None:
@@ -56,7 +38,7 @@ def add_note(figure: Figure, note: str) -> None:
 
 def check_picture_name(path: str | Path) -> None:
     """Raise a ConfigError if the name of a picture does not end in ``.png`` or ``.svg``."""
-    if Path(path).suffix.lower() not in _FORMATS:
+    if Path(path).suffix.lower() not in _METADATA:
         raise ConfigError(f'{path}: pictures are PNG or SVG files; use a name that ends in .png or .svg.')
 
 
@@ -69,17 +51,17 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     """
     check_picture_name(path)
     with replacing(path) as temporary:
-        temporary.write_bytes(_encoded(figure, Path(path).suffix.lower()[1:]))
+        temporary.write_bytes(_encoded(figure, Path(path).suffix.lower()))
 
 
 def figure_uri(figure: Figure, kind: str = 'svg') -> str:
     """Encode a figure for a page as ``data:image/…;base64,…``; ``kind`` is ``'svg'`` or ``'png'``."""
     mime = {'svg': 'svg+xml', 'png': 'png'}[kind]
-    return f'data:image/{mime};base64,{base64.b64encode(_encoded(figure, kind)).decode("ascii")}'
+    return f'data:image/{mime};base64,{base64.b64encode(_encoded(figure, f".{kind}")).decode("ascii")}'
 
 
-def _encoded(figure: Figure, kind: str) -> bytes:
+@styled()
+def _encoded(figure: Figure, suffix: str) -> bytes:
     stream = io.BytesIO()
-    with rc_context(_STYLE):
-        figure.savefig(stream, format=kind, dpi=150, metadata=_METADATA[kind])
+    figure.savefig(stream, format=suffix[1:], dpi=150, metadata=_METADATA[suffix])
     return stream.getvalue()

@@ -1,16 +1,62 @@
-"""HTML pages made from the templates of this package; each is one self-contained file."""
+"""HTML pages and their tables, made from the templates of this package; each page is one self-contained file."""
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dscreid.utils.files import replacing
-from dscreid.visualization.tables import Cell, Table, TableRow
+
+
+class Cell(NamedTuple):
+    """A cell of a table."""
+
+    text: str
+    strong: bool = False  #: whether it is the best value of its column
+    gain: float | None = None  #: gain over the first row, shown below the text
+
+
+class TableRow(NamedTuple):
+    """A row with a remark after its name and style 'bound', 'paper' or ''; without cells, a heading of those below."""
+
+    name: str
+    cells: Sequence[Cell] = ()
+    remark: str = ''
+    kind: str = ''
+
+
+class Table(NamedTuple):
+    """A table with row headings and one or two rows of column headings."""
+
+    label: str  #: text alternative for readers who cannot see the table
+    corner: str  #: heading of the column of row headings
+    columns: Sequence[tuple[str, str]]  #: (group, name) per column; the group is empty if there are no groups
+    rows: Sequence[TableRow]
+    texts: bool = False  #: whether cells contain text that may wrap instead of numbers
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Pairs of (group, number of columns) from left to right; empty if no column has a group."""
+        runs = [(name, len(list(run))) for name, run in itertools.groupby(group for group, _ in self.columns)]
+        return runs if any(name for name, _ in runs) else []
+
+    @property
+    def edges(self) -> set[int]:
+        """Positions where a group begins or ends."""
+        return {0, *itertools.accumulate(length for _, length in self.groups)} if self.groups else set()
+
+
+def plain_table(
+    label: str, corner: str, columns: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]], texts: bool = False
+) -> Table:
+    """Make a table without groups from (name, texts of the cells) per row."""
+    table_rows = [TableRow(name, [Cell(text) for text in cells]) for name, cells in rows]
+    return Table(label, corner, [('', name) for name in columns], table_rows, texts)
 
 
 @cache
@@ -23,7 +69,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {'code': _code, 'breakable': _breakable}
+    environment.filters['code'] = _code
     return environment
 
 
@@ -33,26 +79,14 @@ def part(name: str, **values: Any) -> Markup:
 
 
 def page_html(title: str, introduction: str, sections: Sequence[tuple[str, str]]) -> str:
-    """Render a complete document from a plain title, HTML of :func:`part`, and (plain heading, HTML) per section."""
-    shown = [section for section in sections if section[1]]
+    """Render a document from a title, HTML of :func:`part`, and (heading, HTML) per section that has one."""
     template = _environment().get_template('page.html')
-    return template.render(title=title, introduction=introduction, sections=shown)
-
-
-def joined(parts: Sequence[str]) -> Markup:
-    """Join parts of a page."""
-    return Markup('\n').join(parts)
+    return template.render(title=title, introduction=introduction, sections=sections)
 
 
 def paragraphs_html(texts: Sequence[str]) -> Markup:
     """Render plain texts as paragraphs; text between backticks becomes code."""
     return part('paragraphs', texts=texts)
-
-
-def pairs_table_html(pairs: Mapping[str, str], headings: tuple[str, str]) -> Markup:
-    """Render a table with two columns."""
-    rows = [TableRow(name, [Cell(value)]) for name, value in pairs.items()]
-    return part('table', table=Table(headings[0], headings[0], [('', headings[1])], rows, texts=True))
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
@@ -62,10 +96,4 @@ def write_text_atomically(path: str | Path, text: str) -> None:
 
 
 def _code(text: str) -> Markup:
-    """Escape a text and turn parts between backticks into code."""
     return Markup(re.sub('`([^`]+)`', r'<code>\1</code>', str(escape(text))))
-
-
-def _breakable(text: str) -> Markup:
-    """Escape a text and allow line breaks after dots, so that long setting keys fit on a phone."""
-    return Markup('.<wbr>').join(text.split('.'))

@@ -10,7 +10,6 @@ from dscreid.datasets.decoding import decode_frame, decode_with_cv2
 from dscreid.datasets.storage import open_frames
 from dscreid.errors import DatasetError
 
-MAX_HEIGHT = 160
 JPEG_QUALITY = 82
 
 
@@ -19,13 +18,11 @@ class TrackletPictures:
 
     Args:
         dataset: Only ``root``, whose frames may be packed, and ``tracklets`` are used.
-        num_frames: Number of evenly spaced frames shown side by side.
+        num_frames: Number of evenly spaced frames shown side by side, at least 1.
         max_height: Larger frames are shrunk to this height; smaller frames keep their size.
     """
 
-    def __init__(self, dataset: Any, num_frames: int = 1, max_height: int = MAX_HEIGHT) -> None:
-        if num_frames < 1:
-            raise ValueError(f'num_frames must be at least 1, got {num_frames}')
+    def __init__(self, dataset: Any, num_frames: int = 1, max_height: int = 160) -> None:
         self.dataset = dataset
         self.storage = open_frames(dataset.root)
         self.num_frames = num_frames
@@ -48,13 +45,12 @@ class TrackletPictures:
                 'build the report with the dataset from which the features were extracted.'
             )
         frames = tracklets[index].frames
-        images = [self._read(frames[position]) for position in middle_positions(len(frames), self.num_frames)]
+        images = [
+            decode_frame(self.storage, frames[position], decode_with_cv2)
+            for position in middle_positions(len(frames), self.num_frames)
+        ]
         height = min(images[0].shape[0], self.max_height)
-        return np.hstack([_to_height(image, height) for image in images])
-
-    def _read(self, frame: str) -> np.ndarray:
-        image = decode_frame(self.storage, frame, decode_with_cv2)
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
+        return np.hstack([_resized(image, height) for image in images])
 
 
 def middle_positions(length: int, count: int) -> list[int]:
@@ -63,9 +59,9 @@ def middle_positions(length: int, count: int) -> list[int]:
     return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
 
 
-def _to_height(image: np.ndarray, height: int) -> np.ndarray:
-    if image.shape[0] == height:
-        return image
+def _resized(image: np.ndarray, height: int) -> np.ndarray:
+    """Convert an image in RGB order or gray to BGR order, and scale it to a height."""
+    image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if image.ndim == 2 else cv2.COLOR_RGB2BGR)
     width = max(round(image.shape[1] * height / image.shape[0]), 1)
     shrink = height < image.shape[0]
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)

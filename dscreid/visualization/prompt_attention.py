@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,39 +15,26 @@ from dscreid.structures import Modality, Tracklet
 from dscreid.visualization.figures import add_note, show_image, styled
 
 
-@dataclass(frozen=True)
-class PromptAttention:
-    """Attention of the prompts of ``N`` tracklets, averaged over heads.
+class PromptAttention(NamedTuple):
+    """Attention of the prompts of ``N`` tracklets, averaged over heads."""
 
-    Attributes:
-        patches: float32 (N, L, T, P, h, w), weights with which prompt ``p`` of frame ``t`` reads the patches of its
-            frame in each of the ``L`` blocks with prompts; they sum to less than 1, as prompts read other tokens too.
-        frames: float32 (N, T), share of each frame's prompts in the dynamic feature; sums to 1.
-    """
-
+    #: float32 (N, L, T, P, h, w), weights with which prompt ``p`` of frame ``t`` reads the patches of its frame in each
+    #: of the ``L`` blocks with prompts; they sum to less than 1, as prompts read other tokens too
     patches: Tensor
-    frames: Tensor
+    frames: Tensor  #: float32 (N, T), share of each frame's prompts in the dynamic feature; sums to 1
 
     def maps(self) -> Tensor:
         """Average over blocks and prompts: float32 (N, T, h, w)."""
         return self.patches.mean(dim=(1, 3))
 
 
-@dataclass(frozen=True)
-class AttendedTracklet:
-    """A row of the picture.
-
-    Attributes:
-        title: Heading.
-        frames: uint8 (T, H, W, 3), what the model sees, in RGB order.
-        maps: float (T, h, w), see :meth:`PromptAttention.maps`.
-        shares: float (T,), see :attr:`PromptAttention.frames`.
-    """
+class AttendedTracklet(NamedTuple):
+    """A row of the picture."""
 
     title: str
-    frames: np.ndarray
-    maps: np.ndarray
-    shares: np.ndarray
+    frames: np.ndarray  #: uint8 (T, H, W, 3), what the model sees, in RGB order
+    maps: np.ndarray  #: float (T, h, w), see :meth:`PromptAttention.maps`
+    shares: np.ndarray  #: float (T,), see :class:`PromptAttention`
 
 
 @torch.no_grad()
@@ -80,13 +67,14 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
     grid = backbone.tower.grid_size
     first_prompt = 1 + grid[0] * grid[1]
     per_block = [
-        attention_weights(block.attn, tokens[:, first_prompt:], tokens)[..., 1:first_prompt]
+        block.attn(tokens[:, first_prompt:], tokens, tokens)[1][..., 1:first_prompt]
         for block, tokens in zip(blocks, normalized, strict=True)
     ]
     patches = torch.stack(per_block).unflatten(-1, grid).unflatten(1, (-1, num_frames)).transpose(0, 1)
 
     tokens = (last[0] + last[1]).unflatten(0, (-1, num_frames))  # (N, T, class token and T prompts, D)
-    weights = attention_weights(backbone.attn, tokens[:, :, 0], tokens[:, :, 1:].flatten(1, 2))
+    prompts = tokens[:, :, 1:].flatten(1, 2)
+    weights = backbone.attn(tokens[:, :, 0], prompts, prompts)[1]
     frames = weights.unflatten(-1, (num_frames, num_frames)).sum(-1).mean(1)
     return PromptAttention(patches, frames)
 
@@ -94,37 +82,20 @@ def compute_prompt_attention(backbone: nn.Module, inputs: Tensor) -> PromptAtten
 def choose_pair(tracklets: Sequence[Tracklet], person: int | None = None, seed: int = 0) -> list[int]:
     """Draw a visible and an infrared tracklet of a person; None draws one that both modalities show, if any is known.
 
-    Returns:
-        Positions in the dataset, visible first; only one if the other modality is missing.
+    Returns positions in the dataset, visible first; only one if the other modality is missing.
 
     Raises:
         ConfigError: If the dataset does not show the person in both modalities.
     """
     generator = np.random.default_rng(seed)
-    visible, infrared = (
-        [row for row, one in enumerate(tracklets) if one.modality is modality] for modality in Modality
-    )
-    shared = sorted({tracklets[row].pid for row in visible} & {tracklets[row].pid for row in infrared} - {None})
+    sides = [[row for row, one in enumerate(tracklets) if one.modality is modality] for modality in Modality]
+    shared = set.intersection(*({tracklets[row].pid for row in rows} for rows in sides)) - {None}
     if person is not None and person not in shared:
         raise ConfigError(f'the test set has no visible and infrared tracklets of person {person}; name another one.')
     if person is None and shared:
-        person = shared[generator.integers(len(shared))]
-    sides = [[row for row in rows if person in (None, tracklets[row].pid)] for rows in (visible, infrared)]
+        person = sorted(shared)[generator.integers(len(shared))]
+    sides = [[row for row in rows if person in (None, tracklets[row].pid)] for rows in sides]
     return [rows[generator.integers(len(rows))] for rows in sides if rows]
-
-
-def attention_weights(attention: nn.MultiheadAttention, queries: Tensor, keys: Tensor) -> Tensor:
-    """Compute ``softmax(Q K^T / sqrt(d))`` of queries and keys before projection, averaged over heads.
-
-    Returns:
-        float32 (B, Q, K) for float (B, Q, D) and (B, K, D).
-    """
-    weight, bias = attention.in_proj_weight, attention.in_proj_bias
-    width, heads = attention.embed_dim, attention.num_heads
-    query = nn.functional.linear(queries, weight[:width], bias[:width])
-    key = nn.functional.linear(keys, weight[width : 2 * width], bias[width : 2 * width])
-    query, key = (tokens.float().unflatten(-1, (heads, -1)).transpose(1, 2) for tokens in (query, key))
-    return (query @ key.mT / (width / heads) ** 0.5).softmax(-1).mean(1)
 
 
 @styled()

@@ -1,32 +1,29 @@
 """The report of an experiment, ``report.html``: results, curves, pictures and distances in one file."""
 
 import json
+import platform
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dscreid.visualization.curve_charts import curves_html
-from dscreid.visualization.curves import Scalars
+import torch
+
+from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.utils.machine import usable_cores
+from dscreid.version import __version__
+from dscreid.visualization.curves import Scalars, curve_cards
 from dscreid.visualization.densities import DistanceDensity, densities_html
-from dscreid.visualization.page import (
-    joined,
-    page_html,
-    pairs_table_html,
-    paragraphs_html,
-    part,
-    write_text_atomically,
-)
-from dscreid.visualization.results import CROSS_MODAL, ReportRun, directions_of, results_table_html
+from dscreid.visualization.page import page_html, paragraphs_html, part, plain_table, write_text_atomically
+from dscreid.visualization.results import ReportRun, directions_of, results_table_html
 from dscreid.visualization.retrieval import RetrievalGallery, retrieval_html
-from dscreid.visualization.tables import Cell, Table, TableRow
 
-#: Maximum length of a displayed setting value; longer values are cut.
-MAX_SETTING = 160
+PACKAGES = ('torch', 'torchvision', 'mmengine', 'open_clip_torch', 'faiss-cpu', 'faiss-gpu', 'numpy', 'scipy')
 
 
-@dataclass(frozen=True)
-class ReportPicture:
+class ReportPicture(NamedTuple):
     """A picture in its own section, as a data URI; if it is missing, the caption says why."""
 
     heading: str
@@ -67,15 +64,27 @@ def report_html(
     Raises:
         DatasetError: If a picture cannot be read.
     """
+    logged = {name: {'': one} if isinstance(one, Scalars) else one for name, one in (curves or {}).items()}
+    others = [name for name in directions_of(runs) if name not in CROSS_MODAL]
+    results = part(
+        'results',
+        runs=runs,
+        table=results_table_html(runs, target=target),
+        others=results_table_html(runs, directions=others) if others else '',
+        notes=notes[1:],
+    )
+    times = {stage: format_duration(seconds) for stage, seconds in (timings or {}).items()}
+    if timings and len(timings) > 1:
+        times['Together'] = format_duration(sum(timings.values()))
     sections = [
-        ('Results', _results_section(runs, notes[1:], target)),
-        ('Training', _curves_section(curves or {})),
-        ('Config differences', _differences_section(differences or {})),
+        ('Results', results),
+        ('Training', part('curves', stages={name: curve_cards(one) for name, one in logged.items()})),
+        ('Config differences', _differences_html(differences or {})),
         ('Retrieval lists', retrieval_html(retrieval)),
         ('Distances', densities_html(densities)),
-        *((picture.heading, _picture_section(picture)) for picture in pictures),
-        ('Wall times', _timings_section(timings or {})),
-        ('Environment', pairs_table_html(environment, ('What', 'Version')) if environment else ''),
+        *((picture.heading, part('picture', picture=picture)) for picture in pictures),
+        ('Wall times', _pairs_html('Stage', 'Wall time', times)),
+        ('Environment', _pairs_html('What', 'Version', environment or {})),
     ]
     return page_html(title, paragraphs_html(notes[:1]), sections)
 
@@ -98,58 +107,40 @@ def format_duration(seconds: float) -> str:
     return f'{minutes // 60} h {minutes % 60:02d} min'
 
 
-def _results_section(runs: Sequence[ReportRun], notes: Sequence[str], target: str | None) -> str:
-    """Render the table of both cross-modal directions, a table of the other directions if any, and the notes."""
-    evaluated = [run for run in runs if run.metrics]
-    legend = ['Figures are percentages.'] if evaluated else []
-    if len(evaluated) > 1:
-        legend.append('The best one of a column is bold and underlined.')
-        legend.append(f'Small figures are percentage points gained over “{evaluated[0].name}”.')
-    if any(run.upper_bound for run in evaluated):
-        legend.append('Rows in italics used the true labels of the target: bounds, not competitors.')
-    missing = [f'{run.name} was not evaluated: {run.reason}.' for run in runs if not run.metrics]
-    parts = [paragraphs_html([' '.join(legend)] if legend else []), results_table_html(runs, target=target)]
-    parts.append(paragraphs_html(missing))
-    if others := [name for name in directions_of(runs) if name not in CROSS_MODAL]:
-        parts += [part('heading', text='Within one modality'), results_table_html(runs, directions=others)]
-    return joined([*parts, paragraphs_html(notes)])
+def collect_environment() -> dict[str, str]:
+    """Collect the versions of dscreid, Python and relevant packages, and the processor, cores and accelerator."""
+    facts = {'dscreid': __version__, 'Python': platform.python_version()}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            facts[package] = version(package)
+    info = Path('/proc/cpuinfo')
+    marketed = re.search(r'^model name\s*: (.*\S)', info.read_text(encoding='utf-8') if info.is_file() else '', re.M)
+    facts['System'] = f'{platform.system()} {platform.release()}'
+    facts['Processor'] = marketed[1] if marketed else platform.processor() or platform.machine()
+    facts['Cores'] = str(usable_cores())
+    facts['Accelerator'] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none'
+    return facts
 
 
-def _curves_section(curves: Mapping[str, Scalars | Mapping[str, Scalars]]) -> str:
-    """Render the curves of each stage below its heading; '' if nothing was logged."""
-    parts = []
-    for heading, logged in curves.items():
-        if body := curves_html({'': logged} if isinstance(logged, Scalars) else logged):
-            parts += [part('heading', text=heading), body] if len(curves) > 1 else [body]
-    return joined(parts)
-
-
-def _differences_section(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
+def _differences_html(differences: Mapping[str, Mapping[str, Sequence[Any]]]) -> str:
     """Render a table of the settings in which runs differ from the first, with one column per run."""
-    keys = list(dict.fromkeys(key for differing in differences.values() for key in differing))
-    if not keys:
+    firsts = {key: first for differing in differences.values() for key, (first, _) in differing.items()}
+    if not firsts:
         equal = 'The configs of these runs have the same settings.'
-        return paragraphs_html([equal]) if len(differences) > 1 else ''
-    rows = []
-    for key in keys:
-        reference = next(differing[key][0] for differing in differences.values() if key in differing)
-        values = [differing.get(key, (reference, reference))[1] for differing in differences.values()]
-        rows.append(TableRow(key, [Cell(_setting(value)) for value in values]))
-    columns = [('', name) for name in differences]
-    return part('table', table=Table('Settings that differ', 'Setting', columns, rows, texts=True))
+        return paragraphs_html([equal] if len(differences) > 1 else [])
+    rows = [
+        (key, [_setting(differing.get(key, (None, first))[1]) for differing in differences.values()])
+        for key, first in firsts.items()
+    ]
+    return part('table', table=plain_table('Settings that differ', 'Setting', differences, rows, texts=True))
 
 
 def _setting(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= MAX_SETTING else f'{text[: MAX_SETTING - 1]}…'
+    return text if len(text) <= 160 else f'{text[:159]}…'
 
 
-def _picture_section(picture: ReportPicture) -> str:
-    return part('picture', picture=picture) if picture.source else paragraphs_html([picture.caption])
-
-
-def _timings_section(timings: Mapping[str, float]) -> str:
-    rows = {name: format_duration(seconds) for name, seconds in timings.items()}
-    if len(timings) > 1:
-        rows['Together'] = format_duration(sum(timings.values()))
-    return pairs_table_html(rows, ('Stage', 'Wall time')) if rows else ''
+def _pairs_html(name: str, value: str, pairs: Mapping[str, str]) -> str:
+    """Render a table with two columns; '' if it would be empty."""
+    rows = [(key, [text]) for key, text in pairs.items()]
+    return part('table', table=plain_table(name, name, [value], rows, texts=True)) if pairs else ''

@@ -1,44 +1,101 @@
-"""Results table for the console and the report."""
+"""Results table for the console and the report, and Tables 1 to 6 of the paper (DSC) to compare with."""
 
+import csv
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 from dscreid.evaluation import FeatureTable
-from dscreid.visualization.page import joined, paragraphs_html, part
-from dscreid.visualization.paper_tables import PAPER_FOOTNOTE, PaperTable, paper_reference
-from dscreid.visualization.tables import Cell, Table, TableRow
+from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.visualization.page import Cell, Table, TableRow, paragraphs_html, part
 
 NOT_EVALUATED = 'No run has been evaluated.'
-CROSS_MODAL = ('rgb2ir', 'ir2rgb')
-DIRECTION_NAMES = {
-    'rgb2ir': 'RGB→IR',
-    'ir2rgb': 'IR→RGB',
-    'rgb2rgb': 'RGB→RGB',
-    'ir2ir': 'IR→IR',
-    'mean': 'mean',
-}
+_DIRECTIONS = {'rgb2ir': 'RGB→IR', 'ir2rgb': 'IR→RGB', 'rgb2rgb': 'RGB→RGB', 'ir2ir': 'IR→IR'}
+#: Footnote to show together with figures of these tables.
+PAPER_FOOTNOTE = (
+    "The paper's figures are shown as printed. For most supervised methods (not for DEEN) its two directions are "
+    'exchanged: the original publications give as IR→RGB what the paper prints under RGB→IR. Whether the unsupervised '
+    'rows are exchanged too is unknown, so compare the means of both directions first.'
+)
+_TITLES = (
+    ('Comparison on BUPTCampus', 'bupt_campus'),
+    ('Comparison on HITSZ-VCM', 'hitsz_vcm'),
+    ('Components', 'bupt_campus'),
+    ('Inside DSJL, with DSLU', 'bupt_campus'),
+    ('Inside DSLU, with DSJL', 'bupt_campus'),
+    ('Weights (dynamic, static) of the fused similarity (11)', 'bupt_campus'),
+)
+
+
+class PaperResult(NamedTuple):
+    """One row of one of the paper's tables: Rank-1 and mAP in percent for both kinds of queries."""
+
+    method: str
+    rgb2ir: tuple[float, float]
+    ir2rgb: tuple[float, float]
+    unsupervised: bool = True  #: whether the method used no identity label of the target domain
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The row with the names and range [0, 1] of a run's metrics, including the means of both directions."""
+        # means are rounded to one decimal of a percentage, as the printed figures; halves are rounded up
+        means = (round(5 * sum(pair) + 1e-6) / 1000 for pair in zip(self.rgb2ir, self.ir2rgb, strict=True))
+        printed = (value / 100 for pair in zip(self.rgb2ir, self.ir2rgb, strict=True) for value in pair)
+        keys = [f'{name}/{measure}' for measure in ('Rank-1', 'mAP') for name in ('rgb2ir', 'ir2rgb')]
+        return dict(zip([*keys, 'mean/Rank-1', 'mean/mAP'], [*printed, *means], strict=True))
+
+
+class PaperTable(NamedTuple):
+    """One of the paper's tables; ``target`` is the protocol of its dataset, ``'bupt_campus'`` or ``'hitsz_vcm'``."""
+
+    number: int
+    title: str
+    target: str
+    rows: list[PaperResult]
+
+    @property
+    def heading(self) -> str:
+        """Number and title."""
+        return f'The paper, Table {self.number}: {self.title}'
+
+
+def _read_tables() -> tuple[PaperTable, ...]:
+    tables = tuple(PaperTable(number, *title, rows=[]) for number, title in enumerate(_TITLES, 1))
+    with Path(__file__).with_name('paper_tables.csv').open(encoding='utf-8', newline='') as file:
+        for number, method, *figures, supervised in list(csv.reader(file))[1:]:
+            forth1, forth, back1, back = map(float, figures)
+            result = PaperResult(method, (forth1, forth), (back1, back), not supervised)
+            tables[int(number) - 1].rows.append(result)
+    return tables
+
+
+PAPER_TABLES = _read_tables()
+
+
+def paper_table(number: int) -> PaperTable:
+    """Return a results table of the paper, 1 to 6."""
+    return PAPER_TABLES[number - 1]
+
+
+def paper_reference(target: str) -> PaperTable:
+    """Return the table with which a run on ``'bupt_campus'`` or ``'hitsz_vcm'`` is compared."""
+    return {table.target: table for table in PAPER_TABLES[:2]}[target]
 
 
 @dataclass(frozen=True)
 class ReportRun:
-    """One row of the results table.
-
-    Attributes:
-        name: Name of the row, such as ``'CD (source model, no adaptation)'``.
-        metrics: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …, in [0, 1]; empty if the run was not evaluated.
-        features: Features of the test set, for pictures and densities, or None.
-        upper_bound: Whether the run used the true labels of the target, so that it is never marked as best.
-        reason: Reason why the run was not evaluated.
-    """
+    """One row of the results table."""
 
     name: str
+    #: ``'rgb2ir/mAP'``, ``'rgb2ir/Rank-1'``, …, in [0, 1]; empty if the run was not evaluated
     metrics: Mapping[str, float]
-    features: FeatureTable | None = field(default=None, repr=False)
-    upper_bound: bool = False
-    reason: str = 'it has no metrics'
+    features: FeatureTable | None = field(default=None, repr=False)  #: of the test set, for pictures and densities
+    upper_bound: bool = False  #: whether the run used the true labels of the target; it is then never marked as best
+    reason: str = 'it has no metrics'  #: why the run was not evaluated
 
     def printed(self, key: str) -> float | None:
         """Return a metric as printed, in percent with one decimal; None if it is missing or not finite."""
@@ -51,11 +108,15 @@ class ReportRun:
         return points if self is not first and math.isfinite(points) else None
 
 
+def direction_name(direction: str) -> str:
+    """Return a direction as written in the paper, such as ``'RGB→IR'``."""
+    return _DIRECTIONS.get(direction, direction)
+
+
 def directions_of(runs: Sequence[ReportRun]) -> list[str]:
     """List the directions for which a run reports mAP, cross-modal ones first, without the mean."""
     found = {key.partition('/')[0] for run in runs for key in run.metrics if key.endswith('/mAP')} - {'mean'}
-    known = [name for name in DIRECTION_NAMES if name in found]
-    return known + sorted(found - set(known))
+    return [name for name in _DIRECTIONS if name in found] + sorted(found - set(_DIRECTIONS))
 
 
 def columns_of(runs: Sequence[ReportRun]) -> list[str]:
@@ -65,11 +126,6 @@ def columns_of(runs: Sequence[ReportRun]) -> list[str]:
     return [f'Rank-{rank}' for rank in ranks] + [name for name in ('mAP', 'mINP') if name in names]
 
 
-def direction_name(direction: str) -> str:
-    """Return a direction as written in the paper, such as ``'RGB→IR'``."""
-    return DIRECTION_NAMES.get(direction, direction)
-
-
 def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
     """Check whether a printed metric is the highest of at least two runs, all without upper bounds."""
     values = [value for one in runs if not one.upper_bound and (value := one.printed(key)) is not None]
@@ -77,23 +133,19 @@ def is_best(run: ReportRun, runs: Sequence[ReportRun], key: str) -> bool:
 
 
 def format_results_table(runs: Sequence[ReportRun], *, target: str | None = None) -> str:
-    """Format the results as plain text for the console, with one line per run and direction.
+    """Format the results for the console, in lines of at most 80 characters, with one line per run and direction.
 
     Values are percentages with one decimal; ``*`` marks the best of a column, and the last column is the gain in mAP
     over the first run. For the name of a real dataset as ``target``, the figures of the paper follow.
-
-    Returns:
-        Lines of at most 80 characters (unless names are longer), without a trailing newline.
     """
     if not runs:
         return NOT_EVALUATED
-    columns = columns_of(runs)
-    head = ' ' * 9 + ''.join(f'{column:>9}' for column in columns)
+    head = ' ' * 9 + ''.join(f'{column:>9}' for column in columns_of(runs))
     lines = [head + (f'{"gain mAP":>11}' if len(runs) > 1 else '')]
     for run in runs:
-        lines += [run.name, *_console_lines(run, runs, columns)]
+        lines += [run.name, *(_console_lines(run, runs) or [f'  not evaluated: {run.reason}'])]
     if target is not None:
-        lines += ['', *_paper_lines(paper_reference(target))]
+        lines += ['', *_paper_lines(target)]
     return '\n'.join(line.rstrip() for line in lines)
 
 
@@ -107,60 +159,56 @@ def results_table_html(
         return paragraphs_html([NOT_EVALUATED])
     keys = [f'{name}/{column}' for name in groups for column in columns_of(runs)]
     if set(groups) == set(CROSS_MODAL):
-        means = [f'mean/{column}' for column in ('Rank-1', 'mAP')]
-        keys = [key for key in means if any(key in run.metrics for run in runs)] + keys
-    rows = [_table_row(run, runs, keys) for run in runs]
+        keys = [key for key in ('mean/Rank-1', 'mean/mAP') if any(key in run.metrics for run in runs)] + keys
+    rows = []
+    for run in runs:
+        values = ['–' if (value := run.printed(key)) is None else f'{value:.1f}' for key in keys]
+        cells = [
+            Cell(value, is_best(run, runs, key), run.gain_over(runs[0], key))
+            for key, value in zip(keys, values, strict=True)
+        ]
+        rows.append(TableRow(run.name, cells, kind='bound' if run.upper_bound else ''))
     if target is not None:
-        rows += _paper_rows(paper_reference(target), keys)
+        rows += _paper_rows(target, keys)
     columns = [(direction_name(name), column) for name, column in (key.split('/', 1) for key in keys)]
-    table = part('table', table=Table('Results table', 'Run', columns, rows))
-    return table if target is None else joined([table, paragraphs_html([PAPER_FOOTNOTE])])
+    footnote = '' if target is None else PAPER_FOOTNOTE
+    return part('table', table=Table('Results table', 'Run', columns, rows), footnote=footnote)
 
 
-def _console_lines(run: ReportRun, runs: Sequence[ReportRun], columns: Sequence[str]) -> list[str]:
+def _console_lines(run: ReportRun, runs: Sequence[ReportRun]) -> list[str]:
     """Format the lines of a run in the console table: the mean over the directions, then each direction."""
     lines = []
     for direction in ['mean', *directions_of(runs)]:
-        keys = [f'{direction}/{column}' for column in columns]
+        keys = [f'{direction}/{column}' for column in columns_of(runs)]
         if any(key in run.metrics for key in keys):
             values = [(run.printed(key), '*' if is_best(run, runs, key) else '') for key in keys]
             cells = ['-' if value is None else f'{mark}{value:.1f}' for value, mark in values]
             points = run.gain_over(runs[0], f'{direction}/mAP')
             line = f'  {direction_name(direction):<7}' + ''.join(f'{cell:>9}' for cell in cells)
             lines.append(line + ('' if points is None else f'{points:>+11.1f}'))
-    return lines or [f'  not evaluated: {run.reason}']
+    return lines
 
 
-def _paper_lines(reference: PaperTable) -> list[str]:
+def _paper_lines(target: str) -> Iterator[str]:
     """Format the figures of the paper for the console, with one line per method and the footnote."""
     names = ('mean', *CROSS_MODAL)
-    lines = [
-        f'The paper, Table {reference.number}: {reference.title}',
-        ' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names),
-        ' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names),
-    ]
+    reference = paper_reference(target)
+    yield reference.heading
+    yield ' ' * 26 + ''.join(f'{direction_name(name):>16}' for name in names)
+    yield ' ' * 26 + f'{"Rank-1":>9}{"mAP":>7}' * len(names)
     for row in reference.rows:
         label = row.method + ('' if row.unsupervised else ' (target labels)')
-        pairs = [[100 * row.metrics[f'{name}/{column}'] for column in ('Rank-1', 'mAP')] for name in names]
-        lines.append(f'  {label:<24}' + ''.join(f'{rank1:>9.1f}{mean_ap:>7.1f}' for rank1, mean_ap in pairs))
-    return [*lines, *textwrap.wrap(PAPER_FOOTNOTE, 80)]
+        values = [
+            f'{100 * row.metrics[f"{name}/Rank-1"]:>9.1f}{100 * row.metrics[f"{name}/mAP"]:>7.1f}' for name in names
+        ]
+        yield f'  {label:<24}' + ''.join(values)
+    yield from textwrap.wrap(PAPER_FOOTNOTE, 80)
 
 
-def _table_row(run: ReportRun, runs: Sequence[ReportRun], keys: Sequence[str]) -> TableRow:
-    """Make the row of a run, with the gain over the first run below each value."""
-    cells = []
-    for key in keys:
-        value, points = run.printed(key), run.gain_over(runs[0], key)
-        tone = '' if points is None or abs(points) < 0.05 else 'up' if points > 0 else 'down'
-        gain = '' if points is None else '±0.0' if not tone else f'{points:+.1f}'.replace('-', '−')
-        cells.append(Cell('–' if value is None else f'{value:.1f}', is_best(run, runs, key), gain, tone))
-    return TableRow(run.name, cells, kind='bound' if run.upper_bound else '')
-
-
-def _paper_rows(reference: PaperTable, keys: Sequence[str]) -> list[TableRow]:
+def _paper_rows(target: str, keys: Sequence[str]) -> Iterator[TableRow]:
     """Make rows with the figures of the paper, below a heading."""
-    rows = [TableRow(f'The paper, Table {reference.number}: {reference.title}')]
+    reference = paper_reference(target)
+    yield TableRow(reference.heading)
     for row in reference.rows:
         cells = [Cell(f'{100 * row.metrics[key]:.1f}' if key in row.metrics else '') for key in keys]
-        rows.append(TableRow(row.method, cells, '' if row.unsupervised else 'target labels', 'paper'))
-    return rows
+        yield TableRow(row.method, cells, '' if row.unsupervised else 'target labels', 'paper')

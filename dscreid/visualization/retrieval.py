@@ -1,14 +1,25 @@
-"""Retrieval lists before and after adaptation, as in the paper's Figure 3."""
+"""Retrieval lists before and after adaptation: on a page, as in the paper's Figure 3, and as one picture."""
 
+import base64
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
 
 from dscreid.errors import DscreidError
 from dscreid.evaluation import Direction, FeatureTable, protocol_directions, rank_lists
+from dscreid.evaluation.protocols import CROSS_MODAL
+from dscreid.evaluation.ranking import count_matches
+from dscreid.visualization.figures import add_note, show_image, styled
 from dscreid.visualization.page import part
-from dscreid.visualization.results import CROSS_MODAL, ReportRun, direction_name
+from dscreid.visualization.results import ReportRun, direction_name
+
+_SIDES = {'rgb2ir': ('Visible', 'infrared'), 'ir2rgb': ('Infrared', 'visible')}
 
 
 @dataclass(frozen=True)
@@ -20,12 +31,6 @@ class Hit:
     camera: int
     correct: bool
     similarity: float
-
-    @property
-    def shown_similarity(self) -> str:
-        """The similarity with a true minus sign; zero has no sign."""
-        text = f'{self.similarity:.2f}' if abs(self.similarity) < 10 else f'{self.similarity:.1f}'
-        return '0.00' if text == '-0.00' else text.replace('-', '−')
 
 
 @dataclass(frozen=True)
@@ -39,35 +44,37 @@ class RetrievalExample:
     lists: tuple[tuple[str, tuple[Hit, ...]], ...]
 
 
-@dataclass(frozen=True)
-class RetrievalGallery:
-    """Queries with their lists, a map from dataset index to a picture's data URI, and how the queries were chosen."""
+class RetrievalGallery(NamedTuple):
+    """Queries with their lists, and a map from dataset index to a picture's data URI."""
 
     examples: Sequence[RetrievalExample]
     picture: Callable[[int], str]
-    selection: str = 'The queries were drawn at random with a fixed seed, each of another person, whatever the results.'
+
+
+class InstructiveQuery(NamedTuple):
+    """A query, and how many of all queries have more (``better``) or fewer right answers in the second run."""
+
+    example: RetrievalExample
+    better: int
+    worse: int
+    total: int
 
 
 def choose_queries(features: FeatureTable, direction: Direction, count: int, seed: int) -> np.ndarray:
     """Draw persons, then one query of each, independent of their results.
 
     Unknown persons (negative ids) and queries without a match in their gallery are left out, as in the protocol.
-
-    Returns:
-        Dataset indices, int64 (at most count,), in ascending order of person id.
+    Returns dataset indices, int64 (at most count,), in ascending order of person id.
     """
     pids, index = features.pid, features.index
     rows = direction.query
     rows = rows[np.argsort(index[rows], kind='stable')]  # the choice must not depend on the order of rows
-    gallery = direction.gallery
+    valid = rows[count_matches(features.identities(direction._replace(query=rows))) > 0]
     generator = np.random.default_rng(seed)
     chosen: list[int] = []
     for pid in generator.permutation(np.unique(pids[rows])):
-        if len(chosen) == count:
-            break
-        matches = gallery[(pids[gallery] == pid) & (pid >= 0)]
-        own = [row for row in rows[pids[rows] == pid] if _has_match(row, matches, features, direction)]
-        if own:
+        own = valid[pids[valid] == pid]
+        if len(own) and len(chosen) < count:
             chosen.append(own[generator.integers(len(own))])
     chosen.sort(key=lambda row: (pids[row], index[row]))
     return index[np.array(chosen, dtype=np.int64)]
@@ -89,22 +96,19 @@ def retrieval_examples(
         DscreidError: If the features of the runs belong to different test sets.
     """
     tables = [(run.name, run.features) for run in runs if run.features is not None]
-    if not tables:
-        return []
-    first = tables[0][1]
     plans = [protocol_directions(protocol, features.modalities, features.is_query) for _, features in tables]
     examples = []
-    for position, direction in enumerate(name for name in CROSS_MODAL if name in plans[0]):
+    for position, direction in enumerate(name for name in CROSS_MODAL if plans and name in plans[0]):
+        name, first = tables[0]
         queries = choose_queries(first, plans[0][direction], count, 2 * seed + position)
         hits = [
             _hits(name, features, plan[direction], queries, topk)
             for (name, features), plan in zip(tables, plans, strict=True)
         ]
-        rows = _rows_of(tables[0][0], first, queries)
-        for query, row, *lists in zip(queries.tolist(), rows, *hits, strict=True):
-            pid, camera = int(first.pid[row]), int(first.camera[row])
+        for row, *lists in zip(_rows_of(name, first, queries), *hits, strict=True):
+            index, pid, camera = (int(fact[row]) for fact in (first.index, first.pid, first.camera))
             named = tuple((name, hits) for (name, _), hits in zip(tables, lists, strict=True))
-            examples.append(RetrievalExample(direction, query, pid, camera, named))
+            examples.append(RetrievalExample(direction, index, pid, camera, named))
     return examples
 
 
@@ -116,22 +120,78 @@ def retrieval_html(gallery: RetrievalGallery | None) -> str:
     for example in gallery.examples:
         groups.setdefault(direction_name(example.direction), []).append(example)
     ranks = max(len(hits) for example in gallery.examples for _, hits in example.lists)
-    return part('retrieval', groups=groups, ranks=ranks, selection=gallery.selection, picture=gallery.picture)
+    return part('retrieval', groups=groups, ranks=ranks, picture=gallery.picture)
 
 
-def _has_match(row: int, matches: np.ndarray, features: FeatureTable, direction: Direction) -> bool:
-    """Check whether the filtered gallery contains a tracklet of the query's person."""
-    matches = matches[features.tracklet[matches] != features.tracklet[row]]
-    if direction.drop_same_camera:
-        matches = matches[features.camera[matches] != features.camera[row]]
-    return len(matches) > 0
+def instructive_query(examples: Sequence[RetrievalExample], seed: int = 0) -> InstructiveQuery:
+    """Draw one of the queries with more right answers, the first of them right, in the second run than in the first."""
+    gains = [_right(example.lists[1][1]) - _right(example.lists[0][1]) for example in examples]
+    pairs = zip(examples, gains, strict=True)
+    candidates = [example for example, gain in pairs if gain > 0 and example.lists[1][1][0].correct]
+    if not candidates:
+        raise DscreidError(
+            f'the second run answers none of the {len(examples)} queries better, with a right answer at rank 1; name '
+            'the run before adaptation first, or show more ranks.'
+        )
+    chosen = candidates[np.random.default_rng(seed).integers(len(candidates))]
+    better, worse = (sum(sign * gain > 0 for gain in gains) for sign in (1, -1))
+    return InstructiveQuery(chosen, better, worse, len(examples))
+
+
+@styled()
+def draw_retrieval(example: RetrievalExample, picture: Callable[[int], str], *, note: str = '') -> Figure:
+    """Draw a query and a row of answers per run: right ones in a solid green frame, wrong ones in a dashed red one.
+
+    ``picture`` maps a dataset index to the data URI of the tracklet's picture, such as a ``TrackletPictures``.
+    """
+    images = [[_pixels(picture(hit.index)) for hit in hits] for _, hits in example.lists]
+    query = _pixels(picture(example.index))
+    ratio = max(image.shape[1] / image.shape[0] for row in [[query], *images] for image in row)
+    cell = min(1.75 * ratio, 1.3)
+    columns = max(map(len, images))
+    height = len(images) * (cell / ratio + 0.5) + 0.2 + (0.3 if note else 0)
+    figure = Figure(figsize=((columns + 1.5) * (cell + 0.15) + 1, height))
+    asking, answering = _SIDES[example.direction]
+    left, right = figure.subfigures(1, 2, width_ratios=(1.5 * cell + 0.5, columns * (cell + 0.15)))
+    axes = left.subplots()
+    axes.set_title(f'{asking} query', weight='bold')
+    show_image(axes, query)
+    rows = np.atleast_1d(right.subfigures(len(images), 1))
+    for row, (name, hits), pictures in zip(rows, example.lists, images, strict=True):
+        row.suptitle(f'{name}: {_right(hits)} of {len(hits)} {answering} answers right', fontsize=12)
+        places = row.subplots(1, columns, squeeze=False)[0]
+        for axes, hit, image in zip(places, hits, pictures, strict=False):
+            show_image(axes, image)
+            _frame(axes, hit.correct)
+        for axes in places[len(hits) :]:
+            axes.axis('off')
+    add_note(figure, note)
+    return figure
+
+
+def _frame(axes: Axes, correct: bool) -> None:
+    """Frame an answer, and mark it in its corner for readers who cannot tell green from red."""
+    color, line, mark = ('#1a7f37', '-', '✓') if correct else ('#cf222e', (0, (3, 1.6)), '✗')
+    axes.spines[:].set(visible=True, edgecolor=color, linewidth=3, linestyle=line)
+    place: dict[str, Any] = dict(xycoords='axes fraction', xytext=(-4, -4), textcoords='offset points')
+    style: dict[str, Any] = dict(ha='right', va='top', fontsize=11, color='white')
+    circle = dict(boxstyle='circle,pad=0.18', facecolor=color, edgecolor='none')
+    axes.annotate(mark, (1, 1), bbox=circle, **place, **style)
+
+
+def _right(hits: Sequence[Hit]) -> int:
+    return sum(hit.correct for hit in hits)
+
+
+def _pixels(uri: str) -> np.ndarray:
+    """Decode the JPEG image in a data URI: uint8 (H, W, 3) in RGB order."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(',')[2]))))
 
 
 def _rows_of(name: str, features: FeatureTable, indices: np.ndarray) -> np.ndarray:
     """Find the rows of a run's features for the given dataset indices."""
-    position = {int(index): row for row, index in enumerate(features.index)}
-    missing = [index for index in indices.tolist() if index not in position]
-    if missing:
+    position = {index: row for row, index in enumerate(features.index.tolist())}
+    if missing := [index for index in indices.tolist() if index not in position]:
         raise DscreidError(
             f'the features of "{name}" lack tracklet {missing[0]} that other runs have; compare runs on one test set.'
         )
@@ -142,17 +202,14 @@ def _hits(
     name: str, features: FeatureTable, direction: Direction, queries: np.ndarray, topk: int
 ) -> list[tuple[Hit, ...]]:
     """Retrieve the first ranks of the given queries in one run."""
-    sides: list[np.ndarray] = []
-    tracklets = []
-    for rows in (_rows_of(name, features, queries), direction.gallery):
-        sides += features.feature[rows], features.pid[rows], features.camera[rows]
-        tracklets.append(features.tracklet[rows])
-    ranked = rank_lists(*sides, topk, direction.drop_same_camera, tuple(tracklets))
+    direction = direction._replace(query=_rows_of(name, features, queries))
+    query, gallery, _ = direction
+    facts = features.identities(direction)
+    sides = (features.feature[query], *facts[:2], features.feature[gallery], *facts[2:4])
     lists = []
-    for index, correct, similarity in zip(*ranked, strict=True):
+    for index, correct, similarity in zip(*rank_lists(*sides, topk, *facts[4:]), strict=True):
         kept = index >= 0
-        rows = direction.gallery[index[kept]]
-        facts = [features.index[rows], features.pid[rows], features.camera[rows]]
-        columns = [fact.tolist() for fact in (*facts, correct[kept], similarity[kept])]
-        lists.append(tuple(Hit(*values) for values in zip(*columns, strict=True)))
+        rows = gallery[index[kept]]
+        columns = (features.index[rows], features.pid[rows], features.camera[rows], correct[kept], similarity[kept])
+        lists.append(tuple(Hit(*hit) for hit in zip(*(column.tolist() for column in columns), strict=True)))
     return lists

@@ -1,21 +1,25 @@
-"""Load the parts of a report from files: metrics, features and the dataset for the pictures."""
+"""Load the parts of a report from files: metrics, features, logs and the dataset for the pictures."""
 
 import math
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from dscreid.errors import CheckpointError, ConfigError, DscreidError
-from dscreid.evaluation import load_features
+from dscreid.evaluation import FeatureTable, load_features
 from dscreid.registry import DATASETS
-from dscreid.utils.records import is_number, read_json_object
+from dscreid.utils.build_errors import config_errors
+from dscreid.utils.records import file_beside, is_finite_number, is_number, read_json_object
 from dscreid.visualization.results import ReportRun
 
 NO_IDENTITIES = 'its target has no identities'
 #: Metrics with values in [0, 1].
 _SHARES = re.compile(r'[^/]+/(mAP|mINP|Rank-\d+)')
+_SESSIONS = '*/vis_data'
 
 
 def load_run(
@@ -23,7 +27,7 @@ def load_run(
 ) -> ReportRun:
     """Load a row of the results table from the metrics and features that ``dscreid test`` wrote."""
     figures, reason = read_evaluation(metrics)
-    table = None if features is None else load_features(_existing(features))
+    table = None if features is None else load_features(features)
     return ReportRun(name, figures, table, upper_bound, reason)
 
 
@@ -36,13 +40,13 @@ def read_evaluation(path: str | Path) -> tuple[dict[str, float], str]:
     Raises:
         CheckpointError: If the file is missing, is no JSON object, or holds neither a reason nor an mAP in [0, 1].
     """
-    path = _existing(path)
-    content = read_json_object(path, 'file of metrics', 'name a file that dscreid test --out wrote.')
+    remedy = 'name a file that dscreid test --out wrote.'
+    content = read_json_object(Path(path), 'file of metrics', remedy)
     if content.get('evaluated') is False:
         return {}, ' '.join(str(content.get('reason') or NO_IDENTITIES).split()).rstrip('.')
     content = content['metrics'] if isinstance(content.get('metrics'), dict) else content
-    if not any(str(key).endswith('/mAP') for key in content):
-        raise CheckpointError(f'{path} has no metric such as "rgb2ir/mAP"; name a file that dscreid test --out wrote.')
+    if not any(key.endswith('/mAP') for key in content):
+        raise CheckpointError(f'{path} has no metric such as "rgb2ir/mAP"; {remedy}')
     figures = {key: float(value) for key, value in content.items() if is_number(value)}
     for key, value in figures.items():
         if _SHARES.fullmatch(key) and math.isfinite(value) and not 0 <= value <= 1:
@@ -59,14 +63,11 @@ def build_test_dataset(config: Config, *, with_pipeline: bool = False) -> Any:
         ConfigError: If the config has no test dataset, or if it cannot be built.
         DatasetError: If files of the dataset are missing or malformed.
     """
-    loader = config.get('test_dataloader')
-    if not loader or not loader.get('dataset'):
+    dataset = (config.get('test_dataloader') or {}).get('dataset')
+    if not dataset:
         raise ConfigError(f'{config.filename} has no test_dataloader.dataset; name the config that was tested.')
-    try:
-        return DATASETS.build({**loader['dataset'], **({} if with_pipeline else {'pipeline': []})})
-    except (KeyError, TypeError) as error:  # an unknown type or an unknown argument
-        reason = error.args[0] if error.args else error
-        raise ConfigError(f'the test dataset of {config.filename} cannot be built ({reason}).') from error
+    with config_errors(f'{config.filename}: test_dataloader.dataset'):
+        return DATASETS.build(dataset if with_pipeline else {**dataset, 'pipeline': []})
 
 
 def check_features_belong(dataset: Any, run: ReportRun) -> None:
@@ -92,9 +93,82 @@ def protocol_of(config: Config) -> str | None:
     return next((evaluator['protocol'] for evaluator in evaluators if 'protocol' in evaluator), None)
 
 
-def _existing(path: str | Path) -> Path:
-    """Return the path of an existing file."""
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f'{path} is missing; name a file that dscreid test wrote.')
-    return path
+class WorkDir:
+    """Files of one run in its work directory. Methods that read them raise a ``DscreidError`` if one is damaged.
+
+    ``scalars`` are the logs of all sessions in order; ``metrics``, ``features`` and ``config``, the one of the last
+    session, are None if missing.
+
+    Raises:
+        CheckpointError: If the folder holds nothing that a report can show.
+    """
+
+    def __init__(self, folder: str | Path, name: str) -> None:
+        self.name, self.folder = name, Path(folder)
+        if not self.folder.is_dir():
+            raise CheckpointError(f'{folder} is not a folder; name the work directory of a run.')
+        self.metrics = _file(self.folder / 'metrics.json')
+        self.features = _file(self.folder / 'features.safetensors')
+        self.scalars = sorted(self.folder.glob(f'{_SESSIONS}/scalars.json'))
+        # an evaluation also writes a config but logs no scalars
+        configs = [path.with_name('config.py') for path in self.scalars]
+        configs = configs or sorted(self.folder.glob(f'{_SESSIONS}/config.py'))
+        self.config = _file(configs[-1]) if configs else None
+        if not (self.scalars or self.metrics or self.features):
+            raise CheckpointError(
+                f'{folder} has no metrics.json, features.safetensors or scalars.json; name the work directory of a run.'
+            )
+
+    def load_run(self, *, upper_bound: bool = False) -> ReportRun:
+        """Load the run as a row of the results table; if there are no metrics, the row gives the reason."""
+        if self.metrics is not None:
+            return load_run(self.name, self.metrics, self.features, upper_bound=upper_bound)
+        features = None if self.features is None else load_features(self.features)
+        return ReportRun(self.name, {}, features, upper_bound, f'{self.folder} has no metrics.json')
+
+    def load_features(self) -> FeatureTable:
+        """Load the features, which must exist."""
+        return load_features(self.folder / 'features.safetensors')
+
+    def load_config(self) -> Config | None:
+        """Load the config of the last training session; None if there is none. This executes the config file."""
+        try:
+            return None if self.config is None else Config.fromfile(self.config)
+        except Exception as error:  # a config is a program and may raise anything
+            reason = ' '.join(str(error).split()) or type(error).__name__
+            raise ConfigError(f'{self.config}: cannot be read as a config: {reason}') from error
+
+    def checkpoint(self) -> Path | None:
+        """Return the last checkpoint of a finished training, or None if it is not there."""
+        path = file_beside(self.folder / 'finished.json', self._finished().get('checkpoint'))
+        return path and _file(path)
+
+    def wall_times(self) -> dict[str, float]:
+        """Return the wall time in seconds of each stage that the run recorded."""
+        seconds = self._finished().get('seconds', -1)
+        # only the time of the last session is recorded
+        part = 'training' if len(self.scalars) < 2 else 'training, last of its sessions'
+        return {f'{self.name}: {part}': float(seconds)} if is_finite_number(seconds) and seconds >= 0 else {}
+
+    def _finished(self) -> dict[str, Any]:
+        """Load the record of a finished training; empty if training has not finished."""
+        path = _file(self.folder / 'finished.json')
+        return read_json_object(path, 'record of a finished training', 'leave this work directory out') if path else {}
+
+
+def find_work_dirs(entries: Sequence[str]) -> list[WorkDir]:
+    """Find work directories given as ``FOLDER`` or ``NAME=FOLDER``; folders with the same name are shown by path."""
+    pairs = []
+    for entry in entries:
+        name, separator, folder = entry.partition('=')
+        pairs.append(('', entry) if Path(entry).is_dir() or not separator else (name, folder))
+    names = [name or Path(folder).resolve().name for name, folder in pairs]
+    count = Counter(names)
+    return [
+        WorkDir(folder, name if given or count[name] == 1 else folder)
+        for name, (given, folder) in zip(names, pairs, strict=True)
+    ]
+
+
+def _file(path: Path) -> Path | None:
+    return path if path.is_file() else None

@@ -93,7 +93,8 @@ def test_a_run_without_features(run_tool, runs):
         code, _, errors = run_tool(name, runs / 'cd', runs / 'dsc', '--out', runs / 'a.svg')
         assert code == 2
         assert errors == (
-            f'error: {runs}/cd has no features.safetensors; write it with dscreid test --dump-features.\n'
+            f'error: feature file {runs}/cd/features.safetensors is missing; '
+            'write it with dscreid test --dump-features\n'
         )
 
 

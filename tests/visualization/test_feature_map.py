@@ -11,10 +11,9 @@ from dscreid.visualization import (
     draw_feature_maps,
     embed_in_plane,
     map_features,
-    person_colors,
     save_figure,
 )
-from dscreid.visualization.feature_map import UNKNOWN_COLOR
+from dscreid.visualization.feature_map import UNKNOWN_COLOR, person_colors
 
 
 def two_persons():

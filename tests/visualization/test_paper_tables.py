@@ -1,8 +1,11 @@
+"""The tables of the paper in ``results``."""
+
 from pathlib import Path
 
 import pytest
 
-from dscreid.visualization import PAPER_FOOTNOTE, PAPER_TABLES, paper_reference, paper_table
+from dscreid.visualization import PAPER_FOOTNOTE, paper_table
+from dscreid.visualization.results import PAPER_TABLES, paper_reference
 
 
 def test_every_table_of_the_paper_is_there():
@@ -44,10 +47,3 @@ def test_the_docs_carry_the_footnote_next_to_the_figures():
 
 def test_all_ablations_end_in_the_full_method():
     assert {table.rows[-1].rgb2ir for table in PAPER_TABLES[2:]} == {(41.8, 40.0)}
-
-
-def test_unknown_table_or_target():
-    with pytest.raises(ValueError, match='1 to 6, not 7'):
-        paper_table(7)
-    with pytest.raises(ValueError, match=r"\['bupt_campus', 'hitsz_vcm'\], not on 'mars'"):
-        paper_reference('mars')

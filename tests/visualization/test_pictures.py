@@ -66,8 +66,3 @@ def test_packed_frames_are_shown(tiny_runs, tmp_path, encoding):
         pictures = TrackletPictures(HITSZVCM(root, 'test', expected_statistics=None), num_frames=2)
         images.append(np.stack([decode(pictures(index)) for index in range(12)]).astype(int))
     assert np.abs(images[0] - images[1]).mean() < (3 if encoding == 'jpeg' else 1e-9)
-
-
-def test_at_least_one_frame(dataset):
-    with pytest.raises(ValueError, match='at least 1, got 0'):
-        TrackletPictures(dataset, num_frames=0)

@@ -100,7 +100,7 @@ def test_user_text_is_shown_and_never_run(features, metrics, dataset, parse):
     scalars = make_scalars(
         [{f'loss_{HOSTILE}': 1.0 / at, f'criteria/{HOSTILE}': 0.5, 'iter': at} for at in range(1, 5)]
     )
-    gallery = RetrievalGallery(retrieval_examples(runs, 'hitsz_vcm', count=1), TrackletPictures(dataset), HOSTILE)
+    gallery = RetrievalGallery(retrieval_examples(runs, 'hitsz_vcm', count=1), TrackletPictures(dataset))
     text = report_html(
         title=HOSTILE,
         runs=runs,

@@ -1,4 +1,4 @@
-"""``tools/report.py`` with ``dscreid.apis.report`` and ``dscreid.visualization.work_dirs`` below it."""
+"""``tools/report.py`` with ``dscreid.apis.report`` and ``dscreid.visualization.sources`` below it."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 from dscreid.apis.command_line import run_command
 from dscreid.evaluation import save_features
 from dscreid.registry import DATASETS
-from dscreid.visualization import PAPER_FOOTNOTE, find_work_dir
+from dscreid.visualization import PAPER_FOOTNOTE, WorkDir
 
 CONFIG = """
 optim_wrapper = dict(optimizer=dict(type='Adam', lr={lr}))
@@ -115,7 +115,10 @@ def test_without_config_there_are_no_pictures(run_tool, files, arguments, page_o
     ('change', 'message'),
     [
         (['--run', 'cd.json'], 'is not NAME=METRICS.json'),
-        (['--run', 'X=missing.json'], 'missing.json is missing'),
+        (
+            ['--run', 'X=missing.json'],
+            'missing.json: cannot be read (No such file or directory); name a file that dscreid test --out wrote',
+        ),
         (['--run', 'X={files}/config.py'], 'config.py: is not a file of metrics (no JSON)'),
         (['--run', 'X={files}/cd.json,{files}/cd.json'], 'cd.json is not a safetensors file'),
         (['--run', 'CD={files}/cd.json'], "two runs have the name 'CD'"),
@@ -268,7 +271,7 @@ def test_a_missing_frame_leaves_out_lists_that_were_not_asked_for(run_tool, file
     assert code == 0
     assert 'There are no retrieval lists: ' in out
     assert page_of().photos == []
-    config = find_work_dir(folder, 'x').config
+    config = WorkDir(folder, 'x').config
     code, _, error = run_tool(folder, '--config', config, '--out', files / 'asked.html')
     assert code == 2
     assert error.count('\n') == 1
@@ -283,7 +286,7 @@ def test_damaged_files_of_a_work_directory_are_one_sentence(run_tool, files, wor
         assert f'{folder}/{name}' in error
         assert error.count('\n') == 1
     first, second = work_dir('sound'), work_dir('broken')
-    find_work_dir(second, 'x').config.write_text('1 / 0')
+    WorkDir(second, 'x').config.write_text('1 / 0')
     code, _, error = run_tool(first, second, '--out', files / 'report.html')
     assert code == 2
     assert 'config.py: cannot be read as a config: division by zero' in error
@@ -322,7 +325,7 @@ def test_pictures_that_cannot_be_drawn_are_a_sentence(run_tool, files, work_dir,
         (CONFIG.format(lr=0.1), 'no work directory has the checkpoint of a finished training.'),
         ("test_evaluator = dict(type='ReIDMetric', protocol='hitsz_vcm')", 'model is missing'),
     ):
-        find_work_dir(folder, 'x').config.write_text(config)
+        WorkDir(folder, 'x').config.write_text(config)
         assert run_tool(folder, '--out', files / 'report.html')[0] == 0
         text = page_of().text
         assert 'There is no feature map: no run has features; write them with' in text

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 import dscreid.visualization
-from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, format_results_table, results_table_html
+from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, format_results_table
+from dscreid.visualization.results import results_table_html
 
 
 @pytest.fixture

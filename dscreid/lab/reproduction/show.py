@@ -12,8 +12,15 @@ from dscreid.lab.reproduction.presets import DataPreset, Place
 from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, seeds_of, summarize
 from dscreid.utils.shipped import shipped_configs
 from dscreid.visualization import PAPER_FOOTNOTE
-from dscreid.visualization.page import joined, page_html, paragraphs_html, part, write_text_atomically
-from dscreid.visualization.tables import Cell, Table, TableRow
+from dscreid.visualization.page import (
+    Cell,
+    Table,
+    TableRow,
+    page_html,
+    paragraphs_html,
+    part,
+    write_text_atomically,
+)
 
 #: Key → (group, name) of the columns. The mean comes first because methods are ordered by it.
 COLUMNS = {
@@ -100,7 +107,7 @@ def to_html(summaries: Sequence[Summary], title: str) -> str:
     """Format all summaries as one HTML page."""
     sections = []
     for summary in summaries:
-        body = joined([part('table', table=_table(summary)), paragraphs_html(_notes(summary))])
+        body = part('table', table=_table(summary)) + paragraphs_html(_notes(summary))
         sections.append((summary.title.removeprefix(f'{title} · '), body))
     return page_html(title, paragraphs_html([_LEGEND]), sections)
 
