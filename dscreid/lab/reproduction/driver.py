@@ -65,30 +65,33 @@ def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
     experiment = find_experiment(options.experiment)
     rows = choose_rows(experiment, options.rows)
     plan = make_plan(options.place, rows, options.directions or experiment.directions, options.seeds)
-    finished, stale = inspect_plan(plan, options.accept_revision)
+    finished, stale = _inspect(plan, options.accept_revision)
     needed = plan.rows - finished
     for name in reversed(plan.jobs):  # dependencies come before
         if name in needed:
             needed.update(set(plan.jobs[name].dependencies) - finished)
-    jobs = [job for name, job in plan.jobs.items() if name in needed]
-    outdated = [job for job in jobs if job.name in stale]
+    outdated = {name: reasons for name, reasons in stale.items() if name in needed}
     if outdated and not options.rerun_stale:
-        raise ConfigError(_stale_message({job.name: stale[job.name] for job in outdated}))
-    for job in outdated:
-        _remove_locked(job)
-    return jobs, [job for name, job in plan.jobs.items() if name in plan.rows and name in finished]
+        raise ConfigError(_stale_message(outdated))
+    for name in outdated:
+        _remove_locked(plan.jobs[name])
+    taken = plan.rows & finished
+    jobs = plan.jobs.values()
+    return [job for job in jobs if job.name in needed], [job for job in jobs if job.name in taken]
 
 
-def inspect_plan(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str, list[str]]]:
-    """Find out what a plan's folders hold, and give its jobs the recorded identities of their finished sources.
+def _inspect(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str, list[str]]]:
+    """Give the jobs of a plan the recorded identities of their finished sources.
 
     Returns:
         Names of the finished jobs, and name → reasons why a folder's content does not belong to its job.
     """
     recorded: dict[str, Identity] = {}
     finished, stale = set(), {}
-    for name, planned in plan.jobs.items():
-        job = plan.jobs[name] = _with_recorded_sources(planned, recorded)
+    for name, job in plan.jobs.items():
+        if known := {source.rpartition('/')[2]: recorded[source] for source in job.dependencies if source in recorded}:
+            identity = {**job.identity, 'sources': {**job.identity['sources'], **known}}
+            job = plan.jobs[name] = replace(job, identity=identity)
         if reasons := stale_reasons(job, accept_revision):
             stale[name] = reasons
         elif is_finished(job):
@@ -103,13 +106,6 @@ def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
     return [f'{name}: {status.phase.value}: {status.note}' for name, status in statuses.items() if status.lost]
 
 
-def _with_recorded_sources(job: Job, recorded: Mapping[str, Identity]) -> Job:
-    """Replace the expected identities of a job's finished sources with the recorded ones."""
-    if known := {name.rpartition('/')[2]: recorded[name] for name in job.dependencies if name in recorded}:
-        return replace(job, identity={**job.identity, 'sources': {**job.identity['sources'], **known}})
-    return job
-
-
 def _remove_locked(job: Job) -> None:
     lock = lock_folder(job)
     if lock is None:
@@ -119,10 +115,10 @@ def _remove_locked(job: Job) -> None:
 
 
 def _stale_message(outdated: Mapping[str, Sequence[str]]) -> str:
-    parts = [f'{name} (another {", ".join(reasons)})' for name, reasons in outdated.items()]
-    more = f' and {len(parts) - _SHOWN_STALE} more' if len(parts) > _SHOWN_STALE else ''
-    remedies = ['repeat them with --rerun-stale, which removes them', 'choose another --out']
-    if all(reason.startswith('code revision') for reasons in outdated.values() for reason in reasons):
-        remedies.insert(0, 'use them as they are with --accept-revision')
-    shown = '; '.join(parts[:_SHOWN_STALE])
-    return f'some results were made differently and are not mixed in: {shown}{more}; {", ".join(remedies)}'
+    parts = [f'{name} ({", ".join(reasons)})' for name, reasons in outdated.items()]
+    if len(parts) > _SHOWN_STALE:
+        parts[_SHOWN_STALE:] = [f'and {len(parts) - _SHOWN_STALE} more']
+    remedies = 'repeat them with --rerun-stale, which removes them, choose another --out'
+    if all(reason.startswith('another code revision') for reasons in outdated.values() for reason in reasons):
+        remedies = f'use them as they are with --accept-revision, {remedies}'
+    return f'some results were made differently and are not mixed in: {"; ".join(parts)}; {remedies}'

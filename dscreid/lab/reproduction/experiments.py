@@ -1,16 +1,14 @@
 """The paper's tables and figures as data: their rows and the config of each row."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
-NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+T = TypeVar('T')
 #: Other rankings of the features of a finished run, see ``tasks.py``.
 VIEWS = ('raw', 'static', 'dynamic')
 _DSLU = 'default_hooks.cluster.labelers.1'
@@ -33,7 +31,7 @@ class Row:
 
     name: str
     method: str
-    overrides: Mapping[str, Any] = field(default_factory=lambda: NO_OVERRIDES)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     tag: str = ''
     paper: str | None = None
     view: str | None = None
@@ -83,14 +81,11 @@ def _methods(suffix: str = '') -> tuple[Row, ...]:
     )
 
 
-def _weights() -> tuple[Row, ...]:
-    """Rows of Table 6: (dynamic, static) weights of the fused similarity (11)."""
-    rows = []
-    for dynamic, static in ((1, 0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1, 1)):
-        name, part = f'({dynamic}, {static})', f'{_DSLU}.intra'
-        overrides = {f'{part}.dynamic_weight': float(dynamic), f'{part}.static_weight': float(static)}
-        rows.append(Row(name, 'dsc', overrides, f'weights_{dynamic}_{static}', name))
-    return tuple(rows)
+def _weights(dynamic: float, static: float) -> Row:
+    """Row of Table 6: weights of the fused similarity (11)."""
+    name, part = f'({dynamic:g}, {static:g})', f'{_DSLU}.intra'
+    overrides = {f'{part}.dynamic_weight': dynamic, f'{part}.static_weight': static}
+    return Row(name, 'dsc', overrides, f'weights_{dynamic:g}_{static:g}', name)
 
 
 def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Row, ...]:
@@ -101,7 +96,7 @@ def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Ro
     )
 
 
-_ALPHA_KEYS = [f'model.neighbor_losses.{number}.alpha' for number in (0, 1)]
+_ALPHA_KEYS = 'model.neighbor_losses.0.alpha', 'model.neighbor_losses.1.alpha'
 _ALPHAS = _sweep('alpha', 'alpha', (0.6, 0.7, 0.8, 0.9, 0.95), *_ALPHA_KEYS)
 _VOTES = _sweep('K', 'topk', (5, 10, 15, 20, 30), f'{_DSLU}.inter.topk')
 
@@ -143,7 +138,12 @@ _TABLES = (
         ),
         table=5,
     ),
-    Experiment('table6', 'Weights (dynamic, static) of the fused similarity (11)', _weights(), table=6),
+    Experiment(
+        'table6',
+        'Weights (dynamic, static) of the fused similarity (11)',
+        tuple(_weights(*pair) for pair in ((1.0, 0.0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1.0, 1.0))),
+        table=6,
+    ),
 )
 _FIGURES = (
     Experiment('figure3', 'Retrieval lists of CD and DSC', (_CD, _DSC), kind='retrieval'),
@@ -205,29 +205,23 @@ _OWN = (
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*_TABLES, *_FIGURES, *_OWN)}
 
 
+def find(kind: str, name: str, known: Mapping[str, T]) -> T:
+    """Return the entry with a name, or raise a ConfigError that lists the known names."""
+    if name not in known:
+        names = ', '.join(repr(word) if ' ' in word else word for word in known)
+        raise ConfigError(f"no {kind} '{name}'{closest(name, known)} (known are {names})")
+    return known[name]
+
+
 def find_experiment(name: str) -> Experiment:
     """Return the table or figure with this name, or raise a ConfigError that lists the known names."""
-    key = name.lower().replace(' ', '')
-    if key not in EXPERIMENTS:
-        raise ConfigError(
-            f"no table or figure '{name}'{closest(key, list(EXPERIMENTS))} (known are {', '.join(EXPERIMENTS)})"
-        )
-    return EXPERIMENTS[key]
+    return find('table or figure', name.lower().replace(' ', ''), EXPERIMENTS)
 
 
-def choose_rows(experiment: Experiment, names: Sequence[str] | None) -> tuple[Row, ...]:
+def choose_rows(experiment: Experiment, names: Sequence[str]) -> tuple[Row, ...]:
     """Return the rows with the given names or methods, or all; raise a ConfigError if a name matches no row."""
-    if not names:
-        return experiment.rows
     # a method shared by several rows of a sweep is not a name for any of them
-    words = [(row.name, row.tag or row.method) for row in experiment.rows]
-    known = {word.lower(): word for pair in words for word in reversed(pair)}
-    for name in names:
-        if name.lower() not in known:
-            near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-            hint = f"; did you mean '{known[near[0]]}'?" if near else ''
-            names_of_rows = ', '.join(map(repr, known.values()))
-            raise ConfigError(f"{experiment.name} has no row '{name}'{hint} (known are {names_of_rows})")
-    wanted = {name.lower() for name in names}
-    lowered = [{word.lower() for word in pair} for pair in words]
-    return tuple(row for row, pair in zip(experiment.rows, lowered, strict=True) if wanted & pair)
+    words = [{(row.tag or row.method).lower(), row.name.lower()} for row in experiment.rows]
+    known = {word: word for pair in words for word in sorted(pair)}
+    wanted = {find(f'row of {experiment.name} named', name.lower(), known) for name in names}
+    return tuple(row for row, pair in zip(experiment.rows, words, strict=True) if wanted & pair or not wanted)

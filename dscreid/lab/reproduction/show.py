@@ -2,14 +2,14 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction.experiments import EXPERIMENTS, choose_rows, find_experiment
 from dscreid.lab.reproduction.figures import curves_svg, figure_page
 from dscreid.lab.reproduction.presets import DataPreset, Place
-from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, seeds_of, summarize
+from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, summarize
 from dscreid.utils.shipped import shipped_configs
 from dscreid.visualization import PAPER_FOOTNOTE
 from dscreid.visualization.page import joined, page_html, paragraphs_html, part, write_text_atomically
@@ -23,16 +23,7 @@ COLUMNS = {
 }
 _PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
-_CSV_HEADINGS = [
-    'table',
-    'row',
-    'metric',
-    'mean',
-    'standard deviation',
-    'seeds',
-    'paper',
-    'note on the paper',
-]
+_CSV_HEADINGS = ('table', 'row', 'metric', 'mean', 'standard deviation', 'seeds', 'paper', 'note on the paper')
 
 
 def show_experiment(
@@ -58,17 +49,15 @@ def show_experiment(
             f'no run of {name} has finished in {place.folder}; start them with: dscreid reproduce run {name} '
             f'--data {place.preset.name}'
         )
-    page = to_html(summaries, experiment.heading)
-    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries), f'{name}.html': page}
+    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries)}
+    files[f'{name}.html'] = to_html(summaries, experiment.heading)
     for direction, summary in zip([*directions, BOTH], summaries, strict=False):
-        if not summary.has_results:
-            continue
-        if experiment.kind == 'curves':
-            where = 'both' if direction == BOTH else direction
-            files[f'{name}_{where}.svg'] = curves_svg(summary)
-        elif experiment.kind != 'table' and direction != BOTH:
+        found = {seed for row in summary.rows for seed in row.values}
+        if found and experiment.kind == 'curves':
+            files[f'{name}_{"both" if direction == BOTH else direction}.svg'] = curves_svg(summary)
+        elif found and experiment.kind != 'table' and direction != BOTH:
             # only one seed: other seeds have other people, which says nothing about the methods
-            seed = (seeds or seeds_of(place, direction))[0]
+            seed = next(seed for seed in seeds or sorted(found) if seed in found)
             files[f'{name}_{direction}.html'] = figure_page(place, experiment, chosen, direction, seed)
     folder = place.folder / 'tables'
     for file_name, text in files.items():
@@ -112,22 +101,18 @@ def to_csv(summaries: Sequence[Summary]) -> str:
     writer.writerow(_CSV_HEADINGS)
     for summary in summaries:
         for row in summary.rows:
-            writer.writerows((summary.title, row.row.name, *values) for values in _csv_values(row))
+            paper = row.paper.metrics if row.paper else {}
+            keys = [key for metrics in row.values.values() for key in metrics]
+            for key in dict.fromkeys([*keys, *paper]):
+                figure, seeds = row.figure(key), ' '.join(map(str, row.values))
+                measured = (figure.mean, figure.deviation) if figure else (None, None)
+                footnote = PAPER_FOOTNOTE if key in paper else ''
+                writer.writerow((summary.title, row.row.name, key, *measured, seeds, paper.get(key), footnote))
     return stream.getvalue()
 
 
-def _csv_values(row: SummaryRow) -> Iterator[tuple[object, ...]]:
-    paper = row.paper.metrics if row.paper else {}
-    seeds = ' '.join(map(str, row.values))
-    keys = [key for metrics in row.values.values() for key in metrics]
-    for key in dict.fromkeys([*keys, *paper]):
-        figure = row.figure(key)
-        mean, deviation = (figure.mean, figure.deviation) if figure else (None, None)
-        yield key, mean, deviation, seeds, paper.get(key), PAPER_FOOTNOTE if key in paper else ''
-
-
 def _notes(summary: Summary) -> list[str]:
-    return [*([_PAPER_NOTE] if any(row.paper for row in summary.rows) else []), *summary.notes]
+    return [_PAPER_NOTE, *summary.notes] if any(row.paper for row in summary.rows) else list(summary.notes)
 
 
 def _table(summary: Summary) -> Table:
