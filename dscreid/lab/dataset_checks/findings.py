@@ -1,5 +1,6 @@
 """Findings of the doctor's checks."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -35,3 +36,23 @@ class Finding:
     remedy: str = ''
     details: tuple[str, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
+
+
+def warn_if(
+    problems: Sequence[str],
+    check: str,
+    subject: str,
+    message: str,
+    remedy: str,
+    details: tuple[str, ...] = (),
+    values: dict[str, Any] | None = None,
+) -> Finding:
+    """Return a warning whose message ends in the problems, or an OK finding without a remedy if there are none."""
+    severity = Severity.WARNING if problems else Severity.OK
+    text = '; '.join(filter(None, (message, *problems)))
+    return Finding(check, subject, severity, text, remedy if problems else '', details, values or {})
+
+
+def counted(counts: Mapping[str, int]) -> list[str]:
+    """Format the counts above 0: ``{'frames are bad': 3}`` → ``['3 frames are bad']``."""
+    return [f'{count:,} {what}' for what, count in counts.items() if count]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dscreid.datasets.hitsz_index import FrameNames
-from dscreid.lab.dataset_checks.findings import Finding, Severity
+from dscreid.lab.dataset_checks.findings import Finding, warn_if
 
 _SEPARATORS = re.compile(r'[/_.\-]')
 #: A position in the paths encodes a field if it matches in at least this fraction of all frames.
@@ -88,22 +88,19 @@ def foreign_by_path(
 def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
     """Report a split's foreign frames. ``silent`` are the fields that were not compared."""
     note = f'; not compared because names do not contain it: {", ".join(silent)}' if silent else ''
-    values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
-    if not found:
-        message = f"every frame's name agrees with its tracklet{note}"
-        return Finding('foreign frames', subject, Severity.OK, message, values=values)
-    fields = Counter(field for entry in found for field in entry.fields)
+    frames, fields = sum(f.count for f in found), Counter(field for entry in found for field in entry.fields)
     kinds = ', '.join(f'{count:,} by {field}' for field, count in fields.most_common())
-    return Finding(
+    problem = f'{len(found):,} tracklets list {frames:,} frames whose names disagree with them ({kinds}){note}'
+    return warn_if(
+        [problem] if found else [],
         'foreign frames',
         subject,
-        Severity.WARNING,
-        f'{len(found):,} tracklets list {values["frames"]:,} frames whose names disagree with them ({kinds}){note}',
+        '' if found else f"every frame's name agrees with its tracklet{note}",
         'check the index; HITSZ-VCM has 39 such training tracklets, which its official protocol keeps (foreign_frames)',
         tuple(
             f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}' for f in found
         ),
-        values | {'fields': dict(fields)},
+        dict(tracklets=len(found), frames=frames, not_compared=list(silent), fields=dict(fields)),
     )
 
 

@@ -103,35 +103,31 @@ class Step:
 
 
 def try_stage(stage: Stage, device: torch.device) -> Generator[Finding, None, StageMeasure | None]:
-    """Run one batch of each step of a stage. Yield each finding immediately.
+    """Run one batch of each step of a stage; yield each finding immediately.
 
     Returns:
         The measurements, or None if no model could be built.
     """
-    stage = Stage(stage.name, copy.deepcopy(stage.config))
-    config = stage.config
+    config = copy.deepcopy(stage.config)
+    stage = Stage(stage.name, config)
     fit_to_machine(config)
-    loader, found = try_loader(stage)
-    yield from found
-    model, found = try_model(stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
-    yield from found
+    loader = yield from try_loader(stage)
+    model = yield from try_model(stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
     if model is None or (loader is None and config.get('train_dataloader') is not None):
         return None
     model.to(device)
     train = extraction = None
     if loader is not None and stage.name != 'evaluation':
-        finding, train = _try(stage, device, 'training step', lambda: _train_step(stage, model, loader))
-        yield finding
+        train = yield from _try(stage, device, 'training step', lambda: _train_step(stage, model, loader))
     settings = extraction_loader(config) or config.get('test_dataloader')
     if settings is not None:
-        finding, extraction = _try(stage, device, 'extraction batch', lambda: _extraction(model, settings))
-        yield finding
+        extraction = yield from _try(stage, device, 'extraction batch', lambda: _extraction(model, settings))
     backbone: Any = model.backbone
     rows = _rows_of(loader) if stage.name == 'adaptation' and loader is not None else {}
     return StageMeasure(
         parameters=sum(p.numel() for p in model.parameters()),
         embed_dim=int(backbone.embed_dim),
-        counts={m: len(rows[m]) for m in rows},
+        counts={modality: len(found) for modality, found in rows.items()},
         train=train,
         extraction=extraction,
         iterations=0 if train is None or loader is None else len(loader),
@@ -142,16 +138,18 @@ def try_stage(stage: Stage, device: torch.device) -> Generator[Finding, None, St
 
 def _try(
     stage: Stage, device: torch.device, name: str, prepare: Callable[[], Step]
-) -> tuple[Finding, BatchMeasure | None]:
+) -> Generator[Finding, None, BatchMeasure | None]:
     try:
-        return try_step(prepare(), device, stage.subject, memory_to_use(device))
-    except (DscreidError, FloatingPointError) as error:
-        message, remedy = f'{name}: {error}', ''
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        finding, measure = try_step(prepare(), device, stage.subject, memory_to_use(device))
+    except (DscreidError, FloatingPointError, RuntimeError, MemoryError) as error:
+        message, remedy, measure = f'{name}: {error}', '', None
+        if is_out_of_memory(error):
+            message, remedy = f'{name}: not enough memory on {device}', _SMALLER
+        elif not isinstance(error, (DscreidError, FloatingPointError)):
             raise
-        message, remedy = f'{name}: not enough memory on {device}', _SMALLER
-    return Finding('dry batch', stage.subject, Severity.BROKEN, message, remedy), None
+        finding = Finding('dry batch', stage.subject, Severity.BROKEN, message, remedy)
+    yield finding
+    return measure
 
 
 def _train_step(stage: Stage, model: BaseReID, loader: DataLoader) -> Step:
@@ -174,14 +172,8 @@ def _extraction(model: BaseReID, settings: Mapping[str, Any]) -> Step:
 def try_step(step: Step, device: torch.device, subject: str, free: int | None) -> tuple[Finding, BatchMeasure]:
     """Run a step on two tracklets, and on the whole batch if it fits into free memory and does not take long.
 
-    Args:
-        step: The step.
-        device: Device to compute on.
-        subject: Subject of the finding.
-        free: Bytes of device memory that can be used. None if unknown.
-
-    Returns:
-        The finding, which is broken if the batch does not fit, and the measurement.
+    ``free`` are the bytes of device memory that can be used, None if unknown. The finding is broken if the batch does
+    not fit.
 
     Raises:
         FloatingPointError: If a result is not finite.
@@ -213,7 +205,7 @@ def try_step(step: Step, device: torch.device, subject: str, free: int | None) -
 def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Return one tracklet of each modality of a batch, or up to two tracklets if there is only one modality."""
     modalities = [sample.modality for sample in batch['data_samples']]
-    rows = sorted({modality: row for row, modality in reversed(list(enumerate(modalities)))}.values())
+    rows = sorted(modalities.index(modality) for modality in set(modalities))
     rows = rows if len(rows) > 1 else list(range(min(2, len(modalities))))
     return {key: [batch[key][row] for row in rows] for key in ('inputs', 'data_samples')}
 
@@ -225,10 +217,7 @@ def _rows_of(loader: DataLoader) -> dict[Modality, np.ndarray]:
 
 
 def _fill_memories(model: BaseReID, loader: DataLoader) -> None:
-    """Fill the memories of an ``AdaptiveReID`` and set the sampler's labels, like its first epoch does.
-
-    Features and clusters are artificial and equal in both modalities.
-    """
+    """Set the memories of an ``AdaptiveReID`` and the sampler's labels from artificial features and clusters."""
     rows = _rows_of(loader)
     size = _CLUSTER if min(map(len, rows.values())) >= _MANY else 1
     labels = trial_labels(rows, model, size)

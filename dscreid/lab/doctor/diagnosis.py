@@ -48,13 +48,7 @@ class DoctorOptions:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Findings about a config.
-
-    Attributes:
-        config: Path of the config.
-        findings: All findings so far, in the order of the checks.
-        complete: Whether all checks are finished.
-    """
+    """All findings about a config so far, in the order of the checks, and whether all checks are finished."""
 
     config: str
     findings: tuple[Finding, ...]
@@ -79,10 +73,7 @@ def diagnose(
 ) -> Diagnosis:
     """Check machine, datasets, evaluation, weights, one batch of each stage, memory and time.
 
-    Args:
-        config_path: The config to check.
-        options: What to check.
-        on_finding: Called after each finding with all findings so far.
+    ``on_finding`` is called after each finding with all findings so far.
 
     Raises:
         ConfigError: If the config or that of its source stage cannot be read. All other problems become findings.
@@ -108,7 +99,7 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
         yield from check_stage_evaluations(stage)
     for stage in stages:
         if not options.check_batches:
-            yield from try_model(stage)[1]  # reads the weights files
+            yield from try_model(stage)  # reads the weights files
             continue
         measure = yield from try_stage(stage, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
         if measure is not None and measure.extraction is not None:
@@ -117,14 +108,11 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
 
 @contextmanager
 def _silent_logs() -> Iterator[None]:
-    """Suppress log messages below errors, because the findings contain the information.
-
-    Setting a level clears the cache of enabled levels in MMEngine's loggers, which ``logging.disable`` does not.
-    """
+    """Suppress log messages below errors, because the findings contain the information."""
     logger, before = MMLogger.get_current_instance(), logging.root.manager.disable
     level = logger.level
     logging.disable(logging.WARNING)
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.ERROR)  # MMEngine's loggers cache which levels are enabled
     try:
         yield
     finally:

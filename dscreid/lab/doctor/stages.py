@@ -12,12 +12,7 @@ from dscreid.apis.config import config_name, inherited_options, load_config
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of an experiment.
-
-    Attributes:
-        name: ``'source'``, ``'adaptation'`` or ``'evaluation'``.
-        config: Its config.
-    """
+    """One stage of an experiment: ``'source'``, ``'adaptation'`` or ``'evaluation'``, and its config."""
 
     name: str
     config: Config
@@ -34,7 +29,7 @@ class DatasetUse:
 
     Attributes:
         type_name: Name of the registered class.
-        root: Folder.
+        root: The folder.
         settings: Dataset configs of all loaders that read it, without duplicates.
         variable: Environment variable that sets the folder, or None.
     """
@@ -52,9 +47,7 @@ class DatasetUse:
 def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
     """Return the stages of an experiment: the source stage, if the config names one, and its own stage.
 
-    Args:
-        config_path: The config.
-        options: Overrides by dotted key. As in training, only a few of them also apply to the source stage.
+    ``options`` are overrides by dotted key. As in training, only a few of them also apply to the source stage.
 
     Raises:
         ConfigError: If a config is missing or malformed, or the source stages form a cycle.
