@@ -13,7 +13,7 @@ from mmengine import Config
 from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.plots import attended_tracklets, examples_of
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE, remove_run_folder
-from dscreid.apis.test import evaluate, write_json
+from dscreid.apis.test import write_json
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.engine.checkpoint_files import last_checkpoint
 from dscreid.errors import CheckpointError
@@ -81,23 +81,14 @@ _CLUSTERS = 0.25, 3.0
 
 @dataclass(frozen=True)
 class Demo:
-    """One demo in one folder. Finished parts are reused.
+    """One demo in one folder. Finished parts are reused."""
 
-    Attributes:
-        out: Folder of worlds, runs and ``report.html``.
-        configs: The folder ``configs``.
-        size: ``SHORT`` or ``FULL``.
-        seed: Selects the people and cameras of both worlds, and seeds both trainings.
-        processes: Number of rendering processes. None uses one per core.
-        compare: Whether to also run clustering only (B+Clu) and the bound with true target labels.
-    """
-
-    out: Path
-    configs: Path
-    size: DemoSize = SHORT
-    seed: int = 1
-    processes: int | None = None
-    compare: bool = False
+    out: Path  # folder of worlds, runs and report.html
+    configs: Path  # the folder configs
+    size: DemoSize = SHORT  # SHORT or FULL
+    seed: int = 1  # selects the people and cameras of both worlds, and seeds both trainings
+    processes: int | None = None  # number of rendering processes; None uses one per core
+    compare: bool = False  # whether to also run clustering only (B+Clu) and the bound with true target labels
 
     @property
     def worlds(self) -> dict[str, WorldSpec]:
@@ -111,7 +102,7 @@ class Demo:
                 with self.timed(f'{role} world'):
                     render_world(root, spec, self.processes, overwrite=True)
         self._train('source')
-        runs = [self._evaluate_source_model(), self._train('dsc', DSC_ROW)]
+        runs = [self._train('cd', CD_ROW), self._train('dsc', DSC_ROW)]
         if self.compare:
             runs.insert(1, self._train('bclu', CLUSTERING_ROW))
             runs.append(self._train('true_labels', BOUND_ROW))
@@ -169,35 +160,24 @@ class Demo:
     def _train(self, run: str, row: str = SOURCE_ROW) -> ReportRun:
         """Train and evaluate a run, unless both are done. The metrics are written last."""
         folder = self.work_dir(run)
-        if not (folder / METRICS_FILE).is_file():
+        metrics = folder / METRICS_FILE
+        if not metrics.is_file():
             run_options = RunOptions(
                 work_dir=folder,
-                resume=True,
+                resume=run != 'cd',  # which trains nothing and so has nothing to continue
+                overwrite=run == 'cd',
                 seed=self.seed,
                 source_checkpoint=None if run == 'source' else self._checkpoint('source'),
                 config_options={'data_root': str(self._root(run))},
             )
             with self.timed(run):
                 run_experiment(self.config_path(run), run_options)
-        return self._row(row, folder)
-
-    def _evaluate_source_model(self) -> ReportRun:
-        folder = self.work_dir('cd')
-        metrics, features = folder / METRICS_FILE, folder / FEATURES_FILE
-        if not metrics.is_file():
-            with self.timed('cd'):
-                weights = self._checkpoint('source')
-                evaluate(self._config('cd'), weights, folder, out=metrics, dump_features=features)
-        return self._row(CD_ROW, folder)
+        return load_run(row, metrics, folder / FEATURES_FILE, upper_bound=row == BOUND_ROW)
 
     def _checkpoint(self, run: str) -> Path:
         if checkpoint := last_checkpoint(self.out / run):
             return checkpoint
         raise CheckpointError(f'{self.out / run}: has no checkpoint; remove it and start the demo again')
-
-    def _row(self, name: str, folder: Path) -> ReportRun:
-        metrics, features = folder / METRICS_FILE, folder / FEATURES_FILE
-        return load_run(name, metrics, features, upper_bound=name == BOUND_ROW)
 
     def _write_report(self, runs: list[ReportRun]) -> None:
         config, size, source = self._config('cd'), self.size, self._source_metrics()

@@ -18,13 +18,7 @@ from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
-from dscreid.pseudo_labels import (
-    ClusteringSettings,
-    ari_of_all,
-    choose_for_same_people,
-    dbscan,
-    quality,
-)
+from dscreid.pseudo_labels import ClusteringSettings, ari_of_all, choose_for_same_people, dbscan, quality
 from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.structures import Modality, TrackletFeatures
@@ -52,18 +46,12 @@ class LabeledFeatures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of clustering with some settings.
-
-    Attributes:
-        ari_all: Adjusted Rand index over all tracklets, with each outlier as a cluster of its own.
-        ari: Adjusted Rand index over labeled tracklets. NaN if there are none.
-        labeled: Fraction of labeled tracklets.
-    """
+    """Result of clustering with some settings."""
 
     settings: ClusteringSettings
-    ari_all: float
-    ari: float
-    labeled: float
+    ari_all: float  # adjusted Rand index over all tracklets, with each outlier as a cluster of its own
+    ari: float  # adjusted Rand index over labeled tracklets; NaN if there are none
+    labeled: float  # fraction of labeled tracklets
 
 
 def read_target(

@@ -32,20 +32,13 @@ class JudgedRun:
 
 @dataclass(frozen=True)
 class Pick:
-    """Result of one selection method in one run.
+    """Result of one selection method in one run."""
 
-    Attributes:
-        epoch: The chosen epoch. NaN if there is none or for a mean over epochs.
-        score: Its test metric. NaN if no epoch was chosen.
-        gap: Score of the best epoch minus this score.
-        gain: This score minus the score of the last epoch.
-        correlation: Spearman's rank correlation of criterion and test metric over the epochs. NaN if undefined.
-    """
-
-    epoch: float
-    score: float
-    gap: float
-    gain: float
+    epoch: float  # the chosen epoch; NaN if there is none or for a mean over epochs
+    score: float  # its test metric; NaN if no epoch was chosen
+    gap: float  # score of the best epoch minus this score
+    gain: float  # this score minus the score of the last epoch
+    # Spearman's rank correlation of criterion and test metric over the epochs; NaN if undefined
     correlation: float = math.nan
 
 

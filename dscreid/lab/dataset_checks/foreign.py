@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dscreid.datasets.hitsz_index import FrameNames
-from dscreid.lab.dataset_checks.findings import Finding, warn_if
+from dscreid.lab.dataset_checks import Finding, warn_if
 
 _SEPARATORS = re.compile(r'[/_.\-]')
 #: A position in the paths encodes a field if it matches in at least this fraction of all frames.
@@ -18,21 +18,14 @@ _SHARE = 0.8
 
 @dataclass(frozen=True)
 class ForeignTracklet:
-    """A tracklet that lists foreign frames.
+    """A tracklet that lists foreign frames."""
 
-    Attributes:
-        where: Its line, ``file:line``.
-        fields: Fields that differ in the names of its frames: ``person``, ``modality``, ``camera``, ``tracklet``.
-        count: Number of foreign frames.
-        length: Number of frames.
-        first: Path of the first foreign frame.
-    """
-
-    where: str
+    where: str  # its line, file:line
+    # fields that differ in the names of its frames: person, modality, camera, tracklet
     fields: tuple[str, ...]
-    count: int
-    length: int
-    first: str
+    count: int  # number of foreign frames
+    length: int  # number of frames
+    first: str  # path of the first foreign frame
 
 
 def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[ForeignTracklet]:

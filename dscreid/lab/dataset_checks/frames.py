@@ -14,7 +14,7 @@ from dscreid.datasets.frame_files import path_inside
 from dscreid.datasets.frame_header import FrameHeader, inspect_content, read_header
 from dscreid.datasets.storage import FrameStorage
 from dscreid.errors import DatasetError
-from dscreid.lab.dataset_checks.findings import Finding, Severity, warn_if
+from dscreid.lab.dataset_checks import Finding, Severity, warn_if
 
 _OUTSIDE = 'outside the root'
 _NOT_IN_SHARDS = 'not packed, or in a damaged shard'
@@ -26,19 +26,12 @@ Owner = tuple[str, int, int | None]
 
 @dataclass(frozen=True)
 class FrameScan:
-    """Results of checking the frame files of a dataset.
+    """Results of checking the frame files of a dataset."""
 
-    Attributes:
-        headers: Frame → header, in the order of the given frames.
-        duplicates: Groups of two or more frames with the same bytes, in that order.
-        decoded: Whether every frame was decoded.
-        seconds: Wall time of checking the files, without the search for duplicates.
-    """
-
-    headers: Mapping[str, FrameHeader]
-    duplicates: tuple[tuple[str, ...], ...]
-    decoded: bool
-    seconds: float
+    headers: Mapping[str, FrameHeader]  # frame → header, in the order of the given frames
+    duplicates: tuple[tuple[str, ...], ...]  # groups of two or more frames with the same bytes, in that order
+    decoded: bool  # whether every frame was decoded
+    seconds: float  # wall time of checking the files, without the search for duplicates
 
     @property
     def bad(self) -> dict[str, str]:

@@ -43,63 +43,37 @@ _SMALLER = 'use a smaller batch_size, end other processes, or use a machine with
 
 @dataclass(frozen=True)
 class BatchMeasure:
-    """Measurements of one batch.
+    """Measurements of one batch."""
 
-    Attributes:
-        tracklets: Tracklets in the batch.
-        load_seconds: Time to read and decode the batch in one process. Workers share this time.
-        step_seconds: Time to compute the batch. Scaled up from fewer tracklets if it does not fit or takes long.
-        peak_memory: Forecast of the peak device memory in bytes, in addition to the model's weights.
-    """
-
-    tracklets: int
-    load_seconds: float
-    step_seconds: float
-    peak_memory: int = 0
+    tracklets: int  # tracklets in the batch
+    load_seconds: float  # time to read and decode the batch in one process; workers share this time
+    step_seconds: float  # time to compute the batch; scaled up from fewer tracklets if it does not fit or takes long
+    peak_memory: int = 0  # forecast of the peak device memory in bytes, in addition to the model's weights
 
 
 @dataclass(frozen=True)
 class StageMeasure:
-    """Measurements of a stage's dry batches.
+    """Measurements of a stage's dry batches."""
 
-    Attributes:
-        parameters: Number of model parameters.
-        embed_dim: Dimension D of its static and of its dynamic features.
-        counts: Tracklets of the adaptation's training split, by modality. Empty for other stages.
-        train: The training step, or None if there is none.
-        extraction: The extraction of a batch.
-        iterations: Training steps per epoch.
-        epochs: Epochs of the stage.
-        workers: Loader processes of the training.
-    """
-
-    parameters: int
-    embed_dim: int
-    counts: Mapping[Modality, int]
-    train: BatchMeasure | None
-    extraction: BatchMeasure | None
-    iterations: int = 0
-    epochs: int = 0
-    workers: int = 0
+    parameters: int  # number of model parameters
+    embed_dim: int  # dimension D of its static and of its dynamic features
+    counts: Mapping[Modality, int]  # tracklets of the adaptation's training split, by modality; empty for other stages
+    train: BatchMeasure | None  # the training step, or None if there is none
+    extraction: BatchMeasure | None  # the extraction of a batch
+    iterations: int = 0  # training steps per epoch
+    epochs: int = 0  # epochs of the stage
+    workers: int = 0  # loader processes of the training
 
 
 @dataclass(frozen=True)
 class Step:
-    """One computation that a stage repeats.
+    """One computation that a stage repeats."""
 
-    Attributes:
-        name: Name for messages.
-        batch: Output of the loader, with lists ``inputs`` and ``data_samples``.
-        load_seconds: See ``BatchMeasure``.
-        run: Computes a batch. Raises FloatingPointError if a result is not finite.
-        optimizer: Bytes that the optimizer needs in addition.
-    """
-
-    name: str
-    batch: dict[str, Any]
-    load_seconds: float
-    run: Callable[[dict[str, Any]], None]
-    optimizer: int = 0
+    name: str  # name for messages
+    batch: dict[str, Any]  # output of the loader, with lists inputs and data_samples
+    load_seconds: float  # see BatchMeasure
+    run: Callable[[dict[str, Any]], None]  # computes a batch; raises FloatingPointError if a result is not finite
+    optimizer: int = 0  # bytes that the optimizer needs in addition
 
 
 def try_stage(stage: Stage, device: torch.device) -> Generator[Finding, None, StageMeasure | None]:

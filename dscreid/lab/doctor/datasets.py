@@ -1,6 +1,6 @@
 """All checks of one dataset folder, and of a stage's evaluation protocols on its test data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,7 @@ def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: 
         remedy = f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER{layout}'
         yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', remedy)
         return
-    splits, findings = _read_splits(kind, use)
-    yield from findings
+    splits = yield from _read_splits(kind, use)
     if not splits:
         return
     yield _published(splits[0], use, subject)
@@ -88,9 +87,9 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
     return warn_if(counted(problems), 'evaluation', subject, message, 'check the query list', values=values)
 
 
-def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[TrackletDataset], list[Finding]]:
+def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> Generator[Finding, None, list[TrackletDataset]]:
     """Read the splits as listed in the index, before any rule drops tracklets; with person ids if possible."""
-    splits, findings = [], []
+    splits = []
     for name in kind.disjoint_splits():
         subject, dataset, settings = f'{kind.NAME} {name}', None, use.of_split(name)
         try:
@@ -98,17 +97,16 @@ def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[Tra
         except DscreidError as error:
             with suppress(DscreidError):
                 dataset = _read(kind, use.root, name, labelled=False)
-            severity = Severity.WARNING
+            severity, remedy = Severity.WARNING, 'no stage of this config reads this split'
             if settings:
                 needs_ids = any(s.get('labelled', True) for s in settings)
                 # adaptation is meant for unlabeled data
-                severity = Severity.BROKEN if needs_ids or dataset is None else Severity.INFO
-            remedy = '' if settings else 'no stage of this config reads this split'
-            findings.append(Finding('index', subject, severity, str(error), remedy))
+                severity, remedy = Severity.BROKEN if needs_ids or dataset is None else Severity.INFO, ''
+            yield Finding('index', subject, severity, str(error), remedy)
         if dataset is not None:
             splits.append(dataset)
-            findings.append(_counts(dataset, subject))
-    return splits, findings
+            yield _counts(dataset, subject)
+    return splits
 
 
 def _read(kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any) -> TrackletDataset:

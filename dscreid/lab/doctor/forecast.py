@@ -36,13 +36,8 @@ class FreeResources(NamedTuple):
 def forecast_pseudo_labels(counts: Mapping[Modality, int], dimension: int, cluster_hook: Mapping[str, Any]) -> Forecast:
     """Forecast the labeling of both modalities by the slowest labeler of a config, like ClusterHook before a round.
 
-    Args:
-        counts: Tracklets of each modality.
-        dimension: Dimension of the clustered features (static and dynamic together).
-        cluster_hook: Config of the ``ClusterHook``.
-
-    Returns:
-        Time and memory without the features. Zeros if no labeler can tell what it clusters.
+    ``dimension`` is that of the clustered features (static and dynamic together). The result does not count the memory
+    of the features; it is zero if no labeler can tell what it clusters.
     """
     hook: ClusterHook = HOOKS.build({key: v for key, v in cluster_hook.items() if key != 'priority'})
     device = 'cuda' if torch.cuda.is_available() else 'cpu'

@@ -189,15 +189,10 @@ def _with_present_code(job: Job, accept_revision: bool) -> Job:
 
 
 class Scheduler:
-    """Run jobs until each is finished, has failed, or is skipped because a dependency failed.
+    """Run jobs, dependencies first, until each is finished, has failed, or is skipped because a dependency failed.
 
-    Args:
-        jobs: Jobs to run, dependencies first.
-        taken: Jobs that were already finished, for the table.
-        slots: Number of parallel jobs. They share the processor cores, and each has one GPU.
-        accept_revision: See :func:`start`.
-        stream: Where progress is printed. Standard error by default.
-        pause: Called between two looks at the jobs.
+    ``slots`` parallel jobs share the processor cores, and each has one GPU. ``taken`` are finished jobs, for the table;
+    ``pause`` is called between two looks at the jobs.
     """
 
     def __init__(

@@ -16,48 +16,30 @@ _DSLU = 'default_hooks.cluster.labelers.1'
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table, or one point of a curve.
+    """One row of a table, or one point of a curve."""
 
-    Attributes:
-        name: Name printed in the table.
-        method: Name by which a :class:`DataPreset` finds the config file, such as ``'dsc'``.
-        overrides: Settings by dotted key. If all equal the config's, the row reuses the config's own run.
-        tag: Suffix of the run's folder name if the row has overrides.
-        paper: Name of the row in the paper's table, or None if the paper does not have it.
-        view: One of ``VIEWS``: rank the features of ``method``'s run differently, without a run of its own.
-        untrained: Evaluate the pre-trained tower without any training.
-        x: x value of a point of a curve.
-    """
-
-    name: str
-    method: str
+    name: str  # name printed in the table
+    method: str  # name by which a DataPreset finds the config file, such as 'dsc'
+    # settings by dotted key; if all equal the config's, the row reuses the config's own run
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    tag: str = ''
-    paper: str | None = None
+    tag: str = ''  # suffix of the run's folder name if the row has overrides
+    paper: str | None = None  # name of the row in the paper's table, or None if the paper does not have it
+    # one of VIEWS: rank the features of method's run differently, without a run of its own
     view: str | None = None
-    untrained: bool = False
-    x: float | None = None
+    untrained: bool = False  # evaluate the pre-trained tower without any training
+    x: float | None = None  # x value of a point of a curve
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One of the paper's tables or figures, or an additional comparison of this package.
+    """One of the paper's tables or figures, or an additional comparison of this package."""
 
-    Attributes:
-        name: Name on the command line.
-        title: What it compares.
-        rows: Its rows in the paper's order.
-        directions: Adaptation directions of the paper, used if none are requested.
-        table: Number of the paper's table with the same rows, or None.
-        kind: ``'table'``, ``'curves'`` (rows with ``x``), ``'retrieval'`` or ``'densities'``.
-    """
-
-    name: str
-    title: str
-    rows: tuple[Row, ...]
-    directions: tuple[str, ...] = ('hitsz2bupt',)
-    table: int | None = None
-    kind: str = 'table'
+    name: str  # name on the command line
+    title: str  # what it compares
+    rows: tuple[Row, ...]  # its rows in the paper's order
+    directions: tuple[str, ...] = ('hitsz2bupt',)  # adaptation directions of the paper, used if none are requested
+    table: int | None = None  # number of the paper's table with the same rows, or None
+    kind: str = 'table'  # 'table', 'curves' (rows with x), 'retrieval' or 'densities'
 
     @property
     def heading(self) -> str:
@@ -99,9 +81,7 @@ def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Ro
 _ALPHA_KEYS = 'model.neighbor_losses.0.alpha', 'model.neighbor_losses.1.alpha'
 _ALPHAS = _sweep('alpha', 'alpha', (0.6, 0.7, 0.8, 0.9, 0.95), *_ALPHA_KEYS)
 _VOTES = _sweep('K', 'topk', (5, 10, 15, 20, 30), f'{_DSLU}.inter.topk')
-
-
-_TABLES = (
+_ALL = (
     Experiment('table1', 'Unsupervised methods', _methods(), table=1),
     Experiment('table2', 'Unsupervised methods', _methods(), ('bupt2hitsz',), table=2),
     Experiment(
@@ -144,8 +124,6 @@ _TABLES = (
         tuple(_weights(*pair) for pair in ((1.0, 0.0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1.0, 1.0))),
         table=6,
     ),
-)
-_FIGURES = (
     Experiment('figure3', 'Retrieval lists of CD and DSC', (_CD, _DSC), kind='retrieval'),
     Experiment('figure4', 'mAP against alpha and K', (*_ALPHAS, *_VOTES), kind='curves'),
     Experiment(
@@ -159,8 +137,6 @@ _FIGURES = (
         ),
         kind='densities',
     ),
-)
-_OWN = (
     Experiment(
         'variants',
         'Other readings and options of the methods (no table of the paper)',
@@ -202,7 +178,7 @@ _OWN = (
         _BOTH,
     ),
 )
-EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*_TABLES, *_FIGURES, *_OWN)}
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in _ALL}
 
 
 def find(kind: str, name: str, known: Mapping[str, T]) -> T:

@@ -22,6 +22,7 @@ _SHOWING = (
     'lab/selection_study.py', 'apis/report.py', 'apis/plots.py', '__main__.py', '.mim',
 )  # fmt: skip
 
+_TASKS = 'lab/reproduction/tasks.py'
 #: Keys: ``config`` (digest of what is trained and how it is tested), ``seed``, ``data`` (part of the data →
 #: fingerprint), ``code`` (fingerprint) and ``sources`` (name of each run whose weights or features are used →
 #: its identity).
@@ -50,12 +51,8 @@ def revisions_in(identity: Identity) -> set[str]:
 def code_fingerprint(package: Path = PACKAGE) -> str:
     """Fingerprint the package's code, ignoring comments, docstrings and formatting. 16 hexadecimal digits."""
     paths = {path.relative_to(package).as_posix(): path for path in sorted(package.rglob('*.py'))}
-    return digest({name: _bare_code(path) for name, path in paths.items() if not name.startswith(_SHOWING)})
-
-
-def file_fingerprint(path: Path) -> str:
-    """Fingerprint the code of one file like :func:`code_fingerprint`."""
-    return digest(_bare_code(path))
+    shown = {name for name in paths if name.startswith(_SHOWING) and name != _TASKS}
+    return digest({name: _bare_code(path) for name, path in paths.items() if name not in shown})
 
 
 def git_revision() -> dict[str, Any] | None:

@@ -23,30 +23,19 @@ _NO_RECORD = 'no record of this tool'
 
 @dataclass(frozen=True)
 class Job:
-    """One process: render a world, train and test a run, or rank features again.
+    """One process: render a world, train and test a run, or rank features again."""
 
-    Attributes:
-        name: Unique name, such as ``bupt2hitsz/seed1/dsc_demo``.
-        folder: The run's work directory, or the folder of a world.
-        environment: Environment variables in addition to those of this process.
-        dependencies: Names of the jobs that must have finished.
-        identity: What the result depends on. Empty for a world.
-        facts: Entries of the run card that are not measured.
-        outputs: Files that a finished job leaves in its folder.
-        world: The world to render, or None for a run.
-        max_epochs: Number of training epochs. 0 if nothing is trained.
-    """
-
-    name: str
-    folder: Path
+    name: str  # unique name, such as bupt2hitsz/seed1/dsc_demo
+    folder: Path  # the run's work directory, or the folder of a world
     command: tuple[str, ...]
+    # environment variables in addition to those of this process
     environment: Mapping[str, str] = field(default_factory=dict)
-    dependencies: tuple[str, ...] = ()
-    identity: Identity = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
-    world: WorldSpec | None = None
-    max_epochs: int = 0
+    dependencies: tuple[str, ...] = ()  # names of the jobs that must have finished
+    identity: Identity = field(default_factory=dict)  # what the result depends on; empty for a world
+    facts: Mapping[str, Any] = field(default_factory=dict)  # entries of the run card that are not measured
+    outputs: tuple[str, ...] = ()  # files that a finished job leaves in its folder
+    world: WorldSpec | None = None  # the world to render, or None for a run
+    max_epochs: int = 0  # number of training epochs; 0 if nothing is trained
 
     @property
     def log(self) -> Path:

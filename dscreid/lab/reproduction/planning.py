@@ -20,7 +20,6 @@ from dscreid.lab.reproduction.identity import (
     code_fingerprint,
     dataset_fingerprints,
     digest,
-    file_fingerprint,
     run_digest,
     world_fingerprint,
 )
@@ -30,9 +29,8 @@ from dscreid.lab.synthetic import WorldSpec
 from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.visualization import protocol_of
 
-#: Command of the processes other than ``tools/train.py``, and their code, which the code fingerprint leaves out.
+#: Command of the processes other than ``tools/train.py``.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
-TASKS_FILE = Path(__file__).with_name('tasks.py')
 
 
 @dataclass
@@ -130,11 +128,11 @@ class _Planner:
         if row.view:
             features, out = self.folder / path.stem / FEATURES_FILE, self.folder / run / METRICS_FILE
             command = _task('view', features=features, protocol=protocol_of(config), view=row.view, out=out)
-            key, stages = digest(['view', row.view, file_fingerprint(TASKS_FILE)]), [self._add_run(path)]
+            key, stages = digest(['view', row.view]), [self._add_run(path)]
             return self._add(run, path, config, command, key, stages, (METRICS_FILE,), view=row.view)
         if row.untrained:
             command = _task('untrained', config=path, work_dir=self.folder / run)
-            key = digest(['untrained', run_digest(config), file_fingerprint(TASKS_FILE)])
+            key = digest(['untrained', run_digest(config)])
             return self._add(run, path, config, command, key, untrained=True)
         return self._add_run(path, {} if run == path.stem else row.overrides, run)
 

@@ -21,19 +21,13 @@ _DEMO_ROOTS = {'bupt': 'DSCREID_SYNTHETIC_BUPT', 'hitsz': 'DSCREID_SYNTHETIC_HIT
 
 @dataclass(frozen=True)
 class DataPreset:
-    """A kind of data that all experiments can run on.
+    """A kind of data that all experiments can run on."""
 
-    Attributes:
-        name: Name on the command line.
-        files: Patterns of config files below ``configs``, tried in order, with ``{method}`` and ``{direction}``.
-        roots: Layout → environment variable that tells the configs where the data in that layout is.
-        world: Preset of ``adaptation_worlds`` to render, or None for real data.
-    """
-
-    name: str
+    name: str  # name on the command line
+    # patterns of config files below configs, tried in order, with {method} and {direction}
     files: tuple[str, ...]
-    roots: Mapping[str, str]
-    world: str | None = None
+    roots: Mapping[str, str]  # layout → environment variable that tells the configs where the data in that layout is
+    world: str | None = None  # preset of adaptation_worlds to render, or None for real data
 
     @property
     def synthetic(self) -> bool:

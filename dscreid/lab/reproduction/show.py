@@ -2,18 +2,29 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dscreid.apis.config import load_config
+from dscreid.apis.plots import examples_of
+from dscreid.apis.run_folder import FEATURES_FILE
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.experiments import EXPERIMENTS, choose_rows, find_experiment
-from dscreid.lab.reproduction.figures import curves_svg, figure_page
-from dscreid.lab.reproduction.presets import DataPreset, Place
-from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, summarize
+from dscreid.evaluation import load_features
+from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row, choose_rows, find_experiment
+from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
+from dscreid.lab.reproduction.planning import ConfigReader
+from dscreid.lab.reproduction.presets import DataPreset, Place, environment
+from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, summarize
 from dscreid.utils.shipped import shipped_configs
-from dscreid.visualization import PAPER_FOOTNOTE
+from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, RetrievalGallery, TrackletPictures, distance_density
+from dscreid.visualization.densities import densities_html
 from dscreid.visualization.page import joined, page_html, paragraphs_html, part, write_text_atomically
+from dscreid.visualization.retrieval import retrieval_html
 from dscreid.visualization.tables import Cell, Table, TableRow
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Key → (group, name) of the columns. The mean comes first because methods are ordered by it.
 COLUMNS = {
@@ -24,6 +35,8 @@ COLUMNS = {
 _PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
 _CSV_HEADINGS = ('table', 'row', 'metric', 'mean', 'standard deviation', 'seeds', 'paper', 'note on the paper')
+#: (metric, label, marker, offset as a fraction of the sweep's width, so that all error bars stay visible)
+_LINES = (('rgb2ir/mAP', 'RGB→IR', 'o', -0.012), ('ir2rgb/mAP', 'IR→RGB', 's', 0), ('mean/mAP', 'mean', 'x', 0.012))
 
 
 def show_experiment(
@@ -58,7 +71,7 @@ def show_experiment(
         elif found and experiment.kind != 'table' and direction != BOTH:
             # only one seed: other seeds have other people, which says nothing about the methods
             seed = next(seed for seed in seeds or sorted(found) if seed in found)
-            files[f'{name}_{direction}.html'] = figure_page(place, experiment, chosen, direction, seed)
+            files[f'{name}_{direction}.html'] = _figure_page(place, experiment, chosen, direction, seed)
     folder = place.folder / 'tables'
     for file_name, text in files.items():
         write_text_atomically(folder / file_name, text)
@@ -109,6 +122,69 @@ def to_csv(summaries: Sequence[Summary]) -> str:
                 footnote = PAPER_FOOTNOTE if key in paper else ''
                 writer.writerow((summary.title, row.row.name, key, *measured, seeds, paper.get(key), footnote))
     return stream.getvalue()
+
+
+def _figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, seed: int) -> str:
+    """Return the page of a figure for one direction and seed; raise a DscreidError if a file is missing."""
+    reader = ConfigReader(place)
+    runs = []
+    for row in rows:
+        folder = place.group(direction, seed) / reader.run_name(row, direction)
+        if card := read_record(folder / CARD_FILE):
+            runs.append(ReportRun(row.name, card['metrics'], load_features(folder / FEATURES_FILE)))
+    data = 'Synthetic data, no real person' if place.preset.synthetic else 'Real data'
+    notes = [f'{data}: `{place.preset.name}`, {direction}, seed {seed}.']
+    if missing := [row.name for row in rows if row.name not in {run.name for run in runs}]:
+        notes.append(f'Not run yet: {", ".join(missing)}.')
+    if experiment.kind == 'retrieval':
+        with environment(place.environment(direction, seed)):
+            examples, dataset = examples_of(load_config(reader.path_of(rows[0].method, direction)), runs)
+        body = 'Retrieval lists', retrieval_html(RetrievalGallery(examples, TrackletPictures(dataset)))
+    else:
+        densities = [distance_density(run.name, run.features) for run in runs]
+        body = 'Distances', densities_html([density for density in densities if density is not None])
+    return page_html(experiment.heading, paragraphs_html(notes), [body])
+
+
+def curves_svg(summary: Summary) -> str:
+    """Plot mAP against each swept parameter, with the standard deviation over seeds, as a standalone SVG.
+
+    Rows whose names start with the same word form one sweep. Equal summaries give identical bytes.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure as Drawing
+
+    sweeps: dict[str, dict[float, SummaryRow]] = {}
+    for row in summary.rows:
+        if row.row.x is not None:
+            sweeps.setdefault(row.row.name.partition(' ')[0], {})[row.row.x] = row
+    with matplotlib.rc_context({'svg.hashsalt': summary.title, 'font.size': 9}):
+        figure = Drawing(figsize=(4.2 * len(sweeps), 3.2))
+        panels = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)[0]
+        # alpha first, as in the paper
+        for panel, (name, sweep) in zip(panels, sorted(sweeps.items(), reverse=True), strict=True):
+            _plot(panel, sweep)
+            panel.set_xlabel({'alpha': 'α'}.get(name, name))
+            panel.grid(alpha=0.3)
+        panels[0].set_ylabel('mAP, percent ± standard deviation')
+        panels[0].legend(fontsize=8)
+        figure.suptitle(summary.title, fontsize=8)
+        figure.tight_layout()
+        stream = io.StringIO()
+        figure.savefig(stream, format='svg', metadata={'Date': None})
+    return stream.getvalue()
+
+
+def _plot(panel: 'Axes', sweep: Mapping[float, SummaryRow]) -> None:
+    """Plot the metrics of one sweep: value of the parameter → row."""
+    width = max(sweep) - min(sweep)
+    for key, label, marker, offset in _LINES:
+        points = [(x, figure) for x, row in sorted(sweep.items()) if (figure := row.figure(key)) is not None]
+        if points:
+            x = [x + offset * width for x, _ in points]
+            means = [100 * figure.mean for _, figure in points]
+            deviations = [100 * (figure.deviation or 0) for _, figure in points]
+            panel.errorbar(x, means, deviations, label=label, marker=marker, ms=4, capsize=2, elinewidth=0.8)
 
 
 def _notes(summary: Summary) -> list[str]:

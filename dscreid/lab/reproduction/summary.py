@@ -75,14 +75,15 @@ def summarize(
     for direction in directions:
         cards = [_cards(reader, row, direction, seeds) for row in rows]
         papers, notes = _paper_rows(experiment, direction)
-        results = [{seed: card['metrics'] for seed, card in found.items()} for found in cards]
         summary_rows = tuple(
-            SummaryRow(row, values, papers.get(row.paper)) for row, values in zip(rows, results, strict=True)
+            SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
+            for row, found in zip(rows, cards, strict=True)
         )
         notes += [*_card_notes(cards), *_seed_notes(summary_rows)]
         summaries.append(Summary(title.format(direction), summary_rows, tuple(notes)))
     if len(directions) > 1:
-        means = tuple(SummaryRow(row, _means(values)) for row, values in zip(rows, _by_row(summaries), strict=True))
+        each = [[summary.rows[number].values for summary in summaries] for number in range(len(rows))]
+        means = tuple(SummaryRow(row, _means(values)) for row, values in zip(rows, each, strict=True))
         notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
         notes = list(dict.fromkeys([*notes, *_seed_notes(means)]))
         summaries.append(Summary(title.format(BOTH), means, tuple(notes)))
@@ -110,11 +111,6 @@ def _paper_rows(experiment: Experiment, direction: str) -> tuple[dict[str | None
     if table.target == TARGETS[direction]:
         return {row.method: row for row in table.rows}, []
     return {}, [f'The paper has this table only for {", ".join(experiment.directions)}.']
-
-
-def _by_row(summaries: Sequence[Summary]) -> list[list[_Metrics]]:
-    """Return the values of each direction, by row."""
-    return [[row.values for row in same] for same in zip(*(summary.rows for summary in summaries), strict=True)]
 
 
 def _means(directions: Sequence[_Metrics]) -> _Metrics:
