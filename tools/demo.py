@@ -39,7 +39,7 @@ def main() -> None:
     """Run the demo and check its result."""
     arguments = parse_arguments()
     out = arguments.out or Path('work_dirs', 'demo_full' if arguments.full else 'demo')
-    options = lab.demo.DemoOptions(
+    demo = lab.demo.Demo(
         out=out,
         configs=apis.shipped_configs(),
         size=lab.demo.FULL if arguments.full else lab.demo.SHORT,
@@ -47,10 +47,9 @@ def main() -> None:
         processes=arguments.processes,
         compare=arguments.compare,
     )
-    demo = lab.demo.Demo(options)
     runs = demo.run()
     print(f'report: {out / "report.html"}')
-    if problems := demo.problems(runs, lab.demo.Expectations()):
+    if problems := demo.problems(runs):
         print('\n'.join(f'below expectation: {problem}' for problem in problems), file=sys.stderr)
         sys.exit(1)
 

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         directions=_directions(arguments),
         rows=arguments.rows or (),
         jobs=arguments.jobs,
-        slurm=reproduction.slurm.parse_options(arguments.slurm) if arguments.slurm else None,
+        slurm=reproduction.driver.parse_slurm_options(arguments.slurm) if arguments.slurm else None,
         accept_revision=arguments.accept_revision,
         rerun_stale=arguments.rerun_stale,
     )

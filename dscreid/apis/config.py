@@ -60,7 +60,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
     options, path = options or {}, find_config(path)
     file, direction = split_direction(path)
     with chosen_direction(direction):
-        config = _read(file, path)
+        config = _read(file, path, direction)
         if of_finished_run:
             _merge(config, options)
             _drop_helpers(config._cfg_dict)
@@ -85,13 +85,18 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
     return config
 
 
-def _read(path: Path, name: Path | None = None) -> Config:
+def _read(path: Path, name: Path | None = None, direction: str | None = None) -> Config:
     """Read a config without changing any setting."""
     try:
         config = load_file(path)
         object.__setattr__(config, '_filename', str(name or path))  # names runs and messages
         return config
     except Exception as error:  # a config is a program and may raise anything
+        if isinstance(error, KeyError) and error.args == (direction,):
+            raise ConfigError(
+                f"{name}: the method has no settings for the direction '{direction}'; choose another direction, or add "
+                f"'{direction}' to the settings in {path} and its bases"
+            ) from error
         reason = ' '.join(str(error).split()) or type(error).__name__
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
 

@@ -18,13 +18,7 @@ from dscreid.engine.extraction_loader import cluster_hook_of, extraction_loader
 from dscreid.engine.runner import ReIDRunner
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.neighbors.jaccard import jaccard_of_neighbors, nearest_tracklets
-from dscreid.pseudo_labels import (
-    ClusteringSettings,
-    ari_of_all,
-    choose_for_same_people,
-    dbscan,
-    quality,
-)
+from dscreid.pseudo_labels import ClusteringSettings, ari_of_all, choose_for_same_people, dbscan, quality
 from dscreid.pseudo_labels.clustering.dbscan import cluster
 from dscreid.pseudo_labels.descriptors import joined_halves
 from dscreid.structures import Modality, TrackletFeatures
@@ -52,18 +46,12 @@ class LabeledFeatures:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of clustering with some settings.
-
-    Attributes:
-        ari_all: Adjusted Rand index over all tracklets, with each outlier as a cluster of its own.
-        ari: Adjusted Rand index over labeled tracklets. NaN if there are none.
-        labeled: Fraction of labeled tracklets.
-    """
+    """Result of clustering with some settings."""
 
     settings: ClusteringSettings
-    ari_all: float
-    ari: float
-    labeled: float
+    ari_all: float  # adjusted Rand index over all tracklets, with each outlier as a cluster of its own
+    ari: float  # adjusted Rand index over labeled tracklets; NaN if there are none
+    labeled: float  # fraction of labeled tracklets
 
 
 def read_target(
@@ -96,26 +84,21 @@ def read_target(
     model = init_model(settings, checkpoint, 'cuda' if torch.cuda.is_available() else 'cpu')
     loader = ReIDRunner.build_dataloader(reading, seed=0)
     dataset: Any = loader.dataset
-    pids = dataset.read_ground_truth().pids
     if hook.get('recalibrate_necks', True):
         features = recalibrated_features(model, loader)
     else:
         features = extract_features(model, loader, model.embed)
-    target = {}
-    for modality in Modality:
-        rows = dataset.indices(modality)
-        halves = TrackletFeatures(features.static[rows].cpu(), features.dynamic[rows].cpu())
-        target[modality] = LabeledFeatures(halves, pids[rows])
-    return target
+    pids, static, dynamic = dataset.read_ground_truth().pids, features.static.cpu(), features.dynamic.cpu()
+    rows = {modality: dataset.indices(modality) for modality in Modality}
+    return {m: LabeledFeatures(TrackletFeatures(static[at], dynamic[at]), pids[at]) for m, at in rows.items()}
 
 
 def save_target(target: Mapping[Modality, LabeledFeatures], path: str | Path) -> None:
     """Save a target's features and ids, so that the study can be repeated without the model."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for modality, part in target.items():
-        arrays[f'{modality.value}_s'] = part.features.static.numpy()
-        arrays[f'{modality.value}_d'] = part.features.dynamic.numpy()
-        arrays[f'{modality.value}_pid'] = part.pids
+        values = (part.features.static.numpy(), part.features.dynamic.numpy(), part.pids)
+        arrays |= dict(zip(_names(modality), values, strict=True))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays)
 
@@ -134,16 +117,15 @@ def best_fixed(joined: torch.Tensor, pids: np.ndarray, grid: Mapping[str, Sequen
     """Return the settings with the largest ARI of float (N, D) and true ids, int (N,). Ties go to the first."""
     if not len(joined):
         raise DatasetError('there are no tracklets to study')
-    tried = []
+    tried = {}
     features, rank = nearest_tracklets(joined, max(grid['k1']))
     pairs = [pair for pair in itertools.product(grid['k1'], grid['k2']) if pair[1] <= pair[0]]
     for k1, k2 in track(pairs, 'best fixed settings'):
         # computed once for all radii
         distance = jaccard_of_neighbors(features, rank, k1, k2, max(grid['eps']))
         for eps, min_samples in itertools.product(grid['eps'], grid['min_samples']):
-            ari = ari_of_all(dbscan(distance, eps, min_samples), pids)
-            tried.append((ari, ClusteringSettings(k1, k2, eps, min_samples)))
-    return max(tried, key=lambda pair: pair[0])[1]
+            tried[k1, k2, eps, min_samples] = ari_of_all(dbscan(distance, eps, min_samples), pids)
+    return ClusteringSettings(*max(tried, key=lambda values: tried[values]))
 
 
 def study_target(
@@ -183,6 +165,11 @@ def study_markdown(
     return '\n'.join(lines) + '\n'
 
 
+def _names(modality: Modality) -> list[str]:
+    """Names of the arrays of static features, dynamic features and person ids in a file."""
+    return [f'{modality.value}_{part}' for part in ('s', 'd', 'pid')]
+
+
 def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
     if existing_file(path) is None:
         raise DatasetError(f'{path}: no such file of features; --save writes one')
@@ -194,7 +181,7 @@ def _load_target(path: Path) -> dict[Modality, LabeledFeatures]:
         raise DatasetError(f'{path}: cannot be read ({reason}); write it again with --save') from error
     target = {}
     for modality in Modality:
-        names = [f'{modality.value}_{part}' for part in ('s', 'd', 'pid')]
+        names = _names(modality)
         if missing := [name for name in names if name not in arrays]:
             raise DatasetError(f'{path}: lacks {", ".join(missing)}; write it again with --save')
         static, dynamic, pids = (arrays[name] for name in names)

@@ -1,7 +1,6 @@
 """Study how well label-free criteria choose a checkpoint. Uses finished runs and reads test labels."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from dscreid.apis.config import load_config
+from dscreid.apis.run_folder import files_of_run
 from dscreid.apis.test import evaluate, write_json
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, is_chosen, read_record
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
@@ -19,8 +19,6 @@ from dscreid.visualization import read_scalars
 
 #: Metrics of checkpoints that were not validated during training, in the run's folder.
 SCORES_FILE = 'epoch_metrics.json'
-#: Configs that evaluations write; older versions named them after a time stamp.
-_EVALUATION = re.compile(r'evaluation_config|\d{8}_\d{6}')
 
 
 @dataclass(frozen=True)
@@ -34,20 +32,13 @@ class JudgedRun:
 
 @dataclass(frozen=True)
 class Pick:
-    """Result of one selection method in one run.
+    """Result of one selection method in one run."""
 
-    Attributes:
-        epoch: The chosen epoch. NaN if there is none or for a mean over epochs.
-        score: Its test metric. NaN if no epoch was chosen.
-        gap: Score of the best epoch minus this score.
-        gain: This score minus the score of the last epoch.
-        correlation: Spearman's rank correlation of criterion and test metric over the epochs. NaN if undefined.
-    """
-
-    epoch: float
-    score: float
-    gap: float
-    gain: float
+    epoch: float  # the chosen epoch; NaN if there is none or for a mean over epochs
+    score: float  # its test metric; NaN if no epoch was chosen
+    gap: float  # score of the best epoch minus this score
+    gain: float  # this score minus the score of the last epoch
+    # Spearman's rank correlation of criterion and test metric over the epochs; NaN if undefined
     correlation: float = math.nan
 
 
@@ -106,17 +97,18 @@ def chosen_epoch(values: Mapping[int, float]) -> int | None:
 
 def study_markdown(runs: Sequence[JudgedRun], metric: str = 'mean/mAP') -> str:
     """Format one Markdown table per run, and for several runs also one with the means of this metric."""
-    tables = [(f'**{run.name}**, {len(run.scores)} epochs', [picks_of(run)]) for run in runs]
+    studied = [picks_of(run) for run in runs]
+    titles = [f'**{run.name}**, {len(run.scores)} epochs' for run in runs]
+    tables = [(title, [picks]) for title, picks in zip(titles, studied, strict=True)]
     if len(runs) > 1:
-        studied = [picks for _, picks_of_run in tables for picks in picks_of_run]
         tables.append((f'**Mean of {len(runs)} runs** (± standard deviation)', studied))
     head = (
         f'| chosen by | epoch | {metric} | below the best epoch | above the last epoch | rank correlation |\n'
         '|---|---|---|---|---|---|\n'
     )
     parts = []
-    for title, studied in tables:
-        rows = [_row(name, [picks[name] for picks in studied]) for name in studied[0]]
+    for title, several in tables:
+        rows = [_row(name, [picks[name] for picks in several]) for name in several[0]]
         parts.append(f'{title}\n\n{head}' + '\n'.join(rows))
     return '\n\n'.join(parts) + '\n'
 
@@ -185,7 +177,7 @@ def read_scores(path: Path) -> dict[str, dict[str, float]]:
 
 
 def _config_of(work_dir: Path) -> Path:
-    paths = [path for path in sorted(work_dir.glob('*.py')) if not _EVALUATION.fullmatch(path.stem)]
+    paths = sorted(set(work_dir.glob('*.py')) - set(files_of_run(work_dir)))  # those are of evaluations
     if len(paths) != 1:
         raise ConfigError(f'{work_dir}: contains {len(paths)} configs instead of the one that was trained')
     return paths[0]

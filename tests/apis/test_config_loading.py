@@ -23,6 +23,12 @@ def test_a_file_that_is_no_config(tmp_path, text):
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize('name', ['baselines/gur', 'dsc/agreement'])
+def test_a_direction_for_which_a_method_has_no_settings_is_named(name):
+    with pytest.raises(ConfigError, match=r"no settings for the direction 'demo_short'; choose another .*, or add"):
+        load_config(f'{name}_demo_short')
+
+
 def test_helpers_are_left_out_and_unread_ones_refused(tmp_path):
     text = 'import os\nfrom pathlib import Path\nclass A: pass\nrate = 0.1\noptim_wrapper = dict(lr=rate)\n_note = 1'
     assert load_config(write(tmp_path, text)).to_dict() == {'optim_wrapper': {'lr': 0.1}}

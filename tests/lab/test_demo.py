@@ -5,7 +5,7 @@ import pytest
 
 from dscreid.apis.config import config_hash, load_config
 from dscreid.errors import ConfigError
-from dscreid.lab.demo import CD_ROW, DSC_ROW, FULL, SHORT, Demo, DemoOptions, Expectations
+from dscreid.lab.demo import CD_ROW, DSC_ROW, FULL, SHORT, Demo
 from dscreid.visualization import ReportRun
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -20,7 +20,7 @@ HEALTHY = {
 
 @pytest.fixture
 def demo(tmp_path):
-    return Demo(DemoOptions(out=tmp_path, configs=tmp_path / 'configs', size=FULL))
+    return Demo(out=tmp_path, configs=tmp_path / 'configs', size=FULL)
 
 
 def write_config(demo, run, value):
@@ -31,7 +31,7 @@ def write_config(demo, run, value):
 
 def finish(demo, labels, source_rank1=0.95):
     """The files of a finished demo that judge it."""
-    out = demo.options.out
+    out = demo.out
     (out / 'source').mkdir()
     (out / 'source' / 'metrics.json').write_text(json.dumps({'mean/Rank-1': source_rank1}))
     scalars = out / 'dsc' / 'stamp' / 'vis_data' / 'scalars.json'
@@ -50,7 +50,7 @@ def test_what_rounds_differently_has_no_problems(demo, dsc, rounding):
     # the smallest gain of the short demo; those of the full one with one seed on three machines, whose range is 0.022
     dsc += rounding
     finish(demo, HEALTHY, source_rank1=0.88)
-    assert demo.problems(rows(0.40, dsc), Expectations()) == []
+    assert demo.problems(rows(0.40, dsc)) == []
 
 
 @pytest.mark.parametrize(
@@ -66,24 +66,22 @@ def test_what_rounds_differently_has_no_problems(demo, dsc, rounding):
 )
 def test_each_shortfall_is_named(demo, labels, source_rank1, dsc, word):
     finish(demo, HEALTHY | labels, source_rank1)
-    problems = demo.problems(rows(0.40, dsc), Expectations())
+    problems = demo.problems(rows(0.40, dsc))
     assert len(problems) == 1
     assert word in problems[0]
 
 
 def test_the_full_demo_is_the_documented_one(tmp_path):
-    full = Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=FULL))
+    full = Demo(out=tmp_path, configs=CONFIGS, size=FULL)
     assert full.config_path('dsc') == CONFIGS / 'dsc/dsc_demo.py'
-    source, target = full.source_world, full.target_world
+    source, target = full.worlds.values()
     assert (source.train_ids, source.tracklets, source.test_ids) == (240, 8, 60)
     assert (target.train_ids, target.tracklets, target.test_ids, target.test_tracklets) == (150, 12, 80, 6)
 
 
 @pytest.mark.parametrize('name', ['source', 'cd', 'dsc', 'bclu', 'true_labels'])
 def test_the_short_demo_differs_in_length_only(tmp_path, name):
-    full, short = (
-        Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)).config_path(name) for size in (FULL, SHORT)
-    )
+    full, short = (Demo(out=tmp_path, configs=CONFIGS, size=size).config_path(name) for size in (FULL, SHORT))
     options = {} if name == 'cd' else {'train_dataloader.sampler.iterations': 80}
     if name == 'source':
         options = {'train_dataloader.sampler.iterations': 25}
@@ -94,8 +92,8 @@ def test_the_short_demo_differs_in_length_only(tmp_path, name):
 
 def test_the_worlds_of_the_short_demo_are_half_as_large(tmp_path):
     full, short = (
-        [demo.source_world, demo.target_world]
-        for demo in (Demo(DemoOptions(out=tmp_path, configs=CONFIGS, size=size)) for size in (FULL, SHORT))
+        list(demo.worlds.values())
+        for demo in (Demo(out=tmp_path, configs=CONFIGS, size=size) for size in (FULL, SHORT))
     )
     frames = [
         sum(
@@ -112,11 +110,11 @@ def test_timings_of_several_runs_add_up(demo):
     for part in ('one', 'two'):
         with demo.timed(part):
             pass
-    assert list(json.loads((demo.options.out / 'timings.json').read_text())) == ['one', 'two']
+    assert list(json.loads((demo.out / 'timings.json').read_text())) == ['one', 'two']
 
 
 def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
-    out = demo.options.out
+    out = demo.out
     write_config(demo, 'dsc', 1)
     (out / 'source').mkdir()
     (out / 'source' / 'key').write_text('source model')
@@ -148,7 +146,7 @@ def test_a_run_is_kept_only_for_the_same_config_world_and_source(demo):
 
 def test_a_folder_of_others_is_not_emptied(demo):
     """Someone may name a project's folder, in which ``source`` holds the program."""
-    out = demo.options.out
+    out = demo.out
     write_config(demo, 'source', 1)
     world = out / 'worlds' / 'source'
     world.mkdir(parents=True)

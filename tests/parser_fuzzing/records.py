@@ -144,7 +144,7 @@ def _use_run(folder: Path, case: dict[str, Any]) -> object:
     found = stale_reasons(job), is_finished(job)
     begin_attempt(job)
     end_attempt(job, 2.0, 0)
-    write_card(job, {'metrics': {}})
+    write_card(job, metrics={})
     return found
 
 

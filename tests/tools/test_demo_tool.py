@@ -1,6 +1,7 @@
 """tools/demo.py: which demo runs where, and its exit code."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,13 +18,13 @@ def run(load_tool, monkeypatch):
         seen = []
 
         class NotedDemo:
-            def __init__(self, options):
-                seen.append(options)
+            def __init__(self, **options):
+                seen.append(SimpleNamespace(**options))
 
             def run(self):
                 return []
 
-            def problems(self, runs, expected):
+            def problems(self, runs):
                 return list(problems)
 
         monkeypatch.setattr(demo, 'Demo', NotedDemo)

@@ -42,7 +42,7 @@ def test_list_names_every_table_and_figure(tool, capsys, data):
     (['show', 'table9'], 'known are table1'),
     (['run', 'table3', '--data', 'reel'], "did you mean 'real'?"),
     (['list', '--data', 'demo'], 'known are synthetic-demo, synthetic-full, real'),
-    (['run', 'table1', '--rows', 'pmg'], "did you mean 'PGM'?"),
+    (['run', 'table1', '--rows', 'pmg'], "did you mean 'pgm'?"),
     (['run', 'table1', '--seeds', '-1'], 'must not be negative, got -1'),
     (['run', 'table1', '--jobs', '0'], '--jobs must be at least 1'),
     (['run', 'table1', '--slurm', 'gpu', 'gres'], "'gres' is not KEY=VALUE"),

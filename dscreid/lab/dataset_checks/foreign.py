@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dscreid.datasets.hitsz_index import FrameNames
-from dscreid.lab.dataset_checks.findings import Finding, Severity
+from dscreid.lab.dataset_checks import Finding, warn_if
 
 _SEPARATORS = re.compile(r'[/_.\-]')
 #: A position in the paths encodes a field if it matches in at least this fraction of all frames.
@@ -18,21 +18,14 @@ _SHARE = 0.8
 
 @dataclass(frozen=True)
 class ForeignTracklet:
-    """A tracklet that lists foreign frames.
+    """A tracklet that lists foreign frames."""
 
-    Attributes:
-        where: Its line, ``file:line``.
-        fields: Fields that differ in the names of its frames: ``person``, ``modality``, ``camera``, ``tracklet``.
-        count: Number of foreign frames.
-        length: Number of frames.
-        first: Path of the first foreign frame.
-    """
-
-    where: str
+    where: str  # its line, file:line
+    # fields that differ in the names of its frames: person, modality, camera, tracklet
     fields: tuple[str, ...]
-    count: int
-    length: int
-    first: str
+    count: int  # number of foreign frames
+    length: int  # number of frames
+    first: str  # path of the first foreign frame
 
 
 def foreign_in_hitsz(tracks: np.ndarray, names: FrameNames, path: Path) -> list[ForeignTracklet]:
@@ -88,22 +81,19 @@ def foreign_by_path(
 def check_foreign(found: Sequence[ForeignTracklet], subject: str, silent: Sequence[str] = ()) -> Finding:
     """Report a split's foreign frames. ``silent`` are the fields that were not compared."""
     note = f'; not compared because names do not contain it: {", ".join(silent)}' if silent else ''
-    values = dict(tracklets=len(found), frames=sum(f.count for f in found), not_compared=list(silent))
-    if not found:
-        message = f"every frame's name agrees with its tracklet{note}"
-        return Finding('foreign frames', subject, Severity.OK, message, values=values)
-    fields = Counter(field for entry in found for field in entry.fields)
+    frames, fields = sum(f.count for f in found), Counter(field for entry in found for field in entry.fields)
     kinds = ', '.join(f'{count:,} by {field}' for field, count in fields.most_common())
-    return Finding(
+    problem = f'{len(found):,} tracklets list {frames:,} frames whose names disagree with them ({kinds}){note}'
+    return warn_if(
+        [problem] if found else [],
         'foreign frames',
         subject,
-        Severity.WARNING,
-        f'{len(found):,} tracklets list {values["frames"]:,} frames whose names disagree with them ({kinds}){note}',
+        '' if found else f"every frame's name agrees with its tracklet{note}",
         'check the index; HITSZ-VCM has 39 such training tracklets, which its official protocol keeps (foreign_frames)',
         tuple(
             f'{f.where}: {f.count} of {f.length} frames, other {", ".join(f.fields)}; first {f.first}' for f in found
         ),
-        values | {'fields': dict(fields)},
+        dict(tracklets=len(found), frames=frames, not_compared=list(silent), fields=dict(fields)),
     )
 
 

@@ -5,7 +5,7 @@ import math
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from dscreid.datasets.frame_files import path_inside
 from dscreid.datasets.frame_header import FrameHeader, inspect_content, read_header
 from dscreid.datasets.storage import FrameStorage
 from dscreid.errors import DatasetError
-from dscreid.lab.dataset_checks.findings import Finding, Severity
+from dscreid.lab.dataset_checks import Finding, Severity, warn_if
 
 _OUTSIDE = 'outside the root'
 _NOT_IN_SHARDS = 'not packed, or in a damaged shard'
@@ -26,19 +26,12 @@ Owner = tuple[str, int, int | None]
 
 @dataclass(frozen=True)
 class FrameScan:
-    """Results of checking the frame files of a dataset.
+    """Results of checking the frame files of a dataset."""
 
-    Attributes:
-        headers: Frame → header, in the order of the given frames.
-        duplicates: Groups of two or more frames with the same bytes, in that order.
-        decoded: Whether every frame was decoded.
-        seconds: Wall time of checking the files, without the search for duplicates.
-    """
-
-    headers: Mapping[str, FrameHeader]
-    duplicates: tuple[tuple[str, ...], ...]
-    decoded: bool
-    seconds: float
+    headers: Mapping[str, FrameHeader]  # frame → header, in the order of the given frames
+    duplicates: tuple[tuple[str, ...], ...]  # groups of two or more frames with the same bytes, in that order
+    decoded: bool  # whether every frame was decoded
+    seconds: float  # wall time of checking the files, without the search for duplicates
 
     @property
     def bad(self) -> dict[str, str]:
@@ -49,32 +42,28 @@ class FrameScan:
 def scan_files(
     storage: FrameStorage, frames: Sequence[str], jobs: int, full_decode: bool = False, name: str = 'frames'
 ) -> FrameScan:
-    """Check the file of every frame, or read it from its shard, which verifies its checksum.
+    """Check the file of each of the distinct frames, or read it from its shard, which verifies its checksum.
 
-    Frames with equal size, first and last bytes are compared by SHA-256.
-
-    Args:
-        storage: Storage of the frames.
-        frames: Distinct paths relative to it.
-        jobs: Number of threads.
-        full_decode: Decode each frame as in training, which also finds damage in the compressed data.
-        name: Text of the progress bars.
+    Frames with equal size, first and last bytes are compared by SHA-256. ``full_decode`` also decodes each frame as in
+    training, which finds damage in the compressed data. ``jobs`` threads do the work, shown as ``name``.
     """
     check = partial(_inspect, storage, full_decode)
     start = time.perf_counter()
     headers = dict(zip(frames, scan_frames(check, frames, jobs, f'check {name}'), strict=True))
     seconds = time.perf_counter() - start
-    alike = defaultdict(list)
-    for frame, header in headers.items():
-        if header.num_bytes:  # empty and missing files are faults, not duplicates
-            alike[header.num_bytes, header.digest].append(frame)
-    suspects = [frame for group in alike.values() if len(group) > 1 for frame in group]
-    same = defaultdict(list)
+    # empty and missing files are faults, not duplicates
+    alike = _groups((frame, (header.num_bytes, header.digest)) for frame, header in headers.items() if header.num_bytes)
+    suspects = [frame for group in alike for frame in group]
     hashes = scan_frames(partial(_hash, storage), suspects, jobs, f'compare {name}')
-    for frame, digest in zip(suspects, hashes, strict=True):
-        same[digest].append(frame)
-    duplicates = tuple(tuple(group) for group in same.values() if len(group) > 1)
-    return FrameScan(headers, duplicates, full_decode, seconds)
+    return FrameScan(headers, _groups(zip(suspects, hashes, strict=True)), full_decode, seconds)
+
+
+def _groups(pairs: Iterable[tuple[str, Hashable]]) -> tuple[tuple[str, ...], ...]:
+    """Group frames with the same key; groups of one are left out."""
+    groups = defaultdict(list)
+    for frame, key in pairs:
+        groups[key].append(frame)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
 def _inspect(storage: FrameStorage, full_decode: bool, frame: str) -> FrameHeader:
@@ -106,14 +95,7 @@ def _hash(storage: FrameStorage, frame: str) -> str:
 
 
 def check_frames(scan: FrameScan, owners: Mapping[str, Owner], subject: str, stops: bool) -> list[Finding]:
-    """Report bad and duplicate files of a dataset, in one finding each.
-
-    Args:
-        scan: Its files.
-        owners: Owner of each frame.
-        subject: Subject of the findings.
-        stops: Whether a run stops at a bad frame (``on_bad_frame='error'``).
-    """
+    """Report bad and duplicate files in one finding each; ``stops`` tells if a run stops at the bad ones."""
     return [_bad_finding(scan, subject, stops), _duplicate_finding(scan, owners, subject)]
 
 
@@ -151,12 +133,11 @@ def _duplicate_finding(scan: FrameScan, owners: Mapping[str, Owner], subject: st
     kinds = Counter(_spread([owners[frame] for frame in group]) for group in scan.duplicates)
     copies = sum(len(group) - 1 for group in scan.duplicates)
     values = dict(groups=len(scan.duplicates), copies=copies, **kinds)
-    if not scan.duplicates:
-        return Finding('duplicates', subject, Severity.OK, 'no two frames have the same bytes', values=values)
-    message = f'{copies:,} frames repeat the bytes of another one; groups: {_listed(kinds)}'
+    problems = [f'{copies:,} frames repeat the bytes of another one', f'groups: {_listed(kinds)}'] if copies else []
+    message = '' if copies else 'no two frames have the same bytes'
     remedy = 'correct the index: frames shared by people or splits are wrong labels or leaks'
     details = tuple(' = '.join(group) for group in scan.duplicates)
-    return Finding('duplicates', subject, Severity.WARNING, message, remedy, details, values)
+    return warn_if(problems, 'duplicates', subject, message, remedy, details, values)
 
 
 def _spread(owners: Sequence[Owner]) -> str:

@@ -3,9 +3,5 @@
 from dscreid.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        'diagnosis': ['Diagnosis', 'DoctorOptions', 'diagnose'],
-        'report': ['finding_text', 'summary_table', 'to_json'],
-    },
+    __name__, {'diagnosis': ['Diagnosis', 'DoctorOptions', 'diagnose', 'finding_text', 'summary_table', 'to_json']}
 )

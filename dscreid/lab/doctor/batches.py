@@ -43,95 +43,65 @@ _SMALLER = 'use a smaller batch_size, end other processes, or use a machine with
 
 @dataclass(frozen=True)
 class BatchMeasure:
-    """Measurements of one batch.
+    """Measurements of one batch."""
 
-    Attributes:
-        tracklets: Tracklets in the batch.
-        load_seconds: Time to read and decode the batch in one process. Workers share this time.
-        step_seconds: Time to compute the batch. Scaled up from fewer tracklets if it does not fit or takes long.
-        peak_memory: Forecast of the peak device memory in bytes, in addition to the model's weights.
-    """
-
-    tracklets: int
-    load_seconds: float
-    step_seconds: float
-    peak_memory: int = 0
+    tracklets: int  # tracklets in the batch
+    load_seconds: float  # time to read and decode the batch in one process; workers share this time
+    step_seconds: float  # time to compute the batch; scaled up from fewer tracklets if it does not fit or takes long
+    peak_memory: int = 0  # forecast of the peak device memory in bytes, in addition to the model's weights
 
 
 @dataclass(frozen=True)
 class StageMeasure:
-    """Measurements of a stage's dry batches.
+    """Measurements of a stage's dry batches."""
 
-    Attributes:
-        parameters: Number of model parameters.
-        embed_dim: Dimension D of its static and of its dynamic features.
-        counts: Tracklets of the adaptation's training split, by modality. Empty for other stages.
-        train: The training step, or None if there is none.
-        extraction: The extraction of a batch.
-        iterations: Training steps per epoch.
-        epochs: Epochs of the stage.
-        workers: Loader processes of the training.
-    """
-
-    parameters: int
-    embed_dim: int
-    counts: Mapping[Modality, int]
-    train: BatchMeasure | None
-    extraction: BatchMeasure | None
-    iterations: int = 0
-    epochs: int = 0
-    workers: int = 0
+    parameters: int  # number of model parameters
+    embed_dim: int  # dimension D of its static and of its dynamic features
+    counts: Mapping[Modality, int]  # tracklets of the adaptation's training split, by modality; empty for other stages
+    train: BatchMeasure | None  # the training step, or None if there is none
+    extraction: BatchMeasure | None  # the extraction of a batch
+    iterations: int = 0  # training steps per epoch
+    epochs: int = 0  # epochs of the stage
+    workers: int = 0  # loader processes of the training
 
 
 @dataclass(frozen=True)
 class Step:
-    """One computation that a stage repeats.
+    """One computation that a stage repeats."""
 
-    Attributes:
-        name: Name for messages.
-        batch: Output of the loader, with lists ``inputs`` and ``data_samples``.
-        load_seconds: See ``BatchMeasure``.
-        run: Computes a batch. Raises FloatingPointError if a result is not finite.
-        optimizer: Bytes that the optimizer needs in addition.
-    """
-
-    name: str
-    batch: dict[str, Any]
-    load_seconds: float
-    run: Callable[[dict[str, Any]], None]
-    optimizer: int = 0
+    name: str  # name for messages
+    batch: dict[str, Any]  # output of the loader, with lists inputs and data_samples
+    load_seconds: float  # see BatchMeasure
+    run: Callable[[dict[str, Any]], None]  # computes a batch; raises FloatingPointError if a result is not finite
+    optimizer: int = 0  # bytes that the optimizer needs in addition
 
 
 def try_stage(stage: Stage, device: torch.device) -> Generator[Finding, None, StageMeasure | None]:
-    """Run one batch of each step of a stage. Yield each finding immediately.
+    """Run one batch of each step of a stage; yield each finding immediately.
 
     Returns:
         The measurements, or None if no model could be built.
     """
-    stage = Stage(stage.name, copy.deepcopy(stage.config))
-    config = stage.config
+    config = copy.deepcopy(stage.config)
+    stage = Stage(stage.name, config)
     fit_to_machine(config)
-    loader, found = try_loader(stage)
-    yield from found
-    model, found = try_model(stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
-    yield from found
+    loader = yield from try_loader(stage)
+    model = yield from try_model(stage, getattr(getattr(loader, 'dataset', None), 'num_classes', None))
     if model is None or (loader is None and config.get('train_dataloader') is not None):
         return None
     model.to(device)
     train = extraction = None
     if loader is not None and stage.name != 'evaluation':
-        finding, train = _try(stage, device, 'training step', lambda: _train_step(stage, model, loader))
-        yield finding
+        train = yield from _try(stage, device, 'training step', lambda: _train_step(stage, model, loader))
     settings = extraction_loader(config) or config.get('test_dataloader')
     if settings is not None:
-        finding, extraction = _try(stage, device, 'extraction batch', lambda: _extraction(model, settings))
-        yield finding
+        extraction = yield from _try(stage, device, 'extraction batch', lambda: _extraction(model, settings))
     backbone: Any = model.backbone
     rows = _rows_of(loader) if stage.name == 'adaptation' and loader is not None else {}
     return StageMeasure(
         parameters=sum(p.numel() for p in model.parameters()),
         embed_dim=int(backbone.embed_dim),
-        counts={m: len(rows[m]) for m in rows},
+        counts={modality: len(found) for modality, found in rows.items()},
         train=train,
         extraction=extraction,
         iterations=0 if train is None or loader is None else len(loader),
@@ -142,16 +112,18 @@ def try_stage(stage: Stage, device: torch.device) -> Generator[Finding, None, St
 
 def _try(
     stage: Stage, device: torch.device, name: str, prepare: Callable[[], Step]
-) -> tuple[Finding, BatchMeasure | None]:
+) -> Generator[Finding, None, BatchMeasure | None]:
     try:
-        return try_step(prepare(), device, stage.subject, memory_to_use(device))
-    except (DscreidError, FloatingPointError) as error:
-        message, remedy = f'{name}: {error}', ''
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        finding, measure = try_step(prepare(), device, stage.subject, memory_to_use(device))
+    except (DscreidError, FloatingPointError, RuntimeError, MemoryError) as error:
+        message, remedy, measure = f'{name}: {error}', '', None
+        if is_out_of_memory(error):
+            message, remedy = f'{name}: not enough memory on {device}', _SMALLER
+        elif not isinstance(error, (DscreidError, FloatingPointError)):
             raise
-        message, remedy = f'{name}: not enough memory on {device}', _SMALLER
-    return Finding('dry batch', stage.subject, Severity.BROKEN, message, remedy), None
+        finding = Finding('dry batch', stage.subject, Severity.BROKEN, message, remedy)
+    yield finding
+    return measure
 
 
 def _train_step(stage: Stage, model: BaseReID, loader: DataLoader) -> Step:
@@ -174,14 +146,8 @@ def _extraction(model: BaseReID, settings: Mapping[str, Any]) -> Step:
 def try_step(step: Step, device: torch.device, subject: str, free: int | None) -> tuple[Finding, BatchMeasure]:
     """Run a step on two tracklets, and on the whole batch if it fits into free memory and does not take long.
 
-    Args:
-        step: The step.
-        device: Device to compute on.
-        subject: Subject of the finding.
-        free: Bytes of device memory that can be used. None if unknown.
-
-    Returns:
-        The finding, which is broken if the batch does not fit, and the measurement.
+    ``free`` are the bytes of device memory that can be used, None if unknown. The finding is broken if the batch does
+    not fit.
 
     Raises:
         FloatingPointError: If a result is not finite.
@@ -213,7 +179,7 @@ def try_step(step: Step, device: torch.device, subject: str, free: int | None) -
 def small_part(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Return one tracklet of each modality of a batch, or up to two tracklets if there is only one modality."""
     modalities = [sample.modality for sample in batch['data_samples']]
-    rows = sorted({modality: row for row, modality in reversed(list(enumerate(modalities)))}.values())
+    rows = sorted(modalities.index(modality) for modality in set(modalities))
     rows = rows if len(rows) > 1 else list(range(min(2, len(modalities))))
     return {key: [batch[key][row] for row in rows] for key in ('inputs', 'data_samples')}
 
@@ -225,10 +191,7 @@ def _rows_of(loader: DataLoader) -> dict[Modality, np.ndarray]:
 
 
 def _fill_memories(model: BaseReID, loader: DataLoader) -> None:
-    """Fill the memories of an ``AdaptiveReID`` and set the sampler's labels, like its first epoch does.
-
-    Features and clusters are artificial and equal in both modalities.
-    """
+    """Set the memories of an ``AdaptiveReID`` and the sampler's labels from artificial features and clusters."""
     rows = _rows_of(loader)
     size = _CLUSTER if min(map(len, rows.values())) >= _MANY else 1
     labels = trial_labels(rows, model, size)

@@ -1,7 +1,7 @@
 """Build the model and training loader of a stage in this process, and check the weights they need."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,35 +26,33 @@ def build_loader(settings: Mapping[str, Any]) -> DataLoader:
     return ReIDRunner.build_dataloader(changed, seed=0)
 
 
-def try_loader(stage: Stage) -> tuple[DataLoader | None, list[Finding]]:
-    """Build the training loader of a stage. If that fails, return None and a finding."""
+def try_loader(stage: Stage) -> Generator[Finding, None, DataLoader | None]:
+    """Build the training loader of a stage. If that fails, yield a finding and return None."""
     settings = stage.config.get('train_dataloader')
     if settings is None:
-        return None, []
+        return None
     try:
         with config_errors(stage.subject):
-            return build_loader(settings), []
+            return build_loader(settings)
     except DatasetError as error:
-        message, details = 'not tried: the training data cannot be read', [str(error)]
+        message, details = 'not tried: the training data cannot be read', (str(error),)
+        yield Finding('dry batch', stage.subject, Severity.BROKEN, message, details=details)
     except DscreidError as error:
-        message, details = str(error), []
-    return None, [Finding('dry batch', stage.subject, Severity.BROKEN, message, details=tuple(details))]
+        yield Finding('dry batch', stage.subject, Severity.BROKEN, str(error))
+    return None
 
 
-def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | None, list[Finding]]:
+def try_model(stage: Stage, num_classes: int | None = None) -> Generator[Finding, None, BaseReID | None]:
     """Build the model of a stage with its weights, or with random weights if the files cannot be used.
 
-    Args:
-        stage: The stage.
-        num_classes: Number of identities in its training data, if known. Replaces ``num_classes=None``.
-
-    Returns:
-        The model, or None if it cannot be built, and findings about it and its weights files.
+    ``num_classes`` is the number of identities in its training data, if known, and replaces ``num_classes=None``.
+    Yields findings about the model and its weights files. Returns None if it cannot be built.
     """
-    findings: list[Finding] = []
+    yield from _check_source(stage)
+    model = None
     try:
         with config_errors(stage.subject), within_free_memory(torch.device('cpu')):
-            return _build(stage, num_classes, findings), findings
+            model, findings = _build(stage, num_classes)
     except (DscreidError, RuntimeError, MemoryError) as error:
         message, remedy = str(error), ''
         if is_out_of_memory(error) or is_out_of_memory(error.__cause__):
@@ -62,41 +60,40 @@ def try_model(stage: Stage, num_classes: int | None = None) -> tuple[BaseReID | 
             remedy = 'end other processes, or use another machine'
         elif not isinstance(error, DscreidError):
             raise
-    return None, [*findings, Finding('model', stage.subject, Severity.BROKEN, message, remedy)]
+        findings = [Finding('model', stage.subject, Severity.BROKEN, message, remedy)]
+    yield from findings
+    return model
 
 
-def _build(stage: Stage, num_classes: int | None, findings: list[Finding]) -> BaseReID:
+def _build(stage: Stage, num_classes: int | None) -> tuple[BaseReID, list[Finding]]:
     settings = copy.deepcopy(stage.config.model)
     if settings.type == 'SourceReID' and settings.get('num_classes') is None:
         settings.num_classes = num_classes or 1
-    findings += _source_finding(stage)
     pretrained = [part for part in dicts_in(settings) if part.get('pretrained') is not None]
-    files = dict.fromkeys(str(part['pretrained']) for part in pretrained)
+    files = list(dict.fromkeys(str(part['pretrained']) for part in pretrained))
     if stage.config.get('source') is not None:  # the source checkpoint contains the tower's weights
-        files = {}
+        files = []
         _clear(pretrained)
     model = MODELS.build(settings)
     try:
         model.init_weights()
     except CheckpointError as error:
-        findings.append(Finding('weights', stage.subject, Severity.BROKEN, str(error)))
         _clear(pretrained)
-        return MODELS.build(settings)
-    if files:
-        findings.append(Finding('weights', stage.subject, Severity.OK, f'read {", ".join(files)}'))
-    return model
+        return MODELS.build(settings), [Finding('weights', stage.subject, Severity.BROKEN, str(error))]
+    read = f'read {", ".join(files)}'
+    return model, [Finding('weights', stage.subject, Severity.OK, read)] if files else []
 
 
-def _source_finding(stage: Stage) -> list[Finding]:
+def _check_source(stage: Stage) -> Iterator[Finding]:
     """Check whether the source checkpoint named by the config can be read."""
     named = (stage.config.get('source') or {}).get('checkpoint')
-    if named is None:
-        return []
-    try:
-        load_checkpoint(Path(named))
-    except DscreidError as error:
-        return [Finding('weights', stage.subject, Severity.BROKEN, f'source checkpoint: {error}')]
-    return [Finding('weights', stage.subject, Severity.OK, f'read the source checkpoint {named}')]
+    if named is not None:
+        severity, message = Severity.OK, f'read the source checkpoint {named}'
+        try:
+            load_checkpoint(Path(named))
+        except DscreidError as error:
+            severity, message = Severity.BROKEN, f'source checkpoint: {error}'
+        yield Finding('weights', stage.subject, severity, message)
 
 
 def _clear(pretrained: list[dict[str, Any]]) -> None:

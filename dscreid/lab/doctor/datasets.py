@@ -1,6 +1,6 @@
 """All checks of one dataset folder, and of a stage's evaluation protocols on its test data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,8 @@ from dscreid.apis.evaluation_check import evaluations_of, plan
 from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
 from dscreid.datasets.bupt_index import frames_with_lines
 from dscreid.errors import DatasetError, DscreidError
-from dscreid.lab.dataset_checks import Finding, Severity
-from dscreid.lab.dataset_checks.foreign import (
-    ForeignTracklet,
-    check_foreign,
-    foreign_by_path,
-    foreign_in_hitsz,
-)
+from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if
+from dscreid.lab.dataset_checks.foreign import ForeignTracklet, check_foreign, foreign_by_path, foreign_in_hitsz
 from dscreid.lab.dataset_checks.frames import STOPPING_FAULTS, Owner, check_frames, scan_files
 from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats
 from dscreid.lab.doctor.stages import DatasetUse, Stage
@@ -24,16 +19,9 @@ from dscreid.structures import Modality
 
 
 def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: bool = True) -> Iterator[Finding]:
-    """Check one dataset folder.
+    """Check one dataset folder with ``jobs`` threads; yield each finding as soon as it is known.
 
-    Args:
-        use: The folder and how it is read.
-        jobs: Number of threads for reading files.
-        full_decode: Whether to decode every frame.
-        check_files: Whether to check the frames. False reads only the index.
-
-    Yields:
-        Findings, each as soon as it is known.
+    ``full_decode`` decodes every frame; without ``check_files``, only the index is read.
     """
     found: Any = DATASETS.get(use.type_name)
     if not (isinstance(found, type) and issubclass(found, TrackletDataset)):
@@ -48,8 +36,7 @@ def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: 
         remedy = f'unpack the dataset, and {variable}use --cfg-options data_root=FOLDER{layout}'
         yield Finding('index', subject, Severity.BROKEN, 'the folder does not exist', remedy)
         return
-    splits, findings = _read_splits(kind, use)
-    yield from findings
+    splits = yield from _read_splits(kind, use)
     if not splits:
         return
     yield _published(splits[0], use, subject)
@@ -61,18 +48,14 @@ def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: 
         yield from check_frames(scan, owners, subject, _stops(bad, owners, use))
     for dataset in splits:
         yield from _examine_split(dataset, use, bad)
-    people = {d.split: {t.pid for t in d.tracklets if t.pid is not None} for d in splits}
-    people = {split: pids for split, pids in people.items() if pids}
-    frames = {d.split: {frame for t in d.tracklets for frame in t.frames} for d in splits}
-    yield check_overlap(people, frames, subject)
+    yield check_overlap({dataset.split: dataset.tracklets for dataset in splits}, subject)
 
 
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
-    """Check every protocol of a stage's validation and test, using only the index.
+    """Check every protocol of a stage's validation and test on each dataset, using only the index.
 
-    Yields:
-        One finding for each pair of dataset and protocol. Broken if it cannot be evaluated, a warning if tracklets
-        belong to no direction or queries are in their own gallery.
+    Yields findings: broken if it cannot be evaluated, a warning if tracklets belong to no direction or queries are in
+    their own gallery.
     """
     try:
         for dataset, protocol in evaluations_of(stage.config):
@@ -94,23 +77,19 @@ def _check_evaluation(dataset: TrackletDataset, protocol: str, subject: str) -> 
         f'{name} {count.valid:,} of {count.queries:,} queries have a true match among {count.gallery:,} tracklets'
         for name, count in found.directions.items()
     )
-    problems = []
-    if len(found.unranked):
-        problems.append(f'{len(found.unranked):,} test tracklets are in no direction')
-    if found.own_gallery:
-        problems.append(
-            f'{found.own_gallery:,} queries are also in a gallery that they search, without their own tracklet'
-        )
+    problems = {
+        'test tracklets are in no direction': len(found.unranked),
+        'queries are also in a gallery that they search, without their own tracklet': found.own_gallery,
+    }
     counts: dict[str, Any] = {name: count._asdict() for name, count in found.directions.items()}
     values = dict(counts, unranked=len(found.unranked), own_gallery=found.own_gallery)
-    severity = Severity.WARNING if problems else Severity.OK
-    message = '; '.join([f'{protocol}: {directions}', *problems])
-    return Finding('evaluation', subject, severity, message, 'check the query list' if problems else '', values=values)
+    message = f'{protocol}: {directions}'
+    return warn_if(counted(problems), 'evaluation', subject, message, 'check the query list', values=values)
 
 
-def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[TrackletDataset], list[Finding]]:
+def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> Generator[Finding, None, list[TrackletDataset]]:
     """Read the splits as listed in the index, before any rule drops tracklets; with person ids if possible."""
-    splits, findings = [], []
+    splits = []
     for name in kind.disjoint_splits():
         subject, dataset, settings = f'{kind.NAME} {name}', None, use.of_split(name)
         try:
@@ -118,17 +97,16 @@ def _read_splits(kind: type[TrackletDataset], use: DatasetUse) -> tuple[list[Tra
         except DscreidError as error:
             with suppress(DscreidError):
                 dataset = _read(kind, use.root, name, labelled=False)
-            severity = Severity.WARNING
+            severity, remedy = Severity.WARNING, 'no stage of this config reads this split'
             if settings:
                 needs_ids = any(s.get('labelled', True) for s in settings)
                 # adaptation is meant for unlabeled data
-                severity = Severity.BROKEN if needs_ids or dataset is None else Severity.INFO
-            remedy = '' if settings else 'no stage of this config reads this split'
-            findings.append(Finding('index', subject, severity, str(error), remedy))
+                severity, remedy = Severity.BROKEN if needs_ids or dataset is None else Severity.INFO, ''
+            yield Finding('index', subject, severity, str(error), remedy)
         if dataset is not None:
             splits.append(dataset)
-            findings.append(_counts(dataset, subject))
-    return splits, findings
+            yield _counts(dataset, subject)
+    return splits
 
 
 def _read(kind: type[TrackletDataset], root: str, split: str, labelled: bool, **settings: Any) -> TrackletDataset:
@@ -152,21 +130,23 @@ def _counts(dataset: TrackletDataset, subject: str) -> Finding:
 
 
 def _published(dataset: TrackletDataset, use: DatasetUse, subject: str) -> Finding:
-    severity, remedy, values = Severity.INFO, '', {}
+    check = 'published counts'
     if not dataset.PUBLISHED:
         message = f'not compared: {type(dataset).__name__} declares no PUBLISHED counts'
-    elif all(s.get('expected_statistics', 'published') != 'published' for s in use.settings):
+        return Finding(check, subject, Severity.INFO, message)
+    if all(s.get('expected_statistics', 'published') != 'published' for s in use.settings):
         message = 'not compared: the config declares other data in the same layout (expected_statistics=None)'
-    else:
-        severity, message = Severity.OK, 'identities, tracklets and frames as published'
-        try:
-            differences = dataset.differences_from_published()
-        except DatasetError as error:
-            return Finding('published counts', subject, Severity.WARNING, f'not compared ({error})')
-        if differences:
-            severity, message, values = Severity.WARNING, '; '.join(differences), {'differences': differences}
-            remedy = 'check that the download is complete; set expected_statistics=None for other data in this layout'
-    return Finding('published counts', subject, severity, message, remedy, values=values)
+        return Finding(check, subject, Severity.INFO, message)
+    try:
+        differences = dataset.differences_from_published()
+    except DatasetError as error:
+        return Finding(check, subject, Severity.WARNING, f'not compared ({error})')
+    if not differences:
+        return Finding(check, subject, Severity.OK, 'identities, tracklets and frames as published')
+    remedy = 'check that the download is complete; set expected_statistics=None for other data in this layout'
+    return Finding(
+        check, subject, Severity.WARNING, '; '.join(differences), remedy, values=dict(differences=differences)
+    )
 
 
 def _owners(splits: list[TrackletDataset], use: DatasetUse) -> dict[str, Owner]:

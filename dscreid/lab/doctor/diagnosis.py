@@ -1,4 +1,4 @@
-"""All checks of a config."""
+"""All checks of a config, and their findings as text, as a table and as plain values."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -10,6 +10,10 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from dscreid.apis.shared_memory import free_shared_memory
 from dscreid.engine.extraction_loader import cluster_hook_of
@@ -24,37 +28,26 @@ from dscreid.lab.doctor.stages import Stage, datasets_of, stages_of
 from dscreid.registry import DATASETS
 from dscreid.utils.machine import free_disk, free_gpu_memory, free_memory, usable_cores
 
+#: Color and verdict of each severity.
+_COLORS = dict(zip(Severity, ('green', 'cyan', 'yellow', 'bold red'), strict=True))
+_VERDICTS = dict(zip(Severity, ('healthy', 'healthy', 'warnings', 'broken'), strict=True))
+
 
 @dataclass(frozen=True)
 class DoctorOptions:
-    """What to check, and how.
+    """What to check, and how."""
 
-    Attributes:
-        jobs: Number of threads for reading files. None uses all cores.
-        full_decode: Whether to decode every frame instead of checking only headers.
-        check_files: Whether to check the frames.
-        check_batches: Whether to try one batch of each stage. Required for the forecasts.
-        work_dir: Where runs will be written. Its disk is checked.
-        config_options: Overrides of the config by dotted key.
-    """
-
-    jobs: int | None = None
-    full_decode: bool = False
-    check_files: bool = True
-    check_batches: bool = True
-    work_dir: Path = Path('work_dirs')
-    config_options: dict[str, Any] = field(default_factory=dict)
+    jobs: int | None = None  # number of threads for reading files; None uses all cores
+    full_decode: bool = False  # whether to decode every frame instead of checking only headers
+    check_files: bool = True  # whether to check the frames
+    check_batches: bool = True  # whether to try one batch of each stage; required for the forecasts
+    work_dir: Path = Path('work_dirs')  # where runs will be written; its disk is checked
+    config_options: dict[str, Any] = field(default_factory=dict)  # overrides of the config by dotted key
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Findings about a config.
-
-    Attributes:
-        config: Path of the config.
-        findings: All findings so far, in the order of the checks.
-        complete: Whether all checks are finished.
-    """
+    """All findings about a config so far, in the order of the checks, and whether all checks are finished."""
 
     config: str
     findings: tuple[Finding, ...]
@@ -73,16 +66,11 @@ class Diagnosis:
 
 
 def diagnose(
-    config_path: str | Path,
-    options: DoctorOptions | None = None,
-    on_finding: Callable[[Diagnosis], None] | None = None,
+    config_path: str | Path, options: DoctorOptions | None = None, on_finding: Callable[[Diagnosis], None] | None = None
 ) -> Diagnosis:
     """Check machine, datasets, evaluation, weights, one batch of each stage, memory and time.
 
-    Args:
-        config_path: The config to check.
-        options: What to check.
-        on_finding: Called after each finding with all findings so far.
+    ``on_finding`` is called after each finding with all findings so far.
 
     Raises:
         ConfigError: If the config or that of its source stage cannot be read. All other problems become findings.
@@ -108,7 +96,7 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
         yield from check_stage_evaluations(stage)
     for stage in stages:
         if not options.check_batches:
-            yield from try_model(stage)[1]  # reads the weights files
+            yield from try_model(stage)  # reads the weights files
             continue
         measure = yield from try_stage(stage, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
         if measure is not None and measure.extraction is not None:
@@ -117,14 +105,11 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
 
 @contextmanager
 def _silent_logs() -> Iterator[None]:
-    """Suppress log messages below errors, because the findings contain the information.
-
-    Setting a level clears the cache of enabled levels in MMEngine's loggers, which ``logging.disable`` does not.
-    """
+    """Suppress log messages below errors, because the findings contain the information."""
     logger, before = MMLogger.get_current_instance(), logging.root.manager.disable
     level = logger.level
     logging.disable(logging.WARNING)
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.ERROR)  # MMEngine's loggers cache which levels are enabled
     try:
         yield
     finally:
@@ -140,3 +125,42 @@ def _forecast(stage: Stage, measure: StageMeasure, work_dir: Path) -> list[Findi
         return []
     free = FreeResources(free_memory(swap=True), free_gpu_memory(), free_disk(work_dir))
     return check_forecast(measure, tests, stage.subject, free, cluster_hook_of(stage.config))
+
+
+def finding_text(finding: Finding, details: int = 5) -> Text:
+    """Format a finding as it is printed during the checks: its state, followed by problem and remedy."""
+    state = (f'{finding.severity.name.lower():8}', _COLORS[finding.severity])
+    lines = [f'{finding.check}, {finding.subject}: {finding.message}']
+    lines += [f'what to do: {finding.remedy}'] if finding.remedy else []
+    lines += [f'- {detail}' for detail in finding.details[:details]]
+    if len(finding.details) > details:
+        lines.append(f'- and {len(finding.details) - details:,} more (--json lists all)')
+    return Text.assemble(state, f'\n{"":8}'.join(lines))
+
+
+def summary_table(diagnosis: Diagnosis) -> Group:
+    """Summarize the problems, the number of findings by severity, and the verdict."""
+    table = Table('check', 'of', 'state', 'what to do', box=box.SIMPLE_HEAD)
+    table.title, table.title_justify = f'doctor: {diagnosis.config}', 'left'
+    for finding in diagnosis.findings:
+        if finding.severity >= Severity.WARNING:
+            state = Text(finding.severity.name.lower(), style=_COLORS[finding.severity])
+            remedy = Text(finding.remedy or finding.message)
+            table.add_row(finding.check, Text(finding.subject), state, remedy)
+    counts = {s: sum(f.severity is s for f in diagnosis.findings) for s in Severity}
+    verdict = Text(
+        f'{_VERDICTS[diagnosis.severity]}: {counts[Severity.BROKEN]} broken, {counts[Severity.WARNING]} warnings, '
+        f'{counts[Severity.OK] + counts[Severity.INFO]} without problems',
+        style=_COLORS[diagnosis.severity],
+    )
+    return Group(*([table] if table.row_count else []), verdict)
+
+
+def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Convert a diagnosis to plain values: ``config``, ``complete``, ``verdict`` and ``findings`` with all details."""
+    return dict(
+        config=diagnosis.config,
+        complete=diagnosis.complete,
+        verdict=_VERDICTS[diagnosis.severity],
+        findings=[vars(f) | {'severity': f.severity.name.lower()} for f in diagnosis.findings],
+    )

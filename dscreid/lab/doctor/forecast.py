@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,15 +25,8 @@ _FLOAT = 4
 _CHECKPOINT_COPIES = 3 * 3
 
 
-@dataclass(frozen=True)
-class FreeResources:
-    """Free resources of a machine.
-
-    Attributes:
-        memory: Bytes of main memory. None if unknown.
-        gpu_memory: Bytes of GPU memory. None without a GPU.
-        disk: Bytes on the disk of the work directory.
-    """
+class FreeResources(NamedTuple):
+    """Free bytes of main memory (None if unknown), GPU memory (None without a GPU), and the work directory's disk."""
 
     memory: int | None
     gpu_memory: int | None
@@ -44,13 +36,8 @@ class FreeResources:
 def forecast_pseudo_labels(counts: Mapping[Modality, int], dimension: int, cluster_hook: Mapping[str, Any]) -> Forecast:
     """Forecast the labeling of both modalities by the slowest labeler of a config, like ClusterHook before a round.
 
-    Args:
-        counts: Tracklets of each modality.
-        dimension: Dimension of the clustered features (static and dynamic together).
-        cluster_hook: Config of the ``ClusterHook``.
-
-    Returns:
-        Time and memory without the features. Zeros if no labeler can tell what it clusters.
+    ``dimension`` is that of the clustered features (static and dynamic together). The result does not count the memory
+    of the features; it is zero if no labeler can tell what it clusters.
     """
     hook: ClusterHook = HOOKS.build({key: v for key, v in cluster_hook.items() if key != 'priority'})
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -70,7 +57,7 @@ def forecast_evaluation(tracklets: int, dimension: int) -> Forecast:
     rng = np.random.default_rng(0)
     centers = rng.standard_normal((people[-1] + 1, dimension), dtype=np.float32)
     features = centers[people] + 0.7 * rng.standard_normal((rows, dimension), dtype=np.float32)
-    order = np.random.default_rng(1).permutation(rows)
+    order = rng.permutation(rows)
     query, gallery = order[: rows // 2], order[rows // 2 :]
     people[query[0]] = people[gallery[0]]  # at least one true match
     cameras = np.zeros(rows, dtype=np.int64)
@@ -89,19 +76,10 @@ def check_forecast(
     free: FreeResources,
     cluster_hook: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
-    """Forecast memory, time and disk space of a stage.
+    """Forecast memory, time and disk space of a stage that has ``cluster_hook`` as its ``ClusterHook``.
 
-    Args:
-        measure: Measurements of its dry batches.
-        test_tracklets: Tracklets of its test split.
-        subject: Subject of the findings.
-        free: Free resources of the machine.
-        cluster_hook: Config of the stage's ``ClusterHook``. None without one.
-
-    Returns:
-        Findings about the memory of labeling and evaluation, about time, and about disk space for checkpoints. The
-        memory finding is a warning if the forecast may exceed free memory, and broken if the labeling certainly does.
-        The disk finding is a warning if checkpoints exceed the free space.
+    The memory finding is a warning if the forecast of labeling or evaluation may exceed free memory, and broken if the
+    labeling certainly does. The disk finding is a warning if checkpoints exceed the free space.
     """
     dimension = 2 * measure.embed_dim
     labeling = Forecast()
@@ -113,11 +91,11 @@ def check_forecast(
         rows = ' + '.join(f'{count:,}' for count in measure.counts.values())
         on_gpu = f' and {size_text(labeling.device_bytes)} on the GPU' if labeling.device_bytes else ''
         sizes = f'pseudo labels of {rows} x {dimension}: {size_text(labeling.host_bytes)}{on_gpu}; {sizes}'
-    findings = [_memory_finding(labeling, evaluation, sizes, subject, free)]
-    findings.append(_time_finding(labeling, evaluation, measure, test_tracklets, subject))
-    if measure.epochs:
-        findings.append(_disk_finding(measure.parameters, subject, free.disk))
-    return findings
+    return [
+        _memory_finding(labeling, evaluation, sizes, subject, free),
+        _time_finding(labeling, evaluation, measure, test_tracklets, subject),
+        *([_disk_finding(measure.parameters, subject, free.disk)] if measure.epochs else []),
+    ]
 
 
 def _memory_finding(labeling: Forecast, evaluation: Forecast, sizes: str, subject: str, free: FreeResources) -> Finding:
@@ -144,18 +122,13 @@ def _time_finding(
 ) -> Finding:
     processes = max(min(measure.workers, usable_cores()), 1)
     extraction = training = 0.0
-    if measure.extraction is not None:
-        batch = measure.extraction
+    if batch := measure.extraction:
         extraction = max(batch.load_seconds / processes, batch.step_seconds) / batch.tracklets
-    if measure.train is not None:
-        loading, computing = measure.train.load_seconds / processes, measure.train.step_seconds
+    if step := measure.train:
+        loading, computing = step.load_seconds / processes, step.step_seconds
         # workers load while the device computes, so only the slower of the two counts
         training = measure.iterations * (max(loading, computing) if measure.workers else loading + computing)
-    epoch = dict(
-        extraction=extraction * sum(measure.counts.values()),
-        labelling=labeling.seconds,
-        training=training,
-    )
+    epoch = dict(extraction=extraction * sum(measure.counts.values()), labelling=labeling.seconds, training=training)
     test = extraction * test_tracklets + evaluation.seconds
     total = measure.epochs * sum(epoch.values()) + test
     message = f'one evaluation {duration_text(test)}'

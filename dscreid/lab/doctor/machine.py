@@ -3,7 +3,6 @@
 import platform
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -53,10 +52,14 @@ def check_shared_memory(stages: Iterable[Stage], free: int | None) -> list[Findi
 def collect_versions() -> tuple[dict[str, str], list[str]]:
     """Return versions by package, Python first, and the required packages that are missing."""
     facts, missing = {'Python': platform.python_version()}, []
-    for package in _required():
-        found = _version(package, *_ALTERNATIVES.get(package, ()))
-        if found is not None:
-            facts[found[0]] = found[1]
+    try:
+        lines = [line for line in requires('dscreid') or [] if 'extra ==' not in line]
+    except PackageNotFoundError:  # runs without installation
+        lines = []
+    for package in (re.split(r'[^\w.-]', line, maxsplit=1)[0] for line in lines):
+        names = (package, *_ALTERNATIVES.get(package, ()))
+        if found := next((name for name in names if _version(name)), None):
+            facts[found] = version(found)
         elif package in _OPTIONAL:
             facts[package] = 'missing (optional)'
         else:
@@ -64,28 +67,19 @@ def collect_versions() -> tuple[dict[str, str], list[str]]:
     return facts, missing
 
 
-def _required() -> list[str]:
-    """Packages that the installed distribution requires; empty if it runs without installation."""
+def _version(name: str) -> str | None:
     try:
-        lines = requires('dscreid') or []
+        return version(name)
     except PackageNotFoundError:
-        return []
-    return [re.split(r'[^\w.-]', line, maxsplit=1)[0] for line in lines if 'extra ==' not in line]
-
-
-def _version(*names: str) -> tuple[str, str] | None:
-    for name in names:
-        with suppress(PackageNotFoundError):
-            return name, version(name)
-    return None
+        return None
 
 
 def _accelerator() -> Finding:
     if not torch.cuda.is_available():
         return Finding('accelerator', 'environment', Severity.INFO, 'no GPU: everything runs on the CPU')
     free, total = torch.cuda.mem_get_info()
-    name, cuda = torch.cuda.get_device_name(), torch.version.cuda
-    message = f'{name}, CUDA {cuda}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free'
+    cuda = torch.version.cuda
+    message = f'{torch.cuda.get_device_name()}, CUDA {cuda}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free'
     values = dict(cuda=cuda, free=free, total=total)
     return Finding('accelerator', 'environment', Severity.OK, message, values=values)
 

@@ -24,12 +24,7 @@ _MOMENTS = 8
 
 
 class PeakMemory(TorchDispatchMode):
-    """Count the bytes of all tensors created inside this context, and their peak.
-
-    Attributes:
-        live: Bytes of the tensors that are still alive.
-        peak: Highest value of ``live`` so far.
-    """
+    """Count the bytes of the living tensors created inside this context (``live``), and their ``peak``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,19 +37,14 @@ class PeakMemory(TorchDispatchMode):
         """Run an operation and count the storages that it returns."""
         given = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in given:
-                self._count(tensor.untyped_storage())
+        for storage in (t.untyped_storage() for t in tree_leaves(result) if isinstance(t, Tensor)):
+            key, size = id(storage), storage.nbytes()
+            if key not in given and key not in self._known:
+                self._known.add(key)
+                self.live += size
+                self.peak = max(self.peak, self.live)
+                weakref.finalize(storage, self._release, key, size)
         return result
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key, size = id(storage), storage.nbytes()
-        if key in self._known:
-            return
-        self._known.add(key)
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(storage, self._release, key, size)
 
     def _release(self, key: int, size: int) -> None:
         self._known.discard(key)
@@ -112,18 +102,13 @@ def within_free_memory(device: torch.device) -> Iterator[None]:
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error reports that memory is exhausted."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(
-        phrase in text for phrase in ('out of memory', "can't allocate memory", 'bad_alloc', 'bad allocation')
-    )
+    phrases = ('out of memory', "can't allocate memory", 'bad_alloc', 'bad allocation')
+    told = isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in phrases)
+    return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def _data_bytes() -> int | None:
     """Return the bytes of this process that ``RLIMIT_DATA`` counts. None if unknown."""
-    try:
-        found = re.search(r'^VmData:\s+(\d+) kB', Path('/proc/self/status').read_text(encoding='ascii'), re.M)
-    except OSError:
-        return None
+    status = Path('/proc/self/status')
+    found = re.search(r'^VmData:\s+(\d+) kB', status.read_text(encoding='ascii'), re.M) if status.is_file() else None
     return None if found is None else 1024 * int(found[1])

@@ -8,16 +8,12 @@ from typing import Any
 from mmengine import Config
 
 from dscreid.apis.config import config_name, inherited_options, load_config
+from dscreid.apis.config_values import walk
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of an experiment.
-
-    Attributes:
-        name: ``'source'``, ``'adaptation'`` or ``'evaluation'``.
-        config: Its config.
-    """
+    """One stage of an experiment: ``'source'``, ``'adaptation'`` or ``'evaluation'``, and its config."""
 
     name: str
     config: Config
@@ -30,19 +26,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class DatasetUse:
-    """A dataset folder and how the stages read it.
+    """A dataset folder and how the stages read it."""
 
-    Attributes:
-        type_name: Name of the registered class.
-        root: Folder.
-        settings: Dataset configs of all loaders that read it, without duplicates.
-        variable: Environment variable that sets the folder, or None.
-    """
-
-    type_name: str
-    root: str
-    settings: tuple[dict[str, Any], ...]
-    variable: str | None = None
+    type_name: str  # name of the registered class
+    root: str  # the folder
+    settings: tuple[dict[str, Any], ...]  # dataset configs of all loaders that read it, without duplicates
+    variable: str | None = None  # environment variable that sets the folder, or None
 
     def of_split(self, split: str) -> list[dict[str, Any]]:
         """Return the settings that read the given split, also as part of a union (``'train+auxiliary'``)."""
@@ -52,9 +41,7 @@ class DatasetUse:
 def stages_of(config_path: Path, options: dict[str, Any]) -> list[Stage]:
     """Return the stages of an experiment: the source stage, if the config names one, and its own stage.
 
-    Args:
-        config_path: The config.
-        options: Overrides by dotted key. As in training, only a few of them also apply to the source stage.
+    ``options`` are overrides by dotted key. As in training, only a few of them also apply to the source stage.
 
     Raises:
         ConfigError: If a config is missing or malformed, or the source stages form a cycle.
@@ -89,9 +76,4 @@ def datasets_of(stages: list[Stage]) -> list[DatasetUse]:
 
 def dicts_in(node: Any) -> Iterator[dict[str, Any]]:
     """Yield all dictionaries of a config, each before those that it contains."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            yield from dicts_in(child)
+    return (part for _, part in walk(node) if isinstance(part, dict))

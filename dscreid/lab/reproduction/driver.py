@@ -1,49 +1,39 @@
-"""Run the missing parts of a table or figure."""
+"""Run the missing parts of a table or figure, on this machine or as jobs of Slurm."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TextIO
 
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.execution import Scheduler, lock_folder
+from dscreid.lab.reproduction.execution import Scheduler, execute, lock_folder
 from dscreid.lab.reproduction.experiments import choose_rows, find_experiment
 from dscreid.lab.reproduction.identity import Identity
 from dscreid.lab.reproduction.jobs import CARD_FILE, Job, is_finished, read_record, remove_run, stale_reasons
 from dscreid.lab.reproduction.planning import Plan, make_plan
 from dscreid.lab.reproduction.presets import Place
-from dscreid.lab.reproduction.progress import JobStatus
-from dscreid.lab.reproduction.slurm import submit
+from dscreid.lab.reproduction.progress import JobStatus, Phase
 
 _SHOWN_STALE = 6
 
 
 @dataclass(frozen=True)
 class ReproductionOptions:
-    """What to run, where, and which existing runs to reuse.
+    """What to run, where, and which existing runs to reuse."""
 
-    Attributes:
-        experiment: Name of a table or figure.
-        place: Where the runs are stored and what they are made with.
-        seeds: Seeds of worlds and runs.
-        directions: Adaptation directions. Empty for the paper's directions.
-        rows: Names or methods of the rows to run. Empty for all rows.
-        jobs: Number of parallel processes.
-        slurm: Options of ``sbatch`` to submit each job to Slurm. None runs the jobs on this machine.
-        accept_revision: Reuse and continue runs of other code revisions; tables that mix revisions say so.
-        rerun_stale: Remove and repeat runs of other revisions, configs or data.
-        stream: Where progress is printed. Standard error by default.
-    """
-
-    experiment: str
-    place: Place
-    seeds: Sequence[int] = (1,)
-    directions: Sequence[str] = ()
-    rows: Sequence[str] = ()
-    jobs: int = 1
+    experiment: str  # name of a table or figure
+    place: Place  # where the runs are stored and what they are made with
+    seeds: Sequence[int] = (1,)  # seeds of worlds and runs
+    directions: Sequence[str] = ()  # adaptation directions; empty for the paper's directions
+    rows: Sequence[str] = ()  # names or methods of the rows to run; empty for all rows
+    jobs: int = 1  # number of parallel processes
+    # options of sbatch to submit each job to Slurm; None runs the jobs on this machine
     slurm: Mapping[str, str] | None = None
-    accept_revision: bool = False
-    rerun_stale: bool = False
-    stream: TextIO | None = field(default=None, repr=False)
+    accept_revision: bool = False  # reuse and continue runs of other code revisions; tables that mix revisions say so
+    rerun_stale: bool = False  # remove and repeat runs of other revisions, configs or data
+    stream: TextIO | None = field(default=None, repr=False)  # where progress is printed; standard error by default
 
 
 def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
@@ -54,10 +44,9 @@ def reproduce(options: ReproductionOptions) -> dict[str, JobStatus]:
             Nothing has been started then. Failing runs do not raise.
     """
     jobs, taken = prepare(options)
-    accept = options.accept_revision
     if options.slurm is not None:
-        return submit(jobs, taken, options.place.folder / '.slurm', options.slurm, accept)
-    return Scheduler(jobs, taken, options.jobs, accept, options.stream).run()
+        return _submit(jobs, taken, options)
+    return Scheduler(jobs, taken, options.jobs, options.accept_revision, options.stream).run()
 
 
 def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
@@ -65,30 +54,33 @@ def prepare(options: ReproductionOptions) -> tuple[list[Job], list[Job]]:
     experiment = find_experiment(options.experiment)
     rows = choose_rows(experiment, options.rows)
     plan = make_plan(options.place, rows, options.directions or experiment.directions, options.seeds)
-    finished, stale = inspect_plan(plan, options.accept_revision)
+    finished, stale = _inspect(plan, options.accept_revision)
     needed = plan.rows - finished
     for name in reversed(plan.jobs):  # dependencies come before
         if name in needed:
             needed.update(set(plan.jobs[name].dependencies) - finished)
-    jobs = [job for name, job in plan.jobs.items() if name in needed]
-    outdated = [job for job in jobs if job.name in stale]
+    outdated = {name: reasons for name, reasons in stale.items() if name in needed}
     if outdated and not options.rerun_stale:
-        raise ConfigError(_stale_message({job.name: stale[job.name] for job in outdated}))
-    for job in outdated:
-        _remove_locked(job)
-    return jobs, [job for name, job in plan.jobs.items() if name in plan.rows and name in finished]
+        raise ConfigError(_stale_message(outdated))
+    for name in outdated:
+        _remove_locked(plan.jobs[name])
+    taken = plan.rows & finished
+    jobs = plan.jobs.values()
+    return [job for job in jobs if job.name in needed], [job for job in jobs if job.name in taken]
 
 
-def inspect_plan(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str, list[str]]]:
-    """Find out what a plan's folders hold, and give its jobs the recorded identities of their finished sources.
+def _inspect(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str, list[str]]]:
+    """Give the jobs of a plan the recorded identities of their finished sources.
 
     Returns:
         Names of the finished jobs, and name → reasons why a folder's content does not belong to its job.
     """
     recorded: dict[str, Identity] = {}
     finished, stale = set(), {}
-    for name, planned in plan.jobs.items():
-        job = plan.jobs[name] = _with_recorded_sources(planned, recorded)
+    for name, job in plan.jobs.items():
+        if known := {source.rpartition('/')[2]: recorded[source] for source in job.dependencies if source in recorded}:
+            identity = {**job.identity, 'sources': {**job.identity['sources'], **known}}
+            job = plan.jobs[name] = replace(job, identity=identity)
         if reasons := stale_reasons(job, accept_revision):
             stale[name] = reasons
         elif is_finished(job):
@@ -98,16 +90,20 @@ def inspect_plan(plan: Plan, accept_revision: bool) -> tuple[set[str], dict[str,
     return finished, stale
 
 
+def parse_slurm_options(words: Sequence[str]) -> dict[str, str]:
+    """Parse ``PARTITION KEY=VALUE …`` to options of ``sbatch`` by name; raise a ConfigError for a malformed pair."""
+    options = {'partition': words[0]}
+    for pair in words[1:]:
+        name, _, value = pair.partition('=')
+        if not (name and value) or name.startswith('-'):
+            raise ConfigError(f'--slurm: {pair!r} is not KEY=VALUE, such as gres=gpu:1 or time=24:00:00')
+        options[name] = value
+    return options
+
+
 def failures(statuses: Mapping[str, JobStatus]) -> list[str]:
     """Describe each failed or skipped job in one sentence."""
     return [f'{name}: {status.phase.value}: {status.note}' for name, status in statuses.items() if status.lost]
-
-
-def _with_recorded_sources(job: Job, recorded: Mapping[str, Identity]) -> Job:
-    """Replace the expected identities of a job's finished sources with the recorded ones."""
-    if known := {name.rpartition('/')[2]: recorded[name] for name in job.dependencies if name in recorded}:
-        return replace(job, identity={**job.identity, 'sources': {**job.identity['sources'], **known}})
-    return job
 
 
 def _remove_locked(job: Job) -> None:
@@ -119,10 +115,59 @@ def _remove_locked(job: Job) -> None:
 
 
 def _stale_message(outdated: Mapping[str, Sequence[str]]) -> str:
-    parts = [f'{name} (another {", ".join(reasons)})' for name, reasons in outdated.items()]
-    more = f' and {len(parts) - _SHOWN_STALE} more' if len(parts) > _SHOWN_STALE else ''
-    remedies = ['repeat them with --rerun-stale, which removes them', 'choose another --out']
-    if all(reason.startswith('code revision') for reasons in outdated.values() for reason in reasons):
-        remedies.insert(0, 'use them as they are with --accept-revision')
-    shown = '; '.join(parts[:_SHOWN_STALE])
-    return f'some results were made differently and are not mixed in: {shown}{more}; {", ".join(remedies)}'
+    parts = [f'{name} ({", ".join(reasons)})' for name, reasons in outdated.items()]
+    if len(parts) > _SHOWN_STALE:
+        parts[_SHOWN_STALE:] = [f'and {len(parts) - _SHOWN_STALE} more']
+    remedies = 'repeat them with --rerun-stale, which removes them, or choose another --out'
+    if all(reason.startswith('another code revision') for reasons in outdated.values() for reason in reasons):
+        remedies = f'use them as they are with --accept-revision, {remedies}'
+    return f'some results were made differently and are not mixed in: {"; ".join(parts)}; {remedies}'
+
+
+def _submit(jobs: Sequence[Job], taken: Sequence[Job], options: ReproductionOptions) -> dict[str, JobStatus]:
+    """Submit jobs to Slurm, except those that are still in its queue, and return their statuses by name.
+
+    The jobs unpickle submitit's files in ``.slurm``, so only their owner may write there.
+    """
+    import submitit
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    statuses = {job.name: JobStatus(Phase.TAKEN) for job in taken}
+    numbers: dict[str, str] = {}
+    folder = options.place.folder / '.slurm'
+    for job in jobs:
+        record = folder / f'{job.name}.number'
+        number = _queued(record)
+        note = 'still in the queue'
+        if number is None:
+            settings = dict(options.slurm or {})
+            if after := [numbers[name] for name in job.dependencies if name in numbers]:
+                settings |= {'dependency': f'afterok:{":".join(after)}', 'kill-on-invalid-dep': 'yes'}
+            try:
+                executor = submitit.SlurmExecutor(folder)
+                # none of submitit's defaults: a time limit of 5 minutes, an accounting key, and srun
+                executor.update_parameters(
+                    job_name=job.name, additional_parameters=settings, time=None, wckey=None, use_srun=False
+                )
+                number = executor.submit(execute, job, options.accept_revision).job_id
+            except (FailedJobError, FailedSubmissionError) as error:
+                raise ConfigError(f'Slurm refused {job.name}: {" ".join(str(error).split())}') from error
+            except (RuntimeError, FileNotFoundError) as error:
+                raise ConfigError('srun and sbatch are not on the PATH; omit --slurm to run on this machine') from error
+            record.parent.mkdir(parents=True, exist_ok=True)
+            record.write_text(number, encoding='utf-8')
+            note = 'submitted'
+        numbers[job.name] = number
+        statuses[job.name] = JobStatus(Phase.WAITING, note=f'{note} as job {number}')
+        print(f'{job.name}: {note} as job {number}', file=sys.stderr, flush=True)
+    return statuses
+
+
+def _queued(record: Path) -> str | None:
+    """Return the number of a submitted job that still waits or runs. None if Slurm does not know it."""
+    try:
+        number = record.read_text(encoding='utf-8').strip()
+        done = subprocess.run(['squeue', '--noheader', '--jobs', number], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return number if done.returncode == 0 and done.stdout.strip() else None

@@ -18,14 +18,7 @@ from typing import IO, TextIO
 from dscreid.apis.run_folder import METRICS_FILE
 from dscreid.errors import ConfigError, DscreidError
 from dscreid.lab.reproduction.identity import code_fingerprint, git_revision
-from dscreid.lab.reproduction.jobs import (
-    Job,
-    begin_attempt,
-    end_attempt,
-    is_finished,
-    stale_reasons,
-    write_card,
-)
+from dscreid.lab.reproduction.jobs import Job, begin_attempt, end_attempt, is_finished, stale_reasons, write_card
 from dscreid.lab.reproduction.progress import JobStatus, Phase, ProgressTable
 from dscreid.utils.machine import usable_cores
 from dscreid.utils.records import is_finite_number, is_number, read_json_object
@@ -65,24 +58,14 @@ class Execution:
         seconds = time.monotonic() - self._start
         if pid == 0:
             return JobStatus(Phase.RUNNING, seconds)
-        code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
         try:
-            self._finish(code, seconds, usage.ru_maxrss)
+            self._finish(seconds, usage.ru_maxrss)
         except (DscreidError, OSError, ValueError) as error:  # unreadable results, or a full disk
             return JobStatus(Phase.FAILED, seconds, f'{error} ({self._job.log})')
         finally:
             self._lock.close()
         return JobStatus(Phase.FINISHED, seconds)
-
-    def wait(self) -> JobStatus:
-        """Wait for the end of the process and stop it if this process is interrupted."""
-        try:
-            while (status := self.poll()).phase is Phase.RUNNING:
-                time.sleep(0.5)
-        except BaseException:
-            self.stop()
-            raise
-        return status
 
     def stop(self) -> None:
         """Stop the process and its children: SIGTERM first, then SIGKILL."""
@@ -95,8 +78,8 @@ class Execution:
                 self.poll()
                 time.sleep(0.02)
 
-    def _finish(self, exit_code: int, seconds: float, maxrss: int) -> None:
-        job = self._job
+    def _finish(self, seconds: float, maxrss: int) -> None:
+        job, exit_code = self._job, self._process.returncode
         if job.world is None:
             end_attempt(job, seconds, exit_code)
         if exit_code != 0:
@@ -104,7 +87,8 @@ class Execution:
         if missing := [name for name in job.outputs if not (job.folder / name).is_file()]:
             raise ConfigError(f'the process ended without an error but left no {missing[0]}')
         if job.world is None:
-            measured = dict(
+            write_card(
+                job,
                 # Linux counts in KiB, macOS in bytes
                 peak_memory_mib=round(maxrss / (1024**2 if sys.platform == 'darwin' else 1024), 1),
                 peak_gpu_memory_mib=peak_gpu_memory(job.folder),
@@ -112,7 +96,6 @@ class Execution:
                 environment=dict(_environment_of_this_machine()),
                 metrics=read_metrics_of(job.folder),
             )
-            write_card(job, measured)
 
 
 def start(job: Job, environment: Mapping[str, str], accept_revision: bool = False) -> Execution | JobStatus:
@@ -139,7 +122,14 @@ def start(job: Job, environment: Mapping[str, str], accept_revision: bool = Fals
 def execute(job: Job, accept_revision: bool = False) -> None:
     """Run one job and wait for it, unless it is finished; raise a ConfigError if it fails. See :func:`start`."""
     running = start(job, {}, accept_revision)
-    status = running.wait() if isinstance(running, Execution) else running
+    if isinstance(running, JobStatus):
+        status = running
+    else:
+        try:
+            while (status := running.poll()).phase is Phase.RUNNING:
+                time.sleep(0.5)
+        finally:
+            running.stop()
     if not status.done:
         raise ConfigError(f'{job.name}: {status.phase.value}: {status.note or job.folder}')
 
@@ -185,36 +175,24 @@ def peak_gpu_memory(folder: Path) -> float | None:
 
 def last_words(job: Job) -> str:
     """Return the last error in a failed job's log, otherwise its last line."""
-    try:
-        text = job.log.read_text(encoding='utf-8', errors='replace')
-    except OSError:
-        return 'it left no log'
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in job.log.read_text(encoding='utf-8', errors='replace').splitlines()]
     errors = [line for line in lines if line.startswith('error: ')]
-    return (errors or lines or ['it left an empty log'])[-1].removeprefix('error: ')[:300]
+    return (errors or list(filter(None, lines)) or ['it left an empty log'])[-1].removeprefix('error: ')[:300]
 
 
 def _with_present_code(job: Job, accept_revision: bool) -> Job:
     if job.world is not None or (code := code_fingerprint()) == job.identity['code']:
         return job
     if not accept_revision:
-        raise ConfigError(
-            f'{job.name}: the code has changed since this run was planned; start the command again, or add '
-            '--accept-revision'
-        )
+        raise ConfigError('the code has changed since this run was planned; start it again, or add --accept-revision')
     return replace(job, identity={**job.identity, 'code': code})
 
 
 class Scheduler:
-    """Run jobs until each is finished, has failed, or is skipped because a dependency failed.
+    """Run jobs, dependencies first, until each is finished, has failed, or is skipped because a dependency failed.
 
-    Args:
-        jobs: Jobs to run, dependencies first.
-        taken: Jobs that were already finished, for the table.
-        slots: Number of parallel jobs. They share the processor cores, and each has one GPU.
-        accept_revision: See :func:`start`.
-        stream: Where progress is printed. Standard error by default.
-        pause: Called between two looks at the jobs.
+    ``slots`` parallel jobs share the processor cores, and each has one GPU. ``taken`` are finished jobs, for the table;
+    ``pause`` is called between two looks at the jobs.
     """
 
     def __init__(
@@ -260,22 +238,16 @@ class Scheduler:
         if lost := [name for name, status in needed.items() if status.lost]:
             self._statuses[job.name] = JobStatus(Phase.SKIPPED, note=f'it needs {lost[0]}')
         elif all(status.done for status in needed.values()) and len(self._running) < self._slots:
-            gpu = self._free_gpu()
-            started = start(job, self._shares(gpu), self._accept)
+            used = [gpu for _, gpu in self._running.values()]
+            gpu = min(self._gpus, key=used.count) if len(self._gpus) > 1 else ''
+            shares = {'CUDA_VISIBLE_DEVICES': gpu} if gpu else {}
+            if 'OMP_NUM_THREADS' not in os.environ:
+                shares['OMP_NUM_THREADS'] = str(max(1, usable_cores() // self._slots))
+            started = start(job, shares, self._accept)
             if isinstance(started, Execution):
                 self._running[job.name] = (started, gpu)
                 started = JobStatus(Phase.RUNNING, 0.0)
             self._statuses[job.name] = started
-
-    def _free_gpu(self) -> str:
-        used = [gpu for _, gpu in self._running.values()]
-        return min(self._gpus, key=used.count) if len(self._gpus) > 1 else ''
-
-    def _shares(self, gpu: str) -> dict[str, str]:
-        shares = {'CUDA_VISIBLE_DEVICES': gpu} if gpu else {}
-        if 'OMP_NUM_THREADS' not in os.environ:
-            shares['OMP_NUM_THREADS'] = str(max(1, usable_cores() // self._slots))
-        return shares
 
 
 def visible_gpus() -> list[str]:

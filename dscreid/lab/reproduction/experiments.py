@@ -1,16 +1,14 @@
 """The paper's tables and figures as data: their rows and the config of each row."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from dscreid.errors import ConfigError
 from dscreid.utils.signatures import closest
 
-NO_OVERRIDES: Mapping[str, Any] = MappingProxyType({})
+T = TypeVar('T')
 #: Other rankings of the features of a finished run, see ``tasks.py``.
 VIEWS = ('raw', 'static', 'dynamic')
 _DSLU = 'default_hooks.cluster.labelers.1'
@@ -18,48 +16,30 @@ _DSLU = 'default_hooks.cluster.labelers.1'
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table, or one point of a curve.
+    """One row of a table, or one point of a curve."""
 
-    Attributes:
-        name: Name printed in the table.
-        method: Name by which a :class:`DataPreset` finds the config file, such as ``'dsc'``.
-        overrides: Settings by dotted key. If all equal the config's, the row reuses the config's own run.
-        tag: Suffix of the run's folder name if the row has overrides.
-        paper: Name of the row in the paper's table, or None if the paper does not have it.
-        view: One of ``VIEWS``: rank the features of ``method``'s run differently, without a run of its own.
-        untrained: Evaluate the pre-trained tower without any training.
-        x: x value of a point of a curve.
-    """
-
-    name: str
-    method: str
-    overrides: Mapping[str, Any] = field(default_factory=lambda: NO_OVERRIDES)
-    tag: str = ''
-    paper: str | None = None
+    name: str  # name printed in the table
+    method: str  # name by which a DataPreset finds the config file, such as 'dsc'
+    # settings by dotted key; if all equal the config's, the row reuses the config's own run
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    tag: str = ''  # suffix of the run's folder name if the row has overrides
+    paper: str | None = None  # name of the row in the paper's table, or None if the paper does not have it
+    # one of VIEWS: rank the features of method's run differently, without a run of its own
     view: str | None = None
-    untrained: bool = False
-    x: float | None = None
+    untrained: bool = False  # evaluate the pre-trained tower without any training
+    x: float | None = None  # x value of a point of a curve
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One of the paper's tables or figures, or an additional comparison of this package.
+    """One of the paper's tables or figures, or an additional comparison of this package."""
 
-    Attributes:
-        name: Name on the command line.
-        title: What it compares.
-        rows: Its rows in the paper's order.
-        directions: Adaptation directions of the paper, used if none are requested.
-        table: Number of the paper's table with the same rows, or None.
-        kind: ``'table'``, ``'curves'`` (rows with ``x``), ``'retrieval'`` or ``'densities'``.
-    """
-
-    name: str
-    title: str
-    rows: tuple[Row, ...]
-    directions: tuple[str, ...] = ('hitsz2bupt',)
-    table: int | None = None
-    kind: str = 'table'
+    name: str  # name on the command line
+    title: str  # what it compares
+    rows: tuple[Row, ...]  # its rows in the paper's order
+    directions: tuple[str, ...] = ('hitsz2bupt',)  # adaptation directions of the paper, used if none are requested
+    table: int | None = None  # number of the paper's table with the same rows, or None
+    kind: str = 'table'  # 'table', 'curves' (rows with x), 'retrieval' or 'densities'
 
     @property
     def heading(self) -> str:
@@ -83,14 +63,11 @@ def _methods(suffix: str = '') -> tuple[Row, ...]:
     )
 
 
-def _weights() -> tuple[Row, ...]:
-    """Rows of Table 6: (dynamic, static) weights of the fused similarity (11)."""
-    rows = []
-    for dynamic, static in ((1, 0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1, 1)):
-        name, part = f'({dynamic}, {static})', f'{_DSLU}.intra'
-        overrides = {f'{part}.dynamic_weight': float(dynamic), f'{part}.static_weight': float(static)}
-        rows.append(Row(name, 'dsc', overrides, f'weights_{dynamic}_{static}', name))
-    return tuple(rows)
+def _weights(dynamic: float, static: float) -> Row:
+    """Row of Table 6: weights of the fused similarity (11)."""
+    name, part = f'({dynamic:g}, {static:g})', f'{_DSLU}.intra'
+    overrides = {f'{part}.dynamic_weight': dynamic, f'{part}.static_weight': static}
+    return Row(name, 'dsc', overrides, f'weights_{dynamic:g}_{static:g}', name)
 
 
 def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Row, ...]:
@@ -101,12 +78,10 @@ def _sweep(name: str, tag: str, values: Sequence[float], *keys: str) -> tuple[Ro
     )
 
 
-_ALPHA_KEYS = [f'model.neighbor_losses.{number}.alpha' for number in (0, 1)]
+_ALPHA_KEYS = 'model.neighbor_losses.0.alpha', 'model.neighbor_losses.1.alpha'
 _ALPHAS = _sweep('alpha', 'alpha', (0.6, 0.7, 0.8, 0.9, 0.95), *_ALPHA_KEYS)
 _VOTES = _sweep('K', 'topk', (5, 10, 15, 20, 30), f'{_DSLU}.inter.topk')
-
-
-_TABLES = (
+_ALL = (
     Experiment('table1', 'Unsupervised methods', _methods(), table=1),
     Experiment('table2', 'Unsupervised methods', _methods(), ('bupt2hitsz',), table=2),
     Experiment(
@@ -143,9 +118,12 @@ _TABLES = (
         ),
         table=5,
     ),
-    Experiment('table6', 'Weights (dynamic, static) of the fused similarity (11)', _weights(), table=6),
-)
-_FIGURES = (
+    Experiment(
+        'table6',
+        'Weights (dynamic, static) of the fused similarity (11)',
+        tuple(_weights(*pair) for pair in ((1.0, 0.0), (0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 0.4), (1.0, 1.0))),
+        table=6,
+    ),
     Experiment('figure3', 'Retrieval lists of CD and DSC', (_CD, _DSC), kind='retrieval'),
     Experiment('figure4', 'mAP against alpha and K', (*_ALPHAS, *_VOTES), kind='curves'),
     Experiment(
@@ -159,8 +137,6 @@ _FIGURES = (
         ),
         kind='densities',
     ),
-)
-_OWN = (
     Experiment(
         'variants',
         'Other readings and options of the methods (no table of the paper)',
@@ -202,32 +178,26 @@ _OWN = (
         _BOTH,
     ),
 )
-EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*_TABLES, *_FIGURES, *_OWN)}
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in _ALL}
+
+
+def find(kind: str, name: str, known: Mapping[str, T]) -> T:
+    """Return the entry with a name, or raise a ConfigError that lists the known names."""
+    if name not in known:
+        names = ', '.join(repr(word) if ' ' in word else word for word in known)
+        raise ConfigError(f"no {kind} '{name}'{closest(name, known)} (known are {names})")
+    return known[name]
 
 
 def find_experiment(name: str) -> Experiment:
     """Return the table or figure with this name, or raise a ConfigError that lists the known names."""
-    key = name.lower().replace(' ', '')
-    if key not in EXPERIMENTS:
-        raise ConfigError(
-            f"no table or figure '{name}'{closest(key, list(EXPERIMENTS))} (known are {', '.join(EXPERIMENTS)})"
-        )
-    return EXPERIMENTS[key]
+    return find('table or figure', name.lower().replace(' ', ''), EXPERIMENTS)
 
 
-def choose_rows(experiment: Experiment, names: Sequence[str] | None) -> tuple[Row, ...]:
+def choose_rows(experiment: Experiment, names: Sequence[str]) -> tuple[Row, ...]:
     """Return the rows with the given names or methods, or all; raise a ConfigError if a name matches no row."""
-    if not names:
-        return experiment.rows
     # a method shared by several rows of a sweep is not a name for any of them
-    words = [(row.name, row.tag or row.method) for row in experiment.rows]
-    known = {word.lower(): word for pair in words for word in reversed(pair)}
-    for name in names:
-        if name.lower() not in known:
-            near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-            hint = f"; did you mean '{known[near[0]]}'?" if near else ''
-            names_of_rows = ', '.join(map(repr, known.values()))
-            raise ConfigError(f"{experiment.name} has no row '{name}'{hint} (known are {names_of_rows})")
-    wanted = {name.lower() for name in names}
-    lowered = [{word.lower() for word in pair} for pair in words]
-    return tuple(row for row, pair in zip(experiment.rows, lowered, strict=True) if wanted & pair)
+    words = [{(row.tag or row.method).lower(), row.name.lower()} for row in experiment.rows]
+    known = {word: word for pair in words for word in sorted(pair)}
+    wanted = {find(f'row of {experiment.name} named', name.lower(), known) for name in names}
+    return tuple(row for row, pair in zip(experiment.rows, words, strict=True) if wanted & pair or not wanted)

@@ -22,6 +22,7 @@ _SHOWING = (
     'lab/selection_study.py', 'apis/report.py', 'apis/plots.py', '__main__.py', '.mim',
 )  # fmt: skip
 
+_TASKS = 'lab/reproduction/tasks.py'
 #: Keys: ``config`` (digest of what is trained and how it is tested), ``seed``, ``data`` (part of the data →
 #: fingerprint), ``code`` (fingerprint) and ``sources`` (name of each run whose weights or features are used →
 #: its identity).
@@ -49,17 +50,9 @@ def revisions_in(identity: Identity) -> set[str]:
 
 def code_fingerprint(package: Path = PACKAGE) -> str:
     """Fingerprint the package's code, ignoring comments, docstrings and formatting. 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob('*.py')):
-        relative = path.relative_to(package).as_posix()
-        if not relative.startswith(_SHOWING):
-            digest.update(f'{relative}\n{_bare_code(path.read_text(encoding="utf-8"))}\n'.encode())
-    return digest.hexdigest()[:16]
-
-
-def file_fingerprint(path: Path) -> str:
-    """Fingerprint the code of one file in the same way as :func:`code_fingerprint`. 16 hexadecimal digits."""
-    return digest(_bare_code(path.read_text(encoding='utf-8')))
+    paths = {path.relative_to(package).as_posix(): path for path in sorted(package.rglob('*.py'))}
+    shown = {name for name in paths if name.startswith(_SHOWING) and name != _TASKS}
+    return digest({name: _bare_code(path) for name, path in paths.items() if name not in shown})
 
 
 def git_revision() -> dict[str, Any] | None:
@@ -107,9 +100,9 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _bare_code(text: str) -> str:
-    """Remove comments, docstrings and layout from source text."""
-    tree = ast.parse(text)
+def _bare_code(path: Path) -> str:
+    """Read a source file without comments, docstrings and layout."""
+    tree = ast.parse(path.read_text(encoding='utf-8'))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

@@ -18,40 +18,29 @@ from dscreid.utils.shipped import shipped_folder
 #: Files in the folder of a run. The card is written last and marks the run as finished.
 RESULTS = (METRICS_FILE, FEATURES_FILE)
 START_FILE, CARD_FILE, LOG_FILE = 'run_start.json', 'run_card.json', 'reproduce.log'
+_NO_RECORD = 'no record of this tool'
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process: render a world, train and test a run, or rank features again.
+    """One process: render a world, train and test a run, or rank features again."""
 
-    Attributes:
-        name: Unique name, such as ``bupt2hitsz/seed1/dsc_demo``.
-        folder: The run's work directory, or the folder of a world.
-        environment: Environment variables in addition to those of this process.
-        dependencies: Names of the jobs that must have finished.
-        identity: What the result depends on. Empty for a world.
-        facts: Entries of the run card that are not measured.
-        outputs: Files that a finished job leaves in its folder.
-        world: The world to render, or None for a run.
-        max_epochs: Number of training epochs. 0 if nothing is trained.
-    """
-
-    name: str
-    folder: Path
+    name: str  # unique name, such as bupt2hitsz/seed1/dsc_demo
+    folder: Path  # the run's work directory, or the folder of a world
     command: tuple[str, ...]
+    # environment variables in addition to those of this process
     environment: Mapping[str, str] = field(default_factory=dict)
-    dependencies: tuple[str, ...] = ()
-    identity: Identity = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
-    world: WorldSpec | None = None
-    max_epochs: int = 0
+    dependencies: tuple[str, ...] = ()  # names of the jobs that must have finished
+    identity: Identity = field(default_factory=dict)  # what the result depends on; empty for a world
+    facts: Mapping[str, Any] = field(default_factory=dict)  # entries of the run card that are not measured
+    outputs: tuple[str, ...] = ()  # files that a finished job leaves in its folder
+    world: WorldSpec | None = None  # the world to render, or None for a run
+    max_epochs: int = 0  # number of training epochs; 0 if nothing is trained
 
     @property
     def log(self) -> Path:
         """The job's log file. A world's log is next to its folder, which only the renderer may change."""
-        beside = self.folder.with_name(f'{self.folder.name}.log')
-        return self.folder / LOG_FILE if self.world is None else beside
+        return self.folder / LOG_FILE if self.world is None else self.folder.with_name(f'{self.folder.name}.log')
 
 
 def is_finished(job: Job) -> bool:
@@ -66,10 +55,10 @@ def stale_reasons(job: Job, accept_revision: bool = False) -> list[str]:
     """Describe how the content of a job's folder differs from what the job makes. Empty if it does not."""
     if job.world is not None or not job.folder.is_dir() or not any(job.folder.iterdir()):
         return []
-    record = read_record(job.folder / CARD_FILE) or read_record(job.folder / START_FILE)
+    record = _record(job)
     if record is None:
-        return ['it contains files but no record of this tool']
-    return differences(record['identity'], job.identity, accept_revision)
+        return [_NO_RECORD]
+    return [f'another {part}' for part in differences(record['identity'], job.identity, accept_revision)]
 
 
 def begin_attempt(job: Job) -> None:
@@ -89,7 +78,7 @@ def end_attempt(job: Job, seconds: float, exit_code: int) -> None:
     write_json(job.folder / START_FILE, record)
 
 
-def write_card(job: Job, measured: Mapping[str, Any]) -> None:
+def write_card(job: Job, **measured: Any) -> None:
     """Write the run card with the measured entries, which marks a run as finished."""
     record = _start_record(job)
     attempts = record['attempts']
@@ -104,7 +93,7 @@ def write_card(job: Job, measured: Mapping[str, Any]) -> None:
         started=attempts[0]['started'],
         wall_seconds=round(sum(known), 1),
         attempts=len(attempts),
-        # attempts killed together with this tool: their time is unknown and not in wall_seconds
+        # killed together with this tool, and not in wall_seconds
         unmeasured_attempts=len(attempts) - len(known),
         **measured,
     )
@@ -113,10 +102,8 @@ def write_card(job: Job, measured: Mapping[str, Any]) -> None:
 
 def remove_run(job: Job) -> None:
     """Remove a run's folder; raise a ConfigError if it holds something that this tool did not write."""
-    if not (read_record(job.folder / CARD_FILE) or read_record(job.folder / START_FILE)):
-        raise ConfigError(
-            f'{job.folder}: contains files but no record of this tool; move them, or choose another --out'
-        )
+    if _record(job) is None:
+        raise ConfigError(f'{job.folder}: contains files but {_NO_RECORD}; move them, or choose another --out')
     config = Path(job.facts['config']).name  # MMEngine saves a copy
     remove_run_folder(job.folder, (START_FILE, CARD_FILE, LOG_FILE, *job.outputs, config))
 
@@ -131,8 +118,12 @@ def read_record(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def _record(job: Job) -> dict[str, Any] | None:
+    return read_record(job.folder / CARD_FILE) or read_record(job.folder / START_FILE)
+
+
 def _start_record(job: Job) -> dict[str, Any]:
-    # The identity is that of the first attempt: a later one may use another, accepted revision.
+    # the identity of the first attempt: a later one may use another, accepted revision
     return read_record(job.folder / START_FILE) or dict(identity=dict(job.identity), attempts=[])
 
 
@@ -141,17 +132,12 @@ def _is_identity(value: dict[str, Any]) -> bool:
 
 
 def _is_card(content: dict[str, Any]) -> bool:
-    return (
-        all(map(is_number, content['metrics'].values()))
-        and all(isinstance(revision, str) for revision in content['revisions'])
-        and isinstance(content.get('git'), dict | None)
-    )
+    texts = all(isinstance(revision, str) for revision in content['revisions'])
+    return texts and all(map(is_number, content['metrics'].values())) and isinstance(content.get('git'), dict | None)
 
 
 def _is_start(content: dict[str, Any]) -> bool:
-    return isinstance(content['attempts'], list) and all(
-        isinstance(attempt['started'], str)
-        and isinstance(attempt['revision'], str)
-        and (attempt['seconds'] is None or is_finite_number(attempt['seconds']))
-        for attempt in content['attempts']
-    )
+    attempts = content['attempts']
+    texts = all(isinstance(attempt[key], str) for attempt in attempts for key in ('started', 'revision'))
+    times = all(attempt['seconds'] is None or is_finite_number(attempt['seconds']) for attempt in attempts)
+    return isinstance(attempts, list) and texts and times

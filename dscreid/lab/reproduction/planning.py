@@ -15,12 +15,11 @@ from dscreid.apis.config import load_config
 from dscreid.apis.option_values import format_value
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.experiments import NO_OVERRIDES, Row
+from dscreid.lab.reproduction.experiments import Row
 from dscreid.lab.reproduction.identity import (
     code_fingerprint,
     dataset_fingerprints,
     digest,
-    file_fingerprint,
     run_digest,
     world_fingerprint,
 )
@@ -30,9 +29,8 @@ from dscreid.lab.synthetic import WorldSpec
 from dscreid.utils.config_difference import config_difference, effective_overrides
 from dscreid.visualization import protocol_of
 
-#: Command of the processes other than ``tools/train.py``, and their code, which the code fingerprint leaves out.
+#: Command of the processes other than ``tools/train.py``.
 TASKS = (sys.executable, '-m', 'dscreid.lab.reproduction.tasks')
-TASKS_FILE = Path(__file__).with_name('tasks.py')
 
 
 @dataclass
@@ -48,7 +46,7 @@ def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seed
     plan, configs, code = Plan(), ConfigReader(place), code_fingerprint()
     for seed in seeds:
         for direction in directions:
-            planner = _Planner(configs, direction, seed, plan, code)
+            planner = _Planner(configs, direction, seed, plan.jobs, code)
             plan.rows.update(planner.add_row(row) for row in rows)
     return plan
 
@@ -56,8 +54,7 @@ def make_plan(place: Place, rows: Sequence[Row], directions: Sequence[str], seed
 class ConfigReader:
     """Read and cache the configs of a place.
 
-    Rendered worlds are in a different folder for each seed. Their roots are therefore read as the name of the
-    environment variable that holds the folder when a run of that seed starts.
+    The roots of rendered worlds, which differ between seeds, are read as names of environment variables.
     """
 
     def __init__(self, place: Place) -> None:
@@ -78,7 +75,7 @@ class ConfigReader:
             'have one with --rows'
         )
 
-    def read(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Config:
+    def read(self, path: Path, overrides: Mapping[str, Any] = {}) -> Config:
         """Return a config with overrides. It is cached: do not modify it."""
         key = f'{path} {dict(overrides)}'
         if key not in self._configs:
@@ -116,31 +113,30 @@ class ConfigReader:
 
 
 class _Planner:
-    """Add the runs of one direction and seed to a plan."""
+    """Add the runs of one direction and seed to jobs by name."""
 
-    def __init__(self, configs: ConfigReader, direction: str, seed: int, plan: Plan, code: str) -> None:
+    def __init__(self, configs: ConfigReader, direction: str, seed: int, jobs: dict[str, Job], code: str) -> None:
         self.configs, self.place = configs, configs.place
-        self.direction, self.seed, self.plan, self.code = direction, seed, plan, code
+        self.direction, self.seed, self.jobs, self.code = direction, seed, jobs, code
         self.worlds = self.place.preset.worlds(direction, seed)
+        self.folder, self.prefix = self.place.group(direction, seed), f'{direction}/seed{seed}'
 
     def add_row(self, row: Row) -> str:
         """Add a row's run and its dependencies, and return the run's name."""
         path = self.configs.path_of(row.method, self.direction)
-        run = self.configs.run_name(row, self.direction)
-        config = self.configs.read(path)
+        run, config = self.configs.run_name(row, self.direction), self.configs.read(path)
         if row.view:
-            features, out = self._folder(path.stem) / FEATURES_FILE, self._folder(run) / METRICS_FILE
+            features, out = self.folder / path.stem / FEATURES_FILE, self.folder / run / METRICS_FILE
             command = _task('view', features=features, protocol=protocol_of(config), view=row.view, out=out)
-            key, stages = digest(['view', row.view, file_fingerprint(TASKS_FILE)]), [self._add_run(path)]
-            facts = dict(view=row.view)
-            return self._add(run, path, config, command, key, stages, outputs=(METRICS_FILE,), facts=facts)
+            key, stages = digest(['view', row.view]), [self._add_run(path)]
+            return self._add(run, path, config, command, key, stages, (METRICS_FILE,), view=row.view)
         if row.untrained:
-            command = _task('untrained', config=path, work_dir=self._folder(run))
-            key = digest(['untrained', run_digest(config), file_fingerprint(TASKS_FILE)])
-            return self._add(run, path, config, command, key, facts=dict(untrained=True))
+            command = _task('untrained', config=path, work_dir=self.folder / run)
+            key = digest(['untrained', run_digest(config)])
+            return self._add(run, path, config, command, key, untrained=True)
         return self._add_run(path, {} if run == path.stem else row.overrides, run)
 
-    def _add_run(self, path: Path, overrides: Mapping[str, Any] = NO_OVERRIDES, run: str = '') -> str:
+    def _add_run(self, path: Path, overrides: Mapping[str, Any] = {}, run: str = '') -> str:
         """Add a training, or a test of source weights, after the source stage that its config names."""
         run = run or path.stem
         config = self.configs.read(path, overrides)
@@ -148,17 +144,12 @@ class _Planner:
         if source := config.get('source'):
             if source.get('checkpoint'):
                 raise ConfigError(f'{path}: tables train their own source stages; set source.checkpoint to None')
-            # beside this run, where tools/train.py looks for it
             stages.append(self._add_run(Path(source.config)))
-        command = [sys.executable, str(self.place.trainer), str(path), '--work-dir', str(self._folder(run))]
+        command = [sys.executable, str(self.place.trainer), str(path), '--work-dir', str(self.folder / run)]
         command += ['--resume', '--seed', str(self.seed), *(['--amp'] if self.place.amp else [])]
         if overrides:
-            command += [
-                '--cfg-options',
-                *(f'{key}={format_value(value)}' for key, value in overrides.items()),
-            ]
-        facts = dict(overrides=dict(overrides))
-        return self._add(run, path, config, command, run_digest(config), stages, facts=facts)
+            command += ['--cfg-options', *(f'{key}={format_value(value)}' for key, value in overrides.items())]
+        return self._add(run, path, config, command, run_digest(config), stages, overrides=dict(overrides))
 
     def _add(
         self,
@@ -169,20 +160,19 @@ class _Planner:
         key: str,
         stages: Sequence[str] = (),
         outputs: tuple[str, ...] = RESULTS,
-        facts: Mapping[str, Any] = NO_OVERRIDES,
+        **facts: Any,
     ) -> str:
         """Add a run after its stages and worlds, and return its name."""
-        name = f'{self.direction}/seed{self.seed}/{run}'
-        if name in self.plan.jobs:
+        name, place = f'{self.prefix}/{run}', self.place
+        if name in self.jobs:
             return name
         identity = dict(
             config=key,
             seed=self.seed,
             data=self.configs.fingerprints(config, self.worlds),
             code=self.code,
-            sources={stage.rpartition('/')[2]: self.plan.jobs[stage].identity for stage in stages},
+            sources={stage.rpartition('/')[2]: self.jobs[stage].identity for stage in stages},
         )
-        place = self.place
         card = dict(
             data=place.preset.name,
             synthetic=place.preset.synthetic,
@@ -193,31 +183,26 @@ class _Planner:
             config_difference=self.configs.difference_to_dsc(config, self.direction),
             amp=place.amp,
         )
-        self.plan.jobs[name] = Job(
+        self.jobs[name] = Job(
             name=name,
-            folder=self._folder(run),
+            folder=self.folder / run,
             command=tuple(command),
             environment=place.environment(self.direction, self.seed),
             dependencies=(*self._add_worlds(), *stages),
             identity=identity,
-            facts={**card, **facts},
+            facts=card | facts,
             outputs=outputs,
             max_epochs=(config.get('train_cfg') or {}).get('max_epochs', 0),
         )
         return name
 
     def _add_worlds(self) -> list[str]:
-        names = []
+        names = {role: f'{self.prefix}/{role} world' for role in self.worlds}
         for role, spec in self.worlds.items():
-            name = f'{self.direction}/seed{self.seed}/{role} world'
             folder = self.place.worlds(self.direction, self.seed) / role
             command = _task('render', root=folder, spec=spec.to_dict())
-            self.plan.jobs.setdefault(name, Job(name, folder, tuple(command), world=spec))
-            names.append(name)
-        return names
-
-    def _folder(self, run: str) -> Path:
-        return self.place.group(self.direction, self.seed) / run
+            self.jobs.setdefault(names[role], Job(names[role], folder, tuple(command), world=spec))
+        return list(names.values())
 
 
 def _task(name: str, **arguments: Any) -> list[str]:

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dscreid.errors import ConfigError
+from dscreid.lab.reproduction.experiments import find
 from dscreid.lab.synthetic import WorldSpec
 from dscreid.lab.worlds import adaptation_worlds
 from dscreid.utils.shipped import is_config, shipped_configs, shipped_tools
-from dscreid.utils.signatures import closest
 
 _FOLDERS = ('dsc', 'baselines', 'resnet50', 'ablations', 'synthetic')
 _REAL_FILES = tuple(f'{folder}/{{method}}_{{direction}}.py' for folder in _FOLDERS)
@@ -22,19 +21,13 @@ _DEMO_ROOTS = {'bupt': 'DSCREID_SYNTHETIC_BUPT', 'hitsz': 'DSCREID_SYNTHETIC_HIT
 
 @dataclass(frozen=True)
 class DataPreset:
-    """A kind of data that all experiments can run on.
+    """A kind of data that all experiments can run on."""
 
-    Attributes:
-        name: Name on the command line.
-        files: Patterns of config files below ``configs``, tried in order, with ``{method}`` and ``{direction}``.
-        roots: Layout → environment variable that tells the configs where the data in that layout is.
-        world: Preset of ``adaptation_worlds`` to render, or None for real data.
-    """
-
-    name: str
+    name: str  # name on the command line
+    # patterns of config files below configs, tried in order, with {method} and {direction}
     files: tuple[str, ...]
-    roots: Mapping[str, str]
-    world: str | None = None
+    roots: Mapping[str, str]  # layout → environment variable that tells the configs where the data in that layout is
+    world: str | None = None  # preset of adaptation_worlds to render, or None for real data
 
     @property
     def synthetic(self) -> bool:
@@ -67,30 +60,27 @@ PRESETS: dict[str, DataPreset] = {
 
 def find_preset(name: str) -> DataPreset:
     """Return the data preset with this name, or raise a ConfigError that lists the known names."""
-    if name not in PRESETS:
-        raise ConfigError(f"no data '{name}'{closest(name, list(PRESETS))} (known are {', '.join(PRESETS)})")
-    return PRESETS[name]
+    return find('data', name, PRESETS)
 
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables inside a block. Configs read their data roots from them."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = dict(os.environ)
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs are stored and what they are made with.
+    """Where runs are stored (``out/<data>/<direction>/seed<k>``) and what they are made with.
 
-    Runs of one direction and seed are next to each other in ``out/<data>/<direction>/seed<k>``, where
-    ``tools/train.py`` looks for the source stages of a config. ``configs`` is the folder of all configs, ``trainer`` a
-    script that trains and tests one, and ``amp`` selects mixed precision.
+    ``configs`` is the folder of all configs, ``trainer`` a script that trains and tests one, and ``amp`` selects mixed
+    precision.
     """
 
     out: Path
@@ -105,7 +95,7 @@ class Place:
         return self.out / self.preset.name
 
     def group(self, direction: str, seed: int) -> Path:
-        """Return the folder of the runs of one direction and seed."""
+        """Return the folder of the runs of one direction and seed. A run looks for its source stages beside it."""
         return self.folder / direction / f'seed{seed}'
 
     def worlds(self, direction: str, seed: int) -> Path:

@@ -29,8 +29,7 @@ class Phase(Enum):
     TAKEN = 'finished before'
 
 
-_ORDER = list(Phase)
-_COLORS = dict(zip(_ORDER, ('cyan', 'cyan', 'red', 'yellow', 'dim', 'green', 'green'), strict=True))
+_COLORS = dict(zip(Phase, ('cyan', 'cyan', 'red', 'yellow', 'dim', 'green', 'green'), strict=True))
 
 
 @dataclass(frozen=True)
@@ -63,25 +62,22 @@ class ProgressTable:
     def __init__(self, jobs: Sequence[Job], statuses: Mapping[str, JobStatus], stream: TextIO | None = None) -> None:
         self._jobs, self._statuses, self._stream = jobs, statuses, stream or sys.stderr
         console = Console(file=self._stream)
-        live = Live(console=console, get_renderable=self.table, refresh_per_second=1)
-        self._live = live if console.is_terminal else None
-        self._shown: dict[str, Phase] = {}
+        self._live = Live(console=console, get_renderable=self.table, refresh_per_second=1)
+        self._is_live = console.is_terminal
+        self._shown = dict.fromkeys(statuses, Phase.WAITING)
 
     def __enter__(self) -> 'ProgressTable':
-        if self._live:
+        if self._is_live:
             self._live.start()
         return self
 
     def __exit__(self, *details: object) -> None:
-        if self._live:
-            self._live.stop()
+        self._live.stop()
 
     def update(self) -> None:
         """Print a line for each job whose phase changed, if there is no live table."""
-        if self._live:
-            return
         for name, status in self._statuses.items():
-            if self._shown.get(name, Phase.WAITING) is not status.phase:
+            if self._shown[name] is not status.phase and not self._is_live:
                 self._shown[name] = status.phase
                 time = '' if status.phase is Phase.RUNNING else status.time
                 details = '; '.join(filter(None, (time, status.note)))
@@ -93,7 +89,7 @@ class ProgressTable:
         table = Table('run', 'state', 'epoch', 'time', 'note', box=None, pad_edge=False)
         done = sum(status.done for status in self._statuses.values())
         table.title = f'{done} of {len(self._jobs)} finished'
-        for job in sorted(self._jobs, key=lambda job: _ORDER.index(self._statuses[job.name].phase)):
+        for job in sorted(self._jobs, key=lambda job: list(Phase).index(self._statuses[job.name].phase)):
             status = self._statuses[job.name]
             epoch = epoch_of(job) if status.phase in (Phase.RUNNING, Phase.ELSEWHERE) else ''
             state = f'[{_COLORS[status.phase]}]{status.phase.value}[/]'
@@ -103,9 +99,6 @@ class ProgressTable:
 
 def epoch_of(job: Job) -> str:
     """Format the progress of a training by its last checkpoint, such as ``3/6``. Empty if unknown."""
-    try:
-        pointer = (job.folder / POINTER).read_text(encoding='utf-8', errors='replace')
-    except OSError:
-        return ''
-    epoch = re.search(r'epoch_(\d+)\.pth', pointer)
-    return f'{epoch[1]}/{job.max_epochs}' if epoch and job.max_epochs else ''
+    pointer = job.folder / POINTER
+    epoch = pointer.is_file() and re.search(rb'epoch_(\d+)\.pth', pointer.read_bytes())
+    return f'{int(epoch[1])}/{job.max_epochs}' if epoch and job.max_epochs else ''

@@ -2,25 +2,28 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dscreid.apis.config import load_config
+from dscreid.apis.plots import examples_of
+from dscreid.apis.run_folder import FEATURES_FILE
 from dscreid.errors import ConfigError
-from dscreid.lab.reproduction.experiments import EXPERIMENTS, choose_rows, find_experiment
-from dscreid.lab.reproduction.figures import curves_svg, figure_page
-from dscreid.lab.reproduction.presets import DataPreset, Place
-from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, seeds_of, summarize
+from dscreid.evaluation import load_features
+from dscreid.lab.reproduction.experiments import EXPERIMENTS, Experiment, Row, choose_rows, find_experiment
+from dscreid.lab.reproduction.jobs import CARD_FILE, read_record
+from dscreid.lab.reproduction.planning import ConfigReader
+from dscreid.lab.reproduction.presets import DataPreset, Place, environment
+from dscreid.lab.reproduction.summary import BOTH, Figure, Summary, SummaryRow, summarize
 from dscreid.utils.shipped import shipped_configs
-from dscreid.visualization import PAPER_FOOTNOTE
-from dscreid.visualization.page import (
-    Cell,
-    Table,
-    TableRow,
-    page_html,
-    paragraphs_html,
-    part,
-    write_text_atomically,
-)
+from dscreid.visualization import PAPER_FOOTNOTE, ReportRun, RetrievalGallery, TrackletPictures, distance_density
+from dscreid.visualization.densities import densities_html
+from dscreid.visualization.page import Cell, Table, TableRow, page_html, paragraphs_html, part, write_text_atomically
+from dscreid.visualization.retrieval import retrieval_html
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Key → (group, name) of the columns. The mean comes first because methods are ordered by it.
 COLUMNS = {
@@ -30,16 +33,9 @@ COLUMNS = {
 }
 _PAPER_NOTE = f'Columns headed “paper” hold the figures of the paper on the real datasets. {PAPER_FOOTNOTE}'
 _LEGEND = 'Percent, mean ± standard deviation over seeds; the best mean of a column is bold.'
-_CSV_HEADINGS = [
-    'table',
-    'row',
-    'metric',
-    'mean',
-    'standard deviation',
-    'seeds',
-    'paper',
-    'note on the paper',
-]
+_CSV_HEADINGS = ('table', 'row', 'metric', 'mean', 'standard deviation', 'seeds', 'paper', 'note on the paper')
+#: (metric, label, marker, offset as a fraction of the sweep's width, so that all error bars stay visible)
+_LINES = (('rgb2ir/mAP', 'RGB→IR', 'o', -0.012), ('ir2rgb/mAP', 'IR→RGB', 's', 0), ('mean/mAP', 'mean', 'x', 0.012))
 
 
 def show_experiment(
@@ -65,18 +61,16 @@ def show_experiment(
             f'no run of {name} has finished in {place.folder}; start them with: dscreid reproduce run {name} '
             f'--data {place.preset.name}'
         )
-    page = to_html(summaries, experiment.heading)
-    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries), f'{name}.html': page}
+    files = {f'{name}.md': to_markdown(summaries), f'{name}.csv': to_csv(summaries)}
+    files[f'{name}.html'] = to_html(summaries, experiment.heading)
     for direction, summary in zip([*directions, BOTH], summaries, strict=False):
-        if not summary.has_results:
-            continue
-        if experiment.kind == 'curves':
-            where = 'both' if direction == BOTH else direction
-            files[f'{name}_{where}.svg'] = curves_svg(summary)
-        elif experiment.kind != 'table' and direction != BOTH:
+        found = {seed for row in summary.rows for seed in row.values}
+        if found and experiment.kind == 'curves':
+            files[f'{name}_{"both" if direction == BOTH else direction}.svg'] = curves_svg(summary)
+        elif found and experiment.kind != 'table' and direction != BOTH:
             # only one seed: other seeds have other people, which says nothing about the methods
-            seed = (seeds or seeds_of(place, direction))[0]
-            files[f'{name}_{direction}.html'] = figure_page(place, experiment, chosen, direction, seed)
+            seed = next(seed for seed in seeds or sorted(found) if seed in found)
+            files[f'{name}_{direction}.html'] = _figure_page(place, experiment, chosen, direction, seed)
     folder = place.folder / 'tables'
     for file_name, text in files.items():
         write_text_atomically(folder / file_name, text)
@@ -119,22 +113,81 @@ def to_csv(summaries: Sequence[Summary]) -> str:
     writer.writerow(_CSV_HEADINGS)
     for summary in summaries:
         for row in summary.rows:
-            writer.writerows((summary.title, row.row.name, *values) for values in _csv_values(row))
+            paper = row.paper.metrics if row.paper else {}
+            keys = [key for metrics in row.values.values() for key in metrics]
+            for key in dict.fromkeys([*keys, *paper]):
+                figure, seeds = row.figure(key), ' '.join(map(str, row.values))
+                measured = (figure.mean, figure.deviation) if figure else (None, None)
+                footnote = PAPER_FOOTNOTE if key in paper else ''
+                writer.writerow((summary.title, row.row.name, key, *measured, seeds, paper.get(key), footnote))
     return stream.getvalue()
 
 
-def _csv_values(row: SummaryRow) -> Iterator[tuple[object, ...]]:
-    paper = row.paper.metrics if row.paper else {}
-    seeds = ' '.join(map(str, row.values))
-    keys = [key for metrics in row.values.values() for key in metrics]
-    for key in dict.fromkeys([*keys, *paper]):
-        figure = row.figure(key)
-        mean, deviation = (figure.mean, figure.deviation) if figure else (None, None)
-        yield key, mean, deviation, seeds, paper.get(key), PAPER_FOOTNOTE if key in paper else ''
+def _figure_page(place: Place, experiment: Experiment, rows: Sequence[Row], direction: str, seed: int) -> str:
+    """Return the page of a figure for one direction and seed; raise a DscreidError if a file is missing."""
+    reader = ConfigReader(place)
+    runs = []
+    for row in rows:
+        folder = place.group(direction, seed) / reader.run_name(row, direction)
+        if card := read_record(folder / CARD_FILE):
+            runs.append(ReportRun(row.name, card['metrics'], load_features(folder / FEATURES_FILE)))
+    data = 'Synthetic data, no real person' if place.preset.synthetic else 'Real data'
+    notes = [f'{data}: `{place.preset.name}`, {direction}, seed {seed}.']
+    if missing := [row.name for row in rows if row.name not in {run.name for run in runs}]:
+        notes.append(f'Not run yet: {", ".join(missing)}.')
+    if experiment.kind == 'retrieval':
+        with environment(place.environment(direction, seed)):
+            examples, dataset = examples_of(load_config(reader.path_of(rows[0].method, direction)), runs)
+        body = 'Retrieval lists', retrieval_html(RetrievalGallery(examples, TrackletPictures(dataset)))
+    else:
+        densities = [distance_density(run.name, run.features) for run in runs]
+        body = 'Distances', densities_html([density for density in densities if density is not None])
+    return page_html(experiment.heading, paragraphs_html(notes), [body])
+
+
+def curves_svg(summary: Summary) -> str:
+    """Plot mAP against each swept parameter, with the standard deviation over seeds, as a standalone SVG.
+
+    Rows whose names start with the same word form one sweep. Equal summaries give identical bytes.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure as Drawing
+
+    sweeps: dict[str, dict[float, SummaryRow]] = {}
+    for row in summary.rows:
+        if row.row.x is not None:
+            sweeps.setdefault(row.row.name.partition(' ')[0], {})[row.row.x] = row
+    with matplotlib.rc_context({'svg.hashsalt': summary.title, 'font.size': 9}):
+        figure = Drawing(figsize=(4.2 * len(sweeps), 3.2))
+        panels = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)[0]
+        # alpha first, as in the paper
+        for panel, (name, sweep) in zip(panels, sorted(sweeps.items(), reverse=True), strict=True):
+            _plot(panel, sweep)
+            panel.set_xlabel({'alpha': 'α'}.get(name, name))
+            panel.grid(alpha=0.3)
+        panels[0].set_ylabel('mAP, percent ± standard deviation')
+        panels[0].legend(fontsize=8)
+        figure.suptitle(summary.title, fontsize=8)
+        figure.tight_layout()
+        stream = io.StringIO()
+        figure.savefig(stream, format='svg', metadata={'Date': None})
+    return stream.getvalue()
+
+
+def _plot(panel: 'Axes', sweep: Mapping[float, SummaryRow]) -> None:
+    """Plot the metrics of one sweep: value of the parameter → row."""
+    width = max(sweep) - min(sweep)
+    for key, label, marker, offset in _LINES:
+        points = [(x, figure) for x, row in sorted(sweep.items()) if (figure := row.figure(key)) is not None]
+        if points:
+            x = [x + offset * width for x, _ in points]
+            means = [100 * figure.mean for _, figure in points]
+            deviations = [100 * (figure.deviation or 0) for _, figure in points]
+            panel.errorbar(x, means, deviations, label=label, marker=marker, ms=4, capsize=2, elinewidth=0.8)
 
 
 def _notes(summary: Summary) -> list[str]:
-    return [*([_PAPER_NOTE] if any(row.paper for row in summary.rows) else []), *summary.notes]
+    return [_PAPER_NOTE, *summary.notes] if any(row.paper for row in summary.rows) else list(summary.notes)
 
 
 def _table(summary: Summary) -> Table:

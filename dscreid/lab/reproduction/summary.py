@@ -17,8 +17,9 @@ from dscreid.visualization import PaperResult, paper_table
 #: Protocol of the target dataset, by direction.
 TARGETS = {'bupt2hitsz': 'hitsz_vcm', 'hitsz2bupt': 'bupt_campus'}
 BOTH = 'mean of both directions'
-#: Run cards of a row by seed.
+#: Run cards and metrics of a row by seed.
 _Cards = Mapping[int, Mapping[str, Any]]
+_Metrics = Mapping[int, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class SummaryRow:
     """One row of a table: seed → metrics in [0, 1], and the paper's results for this row on this target, or None."""
 
     row: Row
-    values: Mapping[int, Mapping[str, float]]
+    values: _Metrics
     paper: PaperResult | None = None
 
     def figure(self, key: str) -> Figure | None:
@@ -64,29 +65,29 @@ class Summary:
 
 
 def summarize(
-    place: Place,
-    experiment: Experiment,
-    rows: Sequence[Row],
-    directions: Sequence[str],
-    seeds: Sequence[int] | None,
+    place: Place, experiment: Experiment, rows: Sequence[Row], directions: Sequence[str], seeds: Sequence[int] | None
 ) -> list[Summary]:
     """Summarize each direction and, if there are several, their mean. ``seeds`` is None for all that were run."""
     reader = ConfigReader(place)
-    data = f'SYNTHETIC worlds ({place.preset.name})' if place.preset.synthetic else 'real data'
+    title = f'{experiment.heading} · {{}} · '
+    title += f'SYNTHETIC worlds ({place.preset.name})' if place.preset.synthetic else 'real data'
     summaries = []
     for direction in directions:
         cards = [_cards(reader, row, direction, seeds) for row in rows]
-        title = f'{experiment.heading} · {direction} · {data}'
-        summaries.append(_direction_summary(title, experiment, rows, direction, cards))
+        papers, notes = _paper_rows(experiment, direction)
+        summary_rows = tuple(
+            SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
+            for row, found in zip(rows, cards, strict=True)
+        )
+        notes += [*_card_notes(cards), *_seed_notes(summary_rows)]
+        summaries.append(Summary(title.format(direction), summary_rows, tuple(notes)))
     if len(directions) > 1:
-        summaries.append(_mean_summary(f'{experiment.heading} · {BOTH} · {data}', rows, summaries))
+        each = [[summary.rows[number].values for summary in summaries] for number in range(len(rows))]
+        means = tuple(SummaryRow(row, _means(values)) for row, values in zip(rows, each, strict=True))
+        notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
+        notes = list(dict.fromkeys([*notes, *_seed_notes(means)]))
+        summaries.append(Summary(title.format(BOTH), means, tuple(notes)))
     return summaries
-
-
-def seeds_of(place: Place, direction: str) -> tuple[int, ...]:
-    """Return the seeds of a direction that have a folder, in ascending order."""
-    names = [path.name.removeprefix('seed') for path in (place.folder / direction).glob('seed*')]
-    return tuple(sorted(int(name) for name in names if name.isdigit()))
 
 
 def _cards(reader: ConfigReader, row: Row, direction: str, seeds: Sequence[int] | None) -> _Cards:
@@ -95,60 +96,45 @@ def _cards(reader: ConfigReader, row: Row, direction: str, seeds: Sequence[int] 
     except ConfigError:  # a method without a config has no runs
         return {}
     place = reader.place
-    chosen = seeds_of(place, direction) if seeds is None else seeds
-    cards = {seed: read_record(place.group(direction, seed) / name / CARD_FILE) for seed in chosen}
+    if seeds is None:
+        names = [path.name.removeprefix('seed') for path in (place.folder / direction).glob('seed*')]
+        seeds = sorted(int(name) for name in names if name.isdigit())
+    cards = {seed: read_record(place.group(direction, seed) / name / CARD_FILE) for seed in seeds}
     return {seed: card for seed, card in cards.items() if card is not None}
 
 
-def _direction_summary(
-    title: str, experiment: Experiment, rows: Sequence[Row], direction: str, cards: Sequence[_Cards]
-) -> Summary:
-    papers: dict[str | None, PaperResult] = {}
-    notes = []
-    if experiment.table is not None:
-        table = paper_table(experiment.table)
-        if table.target == TARGETS[direction]:
-            papers = {row.method: row for row in table.rows}
-        else:
-            notes.append(f'The paper has this table only for {", ".join(experiment.directions)}.')
-    summary_rows = tuple(
-        SummaryRow(row, {seed: card['metrics'] for seed, card in found.items()}, papers.get(row.paper))
-        for row, found in zip(rows, cards, strict=True)
-    )
-    notes += [*_card_notes(cards), *_seed_notes(summary_rows)]
-    return Summary(title, summary_rows, tuple(notes))
+def _paper_rows(experiment: Experiment, direction: str) -> tuple[dict[str | None, PaperResult], list[str]]:
+    """Return the paper's results by the name of their row, or a note that the paper has none for this direction."""
+    if experiment.table is None:
+        return {}, []
+    table = paper_table(experiment.table)
+    if table.target == TARGETS[direction]:
+        return {row.method: row for row in table.rows}, []
+    return {}, [f'The paper has this table only for {", ".join(experiment.directions)}.']
 
 
-def _mean_summary(title: str, rows: Sequence[Row], summaries: Sequence[Summary]) -> Summary:
+def _means(directions: Sequence[_Metrics]) -> _Metrics:
     """Average the directions for each seed that was run in all of them."""
-    merged = []
-    for number, row in enumerate(rows):
-        directions = [summary.rows[number].values for summary in summaries]
-        shared = sorted(set.intersection(*(set(values) for values in directions)))
-        means: dict[int, dict[str, float]] = {}
-        for seed in shared:
-            metrics = [values[seed] for values in directions]
-            keys = [key for key in metrics[0] if all(key in one for one in metrics)]
-            means[seed] = {key: statistics.fmean(one[key] for one in metrics) for key in keys}
-        merged.append(SummaryRow(row, means))
-    notes = [note for summary in summaries for note in summary.notes if note not in _seed_notes(summary.rows)]
-    return Summary(title, tuple(merged), tuple(dict.fromkeys([*notes, *_seed_notes(merged)])))
+    means = {}
+    for seed in sorted(set.intersection(*(set(values) for values in directions))):
+        metrics = [values[seed] for values in directions]
+        keys = [key for key in metrics[0] if all(key in one for one in metrics)]
+        means[seed] = {key: statistics.fmean(one[key] for one in metrics) for key in keys}
+    return means
 
 
 def _card_notes(found: Sequence[_Cards]) -> list[str]:
     """Return the warnings a reader needs before comparing rows."""
     cards = [card for row in found for card in row.values()]
-    revisions = {revision for card in cards for revision in card['revisions']}
-    revisions |= {revision for card in cards for revision in revisions_in(card['identity'])}
+    revisions = {revision for card in cards for revision in (*card['revisions'], *revisions_in(card['identity']))}
     notes = []
     if len(revisions) > 1:
-        names = ', '.join(sorted(revisions))
-        notes.append(f'Warning: these rows mix {len(revisions)} code revisions ({names}).')
+        notes.append(f'Warning: these rows mix {len(revisions)} code revisions ({", ".join(sorted(revisions))}).')
     if unmeasured := sum(not card['metrics'] for card in cards):
         notes.append(f'{unmeasured} of {len(cards)} runs were not evaluated; their metrics.json says why.')
     for seed in dict.fromkeys(seed for row in found for seed in row):
         data = [row[seed]['identity']['data'] for row in found if seed in row]
-        # the fingerprint of the test data: that of the world, or of the test split
+        # the world, or the test split
         if len({part.get('world') or part['test'] for part in data}) > 1:
             notes.append(f'Warning: the rows of seed {seed} were tested on different data; do not compare them.')
     if dirty := sum(bool((card.get('git') or {}).get('dirty')) for card in cards):

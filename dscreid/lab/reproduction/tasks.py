@@ -27,11 +27,7 @@ from dscreid.registry import MODELS
 def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, float]:
     """Rank the features of a finished run in another way, and return the metrics in [0, 1] of ``ReIDMetric``.
 
-    Args:
-        table: Features with both raw halves, without which a DatasetError is raised.
-        view: ``'raw'`` ranks both halves concatenated, as VLD does; ``'static'`` and ``'dynamic'`` rank one half,
-            L2-normalized.
-        protocol: Name of the evaluation protocol.
+    ``'raw'`` ranks both halves concatenated, as VLD does; ``'static'`` and ``'dynamic'`` rank one half, L2-normalized.
     """
     if table.static is None or table.dynamic is None:
         raise DatasetError('the feature file holds no raw halves; write it with dscreid test --dump-features')
@@ -41,9 +37,8 @@ def view_metrics(table: FeatureTable, view: str, protocol: str) -> dict[str, flo
         half = table.static if view == 'static' else table.dynamic
         feature = half / np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-12)
     facts = ('pid', 'camera', 'modality', 'is_query', 'index')
-    records = [
-        {'feature': feature[row], **{name: getattr(table, name)[row] for name in facts}} for row in range(len(table))
-    ]
+    columns = {'feature': feature, **{name: getattr(table, name) for name in facts}}
+    records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return ReIDMetric(protocol).compute_metrics(records)
 
 
@@ -78,13 +73,10 @@ def test_untrained(config: str, work_dir: str) -> None:
         evaluate(settings, weights, folder, out=out, dump_features=features)
 
 
-TASKS: dict[str, Callable[..., None]] = {'render': render, 'view': rank_view, 'untrained': test_untrained}
-
-
 def main(argv: Sequence[str]) -> None:
     """Run one task by its name, with its arguments as a JSON object."""
-    task, arguments = argv
-    TASKS[task](**json.loads(arguments))
+    tasks: dict[str, Callable[..., None]] = {'render': render, 'view': rank_view, 'untrained': test_untrained}
+    tasks[argv[0]](**json.loads(argv[1]))
 
 
 if __name__ == '__main__':

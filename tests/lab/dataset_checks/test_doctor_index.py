@@ -89,13 +89,17 @@ def test_fields_that_paths_do_not_tell_are_named():
     assert 'because names do not contain it: person' in check_foreign(found, 'x', silent).message
 
 
+def person(pid, frame):
+    return Tracklet((frame,), RGB, 0, pid)
+
+
 def test_overlap():
-    frames = {'train': {'a', 'b'}, 'test': {'c'}}
-    assert check_overlap({'train': {1, 2}, 'test': {3}}, frames, 'x').severity is Severity.OK
-    shared = check_overlap({'train': {1, 2}, 'test': {2, 3}}, {'train': {'a', 'b'}, 'test': {'b'}}, 'x')
+    train, test = [person(1, 'a'), person(2, 'b')], [person(3, 'c')]
+    assert check_overlap({'train': train, 'test': test}, 'x').severity is Severity.OK
+    shared = check_overlap({'train': train, 'test': [person(2, 'b'), person(3, 'c')]}, 'x')
     assert shared.severity is Severity.BROKEN
     assert shared.details == ('person 2 is in train and in test', 'b is in train and in test')
-    unknown = check_overlap({'test': {3}}, frames, 'x')
+    unknown = check_overlap({'train': [person(None, 'a')], 'test': test}, 'x')
     assert (unknown.severity, 'no person ids in train' in unknown.message) == (Severity.OK, True)
 
 
@@ -140,8 +144,8 @@ def test_balance():
 
 
 def test_unknown_people_are_neither_shared_nor_one_sided():
-    frames = {'train': {'a'}, 'test': {'b'}}
-    found = check_overlap({'train': {-1, 1}, 'test': {-1, 2}}, frames, 'x')
+    splits = {'train': [person(-1, 'a'), person(1, 'b')], 'test': [person(-1, 'c'), person(2, 'd')]}
+    found = check_overlap(splits, 'x')
     assert (found.severity, found.values['train, test']['people']) == (Severity.OK, 0)
     fair = of(0, RGB, 1) + of(0, IR, 1)
     assert check_balance(fair + of(0, IR, -1), 'x').values['people_in_one_modality'] == 0

@@ -13,8 +13,7 @@ from markupsafe import escape
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import list_experiments, show_experiment
 from dscreid.lab.reproduction.experiments import Row, find_experiment
-from dscreid.lab.reproduction.figures import curves_svg
-from dscreid.lab.reproduction.show import to_csv, to_html, to_markdown
+from dscreid.lab.reproduction.show import curves_svg, to_csv, to_html, to_markdown
 from dscreid.lab.reproduction.summary import Summary, SummaryRow
 from dscreid.visualization import PAPER_FOOTNOTE, paper_table
 

@@ -8,8 +8,8 @@ from submitit.core.utils import DelayedSubmission
 
 from dscreid.errors import ConfigError
 from dscreid.lab.reproduction import execution
+from dscreid.lab.reproduction.driver import parse_slurm_options
 from dscreid.lab.reproduction.execution import execute, lock_folder
-from dscreid.lab.reproduction.slurm import parse_options
 
 _SBATCH = """#!/bin/sh
 cat "$1" > {folder}/script_$(ls {folder} | grep -c script_)
@@ -33,7 +33,7 @@ def slurm(tmp_path, monkeypatch):
     return folder
 
 
-OPTIONS = parse_options(['gpu', 'gres=gpu:1', 'time=24:00:00'])
+OPTIONS = parse_slurm_options(['gpu', 'gres=gpu:1', 'time=24:00:00'])
 
 
 def scripts(folder):
@@ -60,7 +60,7 @@ def test_every_run_is_submitted_after_what_it_needs(bench, slurm):
 
 
 def test_without_a_time_limit_the_partition_decides(bench, slurm):
-    bench.run('table1', rows=['cd'], slurm=parse_options(['gpu']))
+    bench.run('table1', rows=['cd'], slurm=parse_slurm_options(['gpu']))
     assert not [line for line in scripts(slurm)[0] if '--time' in line or '--wckey' in line]
 
 
@@ -126,4 +126,4 @@ def test_what_slurm_refuses_is_an_error(bench, slurm):
 @pytest.mark.parametrize('word', ['gres', '--gres=gpu:1', 'gres=', '=1'])
 def test_settings_are_pairs(word):
     with pytest.raises(ConfigError, match='KEY=VALUE'):
-        parse_options(['gpu', word])
+        parse_slurm_options(['gpu', word])
