@@ -7,7 +7,6 @@ from dscreid.pseudo_labels.clustering.density import DensityChoice, choose_for_s
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, settings_for
 from dscreid.pseudo_labels.criteria import Criterion, JudgedRound, label_free_criteria
 from dscreid.pseudo_labels.descriptors import proxy_affinities
-from dscreid.pseudo_labels.dslu import correct_labels, unify_labels, votes_needed
 from dscreid.pseudo_labels.labelers.base import (
     Labeler,
     LabelingContext,
@@ -16,12 +15,7 @@ from dscreid.pseudo_labels.labelers.base import (
     labeling_within_memory,
 )
 from dscreid.pseudo_labels.labelers.cluster import ClusterLabeler
-from dscreid.pseudo_labels.labelers.gur import (
-    CameraLabeler,
-    JointLabeler,
-    ProxyAffinityLabeler,
-    cluster_cameras,
-)
+from dscreid.pseudo_labels.labelers.gur import CameraLabeler, JointLabeler, ProxyAffinityLabeler
 from dscreid.pseudo_labels.labelers.matching import AggregationLabeler, MatchingLabeler
 from dscreid.pseudo_labels.labelers.neighbor_guided import NeighborSoftLabeler, TransportLabeler
 from dscreid.pseudo_labels.labelers.true_labels import TrueLabels
@@ -36,7 +30,13 @@ from dscreid.pseudo_labels.quality import (
     quality,
 )
 from dscreid.pseudo_labels.transport import sinkhorn, transport_labels
-from dscreid.pseudo_labels.unification import smooth_labels, vote_across
+from dscreid.pseudo_labels.unification import (
+    correct_labels,
+    smooth_labels,
+    unify_labels,
+    vote_across,
+    votes_needed,
+)
 from dscreid.structures import CrossLabels, PseudoLabels, SoftTargets
 
 __all__ = [
@@ -65,7 +65,6 @@ __all__ = [
     'build_labeler',
     'choose_for_same_people',
     'choose_settings',
-    'cluster_cameras',
     'confidence_weights',
     'correct_labels',
     'cross_modal_accuracy',

@@ -33,7 +33,7 @@ def match_clusters_by_votes(
         candidates are all taken, have no pair.
 
     Raises:
-        ValueError: If shapes do not match or features are not finite.
+        ValueError: If features are not finite.
     """
     return greedy_matches(count_votes(visible, infrared, visible_labels, infrared_labels, threshold)[0])
 
@@ -82,10 +82,7 @@ def greedy_matches(votes: np.ndarray) -> np.ndarray:
 
 
 def match_clusters_progressively(
-    visible_centers: Features,
-    infrared_centers: Features,
-    passes: int | None = None,
-    mirror: bool = True,
+    visible_centers: Features, infrared_centers: Features, passes: int | None = None, mirror: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Assign a partner to every cluster by repeated minimum-cost assignment of centers.
 
@@ -97,27 +94,20 @@ def match_clusters_progressively(
     Args:
         visible_centers: Float (Cv, D), at least one row. Rows of both are L2-normalized internally.
         infrared_centers: Float (Ct, D), at least one row.
-        passes: Maximum number of assignments. None repeats until all clusters are matched; the released code stops
-            after 2.
+        passes: Maximum number of assignments, 2 in the released code. None repeats until all clusters are matched.
         mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that case, as in
             the authors' code for SYSU-MM01.
 
     Returns:
-        ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster. -1 = none, which never
-        occurs with ``passes=None`` and ``mirror=True``.
+        ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
 
     Raises:
-        ValueError: If a side has no center, shapes do not match, centers are not finite, or ``passes`` is below 1.
+        ValueError: If a side has no center or centers are not finite.
     """
-    if passes is not None and passes < 1:
-        raise ValueError(f'passes must be at least 1 or None, got {passes}')
     visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
     infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
-    if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
-        raise ValueError(
-            'both sides need at least one center, of one dimension, got shapes '
-            f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
-        )
+    if not len(visible) or not len(infrared):
+        raise ValueError('both sides need at least one center')
     cost = torch.exp(-(visible @ infrared.T)).numpy()
     if cost.shape[0] >= cost.shape[1]:
         return _match_larger_side(cost, passes)
@@ -145,6 +135,4 @@ def _labeled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Te
     """L2-normalized rows and int64 labels of all non-outliers, on the device of the features."""
     rows = normalized_rows(as_feature_matrix(features, name))
     numbers = torch.from_numpy(np.asarray(labels, np.int64)).to(rows.device)
-    if numbers.shape != (len(rows),):
-        raise ValueError(f'{len(rows)} {name} features but labels of shape {tuple(numbers.shape)}')
     return rows[numbers >= 0], numbers[numbers >= 0]

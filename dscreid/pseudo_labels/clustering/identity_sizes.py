@@ -47,11 +47,10 @@ def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
 
 
 def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
-    """Find neighborhood sizes at which the :func:`mutual_neighbor_rates` have a significant kink.
+    """Find neighborhood sizes, ascending, at which the :func:`mutual_neighbor_rates` have a significant kink.
 
-    Returns:
-        Sizes, ascending: local maxima, three standard errors above 0, of the mean rate minus the mean of the rates at
-        sizes 1.8 times smaller and larger.
+    These are local maxima, three standard errors above 0, of the mean rate minus the mean of the rates at sizes 1.8
+    times smaller and larger.
     """
     if min(rates.shape) < 2:
         return ()
@@ -66,10 +65,7 @@ def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
 
 
 def _kink_weights(num_columns: int) -> np.ndarray:
-    """float64 (num_columns, M), weights from rates to excess, linear in log size.
-
-    M omits sizes whose larger counterpart is beyond the rates, so that their end does not appear as a kink.
-    """
+    """float64 (num_columns, M), weights from rates to excess, linear in log size; M of the sizes have a larger one."""
     others = np.arange(1, num_columns + 1)
     kept = others[others * _KINK_RATIO <= num_columns]
     weights = np.zeros((num_columns, len(kept)))

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import numpy as np
 
@@ -13,24 +13,13 @@ from dscreid.errors import ConfigError
 AUTO = 'auto'
 #: Labeler arguments that a config sets once, as ``clustering=dict(...)``; see ``engine.common_settings``.
 COMMON_CLUSTERING = MappingProxyType({name: f'clustering.{name}' for name in ('k1', 'k2', 'eps', 'min_samples')})
-
-
-class FixedSettings(TypedDict, total=False):
-    """Those of the four settings that are given as numbers."""
-
-    k1: int
-    k2: int
-    eps: float
-    min_samples: int
+#: Those of the four settings that are given as numbers.
+FixedSettings = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class ClusteringSettings:
-    """Settings of k-reciprocal Jaccard distances and DBSCAN, explained in ``ClusterLabeler``.
-
-    Raises:
-        ConfigError: If ``eps`` is not in (0, 1) or another value is below 1.
-    """
+    """Settings of k-reciprocal Jaccard distances and DBSCAN, explained in ``ClusterLabeler``."""
 
     k1: int = 30
     k2: int = 6
@@ -52,11 +41,7 @@ class ClusteringSettings:
 
 
 def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
-    """Return the settings of a labeler that are not ``'auto'``.
-
-    Raises:
-        ConfigError: If a name is unknown or a value is out of range. The message begins with ``owner``.
-    """
+    """Return the settings of a labeler that are not ``'auto'``; raises ConfigError, beginning with ``owner``."""
     fixed = {name: value for name, value in settings.items() if value != AUTO}
     unknown = sorted(set(settings) - set(COMMON_CLUSTERING))
     if unknown:
@@ -65,7 +50,7 @@ def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
         ClusteringSettings(**fixed)
     except ConfigError as error:
         raise ConfigError(f'{owner}: {error}') from None
-    return cast(FixedSettings, fixed)
+    return fixed
 
 
 def settings_for(

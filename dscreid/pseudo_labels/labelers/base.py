@@ -35,10 +35,10 @@ class LabelingContext:
 
     Attributes:
         epoch: Zero-based epoch that the labels are for.
-        cameras: Maps each modality to int64 (N,), the camera of each tracklet, in the order of the features.
-        centers: Maps each modality to the C centers of its memory after the previous epoch, the same object if its
-            labels were shared. None before the first labeling.
-        groups: Maps each modality to int64 (C,), the group of each center. None if there were no groups.
+        cameras: int64 (N,) of each modality, the camera of each tracklet.
+        centers: The C centers of each modality's memory after the previous epoch, the same object if its labels were
+            shared. None before the first labeling.
+        groups: int64 (C,) of each modality, the group of each center. None if there were no groups.
     """
 
     epoch: int
@@ -88,10 +88,11 @@ class Labeler:
             )
         return context
 
-    def _no_cluster(self, count: int, modality: Modality, remedy: str) -> LabelingError:
-        return LabelingError(
-            f'{type(self).__name__}: none of {count} {modality.value} tracklets is in a cluster; {remedy}'
-        )
+    def _check_clustered(self, labels: np.ndarray, modality: Modality, remedy: str) -> None:
+        if not (labels >= 0).any():
+            raise LabelingError(
+                f'{type(self).__name__}: none of {len(labels)} {modality.value} tracklets is in a cluster; {remedy}'
+            )
 
 
 def build_labeler(config: Mapping[str, Any], owner: str) -> Labeler:
@@ -123,10 +124,10 @@ class SeparateLabeler(Labeler):
     def __init__(self, clustering: Mapping[str, Any]) -> None:
         self.clustering = build_clustering(clustering, type(self).__name__)
 
-    def _clusters(
-        self, visible: TrackletFeatures, infrared: TrackletFeatures
-    ) -> tuple[PseudoLabels, dict[Modality, Tensor]]:
-        """Cluster both modalities; return labels numbered from 0 without gaps, and descriptors."""
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Cluster each modality, number its clusters from 0 without gaps, and relate them."""
         clusters = self.clustering(visible, infrared)
         if clusters.shared:
             raise ConfigError(
@@ -134,11 +135,13 @@ class SeparateLabeler(Labeler):
                 'ClusterLabeler as its clustering'
             )
         for modality in Modality:
-            if not clusters.num_clusters(modality):
-                count = len(clusters.of(modality))
-                raise self._no_cluster(count, modality, 'use a larger eps or a smaller min_samples')
+            self._check_clustered(clusters.of(modality), modality, 'use a larger eps or a smaller min_samples')
         labels = PseudoLabels(clusters.rgb, clusters.ir, shared=False).numbered()
-        return labels, finite_descriptors(visible, infrared)
+        return self._related(labels, finite_descriptors(visible, infrared))
+
+    def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
+        """Add the relations of the method to the labels; ``descriptors`` are float (N, 2 D)."""
+        raise NotImplementedError
 
 
 @contextmanager

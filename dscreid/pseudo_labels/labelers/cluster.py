@@ -22,11 +22,9 @@ from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 class ClusterLabeler(Labeler):
     """DBSCAN on the k-reciprocal Jaccard distance of ``[static, dynamic]``, separately for each modality.
 
-    Both halves are L2-normalized before they are concatenated, so that they have the same weight.
-
-    Each of the four numbers may be ``'auto'``. It is then chosen without labels in every call, from the estimated
-    number of tracklets per identity, and logged. The modality that clusters more clearly decides for both
-    (:func:`dscreid.pseudo_labels.choose_for_same_people`). If ``k1`` is fixed, the other ``'auto'`` values follow it.
+    Both halves are L2-normalized first. Each of the four numbers may be ``'auto'``: it is then chosen without labels in
+    every call, from the estimated number of tracklets per identity, and logged. The modality that clusters more clearly
+    decides for both (:func:`dscreid.pseudo_labels.choose_for_same_people`). If ``k1`` is fixed, the others follow it.
 
     Args:
         k1: Number of neighbors in the Jaccard distance.

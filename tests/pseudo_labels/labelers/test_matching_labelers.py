@@ -100,8 +100,6 @@ def test_mean_descriptors_are_plain_means():
     means = mean_descriptors(rows, np.array([1, 0, 1, -1]))
     torch.testing.assert_close(means, torch.tensor([[2.0, 3.0], [2.0, 3.0]]))
     torch.testing.assert_close(mean_descriptors(rows, np.array([0, 0, 1, 1])), torch.tensor([[1.0, 2], [5, 6]]))
-    with pytest.raises(ValueError, match='without gaps'):
-        mean_descriptors(rows, np.array([0, 2, 2, 2]))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -148,12 +146,17 @@ def test_unfit_clusterings_are_refused(name):
         ('AggregationLabeler', {'threshold': 1.5}, 'threshold'),
         ('MatchingLabeler', {'passes': 0}, 'passes'),
         ('NeighborSoftLabeler', {'topk': 0}, 'topk'),
-        ('NeighborSoftLabeler', {'max_cluster_ratio': -1}, 'max_cluster_ratio'),
+        ('NeighborSoftLabeler', {'max_cluster_ratio': 0}, 'max_cluster_ratio'),
+        ('NeighborSoftLabeler', {'sharpness': -1}, 'sharpness'),
         ('NeighborSoftLabeler', {'balance': 2}, 'balance'),
         ('NeighborSoftLabeler', {'passes': 0}, 'passes'),
         ('TransportLabeler', {'marginals': 'even'}, "marginals must be one of .*'even'"),
         ('TransportLabeler', {'sharpness': 0}, 'sharpness'),
+        ('TransportLabeler', {'tolerance': -1}, 'tolerance'),
+        ('TransportLabeler', {'max_steps': 0}, 'max_steps'),
         ('TransportLabeler', {'topk': -1}, 'topk'),
+        ('TransportLabeler', {'max_cluster_ratio': 0}, 'max_cluster_ratio'),
+        ('TransportLabeler', {'balance': 2}, 'balance'),
     ],
 )
 def test_settings_out_of_range_are_refused(name, bad, message):
