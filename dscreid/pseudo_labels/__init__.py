@@ -20,7 +20,7 @@ from dscreid.pseudo_labels.labelers.matching import AggregationLabeler, Matching
 from dscreid.pseudo_labels.labelers.neighbor_guided import NeighborSoftLabeler, TransportLabeler
 from dscreid.pseudo_labels.labelers.true_labels import TrueLabels
 from dscreid.pseudo_labels.labelers.unification import DSLULabeler, UnificationLabeler
-from dscreid.pseudo_labels.matching import match_clusters_by_votes, match_clusters_progressively
+from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
 from dscreid.pseudo_labels.neighbor_soft import confidence_weights, label_shares, overlap_shares, soft_targets
 from dscreid.pseudo_labels.quality import (
     ari_of_all,
@@ -67,8 +67,10 @@ __all__ = [
     'choose_settings',
     'confidence_weights',
     'correct_labels',
+    'count_votes',
     'cross_modal_accuracy',
     'dbscan',
+    'greedy_matches',
     'jaccard_distance',
     'knn',
     'label_diagnostics',
@@ -76,7 +78,6 @@ __all__ = [
     'label_shares',
     'label_statistics',
     'labeling_within_memory',
-    'match_clusters_by_votes',
     'match_clusters_progressively',
     'overlap_shares',
     'proxy_affinities',

@@ -25,14 +25,9 @@ from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
 @dataclass(frozen=True)
 class JudgedRound:
-    """One round of labeling, as criteria see it.
+    """Features and labels of one round of labeling, as criteria see it, and the labels of the round before.
 
-    Attributes:
-        visible: Features of the Nv visible tracklets.
-        infrared: Features of the Nt infrared tracklets.
-        labels: Their pseudo labels.
-        previous: Labels of the previous round. None in the first one.
-        clustering: A labeler that concatenates static and dynamic features, such as ``ClusterLabeler``, or None.
+    ``clustering`` is a labeler that concatenates static and dynamic features, such as ``ClusterLabeler``.
     """
 
     visible: TrackletFeatures
@@ -48,8 +43,10 @@ class JudgedRound:
 
     @cached_property
     def trips(self) -> dict[Modality, np.ndarray]:
-        """int64 (N,) of each modality; see :func:`round_trips`."""
-        return dict(zip(Modality, round_trips(*self.descriptors.values()), strict=True))
+        """int64 (N,) of each modality: where trips to the nearest tracklet of the other one, and back, end."""
+        visible, infrared = self.descriptors.values()
+        there, back = knn(visible, infrared, 1)[1][:, 0], knn(infrared, visible, 1)[1][:, 0]
+        return {Modality.RGB: back[there].cpu().numpy(), Modality.IR: there[back].cpu().numpy()}
 
 
 class Criterion:
@@ -154,14 +151,3 @@ def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
     """
     common = (first >= 0) & (second >= 0)
     return quiet_score(adjusted_rand_score, first[common], second[common]) if common.sum() >= 2 else math.nan
-
-
-def round_trips(visible: Tensor, infrared: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Go from each tracklet (N, D) to the nearest one of the other modality, by cosine, and from there back.
-
-    Returns:
-        int64 (Nv,) and int64 (Nt,), the tracklet of the same modality at the end of each trip.
-    """
-    to_infrared = knn(visible, infrared, 1)[1][:, 0]
-    to_visible = knn(infrared, visible, 1)[1][:, 0]
-    return to_visible[to_infrared].cpu().numpy(), to_infrared[to_visible].cpu().numpy()

@@ -9,17 +9,17 @@ from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.utils.chunks import row_chunks
 
 
-def match_clusters_by_votes(
+def count_votes(
     visible: Features,
     infrared: Features,
     visible_labels: np.ndarray,
     infrared_labels: np.ndarray,
     threshold: float = 0.5,
-) -> np.ndarray:
-    """Pair clusters one to one by the number of similar tracklets.
+) -> tuple[np.ndarray, float]:
+    """Count the similar tracklet pairs of each pair of clusters.
 
-    This is the cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation Learning for
-    Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022).
+    With :func:`greedy_matches`, this is the cross-modality aggregation of ADCA (Yang et al., "Augmented
+    Dual-Contrastive Aggregation Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022).
 
     Args:
         visible: Float (Nv, D), rows L2-normalized internally.
@@ -29,27 +29,11 @@ def match_clusters_by_votes(
         threshold: Smallest cosine similarity that counts.
 
     Returns:
-        int64 (P, 2), visible and infrared label of each pair, most votes first. Clusters without any vote, or whose
-        candidates are all taken, have no pair.
+        int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
+        count.
 
     Raises:
         ValueError: If features are not finite.
-    """
-    return greedy_matches(count_votes(visible, infrared, visible_labels, infrared_labels, threshold)[0])
-
-
-def count_votes(
-    visible: Features,
-    infrared: Features,
-    visible_labels: np.ndarray,
-    infrared_labels: np.ndarray,
-    threshold: float = 0.5,
-) -> tuple[np.ndarray, float]:
-    """Count, for each pair of clusters, the similar tracklet pairs; arguments as in :func:`match_clusters_by_votes`.
-
-    Returns:
-        ``votes`` int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of the pairs of labeled
-        tracklets that count (0 without any).
     """
     rgb, rgb_labels = _labeled_rows(visible, visible_labels, 'visible')
     ir, ir_labels = _labeled_rows(infrared, infrared_labels, 'infrared')
@@ -64,11 +48,9 @@ def count_votes(
 
 
 def greedy_matches(votes: np.ndarray) -> np.ndarray:
-    """Accept pairs in descending order of votes, skipping pairs with a cluster that is already taken.
+    """Pair clusters one to one, in descending order of votes int (Cv, Ct); ties go to the smaller row, then column.
 
-    Returns:
-        int64 (P, 2), row and column of the accepted pairs with at least one of the ``votes`` int (Cv, Ct). Ties go to
-        the smaller row, then the smaller column.
+    Returns int64 (P, 2). Clusters without any vote, or whose candidates are all taken, have no pair.
     """
     rows, columns = np.nonzero(votes)
     order = np.argsort(-votes[rows, columns], kind='stable')

@@ -1,10 +1,9 @@
 """Labels of one modality as clusters of the other by optimal transport: a RECONSTRUCTION.
 
 Dual optimal transport label assignment (Cheng et al., "Unsupervised Visible-Infrared Person ReID by Collaborative
-Learning with Neighbor-Guided Label Refinement", ACM MM 2023) is the other interpretation of "NG" in the comparison
-tables of the DSC paper. Only summaries of it were available. Cost, marginals, sharpness and stopping rule follow a
-later release of the same group (He et al., "Exploring Homogeneous and Heterogeneous Consistent Label Associations for
-Unsupervised Visible-Infrared Person ReID", arXiv:2402.00672).
+Learning with Neighbor-Guided Label Refinement", ACM MM 2023), of which only summaries were available. Cost, marginals,
+sharpness and stopping rule follow a later release of the same group (He et al., "Exploring Homogeneous and
+Heterogeneous Consistent Label Associations for Unsupervised Visible-Infrared Person ReID", arXiv:2402.00672).
 """
 
 import numpy as np

@@ -13,7 +13,6 @@ from dscreid.pseudo_labels.criteria import (
     LABEL_FREE_CRITERIA,
     label_agreement,
     label_free_criteria,
-    round_trips,
     silhouette,
 )
 from dscreid.registry import CRITERIA
@@ -112,6 +111,11 @@ def test_agreement_counts_what_both_label():
 def test_agreement_of_nothing_in_common():
     assert math.isnan(label_agreement(ids(), ids()))
     assert math.isnan(label_agreement(ids(-1, 0, 1), ids(2, -1, 3)))
+
+
+def round_trips(visible, infrared):
+    features = (TrackletFeatures(static=half, dynamic=half) for half in (visible, infrared))
+    return JudgedRound(*features, PseudoLabels(rgb=ids(), ir=ids(), shared=False)).trips.values()
 
 
 @pytest.mark.parametrize('seed', range(3))

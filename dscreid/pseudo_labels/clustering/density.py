@@ -21,6 +21,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.neighbors.jaccard import nearest_tracklets
+from dscreid.neighbors.knn import Features
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
 from dscreid.pseudo_labels.clustering.identity_sizes import (
     mutual_neighbor_rates,
@@ -67,7 +68,7 @@ class DensityChoice:
         return self.silhouettes.get(self.settings.k1, 0.0)
 
 
-def choose_for_same_people(parts: Sequence[Tensor | np.ndarray], fixed: Sequence[FixedSettings]) -> list[DensityChoice]:
+def choose_for_same_people(parts: Sequence[Features], fixed: Sequence[FixedSettings]) -> list[DensityChoice]:
     """Choose settings for several sets of tracklets, such as modalities, that show the same people.
 
     The set whose clusters have the largest silhouette decides for all, in proportion to the sizes of the sets.
@@ -113,7 +114,7 @@ def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
 
 
 def choose_settings(
-    features: Tensor | np.ndarray,
+    features: Features,
     k1: int | None = None,
     k2: int | None = None,
     eps: float | None = None,
@@ -122,8 +123,7 @@ def choose_settings(
     """Choose the settings that are None.
 
     If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for about
-    fifteen sizes, with an open ``min_samples`` set to 2 so that it does not favor any of them. The choice is
-    deterministic. Features are float (N, D), torch (any device) or numpy, L2-normalized internally.
+    fifteen sizes, with an open ``min_samples`` set to 2. Features are float (N, D), L2-normalized internally.
 
     Raises:
         ValueError: If features are not finite and ``k1`` is None.

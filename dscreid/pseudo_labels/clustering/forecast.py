@@ -26,7 +26,7 @@ _EXPANDED = 3.3
 _PAIRS, _PAIR_BYTES = 0.7, 40
 #: Bytes per row in DBSCAN.
 _ROW_BYTES = 150
-#: Speed of an exact search, including the selection of the largest entries, relative to a large matrix product.
+#: Speed of an exact search relative to a large matrix product.
 _EFFICIENCY = 0.7
 #: Seconds of one thread per row of the Jaccard distance with k1 = 30, D = 1,536, and per row of DBSCAN.
 _JACCARD_ROW, _DBSCAN_ROW = 7.5e-5, 4e-6
@@ -100,7 +100,6 @@ def forecast_clustering(
     searches_on_gpu = on_gpu and search.is_exact(problem.num)
     normalized = problem.num * problem.dimension * _FLOAT
     certain, expected = _search_bytes(problem, search, on_gpu)
-    # The kernels read float32 rows and int32 neighbors on the host. On a CPU, these rows already exist.
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
     return Forecast(
         seconds=_seconds(problem, rate, threads),
@@ -129,13 +128,12 @@ def _search_bytes(problem: ClusteringProblem, search: NeighborSearch, on_gpu: bo
     rows = num * problem.dimension
     if not search.is_exact(num):
         found = num * min(num, max(neighbors + 1, CANDIDATES_PER_NEIGHBOR * neighbors)) * (_FLOAT + _INDEX)
-        # The rows that faiss reads; the index may be compressed. Its results are then sorted and scored in blocks.
         certain = rows * _FLOAT + found
         return certain, certain + rows * _FLOAT + 2 * found + CHUNK_ELEMENTS * _FLOAT
     if not on_gpu:
         block = min(max(CHUNK_ELEMENTS, num), num**2) * _FLOAT
         certain = rows * _FLOAT + block + num * neighbors * (_FLOAT + _INDEX)
-        # The next block is computed while the last one is held. The check for finite values may need more.
+        # The next block is computed while the last one is held; the check for finite values may need more.
         return certain, max(certain + block, rows * (_FLOAT + 2))
     coarse = num >= COARSE_FROM
     width, number = (neighbors + COARSE_MARGIN, _HALF) if coarse else (neighbors, _FLOAT)

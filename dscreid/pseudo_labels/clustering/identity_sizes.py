@@ -80,15 +80,11 @@ def _kink_weights(num_columns: int) -> np.ndarray:
 
 
 def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
-    """Estimate the size of the larger clusters that the given clusters are parts of.
+    """Estimate the size in tracklets of the larger clusters that the given clusters are parts of; None if they are not.
 
     The means of the clusters, with each outlier as its own cluster, are clustered again. Their best silhouette is
     compared with the mean over a few draws from a Gaussian with the same mean and covariance (after the gap statistic
-    of Tibshirani et al., J. R. Stat. Soc. B 2001).
-
-    Returns:
-        A size in tracklets, larger than that of the given clusters, int64 (N,) from 0 without gaps, -1 = outlier, of
-        float32 (N, D), L2-normalized. None if they are not parts.
+    of Tibshirani et al., J. R. Stat. Soc. B 2001). Features are float32 (N, D), L2-normalized; labels int64 (N,).
     """
     parts = outliers_alone(labels)
     if parts.max(initial=-1) + 1 < _FEWEST:

@@ -1,6 +1,6 @@
 """Settings for clustering with k-reciprocal Jaccard distances and DBSCAN."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
@@ -27,14 +27,15 @@ class ClusteringSettings:
     min_samples: int = 4
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            kind = Real if name == 'eps' else Integral
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise ConfigError(
-                    f"{name} must be {'a number' if name == 'eps' else 'an integer'} or '{AUTO}', got {value!r}"
-                )
-        if not 0 < self.eps < 1 or min(self.k1, self.k2, self.min_samples) < 1:
-            raise ConfigError(f'eps must be in (0, 1), and k1, k2 and min_samples at least 1, got {self}')
+        whole = self.k1, self.k2, self.min_samples
+        if (
+            not all(isinstance(value, Integral) and not isinstance(value, bool) and value >= 1 for value in whole)
+            or not isinstance(self.eps, Real)
+            or not 0 < self.eps < 1
+        ):
+            raise ConfigError(
+                f"k1, k2 and min_samples must be integers and at least 1, and eps in (0, 1), or '{AUTO}', got {self!r}"
+            )
 
     def __str__(self) -> str:
         return f'k1={self.k1}, k2={self.k2}, eps={self.eps:g}, min_samples={self.min_samples}'

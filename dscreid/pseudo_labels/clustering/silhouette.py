@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.structures import outliers_alone
 from dscreid.utils.chunks import row_chunks
 
@@ -16,7 +16,7 @@ _ROUNDING = 1e-6
 MOST_JUDGED = 3000
 
 
-def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
+def silhouette(features: Features, labels: np.ndarray) -> float:
     """Mean silhouette of a clustering with the cosine distance (Rousseeuw, J. Comput. Appl. Math. 1987).
 
     For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster, the silhouette
@@ -34,7 +34,7 @@ def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
     return math.nan if total is None else total / len(judged)
 
 
-def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: int | None = None) -> float:
+def silhouette_of_all(features: Features, labels: np.ndarray, most: int | None = None) -> float:
     """Mean silhouette over all tracklets, or at most ``most`` evenly spaced ones, with outliers counted as 0.
 
     It lies in [-1, 1] and is 0 with fewer than two clusters.
@@ -51,7 +51,7 @@ def mean_cluster_size(labels: np.ndarray) -> float:
     return float((sizes**2).sum() / len(labels)) if len(labels) else math.nan
 
 
-def _sum_of_silhouettes(features: Tensor | np.ndarray, labels: np.ndarray, judged: np.ndarray) -> float | None:
+def _sum_of_silhouettes(features: Features, labels: np.ndarray, judged: np.ndarray) -> float | None:
     """Sum over the tracklets ``judged``, which must not be outliers; None with fewer than two clusters."""
     matrix, kept = as_feature_matrix(features, 'features'), labels >= 0
     _, numbers, counts = np.unique(labels[kept], return_inverse=True, return_counts=True)

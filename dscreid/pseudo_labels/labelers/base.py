@@ -63,11 +63,9 @@ class Labeler:
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities; ``ClusterHook`` gives a context if ``needs_context`` is True.
+        """Label both modalities; raises LabelingError if the features cannot be labeled.
 
-        Raises:
-            LabelingError: If the features cannot be labeled.
-            ConfigError: If the labeler needs a context that it does not get.
+        ``ClusterHook`` gives a context.
         """
         raise NotImplementedError(f'{type(self).__name__} must define __call__')
 
@@ -83,9 +81,7 @@ class Labeler:
 
     def _given(self, context: LabelingContext | None) -> LabelingContext:
         if context is None:
-            raise ConfigError(
-                f'{type(self).__name__} needs a LabelingContext as its third argument, as ClusterHook gives it'
-            )
+            raise ConfigError(f'{type(self).__name__} needs a LabelingContext as its third argument')
         return context
 
     def _check_clustered(self, labels: np.ndarray, modality: Modality, remedy: str) -> None:
@@ -109,10 +105,8 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
     """Build a labeler that clusters by the features only; raises ConfigError if it needs a context."""
     clustering = build_labeler(config, owner)
     if clustering.needs_context:
-        raise ConfigError(
-            f'{owner}: {type(clustering).__name__} cannot be its clustering, because it needs a context; use '
-            'ClusterLabeler'
-        )
+        name = type(clustering).__name__
+        raise ConfigError(f'{owner}: {name} cannot be its clustering, because it needs a context; use ClusterLabeler')
     return clustering
 
 
@@ -150,8 +144,7 @@ def labeling_within_memory(
 ) -> Iterator[None]:
     """Log a forecast, if the labeler gives its problems, and warn if memory may not suffice for the block.
 
-    Raises:
-        ResourceError: If the clustering cannot fit into memory, or memory runs out inside the block.
+    Raises ResourceError if the clustering cannot fit into memory, or memory runs out inside the block.
     """
     problems = labeler.problems({Modality.RGB: len(rgb), Modality.IR: len(ir)}, 2 * rgb.static.shape[1])
     free = free_memory(swap=True)

@@ -86,9 +86,8 @@ def _no_cluster_message(modality: Modality, joined: Tensor, settings: Clustering
     place = max(settings.min_samples - 1, 1)  # the diagonal holds place 0
     rows = np.split(graph.data, graph.indptr[1:-1])
     nearest = np.array([np.sort(row)[place] if len(row) > place else 1.0 for row in rows])
-    low, half, high = np.quantile(nearest, [0.1, 0.5, 0.9])
     cure = 'raise eps above that, or lower min_samples or k1' if nearest.min() < 1 else 'lower min_samples'
     return (
-        f'{given}: the Jaccard distance within which a tracklet has {place} others is {low:.2f} / {half:.2f} / '
-        f'{high:.2f} at the 10th / 50th / 90th percentile and {nearest.min():.2f} at least; {cure}'
+        f'{given}: the Jaccard distance within which a tracklet has {place} others is {nearest.min():.2f} at least, '
+        f'with a median of {np.median(nearest):.2f}; {cure}'
     )

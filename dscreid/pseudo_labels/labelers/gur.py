@@ -121,8 +121,8 @@ class JointLabeler(_AffinityLabeler):
     """Describe every tracklet by its affinity to the clusters of both modalities, and cluster all jointly.
 
     The descriptor is ``[softmax(scale n(x) . M_v), softmax(scale n(x) . M_t)]``, where M are the cluster memories
-    trained in the previous epoch, so this cannot be the first labeler. If the previous labels were shared, both halves
-    are equal. The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
+    trained in the previous epoch, so this cannot be the first labeler. A cluster may have members in only one modality.
+    The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
 
     Args:
         scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05. ``k1``,

@@ -50,7 +50,7 @@ class AggregationLabeler(SeparateLabeler):
     """Cluster each modality, and pair clusters greedily by the votes of similar tracklets (ADCA).
 
     ``matches`` holds the pairs, which the memories use; it is empty, with a warning, if no pair of tracklets
-    reaches the threshold. See :func:`dscreid.pseudo_labels.match_clusters_by_votes`.
+    reaches the threshold. See :func:`dscreid.pseudo_labels.count_votes`.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
@@ -64,7 +64,8 @@ class AggregationLabeler(SeparateLabeler):
         self.threshold = threshold
 
     def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
-        votes, share = count_votes(*descriptors.values(), labels.rgb, labels.ir, self.threshold)
+        rgb, ir = descriptors[Modality.RGB], descriptors[Modality.IR]
+        votes, share = count_votes(rgb, ir, labels.rgb, labels.ir, self.threshold)
         matches = greedy_matches(votes)
         remedy = ''
         if not len(matches):

@@ -39,8 +39,7 @@ class NeighborSoftLabeler(SeparateLabeler):
     Args:
         clustering: Config of the labeler that clusters each modality.
         topk: Number of neighbors of a tracklet. The released scripts use 30 for SYSU-MM01 and 20 for RegDB.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in their modality. None
-            always uses ``topk``. Too many neighbors give flat targets and vanishing weights.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None for no limit.
         balance: Share of the hard label in a target, in [0, 1].
         sharpness: How fast the weight decreases with the disagreement of the neighbors.
         passes: Maximum number of assignments in the matching. None repeats until every cluster has a partner.
@@ -105,8 +104,7 @@ class TransportLabeler(SeparateLabeler):
         tolerance: Tolerance of the Sinkhorn iteration; 0.1 in that release.
         max_steps: Maximum number of Sinkhorn steps; 500 in that release.
         topk: Number of neighbors in the other modality that refine a label (guessed). 0 keeps hard labels.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in the other modality.
-            None always uses ``topk``.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None for no limit.
         balance: Share of the transported label in a refined one, in [0, 1] (guessed).
     """
 

@@ -135,8 +135,7 @@ class UnificationLabeler(_UnifyingLabeler):
         smoothing_topk: Number of visible neighbors, including the tracklet itself, whose majority then decides. None
             for no smoothing, as in the first ten epochs of unification on SYSU-MM01 in the released code.
         outliers_vote: Whether "outlier" can win both votes, as in the released code.
-        infrared_centers: Whether the centers of the shared memory are means of infrared tracklets only, as in the
-            released code, or of both modalities, as in DSC.
+        infrared_centers: Whether only infrared tracklets form the centers of the memory, as in the released code.
     """
 
     def __init__(

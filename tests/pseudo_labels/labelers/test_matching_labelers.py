@@ -10,8 +10,9 @@ from dscreid.pseudo_labels import (
     Labeler,
     PseudoLabels,
     confidence_weights,
+    count_votes,
+    greedy_matches,
     label_shares,
-    match_clusters_by_votes,
     match_clusters_progressively,
     overlap_shares,
     soft_targets,
@@ -181,9 +182,8 @@ def test_aggregation_composes_the_function(threshold, logged):
     labels = LABELERS.build({'type': 'AggregationLabeler', 'clustering': planned, 'threshold': threshold})(
         visible, infrared
     )
-    expected = match_clusters_by_votes(
-        _descriptors(visible), _descriptors(infrared), planned['rgb'], planned['ir'], threshold
-    )
+    votes, _ = count_votes(_descriptors(visible), _descriptors(infrared), planned['rgb'], planned['ir'], threshold)
+    expected = greedy_matches(votes)
     assert len(expected)
     np.testing.assert_array_equal(labels.matches, expected)
 
