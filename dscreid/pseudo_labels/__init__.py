@@ -22,21 +22,9 @@ from dscreid.pseudo_labels.labelers.true_labels import TrueLabels
 from dscreid.pseudo_labels.labelers.unification import DSLULabeler, UnificationLabeler
 from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
 from dscreid.pseudo_labels.neighbor_soft import confidence_weights, label_shares, overlap_shares, soft_targets
-from dscreid.pseudo_labels.quality import (
-    ari_of_all,
-    cross_modal_accuracy,
-    label_diagnostics,
-    label_statistics,
-    quality,
-)
+from dscreid.pseudo_labels.quality import ari_of_all, cross_modal_accuracy, label_diagnostics, label_statistics, quality
 from dscreid.pseudo_labels.transport import sinkhorn, transport_labels
-from dscreid.pseudo_labels.unification import (
-    correct_labels,
-    smooth_labels,
-    unify_labels,
-    vote_across,
-    votes_needed,
-)
+from dscreid.pseudo_labels.unification import correct_labels, smooth_labels, unify_labels, vote_across, votes_needed
 from dscreid.structures import CrossLabels, PseudoLabels, SoftTargets
 
 __all__ = [

@@ -6,6 +6,8 @@ sharpness and stopping rule follow a later release of the same group (He et al.,
 Heterogeneous Consistent Label Associations for Unsupervised Visible-Infrared Person ReID", arXiv:2402.00672).
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,12 +16,7 @@ from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 
 
 def transport_labels(
-    features: Features,
-    centers: Features,
-    center_masses: np.ndarray | None = None,
-    sharpness: float = 25.0,
-    tolerance: float = 0.1,
-    max_steps: int = 500,
+    features: Features, centers: Features, center_masses: np.ndarray | None = None, **settings: Any
 ) -> tuple[np.ndarray, bool]:
     """Label each tracklet by the cluster that receives most of its mass in an entropic transport plan.
 
@@ -29,9 +26,7 @@ def transport_labels(
         features: Float (N, D) of one modality, rows L2-normalized internally.
         centers: Float (C, D) of the other modality's clusters, used as given (unnormalized means in that release).
         center_masses: Positive (C,), normalized to sum to 1. None gives all clusters the same share.
-        sharpness: See :func:`sinkhorn`, like ``tolerance`` and ``max_steps``.
-        tolerance: Tolerance of the iteration.
-        max_steps: Maximum number of steps.
+        settings: ``sharpness``, ``tolerance`` and ``max_steps`` of :func:`sinkhorn`.
 
     Returns:
         int64 (N,) in [0, C), with ties broken by the smaller cluster, and whether the iteration converged.
@@ -46,7 +41,7 @@ def transport_labels(
     masses = torch.ones(len(centers)) if center_masses is None else torch.as_tensor(center_masses)
     cost = (features**2).sum(1)[:, None] + (centers**2).sum(1) - 2 * features @ centers.T
     senders = torch.full((len(features),), 1 / len(features))
-    log_plan, converged = sinkhorn(cost, senders, masses / masses.sum(), sharpness, tolerance, max_steps)
+    log_plan, converged = sinkhorn(cost, senders, masses / masses.sum(), **settings)
     return log_plan.argmax(dim=1).numpy(), converged
 
 

@@ -23,11 +23,7 @@ from torch import Tensor
 from dscreid.neighbors.jaccard import nearest_tracklets
 from dscreid.neighbors.knn import Features
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
-from dscreid.pseudo_labels.clustering.identity_sizes import (
-    mutual_neighbor_rates,
-    neighborhood_scales,
-    size_of_whole,
-)
+from dscreid.pseudo_labels.clustering.identity_sizes import mutual_neighbor_rates, neighborhood_scales, size_of_whole
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, FixedSettings, settings_for
 from dscreid.pseudo_labels.clustering.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 from dscreid.structures import Modality

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from dscreid.neighbors.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
@@ -33,16 +34,13 @@ def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
         float64 (N, K - 1) in [0, 1]. Column c refers to neighborhoods of c + 2, including the tracklet itself.
     """
     num, width = rank.shape
-    row = np.repeat(np.arange(num, dtype=np.int64), width)
-    column = rank.ravel().astype(np.int64)
-    place = np.tile(np.arange(width), num)
-    order = np.argsort(row * num + column)
-    known = (row * num + column)[order]
-    found = np.searchsorted(known, column * num + row).clip(max=max(len(known) - 1, 0))
-    mutual = (known[found] == column * num + row) & (row != column)
+    indptr = np.arange(num + 1) * width
+    places = csr_array((np.tile(np.arange(1, width + 1), num), rank.ravel(), indptr), shape=(num, num))
     # Two tracklets are mutual neighbors once the neighborhood includes the later of their two places.
-    level = np.maximum(place, place[order][found])[mutual]
-    counts = np.bincount(row[mutual] * width + level, minlength=num * width).reshape(num, width)
+    mutual = places.multiply(places.T > 0).maximum(places.T.multiply(places > 0)).tocoo()
+    others = mutual.row != mutual.col
+    level = mutual.row[others] * width + mutual.data[others] - 1
+    counts = np.bincount(level, minlength=num * width).reshape(num, width)
     return counts.cumsum(axis=1)[:, 1:] / np.arange(1, width)
 
 

@@ -136,12 +136,11 @@ class JointLabeler(_AffinityLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities jointly, from 0 without gaps. A cluster may have members in only one modality."""
+        """Label both modalities jointly, from 0 without gaps."""
         centers = self._given(context).centers
         if centers is None:
             raise ConfigError(
-                'JointLabeler: there are no cluster centers before the first epoch; begin with another labeler, such '
-                'as ClusterLabeler'
+                'JointLabeler: there are no cluster centers before the first epoch; begin with ClusterLabeler'
             )
         tracklets = torch.cat(list(finite_descriptors(visible, infrared).values()))
         parts = [tracklet_descriptors(centers[modality]) for modality in Modality]
