@@ -7,7 +7,6 @@ from dscreid.pseudo_labels.clustering.density import DensityChoice, choose_for_s
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, settings_for
 from dscreid.pseudo_labels.criteria import Criterion, JudgedRound, label_free_criteria
 from dscreid.pseudo_labels.descriptors import proxy_affinities
-from dscreid.pseudo_labels.dslu import correct_labels, unify_labels, votes_needed
 from dscreid.pseudo_labels.labelers.base import (
     Labeler,
     LabelingContext,
@@ -16,27 +15,16 @@ from dscreid.pseudo_labels.labelers.base import (
     labeling_within_memory,
 )
 from dscreid.pseudo_labels.labelers.cluster import ClusterLabeler
-from dscreid.pseudo_labels.labelers.gur import (
-    CameraLabeler,
-    JointLabeler,
-    ProxyAffinityLabeler,
-    cluster_cameras,
-)
+from dscreid.pseudo_labels.labelers.gur import CameraLabeler, JointLabeler, ProxyAffinityLabeler
 from dscreid.pseudo_labels.labelers.matching import AggregationLabeler, MatchingLabeler
 from dscreid.pseudo_labels.labelers.neighbor_guided import NeighborSoftLabeler, TransportLabeler
 from dscreid.pseudo_labels.labelers.true_labels import TrueLabels
 from dscreid.pseudo_labels.labelers.unification import DSLULabeler, UnificationLabeler
-from dscreid.pseudo_labels.matching import match_clusters_by_votes, match_clusters_progressively
+from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
 from dscreid.pseudo_labels.neighbor_soft import confidence_weights, label_shares, overlap_shares, soft_targets
-from dscreid.pseudo_labels.quality import (
-    ari_of_all,
-    cross_modal_accuracy,
-    label_diagnostics,
-    label_statistics,
-    quality,
-)
+from dscreid.pseudo_labels.quality import ari_of_all, cross_modal_accuracy, label_diagnostics, label_statistics, quality
 from dscreid.pseudo_labels.transport import sinkhorn, transport_labels
-from dscreid.pseudo_labels.unification import smooth_labels, vote_across
+from dscreid.pseudo_labels.unification import correct_labels, smooth_labels, unify_labels, vote_across, votes_needed
 from dscreid.structures import CrossLabels, PseudoLabels, SoftTargets
 
 __all__ = [
@@ -65,11 +53,12 @@ __all__ = [
     'build_labeler',
     'choose_for_same_people',
     'choose_settings',
-    'cluster_cameras',
     'confidence_weights',
     'correct_labels',
+    'count_votes',
     'cross_modal_accuracy',
     'dbscan',
+    'greedy_matches',
     'jaccard_distance',
     'knn',
     'label_diagnostics',
@@ -77,7 +66,6 @@ __all__ = [
     'label_shares',
     'label_statistics',
     'labeling_within_memory',
-    'match_clusters_by_votes',
     'match_clusters_progressively',
     'overlap_shares',
     'proxy_affinities',

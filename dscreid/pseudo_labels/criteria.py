@@ -1,8 +1,7 @@
 """Label-free criteria that estimate the quality of an epoch's weights from unlabeled target features only.
 
-They may be used to choose a checkpoint. Each value of this package lies in [-1, 1], higher is better, and NaN means
-undefined. A clustering that has collapsed into a few clusters still scores well in cycle consistency, agreement and
-stability, so check the number of clusters, too.
+Each value lies in [-1, 1], higher is better, and NaN means undefined. A clustering that has collapsed into a few
+clusters still scores well in cycle consistency, agreement and stability, so check the number of clusters, too.
 """
 
 import math
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from dscreid.errors import LabelingError
@@ -18,21 +18,16 @@ from dscreid.neighbors.knn import knn
 from dscreid.pseudo_labels.clustering.silhouette import silhouette
 from dscreid.pseudo_labels.descriptors import finite_descriptors
 from dscreid.pseudo_labels.labelers.base import Labeler
-from dscreid.pseudo_labels.quality import adjusted_rand_index
+from dscreid.pseudo_labels.quality import quiet_score
 from dscreid.registry import CRITERIA
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
 
 @dataclass(frozen=True)
 class JudgedRound:
-    """One round of labeling, as criteria see it.
+    """Features and labels of one round of labeling, as criteria see it, and the labels of the round before.
 
-    Attributes:
-        visible: Features of the Nv visible tracklets.
-        infrared: Features of the Nt infrared tracklets.
-        labels: Their pseudo labels.
-        previous: Labels of the previous round. None in the first one.
-        clustering: A labeler that concatenates static and dynamic features, such as ``ClusterLabeler``, or None.
+    ``clustering`` is a labeler that concatenates static and dynamic features, such as ``ClusterLabeler``.
     """
 
     visible: TrackletFeatures
@@ -48,8 +43,10 @@ class JudgedRound:
 
     @cached_property
     def trips(self) -> dict[Modality, np.ndarray]:
-        """int64 (N,) of each modality; see :func:`round_trips`."""
-        return dict(zip(Modality, round_trips(*self.descriptors.values()), strict=True))
+        """int64 (N,) of each modality: where trips to the nearest tracklet of the other one, and back, end."""
+        visible, infrared = self.descriptors.values()
+        there, back = knn(visible, infrared, 1)[1][:, 0], knn(infrared, visible, 1)[1][:, 0]
+        return {Modality.RGB: back[there].cpu().numpy(), Modality.IR: there[back].cpu().numpy()}
 
 
 class Criterion:
@@ -80,8 +77,18 @@ class StaticDynamicAgreement(Criterion):
         """Return values in [-0.5, 1]; nothing without a clustering, or if one half forms no cluster."""
         if judged.clustering is None:
             return {}
-        halves = single_feature_labels(judged.clustering, judged.visible, judged.infrared)
-        return {m: label_agreement(halves[0].of(m), halves[1].of(m)) for m in Modality} if halves else {}
+        static, dynamic = (
+            [TrackletFeatures(static=half, dynamic=half) for half in pair]  # the clustering concatenates both
+            for pair in (
+                (judged.visible.static, judged.infrared.static),
+                (judged.visible.dynamic, judged.infrared.dynamic),
+            )
+        )
+        try:
+            first, second = judged.clustering(*static), judged.clustering(*dynamic)
+        except LabelingError:
+            return {}
+        return {m: label_agreement(first.of(m), second.of(m)) for m in Modality}
 
 
 @CRITERIA.register_module(name='cycle_consistency')
@@ -90,7 +97,12 @@ class CycleConsistency(Criterion):
 
     def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
         """Return shares in [0, 1]; NaN without a labeled tracklet."""
-        return {m: cycle_consistency(trips, judged.labels.of(m)) for m, trips in judged.trips.items()}
+        values = {}
+        for modality, trips in judged.trips.items():
+            labels = judged.labels.of(modality)
+            kept = labels >= 0
+            values[modality] = float((labels[trips[kept]] == labels[kept]).mean()) if kept.any() else math.nan
+        return values
 
 
 @CRITERIA.register_module(name='cycle_return')
@@ -99,7 +111,7 @@ class CycleReturn(Criterion):
 
     def __call__(self, judged: JudgedRound) -> dict[Modality, float]:
         """Return shares in [0, 1]."""
-        return {m: cycle_return(trips) for m, trips in judged.trips.items()}
+        return {m: float((trips == np.arange(len(trips))).mean()) for m, trips in judged.trips.items()}
 
 
 @CRITERIA.register_module(name='stability')
@@ -132,61 +144,10 @@ def label_free_criteria(judged: JudgedRound, criteria: Mapping[str, Criterion]) 
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
-def single_feature_labels(
-    clustering: Labeler, visible: TrackletFeatures, infrared: TrackletFeatures
-) -> tuple[PseudoLabels, PseudoLabels] | None:
-    """Labels from only static and from only dynamic features. None if one of them forms no cluster.
-
-    The clustering, which concatenates both, receives the same feature twice.
-    """
-    halves = [
-        [TrackletFeatures(static=half, dynamic=half) for half in pair]
-        for pair in ((visible.static, infrared.static), (visible.dynamic, infrared.dynamic))
-    ]
-    try:
-        static, dynamic = (clustering(rgb, ir) for rgb, ir in halves)
-    except LabelingError:
-        return None
-    return static, dynamic
-
-
 def label_agreement(first: np.ndarray, second: np.ndarray) -> float:
     """Adjusted Rand index of two int (N,) clusterings, in [-0.5, 1], on the tracklets labeled (>= 0) by both.
 
-    NaN if fewer than two tracklets are labeled by both. Raises ValueError if the shapes do not match.
+    NaN if fewer than two tracklets are labeled by both.
     """
-    first, second = np.asarray(first), np.asarray(second)
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f'two label vectors of one length are needed, got {first.shape} and {second.shape}')
     common = (first >= 0) & (second >= 0)
-    return adjusted_rand_index(first[common], second[common]) if common.sum() >= 2 else math.nan
-
-
-def round_trips(visible: Tensor | np.ndarray, infrared: Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Go from each tracklet (N, D) to the nearest one of the other modality, by cosine, and from there back.
-
-    Returns:
-        int64 (Nv,) and int64 (Nt,), the tracklet of the same modality at the end of each trip.
-
-    Raises:
-        ValueError: If a modality has no tracklet.
-    """
-    if not len(visible) or not len(infrared):
-        raise ValueError(f'no tracklets of a modality: {len(visible)} visible and {len(infrared)} infrared')
-    to_infrared = knn(visible, infrared, 1)[1][:, 0]
-    to_visible = knn(infrared, visible, 1)[1][:, 0]
-    return to_visible[to_infrared].cpu().numpy(), to_infrared[to_visible].cpu().numpy()
-
-
-def cycle_return(trips: np.ndarray) -> float:
-    """Share of int64 (N,) round trips that end where they began, in [0, 1]; NaN without tracklets."""
-    return float((trips == np.arange(len(trips))).mean()) if len(trips) else math.nan
-
-
-def cycle_consistency(trips: np.ndarray, labels: np.ndarray) -> float:
-    """Share in [0, 1] of labeled tracklets, int (N,), whose round trip ends at the same label; NaN without one."""
-    labels = np.asarray(labels)
-    if labels.shape != np.shape(trips):
-        raise ValueError(f'one label per round trip is needed, got {labels.shape} and {np.shape(trips)}')
-    kept = labels >= 0
-    return float((labels[trips[kept]] == labels[kept]).mean()) if kept.any() else math.nan
+    return quiet_score(adjusted_rand_score, first[common], second[common]) if common.sum() >= 2 else math.nan

@@ -36,21 +36,15 @@ def check_finite(descriptors: Tensor, modality: Modality) -> Tensor:
     return descriptors
 
 
-def mean_descriptors(descriptors: Features, labels: np.ndarray) -> Tensor:
-    """Compute the mean of each cluster's descriptors, float (N, D), without normalization; outliers (-1) are ignored.
+def mean_descriptors(descriptors: Tensor, labels: np.ndarray) -> Tensor:
+    """Mean of each cluster's descriptors, float (C, D) on the CPU, where the order of summation is fixed.
 
-    Returns:
-        Float (C, D) on the CPU, where the order of summation is fixed.
-
-    Raises:
-        ValueError: If a number below the largest label has no member, or descriptors are not finite.
+    Clusters of float (N, D) descriptors are numbered from 0 without gaps; outliers (-1) are ignored.
     """
-    rows = as_feature_matrix(descriptors, 'descriptors').cpu()
-    numbers = torch.from_numpy(np.asarray(labels, np.int64))
+    rows = descriptors.cpu()
+    numbers = torch.from_numpy(labels)
     member = numbers >= 0
     sizes = torch.bincount(numbers[member])
-    if (sizes == 0).any():
-        raise ValueError('clusters must be numbered from 0 without gaps')
     sums = rows.new_zeros(len(sizes), rows.shape[1])
     return sums.index_add_(0, numbers[member], rows[member]) / sizes[:, None]
 
@@ -60,9 +54,8 @@ def proxy_affinities(
 ) -> Tensor:
     """Softmax of scale * cosine over the proxies of each group (Yang et al., ICCV 2023).
 
-    If the group of a proxy is its camera, this is the descriptor z of the inter-camera phase of GUR. Unlike the
-    released code, the slices match the cameras from the second visible camera on, and :func:`jaccard_distance`
-    normalizes z.
+    If the group of a proxy is its camera, this is the descriptor of the inter-camera phase of GUR. Unlike in the
+    released code, the slices match the cameras from the second visible camera on.
 
     Args:
         features: Float (N, D). Rows of both matrices are L2-normalized internally.
@@ -74,18 +67,11 @@ def proxy_affinities(
         Float (N, C) on the device of the features. In each row, the entries of a group sum to 1.
 
     Raises:
-        ValueError: If shapes do not match, features are not finite, there is no proxy, or ``scale`` is not positive.
+        ValueError: If features are not finite.
     """
     features = normalized_rows(as_feature_matrix(features, 'features'))
     proxies = normalized_rows(as_feature_matrix(proxies, 'proxies')).to(features)
-    groups = np.zeros(len(proxies), np.int64) if groups is None else np.asarray(groups)
-    if not len(proxies) or features.shape[1] != proxies.shape[1] or groups.shape != (len(proxies),):
-        raise ValueError(
-            'there must be at least one proxy, of the dimension of the features, with one group each, got features '
-            f'{tuple(features.shape)}, proxies {tuple(proxies.shape)} and groups {groups.shape}'
-        )
-    if scale <= 0:
-        raise ValueError(f'scale must be positive, got {scale}')
+    groups = np.zeros(len(proxies), np.int64) if groups is None else groups
     affinities = scale * features @ proxies.T
     for group in np.unique(groups):
         columns = torch.from_numpy(np.flatnonzero(groups == group)).to(features.device)

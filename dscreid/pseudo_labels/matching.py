@@ -9,17 +9,17 @@ from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.utils.chunks import row_chunks
 
 
-def match_clusters_by_votes(
+def count_votes(
     visible: Features,
     infrared: Features,
     visible_labels: np.ndarray,
     infrared_labels: np.ndarray,
     threshold: float = 0.5,
-) -> np.ndarray:
-    """Pair clusters one to one by the number of similar tracklets.
+) -> tuple[np.ndarray, float]:
+    """Count the similar tracklet pairs of each pair of clusters.
 
-    This is the cross-modality aggregation of ADCA (Yang et al., "Augmented Dual-Contrastive Aggregation Learning for
-    Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022).
+    With :func:`greedy_matches`, this is the cross-modality aggregation of ADCA (Yang et al., "Augmented
+    Dual-Contrastive Aggregation Learning for Unsupervised Visible-Infrared Person Re-Identification", ACM MM 2022).
 
     Args:
         visible: Float (Nv, D), rows L2-normalized internally.
@@ -29,27 +29,11 @@ def match_clusters_by_votes(
         threshold: Smallest cosine similarity that counts.
 
     Returns:
-        int64 (P, 2), visible and infrared label of each pair, most votes first. Clusters without any vote, or whose
-        candidates are all taken, have no pair.
+        int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of pairs of labeled tracklets that
+        count.
 
     Raises:
-        ValueError: If shapes do not match or features are not finite.
-    """
-    return greedy_matches(count_votes(visible, infrared, visible_labels, infrared_labels, threshold)[0])
-
-
-def count_votes(
-    visible: Features,
-    infrared: Features,
-    visible_labels: np.ndarray,
-    infrared_labels: np.ndarray,
-    threshold: float = 0.5,
-) -> tuple[np.ndarray, float]:
-    """Count, for each pair of clusters, the similar tracklet pairs; arguments as in :func:`match_clusters_by_votes`.
-
-    Returns:
-        ``votes`` int64 (Cv, Ct), where C is the largest label + 1, and the share in [0, 1] of the pairs of labeled
-        tracklets that count (0 without any).
+        ValueError: If features are not finite.
     """
     rgb, rgb_labels = _labeled_rows(visible, visible_labels, 'visible')
     ir, ir_labels = _labeled_rows(infrared, infrared_labels, 'infrared')
@@ -64,11 +48,9 @@ def count_votes(
 
 
 def greedy_matches(votes: np.ndarray) -> np.ndarray:
-    """Accept pairs in descending order of votes, skipping pairs with a cluster that is already taken.
+    """Pair clusters one to one, in descending order of votes int (Cv, Ct); ties go to the smaller row, then column.
 
-    Returns:
-        int64 (P, 2), row and column of the accepted pairs with at least one of the ``votes`` int (Cv, Ct). Ties go to
-        the smaller row, then the smaller column.
+    Returns int64 (P, 2). Clusters without any vote, or whose candidates are all taken, have no pair.
     """
     rows, columns = np.nonzero(votes)
     order = np.argsort(-votes[rows, columns], kind='stable')
@@ -82,10 +64,7 @@ def greedy_matches(votes: np.ndarray) -> np.ndarray:
 
 
 def match_clusters_progressively(
-    visible_centers: Features,
-    infrared_centers: Features,
-    passes: int | None = None,
-    mirror: bool = True,
+    visible_centers: Features, infrared_centers: Features, passes: int | None = None, mirror: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Assign a partner to every cluster by repeated minimum-cost assignment of centers.
 
@@ -97,27 +76,20 @@ def match_clusters_progressively(
     Args:
         visible_centers: Float (Cv, D), at least one row. Rows of both are L2-normalized internally.
         infrared_centers: Float (Ct, D), at least one row.
-        passes: Maximum number of assignments. None repeats until all clusters are matched; the released code stops
-            after 2.
+        passes: Maximum number of assignments, 2 in the released code. None repeats until all clusters are matched.
         mirror: Whether the infrared side may have more clusters. If False, no partners are returned in that case, as in
             the authors' code for SYSU-MM01.
 
     Returns:
-        ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster. -1 = none, which never
-        occurs with ``passes=None`` and ``mirror=True``.
+        ``rgb_to_ir`` int64 (Cv,) and ``ir_to_rgb`` int64 (Ct,), the partner of each cluster, -1 = none.
 
     Raises:
-        ValueError: If a side has no center, shapes do not match, centers are not finite, or ``passes`` is below 1.
+        ValueError: If a side has no center or centers are not finite.
     """
-    if passes is not None and passes < 1:
-        raise ValueError(f'passes must be at least 1 or None, got {passes}')
     visible = normalized_rows(as_feature_matrix(visible_centers, 'visible_centers').double().cpu())
     infrared = normalized_rows(as_feature_matrix(infrared_centers, 'infrared_centers').double().cpu())
-    if visible.shape[1] != infrared.shape[1] or not len(visible) or not len(infrared):
-        raise ValueError(
-            'both sides need at least one center, of one dimension, got shapes '
-            f'{tuple(visible.shape)} and {tuple(infrared.shape)}'
-        )
+    if not len(visible) or not len(infrared):
+        raise ValueError('both sides need at least one center')
     cost = torch.exp(-(visible @ infrared.T)).numpy()
     if cost.shape[0] >= cost.shape[1]:
         return _match_larger_side(cost, passes)
@@ -145,6 +117,4 @@ def _labeled_rows(features: Features, labels: np.ndarray, name: str) -> tuple[Te
     """L2-normalized rows and int64 labels of all non-outliers, on the device of the features."""
     rows = normalized_rows(as_feature_matrix(features, name))
     numbers = torch.from_numpy(np.asarray(labels, np.int64)).to(rows.device)
-    if numbers.shape != (len(rows),):
-        raise ValueError(f'{len(rows)} {name} features but labels of shape {tuple(numbers.shape)}')
     return rows[numbers >= 0], numbers[numbers >= 0]

@@ -10,16 +10,7 @@ from scipy.sparse import coo_array, csr_array
 
 
 def neighbor_count(labels: np.ndarray, topk: int, max_cluster_ratio: float | None = 2.0) -> int:
-    """Limit the number of neighbors, in [1, topk], to a multiple of the mean cluster size; None for no limit.
-
-    Raises:
-        ValueError: If ``topk`` or the ratio is out of range.
-    """
-    if topk < 1 or (max_cluster_ratio is not None and max_cluster_ratio <= 0):
-        raise ValueError(
-            'topk must be at least 1 and max_cluster_ratio positive or None, '
-            f'got topk={topk}, max_cluster_ratio={max_cluster_ratio}'
-        )
+    """Limit the number of neighbors, in [1, topk], to a multiple of the mean cluster size; None for no limit."""
     labeled = labels[labels >= 0]
     if max_cluster_ratio is None or not len(labeled):
         return topk
@@ -37,17 +28,9 @@ def label_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
 
 
 def overlap_shares(neighbors: np.ndarray, labels: np.ndarray) -> csr_array:
-    """Compute the overlap of a tracklet's neighbor set with each cluster, as a distribution.
+    """Compute the intersection over union of a tracklet's neighbors with each cluster; each row is divided by its sum.
 
-    r_c = n_c / (k - n_c + ``|c|``) is the intersection over union of the k neighbors and the members of cluster c, n_c
-    of which are neighbors. It is then divided by the sum over c.
-
-    Args:
-        neighbors: int64 (N, k), indices into ``labels``, distinct within a row.
-        labels: int64 (M,), -1 = outlier, which is one of the k neighbors but counts for no cluster.
-
-    Returns:
-        As :func:`label_shares`.
+    Arguments and result are those of :func:`label_shares`; neighbors are distinct, and outliers are in the union.
     """
     counts = _label_counts(neighbors, labels)
     sizes = np.bincount(labels[labels >= 0], minlength=counts.shape[1])
@@ -64,15 +47,8 @@ def soft_targets(labels: np.ndarray, shares: csr_array, balance: float = 0.7) ->
         balance: Share of the hard label, in [0, 1].
 
     Returns:
-        float32 csr (N, C). Rows sum to 1. If a row of ``shares`` is empty, the target is only the hard label. For label
-        -1, it is empty.
-
-    Raises:
-        ValueError: If ``balance`` is out of range, or shapes and labels do not match.
+        float32 csr (N, C). Rows sum to 1, with only the hard label if the row of ``shares`` is empty; empty for -1.
     """
-    if not 0 <= balance <= 1:
-        raise ValueError(f'balance must lie in [0, 1], got {balance}')
-    _check_aligned(labels, shares)
     labeled = np.flatnonzero(labels >= 0)
     informed = np.diff(shares.indptr) > 0
     hard = np.where(informed, balance, 1.0)[labeled]
@@ -94,13 +70,7 @@ def confidence_weights(labels: np.ndarray, shares: csr_array, sharpness: float =
 
     Returns:
         float32 (N,) in [0, 1]. 0 for label -1 and for empty rows of ``shares``.
-
-    Raises:
-        ValueError: If ``sharpness`` is negative, or shapes and labels do not match.
     """
-    if sharpness < 0:
-        raise ValueError(f'sharpness must not be negative, got {sharpness}')
-    _check_aligned(labels, shares)
     rows = _row_of(shares)
     own = shares.indices == labels[rows]
     agreement = np.zeros(len(labels))
@@ -127,10 +97,3 @@ def _sum_to_one(rows: csr_array) -> csr_array:
 def _row_of(rows: csr_array) -> np.ndarray:
     """int64 (nnz,), the row of each stored entry."""
     return np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-
-
-def _check_aligned(labels: np.ndarray, shares: csr_array) -> None:
-    if labels.shape != (shares.shape[0],) or labels.max(initial=-1) >= shares.shape[1]:
-        raise ValueError(
-            f'labels of shape {labels.shape} up to {labels.max(initial=-1)} do not fit shares of shape {shares.shape}'
-        )

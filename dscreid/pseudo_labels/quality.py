@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -9,18 +10,11 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from dscreid.structures import Modality, PseudoLabels, outliers_alone
 
 
-def adjusted_rand_index(first: np.ndarray, second: np.ndarray) -> float:
-    """Scikit-learn's ``adjusted_rand_score``, in [-0.5, 1], without its warning about many small clusters."""
+def quiet_score(score: Callable[[np.ndarray, np.ndarray], float], first: np.ndarray, second: np.ndarray) -> float:
+    """Compare two clusterings, int (N,), by a score of scikit-learn without its warning about many small clusters."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return float(adjusted_rand_score(first, second))
-
-
-def normalized_mutual_information(first: np.ndarray, second: np.ndarray) -> float:
-    """Scikit-learn's ``normalized_mutual_info_score``, in [0, 1], without its warning about many small clusters."""
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        return float(normalized_mutual_info_score(first, second))
+        return float(score(first, second))
 
 
 def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
@@ -31,16 +25,14 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
         [0, 1] (arithmetic mean). ``purity``, share of tracklets whose identity is the most frequent one of their
         cluster. ``labelled``, share of tracklets that are not outliers; if it is 0, the first three are NaN.
     """
-    labels, pids = _aligned(labels, pids)
     kept = labels >= 0
     if not kept.any():
         return {'ari': math.nan, 'nmi': math.nan, 'purity': math.nan, 'labelled': 0.0}
-    majority = _majority_pids(labels[kept], pids[kept])
-    right = [majority[label] == pid for label, pid in zip(labels[kept], pids[kept], strict=True)]
+    labeled, people = labels[kept], pids[kept]
     return {
-        'ari': adjusted_rand_index(pids[kept], labels[kept]),
-        'nmi': normalized_mutual_information(pids[kept], labels[kept]),
-        'purity': float(np.mean(right)),
+        'ari': quiet_score(adjusted_rand_score, people, labeled),
+        'nmi': quiet_score(normalized_mutual_info_score, people, labeled),
+        'purity': _share_named(labeled, people, _majority_pids(labeled, people)),
         'labelled': float(kept.mean()),
     }
 
@@ -48,42 +40,30 @@ def quality(labels: np.ndarray, pids: np.ndarray) -> dict[str, float]:
 def ari_of_all(labels: np.ndarray, pids: np.ndarray) -> float:
     """Adjusted Rand index over all tracklets, with each outlier as its own cluster.
 
-    Unlike ``ari`` of :func:`quality`, whose arguments it takes, it can compare clusterings that label different shares.
-
-    Returns:
-        A value in [-0.5, 1]. NaN without tracklets.
+    In [-0.5, 1], NaN without tracklets. Unlike ``ari`` of :func:`quality`, whose arguments it takes, it can compare
+    clusterings that label different shares.
     """
-    labels, pids = _aligned(labels, pids)
     if not len(labels):
         return math.nan
-    return adjusted_rand_index(pids, outliers_alone(labels))
+    return quiet_score(adjusted_rand_score, pids, outliers_alone(labels))
 
 
 def cross_modal_accuracy(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> float:
     """Share of the labeled visible tracklets whose label denotes the same person on the infrared side.
 
-    A label denotes the most frequent identity among the infrared tracklets with this label (the smallest id in a tie),
-    or no person if there is none. True person ids are int (Nv,) and (Nt,).
-
-    Returns:
-        A share in [0, 1]. NaN if the numbering is not shared or no visible tracklet is labeled.
+    In [0, 1]; NaN if the numbering is not shared or no visible tracklet is labeled. A label denotes the most frequent
+    identity, int (Nv,) and (Nt,), among its infrared tracklets (the smallest id in a tie), or nobody without any.
     """
-    rgb_labels, rgb_pids = _aligned(labels.rgb, rgb_pids)
-    ir_labels, ir_pids = _aligned(labels.ir, ir_pids)
-    kept = rgb_labels >= 0
+    kept, known = labels.rgb >= 0, labels.ir >= 0
     if not labels.shared or not kept.any():
         return math.nan
-    named = _majority_pids(ir_labels[ir_labels >= 0], ir_pids[ir_labels >= 0])
-    right = [named.get(label) == pid for label, pid in zip(rgb_labels[kept], rgb_pids[kept], strict=True)]
-    return float(np.mean(right))
+    return _share_named(labels.rgb[kept], rgb_pids[kept], _majority_pids(labels.ir[known], ir_pids[known]))
 
 
 def label_statistics(labels: PseudoLabels) -> dict[str, float]:
-    """Compute values for the log that need no ground truth.
+    """Compute ``clusters``, ``labelled`` (share in [0, 1]) and ``median_size`` (0 without clusters) of each modality.
 
-    Returns:
-        For each modality m in ``rgb``, ``ir``: ``m_clusters``, ``m_labelled`` (share in [0, 1]), and ``m_median_size``
-        of the clusters (0 if there are none).
+    Keys begin with ``rgb_`` and ``ir_``.
     """
     figures: dict[str, float] = {}
     for modality in Modality:
@@ -95,11 +75,10 @@ def label_statistics(labels: PseudoLabels) -> dict[str, float]:
 
 
 def label_diagnostics(labels: PseudoLabels, rgb_pids: np.ndarray, ir_pids: np.ndarray) -> dict[str, float]:
-    """Compute values for the log that need the true person ids, int (Nv,) and (Nt,), omitting undefined values.
+    """Compare labels with the true person ids, int (Nv,) and (Nt,), omitting undefined values.
 
     Returns:
-        For each modality m in ``rgb``, ``ir``: ``m_ari``, ``m_nmi``, ``m_purity`` of :func:`quality`. With a shared
-        numbering, also ``cross_modal_accuracy``.
+        ``ari``, ``nmi`` and ``purity`` of :func:`quality`, with ``rgb_`` and ``ir_``, and ``cross_modal_accuracy``.
     """
     figures: dict[str, float] = {}
     for modality, pids in ((Modality.RGB, rgb_pids), (Modality.IR, ir_pids)):
@@ -117,8 +96,6 @@ def _majority_pids(labels: np.ndarray, pids: np.ndarray) -> dict[int, int]:
     return {int(label): int(pid) for label, pid in pairs[order]}
 
 
-def _aligned(labels: np.ndarray, pids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    labels, pids = np.asarray(labels), np.asarray(pids)
-    if labels.ndim != 1 or labels.shape != pids.shape:
-        raise ValueError(f'labels and pids must be aligned vectors, got {labels.shape} and {pids.shape}')
-    return labels, pids
+def _share_named(labels: np.ndarray, pids: np.ndarray, names: dict[int, int]) -> float:
+    """Share of tracklets whose person id is the one that their label denotes."""
+    return float(np.mean([names.get(label) == pid for label, pid in zip(labels, pids, strict=True)]))

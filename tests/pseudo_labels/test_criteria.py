@@ -11,13 +11,9 @@ from dscreid.errors import LabelingError
 from dscreid.pseudo_labels import ClusterLabeler, Criterion, JudgedRound, Labeler, PseudoLabels
 from dscreid.pseudo_labels.criteria import (
     LABEL_FREE_CRITERIA,
-    cycle_consistency,
-    cycle_return,
     label_agreement,
     label_free_criteria,
-    round_trips,
     silhouette,
-    single_feature_labels,
 )
 from dscreid.registry import CRITERIA
 from dscreid.structures import Modality, TrackletFeatures
@@ -91,8 +87,6 @@ def test_silhouette_edge_cases():
 
 
 def test_silhouette_refuses_what_does_not_fit():
-    with pytest.raises(ValueError, match='one label per feature row'):
-        silhouette(angles(0, 10), ids(0))
     with pytest.raises(ValueError, match='NaN'):
         silhouette(torch.tensor([[math.nan, 1.0]]), ids(0))
 
@@ -117,8 +111,11 @@ def test_agreement_counts_what_both_label():
 def test_agreement_of_nothing_in_common():
     assert math.isnan(label_agreement(ids(), ids()))
     assert math.isnan(label_agreement(ids(-1, 0, 1), ids(2, -1, 3)))
-    with pytest.raises(ValueError, match='two label vectors of one length'):
-        label_agreement(ids(0), ids(0, 1))
+
+
+def round_trips(visible, infrared):
+    features = (TrackletFeatures(static=half, dynamic=half) for half in (visible, infrared))
+    return JudgedRound(*features, PseudoLabels(rgb=ids(), ir=ids(), shared=False)).trips.values()
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -138,20 +135,19 @@ def test_cycles_by_hand():
     trips, back = round_trips(angles(10, 30, 90), angles(0, 80))
     assert trips.tolist() == [0, 0, 2]
     assert back.tolist() == [0, 1]
-    assert cycle_return(trips) == pytest.approx(2 / 3)
-    assert cycle_consistency(trips, ids(4, 4, 5)) == 1
-    assert cycle_consistency(trips, ids(4, 3, 5)) == pytest.approx(2 / 3)
-    assert cycle_consistency(trips, ids(-1, 3, 5)) == pytest.approx(1 / 2)  # ends at an outlier
-    assert cycle_consistency(trips, ids(0, -1, -1)) == 1
+    halves = angles(10, 30, 90), angles(0, 80)
+    visible, infrared = (TrackletFeatures(static=half, dynamic=half) for half in halves)
 
+    def cycles(name, *rgb):
+        labels = PseudoLabels(rgb=ids(*rgb), ir=ids(-1, -1), shared=False)
+        return SHIPPED[name](JudgedRound(visible, infrared, labels))
 
-def test_cycles_of_nothing():
-    with pytest.raises(ValueError, match='0 visible and 2 infrared'):
-        round_trips(torch.empty(0, 2), angles(0, 80))
-    assert math.isnan(cycle_return(ids()))
-    assert math.isnan(cycle_consistency(ids(0, 1), ids(-1, -1)))
-    with pytest.raises(ValueError, match='one label per round trip'):
-        cycle_consistency(ids(0, 1), ids(0))
+    assert cycles('cycle_return', 0, 0, 0) == {Modality.RGB: pytest.approx(2 / 3), Modality.IR: 1}
+    assert cycles('cycle_consistency', 4, 4, 5)[Modality.RGB] == 1
+    assert cycles('cycle_consistency', 4, 3, 5)[Modality.RGB] == pytest.approx(2 / 3)
+    assert cycles('cycle_consistency', -1, 3, 5)[Modality.RGB] == pytest.approx(1 / 2)  # ends at an outlier
+    assert cycles('cycle_consistency', 0, -1, -1)[Modality.RGB] == 1
+    assert math.isnan(cycles('cycle_consistency', 0, -1, -1)[Modality.IR])
 
 
 def pair(seed=0, spread=0.3):
@@ -168,24 +164,23 @@ def pair(seed=0, spread=0.3):
 CLUSTERING = ClusterLabeler(k1=8, k2=2, eps=0.6, min_samples=3)
 
 
-def test_single_features_see_one_feature():
+def test_static_and_dynamic_features_are_clustered_by_themselves():
     visible, infrared, labels = pair()
     noise = torch.randn(48, 8, generator=torch.Generator().manual_seed(5))
     spoilt = TrackletFeatures(static=visible.static, dynamic=noise)
-    static, dynamic = single_feature_labels(CLUSTERING, spoilt, infrared)
-    assert label_agreement(static.rgb, labels.rgb) > 0.9
-    alone = TrackletFeatures(static=noise, dynamic=noise)
-    assert np.array_equal(dynamic.rgb, CLUSTERING(alone, infrared).rgb)
-    assert not np.array_equal(static.rgb, dynamic.rgb)
+    alone = [TrackletFeatures(static=half, dynamic=half) for half in (visible.static, noise)]
+    static, dynamic = (CLUSTERING(half, infrared).rgb for half in alone)
+    assert label_agreement(static, labels.rgb) > 0.9
+    values = SHIPPED['static_dynamic_agreement'](JudgedRound(spoilt, infrared, labels, clustering=CLUSTERING))
+    assert values[Modality.RGB] == label_agreement(static, dynamic) < 0.9
 
 
-def test_single_features_without_a_cluster():
+def test_no_agreement_without_a_cluster():
     class Failing(Labeler):
         def __call__(self, visible, infrared, context=None):
             raise LabelingError('no cluster')
 
-    visible, infrared, _ = pair()
-    assert single_feature_labels(Failing(), visible, infrared) is None
+    assert SHIPPED['static_dynamic_agreement'](JudgedRound(*pair(), clustering=Failing())) == {}
 
 
 SHIPPED = {name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA}

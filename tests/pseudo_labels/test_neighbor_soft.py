@@ -126,19 +126,3 @@ def test_number_of_neighbors_follows_the_cluster_sizes(sizes, topk, ratio, expec
     # numbers left out and outliers must not count
     labels = np.concatenate([np.repeat(2 * np.arange(len(sizes)), sizes), [-1] * 9]).astype(np.int64)
     assert neighbor_count(labels, topk, ratio) == expected
-
-
-def test_out_of_range_settings_are_refused():
-    shares = label_shares(np.array([[0]]), np.array([0]))
-    with pytest.raises(ValueError, match='balance'):
-        soft_targets(np.array([0]), shares, 1.5)
-    with pytest.raises(ValueError, match='sharpness'):
-        confidence_weights(np.array([0]), shares, -1)
-    for function in (soft_targets, confidence_weights):
-        with pytest.raises(ValueError, match='do not fit'):
-            function(np.array([1]), shares)
-        with pytest.raises(ValueError, match='do not fit'):
-            function(np.array([0, 0]), shares)
-    for topk, ratio in ((0, 2.0), (3, 0)):
-        with pytest.raises(ValueError, match='topk must be at least 1'):
-            neighbor_count(np.array([0]), topk, ratio)

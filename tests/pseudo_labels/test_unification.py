@@ -1,4 +1,4 @@
-"""GUR's label unification against its formulas on dense matrices, and by hand."""
+"""GUR in unification.py against its formulas on dense matrices, and by hand."""
 
 import numpy as np
 import pytest
@@ -114,7 +114,6 @@ def test_empty_sides():
     'bad',
     [
         {'topk': 0},
-        {'temperature': 0},
         {'infrared_labels': np.array([0])},
         {'infrared_labels': np.array([0, -2])},
         {'infrared_labels': np.array([0.0, 1.0])},
@@ -124,5 +123,5 @@ def test_empty_sides():
 def test_bad_input_is_refused(bad):
     with pytest.raises(ValueError, match=r'must|hold NaN'):
         vote_across(**{'visible': at(0), 'infrared': at(0, 1), 'infrared_labels': np.array([0, 1]), **bad})
-    with pytest.raises(ValueError, match='topk'):
+    with pytest.raises(ValueError, match='k must be at least 1'):
         smooth_labels(at(0), np.array([0]), topk=0)

@@ -1,34 +1,29 @@
 """Clustering settings chosen from the density of the unlabeled tracklets.
 
-All settings follow from the number of tracklets per identity. If ``k1`` is close to it, one ``eps`` works for all
-densities, because the Jaccard distance is relative to the neighborhoods it compares. Three label-free observations
-estimate this number:
+All settings follow from the number of tracklets per identity, because the Jaccard distance is relative to the
+neighborhoods it compares. Three label-free observations estimate this number:
 
-1. Neighborhoods of the size of an identity are mutual. Smaller ones cut identities at random, and larger ones reach
-   into other identities, so the share of mutual neighbors has a kink at that size.
+1. Neighborhoods of the size of an identity are mutual: the share of mutual neighbors has a kink at that size.
 2. The silhouette of the clusters, with outliers counted as 0, is largest near that size.
-3. Near-duplicates, such as several tracklets of a person from one camera, form tighter clusters than the identity and
-   mislead both. The cluster means are then themselves clustered, far more than by chance.
+3. Near-duplicates, such as several tracklets of a person from one camera, form tighter clusters and mislead both. The
+   cluster means are then themselves clustered, far more than by chance.
 
-:func:`choose_settings` selects the largest silhouette near the largest plausible kink, or anywhere without a kink. It
-then increases the size as long as the clusters are themselves clustered. The rule has no published source. It was found
-on synthetic worlds and confirmed on unseen variations of them (``tools/analysis/density_study.py``).
+:func:`choose_settings` selects the largest silhouette near the largest plausible kink, or anywhere without a kink, and
+increases the size as long as the clusters are themselves clustered. The rule has no published source. It was found on
+synthetic worlds and confirmed on unseen variations of them (``tools/analysis/density_study.py``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from mmengine.logging import print_log
 from torch import Tensor
 
 from dscreid.neighbors.jaccard import nearest_tracklets
+from dscreid.neighbors.knn import Features
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
-from dscreid.pseudo_labels.clustering.identity_sizes import (
-    mutual_neighbor_rates,
-    neighborhood_scales,
-    size_of_whole,
-)
+from dscreid.pseudo_labels.clustering.identity_sizes import mutual_neighbor_rates, neighborhood_scales, size_of_whole
 from dscreid.pseudo_labels.clustering.settings import ClusteringSettings, FixedSettings, settings_for
 from dscreid.pseudo_labels.clustering.silhouette import MOST_JUDGED, mean_cluster_size, silhouette_of_all
 from dscreid.structures import Modality
@@ -55,21 +50,21 @@ class DensityChoice:
 
     Attributes:
         settings: The chosen settings.
-        silhouettes: Mean silhouette of the clusters, with outliers counted as 0, for each ``k1`` tried.
+        silhouettes: Mean silhouette, with outliers counted as 0, for each ``k1`` tried.
         silent: True if no ``k1`` gave two clusters, so that the smallest was chosen.
     """
 
     settings: ClusteringSettings
-    silhouettes: dict[int, float] | None = None
+    silhouettes: dict[int, float] = field(default_factory=dict)
     silent: bool = False
 
     @property
     def clarity(self) -> float:
         """Silhouette at the chosen size; 0 if ``k1`` was given."""
-        return (self.silhouettes or {}).get(self.settings.k1, 0.0)
+        return self.silhouettes.get(self.settings.k1, 0.0)
 
 
-def choose_for_same_people(parts: Sequence[Tensor | np.ndarray], fixed: Sequence[FixedSettings]) -> list[DensityChoice]:
+def choose_for_same_people(parts: Sequence[Features], fixed: Sequence[FixedSettings]) -> list[DensityChoice]:
     """Choose settings for several sets of tracklets, such as modalities, that show the same people.
 
     The set whose clusters have the largest silhouette decides for all, in proportion to the sizes of the sets.
@@ -77,9 +72,6 @@ def choose_for_same_people(parts: Sequence[Tensor | np.ndarray], fixed: Sequence
     Args:
         parts: Float (N, D) features of each set, see :func:`choose_settings`.
         fixed: Settings of each set that are not chosen; none may contain ``k1``.
-
-    Raises:
-        ValueError: If features are not finite.
     """
     choices = [choose_settings(part, **given) for part, given in zip(parts, fixed, strict=True)]
     clearest = max(range(len(choices)), key=lambda place: choices[place].clarity)
@@ -88,7 +80,7 @@ def choose_for_same_people(parts: Sequence[Tensor | np.ndarray], fixed: Sequence
     per_tracklet = choices[clearest].settings.k1 / len(parts[clearest])
     for place, (part, given) in enumerate(zip(parts, fixed, strict=True)):
         if place != clearest and not choices[place].silent:
-            settings = settings_for(**given | FixedSettings(k1=max(2, round(per_tracklet * len(part)))))
+            settings = settings_for(max(2, round(per_tracklet * len(part))), **given)
             choices[place] = replace(choices[place], settings=settings)
     return choices
 
@@ -118,7 +110,7 @@ def _logged(choice: DensityChoice, name: str | None) -> ClusteringSettings:
 
 
 def choose_settings(
-    features: Tensor | np.ndarray,
+    features: Features,
     k1: int | None = None,
     k2: int | None = None,
     eps: float | None = None,
@@ -127,8 +119,7 @@ def choose_settings(
     """Choose the settings that are None.
 
     If ``k1`` is given, the others follow from it (:func:`settings_for`). Otherwise, clusters are computed for about
-    fifteen sizes, with an open ``min_samples`` set to 2 so that it does not favor any of them. The choice is
-    deterministic. Features are float (N, D), torch (any device) or numpy, L2-normalized internally.
+    fifteen sizes, with an open ``min_samples`` set to 2. Features are float (N, D), L2-normalized internally.
 
     Raises:
         ValueError: If features are not finite and ``k1`` is None.
@@ -154,12 +145,7 @@ class _Trial:
 
 
 def _trials(
-    features: np.ndarray,
-    rank: np.ndarray,
-    scales: tuple[int, ...],
-    k2: int | None,
-    eps: float | None,
-    min_samples: int,
+    features: np.ndarray, rank: np.ndarray, scales: tuple[int, ...], k2: int | None, eps: float | None, min_samples: int
 ) -> Iterator[_Trial]:
     """Yield trials of increasing size, at least one, until the silhouette has dropped too much."""
     best, hopeless = 0.0, 0
@@ -197,9 +183,7 @@ def _near_scale(trials: list[_Trial], scales: tuple[int, ...]) -> list[_Trial]:
 
 def _beyond_duplicates(features: np.ndarray, trials: list[_Trial], chosen: _Trial) -> _Trial:
     """Move to larger neighborhoods while the clusters of the chosen trial are only parts of larger clusters."""
-    if not chosen.silhouette:
-        return chosen  # there are no clusters that could be parts
-    for _ in range(_LEVELS):
+    for _ in range(_LEVELS if chosen.silhouette else 0):  # without a silhouette, no clusters could be parts
         size = size_of_whole(features, chosen.labels)
         larger = [trial for trial in trials if trial.k1 > chosen.k1]
         if size is None or not larger:

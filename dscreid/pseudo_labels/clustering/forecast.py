@@ -1,8 +1,7 @@
 """Forecast of the time and memory of clustering, computed from the sizes before it starts.
 
-Byte counts follow the arrays in the neighbor search, ``jaccard`` and ``dbscan``. Quantities that depend on the features
-lie between the values for clustered and for unstructured ones. Times were measured on two cores of an Intel Xeon;
-``tools/benchmarks/pseudo_labels.py`` compares forecast and measurement.
+Byte counts follow the arrays in the neighbor search, ``jaccard`` and ``dbscan``. Times were measured on two cores of an
+Intel Xeon; ``tools/benchmarks/pseudo_labels.py`` compares forecast and measurement.
 """
 
 import time
@@ -27,7 +26,7 @@ _EXPANDED = 3.3
 _PAIRS, _PAIR_BYTES = 0.7, 40
 #: Bytes per row in DBSCAN.
 _ROW_BYTES = 150
-#: Speed of an exact search, including the selection of the largest entries, relative to a large matrix product.
+#: Speed of an exact search relative to a large matrix product.
 _EFFICIENCY = 0.7
 #: Seconds of one thread per row of the Jaccard distance with k1 = 30, D = 1,536, and per row of DBSCAN.
 _JACCARD_ROW, _DBSCAN_ROW = 7.5e-5, 4e-6
@@ -35,13 +34,9 @@ _JACCARD_ROW, _DBSCAN_ROW = 7.5e-5, 4e-6
 
 @dataclass(frozen=True)
 class ClusteringProblem:
-    """One set of tracklets that is clustered together.
+    """One set of ``num`` x ``dimension`` descriptors that is clustered; ``k1`` is None if it is chosen in each call.
 
-    Attributes:
-        num: Number of tracklets N.
-        dimension: Dimension D of their descriptors.
-        k1: Number of neighbors in the Jaccard distance. None if it is chosen from the density of the features.
-        further_searches: Cost of searches after the clustering, in units of an N x N x D search.
+    ``further_searches`` follow the clustering, in units of a num x num x dimension search.
     """
 
     num: int
@@ -64,10 +59,7 @@ class ClusteringProblem:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Expected time and peak memory in addition to the features, with lower bounds of the memory.
-
-    An approximate search counts as an exact one. ``device_bytes`` are those of the GPU, 0 on a CPU.
-    """
+    """Expected time and peak memory in addition to the features, with lower bounds of the memory; device means GPU."""
 
     seconds: float = 0.0
     host_bytes: int = 0
@@ -83,16 +75,12 @@ class Forecast:
 
 
 def forecast_round(
-    problems: Sequence[ClusteringProblem],
-    search: NeighborSearch,
-    rate: float,
-    device: str = 'cpu',
-    threads: int = 1,
+    problems: Sequence[ClusteringProblem], search: NeighborSearch, rate: float, device: str = 'cpu', threads: int = 1
 ) -> Forecast:
     """Forecast a round that clusters several sets in turn while the descriptors of all sets stay in memory.
 
     ``rate`` is that of :func:`product_rate`, ``device`` (``'cpu'`` or ``'cuda'``) that of the features, and ``threads``
-    the number of threads of the compiled kernels. Times on a GPU have not been measured.
+    the number of threads of the compiled kernels. An approximate search counts as long as an exact one.
     """
     parts = [astuple(forecast_clustering(p, search, rate, device, threads)) for p in problems if p.num]
     if not parts:
@@ -105,20 +93,13 @@ def forecast_round(
 
 
 def forecast_clustering(
-    problem: ClusteringProblem,
-    search: NeighborSearch,
-    rate: float,
-    device: str = 'cpu',
-    threads: int = 1,
+    problem: ClusteringProblem, search: NeighborSearch, rate: float, device: str = 'cpu', threads: int = 1
 ) -> Forecast:
     """Forecast one set, not counting its float32 descriptors; the arguments are those of :func:`forecast_round`."""
-    if not problem.num:
-        return Forecast()
     on_gpu = device == 'cuda'
     searches_on_gpu = on_gpu and search.is_exact(problem.num)
     normalized = problem.num * problem.dimension * _FLOAT
     certain, expected = _search_bytes(problem, search, on_gpu)
-    # The kernels read float32 rows and int32 neighbors on the host. On a CPU, these rows already exist.
     read = problem.num * (problem.dimension * _FLOAT + problem.neighbors * _FLOAT)
     return Forecast(
         seconds=_seconds(problem, rate, threads),
@@ -147,13 +128,12 @@ def _search_bytes(problem: ClusteringProblem, search: NeighborSearch, on_gpu: bo
     rows = num * problem.dimension
     if not search.is_exact(num):
         found = num * min(num, max(neighbors + 1, CANDIDATES_PER_NEIGHBOR * neighbors)) * (_FLOAT + _INDEX)
-        # The rows that faiss reads; the index may be compressed. Its results are then sorted and scored in blocks.
         certain = rows * _FLOAT + found
         return certain, certain + rows * _FLOAT + 2 * found + CHUNK_ELEMENTS * _FLOAT
     if not on_gpu:
         block = min(max(CHUNK_ELEMENTS, num), num**2) * _FLOAT
         certain = rows * _FLOAT + block + num * neighbors * (_FLOAT + _INDEX)
-        # The next block is computed while the last one is held. The check for finite values may need more.
+        # The next block is computed while the last one is held; the check for finite values may need more.
         return certain, max(certain + block, rows * (_FLOAT + 2))
     coarse = num >= COARSE_FROM
     width, number = (neighbors + COARSE_MARGIN, _HALF) if coarse else (neighbors, _FLOAT)
@@ -184,15 +164,11 @@ def _seconds(problem: ClusteringProblem, rate: float, threads: int) -> float:
 
 
 def check_fits(
-    forecast: Forecast,
-    problems: Sequence[ClusteringProblem],
-    host_free: int | None,
-    device_free: int | None = None,
+    forecast: Forecast, problems: Sequence[ClusteringProblem], host_free: int | None, device_free: int | None = None
 ) -> str | None:
     """Return a warning if the expected peak of a round exceeds the available bytes (None if unknown), otherwise None.
 
-    Raises:
-        ResourceError: If even the lower bound exceeds them.
+    Raises ResourceError if even the lower bound exceeds them.
     """
     warnings = []
     for kind, least, expected, free in (
@@ -202,10 +178,8 @@ def check_fits(
         if free is None or max(least, expected) <= free:
             continue
         need = f'at least {size_text(least)}' if least > free else f'about {size_text(expected)}'
-        message = (
-            f'clustering {_described(problems)} needs {need} of {kind}, but only {size_text(free)} is available; '
-            f'{remedies(kind)}'
-        )
+        available = f'but only {size_text(free)} is available; {remedies(kind)}'
+        message = f'clustering {_described(problems)} needs {need} of {kind}, {available}'
         if least > free:
             raise ResourceError(message)
         warnings.append(message)

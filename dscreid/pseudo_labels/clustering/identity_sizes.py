@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from dscreid.neighbors.jaccard import nearest_tracklets
 from dscreid.pseudo_labels.clustering.dbscan import cluster_neighbors
@@ -33,25 +34,21 @@ def mutual_neighbor_rates(rank: np.ndarray) -> np.ndarray:
         float64 (N, K - 1) in [0, 1]. Column c refers to neighborhoods of c + 2, including the tracklet itself.
     """
     num, width = rank.shape
-    row = np.repeat(np.arange(num, dtype=np.int64), width)
-    column = rank.ravel().astype(np.int64)
-    place = np.tile(np.arange(width), num)
-    order = np.argsort(row * num + column)
-    known = (row * num + column)[order]
-    found = np.searchsorted(known, column * num + row).clip(max=max(len(known) - 1, 0))
-    mutual = (known[found] == column * num + row) & (row != column)
+    indptr = np.arange(num + 1) * width
+    places = csr_array((np.tile(np.arange(1, width + 1), num), rank.ravel(), indptr), shape=(num, num))
     # Two tracklets are mutual neighbors once the neighborhood includes the later of their two places.
-    level = np.maximum(place, place[order][found])[mutual]
-    counts = np.bincount(row[mutual] * width + level, minlength=num * width).reshape(num, width)
+    mutual = places.multiply(places.T > 0).maximum(places.T.multiply(places > 0)).tocoo()
+    others = mutual.row != mutual.col
+    level = mutual.row[others] * width + mutual.data[others] - 1
+    counts = np.bincount(level, minlength=num * width).reshape(num, width)
     return counts.cumsum(axis=1)[:, 1:] / np.arange(1, width)
 
 
 def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
-    """Find neighborhood sizes at which the :func:`mutual_neighbor_rates` have a significant kink.
+    """Find neighborhood sizes, ascending, at which the :func:`mutual_neighbor_rates` have a significant kink.
 
-    Returns:
-        Sizes, ascending: local maxima, three standard errors above 0, of the mean rate minus the mean of the rates at
-        sizes 1.8 times smaller and larger.
+    These are local maxima, three standard errors above 0, of the mean rate minus the mean of the rates at sizes 1.8
+    times smaller and larger.
     """
     if min(rates.shape) < 2:
         return ()
@@ -66,10 +63,7 @@ def neighborhood_scales(rates: np.ndarray) -> tuple[int, ...]:
 
 
 def _kink_weights(num_columns: int) -> np.ndarray:
-    """float64 (num_columns, M), weights from rates to excess, linear in log size.
-
-    M omits sizes whose larger counterpart is beyond the rates, so that their end does not appear as a kink.
-    """
+    """float64 (num_columns, M), weights from rates to excess, linear in log size; M of the sizes have a larger one."""
     others = np.arange(1, num_columns + 1)
     kept = others[others * _KINK_RATIO <= num_columns]
     weights = np.zeros((num_columns, len(kept)))
@@ -84,15 +78,11 @@ def _kink_weights(num_columns: int) -> np.ndarray:
 
 
 def size_of_whole(features: np.ndarray, labels: np.ndarray) -> float | None:
-    """Estimate the size of the larger clusters that the given clusters are parts of.
+    """Estimate the size in tracklets of the larger clusters that the given clusters are parts of; None if they are not.
 
     The means of the clusters, with each outlier as its own cluster, are clustered again. Their best silhouette is
     compared with the mean over a few draws from a Gaussian with the same mean and covariance (after the gap statistic
-    of Tibshirani et al., J. R. Stat. Soc. B 2001).
-
-    Returns:
-        A size in tracklets, larger than that of the given clusters, int64 (N,) from 0 without gaps, -1 = outlier, of
-        float32 (N, D), L2-normalized. None if they are not parts.
+    of Tibshirani et al., J. R. Stat. Soc. B 2001). Features are float32 (N, D), L2-normalized; labels int64 (N,).
     """
     parts = outliers_alone(labels)
     if parts.max(initial=-1) + 1 < _FEWEST:

@@ -1,9 +1,9 @@
 """Settings for clustering with k-reciprocal Jaccard distances and DBSCAN."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from numbers import Integral, Real
 from types import MappingProxyType
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import numpy as np
 
@@ -13,24 +13,13 @@ from dscreid.errors import ConfigError
 AUTO = 'auto'
 #: Labeler arguments that a config sets once, as ``clustering=dict(...)``; see ``engine.common_settings``.
 COMMON_CLUSTERING = MappingProxyType({name: f'clustering.{name}' for name in ('k1', 'k2', 'eps', 'min_samples')})
-
-
-class FixedSettings(TypedDict, total=False):
-    """Those of the four settings that are given as numbers."""
-
-    k1: int
-    k2: int
-    eps: float
-    min_samples: int
+#: Those of the four settings that are given as numbers.
+FixedSettings = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class ClusteringSettings:
-    """Settings of k-reciprocal Jaccard distances and DBSCAN, explained in ``ClusterLabeler``.
-
-    Raises:
-        ConfigError: If ``eps`` is not in (0, 1) or another value is below 1.
-    """
+    """Settings of k-reciprocal Jaccard distances and DBSCAN, explained in ``ClusterLabeler``."""
 
     k1: int = 30
     k2: int = 6
@@ -38,25 +27,22 @@ class ClusteringSettings:
     min_samples: int = 4
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            kind = Real if name == 'eps' else Integral
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise ConfigError(
-                    f"{name} must be {'a number' if name == 'eps' else 'an integer'} or '{AUTO}', got {value!r}"
-                )
-        if not 0 < self.eps < 1 or min(self.k1, self.k2, self.min_samples) < 1:
-            raise ConfigError(f'eps must be in (0, 1), and k1, k2 and min_samples at least 1, got {self}')
+        whole = self.k1, self.k2, self.min_samples
+        if (
+            not all(isinstance(value, Integral) and not isinstance(value, bool) and value >= 1 for value in whole)
+            or not isinstance(self.eps, Real)
+            or not 0 < self.eps < 1
+        ):
+            raise ConfigError(
+                f"k1, k2 and min_samples must be integers and at least 1, and eps in (0, 1), or '{AUTO}', got {self!r}"
+            )
 
     def __str__(self) -> str:
         return f'k1={self.k1}, k2={self.k2}, eps={self.eps:g}, min_samples={self.min_samples}'
 
 
 def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
-    """Return the settings of a labeler that are not ``'auto'``.
-
-    Raises:
-        ConfigError: If a name is unknown or a value is out of range. The message begins with ``owner``.
-    """
+    """Return the settings of a labeler that are not ``'auto'``; raises ConfigError, beginning with ``owner``."""
     fixed = {name: value for name, value in settings.items() if value != AUTO}
     unknown = sorted(set(settings) - set(COMMON_CLUSTERING))
     if unknown:
@@ -65,7 +51,7 @@ def fixed_settings(owner: str, **settings: Any) -> FixedSettings:
         ClusteringSettings(**fixed)
     except ConfigError as error:
         raise ConfigError(f'{owner}: {error}') from None
-    return cast(FixedSettings, fixed)
+    return fixed
 
 
 def settings_for(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dscreid.neighbors.knn import as_feature_matrix, normalized_rows
+from dscreid.neighbors.knn import Features, as_feature_matrix, normalized_rows
 from dscreid.structures import outliers_alone
 from dscreid.utils.chunks import row_chunks
 
@@ -16,32 +16,29 @@ _ROUNDING = 1e-6
 MOST_JUDGED = 3000
 
 
-def silhouette(features: Tensor | np.ndarray, labels: np.ndarray) -> float:
+def silhouette(features: Features, labels: np.ndarray) -> float:
     """Mean silhouette of a clustering with the cosine distance (Rousseeuw, J. Comput. Appl. Math. 1987).
 
     For a tracklet with mean distance a to the others of its cluster and b to the nearest other cluster, the silhouette
-    is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored. Means over a cluster are
-    computed from its sum, without an N x N array.
+    is ``(b - a) / max(a, b)``. It is 0 for the only member of a cluster. Outliers are ignored.
 
     Returns:
         A value in [-1, 1] for float (N, D), normalized internally, and int (N,) labels, -1 = outlier. NaN with fewer
         than two clusters.
 
     Raises:
-        ValueError: If the shapes do not match or a feature is not finite.
+        ValueError: If a feature is not finite.
     """
-    features, labels = _aligned(features, labels)
     judged = np.flatnonzero(labels >= 0)
     total = _sum_of_silhouettes(features, labels, judged)
     return math.nan if total is None else total / len(judged)
 
 
-def silhouette_of_all(features: Tensor | np.ndarray, labels: np.ndarray, most: int | None = None) -> float:
+def silhouette_of_all(features: Features, labels: np.ndarray, most: int | None = None) -> float:
     """Mean silhouette over all tracklets, or at most ``most`` evenly spaced ones, with outliers counted as 0.
 
     It lies in [-1, 1] and is 0 with fewer than two clusters.
     """
-    features, labels = _aligned(features, labels)
     num = len(labels)
     asked = np.arange(num) if most is None or num <= most else np.arange(most) * num // most
     total = _sum_of_silhouettes(features, labels, asked[labels[asked] >= 0])
@@ -54,25 +51,22 @@ def mean_cluster_size(labels: np.ndarray) -> float:
     return float((sizes**2).sum() / len(labels)) if len(labels) else math.nan
 
 
-def _sum_of_silhouettes(features: Tensor, labels: np.ndarray, judged: np.ndarray) -> float | None:
+def _sum_of_silhouettes(features: Features, labels: np.ndarray, judged: np.ndarray) -> float | None:
     """Sum over the tracklets ``judged``, which must not be outliers; None with fewer than two clusters."""
-    kept = labels >= 0
-    _, members, sizes = np.unique(labels[kept], return_inverse=True, return_counts=True)
-    if len(sizes) < 2:
+    matrix, kept = as_feature_matrix(features, 'features'), labels >= 0
+    _, numbers, counts = np.unique(labels[kept], return_inverse=True, return_counts=True)
+    if len(counts) < 2:
         return None
-    rows = normalized_rows(features[torch.from_numpy(kept).to(features.device)])
-    members = torch.from_numpy(members).to(rows.device)
-    sizes = torch.from_numpy(sizes).to(rows.device, torch.float64)
+    rows = normalized_rows(matrix[torch.from_numpy(kept).to(matrix.device)])
+    members = torch.from_numpy(numbers).to(rows.device)
+    sizes = torch.from_numpy(counts).to(rows.device, torch.float64)
     width = max(len(sizes), rows.shape[1])
     sums = sizes.new_zeros(len(sizes), rows.shape[1])
     for chunk in row_chunks(len(rows), width):  # only a few rows at a time in float64
         sums.index_add_(0, members[chunk], rows[chunk].double())
     places = torch.from_numpy(np.cumsum(kept)[judged] - 1).to(rows.device)
-    total = 0.0
-    for chunk in row_chunks(len(places), width):
-        some = places[chunk]
-        total += float(_silhouettes(rows[some].double(), members[some], sums, sizes).sum())
-    return total
+    chunks = (places[chunk] for chunk in row_chunks(len(places), width))
+    return sum(float(_silhouettes(rows[some].double(), members[some], sums, sizes).sum()) for some in chunks)
 
 
 def _silhouettes(rows: Tensor, members: Tensor, sums: Tensor, sizes: Tensor) -> Tensor:
@@ -88,10 +82,3 @@ def _silhouettes(rows: Tensor, members: Tensor, sums: Tensor, sizes: Tensor) -> 
     scale = torch.maximum(within, between)
     defined = (own_size > 1) & (scale > _ROUNDING)
     return torch.where(defined, (between - within) / scale.where(defined, torch.ones_like(scale)), 0.0)
-
-
-def _aligned(features: Tensor | np.ndarray, labels: np.ndarray) -> tuple[Tensor, np.ndarray]:
-    features, labels = as_feature_matrix(features, 'features'), np.asarray(labels)
-    if labels.shape != (len(features),):
-        raise ValueError(f'one label per feature row is needed, got {labels.shape} for {len(features)} rows')
-    return features, labels

@@ -35,10 +35,10 @@ class LabelingContext:
 
     Attributes:
         epoch: Zero-based epoch that the labels are for.
-        cameras: Maps each modality to int64 (N,), the camera of each tracklet, in the order of the features.
-        centers: Maps each modality to the C centers of its memory after the previous epoch, the same object if its
-            labels were shared. None before the first labeling.
-        groups: Maps each modality to int64 (C,), the group of each center. None if there were no groups.
+        cameras: int64 (N,) of each modality, the camera of each tracklet.
+        centers: The C centers of each modality's memory after the previous epoch, the same object if its labels were
+            shared. None before the first labeling.
+        groups: int64 (C,) of each modality, the group of each center. None if there were no groups.
     """
 
     epoch: int
@@ -63,11 +63,9 @@ class Labeler:
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities; ``ClusterHook`` gives a context if ``needs_context`` is True.
+        """Label both modalities; raises LabelingError if the features cannot be labeled.
 
-        Raises:
-            LabelingError: If the features cannot be labeled.
-            ConfigError: If the labeler needs a context that it does not get.
+        ``ClusterHook`` gives a context.
         """
         raise NotImplementedError(f'{type(self).__name__} must define __call__')
 
@@ -83,15 +81,14 @@ class Labeler:
 
     def _given(self, context: LabelingContext | None) -> LabelingContext:
         if context is None:
-            raise ConfigError(
-                f'{type(self).__name__} needs a LabelingContext as its third argument, as ClusterHook gives it'
-            )
+            raise ConfigError(f'{type(self).__name__} needs a LabelingContext as its third argument')
         return context
 
-    def _no_cluster(self, count: int, modality: Modality, remedy: str) -> LabelingError:
-        return LabelingError(
-            f'{type(self).__name__}: none of {count} {modality.value} tracklets is in a cluster; {remedy}'
-        )
+    def _check_clustered(self, labels: np.ndarray, modality: Modality, remedy: str) -> None:
+        if not (labels >= 0).any():
+            raise LabelingError(
+                f'{type(self).__name__}: none of {len(labels)} {modality.value} tracklets is in a cluster; {remedy}'
+            )
 
 
 def build_labeler(config: Mapping[str, Any], owner: str) -> Labeler:
@@ -108,10 +105,8 @@ def build_clustering(config: Mapping[str, Any], owner: str) -> Labeler:
     """Build a labeler that clusters by the features only; raises ConfigError if it needs a context."""
     clustering = build_labeler(config, owner)
     if clustering.needs_context:
-        raise ConfigError(
-            f'{owner}: {type(clustering).__name__} cannot be its clustering, because it needs a context; use '
-            'ClusterLabeler'
-        )
+        name = type(clustering).__name__
+        raise ConfigError(f'{owner}: {name} cannot be its clustering, because it needs a context; use ClusterLabeler')
     return clustering
 
 
@@ -123,10 +118,10 @@ class SeparateLabeler(Labeler):
     def __init__(self, clustering: Mapping[str, Any]) -> None:
         self.clustering = build_clustering(clustering, type(self).__name__)
 
-    def _clusters(
-        self, visible: TrackletFeatures, infrared: TrackletFeatures
-    ) -> tuple[PseudoLabels, dict[Modality, Tensor]]:
-        """Cluster both modalities; return labels numbered from 0 without gaps, and descriptors."""
+    def __call__(
+        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
+    ) -> PseudoLabels:
+        """Cluster each modality, number its clusters from 0 without gaps, and relate them."""
         clusters = self.clustering(visible, infrared)
         if clusters.shared:
             raise ConfigError(
@@ -134,11 +129,13 @@ class SeparateLabeler(Labeler):
                 'ClusterLabeler as its clustering'
             )
         for modality in Modality:
-            if not clusters.num_clusters(modality):
-                count = len(clusters.of(modality))
-                raise self._no_cluster(count, modality, 'use a larger eps or a smaller min_samples')
+            self._check_clustered(clusters.of(modality), modality, 'use a larger eps or a smaller min_samples')
         labels = PseudoLabels(clusters.rgb, clusters.ir, shared=False).numbered()
-        return labels, finite_descriptors(visible, infrared)
+        return self._related(labels, finite_descriptors(visible, infrared))
+
+    def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
+        """Add the relations of the method to the labels; ``descriptors`` are float (N, 2 D)."""
+        raise NotImplementedError
 
 
 @contextmanager
@@ -147,8 +144,7 @@ def labeling_within_memory(
 ) -> Iterator[None]:
     """Log a forecast, if the labeler gives its problems, and warn if memory may not suffice for the block.
 
-    Raises:
-        ResourceError: If the clustering cannot fit into memory, or memory runs out inside the block.
+    Raises ResourceError if the clustering cannot fit into memory, or memory runs out inside the block.
     """
     problems = labeler.problems({Modality.RGB: len(rgb), Modality.IR: len(ir)}, 2 * rgb.static.shape[1])
     free = free_memory(swap=True)

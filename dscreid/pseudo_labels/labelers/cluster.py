@@ -22,11 +22,9 @@ from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 class ClusterLabeler(Labeler):
     """DBSCAN on the k-reciprocal Jaccard distance of ``[static, dynamic]``, separately for each modality.
 
-    Both halves are L2-normalized before they are concatenated, so that they have the same weight.
-
-    Each of the four numbers may be ``'auto'``. It is then chosen without labels in every call, from the estimated
-    number of tracklets per identity, and logged. The modality that clusters more clearly decides for both
-    (:func:`dscreid.pseudo_labels.choose_for_same_people`). If ``k1`` is fixed, the other ``'auto'`` values follow it.
+    Both halves are L2-normalized first. Each of the four numbers may be ``'auto'``: it is then chosen without labels in
+    every call, from the estimated number of tracklets per identity, and logged. The modality that clusters more clearly
+    decides for both (:func:`dscreid.pseudo_labels.choose_for_same_people`). If ``k1`` is fixed, the others follow it.
 
     Args:
         k1: Number of neighbors in the Jaccard distance.
@@ -88,9 +86,8 @@ def _no_cluster_message(modality: Modality, joined: Tensor, settings: Clustering
     place = max(settings.min_samples - 1, 1)  # the diagonal holds place 0
     rows = np.split(graph.data, graph.indptr[1:-1])
     nearest = np.array([np.sort(row)[place] if len(row) > place else 1.0 for row in rows])
-    low, half, high = np.quantile(nearest, [0.1, 0.5, 0.9])
     cure = 'raise eps above that, or lower min_samples or k1' if nearest.min() < 1 else 'lower min_samples'
     return (
-        f'{given}: the Jaccard distance within which a tracklet has {place} others is {low:.2f} / {half:.2f} / '
-        f'{high:.2f} at the 10th / 50th / 90th percentile and {nearest.min():.2f} at least; {cure}'
+        f'{given}: the Jaccard distance within which a tracklet has {place} others is {nearest.min():.2f} at least, '
+        f'with a median of {np.median(nearest):.2f}; {cure}'
     )

@@ -1,7 +1,7 @@
 """Labelers for the phases of GUR: clusters within each camera, then affinities to the trained cluster centers."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -25,11 +25,9 @@ _LOOSER = 'use a larger eps or a smaller min_samples or k1'
 class CameraLabeler(Labeler):
     """Cluster the tracklets of each camera separately; clusters are only contrasted within their camera.
 
-    The released code trains one pair of a visible and an infrared camera after another. Here, all cameras train in one
-    epoch, and ``PseudoLabels.groups`` keeps them apart in the identity loss. A camera without a cluster is logged, and
-    its tracklets are outliers in this epoch.
-
-    ``k1``, ``k2``, ``eps`` and ``min_samples`` are those of ``ClusterLabeler``. The released code uses ``eps=0.55``.
+    All cameras train in one epoch, unlike in the released code, and ``PseudoLabels.groups`` keeps them apart in the
+    identity loss. A camera without a cluster is logged, and its tracklets are outliers in this epoch. ``k1``,
+    ``k2``, ``eps`` and ``min_samples`` are those of ``ClusterLabeler``. The released code uses ``eps=0.55``.
 
     Example (config)::
 
@@ -61,54 +59,36 @@ class CameraLabeler(Labeler):
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
         """Label each modality from 0 without gaps. The group of a cluster is its camera."""
-        context = self._given(context)
+        cameras = self._given(context).cameras
         labels, groups = {}, {}
         for modality, descriptors in finite_descriptors(visible, infrared).items():
-            cameras = context.cameras[modality]
-            labels[modality], groups[modality] = cluster_cameras(
-                descriptors, cameras, lambda rows: cluster(rows, chosen_settings(rows, self.fixed))
-            )
-            if not len(groups[modality]):
-                raise self._no_cluster(len(descriptors), modality, f'{_LOOSER}, or {_WITHOUT_CAMERAS}')
-            if len(empty := np.setdiff1d(cameras, groups[modality])):
+            found, owners = self._cluster_cameras(descriptors, cameras[modality])
+            self._check_clustered(found, modality, f'{_LOOSER}, or {_WITHOUT_CAMERAS}')
+            if len(empty := np.setdiff1d(cameras[modality], owners)):
                 print_log(
-                    f'CameraLabeler: {len(empty)} of {len(np.unique(cameras))} {modality.value} cameras have no '
-                    f'cluster; their tracklets are left out of this epoch: {", ".join(map(str, empty))}',
+                    f'CameraLabeler: {len(empty)} of {len(np.unique(cameras[modality]))} {modality.value} cameras have '
+                    f'no cluster; their tracklets are left out of this epoch: {", ".join(map(str, empty))}',
                     logger='current',
                     level=logging.WARNING,
                 )
+            labels[modality], groups[modality] = found, owners
         return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False, groups=groups)
 
-
-def cluster_cameras(
-    descriptors: Tensor, cameras: np.ndarray, cluster: Callable[[Tensor], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster the rows of float (N, D) descriptors separately for each of the ``cameras`` int64 (N,).
-
-    ``cluster`` maps float (n, D) to int64 (n,) labels, numbered from 0 without gaps, -1 = outlier.
-
-    Returns:
-        ``labels`` int64 (N,), numbered from 0 without gaps in ascending order of the cameras, -1 = outlier, and
-        ``groups`` int64 (C,), the camera of each cluster.
-
-    Raises:
-        ValueError: If there is not exactly one camera per row.
-    """
-    cameras = np.asarray(cameras, np.int64)
-    if cameras.shape != (len(descriptors),):
-        raise ValueError(f'{len(descriptors)} descriptors but cameras of shape {cameras.shape}')
-    labels = np.full(len(cameras), -1, np.int64)
-    groups: list[int] = []
-    for camera in np.unique(cameras):
-        rows = np.flatnonzero(cameras == camera)
-        found = cluster(descriptors[torch.from_numpy(rows).to(descriptors.device)])
-        labels[rows] = np.where(found >= 0, found + len(groups), -1)
-        groups += [int(camera)] * (int(found.max(initial=-1)) + 1)
-    return labels, np.array(groups, np.int64)
+    def _cluster_cameras(self, descriptors: Tensor, cameras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """int64 (N,) labels, numbered in ascending order of the cameras, and int64 (C,) cameras of the clusters."""
+        labels = np.full(len(cameras), -1, np.int64)
+        groups: list[int] = []
+        for camera in np.unique(cameras):
+            rows = np.flatnonzero(cameras == camera)
+            part = descriptors[torch.from_numpy(rows).to(descriptors.device)]
+            found = cluster(part, chosen_settings(part, self.fixed))
+            labels[rows] = np.where(found >= 0, found + len(groups), -1)
+            groups += [int(camera)] * (int(found.max(initial=-1)) + 1)
+        return labels, np.array(groups, np.int64)
 
 
 class _AffinityLabeler(Labeler):
-    """Settings of both, and clustering of affinities."""
+    """Base class of labelers that cluster affinities to the cluster centers of the previous epoch."""
 
     needs_context = True
     needs_centers = True
@@ -122,19 +102,17 @@ class _AffinityLabeler(Labeler):
         eps: float | str = 0.6,
         min_samples: int | str = 4,
     ) -> None:
-        name = type(self).__name__
         if scale <= 0:
-            raise ConfigError(f'{name}: scale must be positive, got {scale}')
+            raise ConfigError(f'{type(self).__name__}: scale must be positive, got {scale}')
         self.scale = scale
-        self.fixed = fixed_settings(name, k1=k1, k2=k2, eps=eps, min_samples=min_samples)
+        self.fixed = fixed_settings(type(self).__name__, k1=k1, k2=k2, eps=eps, min_samples=min_samples)
 
     def _cluster(self, affinities: Tensor, name: str) -> np.ndarray:
         return cluster(affinities, chosen_settings(affinities, self.fixed, name))
 
     def _checked(self, rgb: np.ndarray, ir: np.ndarray, shared: bool) -> PseudoLabels:
-        for labels, modality in ((rgb, Modality.RGB), (ir, Modality.IR)):
-            if not (labels >= 0).any():
-                raise self._no_cluster(len(labels), modality, _LOOSER)
+        self._check_clustered(rgb, Modality.RGB, _LOOSER)
+        self._check_clustered(ir, Modality.IR, _LOOSER)
         return PseudoLabels(rgb=rgb, ir=ir, shared=shared)
 
 
@@ -143,8 +121,8 @@ class JointLabeler(_AffinityLabeler):
     """Describe every tracklet by its affinity to the clusters of both modalities, and cluster all jointly.
 
     The descriptor is ``[softmax(scale n(x) . M_v), softmax(scale n(x) . M_t)]``, where M are the cluster memories
-    trained in the previous epoch, so this cannot be the first labeler. If the previous labels were shared, both halves
-    are equal. The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
+    trained in the previous epoch, so this cannot be the first labeler. A cluster may have members in only one modality.
+    The released code uses ``eps=0.6`` for SYSU-MM01 and 0.3 for RegDB.
 
     Args:
         scale: Positive factor of the cosine similarities, the reciprocal of the loss temperature of 0.05. ``k1``,
@@ -158,12 +136,11 @@ class JointLabeler(_AffinityLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities jointly, from 0 without gaps. A cluster may have members in only one modality."""
+        """Label both modalities jointly, from 0 without gaps."""
         centers = self._given(context).centers
         if centers is None:
             raise ConfigError(
-                'JointLabeler: there are no cluster centers before the first epoch; begin with another labeler, such '
-                'as ClusterLabeler'
+                'JointLabeler: there are no cluster centers before the first epoch; begin with ClusterLabeler'
             )
         tracklets = torch.cat(list(finite_descriptors(visible, infrared).values()))
         parts = [tracklet_descriptors(centers[modality]) for modality in Modality]

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.pseudo_labels.descriptors import mean_descriptors
-from dscreid.pseudo_labels.labelers.base import CLUSTERING, LabelingContext, SeparateLabeler
+from dscreid.pseudo_labels.labelers.base import CLUSTERING, SeparateLabeler
 from dscreid.pseudo_labels.matching import count_votes, greedy_matches, match_clusters_progressively
 from dscreid.registry import LABELERS
-from dscreid.structures import CrossLabels, Modality, PseudoLabels, TrackletFeatures
+from dscreid.structures import CrossLabels, Modality, PseudoLabels
 
 #: If a larger share of pairs reaches the threshold, the votes mostly reflect cluster sizes.
 _NEARLY_ALL = 0.5
@@ -24,7 +24,7 @@ _NEARLY_ALL = 0.5
 class MatchingLabeler(SeparateLabeler):
     """Cluster each modality, and give each tracklet the partner of its cluster in the other modality (PGM).
 
-    The partners are stored in ``cross``. See :func:`dscreid.pseudo_labels.matching.match_clusters_progressively`.
+    ``cross`` holds the partners, for all but outliers. See :func:`dscreid.pseudo_labels.match_clusters_progressively`.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
@@ -41,11 +41,7 @@ class MatchingLabeler(SeparateLabeler):
         self.passes = passes
         self.mirror = mirror
 
-    def __call__(
-        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
-    ) -> PseudoLabels:
-        """Label each modality, with ``cross`` labels for all but outliers."""
-        labels, descriptors = self._clusters(visible, infrared)
+    def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         return replace(labels, cross=matched_cross_labels(descriptors, labels, self.passes, self.mirror))
 
 
@@ -53,8 +49,8 @@ class MatchingLabeler(SeparateLabeler):
 class AggregationLabeler(SeparateLabeler):
     """Cluster each modality, and pair clusters greedily by the votes of similar tracklets (ADCA).
 
-    The pairs are stored in ``matches``, which the memories use. See
-    :func:`dscreid.pseudo_labels.matching.match_clusters_by_votes`.
+    ``matches`` holds the pairs, which the memories use; it is empty, with a warning, if no pair of tracklets
+    reaches the threshold. See :func:`dscreid.pseudo_labels.count_votes`.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
@@ -67,14 +63,9 @@ class AggregationLabeler(SeparateLabeler):
         super().__init__(clustering)
         self.threshold = threshold
 
-    def __call__(
-        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
-    ) -> PseudoLabels:
-        """Label each modality, with ``matches``, empty and with a warning if no pair reaches the threshold."""
-        labels, descriptors = self._clusters(visible, infrared)
-        votes, share = count_votes(
-            descriptors[Modality.RGB], descriptors[Modality.IR], labels.rgb, labels.ir, self.threshold
-        )
+    def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
+        rgb, ir = descriptors[Modality.RGB], descriptors[Modality.IR]
+        votes, share = count_votes(rgb, ir, labels.rgb, labels.ir, self.threshold)
         matches = greedy_matches(votes)
         remedy = ''
         if not len(matches):
@@ -91,10 +82,7 @@ class AggregationLabeler(SeparateLabeler):
 
 
 def matched_cross_labels(
-    descriptors: Mapping[Modality, Tensor],
-    labels: PseudoLabels,
-    passes: int | None = None,
-    mirror: bool = True,
+    descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, passes: int | None = None, mirror: bool = True
 ) -> CrossLabels:
     """Find each tracklet's cluster in the other modality by progressive matching of mean descriptors."""
     visible, infrared = (mean_descriptors(descriptors[m], labels.of(m)) for m in Modality)

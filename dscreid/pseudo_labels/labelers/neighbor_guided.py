@@ -12,7 +12,7 @@ from torch import Tensor
 from dscreid.errors import ConfigError
 from dscreid.neighbors.knn import nearest_by_inner_product
 from dscreid.pseudo_labels.descriptors import mean_descriptors
-from dscreid.pseudo_labels.labelers.base import CLUSTERING, LabelingContext, SeparateLabeler
+from dscreid.pseudo_labels.labelers.base import CLUSTERING, SeparateLabeler
 from dscreid.pseudo_labels.labelers.matching import matched_cross_labels
 from dscreid.pseudo_labels.neighbor_soft import (
     confidence_weights,
@@ -23,7 +23,7 @@ from dscreid.pseudo_labels.neighbor_soft import (
 )
 from dscreid.pseudo_labels.transport import transport_labels
 from dscreid.registry import LABELERS
-from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets, TrackletFeatures
+from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets
 
 _MARGINALS = ('uniform', 'empirical')
 
@@ -32,14 +32,14 @@ _MARGINALS = ('uniform', 'empirical')
 class NeighborSoftLabeler(SeparateLabeler):
     """Cluster each modality, match progressively, and soften own and cross labels by neighbors (Teng et al.).
 
-    Own labels are softened and weighted by the neighbors in the same modality, including the tracklet itself. Cross
-    labels (those of ``MatchingLabeler``) are softened and weighted by the neighbors in the other modality.
+    Own labels are softened and weighted by the neighbors in the same modality, including the tracklet itself, and cross
+    labels (those of ``MatchingLabeler``) by the neighbors in the other modality. If no neighbor is in a cluster, the
+    tracklet keeps its hard label with weight 0.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
         topk: Number of neighbors of a tracklet. The released scripts use 30 for SYSU-MM01 and 20 for RegDB.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in their modality. None
-            always uses ``topk``. Too many neighbors give flat targets and vanishing weights.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None for no limit.
         balance: Share of the hard label in a target, in [0, 1].
         sharpness: How fast the weight decreases with the disagreement of the neighbors.
         passes: Maximum number of assignments in the matching. None repeats until every cluster has a partner.
@@ -54,13 +54,13 @@ class NeighborSoftLabeler(SeparateLabeler):
         sharpness: float = 10.0,
         passes: int | None = None,
     ) -> None:
-        if topk < 1 or (max_cluster_ratio or 1) <= 0 or not 0 <= balance <= 1 or sharpness < 0:
+        counts = [topk] if passes is None else [topk, passes]
+        if min(counts) < 1 or not _is_ratio(max_cluster_ratio) or not 0 <= balance <= 1 or sharpness < 0:
             raise ConfigError(
-                'NeighborSoftLabeler: topk must be at least 1, max_cluster_ratio positive or None, balance in [0, 1] '
-                f'and sharpness not negative, got {topk}, {max_cluster_ratio}, {balance} and {sharpness}'
+                'NeighborSoftLabeler: topk must be at least 1, max_cluster_ratio positive or None, balance in [0, 1], '
+                'sharpness not negative and passes at least 1 or None, got '
+                f'{topk}, {max_cluster_ratio}, {balance}, {sharpness} and {passes}'
             )
-        if passes is not None and passes < 1:
-            raise ConfigError(f'NeighborSoftLabeler: passes must be at least 1 or None, got {passes}')
         super().__init__(clustering)
         self.topk = topk
         self.max_cluster_ratio = max_cluster_ratio
@@ -68,14 +68,7 @@ class NeighborSoftLabeler(SeparateLabeler):
         self.sharpness = sharpness
         self.passes = passes
 
-    def __call__(
-        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
-    ) -> PseudoLabels:
-        """Label each modality, with ``soft``, ``cross`` and ``cross.soft``.
-
-        If no neighbor of a tracklet is in a cluster, the tracklet keeps its hard label with weight 0.
-        """
-        labels, descriptors = self._clusters(visible, infrared)
+    def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         cross = matched_cross_labels(descriptors, labels, self.passes)
         counts = {m: neighbor_count(labels.of(m), self.topk, self.max_cluster_ratio) for m in Modality}
 
@@ -111,8 +104,7 @@ class TransportLabeler(SeparateLabeler):
         tolerance: Tolerance of the Sinkhorn iteration; 0.1 in that release.
         max_steps: Maximum number of Sinkhorn steps; 500 in that release.
         topk: Number of neighbors in the other modality that refine a label (guessed). 0 keeps hard labels.
-        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size in the other modality.
-            None always uses ``topk``.
+        max_cluster_ratio: Maximum number of neighbors as a multiple of the mean cluster size. None for no limit.
         balance: Share of the transported label in a refined one, in [0, 1] (guessed).
     """
 
@@ -129,15 +121,12 @@ class TransportLabeler(SeparateLabeler):
     ) -> None:
         if marginals not in _MARGINALS:
             raise ConfigError(f'TransportLabeler: marginals must be one of {_MARGINALS}, got {marginals!r}')
-        if sharpness <= 0 or tolerance < 0 or max_steps < 1:
+        in_range = sharpness > 0 and min(tolerance, topk) >= 0 and max_steps >= 1 and 0 <= balance <= 1
+        if not in_range or not _is_ratio(max_cluster_ratio):
             raise ConfigError(
-                'TransportLabeler: sharpness must be positive, tolerance not negative and max_steps at least 1, got '
-                f'{sharpness}, {tolerance} and {max_steps}'
-            )
-        if topk < 0 or (max_cluster_ratio or 1) <= 0 or not 0 <= balance <= 1:
-            raise ConfigError(
-                'TransportLabeler: topk must not be negative, max_cluster_ratio positive or None, and balance in '
-                f'[0, 1], got {topk}, {max_cluster_ratio} and {balance}'
+                'TransportLabeler: sharpness must be positive, tolerance and topk not negative, max_steps at least 1, '
+                'max_cluster_ratio positive or None, and balance in [0, 1], got '
+                f'{sharpness}, {tolerance}, {topk}, {max_steps}, {max_cluster_ratio} and {balance}'
             )
         super().__init__(clustering)
         self.marginals = marginals
@@ -146,11 +135,7 @@ class TransportLabeler(SeparateLabeler):
         self.max_cluster_ratio = max_cluster_ratio
         self.balance = balance
 
-    def __call__(
-        self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
-    ) -> PseudoLabels:
-        """Label each modality, with ``cross`` labels for all but outliers, and ``cross.soft`` unless ``topk`` is 0."""
-        labels, descriptors = self._clusters(visible, infrared)
+    def _related(self, labels: PseudoLabels, descriptors: Mapping[Modality, Tensor]) -> PseudoLabels:
         cross = {m: self._transported(descriptors, labels, m) for m in Modality}
         soft = {m: self._refined(descriptors, labels, m, cross[m]) for m in Modality} if self.topk else None
         return replace(labels, cross=CrossLabels(cross[Modality.RGB], cross[Modality.IR], soft))
@@ -159,14 +144,13 @@ class TransportLabeler(SeparateLabeler):
         self, descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, modality: Modality
     ) -> np.ndarray:
         """int64 (N,), clusters of the other modality for the labeled tracklets of ``modality``; -1 for outliers."""
-        other = labels.of(modality.other)
+        own, other = labels.of(modality), labels.of(modality.other)
         centers = mean_descriptors(descriptors[modality.other], other)
         masses = np.bincount(other[other >= 0]) if self.marginals == 'empirical' else None
-        rows = np.flatnonzero(labels.of(modality) >= 0)
-        transported = np.full(len(labels.of(modality)), -1, np.int64)
-        transported[rows], converged = transport_labels(
-            descriptors[modality].cpu()[rows], centers, masses, **self.transport
-        )
+        rows = np.flatnonzero(own >= 0)
+        transported = np.full(len(own), -1, np.int64)
+        senders = descriptors[modality].cpu()[rows]
+        transported[rows], converged = transport_labels(senders, centers, masses, **self.transport)
         if not converged:
             print_log(
                 f'transport of {len(rows)} {modality.value} tracklets to {len(centers)} clusters did not converge in '
@@ -177,11 +161,7 @@ class TransportLabeler(SeparateLabeler):
         return transported
 
     def _refined(
-        self,
-        descriptors: Mapping[Modality, Tensor],
-        labels: PseudoLabels,
-        modality: Modality,
-        transported: np.ndarray,
+        self, descriptors: Mapping[Modality, Tensor], labels: PseudoLabels, modality: Modality, transported: np.ndarray
     ) -> SoftTargets:
         """Mix transported labels (N,) with the labels of the nearest tracklets of the other modality."""
         other = modality.other
@@ -194,3 +174,7 @@ class TransportLabeler(SeparateLabeler):
 def _nearest_rows(queries: Tensor, gallery: Tensor, k: int, self_first: bool = False) -> np.ndarray:
     """int64 (N, min(k, M)) indices into the gallery (M, D) of L2-normalized rows, nearest first."""
     return nearest_by_inner_product(queries, gallery, k, self_first)[1].cpu().numpy()
+
+
+def _is_ratio(value: float | None) -> bool:
+    return value is None or value > 0

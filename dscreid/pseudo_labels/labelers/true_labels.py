@@ -12,9 +12,7 @@ from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
 @LABELERS.register_module()
 class TrueLabels(Labeler):
-    """Label tracklets with their true identities, in one numbering for both modalities.
-
-    A run with this labeler is supervised. It measures what could be gained with perfect labels.
+    """Label tracklets with their true identities, in one numbering for both modalities; the run is then supervised.
 
     Args:
         dataset: Config of the unlabeled training split whose ground truth is read.

@@ -12,15 +12,16 @@ from mmengine.logging import print_log
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.pseudo_labels.clustering.forecast import ClusteringProblem
 from dscreid.pseudo_labels.descriptors import finite_descriptors
-from dscreid.pseudo_labels.dslu import (
+from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
+from dscreid.pseudo_labels.unification import (
     check_correction,
     check_unification,
     correct_labels,
+    smooth_labels,
     unify_labels,
+    vote_across,
     votes_needed,
 )
-from dscreid.pseudo_labels.labelers.base import CLUSTERING, Labeler, LabelingContext, build_labeler
-from dscreid.pseudo_labels.unification import smooth_labels, vote_across
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, PseudoLabels, TrackletFeatures
 
@@ -42,9 +43,8 @@ class _UnifyingLabeler(Labeler):
 class DSLULabeler(_UnifyingLabeler):
     """Cluster each modality, assign infrared labels to visible tracklets (5)-(9), and correct them (10)-(14).
 
-    Infrared labels are those of the clustering. With ``inter``, visible labels use the infrared numbering, and the
-    result is ``shared``. With ``inter=None``, the visible tracklets keep their own clusters and only ``intra`` corrects
-    them: the "intra only" row in Table 5 of the paper.
+    Infrared labels are those of the clustering. With ``inter``, visible labels use the infrared numbering, and may skip
+    numbers. With ``inter=None``, visible tracklets keep their own clusters: "intra only" in Table 5 of the paper.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
@@ -62,7 +62,7 @@ class DSLULabeler(_UnifyingLabeler):
             clustering=dict(type='ClusterLabeler', eps=0.6),
             inter=dict(topk=20),
             intra=dict(topk=20, static_weight=1.0, dynamic_weight=1.0),
-            # half of the 20 votes in epoch 30 (counted from 0), 1 of 20 from epoch 50 on
+            # half of the 20 votes until epoch 30 (counted from 0), 1 of 20 from epoch 50 on
             agreement=dict(start=0.5, end=0.05, begin=30, epochs=20),
         )
     """
@@ -79,13 +79,14 @@ class DSLULabeler(_UnifyingLabeler):
         self.inter = _checked('inter', inter, check_unification)
         self.intra = _checked('intra', intra, check_correction)
         self.require_own_cluster = require_own_cluster
-        self.agreement = _checked_agreement(agreement, self.inter)
+        _check_agreement(agreement, self.inter)
+        self.agreement = agreement
         self.needs_context |= self.agreement is not None
 
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities, shared if ``inter`` is set; visible labels may skip numbers."""
+        """Label both modalities, shared if ``inter`` is set."""
         clusters = self.clustering(visible, infrared, context)
         rgb = clusters.rgb
         if self.inter is not None:
@@ -105,12 +106,11 @@ class DSLULabeler(_UnifyingLabeler):
     def problems(self, counts: Mapping[Modality, int], dimension: int) -> list[ClusteringProblem] | None:
         """List the sets of the clustering, with the searches of both steps added to the visible one."""
         problems = self.clustering.problems(counts, dimension)
-        if problems is None or not counts[Modality.RGB]:
-            return problems
-        searches = 0.0 if self.inter is None else counts[Modality.IR] / counts[Modality.RGB]
-        searches += 0.0 if self.intra is None else 1.0
-        visible, *others = problems
-        return [replace(visible, further_searches=searches), *others]
+        if problems and counts[Modality.RGB]:
+            searches = 0.0 if self.inter is None else counts[Modality.IR] / counts[Modality.RGB]
+            searches += 0.0 if self.intra is None else 1.0
+            problems[0] = replace(problems[0], further_searches=searches)
+        return problems
 
     def _inter_for(self, context: LabelingContext | None, num_infrared: int) -> dict[str, Any]:
         inter = self.inter or {}
@@ -126,8 +126,7 @@ class DSLULabeler(_UnifyingLabeler):
 class UnificationLabeler(_UnifyingLabeler):
     """Cluster each modality, and let infrared tracklets vote for the visible labels ("IR2RGB" of GUR).
 
-    Infrared labels are those of the clustering. Visible tracklets get labels of the infrared numbering, and both
-    modalities train against one memory.
+    Infrared labels are those of the clustering. Visible labels use the infrared numbering, and may skip numbers.
 
     Args:
         clustering: Config of the labeler that clusters each modality.
@@ -136,8 +135,7 @@ class UnificationLabeler(_UnifyingLabeler):
         smoothing_topk: Number of visible neighbors, including the tracklet itself, whose majority then decides. None
             for no smoothing, as in the first ten epochs of unification on SYSU-MM01 in the released code.
         outliers_vote: Whether "outlier" can win both votes, as in the released code.
-        infrared_centers: Whether the centers of the shared memory are means of infrared tracklets only, as in the
-            released code, or of both modalities, as in DSC.
+        infrared_centers: Whether only infrared tracklets form the centers of the memory, as in the released code.
     """
 
     def __init__(
@@ -164,10 +162,9 @@ class UnificationLabeler(_UnifyingLabeler):
     def __call__(
         self, visible: TrackletFeatures, infrared: TrackletFeatures, context: LabelingContext | None = None
     ) -> PseudoLabels:
-        """Label both modalities with shared labels; visible ones may skip numbers."""
+        """Label both modalities with shared labels."""
         clusters = self.clustering(visible, infrared, context)
-        if not clusters.num_clusters(Modality.IR):
-            raise self._no_cluster(len(infrared), Modality.IR, 'use a larger eps in its clustering')
+        self._check_clustered(clusters.ir, Modality.IR, 'use a larger eps in its clustering')
         rows, others = finite_descriptors(visible, infrared).values()
         rgb = vote_across(rows, others, clusters.ir, self.topk, self.temperature, self.outliers_vote)
         if self.smoothing_topk is not None:
@@ -185,20 +182,18 @@ def _checked(name: str, arguments: Mapping[str, Any] | None, check: Callable[...
     """Return keyword arguments that ``check`` accepts, completed with its defaults."""
     if arguments is None:
         return None
-    known = inspect.signature(check)
+    signature = inspect.signature(check)
     try:
-        bound = known.bind(**arguments)
         check(**arguments)
     except (TypeError, ValueError) as error:
-        names = ', '.join(known.parameters)
+        names = ', '.join(signature.parameters)
         raise ConfigError(f'DSLULabeler: {name}={dict(arguments)}: {error}; settings are {names}') from None
-    bound.apply_defaults()
-    return dict(bound.arguments)
+    return {key: arguments.get(key, parameter.default) for key, parameter in signature.parameters.items()}
 
 
-def _checked_agreement(agreement: Mapping[str, Any] | None, inter: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _check_agreement(agreement: Mapping[str, Any] | None, inter: Mapping[str, Any] | None) -> None:
     if agreement is None:
-        return None
+        return
     if inter is None or inter['min_votes'] is not None:
         raise ConfigError(
             'DSLULabeler: agreement sets the votes that inter needs in each epoch, so inter must be given, without '
@@ -211,7 +206,4 @@ def _checked_agreement(agreement: Mapping[str, Any] | None, inter: Mapping[str, 
         raise ConfigError(f'DSLULabeler: agreement={dict(agreement)}: {error}') from None
     most = max(agreement['start'], agreement['end'])
     if most > topk:
-        raise ConfigError(
-            f'DSLULabeler: agreement needs {most} votes, but only topk={topk} tracklets vote; use at most topk'
-        )
-    return dict(agreement)
+        raise ConfigError(f'DSLULabeler: agreement needs {most} votes, but only topk={topk} tracklets vote')

@@ -187,7 +187,7 @@ def test_fixed_settings_take_part_in_the_choice():
     assert _ari(features, pids, choice.settings) > 0.8
     given = choose_settings(features, k1=10, eps=0.4)
     assert given.settings == settings_for(10, eps=0.4)
-    assert given.silhouettes is None
+    assert given.silhouettes == {}
 
 
 def test_the_choice_is_repeatable_and_does_not_mind_the_order():

@@ -7,14 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 from torch.nn.functional import normalize
 
 from dscreid.errors import ConfigError, LabelingError
-from dscreid.pseudo_labels import (
-    LabelingContext,
-    cluster_cameras,
-    dbscan,
-    jaccard_distance,
-    smooth_labels,
-    vote_across,
-)
+from dscreid.pseudo_labels import LabelingContext, dbscan, jaccard_distance, smooth_labels, vote_across
 from dscreid.pseudo_labels.descriptors import tracklet_descriptors
 from dscreid.registry import LABELERS
 from dscreid.structures import Modality, TrackletFeatures
@@ -132,23 +125,6 @@ def test_cameras_with_too_few_tracklets_are_refused_before_training(world):
         labeler.check_cameras(world.cameras)
     with pytest.raises(ConfigError, match='the largest of 0 cameras has 0'):
         labeler.check_cameras({RGB: np.zeros(30), IR: np.empty(0)})
-
-
-def test_clusters_of_cameras_by_hand():
-    def pairs(rows):  # rows of equal number are a cluster, a single one is an outlier
-        numbers, inverse, counts = np.unique(rows[:, 0].numpy(), return_inverse=True, return_counts=True)
-        new = np.where(counts > 1, np.cumsum(counts > 1) - 1, -1)
-        return new[inverse] if len(numbers) else np.empty(0, np.int64)
-
-    values = torch.tensor([[4.0], [4], [4], [4], [1], [4], [2], [2]])
-    cameras = np.array([8, 2, 8, 2, 2, 5, 8, 8])
-    labels, groups = cluster_cameras(values, cameras, pairs)
-    assert labels.tolist() == [2, 0, 2, 0, -1, -1, 1, 1]
-    assert groups.tolist() == [2, 8, 8]
-    labels, groups = cluster_cameras(values[:0], cameras[:0], pairs)
-    assert (labels.tolist(), groups.tolist()) == ([], [])
-    with pytest.raises(ValueError, match='8 descriptors but cameras of shape'):
-        cluster_cameras(values, cameras[:3], pairs)
 
 
 # ---- phase B with cameras

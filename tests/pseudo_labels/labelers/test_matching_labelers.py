@@ -10,8 +10,9 @@ from dscreid.pseudo_labels import (
     Labeler,
     PseudoLabels,
     confidence_weights,
+    count_votes,
+    greedy_matches,
     label_shares,
-    match_clusters_by_votes,
     match_clusters_progressively,
     overlap_shares,
     soft_targets,
@@ -100,8 +101,6 @@ def test_mean_descriptors_are_plain_means():
     means = mean_descriptors(rows, np.array([1, 0, 1, -1]))
     torch.testing.assert_close(means, torch.tensor([[2.0, 3.0], [2.0, 3.0]]))
     torch.testing.assert_close(mean_descriptors(rows, np.array([0, 0, 1, 1])), torch.tensor([[1.0, 2], [5, 6]]))
-    with pytest.raises(ValueError, match='without gaps'):
-        mean_descriptors(rows, np.array([0, 2, 2, 2]))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -148,12 +147,17 @@ def test_unfit_clusterings_are_refused(name):
         ('AggregationLabeler', {'threshold': 1.5}, 'threshold'),
         ('MatchingLabeler', {'passes': 0}, 'passes'),
         ('NeighborSoftLabeler', {'topk': 0}, 'topk'),
-        ('NeighborSoftLabeler', {'max_cluster_ratio': -1}, 'max_cluster_ratio'),
+        ('NeighborSoftLabeler', {'max_cluster_ratio': 0}, 'max_cluster_ratio'),
+        ('NeighborSoftLabeler', {'sharpness': -1}, 'sharpness'),
         ('NeighborSoftLabeler', {'balance': 2}, 'balance'),
         ('NeighborSoftLabeler', {'passes': 0}, 'passes'),
         ('TransportLabeler', {'marginals': 'even'}, "marginals must be one of .*'even'"),
         ('TransportLabeler', {'sharpness': 0}, 'sharpness'),
+        ('TransportLabeler', {'tolerance': -1}, 'tolerance'),
+        ('TransportLabeler', {'max_steps': 0}, 'max_steps'),
         ('TransportLabeler', {'topk': -1}, 'topk'),
+        ('TransportLabeler', {'max_cluster_ratio': 0}, 'max_cluster_ratio'),
+        ('TransportLabeler', {'balance': 2}, 'balance'),
     ],
 )
 def test_settings_out_of_range_are_refused(name, bad, message):
@@ -178,9 +182,8 @@ def test_aggregation_composes_the_function(threshold, logged):
     labels = LABELERS.build({'type': 'AggregationLabeler', 'clustering': planned, 'threshold': threshold})(
         visible, infrared
     )
-    expected = match_clusters_by_votes(
-        _descriptors(visible), _descriptors(infrared), planned['rgb'], planned['ir'], threshold
-    )
+    votes, _ = count_votes(_descriptors(visible), _descriptors(infrared), planned['rgb'], planned['ir'], threshold)
+    expected = greedy_matches(votes)
     assert len(expected)
     np.testing.assert_array_equal(labels.matches, expected)
 
