@@ -13,10 +13,16 @@ from torch.utils.data import DataLoader
 
 from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
-from dscreid.engine.centers import Centers, check_centers, held_centers
 from dscreid.engine.extraction import extract_features, recalibrated_features
 from dscreid.engine.extraction_loader import BATCH_SIZE
-from dscreid.engine.label_state import check_labels, labels_from_state, labels_state
+from dscreid.engine.label_state import (
+    Centers,
+    check_centers,
+    check_labels,
+    held_centers,
+    labels_from_state,
+    labels_state,
+)
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.engine.training_data import check_both_modalities, tracklet_counts
