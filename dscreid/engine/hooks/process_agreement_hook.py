@@ -1,8 +1,7 @@
 """Check that all processes hold the same model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from torch import Tensor
@@ -37,8 +36,8 @@ class ProcessAgreementHook(Hook):
         if get_world_size() == 1:
             return
         model = unwrap_model(runner.model)
-        names = disagreements(dict([*model.named_parameters(), *model.named_buffers()]), self.tolerance)
-        if names:
+        tensors = dict([*model.named_parameters(), *model.named_buffers()])
+        if names := disagreements(tensors, self.tolerance):
             raise TrainingError(
                 f'epoch {runner.epoch + 1}: {len(names)} tensors of the model differ between the processes, first '
                 f'{names[0]}: a part of the model uses only its own share of the batch; resume with one process'
@@ -47,24 +46,14 @@ class ProcessAgreementHook(Hook):
 
 def disagreements(tensors: Mapping[str, Tensor], tolerance: float) -> list[str]:
     """Return the names of tensors whose sums differ between processes by more than the relative tolerance."""
-    gathered = gather_objects(dict(_sums(tensors)))
-    first = gathered[0]
+    values = {name: value.detach().double() for name, value in tensors.items() if value.numel()}
+    sums = {name: (value.shape, value.sum().item(), value.abs().sum().item()) for name, value in values.items()}
+    first, *others = gather_objects(sums)
     return [
         name
-        for name in sorted(set().union(*gathered))
-        if any(not _agree(first.get(name), other.get(name), tolerance) for other in gathered[1:])
+        for name in sorted(set().union(first, *others))
+        if not all(_agree(first.get(name), other.get(name), tolerance) for other in others)
     ]
-
-
-def _sums(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, tuple]]:
-    """Yield the name of each tensor, with its shape, sum and sum of absolute values."""
-    filled = {name: value.detach() for name, value in tensors.items() if value.numel()}
-    if not filled:
-        return
-    values = [value.double() for value in filled.values()]
-    sums = torch.stack([torch.stack([value.sum(), value.abs().sum()]) for value in values]).tolist()
-    for (name, value), (total, size) in zip(filled.items(), sums, strict=True):
-        yield name, (tuple(value.shape), total, size)
 
 
 def _agree(one: tuple | None, other: tuple | None, tolerance: float) -> bool:

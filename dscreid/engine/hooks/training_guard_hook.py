@@ -29,10 +29,8 @@ class TrainingGuardHook(Hook):
     accumulated iterations does not divide the length of an epoch: gradients of the last iterations then carry over to
     the next epoch, and are lost if the run is resumed there.
 
-    The values are monitored on their device and read every ``interval`` iterations and after each epoch.
-
     Args:
-        interval: Number of iterations between checks, at least 1.
+        interval: Number of iterations, at least 1, after which the losses are read from their device.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
@@ -60,10 +58,9 @@ class TrainingGuardHook(Hook):
         self._clear()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Record which losses are not finite and which are not 0."""
-        for name, value in (outputs or {}).items():
-            if 'loss' in name:
-                self._note(name, torch.as_tensor(value).detach(), batch_idx)
+        """Record the losses, and check them every ``interval`` iterations."""
+        losses = {name: value for name, value in (outputs or {}).items() if 'loss' in name}
+        self._unread += [(batch_idx, name, torch.as_tensor(value).detach().float()) for name, value in losses.items()]
         self._iterations += 1
         if self._iterations % self.interval == 0:
             self._stop_at_bad_losses(runner)
@@ -71,8 +68,7 @@ class TrainingGuardHook(Hook):
     def after_train_epoch(self, runner) -> None:
         """Check the losses and the weights, and warn about losses that were always 0."""
         self._stop_at_bad_losses(runner)
-        broken = not_finite(unwrap_model(runner.model).state_dict())
-        if broken:
+        if broken := not_finite(unwrap_model(runner.model).state_dict()):
             raise TrainingError(
                 f'epoch {runner.epoch + 1}: {len(broken)} weights are NaN or infinite after the last step, first '
                 f'{broken[0]}; {_remedy(runner)}'
@@ -86,38 +82,38 @@ class TrainingGuardHook(Hook):
 
     def silent(self) -> list[str]:
         """Return the losses that were exactly 0 in all iterations of the epoch so far."""
-        return [name for name, active in self._active.items() if name != 'loss' and not bool(active)]
+        self._read()
+        return [name for name, active in self._active.items() if name != 'loss' and not active]
 
     def _clear(self) -> None:
         self._iterations = 0
-        self._first_bad: dict[str, Tensor] = {}  # iteration in the epoch, -1 for none
-        self._active: dict[str, Tensor] = {}
+        self._unread: list[tuple[int, str, Tensor]] = []  # iteration in the epoch, name and value of each loss
+        self._active: dict[str, bool] = {}
 
-    def _note(self, name: str, value: Tensor, iteration: int) -> None:
-        first = self._first_bad.get(name, torch.full_like(value, -1.0, dtype=torch.float32))
-        self._first_bad[name] = torch.where((first < 0) & ~torch.isfinite(value), float(iteration), first)
-        self._active[name] = self._active.get(name, torch.zeros_like(value, dtype=torch.bool)) | (value != 0)
+    def _read(self) -> list[tuple[int, str]]:
+        """Read the recorded losses from the device, and return iteration and name of those that are not finite."""
+        values = torch.stack([value for *_, value in self._unread]).tolist() if self._unread else []
+        bad = []
+        for (iteration, name, _), value in zip(self._unread, values, strict=True):
+            self._active[name] = self._active.get(name, False) or value != 0
+            if not math.isfinite(value):
+                bad.append((iteration, name))
+        self._unread = []
+        return bad
 
     def _stop_at_bad_losses(self, runner) -> None:
-        firsts = {name: int(first) for name, first in self._first_bad.items() if name != 'loss'}
-        bad = {name: first for name, first in firsts.items() if first >= 0}
-        if not bad and 'loss' in self._first_bad and int(self._first_bad['loss']) >= 0:
-            bad = {'loss': int(self._first_bad['loss'])}  # the sum overflowed
-        if bad:
-            first = min(bad.values())
-            names = ', '.join(name for name, iteration in bad.items() if iteration == first)
+        if bad := self._read():
+            first = bad[0][0]
+            names = [name for iteration, name in bad if iteration == first]
+            shown = ', '.join([name for name in names if name != 'loss'] or names)  # only the sum may overflow
             raise TrainingError(
-                f'epoch {runner.epoch + 1}, iteration {first + 1}: {names} became NaN or infinite; {_remedy(runner)}'
+                f'epoch {runner.epoch + 1}, iteration {first + 1}: {shown} became NaN or infinite; {_remedy(runner)}'
             )
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     """Return the names of weights with NaN or infinite entries."""
-    floats = {name: value for name, value in weights.items() if value.is_floating_point() and value.numel()}
-    if not floats:
-        return []
-    sums = torch.stack([value.detach().double().sum() for value in floats.values()])  # one device sync
-    return [name for name, total in zip(floats, sums.tolist(), strict=True) if not math.isfinite(total)]
+    return [name for name, value in weights.items() if not value.isfinite().all()]
 
 
 def _remedy(runner) -> str:
