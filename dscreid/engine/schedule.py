@@ -1,4 +1,4 @@
-"""Pure helpers that choose a value by epoch, for the scheduled parts of a config."""
+"""Choose by epoch what a config schedules."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -20,12 +20,7 @@ def check_stages(begins: Sequence[int]) -> None:
         raise ConfigError(f'stages must begin at epoch 0 and then rise, got begin_epoch={list(begins)}')
 
 
-def stage_at(epoch: int, begins: Sequence[int], values: Sequence[Value]) -> Value:
-    """Return the value of the last stage that has begun by the given zero-based epoch."""
-    return [value for begin, value in zip(begins, values, strict=True) if begin <= epoch][-1]
-
-
 def turn_at(epoch: int, begins: Sequence[int], cycles: Sequence[Sequence[Value]]) -> Value:
-    """Return the value for a zero-based epoch: each stage cycles through its values, one per epoch."""
-    begin, cycle = stage_at(epoch, begins, list(zip(begins, cycles, strict=True)))
+    """Return the value for a zero-based epoch: the last stage that has begun cycles through its values."""
+    begin, cycle = [stage for stage in zip(begins, cycles, strict=True) if stage[0] <= epoch][-1]
     return cycle[(epoch - begin) % len(cycle)]

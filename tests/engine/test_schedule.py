@@ -1,6 +1,6 @@
 import pytest
 
-from dscreid.engine.schedule import check_stages, stage_at, turn_at
+from dscreid.engine.schedule import check_stages, turn_at
 from dscreid.errors import ConfigError
 
 
@@ -17,7 +17,7 @@ def test_other_stages(begins):
 
 @pytest.mark.parametrize(('epoch', 'value'), [(0, 'a'), (29, 'a'), (30, 'b'), (34, 'b'), (35, 'c'), (99, 'c')])
 def test_the_last_stage_that_has_begun(epoch, value):
-    assert stage_at(epoch, [0, 30, 35], 'abc') == value
+    assert turn_at(epoch, [0, 30, 35], 'abc') == value
 
 
 def test_turns_begin_with_their_stage():

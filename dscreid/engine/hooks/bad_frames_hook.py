@@ -102,8 +102,9 @@ def read_entries(work_dir: str | Path) -> list[dict[str, Any]]:
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
         return []
-    entries = read_json_object(path, _WHAT, _REMEDY).get('datasets')
+    content = read_json_object(path, _WHAT, _REMEDY)
     try:
+        entries = content['datasets']
         words = [entry[name] for entry in entries for name in _KEY]
         words += [bad[name] for entry in entries for bad in entry['frames'] for name in ('frame', 'fault')]
         if all(isinstance(word, str) for word in words):
