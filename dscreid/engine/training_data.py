@@ -6,6 +6,8 @@ from dscreid.datasets import TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
 
+_NAMES = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
+
 
 def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
     """Return the number of tracklets of each modality."""
@@ -15,22 +17,19 @@ def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
 def check_both_modalities(dataset: TrackletDataset) -> None:
     """Raise a DatasetError if a training split lacks the tracklets of a modality."""
     counts = tracklet_counts(dataset)
-    missing = [modality for modality, count in counts.items() if not count]
-    if not missing:
+    if all(counts.values()):
         return
-    names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
-    found = ', '.join(f'{count:,} {names[modality]}' for modality, count in counts.items() if count)
-    rules = []
+    missing = next(modality for modality, count in counts.items() if not count)
+    facts = [f'{count:,} {_NAMES[modality]}' for modality, count in counts.items() if count] or ['none at all']
     if dataset.min_seq_len > 1:
-        rules.append(f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets')
+        facts.append(f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets')
     if dataset.num_skipped_tracklets:
-        rules.append(f'on_bad_frame=skip_tracklet left out {dataset.num_skipped_tracklets:,}')
+        facts.append(f'on_bad_frame=skip_tracklet left out {dataset.num_skipped_tracklets:,}')
     if dataset.modality is not None:
-        rules.append(f'modality={dataset.modality.value!r} keeps only these')
+        facts.append(f'modality={dataset.modality.value!r} keeps only these')
     raise DatasetError(
-        f'{dataset.root}: split {dataset.split!r} has no {names[missing[0]]} tracklet ({found or "none at all"}'
-        f'{"".join(f"; {rule}" for rule in rules)}), but adaptation needs both modalities; check the index files'
-        f'{" and these settings" if rules else ""}'
+        f'{dataset.root}: split {dataset.split!r} has no {_NAMES[missing]} tracklet ({"; ".join(facts)}), but '
+        'adaptation needs both modalities; check the index files and these settings'
     )
 
 
