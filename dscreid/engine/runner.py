@@ -38,8 +38,8 @@ CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
 class ReIDRunner(Runner):
     """A Runner whose checkpoints survive kills and full disks, and identify the run that wrote them.
 
-    A checkpoint's ``meta`` also holds ``architecture``, the model settings that weight shapes do not show, and the
-    attributes below; see ``dscreid.engine.run_identity``.
+    A checkpoint's ``meta`` also holds ``architecture``, the model settings that weight shapes do not show, and these
+    attributes:
 
     Attributes:
         run: Name of the run, which a resumed run keeps.
@@ -72,17 +72,15 @@ class ReIDRunner(Runner):
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
         """Register the hooks that are not None; MMEngine's method accepts None only for its own hooks."""
-        hooks = hooks or {}
-        dropped = {name for name, hook in hooks.items() if hook is None} - set(HOOKS_OF_MMENGINE)
-        super().register_default_hooks({name: hooks[name] for name in hooks if name not in dropped})
+        kept = {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in HOOKS_OF_MMENGINE}
+        super().register_default_hooks(kept)
 
     @staticmethod
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
         """Build a data loader; a sampler that plans its batches gives their size, instead of ``batch_size``."""
-        planned = planned_batch_size(dataloader.get('sampler')) if isinstance(dataloader, dict) else None
-        if planned is not None and isinstance(dataloader, dict):
+        if isinstance(dataloader, dict) and (planned := planned_batch_size(dataloader.get('sampler'))) is not None:
             if 'batch_size' in dataloader:
                 raise ConfigError(
                     f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the '
@@ -94,11 +92,10 @@ class ReIDRunner(Runner):
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
         """Build the validation loop; return None, with a warning, if no validation tracklet has a person ID."""
         loop = super().build_val_loop(loop)
-        reason = why_not_evaluated(loop.dataloader.dataset)
-        if reason is None:
-            return loop
-        self.logger.warning(f'no validation: {reason}')
-        return None
+        if (reason := why_not_evaluated(loop.dataloader.dataset)) is not None:
+            self.logger.warning(f'no validation: {reason}')
+            return None
+        return loop
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move a model to the device, and wrap it if there are several processes; MMEngine's method requires a GPU.
@@ -111,7 +108,7 @@ class ReIDRunner(Runner):
             model = convert_sync_batchnorm(model, kind)
         device = get_device()
         devices = None if device == 'cpu' else [torch.cuda.current_device()]
-        return MMDistributedDataParallel(module=model.to(device), device_ids=devices, broadcast_buffers=False)
+        return MMDistributedDataParallel(model.to(device), device_ids=devices, broadcast_buffers=False)
 
     @master_only
     def dump_config(self) -> None:
@@ -123,18 +120,12 @@ class ReIDRunner(Runner):
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict[str, Any] | None = None, **kwargs) -> None:
         """Save a checkpoint; raise CheckpointError, and keep an existing file, if the disk is full or not writable."""
-        architecture = getattr(unwrap_model(self.model), 'architecture', None)
-        meta = {
-            **(meta or {}),
-            RUN_KEY: self.run,
-            ARCHITECTURE_KEY: architecture,
-            SETTINGS_KEY: self.settings,
-            SOURCE_KEY: self.source,
-        }
+        own = {RUN_KEY: self.run, ARCHITECTURE_KEY: getattr(unwrap_model(self.model), 'architecture', None)}
+        own |= {SETTINGS_KEY: self.settings, SOURCE_KEY: self.source}
         path = Path(out_dir, filename)
         try:
             with replacing(path) as temporary:
-                super().save_checkpoint(out_dir, temporary.name, *args, meta=meta, **kwargs)
+                super().save_checkpoint(out_dir, temporary.name, *args, meta={**(meta or {}), **own}, **kwargs)
         except OSError as error:
             raise CheckpointError(
                 f'{path}: cannot be written ({error.strerror or error}); earlier checkpoints are intact: '

@@ -12,12 +12,7 @@ _PROGRESS = {'last_step', '_global_step', '_last_value', 'base_values', 'verbose
 
 
 def why_not_recomputable(schedulers: Any, saved: Any) -> str | None:
-    """Explain why a run's schedules cannot replace a checkpoint's; None if they can or are the same.
-
-    Args:
-        schedulers: The runner's schedulers, built; None if it has none.
-        saved: The schedulers' states in the checkpoint.
-    """
+    """Explain why a run's schedulers, built, cannot replace a checkpoint's states; None if they can or are the same."""
     if not _differ(schedulers, saved):
         return None
     if isinstance(schedulers, Mapping):
@@ -55,17 +50,15 @@ def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
 
 def _replay(schedulers: Sequence[_ParamScheduler], saved: Sequence[Mapping], epoch_length: int) -> None:
     """Step the schedulers as often as the saved ones, in the order used in training."""
-    left = [state['_global_step'] - own._global_step for own, state in zip(schedulers, saved, strict=True)]
+    ends = [state['_global_step'] for state in saved]
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='Detected call of `scheduler.step', category=UserWarning)
         iteration = 0
-        while any(count > 0 for count in left):
+        while any(own._global_step < end for own, end in zip(schedulers, ends, strict=True)):
             iteration += 1
-            epoch_ends = iteration % epoch_length == 0
-            for number, scheduler in enumerate(schedulers):
-                if left[number] > 0 and (epoch_ends or not scheduler.by_epoch):
-                    scheduler.step()
-                    left[number] -= 1
+            for own, end in zip(schedulers, ends, strict=True):
+                if own._global_step < end and (iteration % epoch_length == 0 or not own.by_epoch):
+                    own.step()
 
 
 def _differ(schedulers: Any, saved: Any) -> bool:
@@ -74,13 +67,11 @@ def _differ(schedulers: Any, saved: Any) -> bool:
         return False
     if isinstance(schedulers, Mapping):
         return any(_differ(own, saved[name]) for name, own in schedulers.items())
-    pairs = zip(schedulers, saved, strict=True)
-    return any(_shape(own, own.state_dict()) != _shape(own, state) for own, state in pairs)
-
-
-def _shape(scheduler: _ParamScheduler, state: Mapping[str, Any]) -> dict[str, Any]:
-    names = {'begin', 'end'} if _follows_metrics(scheduler) else scheduler.state_dict().keys() - _PROGRESS
-    return {name: state.get(name) for name in names}
+    return any(
+        own.state_dict()[name] != state.get(name)
+        for own, state in zip(schedulers, saved, strict=True)
+        for name in (('begin', 'end') if _follows_metrics(own) else own.state_dict().keys() - _PROGRESS)
+    )
 
 
 def _follows_metrics(scheduler: _ParamScheduler) -> bool:

@@ -55,9 +55,7 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
     """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content."""
     content = load_checkpoint(checkpoint)
-    differences = list_setting_differences(model, content)
-    differences += list_differences(model, load_weights(checkpoint))
-    if differences:
+    if differences := list_setting_differences(model, content) + list_differences(model, load_weights(checkpoint)):
         raise CheckpointError(
             f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({in_words(differences)}); '
             'use the config with which the run was started, or another --work-dir'
