@@ -40,27 +40,24 @@ def extract_features(
     Raises:
         ConfigError: If the loader omitted or repeated a tracklet.
     """
-    was_training = model.training
+    start, was_training = time.perf_counter(), model.training
     model.eval()
-    start = time.perf_counter()
     dataset: Any = dataloader.dataset
     indices: list[int] = []
-    rows: tuple[list[Tensor], list[Tensor]] = ([], [])
+    found: list[TrackletFeatures] = []
     for batch in track(dataloader, description, total=len(dataloader)):
         batch = model.data_preprocessor(batch, training=False)
         samples = batch['data_samples']
         modalities = [model.modalities_of(samples)] if getattr(model, 'needs_modalities', False) else []
-        features = encode(batch['inputs'], *modalities)
+        found.append(encode(batch['inputs'], *modalities))
         indices.extend(sample.index for sample in samples)
-        rows[0].append(features.static.float())
-        rows[1].append(features.dynamic.float())
     model.train(was_training)
 
-    num_tracklets = len(dataset)
     device = next(model.parameters()).device
-    static, dynamic = (_gather_rows(indices, half, num_tracklets).to(device) for half in rows)
-    rate = num_tracklets / (time.perf_counter() - start)
-    print_log(f'{description}: {num_tracklets} tracklets, {rate:.1f} tracklets/s', logger='current')
+    halves = [part.static.float() for part in found], [part.dynamic.float() for part in found]
+    static, dynamic = (_gather_rows(indices, half, len(dataset)).to(device) for half in halves)
+    rate = len(dataset) / (time.perf_counter() - start)
+    print_log(f'{description}: {len(dataset)} tracklets, {rate:.1f} tracklets/s', logger='current')
     return TrackletFeatures(static=static, dynamic=dynamic)
 
 
@@ -90,8 +87,7 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
     """Collect the rows of all ranks in dataset order, on the CPU."""
-    local = torch.cat(rows).cpu() if rows else torch.empty(0)
-    gathered = gather_objects((indices, local))
+    gathered = gather_objects((indices, torch.cat(rows).cpu() if rows else torch.empty(0)))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
         raise ConfigError(
