@@ -18,8 +18,6 @@ Result = TypeVar('Result')
 
 #: Longer than any step of a run.
 NO_LIMIT = timedelta(days=7)
-#: Longest interval between checks for the other processes, in seconds; signals are handled in between.
-_LONGEST_NAP = 0.1
 #: A default group that cannot exchange CPU objects, and the ``gloo`` group created in addition to it.
 _beside: tuple[Any, Any] | None = None
 
@@ -65,5 +63,5 @@ def wait_for_all() -> None:
     nap = 1e-4
     while not work.is_completed():
         time.sleep(nap)
-        nap = min(2 * nap, _LONGEST_NAP)
+        nap = min(2 * nap, 0.1)  # signals are handled in between
     work.wait()  # raises the error if the operation failed

@@ -1,5 +1,6 @@
 """Gather the global batch, of which each process holds a part."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -57,12 +58,12 @@ class _Gather(torch.autograd.Function):
 
 def _keys(data_samples: Sequence[ReIDDataSample]) -> list[list[int]]:
     """Return (view, position, index, modality, label) of each data sample."""
-    views: dict[int, int] = {}
+    views: Counter[int] = Counter()
     keys = []
     for sample in data_samples:
-        view = views[sample.position] = views.get(sample.position, -1) + 1
         modality = _MODALITIES.index(Modality(sample.modality))
-        keys.append([view, sample.position, sample.index, modality, sample.get('label', _NO_LABEL)])
+        keys.append([views[sample.position], sample.position, sample.index, modality, sample.get('label', _NO_LABEL)])
+        views[sample.position] += 1
     return keys
 
 
