@@ -23,7 +23,7 @@ from dscreid.engine.checkpoint_files import RUN_KEY
 from dscreid.engine.common_settings import without_common_settings
 from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
-from dscreid.engine.schedule_extension import recompute_schedules
+from dscreid.engine.schedule import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY

@@ -9,7 +9,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch import Tensor
 
-from dscreid.engine.schedule_extension import why_not_recomputable
+from dscreid.engine.schedule import why_not_recomputable
 from dscreid.errors import CheckpointError, DamagedStateError
 from dscreid.utils.checkpoint import meta_of
 from dscreid.utils.records import is_number

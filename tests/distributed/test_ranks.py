@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dscreid.distributed import from_main_process, gather_objects
 from dscreid.distributed.global_batch import gather_batch
-from dscreid.engine.hooks.process_agreement_hook import disagreements
+from dscreid.engine.hooks.training_guard_hook import disagreements
 from dscreid.errors import LabelingError
 from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.models.losses import weighted_regularized_triplet

@@ -3,7 +3,6 @@
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, InitialCheckpointHook
-from dscreid.engine.hooks.process_agreement_hook import ProcessAgreementHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
 from dscreid.engine.hooks.small_hooks import (
     EvaluationProgressHook,
@@ -12,7 +11,7 @@ from dscreid.engine.hooks.small_hooks import (
     SourceWeightsHook,
     SpeedHook,
 )
-from dscreid.engine.hooks.training_guard_hook import TrainingGuardHook
+from dscreid.engine.hooks.training_guard_hook import ProcessAgreementHook, TrainingGuardHook
 
 __all__ = [
     'BadFramesHook',
