@@ -20,8 +20,6 @@ from dscreid.registry import registered_classes
 COMMON_SETTINGS = (
     'data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'eval_pipeline', 'clustering', 'vis_backends',
 )  # fmt: skip
-#: Arguments that come from common settings, for classes of other packages.
-_FOREIGN: dict[type, Mapping[str, str]] = {Visualizer: {'vis_backends': 'vis_backends'}}
 
 
 class Use(NamedTuple):
@@ -117,8 +115,9 @@ def _class_of(part: Mapping[str, Any], known: Mapping[str, Any]) -> type | None:
 
 def _taken_by(kind: type | None) -> Mapping[str, str]:
     """Map the arguments of a part's class that come from common settings to those settings."""
-    foreign = next((taken for owner, taken in _FOREIGN.items() if kind and issubclass(kind, owner)), {})
-    return getattr(kind, 'common_settings', foreign)
+    if kind is not None and issubclass(kind, Visualizer):  # of MMEngine, which declares nothing
+        return {'vis_backends': 'vis_backends'}
+    return getattr(kind, 'common_settings', {})
 
 
 def _spell_out_defaults(config: dict[str, Any]) -> None:

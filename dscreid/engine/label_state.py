@@ -18,12 +18,7 @@ _CSR = ('data', 'indices', 'indptr')
 
 @dataclass(frozen=True)
 class Centers:
-    """Centers of the clusters of both modalities.
-
-    Attributes:
-        features: Features by modality, C rows each; the same object for both if the labels are shared.
-        groups: Group of each center by modality, int64 (C,); None without groups.
-    """
+    """Cluster centers by modality, C rows each, the same object if shared; groups int64 (C,), None without groups."""
 
     features: Mapping[Modality, TrackletFeatures]
     groups: Mapping[Modality, np.ndarray] | None = None
@@ -94,12 +89,7 @@ def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
 
 
 def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
-    """Check that labels from a checkpoint belong to as many tracklets, and that their parts fit each other.
-
-    Raises:
-        CheckpointError: If there are other tracklets, or soft labels that are not finite.
-        ValueError: If the parts do not fit; see ``PseudoLabels.numbered``.
-    """
+    """Raise a CheckpointError or ValueError if labels from a checkpoint belong to other tracklets, or are damaged."""
     for modality, count in counts.items():
         if len(labels.of(modality)) != count:
             raise CheckpointError(f'{len(labels.of(modality))} labels for {count} {modality.value} tracklets')

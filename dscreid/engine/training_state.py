@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch import Tensor
@@ -16,10 +15,6 @@ from dscreid.utils.records import is_number
 
 #: The parts of MMEngine's message hub.
 _HUB: dict[str, dict] = {'log_scalars': {}, 'runtime_info': {}, 'resumed_keys': {}}
-
-
-class _Fault(Exception):
-    """A fault in a part of a checkpoint."""
 
 
 def check_training_state(runner: Runner, path: Path, content: Mapping[str, Any]) -> None:
@@ -44,11 +39,7 @@ def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | No
     """Describe the first part of a checkpoint that a run cannot resume from; None if there is no fault.
 
     MMEngine would continue without a missing optimizer or schedule, accept moments of any shape, and fail with a
-    traceback on other faults. ``check_resumable`` checks the weights and the seed.
-
-    Args:
-        runner: A runner whose optimizer and schedules are built. Only its hooks change, by reading their state.
-        content: The checkpoint.
+    traceback on other faults. The runner's optimizer and schedules must be built; its hooks read their state.
     """
     checks = {
         'meta': lambda: _check_progress(meta_of(content)),
@@ -60,7 +51,7 @@ def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | No
     for part, check in checks.items():
         try:
             check()
-        except (_Fault, CheckpointError) as fault:
+        except CheckpointError as fault:
             return f'{part}: {fault}'
         except Exception as error:  # unexpected types or nesting may fail anywhere
             reason = ' '.join(str(error).split())[:100]
@@ -93,8 +84,7 @@ def _check_optimizer(runner: Runner, state: Any, begun: bool) -> None:
     learning = [number for number, weight in weights.items() if weight.requires_grad]
     lost = [number for number in learning if number not in moments]
     _expect(not moments or not lost, f'the moments of {len(lost)} of {len(learning)} weights are missing')
-    names = {frozenset(values) for values in moments.values()}
-    _expect(len(names) <= 1, 'the moments differ in their names')
+    _expect(len(set(map(frozenset, moments.values()))) <= 1, 'the moments differ in their names')
     for number, values in moments.items():
         for name, value in values.items():
             _check_moment(name, value, weights[number])
@@ -102,12 +92,12 @@ def _check_optimizer(runner: Runner, state: Any, begun: bool) -> None:
 
 def _check_moment(name: str, value: Any, weight: Tensor) -> None:
     """Check that a moment has the shape of its weight, or is a single number such as a step count."""
-    if not isinstance(value, Tensor):
+    if isinstance(value, Tensor):
+        fits = value.shape == weight.shape or value.numel() == 1
+        _expect(fits, f'{name} has shape {tuple(value.shape)}, not {tuple(weight.shape)}')
+        _expect(bool(value.isfinite().all()), f'{name} is not finite')
+    else:
         _expect(value is None or is_number(value), f'{name} is {_kind(value)}')
-        return
-    fits = value.shape == weight.shape or value.numel() == 1
-    _expect(fits, f'{name} has shape {tuple(value.shape)}, not {tuple(weight.shape)}')
-    _expect(bool(torch.isfinite(value).all()), f'{name} is not finite')
 
 
 def _check_schedules(schedulers: Any, state: Any) -> None:
@@ -147,4 +137,4 @@ def _kind(value: Any) -> str:
 
 def _expect(condition: bool, otherwise: str) -> None:
     if not condition:
-        raise _Fault(otherwise)
+        raise CheckpointError(otherwise)

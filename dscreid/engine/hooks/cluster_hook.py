@@ -167,26 +167,19 @@ class ClusterHook(Hook):
         workers = train_loader.num_workers if self.num_workers is None else self.num_workers
         trained: Any = train_loader.dataset
         dataset = trained.with_pipeline(self.pipeline)
-        return DataLoader(
-            dataset,
-            self.batch_size,
-            sampler=SequentialSampler(dataset),
-            num_workers=workers,
-            collate_fn=train_loader.collate_fn,
-            pin_memory=train_loader.pin_memory,
-            worker_init_fn=train_loader.worker_init_fn,
-            prefetch_factor=train_loader.prefetch_factor if workers else None,
-            persistent_workers=train_loader.persistent_workers and workers > 0,
-        )
+        names = ['collate_fn', 'pin_memory', 'worker_init_fn']
+        names += ['prefetch_factor', 'persistent_workers'] if workers else []
+        shared: dict[str, Any] = {name: getattr(train_loader, name) for name in names}
+        return DataLoader(dataset, self.batch_size, sampler=SequentialSampler(dataset), num_workers=workers, **shared)
 
     def before_train_epoch(self, runner) -> None:
         """Extract features, label them and rebuild the memories."""
         model = unwrap_model(runner.model)
         model.set_epoch(runner.epoch)
-        self.last = self._usable_round(runner)
-        if self.last is not None:
-            self.labels = self.last.labels
-            model.reset_memories(self.last.rgb, self.last.ir, self.labels, *self._rows.values())
+        if (last := self._usable_round(runner)) is not None:
+            self.labels = last.labels
+            model.reset_memories(last.rgb, last.ir, last.labels, *self._rows.values())
+        self.last = last
 
     def _usable_round(self, runner) -> ClusteringRound | None:
         """Return a round whose labels the batch sampler accepted, following ``on_failure``; None to skip the epoch."""
@@ -258,8 +251,7 @@ class ClusterHook(Hook):
         """Add what the next epoch may need to the checkpoint: cluster centers, and labels to keep."""
         if self.on_failure == 'keep' and self.labels is not None:
             checkpoint[_LABELS_KEY] = labels_state(self.labels)
-        reads_centers = any(labeler.needs_centers for labeler in self.labelers)
-        if reads_centers and (centers := self._centers(runner)) is not None:
+        if any(labeler.needs_centers for labeler in self.labelers) and (centers := self._centers(runner)):
             checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -285,8 +277,7 @@ class ClusterHook(Hook):
         runner.logger.info(f'epoch {runner.epoch + 1} pseudo labels: {labels.summary()}')
         values = label_statistics(labels)
         for modality, halves in zip(Modality, features, strict=True):
-            cosines = mean_cosine(halves.static), mean_cosine(halves.dynamic)
-            values[f'{modality.value}_mean_cosine'] = sum(cosines) / 2
+            values[f'{modality.value}_mean_cosine'] = (mean_cosine(halves.static) + mean_cosine(halves.dynamic)) / 2
         if self._pids is not None:
             diagnostics = label_diagnostics(labels, *(self._pids[rows] for rows in self._rows.values()))
             shown = ', '.join(f'{name} {value:.3f}' for name, value in diagnostics.items())
@@ -310,8 +301,8 @@ def _cycle(stage: Mapping) -> list[Mapping]:
     """Return the labeler configs of a stage: those of its ``cycle``, or the stage itself."""
     if (cycle := stage.get('cycle', stage)) is stage:
         return [stage]
-    nested = not isinstance(cycle, (list, tuple)) or any('begin_epoch' in labeler for labeler in cycle)
-    if nested or not cycle or set(stage) != {'cycle'}:
+    valid = isinstance(cycle, list | tuple) and cycle and not any('begin_epoch' in labeler for labeler in cycle)
+    if not valid or set(stage) != {'cycle'}:
         raise ConfigError(
             'ClusterHook: write labelers that take turns as dict(begin_epoch=..., cycle=[...]), with at least one '
             f'labeler, none of which has a begin_epoch; got {dict(stage)}'

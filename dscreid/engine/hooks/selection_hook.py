@@ -82,9 +82,7 @@ class SelectionHook(Hook):
             name, built = _built(criterion)
             self.criteria[name], self.rule = built, built.rule
         self.begin = begin
-        self.clustering: Labeler | None = None
-        if clustering is not None:
-            self.clustering = build_clustering(clustering, 'SelectionHook')
+        self.clustering = None if clustering is None else build_clustering(clustering, 'SelectionHook')
         self.record = SelectionRecord()
         self.previous: PseudoLabels | None = None
         self._clusterer: ClusterHook  #: found before training
@@ -117,10 +115,8 @@ class SelectionHook(Hook):
             self._judge(runner, self._clusterer.make_round(runner))
         except LabelingError as error:
             runner.logger.warning(f'the final weights cannot be judged: {error}')
-        nothing = 'no checkpoint, because its value was undefined in all epochs; the last one counts'
         if is_main_process():
-            kept = self.record.kept
-            runner.logger.info(f'chosen by {self.criterion}: {nothing if kept is None else _describe(kept)}')
+            runner.logger.info(f'chosen by {self.criterion}: {_describe(self.record.kept)}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add the labels of the current epoch to its checkpoint."""
@@ -145,26 +141,25 @@ class SelectionHook(Hook):
         runner.logger.info(f'label-free criteria after {runner.epoch} epochs: {shown}')
         scalars = {f'criteria/{name}': value for name, value in values.items()}
         runner.visualizer.add_scalars(scalars, step=runner.epoch)
-        before = self.record.kept
-        self.record = self.record.with_epoch(runner.epoch, values)
-        self._keep_if_chosen(runner, values)
+        before, chosen = self.record.kept, self._chosen(runner, values)
+        self.record = replace(self.record.with_epoch(runner.epoch, values), kept=chosen or before)
         self.record.write(runner.work_dir)
-        if self.record.kept is not None and before is not None and before.checkpoint != self.record.kept.checkpoint:
+        if chosen and before and before.checkpoint != chosen.checkpoint:
             _remove(runner.work_dir, before)  # last, so that the record never names a missing file
 
-    def _keep_if_chosen(self, runner: Runner, values: Mapping[str, float]) -> None:
-        """Save and record the weights if they are chosen."""
+    def _chosen(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
+        """Save the weights and describe their checkpoint if they are chosen."""
         epoch = runner.epoch
         if self.criterion is None or epoch < self.begin:
-            return
+            return None
         value = values.get(self.criterion, math.nan)
         if not is_chosen(epoch, value, self.record.kept, self.rule):
-            return
+            return None
         name, meta = checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
         runner.save_checkpoint(runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta)
         chosen = KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
-        self.record = replace(self.record, kept=chosen)
         runner.logger.info(f'chosen so far: {_describe(chosen)}')
+        return chosen
 
     def _take_up_record(self, runner: Runner) -> None:
         """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
@@ -180,12 +175,8 @@ class SelectionHook(Hook):
                 'the resumed checkpoint has no labels of the previous epoch, so the first stability is missing'
             )
         kept = self.record.kept
-        if (
-            kept is not None
-            and (kept.criterion, kept.rule) == (self.criterion, self.rule)
-            and kept.epoch >= self.begin
-            and Path(runner.work_dir, kept.checkpoint).is_file()
-        ):
+        alike = kept and (kept.criterion, kept.rule) == (self.criterion, self.rule) and kept.epoch >= self.begin
+        if kept and alike and Path(runner.work_dir, kept.checkpoint).is_file():
             return
         self.record = replace(self.record, kept=None)
         if self.criterion is not None:
@@ -226,5 +217,7 @@ def _remove(work_dir: str, kept: KeptCheckpoint) -> None:
     Path(work_dir, Path(kept.checkpoint).name).unlink(missing_ok=True)
 
 
-def _describe(kept: KeptCheckpoint) -> str:
+def _describe(kept: KeptCheckpoint | None) -> str:
+    if kept is None:
+        return 'no checkpoint, because its value was undefined in all epochs; the last one counts'
     return f'{kept.checkpoint}, {kept.criterion} {kept.value:.4f} after {kept.epoch} epochs'

@@ -61,8 +61,8 @@ class TrainingGuardHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Record the losses, and check them every ``interval`` iterations."""
-        losses = {name: value for name, value in (outputs or {}).items() if 'loss' in name}
-        self._unread += [(batch_idx, name, torch.as_tensor(value).detach().float()) for name, value in losses.items()]
+        losses = {name: torch.as_tensor(value) for name, value in (outputs or {}).items() if 'loss' in name}
+        self._unread += [(batch_idx, name, value.detach().float()) for name, value in losses.items()]
         self._iterations += 1
         if self._iterations % self.interval == 0:
             self._stop_at_bad_losses(runner)
@@ -94,14 +94,12 @@ class TrainingGuardHook(Hook):
 
     def _read(self) -> list[tuple[int, str]]:
         """Read the recorded losses from the device, and return iteration and name of those that are not finite."""
-        values = torch.stack([value for *_, value in self._unread]).tolist() if self._unread else []
-        bad = []
-        for (iteration, name, _), value in zip(self._unread, values, strict=True):
+        unread, self._unread = self._unread, []
+        values = torch.stack([value for *_, value in unread]).tolist() if unread else []
+        for (_, name, _), value in zip(unread, values, strict=True):
             self._active[name] = self._active.get(name, False) or value != 0
-            if not math.isfinite(value):
-                bad.append((iteration, name))
-        self._unread = []
-        return bad
+        pairs = zip(unread, values, strict=True)
+        return [(iteration, name) for (iteration, name, _), value in pairs if not math.isfinite(value)]
 
     def _stop_at_bad_losses(self, runner) -> None:
         if bad := self._read():
