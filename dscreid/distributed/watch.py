@@ -93,9 +93,11 @@ def _meet(address: str) -> dict[socket.socket, str]:
     """Connect the first process to all others; return the connections and the names of the processes."""
     rank, world_size = get_dist_info()
     names = gather_objects(f'process {rank} of {world_size} (process id {os.getpid()} on {socket.gethostname()})')
-    server = _listen() if rank == 0 else None
+    server: socket.socket | None = None
     invitation: list[Any] = [None]
-    if server is not None:
+    if rank == 0:
+        dual = socket.has_dualstack_ipv6()
+        server = socket.create_server(('', 0), family=socket.AF_INET6 if dual else socket.AF_INET, dualstack_ipv6=dual)
         invitation = [(server.getsockname()[1], [secrets.token_bytes(_SECRET) for _ in names])]
     broadcast_object_list(invitation, group=host_group())
     port, tickets = invitation[0]
@@ -118,12 +120,6 @@ def _meet(address: str) -> dict[socket.socket, str]:
             else:
                 peers[_watched(connection)] = guest
     return peers
-
-
-def _listen() -> socket.socket:
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(('', 0), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(('', 0))
 
 
 def _connect(address: str, port: int, ticket: bytes, rank: int) -> socket.socket:

@@ -18,10 +18,7 @@ from dscreid.utils.progress import track
 
 @torch.no_grad()
 def extract_features(
-    model: BaseReID,
-    dataloader: DataLoader,
-    encode: Callable[..., TrackletFeatures],
-    description: str = 'extract',
+    model: BaseReID, dataloader: DataLoader, encode: Callable[..., TrackletFeatures], description: str = 'extract'
 ) -> TrackletFeatures:
     """Extract the static and dynamic features of each tracklet once; the model's mode is restored.
 
@@ -30,8 +27,7 @@ def extract_features(
     Args:
         model: A re-ID model, not wrapped for distributed use.
         dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Maps normalized inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N
-            features, for example ``model.embed``.
+        encode: Maps inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
         description: Text next to the progress bar.
 
     Returns:
@@ -63,10 +59,10 @@ def extract_features(
 
 @torch.no_grad()
 def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFeatures:
-    """Set the necks' statistics to those of a loader's raw features, and return the tracklets' features.
+    """Set the necks' statistics to those of a loader's raw features, and return the tracklets' embeddings.
 
-    These are the features that :func:`extract_features` with ``model.embed`` would return afterwards. The encoder runs
-    only once, because necks act on raw features; with ``flip_test``, which averages after the necks, it runs twice.
+    The encoder runs only once, because necks act on raw features; with ``flip_test``, which averages after the necks,
+    it runs twice.
     """
     dataset: Any = dataloader.dataset
     if len(dataset) < 2:
@@ -95,6 +91,4 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
             'but needs each one once; use SequentialSampler or ConsistentModalitySampler, without drop_last'
         )
     all_rows = torch.cat([rank_rows for _, rank_rows in gathered if len(rank_rows)])
-    ordered = torch.empty_like(all_rows)
-    ordered[torch.as_tensor(all_indices)] = all_rows
-    return ordered
+    return all_rows[torch.as_tensor(all_indices).argsort()]

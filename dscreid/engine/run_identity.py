@@ -45,15 +45,9 @@ def recorded_settings(meta: Mapping[str, Any]) -> dict[str, Any] | None:
 def check_same_run(
     path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], source: str | Path | None
 ) -> None:
-    """Check that a run resumes with the same settings and source weights; a resumed run would not follow other ones.
+    """Check that a run resumes the checkpoint in ``path`` with the same settings and source weights, if given.
 
     Only ``train_cfg.max_epochs`` and with it the ends of the schedules may change.
-
-    Args:
-        path: The checkpoint, for messages.
-        content: The checkpoint's content.
-        settings: The requested settings.
-        source: Source weights specified for this run, or None.
 
     Raises:
         CheckpointError: If settings or source weights differ, or fewer epochs are requested than were trained.

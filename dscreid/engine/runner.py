@@ -32,7 +32,7 @@ from dscreid.utils.files import replacing
 #: Default hooks that MMEngine adds unless a config sets them to None.
 HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: cuBLAS sums in a fixed order only with workspaces of a fixed size; torch's deterministic mode requires them.
-CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
+CUBLAS_VARIABLE = 'CUBLAS_WORKSPACE_CONFIG'
 
 
 class ReIDRunner(Runner):
@@ -67,7 +67,7 @@ class ReIDRunner(Runner):
     def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """Set the seed; with ``deterministic``, torch raises an error for nondeterministic GPU operations."""
         if deterministic:
-            os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
+            os.environ.setdefault(CUBLAS_VARIABLE, ':4096:8')
         super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
@@ -146,10 +146,7 @@ class ReIDRunner(Runner):
 
 
 def keep_fused(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Set ``fused`` in a saved optimizer state, in place, to the value of the optimizer that will load it.
-
-    Otherwise, a run that started on a CPU would never use the fused kernel on a GPU.
-    """
+    """Set ``fused`` in a saved optimizer state, in place, so that a run begun on a CPU can use a GPU's kernel."""
     for group, saved in zip(optimizer.param_groups, state.get('param_groups', ()), strict=False):
         if 'fused' in group:
             saved['fused'] = group['fused']

@@ -46,11 +46,7 @@ def recompute_schedules(runner: Runner, content: dict[str, Any]) -> None:
     """Replace a checkpoint's schedules by the runner's if their shapes differ.
 
     MMEngine restores a schedule with its old end, and computes each value from the previous one. This function steps
-    the new schedules to the checkpoint's iteration and replaces the saved states and values.
-
-    Args:
-        runner: A runner whose optimizer and schedules are built but not yet stepped.
-        content: The checkpoint; changed in place.
+    the runner's schedules, which must be new, to the checkpoint's iteration, and changes ``content`` in place.
     """
     schedulers, saved = runner.param_schedulers, content.get('param_schedulers') or []
     if not _differ(schedulers, saved):

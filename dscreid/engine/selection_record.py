@@ -29,12 +29,7 @@ class KeptCheckpoint:
 
 @dataclass(frozen=True)
 class SelectionRecord:
-    """Criteria of a run by epoch, and the checkpoint that one of them chose.
-
-    Attributes:
-        epochs: Values by criterion, for each number of epochs trained: those of 3 describe ``epoch_3.pth``.
-        kept: The chosen checkpoint; None if there is none.
-    """
+    """Criteria by number of epochs trained (those of 3 describe ``epoch_3.pth``), and the checkpoint chosen, if any."""
 
     epochs: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     kept: KeptCheckpoint | None = None

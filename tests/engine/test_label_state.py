@@ -101,10 +101,7 @@ DAMAGES = {
     'soft labels': (drop_soft_row, r'rgb soft targets are \(3, 3\), but there are 4 tracklets'),
     'soft weights': (rows('soft', 'rgb', 'weights'), 'one each per tracklet'),
     'a soft label': (put(float('nan'), 'soft', 'ir', 'data'), 'soft labels of ir are not finite'),
-    'a weight': (
-        put(float('inf'), 'cross_soft', 'rgb', 'weights'),
-        'soft labels of rgb are not finite',
-    ),
+    'a weight': (put(float('inf'), 'cross_soft', 'rgb', 'weights'), 'soft labels of rgb are not finite'),
     'a column': (put(9, 'soft', 'rgb', 'indices'), 'indices'),
     'groups': (rows('groups', 'rgb'), '2 rgb groups for clusters up to 2'),
     'matches': (put(7, 'matches'), 'matches of rgb name clusters without members'),

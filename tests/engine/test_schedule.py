@@ -6,12 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
-from mmengine.optim.scheduler import (
-    CosineAnnealingLR,
-    LinearLR,
-    MultiStepLR,
-    ReduceOnPlateauLR,
-)
+from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR, MultiStepLR, ReduceOnPlateauLR
 
 from dscreid.engine.schedule import check_stages, recompute_schedules, turn_at, why_not_recomputable
 from dscreid.errors import ConfigError

@@ -5,13 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dscreid.engine.selection_record import (
-    RECORD_FILE,
-    KeptCheckpoint,
-    SelectionRecord,
-    is_chosen,
-    read_record,
-)
+from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, SelectionRecord, is_chosen, read_record
 from dscreid.errors import CheckpointError
 
 

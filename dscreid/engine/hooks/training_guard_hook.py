@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
@@ -94,12 +95,14 @@ class TrainingGuardHook(Hook):
 
     def _read(self) -> list[tuple[int, str]]:
         """Read the recorded losses from the device, and return iteration and name of those that are not finite."""
-        unread, self._unread = self._unread, []
-        values = torch.stack([value for *_, value in unread]).tolist() if unread else []
-        for (_, name, _), value in zip(unread, values, strict=True):
+        values = torch.stack([value for *_, value in self._unread]).tolist() if self._unread else []
+        bad = []
+        for (iteration, name, _), value in zip(self._unread, values, strict=True):
             self._active[name] = self._active.get(name, False) or value != 0
-        pairs = zip(unread, values, strict=True)
-        return [(iteration, name) for (iteration, name, _), value in pairs if not math.isfinite(value)]
+            if not math.isfinite(value):
+                bad.append((iteration, name))
+        self._unread = []
+        return bad
 
     def _stop_at_bad_losses(self, runner) -> None:
         if bad := self._read():
@@ -161,17 +164,11 @@ def _remedy(runner) -> str:
 def disagreements(tensors: Mapping[str, Tensor], tolerance: float) -> list[str]:
     """Return the names of tensors whose sums differ between processes by more than the relative tolerance."""
     values = {name: value.detach().double() for name, value in tensors.items() if value.numel()}
-    sums = {name: (value.shape, value.sum().item(), value.abs().sum().item()) for name, value in values.items()}
-    first, *others = gather_objects(sums)
-    return [
-        name
-        for name in sorted(set().union(first, *others))
-        if not all(_agree(first.get(name), other.get(name), tolerance) for other in others)
-    ]
-
-
-def _agree(one: tuple | None, other: tuple | None, tolerance: float) -> bool:
-    if one is None or other is None or one[0] != other[0]:
-        return False
-    # `not difference > limit` would treat NaN as agreement
-    return abs(one[1] - other[1]) <= tolerance * max(one[2], other[2])
+    sums = {(name, value.shape): (value.sum().item(), value.abs().sum().item()) for name, value in values.items()}
+    gathered = gather_objects(sums)
+    found = set()
+    for key in set().union(*gathered):
+        totals, sizes = np.array([sums.get(key, (np.nan, np.nan)) for sums in gathered]).T
+        if not np.ptp(totals) <= tolerance * sizes.max():  # also if one is NaN or missing
+            found.add(key[0])
+    return sorted(found)
