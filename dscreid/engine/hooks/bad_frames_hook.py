@@ -33,6 +33,9 @@ class BadFramesHook(Hook):
     # after everything in an epoch that loads data
     priority = 'LOWEST'
 
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
     def before_train(self, runner) -> None:
         """Remove the record of an earlier run in the same folder."""
         if runner.iter == 0 and is_main_process():
@@ -50,12 +53,11 @@ class BadFramesHook(Hook):
         ]
         if not found or not is_main_process():
             return
-        before = read_entries(runner.work_dir)
-        known = {bad['frame'] for entry in before for bad in entry['frames']}
-        entries = merge_entries(before, found)
-        write_entries(runner.work_dir, entries)
-        for entry in entries:
-            if new := [bad for bad in entry['frames'] if bad['frame'] not in known]:
+        write_entries(runner.work_dir, merge_entries(read_entries(runner.work_dir), found))
+        for entry in merge_entries([], found):
+            new = [bad for bad in entry['frames'] if bad['frame'] not in self._logged]
+            self._logged.update(bad['frame'] for bad in new)
+            if new:
                 runner.logger.warning(
                     f'{entry["dataset"]} {entry["split"]}, on_bad_frame={entry["on_bad_frame"]}: {len(new)} frames '
                     f'that cannot be read ({entry["count"]} so far, all in {RECORD_FILE}): {describe_frames(new)}'
