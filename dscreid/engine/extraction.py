@@ -25,7 +25,7 @@ def extract_features(
     Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows.
 
     Args:
-        model: A re-ID model, not wrapped for distributed use.
+        model: A re-ID model, unwrapped.
         dataloader: Loader over the dataset with the evaluation pipeline.
         encode: Maps inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
         description: Text next to the progress bar.
@@ -38,7 +38,6 @@ def extract_features(
     """
     start, was_training = time.perf_counter(), model.training
     model.eval()
-    dataset: Any = dataloader.dataset
     indices: list[int] = []
     found: list[TrackletFeatures] = []
     for batch in track(dataloader, description, total=len(dataloader)):
@@ -49,6 +48,7 @@ def extract_features(
         indices.extend(sample.index for sample in samples)
     model.train(was_training)
 
+    dataset: Any = dataloader.dataset
     device = next(model.parameters()).device
     halves = [part.static.float() for part in found], [part.dynamic.float() for part in found]
     static, dynamic = (_gather_rows(indices, half, len(dataset)).to(device) for half in halves)
@@ -75,8 +75,7 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     if model.flip_test:
         return extract_features(model, dataloader, model.embed)
     was_training = model.training
-    model.eval()
-    features = model.finish(raw)
+    features = model.eval().finish(raw)
     model.train(was_training)
     return features
 

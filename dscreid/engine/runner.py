@@ -38,8 +38,7 @@ CUBLAS_VARIABLE = 'CUBLAS_WORKSPACE_CONFIG'
 class ReIDRunner(Runner):
     """A Runner whose checkpoints survive kills and full disks, and identify the run that wrote them.
 
-    A checkpoint's ``meta`` also holds ``architecture``, the model settings that weight shapes do not show, and these
-    attributes:
+    A checkpoint's ``meta`` also holds these attributes and ``architecture``, settings that weight shapes do not show.
 
     Attributes:
         run: Name of the run, which a resumed run keeps.

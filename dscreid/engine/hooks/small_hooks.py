@@ -40,8 +40,7 @@ class SourceWeightsHook(Hook):
 class RandomStateHook(Hook):
     """Seed the generators of Python, NumPy and torch from the run's seed, the epoch and the rank.
 
-    This package draws from its own generators. For parts that use the global ones, such as dropout, this hook gives an
-    epoch the same random numbers whether the run was uninterrupted, resumed, or validated in between.
+    A resumed run then draws the same numbers, also in parts that use these generators, such as dropout.
     """
 
     # before anything else in an epoch
@@ -57,11 +56,7 @@ class RandomStateHook(Hook):
 
 @HOOKS.register_module()
 class MemoryUpdateHook(Hook):
-    """Update the model's memories by equation (2) with the features of the finished iteration.
-
-    The update follows the optimizer step. With ``optim_wrapper.accumulative_counts``, it still follows each iteration,
-    so the losses of later iterations of a step see the updates of earlier ones.
-    """
+    """Update the model's memories by equation (2) after each iteration, also if it accumulates gradients."""
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Update the memories with the features that ``loss`` staged."""

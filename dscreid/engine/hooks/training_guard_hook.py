@@ -27,10 +27,8 @@ _SILENT = {
 class TrainingGuardHook(Hook):
     """Monitor the losses and the weights.
 
-    NaN or infinite losses or weights end the run with an error that suggests a remedy. The epoch leaves no checkpoint.
-    The hook warns about an active loss that is exactly 0 in all iterations of an epoch. It also warns if the number of
-    accumulated iterations does not divide the length of an epoch: gradients of the last iterations then carry over to
-    the next epoch, and are lost if the run is resumed there.
+    NaN or infinite losses or weights end the run, and the epoch leaves no checkpoint. The hook warns about a loss that
+    is exactly 0 in all iterations of an epoch, and about accumulated gradients that carry over to the next epoch.
 
     Args:
         interval: Number of iterations, at least 1, after which the losses are read from their device.
@@ -47,13 +45,11 @@ class TrainingGuardHook(Hook):
 
     def before_train(self, runner) -> None:
         """Warn if accumulated gradients carry over into the next epoch."""
-        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        left = len(runner.train_dataloader) % counts
-        if left:
+        counts, length = getattr(runner.optim_wrapper, '_accumulative_counts', 1), len(runner.train_dataloader)
+        if left := length % counts:
             runner.logger.warning(
-                f'optim_wrapper.accumulative_counts={counts} does not divide the {len(runner.train_dataloader)} '
-                f'iterations of an epoch: gradients of the last {left} join the next epoch, and a resumed run loses '
-                'them; choose a divisor'
+                f'optim_wrapper.accumulative_counts={counts} does not divide the {length} iterations of an epoch: '
+                f'gradients of the last {left} join the next epoch, and a resumed run loses them; choose a divisor'
             )
 
     def before_train_epoch(self, runner) -> None:
