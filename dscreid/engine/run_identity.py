@@ -107,14 +107,11 @@ def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[s
         for key in sorted(old.keys() | new.keys()):
             inside = f'{place}.{key}' if place else key
             yield from setting_differences(old.get(key, _MISSING), new.get(key, _MISSING), inside)
-    elif not _same(place, old, new):
+    elif place.endswith('.pretrained') and isinstance(old, str) and isinstance(new, str):
+        if Path(old).name != Path(new).name:  # the file may lie elsewhere on another machine
+            yield place, (old, new)
+    elif old != new or isinstance(old, bool) is not isinstance(new, bool):
         yield place, (old, new)
-
-
-def _same(place: str, old: Any, new: Any) -> bool:
-    if place.endswith('.pretrained') and isinstance(old, str) and isinstance(new, str):
-        return Path(old).name == Path(new).name  # the file may lie elsewhere on another machine
-    return old == new and isinstance(old, bool) is isinstance(new, bool)
 
 
 def weights_fingerprint(path: str | Path) -> str:

@@ -73,15 +73,16 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
 
 
 def _check(epochs: Mapping[int, Mapping[str, float]], kept: KeptCheckpoint | None) -> None:
-    if not all(is_number(value) for values in epochs.values() for value in values.values()):
-        raise TypeError('a criterion is not a number')
-    if kept is None:
-        return
-    if not is_number(kept.value) or type(kept.epoch) is not int or kept.rule not in RULES:
-        raise TypeError('the kept checkpoint has no value, epoch and rule')
-    if not isinstance(kept.criterion, str) or kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
+    numbers = [value for values in epochs.values() for value in values.values()]
+    if kept is not None:
+        numbers.append(kept.value)
+        if type(kept.epoch) is not int or kept.rule not in RULES or not isinstance(kept.criterion, str):
+            raise TypeError('the kept checkpoint has no epoch, rule and criterion')
         # this file is removed when another checkpoint is chosen, so the name must not refer to any other file
-        raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
+        if kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
+            raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
+    if not all(map(is_number, numbers)):
+        raise TypeError('a criterion is not a number')
 
 
 def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) -> bool:

@@ -6,8 +6,6 @@ from dscreid.datasets import TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
 
-_NAMES = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
-
 
 def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
     """Return the number of tracklets of each modality."""
@@ -16,21 +14,14 @@ def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
 
 def check_both_modalities(dataset: TrackletDataset) -> None:
     """Raise a DatasetError if a training split lacks the tracklets of a modality."""
-    counts = tracklet_counts(dataset)
-    if all(counts.values()):
-        return
-    missing = next(modality for modality, count in counts.items() if not count)
-    facts = [f'{count:,} {_NAMES[modality]}' for modality, count in counts.items() if count] or ['none at all']
-    if dataset.min_seq_len > 1:
-        facts.append(f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets')
-    if dataset.num_skipped_tracklets:
-        facts.append(f'on_bad_frame=skip_tracklet left out {dataset.num_skipped_tracklets:,}')
-    if dataset.modality is not None:
-        facts.append(f'modality={dataset.modality.value!r} keeps only these')
-    raise DatasetError(
-        f'{dataset.root}: split {dataset.split!r} has no {_NAMES[missing]} tracklet ({"; ".join(facts)}), but '
-        'adaptation needs both modalities; check the index files and these settings'
-    )
+    visible, infrared = tracklet_counts(dataset).values()
+    if not visible or not infrared:
+        raise DatasetError(
+            f'{dataset.root}: split {dataset.split!r} has {visible:,} visible and {infrared:,} infrared tracklets, but '
+            f'adaptation needs both modalities; check the index files, min_seq_len={dataset.min_seq_len}, '
+            f'modality={dataset.modality and dataset.modality.value!r} and on_bad_frame (skip_tracklet left out '
+            f'{dataset.num_skipped_tracklets:,})'
+        )
 
 
 def check_num_classes(loader: DataLoader, num_classes: int) -> None:
