@@ -69,6 +69,8 @@ def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> P
 def check_whole(path: Path) -> dict:
     """Read a checkpoint of this project and verify its checksums, which torch does not do."""
     content = load_checkpoint(path)
+    if not zipfile.is_zipfile(path):
+        return content
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
