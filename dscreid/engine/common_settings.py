@@ -61,28 +61,27 @@ def fill_common_settings(config: dict[str, Any]) -> None:
 def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Undo ``fill_common_settings``: values stand only at the top level, and unused common settings are left out."""
     config = copy.deepcopy(config)
-    used = _used(config)
-    drop_unused_common_settings(config)
-    for use in used:
+    uses = [use for use in uses_of_common_settings(config) if use.argument in use.part]
+    uses = [use for use in uses if common_value(config, use.setting) == (True, use.part[use.argument])]
+    for use in uses:
         use.part.pop(use.argument, None)
-    return config
-
-
-def drop_unused_common_settings(config: dict[str, Any]) -> None:
-    """Remove, in place, the common settings that no part uses, such as those of replaced parts."""
-    used = {use.setting for use in _used(config)}
+    used = {use.setting for use in uses}
     for key in COMMON_SETTINGS:
         value = config.pop(key, None)
         if isinstance(value, Mapping):
             value = {part: value[part] for part in value if f'{key}.{part}' in used}
         if key in used or (isinstance(value, Mapping) and value):
             config[key] = value
+    return config
 
 
-def _used(config: dict[str, Any]) -> list[Use]:
-    """List the uses whose part has the value of the common setting."""
-    uses = [use for use in uses_of_common_settings(config) if use.argument in use.part]
-    return [use for use in uses if common_value(config, use.setting) == (True, use.part[use.argument])]
+def drop_unused_common_settings(config: dict[str, Any]) -> None:
+    """Remove, in place, the common settings that no part uses, such as those of replaced parts."""
+    used = without_common_settings(config)
+    for key in COMMON_SETTINGS:
+        config.pop(key, None)
+        if key in used:
+            config[key] = used[key]
 
 
 def common_value(config: Mapping[str, Any], setting: str) -> tuple[bool, Any]:
