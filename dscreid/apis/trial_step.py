@@ -10,8 +10,8 @@ import torch
 from mmengine.runner import Runner
 from torch import Tensor
 
-from dscreid.engine.centers import held_centers
 from dscreid.engine.hooks import ClusterHook, find_cluster_hook
+from dscreid.engine.label_state import held_centers
 from dscreid.engine.schedule import turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, DscreidError, LabelingError

@@ -6,6 +6,7 @@ There is no time limit, because a neighbor search may take hours. ``dscreid.dist
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
@@ -18,21 +19,18 @@ Result = TypeVar('Result')
 
 #: Longer than any step of a run.
 NO_LIMIT = timedelta(days=7)
-#: Longest interval between checks for the other processes, in seconds; signals are handled in between.
-_LONGEST_NAP = 0.1
-#: A default group that cannot exchange CPU objects, and the ``gloo`` group created in addition to it.
-_beside: tuple[Any, Any] | None = None
 
 
 def host_group() -> Any:
     """Return the ``gloo`` group of all processes; they must make the first call, which may create it, together."""
-    global _beside
     default = torch_dist.group.WORLD
-    if torch_dist.get_backend(default) == 'gloo':
-        return default
-    if _beside is None or _beside[0] is not default:
-        _beside = (default, torch_dist.new_group(backend='gloo', timeout=NO_LIMIT))
-    return _beside[1]
+    return default if torch_dist.get_backend(default) == 'gloo' else _gloo_beside(default)
+
+
+@lru_cache(maxsize=1)
+def _gloo_beside(default: Any) -> Any:
+    """Create a group in addition to a default one that cannot exchange CPU objects."""
+    return torch_dist.new_group(backend='gloo', timeout=NO_LIMIT)
 
 
 def from_main_process(function: Callable[[], Result]) -> Result:
@@ -65,5 +63,5 @@ def wait_for_all() -> None:
     nap = 1e-4
     while not work.is_completed():
         time.sleep(nap)
-        nap = min(2 * nap, _LONGEST_NAP)
+        nap = min(2 * nap, 0.1)  # signals are handled in between
     work.wait()  # raises the error if the operation failed

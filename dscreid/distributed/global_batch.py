@@ -1,5 +1,6 @@
 """Gather the global batch, of which each process holds a part."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -17,15 +18,14 @@ def gather_batch(
 ) -> tuple[Tensor, Tensor, Sequence[ReIDDataSample]]:
     """Gather features and data samples of the global batch, in the order a single process would have.
 
-    All processes must compute the same loss from the result, with equal weights. The gradient of a process's own
-    features is multiplied by the number of processes, so that the mean taken by ``DistributedDataParallel`` is the
-    gradient of that loss, both for weights before the gathering and for weights after it.
+    All processes must compute the same loss from the result. The gradient of a process's own features is multiplied by
+    the number of processes, so that the mean taken by ``DistributedDataParallel`` is the gradient of that loss.
 
     Args:
         static: This process's static features, float (n, D); n must be equal on all processes.
         dynamic: This process's dynamic features, float (n, D).
-        data_samples: n data samples with ``index``, ``modality``, ``position`` and, all or none, ``label``. A repeated
-            position is the next view of that tracklet.
+        data_samples: n data samples with ``index``, ``modality``, ``position`` (repeated by the next view of a
+            tracklet) and, all or none, ``label``.
 
     Returns:
         Static and dynamic features, each (N, D), and N data samples with only these fields: all first views by
@@ -57,12 +57,12 @@ class _Gather(torch.autograd.Function):
 
 def _keys(data_samples: Sequence[ReIDDataSample]) -> list[list[int]]:
     """Return (view, position, index, modality, label) of each data sample."""
-    views: dict[int, int] = {}
+    views: Counter[int] = Counter()
     keys = []
     for sample in data_samples:
-        view = views[sample.position] = views.get(sample.position, -1) + 1
         modality = _MODALITIES.index(Modality(sample.modality))
-        keys.append([view, sample.position, sample.index, modality, sample.get('label', _NO_LABEL)])
+        keys.append([views[sample.position], sample.position, sample.index, modality, sample.get('label', _NO_LABEL)])
+        views[sample.position] += 1
     return keys
 
 

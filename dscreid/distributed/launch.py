@@ -49,10 +49,10 @@ def process_group(launcher: str, dist_cfg: Mapping[str, Any] | None = None) -> I
     try:
         yield
         wait_for_all()
+    except (DscreidError, KeyboardInterrupt, SystemExit) as error:
+        watch.leave('was interrupted' if isinstance(error, KeyboardInterrupt) else 'ended with an error')
+        raise
     except BaseException as error:
-        if isinstance(error, (DscreidError, KeyboardInterrupt, SystemExit)):
-            watch.leave('was interrupted' if isinstance(error, KeyboardInterrupt) else 'ended with an error')
-            raise
         lost = watch.lost(within=GRACE)  # the failed operation may have noticed first
         watch.leave('ended with an error')
         if lost is not None:
@@ -72,14 +72,23 @@ def launch_environment(launcher: str, environment: Mapping[str, str], port: int 
             f'--launcher {launcher}: {", ".join(missing)} is not set; start the processes with '
             f'{_STARTERS[launcher]} … --launcher {launcher}, or leave the option out'
         )
-    rank, world_size, local_rank = (environment[name] for name in _VARIABLES[launcher])
+    job = environment.get('SLURM_JOB_ID', '')
+    derived = 29500 + (int(job) % 10000 if job.isdecimal() else 0)  # all processes agree, and the next job differs
     return {
-        'RANK': rank,
-        'WORLD_SIZE': world_size,
-        'LOCAL_RANK': local_rank,
+        **dict(zip(_VARIABLES['pytorch'], (environment[name] for name in _VARIABLES[launcher]), strict=True)),
         'MASTER_ADDR': environment.get('MASTER_ADDR') or _first_machine(launcher, environment),
-        'MASTER_PORT': str(port or environment.get('MASTER_PORT') or _port(environment)),
+        'MASTER_PORT': str(port or environment.get('MASTER_PORT') or derived),
     }
+
+
+def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
+    """Return the address of the first process's machine, if Slurm knows it."""
+    if launcher == 'slurm':
+        nodes = environment.get('SLURM_STEP_NODELIST') or environment.get('SLURM_NODELIST', '')
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            command = ['scontrol', 'show', 'hostnames', nodes]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
+    raise ConfigError(f'--launcher {launcher}: the first machine is unknown; set MASTER_ADDR to its name')
 
 
 def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
@@ -89,7 +98,13 @@ def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
         raise ConfigError(f'env_cfg.dist_cfg: knows backend, timeout and port, not {", ".join(dist_cfg)}')
     os.environ.update(launch_environment(launcher, os.environ, port))
     if torch.cuda.is_available():
-        _take_gpu(int(os.environ['LOCAL_RANK']))
+        rank, gpus = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
+        if rank >= gpus:
+            raise ConfigError(
+                f'process {rank} of this machine has no GPU of its own, there are {gpus}; start one process per GPU, '
+                'or set CUDA_VISIBLE_DEVICES= (empty) to train on processors'
+            )
+        torch.cuda.set_device(rank)
     backend = backend or ('nccl' if torch.cuda.is_available() else 'gloo')
     limit = NO_LIMIT if timeout is None else timedelta(seconds=timeout)
     try:
@@ -102,32 +117,3 @@ def _join(launcher: str, dist_cfg: dict[str, Any]) -> None:
             'MASTER_PORT to an address that all of them reach and a port that is free'
         ) from error
     host_group()
-
-
-def _take_gpu(local_rank: int) -> None:
-    gpus = torch.cuda.device_count()
-    if local_rank >= gpus:
-        raise ConfigError(
-            f'process {local_rank} of this machine has no GPU of its own, there are {gpus}; start one process per GPU, '
-            'or set CUDA_VISIBLE_DEVICES= (empty) to train on processors'
-        )
-    torch.cuda.set_device(local_rank)
-
-
-def _first_machine(launcher: str, environment: Mapping[str, str]) -> str:
-    """Return the address of the first process's machine, if Slurm knows it."""
-    if launcher == 'slurm':
-        nodes = environment.get('SLURM_STEP_NODELIST') or environment.get('SLURM_NODELIST', '')
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            command = ['scontrol', 'show', 'hostnames', nodes]
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
-    raise ConfigError(
-        f'--launcher {launcher}: the first machine is unknown; set MASTER_ADDR to its name'
-        + (' (torchrun does so)' if launcher == 'pytorch' else '')
-    )
-
-
-def _port(environment: Mapping[str, str]) -> int:
-    """Return a port that all processes of a job agree on and that differs for the next job."""
-    job = environment.get('SLURM_JOB_ID', '0')
-    return 29500 + int(job) % 10000 if job.isdecimal() else 29500

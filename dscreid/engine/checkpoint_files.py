@@ -1,5 +1,6 @@
 """Find the checkpoint in a run's folder from which the run can resume."""
 
+import contextlib
 import logging
 import re
 import zipfile
@@ -15,7 +16,6 @@ from dscreid.utils.records import file_beside
 POINTER = 'last_checkpoint'
 #: Key in a checkpoint's ``meta`` for the name of the run that wrote it; resumed runs keep the name.
 RUN_KEY = 'run'
-_EPOCH_FILE = re.compile(r'epoch_(\d+)\.pth')
 
 
 def write_pointer(work_dir: str | Path, checkpoint: str | Path) -> None:
@@ -38,12 +38,11 @@ def last_checkpoint(work_dir: Path) -> Path | None:
 def resumable_checkpoint(work_dir: Path) -> Path | None:
     """Return the newest intact checkpoint of a run; None before the first checkpoint."""
     named = _named(work_dir)
-    if named is None:
-        return None
-    try:
-        check_whole(named)
-    except CheckpointError as fault:
-        return earlier_checkpoint(work_dir, named, fault)
+    if named is not None:
+        try:
+            check_whole(named)
+        except CheckpointError as fault:
+            return earlier_checkpoint(work_dir, named, fault)
     return named
 
 
@@ -55,27 +54,30 @@ def earlier_checkpoint(work_dir: Path, named: Path, fault: CheckpointError) -> P
     Raises:
         CheckpointError: If no earlier checkpoint of the same run is intact.
     """
-    earlier = _earlier_of_same_run(work_dir, named)
-    if earlier is None:
-        raise CheckpointError(
-            f'{fault} No earlier checkpoint of the same run is intact: write the name of another one into '
-            f'{work_dir / POINTER}, or start again with --overwrite'
-        ) from fault
-    print_log(f'{fault} Continuing from {earlier.name} instead', logger='current', level=logging.WARNING)
-    return earlier
+    run = run_of(work_dir / 'epoch_0.pth')
+    paths = [path for path in work_dir.glob('epoch_*.pth') if _epoch(path) < _epoch(named)]
+    for earlier in sorted(paths, key=_epoch, reverse=True):
+        if run is not None and run_of(earlier) == run:
+            print_log(f'{fault} Continuing from {earlier.name} instead', logger='current', level=logging.WARNING)
+            return earlier
+    raise CheckpointError(
+        f'{fault} No earlier checkpoint of the same run is intact: write the name of another one into '
+        f'{work_dir / POINTER}, or start again with --overwrite'
+    ) from fault
 
 
 def check_whole(path: Path) -> dict:
     """Read a checkpoint of this project and verify its checksums, which torch does not do."""
     content = load_checkpoint(path)
-    if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-        except Exception as error:  # readers of damaged archives may raise anything
-            raise damaged_file(path, error) from error
-        if damaged is not None:
-            raise damaged_file(path, ValueError(f'checksum of {damaged} is wrong'))
+    if not zipfile.is_zipfile(path):
+        return content
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # readers of damaged archives may raise anything
+        raise damaged_file(path, error) from error
+    if damaged is not None:
+        raise damaged_file(path, ValueError(f'checksum of {damaged} is wrong'))
     return content
 
 
@@ -93,26 +95,15 @@ def _named(work_dir: Path) -> Path | None:
     pointer = work_dir / POINTER
     if not pointer.is_file():
         return None
-    try:
-        named = file_beside(pointer, pointer.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError):
-        named = None
-    if named is None:
-        raise CheckpointError(
-            f'{pointer}: does not name a file; write the name of a checkpoint there, or start again with --overwrite'
-        )
-    return named
-
-
-def _earlier_of_same_run(work_dir: Path, named: Path) -> Path | None:
-    """Return the newest intact checkpoint before ``named`` written by the same run as ``epoch_0.pth``."""
-    run = run_of(work_dir / 'epoch_0.pth')
-    earlier = [path for path in work_dir.glob('epoch_*.pth') if _epoch(path) < _epoch(named)]
-    newest_first = sorted(earlier, key=_epoch, reverse=True)
-    return next((path for path in newest_first if run is not None and run_of(path) == run), None)
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if (named := file_beside(pointer, pointer.read_text(encoding='utf-8'))) is not None:
+            return named
+    raise CheckpointError(
+        f'{pointer}: does not name a file; write the name of a checkpoint there, or start again with --overwrite'
+    )
 
 
 def _epoch(path: Path) -> int:
     """Return the number of epochs in a checkpoint's name; 0 if it has another name."""
-    match = _EPOCH_FILE.fullmatch(path.name)
+    match = re.fullmatch(r'epoch_(\d+)\.pth', path.name)
     return int(match[1]) if match else 0

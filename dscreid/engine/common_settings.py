@@ -20,19 +20,10 @@ from dscreid.registry import registered_classes
 COMMON_SETTINGS = (
     'data_root', 'on_bad_frame', 'num_frames', 'frame_size', 'eval_pipeline', 'clustering', 'vis_backends',
 )  # fmt: skip
-#: Arguments that come from common settings, for classes of other packages.
-_FOREIGN: dict[type, Mapping[str, str]] = {Visualizer: {'vis_backends': 'vis_backends'}}
 
 
 class Use(NamedTuple):
-    """An argument of a part that can come from a common setting.
-
-    Attributes:
-        setting: Dotted key of the setting, such as ``clustering.k1``.
-        place: Dotted key of the part.
-        part: The part, a ``dict(type=...)``.
-        argument: Name of the part's argument.
-    """
+    """An argument of a part, a ``dict(type=...)``, that can come from a common setting such as ``clustering.k1``."""
 
     setting: str
     place: str
@@ -50,7 +41,12 @@ def uses_of_common_settings(config: dict[str, Any]) -> list[Use]:
     known = registered_classes()
     # a pipeline that is a common setting is complete before parts copy it
     keys = sorted(config, key=lambda key: key not in COMMON_SETTINGS)
-    return [use for key in keys for use in _uses(config[key], str(key), known)]
+    return [
+        Use(setting, place, part, argument)
+        for key in keys
+        for place, part in _parts(config[key], str(key))
+        for argument, setting in _taken_by(_class_of(part, known)).items()
+    ]
 
 
 def fill_common_settings(config: dict[str, Any]) -> None:
@@ -65,13 +61,11 @@ def fill_common_settings(config: dict[str, Any]) -> None:
 def without_common_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Undo ``fill_common_settings``: values stand only at the top level, and unused common settings are left out."""
     config = copy.deepcopy(config)
-    used = set()
-    uses = uses_of_common_settings(config)
-    for use in sorted(uses, key=lambda use: use.place.partition('.')[0] in COMMON_SETTINGS):
-        found, value = common_value(config, use.setting)
-        if found and use.argument in use.part and use.part[use.argument] == value:
-            del use.part[use.argument]
-            used.add(use.setting)
+    uses = [use for use in uses_of_common_settings(config) if use.argument in use.part]
+    uses = [use for use in uses if common_value(config, use.setting) == (True, use.part[use.argument])]
+    for use in uses:
+        use.part.pop(use.argument, None)
+    used = {use.setting for use in uses}
     for key in COMMON_SETTINGS:
         value = config.pop(key, None)
         if isinstance(value, Mapping):
@@ -99,44 +93,39 @@ def common_value(config: Mapping[str, Any], setting: str) -> tuple[bool, Any]:
     return node is not None, node
 
 
-def _uses(node: Any, place: str, known: Mapping[str, Any]) -> Iterator[Use]:
+def _parts(node: Any, place: str = '') -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the dotted key and the dict of each part at any depth, outer ones first."""
     if isinstance(node, dict):
-        for argument, setting in _taken_by(node.get('type'), known).items():
-            yield Use(setting, place, node, argument)
-        for key, value in node.items():
-            yield from _uses(value, f'{place}.{key}', known)
-    elif isinstance(node, (list, tuple)):
-        for number, value in enumerate(node):
-            yield from _uses(value, f'{place}.{number}', known)
+        if 'type' in node:
+            yield place, node
+        pairs = list(node.items())
+    else:
+        pairs = list(enumerate(node)) if isinstance(node, (list, tuple)) else []
+    for key, value in pairs:
+        yield from _parts(value, f'{place}.{key}')
 
 
-def _taken_by(component: Any, known: Mapping[str, Any]) -> Mapping[str, str]:
+def _class_of(part: Mapping[str, Any], known: Mapping[str, Any]) -> type | None:
+    kind = part['type']
+    if isinstance(kind, str):
+        kind = known.get(kind.rpartition('.')[2])
+    return kind if isinstance(kind, type) else None
+
+
+def _taken_by(kind: type | None) -> Mapping[str, str]:
     """Map the arguments of a part's class that come from common settings to those settings."""
-    if isinstance(component, str):
-        component = known.get(component.rpartition('.')[2])
-    if not isinstance(component, type):
-        return {}
-    foreign = next((taken for owner, taken in _FOREIGN.items() if issubclass(component, owner)), {})
-    return getattr(component, 'common_settings', foreign)
+    if kind is not None and issubclass(kind, Visualizer):  # of MMEngine, which declares nothing
+        return {'vis_backends': 'vis_backends'}
+    return getattr(kind, 'common_settings', {})
 
 
 def _spell_out_defaults(config: dict[str, Any]) -> None:
     """Add parts that are default arguments, such as the clustering of ``DSLULabeler``, to the config."""
     known = registered_classes()
-    for node in _typed_dicts(config):
-        component = known.get(node['type']) if isinstance(node['type'], str) else None
-        if not isinstance(component, type) or not component.__module__.startswith('dscreid'):
+    for _, part in _parts(config):
+        kind = _class_of(part, known)
+        if kind is None or not kind.__module__.startswith('dscreid'):
             continue
-        for name, parameter in inspect.signature(component).parameters.items():
+        for name, parameter in inspect.signature(kind).parameters.items():
             if isinstance(parameter.default, Mapping) and 'type' in parameter.default:
-                node.setdefault(name, dict(parameter.default))
-
-
-def _typed_dicts(node: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        if 'type' in node:
-            yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for value in node:
-            yield from _typed_dicts(value)
+                part.setdefault(name, dict(parameter.default))

@@ -27,16 +27,14 @@ class ConsoleFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to show a message; errors are always shown."""
+        message = record.getMessage()
         if record.levelno >= logging.ERROR:
             return True
-        message = record.getMessage()
-        if message.startswith(LOG_FILE_ONLY):
+        if message.startswith(LOG_FILE_ONLY) or message in self._shown:
             return False
-        if '\n' not in message:
-            return True
-        is_new = message not in self._shown
-        self._shown.add(message)
-        return is_new
+        if '\n' in message:
+            self._shown.add(message)
+        return True
 
 
 #: Shared by all loggers of a process, because each stage of an experiment has its own logger.
@@ -46,6 +44,5 @@ _FILTER = ConsoleFilter()
 def quiet_console(logger: MMLogger, shown: logging.Filter = _FILTER) -> None:
     """Add a filter to the console handlers of a logger, except at level DEBUG."""
     for handler in logger.handlers:
-        to_file = isinstance(handler, logging.FileHandler)
-        if isinstance(handler, logging.StreamHandler) and not to_file and handler.level > logging.DEBUG:
+        if not isinstance(handler, logging.FileHandler) and handler.level > logging.DEBUG:
             handler.addFilter(shown)

@@ -18,20 +18,16 @@ from dscreid.utils.progress import track
 
 @torch.no_grad()
 def extract_features(
-    model: BaseReID,
-    dataloader: DataLoader,
-    encode: Callable[..., TrackletFeatures],
-    description: str = 'extract',
+    model: BaseReID, dataloader: DataLoader, encode: Callable[..., TrackletFeatures], description: str = 'extract'
 ) -> TrackletFeatures:
     """Extract the static and dynamic features of each tracklet once; the model's mode is restored.
 
     Each rank extracts its share (see ``SequentialSampler``); all ranks return all rows.
 
     Args:
-        model: A re-ID model, not wrapped for distributed use.
+        model: A re-ID model, unwrapped.
         dataloader: Loader over the dataset with the evaluation pipeline.
-        encode: Maps normalized inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N
-            features, for example ``model.embed``.
+        encode: Maps inputs (N, T, 3, H, W), and the modalities if the model has ``needs_modalities``, to N features.
         description: Text next to the progress bar.
 
     Returns:
@@ -40,36 +36,33 @@ def extract_features(
     Raises:
         ConfigError: If the loader omitted or repeated a tracklet.
     """
-    was_training = model.training
+    start, was_training = time.perf_counter(), model.training
     model.eval()
-    start = time.perf_counter()
-    dataset: Any = dataloader.dataset
     indices: list[int] = []
-    rows: tuple[list[Tensor], list[Tensor]] = ([], [])
+    found: list[TrackletFeatures] = []
     for batch in track(dataloader, description, total=len(dataloader)):
         batch = model.data_preprocessor(batch, training=False)
         samples = batch['data_samples']
         modalities = [model.modalities_of(samples)] if getattr(model, 'needs_modalities', False) else []
-        features = encode(batch['inputs'], *modalities)
+        found.append(encode(batch['inputs'], *modalities))
         indices.extend(sample.index for sample in samples)
-        rows[0].append(features.static.float())
-        rows[1].append(features.dynamic.float())
     model.train(was_training)
 
-    num_tracklets = len(dataset)
+    dataset: Any = dataloader.dataset
     device = next(model.parameters()).device
-    static, dynamic = (_gather_rows(indices, half, num_tracklets).to(device) for half in rows)
-    rate = num_tracklets / (time.perf_counter() - start)
-    print_log(f'{description}: {num_tracklets} tracklets, {rate:.1f} tracklets/s', logger='current')
+    halves = [part.static.float() for part in found], [part.dynamic.float() for part in found]
+    static, dynamic = (_gather_rows(indices, half, len(dataset)).to(device) for half in halves)
+    rate = len(dataset) / (time.perf_counter() - start)
+    print_log(f'{description}: {len(dataset)} tracklets, {rate:.1f} tracklets/s', logger='current')
     return TrackletFeatures(static=static, dynamic=dynamic)
 
 
 @torch.no_grad()
 def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFeatures:
-    """Set the necks' statistics to those of a loader's raw features, and return the tracklets' features.
+    """Set the necks' statistics to those of a loader's raw features, and return the tracklets' embeddings.
 
-    These are the features that :func:`extract_features` with ``model.embed`` would return afterwards. The encoder runs
-    only once, because necks act on raw features; with ``flip_test``, which averages after the necks, it runs twice.
+    The encoder runs only once, because necks act on raw features; with ``flip_test``, which averages after the necks,
+    it runs twice.
     """
     dataset: Any = dataloader.dataset
     if len(dataset) < 2:
@@ -82,16 +75,14 @@ def recalibrated_features(model: BaseReID, dataloader: DataLoader) -> TrackletFe
     if model.flip_test:
         return extract_features(model, dataloader, model.embed)
     was_training = model.training
-    model.eval()
-    features = model.finish(raw)
+    features = model.eval().finish(raw)
     model.train(was_training)
     return features
 
 
 def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tensor:
     """Collect the rows of all ranks in dataset order, on the CPU."""
-    local = torch.cat(rows).cpu() if rows else torch.empty(0)
-    gathered = gather_objects((indices, local))
+    gathered = gather_objects((indices, torch.cat(rows).cpu() if rows else torch.empty(0)))
     all_indices = [index for rank_indices, _ in gathered for index in rank_indices]
     if sorted(all_indices) != list(range(num_rows)):
         raise ConfigError(
@@ -99,6 +90,4 @@ def _gather_rows(indices: list[int], rows: list[Tensor], num_rows: int) -> Tenso
             'but needs each one once; use SequentialSampler or ConsistentModalitySampler, without drop_last'
         )
     all_rows = torch.cat([rank_rows for _, rank_rows in gathered if len(rank_rows)])
-    ordered = torch.empty_like(all_rows)
-    ordered[torch.as_tensor(all_indices)] = all_rows
-    return ordered
+    return all_rows[torch.as_tensor(all_indices).argsort()]

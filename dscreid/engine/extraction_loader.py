@@ -5,8 +5,6 @@ from typing import Any
 
 #: Tracklets per batch, the "clustering batch" of the paper.
 BATCH_SIZE = 128
-#: Settings of the training loader that the extraction loader shares.
-_SHARED = ('persistent_workers', 'pin_memory', 'prefetch_factor')
 
 
 def cluster_hook_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -25,7 +23,7 @@ def extraction_loader(config: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     workers = hook.get('num_workers')
     workers = (train.get('num_workers') if workers is None else workers) or 0
-    shared = _SHARED if workers else ('pin_memory',)
+    shared = ('pin_memory', 'persistent_workers', 'prefetch_factor') if workers else ('pin_memory',)
     return {
         'batch_size': hook.get('batch_size', BATCH_SIZE),
         'num_workers': workers,

@@ -1,6 +1,7 @@
-"""Convert pseudo labels to tensors for a checkpoint, and check labels restored from one."""
+"""Pseudo labels and cluster centers that one epoch leaves to the next, and their form in a checkpoint."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,89 +9,110 @@ import torch
 from scipy.sparse import csr_array
 
 from dscreid.errors import CheckpointError
+from dscreid.models.memories import TargetMemories
 from dscreid.pseudo_labels import CrossLabels, PseudoLabels, SoftTargets
-from dscreid.structures import Modality
+from dscreid.structures import Modality, TrackletFeatures
 
 _CSR = ('data', 'indices', 'indptr')
 
 
+@dataclass(frozen=True)
+class Centers:
+    """Cluster centers by modality, C rows each, the same object if shared; groups int64 (C,), None without groups."""
+
+    features: Mapping[Modality, TrackletFeatures]
+    groups: Mapping[Modality, np.ndarray] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Convert the centers to tensors for a checkpoint."""
+        shared = self.features[Modality.RGB] is self.features[Modality.IR]
+        kept = (Modality.RGB,) if shared else tuple(Modality)
+        features = {m.value: (self.features[m].static.cpu(), self.features[m].dynamic.cpu()) for m in kept}
+        return {'features': features, 'groups': self.groups and _tensors(self.groups)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> 'Centers':
+        """Restore centers from the result of :meth:`state`."""
+        kept = {name: TrackletFeatures(*halves) for name, halves in state['features'].items()}
+        features = {m: kept.get(m.value, kept[Modality.RGB.value]) for m in Modality}
+        return cls(features, state['groups'] and _arrays(state['groups']))
+
+
+def check_centers(centers: Centers, dimension: int) -> None:
+    """Raise a CheckpointError if centers from a checkpoint are not finite, or do not fit the dimension or groups."""
+    for modality, features in centers.features.items():
+        name, halves = f'{modality.value} cluster centers', (features.static, features.dynamic)
+        if not len(features) or features.static.shape[1] != dimension:
+            raise CheckpointError(f'{name} of shape {tuple(features.static.shape)}, not (C, {dimension})')
+        if not all(half.is_floating_point() and half.isfinite().all() for half in halves):
+            raise CheckpointError(f'{name} that are not finite')
+        if centers.groups is not None and centers.groups[modality].shape != (len(features),):
+            raise CheckpointError(f'{len(centers.groups[modality])} groups for {len(features)} {name}')
+
+
+def held_centers(memories: TargetMemories, groups: Mapping[Modality, np.ndarray] | None = None) -> Centers | None:
+    """Return the centers that memories hold, with the groups of their labels; None before the memories are built."""
+    visible = memories.cluster_memory(Modality.RGB).features()
+    if not len(visible):
+        return None
+    infrared = visible if memories.shared else memories.cluster_memory(Modality.IR).features()
+    return Centers({Modality.RGB: visible, Modality.IR: infrared}, groups)
+
+
 def labels_state(labels: PseudoLabels) -> dict[str, Any]:
     """Convert labels to tensors, numbers and strings, which ``torch.load(weights_only=True)`` can read."""
-    cross, groups = labels.cross, labels.groups
+    cross = labels.cross
     return {
         'shared': labels.shared,
-        'own': {m.value: torch.from_numpy(labels.of(m)) for m in Modality},
-        'cross': cross and {m.value: torch.from_numpy(cross.of(m)) for m in Modality},
-        'cross_soft': cross and _soft_state(cross.soft),
+        'own': _tensors({m: labels.of(m) for m in Modality}),
+        'cross': cross and _tensors({m: cross.of(m) for m in Modality}),
+        'cross_soft': cross and cross.soft and _soft_state(cross.soft),
         'matches': None if labels.matches is None else torch.from_numpy(labels.matches),
-        'soft': _soft_state(labels.soft),
-        'groups': groups and {m.value: torch.from_numpy(groups[m]) for m in Modality},
+        'soft': labels.soft and _soft_state(labels.soft),
+        'groups': labels.groups and _tensors(labels.groups),
         'center_modality': labels.center_modality and labels.center_modality.value,
     }
 
 
 def labels_from_state(state: Mapping[str, Any]) -> PseudoLabels:
     """Restore labels from the result of :func:`labels_state`."""
-    own, cross, center = state['own'], state['cross'], state['center_modality']
+    cross, soft = (state[name] and _soft(state[name]) for name in ('cross_soft', 'soft'))
     return PseudoLabels(
-        rgb=own['rgb'].numpy(),
-        ir=own['ir'].numpy(),
+        *_arrays(state['own']).values(),
         shared=state['shared'],
-        cross=cross and CrossLabels(cross['rgb'].numpy(), cross['ir'].numpy(), _soft(state['cross_soft'])),
+        cross=state['cross'] and CrossLabels(*_arrays(state['cross']).values(), cross),
         matches=None if state['matches'] is None else state['matches'].numpy(),
-        soft=_soft(state['soft']),
-        groups=state['groups'] and {m: state['groups'][m.value].numpy() for m in Modality},
-        center_modality=center and Modality(center),
+        soft=soft,
+        groups=state['groups'] and _arrays(state['groups']),
+        center_modality=state['center_modality'] and Modality(state['center_modality']),
     )
 
 
 def check_labels(labels: PseudoLabels, counts: Mapping[Modality, int]) -> None:
-    """Raise a CheckpointError if labels from a checkpoint belong to other tracklets, or their parts do not fit."""
-    cross = labels.cross
+    """Raise a CheckpointError or ValueError if labels from a checkpoint belong to other tracklets, or are damaged."""
     for modality, count in counts.items():
-        found = {'labels': len(labels.of(modality))}
-        if cross is not None:
-            found['cross labels'] = len(cross.of(modality))
-        for name, soft in (('soft', labels.soft), ('soft cross', cross and cross.soft)):
-            if soft is not None and modality in soft:
-                found[f'{name} labels'] = len(soft[modality].weights)
-                _check_soft(soft[modality], f'{name} labels of {modality.value}')
-        for name, length in found.items():
-            if length != count:
-                raise CheckpointError(f'{length} {name} for {count} {modality.value} tracklets')
-        _check_clusters(labels, modality)
+        if len(labels.of(modality)) != count:
+            raise CheckpointError(f'{len(labels.of(modality))} labels for {count} {modality.value} tracklets')
+    for soft in filter(None, (labels.soft, labels.cross and labels.cross.soft)):
+        for modality, targets in soft.items():
+            targets.probabilities.check_format(full_check=True)
+            if not (np.isfinite(targets.probabilities.data).all() and np.isfinite(targets.weights).all()):
+                raise CheckpointError(f'soft labels of {modality.value} are not finite')
+    labels.numbered()
 
 
-def _check_soft(soft: SoftTargets, name: str) -> None:
-    try:
-        soft.probabilities.check_format(full_check=True)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f'{name}: {error}') from error
-    if not (np.isfinite(soft.probabilities.data).all() and np.isfinite(soft.weights).all()):
-        raise CheckpointError(f'{name} are not finite')
+def _tensors(arrays: Mapping[Modality, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {m.value: torch.from_numpy(arrays[m]) for m in Modality}
 
 
-def _check_clusters(labels: PseudoLabels, modality: Modality) -> None:
-    """Check that groups and matches refer to existing clusters."""
-    clusters = int(labels.of(modality).max(initial=-1)) + 1
-    groups, matches = labels.groups, labels.matches
-    if groups is not None and len(groups[modality]) < clusters:
-        raise CheckpointError(f'{len(groups[modality])} groups for {clusters} {modality.value} clusters')
-    if matches is None:
-        return
-    if matches.ndim != 2 or matches.shape[1] != len(Modality):
-        raise CheckpointError(f'matches of shape {matches.shape}, not (P, 2)')
-    matched = matches[:, list(Modality).index(modality)]
-    if len(matched) and not 0 <= matched.min() <= matched.max() < clusters:
-        raise CheckpointError(f'matches with {modality.value} clusters that do not exist')
+def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[Modality, np.ndarray]:
+    return {m: tensors[m.value].numpy() for m in Modality}
 
 
-def _soft_state(soft: Mapping[Modality, SoftTargets] | None) -> dict[str, Any] | None:
-    if soft is None:
-        return None
+def _soft_state(soft: Mapping[Modality, SoftTargets]) -> dict[str, Any]:
     return {
         modality.value: {
-            **{part: torch.from_numpy(np.asarray(getattr(targets.probabilities, part))) for part in _CSR},
+            **{part: torch.from_numpy(getattr(targets.probabilities, part)) for part in _CSR},
             'shape': list(targets.probabilities.shape),
             'weights': torch.from_numpy(targets.weights),
         }
@@ -98,13 +120,10 @@ def _soft_state(soft: Mapping[Modality, SoftTargets] | None) -> dict[str, Any] |
     }
 
 
-def _soft(state: Mapping[str, Any] | None) -> dict[Modality, SoftTargets] | None:
-    if state is None:
-        return None
+def _soft(state: Mapping[str, Any]) -> dict[Modality, SoftTargets]:
     return {
         Modality(name): SoftTargets(
-            csr_array(tuple(part[key].numpy() for key in _CSR), shape=tuple(part['shape'])),
-            part['weights'].numpy(),
+            csr_array(tuple(part[key].numpy() for key in _CSR), shape=tuple(part['shape'])), part['weights'].numpy()
         )
         for name, part in state.items()
     }

@@ -15,10 +15,10 @@ from dscreid.utils.checkpoint import load_weights, meta_of
 #: Keys of a checkpoint's ``meta``: the settings that affect what is learned, as JSON, and the source weights.
 SETTINGS_KEY, SOURCE_KEY = 'settings', 'source'
 EPOCHS = 'train_cfg.max_epochs'
-#: Settings that may change together with the number of epochs: the ends of schedules.
-_SCHEDULE_END = re.compile(r'param_scheduler(\.\d+)?\.(end|T_max)')
 #: May change, so that a run stopped by an unreadable frame can resume. ``check_same_data`` detects left out tracklets.
-_TOLERANCE = 'on_bad_frame'
+_TOLERANCE = re.compile(r'(.*\.)?on_bad_frame')
+#: May also change together with the number of epochs: the ends of schedules.
+_SCHEDULE = re.compile(rf'{re.escape(EPOCHS)}|param_scheduler(\.\d+)?\.(end|T_max)|{_TOLERANCE.pattern}')
 _MISSING = '(not set)'
 _SHOWN, _LONGEST = 6, 40
 #: Advice, for error messages, on how to run with other settings.
@@ -45,24 +45,20 @@ def recorded_settings(meta: Mapping[str, Any]) -> dict[str, Any] | None:
 def check_same_run(
     path: Path, content: Mapping[str, Any], settings: Mapping[str, Any], source: str | Path | None
 ) -> None:
-    """Check that a run resumes with the same settings and source weights; a resumed run would not follow other ones.
+    """Check that a run resumes the checkpoint in ``path`` with the same settings and source weights, if given.
 
     Only ``train_cfg.max_epochs`` and with it the ends of the schedules may change.
-
-    Args:
-        path: The checkpoint, for messages.
-        content: The checkpoint's content.
-        settings: The requested settings.
-        source: Source weights specified for this run, or None.
 
     Raises:
         CheckpointError: If settings or source weights differ, or fewer epochs are requested than were trained.
     """
     meta = meta_of(content)
-    if differences := differences_beyond_epochs(meta, settings):
+    if differences := _differences_beyond_epochs(meta, settings):
+        shown = [f'{key}: {_short(old)} -> {_short(new)}' for key, (old, new) in differences.items()]
+        more = [f'and {len(shown) - _SHOWN} more'] if len(shown) > _SHOWN else []
         raise CheckpointError(
-            f'{path}: cannot be resumed with other settings ({in_words(differences)}); use the settings of the run, '
-            + ANOTHER_RUN
+            f'{path}: cannot be resumed with other settings ({", ".join(shown[:_SHOWN] + more)}); use the settings of '
+            f'the run, {ANOTHER_RUN}'
         )
     trained, asked = meta.get('epoch'), (settings.get('train_cfg') or {}).get('max_epochs')
     if isinstance(trained, int) and isinstance(asked, int) and asked < trained:
@@ -78,61 +74,44 @@ def check_same_run(
         )
 
 
+def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> None:
+    """Raise a CheckpointError if a run's dataset, its split or its index differs from those it started with."""
+    began, now = meta_of(content).get('dataset_meta'), getattr(dataset, 'metainfo', None)
+    if isinstance(began, Mapping) and isinstance(now, Mapping) and dict(began) != dict(now):
+        then, today = (' '.join(map(_short, meta.values())) for meta in (began, now))
+        raise CheckpointError(
+            f'{path}: cannot be resumed on other tracklets (its run started with {then}, now {today}); use the data of '
+            'the run, or choose another --work-dir'
+        )
+
+
 def other_epochs(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Return whether the settings request a different number of epochs than the recorded ones."""
     return EPOCHS in dict(setting_differences(recorded, json.loads(settings_text(settings))))
 
 
-def check_same_data(path: Path, content: Mapping[str, Any], dataset: Any) -> None:
-    """Raise a CheckpointError if a run's dataset, its split or its index differs from those it started with."""
-    began, now = meta_of(content).get('dataset_meta'), getattr(dataset, 'metainfo', None)
-    if isinstance(began, Mapping) and isinstance(now, Mapping) and dict(began) != dict(now):
-        raise CheckpointError(
-            f'{path}: cannot be resumed on other tracklets (its run started with {_listed(began)}, now '
-            f'{_listed(now)}); use the data of the run, or choose another --work-dir'
-        )
-
-
-def differences_beyond_epochs(meta: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Map the key of each setting that must not change but did to its recorded and new value; empty if unrecorded."""
-    recorded = recorded_settings(meta)
-    if recorded is None:
+def _differences_beyond_epochs(meta: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Map the key of each setting that must not change but did to both values; empty if ``meta`` records none."""
+    if (recorded := recorded_settings(meta)) is None:
         return {}
-    found = {
-        key: values
-        for key, values in setting_differences(recorded, json.loads(settings_text(settings)))
-        if key.rpartition('.')[2] != _TOLERANCE
-    }
-    if EPOCHS not in found:
-        return found
-    return {key: pair for key, pair in found.items() if key != EPOCHS and not _SCHEDULE_END.fullmatch(key)}
+    found = dict(setting_differences(recorded, json.loads(settings_text(settings))))
+    may_change = _SCHEDULE if EPOCHS in found else _TOLERANCE
+    return {key: pair for key, pair in found.items() if not may_change.fullmatch(key)}
 
 
 def setting_differences(old: Any, new: Any, place: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Yield the dotted key below ``place``, the old and the new value of each setting that differs."""
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        old, new = ({str(number): value for number, value in enumerate(values)} for values in (old, new))
     if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [(key, old.get(key, _MISSING), new.get(key, _MISSING)) for key in sorted(old.keys() | new.keys())]
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = [(str(number), *values) for number, values in enumerate(zip(old, new, strict=True))]
-    else:
-        if not _same(place, old, new):
+        for key in sorted(old.keys() | new.keys()):
+            inside = f'{place}.{key}' if place else key
+            yield from setting_differences(old.get(key, _MISSING), new.get(key, _MISSING), inside)
+    elif place.endswith('.pretrained') and isinstance(old, str) and isinstance(new, str):
+        if Path(old).name != Path(new).name:  # the file may lie elsewhere on another machine
             yield place, (old, new)
-        return
-    for key, before, now in pairs:
-        yield from setting_differences(before, now, f'{place}.{key}' if place else key)
-
-
-def _same(place: str, old: Any, new: Any) -> bool:
-    if place.endswith('.pretrained') and isinstance(old, str) and isinstance(new, str):
-        return Path(old).name == Path(new).name  # the file may lie elsewhere on another machine
-    return old == new and isinstance(old, bool) is isinstance(new, bool)
-
-
-def in_words(differences: Mapping[str, tuple[Any, Any]]) -> str:
-    """Format the first few differences, shortened, for a message."""
-    shown = [f'{key}: {_short(old)} -> {_short(new)}' for key, (old, new) in differences.items()][:_SHOWN]
-    more = [f'and {len(differences) - _SHOWN} more'] if len(differences) > _SHOWN else []
-    return ', '.join([*shown, *more])
+    elif old != new or isinstance(old, bool) is not isinstance(new, bool):
+        yield place, (old, new)
 
 
 def weights_fingerprint(path: str | Path) -> str:
@@ -142,10 +121,6 @@ def weights_fingerprint(path: str | Path) -> str:
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}\n'.encode('utf-8', 'surrogatepass'))
         digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
-
-
-def _listed(meta: Mapping[str, Any]) -> str:
-    return ' '.join(_short(value) for value in meta.values())
 
 
 def _short(value: Any) -> str:

@@ -23,7 +23,7 @@ from dscreid.engine.checkpoint_files import RUN_KEY
 from dscreid.engine.common_settings import without_common_settings
 from dscreid.engine.console import quiet_console
 from dscreid.engine.run_identity import SETTINGS_KEY, SOURCE_KEY
-from dscreid.engine.schedule_extension import recompute_schedules
+from dscreid.engine.schedule import recompute_schedules
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import ARCHITECTURE_KEY
@@ -32,14 +32,13 @@ from dscreid.utils.files import replacing
 #: Default hooks that MMEngine adds unless a config sets them to None.
 HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 #: cuBLAS sums in a fixed order only with workspaces of a fixed size; torch's deterministic mode requires them.
-CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = 'CUBLAS_WORKSPACE_CONFIG', ':4096:8'
+CUBLAS_VARIABLE = 'CUBLAS_WORKSPACE_CONFIG'
 
 
 class ReIDRunner(Runner):
     """A Runner whose checkpoints survive kills and full disks, and identify the run that wrote them.
 
-    A checkpoint's ``meta`` also holds ``architecture``, the model settings that weight shapes do not show, and the
-    attributes below; see ``dscreid.engine.run_identity``.
+    A checkpoint's ``meta`` also holds these attributes and ``architecture``, settings that weight shapes do not show.
 
     Attributes:
         run: Name of the run, which a resumed run keeps.
@@ -67,22 +66,20 @@ class ReIDRunner(Runner):
     def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """Set the seed; with ``deterministic``, torch raises an error for nondeterministic GPU operations."""
         if deterministic:
-            os.environ.setdefault(CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
+            os.environ.setdefault(CUBLAS_VARIABLE, ':4096:8')
         super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
         """Register the hooks that are not None; MMEngine's method accepts None only for its own hooks."""
-        hooks = hooks or {}
-        dropped = {name for name, hook in hooks.items() if hook is None} - set(HOOKS_OF_MMENGINE)
-        super().register_default_hooks({name: hooks[name] for name in hooks if name not in dropped})
+        kept = {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in HOOKS_OF_MMENGINE}
+        super().register_default_hooks(kept)
 
     @staticmethod
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
         """Build a data loader; a sampler that plans its batches gives their size, instead of ``batch_size``."""
-        planned = planned_batch_size(dataloader.get('sampler')) if isinstance(dataloader, dict) else None
-        if planned is not None and isinstance(dataloader, dict):
+        if isinstance(dataloader, dict) and (planned := planned_batch_size(dataloader.get('sampler'))) is not None:
             if 'batch_size' in dataloader:
                 raise ConfigError(
                     f'batch_size={dataloader["batch_size"]} with {dataloader["sampler"]["type"]}, which plans the '
@@ -94,11 +91,10 @@ class ReIDRunner(Runner):
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop | None:
         """Build the validation loop; return None, with a warning, if no validation tracklet has a person ID."""
         loop = super().build_val_loop(loop)
-        reason = why_not_evaluated(loop.dataloader.dataset)
-        if reason is None:
-            return loop
-        self.logger.warning(f'no validation: {reason}')
-        return None
+        if (reason := why_not_evaluated(loop.dataloader.dataset)) is not None:
+            self.logger.warning(f'no validation: {reason}')
+            return None
+        return loop
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Move a model to the device, and wrap it if there are several processes; MMEngine's method requires a GPU.
@@ -111,7 +107,7 @@ class ReIDRunner(Runner):
             model = convert_sync_batchnorm(model, kind)
         device = get_device()
         devices = None if device == 'cpu' else [torch.cuda.current_device()]
-        return MMDistributedDataParallel(module=model.to(device), device_ids=devices, broadcast_buffers=False)
+        return MMDistributedDataParallel(model.to(device), device_ids=devices, broadcast_buffers=False)
 
     @master_only
     def dump_config(self) -> None:
@@ -123,18 +119,12 @@ class ReIDRunner(Runner):
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args, meta: dict[str, Any] | None = None, **kwargs) -> None:
         """Save a checkpoint; raise CheckpointError, and keep an existing file, if the disk is full or not writable."""
-        architecture = getattr(unwrap_model(self.model), 'architecture', None)
-        meta = {
-            **(meta or {}),
-            RUN_KEY: self.run,
-            ARCHITECTURE_KEY: architecture,
-            SETTINGS_KEY: self.settings,
-            SOURCE_KEY: self.source,
-        }
+        own = {RUN_KEY: self.run, ARCHITECTURE_KEY: getattr(unwrap_model(self.model), 'architecture', None)}
+        own |= {SETTINGS_KEY: self.settings, SOURCE_KEY: self.source}
         path = Path(out_dir, filename)
         try:
             with replacing(path) as temporary:
-                super().save_checkpoint(out_dir, temporary.name, *args, meta=meta, **kwargs)
+                super().save_checkpoint(out_dir, temporary.name, *args, meta={**(meta or {}), **own}, **kwargs)
         except OSError as error:
             raise CheckpointError(
                 f'{path}: cannot be written ({error.strerror or error}); earlier checkpoints are intact: '
@@ -155,10 +145,7 @@ class ReIDRunner(Runner):
 
 
 def keep_fused(optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Set ``fused`` in a saved optimizer state, in place, to the value of the optimizer that will load it.
-
-    Otherwise, a run that started on a CPU would never use the fused kernel on a GPU.
-    """
+    """Set ``fused`` in a saved optimizer state, in place, so that a run begun on a CPU can use a GPU's kernel."""
     for group, saved in zip(optimizer.param_groups, state.get('param_groups', ()), strict=False):
         if 'fused' in group:
             saved['fused'] = group['fused']

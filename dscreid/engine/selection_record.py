@@ -9,23 +9,16 @@ from typing import Any
 
 from dscreid.errors import CheckpointError
 from dscreid.utils.files import replacing
-from dscreid.utils.records import is_number
+from dscreid.utils.records import is_number, read_json_object
 
 RECORD_FILE = 'criteria.json'
 RULES = ('greater', 'less')
+_WHAT, _REMEDY = 'record of criteria', 'run again with --overwrite'
 
 
 @dataclass(frozen=True)
 class KeptCheckpoint:
-    """The best checkpoint so far.
-
-    Attributes:
-        criterion: Name of the criterion that chose it.
-        rule: ``greater`` or ``less``, the direction of better values.
-        epoch: Number of epochs trained.
-        value: The criterion's value.
-        checkpoint: Name of its file, in the same folder as the record.
-    """
+    """The best checkpoint so far: its criterion, direction (``greater`` or ``less``), epochs, value and file name."""
 
     criterion: str
     rule: str
@@ -36,12 +29,7 @@ class KeptCheckpoint:
 
 @dataclass(frozen=True)
 class SelectionRecord:
-    """Criteria of a run by epoch, and the checkpoint that one of them chose.
-
-    Attributes:
-        epochs: Values by criterion, for each number of epochs trained: those of 3 describe ``epoch_3.pth``.
-        kept: The chosen checkpoint; None if there is none.
-    """
+    """Criteria by number of epochs trained (those of 3 describe ``epoch_3.pth``), and the checkpoint chosen, if any."""
 
     epochs: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     kept: KeptCheckpoint | None = None
@@ -52,12 +40,10 @@ class SelectionRecord:
 
     def write(self, work_dir: str | Path) -> None:
         """Write the record to a run's folder atomically."""
-        content = dict(
-            kept=None if self.kept is None else asdict(self.kept),
-            epochs={str(epoch): dict(values) for epoch, values in self.epochs.items()},
-        )
+        content = asdict(self)
         with replacing(Path(work_dir, RECORD_FILE)) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+            text = json.dumps({'kept': content['kept'], 'epochs': content['epochs']}, indent=2)
+            temporary.write_text(f'{text}\n', encoding='utf-8')
 
 
 def criterion_name(criterion: str | Mapping[str, Any] | None) -> str | None:
@@ -75,32 +61,28 @@ def read_record(work_dir: str | Path) -> SelectionRecord | None:
     path = Path(work_dir, RECORD_FILE)
     if not path.is_file():
         return None
+    content = read_json_object(path, _WHAT, _REMEDY)
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-        epochs = {int(epoch): _checked_values(values) for epoch, values in content['epochs'].items()}
-        kept = content['kept']
-        return SelectionRecord(epochs, None if kept is None else _checked_kept(kept))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        epochs = {int(epoch): dict(values) for epoch, values in content['epochs'].items()}
+        kept = None if content['kept'] is None else KeptCheckpoint(**content['kept'])
+        _check(epochs, kept)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = ' '.join(str(error).split())[:100]
-        raise CheckpointError(
-            f'{path} is not a valid record of criteria ({type(error).__name__}: {reason}); run again with --overwrite'
-        ) from error
+        raise CheckpointError(f'{path}: is not a {_WHAT} ({type(error).__name__}: {reason}); {_REMEDY}') from error
+    return SelectionRecord(epochs, kept)
 
 
-def _checked_values(values: Mapping[str, float]) -> dict[str, float]:
-    if not all(is_number(value) for value in values.values()):
-        raise TypeError('a criterion is not a number')
-    return dict(values)
-
-
-def _checked_kept(content: Mapping) -> KeptCheckpoint:
-    kept = KeptCheckpoint(**content)
-    if not is_number(kept.value) or type(kept.epoch) is not int or kept.rule not in RULES:
-        raise TypeError('the kept checkpoint has no value, epoch and rule')
-    if not isinstance(kept.criterion, str) or kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
+def _check(epochs: Mapping[int, Mapping[str, float]], kept: KeptCheckpoint | None) -> None:
+    numbers = [value for values in epochs.values() for value in values.values()]
+    if kept is not None:
+        numbers.append(kept.value)
+        if type(kept.epoch) is not int or kept.rule not in RULES or not isinstance(kept.criterion, str):
+            raise TypeError('the kept checkpoint has no epoch, rule and criterion')
         # this file is removed when another checkpoint is chosen, so the name must not refer to any other file
-        raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
-    return kept
+        if kept.checkpoint != checkpoint_name(kept.criterion, kept.epoch):
+            raise TypeError('the kept checkpoint does not have the name of its criterion and epoch')
+    if not all(map(is_number, numbers)):
+        raise TypeError('a criterion is not a number')
 
 
 def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) -> bool:
@@ -108,8 +90,6 @@ def is_chosen(epoch: int, value: float, kept: KeptCheckpoint | None, rule: str) 
 
     Among equal values the later epoch wins. NaN is never chosen. A repetition of the kept epoch always replaces it.
     """
-    if math.isnan(value):
-        return False
     if kept is None or kept.epoch == epoch:
-        return True
+        return not math.isnan(value)
     return value >= kept.value if rule == 'greater' else value <= kept.value

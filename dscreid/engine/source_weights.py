@@ -40,12 +40,8 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
         CheckpointError: If the file is missing, unsafe, of another architecture, or holds NaN or infinite values.
     """
     load_model_weights(model, checkpoint, allow_missing=_NECKS + _HEADS, ignore=_HEADS, partial=partial)
-    broken = [
-        f'{name} ({int((~value.isfinite()).sum())} of {value.numel()} values)'
-        for name, value in model.state_dict().items()
-        if not value.isfinite().all()
-    ]
-    if broken:
+    counts = {name: (int((~value.isfinite()).sum()), value.numel()) for name, value in model.state_dict().items()}
+    if broken := [f'{name} ({bad} of {size} values)' for name, (bad, size) in counts.items() if bad]:
         raise CheckpointError(
             f'{checkpoint}: holds NaN or infinite values in {in_words(broken)}; use an earlier checkpoint of that run, '
             'or train it again with a lower learning rate'
@@ -55,9 +51,7 @@ def load_source_weights(model: nn.Module, checkpoint: str | Path, partial: bool 
 def check_resumable(model: nn.Module, checkpoint: str | Path, seed: int | None = None) -> dict:
     """Check that an unwrapped model can resume from a checkpoint with a seed, and return the checkpoint's content."""
     content = load_checkpoint(checkpoint)
-    differences = list_setting_differences(model, content)
-    differences += list_differences(model, load_weights(checkpoint))
-    if differences:
+    if differences := list_setting_differences(model, content) + list_differences(model, load_weights(checkpoint)):
         raise CheckpointError(
             f'{checkpoint}: cannot be resumed, it does not fit {type(model).__name__} ({in_words(differences)}); '
             'use the config with which the run was started, or another --work-dir'

@@ -14,24 +14,14 @@ def tracklet_counts(dataset: TrackletDataset) -> dict[Modality, int]:
 
 def check_both_modalities(dataset: TrackletDataset) -> None:
     """Raise a DatasetError if a training split lacks the tracklets of a modality."""
-    counts = tracklet_counts(dataset)
-    missing = [modality for modality, count in counts.items() if not count]
-    if not missing:
-        return
-    names = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
-    found = ', '.join(f'{count:,} {names[modality]}' for modality, count in counts.items() if count)
-    rules = []
-    if dataset.min_seq_len > 1:
-        rules.append(f'min_seq_len={dataset.min_seq_len} leaves out shorter tracklets')
-    if dataset.num_skipped_tracklets:
-        rules.append(f'on_bad_frame=skip_tracklet left out {dataset.num_skipped_tracklets:,}')
-    if dataset.modality is not None:
-        rules.append(f'modality={dataset.modality.value!r} keeps only these')
-    raise DatasetError(
-        f'{dataset.root}: split {dataset.split!r} has no {names[missing[0]]} tracklet ({found or "none at all"}'
-        f'{"".join(f"; {rule}" for rule in rules)}), but adaptation needs both modalities; check the index files'
-        f'{" and these settings" if rules else ""}'
-    )
+    visible, infrared = tracklet_counts(dataset).values()
+    if not visible or not infrared:
+        raise DatasetError(
+            f'{dataset.root}: split {dataset.split!r} has {visible:,} visible and {infrared:,} infrared tracklets, but '
+            f'adaptation needs both modalities; check the index files, min_seq_len={dataset.min_seq_len}, '
+            f'modality={dataset.modality and dataset.modality.value!r} and on_bad_frame (skip_tracklet left out '
+            f'{dataset.num_skipped_tracklets:,})'
+        )
 
 
 def check_num_classes(loader: DataLoader, num_classes: int) -> None:

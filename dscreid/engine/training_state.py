@@ -4,21 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch import Tensor
 
-from dscreid.engine.schedule_extension import why_not_recomputable
+from dscreid.engine.schedule import why_not_recomputable
 from dscreid.errors import CheckpointError, DamagedStateError
 from dscreid.utils.checkpoint import meta_of
 from dscreid.utils.records import is_number
 
-_HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
-
-
-class _Fault(Exception):
-    """A fault in a part of a checkpoint."""
+#: The parts of MMEngine's message hub.
+_HUB: dict[str, dict] = {'log_scalars': {}, 'runtime_info': {}, 'resumed_keys': {}}
 
 
 def check_training_state(runner: Runner, path: Path, content: Mapping[str, Any]) -> None:
@@ -32,8 +28,7 @@ def check_training_state(runner: Runner, path: Path, content: Mapping[str, Any])
         raise DamagedStateError(
             f'{path}: cannot be resumed, because its training state is damaged or of another config ({fault}).'
         )
-    reason = why_not_recomputable(runner.param_schedulers, content.get('param_schedulers'))
-    if reason is not None:
+    if (reason := why_not_recomputable(runner.param_schedulers, content.get('param_schedulers'))) is not None:
         raise CheckpointError(
             f'{path}: its schedules end at another epoch, and {reason} cannot be recomputed; resume with the '
             'train_cfg.max_epochs of the run, or choose another --work-dir'
@@ -44,25 +39,19 @@ def training_state_fault(runner: Runner, content: Mapping[str, Any]) -> str | No
     """Describe the first part of a checkpoint that a run cannot resume from; None if there is no fault.
 
     MMEngine would continue without a missing optimizer or schedule, accept moments of any shape, and fail with a
-    traceback on other faults. ``check_resumable`` checks the weights and the seed.
-
-    Args:
-        runner: A runner whose optimizer and schedules are built. Only its hooks change, by reading their state.
-        content: The checkpoint.
+    traceback on other faults. The runner's optimizer and schedules must be built; its hooks read their state.
     """
     checks = {
         'meta': lambda: _check_progress(meta_of(content)),
         'message_hub': lambda: _check_hub(content.get('message_hub')),
-        'optimizer': lambda: _check_optimizer(
-            runner.optim_wrapper, content.get('optimizer'), begun=content['meta']['iter'] > 0
-        ),
+        'optimizer': lambda: _check_optimizer(runner, content.get('optimizer'), begun=content['meta']['iter'] > 0),
         'param_schedulers': lambda: _check_schedules(runner.param_schedulers, content.get('param_schedulers')),
         'state of hooks': lambda: _check_hooks(runner, dict(content)),
     }
     for part, check in checks.items():
         try:
             check()
-        except (_Fault, CheckpointError) as fault:
+        except CheckpointError as fault:
             return f'{part}: {fault}'
         except Exception as error:  # unexpected types or nesting may fail anywhere
             reason = ' '.join(str(error).split())[:100]
@@ -76,42 +65,26 @@ def _check_progress(meta: Mapping) -> None:
 
 
 def _check_hub(hub: Any) -> None:
-    _expect(isinstance(hub, Mapping), f'it is {_kind(hub)}, not a dict')
-    for key in _HUB:
-        _expect(isinstance(hub.get(key), Mapping), f'{key} is {_kind(hub.get(key))}, not a dict')
+    _check_alike(hub, _HUB)
     for name, value in hub['log_scalars'].items():
         _expect(isinstance(value, HistoryBuffer), f'the history {name!r} is {_kind(value)}')
         history, counts = value.data
         _expect(len(history) == len(counts), f'the history {name!r} has values and counts of two lengths')
 
 
-def _check_optimizer(wrapper: Any, state: Any, begun: bool) -> None:
-    _expect(isinstance(state, Mapping), f'it is {_kind(state)}, not a dict')
-    saved, own = state.get('param_groups'), wrapper.optimizer.param_groups
-    moments = state.get('state')
-    _expect(isinstance(saved, list) and isinstance(moments, Mapping), 'it holds no groups and moments')
-    _expect(len(saved) == len(own), f'it has {len(saved)} parameter groups, not {len(own)}')
-    weights: dict[Any, Tensor] = {}
-    for group, expected in zip(saved, own, strict=True):
-        _check_kinds(group, {key: value for key, value in expected.items() if key != 'params'}, 'a group')
-        numbers = group.get('params')
-        _expect(isinstance(numbers, list), 'a group names no parameters')
-        counts = len(numbers), len(expected['params'])
-        _expect(counts[0] == counts[1], f'a group has {counts[0]} parameters, not {counts[1]}')
-        weights |= dict(zip(numbers, expected['params'], strict=True))
-    learns_by_moments = any('betas' in group for group in own)  # Adam and its relatives
-    _expect(bool(moments) or not (begun and learns_by_moments), 'its moments are missing')
-    _check_moments(moments, weights)
-
-
-def _check_moments(moments: Mapping, weights: Mapping[Any, Tensor]) -> None:
-    """Check that all trainable weights have moments of the same names, or none before the first step."""
+def _check_optimizer(runner: Runner, state: Any, begun: bool) -> None:
+    """Check groups and moments: all trainable weights have moments of the same names, or none before the first step."""
+    optimizer = runner.optim_wrapper.optimizer
+    _check_alike(state, {'param_groups': optimizer.state_dict()['param_groups'], 'state': {}})
+    weights = dict(enumerate(weight for group in optimizer.param_groups for weight in group['params']))
+    moments = state['state']
     _expect(moments.keys() <= weights.keys(), 'it has moments of parameters that are in no group')
+    learns_by_moments = any('betas' in group for group in optimizer.param_groups)  # Adam and its relatives
+    _expect(bool(moments) or not (begun and learns_by_moments), 'its moments are missing')
     learning = [number for number, weight in weights.items() if weight.requires_grad]
     lost = [number for number in learning if number not in moments]
     _expect(not moments or not lost, f'the moments of {len(lost)} of {len(learning)} weights are missing')
-    names = {frozenset(values) for values in moments.values()}
-    _expect(len(names) <= 1, 'the moments differ in their names')
+    _expect(len(set(map(frozenset, moments.values()))) <= 1, 'the moments differ in their names')
     for number, values in moments.items():
         for name, value in values.items():
             _check_moment(name, value, weights[number])
@@ -122,23 +95,16 @@ def _check_moment(name: str, value: Any, weight: Tensor) -> None:
     if isinstance(value, Tensor):
         fits = value.shape == weight.shape or value.numel() == 1
         _expect(fits, f'{name} has shape {tuple(value.shape)}, not {tuple(weight.shape)}')
-        _expect(bool(torch.isfinite(value).all()), f'{name} is not finite')
+        _expect(bool(value.isfinite().all()), f'{name} is not finite')
     else:
-        _expect(value is None or isinstance(value, (int, float)), f'{name} is {_kind(value)}')
+        _expect(value is None or is_number(value), f'{name} is {_kind(value)}')
 
 
 def _check_schedules(schedulers: Any, state: Any) -> None:
-    if schedulers is None:
-        return
     if isinstance(schedulers, Mapping):  # of several optimizers
-        _expect(isinstance(state, Mapping) and state.keys() == schedulers.keys(), 'their names differ')
-        for name, own in schedulers.items():
-            _check_schedules(own, state[name])
-        return
-    _expect(isinstance(state, list), f'they are {_kind(state)}, not a list')
-    _expect(len(state) == len(schedulers), f'there are {len(state)} of them, not {len(schedulers)}')
-    for saved, scheduler in zip(state, schedulers, strict=True):
-        _check_kinds(saved, scheduler.state_dict(), type(scheduler).__name__)
+        _check_alike(state, {name: [own.state_dict() for own in part] for name, part in schedulers.items()})
+    elif schedulers is not None:
+        _check_alike(state, [own.state_dict() for own in schedulers])
 
 
 def _check_hooks(runner: Runner, content: dict) -> None:
@@ -148,22 +114,21 @@ def _check_hooks(runner: Runner, content: dict) -> None:
             hook.after_load_checkpoint(runner, checkpoint=content)
 
 
-def _check_kinds(saved: Any, expected: Mapping[str, Any], owner: str) -> None:
-    """Check that a dict has the keys of another, with values of the same kinds."""
-    _expect(isinstance(saved, Mapping), f'{owner} is {_kind(saved)}, not a dict')
-    for key, value in expected.items():
-        _expect(key in saved, f'{owner} has no {key!r}')
-        alike = is_number(saved[key]) if is_number(value) else isinstance(saved[key], type(value))
-        _expect(
-            alike or value is None or saved[key] is None,
-            f'{key!r} of {owner} is {_kind(saved[key])}, not {_kind(value)}',
-        )
-        if isinstance(value, (list, tuple)) and alike:
-            _expect(len(value) == len(saved[key]), f'{key!r} of {owner} has another length')
-            _expect(
-                all(map(is_number, saved[key])) or not all(map(is_number, value)),
-                f'{key!r} of {owner} holds no numbers',
-            )
+def _check_alike(saved: Any, own: Any, place: str = 'it') -> None:
+    """Check that a saved value has the keys, lengths and kinds of the run's own; None may stand for a plain value."""
+    kind = next((kind for kind in (Mapping, (list, tuple)) if isinstance(own, kind)), None)
+    if kind is None:
+        alike = own is None or saved is None or (is_number(saved) if is_number(own) else isinstance(saved, type(own)))
+        _expect(alike, f'{place} is {_kind(saved)}, not {_kind(own)}')
+        return
+    _expect(isinstance(saved, kind), f'{place} is {_kind(saved)}, not {_kind(own)}')
+    if kind is not Mapping:
+        _expect(len(saved) == len(own), f'{place} has length {len(saved)}, not {len(own)}')
+        saved, own = dict(enumerate(saved)), dict(enumerate(own))
+    for key, value in own.items():
+        inside = f'{place}.{key}'.removeprefix('it.')
+        _expect(key in saved, f'{inside} is missing')
+        _check_alike(saved[key], value, inside)
 
 
 def _kind(value: Any) -> str:
@@ -172,4 +137,4 @@ def _kind(value: Any) -> str:
 
 def _expect(condition: bool, otherwise: str) -> None:
     if not condition:
-        raise _Fault(otherwise)
+        raise CheckpointError(otherwise)

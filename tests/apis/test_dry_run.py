@@ -204,7 +204,7 @@ def test_a_modality_without_tracklets_is_refused_in_a_sentence(tiny_runs, tmp_pa
     info = tmp_path / 'hitsz/info/track_train_info.txt'
     info.write_text(''.join(f'{line}\n' for line in info.read_text().splitlines() if line.startswith('1')))
     _, adapt = write_tiny_configs(tmp_path / 'configs', tiny_runs.bupt, tmp_path / 'hitsz')
-    with pytest.raises(DatasetError, match=r'no visible tracklet \(\d+ infrared.* needs both modalities'):
+    with pytest.raises(DatasetError, match=r'0 visible and \d+ infrared tracklets, .* needs both modalities'):
         plan_experiment(adapt, RunOptions(work_dir=tmp_path / 'dsc'))
 
 

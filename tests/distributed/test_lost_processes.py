@@ -120,6 +120,7 @@ def test_others_wait_longer_than_torch_lets_them(tmp_path):
 def test_a_process_that_never_connects_is_not_waited_for_forever(monkeypatch):
     monkeypatch.setattr(watch, 'get_dist_info', lambda: (0, 2))
     monkeypatch.setattr(watch, 'host_group', lambda: None)
+    monkeypatch.setattr(watch, 'gather_objects', lambda name: ['process 0', 'process 1'])
     monkeypatch.setattr(watch, 'broadcast_object_list', lambda items, group: None)
     monkeypatch.setattr(watch, '_MEETING', 0.1)
     with pytest.raises(ConfigError, match='1 of 2 processes have not connected to port'):
@@ -127,10 +128,34 @@ def test_a_process_that_never_connects_is_not_waited_for_forever(monkeypatch):
 
 
 def test_a_process_that_ends_at_once_is_known_and_its_news_is_read():
+    ticket = bytes(range(32))
     with socket.create_server(('127.0.0.1', 0)) as server:
         there = socket.create_connection(server.getsockname())
         here, _ = server.accept()
     with here, there:
-        there.sendall(b'secret 1 17 somewhere\nended was interrupted\n')
-        assert watch._greeted(here, 'secret') == (1, ' (process id 17 on somewhere)')
+        there.sendall(ticket + b'ended was interrupted\n')
+        assert watch._ticket(here) == ticket
         assert watch._read(here, 'process 1').startswith('process 1 was interrupted')
+
+
+def test_a_stranger_is_turned_away(monkeypatch):
+    """The first connection shows another secret, the second one that of the process."""
+    connected = []
+
+    def invite(invitation, group):
+        (port, (_, ticket)) = invitation[0]
+        for shown in (bytes(32), b'GET / HTTP/1.1', ticket):
+            connected.append(socket.create_connection(('127.0.0.1', port)))
+            connected[-1].sendall(shown)
+            connected[-1].shutdown(socket.SHUT_WR)
+
+    monkeypatch.setattr(watch, 'get_dist_info', lambda: (0, 2))
+    monkeypatch.setattr(watch, 'host_group', lambda: None)
+    monkeypatch.setattr(watch, 'gather_objects', lambda name: ['process 0', 'process 1'])
+    monkeypatch.setattr(watch, 'broadcast_object_list', invite)
+    (peer,) = (peers := watch._meet('127.0.0.1'))
+    assert list(peers.values()) == ['process 1']
+    assert peer.getpeername()[1] == connected[-1].getsockname()[1]
+    assert [connection.recv(1) for connection in connected[:2]] == [b'', b'']
+    for connection in (peer, *connected):
+        connection.close()

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dscreid.distributed import from_main_process, gather_objects
 from dscreid.distributed.global_batch import gather_batch
-from dscreid.engine.hooks.process_agreement_hook import disagreements
+from dscreid.engine.hooks.training_guard_hook import disagreements
 from dscreid.errors import LabelingError
 from dscreid.models.backbones.synchronized_norm import SynchronizedBatchNorm2d
 from dscreid.models.losses import weighted_regularized_triplet
@@ -46,10 +46,7 @@ def batch(rank=0, world_size=1):
     samples = [
         ReIDDataSample(
             metainfo=dict(
-                index=70 - place,
-                modality='rgb' if place < 4 else 'ir',
-                position=40 + place,
-                label=labels[place],
+                index=70 - place, modality='rgb' if place < 4 else 'ir', position=40 + place, label=labels[place]
             )
         )
         for _, place in rows
@@ -145,11 +142,7 @@ def compare(spoilt):
     rank, _ = get_dist_info()
     tensors = {'same': torch.ones(3), 'close': torch.full((2,), 5 + rank * 1e-6), 'empty': torch.empty(0)}
     if spoilt and rank == 1:
-        tensors |= {
-            'same': torch.tensor([1.0, 1.0, 1.1]),
-            'more': torch.ones(1),
-            'nan': torch.tensor([torch.nan]),
-        }
+        tensors |= {'same': torch.tensor([1.0, 1.0, 1.1]), 'more': torch.ones(1), 'nan': torch.tensor([torch.nan])}
     return disagreements(tensors, 1e-4)
 
 

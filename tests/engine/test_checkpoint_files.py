@@ -3,13 +3,7 @@
 import pytest
 import torch
 
-from dscreid.engine.checkpoint_files import (
-    POINTER,
-    check_whole,
-    last_checkpoint,
-    resumable_checkpoint,
-    write_pointer,
-)
+from dscreid.engine.checkpoint_files import POINTER, check_whole, last_checkpoint, resumable_checkpoint, write_pointer
 from dscreid.errors import CheckpointError
 
 
@@ -63,8 +57,7 @@ def test_a_pointer_without_its_checkpoint(folder):
 def test_the_newest_whole_one_takes_its_place(folder, damage, monkeypatch):
     said = []
     monkeypatch.setattr(
-        'dscreid.engine.checkpoint_files.print_log',
-        lambda message, **options: said.append((message, options)),
+        'dscreid.engine.checkpoint_files.print_log', lambda message, **options: said.append((message, options))
     )
     damage(folder / 'epoch_3.pth')
     assert resumable_checkpoint(folder) == folder / 'epoch_2.pth'

@@ -30,11 +30,7 @@ def test_what_belongs_in_the_file(message):
 
 def test_what_a_person_reads():
     shown = ConsoleFilter()
-    lines = [
-        'Epoch(train) [1][20/100] loss: 1.0',
-        'epoch 1 pseudo labels: 5 clusters',
-        'source weights: a.pth',
-    ]
+    lines = ['Epoch(train) [1][20/100] loss: 1.0', 'epoch 1 pseudo labels: 5 clusters', 'source weights: a.pth']
     for line in lines * 2:
         assert shown.filter(record(line))
     assert shown.filter(record('3 identities have one camera', logging.WARNING))

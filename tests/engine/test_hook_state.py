@@ -101,7 +101,7 @@ DAMAGES = {
     'a label missing': (shorten(*OWN), r'\d+ labels for \d+ rgb tracklets'),
     'labels as floats': (as_float(*OWN), 'it cannot be read .*int64'),
     'labels below -1': (lambda c: part(c, *OWN).fill_(-2), 'it cannot be read .*>= -1'),
-    'a group missing': (shorten('cluster_labels', 'groups', 'ir'), r'\d+ groups for \d+ ir clusters'),
+    'a group missing': (shorten('cluster_labels', 'groups', 'ir'), 'it cannot be read .*ir groups for clusters'),
     'no centres': (drop('cluster_centers'), 'the cluster centers that the next epoch reads are missing'),
     'centres of another type': (set_to('x', 'cluster_centers'), 'it cannot be read'),
     'centres that are empty': (set_to({}, 'cluster_centers'), 'it cannot be read'),

@@ -6,14 +6,15 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from dscreid.engine.label_state import check_labels, labels_from_state, labels_state
+from dscreid.engine.label_state import Centers, check_labels, held_centers, labels_from_state, labels_state
 from dscreid.errors import CheckpointError
+from dscreid.models.memories import TargetMemories
 from dscreid.pseudo_labels import CrossLabels, PseudoLabels, SoftTargets
-from dscreid.structures import Modality
+from dscreid.structures import Modality, TrackletFeatures
 
 
-def soft(rows, seed):
-    dense = np.random.default_rng(seed).random((rows, 3)).astype(np.float32)
+def soft(rows, seed, clusters=3):
+    dense = np.random.default_rng(seed).random((rows, clusters)).astype(np.float32)
     dense[dense < 0.5] = 0
     return SoftTargets(csr_array(dense), dense[:, 0].copy())
 
@@ -52,14 +53,16 @@ def flat(value):
 
 
 COUNTS = {Modality.RGB: 4, Modality.IR: 3}
+GROUPED = PseudoLabels(RGB, IR, shared=False, groups={Modality.RGB: np.array([0, 0, 1]), Modality.IR: np.array([1, 1])})
 FULL = PseudoLabels(
     RGB,
     IR,
     shared=False,
-    cross=CrossLabels(np.array([1, 0, -1, 1]), np.array([2, 2, -1]), SOFT),
+    cross=CrossLabels(
+        np.array([1, 0, -1, 1]), np.array([2, 2, -1]), {Modality.RGB: soft(4, 2, 2), Modality.IR: soft(3, 3)}
+    ),
     matches=np.array([[0, 1], [2, 0]]),
-    soft=SOFT,
-    groups={Modality.RGB: np.array([0, 0, 1]), Modality.IR: np.array([1, 1])},
+    soft={Modality.RGB: soft(4, 0), Modality.IR: soft(3, 1, 2)},
 )
 
 
@@ -94,20 +97,17 @@ def drop_soft_row(state):
 
 DAMAGES = {
     'labels': (rows('own', 'rgb'), '2 labels for 4 rgb tracklets'),
-    'cross labels': (rows('cross', 'ir'), '2 cross labels for 3 ir tracklets'),
-    'soft labels': (drop_soft_row, '3 soft labels for 4 rgb tracklets'),
+    'cross labels': (rows('cross', 'ir'), '2 ir cross labels for 3 tracklets'),
+    'soft labels': (drop_soft_row, r'rgb soft targets are \(3, 3\), but there are 4 tracklets'),
     'soft weights': (rows('soft', 'rgb', 'weights'), 'one each per tracklet'),
     'a soft label': (put(float('nan'), 'soft', 'ir', 'data'), 'soft labels of ir are not finite'),
-    'a weight': (
-        put(float('inf'), 'cross_soft', 'rgb', 'weights'),
-        'soft cross labels of rgb are not finite',
-    ),
-    'a column': (put(9, 'soft', 'rgb', 'indices'), 'soft labels of rgb: .*indices'),
-    'groups': (rows('groups', 'rgb'), '2 groups for 3 rgb clusters'),
-    'matches': (put(7, 'matches'), 'matches with (rgb|ir) clusters that do not exist'),
+    'a weight': (put(float('inf'), 'cross_soft', 'rgb', 'weights'), 'soft labels of rgb are not finite'),
+    'a column': (put(9, 'soft', 'rgb', 'indices'), 'indices'),
+    'groups': (rows('groups', 'rgb'), '2 rgb groups for clusters up to 2'),
+    'matches': (put(7, 'matches'), 'matches of rgb name clusters without members'),
     'a match of one': (
         lambda state: state.update(matches=state['matches'][:, :1]),
-        r'matches of shape \(2, 1\)',
+        r'matches must be pairs of clusters \(P, 2\)',
     ),
 }
 
@@ -115,8 +115,52 @@ DAMAGES = {
 @pytest.mark.parametrize('name', DAMAGES)
 def test_labels_of_other_tracklets_are_refused(name):
     damage, message = DAMAGES[name]
-    state = copy.deepcopy(labels_state(FULL))
+    state = copy.deepcopy(labels_state(GROUPED if name == 'groups' else FULL))
     check_labels(labels_from_state(state), COUNTS)
     damage(state)
     with pytest.raises((CheckpointError, ValueError), match=message):
         check_labels(labels_from_state(state), COUNTS)
+
+
+def features(seed, num):
+    return TrackletFeatures(*torch.randn(2, num, 4, generator=torch.Generator().manual_seed(seed)))
+
+
+def filled(shared):
+    labels = PseudoLabels(np.array([0, 1, 1, -1]), np.array([1, 0, 2]), shared)
+    memories = TargetMemories()
+    memories.reset(features(0, 4), features(1, 3), labels, np.arange(4), np.arange(4, 7))
+    return memories
+
+
+def test_memories_that_were_never_filled_hold_none():
+    assert held_centers(TargetMemories()) is None
+
+
+@pytest.mark.parametrize('shared', [False, True])
+def test_what_the_memories_hold(shared):
+    memories = filled(shared)
+    centers = held_centers(memories).features
+    assert (centers[Modality.RGB] is centers[Modality.IR]) is shared
+    for modality in Modality:
+        held = memories.cluster_memory(modality)
+        assert torch.equal(centers[modality].static, held.static)
+        assert torch.equal(centers[modality].dynamic, held.dynamic)
+    assert [len(centers[m]) for m in Modality] == ([3, 3] if shared else [2, 3])
+
+
+@pytest.mark.parametrize('shared', [False, True])
+@pytest.mark.parametrize('groups', [None, {Modality.RGB: np.array([3, 5]), Modality.IR: np.array([1, 1, 2])}])
+def test_a_checkpoint_brings_them_back(shared, groups):
+    centers = held_centers(filled(shared), groups)
+    file = io.BytesIO()
+    torch.save(centers.state(), file)
+    file.seek(0)
+    restored = Centers.from_state(torch.load(file, weights_only=True))
+    assert (restored.features[Modality.RGB] is restored.features[Modality.IR]) is shared
+    for modality in Modality:
+        assert torch.equal(restored.features[modality].static, centers.features[modality].static)
+        assert torch.equal(restored.features[modality].dynamic, centers.features[modality].dynamic)
+        if groups is not None:
+            np.testing.assert_array_equal(restored.groups[modality], groups[modality])
+    assert (restored.groups is None) is (groups is None)

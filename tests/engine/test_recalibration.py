@@ -35,11 +35,7 @@ class Preprocessor(nn.Module):
 def test_features_are_those_of_a_second_pass(number_loader, retrieval, flip_test, training):
     torch.manual_seed(0)
     model = SourceReID(
-        NumberBackbone(),
-        num_classes=3,
-        data_preprocessor=Preprocessor(),
-        retrieval=retrieval,
-        flip_test=flip_test,
+        NumberBackbone(), num_classes=3, data_preprocessor=Preprocessor(), retrieval=retrieval, flip_test=flip_test
     ).train(training)
     before = model.static_neck.running_mean.clone()
     found = recalibrated_features(model, number_loader())

@@ -5,13 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dscreid.engine.selection_record import (
-    RECORD_FILE,
-    KeptCheckpoint,
-    SelectionRecord,
-    is_chosen,
-    read_record,
-)
+from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, SelectionRecord, is_chosen, read_record
 from dscreid.errors import CheckpointError
 
 
@@ -39,7 +33,7 @@ def test_no_record(tmp_path):
 )  # fmt: skip
 def test_a_damaged_record(tmp_path, text):
     (tmp_path / RECORD_FILE).write_text(text)
-    with pytest.raises(CheckpointError, match=r'criteria\.json is not a valid record of criteria .*; run again'):
+    with pytest.raises(CheckpointError, match=r'criteria\.json: is not a record of criteria .*; run again'):
         read_record(tmp_path)
 
 

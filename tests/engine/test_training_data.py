@@ -21,12 +21,12 @@ def test_each_identity_has_an_output(found, message):
         (
             {'rgb': 3, 'ir': 0},
             0,
-            r"d: split 'train' has no infrared tracklet \(3 visible; min_seq_len=12 .*both modalities",
+            r"d: split 'train' has 3 visible and 0 infrared tracklets, .*both modalities; .* min_seq_len=12",
         ),
         (
             {'rgb': 0, 'ir': 1},
             2,
-            r'no visible tracklet \(1 infrared; .*skip_tracklet left out 2\), but .*these settings$',
+            r'0 visible and 1 infrared tracklets, .* and on_bad_frame \(skip_tracklet left out 2\)$',
         ),
     ],
 )

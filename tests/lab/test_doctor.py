@@ -264,7 +264,7 @@ def test_one_modality_or_one_tracklet_is_a_sentence(worlds, left):
     broken = severities(found, Severity.BROKEN)
     assert {('balance', 'hitsz_vcm train'), ('dry batch', 'adaptation (tiny_dsc.py)')} <= broken
     [batch] = [f for f in found.findings if f.check == 'dry batch' and f.severity is Severity.BROKEN]
-    assert 'has no infrared tracklet' in batch.message
+    assert 'and 0 infrared tracklets' in batch.message
     assert 'needs both modalities' in batch.message
 
 

@@ -11,9 +11,10 @@ from mmengine import Config
 from dscreid.apis.config import config_hash, load_config
 from dscreid.apis.train import finished_checkpoint
 from dscreid.datasets import HITSZVCM, BUPTCampus
-from dscreid.engine import bad_frame_record, selection_record
+from dscreid.engine import selection_record
 from dscreid.engine.checkpoint_files import last_checkpoint, resumable_checkpoint
 from dscreid.engine.finished import trained_checkpoint
+from dscreid.engine.hooks import bad_frames_hook
 from dscreid.errors import CheckpointError, ConfigError, DatasetError
 from dscreid.lab.doctor.stages import datasets_of, stages_of
 from dscreid.lab.reproduction.execution import peak_gpu_memory, read_metrics_of
@@ -115,8 +116,8 @@ _ENTRY = {
 
 
 def _use_bad_frames(folder: Path, case: dict[str, Any]) -> object:
-    entries = bad_frame_record.merge_entries(bad_frame_record.read_entries(folder), [_ENTRY])
-    return bad_frame_record.write_entries(folder / 'again', entries)
+    entries = bad_frames_hook.merge_entries(bad_frames_hook.read_entries(folder), [_ENTRY])
+    return bad_frames_hook.write_entries(folder / 'again', entries)
 
 
 BAD_FRAMES = Parser(

@@ -3,14 +3,15 @@
 from dscreid.engine.hooks.bad_frames_hook import BadFramesHook
 from dscreid.engine.hooks.cluster_hook import ClusterHook, find_cluster_hook
 from dscreid.engine.hooks.durable_checkpoint_hook import DurableCheckpointHook, InitialCheckpointHook
-from dscreid.engine.hooks.evaluation_progress_hook import EvaluationProgressHook
-from dscreid.engine.hooks.memory_update_hook import MemoryUpdateHook
-from dscreid.engine.hooks.process_agreement_hook import ProcessAgreementHook
-from dscreid.engine.hooks.random_state_hook import RandomStateHook
 from dscreid.engine.hooks.selection_hook import SelectionHook
-from dscreid.engine.hooks.source_weights_hook import SourceWeightsHook
-from dscreid.engine.hooks.speed_hook import SpeedHook
-from dscreid.engine.hooks.training_guard_hook import TrainingGuardHook
+from dscreid.engine.hooks.small_hooks import (
+    EvaluationProgressHook,
+    MemoryUpdateHook,
+    RandomStateHook,
+    SourceWeightsHook,
+    SpeedHook,
+)
+from dscreid.engine.hooks.training_guard_hook import ProcessAgreementHook, TrainingGuardHook
 
 __all__ = [
     'BadFramesHook',

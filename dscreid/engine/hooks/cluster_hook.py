@@ -13,10 +13,16 @@ from torch.utils.data import DataLoader
 
 from dscreid.datasets.samplers import SequentialSampler
 from dscreid.distributed import from_main_process
-from dscreid.engine.centers import Centers, check_centers, held_centers
 from dscreid.engine.extraction import extract_features, recalibrated_features
 from dscreid.engine.extraction_loader import BATCH_SIZE
-from dscreid.engine.label_state import check_labels, labels_from_state, labels_state
+from dscreid.engine.label_state import (
+    Centers,
+    check_centers,
+    check_labels,
+    held_centers,
+    labels_from_state,
+    labels_state,
+)
 from dscreid.engine.schedule import begins_anew, check_stages, turn_at
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.engine.training_data import check_both_modalities, tracklet_counts
@@ -45,14 +51,7 @@ POLICIES = ('stop', 'keep', 'skip')
 
 @dataclass(frozen=True)
 class ClusteringRound:
-    """Features and pseudo labels of all training tracklets at the start of an epoch.
-
-    Attributes:
-        epoch: Zero-based epoch that starts with this round, equal to the number of epochs trained before it.
-        rgb: Features of the Nv visible tracklets.
-        ir: Features of the Nt infrared tracklets.
-        labels: Pseudo labels of these tracklets.
-    """
+    """Features and pseudo labels of all tracklets at the start of a zero-based epoch."""
 
     epoch: int
     rgb: TrackletFeatures
@@ -114,107 +113,97 @@ class ClusterHook(Hook):
         check_stages(self.begin_epochs)
         #: All labelers in the order of the config, and each stage's positions in that list.
         self.labelers: list[Labeler] = []
-        self.turns: list[list[int]] = []
+        self.turns: list[range] = []
         for stage in stages:
-            cycle = _cycle(stage)
-            self.turns.append([len(self.labelers) + place for place in range(len(cycle))])
-            self.labelers += [build_labeler(labeler, 'ClusterHook') for labeler in cycle]
+            first = len(self.labelers)
+            self.labelers += [build_labeler(labeler, 'ClusterHook') for labeler in _cycle(stage)]
+            self.turns.append(range(first, len(self.labelers)))
         if self.labelers[0].needs_centers:
             raise ConfigError(
                 f'ClusterHook: {type(self.labelers[0]).__name__} reads the cluster centers of the previous epoch and '
                 'cannot label the first one; begin with another labeler, such as ClusterLabeler'
             )
         self.pipeline, self.batch_size, self.num_workers = pipeline, batch_size, num_workers
-        self.recalibrate_necks = recalibrate_necks
-        self.diagnostics = diagnostics
-        self.dataloader: DataLoader  #: made before training
+        self.recalibrate_necks, self.diagnostics = recalibrate_necks, diagnostics
         #: The epoch's features and labels, for hooks that evaluate them; None in a skipped epoch.
         self.last: ClusteringRound | None = None
         #: The last usable labels.
         self.labels: PseudoLabels | None = None
         self._resumed_centers: Centers | None = None
+        #: Made before training: the loader of all training tracklets, and the dataset rows and cameras of a modality.
+        self.dataloader: DataLoader
+        self._rows: dict[Modality, np.ndarray]
+        self._cameras: dict[Modality, np.ndarray]
         self._pids: np.ndarray | None = None
 
     def before_train(self, runner) -> None:
         """Build the extraction loader and check that the training loader and the model fit together."""
-        train_loader = runner.train_loop.dataloader
+        train_loader, model = runner.train_loop.dataloader, unwrap_model(runner.model)
         if not hasattr(train_loader.sampler, 'set_labels'):
             raise ConfigError(
                 f'ClusterHook: {type(train_loader.sampler).__name__} takes no pseudo labels; '
                 "train_dataloader needs sampler=dict(type='PseudoLabelSampler', ...)"
             )
-        if not hasattr(unwrap_model(runner.model), 'reset_memories'):
-            raise ConfigError(
-                f'ClusterHook: {type(unwrap_model(runner.model)).__name__} has no memories; '
-                'use AdaptiveReID as the model'
-            )
+        if not hasattr(model, 'reset_memories'):
+            raise ConfigError(f'ClusterHook: {type(model).__name__} has no memories; use AdaptiveReID as the model')
         with config_errors('ClusterHook'):
             self.dataloader = self._extraction_loader(train_loader)
-        self._dataset: Any = self.dataloader.dataset
-        check_both_modalities(self._dataset)
+        dataset: Any = self.dataloader.dataset
+        check_both_modalities(dataset)
+        self._rows = {modality: dataset.indices(modality) for modality in Modality}
+        self._cameras = {modality: dataset.cameras[rows] for modality, rows in self._rows.items()}
         for labeler in self.labelers:
-            labeler.check_cameras(self._cameras())
+            labeler.check_cameras(self._cameras)
         if begins_anew(runner):
             self._resumed_centers = self.labels = None  # from another run, whose weights this one starts from
         if self.diagnostics:
-            self._read_ground_truth(runner)
+            try:
+                self._pids = dataset.read_ground_truth().pids
+            except DatasetError as error:
+                runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
 
     def _extraction_loader(self, train_loader: DataLoader) -> DataLoader:
         """Make the loader of all training tracklets, in order."""
         workers = train_loader.num_workers if self.num_workers is None else self.num_workers
         trained: Any = train_loader.dataset
         dataset = trained.with_pipeline(self.pipeline)
-        return DataLoader(
-            dataset,
-            self.batch_size,
-            sampler=SequentialSampler(dataset),
-            num_workers=workers,
-            collate_fn=train_loader.collate_fn,
-            pin_memory=train_loader.pin_memory,
-            worker_init_fn=train_loader.worker_init_fn,
-            prefetch_factor=train_loader.prefetch_factor if workers else None,
-            persistent_workers=train_loader.persistent_workers and workers > 0,
-        )
+        names = ['collate_fn', 'pin_memory', 'worker_init_fn']
+        names += ['prefetch_factor', 'persistent_workers'] if workers else []
+        shared: dict[str, Any] = {name: getattr(train_loader, name) for name in names}
+        return DataLoader(dataset, self.batch_size, sampler=SequentialSampler(dataset), num_workers=workers, **shared)
 
     def before_train_epoch(self, runner) -> None:
         """Extract features, label them and rebuild the memories."""
         model = unwrap_model(runner.model)
         model.set_epoch(runner.epoch)
-        self.last = self._usable_round(runner)
-        if self.last is not None:
-            self.labels = self.last.labels
-            model.reset_memories(self.last.rgb, self.last.ir, self.labels, *self._indices().values())
+        if (last := self._usable_round(runner)) is not None:
+            self.labels = last.labels
+            model.reset_memories(last.rgb, last.ir, last.labels, *self._rows.values())
+        self.last = last
 
     def _usable_round(self, runner) -> ClusteringRound | None:
         """Return a round whose labels the batch sampler accepted, following ``on_failure``; None to skip the epoch."""
         features = self._features(runner, recalibrate=self.recalibrate_necks and runner.epoch == 0)
+        sampler = runner.train_loop.dataloader.sampler
         try:
-            faults = feature_faults(dict(zip(Modality, features, strict=True)), self.limits)
-            if faults:
-                raise LabelingError('; '.join(faults))
+            _raise_faults(feature_faults(dict(zip(Modality, features, strict=True)), self.limits))
             labels = self._label(runner, *features)
             self._log(runner, labels, features)
-            if faults := label_faults(labels, self.limits):
-                raise LabelingError('; '.join(faults))
-            return self._taken(runner, features, labels)
+            _raise_faults(label_faults(labels, self.limits))
+            sampler.set_labels(labels.rgb, labels.ir)
         except LabelingError as error:
             place = f'epoch {runner.epoch + 1}: the pseudo labels cannot be used: {error}'
             if self.on_failure == 'skip':
                 runner.logger.warning(f'{place}. The epoch is skipped (on_failure)')
-                runner.train_loop.dataloader.sampler.rest()
+                sampler.rest()
                 return None
             if self.on_failure == 'stop':
                 raise LabelingError(place) from error
             if self.labels is None:
                 raise LabelingError(f'{place} (on_failure=keep, but there are no earlier labels)') from error
             runner.logger.warning(f'{place}. The labels of the previous epoch are kept (on_failure)')
-            return self._taken(runner, features, self.labels)
-
-    def _taken(
-        self, runner, features: tuple[TrackletFeatures, TrackletFeatures], labels: PseudoLabels
-    ) -> ClusteringRound:
-        """Pass the labels to the batch sampler, which may raise a LabelingError, and return the round."""
-        runner.train_loop.dataloader.sampler.set_labels(labels.rgb, labels.ir)
+            labels = self.labels
+            sampler.set_labels(labels.rgb, labels.ir)
         return ClusteringRound(runner.epoch, *features, labels)
 
     def make_round(self, runner) -> ClusteringRound:
@@ -236,14 +225,17 @@ class ClusterHook(Hook):
                 'are unusable; resume from an earlier checkpoint by writing its name into last_checkpoint, with '
                 'optim_wrapper.clip_grad=dict(max_norm=5.0), or start again with a lower learning rate'
             )
-        rgb, ir = (TrackletFeatures(features.static[rows], features.dynamic[rows]) for rows in self._indices().values())
+        rgb, ir = (TrackletFeatures(features.static[rows], features.dynamic[rows]) for rows in self._rows.values())
         return rgb, ir
 
     def _label(self, runner, rgb: TrackletFeatures, ir: TrackletFeatures) -> PseudoLabels:
         """Label the tracklets with the current labeler, on the first rank."""
         start = time.perf_counter()
-        labeler = self._labeler(runner.epoch)
-        context = self._context(runner) if labeler.needs_context else None
+        labeler, context = self._labeler(runner.epoch), None
+        if labeler.needs_context:
+            centers = self._centers(runner)
+            known = (centers.features, centers.groups) if centers else ()
+            context = LabelingContext(runner.epoch, self._cameras, *known)
 
         def forecast_and_label() -> PseudoLabels:
             with labeling_within_memory(labeler, rgb, ir, self.neighbor_search, runner.logger):
@@ -259,10 +251,8 @@ class ClusterHook(Hook):
         """Add what the next epoch may need to the checkpoint: cluster centers, and labels to keep."""
         if self.on_failure == 'keep' and self.labels is not None:
             checkpoint[_LABELS_KEY] = labels_state(self.labels)
-        if any(labeler.needs_centers for labeler in self.labelers):
-            centers = self._centers(runner)
-            if centers is not None:
-                checkpoint[_CENTERS_KEY] = centers.state()
+        if any(labeler.needs_centers for labeler in self.labelers) and (centers := self._centers(runner)):
+            checkpoint[_CENTERS_KEY] = centers.state()
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Restore what :meth:`before_save_checkpoint` added; raise CheckpointError if it is missing or does not fit."""
@@ -278,43 +268,28 @@ class ClusterHook(Hook):
     def _labeler(self, epoch: int) -> Labeler:
         return self.labelers[turn_at(epoch, self.begin_epochs, self.turns)]
 
-    def _context(self, runner) -> LabelingContext:
-        centers = self._centers(runner)
-        features, groups = (None, None) if centers is None else (centers.features, centers.groups)
-        return LabelingContext(runner.epoch, self._cameras(), features, groups)
-
     def _centers(self, runner) -> Centers | None:
         """Return the centers held by the memories, or those of the resumed checkpoint if they are not built yet."""
         groups = None if self.labels is None else self.labels.groups
         return held_centers(unwrap_model(runner.model).memories, groups) or self._resumed_centers
 
-    def _cameras(self) -> dict[Modality, np.ndarray]:
-        return {m: self._dataset.cameras[rows] for m, rows in self._indices().items()}
-
-    def _indices(self) -> dict[Modality, np.ndarray]:
-        """Return the dataset rows of each modality's tracklets."""
-        return {modality: self._dataset.indices(modality) for modality in Modality}
-
-    def _read_ground_truth(self, runner) -> None:
-        try:
-            self._pids = self._dataset.read_ground_truth().pids
-        except DatasetError as error:
-            runner.logger.info(f'pseudo labels are not compared with a ground truth: {error}')
-
     def _log(self, runner, labels: PseudoLabels, features: tuple[TrackletFeatures, TrackletFeatures]) -> None:
         runner.logger.info(f'epoch {runner.epoch + 1} pseudo labels: {labels.summary()}')
         values = label_statistics(labels)
         for modality, halves in zip(Modality, features, strict=True):
-            cosines = mean_cosine(halves.static), mean_cosine(halves.dynamic)
-            values[f'{modality.value}_mean_cosine'] = sum(cosines) / 2
+            values[f'{modality.value}_mean_cosine'] = (mean_cosine(halves.static) + mean_cosine(halves.dynamic)) / 2
         if self._pids is not None:
-            rgb, ir = (self._pids[rows] for rows in self._indices().values())
-            diagnostics = label_diagnostics(labels, rgb, ir)
+            diagnostics = label_diagnostics(labels, *(self._pids[rows] for rows in self._rows.values()))
             shown = ', '.join(f'{name} {value:.3f}' for name, value in diagnostics.items())
             runner.logger.info(f'against the ground truth (diagnostics only): {shown}')
             values |= diagnostics
         scalars = {f'labels/{name}': value for name, value in values.items()}
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
+
+
+def _raise_faults(faults: Sequence[str]) -> None:
+    if faults:
+        raise LabelingError('; '.join(faults))
 
 
 def find_cluster_hook(runner: Runner) -> ClusterHook | None:
@@ -324,11 +299,10 @@ def find_cluster_hook(runner: Runner) -> ClusterHook | None:
 
 def _cycle(stage: Mapping) -> list[Mapping]:
     """Return the labeler configs of a stage: those of its ``cycle``, or the stage itself."""
-    if 'cycle' not in stage:
+    if (cycle := stage.get('cycle', stage)) is stage:
         return [stage]
-    cycle = stage['cycle']
-    nested = not isinstance(cycle, (list, tuple)) or any('begin_epoch' in labeler for labeler in cycle)
-    if nested or not cycle or set(stage) != {'cycle'}:
+    valid = isinstance(cycle, list | tuple) and cycle and not any('begin_epoch' in labeler for labeler in cycle)
+    if not valid or set(stage) != {'cycle'}:
         raise ConfigError(
             'ClusterHook: write labelers that take turns as dict(begin_epoch=..., cycle=[...]), with at least one '
             f'labeler, none of which has a begin_epoch; got {dict(stage)}'

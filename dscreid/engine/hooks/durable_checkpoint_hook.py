@@ -22,11 +22,10 @@ class InitialCheckpointHook(Hook):
 
     def before_train(self, runner) -> None:
         """Save the state before the first iteration and record it as the last checkpoint."""
-        if not begins_anew(runner):
-            return
-        runner.save_checkpoint(runner.work_dir, 'epoch_0.pth', meta=dict(epoch=0, iter=0))
-        if is_main_process():
-            write_pointer(runner.work_dir, Path(runner.work_dir, 'epoch_0.pth'))
+        if begins_anew(runner):
+            runner.save_checkpoint(runner.work_dir, 'epoch_0.pth', meta=dict(epoch=0, iter=0))
+            if is_main_process():
+                write_pointer(runner.work_dir, Path(runner.work_dir, 'epoch_0.pth'))
 
 
 @HOOKS.register_module()

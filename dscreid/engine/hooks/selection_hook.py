@@ -2,20 +2,19 @@
 
 import contextlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dscreid.distributed import wait_for_all
 from dscreid.engine.hooks.cluster_hook import ClusterHook, ClusteringRound, find_cluster_hook
-from dscreid.engine.label_state import check_labels
+from dscreid.engine.label_state import check_labels, labels_state
 from dscreid.engine.schedule import begins_anew
 from dscreid.engine.selection_record import (
     RECORD_FILE,
@@ -40,7 +39,6 @@ from dscreid.pseudo_labels import (
 )
 from dscreid.pseudo_labels.criteria import LABEL_FREE_CRITERIA
 from dscreid.registry import CRITERIA, HOOKS
-from dscreid.structures import Modality
 
 #: Checkpoint key of the labels of the previous round, for ``stability`` after resuming.
 _LABELS_KEY = 'selection_labels'
@@ -79,43 +77,39 @@ class SelectionHook(Hook):
             raise ConfigError(f'SelectionHook: begin must be at least 1, got {begin}')
         #: The criteria that are logged, by name; the name of the value that chooses, and its direction.
         self.criteria: dict[str, Criterion] = {name: CRITERIA.build(dict(type=name)) for name in LABEL_FREE_CRITERIA}
-        self.criterion = criterion_name(criterion)
-        self.rule = 'greater'
+        self.criterion, self.rule = criterion_name(criterion), 'greater'
         if criterion is not None:
             name, built = _built(criterion)
-            self.criteria[name] = built
-            self.rule = built.rule
+            self.criteria[name], self.rule = built, built.rule
         self.begin = begin
-        self.clustering: Labeler | None = None
-        if clustering is not None:
-            self.clustering = build_clustering(clustering, 'SelectionHook')
+        self.clustering = None if clustering is None else build_clustering(clustering, 'SelectionHook')
         self.record = SelectionRecord()
         self.previous: PseudoLabels | None = None
-        self._clusterer: ClusterHook | None = None
+        self._clusterer: ClusterHook  #: found before training
 
     def before_train(self, runner: Runner) -> None:
         """Find the ``ClusterHook``, and continue or remove the record in the work directory."""
-        self._clusterer = find_cluster_hook(runner)
-        if self._clusterer is None:
+        if (clusterer := find_cluster_hook(runner)) is None:
             raise ConfigError(
                 'SelectionHook: it needs ClusterHook, but default_hooks has none; remove SelectionHook from a config '
                 'without pseudo labels'
             )
+        self._clusterer = clusterer
         if self.clustering is None:
-            self.clustering = _first_clustering(self._clusterer.labelers)
+            parts = (part for labeler in clusterer.labelers for part in _chain(labeler))
+            self.clustering = next((part for part in parts if isinstance(part, ClusterLabeler)), None)
         if is_main_process():
             self._take_up_record(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Evaluate the weights at the start of the epoch, unless their labels were unusable."""
-        last = None if self._clusterer is None else self._clusterer.last
-        if last is not None:
-            self._judge(runner, last)
+        if self._clusterer.last is not None:
+            self._judge(runner, self._clusterer.last)
             wait_for_all()
 
     def after_train(self, runner: Runner) -> None:
         """Evaluate the final weights, and log which checkpoint was chosen."""
-        if self.criterion is None or self._clusterer is None:
+        if self.criterion is None:
             return
         try:
             self._judge(runner, self._clusterer.make_round(runner))
@@ -127,9 +121,7 @@ class SelectionHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Add the labels of the current epoch to its checkpoint."""
         if self.previous is not None:
-            checkpoint[_LABELS_KEY] = {
-                modality.value: torch.from_numpy(self.previous.of(modality)) for modality in Modality
-            }
+            checkpoint[_LABELS_KEY] = labels_state(self.previous)['own']
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Restore these labels; raise CheckpointError if they belong to other tracklets."""
@@ -149,30 +141,33 @@ class SelectionHook(Hook):
         runner.logger.info(f'label-free criteria after {runner.epoch} epochs: {shown}')
         scalars = {f'criteria/{name}': value for name, value in values.items()}
         runner.visualizer.add_scalars(scalars, step=runner.epoch)
-        self.record = self.record.with_epoch(runner.epoch, values)
-        superseded = self._keep(runner, values)
+        before, chosen = self.record.kept, self._chosen(runner, values)
+        self.record = replace(self.record.with_epoch(runner.epoch, values), kept=chosen or before)
         self.record.write(runner.work_dir)
-        _remove(runner.work_dir, superseded)  # last, so that the record never names a missing file
+        if chosen and before and before.checkpoint != chosen.checkpoint:
+            _remove(runner.work_dir, before)  # last, so that the record never names a missing file
 
-    def _keep(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
-        """If the weights are chosen, save and record them, and return the checkpoint that they replace."""
-        epoch, kept = runner.epoch, self.record.kept
+    def _chosen(self, runner: Runner, values: Mapping[str, float]) -> KeptCheckpoint | None:
+        """Save the weights and describe their checkpoint if they are chosen."""
+        epoch = runner.epoch
         if self.criterion is None or epoch < self.begin:
             return None
         value = values.get(self.criterion, math.nan)
-        if not is_chosen(epoch, value, kept, self.rule):
+        if not is_chosen(epoch, value, self.record.kept, self.rule):
             return None
         name, meta = checkpoint_name(self.criterion, epoch), dict(epoch=epoch, iter=runner.iter)
         runner.save_checkpoint(runner.work_dir, name, save_optimizer=False, save_param_scheduler=False, meta=meta)
         chosen = KeptCheckpoint(self.criterion, self.rule, epoch, value, name)
-        self.record = replace(self.record, kept=chosen)
         runner.logger.info(f'chosen so far: {_describe(chosen)}')
-        return None if kept is None or kept.checkpoint == name else kept
+        return chosen
 
     def _take_up_record(self, runner: Runner) -> None:
         """Continue the record of a resumed run; for a new run, remove the record of an earlier one."""
         if begins_anew(runner):
-            _forget(runner.work_dir)
+            with contextlib.suppress(CheckpointError):  # an unreadable record names nothing
+                if (record := read_record(runner.work_dir)) and record.kept:
+                    _remove(runner.work_dir, record.kept)
+            Path(runner.work_dir, RECORD_FILE).unlink(missing_ok=True)
             return
         self.record = read_record(runner.work_dir) or SelectionRecord()
         if self.previous is None:
@@ -180,39 +175,31 @@ class SelectionHook(Hook):
                 'the resumed checkpoint has no labels of the previous epoch, so the first stability is missing'
             )
         kept = self.record.kept
-        chosen_alike = (
-            kept is not None
-            and (kept.criterion, kept.rule) == (self.criterion, self.rule)
-            and kept.epoch >= self.begin
-            and Path(runner.work_dir, kept.checkpoint).is_file()
-        )
-        if not chosen_alike:
-            self.record = replace(self.record, kept=None)
-            if self.criterion is not None:
-                runner.logger.warning(
-                    f'the earlier part of this run kept no checkpoint by {self.criterion}, so only weights from epoch '
-                    f'{runner.epoch} on can be chosen'
-                )
+        alike = kept and (kept.criterion, kept.rule) == (self.criterion, self.rule) and kept.epoch >= self.begin
+        if kept and alike and Path(runner.work_dir, kept.checkpoint).is_file():
+            return
+        self.record = replace(self.record, kept=None)
+        if self.criterion is not None:
+            runner.logger.warning(
+                f'the earlier part of this run kept no checkpoint by {self.criterion}, so only weights from epoch '
+                f'{runner.epoch} on can be chosen'
+            )
 
 
-def _first_clustering(labelers: Iterable[Labeler]) -> ClusterLabeler | None:
-    """Return the first ``ClusterLabeler`` among labelers and those they build on."""
-    for labeler in labelers:
-        part: Labeler | None = labeler
-        while part is not None:
-            if isinstance(part, ClusterLabeler):
-                return part
-            part = part.clustering
-    return None
+def _chain(labeler: Labeler | None) -> Iterator[Labeler]:
+    """Yield a labeler and those it builds on."""
+    while labeler is not None:
+        yield labeler
+        labeler = labeler.clustering
 
 
 def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
     """Build the criterion that a config names, and return it with its registered name."""
     config = dict(criterion) if isinstance(criterion, Mapping) else dict(type=criterion)
     name = str(config['type'])
-    if CRITERIA.get(name) is None and isinstance(criterion, str):
+    if name not in CRITERIA and isinstance(criterion, str):
         name = name.removesuffix('_rgb').removesuffix('_ir')
-    if CRITERIA.get(name) is None:
+    if name not in CRITERIA:
         raise ConfigError(
             f"SelectionHook: there is no criterion '{name}'; known are {', '.join(CRITERIA.module_dict)}, also with "
             '_rgb or _ir for one modality'
@@ -226,17 +213,8 @@ def _built(criterion: str | Mapping[str, Any]) -> tuple[str, Criterion]:
     return name, built
 
 
-def _forget(work_dir: str) -> None:
-    """Remove the record of an earlier run and the checkpoint that it names."""
-    with contextlib.suppress(CheckpointError):  # an unreadable record names nothing
-        if (record := read_record(work_dir)) is not None:
-            _remove(work_dir, record.kept)
-    Path(work_dir, RECORD_FILE).unlink(missing_ok=True)
-
-
-def _remove(work_dir: str, kept: KeptCheckpoint | None) -> None:
-    if kept is not None:
-        Path(work_dir, Path(kept.checkpoint).name).unlink(missing_ok=True)
+def _remove(work_dir: str, kept: KeptCheckpoint) -> None:
+    Path(work_dir, Path(kept.checkpoint).name).unlink(missing_ok=True)
 
 
 def _describe(kept: KeptCheckpoint | None) -> str:

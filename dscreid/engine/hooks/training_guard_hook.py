@@ -1,12 +1,15 @@
-"""Stop failed training before its checkpoint replaces a good one."""
+"""Stop failed training, or processes that diverge, before the epoch's checkpoint replaces a good one."""
 
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from torch import Tensor
 
+from dscreid.distributed import gather_objects
 from dscreid.engine.source_weights import unwrap_model
 from dscreid.errors import ConfigError, TrainingError
 from dscreid.registry import HOOKS
@@ -24,15 +27,11 @@ _SILENT = {
 class TrainingGuardHook(Hook):
     """Monitor the losses and the weights.
 
-    NaN or infinite losses or weights end the run with an error that suggests a remedy. The epoch leaves no checkpoint.
-    The hook warns about an active loss that is exactly 0 in all iterations of an epoch. It also warns if the number of
-    accumulated iterations does not divide the length of an epoch: gradients of the last iterations then carry over to
-    the next epoch, and are lost if the run is resumed there.
-
-    The values are monitored on their device and read every ``interval`` iterations and after each epoch.
+    NaN or infinite losses or weights end the run, and the epoch leaves no checkpoint. The hook warns about a loss that
+    is exactly 0 in all iterations of an epoch, and about accumulated gradients that carry over to the next epoch.
 
     Args:
-        interval: Number of iterations between checks, at least 1.
+        interval: Number of iterations, at least 1, after which the losses are read from their device.
     """
 
     # after the epoch, but before its checkpoint (VERY_LOW)
@@ -46,13 +45,11 @@ class TrainingGuardHook(Hook):
 
     def before_train(self, runner) -> None:
         """Warn if accumulated gradients carry over into the next epoch."""
-        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        left = len(runner.train_dataloader) % counts
-        if left:
+        counts, length = getattr(runner.optim_wrapper, '_accumulative_counts', 1), len(runner.train_dataloader)
+        if left := length % counts:
             runner.logger.warning(
-                f'optim_wrapper.accumulative_counts={counts} does not divide the {len(runner.train_dataloader)} '
-                f'iterations of an epoch: gradients of the last {left} join the next epoch, and a resumed run loses '
-                'them; choose a divisor'
+                f'optim_wrapper.accumulative_counts={counts} does not divide the {length} iterations of an epoch: '
+                f'gradients of the last {left} join the next epoch, and a resumed run loses them; choose a divisor'
             )
 
     def before_train_epoch(self, runner) -> None:
@@ -60,10 +57,9 @@ class TrainingGuardHook(Hook):
         self._clear()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Record which losses are not finite and which are not 0."""
-        for name, value in (outputs or {}).items():
-            if 'loss' in name:
-                self._note(name, torch.as_tensor(value).detach(), batch_idx)
+        """Record the losses, and check them every ``interval`` iterations."""
+        losses = {name: torch.as_tensor(value) for name, value in (outputs or {}).items() if 'loss' in name}
+        self._unread += [(batch_idx, name, value.detach().float()) for name, value in losses.items()]
         self._iterations += 1
         if self._iterations % self.interval == 0:
             self._stop_at_bad_losses(runner)
@@ -71,8 +67,7 @@ class TrainingGuardHook(Hook):
     def after_train_epoch(self, runner) -> None:
         """Check the losses and the weights, and warn about losses that were always 0."""
         self._stop_at_bad_losses(runner)
-        broken = not_finite(unwrap_model(runner.model).state_dict())
-        if broken:
+        if broken := not_finite(unwrap_model(runner.model).state_dict()):
             raise TrainingError(
                 f'epoch {runner.epoch + 1}: {len(broken)} weights are NaN or infinite after the last step, first '
                 f'{broken[0]}; {_remedy(runner)}'
@@ -86,38 +81,70 @@ class TrainingGuardHook(Hook):
 
     def silent(self) -> list[str]:
         """Return the losses that were exactly 0 in all iterations of the epoch so far."""
-        return [name for name, active in self._active.items() if name != 'loss' and not bool(active)]
+        self._read()
+        return [name for name, active in self._active.items() if name != 'loss' and not active]
 
     def _clear(self) -> None:
         self._iterations = 0
-        self._first_bad: dict[str, Tensor] = {}  # iteration in the epoch, -1 for none
-        self._active: dict[str, Tensor] = {}
+        self._unread: list[tuple[int, str, Tensor]] = []  # iteration in the epoch, name and value of each loss
+        self._active: dict[str, bool] = {}
 
-    def _note(self, name: str, value: Tensor, iteration: int) -> None:
-        first = self._first_bad.get(name, torch.full_like(value, -1.0, dtype=torch.float32))
-        self._first_bad[name] = torch.where((first < 0) & ~torch.isfinite(value), float(iteration), first)
-        self._active[name] = self._active.get(name, torch.zeros_like(value, dtype=torch.bool)) | (value != 0)
+    def _read(self) -> list[tuple[int, str]]:
+        """Read the recorded losses from the device, and return iteration and name of those that are not finite."""
+        values = torch.stack([value for *_, value in self._unread]).tolist() if self._unread else []
+        bad = []
+        for (iteration, name, _), value in zip(self._unread, values, strict=True):
+            self._active[name] = self._active.get(name, False) or value != 0
+            if not math.isfinite(value):
+                bad.append((iteration, name))
+        self._unread = []
+        return bad
 
     def _stop_at_bad_losses(self, runner) -> None:
-        firsts = {name: int(first) for name, first in self._first_bad.items() if name != 'loss'}
-        bad = {name: first for name, first in firsts.items() if first >= 0}
-        if not bad and 'loss' in self._first_bad and int(self._first_bad['loss']) >= 0:
-            bad = {'loss': int(self._first_bad['loss'])}  # the sum overflowed
-        if bad:
-            first = min(bad.values())
-            names = ', '.join(name for name, iteration in bad.items() if iteration == first)
+        if bad := self._read():
+            first = bad[0][0]
+            names = [name for iteration, name in bad if iteration == first]
+            shown = ', '.join([name for name in names if name != 'loss'] or names)  # only the sum may overflow
             raise TrainingError(
-                f'epoch {runner.epoch + 1}, iteration {first + 1}: {names} became NaN or infinite; {_remedy(runner)}'
+                f'epoch {runner.epoch + 1}, iteration {first + 1}: {shown} became NaN or infinite; {_remedy(runner)}'
+            )
+
+
+@HOOKS.register_module()
+class ProcessAgreementHook(Hook):
+    """Compare the weights, neck statistics and memories of all processes after each epoch.
+
+    They would silently diverge if a part of the model used only its own process's share of the batch. An epoch with
+    differences leaves no checkpoint.
+
+    Args:
+        tolerance: Largest difference of a tensor's sum between processes, relative to the sum of its absolute values.
+    """
+
+    # after the epoch, but before its checkpoint (VERY_LOW)
+    priority = 'LOW'
+
+    def __init__(self, tolerance: float = 1e-4) -> None:
+        if tolerance < 0:
+            raise ConfigError(f'ProcessAgreementHook: tolerance must not be negative, got {tolerance}')
+        self.tolerance = tolerance
+
+    def after_train_epoch(self, runner) -> None:
+        """Compare the model of this process with those of the others."""
+        if get_world_size() == 1:
+            return
+        model = unwrap_model(runner.model)
+        tensors = dict([*model.named_parameters(), *model.named_buffers()])
+        if names := disagreements(tensors, self.tolerance):
+            raise TrainingError(
+                f'epoch {runner.epoch + 1}: {len(names)} tensors of the model differ between the processes, first '
+                f'{names[0]}: a part of the model uses only its own share of the batch; resume with one process'
             )
 
 
 def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     """Return the names of weights with NaN or infinite entries."""
-    floats = {name: value for name, value in weights.items() if value.is_floating_point() and value.numel()}
-    if not floats:
-        return []
-    sums = torch.stack([value.detach().double().sum() for value in floats.values()])  # one device sync
-    return [name for name, total in zip(floats, sums.tolist(), strict=True) if not math.isfinite(total)]
+    return [name for name, value in weights.items() if not value.isfinite().all()]
 
 
 def _remedy(runner) -> str:
@@ -128,3 +155,16 @@ def _remedy(runner) -> str:
         'from that checkpoint with --source-checkpoint, with optim_wrapper.clip_grad=dict(max_norm=5.0) or a lower '
         f'learning rate{rate}'
     )
+
+
+def disagreements(tensors: Mapping[str, Tensor], tolerance: float) -> list[str]:
+    """Return the names of tensors whose sums differ between processes by more than the relative tolerance."""
+    values = {name: value.detach().double() for name, value in tensors.items() if value.numel()}
+    sums = {(name, value.shape): (value.sum().item(), value.abs().sum().item()) for name, value in values.items()}
+    gathered = gather_objects(sums)
+    found = set()
+    for key in set().union(*gathered):
+        totals, sizes = np.array([sums.get(key, (np.nan, np.nan)) for sums in gathered]).T
+        if not np.ptp(totals) <= tolerance * sizes.max():  # also if one is NaN or missing
+            found.add(key[0])
+    return sorted(found)

@@ -7,7 +7,7 @@ import pytest
 
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.datasets import HITSZVCM
-from dscreid.engine.bad_frame_record import RECORD_FILE, merge_entries, read_entries
+from dscreid.engine.hooks.bad_frames_hook import RECORD_FILE, merge_entries, read_entries
 from dscreid.errors import CheckpointError
 
 pytestmark = pytest.mark.usefixtures('one_thread')

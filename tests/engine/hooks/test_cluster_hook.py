@@ -185,10 +185,7 @@ def test_a_wrong_neighbor_search_is_named(wrong):
 
 def test_a_labeler_must_derive_from_the_base_class():
     LABELERS.register_module(name='PlainFunction', force=True, module=lambda: len)
-    for config in (
-        dict(type='PlainFunction'),
-        dict(type='DSLULabeler', clustering=dict(type='PlainFunction')),
-    ):
+    for config in (dict(type='PlainFunction'), dict(type='DSLULabeler', clustering=dict(type='PlainFunction'))):
         with pytest.raises(ConfigError, match='PlainFunction is not a labeler; derive the class from dscreid'):
             ClusterHook([], [config])
 

@@ -1,8 +1,10 @@
 """The hooks that do one thing: a fake runner shows what."""
 
 import logging
+import random
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,12 +13,11 @@ from dscreid.engine.hooks import (
     EvaluationProgressHook,
     InitialCheckpointHook,
     MemoryUpdateHook,
+    RandomStateHook,
     SourceWeightsHook,
     SpeedHook,
     durable_checkpoint_hook,
-    evaluation_progress_hook,
-    source_weights_hook,
-    speed_hook,
+    small_hooks,
 )
 from dscreid.registry import HOOKS
 
@@ -46,7 +47,7 @@ def test_memories_are_updated_after_each_iteration(fake_runner):
 @pytest.mark.parametrize(('iteration', 'loads'), [(0, True), (200, False)])
 def test_source_weights_are_loaded_unless_the_run_resumes(fake_runner, monkeypatch, iteration, loads):
     calls = []
-    monkeypatch.setattr(source_weights_hook, 'load_source_weights', lambda *args: calls.append(args))
+    monkeypatch.setattr(small_hooks, 'load_source_weights', lambda *args: calls.append(args))
     fake_runner.model, fake_runner.iter = nn.Identity(), iteration
     SourceWeightsHook('a.pth').before_train(fake_runner)
     assert calls == ([(fake_runner.model, 'a.pth', False)] if loads else [])
@@ -77,8 +78,8 @@ def test_only_the_first_rank_names_the_checkpoint(fake_runner, tmp_path, monkeyp
 
 def test_speed_counts_training_time_alone(fake_runner, monkeypatch, caplog):
     clock = iter([100.0, 101.0, 103.0])  # start, end of iteration 1, end of iteration 2
-    monkeypatch.setattr(speed_hook, 'time', SimpleNamespace(perf_counter=lambda: next(clock)))
-    monkeypatch.setattr(speed_hook, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(small_hooks, 'time', SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(small_hooks, 'get_world_size', lambda: 2)
     hook = SpeedHook()
     with caplog.at_level(logging.INFO, logger='fake'):
         hook.after_train_epoch(fake_runner)  # no iteration: nothing to say
@@ -99,7 +100,7 @@ def test_the_bar_opens_advances_and_closes(fake_runner, monkeypatch, phase):
         advance=lambda task: events.append(('advance', task)),
         stop=lambda: events.append('stop'),
     )
-    monkeypatch.setattr(evaluation_progress_hook, 'progress_bar', lambda: bar)
+    monkeypatch.setattr(small_hooks, 'progress_bar', lambda: bar)
     setattr(fake_runner, f'{phase}_loop', SimpleNamespace(dataloader=range(2)))
     hook = EvaluationProgressHook()
     getattr(hook, f'before_{phase}_epoch')(fake_runner)
@@ -108,6 +109,31 @@ def test_the_bar_opens_advances_and_closes(fake_runner, monkeypatch, phase):
     getattr(hook, f'after_{phase}_epoch')(fake_runner)
     text = {'val': 'validate', 'test': 'test'}[phase]
     assert events == [(text, 2), 'start', ('advance', 7), ('advance', 7), 'stop']
+
+
+@pytest.fixture
+def numbers():
+    """Function that gives an epoch's first numbers of all three generators."""
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+
+    def draw(seed, epoch):
+        RandomStateHook().before_train_epoch(SimpleNamespace(seed=seed, epoch=epoch))
+        return random.random(), np.random.random(), torch.rand(()).item()  # noqa: NPY002
+
+    yield draw
+    random.setstate(kept[0])
+    np.random.set_state(kept[1])  # noqa: NPY002
+    torch.set_rng_state(kept[2])
+
+
+def test_an_epoch_has_its_own_numbers(numbers, monkeypatch):
+    first = numbers(1, 0)
+    torch.rand(5)
+    assert numbers(1, 0) == first  # whatever was drawn before
+    for other in (numbers(1, 1), numbers(2, 0), numbers(None, 1)):
+        assert not set(other) & set(first)
+    monkeypatch.setattr(small_hooks, 'get_rank', lambda: 1)
+    assert not set(numbers(1, 0)) & set(first)
 
 
 def test_initial_weights_in_a_real_run(tiny_experiment):

@@ -46,11 +46,7 @@ def test_gradients_that_outlast_an_epoch(runner, caplog, counts, warned):
 @pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
 @pytest.mark.parametrize('interval', [1, 2, 20])
 def test_a_loss_that_is_not_finite(runner, bad, interval):
-    losses = [
-        dict(loss_a=1, loss_b=1, loss=2),
-        dict(loss_a=1, loss_b=bad, loss=bad),
-        dict(loss_a=bad, loss_b=bad),
-    ]
+    losses = [dict(loss_a=1, loss_b=1, loss=2), dict(loss_a=1, loss_b=bad, loss=bad), dict(loss_a=bad, loss_b=bad)]
     with pytest.raises(TrainingError, match=r'^epoch 4, iteration 2: loss_b became NaN .*clip_grad.*0\.002 now') as e:
         play(TrainingGuardHook(interval), runner, *losses)
     assert 'loss_a' not in str(e.value)
