@@ -1,12 +1,31 @@
-"""Draw strokes into a label map: limbs, boxes and textured outlines, measured in body heights."""
+"""Label maps, and strokes to draw into them: limbs, boxes and textured outlines, measured in body heights."""
+
+from enum import IntEnum
 
 import cv2
 import numpy as np
 
-from dscreid.lab.synthetic.labels import SHADE_STEP, Part, Shade, label
+_SHIFT = 4  # fractional bits of OpenCV coordinates, for subpixel motion of the limbs
+_ONE = 1 << _SHIFT
+SHADE_STEP = 16  # a label is part + SHADE_STEP * shade
 
-SHIFT = 4  # fractional bits of OpenCV coordinates, for subpixel motion of the limbs
-_ONE = 1 << SHIFT
+
+class Part(IntEnum):
+    """The part shown by a pixel. 0 is the background."""
+
+    NOTHING, SKIN, HAIR, UPPER, UPPER_SECOND, LOWER, LOWER_SECOND = range(7)
+    SHOE, SOLE, BAG, STRAP, HAT, OCCLUDER, OCCLUDER_SECOND = range(7, 14)
+
+
+class Shade(IntEnum):
+    """Orientation of a surface to the light."""
+
+    PLAIN, LIT, DIM, DARK = range(4)
+
+
+def label(part: Part, shade: Shade = Shade.PLAIN) -> int:
+    """Return the label of a part in a shade."""
+    return int(part) + SHADE_STEP * int(shade)
 
 
 class Brush:
@@ -16,15 +35,14 @@ class Brush:
     """
 
     def __init__(self, canvas: np.ndarray, scale: float, azimuth: float) -> None:
-        self.canvas = canvas
-        self.scale = scale
+        self.canvas, self.scale = canvas, scale
         self.sin, self.cos = float(np.sin(azimuth)), float(np.cos(azimuth))
 
     def line(self, start, end, width: float, value: int) -> None:
         """Draw a line with round ends."""
         thickness = max(1, round(width * self.scale))
-        ends = [(int(p[0] * _ONE), int(p[1] * _ONE)) for p in (start, end)]
-        cv2.line(self.canvas, ends[0], ends[1], value, thickness, cv2.LINE_8, SHIFT)
+        start, end = ((int(x * _ONE), int(y * _ONE)) for x, y in (start, end))
+        cv2.line(self.canvas, start, end, value, thickness, cv2.LINE_8, _SHIFT)
 
     def limb(self, start, end, width: float, part: Part, shade: Shade) -> None:
         """Draw a limb as a darker rim and a core, so that it looks round and stands out."""
@@ -35,13 +53,13 @@ class Brush:
 
     def polygon(self, corners, value: int) -> None:
         """Fill a convex polygon."""
-        cv2.fillConvexPoly(self.canvas, _fixed(corners), value, cv2.LINE_8, SHIFT)
+        cv2.fillConvexPoly(self.canvas, _fixed(corners), value, cv2.LINE_8, _SHIFT)
 
-    def ellipse(self, center, axes, value: int, angle: float = 0.0, start: float = 0.0, end: float = 360.0) -> None:
-        """Fill an ellipse, or its sector from ``start`` to ``end`` degrees. ``axes`` are the half axes."""
+    def ellipse(self, center, axes, value: int, start: float = 0.0) -> None:
+        """Fill an ellipse, or its sector from ``start`` to 360 degrees. ``axes`` are the half axes."""
         center = (int(center[0] * _ONE), int(center[1] * _ONE))
         axes = (int(axes[0] * self.scale * _ONE), int(axes[1] * self.scale * _ONE))
-        cv2.ellipse(self.canvas, center, axes, angle, start, end, value, -1, cv2.LINE_8, SHIFT)
+        cv2.ellipse(self.canvas, center, axes, 0.0, start, 360.0, value, -1, cv2.LINE_8, _SHIFT)
 
     def half_width(self, lateral: float, frontal: float) -> float:
         """Return the visible half width of an upright elliptic cylinder, in pixels."""
@@ -50,18 +68,15 @@ class Brush:
     def trapeze(self, top, bottom, top_width: float, bottom_width: float, part: Part) -> None:
         """Draw a skirt-like shape with a shaded rim. Half widths are in pixels."""
         for share, shift, shade in ((1.0, 0.0, Shade.DIM), (0.72, -0.10, Shade.PLAIN)):
-            corners = (
-                moved(top, (shift - share) * top_width),
-                moved(top, (shift + share) * top_width),
-                moved(bottom, (shift + share) * bottom_width),
-                moved(bottom, (shift - share) * bottom_width),
-            )
-            self.polygon(corners, label(part, shade))
+            left, right = shift - share, shift + share
+            upper = [moved(top, left * top_width), moved(top, right * top_width)]
+            lower = [moved(bottom, right * bottom_width), moved(bottom, left * bottom_width)]
+            self.polygon(upper + lower, label(part, shade))
 
     def box(self, center, half_width: float, half_height: float, part: Part) -> None:
         """Draw a rectangle with a shaded rim."""
         for share, shade in ((1.0, Shade.DIM), (0.72, Shade.PLAIN)):
-            reach = np.array((share * half_width * self.scale, share * half_height * self.scale))
+            reach = share * np.array((half_width, half_height)) * self.scale
             corners = [center + reach * sign for sign in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
             self.polygon(corners, label(part, shade))
 
@@ -70,36 +85,24 @@ class Brush:
 
         ``top`` and ``hem`` are the centers of the texture's first and last row, ``half_width`` is in pixels.
         """
-        x0, y0 = np.maximum(np.floor(outline.min(axis=0)).astype(int), 0)
-        x1, y1 = np.maximum(np.ceil(outline.max(axis=0)).astype(int) + 1, 0)
-        region = self.canvas[y0:y1, x0:x1]
+        origin = np.maximum(np.floor(outline.min(axis=0)).astype(int), 0)
+        stop = np.maximum(np.ceil(outline.max(axis=0)).astype(int) + 1, 0)
+        region = self.canvas[origin[1] : stop[1], origin[0] : stop[0]]
         if region.size == 0:
             return
-        origin = np.array((x0, y0))
         rows, columns = texture.shape
         source = np.array(((0, 0), (columns, 0), (0, rows)), dtype=np.float32)
         target = np.array((moved(top, -half_width), moved(top, half_width), moved(hem, -half_width)))
         matrix = cv2.getAffineTransform(source, (target - origin).astype(np.float32))
-        size = (region.shape[1], region.shape[0])
-        warped = cv2.warpAffine(texture, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        warped = cv2.warpAffine(texture, matrix, region.shape[::-1], None, cv2.INTER_NEAREST, cv2.BORDER_REPLICATE)
         mask = np.zeros(region.shape, dtype=np.uint8)
-        cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_8, SHIFT)
+        cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_8, _SHIFT)
         cv2.copyTo(warped, mask, region)
 
 
 def moved(point: np.ndarray, right: float, down: float = 0.0) -> np.ndarray:
     """Return ``point`` (float[2]) shifted by a number of pixels."""
     return np.array((point[0] + right, point[1] + down))
-
-
-def label_texture(mask: np.ndarray) -> np.ndarray:
-    """Convert the visible half of a garment, bool[rows, columns], to labels, uint8, shaded like a lit cylinder."""
-    across = np.linspace(-1, 1, mask.shape[1])
-    shade = np.full(mask.shape[1], int(Shade.PLAIN))
-    shade[(across > -0.5) & (across < -0.1)] = Shade.LIT
-    shade[np.abs(across + 0.02) > 0.82] = Shade.DIM
-    part = np.where(mask, int(Part.UPPER_SECOND), int(Part.UPPER))
-    return (part + SHADE_STEP * shade[None, :]).astype(np.uint8)
 
 
 def _fixed(corners) -> np.ndarray:

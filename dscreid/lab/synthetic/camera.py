@@ -8,14 +8,14 @@ import numpy as np
 from dscreid.lab.synthetic.domain import Domain
 from dscreid.lab.synthetic.seeding import choose, uniform
 from dscreid.lab.synthetic.sensor import InfraredSensor, draw_sensor
+from dscreid.structures import Modality
 
 
 @dataclass(frozen=True)
 class Camera:
     """One camera. The modalities share everything except the sensor."""
 
-    #: viewing direction in radians. 0 faces the walker, pi/2 sees the walk from left to right.
-    azimuth: float
+    azimuth: float  #: viewing direction in radians. 0 faces the walker, pi/2 sees the walk from left to right.
     elevation: float  #: angle above the horizontal in radians
     scale: float  #: height of the figure relative to the height of the frame
     light: tuple[float, float, float]  #: gain of the visible light for red, green and blue
@@ -35,7 +35,7 @@ class Camera:
     sensor: InfraredSensor  #: the infrared sensor
 
 
-def draw_camera(rng: np.random.Generator, domain: Domain, number: int, count: int, modality_gap: float) -> Camera:
+def draw_camera(rng: np.random.Generator, domain: Domain, number: int, count: int) -> Camera:
     """Draw the camera ``number`` (from 0) of ``count`` with its own generator.
 
     The number determines the azimuth unless the domain draws a camera per tracklet.
@@ -63,31 +63,31 @@ def draw_camera(rng: np.random.Generator, domain: Domain, number: int, count: in
         background_color=uniform(rng, domain.background_color),
         infrared_background=uniform(rng, domain.infrared_background),
         background_seed=int(rng.integers(2**31)),
-        sensor=draw_sensor(rng, modality_gap, domain.sensor_spread, domain.material_spread),
+        sensor=draw_sensor(rng, domain.modality_gap, domain.sensor_spread, domain.material_spread),
     )
 
 
-def visible_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
-    """Return the gradient of the visible light over the frame, float32[height, width, 1], with mean about 1."""
-    y, x = _grid(height, width)
+def illumination(camera: Camera, height: int, width: int) -> dict[Modality, np.ndarray]:
+    """Return the light over the frame, with mean about 1: visible float32[height, width, 3], infrared without channels.
+
+    The visible light has a gradient, the infrared light a hot spot and a vignette.
+    """
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
     ramp = np.cos(camera.shade_angle) * x + np.sin(camera.shade_angle) * y
-    return (1 + camera.shade * ramp).astype(np.float32)[..., None]
-
-
-def infrared_illumination(camera: Camera, height: int, width: int) -> np.ndarray:
-    """Return the product of hot spot and vignette, float32[height, width]."""
-    y, x = _grid(height, width)
+    visible = (1 + camera.shade * ramp).astype(np.float32)
     center_x, center_y = camera.sensor.hot_spot_center
     distance = (x - (2 * center_x - 1)) ** 2 + (y - (2 * center_y - 1)) ** 2
     spot = camera.sensor.hot_spot * (np.exp(-distance / 0.5) - 0.35)
     vignette = camera.sensor.vignette * ((x**2 + y**2) / 2 - 0.3)
     # Set the exposure so that the bright center is not clipped.
-    return ((1 + spot - vignette) / (1 + 0.5 * camera.sensor.hot_spot)).astype(np.float32)
+    infrared = ((1 + spot - vignette) / (1 + 0.5 * camera.sensor.hot_spot)).astype(np.float32)
+    return {Modality.RGB: np.stack((visible,) * 3, axis=2), Modality.IR: infrared}
 
 
-def visible_tone_curve(camera: Camera) -> np.ndarray:
-    """Return the tone curve of the visible sensor as a lookup table, uint8[256]."""
-    return np.clip(255 * (np.arange(256) / 255.0) ** camera.gamma + 0.5, 0, 255).astype(np.uint8)
+def tone_curves(camera: Camera) -> dict[Modality, np.ndarray]:
+    """Return the tone curves of both sensors as lookup tables, uint8[256]."""
+    visible = np.clip(255 * (np.arange(256) / 255.0) ** camera.gamma + 0.5, 0, 255).astype(np.uint8)
+    return {Modality.RGB: visible, Modality.IR: camera.sensor.tone_curve()}
 
 
 def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
@@ -103,7 +103,3 @@ def degrade(image: np.ndarray, blur: float, resolution: float) -> np.ndarray:
     if blur > 0.25:
         image = cv2.GaussianBlur(image, (0, 0), blur)
     return image
-
-
-def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]

@@ -1,42 +1,34 @@
 """Domains: the distributions from which people, cameras and sensors are drawn."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic.palette import COLOR_NAMES
+from dscreid.lab.synthetic.palette import COLORS
 from dscreid.utils.signatures import closest
 
 Range = tuple[float, float]
 
-_PATTERNS = {
-    'plain': 3.2, 'stripes_h': 1.6, 'stripes_v': 1.0, 'checks': 1.2, 'logo': 1.6, 'band': 1.2, 'yoke': 1.2,
-    'halves': 0.7, 'sash': 0.7, 'open': 1.2, 'hem': 0.8, 'dots': 0.7,
-}  # fmt: skip
-
 
 def _weights(**emphasis: float) -> dict[str, float]:
     """Return weight 1 for every color except those given."""
-    return {name: emphasis.get(name, 1.0) for name in COLOR_NAMES}
+    return {name: emphasis.get(name, 1.0) for name in COLORS}
 
 
-@dataclass(frozen=True)
-class Wardrobe:
+class Wardrobe(NamedTuple):
     """Clothing statistics. Every dictionary maps names to weights."""
 
-    upper_colors: dict[str, float] = field(default_factory=_weights)
-    lower_colors: dict[str, float] = field(default_factory=_weights)
-    upper_materials: dict[str, float] = field(
-        default_factory=lambda: {'cotton': 4, 'polyester': 2, 'wool': 1, 'nylon': 1, 'leather': 0.5}
-    )
-    lower_materials: dict[str, float] = field(
-        default_factory=lambda: {'cotton': 3, 'denim': 3, 'polyester': 2, 'wool': 1}
-    )
-    patterns: dict[str, float] = field(default_factory=lambda: dict(_PATTERNS))
-    lower_kinds: dict[str, float] = field(
-        default_factory=lambda: {'trousers': 4, 'wide': 1, 'shorts': 2, 'skirt': 1.5, 'dress': 0.5}
-    )
-    bags: dict[str, float] = field(default_factory=lambda: {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5})
-    hats: dict[str, float] = field(default_factory=lambda: {'none': 4, 'cap': 1, 'beanie': 0.6, 'hood': 0.4})
+    upper_colors: dict[str, float] = _weights()
+    lower_colors: dict[str, float] = _weights()
+    upper_materials: dict[str, float] = {'cotton': 4, 'polyester': 2, 'wool': 1, 'nylon': 1, 'leather': 0.5}
+    lower_materials: dict[str, float] = {'cotton': 3, 'denim': 3, 'polyester': 2, 'wool': 1}
+    patterns: dict[str, float] = {
+        'plain': 3.2, 'stripes_h': 1.6, 'stripes_v': 1.0, 'checks': 1.2, 'logo': 1.6, 'band': 1.2, 'yoke': 1.2,
+        'halves': 0.7, 'sash': 0.7, 'open': 1.2, 'hem': 0.8, 'dots': 0.7,
+    }  # fmt: skip
+    lower_kinds: dict[str, float] = {'trousers': 4, 'wide': 1, 'shorts': 2, 'skirt': 1.5, 'dress': 0.5}
+    bags: dict[str, float] = {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5}
+    hats: dict[str, float] = {'none': 4, 'cap': 1, 'beanie': 0.6, 'hood': 0.4}
     #: probabilities of sleeves that end at the shoulder, short sleeves and long sleeves
     sleeves: tuple[float, float, float] = (0.1, 0.45, 0.45)
     coats: float = 0.15  #: probability of a coat that reaches down to the thighs
@@ -52,8 +44,7 @@ class Domain:
     code: int  #: part of every seed of the domain; not that of another domain
     wardrobe: Wardrobe  #: clothing statistics
     modality_gap: float = 0.0  #: default of the world's ``modality_gap`` (see ``sensor.py``)
-    #: draw a camera and a sensor for each tracklet instead of once per camera number
-    camera_per_tracklet: bool = False
+    camera_per_tracklet: bool = False  #: draw a camera and a sensor for each tracklet instead of per camera number
     azimuth_spread: float = 360.0  #: angle in degrees over which the cameras are spread (0 faces the walker)
     azimuth_offset: float = 0.0  #: azimuth of the first camera in degrees
     heading_jitter: float = 14.0  #: standard deviation of the walking direction in degrees
@@ -76,11 +67,9 @@ class Domain:
     background_style: dict[str, float] = field(default_factory=lambda: {'campus': 1})
     infrared_background: Range = (0.25, 0.65)  #: brightness of the background in infrared
     occluded: float = 0.25  #: probability that a tracklet has an occluder
-    #: fraction of such a tracklet's frames in which the occluder is visible
-    occluded_frames: Range = (0.2, 0.5)
+    occluded_frames: Range = (0.2, 0.5)  #: fraction of such a tracklet's frames that show the occluder
     sensor_spread: float = 0.15  #: variation of the infrared sensor between cameras. 1 is the largest.
-    #: infrared difference between materials of the same color, from 0 (none) to 1
-    material_spread: float = 1.0
+    material_spread: float = 1.0  #: infrared difference between materials of the same color, from 0 (none) to 1
 
 
 BUPT = Domain(

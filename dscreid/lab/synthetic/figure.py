@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from dscreid.lab.synthetic.brush import Brush, moved
+from dscreid.lab.synthetic.brush import Brush, Part, Shade, label, moved
 from dscreid.lab.synthetic.identity import Identity
-from dscreid.lab.synthetic.labels import Part, Shade, label
 from dscreid.lab.synthetic.pose import TORSO, Joint
 
 
@@ -149,7 +148,7 @@ class Figure(Brush):
             self.ellipse(nape, (0.8 * rx, 0.6 * ry), label(Part.SKIN, Shade.DIM))
         if person.hat_kind in ('cap', 'beanie'):
             crown = moved(head, 0, -0.018 * self.scale)
-            self.ellipse(crown, (1.16 * rx, 0.98 * ry), label(Part.HAT), 0, 180, 360)
+            self.ellipse(crown, (1.16 * rx, 0.98 * ry), label(Part.HAT), 180)
         if person.hat_kind == 'cap' and self.cos > -0.6:
             edge = moved(head, 0, -0.016 * self.scale)
             brim = moved(edge, 1.5 * (face - head)[0])

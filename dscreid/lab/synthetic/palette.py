@@ -16,23 +16,21 @@ COLORS: dict[str, tuple[float, float, float]] = {
     'green': (0.16, 0.46, 0.22), 'olive': (0.36, 0.37, 0.20), 'teal': (0.10, 0.48, 0.50),
     'purple': (0.40, 0.22, 0.52), 'brown': (0.40, 0.26, 0.15), 'beige': (0.78, 0.68, 0.52),
 }  # fmt: skip
-COLOR_NAMES = tuple(COLORS)
 
 # Contrast between the lit core and the shadow side of a material: how it shows in visible light.
 MATERIAL_SHEEN: dict[str, float] = {
     'cotton': 0.10, 'denim': 0.14, 'wool': 0.05, 'polyester': 0.22, 'nylon': 0.34, 'leather': 0.45,
     'skin': 0.12, 'hair': 0.20,
 }  # fmt: skip
-MATERIAL_NAMES = tuple(MATERIAL_SHEEN)
 
 
 @dataclass(frozen=True)
 class Surface:
     """The surface of one part of a person."""
 
-    color: int  #: index into ``COLOR_NAMES``. Determines the infrared behavior of the dye.
-    rgb: tuple[float, float, float]  #: visible color, each channel in [0, 1]
-    material: int  #: index into ``MATERIAL_NAMES``
+    color: str  #: name in ``COLORS``. Determines the infrared behavior of the dye.
+    rgb: tuple[float, ...]  #: visible color: red, green and blue in [0, 1]
+    material: str  #: name in ``MATERIAL_SHEEN``
     dye: float  #: infrared deviation of this item from others of its kind, about N(0, 1)
 
 
@@ -41,6 +39,4 @@ def draw_surface(rng: np.random.Generator, colors: Mapping[str, float], material
     name = choose(rng, colors)
     material = choose(rng, materials)
     value = np.asarray(COLORS[name]) * (1 + 0.10 * rng.standard_normal()) + 0.015 * rng.standard_normal(3)
-    red, green, blue = (float(v) for v in np.clip(value, 0.02, 0.98))
-    dye = float(rng.standard_normal())
-    return Surface(COLOR_NAMES.index(name), (red, green, blue), MATERIAL_NAMES.index(material), dye)
+    return Surface(name, tuple(np.clip(value, 0.02, 0.98).tolist()), material, float(rng.standard_normal()))

@@ -48,7 +48,7 @@ def _place_leg(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np
     shin = thigh - 0.08 - gait.knee * np.clip(np.cos(phases - 0.25), 0, None)
     length = body.leg / 2
     sign = 1 - 2 * side
-    hip, knee, ankle, toe = (np.zeros((len(phases), 3)) for _ in range(4))
+    hip, knee, ankle, toe = (joints[:, j + side] for j in (Joint.HIP_L, Joint.KNEE_L, Joint.ANKLE_L, Joint.TOE_L))
     for point in (hip, knee, ankle, toe):
         point[:, 1] = sign * body.hip
     knee[:, 0], knee[:, 2] = length * np.sin(thigh), -length * np.cos(thigh)
@@ -56,10 +56,6 @@ def _place_leg(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np
     ankle[:, 2] = knee[:, 2] - length * np.cos(shin)
     pitch = 0.55 * np.minimum(shin, 0) - 0.1
     toe[:, 0], toe[:, 2] = ankle[:, 0] + FOOT * np.cos(pitch), ankle[:, 2] + FOOT * np.sin(pitch)
-    for joint, point in zip(
-        (Joint.HIP_L, Joint.KNEE_L, Joint.ANKLE_L, Joint.TOE_L), (hip, knee, ankle, toe), strict=True
-    ):
-        joints[:, joint + side] = point
 
 
 def _place_trunk(joints: np.ndarray, body: Body, gait: Gait, phases: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic.spec import WorldSpec, layout_of
+from dscreid.lab.synthetic.spec import WorldSpec
 from dscreid.registry import WORLDS
 from dscreid.utils.signatures import closest
 
@@ -84,19 +84,17 @@ class Pretrain(World):
 def make_spec(preset: str, layout: str, domain: str | None = None, **overrides: Any) -> WorldSpec:
     """Return the spec of the world named ``preset`` in ``WORLDS``, in layout 'hitsz' or 'bupt'.
 
-    ``domain`` is a name in ``DOMAINS``; None uses that of the world. ``overrides`` are other fields of ``WorldSpec``;
-    None keeps the world's value.
+    ``domain`` is a name in ``DOMAINS``, ``overrides`` are other fields of ``WorldSpec``; None keeps the world's value.
 
     Raises:
         ConfigError: If a name is unknown or a value is out of range.
     """
     world = WORLDS.get(preset)
     if world is None:
-        known = list(WORLDS.module_dict)
+        known = WORLDS.module_dict
         raise ConfigError(f'unknown world {preset!r}{closest(preset, known)} (known are {", ".join(known)})')
-    values = world.common | getattr(world, layout_of(layout).name)
+    values = world.common | getattr(world, layout, {})
     values |= {name: value for name, value in overrides.items() if value is not None}
-    unknown = sorted(set(values) - set(WorldSpec.__dataclass_fields__))
-    if unknown:
-        raise ConfigError(f'a synthetic world has no field {unknown[0]!r}')
+    for name in values.keys() - WorldSpec.__dataclass_fields__.keys():
+        raise ConfigError(f'a synthetic world has no field {name!r}')
     return WorldSpec(layout=layout, domain=domain or world.domain or layout, **values)
