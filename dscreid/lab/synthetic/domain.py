@@ -1,7 +1,6 @@
 """Domains: the distributions from which people, cameras and sensors are drawn."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic.palette import COLORS
@@ -9,26 +8,35 @@ from dscreid.utils.signatures import closest
 
 Range = tuple[float, float]
 
+_PATTERNS = {
+    'plain': 3.2, 'stripes_h': 1.6, 'stripes_v': 1.0, 'checks': 1.2, 'logo': 1.6, 'band': 1.2, 'yoke': 1.2,
+    'halves': 0.7, 'sash': 0.7, 'open': 1.2, 'hem': 0.8, 'dots': 0.7,
+}  # fmt: skip
+
 
 def _weights(**emphasis: float) -> dict[str, float]:
     """Return weight 1 for every color except those given."""
     return {name: emphasis.get(name, 1.0) for name in COLORS}
 
 
-class Wardrobe(NamedTuple):
+@dataclass(frozen=True)
+class Wardrobe:
     """Clothing statistics. Every dictionary maps names to weights."""
 
-    upper_colors: dict[str, float] = _weights()
-    lower_colors: dict[str, float] = _weights()
-    upper_materials: dict[str, float] = {'cotton': 4, 'polyester': 2, 'wool': 1, 'nylon': 1, 'leather': 0.5}
-    lower_materials: dict[str, float] = {'cotton': 3, 'denim': 3, 'polyester': 2, 'wool': 1}
-    patterns: dict[str, float] = {
-        'plain': 3.2, 'stripes_h': 1.6, 'stripes_v': 1.0, 'checks': 1.2, 'logo': 1.6, 'band': 1.2, 'yoke': 1.2,
-        'halves': 0.7, 'sash': 0.7, 'open': 1.2, 'hem': 0.8, 'dots': 0.7,
-    }  # fmt: skip
-    lower_kinds: dict[str, float] = {'trousers': 4, 'wide': 1, 'shorts': 2, 'skirt': 1.5, 'dress': 0.5}
-    bags: dict[str, float] = {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5}
-    hats: dict[str, float] = {'none': 4, 'cap': 1, 'beanie': 0.6, 'hood': 0.4}
+    upper_colors: dict[str, float] = field(default_factory=_weights)
+    lower_colors: dict[str, float] = field(default_factory=_weights)
+    upper_materials: dict[str, float] = field(
+        default_factory=lambda: {'cotton': 4, 'polyester': 2, 'wool': 1, 'nylon': 1, 'leather': 0.5}
+    )
+    lower_materials: dict[str, float] = field(
+        default_factory=lambda: {'cotton': 3, 'denim': 3, 'polyester': 2, 'wool': 1}
+    )
+    patterns: dict[str, float] = field(default_factory=lambda: dict(_PATTERNS))
+    lower_kinds: dict[str, float] = field(
+        default_factory=lambda: {'trousers': 4, 'wide': 1, 'shorts': 2, 'skirt': 1.5, 'dress': 0.5}
+    )
+    bags: dict[str, float] = field(default_factory=lambda: {'none': 3, 'backpack': 3, 'shoulder': 2, 'hand': 1.5})
+    hats: dict[str, float] = field(default_factory=lambda: {'none': 4, 'cap': 1, 'beanie': 0.6, 'hood': 0.4})
     #: probabilities of sleeves that end at the shoulder, short sleeves and long sleeves
     sleeves: tuple[float, float, float] = (0.1, 0.45, 0.45)
     coats: float = 0.15  #: probability of a coat that reaches down to the thighs
