@@ -1,8 +1,7 @@
 """The globals that MMEngine's checkpoints need under ``torch.load(weights_only=True)``.
 
-mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects, whose state contains NumPy arrays and, as
-``getattr(HistoryBuffer, 'mean')``, the buffer's four statistics. torch >= 2.6 refuses all of these by
-default. ``tests/utils/test_checkpoint.py`` fails as soon as this workaround is no longer needed.
+mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects with NumPy arrays and, as ``getattr(HistoryBuffer,
+'mean')``, their statistics. ``tests/utils/test_checkpoint.py`` fails as soon as this workaround is no longer needed.
 """
 
 import pickle
@@ -27,7 +26,7 @@ def _history_buffer_statistic(owner: type, name: str):
 def mmengine_globals() -> list:
     """List the globals of MMEngine's checkpoints: callables, or pairs of a callable and its name in the pickle.
 
-    NumPy's reconstructors are listed under the names of NumPy 1 and 2, so that either reads the other's checkpoints.
+    NumPy 1 and 2 read each other's checkpoints.
     """
     old = np.lib.NumpyVersion(np.__version__) < '2.0.0'
     multiarray = import_module('numpy.core.multiarray' if old else 'numpy._core.multiarray')
