@@ -4,13 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from dscreid.neighbors import _jaccard_kernels as kernels
-from dscreid.neighbors.knn import (
-    Features,
-    as_feature_matrix,
-    clipped,
-    nearest_by_inner_product,
-    normalized_rows,
-)
+from dscreid.neighbors.knn import Features, as_feature_matrix, clipped, nearest_by_inner_product, normalized_rows
 from dscreid.utils.compiled import over_rows
 
 

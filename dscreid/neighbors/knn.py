@@ -25,8 +25,7 @@ def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
         k: Number of neighbors, at least 1. Clipped to M with a warning.
 
     Returns:
-        ``similarity`` float (N, k) in [-1, 1] up to rounding, descending, and ``index`` int64 (N, k) into the gallery,
-        both on the device of the inputs.
+        ``similarity`` float (N, k) in [-1, 1], descending, and ``index`` int64 (N, k) into the gallery.
 
     Raises:
         ValueError: If a matrix contains NaN or infinite values, or the shapes do not match.
