@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic.palette import COLORS
+from dscreid.lab.synthetic.draws import COLORS
 from dscreid.utils.signatures import closest
 
 Range = tuple[float, float]
@@ -51,7 +51,7 @@ class Domain:
     name: str  #: name in tools and specs
     code: int  #: part of every seed of the domain; not that of another domain
     wardrobe: Wardrobe  #: clothing statistics
-    modality_gap: float = 0.0  #: default of the world's ``modality_gap`` (see ``sensor.py``)
+    modality_gap: float = 0.0  #: default of the world's ``modality_gap`` (see ``camera.py``)
     camera_per_tracklet: bool = False  #: draw a camera and a sensor for each tracklet instead of per camera number
     azimuth_spread: float = 360.0  #: angle in degrees over which the cameras are spread (0 faces the walker)
     azimuth_offset: float = 0.0  #: azimuth of the first camera in degrees

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from dscreid.lab.synthetic.domain import Wardrobe
-from dscreid.lab.synthetic.palette import Surface, draw_surface
-from dscreid.lab.synthetic.seeding import choose, uniform
+from dscreid.lab.synthetic.draws import Surface, choose, draw_surface, uniform
 
 _SHOES = {'black': 4, 'white': 4, 'grey': 2, 'brown': 2, 'navy': 1, 'red': 1, 'blue': 1, 'pink': 0.6}
 _BAGS = {'black': 4, 'charcoal': 2, 'navy': 2, 'red': 2, 'brown': 2, 'white': 1.5, 'green': 1, 'yellow': 1}

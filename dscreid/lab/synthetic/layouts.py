@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from dscreid.lab.synthetic.domain import get_domain
-from dscreid.lab.synthetic.seeding import Stream, generator
+from dscreid.lab.synthetic.draws import Stream, generator
 from dscreid.lab.synthetic.spec import WorldSpec
 from dscreid.structures import Modality
 

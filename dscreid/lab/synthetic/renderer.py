@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 
 from dscreid.lab.synthetic.background import WIDEN, draw_background
-from dscreid.lab.synthetic.brush import SHADE_STEP, Part, Shade
 from dscreid.lab.synthetic.camera import Camera, degrade, illumination, tone_curves
-from dscreid.lab.synthetic.figure import Figure
+from dscreid.lab.synthetic.draws import MATERIAL_SHEEN, Surface
+from dscreid.lab.synthetic.figure import SHADE_STEP, Figure, Part, Shade
 from dscreid.lab.synthetic.identity import Identity
-from dscreid.lab.synthetic.palette import MATERIAL_SHEEN, Surface
 from dscreid.lab.synthetic.pose import project, skeletons
 from dscreid.lab.synthetic.texture import label_texture, pattern_mask, visible_side
 from dscreid.lab.synthetic.walk import Occluder, Walk
@@ -38,7 +37,7 @@ class View:
 
 
 def label_maps(identity: Identity, view: View, walk: Walk) -> Iterator[np.ndarray]:
-    """Yield the label map of each frame of a walk: uint8[OVERSAMPLE * H, OVERSAMPLE * W] of ``brush.label``."""
+    """Yield the label map of each frame of a walk: uint8[OVERSAMPLE * H, OVERSAMPLE * W] of ``figure.label``."""
     camera = view.camera
     height, width = OVERSAMPLE * view.height, OVERSAMPLE * view.width
     azimuth = camera.azimuth + walk.turn

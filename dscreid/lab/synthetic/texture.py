@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dscreid.lab.synthetic.brush import SHADE_STEP, Part, Shade
+from dscreid.lab.synthetic.figure import SHADE_STEP, Part, Shade
 from dscreid.lab.synthetic.identity import Pattern
 
 ROWS, COLUMNS = 48, 96  # height of the garment, angle around the body

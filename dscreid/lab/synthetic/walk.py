@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dscreid.lab.synthetic.brush import Part, Shade, label
 from dscreid.lab.synthetic.domain import Domain
+from dscreid.lab.synthetic.draws import COLORS, Surface, choose, draw_surface, uniform
+from dscreid.lab.synthetic.figure import Part, Shade, label
 from dscreid.lab.synthetic.identity import Identity
-from dscreid.lab.synthetic.palette import COLORS, Surface, draw_surface
-from dscreid.lab.synthetic.seeding import choose, uniform
 
 _MATERIALS = {'cotton': 2, 'polyester': 2, 'nylon': 1, 'leather': 1}
 

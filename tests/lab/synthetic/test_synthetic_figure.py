@@ -5,13 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dscreid.lab.synthetic.brush import SHADE_STEP, Part
-from dscreid.lab.synthetic.camera import draw_camera
+from dscreid.lab.synthetic.camera import ITEM_GAIN, draw_camera, draw_sensor
 from dscreid.lab.synthetic.domain import DOMAINS
+from dscreid.lab.synthetic.figure import SHADE_STEP, Part
 from dscreid.lab.synthetic.identity import Pattern, draw_identity
 from dscreid.lab.synthetic.pose import Joint, project, skeletons
 from dscreid.lab.synthetic.renderer import View, label_maps, render_walk
-from dscreid.lab.synthetic.sensor import ITEM_GAIN, draw_sensor
 from dscreid.lab.synthetic.texture import COLUMNS, PATTERNS, pattern_mask, visible_side
 from dscreid.lab.synthetic.walk import draw_occluder, draw_walk
 from dscreid.structures import Modality

@@ -1,11 +1,10 @@
-"""Colors and materials of garments."""
+"""Seeded draws of numbers, names and surfaces. Everything has its own generator, so the order does not matter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
-
-from dscreid.lab.synthetic.seeding import choose
 
 # Visible colors, RGB in [0, 1].
 COLORS: dict[str, tuple[float, float, float]] = {
@@ -22,6 +21,36 @@ MATERIAL_SHEEN: dict[str, float] = {
     'cotton': 0.10, 'denim': 0.14, 'wool': 0.05, 'polyester': 0.22, 'nylon': 0.34, 'leather': 0.45,
     'skin': 0.12, 'hair': 0.20,
 }  # fmt: skip
+
+
+class Stream(IntEnum):
+    """Purpose of a generator, the first element of its spawn key."""
+
+    IDENTITY, CAMERA, WALK, FRAME, LENGTH, VIEW = range(6)
+
+
+def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
+    """Return the generator for one object of the world, independent of those with other keys.
+
+    ``key`` are non-negative integers that identify the object, e.g. domain code, split code, person id.
+    """
+    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(int(stream), *key))
+    return np.random.Generator(np.random.PCG64(sequence))
+
+
+def uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
+    """Draw a float uniformly from ``bounds`` (low, high)."""
+    return float(bounds[0] + (bounds[1] - bounds[0]) * rng.random())
+
+
+def choose(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
+    """Draw a key of ``weights`` with probability proportional to its value, using exactly one random number."""
+    point = rng.random() * sum(weights.values())
+    for name, weight in weights.items():
+        point -= weight
+        if point < 0:
+            return name
+    return name
 
 
 @dataclass(frozen=True)
