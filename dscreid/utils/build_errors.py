@@ -8,11 +8,11 @@ from itertools import pairwise
 from types import FrameType
 
 from dscreid.errors import ConfigError
+from dscreid.utils.signatures import accepted_arguments, closest
 
-#: Messages of Python and MMEngine, and what to say instead.
+_UNKNOWN = re.compile(r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+#: Other messages of Python and MMEngine, and what to say instead.
 _EXPLAINED = {
-    r"(\w[\w.]*?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'":
-    r"\1 has no argument '\2'; remove it from the config or correct its name",
     r'(\w[\w.]*?)(?:\.__init__)?\(\) missing \d+ required [\w -]*arguments?: (.+)':
     r'\1 needs \2; add it to the config',
     r'`cfg` or `default_args` must contain the key "type", but got ([^\n]+)':
@@ -38,24 +38,29 @@ def config_errors(place: str) -> Iterator[None]:
         yield
     except _ERRORS as error:
         text = str(error.args[0]) if error.args else ''
-        explanation = _explain(text) or _blame_values(error, ' '.join(text.split()))
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        reason = ' '.join(text.split()) or type(error).__name__
+        explanation = _explain(text, frames[-1])
+        if explanation is None and (owner := _constructed(frames)) is not None:
+            explanation = f'{owner.__name__} cannot be made of its values in the config: {reason}'
+        package = str(frames[-1].f_globals.get('__name__', '')).split('.')[0]
+        if explanation is None and text and package in _LIBRARIES:
+            explanation = f'{reason}; correct the value in the config'
         if explanation is None:
             raise
         raise ConfigError(f'{place}: {explanation}') from error
 
 
-def _explain(text: str) -> str | None:
+def _explain(text: str, frame: FrameType) -> str | None:
+    if match := _UNKNOWN.match(text):
+        # suggest an argument if the frame shows what was called
+        known = [*frame.f_locals.values(), *frame.f_globals.values()]
+        called = (v for v in known if callable(v) and getattr(v, '__name__', '') == match[1].split('.')[0])
+        accepted = next(map(accepted_arguments, called), None)
+        hint = closest(match[2], accepted or []).removesuffix('?')
+        return f"{match[1]} has no argument '{match[2]}'{hint}; remove it from the config or correct its name"
     matches = ((re.match(pattern, text), template) for pattern, template in _EXPLAINED.items())
     return next((match.expand(template) for match, template in matches if match), None)
-
-
-def _blame_values(error: Exception, reason: str) -> str | None:
-    """Explain an error of a registered class, or of a library, that was called with a config's values."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    if (owner := _constructed(frames)) is not None:
-        return f'{owner.__name__} cannot be made of its values in the config: {reason or type(error).__name__}'
-    package = str(frames[-1].f_globals.get('__name__', '')).split('.')[0]
-    return f'{reason}; correct the value in the config' if reason and package in _LIBRARIES else None
 
 
 def _constructed(frames: Sequence[FrameType]) -> type | None:
