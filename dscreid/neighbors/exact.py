@@ -42,10 +42,9 @@ def exact_neighbors(
 def best_candidates(
     queries: Tensor, gallery: Tensor, candidates: Tensor, k: int, own: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Score the candidates of each query exactly and keep the best, as in :func:`exact_neighbors`.
+    """Score candidates, distinct gallery rows int64 (N, C) with -1 = none, and keep the best ``k`` of each query.
 
-    ``candidates`` int64 (N, C), C >= k, are distinct gallery rows; -1 = none, scored -inf. ``own`` int64 (N,) is the
-    gallery row of each query, which comes first even if it is not a candidate.
+    ``own`` int64 (N,) is the gallery row of each query, which comes first even if it is not a candidate.
     """
     if own is not None:
         missing = ~(candidates == own[:, None]).any(dim=1)

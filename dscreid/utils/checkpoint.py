@@ -21,8 +21,7 @@ from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 #: Key of a checkpoint's ``meta`` that contains the settings of its model (``architecture`` of the model).
 ARCHITECTURE_KEY = 'architecture'
-#: A setting that only affects rounding; some older checkpoints contain it.
-_SPEED_ONLY = '.compile_blocks'
+_SPEED_ONLY = '.compile_blocks'  # only affects rounding; some older checkpoints contain it
 _SHOWN = 10
 
 
@@ -170,11 +169,11 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
     own = getattr(model, 'architecture', None)
     if not isinstance(saved, Mapping) or own is None:
         return []
-    unset = 'unset'
+    pairs = {name: (saved.get(name, 'unset'), own.get(name, 'unset')) for name in {**own, **saved}}
     return [
-        f'{_short(name)} is {_short(saved.get(name, unset))}, not {own.get(name, unset)}'
-        for name in {**own, **saved}
-        if not str(name).endswith(_SPEED_ONLY) and not _equal(saved.get(name, unset), own.get(name, unset))
+        f'{_short(name)} is {_short(theirs)}, not {ours}'
+        for name, (theirs, ours) in pairs.items()
+        if not str(name).endswith(_SPEED_ONLY) and not _equal(theirs, ours)
     ]
 
 
@@ -221,8 +220,7 @@ def damaged_file(path: Path, error: Exception) -> CheckpointError:
 
 
 def _existing(path: str | Path) -> Path:
-    file = existing_file(path)
-    if file is None:
+    if (file := existing_file(path)) is None:
         raise CheckpointError(f'{path}: no such file; give the path of an existing weights file.')
     return file
 
@@ -270,11 +268,9 @@ def _check_archive(path: Path) -> None:
 
 def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None:
     """Refuse a tower trained with another activation (``meta['tower']``), which shapes cannot show."""
-    tower = meta.get('tower')
-    trained = tower.get('activation') if isinstance(tower, Mapping) else None
+    trained = _activation(meta.get('tower'))
     for module in model.modules():
-        settings = getattr(module, 'settings', None)
-        activation = settings.get('activation') if isinstance(settings, Mapping) else None
+        activation = _activation(getattr(module, 'settings', None))
         if trained and activation and activation != trained:
             raise ConfigError(
                 f'{path}: its tower was trained with {trained}, but the config has {activation!r}; set '
@@ -282,8 +278,12 @@ def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None
             )
 
 
+def _activation(settings: object) -> object:
+    return settings.get('activation') if isinstance(settings, Mapping) else None
+
+
 def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
-    """Create the error for a refused pickle, which either refers to code or is damaged."""
+    """Create the error for a refused pickle, which refers to code or is damaged."""
     text = str(error)
     found = re.search(r'GLOBAL ([\w.]+)', text) or re.search(r'refers? to ([^\n]+)', text)
     if found is None:

@@ -1,4 +1,4 @@
-"""Atomic file writing, detection of partial files left by a killed process, file locks, and the cache folder."""
+"""Atomic file writing, partial files left by a killed process, file locks, and the cache folder."""
 
 import contextlib
 import errno
@@ -61,13 +61,13 @@ def check_replaceable(path: str | Path) -> None:
     """
     path = Path(path)
     if path.is_dir():
-        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():
         raise ConfigError(f'{path}: is a device or pipe, which cannot be replaced; name a file')
     parent = _target(path).parent
     parent.mkdir(parents=True, exist_ok=True)
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
@@ -78,9 +78,7 @@ def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | P
         OSError: If a file cannot be written.
     """
     taken = {_target(path): 'is read by the same command' for path in inputs if path is not None}
-    for path in outputs:
-        if path is None:
-            continue
+    for path in (path for path in outputs if path is not None):
         check_replaceable(path)
         if (reason := taken.get(_target(path))) is not None:
             raise ConfigError(f'{path}: cannot be written, it {reason}; name another file')
@@ -199,7 +197,7 @@ def cache_folder() -> Path:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
+    """Wait until a file, or a folder's list of files, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -43,11 +43,6 @@ class PlannedWalk:
         """Modalities to render."""
         return tuple(self.folders)
 
-    @property
-    def num_images(self) -> int:
-        """Number of images of all modalities, without FakeIR."""
-        return self.frames * len(self.folders)
-
     def files(self, modality: Modality) -> list[str]:
         """Return the paths of the frames relative to the root, in temporal order."""
         return [f'{self.folders[modality]}/{self.first + n:04d}.jpg' for n in range(self.frames)]

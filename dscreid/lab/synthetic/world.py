@@ -66,8 +66,8 @@ def render_world(
     root = Path(root)
     people = plan_world(spec)
     index = index_files(spec, people)
-    prepare_root(root, [*_frame_files(people, spec.fake_ir), *index], overwrite)
-    counts = _count(people)
+    counts, frame_files = _plan_files(spec, people)
+    prepare_root(root, [*frame_files, *index], overwrite)
     with ExitStack() as stack:
         # Pictures are small, the processes provide the parallelism, and OpenCV's threads do not survive a fork.
         stack.callback(cv2.setNumThreads, cv2.getNumThreads())
@@ -76,7 +76,7 @@ def render_world(
         columns = Progress.get_default_columns()
         bar = Progress(*columns, MofNCompleteColumn(), 'frames', auto_refresh=False, disable=not progress)
         stack.enter_context(bar)
-        total = sum(walk.num_images for walks in people for walk in walks)
+        total = sum(split['frames'] for split in counts.values())
         task = bar.add_task(f'Rendering {spec.domain} world ({spec.layout} layout)', total=total)
         processes = min(num_processes or usable_cores(), len(people))
         for frames in stack.enter_context(closing(_render_people(root, spec, people, processes))):
@@ -89,22 +89,19 @@ def render_world(
     return WorldSummary(root, counts, time.perf_counter() - begin)
 
 
-def _frame_files(people: list[list[PlannedWalk]], fake_ir: bool) -> list[str]:
-    files = []
-    for walk in (walk for walks in people for walk in walks):
-        files += [file for modality in walk.modalities for file in walk.files(modality)]
-        files += walk.fake_files() if fake_ir else []
-    return files
-
-
-def _count(people: list[list[PlannedWalk]]) -> dict[str, dict[str, int]]:
+def _plan_files(spec: WorldSpec, people: list[list[PlannedWalk]]) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Return the counts of each split, and the paths of all frames."""
     counts: dict[str, dict[str, int]] = {}
+    files = []
     for walks in people:
         split = counts.setdefault(walks[0].split.name.lower(), {'identities': 0, 'tracklets': 0, 'frames': 0})
         split['identities'] += 1
-        split['tracklets'] += sum(len(walk.modalities) for walk in walks)
-        split['frames'] += sum(walk.num_images for walk in walks)
-    return counts
+        for walk in walks:
+            own = [file for modality in walk.modalities for file in walk.files(modality)]
+            split['tracklets'] += len(walk.modalities)
+            split['frames'] += len(own)
+            files += own + (walk.fake_files() if spec.fake_ir else [])
+    return counts, files
 
 
 def _render_people(
@@ -143,7 +140,7 @@ def render_person(root: Path, spec: WorldSpec, walks: list[PlannedWalk]) -> int:
                 _write_jpeg(root / names[modality][number], image, quality)
             if fake_names:
                 _write_jpeg(root / fake_names[number], fake_infrared(images[Modality.RGB]), quality)
-    return sum(walk.num_images for walk in walks)
+    return sum(walk.frames * len(walk.modalities) for walk in walks)
 
 
 def contact_sheet(spec: WorldSpec, people: int = 8, frames: int = 3) -> np.ndarray:
