@@ -130,7 +130,9 @@ def _bupt_index(people: list[list[PlannedWalk]], fake_ir: bool) -> dict[str, str
     paths: dict[str, dict] = {}
     lines: dict[str, list[str]] = {name: [] for name in ('train', 'train_auxiliary', 'query', 'gallery')}
     for walks in people:
-        queried = _query_walks(walks)
+        # All walks under the first camera are queries, but never all walks of a person.
+        queried = {walk.key for walk in walks if walk.camera == walks[0].camera}
+        queried = queried if len(queried) < len(walks) else {walks[0].key}
         for walk in walks:
             pid, camera = f'{walk.pid:04d}', BUPT_CAMERAS[walk.camera]
             files = {name: walk.files(modality) for modality, name in _BUPT_MODALITY.items()}
@@ -145,12 +147,6 @@ def _bupt_index(people: list[list[PlannedWalk]], fake_ir: bool) -> dict[str, str
                 names, target = ['RGB/IR'], 'train' if walk.split is Split.TRAIN else 'train_auxiliary'
             lines[target] += [f'{pid} {name} {camera} {walk.tracklet}' for name in names]
     return {'data_paths.json': json.dumps(paths), **{f'{name}.txt': _text(rows) for name, rows in lines.items()}}
-
-
-def _query_walks(walks: list[PlannedWalk]) -> set[int]:
-    """Return the keys of a person's query walks: all under the first camera, but never all walks of the person."""
-    queried = {walk.key for walk in walks if walk.camera == walks[0].camera}
-    return queried if len(queried) < len(walks) else {walks[0].key}
 
 
 def _text(lines: list[str]) -> str:
