@@ -3,9 +3,7 @@
 import os
 import pkgutil
 
-from dscreid.utils.account import complete_account
-from dscreid.utils.compatibility import restore_find_loader
-from dscreid.utils.threads import let_threads_sleep
+from dscreid.utils.startup import complete_account, let_threads_sleep, restore_find_loader
 from dscreid.version import __version__
 
 complete_account()  # before any library asks for the user's name or home folder

@@ -23,9 +23,8 @@ def exact_neighbors(
         queries: Float (N, D).
         gallery: Float (M, D), same dtype and device.
         k: Number of neighbors, at most M.
-        self_first: If True, the queries are the gallery, and row i comes first with infinite similarity.
-        coarse: Dtype in which candidates are found before they are scored; None skips this stage. A neighbor is lost
-            only if rounding moves it behind 32 others.
+        self_first: The queries are the gallery, and row i comes first with infinite similarity.
+        coarse: Dtype in which ``k + COARSE_MARGIN`` candidates are found before they are scored; None scores all.
 
     Returns:
         ``similarity`` (N, k), descending, and ``index`` int64 (N, k). Ties are broken by the smaller index.
@@ -43,10 +42,9 @@ def exact_neighbors(
 def best_candidates(
     queries: Tensor, gallery: Tensor, candidates: Tensor, k: int, own: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Score the candidates of each query exactly and keep the best, as in :func:`exact_neighbors`.
+    """Score candidates, distinct gallery rows int64 (N, C) with -1 = none, and keep the best ``k`` of each query.
 
-    ``candidates`` int64 (N, C), C >= k, are distinct gallery rows; -1 = none, scored -inf. ``own`` int64 (N,) is the
-    gallery row of each query, which comes first even if it is not a candidate.
+    ``own`` int64 (N,) is the gallery row of each query, which comes first even if it is not a candidate.
     """
     if own is not None:
         missing = ~(candidates == own[:, None]).any(dim=1)
@@ -78,7 +76,7 @@ def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple
     index = torch.empty((len(queries), k), dtype=torch.int64, device=queries.device)
     row_blocks, column_blocks = _blocks(queries, gallery)
     for rows in row_blocks:
-        found = None
+        values, places = similarity[rows, :0], index[rows, :0]
         for columns in column_blocks:
             block = queries[rows] @ gallery[columns].T
             if self_first:
@@ -86,9 +84,11 @@ def _search(queries: Tensor, gallery: Tensor, k: int, self_first: bool) -> tuple
                 own = torch.arange(start, max(start, stop), device=block.device)
                 block[own - rows.start, own - columns.start] = torch.inf
             value, place = largest_per_row(block, min(k, block.shape[1]))
-            found = _merged(found, (value, place + columns.start), k)
-        if found is not None:
-            similarity[rows], index[rows] = found
+            # New entries have larger indices, so a stable sort lets them lose ties.
+            places = torch.cat((places, place + columns.start), dim=1)
+            values, order = torch.cat((values, value), dim=1).sort(dim=1, descending=True, stable=True)
+            values, places = values[:, :k], places.gather(1, order[:, :k])
+        similarity[rows], index[rows] = values, places
     return similarity, index
 
 
@@ -101,15 +101,6 @@ def _blocks(queries: Tensor, gallery: Tensor) -> tuple[list[slice], list[slice]]
     elements = max(2**20, min(GPU_ELEMENTS, free // (8 * queries.element_size())))
     columns = max(1, min(GPU_COLUMNS, len(gallery)))
     return slices(len(queries), max(1, elements // columns)), slices(len(gallery), columns)
-
-
-def _merged(found: tuple[Tensor, Tensor] | None, new: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:
-    """Merge two sorted lists and keep the ``k`` best; new entries have larger indices and lose ties."""
-    if found is None:
-        return new
-    value, index = (torch.cat(pair, dim=1) for pair in zip(found, new, strict=True))
-    value, order = value.sort(dim=1, descending=True, stable=True)
-    return value[:, :k], index.gather(1, order[:, :k])
 
 
 def largest_per_row(block: Tensor, k: int) -> tuple[Tensor, Tensor]:

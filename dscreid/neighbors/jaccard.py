@@ -4,13 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from dscreid.neighbors import _jaccard_kernels as kernels
-from dscreid.neighbors.knn import (
-    Features,
-    as_feature_matrix,
-    clipped,
-    nearest_by_inner_product,
-    normalized_rows,
-)
+from dscreid.neighbors.knn import Features, as_feature_matrix, clipped, nearest_by_inner_product, normalized_rows
 from dscreid.utils.compiled import over_rows
 
 
@@ -62,12 +56,7 @@ def nearest_tracklets(features: Features, k: int) -> tuple[np.ndarray, np.ndarra
 
 
 def jaccard_of_neighbors(
-    features: np.ndarray,
-    rank: np.ndarray,
-    k1: int,
-    k2: int,
-    max_distance: float,
-    num_rows: int | None = None,
+    features: np.ndarray, rank: np.ndarray, k1: int, k2: int, max_distance: float, num_rows: int | None = None
 ) -> scipy.sparse.csr_array:
     """Compute the first ``num_rows`` rows (None: all) of :func:`jaccard_distance` from known neighbors.
 
@@ -118,8 +107,7 @@ def _close_pairs(encodings: scipy.sparse.csr_array, max_distance: float, num_row
     arrays = []
     for matrix in (encodings, encodings.tocsc()):
         arrays += [matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False), matrix.data]
-    limit = float(max_distance)
-    blocks = over_rows(num_rows, lambda start, stop: kernels.close_pairs(*arrays, limit, start, stop))
+    blocks = over_rows(num_rows, lambda start, stop: kernels.close_pairs(*arrays, float(max_distance), start, stop))
     return _stacked(blocks, encodings.shape[1])
 
 

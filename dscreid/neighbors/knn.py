@@ -25,8 +25,7 @@ def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
         k: Number of neighbors, at least 1. Clipped to M with a warning.
 
     Returns:
-        ``similarity`` float (N, k) in [-1, 1] up to rounding, descending, and ``index`` int64 (N, k) into the gallery,
-        both on the device of the inputs.
+        ``similarity`` float (N, k) in [-1, 1], descending, and ``index`` int64 (N, k) into the gallery.
 
     Raises:
         ValueError: If a matrix contains NaN or infinite values, or the shapes do not match.
@@ -41,10 +40,9 @@ def knn(queries: Features, gallery: Features, k: int) -> tuple[Tensor, Tensor]:
 def nearest_by_inner_product(
     queries: Tensor, gallery: Tensor, k: int, self_first: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Find the ``k`` gallery rows with the largest inner product for each query, without an N x M array.
+    """Search as :func:`~dscreid.neighbors.exact_neighbors`, or as :func:`~dscreid.neighbors.search_with` sets.
 
-    The search is exact, unless :func:`~dscreid.neighbors.search_with` sets another one. Otherwise as
-    :func:`~dscreid.neighbors.exact_neighbors`, with ``k`` clipped to the size of the gallery.
+    ``k`` is clipped to the size of the gallery.
     """
     if queries.shape[1] != gallery.shape[1]:
         raise ValueError(
@@ -75,9 +73,7 @@ def as_feature_matrix(features: Features, name: str) -> Tensor:
         raise TypeError(f'{name} must be a torch tensor or numpy array, got {type(features).__name__}')
     if features.ndim != 2:
         raise ValueError(f'{name} must be a matrix (N, D), got shape {tuple(features.shape)}')
-    features = features.detach()
-    if features.dtype != torch.float64:
-        features = features.float()
+    features = features.detach() if features.dtype == torch.float64 else features.detach().float()
     broken = int((~torch.isfinite(features).all(dim=1)).sum())
     if broken:
         raise ValueError(

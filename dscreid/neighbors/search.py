@@ -1,4 +1,4 @@
-"""The neighbor search of a config: exact, or approximate with any index of faiss (Douze et al., 2024)."""
+"""The neighbor search of a config: exact, or approximate with an index of faiss (Douze et al., 2024)."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,8 +17,6 @@ from dscreid.neighbors.exact import best_candidates, coarse_type, exact_neighbor
 
 #: Candidates per requested neighbor. Exact scores then correct the approximate order of faiss.
 CANDIDATES_PER_NEIGHBOR = 2
-#: Queries whose neighbors are also searched exactly, to measure the recall.
-_JUDGED = 256
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,8 @@ class NeighborSearch:
     Results are reproducible: faiss trains from a fixed seed, and graphs are built by a single thread.
 
     Attributes:
-        index: faiss index-factory string, such as ``'IVF1024,Flat'`` or ``'HNSW32,Flat'``, for an approximate search on
-            the CPU whose recall is logged. None searches exactly.
-        parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``. Larger values
-            find more neighbors and take longer.
+        index: faiss index-factory string, such as ``'IVF1024,Flat'``, for a search on the CPU. None searches exactly.
+        parameters: Search parameters as faiss writes them, such as ``'nprobe=64'`` or ``'efSearch=128'``.
         smallest: Smaller galleries are searched exactly.
         lowest_recall: A measured recall below this value triggers a warning.
 
@@ -114,7 +110,7 @@ class NeighborSearch:
         return index
 
 
-def measured_recall(queries: Tensor, gallery: Tensor, index: Tensor, samples: int = _JUDGED) -> float:
+def measured_recall(queries: Tensor, gallery: Tensor, index: Tensor, samples: int = 256) -> float:
     """Measure the share in [0, 1] of true neighbors in ``index`` int64 (N, k), over evenly spaced queries."""
     rows = torch.linspace(0, len(queries) - 1, min(samples, len(queries)), device=queries.device).long()
     truth = exact_neighbors(queries[rows], gallery, index.shape[1])[1]

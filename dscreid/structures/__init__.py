@@ -5,10 +5,8 @@ from dscreid.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        'data_sample': ['ReIDDataSample'],
-        'draw': ['Draw', 'draw_seeds'],
-        'features': ['TrackletFeatures'],
+        'features': ['ReIDDataSample', 'TrackletFeatures'],
         'labels': ['CrossLabels', 'PseudoLabels', 'SoftTargets', 'outliers_alone'],
-        'tracklet': ['Modality', 'Tracklet'],
+        'tracklet': ['Draw', 'Modality', 'Tracklet', 'draw_seeds'],
     },
 )

@@ -1,12 +1,33 @@
 """Pseudo labels of both modalities, with additional data of individual methods, from the labeler to the memories."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from dscreid.structures.tracklet import Modality
+
+Part = TypeVar('Part')
+
+
+class _Labels:
+    __slots__ = ()
+    rgb: np.ndarray
+    ir: np.ndarray
+
+    def of(self, modality: Modality) -> np.ndarray:
+        """int64 (N,), the labels of the tracklets of ``modality``."""
+        return self.rgb if Modality(modality) is Modality.RGB else self.ir
+
+    def _check(self, what: str) -> None:
+        for modality in Modality:
+            labels = self.of(modality)
+            if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
+                raise TypeError(f'{modality.value} {what} must be a one-dimensional int64 numpy array')
+            if labels.min(initial=0) < -1:
+                raise ValueError(f'{modality.value} {what} must be >= -1, got {labels.min()}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +54,7 @@ class SoftTargets:
 
 
 @dataclass(frozen=True, slots=True)
-class CrossLabels:
+class CrossLabels(_Labels):
     """For every tracklet, a cluster of the *other* modality.
 
     Attributes:
@@ -47,16 +68,11 @@ class CrossLabels:
     soft: Mapping[Modality, SoftTargets] | None = None
 
     def __post_init__(self) -> None:
-        for modality in Modality:
-            _check_labels(self.of(modality), f'{modality.value} cross labels')
-
-    def of(self, modality: Modality) -> np.ndarray:
-        """int64 (N,), clusters of the other modality for the tracklets of ``modality``."""
-        return self.rgb if Modality(modality) is Modality.RGB else self.ir
+        self._check('cross labels')
 
 
 @dataclass(frozen=True, slots=True)
-class PseudoLabels:
+class PseudoLabels(_Labels):
     """Pseudo labels of every training tracklet.
 
     Attributes:
@@ -80,17 +96,11 @@ class PseudoLabels:
     center_modality: Modality | None = None
 
     def __post_init__(self) -> None:
-        for modality in Modality:
-            _check_labels(self.of(modality), f'{modality.value} labels')
-
-    def of(self, modality: Modality) -> np.ndarray:
-        """int64 (N,), the labels of one modality."""
-        return self.rgb if Modality(modality) is Modality.RGB else self.ir
+        self._check('labels')
 
     def num_clusters(self, modality: Modality) -> int:
         """Number of clusters with at least one member in the modality."""
-        labels = self.of(modality)
-        return len(np.unique(labels[labels >= 0]))
+        return len(self.cluster_sizes(modality))
 
     def labelled_share(self, modality: Modality) -> float:
         """Share of the modality's tracklets that are not outliers, in [0, 1]; 0 without tracklets."""
@@ -106,32 +116,27 @@ class PseudoLabels:
         """Renumber the clusters from 0 without gaps, in the same order, jointly for both modalities if shared.
 
         Raises:
-            ValueError: If cross labels, matches, soft targets or groups refer to a cluster without members, do not
-                cover all tracklets or clusters, or are combined with labels that they exclude. Also if
-                ``center_modality`` has no member in some cluster, or the labels are not shared.
+            ValueError: If a part refers to a cluster without members, does not cover all tracklets or clusters, or is
+                combined with labels that it excludes.
         """
-        self._check_combination()
+        if self.shared and not (self.cross is None and self.matches is None):
+            raise ValueError('cross labels and matches relate two numberings, but the labels are shared')
+        if self.soft is not None and self.groups is not None:
+            raise ValueError('labels cannot have both soft targets and groups')
         known = {m: np.unique(self.of(m)[self.of(m) >= 0]) for m in Modality}
         if self.shared:
             known = dict.fromkeys(known, np.unique(np.concatenate(list(known.values()))))
         self._check_centers(known)
         rgb, ir = (_positions(self.of(m), known[m], f'{m.value} labels') for m in Modality)
-        groups = self.groups
         return replace(
             self,
             rgb=rgb,
             ir=ir,
-            cross=None if self.cross is None else self._numbered_cross(self.cross, known),
+            cross=self._numbered_cross(known),
             matches=None if self.matches is None else _numbered_matches(self.matches, known),
             soft=self._numbered_soft(self.soft, known),
-            groups=None if groups is None else {m: _groups(groups[m], known[m], m) for m in Modality},
+            groups=_each(self.groups, lambda groups, m: _numbered_groups(groups, known[m], m.value)),
         )
-
-    def _check_combination(self) -> None:
-        if self.shared and not (self.cross is None and self.matches is None):
-            raise ValueError('cross labels and matches relate two numberings, but the labels are shared')
-        if self.soft is not None and self.groups is not None:
-            raise ValueError('labels cannot have both soft targets and groups')
 
     def _check_centers(self, known: Mapping[Modality, np.ndarray]) -> None:
         if self.center_modality is None:
@@ -144,39 +149,35 @@ class PseudoLabels:
                 f'{lost[:5].tolist()}'
             )
 
-    def _numbered_cross(self, cross: CrossLabels, known: Mapping[Modality, np.ndarray]) -> CrossLabels:
-        values = {}
+    def _numbered_cross(self, known: Mapping[Modality, np.ndarray]) -> CrossLabels | None:
+        cross = self.cross
+        if cross is None:
+            return None
         for m in Modality:
             if len(cross.of(m)) != len(self.of(m)):
                 raise ValueError(f'{len(cross.of(m))} {m.value} cross labels for {len(self.of(m))} tracklets')
-            values[m] = _positions(cross.of(m), known[m.other], f'{m.value} cross labels')
         others = {m: known[m.other] for m in Modality}
-        return CrossLabels(values[Modality.RGB], values[Modality.IR], self._numbered_soft(cross.soft, others))
+        rgb, ir = (_positions(cross.of(m), others[m], f'{m.value} cross labels') for m in Modality)
+        return CrossLabels(rgb, ir, self._numbered_soft(cross.soft, others))
 
     def _numbered_soft(
         self, soft: Mapping[Modality, SoftTargets] | None, known: Mapping[Modality, np.ndarray]
     ) -> dict[Modality, SoftTargets] | None:
-        if soft is None:
-            return None
-        return {m: _numbered_targets(soft[m], known[m], len(self.of(m)), m.value) for m in Modality}
+        return _each(soft, lambda targets, m: _numbered_targets(targets, known[m], len(self.of(m)), m.value))
 
     def summary(self) -> str:
         """Summarize clusters, median size and labeled share of both modalities in one line for the log."""
-        parts = [f'{m.value} {self._describe(m)}' for m in Modality]
-        return f'{"; ".join(parts)}; {"one shared numbering" if self.shared else "separate numberings"}'
+        parts = []
+        for modality in Modality:
+            sizes = self.cluster_sizes(modality)
+            median = f' of median size {np.median(sizes):g}' if len(sizes) else ''
+            share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labeled'
+            parts.append(f'{modality.value} {len(sizes)} clusters{median}, {share}')
+        return '; '.join([*parts, 'one shared numbering' if self.shared else 'separate numberings'])
 
-    def _describe(self, modality: Modality) -> str:
-        sizes = self.cluster_sizes(modality)
-        median = f' of median size {np.median(sizes):g}' if len(sizes) else ''
-        share = f'{self.labelled_share(modality):.1%} of {len(self.of(modality))} tracklets labeled'
-        return f'{len(sizes)} clusters{median}, {share}'
 
-
-def _check_labels(labels: np.ndarray, name: str) -> None:
-    if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
-        raise TypeError(f'{name} must be a one-dimensional int64 numpy array')
-    if len(labels) and labels.min() < -1:
-        raise ValueError(f'{name} must be >= -1, got {labels.min()}')
+def _each(parts: Mapping[Modality, Part] | None, renumber: Callable[[Part, Modality], Part]) -> dict | None:
+    return None if parts is None else {m: renumber(parts[m], m) for m in Modality}
 
 
 def _positions(values: np.ndarray, known: np.ndarray, what: str) -> np.ndarray:
@@ -203,10 +204,10 @@ def _numbered_targets(soft: SoftTargets, known: np.ndarray, num_tracklets: int, 
     return SoftTargets(targets.astype(np.float32), np.asarray(soft.weights, np.float32))
 
 
-def _groups(values: np.ndarray, known: np.ndarray, modality: Modality) -> np.ndarray:
-    if len(values) <= known[-1]:
-        raise ValueError(f'{len(values)} {modality.value} groups for clusters up to {known[-1]}')
-    return np.asarray(values)[known].astype(np.int64)
+def _numbered_groups(groups: np.ndarray, known: np.ndarray, name: str) -> np.ndarray:
+    if len(groups) <= known[-1]:
+        raise ValueError(f'{len(groups)} {name} groups for clusters up to {known[-1]}')
+    return np.asarray(groups)[known].astype(np.int64)
 
 
 def _numbered_matches(matches: np.ndarray, known: Mapping[Modality, np.ndarray]) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from mmengine.logging import print_log
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dscreid.errors import CheckpointError, ConfigError
@@ -20,8 +21,7 @@ from dscreid.utils.torchscript import is_torchscript, read_torchscript
 
 #: Key of a checkpoint's ``meta`` that contains the settings of its model (``architecture`` of the model).
 ARCHITECTURE_KEY = 'architecture'
-#: A setting that only affects rounding; some older checkpoints contain it.
-_SPEED_ONLY = '.compile_blocks'
+_SPEED_ONLY = '.compile_blocks'  # only affects rounding; some older checkpoints contain it
 _SHOWN = 10
 
 
@@ -35,7 +35,7 @@ def sha256(path: str | Path) -> str:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """Return the metadata of a ``.safetensors`` file, or an empty dict for other kinds of files."""
+    """Return the metadata of a ``.safetensors`` file; empty for other files."""
     path = _existing(path)
     if path.suffix != '.safetensors':
         return {}
@@ -58,15 +58,12 @@ def load_checkpoint(path: str | Path) -> dict:
     path = _existing(path)
     try:
         if path.suffix == '.safetensors':
-            with safe_open(path, framework='pt') as stream:
-                content = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        elif is_torchscript(path):
-            _check_archive(path)
-            content = read_torchscript(path)
-        else:
-            _check_archive(path)
-            with mmengine_globals_allowed():
-                content = torch.load(path, map_location='cpu', weights_only=True)
+            return load_file(path)
+        _check_archive(path)
+        if is_torchscript(path):
+            return read_torchscript(path)
+        with mmengine_globals_allowed():
+            content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
     except Exception as error:  # damaged archives may raise any exception
@@ -106,7 +103,7 @@ def load_model_weights(
 
     Args:
         model: Changed in place, and only if everything fits.
-        path: See :func:`load_weights`.
+        path: The file, as for :func:`load_weights`.
         allow_missing: Prefixes of the model's weights that may be missing in the file; they keep their values.
         ignore: Prefixes of the file's weights that are skipped, such as ``'static_head.'``.
         partial: Load the weights whose name and shape fit, and warn with the list of all others.
@@ -148,16 +145,19 @@ def list_differences(model: nn.Module, weights: Mapping[str, Tensor], allow_miss
     names start with one of ``allow_missing`` may be missing.
     """
     expected = model.state_dict()
-    shapes, kinds, missing = [], [], []
-    for name, own in expected.items():
-        if (value := weights.get(name)) is None:
-            missing += [] if name.startswith(tuple(allow_missing)) else [f'missing {name}']
-            continue
-        if value.shape != own.shape:
-            shapes.append(f'{name} has shape {tuple(value.shape)}, not {tuple(own.shape)}')
-        if value.is_floating_point() != own.is_floating_point():
-            kinds.append(f'{name} has dtype {_dtype(value)}, not {_dtype(own)}')
-    return [*shapes, *kinds, *missing, *(f'unexpected {name}' for name in weights if name not in expected)]
+    misfits = [text for name in expected if name in weights and (text := _misfit(name, weights[name], expected[name]))]
+    absent = [name for name in expected if name not in weights and not name.startswith(tuple(allow_missing))]
+    unexpected = [name for name in weights if name not in expected]
+    return [*misfits, *(f'missing {name}' for name in absent), *(f'unexpected {name}' for name in unexpected)]
+
+
+def _misfit(name: str, value: Tensor, own: Tensor) -> str:
+    """Say why a value does not fit the model's own weight; empty if it does."""
+    if value.shape != own.shape:
+        return f'{name} has shape {tuple(value.shape)}, not {tuple(own.shape)}'
+    if value.is_floating_point() != own.is_floating_point():
+        return f'{name} has dtype {value.dtype}, not {own.dtype}'.replace('torch.', '')
+    return ''
 
 
 def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
@@ -169,20 +169,16 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
     own = getattr(model, 'architecture', None)
     if not isinstance(saved, Mapping) or own is None:
         return []
-    unset = 'unset'
+    pairs = {name: (saved.get(name, 'unset'), own.get(name, 'unset')) for name in {**own, **saved}}
     return [
-        f'{_short(name)} is {_short(saved.get(name, unset))}, not {own.get(name, unset)}'
-        for name in {**own, **saved}
-        if not str(name).endswith(_SPEED_ONLY) and not _equal(saved.get(name, unset), own.get(name, unset))
+        f'{_short(name)} is {_short(theirs)}, not {ours}'
+        for name, (theirs, ours) in pairs.items()
+        if not str(name).endswith(_SPEED_ONLY) and not _equal(theirs, ours)
     ]
 
 
-def _dtype(value: Tensor) -> str:
-    return str(value.dtype).removeprefix('torch.')
-
-
 def in_words(items: Sequence[str]) -> str:
-    """Join the first ten items and the number of the others on one line, even if names contain line breaks."""
+    """Join the first ten items, and the number of the others, on one line."""
     shown = ', '.join(' '.join(item.split()) for item in items[:_SHOWN])
     return shown if len(items) <= _SHOWN else f'{shown} and {len(items) - _SHOWN} more'
 
@@ -204,11 +200,7 @@ def _fitting(
     """Return the weights that fit by name, shape and kind, and log the differences."""
     expected, name = model.state_dict(), type(model).__name__
     fitting = {
-        key: value
-        for key, value in weights.items()
-        if key in expected
-        and expected[key].shape == value.shape
-        and expected[key].is_floating_point() == value.is_floating_point()
+        key: value for key, value in weights.items() if key in expected and not _misfit(key, value, expected[key])
     }
     if not fitting:
         raise CheckpointError(
@@ -228,30 +220,23 @@ def damaged_file(path: Path, error: Exception) -> CheckpointError:
 
 
 def _existing(path: str | Path) -> Path:
-    file = existing_file(path)
-    if file is None:
+    if (file := existing_file(path)) is None:
         raise CheckpointError(f'{path}: no such file; give the path of an existing weights file.')
     return file
 
 
 def _weights(path: str | Path, content: dict) -> dict[str, Tensor]:
-    """Find the weights in a checkpoint's content; see :func:`load_weights`."""
-    for key in ('state_dict', 'model'):
-        if isinstance(content.get(key), Mapping):
-            content = dict(content[key])
-            break
-    wrong = [
-        repr(name)[1:-1] if isinstance(name, str) else repr(name)
-        for name, value in content.items()
-        if not isinstance(name, str) or not isinstance(value, Tensor)
-    ]
-    if wrong or not content:
+    """Find the weights in a checkpoint's content."""
+    nested = (content.get(key) for key in ('state_dict', 'model'))
+    content = dict(next((value for value in nested if isinstance(value, Mapping)), content))
+    if not content:
+        raise CheckpointError(f'{path}: expected weights by name, found an empty file.')
+    wrong = [repr(key) for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
+    if wrong:
         raise CheckpointError(
-            f'{path}: expected weights by name, found '
-            + (f'entries that are no tensors: {in_words(wrong)}.' if wrong else 'an empty file.')
+            f'{path}: expected weights by name, found entries that are no tensors: {in_words(wrong)}.'
         )
-    unusable = [f'{name} ({fault})' for name, value in content.items() if (fault := _fault(value))]
-    if unusable:
+    if unusable := [f'{name} ({fault})' for name, value in content.items() if (fault := _fault(value))]:
         raise CheckpointError(f'{path}: holds tensors without usable values: {in_words(unusable)}.')
     if all(name.startswith('module.') for name in content):
         content = {name.removeprefix('module.'): value for name, value in content.items()}
@@ -283,11 +268,9 @@ def _check_archive(path: Path) -> None:
 
 def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None:
     """Refuse a tower trained with another activation (``meta['tower']``), which shapes cannot show."""
-    tower = meta.get('tower')
-    trained = tower.get('activation') if isinstance(tower, Mapping) else None
+    trained = _activation(meta.get('tower'))
     for module in model.modules():
-        settings = getattr(module, 'settings', None)
-        activation = settings.get('activation') if isinstance(settings, Mapping) else None
+        activation = _activation(getattr(module, 'settings', None))
         if trained and activation and activation != trained:
             raise ConfigError(
                 f'{path}: its tower was trained with {trained}, but the config has {activation!r}; set '
@@ -295,8 +278,12 @@ def _check_activation(model: nn.Module, path: str | Path, meta: Mapping) -> None
             )
 
 
+def _activation(settings: object) -> object:
+    return settings.get('activation') if isinstance(settings, Mapping) else None
+
+
 def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
-    """Create the error for a refused pickle, which either refers to code or is damaged."""
+    """Create the error for a refused pickle, which refers to code or is damaged."""
     text = str(error)
     found = re.search(r'GLOBAL ([\w.]+)', text) or re.search(r'refers? to ([^\n]+)', text)
     if found is None:

@@ -1,7 +1,6 @@
 """Compiled kernels, and threads that run them on blocks of rows.
 
-Kernels release the GIL and return their own arrays, so that Python threads run blocks in parallel. numba's threading
-layer is not used, because its pools do not survive a fork of data loader workers.
+Python's threads are used because numba's pools do not survive a fork of data loader workers.
 """
 
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from typing import Any
 
 import numba
 import torch
+
+from dscreid.utils.chunks import slices
 
 ROWS_PER_TASK = 512
 
@@ -28,7 +29,5 @@ def compiled(**options: Any) -> Callable[[Callable], Callable]:
 
 def over_rows(num: int, task: Callable[[int, int], Any]) -> list:
     """Run ``task(start, stop)`` over blocks of ``num`` rows on as many threads as torch uses; results are in order."""
-    starts = range(0, num, ROWS_PER_TASK)
-    stops = [min(start + ROWS_PER_TASK, num) for start in starts]
     with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        return list(pool.map(task, starts, stops))
+        return list(pool.map(lambda rows: task(rows.start, rows.stop), slices(num, ROWS_PER_TASK)))

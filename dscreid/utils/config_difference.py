@@ -26,15 +26,14 @@ def effective_overrides(config: Config, overrides: Mapping[str, Any]) -> dict[st
 
 def _flat(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and JSON values; lists of plain values and empty containers are not split."""
-    pairs: Iterable[tuple[Any, Any]]
-    if isinstance(node, Mapping) and node:
-        pairs = node.items()
+    children: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, Mapping):
+        children = node.items()
     elif isinstance(node, (list, tuple)) and any(isinstance(value, (Mapping, list, tuple)) for value in node):
-        pairs = enumerate(node)
-    else:
+        children = enumerate(node)
+    if not children:
         yield prefix, _plain(node)
-        return
-    for key, value in pairs:
+    for key, value in children:
         yield from _flat(value, f'{prefix}.{key}' if prefix else str(key))
 
 

@@ -1,12 +1,12 @@
-"""Atomic file writing, detection of partial files left by a killed process, file locks, and the cache folder."""
+"""Atomic file writing, partial files left by a killed process, file locks, and the cache folder."""
 
 import contextlib
 import errno
 import fcntl
-import json
 import logging
 import os
 import re
+import secrets
 import socket
 import tempfile
 import time
@@ -31,29 +31,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     The data is flushed to disk (fsync) first, so that not even a power failure leaves a partial file under the final
     name. If the block raises, the temporary file is removed; a killed process leaves it (see
-    :func:`remove_partial_files`).
-
-    Args:
-        path: The file to create or replace, or a link to it; missing parent folders are created.
+    :func:`remove_partial_files`). Missing parent folders are created, and links are followed.
 
     Raises:
         OSError: If it cannot be written, for example on a full disk; the error names ``path``.
     """
     check_replaceable(path)
     path = _target(path)
+    temporary = path.with_name(f'.{path.name}{_MARK}{secrets.token_hex(4)}{path.suffix}')
     with _errors_named_after(path):
-        descriptor, name = tempfile.mkstemp(prefix=f'.{path.name}{_MARK}', suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        with _errors_named_after(path):
+        temporary.touch(exist_ok=False)
+        mode = temporary.stat().st_mode
+        try:
             yield temporary
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private
+            temporary.chmod(mode)  # safetensors makes files private
             _flush(temporary)
             temporary.replace(path)
             _flush(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def check_replaceable(path: str | Path) -> None:
@@ -65,30 +61,24 @@ def check_replaceable(path: str | Path) -> None:
     """
     path = Path(path)
     if path.is_dir():
-        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():
         raise ConfigError(f'{path}: is a device or pipe, which cannot be replaced; name a file')
     parent = _target(path).parent
     parent.mkdir(parents=True, exist_ok=True)
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def check_outputs(outputs: Iterable[str | Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
-    """Check the output files of a tool before its work. Existing files are allowed, because the user named them.
-
-    Args:
-        outputs: Files to write; None is skipped.
-        inputs: Files that the tool reads, which it must not replace; None is skipped.
+    """Check the output files of a tool before its work. Existing ones may be replaced, its ``inputs`` may not.
 
     Raises:
-        ConfigError: If two outputs are the same file, or one is a file that the tool reads, a device or a pipe.
+        ConfigError: If two outputs are the same file, or one is an input, a device or a pipe.
         OSError: If a file cannot be written.
     """
     taken = {_target(path): 'is read by the same command' for path in inputs if path is not None}
-    for path in outputs:
-        if path is None:
-            continue
+    for path in (path for path in outputs if path is not None):
         check_replaceable(path)
         if (reason := taken.get(_target(path))) is not None:
             raise ConfigError(f'{path}: cannot be written, it {reason}; name another file')
@@ -102,12 +92,12 @@ def _target(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def _errors_named_after(path: Path) -> Iterator[None]:
-    """Make errors of the operating system, also those that safetensors wraps, name ``path``, not its temporary file."""
+    """Make errors of the operating system, also those that safetensors wraps, name ``path``."""
     try:
         yield
     except (OSError, SafetensorError) as error:
-        found = re.search(r'\(os error (\d+)\)', str(error))
-        number = error.errno if isinstance(error, OSError) else found and int(found[1])
+        wrapped = re.search(r'\(os error (\d+)\)', str(error))
+        number = getattr(error, 'errno', None) or (wrapped and int(wrapped[1]))
         if number is None:
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
@@ -134,35 +124,31 @@ def only_process_in(folder: str | Path) -> Iterator[None]:
         BusyError: If another process holds the lock; the message says which.
         ConfigError: If the folder cannot be created or written to.
     """
+    remedy = 'choose another --work-dir'
     try:
         lock = _open_lock(Path(folder, LOCK_FILE))
     except OSError as error:
-        raise ConfigError(
-            f'{folder}: cannot be created or written to ({error.strerror}); choose another --work-dir'
-        ) from error
+        raise ConfigError(f'{folder}: cannot be created or written to ({error.strerror}); {remedy}') from error
     with lock as file:
         try:
             _lock(file, fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:  # POSIX allows both
+            file.seek(0)
+            holder = file.read(200)
             raise BusyError(
-                f'{folder}: another run{_holder(file)} uses this folder; wait for it, end it, or choose another '
-                '--work-dir'
+                f'{folder}: another run{holder} uses this folder; wait for it, end it, or {remedy}'
             ) from error
         file.truncate(0)
-        started = time.strftime('%Y-%m-%d %H:%M:%S')
-        file.write(json.dumps(dict(pid=os.getpid(), host=socket.gethostname(), started=started)))
+        file.write(f' (process {os.getpid()} on {socket.gethostname()}, since {time.strftime("%Y-%m-%d %H:%M:%S")})')
         file.flush()
         yield
 
 
 @contextlib.contextmanager
 def locked(path: str | Path) -> Iterator[None]:
-    """Hold a lock that only one process at a time can hold; others wait.
+    """Hold a POSIX lock that only one process at a time can hold; others wait.
 
-    A POSIX lock ends with its process, however that ends. It does not protect threads of one process from each other.
-
-    Args:
-        path: The lock file; it and missing parent folders are created. The file is not removed.
+    The lock file and missing parent folders are created. The lock does not protect threads from each other.
     """
     with _open_lock(Path(path)) as file:
         _lock(file)
@@ -185,16 +171,6 @@ def _lock(file: IO[str], flags: int = 0) -> None:
         # some network file systems do not support locks
         text = f'{file.name}: cannot be locked ({error.strerror}), so other processes are not kept out'
         print_log(text, logger='current', level=logging.WARNING)
-
-
-def _holder(file: IO[str]) -> str:
-    """Describe the process that wrote the lock file, for a message; empty if unknown."""
-    file.seek(0)
-    try:
-        content = json.loads(file.read())
-        return f' (process {content["pid"]} on {content["host"]}, since {content["started"]})'
-    except (ValueError, KeyError, TypeError):
-        return ''
 
 
 def existing_file(path: Any) -> Path | None:
@@ -221,15 +197,9 @@ def cache_folder() -> Path:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
+    """Wait until a file, or a folder's list of files, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

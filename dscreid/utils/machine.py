@@ -15,13 +15,13 @@ def usable_cores() -> int:
 def free_memory(swap: bool = False) -> int | None:
     """Return the bytes of main memory available to new work, within the limits of control groups; None if unknown.
 
-    Args:
-        swap: Whether to include free swap space.
+    ``swap`` includes free swap space.
     """
-    facts = _kilobytes(Path('/proc/meminfo'))
+    facts = {name: rest for name, _, rest in (line.partition(':') for line in _lines(Path('/proc/meminfo')))}
     if 'MemAvailable' not in facts:
         return None
-    free = 1024 * (facts['MemAvailable'] + (facts.get('SwapFree', 0) if swap else 0))
+    names = ('MemAvailable', 'SwapFree') if swap else ('MemAvailable',)
+    free = 1024 * sum(int(facts[name].removesuffix('kB')) for name in names if name in facts)
     limit = cgroup_headroom()
     return free if limit is None else min(free, limit)
 
@@ -39,11 +39,7 @@ def cgroup_headroom(membership: Path = Path('/proc/self/cgroup'), root: Path = P
     """Return the bytes that the tightest memory control group of this process still allows; None without a limit.
 
     Files that the kernel would drop under pressure do not count as used. Both versions of control groups are read, and
-    every group above the process's own.
-
-    Args:
-        membership: The kernel's list of the process's groups.
-        root: Where the groups are mounted.
+    every group above the process's own. ``membership`` is the kernel's list of the process's groups.
     """
     headrooms = []
     for line in _lines(membership):
@@ -55,10 +51,9 @@ def cgroup_headroom(membership: Path = Path('/proc/self/cgroup'), root: Path = P
             names = ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
         else:
             continue
-        parts = Path(path.lstrip('/')).parts
-        # a container sees its own group as the root, regardless of the path
-        for depth in range(len(parts) + 1):
-            headrooms.append(_headroom(folder.joinpath(*parts[:depth]), *names))
+        group = Path(path.lstrip('/'))
+        # the root too: a container sees its own group there, regardless of the path
+        headrooms += [_headroom(folder / part, *names) for part in (group, *group.parents)]
     return min((value for value in headrooms if value is not None), default=None)
 
 
@@ -81,12 +76,6 @@ def _existing(folder: str | Path) -> Path:
     return folder
 
 
-def _kilobytes(path: Path) -> dict[str, int]:
-    """Parse the ``Name: 123 kB`` lines of a kernel file."""
-    pairs = [line.split(':', 1) for line in _lines(path)]
-    return {name: int(rest.split()[0]) for name, rest in pairs if rest.strip()}
-
-
 def _lines(path: Path) -> list[str]:
     """Read the lines of a kernel file; empty if it does not exist."""
     try:
@@ -102,7 +91,7 @@ def _headroom(folder: Path, limit_name: str, usage_name: str, cache_name: str) -
         if limit == 'max':
             return None
         used = int((folder / usage_name).read_text(encoding='utf-8'))
-        facts = dict(line.split() for line in (folder / 'memory.stat').read_text(encoding='utf-8').splitlines())
+        facts = dict(line.split() for line in _lines(folder / 'memory.stat'))
     except (OSError, ValueError):
         return None
     return max(0, int(limit) - max(0, used - int(facts.get(cache_name, 0))))

@@ -13,7 +13,7 @@ def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
 
     Args:
         path: The file.
-        what: What the file should contain, for the message, such as ``'record of a finished stage'``.
+        what: What it should contain, such as ``'record of a finished stage'``, for the message.
         remedy: How to fix it, for the message.
 
     Raises:
@@ -32,9 +32,9 @@ def read_json_object(path: Path, what: str, remedy: str) -> dict[str, Any]:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Check if a JSON value is a number that a float can hold."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return isinstance(value, float) or abs(value) < 2**1023
+    if isinstance(value, float):
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023
 
 
 def is_finite_number(value: object) -> bool:

@@ -1,14 +1,12 @@
 """The globals that MMEngine's checkpoints need under ``torch.load(weights_only=True)``.
 
-mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects, whose state contains NumPy arrays and, as
-``getattr(HistoryBuffer, 'mean')``, the buffer's four statistics. torch >= 2.6 refuses all of these by
-default. ``tests/utils/test_checkpoint.py`` fails as soon as this workaround is no longer needed.
+mmengine 0.10.7 pickles its message hub: ``HistoryBuffer`` objects with NumPy arrays and, as ``getattr(HistoryBuffer,
+'mean')``, their statistics. ``tests/utils/test_checkpoint.py`` fails as soon as this workaround is no longer needed.
 """
 
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 import numpy as np
 import torch
@@ -27,10 +25,9 @@ def _history_buffer_statistic(owner: type, name: str):
 def mmengine_globals() -> list:
     """List the globals of MMEngine's checkpoints: callables, or pairs of a callable and its name in the pickle.
 
-    NumPy's reconstructors are listed under the names of NumPy 1 and 2, so that either reads the other's checkpoints.
+    NumPy 1 and 2 read each other's checkpoints.
     """
-    old = np.lib.NumpyVersion(np.__version__) < '2.0.0'
-    multiarray = import_module('numpy.core.multiarray' if old else 'numpy._core.multiarray')
+    numpy_functions = {'_reconstruct': np.zeros(1).__reduce__()[0], 'scalar': np.float64(0).__reduce__()[0]}
     # histories contain float64 and int64; the others occur as scalars, such as a metric of type float32
     dtypes = {type(np.dtype(kind)) for kind in ('f8', 'f4', 'i8', 'i4', '?')}
     return [
@@ -39,10 +36,8 @@ def mmengine_globals() -> list:
         np.ndarray,
         np.dtype,
         *sorted(dtypes, key=lambda kind: kind.__name__),
-        (multiarray._reconstruct, 'numpy.core.multiarray._reconstruct'),
-        (multiarray._reconstruct, 'numpy._core.multiarray._reconstruct'),
-        (multiarray.scalar, 'numpy.core.multiarray.scalar'),
-        (multiarray.scalar, 'numpy._core.multiarray.scalar'),
+        *((function, f'numpy.core.multiarray.{name}') for name, function in numpy_functions.items()),
+        *((function, f'numpy._core.multiarray.{name}') for name, function in numpy_functions.items()),
     ]
 
 

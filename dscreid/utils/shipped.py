@@ -1,7 +1,7 @@
-"""Configs, tools and weights that come with the package, both in a checkout and in an installation.
+"""Configs, tools and weights that come with the package.
 
-A wheel contains configs and tools in ``dscreid/.mim``, the folder that OpenMMLab uses for them; ``setup.py`` copies
-them there when the wheel is built. In a checkout they are next to the package. Weights are package data in both.
+A wheel contains configs and tools in ``dscreid/.mim``, where ``setup.py`` copies them; in a checkout they are next to
+the package.
 """
 
 import os
@@ -44,27 +44,27 @@ def shipped_tools() -> Path:
 
 
 def find_config(name: str | Path) -> Path:
-    """Find the file of a config, or a name that :func:`split_direction` accepts.
+    """Find a config by its file or, if there is none, by its short name, such as ``dsc/dsc_bupt2hitsz``.
 
-    Args:
-        name: A file, or the short name of a shipped config, such as ``dsc/dsc_bupt2hitsz``, with or without ``.py``.
-            A file of that name has priority.
+    The result may be a name that :func:`split_direction` accepts.
 
     Raises:
-        ConfigError: If neither exists, or a shipped config has no such direction; the message names the closest
-            config or the directions.
+        ConfigError: If neither exists, or a shipped config has no such direction.
     """
     name = str(name)
     short = name.removesuffix('.py')
     shipped_path = shipped_configs() / f'{short}.py'
     candidates = [Path(name)] if '..' in Path(short).parts else [Path(name), shipped_path]
+    known = directions(shipped_configs())
     for path in filter(is_config, candidates):
         file, direction = split_direction(path)
-        known = directions(shipped_configs())
         if direction is not None and direction not in known and file.is_relative_to(shipped_configs()):
             raise ConfigError(f"{name}: no direction '{direction}'; known are {', '.join(known)}")
         return path
-    shipped = [name for path in sorted(shipped_configs().rglob('*.py')) for name in _short_names(path)]
+    shipped = []
+    for path in sorted(shipped_configs().rglob('*.py')):
+        own = path.relative_to(shipped_configs()).with_suffix('').as_posix()
+        shipped += [f'{own}_{direction}' for direction in known] if has_directions(path) else [own]
     # for a wrong path, compare only its last two parts with the short names
     hint = closest('/'.join(Path(short).parts[-2:]), shipped)
     raise ConfigError(f'{name}: no such config file, and no shipped config has this name{hint}')
@@ -77,12 +77,11 @@ def split_direction(path: str | Path) -> tuple[Path, str | None]:
         The file (``gur.py``) and the direction, or the path itself and None if it exists or names no such config.
     """
     path = Path(path)
-    words = path.stem.split('_')
-    if existing_file(path) is None:
-        for place in range(len(words) - 1, 0, -1):
-            file = path.with_name(f'{"_".join(words[:place])}{path.suffix}')
-            if has_directions(file):
-                return file, '_'.join(words[place:])
+    words = path.stem.split('_') if existing_file(path) is None else []
+    for place in range(len(words) - 1, 0, -1):
+        file = path.with_name(f'{"_".join(words[:place])}{path.suffix}')
+        if has_directions(file):
+            return file, '_'.join(words[place:])
     return path, None
 
 
@@ -99,11 +98,9 @@ def directions(configs: Path) -> list[str]:
 
 def has_directions(path: Path) -> bool:
     """Check if a config or one of its bases takes the direction from ``DSCREID_DIRECTION``."""
-    if path.suffix != '.py' or existing_file(path) is None:
-        return False
     try:
-        text = path.read_text(encoding='utf-8', errors='replace')
-    except OSError:  # reported when the config is read
+        text = path.read_text(encoding='utf-8', errors='replace') if path.suffix == '.py' else ''
+    except (OSError, ValueError):  # no such file, or not a file name
         return False
     bases = re.search(r'^_base_\s*=\s*(\[[^\]]*\]|.*)', text, flags=re.M)
     names = re.findall(r'[\'"]([^\'"]+)[\'"]', bases[1]) if bases else []
@@ -119,10 +116,9 @@ def chosen_direction(direction: str | None) -> Iterator[None]:
     try:
         yield
     finally:
+        os.environ.pop(DIRECTION, None)
         if before is not None:
             os.environ[DIRECTION] = before
-        elif direction is not None:
-            del os.environ[DIRECTION]
 
 
 def locate_weights(name: str | Path) -> str | Path:
@@ -130,9 +126,3 @@ def locate_weights(name: str | Path) -> str | Path:
     if isinstance(name, str) and name.startswith(WEIGHTS_SCHEME):
         return PACKAGE / 'weights' / name.removeprefix(WEIGHTS_SCHEME)
     return name
-
-
-def _short_names(config: Path) -> list[str]:
-    name = config.relative_to(shipped_configs()).with_suffix('').as_posix()
-    suffixes = [f'_{direction}' for direction in directions(shipped_configs())]
-    return [f'{name}{suffix}' for suffix in (suffixes if has_directions(config) else [''])]

@@ -4,6 +4,7 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,10 @@ import torch
 from torch import Tensor
 
 _DTYPES = {
-    'FloatStorage': torch.float32,
-    'HalfStorage': torch.float16,
-    'BFloat16Storage': torch.bfloat16,
-    'DoubleStorage': torch.float64,
-    'LongStorage': torch.int64,
-    'IntStorage': torch.int32,
-    'ShortStorage': torch.int16,
-    'CharStorage': torch.int8,
-    'ByteStorage': torch.uint8,
-    'BoolStorage': torch.bool,
-}
+    'FloatStorage': torch.float32, 'HalfStorage': torch.float16, 'BFloat16Storage': torch.bfloat16,
+    'DoubleStorage': torch.float64, 'LongStorage': torch.int64, 'IntStorage': torch.int32,
+    'ShortStorage': torch.int16, 'CharStorage': torch.int8, 'ByteStorage': torch.uint8, 'BoolStorage': torch.bool,
+}  # fmt: skip
 
 
 def is_torchscript(path: str | Path) -> bool:
@@ -33,10 +27,7 @@ def is_torchscript(path: str | Path) -> bool:
 
 
 def read_torchscript(path: str | Path) -> dict[str, Tensor]:
-    """Read the parameters and buffers of a TorchScript archive.
-
-    Unlike ``torch.jit.load``, this function runs no code of the archive. It unpickles only the object tree with a
-    fixed list of allowed names.
+    """Read the parameters and buffers of a TorchScript archive, without running its code as ``torch.jit.load`` would.
 
     Returns:
         Tensors on the CPU by dotted name (``visual.conv1.weight``), dtypes as stored.
@@ -50,9 +41,7 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
         root = next(name for name in archive.namelist() if name.endswith('/data.pkl'))[: -len('data.pkl')]
         with archive.open(f'{root}data.pkl') as stream:
             module = _TreeUnpickler(stream, archive, root).load()
-    tensors: dict[str, Tensor] = {}
-    _collect(module, '', tensors)
-    return tensors
+    return dict(_tensors(module))
 
 
 class _Module:
@@ -64,12 +53,12 @@ class _Module:
         self.__dict__.update(state)
 
 
-def _collect(module: _Module, prefix: str, tensors: dict[str, Tensor]) -> None:
+def _tensors(module: _Module, prefix: str = '') -> Iterator[tuple[str, Tensor]]:
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
-            tensors[prefix + name] = value
+            yield prefix + name, value
         elif isinstance(value, _Module):
-            _collect(value, f'{prefix}{name}.', tensors)
+            yield from _tensors(value, f'{prefix}{name}.')
 
 
 def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_) -> Tensor:
@@ -82,9 +71,7 @@ def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_
 _ALLOWED: dict[str, Any] = {
     'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
     'collections.OrderedDict': OrderedDict,
-    'torch.jit._pickle.build_intlist': list,
-    'torch.jit._pickle.build_doublelist': list,
-    'torch.jit._pickle.build_boollist': list,
+    **{f'torch.jit._pickle.build_{kind}list': list for kind in ('int', 'double', 'bool')},
     'torch.jit._pickle.restore_type_tag': lambda value, *_: value,
 }
 
@@ -94,8 +81,7 @@ class _TreeUnpickler(pickle.Unpickler):
 
     def __init__(self, stream, archive: zipfile.ZipFile, root: str):
         super().__init__(stream)
-        self._archive = archive
-        self._root = root
+        self._archive, self._root = archive, root
         self._storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str):

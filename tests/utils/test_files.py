@@ -60,7 +60,7 @@ def test_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
 
 def test_a_folder_is_free_after_the_block(tmp_path):
     with only_process_in(tmp_path / 'new'):
-        assert 'pid' in (tmp_path / 'new' / '.dscreid.lock').read_text()
+        assert f'process {os.getpid()} on ' in (tmp_path / 'new' / '.dscreid.lock').read_text()
     with only_process_in(tmp_path / 'new'):
         pass
 
@@ -122,6 +122,13 @@ def test_devices_and_pipes_are_not_replaced(tmp_path):
             check_replaceable(path)
     assert Path('/dev/full').is_char_device()
     assert (tmp_path / 'link').is_symlink()
+
+
+def test_a_written_file_has_the_usual_permissions(tmp_path):
+    (tmp_path / 'usual').touch()
+    with replacing(tmp_path / 'a.safetensors') as temporary:
+        save_file({'a': np.zeros(1)}, temporary)
+    assert (tmp_path / 'a.safetensors').stat().st_mode == (tmp_path / 'usual').stat().st_mode
 
 
 def test_the_file_behind_a_link_is_replaced(tmp_path):

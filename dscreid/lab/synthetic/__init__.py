@@ -7,9 +7,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         'domain': ['DOMAINS', 'Domain'],
         'presets': ['World', 'make_spec'],
-        'preview': ['contact_sheet', 'write_contact_sheet'],
         'spec': ['LAYOUTS', 'WorldSpec'],
         'target_folder': ['is_complete'],
-        'world': ['WorldSummary', 'render_world'],
+        'world': ['WorldSummary', 'contact_sheet', 'render_world', 'write_contact_sheet'],
     },
 )

@@ -1,25 +1,21 @@
 """Backgrounds: a picture wider than the frame that slides past a walker, in color and in infrared."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from dscreid.lab.synthetic.camera import Camera
+from dscreid.structures import Modality
 
 WIDEN = 3  # width of a background in frames
 
 
-@dataclass(frozen=True)
-class Background:
-    """Background of a camera: the same objects in both spectra, with unrelated brightness."""
+def draw_background(camera: Camera, height: int, width: int) -> dict[Modality, np.ndarray]:
+    """Draw a camera's background for a canvas of ``height`` times ``width`` pixels, from ``camera.background_seed``.
 
-    visible: np.ndarray  #: uint8[H, WIDEN * W, 3], blue, green, red
-    infrared: np.ndarray  #: uint8[H, WIDEN * W]
-
-
-def draw_background(camera: Camera, height: int, width: int) -> Background:
-    """Draw a camera's background for a canvas of ``height`` times ``width`` pixels, from ``camera.background_seed``."""
+    Returns:
+        The same objects in both spectra, with unrelated brightness: visible uint8[height, WIDEN * width, 3] (blue,
+        green, red), infrared uint8[height, WIDEN * width].
+    """
     rng = np.random.Generator(np.random.PCG64(camera.background_seed))
     # Draw small and enlarge: backgrounds are out of focus anyway, and this is many times faster.
     rows, columns = 64, 32 * WIDEN
@@ -31,11 +27,12 @@ def draw_background(camera: Camera, height: int, width: int) -> Background:
     scene.fill(0, max(horizon, 0), columns, rows, 0.9)
     _STYLES[camera.background_style](scene, max(horizon, 0), rows, columns)
     grain = rng.standard_normal((rows, columns)).astype(np.float32) * 0.015
-    size = (width * WIDEN, height)
-    pictures = ((visible, grain[..., None]), (infrared, grain))
-    blurred = (cv2.GaussianBlur(image, (0, 0), 0.7) + own for image, own in pictures)
-    resized = (cv2.resize(image, size, interpolation=cv2.INTER_LINEAR) for image in blurred)
-    return Background(*(np.clip(255 * image + 0.5, 0, 255).astype(np.uint8) for image in resized))
+    pictures = {}
+    for modality, image, own in ((Modality.RGB, visible, grain[..., None]), (Modality.IR, infrared, grain)):
+        blurred = cv2.GaussianBlur(image, (0, 0), 0.7) + own
+        large = cv2.resize(blurred, (width * WIDEN, height), interpolation=cv2.INTER_LINEAR)
+        pictures[modality] = np.clip(255 * large + 0.5, 0, 255).astype(np.uint8)
+    return pictures
 
 
 class _Scene:

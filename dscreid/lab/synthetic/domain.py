@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from dscreid.errors import ConfigError
-from dscreid.lab.synthetic.palette import COLOR_NAMES
+from dscreid.lab.synthetic.draws import COLORS
 from dscreid.utils.signatures import closest
 
 Range = tuple[float, float]
@@ -16,7 +16,7 @@ _PATTERNS = {
 
 def _weights(**emphasis: float) -> dict[str, float]:
     """Return weight 1 for every color except those given."""
-    return {name: emphasis.get(name, 1.0) for name in COLOR_NAMES}
+    return {name: emphasis.get(name, 1.0) for name in COLORS}
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ class Domain:
     name: str  #: name in tools and specs
     code: int  #: part of every seed of the domain; not that of another domain
     wardrobe: Wardrobe  #: clothing statistics
-    modality_gap: float = 0.0  #: default of the world's ``modality_gap`` (see ``sensor.py``)
-    #: draw a camera and a sensor for each tracklet instead of once per camera number
-    camera_per_tracklet: bool = False
+    modality_gap: float = 0.0  #: default of the world's ``modality_gap`` (see ``camera.py``)
+    camera_per_tracklet: bool = False  #: draw a camera and a sensor for each tracklet instead of per camera number
     azimuth_spread: float = 360.0  #: angle in degrees over which the cameras are spread (0 faces the walker)
     azimuth_offset: float = 0.0  #: azimuth of the first camera in degrees
     heading_jitter: float = 14.0  #: standard deviation of the walking direction in degrees
@@ -76,11 +75,9 @@ class Domain:
     background_style: dict[str, float] = field(default_factory=lambda: {'campus': 1})
     infrared_background: Range = (0.25, 0.65)  #: brightness of the background in infrared
     occluded: float = 0.25  #: probability that a tracklet has an occluder
-    #: fraction of such a tracklet's frames in which the occluder is visible
-    occluded_frames: Range = (0.2, 0.5)
+    occluded_frames: Range = (0.2, 0.5)  #: fraction of such a tracklet's frames that show the occluder
     sensor_spread: float = 0.15  #: variation of the infrared sensor between cameras. 1 is the largest.
-    #: infrared difference between materials of the same color, from 0 (none) to 1
-    material_spread: float = 1.0
+    material_spread: float = 1.0  #: infrared difference between materials of the same color, from 0 (none) to 1
 
 
 BUPT = Domain(

@@ -1,24 +1,48 @@
-"""Draw one walker into a label map with OpenCV's thick lines and polygons."""
+"""Label maps, and one walker drawn into them with OpenCV's thick lines and polygons."""
 
+from enum import IntEnum
+
+import cv2
 import numpy as np
 
-from dscreid.lab.synthetic.brush import Brush, moved
 from dscreid.lab.synthetic.identity import Identity
-from dscreid.lab.synthetic.labels import Part, Shade, label
 from dscreid.lab.synthetic.pose import TORSO, Joint
 
+_SHIFT = 4  # fractional bits of OpenCV coordinates, for subpixel motion of the limbs
+_ONE = 1 << _SHIFT
+SHADE_STEP = 16  # a label is part + SHADE_STEP * shade
 
-class Figure(Brush):
-    """A walker in one frame, ready to be drawn into a label map; see :class:`Brush`.
+
+class Part(IntEnum):
+    """The part shown by a pixel. 0 is the background."""
+
+    NOTHING, SKIN, HAIR, UPPER, UPPER_SECOND, LOWER, LOWER_SECOND = range(7)
+    SHOE, SOLE, BAG, STRAP, HAT, OCCLUDER, OCCLUDER_SECOND = range(7, 14)
+
+
+class Shade(IntEnum):
+    """Orientation of a surface to the light."""
+
+    PLAIN, LIT, DIM, DARK = range(4)
+
+
+def label(part: Part, shade: Shade = Shade.PLAIN) -> int:
+    """Return the label of a part in a shade."""
+    return int(part) + SHADE_STEP * int(shade)
+
+
+class Figure:
+    """A walker in one frame, ready to be drawn into a label map, uint8[H, W].
 
     ``points``, float[18, 2], are the projected joints in pixels, ``depth``, float[18], is larger closer to the camera,
-    and ``texture``, uint8[rows, columns], comes from ``label_texture``.
+    and ``texture``, uint8[rows, columns], comes from ``label_texture``. ``azimuth`` is the viewing direction in
+    radians, ``scale`` is in pixels per body height. Strokes take points in pixels and widths in body heights.
     """
 
     def __init__(self, canvas, points, depth, identity: Identity, azimuth: float, texture, scale: float) -> None:
-        super().__init__(canvas, scale, azimuth)
-        self.points, self.depth = points, depth
-        self.identity, self.texture = identity, texture
+        self.canvas, self.points, self.depth = canvas, points, depth
+        self.identity, self.texture, self.scale = identity, texture, scale
+        self.sin, self.cos = float(np.sin(azimuth)), float(np.cos(azimuth))
 
     def draw(self) -> None:
         """Draw all parts from far to near."""
@@ -70,8 +94,7 @@ class Figure(Brush):
     def _side_stripe(self, side: int, hip, knee, ankle, width: float, shade: Shade) -> None:
         """Draw the stripe along the outer seam, if the outer side of this leg is visible."""
         outward = self.cos if side == 0 else -self.cos
-        nearness = -self.sin if side == 0 else self.sin
-        if self.identity.lower_detail != 'side_stripe' or nearness < -0.3:
+        if self.identity.lower_detail != 'side_stripe' or self._nearness(side) < -0.3:
             return
         shift = (0.42 * outward * width * self.scale, 0.0)
         value = label(Part.LOWER_SECOND, shade)
@@ -149,7 +172,7 @@ class Figure(Brush):
             self.ellipse(nape, (0.8 * rx, 0.6 * ry), label(Part.SKIN, Shade.DIM))
         if person.hat_kind in ('cap', 'beanie'):
             crown = moved(head, 0, -0.018 * self.scale)
-            self.ellipse(crown, (1.16 * rx, 0.98 * ry), label(Part.HAT), 0, 180, 360)
+            self.ellipse(crown, (1.16 * rx, 0.98 * ry), label(Part.HAT), 180)
         if person.hat_kind == 'cap' and self.cos > -0.6:
             edge = moved(head, 0, -0.016 * self.scale)
             brim = moved(edge, 1.5 * (face - head)[0])
@@ -180,13 +203,10 @@ class Figure(Brush):
         middle = neck + 0.48 * (pelvis - neck)
         behind = np.array((-0.085 * self.sin * self.scale, 0.0))
         half = np.array((self.half_width(0.080, 0.052), 0.0))
-        rise = 0.36 * (neck - pelvis)
-        for share, shade in ((1.0, Shade.DIM), (0.74, Shade.PLAIN)):
-            signs = ((-1, 1), (1, 1), (1, -1), (-1, -1))
-            corners = [middle + behind + share * (sx * half + sy * rise) for sx, sy in signs]
-            self.polygon(corners, label(Part.BAG, shade))
+        drop = 0.36 * (pelvis - neck)
+        self.box(middle + behind, half, drop, 0.74)
         if self.cos < 0.3:
-            pocket = middle + behind - 0.45 * rise
+            pocket = middle + behind + 0.45 * drop
             self.line(pocket - 0.4 * half, pocket + 0.4 * half, 0.05, label(Part.STRAP))
 
     def _strap(self) -> None:
@@ -200,9 +220,9 @@ class Figure(Brush):
             hip = at[Joint.HIP_L + person.bag_side]
             shoulder = at[Joint.NECK] + 0.6 * (at[Joint.SHOULDER_R - person.bag_side] - at[Joint.NECK])
             self.line(shoulder, hip, 0.018, label(Part.STRAP))
-            if self._outer_side_seen(person.bag_side):
+            if self._nearness(person.bag_side) > -0.4:
                 outward = hip - at[Joint.PELVIS]
-                self.box(hip + 0.7 * outward, 0.055, 0.05, Part.BAG)
+                self.box(hip + 0.7 * outward, *np.diag((0.055, 0.05)) * self.scale)
 
     def _carried_bag(self, near: int) -> None:
         person = self.identity
@@ -210,8 +230,77 @@ class Figure(Brush):
             return
         hand = self.points[Joint.HAND_L + person.bag_side]
         self.line(hand, moved(hand, 0, 0.05 * self.scale), 0.016, label(Part.STRAP))
-        self.box(moved(hand, 0, 0.10 * self.scale), 0.055, 0.055, Part.BAG)
+        self.box(moved(hand, 0, 0.10 * self.scale), *np.diag((0.055, 0.055)) * self.scale)
 
-    def _outer_side_seen(self, side: int) -> bool:
-        """Whether the walker's left (0) or right (1) side is not turned away from the camera."""
-        return (-self.sin if side == 0 else self.sin) > -0.4
+    def _nearness(self, side: int) -> float:
+        """How far the walker's left (0) or right (1) side is turned to the camera, in [-1, 1]."""
+        return -self.sin if side == 0 else self.sin
+
+    def line(self, start, end, width: float, value: int) -> None:
+        """Draw a line with round ends."""
+        thickness = max(1, round(width * self.scale))
+        start, end = ((int(x * _ONE), int(y * _ONE)) for x, y in (start, end))
+        cv2.line(self.canvas, start, end, value, thickness, cv2.LINE_8, _SHIFT)
+
+    def limb(self, start, end, width: float, part: Part, shade: Shade) -> None:
+        """Draw a limb as a darker rim and a core, so that it looks round and stands out."""
+        rim = Shade.DARK if shade is Shade.DIM else Shade.DIM
+        self.line(start, end, width, label(part, rim))
+        light = -0.12 * width * self.scale
+        self.line(moved(start, light), moved(end, light), 0.62 * width, label(part, shade))
+
+    def polygon(self, corners, value: int) -> None:
+        """Fill a convex polygon."""
+        cv2.fillConvexPoly(self.canvas, _fixed(corners), value, cv2.LINE_8, _SHIFT)
+
+    def ellipse(self, center, axes, value: int, start: float = 0.0) -> None:
+        """Fill an ellipse, or its sector from ``start`` to 360 degrees. ``axes`` are the half axes."""
+        center = (int(center[0] * _ONE), int(center[1] * _ONE))
+        axes = (int(axes[0] * self.scale * _ONE), int(axes[1] * self.scale * _ONE))
+        cv2.ellipse(self.canvas, center, axes, 0.0, start, 360.0, value, -1, cv2.LINE_8, _SHIFT)
+
+    def half_width(self, lateral: float, frontal: float) -> float:
+        """Return the visible half width of an upright elliptic cylinder, in pixels."""
+        return self.scale * float(np.hypot(lateral * self.cos, frontal * self.sin))
+
+    def trapeze(self, top, bottom, top_width: float, bottom_width: float, part: Part) -> None:
+        """Draw a skirt-like shape with a shaded rim. Half widths are in pixels."""
+        for share, shift, shade in ((1.0, 0.0, Shade.DIM), (0.72, -0.10, Shade.PLAIN)):
+            left, right = shift - share, shift + share
+            upper = [moved(top, left * top_width), moved(top, right * top_width)]
+            lower = [moved(bottom, right * bottom_width), moved(bottom, left * bottom_width)]
+            self.polygon(upper + lower, label(part, shade))
+
+    def box(self, center, right, down, core: float = 0.72) -> None:
+        """Draw a bag with a shaded rim, from its center to its edges by ``right`` and ``down`` in pixels."""
+        for share, shade in ((1.0, Shade.DIM), (core, Shade.PLAIN)):
+            corners = [center + share * (x * right + y * down) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+            self.polygon(corners, label(Part.BAG, shade))
+
+    def textured(self, texture: np.ndarray, outline: np.ndarray, top, hem, half_width: float) -> None:
+        """Fill an outline, float[N, 2] in pixels, with a garment's pattern, uint8[rows, columns] of ``label_texture``.
+
+        ``top`` and ``hem`` are the centers of the texture's first and last row, ``half_width`` is in pixels.
+        """
+        origin = np.maximum(np.floor(outline.min(axis=0)).astype(int), 0)
+        stop = np.maximum(np.ceil(outline.max(axis=0)).astype(int) + 1, 0)
+        region = self.canvas[origin[1] : stop[1], origin[0] : stop[0]]
+        if region.size == 0:
+            return
+        rows, columns = texture.shape
+        source = np.array(((0, 0), (columns, 0), (0, rows)), dtype=np.float32)
+        target = np.array((moved(top, -half_width), moved(top, half_width), moved(hem, -half_width)))
+        matrix = cv2.getAffineTransform(source, (target - origin).astype(np.float32))
+        warped = cv2.warpAffine(texture, matrix, region.shape[::-1], None, cv2.INTER_NEAREST, cv2.BORDER_REPLICATE)
+        mask = np.zeros(region.shape, dtype=np.uint8)
+        cv2.fillPoly(mask, [_fixed(outline - origin)], 255, cv2.LINE_8, _SHIFT)
+        cv2.copyTo(warped, mask, region)
+
+
+def moved(point: np.ndarray, right: float, down: float = 0.0) -> np.ndarray:
+    """Return ``point`` (float[2]) shifted by a number of pixels."""
+    return np.array((point[0] + right, point[1] + down))
+
+
+def _fixed(corners) -> np.ndarray:
+    return np.round(np.asarray(corners) * _ONE).astype(np.int32)

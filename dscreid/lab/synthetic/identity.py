@@ -1,12 +1,12 @@
 """Identities: clothing, body and gait of one person."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 from dscreid.lab.synthetic.domain import Wardrobe
-from dscreid.lab.synthetic.palette import COLOR_NAMES, MATERIAL_NAMES, Surface, draw_surface
-from dscreid.lab.synthetic.seeding import choose, uniform
+from dscreid.lab.synthetic.draws import Surface, choose, draw_surface, uniform
 
 _SHOES = {'black': 4, 'white': 4, 'grey': 2, 'brown': 2, 'navy': 1, 'red': 1, 'blue': 1, 'pink': 0.6}
 _BAGS = {'black': 4, 'charcoal': 2, 'navy': 2, 'red': 2, 'brown': 2, 'white': 1.5, 'green': 1, 'yellow': 1}
@@ -27,31 +27,35 @@ class Pattern:
     turn: float  #: angle around the body of the center of a single shape, in radians. 0 is the chest.
 
 
+def _between(low: float, high: float) -> Any:
+    return field(metadata={'bounds': (low, high)})
+
+
 @dataclass(frozen=True)
 class Body:
     """Proportions in body heights, except ``bulk`` and ``head``, which are factors."""
 
-    leg: float
-    shoulder: float
-    hip: float
-    bulk: float
-    head: float
-    arm: float
+    leg: float = _between(0.445, 0.51)
+    shoulder: float = _between(0.088, 0.132)
+    hip: float = _between(0.045, 0.070)
+    bulk: float = _between(0.80, 1.30)
+    head: float = _between(0.90, 1.14)
+    arm: float = _between(0.30, 0.35)
 
 
 @dataclass(frozen=True)
 class Gait:
     """How a person walks."""
 
-    stride: float  #: amplitude of the thigh's swing in radians
-    cadence: float  #: full cycles (two steps) per frame
-    knee: float  #: knee flexion in the swing phase, in radians
-    arm_swing: float  #: amplitude of the arms in radians
-    elbow: float  #: resting flexion of the elbow in radians
-    lean: float  #: forward lean of the trunk in radians
-    bounce: float  #: vertical movement in body heights
-    sway: float  #: sideways movement of the shoulders in body heights
-    splay: float  #: distance of the hands from the body, in body heights
+    stride: float = _between(0.24, 0.58)  #: amplitude of the thigh's swing in radians
+    cadence: float = _between(0.070, 0.150)  #: full cycles (two steps) per frame
+    knee: float = _between(0.45, 1.15)  #: knee flexion in the swing phase, in radians
+    arm_swing: float = _between(0.06, 0.68)  #: amplitude of the arms in radians
+    elbow: float = _between(0.05, 0.75)  #: resting flexion of the elbow in radians
+    lean: float = _between(-0.04, 0.17)  #: forward lean of the trunk in radians
+    bounce: float = _between(0.0, 0.018)  #: vertical movement in body heights
+    sway: float = _between(0.0, 0.022)  #: sideways movement of the shoulders in body heights
+    splay: float = _between(0.0, 0.055)  #: distance of the hands from the body, in body heights
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,8 @@ def draw_identity(rng: np.random.Generator, wardrobe: Wardrobe) -> Identity:
         bag_side=int(rng.integers(2)),
         hat_kind=choose(rng, wardrobe.hats),
         hat=draw_surface(rng, _BAGS, {'cotton': 2, 'wool': 1}),
-        body=Body(**{name: uniform(rng, bounds) for name, bounds in _BODY.items()}),
-        gait=Gait(**{name: uniform(rng, bounds) for name, bounds in _GAIT.items()}),
+        body=Body(*(uniform(rng, part.metadata['bounds']) for part in fields(Body))),
+        gait=Gait(*(uniform(rng, part.metadata['bounds']) for part in fields(Gait))),
     )
 
 
@@ -130,18 +134,5 @@ def _draw_pattern(rng: np.random.Generator, wardrobe: Wardrobe) -> Pattern:
 def _natural(rng, choices, material: str, weights=None) -> Surface:
     index = int(rng.choice(len(choices), p=weights))
     value = np.clip(np.asarray(choices[index]) + 0.02 * rng.standard_normal(3), 0.03, 0.97)
-    color = COLOR_NAMES.index('beige' if material == 'skin' else 'black')
-    dye = 0.6 * float(rng.standard_normal())
-    red, green, blue = (float(v) for v in value)
-    return Surface(color, (red, green, blue), MATERIAL_NAMES.index(material), dye)
-
-
-# Ranges of the proportions and gaits; people are drawn uniformly from them.
-_BODY = {
-    'leg': (0.445, 0.51), 'shoulder': (0.088, 0.132), 'hip': (0.045, 0.070), 'bulk': (0.80, 1.30),
-    'head': (0.90, 1.14), 'arm': (0.30, 0.35),
-}  # fmt: skip
-_GAIT = {
-    'stride': (0.24, 0.58), 'cadence': (0.070, 0.150), 'knee': (0.45, 1.15), 'arm_swing': (0.06, 0.68),
-    'elbow': (0.05, 0.75), 'lean': (-0.04, 0.17), 'bounce': (0.0, 0.018), 'sway': (0.0, 0.022), 'splay': (0.0, 0.055),
-}  # fmt: skip
+    color = 'beige' if material == 'skin' else 'black'
+    return Surface(color, tuple(value.tolist()), material, 0.6 * float(rng.standard_normal()))

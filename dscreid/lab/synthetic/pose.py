@@ -29,16 +29,17 @@ def skeletons(body: Body, gait: Gait, phases: np.ndarray) -> np.ndarray:
     """
     phases = np.asarray(phases, dtype=np.float64)
     joints = np.zeros((len(phases), len(Joint), 3))
-    for side, shift in ((0, 0.0), (1, np.pi)):
-        _place_leg(joints, side, body, gait, phases + shift)
+    sides = (phases, phases + np.pi)
+    for side, own_phases in enumerate(sides):
+        _place_leg(joints, side, body, gait, own_phases)
     # The lower foot carries the body, so the hips rise and fall twice per cycle.
     lowest = joints[:, (Joint.ANKLE_L, Joint.ANKLE_R), 2].min(axis=1)
     hips = 0.025 - lowest + gait.bounce * np.cos(2 * phases)
     joints[:, : Joint.TOE_R + 1, 2] += hips[:, None]
     joints[:, Joint.PELVIS, 2] = hips
     _place_trunk(joints, body, gait, phases)
-    for side, shift in ((0, 0.0), (1, np.pi)):
-        _place_arm(joints, side, body, gait, phases + shift)
+    for side, own_phases in enumerate(sides):
+        _place_arm(joints, side, body, gait, own_phases)
     return joints
 
 
@@ -46,29 +47,20 @@ def _place_leg(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np
     """Write hip, knee, ankle and toe of one side, relative to the height of the hips."""
     thigh = gait.stride * np.sin(phases) + 0.06
     shin = thigh - 0.08 - gait.knee * np.clip(np.cos(phases - 0.25), 0, None)
-    length = body.leg / 2
-    sign = 1 - 2 * side
-    hip, knee, ankle, toe = (np.zeros((len(phases), 3)) for _ in range(4))
-    for point in (hip, knee, ankle, toe):
-        point[:, 1] = sign * body.hip
-    knee[:, 0], knee[:, 2] = length * np.sin(thigh), -length * np.cos(thigh)
-    ankle[:, 0] = knee[:, 0] + length * np.sin(shin)
-    ankle[:, 2] = knee[:, 2] - length * np.cos(shin)
+    hip = np.array((0.0, (1 - 2 * side) * body.hip, 0.0))
+    knee = hip + body.leg / 2 * _swung(thigh)
+    ankle = knee + body.leg / 2 * _swung(shin)
     pitch = 0.55 * np.minimum(shin, 0) - 0.1
-    toe[:, 0], toe[:, 2] = ankle[:, 0] + FOOT * np.cos(pitch), ankle[:, 2] + FOOT * np.sin(pitch)
-    for joint, point in zip(
-        (Joint.HIP_L, Joint.KNEE_L, Joint.ANKLE_L, Joint.TOE_L), (hip, knee, ankle, toe), strict=True
-    ):
+    toe = ankle + FOOT * np.stack((np.cos(pitch), np.zeros_like(pitch), np.sin(pitch)), axis=1)
+    for joint, point in zip(range(Joint.HIP_L, Joint.TOE_R, 2), (hip, knee, ankle, toe), strict=True):
         joints[:, joint + side] = point
 
 
 def _place_trunk(joints: np.ndarray, body: Body, gait: Gait, phases: np.ndarray) -> None:
     """Write neck, shoulders, head and face. The trunk leans forward and sways sideways."""
-    hips = joints[:, Joint.PELVIS]
-    sway = gait.sway * np.sin(phases)
     direction = np.array((np.sin(gait.lean), 0.0, np.cos(gait.lean)))
-    neck = hips + (TORSO + 0.04) * direction
-    neck[:, 1] += sway
+    neck = joints[:, Joint.PELVIS] + (TORSO + 0.04) * direction
+    neck[:, 1] += gait.sway * np.sin(phases)
     # The shoulders rotate against the hips.
     twist = -0.35 * gait.arm_swing * np.sin(phases)
     for side, sign in ((0, 1), (1, -1)):
@@ -87,11 +79,9 @@ def _place_arm(joints: np.ndarray, side: int, body: Body, gait: Gait, phases: np
     swing = -gait.arm_swing * np.sin(phases) + 0.05 + gait.lean
     flexion = gait.elbow + 0.5 * gait.arm_swing * np.clip(-np.sin(phases), 0, None)
     sign = 1 - 2 * side
-    shoulder = joints[:, Joint.SHOULDER_L + side]
-    length = body.arm / 2
-    elbow = shoulder + length * _swung(swing)
+    elbow = joints[:, Joint.SHOULDER_L + side] + body.arm / 2 * _swung(swing)
     elbow[:, 1] += sign * (0.012 + 0.5 * gait.splay)
-    hand = elbow + length * _swung(swing + flexion)
+    hand = elbow + body.arm / 2 * _swung(swing + flexion)
     hand[:, 1] += sign * 0.5 * gait.splay
     joints[:, Joint.ELBOW_L + side] = elbow
     joints[:, Joint.HAND_L + side] = hand

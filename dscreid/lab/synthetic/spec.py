@@ -1,31 +1,19 @@
 """The spec of a world. Together with the code, it determines every byte of the world."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from dscreid.errors import ConfigError
 from dscreid.lab.synthetic.domain import Domain, get_domain
 
-MAX_GAP = 1.5
-
-
-class Layout(NamedTuple):
-    """Limits of a data set layout."""
-
-    name: str
-    identities: int
-    cameras: int
-    auxiliary: bool  # whether it has auxiliary identities and FakeIR frames
-
-
-LAYOUTS = {'hitsz': Layout('hitsz', 9999, 9, False), 'bupt': Layout('bupt', 999_999, 6, True)}
-
-
-def layout_of(name: str) -> Layout:
-    """Return a layout, or raise ConfigError if the name is unknown."""
-    if name not in LAYOUTS:
-        raise ConfigError(f'unknown layout {name!r}; choose one of {", ".join(LAYOUTS)}')
-    return LAYOUTS[name]
+#: Largest number of identities and cameras of each data set layout.
+LAYOUTS = {'hitsz': (9999, 9), 'bupt': (999_999, 6)}
+# Domain settings that a world can override, with their largest values.
+_FROM_DOMAIN = {'modality_gap': 1.5, 'occluded': 1.0, 'sensor_spread': 1.0, 'material_spread': 1.0}
+_LEAST = {
+    'seed': 0, 'train_ids': 1, 'test_ids': 1, 'auxiliary_ids': 0, 'tracklets': 1, 'test_tracklets': 2,
+    'auxiliary_tracklets': 1, 'cameras': 1, 'min_frames': 1, 'max_frames': 1, 'height': 16, 'width': 8,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,18 +34,16 @@ class WorldSpec:
     max_frames: int = 12  #: longest tracklet
     height: int = 64  #: height of a frame in pixels
     width: int = 32  #: width of a frame in pixels
-    #: distance of the infrared sensor from the source family's, 0 to 1.5 (see ``sensor.py``). None uses the domain's
-    #: default.
-    modality_gap: float | None = None
-    #: probability that a tracklet has an occluder. None uses the domain's default.
-    occluded: float | None = None
-    #: variation of the infrared sensor between cameras, 0 to 1. None uses the domain's default.
-    sensor_spread: float | None = None
-    #: infrared difference between materials of the same color, 0 to 1. None uses the domain's default.
-    material_spread: float | None = None
+    # None uses the domain's default.
+    modality_gap: float | None = None  #: distance of the infrared sensor from the source family's, 0 to 1.5
+    occluded: float | None = None  #: probability that a tracklet has an occluder
+    sensor_spread: float | None = None  #: variation of the infrared sensor between cameras, 0 to 1
+    material_spread: float | None = None  #: infrared difference between materials of the same color, 0 to 1
     fake_ir: bool = False  #: whether to also write BUPTCampus' FakeIR frames
 
     def __post_init__(self) -> None:
+        if self.layout not in LAYOUTS:
+            raise ConfigError(f'unknown layout {self.layout!r}; choose one of {", ".join(LAYOUTS)}')
         domain = get_domain(self.domain)
         for name in _FROM_DOMAIN:
             value = getattr(self, name)
@@ -87,19 +73,9 @@ class WorldSpec:
                 raise ConfigError(f'{name} must lie between 0 and {most:g}, got {getattr(self, name)}')
 
     def _check_layout(self) -> None:
-        layout = layout_of(self.layout)
-        total = self.train_ids + self.auxiliary_ids + self.test_ids
-        limits = ('identities', total, layout.identities), ('cameras', self.cameras, layout.cameras)
-        for what, value, most in limits:
+        values = {'identities': self.train_ids + self.auxiliary_ids + self.test_ids, 'cameras': self.cameras}
+        for (what, value), most in zip(values.items(), LAYOUTS[self.layout], strict=True):
             if value > most:
-                raise ConfigError(f'layout {layout.name} has room for {most} {what}, not {value}; use fewer')
-        if not layout.auxiliary and (self.auxiliary_ids or self.fake_ir):
+                raise ConfigError(f'layout {self.layout} has room for {most} {what}, not {value}; use fewer')
+        if self.layout != 'bupt' and (self.auxiliary_ids or self.fake_ir):
             raise ConfigError('auxiliary identities and FakeIR frames exist in layout bupt only; omit them')
-
-
-# Domain settings that a world can override, with their largest values.
-_FROM_DOMAIN = {'modality_gap': MAX_GAP, 'occluded': 1.0, 'sensor_spread': 1.0, 'material_spread': 1.0}
-_LEAST = {
-    'seed': 0, 'train_ids': 1, 'test_ids': 1, 'auxiliary_ids': 0, 'tracklets': 1, 'test_tracklets': 2,
-    'auxiliary_tracklets': 1, 'cameras': 1, 'min_frames': 1, 'max_frames': 1, 'height': 16, 'width': 8,
-}  # fmt: skip

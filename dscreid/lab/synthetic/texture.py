@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dscreid.lab.synthetic.figure import SHADE_STEP, Part, Shade
 from dscreid.lab.synthetic.identity import Pattern
 
 ROWS, COLUMNS = 48, 96  # height of the garment, angle around the body
@@ -71,6 +72,16 @@ def visible_side(mask: np.ndarray, azimuth: float, columns: int = 32) -> np.ndar
     angle = _wrapped(np.arcsin(across) - azimuth)
     index = np.clip(((angle / (2 * np.pi) + 0.5) * COLUMNS).astype(int), 0, COLUMNS - 1)
     return mask[:, index]
+
+
+def label_texture(mask: np.ndarray) -> np.ndarray:
+    """Convert the visible half of a garment, bool[rows, columns], to labels, uint8, shaded like a lit cylinder."""
+    across = np.linspace(-1, 1, mask.shape[1])
+    shade = np.full(mask.shape[1], int(Shade.PLAIN))
+    shade[(across > -0.5) & (across < -0.1)] = Shade.LIT
+    shade[np.abs(across + 0.02) > 0.82] = Shade.DIM
+    part = np.where(mask, int(Part.UPPER_SECOND), int(Part.UPPER))
+    return (part + SHADE_STEP * shade[None, :]).astype(np.uint8)
 
 
 def _wrapped(angle):

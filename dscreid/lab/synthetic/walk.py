@@ -6,13 +6,10 @@ import cv2
 import numpy as np
 
 from dscreid.lab.synthetic.domain import Domain
+from dscreid.lab.synthetic.draws import COLORS, Surface, choose, draw_surface, uniform
+from dscreid.lab.synthetic.figure import Part, Shade, label
 from dscreid.lab.synthetic.identity import Identity
-from dscreid.lab.synthetic.labels import Part, Shade, label
-from dscreid.lab.synthetic.palette import COLORS, Surface, draw_surface
-from dscreid.lab.synthetic.seeding import choose, uniform
 
-_KINDS = {'pole': 2, 'box': 2, 'bush': 1.5, 'passer': 2}
-_SIZES = {'pole': (0.10, 0.22), 'box': (0.5, 0.9), 'bush': (0.5, 0.9), 'passer': (0.4, 0.5)}
 _MATERIALS = {'cotton': 2, 'polyester': 2, 'nylon': 1, 'leather': 1}
 
 
@@ -37,29 +34,23 @@ class Occluder:
         progress = (frame - self.first) / max(self.last - self.first, 1)
         height, width = canvas.shape
         x = (self.start + progress * (self.end - self.start)) * width
-        _DRAW[self.kind](self, canvas, x, height, width)
+        _KINDS[self.kind][0](self, canvas, x, height, width)
 
 
 def draw_occluder(rng: np.random.Generator, frames: int, share: tuple[float, float]) -> Occluder:
     """Draw an occluder for a tracklet of ``frames`` frames, visible in a fraction of them within ``share``."""
-    kind = choose(rng, _KINDS)
+    kind = choose(rng, {name: weight for name, (_, weight, _) in _KINDS.items()})
     shown = max(1, round(uniform(rng, share) * frames))
     first = int(rng.integers(frames - shown + 1))
     from_left = rng.random() < 0.5
     left, right = uniform(rng, (-0.15, 0.35)), uniform(rng, (0.65, 1.15))
-    size = uniform(rng, _SIZES[kind])
+    start, end = (left, right) if from_left else (right, left)
+    size = uniform(rng, _KINDS[kind][2])
     colors = dict.fromkeys(COLORS, 1.0)
     return Occluder(
-        kind=kind,
-        first=first,
-        last=first + shown - 1,
-        start=left if from_left else right,
-        end=right if from_left else left,
-        size=size,
-        top=uniform(rng, (0.62, 0.82)),
-        surface=draw_surface(rng, colors, _MATERIALS),
-        second=draw_surface(rng, colors, _MATERIALS),
-    )
+        kind, first, first + shown - 1, start, end, size, uniform(rng, (0.62, 0.82)),
+        draw_surface(rng, colors, _MATERIALS), draw_surface(rng, colors, _MATERIALS),
+    )  # fmt: skip
 
 
 def _pole(item: Occluder, canvas, x: float, height: int, width: int) -> None:
@@ -96,7 +87,11 @@ def _passer(item: Occluder, canvas, x: float, height: int, width: int) -> None:
     cv2.circle(canvas, (int(x), int(0.24 * height)), int(0.11 * width) + 1, label(Part.HAIR), -1)
 
 
-_DRAW = {'pole': _pole, 'box': _box, 'bush': _bush, 'passer': _passer}
+# kind: how to draw it, weight, and range of its size in frame widths
+_KINDS = {
+    'pole': (_pole, 2, (0.10, 0.22)), 'box': (_box, 2, (0.5, 0.9)),
+    'bush': (_bush, 1.5, (0.5, 0.9)), 'passer': (_passer, 2, (0.4, 0.5)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -127,11 +122,7 @@ def draw_walk(rng: np.random.Generator, domain: Domain, identity: Identity, fram
     scenery = np.clip(start + uniform(rng, (-0.06, 0.06)) * time, 0, 2)
     occluded = rng.random() < domain.occluded
     return Walk(
-        turn=float(np.deg2rad(domain.heading_jitter) * rng.standard_normal()),
-        phases=phases,
-        shift=shift,
-        zoom=zoom,
-        gain=1 + 0.015 * rng.standard_normal(frames),
-        scenery=scenery,
-        occluder=draw_occluder(rng, frames, domain.occluded_frames) if occluded else None,
-    )
+        float(np.deg2rad(domain.heading_jitter) * rng.standard_normal()),
+        phases, shift, zoom, 1 + 0.015 * rng.standard_normal(frames), scenery,
+        draw_occluder(rng, frames, domain.occluded_frames) if occluded else None,
+    )  # fmt: skip

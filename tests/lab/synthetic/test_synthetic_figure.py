@@ -1,15 +1,16 @@
 """Gait, projection, patterns, sensors and occluders: what the pictures are made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from dscreid.lab.synthetic.camera import draw_camera
+from dscreid.lab.synthetic.camera import ITEM_GAIN, draw_camera, draw_sensor
 from dscreid.lab.synthetic.domain import DOMAINS
+from dscreid.lab.synthetic.figure import SHADE_STEP, Part
 from dscreid.lab.synthetic.identity import Pattern, draw_identity
-from dscreid.lab.synthetic.labels import SHADE_STEP, Part
 from dscreid.lab.synthetic.pose import Joint, project, skeletons
 from dscreid.lab.synthetic.renderer import View, label_maps, render_walk
-from dscreid.lab.synthetic.sensor import ITEM_GAIN, draw_sensor
 from dscreid.lab.synthetic.texture import COLUMNS, PATTERNS, pattern_mask, visible_side
 from dscreid.lab.synthetic.walk import draw_occluder, draw_walk
 from dscreid.structures import Modality
@@ -21,7 +22,7 @@ def person(seed, domain='bupt'):
 
 def scene(seed=0, domain='bupt', frames=12, size=(64, 32), gap=0.0):
     rng, identity = np.random.default_rng(seed), person(seed, domain)
-    view = View(draw_camera(rng, DOMAINS[domain], 0, 6, gap), *size)
+    view = View(draw_camera(rng, replace(DOMAINS[domain], modality_gap=gap), 0, 6), *size)
     return identity, view, draw_walk(rng, DOMAINS[domain], identity, frames)
 
 

@@ -133,4 +133,3 @@ def test_killed_run_is_recognized_and_can_be_replaced(tmp_path, monkeypatch):
         render_world(tmp_path, spec, num_processes=1, progress=False)
     render_world(tmp_path, spec, num_processes=1, overwrite=True, progress=False)
     assert is_complete(tmp_path, spec)
-    assert not (tmp_path / 'world.started').exists()

@@ -1,14 +1,18 @@
-"""Accounts without a home folder or a name: what is set for libraries, and that nothing else is."""
+"""What is set before libraries are imported, and that nothing else is."""
 
+import json
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from mmengine.utils.dl_utils import mmcv_full_available
 
-from dscreid.utils.account import complete_account
+from dscreid.utils.startup import complete_account, let_threads_sleep, restore_find_loader
 
 NO_USER = 54321  # in no list of users
 NAMES = ('LOGNAME', 'USER', 'LNAME', 'USERNAME')
@@ -88,3 +92,50 @@ def run_without_account(code: str, tmp_path: Path) -> list[str]:
 def test_libraries_that_ask_for_the_user_are_imported(library, tmp_path):
     code = f'import dscreid, {library}, getpass; print(getpass.getuser())'
     assert run_without_account(code, tmp_path) == [f'uid{NO_USER}']
+
+
+def test_threads_sleep_by_default():
+    environment = {'OMP_NUM_THREADS': '3'}
+    let_threads_sleep(environment)
+    assert environment == {'OMP_NUM_THREADS': '3', 'OMP_WAIT_POLICY': 'PASSIVE'}
+
+
+@pytest.mark.parametrize('name', ['OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME'])
+def test_what_the_user_decided_stays(name):
+    environment = {name: 'mine'}
+    let_threads_sleep(environment)
+    assert environment == {name: 'mine'}
+
+
+def test_openmp_learns_of_it():
+    # OMP_DISPLAY_ENV lets OpenMP print what it read when it was loaded
+    names = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    shown = subprocess.run(
+        [sys.executable, '-c', 'import dscreid.apis.command_line, torch'],
+        env=environment | {'OMP_DISPLAY_ENV': 'TRUE'},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    policies = [line for line in shown.splitlines() if 'OMP_WAIT_POLICY' in line]
+    assert policies
+    assert all('PASSIVE' in line for line in policies), shown
+
+
+def test_find_loader_is_restored_where_it_was_removed():
+    module = SimpleNamespace()
+    restore_find_loader(module)
+    assert module.find_loader('json').name == json.__name__
+    assert module.find_loader('json.no_such_module') is None
+
+
+def test_find_loader_of_python_is_kept():
+    module = SimpleNamespace(find_loader=len)
+    restore_find_loader(module)
+    assert module.find_loader is len
+
+
+def test_mmengine_finds_that_mmcv_lite_has_no_compiled_operators():
+    assert hasattr(pkgutil, 'find_loader')
+    assert not mmcv_full_available()
