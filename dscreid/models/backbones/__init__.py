@@ -1,7 +1,6 @@
 """Image towers and tracklet encoders built on them."""
 
-from dscreid.models.backbones.clip_vision_transformer import CLIPVisionTransformer
-from dscreid.models.backbones.conv_stem import ConvStem
+from dscreid.models.backbones.clip_vision_transformer import CLIPVisionTransformer, ConvStem
 from dscreid.models.backbones.frame_average import FrameAverage
 from dscreid.models.backbones.pretrained import resize_positional_embedding, skip_pretrained
 from dscreid.models.backbones.spatio_temporal_prompting import SpatioTemporalPrompting

@@ -9,9 +9,8 @@ from torch.nn import functional
 def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) -> Tensor:
     """Compute multi-head attention from ``queries``, float (B, Q, D), to ``tokens``, float (B, L, D): float (B, Q, D).
 
-    The result equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first``
-    and biases and without dropout, but without the module's copies between memory layouts. Pass the same object twice
-    for self-attention.
+    Equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first`` and biases
+    and without dropout, but avoids the module's copies. Pass the same object twice for self-attention.
     """
     weight, bias, width = attention.in_proj_weight, attention.in_proj_bias, attention.embed_dim
     if queries is tokens:
