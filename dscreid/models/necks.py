@@ -1,4 +1,4 @@
-"""Batch normalization neck without bias (BNNeck; Luo et al., 2019)."""
+"""Batch normalization neck without bias (BNNeck; Luo et al., 2019) and classifier over source identities."""
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,20 @@ class BNNeck(nn.BatchNorm1d):
         """
         if features.ndim != 2 or features.shape[1] != self.num_features or len(features) < 2:
             raise ValueError(f'needs at least two rows of {self.num_features} values, got {tuple(features.shape)}')
-        # float64 because thousands of rows are summed; it runs at most once per epoch.
-        features = features.double()
+        features = features.double()  # because thousands of rows are summed
         self.running_mean.copy_(features.mean(0))
         self.running_var.copy_(features.var(0, unbiased=True))
+
+
+@MODELS.register_module()
+class IdentityHead(nn.Linear):
+    """Linear classifier without bias, initialized from a normal distribution with standard deviation 0.001 as in AGW.
+
+    Args:
+        in_features: Width D of the neck's output.
+        num_classes: Number of source identities.
+    """
+
+    def __init__(self, in_features: int, num_classes: int) -> None:
+        super().__init__(in_features, num_classes, bias=False)
+        nn.init.normal_(self.weight, std=0.001)

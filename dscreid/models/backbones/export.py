@@ -10,7 +10,14 @@ from torch import Tensor
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.pretrained import TOWER_KIND
 from dscreid.registry import MODELS
-from dscreid.utils.checkpoint import ARCHITECTURE_KEY, in_words, list_differences, load_checkpoint, load_weights, meta_of
+from dscreid.utils.checkpoint import (
+    ARCHITECTURE_KEY,
+    in_words,
+    list_differences,
+    load_checkpoint,
+    load_weights,
+    meta_of,
+)
 from dscreid.utils.files import replacing
 
 TOWER_PREFIX = 'backbone.tower.'

@@ -1,8 +1,6 @@
 """The losses of both stages as pure functions of tensors.
 
-All losses compute in float32 (float64 for float64 input), even under autocast, because a temperature of 0.05
-multiplies rounding errors by 20. Cluster and instance memories never receive gradients. They are updated by
-equation (2) instead.
+All compute in float32 (float64 for float64 input), even under autocast. Memories never receive gradients.
 """
 
 import torch
@@ -17,16 +15,16 @@ def cluster_contrastive_loss(
 ) -> Tensor:
     """Compute the InfoNCE loss of features against a cluster memory, equations (3) and (4).
 
-    The loss is ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``, where ``n`` is L2 normalization. As in
-    Cluster Contrast (Dai et al., 2022), only the features are normalized here, not the rows of the memory.
+    The loss is ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``, where ``n`` is L2 normalization, as in
+    Cluster Contrast (Dai et al., 2022).
 
     Args:
-        features: float (B, D).
-        memory: (C, D), one center per cluster.
+        features: float (B, D), L2-normalized by this function.
+        memory: (C, D), one center per cluster, used as stored.
         labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
         temperature: Softmax temperature, positive.
-        groups: int64 (C,), group of each cluster. If given, the softmax of a row covers only the group of its label, as
-            in GUR (Yang et al., ICCV 2023), which clusters each camera separately.
+        groups: int64 (C,), group of each cluster. If given, the softmax of a row covers only the group of its label
+            (GUR; Yang et al., ICCV 2023).
 
     Returns:
         Scalar: the mean over the labeled rows, or a differentiable 0 if there are none.
@@ -44,10 +42,9 @@ def cluster_contrastive_loss(
 def soft_cluster_contrastive_loss(
     features: Tensor, memory: Tensor, targets: Tensor, weights: Tensor, temperature: float = 0.05
 ) -> Tensor:
-    """Compute the InfoNCE loss of features against a cluster memory, with distributions as targets.
+    """Compute the neighbor-guided loss of N-ULC with the weights of N-DW (Teng et al., arXiv 2412.12220).
 
-    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``: the neighbor-guided loss of N-ULC
-    with the confidence weights of N-DW (Teng et al., arXiv 2412.12220).
+    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``.
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -57,8 +54,7 @@ def soft_cluster_contrastive_loss(
         temperature: Softmax temperature, positive.
 
     Returns:
-        Scalar: the mean over the rows that have a target, including those of weight 0, or a differentiable 0 if there
-        are none.
+        Scalar: the mean over the rows that have a target (of any weight), or a differentiable 0 if there are none.
     """
     with torch.autocast(features.device.type, enabled=False):
         log_probability = _cluster_logits(features, memory, temperature).log_softmax(dim=1)
@@ -91,8 +87,7 @@ def neighbor_mask(
         ValueError: If ``alpha`` is outside [0, 1].
 
     Example:
-        The third row is near in the static space only:
-
+        >>> # the third row is near in the static space only
         >>> static = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
         >>> dynamic = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
         >>> neighbor_mask(static[:1], dynamic[:1], static, dynamic)
@@ -110,8 +105,8 @@ def neighbor_contrastive_loss(
     """Pull features toward their neighbors in an instance memory, equations (22) to (24), in one feature space.
 
     The loss is ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``
-    over all B queries; a query without neighbors contributes 0. The released code of the parent method (SDCL) clamps
-    probabilities at 1e-8, which stops the gradient of distant neighbors; here nothing is clamped.
+    over all B queries; a query without neighbors contributes 0. Unlike in the released code of the parent method
+    (SDCL), probabilities are not clamped.
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -138,8 +133,7 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
 
     The loss is ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` on Euclidean distances ``d``, with
     ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity (with itself) and ``w_in = softmax_n(-d_in)`` over
-    all others. Unlike in the released code, the softmax is exact: its ``+ 1e-6`` makes the weights of negatives vanish
-    at large distances. Anchors without negatives are ignored.
+    all others. Unlike in the released code, the softmax is exact. Anchors without negatives are ignored.
 
     Args:
         features: float (B, D), raw features (not normalized by this function).
@@ -149,7 +143,10 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
         Scalar loss, or a differentiable 0 if no anchor has a negative.
     """
     with torch.autocast(features.device.type, enabled=False):
-        distances = _pairwise_distances(_full_precision(features))
+        features = _full_precision(features)
+        squares = features.square().sum(dim=1)
+        squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
+        distances = squared.clamp(min=1e-12).sqrt()  # with a finite gradient at 0
         same = labels[:, None] == labels[None, :]
         has_negative = ~same.all(dim=1)
         positive = _masked_softmax_mean(distances, distances, same)
@@ -193,18 +190,10 @@ def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
     """Mark cosine similarities greater than ``alpha`` times the row maximum: bool (B, N)."""
     with torch.autocast(queries.device.type, enabled=False):
         queries = _full_precision(queries)
-        bank = bank.to(queries.dtype)
-        similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
+        similarity = F.normalize(queries, dim=1) @ F.normalize(bank.to(queries.dtype), dim=1).T
     if similarity.shape[1] == 0:
         return similarity.bool()
     return similarity > alpha * similarity.amax(dim=1, keepdim=True)
-
-
-def _pairwise_distances(features: Tensor) -> Tensor:
-    """Euclidean distances (B, B), with finite gradients at distance 0."""
-    squares = features.square().sum(dim=1)
-    squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
-    return squared.clamp(min=1e-12).sqrt()
 
 
 def _masked_softmax_mean(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:

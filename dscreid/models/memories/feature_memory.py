@@ -13,10 +13,9 @@ DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch
 
 
 class FeatureMemory(nn.Module):
-    """Static and dynamic feature matrices with momentum updates.
+    """Static and dynamic feature matrices, not saved because every labeling rebuilds them.
 
-    Both are buffers that move with the model. They are not persistent because every labeling rebuilds them, including
-    in the first epoch after a resume. ``momentum`` is the weight of the *old* entry in an update, in [0, 1].
+    ``momentum`` is the weight of the *old* entry in an update, in [0, 1].
     """
 
     static: Tensor
@@ -47,8 +46,8 @@ class ClusterMemory(FeatureMemory):
     Args:
         momentum: Weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
         normalize: Whether to L2-normalize centers when they are built and after each update.
-        hard: If True, a batch updates each center only once, with its least similar member (selected separately for
-            each half). If False, all members update the center one after another.
+        hard: Whether a batch updates each center only with its least similar member (of each half), not with all
+            members one after another.
     """
 
     def __init__(self, momentum: float = 0.1, normalize: bool = True, hard: bool = False) -> None:
@@ -57,10 +56,7 @@ class ClusterMemory(FeatureMemory):
         self.hard = hard
 
     def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
-        """Rebuild the C centers from N rows of features, which this method L2-normalizes.
-
-        Rows with a label of -1 (outliers) are ignored; ``labels`` are int64 (N,).
-        """
+        """Rebuild the C centers from N rows of features; rows with a label, int64 (N,), of -1 are ignored."""
         for name in ('static', 'dynamic'):
             # On the CPU, which sums in a fixed order.
             members = F.normalize(getattr(features, name).float().cpu(), dim=1)
@@ -69,12 +65,10 @@ class ClusterMemory(FeatureMemory):
 
     def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
         """Update the centers with a batch, float (B, D) per half, in order; samples labeled -1 are skipped."""
-        if self.hard:
-            repeats = 1
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
             values = F.normalize(values.float(), dim=1)
             rows = hardest_rows(memory, values, labels) if self.hard else labels
-            momentum_update_(memory, values, rows, self.momentum, self.normalize, repeats)
+            momentum_update_(memory, values, rows, self.momentum, self.normalize, 1 if self.hard else repeats)
 
 
 @MODELS.register_module()
@@ -83,8 +77,8 @@ class InstanceMemory(FeatureMemory):
 
     Args:
         momentum: Weight of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``.
-        normalize_queries: Whether to L2-normalize q first. If False, the unnormalized neck output is used, as in the
-            released code of the parent method; its norm of about sqrt(D) lets it outweigh the old row.
+        normalize_queries: Whether to L2-normalize q first (not in the released code of the parent method, where its
+            norm of about sqrt(D) lets it outweigh the old row).
         dtype: ``'float32'``, or ``'bfloat16'`` or ``'float16'`` to halve the memory for large datasets.
 
     Raises:

@@ -10,10 +10,9 @@ from dscreid.errors import ConfigError
 
 
 def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normalize: bool = True) -> Tensor:
-    """Compute the mean feature of each cluster, equation (1): float32 (C, D), or float64 for float64 features.
+    """Compute the mean of ``features``, (N, D), of each cluster, equation (1): float32 (or float64 if given) (C, D).
 
-    Rows of ``features``, (N, D), with a label of -1 (outliers) are ignored. Labels are int64 (N,) in [-1,
-    num_clusters). A cluster without members gets a row of zeros. ``normalize`` L2-normalizes the centers.
+    ``labels`` are int64 (N,) in [-1, num_clusters); -1 is ignored. A cluster without members gets a row of zeros.
     """
     features = features if features.dtype == torch.float64 else features.float()
     member = labels >= 0
@@ -26,19 +25,12 @@ def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normali
 
 @torch.no_grad()
 def momentum_update_(
-    memory: Tensor,
-    values: Tensor,
-    rows: Tensor,
-    momentum: float,
-    normalize: bool = True,
-    repeats: int | None = None,
+    memory: Tensor, values: Tensor, rows: Tensor, momentum: float, normalize: bool = True, repeats: int | None = None
 ) -> None:
     """Update memory rows with new values in place, equation (2).
 
     For each value q and its row k, in the given order, ``M[k] <- momentum * M[k] + (1 - momentum) * q``, followed by L2
-    normalization. A momentum of 1 keeps the *old* entry, unlike in PyTorch's batch normalization. First occurrences of
-    all rows are processed in one step, then the second ones, and so on, which gives the same result as one after
-    another. All shapes depend only on the shapes of the arguments.
+    normalization. First occurrences of all rows are processed in one step, then the second ones, and so on.
 
     Args:
         memory: (R, D), modified in place. Any floating dtype; computation uses float32 or wider.
@@ -89,9 +81,8 @@ class Aggregation:
     """Settings for aggregating matched centers; see ``aggregate_centers``."""
 
     momentum: float = 0.1  #: weight of the old center, in [0, 1]
-    #: whether to update infrared centers as well, as in the text of the paper but not in its released code
-    both_ways: bool = False
-    normalize: bool = False  #: whether to L2-normalize updated centers. The released code does not.
+    both_ways: bool = False  #: whether to update infrared centers as well (the paper's text, not its released code)
+    normalize: bool = False  #: whether to L2-normalize updated centers (not in the released code)
 
     def __post_init__(self) -> None:
         if not 0 <= self.momentum <= 1:

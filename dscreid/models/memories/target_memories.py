@@ -12,7 +12,9 @@ from dscreid.errors import LabelingError
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
 from dscreid.models.memories.functional import Aggregation, aggregate_centers
 from dscreid.registry import MODELS
-from dscreid.structures import Modality, PseudoLabels, SoftTargets, TrackletFeatures
+from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets, TrackletFeatures
+
+SHARED = 'shared'
 
 
 class SoftRows(NamedTuple):
@@ -23,11 +25,11 @@ class SoftRows(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """Maximum number of tracklets in a batch that refer to the same memory row, counted on the host."""
+    """How often a batch refers to the same memory row at most, counted on the host."""
 
-    instances: int  #: for rows of an instance memory
-    clusters: int  #: for rows of a cluster memory, over tracklets of its own modality (both if shared)
-    cross: int  #: for rows of a cluster memory, over tracklets of the other modality
+    instances: int
+    clusters: int  #: by tracklets of the cluster memory's own modality (both if shared)
+    cross: int  #: by tracklets of the other modality
 
 
 @dataclass(frozen=True)
@@ -39,19 +41,11 @@ class LocatedBatch:
     visible: Tensor  #: bool (B,), True for visible tracklets
     members: dict[Modality, Tensor]  #: for each modality, int64 positions of its tracklets in the batch
     anchors: dict[Modality, Tensor]  #: same as ``members``, without outliers
-    repeats: Repeats  #: maximum number of times a row occurs, for the update
-    #: int64 (B,), row in the cluster memory of the *other* modality, -1 = none. None without cross labels.
-    cross: Tensor | None = None
-    #: for each modality, soft targets of ``members`` over its cluster memory. None uses only ``labels``.
-    soft: dict[Modality, SoftRows] | None = None
-    #: for each modality, soft targets of ``members`` over the other modality's cluster memory. None uses only
-    #: ``cross``.
-    cross_soft: dict[Modality, SoftRows] | None = None
-    #: for each modality, int64 (C,), group of each row of its cluster memory. None means a single group.
-    groups: dict[Modality, Tensor] | None = None
-
-
-SHARED = 'shared'
+    repeats: Repeats
+    cross: Tensor | None = None  #: int64 (B,), row in the cluster memory of the *other* modality, -1 = none
+    soft: dict[Modality, SoftRows] | None = None  #: for each modality, targets of ``members`` over its cluster memory
+    cross_soft: dict[Modality, SoftRows] | None = None  #: the same over the other modality's cluster memory
+    groups: dict[Modality, Tensor] | None = None  #: for each modality, int64 (C,), group of each row of its memory
 
 
 @MODELS.register_module()
@@ -60,7 +54,7 @@ class TargetMemories(nn.Module):
 
     Before the labels are unified, each modality has its own cluster memory. Afterward, both share one, built from the
     members of both (or of one, if the labels set ``center_modality``). The instance memories contain all training
-    tracklets, including outliers. Clusters are renumbered from 0 without gaps, so that every center has members.
+    tracklets, including outliers. Clusters are renumbered from 0 without gaps.
 
     Args:
         cluster: Keyword arguments of ``ClusterMemory``.
@@ -91,8 +85,7 @@ class TargetMemories(nn.Module):
         self.cross_update = cross_update
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        #: static and dynamic features, float32 (B, D), with their batch and the rows of ``cross_update``
-        self._staged: tuple[Tensor, Tensor, LocatedBatch, Tensor | None] | None = None
+        self._staged: tuple[Tensor, Tensor, LocatedBatch, Collection[Modality]] | None = None
 
     def reset(
         self,
@@ -111,13 +104,12 @@ class TargetMemories(nn.Module):
             LabelingError: If a modality has no clusters.
         """
         features = {Modality.RGB: rgb, Modality.IR: ir}
-        raw_labels = {Modality.RGB: labels.rgb, Modality.IR: labels.ir}
         indices = {Modality.RGB: rgb_indices, Modality.IR: ir_indices}
         for modality in Modality:
-            sizes = [len(part[modality]) for part in (features, raw_labels, indices)]
+            sizes = [len(part) for part in (features[modality], labels.of(modality), indices[modality])]
             if len(set(sizes)) > 1:
                 raise ValueError(f'{modality.value}: features, labels and indices must align, got {sizes}')
-            if not (np.asarray(raw_labels[modality]) >= 0).any():
+            if not labels.num_clusters(modality):
                 remedy = 'loosen the clustering (larger eps, smaller min_samples)'
                 raise LabelingError(f'no {modality.value} tracklet has a pseudo label; {remedy}')
         self._table = labels.numbered()
@@ -127,6 +119,7 @@ class TargetMemories(nn.Module):
         for modality in Modality:
             self.instances[modality.value].reset(features[modality])
         self._reset_clusters(features)
+        self._aggregate()
 
     def cluster_memory(self, modality: Modality) -> ClusterMemory:
         """Return the cluster memory for the features of a modality."""
@@ -150,11 +143,11 @@ class TargetMemories(nn.Module):
         if missing:
             raise ValueError(f'(index, modality) {missing[:5]} are not among the tracklets of the memories')
         rows = np.array([self._rows[m][i] for i, m in zip(indices, sides, strict=True)], np.int64)
-        labels = _pick({m: self._table.of(m) for m in Modality}, sides, rows)
+        table, given, groups = self._table, self._table.cross, self._table.groups
+        labels = _pick(table, sides, rows)
+        cross = None if given is None else _pick(given, sides, rows)
         visible = np.array([modality is Modality.RGB for modality in sides], bool)
         of = {Modality.RGB: visible, Modality.IR: ~visible}
-        given, groups = self._table.cross, self._table.groups
-        cross = None if given is None else _pick({m: given.of(m) for m in Modality}, sides, rows)
         return LocatedBatch(
             rows=self._tensor(rows),
             labels=self._tensor(labels),
@@ -167,7 +160,7 @@ class TargetMemories(nn.Module):
                 cross=0 if cross is None else _most_repeats(cross, visible),
             ),
             cross=None if cross is None else self._tensor(cross),
-            soft=self._soft_rows(self._table.soft, rows, of),
+            soft=self._soft_rows(table.soft, rows, of),
             cross_soft=self._soft_rows(given and given.soft, rows, of),
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
         )
@@ -177,13 +170,7 @@ class TargetMemories(nn.Module):
 
         ``crossed`` are the modalities whose features a loss compared with the other modality's clusters.
         """
-        cross = None
-        if self.cross_update and batch.cross is not None:
-            cross = torch.full_like(batch.cross, -1)
-            for modality in crossed:
-                members = batch.members[modality]
-                cross[members] = batch.cross[members]
-        self._staged = static.detach().float(), dynamic.detach().float(), batch, cross
+        self._staged = static.detach().float(), dynamic.detach().float(), batch, crossed
 
     @torch.no_grad()
     def update(self) -> None:
@@ -197,42 +184,38 @@ class TargetMemories(nn.Module):
         """
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
-        static, dynamic, batch, cross = self._staged
+        static, dynamic, batch, crossed = self._staged
         self._staged = None
-        repeats, nowhere = batch.repeats, torch.full_like(batch.rows, -1)
-        members = {Modality.RGB: batch.visible, Modality.IR: ~batch.visible}
-        if cross is not None:
-            for modality, member in members.items():
-                others = torch.where(member, cross, nowhere)
-                self.cluster_memory(modality.other).update(static, dynamic, others, repeats.cross)
-        for modality, member in members.items():
-            own = torch.where(member, batch.rows, nowhere)
-            self.instance_memory(modality).update(static, dynamic, own, repeats.instances)
+        others = {Modality.RGB: ~batch.visible, Modality.IR: batch.visible}
+        if self.cross_update and batch.cross is not None:
+            for modality in crossed:
+                rows = batch.cross.masked_fill(others[modality], -1)
+                self.cluster_memory(modality.other).update(static, dynamic, rows, batch.repeats.cross)
+        for modality in Modality:
+            rows = batch.rows.masked_fill(others[modality], -1)
+            self.instance_memory(modality).update(static, dynamic, rows, batch.repeats.instances)
             if not self.shared:
-                own = torch.where(member, batch.labels, nowhere)
-                self.cluster_memory(modality).update(static, dynamic, own, repeats.clusters)
+                rows = batch.labels.masked_fill(others[modality], -1)
+                self.cluster_memory(modality).update(static, dynamic, rows, batch.repeats.clusters)
         if self.shared:
-            self.clusters[SHARED].update(static, dynamic, batch.labels, repeats.clusters)
+            self.clusters[SHARED].update(static, dynamic, batch.labels, batch.repeats.clusters)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
-        labels = {modality: torch.from_numpy(self._table.of(modality)) for modality in Modality}
-        if not self.shared:
-            for modality in Modality:
-                self._fill(self.clusters[modality.value], features[modality], labels[modality])
-            self._aggregate()
-            return
         center = self._table.center_modality
-        sources = list(Modality) if center is None else [Modality(center)]
-        static = torch.cat([features[modality].static for modality in sources])
-        dynamic = torch.cat([features[modality].dynamic for modality in sources])
-        members = torch.cat([labels[modality] for modality in sources])
-        self._fill(self.clusters[SHARED], TrackletFeatures(static, dynamic), members)
+        sources = {modality.value: [modality] for modality in Modality}
+        if self.shared:
+            sources = {SHARED: list(Modality) if center is None else [Modality(center)]}
+        for name, modalities in sources.items():
+            static = torch.cat([features[modality].static for modality in modalities])
+            dynamic = torch.cat([features[modality].dynamic for modality in modalities])
+            labels = torch.cat([torch.from_numpy(self._table.of(modality)) for modality in modalities])
+            self.clusters[name].reset(TrackletFeatures(static, dynamic), labels, int(labels.max()) + 1)
 
     def _aggregate(self) -> None:
         if self._table.matches is None:
             return
         matches = self._tensor(self._table.matches)
-        visible, infrared = (self.clusters[modality.value] for modality in (Modality.RGB, Modality.IR))
+        visible, infrared = (self.clusters[modality.value] for modality in Modality)
         for half in ('static', 'dynamic'):
             centers = (getattr(visible, half), getattr(infrared, half))
             new_centers = aggregate_centers(*centers, matches, **asdict(self.aggregation))
@@ -244,12 +227,7 @@ class TargetMemories(nn.Module):
     ) -> dict[Modality, SoftRows] | None:
         if tables is None:
             return None
-        dense = {m: tables[m].dense_rows(rows[of[m]]) for m in Modality}
-        return {m: SoftRows(*(self._tensor(part) for part in parts)) for m, parts in dense.items()}
-
-    @staticmethod
-    def _fill(memory: ClusterMemory, features: TrackletFeatures, labels: Tensor) -> None:
-        memory.reset(features, labels, int(labels.max()) + 1)
+        return {m: SoftRows(*map(self._tensor, tables[m].dense_rows(rows[of[m]]))) for m in Modality}
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         device = self.instances[Modality.RGB.value].static.device
@@ -257,8 +235,8 @@ class TargetMemories(nn.Module):
         return torch.from_numpy(array).to(device, non_blocking=True)
 
 
-def _pick(table: dict[Modality, np.ndarray], modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
-    return np.array([table[m][row] for m, row in zip(modalities, rows, strict=True)], np.int64)
+def _pick(table: PseudoLabels | CrossLabels, modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
+    return np.array([table.of(m)[row] for m, row in zip(modalities, rows, strict=True)], np.int64)
 
 
 def _most_repeats(rows: np.ndarray, sides: np.ndarray) -> int:

@@ -51,7 +51,8 @@ class BaseReID(BaseModel):
         self.architecture: dict[str, Any] | None = None
         if not isinstance(backbone, nn.Module):
             self.architecture = architecture_of(backbone)
-        encoder: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+            backbone = MODELS.build(backbone)
+        encoder: nn.Module = backbone
         self.backbone = encoder
         self.embed_dim: int = encoder.embed_dim  # type: ignore[assignment]  # each encoder declares its width
         self.static_neck = BNNeck(self.embed_dim)
@@ -62,10 +63,10 @@ class BaseReID(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Sequence[ReIDDataSample] | None = None, mode: str = 'tensor'
     ) -> tuple[Tensor, Tensor] | dict[str, Tensor] | list[ReIDDataSample]:
-        """Run one of the three modes of MMEngine's models on normalized frames, float (N, T, 3, H, W).
+        """Run a mode of MMEngine's models on normalized frames, float (N, T, 3, H, W).
 
-        ``'tensor'`` returns the raw static and dynamic features (and uses the data samples only if the encoder needs
-        the modalities), ``'loss'`` the losses by name, ``'predict'`` data samples with features.
+        ``'tensor'`` returns the raw static and dynamic features, ``'loss'`` the losses by name, ``'predict'`` data
+        samples with features.
 
         Raises:
             ValueError: If ``mode`` is unknown.
@@ -85,7 +86,7 @@ class BaseReID(BaseModel):
         return getattr(self.backbone, 'needs_modalities', False)
 
     def modalities_of(self, data_samples: Sequence[ReIDDataSample]) -> list[str] | None:
-        """Return the modality of each data sample, or None if the encoder does not need it."""
+        """Return the modalities of data samples, or None if the encoder does not need them."""
         return [sample.modality for sample in data_samples] if self.needs_modalities else None
 
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
@@ -124,9 +125,7 @@ class BaseReID(BaseModel):
         results = [sample.new() for sample in data_samples]
         for row, sample in enumerate(results):
             # Cloned because a view would keep (and pickle) the features of the whole batch.
-            sample.static = static[row].clone()
-            sample.dynamic = dynamic[row].clone()
-            sample.feature = feature[row].clone()
+            sample.static, sample.dynamic, sample.feature = (v[row].clone() for v in (static, dynamic, feature))
         return results
 
     def recalibrate_necks(self, static: Tensor, dynamic: Tensor) -> None:
