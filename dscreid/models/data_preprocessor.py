@@ -56,7 +56,7 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
 
         ``data`` holds ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and
         ``data_samples``, N data samples (optional without augmentation). In the result, ``inputs`` is normalized
-        float32 (N', T, 3, H, W); N' exceeds N if the augmentation gives a tracklet several views.
+        float32 (N', T, 3, H, W), where N' counts the views.
 
         Raises:
             TypeError: If the frames are not uint8.
@@ -66,7 +66,7 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
         shapes = sorted({tuple(frames.shape) for frames in inputs})
         if len(shapes) > 1:
             raise ValueError(
-                f'tracklets of one batch must have one shape, got {shapes}; give all pipelines one num_frames and one size'
+                f'tracklets of one batch must have one shape, got {shapes}; give all pipelines one num_frames and size'
             )
         for frames in inputs:
             if frames.dtype != torch.uint8:

@@ -1,13 +1,11 @@
-"""Augmentation of batches of tracklets as pure functions of frames and of random numbers drawn on the CPU.
+"""Augmentation of frames, (N, T, C, H, W), as pure functions of random numbers drawn on the CPU.
 
-Frames are (N, T, C, H, W). F is 1 (one draw for a whole tracklet) or T (one draw for each frame). The random numbers of
-a tracklet depend only on its own seed and the view, not on the device, the loader workers or the rest of the batch.
+F is 1 (one draw for a whole tracklet) or T (one draw for each frame).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 import torch
@@ -16,8 +14,7 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 
-# Positions of the uniform numbers of one draw. All numbers are always drawn, so enabling one augmentation does not
-# change the draws of the others.
+# Positions of the uniform numbers of one draw. All are always drawn, so one augmentation does not change the others.
 FLIP = 0
 CROP = slice(1, 3)
 VIEW = 3
@@ -27,16 +24,14 @@ ERASE_ATTEMPTS = 10
 ERASE = slice(12, 13 + 4 * ERASE_ATTEMPTS)
 NUM_UNIFORMS = ERASE.stop
 
+VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'channel_grey')
 LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
 UNCHANGED = 4
 LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published ChannelAug code
 
 
 def uniform_draws(seeds: Sequence[int], views: Sequence[int], num_draws: int) -> np.ndarray:
-    """Draw float64 (n, num_draws, NUM_UNIFORMS) in [0, 1) from the seed and the view number (from 0) of n entries.
-
-    ``num_draws`` is 1, or the number of frames if each frame has its own draw.
-    """
+    """Draw float64 (n, num_draws, NUM_UNIFORMS) in [0, 1) from the seed and the view number (from 0) of n entries."""
     draws = np.empty((len(seeds), num_draws, NUM_UNIFORMS))
     for row, seed, view in zip(draws, seeds, views, strict=True):
         # view + 1 because NumPy pads the entropy with zeros: [seed, 0] would repeat the stream of the frame sampling.
@@ -69,13 +64,10 @@ def crop_frames(frames: Tensor, offsets: Tensor, pad: int) -> Tensor:
 class ErasingPolicy:
     """Settings of random erasing (Zhong et al., 2020), with the defaults of the ADCA family and of VLD."""
 
-    probability: float = 0.5  #: probability that a box is erased from a tracklet (or frame), in [0, 1]
-    #: smallest and largest fraction of the image covered by the box, in (0, 1]
-    area: tuple[float, float] = (0.02, 0.4)
-    #: smallest and largest ratio height / width of the box, positive
-    aspect: tuple[float, float] = (0.3, 1 / 0.3)
-    #: value for each of the three channels, written *after* normalization, when zeros are the mean color
-    fill: Sequence[float] = (0.4914, 0.4822, 0.4465)
+    probability: float = 0.5  #: of erasing a box from a tracklet (or frame), in [0, 1]
+    area: tuple[float, float] = (0.02, 0.4)  #: smallest and largest fraction of the image, in (0, 1]
+    aspect: tuple[float, float] = (0.3, 1 / 0.3)  #: smallest and largest ratio height / width, positive
+    fill: Sequence[float] = (0.4914, 0.4822, 0.4465)  #: value for each channel, written *after* normalization
 
     def __post_init__(self) -> None:
         if not 0 <= self.probability <= 1:
@@ -119,16 +111,7 @@ def erase_frames(frames: Tensor, boxes: Tensor, fill: Sequence[float]) -> Tensor
     return torch.where(inside, color, frames)
 
 
-class View(str, Enum):
-    """Ways to change the channels of a tracklet that enters a batch; the values are the names used in configs."""
-
-    PLAIN = 'plain'
-    CHANNEL_EXCHANGE = 'channel_exchange'
-    PLAIN_OR_EXCHANGE = 'plain_or_exchange'
-    CHANNEL_GREY = 'channel_grey'
-
-
-def channel_choices(view: View, gates: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+def channel_choices(view: str, gates: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """Choose channels, int64 (n, F): 0, 1, 2, LUMINANCE or UNCHANGED, for tracklets that enter a batch under one view.
 
     * ``plain``: always unchanged.
@@ -139,11 +122,11 @@ def channel_choices(view: View, gates: np.ndarray, uniforms: np.ndarray) -> np.n
     ``gates``, float64 (n,) in [0, 1), decides ``plain_or_exchange``; ``uniforms`` is float64 (n, F, 2) in [0, 1).
     """
     exchanged = np.floor(uniforms[..., 0] * 3).astype(np.int64)
-    if view is View.PLAIN:
+    if view == 'plain':
         return np.full_like(exchanged, UNCHANGED)
-    if view is View.CHANNEL_EXCHANGE:
+    if view == 'channel_exchange':
         return exchanged
-    if view is View.PLAIN_OR_EXCHANGE:
+    if view == 'plain_or_exchange':
         return np.where(gates[:, None] < 0.5, UNCHANGED, exchanged)
     quarter = np.floor(uniforms[..., 0] * 4).astype(np.int64)
     return np.where(quarter < 3, quarter, np.where(uniforms[..., 1] < 0.5, LUMINANCE, UNCHANGED))
@@ -162,14 +145,12 @@ def mix_channels(frames: Tensor, choices: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class JitterPolicy:
-    """Ranges of the light jitter. A value of 0 disables that kind of jitter."""
+    """Ranges of the light jitter: factors are uniform in [1 - x, 1 + x] for a value x in [0, 1]; 0 disables them."""
 
-    brightness: float = 0.0  #: b in [0, 1]. The factor on all channels is uniform in [1 - b, 1 + b].
-    #: c in [0, 1]. The factor on the difference from the mean luminance is uniform in [1 - c, 1 + c].
-    contrast: float = 0.0
+    brightness: float = 0.0  #: of the factor on all channels
+    contrast: float = 0.0  #: of the factor on the difference from the mean luminance
     gamma: float = 0.0  #: g, not negative. The exponent is log-uniform in [1 / (1 + g), 1 + g].
-    #: d in [0, 1]. The factor on each channel is uniform in [1 - d, 1 + d]; visible tracklets only.
-    color: float = 0.0
+    color: float = 0.0  #: of the factor on each channel; visible tracklets only
 
     def __post_init__(self) -> None:
         for name in ('brightness', 'contrast', 'color'):
@@ -195,8 +176,7 @@ def jitter_factors(uniforms: np.ndarray, visible: np.ndarray, policy: JitterPoli
 def jitter_frames(frames: Tensor, factors: Tensor) -> Tensor:
     """Apply channel gains, then contrast, then gamma to float frames in [0, 1], and clip the results to [0, 1].
 
-    With one factor per tracklet, (N, 1, 5), contrast changes relative to the mean luminance of the whole tracklet,
-    which preserves brightness differences between its frames.
+    With one factor per tracklet, (N, 1, 5), contrast is relative to the mean luminance of the whole tracklet.
     """
     gains, contrast, exponent = factors.to(frames.dtype)[..., None, None].split([3, 1, 1], dim=2)
     frames = (frames * gains).clamp(0, 1)

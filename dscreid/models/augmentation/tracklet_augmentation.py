@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dscreid.errors import ConfigError
 from dscreid.models.augmentation import functional as fn
-from dscreid.models.augmentation.functional import ErasingPolicy, JitterPolicy, View
+from dscreid.models.augmentation.functional import ErasingPolicy, JitterPolicy
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, ReIDDataSample
 
@@ -21,25 +21,19 @@ Policy = TypeVar('Policy', ErasingPolicy, JitterPolicy)
 class TrackletAugmentation:
     """Flip, pad-and-crop, light jitter, random erasing and channel views of tracklets.
 
-    Random numbers are drawn once per tracklet and apply to all of its frames, so that motion is preserved
-    (``per_frame=True`` draws them for each frame, as in VLD). They depend only on the seed of the data sample and the
-    number of the view. A tracklet enters the batch once for each view of its modality, each time with its own draws.
-    The result contains all first views in the order of the batch, then all second views, and so on.
-
     The steps are flip, pad-and-crop, jitter, normalization, erasing and channel view, in this order, as in the released
-    code of the ADCA family.
+    code of the ADCA family. Random numbers depend only on the seed of the data sample and the number of the view. A
+    tracklet enters the batch once for each view of its modality: first all first views, then all second views, etc.
 
     Args:
         flip: Probability of a horizontal flip, in [0, 1].
         pad: Zero padding in pixels before the random crop. 0 disables the crop.
         erase: Keyword arguments of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing.
-        visible_views: Views of visible tracklets: ``plain``, ``channel_exchange``, ``plain_or_exchange`` or
-            ``channel_grey``.
-        infrared_views: Views of infrared tracklets, with the same names.
+        visible_views: Views of visible tracklets; see ``channel_choices``.
+        infrared_views: Views of infrared tracklets.
         jitter: Keyword arguments of ``JitterPolicy``, or None for no jitter.
-        per_frame: Whether each frame has its own draws.
-        exchange_before_normalize: Whether to apply the channel view before normalization, which gives exchanged frames
-            the same channel offsets as real infrared frames.
+        per_frame: Whether each frame has its own draws, as in VLD, not each tracklet.
+        exchange_before_normalize: Whether to apply the channel view before normalization.
 
     Raises:
         ConfigError: If a value is out of range or a view is unknown.
@@ -65,8 +59,8 @@ class TrackletAugmentation:
         self.erase = None if erase is None else _policy(ErasingPolicy, 'erase', erase)
         self.jitter = None if jitter is None else _policy(JitterPolicy, 'jitter', jitter)
         self.views = {
-            Modality.RGB.value: _parse_views('visible_views', visible_views),
-            Modality.IR.value: _parse_views('infrared_views', infrared_views),
+            Modality.RGB.value: _check_views('visible_views', visible_views),
+            Modality.IR.value: _check_views('infrared_views', infrared_views),
         }
         self.per_frame = per_frame
         self.exchange_before_normalize = exchange_before_normalize
@@ -82,23 +76,31 @@ class TrackletAugmentation:
         ``normalize`` is called between jitter and erasing. Returns the augmented, normalized frames (N', T, 3, H, W)
         and the N' data samples; repeated tracklets share the same object.
         """
-        positions, numbers, views = zip(*self._entries(data_samples), strict=True)
-        samples = [data_samples[position] for position in positions]
-        num_draws = frames.shape[1] if self.per_frame else 1
-        uniforms = fn.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
-        visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
-        frames = self._move_and_light(frames[_to(np.array(positions), frames.device)], uniforms, visible)
-        return self._finish(frames, uniforms, views, normalize), samples
-
-    def _entries(self, data_samples: Sequence[ReIDDataSample]) -> list[tuple[int, int, View]]:
-        """List (position in the batch, number of the view, view) for each entry of the result."""
         rounds = max(len(views) for views in self.views.values())
-        return [
+        entries = [
             (position, number, self.views[sample.modality][number])
             for number in range(rounds)
             for position, sample in enumerate(data_samples)
             if number < len(self.views[sample.modality])
         ]
+        positions, numbers, views = zip(*entries, strict=True)
+        samples = [data_samples[position] for position in positions]
+        num_draws = frames.shape[1] if self.per_frame else 1
+        uniforms = fn.uniform_draws([sample.seed for sample in samples], numbers, num_draws)
+        visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
+        frames = self._move_and_light(frames[_to(np.array(positions), frames.device)], uniforms, visible)
+        drawn = [
+            fn.channel_choices(view, row[:1, fn.VIEW], row[None, :, fn.CHANNEL])
+            for view, row in zip(views, uniforms, strict=True)
+        ]
+        choices = _to(np.concatenate(drawn), frames.device)
+        if self.exchange_before_normalize:
+            frames = fn.mix_channels(frames, choices)
+        frames = normalize(frames)
+        if self.erase is not None:
+            boxes = fn.erase_boxes(uniforms[..., fn.ERASE], *frames.shape[-2:], self.erase)
+            frames = fn.erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
+        return frames if self.exchange_before_normalize else fn.mix_channels(frames, choices), samples
 
     def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
         device = frames.device
@@ -111,25 +113,6 @@ class TrackletAugmentation:
             factors = fn.jitter_factors(uniforms[..., fn.JITTER], visible, self.jitter)
             frames = fn.jitter_frames(frames, _to(factors.astype(np.float32), device))
         return frames
-
-    def _finish(
-        self,
-        frames: Tensor,
-        uniforms: np.ndarray,
-        views: Sequence[View],
-        normalize: Callable[[Tensor], Tensor],
-    ) -> Tensor:
-        rows = zip(views, uniforms, strict=True)
-        drawn = [fn.channel_choices(view, row[:1, fn.VIEW], row[None, :, fn.CHANNEL]) for view, row in rows]
-        choices = _to(np.concatenate(drawn), frames.device)
-        if self.exchange_before_normalize:
-            frames = fn.mix_channels(frames, choices)
-        frames = normalize(frames)
-        if self.erase is not None:
-            height, width = frames.shape[-2:]
-            boxes = fn.erase_boxes(uniforms[..., fn.ERASE], height, width, self.erase)
-            frames = fn.erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
-        return frames if self.exchange_before_normalize else fn.mix_channels(frames, choices)
 
 
 def _to(array: np.ndarray, device: torch.device) -> Tensor:
@@ -144,8 +127,7 @@ def _policy(kind: type[Policy], name: str, keywords: dict[str, Any]) -> Policy:
     return kind(**keywords)
 
 
-def _parse_views(name: str, views: Sequence[str]) -> tuple[View, ...]:
-    known = [view.value for view in View]
-    if isinstance(views, str) or not views or any(view not in known for view in views):
-        raise ConfigError(f'{name} must list one or more of {known}, got {views!r}')
-    return tuple(View(view) for view in views)
+def _check_views(name: str, views: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(views, str) or not views or any(view not in fn.VIEWS for view in views):
+        raise ConfigError(f'{name} must list one or more of {list(fn.VIEWS)}, got {views!r}')
+    return tuple(views)

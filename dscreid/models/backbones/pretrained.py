@@ -181,7 +181,7 @@ def _visual_tower(path: str, weights: dict[str, Tensor], prefix: str) -> dict[st
 
 
 def _activation_beside(file: Path) -> str | None:
-    """Read the activation from the config that the Hugging Face hub stores next to open_clip weights, if there is one."""
+    """Read the activation from the config next to open_clip weights of the Hugging Face hub, if there is one."""
     path = file.parent / 'open_clip_config.json'
     if not path.is_file():
         return None
