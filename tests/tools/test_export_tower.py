@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from dscreid.errors import DscreidError
-from dscreid.models.architecture import architecture_of
 from dscreid.models.backbones import CLIPVisionTransformer, FrameAverage
+from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import load_weights, read_metadata, sha256
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'export_tower.py'

@@ -26,7 +26,7 @@ def run_block(block: ResidualAttentionBlock, tokens: Tensor, keep: Tensor | None
     """Run one residual attention block of open_clip without cross-attention on ``tokens``, float ``(B, L, D)``.
 
     ``keep``, int64 ``(Q,)``, gives the positions of the tokens to compute, all by default; the others are only keys and
-    values, which does not change the result. Returns ``(B, L, D)``, or ``(B, Q, D)`` with ``keep``.
+    values. Returns ``(B, L, D)``, or ``(B, Q, D)`` with ``keep``.
     """
     normalized = block.ln_1(tokens)
     queries = normalized

@@ -35,13 +35,10 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         activation: 'quick_gelu' (OpenAI's weights) or 'gelu' (most open_clip weights).
         stem: Config of a module that replaces the patch convolution, such as ``dict(type='ConvStem')``, or None. The
             module also receives ``width`` and ``patch_size``.
-        pretrained: Path of the pretrained weights, or None. Supported files are OpenAI's TorchScript archive
-            (``ViT-B-16.pt``), an open_clip ``.safetensors`` or ``.bin`` file (whole model or visual tower), and a
-            tower written by ``export_tower.py``. ``dscreid://NAME`` is a file in the ``weights`` folder of this
-            package. Positional embeddings are resized to ``image_size``; see ``resize_positional_embedding``.
+        pretrained: OpenAI's TorchScript archive (``ViT-B-16.pt``), an open_clip ``.safetensors`` or ``.bin`` file, a
+            tower written by ``export_tower.py``, or None. ``dscreid://NAME`` is a file in this package's ``weights``.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        pretrained_activation: Activation that the file was trained with. Required only for open_clip files that are
-            not stored next to the hub's ``open_clip_config.json``.
+        pretrained_activation: Activation of the file, only for open_clip files without ``open_clip_config.json``.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -99,12 +96,10 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.is_init = True
 
     def embed(self, images: Tensor) -> Tensor:
-        """Convert normalized images ``(B, 3, H, W)`` of size ``image_size`` to the input tokens of the first block.
-
-        Returns ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
+        """Convert normalized images ``(B, 3, H, W)`` to ``(B, 1 + P, D)``: class token, then patches row by row.
 
         Raises:
-            ValueError: If the images have a different shape.
+            ValueError: If the images are not of ``image_size``.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.image_size):
             raise ValueError(f'images must be (B, 3, *{self.image_size}), got {tuple(images.shape)}')
@@ -122,11 +117,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
 
 @MODELS.register_module()
 class ConvStem(nn.Module):
-    """Stride-2 3x3 convolutions that replace CLIP's single patch convolution.
-
-    With early convolutions a vision transformer learns faster and more stably on small data (Xiao et al., "Early
-    Convolutions Help Transformers See Better", NeurIPS 2021). Every convolution except the last, which projects to the
-    width of the tower, is followed by BatchNorm and GELU.
+    """Convolutions in place of the patch convolution, for small data (Xiao et al., "Early Convolutions ...", 2021).
 
     Args:
         width: Number of channels of the tokens.

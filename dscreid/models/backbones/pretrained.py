@@ -42,10 +42,7 @@ class TowerFile(NamedTuple):
 
 
 def skip_pretrained(model: nn.Module) -> None:
-    """Mark all towers in a model as initialized, so that ``init_weights`` loads no pretrained files.
-
-    Use this if the weights come from a checkpoint, before MMEngine's runner calls ``init_weights``.
-    """
+    """Mark all towers in a model as initialized, so that ``init_weights`` loads no pretrained files."""
     for module in model.modules():
         if hasattr(module, 'pretrained_sha256'):
             module.is_init = True  # type: ignore[assignment]  # towers are modules of MMEngine
@@ -54,7 +51,7 @@ def skip_pretrained(model: nn.Module) -> None:
 def load_pretrained_tower(
     tower: nn.Module, path: str, sha256: str | None = None, activation: str | None = None
 ) -> None:
-    """Load a weights file into a :class:`CLIPVisionTransformer`, in place; see its ``pretrained*`` arguments.
+    """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not fit the tower.

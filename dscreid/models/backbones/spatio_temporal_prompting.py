@@ -1,4 +1,4 @@
-"""Spatio-temporal prompting of an image tower, for static and dynamic features of tracklets."""
+"""Tracklet encoders on an image tower: spatio-temporal prompting, and the average over frames."""
 
 from types import MappingProxyType
 from typing import Any
@@ -119,3 +119,23 @@ class SpatioTemporalPrompting(BaseModule):
 def swap_frame_and_prompt(prompts: Tensor, num_frames: int) -> Tensor:
     """Swap the frame and prompt axes within each tracklet of prompt tokens ``(N * T, T, D)``."""
     return prompts.unflatten(0, (-1, num_frames)).transpose(1, 2).flatten(0, 1)
+
+
+@MODELS.register_module()
+class FrameAverage(BaseModule):
+    """Mean of an image tower's features over any number of frames, as the static and the dynamic feature.
+
+    Args:
+        tower: Config of an image tower with an attribute ``embed_dim``, such as ``dict(type='CLIPVisionTransformer')``.
+    """
+
+    def __init__(self, tower: dict[str, Any]):
+        super().__init__()
+        self.tower = MODELS.build(tower)
+        self.embed_dim = self.tower.embed_dim
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode normalized frames ``(N, T, 3, H, W)`` as twice the same ``(N, D)`` float32, not L2-normalized."""
+        features = self.tower(inputs.flatten(0, 1))
+        mean = features.float().unflatten(0, inputs.shape[:2]).mean(1)
+        return mean, mean

@@ -32,8 +32,7 @@ def cluster_contrastive_loss(
     with torch.autocast(features.device.type, enabled=False):
         logits = _cluster_logits(features, memory, temperature)
         if groups is not None:
-            # The mask of an outlier does not matter because cross_entropy ignores its row.
-            own = groups[labels.clamp(min=0)]
+            own = groups[labels.clamp(min=0)]  # of any group for outliers, which cross_entropy ignores
             logits = logits.masked_fill(own[:, None] != groups[None, :], -torch.inf)
         total = F.cross_entropy(logits, labels, ignore_index=OUTLIER, reduction='sum')
         return total / (labels != OUTLIER).sum().clamp(min=1)
@@ -70,8 +69,8 @@ def neighbor_mask(
     """Find the neighbors of each query that both feature spaces agree on, equations (15) to (21).
 
     In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the largest
-    similarity of the query; the result is the intersection over both spaces. As published, a query whose largest
-    similarity is not positive has no neighbors, and a query in the bank is its own neighbor.
+    similarity of the query. As published, a query whose largest similarity is not positive has no neighbors, and a
+    query in the bank is its own neighbor.
 
     Args:
         query_static: float (B, D). All four inputs are L2-normalized by this function.
@@ -133,14 +132,8 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
 
     The loss is ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` on Euclidean distances ``d``, with
     ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity (with itself) and ``w_in = softmax_n(-d_in)`` over
-    all others. Unlike in the released code, the softmax is exact. Anchors without negatives are ignored.
-
-    Args:
-        features: float (B, D), raw features (not normalized by this function).
-        labels: int64 (B,), identities.
-
-    Returns:
-        Scalar loss, or a differentiable 0 if no anchor has a negative.
+    all others. Unlike in the released code, the softmax is exact. Anchors without negatives are ignored; without any
+    other, the loss is a differentiable 0. ``features`` are float (B, D), not normalized here, ``labels`` int64 (B,).
     """
     with torch.autocast(features.device.type, enabled=False):
         features = _full_precision(features)
@@ -160,12 +153,8 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
     """Compute the supervised contrastive loss within a batch (Khosla et al., NeurIPS 2020), equation (2) ("out").
 
     For each anchor, -log softmax over all other samples is averaged over its positives; the loss is the mean over the
-    anchors that have a positive. It is 0, with a gradient of zeros, if no anchor has one.
-
-    Args:
-        features: float (B, D), L2-normalized by this function.
-        labels: int64 (B,).
-        temperature: Softmax temperature, positive.
+    anchors that have a positive, or a differentiable 0. ``features`` are float (B, D), L2-normalized by this function,
+    ``labels`` int64 (B,).
     """
     features = F.normalize(features.float(), dim=1)
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
@@ -181,13 +170,11 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
 
 
 def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
-    """Dot product of each normalized feature with each center, divided by the temperature: float (B, C)."""
     features = _full_precision(features)
     return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
 
 
 def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
-    """Mark cosine similarities greater than ``alpha`` times the row maximum: bool (B, N)."""
     with torch.autocast(queries.device.type, enabled=False):
         queries = _full_precision(queries)
         similarity = F.normalize(queries, dim=1) @ F.normalize(bank.to(queries.dtype), dim=1).T

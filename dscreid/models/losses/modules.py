@@ -45,10 +45,10 @@ class ClusterContrastiveLoss(nn.Module):
         soft: tuple[Tensor, Tensor] | None = None,
         groups: Tensor | None = None,
     ) -> Tensor:
-        """Compute the weighted loss of features, float (B, D), against the C centers of a cluster memory, (C, D).
+        """Compute the weighted ``cluster_contrastive_loss``.
 
-        See ``cluster_contrastive_loss``. If ``soft`` is given (targets, float (B, C), and weights, float (B,)), the
-        loss is ``soft_cluster_contrastive_loss`` instead, without ``labels`` and ``groups``.
+        With ``soft``, targets (B, C) and weights (B,), it is ``soft_cluster_contrastive_loss`` without ``labels`` and
+        ``groups``.
         """
         if soft is not None:
             return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
@@ -57,14 +57,11 @@ class ClusterContrastiveLoss(nn.Module):
 
 @MODELS.register_module()
 class CrossClusterLoss(nn.Module):
-    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023).
-
-    Features of each modality are compared with the cluster memory of the other, using ``PseudoLabels.cross``.
+    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023), using ``PseudoLabels.cross``.
 
     Args:
         weight: Factor of the loss, not negative (0.25 in PGM's released code, 3.0 in that of N-ULC).
-        alternate: If True, even epochs (from 0) compare visible features with the infrared memory, odd epochs the
-            reverse. If False, every epoch uses both.
+        alternate: Whether even epochs (from 0) use only visible features (and the infrared memory), odd ones infrared.
         temperature: Softmax temperature, positive.
         begin: First epoch (from 0) in which the loss is active.
         end: First epoch in which the loss is no longer active, or None for no end.
@@ -105,14 +102,9 @@ class CrossClusterLoss(nn.Module):
         labels: Tensor,
         soft: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Compute the weighted loss of one direction, summed over the static and dynamic halves.
+        """Compute the weighted loss of one direction, summed over the static and dynamic halves, float (B, D) each.
 
-        Args:
-            static: float (B, D), static features of one modality.
-            dynamic: float (B, D), dynamic features of the same tracklets.
-            centers: Cluster memory of the other modality, C rows.
-            labels: int64 (B,) in [0, C), cluster of each feature in the other modality. Rows labeled -1 are ignored.
-            soft: Targets, float (B, C), and weights, float (B,), to use instead of ``labels``.
+        ``centers``, ``labels`` and ``soft`` (see ``ClusterContrastiveLoss``) belong to the other modality.
         """
         static_loss = self.contrast(static, centers.static, labels, soft)
         return self.weight * (static_loss + self.contrast(dynamic, centers.dynamic, labels, soft))
@@ -121,8 +113,6 @@ class CrossClusterLoss(nn.Module):
 @MODELS.register_module()
 class NeighborContrastiveLoss(nn.Module):
     """DSJL over one or more pairs of modalities, equations (15) to (24), with the weights and epochs of (25).
-
-    The static and dynamic halves use the same neighbor mask, the intersection of both feature spaces.
 
     Args:
         pairs: Pairs of query and bank modality: ``vv``, ``tt`` (intra-modal), ``vt``, ``tv`` (cross-modal).
@@ -193,17 +183,13 @@ class NeighborContrastiveLoss(nn.Module):
         return self.unified_weight if unified else self.weight
 
     def pairs_at(self, epoch: int) -> tuple[str, ...]:
-        """Return the pairs used in an epoch."""
+        """Return the pairs of an epoch."""
         return (self.pairs[epoch % len(self.pairs)],) if self.alternate else self.pairs
 
     def forward(self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures) -> Tensor:
-        """Compute the loss of one pair of modalities, summed over both halves; the caller applies the other weights.
+        """Compute the loss of a pair of modalities for B anchors, float (B, D) per half; the caller applies ``weight``.
 
-        Args:
-            static: float (B, D), static features of the anchors.
-            dynamic: float (B, D), dynamic features of the anchors.
-            queries: The anchors' rows in the instance memory of their modality; they select the neighbors.
-            bank: Instance memory in which neighbors are searched, N rows.
+        ``queries`` are the anchors' rows in the instance memory of their modality, ``bank`` the memory to search.
         """
         mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
         options = self.temperature, self.count_offset

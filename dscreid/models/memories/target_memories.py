@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dscreid.errors import LabelingError
+from dscreid.errors import ConfigError, LabelingError
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
-from dscreid.models.memories.functional import Aggregation, aggregate_centers
 from dscreid.registry import MODELS
 from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets, TrackletFeatures
 
@@ -48,13 +48,25 @@ class LocatedBatch:
     groups: dict[Modality, Tensor] | None = None  #: for each modality, int64 (C,), group of each row of its memory
 
 
+@dataclass(frozen=True)
+class Aggregation:
+    """Settings for aggregating matched centers; see ``aggregate_centers``."""
+
+    momentum: float = 0.1  #: weight of the old center, in [0, 1]
+    both_ways: bool = False  #: whether to update infrared centers as well (the paper's text, not its released code)
+    normalize: bool = False  #: whether to L2-normalize updated centers (not in the released code)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum <= 1:
+            raise ConfigError(f'Aggregation: momentum must lie in [0, 1], got {self.momentum}')
+
+
 @MODELS.register_module()
 class TargetMemories(nn.Module):
     """Cluster and instance memories of both modalities.
 
-    Before the labels are unified, each modality has its own cluster memory. Afterward, both share one, built from the
-    members of both (or of one, if the labels set ``center_modality``). The instance memories contain all training
-    tracklets, including outliers. Clusters are renumbered from 0 without gaps.
+    Before the labels are unified, each modality has its own cluster memory, afterward both share one. The instance
+    memories contain all training tracklets, including outliers. Clusters are renumbered from 0 without gaps.
 
     Args:
         cluster: Keyword arguments of ``ClusterMemory``.
@@ -166,18 +178,12 @@ class TargetMemories(nn.Module):
         )
 
     def stage(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()) -> None:
-        """Store the features of an iteration, float (B, D) each, until ``update``.
-
-        ``crossed`` are the modalities whose features a loss compared with the other modality's clusters.
-        """
+        """Store features, float (B, D) each, until ``update``; ``crossed``: modalities that the cross loss compared."""
         self._staged = static.detach().float(), dynamic.detach().float(), batch, crossed
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update all memories with the staged features, equation (2). Call this after the optimizer step.
-
-        Every rank stages the global batch, so the memories are the same on all ranks. Samples are processed in batch
-        order, so the last view of a tracklet is the last update. An outlier updates only its instance row.
+        """Update all memories with the staged features in batch order, equation (2), after the optimizer step.
 
         Raises:
             RuntimeError: If nothing is staged.
@@ -233,6 +239,36 @@ class TargetMemories(nn.Module):
         device = self.instances[Modality.RGB.value].static.device
         # Safe because pageable memory is read before the call returns.
         return torch.from_numpy(array).to(device, non_blocking=True)
+
+
+def aggregate_centers(
+    visible: Tensor,
+    infrared: Tensor,
+    matches: Tensor,
+    momentum: float = 0.1,
+    both_ways: bool = False,
+    normalize: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Move the centers of matched clusters, (C_v, D) and (C_t, D), toward each other (ADCA; Yang et al., ACM MM 2022).
+
+    For each match (p, q), a row of ``matches``, ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``, and, with
+    ``both_ways``, the reverse, using the old ``M^v_p``. ``normalize`` L2-normalizes updated centers.
+
+    Raises:
+        ValueError: If a cluster to be updated appears in two matches.
+    """
+    sides = matches.unbind(dim=1)
+    for side in sides[: 1 + both_ways]:
+        if len(side.unique()) < len(side):
+            raise ValueError(f'matches must be one to one, got {matches.tolist()[:10]}')
+
+    def moved(centers: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+        changed = momentum * centers[rows] + (1 - momentum) * others
+        return centers.index_copy(0, rows, F.normalize(changed, dim=1) if normalize else changed)
+
+    with torch.no_grad():
+        new_visible = moved(visible, sides[0], infrared[sides[1]])
+        return new_visible, moved(infrared, sides[1], visible[sides[0]]) if both_ways else infrared
 
 
 def _pick(table: PseudoLabels | CrossLabels, modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:

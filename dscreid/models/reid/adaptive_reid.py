@@ -85,10 +85,8 @@ class AdaptiveReID(BaseReID):
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of an unlabeled batch; every process returns those of the global batch.
 
-        ``data_samples`` have ``index`` and ``modality``; a tracklet may appear in several views. ``loss_id_static`` and
-        ``loss_id_dynamic`` each sum the mean losses of both modalities. ``loss_cross_vt``, ``_tv`` and
-        ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` are present if active; ``vt`` compares visible features with
-        infrared entries.
+        ``data_samples`` have ``index`` and ``modality``. Returns ``loss_id_static`` and ``_dynamic``, and, if active,
+        ``loss_cross_vt``, ``_tv`` and ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` (v = visible, t = infrared).
 
         Raises:
             RuntimeError: If the memories have not been built.
@@ -112,7 +110,6 @@ class AdaptiveReID(BaseReID):
         )
 
     def _identity_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
-        """Compute L_st^id and L_dy^id of (3) and (4); modalities absent from the batch contribute nothing."""
         losses = {}
         for half, features in (('static', static), ('dynamic', dynamic)):
             terms = []
@@ -127,7 +124,6 @@ class AdaptiveReID(BaseReID):
     def _cross_terms(
         self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Sequence[Modality]
     ) -> dict[str, Tensor]:
-        """Compare features of the modalities in ``crossed`` with the cluster memory of the other modality."""
         if not crossed or self.cross_loss is None:
             return {}
         if batch.cross is None:
@@ -148,7 +144,6 @@ class AdaptiveReID(BaseReID):
         return losses
 
     def _neighbor_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
-        """Compute the active terms of L^vv, L^tt, L^vt and L^tv, weighted; outliers are not used as anchors."""
         losses: dict[str, Tensor] = {}
         for module in self.neighbor_losses:
             weight = module.weight_at(self.epoch, self.memories.shared)

@@ -1,6 +1,7 @@
 """Base model of both stages: encoder, necks, retrieval features and prediction."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,26 +10,28 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
-from dscreid.models.architecture import architecture_of
 from dscreid.models.necks import BNNeck
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample, TrackletFeatures
 
 RETRIEVALS = ('neck', 'raw')
 MODES = ('tensor', 'loss', 'predict')
+#: Settings that do not change the network: the source of its weights and how it is run.
+_NO_ARCHITECTURE = {
+    'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'compile_blocks', 'init_cfg',
+}  # fmt: skip
 
 
 class BaseReID(BaseModel):
     """Tracklet encoder with a BN neck without bias on its static and its dynamic feature.
 
     Args:
-        backbone: Encoder or its config. It maps (N, T, 3, H, W) to static and dynamic features, (N, D) each, and has
-            an attribute ``embed_dim`` equal to D. If its ``needs_modalities`` is True, it also receives the modalities.
+        backbone: Encoder or its config. It maps (N, T, 3, H, W) to static and dynamic features, (N, D = ``embed_dim``)
+            each. If its ``needs_modalities`` is True, it also receives the modalities.
         data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` is optional).
-        retrieval: Features that retrieval compares by inner product. ``'neck'``: each half after its neck,
-            L2-normalized, which gives the sum of two cosines. ``'raw'``: the raw features, as in VLD.
-        flip_test: Whether to average the features of a tracklet and its mirror image. With ``retrieval='neck'`` the
-            mean is L2-normalized again.
+        retrieval: Features that retrieval compares by inner product: ``'neck'``, each half after its neck and
+            L2-normalized, or ``'raw'``, as in VLD.
+        flip_test: Whether to average the features of a tracklet and its mirror image (then L2-normalized again).
 
     Raises:
         ConfigError: If ``retrieval`` is unknown.
@@ -48,13 +51,9 @@ class BaseReID(BaseModel):
         if retrieval not in RETRIEVALS:
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
         #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
-        self.architecture: dict[str, Any] | None = None
-        if not isinstance(backbone, nn.Module):
-            self.architecture = architecture_of(backbone)
-            backbone = MODELS.build(backbone)
-        encoder: nn.Module = backbone
-        self.backbone = encoder
-        self.embed_dim: int = encoder.embed_dim  # type: ignore[assignment]  # each encoder declares its width
+        self.architecture = None if isinstance(backbone, nn.Module) else architecture_of(backbone)
+        self.backbone: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+        self.embed_dim: int = self.backbone.embed_dim  # type: ignore[assignment]  # each encoder declares its width
         self.static_neck = BNNeck(self.embed_dim)
         self.dynamic_neck = BNNeck(self.embed_dim)
         self.retrieval = retrieval
@@ -93,9 +92,6 @@ class BaseReID(BaseModel):
         """Extract raw static and dynamic features, before the necks, float (N, D) each, from float (N, T, 3, H, W).
 
         ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them.
-
-        Raises:
-            ValueError: If the encoder needs the modalities and they are missing.
         """
         return self.backbone(inputs, modalities) if self.needs_modalities else self.backbone(inputs)
 
@@ -113,10 +109,10 @@ class BaseReID(BaseModel):
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Return copies of N data samples with float32 features on the CPU, from inputs as for ``forward``.
+        """Return copies of the data samples with float32 features on the CPU.
 
-        ``static`` and ``dynamic``, each (D,), are the raw features of the unflipped tracklet; ``feature``, (2 D,), is
-        compared by inner product in retrieval.
+        ``static`` and ``dynamic``, (D,) each, are the raw features of the unflipped tracklet, ``feature``, (2 D,), that
+        of retrieval.
         """
         modalities = self.modalities_of(data_samples)
         static, dynamic = self.extract_feat(inputs, modalities)
@@ -129,14 +125,14 @@ class BaseReID(BaseModel):
         return results
 
     def recalibrate_necks(self, static: Tensor, dynamic: Tensor) -> None:
-        """Set the running statistics of the necks to those of raw features, float (N, D), of an unlabeled domain."""
+        """Set the running statistics of the necks to those of raw features, float (N, D)."""
         self.static_neck.recalibrate(static)
         self.dynamic_neck.recalibrate(dynamic)
 
     def _embed(
         self, inputs: Tensor, modalities: Sequence[str] | None, static: Tensor, dynamic: Tensor
     ) -> TrackletFeatures:
-        """Compute retrieval features from raw features, which are already extracted for the unflipped tracklets."""
+        """Compute retrieval features from the raw features of the unflipped tracklets."""
         plain = self.finish(TrackletFeatures(static, dynamic))
         if not self.flip_test:
             return plain
@@ -150,3 +146,20 @@ class BaseReID(BaseModel):
         if self.retrieval == 'raw':
             return static, dynamic
         return self.static_neck(static), self.dynamic_neck(dynamic)
+
+
+def architecture_of(settings: Mapping[str, Any], prefix: str = 'backbone') -> dict[str, Any]:
+    """Collect the settings of a registered module, with defaults, such as ``{'backbone.tower.heads': 12, ...}``."""
+    component = MODELS.get(settings['type'])
+    parameters = inspect.signature(component).parameters.values()
+    given = {p.name: p.default for p in parameters if p.default is not p.empty} | dict(settings)
+    described: dict[str, Any] = {f'{prefix}.type': component.__name__}
+    for name, value in given.items():
+        place = f'{prefix}.{name}'
+        if name in _NO_ARCHITECTURE or name == 'type':
+            continue
+        if isinstance(value, Mapping) and 'type' in value:
+            described |= architecture_of(value, place)
+        else:
+            described[place] = list(value) if isinstance(value, (list, tuple)) else value
+    return described

@@ -79,8 +79,8 @@ class SourceReID(BaseReID):
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of a labeled batch; every process returns those of the global batch.
 
-        ``data_samples`` have a ``label`` in [0, num_classes). The weighted losses are named ``loss_id_*``,
-        ``loss_triplet_*`` and ``loss_contrast_*`` for ``static`` and ``dynamic``. Losses of weight 0 are absent.
+        ``data_samples`` have a ``label`` in [0, num_classes). Returns ``loss_id_*``, ``loss_triplet_*`` and
+        ``loss_contrast_*`` for ``static`` and ``dynamic``, without those of weight 0.
 
         Raises:
             ConfigError: If the data samples have no labels.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation.functional import (
+from dscreid.models.augmentation import (
     ERASE,
     NUM_UNIFORMS,
     ErasingPolicy,

@@ -1,11 +1,12 @@
-"""Augmentation of frames, (N, T, C, H, W), as pure functions of random numbers drawn on the CPU.
+"""Training augmentation of a batch of tracklets on the device, from random numbers drawn on the CPU.
 
-F is 1 (one draw for a whole tracklet) or T (one draw for each frame).
+Frames are (N, T, C, H, W). F is 1 (one draw for a whole tracklet) or T (one draw for each frame).
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dscreid.errors import ConfigError
+from dscreid.registry import MODELS
+from dscreid.structures import Modality, ReIDDataSample
 
 # Positions of the uniform numbers of one draw. All are always drawn, so one augmentation does not change the others.
 FLIP = 0
@@ -28,6 +31,104 @@ VIEWS = ('plain', 'channel_exchange', 'plain_or_exchange', 'channel_grey')
 LUMINANCE = 3  # channel choices 0, 1 and 2 copy that channel to all three
 UNCHANGED = 4
 LUMINANCE_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in the published ChannelAug code
+
+
+@MODELS.register_module()
+class TrackletAugmentation:
+    """Flip, pad-and-crop, light jitter, random erasing and channel views of tracklets.
+
+    The steps are flip, pad-and-crop, jitter, normalization, erasing and channel view, in this order, as in the released
+    code of the ADCA family. Random numbers depend only on the seed of the data sample and the number of the view. A
+    tracklet enters the batch once for each view of its modality: first all first views, then all second views, etc.
+
+    Args:
+        flip: Probability of a horizontal flip, in [0, 1].
+        pad: Zero padding in pixels before the random crop. 0 disables the crop.
+        erase: Keyword arguments of ``ErasingPolicy`` (``dict()`` for its defaults), or None for no erasing.
+        visible_views: Views of visible tracklets; see ``channel_choices``.
+        infrared_views: Views of infrared tracklets.
+        jitter: Keyword arguments of ``JitterPolicy``, or None for no jitter.
+        per_frame: Whether each frame has its own draws, as in VLD, not each tracklet.
+        exchange_before_normalize: Whether to apply the channel view before normalization.
+
+    Raises:
+        ConfigError: If a value is out of range or a view is unknown.
+    """
+
+    def __init__(
+        self,
+        flip: float = 0.5,
+        pad: int = 10,
+        erase: dict[str, Any] | None = None,
+        visible_views: Sequence[str] = ('plain', 'channel_exchange'),
+        infrared_views: Sequence[str] = ('channel_grey',),
+        jitter: dict[str, Any] | None = None,
+        per_frame: bool = False,
+        exchange_before_normalize: bool = False,
+    ) -> None:
+        if not 0 <= flip <= 1:
+            raise ConfigError(f'flip must be a probability in [0, 1], got {flip}')
+        if not isinstance(pad, int) or pad < 0:
+            raise ConfigError(f'pad must be a whole number of pixels, not negative, got {pad}')
+        self.flip = flip
+        self.pad = pad
+        self.erase = None if erase is None else _policy(ErasingPolicy, 'erase', erase)
+        self.jitter = None if jitter is None else _policy(JitterPolicy, 'jitter', jitter)
+        self.views = {
+            Modality.RGB.value: _check_views('visible_views', visible_views),
+            Modality.IR.value: _check_views('infrared_views', infrared_views),
+        }
+        self.per_frame = per_frame
+        self.exchange_before_normalize = exchange_before_normalize
+
+    def __call__(
+        self,
+        frames: Tensor,
+        data_samples: Sequence[ReIDDataSample],
+        normalize: Callable[[Tensor], Tensor] = lambda frames: frames,
+    ) -> tuple[Tensor, list[ReIDDataSample]]:
+        """Augment frames, float (N, T, 3, H, W) in [0, 1], of N data samples with ``seed`` and ``modality``.
+
+        ``normalize`` is called between jitter and erasing. Returns the augmented, normalized frames (N', T, 3, H, W)
+        and the N' data samples; repeated tracklets share the same object.
+        """
+        rounds = max(len(views) for views in self.views.values())
+        entries = [
+            (position, number, self.views[sample.modality][number])
+            for number in range(rounds)
+            for position, sample in enumerate(data_samples)
+            if number < len(self.views[sample.modality])
+        ]
+        positions, numbers, views = zip(*entries, strict=True)
+        samples = [data_samples[position] for position in positions]
+        num_draws = frames.shape[1] if self.per_frame else 1
+        uniforms = uniform_draws([sample.seed for sample in samples], numbers, num_draws)
+        visible = np.array([sample.modality == Modality.RGB.value for sample in samples])
+        frames = self._move_and_light(frames[_to(np.array(positions), frames.device)], uniforms, visible)
+        drawn = [
+            channel_choices(view, row[:1, VIEW], row[None, :, CHANNEL])
+            for view, row in zip(views, uniforms, strict=True)
+        ]
+        choices = _to(np.concatenate(drawn), frames.device)
+        if self.exchange_before_normalize:
+            frames = mix_channels(frames, choices)
+        frames = normalize(frames)
+        if self.erase is not None:
+            boxes = erase_boxes(uniforms[..., ERASE], frames.shape[-2], frames.shape[-1], self.erase)
+            frames = erase_frames(frames, _to(boxes, frames.device), self.erase.fill)
+        return frames if self.exchange_before_normalize else mix_channels(frames, choices), samples
+
+    def _move_and_light(self, frames: Tensor, uniforms: np.ndarray, visible: np.ndarray) -> Tensor:
+        device = frames.device
+        if self.flip:
+            frames = flip_frames(frames, _to(uniforms[..., FLIP] < self.flip, device))
+        if self.pad:
+            offsets = crop_offsets(uniforms[..., CROP], self.pad)
+            frames = crop_frames(frames, _to(offsets, device), self.pad)
+        if self.jitter is not None:
+            factors = jitter_factors(uniforms[..., JITTER], visible, self.jitter)
+            frames = jitter_frames(frames, _to(factors.astype(np.float32), device))
+        return frames
 
 
 def uniform_draws(seeds: Sequence[int], views: Sequence[int], num_draws: int) -> np.ndarray:
@@ -153,11 +254,9 @@ class JitterPolicy:
     color: float = 0.0  #: of the factor on each channel; visible tracklets only
 
     def __post_init__(self) -> None:
-        for name in ('brightness', 'contrast', 'color'):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f'jitter.{name} must lie in [0, 1], got {getattr(self, name)}')
-        if self.gamma < 0:
-            raise ConfigError(f'jitter.gamma must not be negative, got {self.gamma}')
+        for name, largest in (('brightness', 1), ('contrast', 1), ('color', 1), ('gamma', math.inf)):
+            if not 0 <= getattr(self, name) <= largest:
+                raise ConfigError(f'jitter.{name} must lie in [0, {largest}], got {getattr(self, name)}')
 
 
 def jitter_factors(uniforms: np.ndarray, visible: np.ndarray, policy: JitterPolicy) -> np.ndarray:
@@ -187,3 +286,24 @@ def jitter_frames(frames: Tensor, factors: Tensor) -> Tensor:
     mean = mean[:, :, None, None, None]
     frames = ((frames - mean) * contrast + mean).clamp(0, 1)
     return frames.pow(exponent)
+
+
+def _to(array: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(array).to(device, non_blocking=True)
+
+
+Policy = TypeVar('Policy', ErasingPolicy, JitterPolicy)
+
+
+def _policy(kind: type[Policy], name: str, keywords: dict[str, Any]) -> Policy:
+    known = [field.name for field in fields(kind)]
+    unknown = sorted(set(keywords) - set(known))
+    if unknown:
+        raise ConfigError(f'TrackletAugmentation: {name} has unknown keys {unknown}; known are {known}')
+    return kind(**keywords)
+
+
+def _check_views(name: str, views: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(views, str) or not views or any(view not in VIEWS for view in views):
+        raise ConfigError(f'{name} must list one or more of {list(VIEWS)}, got {views!r}')
+    return tuple(views)
