@@ -89,8 +89,7 @@ class TrackletAugmentation:
     ) -> tuple[Tensor, list[ReIDDataSample]]:
         """Augment frames, float (N, T, 3, H, W) in [0, 1], of N data samples with ``seed`` and ``modality``.
 
-        ``normalize`` is called between jitter and erasing. Returns the augmented, normalized frames (N', T, 3, H, W)
-        and the N' data samples; repeated tracklets share the same object.
+        Returns normalized frames (N', T, 3, H, W) and N' data samples; repeated tracklets share the same object.
         """
         rounds = max(len(views) for views in self.views.values())
         entries = [
@@ -201,7 +200,7 @@ def erase_boxes(uniforms: np.ndarray, height: int, width: int, policy: ErasingPo
 
 
 def erase_frames(frames: Tensor, boxes: Tensor, fill: Sequence[float]) -> Tensor:
-    """Fill a box, int64 (N, F, 4) as from ``erase_boxes``, of float frames with one value per channel."""
+    """Fill the boxes, int64 (N, F, 4) as from ``erase_boxes``, of float frames with one value per channel."""
     rows = torch.arange(frames.shape[-2], device=frames.device)
     columns = torch.arange(frames.shape[-1], device=frames.device)
     top, left, height, width = (value[..., None] for value in boxes.unbind(-1))  # (N, F, 1) each

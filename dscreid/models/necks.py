@@ -8,13 +8,7 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class BNNeck(nn.BatchNorm1d):
-    """``BatchNorm1d`` whose bias is frozen at zero.
-
-    Classification and cluster losses use its output, the triplet loss uses its input.
-
-    Args:
-        num_features: Width D of the features.
-    """
+    """``BatchNorm1d`` over ``num_features`` = D features, with its bias frozen at zero."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -39,12 +33,7 @@ class BNNeck(nn.BatchNorm1d):
 
 @MODELS.register_module()
 class IdentityHead(nn.Linear):
-    """Linear classifier without bias, initialized from a normal distribution with standard deviation 0.001 as in AGW.
-
-    Args:
-        in_features: Width D of the neck's output.
-        num_classes: Number of source identities.
-    """
+    """Linear classifier without bias, initialized from a normal distribution of standard deviation 0.001 (AGW)."""
 
     def __init__(self, in_features: int, num_classes: int) -> None:
         super().__init__(in_features, num_classes, bias=False)

@@ -10,14 +10,7 @@ from torch import Tensor
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.models.backbones.pretrained import TOWER_KIND
 from dscreid.registry import MODELS
-from dscreid.utils.checkpoint import (
-    ARCHITECTURE_KEY,
-    in_words,
-    list_differences,
-    load_checkpoint,
-    load_weights,
-    meta_of,
-)
+from dscreid.utils.checkpoint import ARCHITECTURE_KEY, in_words, list_differences, load_checkpoint, load_weights
 from dscreid.utils.files import replacing
 
 TOWER_PREFIX = 'backbone.tower.'
@@ -31,10 +24,7 @@ def export_tower(
     half: bool = False,
     note: str | None = None,
 ) -> dict:
-    """Write the tower of a checkpoint to a ``.safetensors`` file with the parameter names of open_clip.
-
-    The metadata of the file store the settings of the tower, which this function returns. ``CLIPVisionTransformer``
-    compares them with its config when it loads the file.
+    """Write the tower of a checkpoint to a ``.safetensors`` file with open_clip's names, and return its settings.
 
     Args:
         checkpoint: Path of a checkpoint of this project.
@@ -42,7 +32,7 @@ def export_tower(
         tower: Config of the tower. None reads it from the checkpoint.
         prefix: Prefix of the names of the tower's weights.
         half: Store matrices in half precision. Vectors (biases, norms) stay in single precision.
-        note: Text to store in the file, such as the command and seed that produced it.
+        note: Text to store in the file.
 
     Raises:
         CheckpointError: If the checkpoint cannot be read, or its tower does not match the config.
@@ -66,7 +56,7 @@ def export_tower(
 
 def _tower_config(checkpoint: str) -> dict:
     """Read the config of the tower from the metadata of a converted checkpoint or of one of a training."""
-    meta = meta_of(load_checkpoint(checkpoint))
+    meta = load_checkpoint(checkpoint).get('meta') or {}
     if 'tower' in meta:
         return {'type': 'CLIPVisionTransformer', **meta['tower']}
     settings = meta.get(ARCHITECTURE_KEY) or {}

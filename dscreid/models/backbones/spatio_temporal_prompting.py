@@ -27,8 +27,7 @@ class SpatioTemporalPrompting(BaseModule):
     Args:
         tower: Config of the image tower, such as ``dict(type='CLIPVisionTransformer')``.
         num_frames: Number of frames ``T`` of every tracklet.
-        start_layer: Block (from 0) before which the prompt tokens are appended. If it is the last block, the prompts
-            are never swapped.
+        start_layer: Block (from 0) before which the prompt tokens are appended.
         num_heads: Number of heads of the attention that computes the dynamic feature.
         with_cp: Recompute the activations of each block in the backward pass, for less memory and identical results.
         compile_blocks: Run the blocks with ``torch.compile``. Compilation takes minutes for each batch size; results

@@ -61,9 +61,7 @@ class TwoStreamResNet50(BaseModule):
         self.is_init = True
 
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Encode normalized frames, float ``(N, T, 3, H, W)``, of tracklets with modalities ``'rgb'`` or ``'ir'``.
-
-        Returns static and dynamic features, the same tensor twice: ``(N, 2048)`` float32, not L2-normalized.
+        """Encode normalized frames, float ``(N, T, 3, H, W)``: twice the same raw features, float32 ``(N, 2048)``.
 
         Raises:
             ValueError: If there is not exactly one modality per tracklet.
@@ -97,7 +95,7 @@ def generalized_mean(maps: Tensor, power: float = 3.0, eps: float = 1e-12) -> Te
     """Apply generalized-mean pooling (GeM; Radenovic et al., TPAMI 2019), with a fixed power as in AGW.
 
     Computes ``(mean_x maps(x) ** power + eps) ** (1 / power)`` of float (B, C, H, W), not negative: float32 (B, C), or
-    float64 for float64 maps. ``eps`` keeps the gradient finite for a channel that is zero everywhere.
+    float64 for float64 maps.
     """
     # Powers lose digits in low precision.
     with torch.autocast(maps.device.type, enabled=False):
@@ -111,9 +109,7 @@ RESNET50_URL = 'https://download.pytorch.org/models/resnet50-0676ba61.pth'
 
 
 def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None = None) -> None:
-    """Load torchvision's ``resnet50`` weights, without the classifier, into a :class:`TwoStreamResNet50`, in place.
-
-    Both stems receive the stem of the ``.pth`` file. ``sha256`` is its expected hash; None accepts any file.
+    """Load torchvision's ``resnet50`` weights, with its stem as both stems, into a :class:`TwoStreamResNet50`.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not contain a ResNet-50.

@@ -28,10 +28,8 @@ def convert_vld(
     """Extract the visual tower and the spatio-temporal prompting from VLD's weights, of any floating dtype.
 
     VLD (Li et al., "Video-Level Language-Driven Video-Based Visible-Infrared Person Re-Identification", TIFS 2025)
-    names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``. They are found by the ends of their names, at
-    any nesting level. VLD's ``ln_post2`` is a copy that its forward pass never uses: the dynamic feature goes through
-    ``image_encoder.ln_post``, as it does here. Positions are resized to ``image_size``, (height, width). ``path`` is
-    for error messages.
+    names them ``image_encoder.*``, ``prompt_embedding`` and ``attn.*``, at any nesting level; its forward pass never
+    uses ``ln_post2``. Positions are resized to ``image_size``, (height, width). ``path`` is for error messages.
 
     Raises:
         CheckpointError: If a part is missing, found twice, or does not fit the network.

@@ -16,18 +16,14 @@ def cluster_contrastive_loss(
     """Compute the InfoNCE loss of features against a cluster memory, equations (3) and (4).
 
     The loss is ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``, where ``n`` is L2 normalization, as in
-    Cluster Contrast (Dai et al., 2022).
+    Cluster Contrast (Dai et al., 2022). It is a differentiable 0 without labeled rows.
 
     Args:
         features: float (B, D), L2-normalized by this function.
         memory: (C, D), one center per cluster, used as stored.
         labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
         temperature: Softmax temperature, positive.
-        groups: int64 (C,), group of each cluster. If given, the softmax of a row covers only the group of its label
-            (GUR; Yang et al., ICCV 2023).
-
-    Returns:
-        Scalar: the mean over the labeled rows, or a differentiable 0 if there are none.
+        groups: int64 (C,), group of each cluster, to which a row's softmax is limited (GUR; Yang et al., ICCV 2023).
     """
     with torch.autocast(features.device.type, enabled=False):
         logits = _cluster_logits(features, memory, temperature)
@@ -43,7 +39,8 @@ def soft_cluster_contrastive_loss(
 ) -> Tensor:
     """Compute the neighbor-guided loss of N-ULC with the weights of N-DW (Teng et al., arXiv 2412.12220).
 
-    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``.
+    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)`` over the rows that have a target, or
+    a differentiable 0 if there are none.
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -51,9 +48,6 @@ def soft_cluster_contrastive_loss(
         targets: float (B, C). Each row sums to 1, or to 0 if the sample has no target.
         weights: float (B,) in [0, 1].
         temperature: Softmax temperature, positive.
-
-    Returns:
-        Scalar: the mean over the rows that have a target (of any weight), or a differentiable 0 if there are none.
     """
     with torch.autocast(features.device.type, enabled=False):
         log_probability = _cluster_logits(features, memory, temperature).log_softmax(dim=1)
@@ -66,21 +60,18 @@ def soft_cluster_contrastive_loss(
 def neighbor_mask(
     query_static: Tensor, query_dynamic: Tensor, bank_static: Tensor, bank_dynamic: Tensor, alpha: float = 0.9
 ) -> Tensor:
-    """Find the neighbors of each query that both feature spaces agree on, equations (15) to (21).
+    """Find the neighbors of each query, bool (B, N), that both feature spaces agree on, equations (15) to (21).
 
     In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the largest
     similarity of the query. As published, a query whose largest similarity is not positive has no neighbors, and a
     query in the bank is its own neighbor.
 
     Args:
-        query_static: float (B, D). All four inputs are L2-normalized by this function.
-        query_dynamic: float (B, D).
-        bank_static: (N, D).
-        bank_dynamic: (N, D).
+        query_static: float (B, D), L2-normalized by this function.
+        query_dynamic: float (B, D), L2-normalized by this function.
+        bank_static: (N, D), L2-normalized by this function.
+        bank_dynamic: (N, D), L2-normalized by this function.
         alpha: Fraction of the largest similarity, in [0, 1].
-
-    Returns:
-        bool (B, N), without gradient.
 
     Raises:
         ValueError: If ``alpha`` is outside [0, 1].
@@ -104,8 +95,8 @@ def neighbor_contrastive_loss(
     """Pull features toward their neighbors in an instance memory, equations (22) to (24), in one feature space.
 
     The loss is ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``
-    over all B queries; a query without neighbors contributes 0. Unlike in the released code of the parent method
-    (SDCL), probabilities are not clamped.
+    over all B queries; a query without neighbors contributes 0. Unlike in SDCL's released code, probabilities are not
+    clamped.
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -113,9 +104,6 @@ def neighbor_contrastive_loss(
         mask: bool (B, N), neighbors of each query.
         temperature: Softmax temperature, positive.
         count_offset: Added to the number of neighbors: 1 as in the released code, 0 for the plain mean.
-
-    Returns:
-        Scalar loss, or a differentiable 0 for an empty batch.
     """
     with torch.autocast(features.device.type, enabled=False):
         features = _full_precision(features)

@@ -16,6 +16,7 @@ from dscreid.models.losses.functional import (
 from dscreid.registry import MODELS
 from dscreid.structures import Modality, TrackletFeatures
 
+Soft = tuple[Tensor, Tensor]
 LETTERS = {'v': Modality.RGB, 't': Modality.IR}  # as in the paper: v = visible, t = infrared ("thermal")
 
 
@@ -38,12 +39,7 @@ class ClusterContrastiveLoss(nn.Module):
         self.weight = weight
 
     def forward(
-        self,
-        features: Tensor,
-        memory: Tensor,
-        labels: Tensor,
-        soft: tuple[Tensor, Tensor] | None = None,
-        groups: Tensor | None = None,
+        self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
     ) -> Tensor:
         """Compute the weighted ``cluster_contrastive_loss``.
 
@@ -95,12 +91,7 @@ class CrossClusterLoss(nn.Module):
         return (both[epoch % 2],) if self.alternate else both
 
     def forward(
-        self,
-        static: Tensor,
-        dynamic: Tensor,
-        centers: TrackletFeatures,
-        labels: Tensor,
-        soft: tuple[Tensor, Tensor] | None = None,
+        self, static: Tensor, dynamic: Tensor, centers: TrackletFeatures, labels: Tensor, soft: Soft | None = None
     ) -> Tensor:
         """Compute the weighted loss of one direction, summed over the static and dynamic halves, float (B, D) each.
 

@@ -128,7 +128,7 @@ def momentum_update_(
     normalization. First occurrences of all rows are processed in one step, then the second ones, and so on.
 
     Args:
-        memory: (R, D), modified in place. Any floating dtype; computation uses float32 or wider.
+        memory: (R, D) of any floating dtype, modified in place; computation uses float32 or wider.
         values: float (B, D), used without normalization.
         rows: int64 (B,) in [-1, R). Values with row -1 are skipped.
         momentum: Weight of the old entry, in [0, 1].

@@ -24,14 +24,6 @@ class SoftRows(NamedTuple):
     weights: Tensor
 
 
-class Repeats(NamedTuple):
-    """How often a batch refers to the same memory row at most, counted on the host."""
-
-    instances: int
-    clusters: int  #: by tracklets of the cluster memory's own modality (both if shared)
-    cross: int  #: by tracklets of the other modality
-
-
 @dataclass(frozen=True)
 class LocatedBatch:
     """Positions of the tracklets of a batch in the memories."""
@@ -41,7 +33,9 @@ class LocatedBatch:
     visible: Tensor  #: bool (B,), True for visible tracklets
     members: dict[Modality, Tensor]  #: for each modality, int64 positions of its tracklets in the batch
     anchors: dict[Modality, Tensor]  #: same as ``members``, without outliers
-    repeats: Repeats
+    row_repeats: int  #: how often the same row occurs at most, counted on the host
+    label_repeats: int
+    cross_repeats: int
     cross: Tensor | None = None  #: int64 (B,), row in the cluster memory of the *other* modality, -1 = none
     soft: dict[Modality, SoftRows] | None = None  #: for each modality, targets of ``members`` over its cluster memory
     cross_soft: dict[Modality, SoftRows] | None = None  #: the same over the other modality's cluster memory
@@ -72,8 +66,8 @@ class TargetMemories(nn.Module):
         cluster: Keyword arguments of ``ClusterMemory``.
         instance: Keyword arguments of ``InstanceMemory``.
         aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
-        cross_update: Whether features that a cross loss compares with the other modality's cluster memory also update
-            that memory, before its own features, as in the released code of PGM and N-ULC.
+        cross_update: Whether features also update the cluster memory that the cross loss compares them with, before its
+            own features, as in the released code of PGM and N-ULC.
     """
 
     clusters: Mapping[str, ClusterMemory]
@@ -166,11 +160,9 @@ class TargetMemories(nn.Module):
             visible=self._tensor(visible),
             members={m: self._tensor(np.flatnonzero(of[m])) for m in Modality},
             anchors={m: self._tensor(np.flatnonzero(of[m] & (labels >= 0))) for m in Modality},
-            repeats=Repeats(
-                instances=_most_repeats(rows, visible),
-                clusters=_most_repeats(labels, visible & (not self.shared)),
-                cross=0 if cross is None else _most_repeats(cross, visible),
-            ),
+            row_repeats=_most_repeats(rows, visible),
+            label_repeats=_most_repeats(labels, visible & (not self.shared)),
+            cross_repeats=0 if cross is None else _most_repeats(cross, visible),
             cross=None if cross is None else self._tensor(cross),
             soft=self._soft_rows(table.soft, rows, of),
             cross_soft=self._soft_rows(given and given.soft, rows, of),
@@ -196,15 +188,15 @@ class TargetMemories(nn.Module):
         if self.cross_update and batch.cross is not None:
             for modality in crossed:
                 rows = batch.cross.masked_fill(others[modality], -1)
-                self.cluster_memory(modality.other).update(static, dynamic, rows, batch.repeats.cross)
+                self.cluster_memory(modality.other).update(static, dynamic, rows, batch.cross_repeats)
         for modality in Modality:
             rows = batch.rows.masked_fill(others[modality], -1)
-            self.instance_memory(modality).update(static, dynamic, rows, batch.repeats.instances)
+            self.instance_memory(modality).update(static, dynamic, rows, batch.row_repeats)
             if not self.shared:
                 rows = batch.labels.masked_fill(others[modality], -1)
-                self.cluster_memory(modality).update(static, dynamic, rows, batch.repeats.clusters)
+                self.cluster_memory(modality).update(static, dynamic, rows, batch.label_repeats)
         if self.shared:
-            self.clusters[SHARED].update(static, dynamic, batch.labels, batch.repeats.clusters)
+            self.clusters[SHARED].update(static, dynamic, batch.labels, batch.label_repeats)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
         center = self._table.center_modality

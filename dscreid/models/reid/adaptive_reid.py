@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +13,7 @@ from dscreid.models.losses.modules import LETTERS
 from dscreid.models.memories import LocatedBatch, TargetMemories
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
-from dscreid.structures import Modality, PseudoLabels, ReIDDataSample, TrackletFeatures
+from dscreid.structures import Modality, ReIDDataSample
 
 #: name of each cross-modal direction, by the modality of the features
 PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
@@ -67,16 +66,9 @@ class AdaptiveReID(BaseReID):
         """Set the epoch, counted from 0, for the schedules of the losses."""
         self.epoch = epoch
 
-    def reset_memories(
-        self,
-        rgb: TrackletFeatures,
-        ir: TrackletFeatures,
-        labels: PseudoLabels,
-        rgb_indices: np.ndarray,
-        ir_indices: np.ndarray,
-    ) -> None:
+    def reset_memories(self, *arguments: Any) -> None:
         """Rebuild the memories from features and pseudo labels; see ``TargetMemories.reset``."""
-        self.memories.reset(rgb, ir, labels, rgb_indices, ir_indices)
+        self.memories.reset(*arguments)
 
     def update_memories(self) -> None:
         """Update the memories with the features of the last ``loss`` call; call this after the optimizer step."""

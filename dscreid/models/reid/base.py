@@ -15,7 +15,6 @@ from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample, TrackletFeatures
 
 RETRIEVALS = ('neck', 'raw')
-MODES = ('tensor', 'loss', 'predict')
 #: Settings that do not change the network: the source of its weights and how it is run.
 _NO_ARCHITECTURE = {
     'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'compile_blocks', 'init_cfg',
@@ -73,11 +72,9 @@ class BaseReID(BaseModel):
         data_samples = data_samples or ()
         if mode == 'tensor':
             return self.extract_feat(inputs, self.modalities_of(data_samples))
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f"mode must be one of 'tensor', 'loss' and 'predict', got {mode!r}")
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     @property
     def needs_modalities(self) -> bool:

@@ -31,8 +31,7 @@ class SourceReID(BaseReID):
         dynamic_identity_weight: Weight of the cross entropy of the dynamic half (0.4 in VLD).
         dynamic_triplet_weight: Weight of the triplet loss of the dynamic half.
         dynamic_weight: Factor on all losses of the dynamic half; 0 for encoders whose halves are identical.
-        contrast_weight: Weight of a supervised contrastive loss on the output of each neck (0 in the published recipe),
-            from which a tower with random weights learns long before the classifier gives a useful signal.
+        contrast_weight: Weight of a supervised contrastive loss on each neck's output, for towers with random weights.
         label_smoothing: Label smoothing of the cross entropy, in [0, 1).
 
     Raises:
