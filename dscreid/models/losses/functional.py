@@ -39,8 +39,8 @@ def soft_cluster_contrastive_loss(
 ) -> Tensor:
     """Compute the neighbor-guided loss of N-ULC with the weights of N-DW (Teng et al., arXiv 2412.12220).
 
-    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)`` over the rows that have a target, or
-    a differentiable 0 if there are none.
+    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)`` over the rows that have a target,
+    or a differentiable 0 if there are none.
 
     Args:
         features: float (B, D), L2-normalized by this function.
