@@ -96,9 +96,15 @@ class BaseReID(BaseModel):
         """Compute the losses of a training batch; subclasses implement this."""
         raise NotImplementedError
 
-    def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
-        """Extract the N features for clustering, memories and retrieval; see ``extract_feat`` and ``finish``."""
-        return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
+    def embed(
+        self, inputs: Tensor, modalities: Sequence[str] | None = None, raw: TrackletFeatures | None = None
+    ) -> TrackletFeatures:
+        """Extract the N features for retrieval, see ``finish``; ``raw`` are those of ``extract_feat``, if known."""
+        plain = self.finish(TrackletFeatures(*self.extract_feat(inputs, modalities)) if raw is None else raw)
+        if not self.flip_test:
+            return plain
+        mirrored = self.finish(TrackletFeatures(*self.extract_feat(inputs.flip(-1), modalities)))
+        return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
         """Convert raw features to float32 retrieval features: after the necks and L2-normalized, or raw (``'raw'``)."""
@@ -112,9 +118,9 @@ class BaseReID(BaseModel):
         of retrieval.
         """
         modalities = self.modalities_of(data_samples)
-        static, dynamic = self.extract_feat(inputs, modalities)
-        feature = self._embed(inputs, modalities, static, dynamic).concatenated()
-        static, dynamic, feature = (value.float().cpu() for value in (static, dynamic, feature))
+        raw = TrackletFeatures(*self.extract_feat(inputs, modalities))
+        feature = self.embed(inputs, modalities, raw).concatenated()
+        static, dynamic, feature = (value.float().cpu() for value in (raw.static, raw.dynamic, feature))
         results = [sample.new() for sample in data_samples]
         for row, sample in enumerate(results):
             # Cloned because a view would keep (and pickle) the features of the whole batch.
@@ -125,16 +131,6 @@ class BaseReID(BaseModel):
         """Set the running statistics of the necks to those of raw features, float (N, D)."""
         self.static_neck.recalibrate(static)
         self.dynamic_neck.recalibrate(dynamic)
-
-    def _embed(
-        self, inputs: Tensor, modalities: Sequence[str] | None, static: Tensor, dynamic: Tensor
-    ) -> TrackletFeatures:
-        """Compute retrieval features from the raw features of the unflipped tracklets."""
-        plain = self.finish(TrackletFeatures(static, dynamic))
-        if not self.flip_test:
-            return plain
-        mirrored = self.finish(TrackletFeatures(*self.extract_feat(inputs.flip(-1), modalities)))
-        return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def _normalized(self, *halves: Tensor) -> TrackletFeatures:
         return TrackletFeatures(*(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves))
