@@ -16,18 +16,14 @@ from dscreid.registry import MODELS
 class TrackletDataPreprocessor(BaseDataPreprocessor):
     """Move tracklets to the device, stack them, scale them to [0, 1], augment them (in training) and normalize them.
 
-    Each tracklet is copied to the device separately, as uint8, so that copies from the pinned memory of a loader
-    overlap with computation. The channels may be last in memory, as in the output of ``PackTracklet``.
-
     Args:
-        mean: Mean of each channel, in [0, 1] units. The default is that of ImageNet, as in VLD. CLIP uses
-            (0.48145466, 0.4578275, 0.40821073).
-        std: Standard deviation of each channel, in [0, 1] units. CLIP uses (0.26862954, 0.26130258, 0.27577711).
+        mean: Mean of each channel, in [0, 1] units (default: ImageNet's; CLIP: 0.48145466, 0.4578275, 0.40821073).
+        std: Standard deviation of each channel, in [0, 1] units (CLIP: 0.26862954, 0.26130258, 0.27577711).
         augmentation: Config of a ``TrackletAugmentation`` (``type`` is optional), or None.
         non_blocking: Whether copies to the device may overlap with computation.
 
     Raises:
-        ConfigError: If ``mean`` or ``std`` is not in [0, 1] units, or ``augmentation`` is not an augmentation.
+        ConfigError: If ``mean`` or ``std`` is not in [0, 1] units.
     """
 
     mean: Tensor
@@ -47,11 +43,11 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
             raise ConfigError(f'std must give 3 values in (0, 1] (divide 0-255 values by 255), got {std}')
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
-        if isinstance(augmentation, dict):
-            augmentation = MODELS.build({'type': 'TrackletAugmentation', **augmentation})
-        if not (augmentation is None or callable(augmentation)):
-            raise ConfigError(f'augmentation must be dict(...) or None, got {augmentation!r}')
-        self.augmentation: Callable[..., Any] | None = augmentation
+        self.augmentation: Callable[..., Any] | None = (
+            MODELS.build({'type': 'TrackletAugmentation', **augmentation})
+            if isinstance(augmentation, dict)
+            else augmentation
+        )
 
     def normalize(self, frames: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation: float32 (..., 3, H, W) in [0, 1], same shape."""
@@ -62,29 +58,27 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
 
         ``data`` holds ``inputs``, uint8 (N, T, 3, H, W) or a list of N uint8 tensors (T, 3, H, W), and
         ``data_samples``, N data samples (optional without augmentation). In the result, ``inputs`` is normalized
-        float32 (N', T, 3, H, W); N' exceeds N if the augmentation gives a tracklet several views.
+        float32 (N', T, 3, H, W), where N' counts the views.
 
         Raises:
             TypeError: If the frames are not uint8.
             ValueError: If the tracklets of the batch differ in size.
         """
-        frames = self._to_device(data['inputs'])
+        inputs = data['inputs']
+        shapes = sorted({tuple(frames.shape) for frames in inputs})
+        if len(shapes) > 1:
+            raise ValueError(
+                f'tracklets of one batch must have one shape, got {shapes}; give all pipelines one num_frames and size'
+            )
+        for frames in inputs:
+            if frames.dtype != torch.uint8:
+                raise TypeError(f'frames must be uint8, got {frames.dtype}')
+        # Tracklet by tracklet, so that copies from the pinned memory of a loader overlap with computation.
+        inputs = self.cast_data(inputs)
+        frames = inputs if isinstance(inputs, Tensor) else torch.stack(inputs)
         frames = frames.to(torch.float32, memory_format=torch.contiguous_format) / 255
         data_samples = data.get('data_samples')
         if not training or self.augmentation is None:
             return {'inputs': self.normalize(frames), 'data_samples': data_samples}
         frames, data_samples = self.augmentation(frames, data_samples, self.normalize)
         return {'inputs': frames, 'data_samples': data_samples}
-
-    def _to_device(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """Stack a batch into one uint8 tensor (N, T, 3, H, W) on the device."""
-        shapes = sorted({tuple(frames.shape) for frames in inputs})
-        if len(shapes) > 1:
-            remedy = 'give all pipelines one num_frames and one size'
-            raise ValueError(f'tracklets of one batch must have one shape, got {shapes}; {remedy}')
-        for frames in inputs:
-            if frames.dtype != torch.uint8:
-                raise TypeError(f'frames must be uint8, got {frames.dtype}')
-        if isinstance(inputs, Tensor):
-            return inputs.to(self.device, non_blocking=self._non_blocking)
-        return torch.stack([frames.to(self.device, non_blocking=self._non_blocking) for frames in inputs])

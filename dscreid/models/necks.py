@@ -1,4 +1,4 @@
-"""Batch normalization neck without bias (BNNeck; Luo et al., 2019)."""
+"""Batch normalization neck without bias (BNNeck; Luo et al., 2019) and classifier over source identities."""
 
 import torch
 from torch import Tensor, nn
@@ -8,13 +8,7 @@ from dscreid.registry import MODELS
 
 @MODELS.register_module()
 class BNNeck(nn.BatchNorm1d):
-    """``BatchNorm1d`` whose bias is frozen at zero.
-
-    Classification and cluster losses use its output, the triplet loss uses its input.
-
-    Args:
-        num_features: Width D of the features.
-    """
+    """``BatchNorm1d`` over ``num_features`` = D features, with its bias frozen at zero."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -32,7 +26,15 @@ class BNNeck(nn.BatchNorm1d):
         """
         if features.ndim != 2 or features.shape[1] != self.num_features or len(features) < 2:
             raise ValueError(f'needs at least two rows of {self.num_features} values, got {tuple(features.shape)}')
-        # float64 because thousands of rows are summed; it runs at most once per epoch.
-        features = features.double()
+        features = features.double()  # because thousands of rows are summed
         self.running_mean.copy_(features.mean(0))
         self.running_var.copy_(features.var(0, unbiased=True))
+
+
+@MODELS.register_module()
+class IdentityHead(nn.Linear):
+    """Linear classifier without bias, initialized from a normal distribution of standard deviation 0.001 (AGW)."""
+
+    def __init__(self, in_features: int, num_classes: int) -> None:
+        super().__init__(in_features, num_classes, bias=False)
+        nn.init.normal_(self.weight, std=0.001)

@@ -10,6 +10,7 @@ import torch
 
 from dscreid.errors import DscreidError
 from dscreid.models.backbones import CLIPVisionTransformer, FrameAverage
+from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import load_weights, read_metadata, sha256
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'model_converters' / 'export_tower.py'
@@ -23,13 +24,8 @@ TOWER = {
     'activation': 'gelu',
     'stem': {'type': 'ConvStem', 'channels': (8, 16)},
 }
-TEXT = """custom_hooks = [dict(type='A', rate=1 / 2)]
-model = dict(
-    backbone=dict(tower=dict(
-        type='CLIPVisionTransformer', image_size=(32, 16), patch_size=8, width=32, layers=2, heads=4,
-        activation='gelu', pretrained='not/there.pt', stem=dict(channels=(8, 16), type='ConvStem')),
-        type='FrameAverage'), type='SourceReID')
-"""
+BACKBONE = {'type': 'FrameAverage', 'tower': {**TOWER, 'pretrained': 'not/there.pt'}}
+META = {'architecture': architecture_of(BACKBONE)}
 
 
 @pytest.fixture(scope='module')
@@ -52,7 +48,7 @@ def model():
 def checkpoint(model, tmp_path):
     state_dict = {f'backbone.{name}': value for name, value in model.state_dict().items()}
     state_dict['static_neck.weight'] = torch.ones(32)
-    torch.save({'state_dict': state_dict, 'meta': {'cfg': TEXT}}, path := tmp_path / 'epoch_1.pth')
+    torch.save({'state_dict': state_dict, 'meta': META}, path := tmp_path / 'epoch_1.pth')
     return path
 
 
@@ -92,23 +88,24 @@ def test_half_precision_of_matrices_alone(export, checkpoint, model, tmp_path):
 def test_config_file(export, model, tmp_path):
     torch.save({f'model.{k}': v for k, v in model.state_dict().items()}, path := tmp_path / 'bare.pth')
     target = tmp_path / 'tower.safetensors'
-    (config := tmp_path / 'config.py').write_text(TEXT)
+    (config := tmp_path / 'config.py').write_text(f'model = dict(backbone={BACKBONE})')
     export([str(path), str(target), '--config', str(config), '--prefix', 'model.tower.'])
     load(target)
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'text', 'message'),
+    ('arguments', 'meta', 'message'),
     [
-        ((), '', 'does not contain the config of its tower'),
-        ((), 'import os\nmodel = os.system("true")', 'does not contain the config of its tower'),
-        (('--prefix', 'x.'), TEXT, 'contains no weights named x.*'),
-        ((), TEXT.replace('layers=2', 'layers=3'), 'its tower is not that of its config'),
+        ((), {}, 'does not contain the config of its tower'),
+        ((), {'architecture': {'backbone.type': 'FrameAverage'}}, 'does not contain the config of its tower'),
+        (('--prefix', 'x.'), META, 'contains no weights named x.*'),
+        ((), {'architecture': META['architecture'] | {'backbone.tower.layers': 3}}, 'its tower is not that of its'),
+        ((), {'tower': {**TOWER, 'layers': 3}}, 'its tower is not that of its config'),
     ],
 )
-def test_errors(arguments, text, message, export, model, tmp_path):
+def test_errors(arguments, meta, message, export, model, tmp_path):
     state_dict = {f'backbone.{name}': value for name, value in model.state_dict().items()}
-    torch.save({'state_dict': state_dict, 'meta': {'cfg': text}}, path := tmp_path / 'epoch_1.pth')
+    torch.save({'state_dict': state_dict, 'meta': meta}, path := tmp_path / 'epoch_1.pth')
     with pytest.raises(DscreidError, match=re.escape(message)):
         export([str(path), str(target := tmp_path / 'tower.safetensors'), *arguments])
     assert not target.exists()

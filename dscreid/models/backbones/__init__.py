@@ -1,10 +1,8 @@
 """Image towers and tracklet encoders built on them."""
 
-from dscreid.models.backbones.clip_vision_transformer import CLIPVisionTransformer
-from dscreid.models.backbones.conv_stem import ConvStem
-from dscreid.models.backbones.frame_average import FrameAverage
+from dscreid.models.backbones.clip_vision_transformer import CLIPVisionTransformer, ConvStem
 from dscreid.models.backbones.pretrained import resize_positional_embedding, skip_pretrained
-from dscreid.models.backbones.spatio_temporal_prompting import SpatioTemporalPrompting
+from dscreid.models.backbones.spatio_temporal_prompting import FrameAverage, SpatioTemporalPrompting
 from dscreid.models.backbones.two_stream_resnet50 import TwoStreamResNet50, generalized_mean
 
 __all__ = [

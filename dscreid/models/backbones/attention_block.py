@@ -9,9 +9,8 @@ from torch.nn import functional
 def attend(attention: nn.MultiheadAttention, queries: Tensor, tokens: Tensor) -> Tensor:
     """Compute multi-head attention from ``queries``, float (B, Q, D), to ``tokens``, float (B, L, D): float (B, Q, D).
 
-    The result equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first``
-    and biases and without dropout, but without the module's copies between memory layouts. Pass the same object twice
-    for self-attention.
+    Equals ``attention(queries, tokens, tokens, need_weights=False)[0]`` for a module with ``batch_first`` and biases
+    and without dropout, but avoids the module's copies. Pass the same object twice for self-attention.
     """
     weight, bias, width = attention.in_proj_weight, attention.in_proj_bias, attention.embed_dim
     if queries is tokens:
@@ -27,7 +26,7 @@ def run_block(block: ResidualAttentionBlock, tokens: Tensor, keep: Tensor | None
     """Run one residual attention block of open_clip without cross-attention on ``tokens``, float ``(B, L, D)``.
 
     ``keep``, int64 ``(Q,)``, gives the positions of the tokens to compute, all by default; the others are only keys and
-    values, which does not change the result. Returns ``(B, L, D)``, or ``(B, Q, D)`` with ``keep``.
+    values. Returns ``(B, L, D)``, or ``(B, Q, D)`` with ``keep``.
     """
     normalized = block.ln_1(tokens)
     queries = normalized

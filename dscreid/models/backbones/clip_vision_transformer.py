@@ -1,6 +1,7 @@
-"""CLIP's vision tower for non-square images."""
+"""CLIP's vision tower for non-square images, and a convolutional patch embedding for small towers."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -21,9 +22,8 @@ ACTIVATIONS = {'quick_gelu': QuickGELU, 'gelu': nn.GELU}
 class CLIPVisionTransformer(VisionTransformer, BaseModule):
     """Vision tower of CLIP (Radford et al., ICML 2021), based on open_clip, with the same parameter names.
 
-    The projection into the joint image-text space is removed: features are taken after ``ln_post``, and a parameter
-    without gradient would break distributed training. :meth:`init_weights`, not the constructor, loads the pretrained
-    weights; see :func:`~dscreid.models.backbones.skip_pretrained`.
+    Features are taken after ``ln_post``; the projection into the joint image-text space is removed.
+    :meth:`init_weights`, not the constructor, loads the pretrained weights.
 
     Args:
         image_size: Height and width of the images, multiples of ``patch_size``.
@@ -33,15 +33,12 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         heads: Number of attention heads in each block.
         mlp_ratio: Hidden width of the MLP in each block, as a multiple of ``width``.
         activation: 'quick_gelu' (OpenAI's weights) or 'gelu' (most open_clip weights).
-        stem: None for CLIP's patch convolution, or the config of a module that replaces it, such as
-            ``dict(type='ConvStem', channels=(32, 64))``. The module also receives ``width`` and ``patch_size``.
-        pretrained: Path of the pretrained weights, or None. Supported files are OpenAI's TorchScript archive
-            (``ViT-B-16.pt``), an open_clip ``.safetensors`` or ``.bin`` file (whole model or visual tower), and a
-            tower written by ``export_tower.py``. ``dscreid://NAME`` is a file in the ``weights`` folder of this
-            package. Positional embeddings are resized to ``image_size``; see ``resize_positional_embedding``.
+        stem: Config of a module that replaces the patch convolution, such as ``dict(type='ConvStem')``, or None. The
+            module also receives ``width`` and ``patch_size``.
+        pretrained: OpenAI's TorchScript archive (``ViT-B-16.pt``), an open_clip ``.safetensors`` or ``.bin`` file, a
+            tower written by ``export_tower.py``, or None. ``dscreid://NAME`` is a file in this package's ``weights``.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
-        pretrained_activation: Activation that the file was trained with. Required only for open_clip files that are
-            not stored next to the hub's ``open_clip_config.json``.
+        pretrained_activation: Activation of the file, only for open_clip files without ``open_clip_config.json``.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -70,8 +67,7 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             )
         if width % heads:
             raise ConfigError(f'CLIPVisionTransformer: width={width} must be a multiple of heads={heads}')
-        names = {'activation': activation, 'pretrained_activation': pretrained_activation or activation}
-        for name, value in names.items():
+        for name, value in (('activation', activation), ('pretrained_activation', pretrained_activation or activation)):
             if value not in ACTIVATIONS:
                 raise ConfigError(f'CLIPVisionTransformer: {name} must be one of {sorted(ACTIVATIONS)}, got {value!r}')
         sizes = dict(image_size=image_size, patch_size=patch_size, width=width, layers=layers, heads=heads)
@@ -100,12 +96,10 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
         self.is_init = True
 
     def embed(self, images: Tensor) -> Tensor:
-        """Convert normalized images ``(B, 3, H, W)`` of size ``image_size`` to the input tokens of the first block.
-
-        Returns ``(B, 1 + P, D)``: the class token, then the patches row by row, after ``ln_pre``.
+        """Convert normalized images ``(B, 3, H, W)`` to ``(B, 1 + P, D)``: class token, then patches row by row.
 
         Raises:
-            ValueError: If the images have a different shape.
+            ValueError: If the images are not of ``image_size``.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, *self.image_size):
             raise ValueError(f'images must be (B, 3, *{self.image_size}), got {tuple(images.shape)}')
@@ -119,3 +113,35 @@ class CLIPVisionTransformer(VisionTransformer, BaseModule):
             tokens = run_block(block, tokens)
         class_token = torch.zeros(1, dtype=torch.long, device=tokens.device)
         return self.ln_post(run_block(last, tokens, class_token)[:, 0])
+
+
+@MODELS.register_module()
+class ConvStem(nn.Module):
+    """Convolutions in place of the patch convolution, for small data (Xiao et al., "Early Convolutions ...", 2021).
+
+    Args:
+        width: Number of channels of the tokens.
+        patch_size: Total stride: ``2 ** len(channels)`` (the last convolution has stride 1) or twice that (stride 2).
+        channels: Output channels of all convolutions except the last.
+
+    Raises:
+        ConfigError: If ``channels`` cannot give a total stride of ``patch_size``.
+    """
+
+    def __init__(self, width: int, patch_size: int, channels: Sequence[int] = (32, 64)):
+        super().__init__()
+        stride, remainder = divmod(patch_size, 2 ** len(channels))
+        if remainder or stride not in (1, 2):
+            raise ConfigError(
+                f'ConvStem with channels={tuple(channels)} has a total stride of {2 ** len(channels)} or '
+                f'{2 ** (len(channels) + 1)}, not patch_size={patch_size}; change the number of channels'
+            )
+        layers: list[nn.Module] = []
+        for before, after in pairwise((3, *channels)):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.GELU()]
+        layers.append(nn.Conv2d((3, *channels)[-1], width, 3, stride=stride, padding=1, bias=False))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed float images ``(B, 3, H, W)`` as tokens ``(B, width, H / patch_size, W / patch_size)``."""
+        return self.layers(images)

@@ -2,11 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,36 +21,28 @@ OPENAI_VIT_B_16_SHA256 = '5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb6
 OPENAI_VIT_B_16_URL = f'https://openaipublic.azureedge.net/clip/models/{OPENAI_VIT_B_16_SHA256}/ViT-B-16.pt'
 OPENAI_VIT_B_16_HUB = 'timm/vit_base_patch16_clip_224.openai (open_clip_model.safetensors)'
 TOWER_KIND = 'dscreid-tower'
-#: Config file stored next to open_clip weights on the Hugging Face hub; ``model_cfg`` says whether they use QuickGELU.
-OPEN_CLIP_CONFIG = 'open_clip_config.json'
+HEAD_WIDTH = 64  # of OpenAI's vision transformers
 
-# Settings of an exported tower that must match the config; image_size may differ because positions are resized.
+# Settings that must match the config; image_size may differ because positions are resized.
 _STRICT_SETTINGS = ('patch_size', 'width', 'layers', 'heads', 'stem')
 # Parts of a CLIP model other than its visual tower, with the names used by OpenAI and open_clip.
 _TEXT_PARTS = (
     'transformer.', 'token_embedding.', 'positional_embedding', 'ln_final.', 'text_projection', 'text.', 'logit_scale',
     'logit_bias', 'attn_mask', 'input_resolution', 'context_length', 'vocab_size',
 )  # fmt: skip
-_OPENAI_HEAD_WIDTH = 64
 
 
-@dataclass(frozen=True)
-class TowerFile:
+class TowerFile(NamedTuple):
     """Tower read from a file."""
 
     weights: dict[str, Tensor]  #: tensors of the visual tower by open_clip name, with the stored dtypes
     activation: str  #: 'quick_gelu' or 'gelu'
-    #: known settings of the tower; all of them, with ``image_size``, for exported towers
-    settings: dict = field(default_factory=dict)
-    #: whether the grid of positions is known to be square, as in every published CLIP model
-    square: bool = False
+    settings: dict[str, Any]  #: known settings of the tower; all of them, with ``image_size``, for exported towers
+    square: bool  #: whether the grid of positions is known to be square, as in every published CLIP model
 
 
 def skip_pretrained(model: nn.Module) -> None:
-    """Mark all towers in a model as initialized, so that ``init_weights`` loads no pretrained files.
-
-    Use this if the weights come from a checkpoint, before MMEngine's runner calls ``init_weights``.
-    """
+    """Mark all towers in a model as initialized, so that ``init_weights`` loads no pretrained files."""
     for module in model.modules():
         if hasattr(module, 'pretrained_sha256'):
             module.is_init = True  # type: ignore[assignment]  # towers are modules of MMEngine
@@ -61,28 +51,31 @@ def skip_pretrained(model: nn.Module) -> None:
 def load_pretrained_tower(
     tower: nn.Module, path: str, sha256: str | None = None, activation: str | None = None
 ) -> None:
-    """Load a weights file into a :class:`CLIPVisionTransformer`, in place; see its ``pretrained*`` arguments.
+    """Load a weights file into a :class:`CLIPVisionTransformer`, in place.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not fit the tower.
-        ConfigError: If the activation of the file is unknown, contradicts ``activation`` or differs from that of the
-            tower.
+        ConfigError: If the activation of the file is unknown, or contradicts ``activation`` or that of the tower.
     """
     file = read_tower(path, sha256, activation)
-    settings: dict[str, Any] = tower.settings  # type: ignore[assignment]  # a plain attribute of the tower
-    grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]
+    settings = json.loads(json.dumps(tower.settings))
     if file.activation != settings['activation']:
         remedy = f"set activation={file.activation!r} in the tower's config"
         raise ConfigError(f'{path}: was trained with {file.activation}, not {settings["activation"]}; {remedy}')
     for name in _STRICT_SETTINGS:
-        if name in file.settings and _plain(file.settings[name]) != _plain(settings[name]):
+        if name in file.settings and file.settings[name] != settings[name]:
             raise CheckpointError(
                 f'{path}: is a tower with {name}={file.settings[name]}, the config says {name}={settings[name]}'
             )
     weights = dict(file.weights)
     if 'positional_embedding' in weights:
+        grid: tuple[int, int] = tower.grid_size  # type: ignore[assignment]  # a plain attribute of the tower
+        source = None
+        if 'image_size' in file.settings:
+            height, width = file.settings['image_size']
+            source = (height // file.settings['patch_size'], width // file.settings['patch_size'])
         weights['positional_embedding'] = fit_positional_embedding(
-            weights['positional_embedding'], grid, path, file.settings, file.square
+            weights['positional_embedding'], grid, path, source, file.square
         )
     if differences := list_differences(tower, weights):
         raise CheckpointError(f'{path}: does not fit the tower of the config ({in_words(differences)})')
@@ -103,8 +96,18 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
         f'the Hugging Face hub {OPENAI_VIT_B_16_HUB}',
     )
     content = load_weights(file)
-    weights = _visual_tower(path, content)
-    known, settings = _describe(file, weights)
+    whole_model = any(name.startswith('visual.') for name in content)
+    weights = _visual_tower(path, content, 'visual.' if whole_model else '')
+    settings: dict[str, Any] = {}
+    metadata = read_metadata(file)
+    if metadata.get('kind') == TOWER_KIND:
+        settings = _exported_settings(file, metadata.get('settings', ''))
+        known = settings['activation']
+    elif is_torchscript(file):  # only OpenAI publishes CLIP as TorchScript
+        settings = {'heads': weights['class_embedding'].numel() // HEAD_WIDTH}
+        known = 'quick_gelu'
+    else:
+        known = _activation_beside(file)
     if known and activation and known != activation:
         raise ConfigError(f'{path}: was trained with {known}, but pretrained_activation says {activation}')
     used = known or activation
@@ -113,8 +116,7 @@ def read_tower(path: str, sha256: str | None = None, activation: str | None = No
             f"{path}: does not say with which activation it was trained; set pretrained_activation='quick_gelu' in "
             "the tower's config for weights of OpenAI, 'gelu' for most others of open_clip"
         )
-    whole_model = any(name.startswith('visual.') for name in content)
-    return TowerFile(weights, used, settings, square=whole_model)
+    return TowerFile(weights, used, settings, whole_model)
 
 
 def find_weights(path: str, expected: str | None, remedy: str) -> Path:
@@ -133,16 +135,12 @@ def find_weights(path: str, expected: str | None, remedy: str) -> Path:
 
 
 def fit_positional_embedding(
-    embedding: Tensor,
-    grid: tuple[int, int],
-    path: str,
-    settings: Mapping[str, Any] = MappingProxyType({}),
-    square: bool = False,
+    embedding: Tensor, grid: tuple[int, int], path: str, source: tuple[int, int] | None = None, square: bool = False
 ) -> Tensor:
     """Resize the positional embedding of a file, floats ``(1 + P, D)``, to the ``grid`` of a tower: ``(1 + H * W, D)``.
 
-    ``image_size`` and ``patch_size`` in ``settings`` give the grid of the file, if known. Otherwise it is square, or,
-    unless ``square`` is True, equal to ``grid``. The result is float32.
+    ``source`` is the grid of the file, if known. Otherwise it is square, or, unless ``square`` is True, equal to
+    ``grid``. The result is float32.
 
     Raises:
         CheckpointError: If ``embedding`` has a wrong shape or dtype, or the grid of the file is unknown or ambiguous.
@@ -150,19 +148,10 @@ def fit_positional_embedding(
     if embedding.ndim != 2 or not embedding.is_floating_point():
         found = f'{embedding.dtype} of shape {tuple(embedding.shape)}'
         raise CheckpointError(f'{path}: positional_embedding is {found}, expected floats of shape (1 + P, D)')
-    source = _file_grid(len(embedding) - 1, grid, path, settings, square)
-    return resize_positional_embedding(embedding.float(), source, grid)
-
-
-def _file_grid(
-    positions: int, grid: tuple[int, int], path: str, settings: Mapping[str, Any], square: bool
-) -> tuple[int, int]:
+    positions = len(embedding) - 1
     side = math.isqrt(max(positions, 0))
     shapes = {(side, side)} if square else {(side, side), grid}
-    if 'image_size' in settings:
-        height, width = settings['image_size']
-        shapes = {(height // settings['patch_size'], width // settings['patch_size'])}
-    candidates = sorted(shape for shape in shapes if shape[0] * shape[1] == positions)
+    candidates = sorted(shape for shape in ({source} if source else shapes) if math.prod(shape) == positions)
     if not candidates:
         raise CheckpointError(
             f'{path}: positional_embedding has {positions + 1} rows, not those of a class position and a square or '
@@ -174,11 +163,10 @@ def _file_grid(
             f'{path}: its {positions} positions may be a grid of {grids}; export the tower with '
             'tools/model_converters/export_tower.py, which records its image_size, or choose another image_size'
         )
-    return candidates[0]
+    return resize_positional_embedding(embedding.float(), candidates[0], grid)
 
 
-def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    prefix = 'visual.' if any(name.startswith('visual.') for name in weights) else ''
+def _visual_tower(path: str, weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     unknown = [name for name in weights if not name.startswith((prefix, *_TEXT_PARTS))]
     if unknown:
         raise CheckpointError(f'{path}: contains weights that belong to no CLIP model ({in_words(unknown)})')
@@ -189,20 +177,9 @@ def _visual_tower(path: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return tower
 
 
-def _describe(file: Path, weights: dict[str, Tensor]) -> tuple[str | None, dict]:
-    """Return the activation of a file (None if unknown) and its settings."""
-    metadata = read_metadata(file)
-    if metadata.get('kind') == TOWER_KIND:
-        settings = _exported_settings(file, metadata.get('settings', ''))
-        return settings['activation'], settings
-    if is_torchscript(file):  # only OpenAI publishes CLIP as TorchScript
-        return 'quick_gelu', {'heads': weights['class_embedding'].numel() // _OPENAI_HEAD_WIDTH}
-    return _activation_beside(file), {}
-
-
 def _activation_beside(file: Path) -> str | None:
-    """Read the activation from the hub's config next to a file; return None if there is no config."""
-    path = file.parent / OPEN_CLIP_CONFIG
+    """Read the activation from the config next to open_clip weights of the Hugging Face hub, if there is one."""
+    path = file.parent / 'open_clip_config.json'
     if not path.is_file():
         return None
     try:
@@ -214,7 +191,7 @@ def _activation_beside(file: Path) -> str | None:
     return 'quick_gelu' if quick_gelu else 'gelu'
 
 
-def _exported_settings(file: Path, text: str) -> dict:
+def _exported_settings(file: Path, text: str) -> dict[str, Any]:
     try:
         settings = json.loads(text)
         sizes = [settings['patch_size'], *settings['image_size']]
@@ -227,17 +204,11 @@ def _exported_settings(file: Path, text: str) -> dict:
     return settings
 
 
-def _plain(value: Any) -> Any:
-    """Convert a value to its JSON form, in which tuples are lists."""
-    return json.loads(json.dumps(value))
-
-
 def resize_positional_embedding(embedding: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
     """Resize a positional embedding, ``(1 + h * w, D)``, from the grid ``source`` = (h, w) to ``target``; same dtype.
 
     The position of the class token, which comes first, is unchanged. Interpolation is bilinear without antialiasing,
-    with ``align_corners=False``, as in VLD and earlier person re-ID methods, whose released checkpoints were trained
-    with it. (open_clip itself uses antialiased bicubic interpolation.)
+    as in VLD and earlier person re-ID methods (antialiased bicubic in open_clip).
 
     Raises:
         ValueError: If ``embedding`` does not have ``1 + h * w`` rows.

@@ -1,4 +1,4 @@
-"""Spatio-temporal prompting of an image tower, for static and dynamic features of tracklets."""
+"""Tracklet encoders on an image tower: spatio-temporal prompting, and the average over frames."""
 
 from types import MappingProxyType
 from typing import Any
@@ -18,26 +18,20 @@ from dscreid.registry import MODELS
 class SpatioTemporalPrompting(BaseModule):
     """Video encoder of VLD, which DSC uses as its backbone.
 
-    Blocks before ``start_layer`` process each frame separately. Before block ``start_layer``, ``T`` learnable prompt
-    tokens are appended to each of the ``T`` frames. Before every later block, the frame and prompt axes of a tracklet's
-    prompt tokens (``[frame, prompt]``) are swapped, so that all frames read what one frame wrote to its prompts. After
-    the last block:
-
-    * The static feature is the mean over frames of ``ln_post(class token)``.
-    * The dynamic feature is computed by multi-head attention with the ``T`` class tokens (before ``ln_post``) as
-      queries and all ``T * T`` prompt tokens as keys and values, followed by the same ``ln_post`` and the mean over
-      frames.
+    Before block ``start_layer``, ``T`` learnable prompt tokens are appended to each of the ``T`` frames. Before every
+    later block, the frame and prompt axes of a tracklet's prompt tokens are swapped, so that all frames read what one
+    frame wrote to its prompts. The static feature is the mean over frames of ``ln_post(class token)``. The dynamic
+    feature is the attention of the ``T`` class tokens to all ``T * T`` prompt tokens, followed by the same ``ln_post``
+    and the mean.
 
     Args:
         tower: Config of the image tower, such as ``dict(type='CLIPVisionTransformer')``.
         num_frames: Number of frames ``T`` of every tracklet.
-        start_layer: Block (from 0) before which the prompt tokens are appended. If it is the last block, the prompts
-            are never swapped.
+        start_layer: Block (from 0) before which the prompt tokens are appended.
         num_heads: Number of heads of the attention that computes the dynamic feature.
-        with_cp: Store only the input of each block during training and recompute its activations in the backward pass.
-            This takes less memory and more time; results are identical bit for bit.
-        compile_blocks: Run the blocks with ``torch.compile``. The first iteration and the first extraction are slow
-            (minutes for each batch size), later ones are faster. Results differ by rounding.
+        with_cp: Recompute the activations of each block in the backward pass, for less memory and identical results.
+        compile_blocks: Run the blocks with ``torch.compile``. Compilation takes minutes for each batch size; results
+            differ by rounding.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -61,28 +55,22 @@ class SpatioTemporalPrompting(BaseModule):
         self.start_layer = start_layer
         self.with_cp = with_cp
         self._run_block = torch.compile(run_block) if compile_blocks else run_block
-        self._check_arguments(num_heads)
+        last = len(self.tower.blocks) - 1
+        if not 0 <= start_layer <= last:
+            raise ConfigError(
+                f'SpatioTemporalPrompting: start_layer must be 0 to {last} for this tower, got {start_layer}'
+            )
+        if num_frames < 1 or num_heads < 1 or self.embed_dim % num_heads:
+            raise ConfigError(
+                f'SpatioTemporalPrompting: num_frames={num_frames} must be 1 or more, and num_heads={num_heads} must '
+                f'divide the embedding dimension {self.embed_dim}'
+            )
         # [frame, prompt, D]; N(0, 1) as in VLD
         self.prompt_embedding = nn.Parameter(torch.randn(num_frames, num_frames, self.embed_dim))
         self.attn = nn.MultiheadAttention(self.embed_dim, num_heads, batch_first=True)
 
-    def _check_arguments(self, num_heads: int) -> None:
-        last = len(self.tower.blocks) - 1
-        if not 0 <= self.start_layer <= last:
-            raise ConfigError(
-                f'SpatioTemporalPrompting: start_layer must be 0 to {last} for this tower, got {self.start_layer}'
-            )
-        if self.num_frames < 1:
-            raise ConfigError(f'SpatioTemporalPrompting: num_frames must be 1 or more, got {self.num_frames}')
-        if num_heads < 1 or self.embed_dim % num_heads:
-            raise ConfigError(
-                f'SpatioTemporalPrompting: num_heads={num_heads} must divide the embedding dimension {self.embed_dim}'
-            )
-
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode normalized frames, float ``(N, T, 3, H, W)``, as static and dynamic features.
-
-        Both are ``(N, D)`` float32, not L2-normalized.
+        """Encode normalized frames, float ``(N, T, 3, H, W)``: static and dynamic features, raw float32 ``(N, D)``.
 
         Raises:
             ValueError: If ``T`` is not ``num_frames``.
@@ -130,3 +118,23 @@ class SpatioTemporalPrompting(BaseModule):
 def swap_frame_and_prompt(prompts: Tensor, num_frames: int) -> Tensor:
     """Swap the frame and prompt axes within each tracklet of prompt tokens ``(N * T, T, D)``."""
     return prompts.unflatten(0, (-1, num_frames)).transpose(1, 2).flatten(0, 1)
+
+
+@MODELS.register_module()
+class FrameAverage(BaseModule):
+    """Mean of an image tower's features over any number of frames, as the static and the dynamic feature.
+
+    Args:
+        tower: Config of an image tower with an attribute ``embed_dim``, such as ``dict(type='CLIPVisionTransformer')``.
+    """
+
+    def __init__(self, tower: dict[str, Any]):
+        super().__init__()
+        self.tower = MODELS.build(tower)
+        self.embed_dim = self.tower.embed_dim
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode normalized frames ``(N, T, 3, H, W)`` as twice the same ``(N, D)`` float32, not L2-normalized."""
+        features = self.tower(inputs.flatten(0, 1))
+        mean = features.float().unflatten(0, inputs.shape[:2]).mean(1)
+        return mean, mean

@@ -32,11 +32,7 @@ class SynchronizedBatchNorm2d(nn.BatchNorm2d):
 
 
 def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute the mean (C,), biased variance (C,) and number of values of each channel over all processes.
-
-    The dtype is float32 or wider. The variance needs a second pass because the mean of squares loses precision if the
-    mean is large.
-    """
+    """Compute the mean (C,), biased variance (C,) and count of each channel over all processes, in float32 or wider."""
     values = values.to(torch.promote_types(values.dtype, torch.float32))
     own_count = values.new_tensor([values.numel() / values.shape[1]])
     sums = torch.cat([values.sum(dim=(0, 2, 3)), own_count])

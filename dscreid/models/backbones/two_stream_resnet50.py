@@ -21,14 +21,12 @@ from dscreid.utils.checkpoint import in_words, list_differences, load_weights
 class TwoStreamResNet50(BaseModule):
     """ResNet-50 with one stem per modality and a shared trunk (AGW; Ye et al., TPAMI 2021), averaged over frames.
 
-    This is the network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them). ``layer4``
-    keeps the resolution of its input (last stride 1), and GeM with a fixed power pools the maps. The feature of a
-    tracklet is the mean of its frame features; it is returned as both the static and the dynamic feature. As in the
-    CLIP towers, ``init_weights`` loads the ImageNet weights, not the constructor.
+    The network of ADCA, GUR and N-ULC, without non-local blocks (PGM's released code has them): last stride 1, and GeM
+    pooling with a fixed power. The mean of the frame features is both the static and the dynamic feature.
+    ``init_weights``, not the constructor, loads the ImageNet weights.
 
     Args:
-        pretrained: Path of torchvision's official ``resnet50`` weights (``.pth``), or None. Both stems start from the
-            single stem of the file.
+        pretrained: Path of torchvision's ``resnet50`` weights (``.pth``), whose stem both stems start from, or None.
         pretrained_sha256: Expected SHA-256 of the file (hexadecimal). None accepts any file.
         gem_power: Power of the generalized mean, positive. A power of 1 gives the mean.
 
@@ -63,9 +61,7 @@ class TwoStreamResNet50(BaseModule):
         self.is_init = True
 
     def forward(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
-        """Encode normalized frames, float ``(N, T, 3, H, W)``, of tracklets with modalities ``'rgb'`` or ``'ir'``.
-
-        Returns static and dynamic features, the same tensor twice: ``(N, 2048)`` float32, not L2-normalized.
+        """Encode normalized frames, float ``(N, T, 3, H, W)``: twice the same raw features, float32 ``(N, 2048)``.
 
         Raises:
             ValueError: If there is not exactly one modality per tracklet.
@@ -81,16 +77,14 @@ class TwoStreamResNet50(BaseModule):
 
     def _run_stems(self, inputs: Tensor, modalities: list[Modality]) -> Tensor:
         """Run each tracklet through the stem of its modality: maps ``(N * T, 64, H / 4, W / 4)`` in their order."""
-        present = [modality for modality in Modality if modality in modalities]
-        if len(present) == 1:
-            return self.stems[present[0].value](inputs.flatten(0, 1))
-        rows = [[i for i, own in enumerate(modalities) if own is modality] for modality in present]
-        parts = [
-            self.stems[modality.value](inputs[members].flatten(0, 1)).unflatten(0, (len(members), -1))
-            for modality, members in zip(present, rows, strict=True)
-        ]
-        order = torch.tensor([row for members in rows for row in members]).argsort()
-        return torch.cat(parts)[order.to(inputs.device)].flatten(0, 1)
+        maps, rows = [], []
+        for modality in Modality:
+            members = [row for row, own in enumerate(modalities) if own is modality]
+            if members:
+                stem = self.stems[modality.value]
+                maps.append(stem(inputs[members].flatten(0, 1)).unflatten(0, (len(members), -1)))
+                rows += members
+        return torch.cat(maps)[torch.tensor(rows).argsort().to(inputs.device)].flatten(0, 1)
 
 
 def _parts(network: ResNet, *names: str) -> nn.Sequential:
@@ -101,7 +95,7 @@ def generalized_mean(maps: Tensor, power: float = 3.0, eps: float = 1e-12) -> Te
     """Apply generalized-mean pooling (GeM; Radenovic et al., TPAMI 2019), with a fixed power as in AGW.
 
     Computes ``(mean_x maps(x) ** power + eps) ** (1 / power)`` of float (B, C, H, W), not negative: float32 (B, C), or
-    float64 for float64 maps. ``eps`` keeps the gradient finite for a channel that is zero everywhere.
+    float64 for float64 maps.
     """
     # Powers lose digits in low precision.
     with torch.autocast(maps.device.type, enabled=False):
@@ -112,34 +106,22 @@ def generalized_mean(maps: Tensor, power: float = 3.0, eps: float = 1e-12) -> Te
 # torchvision's IMAGENET1K_V1; the file name contains the first digits of the hash.
 RESNET50_SHA256 = '0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a'
 RESNET50_URL = 'https://download.pytorch.org/models/resnet50-0676ba61.pth'
-_STEM_PARTS = ('conv1.', 'bn1.')
-_COUNTER = '.num_batches_tracked'
 
 
 def load_pretrained_resnet50(backbone: nn.Module, path: str, sha256: str | None = None) -> None:
-    """Load torchvision's ``resnet50`` weights, without the classifier, into a :class:`TwoStreamResNet50`, in place.
-
-    Both stems receive the stem of the ``.pth`` file. ``sha256`` is its expected hash; None accepts any file.
+    """Load torchvision's ``resnet50`` weights, with its stem as both stems, into a :class:`TwoStreamResNet50`.
 
     Raises:
         CheckpointError: If the file is missing, has a different hash, is damaged, or does not contain a ResNet-50.
     """
     file = find_weights(path, sha256, f"get torchvision's resnet50 from {RESNET50_URL} (sha256 {RESNET50_SHA256})")
-    weights = two_stream_weights(load_weights(file))
-    expected = backbone.state_dict()
     # Files written before PyTorch 0.4 lack the batch normalization counters, which are not used here.
-    weights = {name: value for name, value in expected.items() if name.endswith(_COUNTER)} | weights
+    weights = {k: v for k, v in backbone.state_dict().items() if k.endswith('.num_batches_tracked')}
+    for name, value in load_weights(file).items():
+        if name.startswith(('conv1.', 'bn1.')):
+            weights |= {f'stems.{modality.value}.{name}': value for modality in Modality}
+        elif not name.startswith('fc.'):
+            weights[f'layers.{name}'] = value
     if differences := list_differences(backbone, weights):
         raise CheckpointError(f"{path}: does not contain torchvision's resnet50 ({in_words(differences)})")
     backbone.load_state_dict(weights)
-
-
-def two_stream_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename weights of torchvision's ``resnet50`` to those of :class:`TwoStreamResNet50` and drop the classifier."""
-    renamed: dict[str, Tensor] = {}
-    for name, value in weights.items():
-        if name.startswith(_STEM_PARTS):
-            renamed |= {f'stems.{modality.value}.{name}': value for modality in Modality}
-        elif not name.startswith('fc.'):
-            renamed[f'layers.{name}'] = value
-    return renamed

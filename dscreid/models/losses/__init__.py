@@ -1,6 +1,5 @@
 """Losses as pure functions, and thin modules around them for use in configs."""
 
-from dscreid.models.losses.cluster_contrast import ClusterContrastiveLoss, CrossClusterLoss
 from dscreid.models.losses.functional import (
     cluster_contrastive_loss,
     neighbor_contrastive_loss,
@@ -9,7 +8,7 @@ from dscreid.models.losses.functional import (
     supervised_contrastive_loss,
     weighted_regularized_triplet,
 )
-from dscreid.models.losses.neighbor_contrast import NeighborContrastiveLoss
+from dscreid.models.losses.modules import ClusterContrastiveLoss, CrossClusterLoss, NeighborContrastiveLoss
 
 __all__ = [
     'ClusterContrastiveLoss',

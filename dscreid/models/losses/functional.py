@@ -1,8 +1,6 @@
 """The losses of both stages as pure functions of tensors.
 
-All losses compute in float32 (float64 for float64 input), even under autocast, because a temperature of 0.05
-multiplies rounding errors by 20. Cluster and instance memories never receive gradients. They are updated by
-equation (2) instead.
+All compute in float32 (float64 for float64 input), even under autocast. Memories never receive gradients.
 """
 
 import torch
@@ -17,25 +15,20 @@ def cluster_contrastive_loss(
 ) -> Tensor:
     """Compute the InfoNCE loss of features against a cluster memory, equations (3) and (4).
 
-    The loss is ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``, where ``n`` is L2 normalization. As in
-    Cluster Contrast (Dai et al., 2022), only the features are normalized here, not the rows of the memory.
+    The loss is ``mean_i -log softmax_c(n(f_i) . M_c / temperature)[y_i]``, where ``n`` is L2 normalization, as in
+    Cluster Contrast (Dai et al., 2022). It is a differentiable 0 without labeled rows.
 
     Args:
-        features: float (B, D).
-        memory: (C, D), one center per cluster.
+        features: float (B, D), L2-normalized by this function.
+        memory: (C, D), one center per cluster, used as stored.
         labels: int64 (B,), cluster of each feature in [0, C). Rows labeled -1 (outliers) are ignored.
         temperature: Softmax temperature, positive.
-        groups: int64 (C,), group of each cluster. If given, the softmax of a row covers only the group of its label, as
-            in GUR (Yang et al., ICCV 2023), which clusters each camera separately.
-
-    Returns:
-        Scalar: the mean over the labeled rows, or a differentiable 0 if there are none.
+        groups: int64 (C,), group of each cluster, to which a row's softmax is limited (GUR; Yang et al., ICCV 2023).
     """
     with torch.autocast(features.device.type, enabled=False):
         logits = _cluster_logits(features, memory, temperature)
         if groups is not None:
-            # The mask of an outlier does not matter because cross_entropy ignores its row.
-            own = groups[labels.clamp(min=0)]
+            own = groups[labels.clamp(min=0)]  # of any group for outliers, which cross_entropy ignores
             logits = logits.masked_fill(own[:, None] != groups[None, :], -torch.inf)
         total = F.cross_entropy(logits, labels, ignore_index=OUTLIER, reduction='sum')
         return total / (labels != OUTLIER).sum().clamp(min=1)
@@ -44,10 +37,10 @@ def cluster_contrastive_loss(
 def soft_cluster_contrastive_loss(
     features: Tensor, memory: Tensor, targets: Tensor, weights: Tensor, temperature: float = 0.05
 ) -> Tensor:
-    """Compute the InfoNCE loss of features against a cluster memory, with distributions as targets.
+    """Compute the neighbor-guided loss of N-ULC with the weights of N-DW (Teng et al., arXiv 2412.12220).
 
-    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)``: the neighbor-guided loss of N-ULC
-    with the confidence weights of N-DW (Teng et al., arXiv 2412.12220).
+    The loss is ``mean_i w_i sum_c -q_ic log softmax_c(n(f_i) . M_c / temperature)`` over the rows that have a target,
+    or a differentiable 0 if there are none.
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -55,10 +48,6 @@ def soft_cluster_contrastive_loss(
         targets: float (B, C). Each row sums to 1, or to 0 if the sample has no target.
         weights: float (B,) in [0, 1].
         temperature: Softmax temperature, positive.
-
-    Returns:
-        Scalar: the mean over the rows that have a target, including those of weight 0, or a differentiable 0 if there
-        are none.
     """
     with torch.autocast(features.device.type, enabled=False):
         log_probability = _cluster_logits(features, memory, temperature).log_softmax(dim=1)
@@ -71,28 +60,24 @@ def soft_cluster_contrastive_loss(
 def neighbor_mask(
     query_static: Tensor, query_dynamic: Tensor, bank_static: Tensor, bank_dynamic: Tensor, alpha: float = 0.9
 ) -> Tensor:
-    """Find the neighbors of each query that both feature spaces agree on, equations (15) to (21).
+    """Find the neighbors of each query, bool (B, N), that both feature spaces agree on, equations (15) to (21).
 
     In one space, a bank row is a neighbor if its cosine similarity is strictly greater than ``alpha`` times the largest
-    similarity of the query; the result is the intersection over both spaces. As published, a query whose largest
-    similarity is not positive has no neighbors, and a query in the bank is its own neighbor.
+    similarity of the query. As published, a query whose largest similarity is not positive has no neighbors, and a
+    query in the bank is its own neighbor.
 
     Args:
-        query_static: float (B, D). All four inputs are L2-normalized by this function.
-        query_dynamic: float (B, D).
-        bank_static: (N, D).
-        bank_dynamic: (N, D).
+        query_static: float (B, D), L2-normalized by this function.
+        query_dynamic: float (B, D), L2-normalized by this function.
+        bank_static: (N, D), L2-normalized by this function.
+        bank_dynamic: (N, D), L2-normalized by this function.
         alpha: Fraction of the largest similarity, in [0, 1].
-
-    Returns:
-        bool (B, N), without gradient.
 
     Raises:
         ValueError: If ``alpha`` is outside [0, 1].
 
     Example:
-        The third row is near in the static space only:
-
+        >>> # the third row is near in the static space only
         >>> static = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
         >>> dynamic = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
         >>> neighbor_mask(static[:1], dynamic[:1], static, dynamic)
@@ -110,8 +95,8 @@ def neighbor_contrastive_loss(
     """Pull features toward their neighbors in an instance memory, equations (22) to (24), in one feature space.
 
     The loss is ``mean_i 1 / (|N_i| + count_offset) * sum_{j in N_i} -log softmax_j(n(f_i) . n(m_j) / temperature)``
-    over all B queries; a query without neighbors contributes 0. The released code of the parent method (SDCL) clamps
-    probabilities at 1e-8, which stops the gradient of distant neighbors; here nothing is clamped.
+    over all B queries; a query without neighbors contributes 0. Unlike in SDCL's released code, probabilities are not
+    clamped.
 
     Args:
         features: float (B, D), L2-normalized by this function.
@@ -119,9 +104,6 @@ def neighbor_contrastive_loss(
         mask: bool (B, N), neighbors of each query.
         temperature: Softmax temperature, positive.
         count_offset: Added to the number of neighbors: 1 as in the released code, 0 for the plain mean.
-
-    Returns:
-        Scalar loss, or a differentiable 0 for an empty batch.
     """
     with torch.autocast(features.device.type, enabled=False):
         features = _full_precision(features)
@@ -138,18 +120,14 @@ def weighted_regularized_triplet(features: Tensor, labels: Tensor) -> Tensor:
 
     The loss is ``mean_i softplus(sum_p w_ip d_ip - sum_n w_in d_in)`` on Euclidean distances ``d``, with
     ``w_ip = softmax_p(d_ip)`` over the rows of the anchor's identity (with itself) and ``w_in = softmax_n(-d_in)`` over
-    all others. Unlike in the released code, the softmax is exact: its ``+ 1e-6`` makes the weights of negatives vanish
-    at large distances. Anchors without negatives are ignored.
-
-    Args:
-        features: float (B, D), raw features (not normalized by this function).
-        labels: int64 (B,), identities.
-
-    Returns:
-        Scalar loss, or a differentiable 0 if no anchor has a negative.
+    all others. Unlike in the released code, the softmax is exact. Anchors without negatives are ignored; without any
+    other, the loss is a differentiable 0. ``features`` are float (B, D), not normalized here, ``labels`` int64 (B,).
     """
     with torch.autocast(features.device.type, enabled=False):
-        distances = _pairwise_distances(_full_precision(features))
+        features = _full_precision(features)
+        squares = features.square().sum(dim=1)
+        squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
+        distances = squared.clamp(min=1e-12).sqrt()  # with a finite gradient at 0
         same = labels[:, None] == labels[None, :]
         has_negative = ~same.all(dim=1)
         positive = _masked_softmax_mean(distances, distances, same)
@@ -163,12 +141,8 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
     """Compute the supervised contrastive loss within a batch (Khosla et al., NeurIPS 2020), equation (2) ("out").
 
     For each anchor, -log softmax over all other samples is averaged over its positives; the loss is the mean over the
-    anchors that have a positive. It is 0, with a gradient of zeros, if no anchor has one.
-
-    Args:
-        features: float (B, D), L2-normalized by this function.
-        labels: int64 (B,).
-        temperature: Softmax temperature, positive.
+    anchors that have a positive, or a differentiable 0. ``features`` are float (B, D), L2-normalized by this function,
+    ``labels`` int64 (B,).
     """
     features = F.normalize(features.float(), dim=1)
     itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
@@ -184,27 +158,17 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
 
 
 def _cluster_logits(features: Tensor, memory: Tensor, temperature: float) -> Tensor:
-    """Dot product of each normalized feature with each center, divided by the temperature: float (B, C)."""
     features = _full_precision(features)
     return F.normalize(features, dim=1) @ memory.detach().to(features.dtype).T / temperature
 
 
 def _near_maximum(queries: Tensor, bank: Tensor, alpha: float) -> Tensor:
-    """Mark cosine similarities greater than ``alpha`` times the row maximum: bool (B, N)."""
     with torch.autocast(queries.device.type, enabled=False):
         queries = _full_precision(queries)
-        bank = bank.to(queries.dtype)
-        similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
+        similarity = F.normalize(queries, dim=1) @ F.normalize(bank.to(queries.dtype), dim=1).T
     if similarity.shape[1] == 0:
         return similarity.bool()
     return similarity > alpha * similarity.amax(dim=1, keepdim=True)
-
-
-def _pairwise_distances(features: Tensor) -> Tensor:
-    """Euclidean distances (B, B), with finite gradients at distance 0."""
-    squares = features.square().sum(dim=1)
-    squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
-    return squared.clamp(min=1e-12).sqrt()
 
 
 def _masked_softmax_mean(values: Tensor, logits: Tensor, mask: Tensor) -> Tensor:

@@ -1,14 +1,19 @@
 """Memories of the adaptation stage: cluster centers and the features of all tracklets."""
 
-from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
-from dscreid.models.memories.functional import (
-    Aggregation,
-    aggregate_centers,
+from dscreid.models.memories.feature_memory import (
+    ClusterMemory,
+    InstanceMemory,
     cluster_centers,
     hardest_rows,
     momentum_update_,
 )
-from dscreid.models.memories.target_memories import LocatedBatch, SoftRows, TargetMemories
+from dscreid.models.memories.target_memories import (
+    Aggregation,
+    LocatedBatch,
+    SoftRows,
+    TargetMemories,
+    aggregate_centers,
+)
 
 __all__ = [
     'Aggregation',

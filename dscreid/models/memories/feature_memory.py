@@ -1,11 +1,10 @@
-"""Memories of static and dynamic features, with one center per cluster or one row per tracklet."""
+"""Memories with one center per cluster or one row per tracklet, and their updates, equations (1) and (2)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
-from dscreid.models.memories.functional import cluster_centers, hardest_rows, momentum_update_
 from dscreid.registry import MODELS
 from dscreid.structures import TrackletFeatures
 
@@ -13,10 +12,9 @@ DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch
 
 
 class FeatureMemory(nn.Module):
-    """Static and dynamic feature matrices with momentum updates.
+    """Static and dynamic feature matrices, not saved because every labeling rebuilds them.
 
-    Both are buffers that move with the model. They are not persistent because every labeling rebuilds them, including
-    in the first epoch after a resume. ``momentum`` is the weight of the *old* entry in an update, in [0, 1].
+    ``momentum`` is the weight of the *old* entry in an update, in [0, 1].
     """
 
     static: Tensor
@@ -47,8 +45,8 @@ class ClusterMemory(FeatureMemory):
     Args:
         momentum: Weight of the old center: ``M[k] <- momentum * M[k] + (1 - momentum) * n(q)``.
         normalize: Whether to L2-normalize centers when they are built and after each update.
-        hard: If True, a batch updates each center only once, with its least similar member (selected separately for
-            each half). If False, all members update the center one after another.
+        hard: Whether a batch updates each center only with its least similar member (of each half), not with all
+            members one after another.
     """
 
     def __init__(self, momentum: float = 0.1, normalize: bool = True, hard: bool = False) -> None:
@@ -57,10 +55,7 @@ class ClusterMemory(FeatureMemory):
         self.hard = hard
 
     def reset(self, features: TrackletFeatures, labels: Tensor, num_clusters: int) -> None:
-        """Rebuild the C centers from N rows of features, which this method L2-normalizes.
-
-        Rows with a label of -1 (outliers) are ignored; ``labels`` are int64 (N,).
-        """
+        """Rebuild the C centers from N rows of features; rows with a label, int64 (N,), of -1 are ignored."""
         for name in ('static', 'dynamic'):
             # On the CPU, which sums in a fixed order.
             members = F.normalize(getattr(features, name).float().cpu(), dim=1)
@@ -69,12 +64,10 @@ class ClusterMemory(FeatureMemory):
 
     def update(self, static: Tensor, dynamic: Tensor, labels: Tensor, repeats: int | None = None) -> None:
         """Update the centers with a batch, float (B, D) per half, in order; samples labeled -1 are skipped."""
-        if self.hard:
-            repeats = 1
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
             values = F.normalize(values.float(), dim=1)
             rows = hardest_rows(memory, values, labels) if self.hard else labels
-            momentum_update_(memory, values, rows, self.momentum, self.normalize, repeats)
+            momentum_update_(memory, values, rows, self.momentum, self.normalize, 1 if self.hard else repeats)
 
 
 @MODELS.register_module()
@@ -83,8 +76,8 @@ class InstanceMemory(FeatureMemory):
 
     Args:
         momentum: Weight of the old row: ``M[i] <- n(momentum * M[i] + (1 - momentum) * q)``.
-        normalize_queries: Whether to L2-normalize q first. If False, the unnormalized neck output is used, as in the
-            released code of the parent method; its norm of about sqrt(D) lets it outweigh the old row.
+        normalize_queries: Whether to L2-normalize q first (not in the released code of the parent method, where its
+            norm of about sqrt(D) lets it outweigh the old row).
         dtype: ``'float32'``, or ``'bfloat16'`` or ``'float16'`` to halve the memory for large datasets.
 
     Raises:
@@ -109,3 +102,70 @@ class InstanceMemory(FeatureMemory):
         for memory, values in ((self.static, static), (self.dynamic, dynamic)):
             values = F.normalize(values.float(), dim=1) if self.normalize_queries else values
             momentum_update_(memory, values, rows, self.momentum, repeats=repeats)
+
+
+def cluster_centers(features: Tensor, labels: Tensor, num_clusters: int, normalize: bool = True) -> Tensor:
+    """Compute the mean of ``features``, (N, D), of each cluster, equation (1): float32 (or float64 if given) (C, D).
+
+    ``labels`` are int64 (N,) in [-1, num_clusters); -1 is ignored. A cluster without members gets a row of zeros.
+    """
+    features = features if features.dtype == torch.float64 else features.float()
+    member = labels >= 0
+    centers = features.new_zeros(num_clusters, features.shape[1])
+    centers.index_add_(0, labels[member], features[member])
+    counts = torch.bincount(labels[member], minlength=num_clusters).clamp(min=1)
+    centers = centers / counts[:, None]
+    return F.normalize(centers, dim=1) if normalize else centers
+
+
+@torch.no_grad()
+def momentum_update_(
+    memory: Tensor, values: Tensor, rows: Tensor, momentum: float, normalize: bool = True, repeats: int | None = None
+) -> None:
+    """Update memory rows with new values in place, equation (2).
+
+    For each value q and its row k, in the given order, ``M[k] <- momentum * M[k] + (1 - momentum) * q``, followed by L2
+    normalization. First occurrences of all rows are processed in one step, then the second ones, and so on.
+
+    Args:
+        memory: (R, D) of any floating dtype, modified in place; computation uses float32 or wider.
+        values: float (B, D), used without normalization.
+        rows: int64 (B,) in [-1, R). Values with row -1 are skipped.
+        momentum: Weight of the old entry, in [0, 1].
+        normalize: Whether to L2-normalize updated rows.
+        repeats: Maximum number of occurrences of a row. None counts it, which synchronizes with the GPU.
+    """
+    if not len(memory) or not len(rows):
+        return
+    dtype = torch.promote_types(memory.dtype, torch.float32)
+    values = values.to(dtype)
+    earlier = (rows[:, None] == rows[None, :]).tril(-1).sum(dim=1)  # (B,), earlier uses of the same row
+    if repeats is None:
+        repeats = int(torch.where(rows >= 0, earlier + 1, 0).max())
+    # Skipped values are assigned to row 0 and track its updates, so that all writes to a row have the same value.
+    targets = rows.clamp(min=0)
+    shares = (targets[:, None] == rows[None, :]).to(torch.uint8)  # (B, B)
+    current = memory[targets]
+    for turn in range(repeats):
+        now = shares * (earlier == turn)
+        following, source = now.max(dim=1)
+        updated = momentum * current.to(dtype) + (1 - momentum) * values[source]
+        updated = (F.normalize(updated, dim=1) if normalize else updated).to(memory.dtype)
+        current = torch.where(following.bool()[:, None], updated, current)
+    memory[targets] = current
+
+
+@torch.no_grad()
+def hardest_rows(memory: Tensor, values: Tensor, rows: Tensor) -> Tensor:
+    """Keep only the least similar value for each memory row (the hard variant of Cluster Contrast).
+
+    ``memory``, (R, D), and ``values``, (B, D), are L2-normalized. Returns ``rows``, int64 (B,) in [-1, R), with -1 for
+    all values that are not kept. In a tie, the first value is kept.
+    """
+    if not len(memory):
+        return torch.full_like(rows, -1)
+    similarity = (memory[rows.clamp(min=0)].to(values.dtype) * values).sum(dim=1)
+    below = similarity[None, :] < similarity[:, None]  # [i, j]: True if j is less similar than i
+    tied_before = (similarity[None, :] == similarity[:, None]).tril(-1)
+    harder = (rows[:, None] == rows[None, :]) & (below | tied_before)
+    return torch.where(harder.any(dim=1), -1, rows)

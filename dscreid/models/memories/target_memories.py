@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dscreid.errors import LabelingError
+from dscreid.errors import ConfigError, LabelingError
 from dscreid.models.memories.feature_memory import ClusterMemory, InstanceMemory
-from dscreid.models.memories.functional import Aggregation, aggregate_centers
 from dscreid.registry import MODELS
-from dscreid.structures import Modality, PseudoLabels, SoftTargets, TrackletFeatures
+from dscreid.structures import CrossLabels, Modality, PseudoLabels, SoftTargets, TrackletFeatures
+
+SHARED = 'shared'
 
 
 class SoftRows(NamedTuple):
@@ -20,14 +22,6 @@ class SoftRows(NamedTuple):
 
     targets: Tensor
     weights: Tensor
-
-
-class Repeats(NamedTuple):
-    """Maximum number of tracklets in a batch that refer to the same memory row, counted on the host."""
-
-    instances: int  #: for rows of an instance memory
-    clusters: int  #: for rows of a cluster memory, over tracklets of its own modality (both if shared)
-    cross: int  #: for rows of a cluster memory, over tracklets of the other modality
 
 
 @dataclass(frozen=True)
@@ -39,35 +33,41 @@ class LocatedBatch:
     visible: Tensor  #: bool (B,), True for visible tracklets
     members: dict[Modality, Tensor]  #: for each modality, int64 positions of its tracklets in the batch
     anchors: dict[Modality, Tensor]  #: same as ``members``, without outliers
-    repeats: Repeats  #: maximum number of times a row occurs, for the update
-    #: int64 (B,), row in the cluster memory of the *other* modality, -1 = none. None without cross labels.
-    cross: Tensor | None = None
-    #: for each modality, soft targets of ``members`` over its cluster memory. None uses only ``labels``.
-    soft: dict[Modality, SoftRows] | None = None
-    #: for each modality, soft targets of ``members`` over the other modality's cluster memory. None uses only
-    #: ``cross``.
-    cross_soft: dict[Modality, SoftRows] | None = None
-    #: for each modality, int64 (C,), group of each row of its cluster memory. None means a single group.
-    groups: dict[Modality, Tensor] | None = None
+    row_repeats: int  #: how often the same row occurs at most, counted on the host
+    label_repeats: int
+    cross_repeats: int
+    cross: Tensor | None = None  #: int64 (B,), row in the cluster memory of the *other* modality, -1 = none
+    soft: dict[Modality, SoftRows] | None = None  #: for each modality, targets of ``members`` over its cluster memory
+    cross_soft: dict[Modality, SoftRows] | None = None  #: the same over the other modality's cluster memory
+    groups: dict[Modality, Tensor] | None = None  #: for each modality, int64 (C,), group of each row of its memory
 
 
-SHARED = 'shared'
+@dataclass(frozen=True)
+class Aggregation:
+    """Settings for aggregating matched centers; see ``aggregate_centers``."""
+
+    momentum: float = 0.1  #: weight of the old center, in [0, 1]
+    both_ways: bool = False  #: whether to update infrared centers as well (the paper's text, not its released code)
+    normalize: bool = False  #: whether to L2-normalize updated centers (not in the released code)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum <= 1:
+            raise ConfigError(f'Aggregation: momentum must lie in [0, 1], got {self.momentum}')
 
 
 @MODELS.register_module()
 class TargetMemories(nn.Module):
     """Cluster and instance memories of both modalities.
 
-    Before the labels are unified, each modality has its own cluster memory. Afterward, both share one, built from the
-    members of both (or of one, if the labels set ``center_modality``). The instance memories contain all training
-    tracklets, including outliers. Clusters are renumbered from 0 without gaps, so that every center has members.
+    Before the labels are unified, each modality has its own cluster memory, afterward both share one. The instance
+    memories contain all training tracklets, including outliers. Clusters are renumbered from 0 without gaps.
 
     Args:
         cluster: Keyword arguments of ``ClusterMemory``.
         instance: Keyword arguments of ``InstanceMemory``.
         aggregation: Keyword arguments of ``Aggregation``, which is applied if the labels have ``matches``.
-        cross_update: Whether features that a cross loss compares with the other modality's cluster memory also update
-            that memory, before its own features, as in the released code of PGM and N-ULC.
+        cross_update: Whether features also update the cluster memory that the cross loss compares them with, before its
+            own features, as in the released code of PGM and N-ULC.
     """
 
     clusters: Mapping[str, ClusterMemory]
@@ -91,8 +91,7 @@ class TargetMemories(nn.Module):
         self.cross_update = cross_update
         self.shared = False
         self._rows: dict[Modality, dict[int, int]] = {}
-        #: static and dynamic features, float32 (B, D), with their batch and the rows of ``cross_update``
-        self._staged: tuple[Tensor, Tensor, LocatedBatch, Tensor | None] | None = None
+        self._staged: tuple[Tensor, Tensor, LocatedBatch, Collection[Modality]] | None = None
 
     def reset(
         self,
@@ -111,13 +110,12 @@ class TargetMemories(nn.Module):
             LabelingError: If a modality has no clusters.
         """
         features = {Modality.RGB: rgb, Modality.IR: ir}
-        raw_labels = {Modality.RGB: labels.rgb, Modality.IR: labels.ir}
         indices = {Modality.RGB: rgb_indices, Modality.IR: ir_indices}
         for modality in Modality:
-            sizes = [len(part[modality]) for part in (features, raw_labels, indices)]
+            sizes = [len(part) for part in (features[modality], labels.of(modality), indices[modality])]
             if len(set(sizes)) > 1:
                 raise ValueError(f'{modality.value}: features, labels and indices must align, got {sizes}')
-            if not (np.asarray(raw_labels[modality]) >= 0).any():
+            if not labels.num_clusters(modality):
                 remedy = 'loosen the clustering (larger eps, smaller min_samples)'
                 raise LabelingError(f'no {modality.value} tracklet has a pseudo label; {remedy}')
         self._table = labels.numbered()
@@ -127,6 +125,7 @@ class TargetMemories(nn.Module):
         for modality in Modality:
             self.instances[modality.value].reset(features[modality])
         self._reset_clusters(features)
+        self._aggregate()
 
     def cluster_memory(self, modality: Modality) -> ClusterMemory:
         """Return the cluster memory for the features of a modality."""
@@ -150,89 +149,71 @@ class TargetMemories(nn.Module):
         if missing:
             raise ValueError(f'(index, modality) {missing[:5]} are not among the tracklets of the memories')
         rows = np.array([self._rows[m][i] for i, m in zip(indices, sides, strict=True)], np.int64)
-        labels = _pick({m: self._table.of(m) for m in Modality}, sides, rows)
+        table, given, groups = self._table, self._table.cross, self._table.groups
+        labels = _pick(table, sides, rows)
+        cross = None if given is None else _pick(given, sides, rows)
         visible = np.array([modality is Modality.RGB for modality in sides], bool)
         of = {Modality.RGB: visible, Modality.IR: ~visible}
-        given, groups = self._table.cross, self._table.groups
-        cross = None if given is None else _pick({m: given.of(m) for m in Modality}, sides, rows)
         return LocatedBatch(
             rows=self._tensor(rows),
             labels=self._tensor(labels),
             visible=self._tensor(visible),
             members={m: self._tensor(np.flatnonzero(of[m])) for m in Modality},
             anchors={m: self._tensor(np.flatnonzero(of[m] & (labels >= 0))) for m in Modality},
-            repeats=Repeats(
-                instances=_most_repeats(rows, visible),
-                clusters=_most_repeats(labels, visible & (not self.shared)),
-                cross=0 if cross is None else _most_repeats(cross, visible),
-            ),
+            row_repeats=_most_repeats(rows, visible),
+            label_repeats=_most_repeats(labels, visible & (not self.shared)),
+            cross_repeats=0 if cross is None else _most_repeats(cross, visible),
             cross=None if cross is None else self._tensor(cross),
-            soft=self._soft_rows(self._table.soft, rows, of),
+            soft=self._soft_rows(table.soft, rows, of),
             cross_soft=self._soft_rows(given and given.soft, rows, of),
             groups=None if groups is None else {m: self._tensor(groups[m]) for m in Modality},
         )
 
     def stage(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Collection[Modality] = ()) -> None:
-        """Store the features of an iteration, float (B, D) each, until ``update``.
-
-        ``crossed`` are the modalities whose features a loss compared with the other modality's clusters.
-        """
-        cross = None
-        if self.cross_update and batch.cross is not None:
-            cross = torch.full_like(batch.cross, -1)
-            for modality in crossed:
-                members = batch.members[modality]
-                cross[members] = batch.cross[members]
-        self._staged = static.detach().float(), dynamic.detach().float(), batch, cross
+        """Store features, float (B, D) each, until ``update``; ``crossed``: modalities that the cross loss compared."""
+        self._staged = static.detach().float(), dynamic.detach().float(), batch, crossed
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update all memories with the staged features, equation (2). Call this after the optimizer step.
-
-        Every rank stages the global batch, so the memories are the same on all ranks. Samples are processed in batch
-        order, so the last view of a tracklet is the last update. An outlier updates only its instance row.
+        """Update all memories with the staged features in batch order, equation (2), after the optimizer step.
 
         Raises:
             RuntimeError: If nothing is staged.
         """
         if self._staged is None:
             raise RuntimeError('no features are staged: compute the loss of a batch before each update')
-        static, dynamic, batch, cross = self._staged
+        static, dynamic, batch, crossed = self._staged
         self._staged = None
-        repeats, nowhere = batch.repeats, torch.full_like(batch.rows, -1)
-        members = {Modality.RGB: batch.visible, Modality.IR: ~batch.visible}
-        if cross is not None:
-            for modality, member in members.items():
-                others = torch.where(member, cross, nowhere)
-                self.cluster_memory(modality.other).update(static, dynamic, others, repeats.cross)
-        for modality, member in members.items():
-            own = torch.where(member, batch.rows, nowhere)
-            self.instance_memory(modality).update(static, dynamic, own, repeats.instances)
+        others = {Modality.RGB: ~batch.visible, Modality.IR: batch.visible}
+        if self.cross_update and batch.cross is not None:
+            for modality in crossed:
+                rows = batch.cross.masked_fill(others[modality], -1)
+                self.cluster_memory(modality.other).update(static, dynamic, rows, batch.cross_repeats)
+        for modality in Modality:
+            rows = batch.rows.masked_fill(others[modality], -1)
+            self.instance_memory(modality).update(static, dynamic, rows, batch.row_repeats)
             if not self.shared:
-                own = torch.where(member, batch.labels, nowhere)
-                self.cluster_memory(modality).update(static, dynamic, own, repeats.clusters)
+                rows = batch.labels.masked_fill(others[modality], -1)
+                self.cluster_memory(modality).update(static, dynamic, rows, batch.label_repeats)
         if self.shared:
-            self.clusters[SHARED].update(static, dynamic, batch.labels, repeats.clusters)
+            self.clusters[SHARED].update(static, dynamic, batch.labels, batch.label_repeats)
 
     def _reset_clusters(self, features: dict[Modality, TrackletFeatures]) -> None:
-        labels = {modality: torch.from_numpy(self._table.of(modality)) for modality in Modality}
-        if not self.shared:
-            for modality in Modality:
-                self._fill(self.clusters[modality.value], features[modality], labels[modality])
-            self._aggregate()
-            return
         center = self._table.center_modality
-        sources = list(Modality) if center is None else [Modality(center)]
-        static = torch.cat([features[modality].static for modality in sources])
-        dynamic = torch.cat([features[modality].dynamic for modality in sources])
-        members = torch.cat([labels[modality] for modality in sources])
-        self._fill(self.clusters[SHARED], TrackletFeatures(static, dynamic), members)
+        sources = {modality.value: [modality] for modality in Modality}
+        if self.shared:
+            sources = {SHARED: list(Modality) if center is None else [Modality(center)]}
+        for name, modalities in sources.items():
+            static = torch.cat([features[modality].static for modality in modalities])
+            dynamic = torch.cat([features[modality].dynamic for modality in modalities])
+            labels = torch.cat([torch.from_numpy(self._table.of(modality)) for modality in modalities])
+            self.clusters[name].reset(TrackletFeatures(static, dynamic), labels, int(labels.max()) + 1)
 
     def _aggregate(self) -> None:
         if self._table.matches is None:
             return
         matches = self._tensor(self._table.matches)
-        visible, infrared = (self.clusters[modality.value] for modality in (Modality.RGB, Modality.IR))
+        visible, infrared = (self.clusters[modality.value] for modality in Modality)
         for half in ('static', 'dynamic'):
             centers = (getattr(visible, half), getattr(infrared, half))
             new_centers = aggregate_centers(*centers, matches, **asdict(self.aggregation))
@@ -244,12 +225,7 @@ class TargetMemories(nn.Module):
     ) -> dict[Modality, SoftRows] | None:
         if tables is None:
             return None
-        dense = {m: tables[m].dense_rows(rows[of[m]]) for m in Modality}
-        return {m: SoftRows(*(self._tensor(part) for part in parts)) for m, parts in dense.items()}
-
-    @staticmethod
-    def _fill(memory: ClusterMemory, features: TrackletFeatures, labels: Tensor) -> None:
-        memory.reset(features, labels, int(labels.max()) + 1)
+        return {m: SoftRows(*map(self._tensor, tables[m].dense_rows(rows[of[m]]))) for m in Modality}
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         device = self.instances[Modality.RGB.value].static.device
@@ -257,8 +233,38 @@ class TargetMemories(nn.Module):
         return torch.from_numpy(array).to(device, non_blocking=True)
 
 
-def _pick(table: dict[Modality, np.ndarray], modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
-    return np.array([table[m][row] for m, row in zip(modalities, rows, strict=True)], np.int64)
+def aggregate_centers(
+    visible: Tensor,
+    infrared: Tensor,
+    matches: Tensor,
+    momentum: float = 0.1,
+    both_ways: bool = False,
+    normalize: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Move the centers of matched clusters, (C_v, D) and (C_t, D), toward each other (ADCA; Yang et al., ACM MM 2022).
+
+    For each match (p, q), a row of ``matches``, ``M^v_p <- momentum * M^v_p + (1 - momentum) * M^t_q``, and, with
+    ``both_ways``, the reverse, using the old ``M^v_p``. ``normalize`` L2-normalizes updated centers.
+
+    Raises:
+        ValueError: If a cluster to be updated appears in two matches.
+    """
+    sides = matches.unbind(dim=1)
+    for side in sides[: 1 + both_ways]:
+        if len(side.unique()) < len(side):
+            raise ValueError(f'matches must be one to one, got {matches.tolist()[:10]}')
+
+    def moved(centers: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+        changed = momentum * centers[rows] + (1 - momentum) * others
+        return centers.index_copy(0, rows, F.normalize(changed, dim=1) if normalize else changed)
+
+    with torch.no_grad():
+        new_visible = moved(visible, sides[0], infrared[sides[1]])
+        return new_visible, moved(infrared, sides[1], visible[sides[0]]) if both_ways else infrared
+
+
+def _pick(table: PseudoLabels | CrossLabels, modalities: Sequence[Modality], rows: np.ndarray) -> np.ndarray:
+    return np.array([table.of(m)[row] for m, row in zip(modalities, rows, strict=True)], np.int64)
 
 
 def _most_repeats(rows: np.ndarray, sides: np.ndarray) -> int:

@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
-from dscreid.models.losses import CrossClusterLoss
-from dscreid.models.losses.neighbor_contrast import LETTERS, NeighborContrastiveLoss
+from dscreid.models.losses import CrossClusterLoss, NeighborContrastiveLoss
+from dscreid.models.losses.modules import LETTERS
 from dscreid.models.memories import LocatedBatch, TargetMemories
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
-from dscreid.structures import Modality, PseudoLabels, ReIDDataSample, TrackletFeatures
+from dscreid.structures import Modality, ReIDDataSample
 
-#: Name of each cross-modal direction, by the modality of the features.
+#: name of each cross-modal direction, by the modality of the features
 PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
 
 
@@ -24,9 +23,9 @@ PAIRS = {Modality.RGB: 'vt', Modality.IR: 'tv'}
 class AdaptiveReID(BaseReID):
     """Cluster-contrastive identity loss and neighbor losses against memories, equation (25).
 
-    Each iteration calls ``loss``, which looks up the pseudo labels of the batch and stages the features, then the
-    optimizer step, then ``update_memories``. The losses use the features of clustering and retrieval: those after the
-    necks, or the raw features with ``retrieval='raw'``. The other arguments are those of ``BaseReID``.
+    Each iteration calls ``loss``, then the optimizer step, then ``update_memories``. The losses use the features of
+    retrieval: those after the necks, or the raw features with ``retrieval='raw'``. The other arguments are those of
+    ``BaseReID``.
 
     Args:
         identity_loss: Config of the identity loss, which is called with features, centers and labels.
@@ -67,16 +66,9 @@ class AdaptiveReID(BaseReID):
         """Set the epoch, counted from 0, for the schedules of the losses."""
         self.epoch = epoch
 
-    def reset_memories(
-        self,
-        rgb: TrackletFeatures,
-        ir: TrackletFeatures,
-        labels: PseudoLabels,
-        rgb_indices: np.ndarray,
-        ir_indices: np.ndarray,
-    ) -> None:
+    def reset_memories(self, *arguments: Any) -> None:
         """Rebuild the memories from features and pseudo labels; see ``TargetMemories.reset``."""
-        self.memories.reset(rgb, ir, labels, rgb_indices, ir_indices)
+        self.memories.reset(*arguments)
 
     def update_memories(self) -> None:
         """Update the memories with the features of the last ``loss`` call; call this after the optimizer step."""
@@ -85,10 +77,8 @@ class AdaptiveReID(BaseReID):
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of an unlabeled batch; every process returns those of the global batch.
 
-        ``data_samples`` have ``index`` and ``modality``; a tracklet may appear in several views. ``loss_id_static`` and
-        ``loss_id_dynamic`` each sum the mean losses of both modalities. ``loss_cross_vt``, ``_tv`` and
-        ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` are present if active; ``vt`` compares visible features with
-        infrared entries.
+        ``data_samples`` have ``index`` and ``modality``. Returns ``loss_id_static`` and ``_dynamic``, and, if active,
+        ``loss_cross_vt``, ``_tv`` and ``loss_neighbor_vv``, ``_tt``, ``_vt``, ``_tv`` (v = visible, t = infrared).
 
         Raises:
             RuntimeError: If the memories have not been built.
@@ -100,18 +90,18 @@ class AdaptiveReID(BaseReID):
     def losses_of(self, static: Tensor, dynamic: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses from raw features, float (N, D) each; see ``loss``."""
         *raw, data_samples = gather_batch(static, dynamic, data_samples)
-        batch = self.memories.locate(
-            [sample.index for sample in data_samples], [sample.modality for sample in data_samples]
-        )
+        indices, modalities = zip(*((sample.index, sample.modality) for sample in data_samples), strict=True)
+        batch = self.memories.locate(indices, modalities)
         static, dynamic = self._project(*raw)
         crossed = () if self.cross_loss is None else self.cross_loss.queries_at(self.epoch)
         self.memories.stage(static, dynamic, batch, crossed)
-        losses = self._identity_terms(static, dynamic, batch)
-        losses |= self._cross_terms(static, dynamic, batch, crossed)
-        return losses | self._neighbor_terms(static, dynamic, batch)
+        return (
+            self._identity_terms(static, dynamic, batch)
+            | self._cross_terms(static, dynamic, batch, crossed)
+            | self._neighbor_terms(static, dynamic, batch)
+        )
 
     def _identity_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
-        """Compute L_st^id and L_dy^id of (3) and (4); modalities absent from the batch contribute nothing."""
         losses = {}
         for half, features in (('static', static), ('dynamic', dynamic)):
             terms = []
@@ -126,7 +116,6 @@ class AdaptiveReID(BaseReID):
     def _cross_terms(
         self, static: Tensor, dynamic: Tensor, batch: LocatedBatch, crossed: Sequence[Modality]
     ) -> dict[str, Tensor]:
-        """Compare features of the modalities in ``crossed`` with the cluster memory of the other modality."""
         if not crossed or self.cross_loss is None:
             return {}
         if batch.cross is None:
@@ -147,12 +136,9 @@ class AdaptiveReID(BaseReID):
         return losses
 
     def _neighbor_terms(self, static: Tensor, dynamic: Tensor, batch: LocatedBatch) -> dict[str, Tensor]:
-        """Compute the active terms of L^vv, L^tt, L^vt and L^tv, weighted; outliers are not used as anchors."""
         losses: dict[str, Tensor] = {}
         for module in self.neighbor_losses:
             weight = module.weight_at(self.epoch, self.memories.shared)
-            if not weight:
-                continue
             for pair in module.pairs_at(self.epoch):
                 factor = weight * module.pair_weights[pair]
                 if not factor:
@@ -166,7 +152,7 @@ class AdaptiveReID(BaseReID):
                     self.memories.instance_memory(bank).features(),
                 )
                 name = f'loss_neighbor_{pair}'
-                losses[name] = losses[name] + term if name in losses else term
+                losses[name] = losses.get(name, 0) + term
         return losses
 
 

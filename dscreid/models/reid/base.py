@@ -1,6 +1,7 @@
 """Base model of both stages: encoder, necks, retrieval features and prediction."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,26 +10,27 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from dscreid.errors import ConfigError
-from dscreid.models.architecture import architecture_of
 from dscreid.models.necks import BNNeck
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample, TrackletFeatures
 
 RETRIEVALS = ('neck', 'raw')
-MODES = ('tensor', 'loss', 'predict')
+#: Settings that do not change the network: the source of its weights and how it is run.
+_NO_ARCHITECTURE = {
+    'pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'compile_blocks', 'init_cfg',
+}  # fmt: skip
 
 
 class BaseReID(BaseModel):
     """Tracklet encoder with a BN neck without bias on its static and its dynamic feature.
 
     Args:
-        backbone: Encoder or its config. It maps (N, T, 3, H, W) to static and dynamic features, (N, D) each, and has
-            an attribute ``embed_dim`` equal to D. If its ``needs_modalities`` is True, it also receives the modalities.
+        backbone: Encoder or its config. It maps (N, T, 3, H, W) to static and dynamic features, (N, D = ``embed_dim``)
+            each. If its ``needs_modalities`` is True, it also receives the modalities.
         data_preprocessor: ``TrackletDataPreprocessor`` or its config (``type`` is optional).
-        retrieval: Features that retrieval compares by inner product. ``'neck'``: each half after its neck,
-            L2-normalized, which gives the sum of two cosines. ``'raw'``: the raw features, as in VLD.
-        flip_test: Whether to average the features of a tracklet and its mirror image. With ``retrieval='neck'`` the
-            mean is L2-normalized again.
+        retrieval: Features that retrieval compares by inner product: ``'neck'``, each half after its neck and
+            L2-normalized, or ``'raw'``, as in VLD.
+        flip_test: Whether to average the features of a tracklet and its mirror image (then L2-normalized again).
 
     Raises:
         ConfigError: If ``retrieval`` is unknown.
@@ -48,12 +50,9 @@ class BaseReID(BaseModel):
         if retrieval not in RETRIEVALS:
             raise ConfigError(f'retrieval must be one of {RETRIEVALS}, got {retrieval!r}')
         #: Settings of the encoder, written to checkpoints. None if the encoder was passed as a module.
-        self.architecture: dict[str, Any] | None = None
-        if not isinstance(backbone, nn.Module):
-            self.architecture = architecture_of(backbone)
-        encoder: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
-        self.backbone = encoder
-        self.embed_dim: int = encoder.embed_dim  # type: ignore[assignment]  # each encoder declares its width
+        self.architecture = None if isinstance(backbone, nn.Module) else architecture_of(backbone)
+        self.backbone: nn.Module = backbone if isinstance(backbone, nn.Module) else MODELS.build(backbone)
+        self.embed_dim: int = self.backbone.embed_dim  # type: ignore[assignment]  # each encoder declares its width
         self.static_neck = BNNeck(self.embed_dim)
         self.dynamic_neck = BNNeck(self.embed_dim)
         self.retrieval = retrieval
@@ -62,10 +61,10 @@ class BaseReID(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Sequence[ReIDDataSample] | None = None, mode: str = 'tensor'
     ) -> tuple[Tensor, Tensor] | dict[str, Tensor] | list[ReIDDataSample]:
-        """Run one of the three modes of MMEngine's models on normalized frames, float (N, T, 3, H, W).
+        """Run a mode of MMEngine's models on normalized frames, float (N, T, 3, H, W).
 
-        ``'tensor'`` returns the raw static and dynamic features (and uses the data samples only if the encoder needs
-        the modalities), ``'loss'`` the losses by name, ``'predict'`` data samples with features.
+        ``'tensor'`` returns the raw static and dynamic features, ``'loss'`` the losses by name, ``'predict'`` data
+        samples with features.
 
         Raises:
             ValueError: If ``mode`` is unknown.
@@ -73,11 +72,9 @@ class BaseReID(BaseModel):
         data_samples = data_samples or ()
         if mode == 'tensor':
             return self.extract_feat(inputs, self.modalities_of(data_samples))
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
-        raise ValueError(f'mode must be one of {MODES}, got {mode!r}')
+        if mode not in ('loss', 'predict'):
+            raise ValueError(f"mode must be one of 'tensor', 'loss' and 'predict', got {mode!r}")
+        return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
     @property
     def needs_modalities(self) -> bool:
@@ -85,16 +82,13 @@ class BaseReID(BaseModel):
         return getattr(self.backbone, 'needs_modalities', False)
 
     def modalities_of(self, data_samples: Sequence[ReIDDataSample]) -> list[str] | None:
-        """Return the modality of each data sample, or None if the encoder does not need it."""
+        """Return the modalities of data samples, or None if the encoder does not need them."""
         return [sample.modality for sample in data_samples] if self.needs_modalities else None
 
     def extract_feat(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> tuple[Tensor, Tensor]:
         """Extract raw static and dynamic features, before the necks, float (N, D) each, from float (N, T, 3, H, W).
 
         ``modalities``, ``'rgb'`` or ``'ir'`` for each tracklet, are for encoders that need them.
-
-        Raises:
-            ValueError: If the encoder needs the modalities and they are missing.
         """
         return self.backbone(inputs, modalities) if self.needs_modalities else self.backbone(inputs)
 
@@ -102,9 +96,15 @@ class BaseReID(BaseModel):
         """Compute the losses of a training batch; subclasses implement this."""
         raise NotImplementedError
 
-    def embed(self, inputs: Tensor, modalities: Sequence[str] | None = None) -> TrackletFeatures:
-        """Extract the N features for clustering, memories and retrieval; see ``extract_feat`` and ``finish``."""
-        return self._embed(inputs, modalities, *self.extract_feat(inputs, modalities))
+    def embed(
+        self, inputs: Tensor, modalities: Sequence[str] | None = None, raw: TrackletFeatures | None = None
+    ) -> TrackletFeatures:
+        """Extract the N features for retrieval, see ``finish``; ``raw`` are those of ``extract_feat``, if known."""
+        plain = self.finish(TrackletFeatures(*self.extract_feat(inputs, modalities)) if raw is None else raw)
+        if not self.flip_test:
+            return plain
+        mirrored = self.finish(TrackletFeatures(*self.extract_feat(inputs.flip(-1), modalities)))
+        return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def finish(self, raw: TrackletFeatures) -> TrackletFeatures:
         """Convert raw features to float32 retrieval features: after the necks and L2-normalized, or raw (``'raw'``)."""
@@ -112,37 +112,25 @@ class BaseReID(BaseModel):
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Return copies of N data samples with float32 features on the CPU, from inputs as for ``forward``.
+        """Return copies of the data samples with float32 features on the CPU.
 
-        ``static`` and ``dynamic``, each (D,), are the raw features of the unflipped tracklet; ``feature``, (2 D,), is
-        compared by inner product in retrieval.
+        ``static`` and ``dynamic``, (D,) each, are the raw features of the unflipped tracklet, ``feature``, (2 D,), that
+        of retrieval.
         """
         modalities = self.modalities_of(data_samples)
-        static, dynamic = self.extract_feat(inputs, modalities)
-        feature = self._embed(inputs, modalities, static, dynamic).concatenated()
-        static, dynamic, feature = (value.float().cpu() for value in (static, dynamic, feature))
+        raw = TrackletFeatures(*self.extract_feat(inputs, modalities))
+        feature = self.embed(inputs, modalities, raw).concatenated()
+        static, dynamic, feature = (value.float().cpu() for value in (raw.static, raw.dynamic, feature))
         results = [sample.new() for sample in data_samples]
         for row, sample in enumerate(results):
             # Cloned because a view would keep (and pickle) the features of the whole batch.
-            sample.static = static[row].clone()
-            sample.dynamic = dynamic[row].clone()
-            sample.feature = feature[row].clone()
+            sample.static, sample.dynamic, sample.feature = (v[row].clone() for v in (static, dynamic, feature))
         return results
 
     def recalibrate_necks(self, static: Tensor, dynamic: Tensor) -> None:
-        """Set the running statistics of the necks to those of raw features, float (N, D), of an unlabeled domain."""
+        """Set the running statistics of the necks to those of raw features, float (N, D)."""
         self.static_neck.recalibrate(static)
         self.dynamic_neck.recalibrate(dynamic)
-
-    def _embed(
-        self, inputs: Tensor, modalities: Sequence[str] | None, static: Tensor, dynamic: Tensor
-    ) -> TrackletFeatures:
-        """Compute retrieval features from raw features, which are already extracted for the unflipped tracklets."""
-        plain = self.finish(TrackletFeatures(static, dynamic))
-        if not self.flip_test:
-            return plain
-        mirrored = self.finish(TrackletFeatures(*self.extract_feat(inputs.flip(-1), modalities)))
-        return self._normalized((plain.static + mirrored.static) / 2, (plain.dynamic + mirrored.dynamic) / 2)
 
     def _normalized(self, *halves: Tensor) -> TrackletFeatures:
         return TrackletFeatures(*(half if self.retrieval == 'raw' else F.normalize(half, dim=1) for half in halves))
@@ -151,3 +139,20 @@ class BaseReID(BaseModel):
         if self.retrieval == 'raw':
             return static, dynamic
         return self.static_neck(static), self.dynamic_neck(dynamic)
+
+
+def architecture_of(settings: Mapping[str, Any], prefix: str = 'backbone') -> dict[str, Any]:
+    """Collect the settings of a registered module, with defaults, such as ``{'backbone.tower.heads': 12, ...}``."""
+    component = MODELS.get(settings['type'])
+    parameters = inspect.signature(component).parameters.values()
+    given = {p.name: p.default for p in parameters if p.default is not p.empty} | dict(settings)
+    described: dict[str, Any] = {f'{prefix}.type': component.__name__}
+    for name, value in given.items():
+        place = f'{prefix}.{name}'
+        if name in _NO_ARCHITECTURE or name == 'type':
+            continue
+        if isinstance(value, Mapping) and 'type' in value:
+            described |= architecture_of(value, place)
+        else:
+            described[place] = list(value) if isinstance(value, (list, tuple)) else value
+    return described

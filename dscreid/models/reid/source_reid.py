@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from dscreid.distributed.global_batch import gather_batch
 from dscreid.errors import ConfigError
-from dscreid.models.heads import IdentityHead
 from dscreid.models.losses import supervised_contrastive_loss, weighted_regularized_triplet
+from dscreid.models.necks import IdentityHead
 from dscreid.models.reid.base import BaseReID
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample
@@ -20,9 +20,9 @@ from dscreid.structures import ReIDDataSample
 class SourceReID(BaseReID):
     """Classifier and weighted regularization triplet loss on the static and the dynamic half.
 
-    Each half has a BN neck, a classifier without bias trained with cross entropy, and the triplet loss of AGW on the
-    raw feature. ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives the classifiers VLD's learning
-    rate. The other arguments are those of ``BaseReID``.
+    Each half has a BN neck, a classifier trained with cross entropy, and the triplet loss of AGW on the raw feature.
+    ``paramwise_cfg=dict(custom_keys={'_head': dict(lr_mult=25)})`` gives the classifiers VLD's learning rate. The other
+    arguments are those of ``BaseReID``.
 
     Args:
         num_classes: Number of source identities.
@@ -30,10 +30,8 @@ class SourceReID(BaseReID):
         triplet_weight: Weight of the triplet loss of the static half.
         dynamic_identity_weight: Weight of the cross entropy of the dynamic half (0.4 in VLD).
         dynamic_triplet_weight: Weight of the triplet loss of the dynamic half.
-        dynamic_weight: Factor on all losses of the dynamic half. 0, for encoders whose halves are identical, removes
-            its classifier and losses; its neck still collects statistics.
-        contrast_weight: Weight of a supervised contrastive loss on the output of each neck (0 in the published recipe).
-            A tower with random weights learns from it long before the classifier gives a useful signal.
+        dynamic_weight: Factor on all losses of the dynamic half; 0 for encoders whose halves are identical.
+        contrast_weight: Weight of a supervised contrastive loss on each neck's output, for towers with random weights.
         label_smoothing: Label smoothing of the cross entropy, in [0, 1).
 
     Raises:
@@ -80,15 +78,18 @@ class SourceReID(BaseReID):
     def loss(self, inputs: Tensor, data_samples: Sequence[ReIDDataSample]) -> dict[str, Tensor]:
         """Compute the losses of a labeled batch; every process returns those of the global batch.
 
-        ``data_samples`` have a ``label`` in [0, num_classes). The weighted losses are named ``loss_id_*``,
-        ``loss_triplet_*`` and ``loss_contrast_*`` for ``static`` and ``dynamic``. Losses of weight 0 are absent.
+        ``data_samples`` have a ``label`` in [0, num_classes). Returns ``loss_id_*``, ``loss_triplet_*`` and
+        ``loss_contrast_*`` for ``static`` and ``dynamic``, without those of weight 0.
 
         Raises:
             ConfigError: If the data samples have no labels.
         """
         raw = self.extract_feat(inputs, self.modalities_of(data_samples))
         static, dynamic, data_samples = gather_batch(*raw, data_samples)
-        labels = self._labels(data_samples, inputs.device)
+        given = [sample.get('label') for sample in data_samples]
+        if any(label is None for label in given):
+            raise ConfigError('SourceReID needs a label in every data sample; use a training split with labelled=True')
+        labels = torch.tensor(given, dtype=torch.int64, device=inputs.device)
         losses = self._half_losses('static', static, self.static_neck(static), self.static_head, labels)
         if self.dynamic_head is None:
             self.dynamic_neck(dynamic.detach())
@@ -107,10 +108,3 @@ class SourceReID(BaseReID):
         if contrast_weight:
             losses[f'loss_contrast_{half}'] = contrast_weight * supervised_contrastive_loss(neck, labels)
         return losses
-
-    @staticmethod
-    def _labels(data_samples: Sequence[ReIDDataSample], device: torch.device) -> Tensor:
-        labels = [sample.get('label') for sample in data_samples]
-        if any(label is None for label in labels):
-            raise ConfigError('SourceReID needs a label in every data sample; use a training split with labelled=True')
-        return torch.tensor(labels, dtype=torch.int64, device=device)

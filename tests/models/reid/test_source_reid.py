@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 
 from dscreid.errors import ConfigError
-from dscreid.models.heads import IdentityHead
 from dscreid.models.losses import weighted_regularized_triplet
+from dscreid.models.necks import IdentityHead
 from dscreid.models.reid import SourceReID
 from dscreid.registry import MODELS
 from dscreid.structures import ReIDDataSample

@@ -6,7 +6,7 @@ import torch
 from dscreid.apis import init_model, load_config
 from dscreid.engine.source_weights import load_source_weights
 from dscreid.errors import CheckpointError
-from dscreid.models.architecture import architecture_of
+from dscreid.models.reid.base import architecture_of
 from dscreid.utils.checkpoint import list_setting_differences, load_checkpoint
 
 TOWER = dict(type='CLIPVisionTransformer', image_size=(32, 16), patch_size=8, width=32, layers=2, heads=2)

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from dscreid.errors import ConfigError
-from dscreid.models.augmentation.functional import (
+from dscreid.models.augmentation import (
     ERASE,
     NUM_UNIFORMS,
     ErasingPolicy,
     JitterPolicy,
-    View,
     channel_choices,
     crop_frames,
     crop_offsets,
@@ -136,10 +135,10 @@ def test_mix_channels(draws):
 @pytest.mark.parametrize(
     ('view', 'shares'),
     [
-        (View.PLAIN, [0, 0, 0, 0, 1]),
-        (View.CHANNEL_EXCHANGE, [1 / 3, 1 / 3, 1 / 3, 0, 0]),
-        (View.PLAIN_OR_EXCHANGE, [1 / 6, 1 / 6, 1 / 6, 0, 1 / 2]),
-        (View.CHANNEL_GREY, [1 / 4, 1 / 4, 1 / 4, 1 / 8, 1 / 8]),
+        ('plain', [0, 0, 0, 0, 1]),
+        ('channel_exchange', [1 / 3, 1 / 3, 1 / 3, 0, 0]),
+        ('plain_or_exchange', [1 / 6, 1 / 6, 1 / 6, 0, 1 / 2]),
+        ('channel_grey', [1 / 4, 1 / 4, 1 / 4, 1 / 8, 1 / 8]),
     ],
 )
 def test_shares_of_channel_choices(view, shares):
@@ -149,7 +148,7 @@ def test_shares_of_channel_choices(view, shares):
 
 
 def test_plain_or_exchange_is_one_decision_per_tracklet():
-    choices = channel_choices(View.PLAIN_OR_EXCHANGE, uniforms(200), uniforms(200, 6, 2, seed=1))
+    choices = channel_choices('plain_or_exchange', uniforms(200), uniforms(200, 6, 2, seed=1))
     plain = choices == 4
     assert (plain.all(axis=1) | ~plain.any(axis=1)).all()
 

@@ -1,0 +1,205 @@
+"""Losses of the adaptation stage, with their settings and schedules, as registered modules."""
+
+from collections.abc import Sequence
+from math import isfinite
+from operator import index
+
+from torch import Tensor, nn
+
+from dscreid.errors import ConfigError
+from dscreid.models.losses.functional import (
+    cluster_contrastive_loss,
+    neighbor_contrastive_loss,
+    neighbor_mask,
+    soft_cluster_contrastive_loss,
+)
+from dscreid.registry import MODELS
+from dscreid.structures import Modality, TrackletFeatures
+
+Soft = tuple[Tensor, Tensor]
+LETTERS = {'v': Modality.RGB, 't': Modality.IR}  # as in the paper: v = visible, t = infrared ("thermal")
+
+
+@MODELS.register_module()
+class ClusterContrastiveLoss(nn.Module):
+    """InfoNCE loss against a cluster memory, equations (3) and (4); see ``cluster_contrastive_loss``.
+
+    Args:
+        temperature: Softmax temperature, positive (0.05 in all released code of this family of methods).
+        weight: Factor of the loss, not negative.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
+
+    def __init__(self, temperature: float = 0.05, weight: float = 1.0) -> None:
+        super().__init__()
+        _check_factors(self, temperature, weight)
+        self.temperature = temperature
+        self.weight = weight
+
+    def forward(
+        self, features: Tensor, memory: Tensor, labels: Tensor, soft: Soft | None = None, groups: Tensor | None = None
+    ) -> Tensor:
+        """Compute the weighted ``cluster_contrastive_loss``.
+
+        With ``soft``, targets (B, C) and weights (B,), it is ``soft_cluster_contrastive_loss`` without ``labels`` and
+        ``groups``.
+        """
+        if soft is not None:
+            return self.weight * soft_cluster_contrastive_loss(features, memory, *soft, self.temperature)
+        return self.weight * cluster_contrastive_loss(features, memory, labels, self.temperature, groups)
+
+
+@MODELS.register_module()
+class CrossClusterLoss(nn.Module):
+    """Alternate cross contrastive learning (PGM; Wu and Ye, CVPR 2023), using ``PseudoLabels.cross``.
+
+    Args:
+        weight: Factor of the loss, not negative (0.25 in PGM's released code, 3.0 in that of N-ULC).
+        alternate: Whether even epochs (from 0) use only visible features (and the infrared memory), odd ones infrared.
+        temperature: Softmax temperature, positive.
+        begin: First epoch (from 0) in which the loss is active.
+        end: First epoch in which the loss is no longer active, or None for no end.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.25,
+        alternate: bool = True,
+        temperature: float = 0.05,
+        begin: int = 0,
+        end: int | None = None,
+    ) -> None:
+        super().__init__()
+        _check_factors(self, temperature, weight)
+        _check_epochs(self, begin, end)
+        self.contrast = ClusterContrastiveLoss(temperature)
+        self.weight = weight
+        self.alternate = alternate
+        self.begin = begin
+        self.end = end
+
+    def queries_at(self, epoch: int) -> tuple[Modality, ...]:
+        """Return the modalities whose features are compared with the other's clusters in an epoch (from 0)."""
+        if not self.weight or not _is_active(self.begin, self.end, epoch):
+            return ()
+        both = (Modality.RGB, Modality.IR)
+        return (both[epoch % 2],) if self.alternate else both
+
+    def forward(
+        self, static: Tensor, dynamic: Tensor, centers: TrackletFeatures, labels: Tensor, soft: Soft | None = None
+    ) -> Tensor:
+        """Compute the weighted loss of one direction, summed over the static and dynamic halves, float (B, D) each.
+
+        ``centers``, ``labels`` and ``soft`` (see ``ClusterContrastiveLoss``) belong to the other modality.
+        """
+        static_loss = self.contrast(static, centers.static, labels, soft)
+        return self.weight * (static_loss + self.contrast(dynamic, centers.dynamic, labels, soft))
+
+
+@MODELS.register_module()
+class NeighborContrastiveLoss(nn.Module):
+    """DSJL over one or more pairs of modalities, equations (15) to (24), with the weights and epochs of (25).
+
+    Args:
+        pairs: Pairs of query and bank modality: ``vv``, ``tt`` (intra-modal), ``vt``, ``tv`` (cross-modal).
+        alpha: Fraction of the largest similarity that a neighbor must exceed, in [0, 1].
+        temperature: Softmax temperature, positive.
+        count_offset: Added to the number of neighbors in the divisor, not negative.
+        weight: Weight while each modality has its own labels.
+        unified_weight: Weight once both modalities share their labels. None keeps ``weight``.
+        begin: First epoch (from 0) in which the loss is active.
+        end: First epoch in which the loss is no longer active, or None for no end.
+        static_weight: Factor of the static half (0.5 for the shallow half in the parent method's code).
+        dynamic_weight: Factor of the dynamic half.
+        alternate: Whether each epoch uses only one pair, in turn (the parent method's code: the cross-modal pairs).
+        pair_weights: Additional factor for each pair (the parent method's code uses 0.1 for ``vt``). None uses 1.
+
+    Raises:
+        ConfigError: If a pair is unknown or a value is out of range.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[str] = ('vv', 'tt'),
+        alpha: float = 0.9,
+        temperature: float = 0.05,
+        count_offset: float = 1,
+        weight: float = 1.0,
+        unified_weight: float | None = 0.1,
+        begin: int = 0,
+        end: int | None = None,
+        static_weight: float = 1.0,
+        dynamic_weight: float = 1.0,
+        alternate: bool = False,
+        pair_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        known = [query + bank for query in LETTERS for bank in LETTERS]
+        if isinstance(pairs, str) or not pairs or any(pair not in known for pair in pairs):
+            raise ConfigError(f'NeighborContrastiveLoss: pairs must list some of {known}, got {pairs!r}')
+        if temperature <= 0 or not 0 <= alpha <= 1 or count_offset < 0:
+            raise ConfigError(
+                'NeighborContrastiveLoss: needs temperature > 0, alpha in [0, 1] and count_offset >= 0, got '
+                f'{temperature}, {alpha} and {count_offset}'
+            )
+        weights = [weight, static_weight, dynamic_weight, weight if unified_weight is None else unified_weight]
+        if not all(isfinite(value) and value >= 0 for value in weights):
+            raise ConfigError(f'NeighborContrastiveLoss: weights must be finite numbers >= 0, got {weights}')
+        _check_epochs(self, begin, end)
+        factors = [1.0] * len(pairs) if pair_weights is None else list(pair_weights)
+        if len(factors) != len(pairs) or min(factors) < 0:
+            raise ConfigError(
+                f'NeighborContrastiveLoss: pair_weights must give each of {list(pairs)} a factor of at least 0, got '
+                f'{pair_weights}'
+            )
+        self.pairs = tuple(pairs)
+        self.pair_weights = dict(zip(pairs, factors, strict=True))
+        self.alpha = alpha
+        self.temperature = temperature
+        self.count_offset = count_offset
+        self.weight, self.static_weight, self.dynamic_weight, self.unified_weight = weights
+        self.begin = begin
+        self.end = end
+        self.alternate = alternate
+
+    def weight_at(self, epoch: int, unified: bool) -> float:
+        """Return the weight in an epoch (from 0), or 0 if inactive; ``unified``: both modalities share their labels."""
+        if not _is_active(self.begin, self.end, epoch):
+            return 0.0
+        return self.unified_weight if unified else self.weight
+
+    def pairs_at(self, epoch: int) -> tuple[str, ...]:
+        """Return the pairs of an epoch."""
+        return (self.pairs[epoch % len(self.pairs)],) if self.alternate else self.pairs
+
+    def forward(self, static: Tensor, dynamic: Tensor, queries: TrackletFeatures, bank: TrackletFeatures) -> Tensor:
+        """Compute the loss of a pair of modalities for B anchors, float (B, D) per half; the caller applies ``weight``.
+
+        ``queries`` are the anchors' rows in the instance memory of their modality, ``bank`` the memory to search.
+        """
+        mask = neighbor_mask(queries.static, queries.dynamic, bank.static, bank.dynamic, self.alpha)
+        options = self.temperature, self.count_offset
+        static_loss = neighbor_contrastive_loss(static, bank.static, mask, *options)
+        dynamic_loss = neighbor_contrastive_loss(dynamic, bank.dynamic, mask, *options)
+        return self.static_weight * static_loss + self.dynamic_weight * dynamic_loss
+
+
+def _check_factors(loss: nn.Module, temperature: float, weight: float) -> None:
+    if not temperature > 0 or not weight >= 0:
+        raise ConfigError(
+            f'{type(loss).__name__}: needs temperature > 0 and weight >= 0, got {temperature} and {weight}'
+        )
+
+
+def _check_epochs(loss: nn.Module, begin: int, end: int | None) -> None:
+    if index(begin) < 0 or (end is not None and index(end) < begin):
+        raise ConfigError(f'{type(loss).__name__}: needs 0 <= begin <= end, got {begin} and {end}')
+
+
+def _is_active(begin: int, end: int | None, epoch: int) -> bool:
+    return begin <= epoch and (end is None or epoch < end)
