@@ -30,7 +30,7 @@ CONTENT, WEIGHTS = 'bundle.json', 'model.safetensors'
 _REMEDY = 'make the bundle again with dscreid bundle'
 _PREFIXES = ('backbone.', 'static_neck.', 'dynamic_neck.')
 #: Methods that define features; a bundle holds no code, so a model must not replace them.
-_FEATURES = ('extract_feat', 'embed', 'finish', '_embed', '_project', '_normalized')
+_FEATURES = ('extract_feat', 'embed', 'finish', '_project', '_normalized')
 #: Settings of an encoder that matter only before or during training.
 _TRAINING_ONLY = ('pretrained', 'pretrained_sha256', 'pretrained_activation', 'with_cp', 'init_cfg')
 #: Transforms of a bundle's pipeline, in this order.
