@@ -1,29 +1,18 @@
-"""Check whether an image file is complete from its structure, without decoding it."""
+"""Check whether an image file is complete from its structure, usually without decoding it."""
 
+import io
 import os
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import BinaryIO
 
-from dscreid.datasets.decoding import decode_with_cv2
+from dscreid.datasets.decoding import JPEG_START, TOO_LARGE, decode_with_cv2, image_size, is_too_large
 from dscreid.datasets.frame_files import open_regular
-from dscreid.datasets.image_size import (
-    JPEG_START,
-    MAX_PIXELS,
-    PNG_START,
-    image_size,
-    is_too_large,
-    png_size,
-    walk_jpeg,
-)
 from dscreid.errors import FrameError
 
 _HEAD, _TAIL = 4096, 512
-_JPEG_END, _PNG_END = b'\xff\xd9', b'\x00\x00\x00\x00IEND\xaeB`\x82'
-
-#: Reads a number of bytes of a file at an offset.
-Read = Callable[[int, int], bytes]
+_JPEG_END = b'\xff\xd9'
+_PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'\x00\x00\x00\x00IEND\xaeB`\x82'
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,63 +35,52 @@ class FrameHeader:
 def read_header(path: str) -> FrameHeader:
     """Check the structure of an image file; its content never causes an exception.
 
-    JPEG files need start and end markers and a size in the frame header. PNG files need a signature, IHDR and IEND.
-    Other files are decoded. Usually only a few kilobytes of a JPEG or PNG file are read; damage within the compressed
-    data is not found. Images of more than ``MAX_PIXELS`` are faulty and never decoded.
+    JPEG and PNG files need a readable header and an end marker; a JPEG with bytes after its end marker, and other
+    files, are decoded. Damage within compressed data is not found. Images of more than ``MAX_PIXELS`` are faulty.
     """
     try:
         descriptor = open_regular(path)
     except FrameError as error:
         return FrameHeader('missing' if 'is missing' in str(error) else 'unreadable')
     try:
-        return _inspect(partial(os.pread, descriptor), os.fstat(descriptor).st_size)
+        with open(descriptor, 'rb') as file:
+            return _inspect(file)
     except OSError as error:
         return FrameHeader(f'unreadable ({error.strerror})')
-    finally:
-        os.close(descriptor)
 
 
 def inspect_content(content: bytes | memoryview) -> FrameHeader:
     """Check the structure of an image file from its bytes, like ``read_header``."""
-    return _inspect(lambda length, start: bytes(content[start : start + length]), len(content))
+    return _inspect(io.BytesIO(content))
 
 
-def _inspect(read: Read, num_bytes: int) -> FrameHeader:
+def _inspect(file: BinaryIO) -> FrameHeader:
+    head = file.read(_HEAD)
+    num_bytes = file.seek(0, os.SEEK_END)
     if num_bytes == 0:
         return FrameHeader('zero bytes')
-    head = read(_HEAD, 0)
-    tail = read(_TAIL, max(num_bytes - _TAIL, _HEAD)) if num_bytes > _HEAD else b''
-    digest = zlib.crc32(tail, zlib.crc32(head))
-    if head.startswith((JPEG_START, PNG_START)):
-        fault, size = _inspect_structure(read, num_bytes, head, tail)
-    else:
-        content = read(num_bytes, 0)
-        image = decode_with_cv2(content)
-        fault, size = ('no image', image_size(content)) if image is None else (None, image.shape[:2])
+    file.seek(max(num_bytes - _TAIL, 0))
+    tail = file.read()
+    file.seek(0)
+    size = image_size(file)
+    file.seek(0)
+    fault: str | None
     if is_too_large(size):
-        fault, size = f'claims more than {MAX_PIXELS // 10**6} million pixels', None
-    return FrameHeader(fault, num_bytes, size, digest)
-
-
-def _inspect_structure(
-    read: Read, num_bytes: int, head: bytes, tail: bytes
-) -> tuple[str | None, tuple[int, int] | None]:
-    """Check header and end marker of a JPEG or PNG file; return the fault and the size."""
-    data: int | None
-    if head.startswith(PNG_START):
-        end, size = _PNG_END, png_size(head)
-        data = None if size is None else 0
+        fault, size = TOO_LARGE, None
+    elif size is None:
+        known = head.startswith((JPEG_START, _PNG_START))
+        fault = 'truncated or malformed header' if known else 'no image'
     else:
-        end = _JPEG_END
-        data, size = walk_jpeg(head)
-        if data is None and num_bytes > len(head):  # large metadata
-            data, size = walk_jpeg(read(num_bytes, 0))
-    if data is None:
-        return 'truncated or malformed header', size
-    if size is None or 0 in size:
-        return 'header without a size', size
-    # a preview in the metadata of a JPEG has its own end marker, before the scan
-    ended = end in tail or end in head[data:]
-    if not ended and num_bytes > len(head):  # marker split between the reads, or much data after the image
-        ended = read(num_bytes, 0).find(end, data) >= 0
-    return (None if ended else 'truncated'), size
+        fault = _truncation(file, head, tail)
+    return FrameHeader(fault, num_bytes, size, zlib.crc32(tail, zlib.crc32(head)))
+
+
+def _truncation(file: BinaryIO, head: bytes, tail: bytes) -> str | None:
+    """Look for the end marker of a file with a valid header."""
+    if head.startswith(_PNG_START):
+        return None if _PNG_END in tail or _PNG_END in file.read() else 'truncated'
+    is_jpeg = head.startswith(JPEG_START)
+    # not searched for within the file, because a preview in the metadata has an end marker too
+    if (is_jpeg and tail.endswith(_JPEG_END)) or decode_with_cv2(file.read()) is not None:
+        return None
+    return 'truncated' if is_jpeg else 'no image'

@@ -231,7 +231,7 @@ def test_an_unusable_kept_list_is_made_anew(root, cache, content):
 
 
 def test_an_unknown_policy_is_refused(root):
-    with pytest.raises(ConfigError, match=r"'error', 'substitute', 'skip_tracklet', got 'ignore'"):
+    with pytest.raises(ConfigError, match=r"'error', 'substitute', 'skip_tracklet'\), got 'ignore'"):
         load(root, 'ignore')
 
 
