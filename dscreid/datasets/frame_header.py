@@ -35,8 +35,8 @@ class FrameHeader:
 def read_header(path: str) -> FrameHeader:
     """Check the structure of an image file; its content never causes an exception.
 
-    JPEG and PNG files need a readable header and an end marker; a JPEG with bytes after its end marker, and other
-    files, are decoded. Damage within compressed data is not found. Images of more than ``MAX_PIXELS`` are faulty.
+    JPEG and PNG files need a readable header and an end marker; damage within their compressed data is not found.
+    Other files are decoded. Images of more than ``MAX_PIXELS`` are faulty.
     """
     try:
         descriptor = open_regular(path)
@@ -63,7 +63,6 @@ def _inspect(file: BinaryIO) -> FrameHeader:
     tail = file.read()
     file.seek(0)
     size = image_size(file)
-    file.seek(0)
     fault: str | None
     if is_too_large(size):
         fault, size = TOO_LARGE, None
@@ -76,11 +75,11 @@ def _inspect(file: BinaryIO) -> FrameHeader:
 
 
 def _truncation(file: BinaryIO, head: bytes, tail: bytes) -> str | None:
-    """Look for the end marker of a file with a valid header."""
+    """Look for the end marker of a file whose header was just read."""
+    if head.startswith(JPEG_START):
+        # Pillow stops reading where the scan begins; a preview in the metadata before it has an end marker too
+        return None if tail.endswith(_JPEG_END) or _JPEG_END in file.read() else 'truncated'
     if head.startswith(_PNG_START):
         return None if _PNG_END in tail or _PNG_END in file.read() else 'truncated'
-    is_jpeg = head.startswith(JPEG_START)
-    # not searched for within the file, because a preview in the metadata has an end marker too
-    if (is_jpeg and tail.endswith(_JPEG_END)) or decode_with_cv2(file.read()) is not None:
-        return None
-    return 'truncated' if is_jpeg else 'no image'
+    file.seek(0)
+    return 'no image' if decode_with_cv2(file.read()) is None else None

@@ -3,20 +3,19 @@
 import multiprocessing
 import shutil
 import signal
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import cv2
+import numpy as np
 
+from dscreid.datasets.decoding import choose_decoder, decode_frame
 from dscreid.datasets.index_files import index_file
 from dscreid.datasets.packing.plan import PackingPlan, with_recorded
-from dscreid.datasets.packing.shard_writer import make_shard
-from dscreid.datasets.storage import MANIFEST
-from dscreid.datasets.storage.frame_table import build_table, save_table
+from dscreid.datasets.storage import MANIFEST, FolderFrames, FrameFormat
 from dscreid.datasets.storage.manifest import (
     TABLE,
     Manifest,
@@ -25,7 +24,8 @@ from dscreid.datasets.storage.manifest import (
     shard_name,
     write_manifest,
 )
-from dscreid.datasets.storage.shard import read_shard_entries
+from dscreid.datasets.storage.shards import build_table, read_shard, save_table, write_shard
+from dscreid.datasets.transforms import fit_frame
 from dscreid.errors import DatasetError
 from dscreid.utils.checkpoint import sha256
 from dscreid.utils.files import remove_partial_files, replacing
@@ -82,6 +82,38 @@ def verify(root: str | Path) -> Manifest:
     return manifest
 
 
+def make_shard(source: Path, frames: Sequence[str], path: Path, frame_format: FrameFormat) -> ShardRecord:
+    """Write one shard atomically from frames below ``source``, and return its record.
+
+    Raises:
+        FrameError: If a frame is missing or not an image; names the frame.
+    """
+    contents = [encode_frame(load_frame(source, frame, frame_format), frame_format) for frame in frames]
+    with replacing(path) as temporary:
+        write_shard(temporary, frames, contents)
+        return ShardRecord(temporary.stat().st_size, sha256(temporary))
+
+
+def load_frame(source: Path, frame: str, frame_format: FrameFormat) -> np.ndarray:
+    """Load an original frame like ``LoadFrames``, uint8 (H, W, 3) in RGB order."""
+    image = decode_frame(FolderFrames(source), frame, choose_decoder('auto')[1])
+    pixels = np.empty((*frame_format.size, 3), np.uint8)
+    fit_frame(image, pixels, frame_format.area_when_shrinking)
+    return pixels
+
+
+def encode_frame(pixels: np.ndarray, frame_format: FrameFormat) -> bytes:
+    """Encode a frame, uint8 (H, W, 3) in RGB order, as raw pixels or a JPEG file.
+
+    The JPEG is gray if the three channels are equal, which halves the decoding time, otherwise 4:2:0.
+    """
+    if frame_format.encoding == 'raw':
+        return pixels.tobytes()
+    is_gray = (pixels[..., :1] == pixels[..., 1:]).all()
+    image = pixels[..., 0] if is_gray else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode('.jpg', image, (cv2.IMWRITE_JPEG_QUALITY, frame_format.quality))[1].tobytes()
+
+
 def _begin(plan: PackingPlan, root: Path) -> Manifest:
     """Create or resume the folder; damaged shards count as missing."""
     manifest = plan.manifest
@@ -105,7 +137,7 @@ def _begin(plan: PackingPlan, root: Path) -> Manifest:
 def _finish(plan: PackingPlan, root: Path, manifest: Manifest) -> Manifest:
     """Write the frame table, then record in the manifest that packing is finished."""
     shards = range(len(manifest.shards))
-    table = build_table(plan.frames, [read_shard_entries(root / shard_name(number)) for number in shards])
+    table = build_table(plan.frames, [read_shard(root / shard_name(number), 'offsets', 'crc32') for number in shards])
     with replacing(root / TABLE) as path:
         save_table(path, table)
         manifest = replace(manifest, table=sha256(path))
@@ -123,12 +155,8 @@ def _write_shards(plan: PackingPlan, root: Path, due: Iterable[int], jobs: int) 
     # spawn instead of fork, because the progress bar has a thread
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context('spawn'), initializer=_start_worker)
     try:
-        pending = {pool.submit(make_shard, *args): number for number, args in islice(tasks, 2 * jobs)}
-        while pending:
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield pending.pop(future), future.result()
-                for number, args in islice(tasks, 1):
-                    pending[pool.submit(make_shard, *args)] = number
+        futures = {pool.submit(make_shard, *arguments): number for number, arguments in tasks}
+        yield from ((futures[future], future.result()) for future in as_completed(futures))
     except BrokenProcessPool as error:
         raise DatasetError(
             'a packing process was killed, perhaps for lack of memory; run the command again with fewer --jobs'

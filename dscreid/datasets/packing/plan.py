@@ -22,12 +22,7 @@ _FRAMES_PER_SHARD = {'jpeg': 8192, 'raw': 1024}
 
 @dataclass(frozen=True)
 class PackingPlan:
-    """Everything that determines the content of the shards.
-
-    Attributes:
-        manifest: Manifest of the folder to write, with no shard finished.
-        frames: Paths relative to the source, each once, ordered by tracklet.
-    """
+    """Manifest of the folder to write, with no shard finished, and its frames, each once, ordered by tracklet."""
 
     manifest: Manifest
     frames: tuple[str, ...] = field(repr=False)
@@ -71,6 +66,7 @@ def plan_packing(
         raise DatasetError(f'{source}: already packed; pack from the original image files')
     splits = tuple(splits or kind.disjoint_splits())
     frames = tuple(dict.fromkeys(_listed_frames(kind, source, splits, fake_ir)))
+    index_files = {name: index_file(source, name) for name in kind.INDEX_FILES}
     size = frames_per_shard or _FRAMES_PER_SHARD[frame_format.encoding]
     manifest = Manifest(
         layout=layout,
@@ -80,8 +76,8 @@ def plan_packing(
         fake_ir=fake_ir,
         frames_per_shard=size,
         num_frames=len(frames),
-        plan=_digest(frames),
-        index_files=_index_files(kind, source),
+        plan=hashlib.sha256(''.join(f'{frame}\n' for frame in frames).encode('utf-8', 'surrogatepass')).hexdigest(),
+        index_files={name: sha256(path) for name, path in index_files.items() if path.is_file()},
         shards=(None,) * -(-len(frames) // size),
     )
     return PackingPlan(manifest, frames)
@@ -104,11 +100,7 @@ def dataset_class(layout: str) -> type[TrackletDataset]:
 
 
 def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
-    """Copy finished shards and the frame table of a folder's manifest to that of the plan.
-
-    Raises:
-        DatasetError: If the folder was written or started with a different plan.
-    """
+    """Copy finished shards and the table from a folder's manifest; DatasetError if it was made by another plan."""
     for name in ('layout', 'frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
         before, now = getattr(recorded, name), getattr(manifest, name)
         if before == now or (name == 'layout' and dataset_class(before) is dataset_class(now)):
@@ -131,15 +123,3 @@ def _listed_frames(kind: type[TrackletDataset], source: Path, splits: Sequence[s
                 raise DatasetError(f'{error}; or pack without split {split!r} (--splits)') from None
             for tracklet in tracklets:
                 yield from tracklet.frames
-
-
-def _index_files(kind: type[TrackletDataset], source: Path) -> dict[str, str]:
-    paths = {name: index_file(source, name) for name in kind.INDEX_FILES}
-    return {name: sha256(path) for name, path in paths.items() if path.is_file()}
-
-
-def _digest(frames: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for frame in frames:
-        digest.update(f'{frame}\n'.encode('utf-8', 'surrogatepass'))
-    return digest.hexdigest()

@@ -64,13 +64,12 @@ class FrameStorage(ABC):
 
         Raises:
             FrameError: If an original file is missing or unreadable.
-            DatasetError: If its path leaves the root, the frame is not packed, or its shard is damaged; no frame is
-                substituted in these cases.
+            DatasetError: If its path leaves the root, the frame is not packed, or its shard is damaged.
         """
 
     @abstractmethod
     def has_folder(self, folder: str) -> bool:
-        """Check whether ``folder``, a path relative to the root without a trailing slash, contains frames."""
+        """Check whether ``folder``, relative to the root without a trailing slash, contains frames."""
 
     @abstractmethod
     def list_frames(self) -> list[str]:

@@ -20,17 +20,11 @@ _KINDS = {
     'layout': str, 'source': str, 'fake_ir': bool, 'frames_per_shard': int, 'num_frames': int, 'plan': str,
     'index_files': Mapping, 'table': str | None,
 }  # fmt: skip
-TOOL = 'dscreid pack'
 
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """One finished shard.
-
-    Attributes:
-        bytes: Size of its file.
-        sha256: Hash of its file, hexadecimal.
-    """
+    """Size and hexadecimal hash of a finished shard's file."""
 
     bytes: int
     sha256: str
@@ -73,7 +67,7 @@ class Manifest:
 
     def command(self, root: str | Path) -> str:
         """Command line that writes missing or damaged files in ``root`` and keeps everything else."""
-        return f'{TOOL} {shlex.join((self.layout, self.source, str(root)))}'
+        return f'dscreid pack {shlex.join((self.layout, self.source, str(root)))}'
 
 
 def shard_name(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Read frames from shards written by ``tools/dataset_converters/pack.py``."""
+"""Read frames from shards written by ``dscreid pack``."""
 
 import hashlib
 import zlib
@@ -7,9 +7,8 @@ from typing import Any
 
 from dscreid.datasets.frame_files import path_inside
 from dscreid.datasets.storage.frame_storage import FolderFrames, FrameStorage
-from dscreid.datasets.storage.frame_table import FrameTable, parse_table
 from dscreid.datasets.storage.manifest import MANIFEST, TABLE, read_manifest, shard_name
-from dscreid.datasets.storage.shard import map_shard, read_shard_paths
+from dscreid.datasets.storage.shards import FrameTable, map_shard, parse_table, read_shard
 from dscreid.errors import DatasetError
 
 
@@ -55,9 +54,10 @@ class PackedFrames(FrameStorage):
         for number in range(len(self.manifest.shards)):
             name = shard_name(number)
             try:
-                frames += read_shard_paths(path_inside(self.root, name))
+                (paths,) = read_shard(path_inside(self.root, name), 'paths')
             except (OSError, ValueError) as error:
                 raise self._damaged(name, str(error)) from None
+            frames += paths.tobytes().decode('utf-8', 'surrogatepass').split('\n')
         return sorted(frames)
 
     def _read_table(self) -> FrameTable:
@@ -76,12 +76,12 @@ class PackedFrames(FrameStorage):
         name = shard_name(number)
         path = Path(path_inside(self.root, name))
         try:
+            if not path.is_file():
+                raise ValueError('it is missing')
             record = self.manifest.shards[number] if number < len(self.manifest.shards) else None
             if record is None or path.stat().st_size != record.bytes:
                 raise ValueError('it has a wrong size')
             return self._shards.setdefault(number, map_shard(path))
-        except FileNotFoundError:
-            raise self._damaged(name, 'it is missing') from None
         except (OSError, ValueError) as error:
             raise self._damaged(name, str(error)) from None
 

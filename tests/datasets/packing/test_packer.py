@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dscreid.datasets.packing import pack, packer, plan_packing, verify
-from dscreid.datasets.packing.shard_writer import encode_frame, load_frame
+from dscreid.datasets.packing.packer import encode_frame, load_frame
 from dscreid.datasets.storage import FrameFormat, open_frames
 from dscreid.datasets.storage.manifest import read_manifest
 from dscreid.errors import ConfigError, DatasetError

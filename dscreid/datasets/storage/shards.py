@@ -1,16 +1,52 @@
-"""Table that maps the path of a packed frame to its location."""
+"""Safetensors files of packed frames: shards with the frames' contents, and the table that locates each frame.
+
+Tensors of a shard: ``data`` uint8 (B,), the joined contents; ``offsets`` int64 (n + 1,), where each starts and the last
+ends; ``crc32`` uint32 (n,) of the contents; ``paths`` uint8, the frames' paths in UTF-8, joined by newlines.
+"""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import re
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save_file
 
 from dscreid.errors import DatasetError
+
+
+def write_shard(path: Path, frames: Sequence[str], contents: Sequence[bytes]) -> None:
+    """Write the paths and contents of frames as a shard."""
+    save_file(
+        {
+            'data': np.frombuffer(b''.join(contents), np.uint8),
+            'offsets': np.cumsum([0, *map(len, contents)], dtype=np.int64),
+            'crc32': np.array([zlib.crc32(content) for content in contents], dtype=np.uint32),
+            'paths': np.frombuffer('\n'.join(frames).encode('utf-8', 'surrogatepass'), np.uint8),
+        },
+        path,
+    )
+
+
+def map_shard(path: str | Path) -> memoryview:
+    """Map the contents of a shard, read-only; nothing is read until it is used. Raises like ``read_shard``."""
+    (data,) = read_shard(path, 'data', framework='pt')  # torch tensors are mapped; numpy arrays would be copied
+    data = data.numpy()
+    data.flags.writeable = False
+    return memoryview(data)
+
+
+def read_shard(path: str | Path, *names: str, framework: str = 'np') -> list[Any]:
+    """Read tensors of a shard by name; raises OSError if it cannot be opened, ValueError if it is not a shard."""
+    try:
+        with safe_open(path, framework) as file:
+            return [file.get_tensor(name) for name in names]
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
 
 
 class Entry(NamedTuple):
@@ -42,10 +78,6 @@ class FrameTable:
     crc32: np.ndarray
     folders: np.ndarray
 
-    def __len__(self) -> int:
-        """Number of frames."""
-        return len(self.keys)
-
     def find(self, frame: str) -> Entry | None:
         """Find the entry of a frame by its path relative to the root; None if it is not packed."""
         row = _find(self.keys, frame)
@@ -58,8 +90,8 @@ class FrameTable:
         return _find(self.folders, folder) is not None
 
 
-def build_table(frames: Sequence[str], entries: Sequence[tuple[np.ndarray, np.ndarray]]) -> FrameTable:
-    """Build the table of all shards from N paths, ordered by shard, and the entries of each shard.
+def build_table(frames: Sequence[str], entries: Sequence[Sequence[np.ndarray]]) -> FrameTable:
+    """Build the table of all shards from N paths, ordered by shard, and ``offsets`` and ``crc32`` of each shard.
 
     Raises:
         DatasetError: If two paths are the same or have the same hash.
@@ -70,14 +102,17 @@ def build_table(frames: Sequence[str], entries: Sequence[tuple[np.ndarray, np.nd
     if len(same):
         first, second = (frames[order[same[0] + step]] for step in (0, 1))
         raise DatasetError(f'frames {first!r} and {second!r} cannot be told apart; rename one of them')
-    columns = {
-        'shards': np.repeat(np.arange(len(entries)), [len(crc) for _, crc in entries]).astype(np.int32),
-        'offsets': np.concatenate([offsets[:-1] for offsets, _ in entries]),
-        'lengths': np.concatenate([np.diff(offsets) for offsets, _ in entries]).astype(np.int32),
-        'crc32': np.concatenate([crc for _, crc in entries]),
-    }
-    folders = np.array(sorted({_key(folder) for folder in _folders(frames)}), dtype=np.uint64)
-    return FrameTable(keys[order], **{name: column[order] for name, column in columns.items()}, folders=folders)
+    shards = np.repeat(np.arange(len(entries)), [len(crc) for _, crc in entries])
+    lengths = np.concatenate([np.diff(offsets) for offsets, _ in entries])
+    folders = {frame[: slash.start()] for frame in frames for slash in re.finditer('/', frame)} - {''}
+    return FrameTable(
+        keys=keys[order],
+        shards=shards.astype(np.int32)[order],
+        offsets=np.concatenate([offsets[:-1] for offsets, _ in entries])[order],
+        lengths=lengths.astype(np.int32)[order],
+        crc32=np.concatenate([crc for _, crc in entries])[order],
+        folders=np.array(sorted(map(_key, folders)), dtype=np.uint64),
+    )
 
 
 def save_table(path: Path, table: FrameTable) -> None:
@@ -102,13 +137,3 @@ def _find(keys: np.ndarray, path: str) -> int | None:
     key = np.uint64(_key(path))
     row = int(keys.searchsorted(key))
     return row if row < len(keys) and keys[row] == key else None
-
-
-def _folders(frames: Iterable[str]) -> set[str]:
-    folders: set[str] = set()
-    for frame in frames:
-        folder = frame.rpartition('/')[0]
-        while folder and folder not in folders:
-            folders.add(folder)
-            folder = folder.rpartition('/')[0]
-    return folders
