@@ -52,15 +52,9 @@ def is_too_large(size: tuple[int, int] | None) -> bool:
 
 
 def decode_with_cv2(content: bytes | memoryview, at_least: tuple[int, int] | None = None) -> np.ndarray | None:
-    """Decode a JPEG, PNG or other file that OpenCV and Pillow support. A rotation in its EXIF data is ignored.
+    """Decode a JPEG, PNG or other file that OpenCV and Pillow support, with the arguments and result of ``Decoder``.
 
-    Args:
-        content: Bytes of the file.
-        at_least: Minimum (H, W) of the result of scaled decoding; None decodes at full size.
-
-    Returns:
-        uint8 (H, W, 3) in RGB order, (H, W) for a gray file, or None if the bytes are not an image, are truncated, or
-        claim more than ``MAX_PIXELS``.
+    Images of more than ``MAX_PIXELS`` are not decoded; a rotation in the EXIF data is ignored.
     """
     size = image_size(content)
     if size is None or is_too_large(size):
@@ -95,20 +89,11 @@ def decode_with_turbojpeg(content: bytes | memoryview, at_least: tuple[int, int]
 def decode_frame(
     storage: FrameStorage, frame: str, decode: Decoder, at_least: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Read and decode one frame.
-
-    Args:
-        storage: Storage of the frame.
-        frame: Path relative to the dataset's root.
-        decode: Decoder for image files.
-        at_least: See ``decode_with_cv2``.
-
-    Returns:
-        uint8 (h, w, 3) in RGB order, or (h, w) for a gray file.
+    """Read and decode one frame, uint8 (h, w, 3) in RGB order, or (h, w) for a gray file.
 
     Raises:
         FrameError: If the frame is missing, unreadable, or not a complete image.
-        DatasetError: See ``FrameStorage.read``.
+        DatasetError: If its path leaves the root, it is not packed, or its shard is damaged.
     """
     content, packed = storage.read(frame), storage.frame_format
     image: np.ndarray | None
@@ -132,11 +117,7 @@ def available_decoders() -> dict[str, Decoder]:
 
 
 def choose_decoder(backend: str) -> tuple[str, Decoder]:
-    """Choose a decoder by backend name, and return its own name too; ``'auto'`` is the fastest one, logged once.
-
-    Raises:
-        ConfigError: If the name is unknown or a package it needs is not installed.
-    """
+    """Choose name and decoder by backend name; ``'auto'`` is the fastest one, logged once. Raises ConfigError."""
     name = _fastest() if backend == 'auto' else backend
     if name not in DECODERS:
         raise ConfigError(f'LoadFrames: backend must be one of {", ".join(("auto", *DECODERS))}, got {backend!r}')

@@ -26,24 +26,14 @@ def anonymous_rank(tracklet: Tracklet) -> tuple[bool, bytes, int]:
 
 
 class ModalityStatistics(NamedTuple):
-    """Counts of one modality of a split, or of both together.
-
-    Attributes:
-        identities: Number of distinct person ids; None if no tracklet has one.
-        tracklets: Number of tracklets.
-        queries: Number of tracklets that are queries.
-        frames: Number of frames.
-        cameras: Number of distinct cameras.
-        shortest: Frames of the shortest tracklet (0 without tracklets).
-        longest: Frames of the longest tracklet (0 without tracklets).
-    """
+    """Counts of one modality of a split, or of both together; ``identities`` is None if no tracklet has a person id."""
 
     identities: int | None
     tracklets: int
     queries: int
     frames: int
     cameras: int
-    shortest: int
+    shortest: int  # frames of the shortest tracklet, 0 without tracklets
     longest: int
 
 

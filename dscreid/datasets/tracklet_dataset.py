@@ -32,11 +32,6 @@ from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import TRANSFORMS
 from dscreid.structures import Draw, Modality, Tracklet
 
-_WITHOUT_TEST_SET = (
-    'if the target has no test set, set val_dataloader=None and test_dataloader=None in the config or with '
-    '--cfg-options'
-)
-
 #: Transforms, or their configs.
 Pipeline = Sequence[Mapping[str, Any] | Callable[[dict], dict]]
 
@@ -101,8 +96,7 @@ class TrackletDataset(Dataset, ABC):
         num_skipped_tracklets: Number of tracklets left out by ``on_bad_frame='skip_tracklet'``.
 
     Raises:
-        DatasetError: If the root or an index file is missing, an index file is malformed, or packed frames are
-            incomplete or damaged.
+        DatasetError: If the root, an index file or packed frames are missing, malformed or damaged.
         ConfigError: If an argument is invalid.
     """
 
@@ -130,7 +124,7 @@ class TrackletDataset(Dataset, ABC):
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
     ) -> None:
-        self.root = _as_folder(root, type(self).__name__)
+        self.root = Path(root).expanduser()
         self.split = split
         self.labelled = labelled
         self._check_arguments(modality, expected_statistics, on_bad_frame)
@@ -213,11 +207,7 @@ class TrackletDataset(Dataset, ABC):
         return f'split {self.split!r} of {type(self).__name__} in {self.root}: {reason}'
 
     def differences_from_published(self) -> list[str]:
-        """List the differences between the whole index (all splits) and the published counts.
-
-        Raises:
-            DatasetError: If an index file of another split is missing or malformed.
-        """
+        """List the differences between the whole index (all splits) and the published counts; raises DatasetError."""
         return differences_from_published(self.census(), self.PUBLISHED)
 
     def read_ground_truth(self) -> GroundTruth:
@@ -239,8 +229,7 @@ class TrackletDataset(Dataset, ABC):
     def parse_index(self) -> ParsedIndex:
         """Read the split's index; if ``labelled`` is False, the order must not depend on person ids.
 
-        Raises:
-            DatasetError: If a file is missing or malformed; names file and line.
+        Raises DatasetError, with file and line, if a file is missing or malformed.
         """
 
     def census(self) -> dict[str, int]:
@@ -265,7 +254,7 @@ class TrackletDataset(Dataset, ABC):
             ('split', self.split, self.SPLITS),
             ('modality', modality, ('rgb', 'ir', None)),
             ('expected_statistics', expected_statistics, ('published', None)),
-            ('on_bad_frame', on_bad_frame, tuple(choice.value for choice in OnBadFrame)),
+            ('on_bad_frame', on_bad_frame, ('error', 'substitute', 'skip_tracklet')),
         ):
             if value not in choices:
                 raise ConfigError(f'{type(self).__name__}: {name} must be one of {choices}, got {value!r}')
@@ -283,7 +272,10 @@ class TrackletDataset(Dataset, ABC):
         except MissingFileError as error:
             if self.split in self.TRAIN_SPLITS:
                 raise
-            raise MissingFileError(f'{error}; {_WITHOUT_TEST_SET}') from None
+            raise MissingFileError(
+                f'{error}; if the target has no test set, set val_dataloader=None and test_dataloader=None in the '
+                'config or with --cfg-options'
+            ) from None
         repeats = repeated_rows(everything.tracklets)
         pids = everything.pids if self.labelled else np.full(len(everything.pids), -1)
         self.repeats = describe_repeats(repeats, everything.wheres, pids)
@@ -361,26 +353,11 @@ class TrackletDataset(Dataset, ABC):
 
     def _published_warnings(self) -> tuple[str, ...]:
         try:
-            differences = self.differences_from_published()
+            found = '; '.join(self.differences_from_published())
         except DatasetError as error:  # another split's index file; this split is still usable
             return (f'{self.root}: the index was not compared with the published counts ({error})',)
-        if not differences:
-            return ()
-        return (
-            f'{self.root} differs from {type(self).__name__} as published: {"; ".join(differences)}. '
-            'Is the download complete? (expected_statistics=None silences this.)',
-        )
-
-
-def _as_folder(root: str | Path, owner: str) -> Path:
-    """Convert the ``root`` argument to a path; raises ConfigError if no such path can exist."""
-    try:
-        folder = Path(root).expanduser()
-        folder.is_dir()
-    except (TypeError, ValueError, RuntimeError, OSError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise ConfigError(f'{owner}: root {str(root)[:200]!r} is not a usable path ({reason})') from None
-    return folder
+        how = 'Is the download complete? (expected_statistics=None silences this.)'
+        return (f'{self.root} differs from {type(self).__name__} as published: {found}. {how}',) if found else ()
 
 
 def why_not_evaluated(dataset: Dataset) -> str | None:

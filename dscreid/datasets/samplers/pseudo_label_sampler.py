@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
-from dscreid.datasets.samplers.drawing import PermutationStream, draw_members
+from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler, draw_members, plan_batches
 from dscreid.datasets.tracklet_dataset import TrackletDataset
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.registry import DATA_SAMPLERS
@@ -95,12 +94,8 @@ class PseudoLabelSampler(BatchPlanSampler):
         return np.concatenate(plans, axis=1)
 
     def _plan_modality(self, modality: Modality, clusters: list[np.ndarray], epoch: int) -> np.ndarray:
-        """Plan one modality, int64 (iterations, clusters * size); a separate generator keeps modalities independent."""
         num_clusters, size = self._sizes[modality]
-        rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])
-        stream = PermutationStream(len(clusters), rng)
-        batches = [
-            np.concatenate([draw_members(clusters[c], size, rng) for c in stream.take(num_clusters)])
-            for _ in range(self.iterations)
-        ]
-        return np.stack(batches)
+        rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])  # one for each modality
+        return plan_batches(
+            self.iterations, len(clusters), num_clusters, rng, lambda i: draw_members(clusters[i], size, rng)
+        )

@@ -62,21 +62,16 @@ class Entry(NamedTuple):
 class FrameTable:
     """Locations of all frames, as arrays instead of a dict: a million frames take 28 MB, shared by forked workers.
 
-    Attributes:
-        keys: uint64 (N,), the first 64 bits of the BLAKE2b of each frame's path, ascending.
-        shards: int32 (N,).
-        offsets: int64 (N,).
-        lengths: int32 (N,).
-        crc32: uint32 (N,).
-        folders: uint64 (M,), the same hash of each folder that holds frames at any depth, ascending.
+    ``keys`` are the first 64 bits of the BLAKE2b of each frame's path, ascending; ``folders`` the same of each folder
+    that contains frames at any depth.
     """
 
-    keys: np.ndarray
-    shards: np.ndarray
-    offsets: np.ndarray
-    lengths: np.ndarray
-    crc32: np.ndarray
-    folders: np.ndarray
+    keys: np.ndarray  # uint64 (N,)
+    shards: np.ndarray  # int32 (N,)
+    offsets: np.ndarray  # int64 (N,)
+    lengths: np.ndarray  # int32 (N,)
+    crc32: np.ndarray  # uint32 (N,)
+    folders: np.ndarray  # uint64 (M,)
 
     def find(self, frame: str) -> Entry | None:
         """Find the entry of a frame by its path relative to the root; None if it is not packed."""
@@ -91,7 +86,7 @@ class FrameTable:
 
 
 def build_table(frames: Sequence[str], entries: Sequence[Sequence[np.ndarray]]) -> FrameTable:
-    """Build the table of all shards from N paths, ordered by shard, and ``offsets`` and ``crc32`` of each shard.
+    """Build the table from all paths, ordered by shard, and ``offsets`` and ``crc32`` of each shard.
 
     Raises:
         DatasetError: If two paths are the same or have the same hash.

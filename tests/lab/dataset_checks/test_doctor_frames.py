@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dscreid.datasets import frame_files
-from dscreid.datasets.packing.packer import encode_frame
+from dscreid.datasets.packing import encode_frame
 from dscreid.datasets.storage import FolderFrames, FrameFormat, open_frames
 from dscreid.datasets.storage.manifest import TABLE, Manifest, ShardRecord, shard_name, write_manifest
 from dscreid.datasets.storage.shards import build_table, read_shard, save_table, write_shard
