@@ -112,21 +112,20 @@ def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
 
 
 def load_or_substitute(
-    load: Callable[[str], np.ndarray], frames: Sequence[str], position: int
+    load: Callable[[str], np.ndarray | FrameError], frames: Sequence[str], position: int
 ) -> tuple[np.ndarray, list[int]]:
-    """Load the frame of a tracklet at ``position``, or the nearest one for which ``load`` raises no ``FrameError``.
+    """Load the frame of a tracklet at ``position``, or the nearest one for which ``load`` returns no error.
 
     Ties go to the earlier one. Also returns the positions that failed; raises DatasetError if all of them do.
     """
     failed: list[int] = []
     for place in sorted(range(len(frames)), key=lambda place: (abs(place - position), place)):
-        try:
-            return load(frames[place]), failed
-        except FrameError as error:
-            failed.append(place)
-            last = error
+        found = load(frames[place])
+        if not isinstance(found, FrameError):
+            return found, failed
+        failed.append(place)
     raise DatasetError(
-        f'none of the {len(frames)} frames can be read, so there is no substitute; last: {last}; '
+        f'none of the {len(frames)} frames can be read, so there is no substitute; last: {found}; '
         "on_bad_frame='skip_tracklet' leaves such tracklets out"
     )
 

@@ -116,12 +116,10 @@ def with_recorded(manifest: Manifest, recorded: Manifest) -> Manifest:
     """Copy finished shards and the table from a folder's manifest; DatasetError if it was made by another plan."""
     for name in ('layout', 'frame_format', 'splits', 'fake_ir', 'frames_per_shard', 'plan', 'index_files'):
         before, now = getattr(recorded, name), getattr(manifest, name)
-        if before == now or (name == 'layout' and dataset_class(before) is dataset_class(now)):
-            continue
-        what = f'{name} was {before}, now {now}'
-        if name in ('plan', 'index_files'):
-            what = 'the index files of the source changed'
-        raise DatasetError(f'the folder was packed differently ({what}); choose a new folder')
+        if before != now and not (name == 'layout' and dataset_class(before) is dataset_class(now)):
+            changed = 'the index files of the source changed'
+            what = changed if name in ('plan', 'index_files') else f'{name} was {before}, now {now}'
+            raise DatasetError(f'the folder was packed differently ({what}); choose a new folder')
     return replace(manifest, shards=recorded.shards, table=recorded.table)
 
 
@@ -161,7 +159,12 @@ def pack(plan: PackingPlan, root: str | Path, jobs: int = 1) -> Manifest:
             manifest = _with_record(manifest, number, record)
             write_manifest(root, manifest)
             bar.advance(task, len(plan.frames_of(number)))
-    return _finish(plan, root, manifest)
+    columns = [read_shard(root / shard_name(number), 'offsets', 'crc32') for number in range(len(manifest.shards))]
+    with replacing(root / TABLE) as path:
+        save_table(path, build_table(plan.frames, columns))
+        manifest = replace(manifest, table=sha256(path))
+    write_manifest(root, manifest)
+    return manifest
 
 
 def verify(root: str | Path) -> Manifest:
@@ -234,17 +237,6 @@ def _begin(plan: PackingPlan, root: Path) -> Manifest:
     for name in manifest.index_files:
         with replacing(root / name) as path:
             shutil.copyfile(index_file(Path(manifest.source), name), path)
-    return manifest
-
-
-def _finish(plan: PackingPlan, root: Path, manifest: Manifest) -> Manifest:
-    """Write the frame table, then record in the manifest that packing is finished."""
-    shards = range(len(manifest.shards))
-    table = build_table(plan.frames, [read_shard(root / shard_name(number), 'offsets', 'crc32') for number in shards])
-    with replacing(root / TABLE) as path:
-        save_table(path, table)
-        manifest = replace(manifest, table=sha256(path))
-    write_manifest(root, manifest)
     return manifest
 
 

@@ -157,31 +157,28 @@ class LoadFrames:
         self.reduce = reduce
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add the decoded frames to ``results``; a path that occurs twice is read only once.
-
-        If ``on_bad_frame`` is ``SUBSTITUTE``, the nearest readable frame replaces an unreadable one, whose position is
-        added to ``bad_positions``.
-        """
+        """Add the decoded frames, and to ``bad_positions`` those of frames that were substituted."""
         storage = results.get('storage') or FolderFrames(results['root'])
         self._check_format(storage.frame_format, storage.root)
-        load = cache(lambda frame: self._load(storage, frame, results))
+        load = cache(lambda frame: self._load(storage, frame, results))  # tries no frame twice, even if it fails
         frames = np.empty((len(results['frame_paths']), *self.size, 3), np.uint8)
         for number, out in enumerate(frames):
             fit_frame(_image(load, results, number), out, self.area_when_shrinking)
         results['frames'] = frames
         return results
 
-    def _load(self, storage: FrameStorage, frame: str, results: dict[str, Any]) -> np.ndarray:
+    def _load(self, storage: FrameStorage, frame: str, results: dict[str, Any]) -> np.ndarray | FrameError:
+        tracklet, choice = results['tracklet'], results.get('on_bad_frame')
+        where = f'frame of tracklet {results["index"]}, {tracklet.modality.value}, camera {tracklet.camera}'
         try:
             return decode_frame(storage, frame, self._decode, self.size if self.reduce else None)
+        except FrameError as error:
+            remedy = '' if choice is OnBadFrame.SUBSTITUTE else ", or set the dataset's on_bad_frame"
+            if choice is OnBadFrame.SKIP_TRACKLET:
+                remedy = "; it could be read when the dataset's frames were checked, see docs/reliability.md"
+            return FrameError(f'{error}{remedy} ({where})')
         except DatasetError as error:
-            tracklet, remedy = results['tracklet'], ''
-            if isinstance(error, FrameError):
-                remedy = _REMEDIES.get(results.get('on_bad_frame'), ", or set the dataset's on_bad_frame")
-            raise type(error)(
-                f'{error}{remedy} (frame of tracklet {results["index"]}, {tracklet.modality.value}, '
-                f'camera {tracklet.camera})'
-            ) from None
+            raise DatasetError(f'{error} ({where})') from None
 
     def _check_format(self, packed: FrameFormat | None, root: Path | str) -> None:
         """Raise an error if frames were packed with other settings than those of this ``LoadFrames``."""
@@ -195,23 +192,17 @@ class LoadFrames:
             )
 
 
-#: What the error message about a bad frame adds to the storage's remedy.
-_REMEDIES: dict[OnBadFrame | None, str] = {
-    OnBadFrame.SKIP_TRACKLET: (
-        "; it could be read when the dataset's frames were checked, see on_bad_frame in docs/reliability.md"
-    ),
-    OnBadFrame.SUBSTITUTE: '',
-}
-
-
-def _image(load: Callable[[str], np.ndarray], results: dict[str, Any], number: int) -> np.ndarray:
+def _image(load: Callable[[str], np.ndarray | FrameError], results: dict[str, Any], number: int) -> np.ndarray:
     """Load a sampled frame, or its substitute if the dataset asks for them."""
-    if results.get('on_bad_frame') is not OnBadFrame.SUBSTITUTE:
-        return load(results['frame_paths'][number])
-    position = int(results['frame_indices'][number])
-    image, failed = load_or_substitute(load, results['tracklet'].frames, position)
-    results['bad_positions'].update(failed)
-    return image
+    if results.get('on_bad_frame') is OnBadFrame.SUBSTITUTE:
+        position = int(results['frame_indices'][number])
+        image, failed = load_or_substitute(load, results['tracklet'].frames, position)
+        results['bad_positions'].update(failed)
+        return image
+    found = load(results['frame_paths'][number])
+    if isinstance(found, FrameError):
+        raise found
+    return found
 
 
 @TRANSFORMS.register_module()
@@ -227,19 +218,10 @@ class PackTracklet:
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack ``frames`` and the metadata of ``tracklet``; all other entries are dropped."""
         tracklet = results['tracklet']
-        facts = {
-            'index': int(results['index']),
-            'same_as': int(results['same_as']),
-            'modality': tracklet.modality.value,
-            'camera': int(tracklet.camera),
-            'length': len(tracklet),
-            'seed': int(results['seed']),
-            'position': int(results['position']),
-            'is_query': bool(tracklet.is_query),
-        }
-        if tracklet.pid is not None:
-            facts['pid'] = int(tracklet.pid)
-        if results['label'] is not None:
-            facts['label'] = int(results['label'])
+        facts: dict[str, Any] = {name: int(results[name]) for name in ('index', 'same_as', 'seed', 'position')}
+        facts |= dict(modality=tracklet.modality.value, camera=tracklet.camera)
+        facts |= dict(length=len(tracklet), is_query=tracklet.is_query)
+        known = dict(pid=tracklet.pid, label=results['label'])
+        facts |= {name: int(number) for name, number in known.items() if number is not None}
         inputs = torch.from_numpy(results['frames']).permute(0, 3, 1, 2)
         return {'inputs': inputs, 'data_samples': ReIDDataSample(metainfo=facts)}
