@@ -47,12 +47,9 @@ class BUPTCampus(TrackletDataset):
           query.txt              pid RGB|IR camera tracklet_id
           gallery.txt            the same
 
-    Published statistics: 1,074 train, 930 auxiliary (one camera each) and 1,076 test identities, 16,826 tracklets,
-    1.87 M frames; cameras LS3, G25, CQ1, W4, TSG1, TSG2 (0 to 5). Queries and gallery contain both modalities.
-
-    Each training line describes one visible and one infrared tracklet. All visible tracklets come first, then all
-    infrared ones. Within each modality, a labeled split keeps the file order. An unlabeled split sorts by a hash of
-    the frame paths, so that the order reveals neither pairs nor identities.
+    Cameras are numbered as in ``CAMERAS``. Queries and gallery contain both modalities. All visible tracklets come
+    first, then all infrared ones: in a labeled split in file order, in an unlabeled one by a hash of the frame paths,
+    so that the order reveals neither pairs nor identities.
 
     Person ids must be written in digits if they are used (labeled splits, ground truth). An unlabeled split accepts
     any key. In a test split, -1 means an unknown person; if no key is an id, the split has no identities.
@@ -60,8 +57,7 @@ class BUPTCampus(TrackletDataset):
     Args:
         root: Folder of the dataset.
         split: ``'train'``, ``'auxiliary'``, ``'train+auxiliary'`` or ``'test'``.
-        fake_ir: Whether visible tracklets read the infrared frames generated from them (``/RGB/`` in a path
-            becomes ``/FakeIR/``).
+        fake_ir: Whether visible tracklets read the infrared frames generated from them (``/FakeIR/``).
         **kwargs: See ``TrackletDataset``.
     """
 

@@ -43,16 +43,14 @@ class HITSZVCM(TrackletDataset):
           Train/0001/ir/D2/...
           Test/...
 
-    Published statistics: 500 train and 427 test identities, 251,452 visible and 211,807 infrared frames, mostly 24
-    frames per tracklet. The queries of the test split are infrared.
+    The queries of the test split are infrared.
 
     Args:
         root: Folder of the dataset.
         split: ``'train'`` or ``'test'``.
-        foreign_frames: How to handle frames whose names give a different person, modality or camera than their
-            tracklet (39 tracklets of the released train index have such frames). ``'keep'`` keeps them, as in the
-            official protocol; ``'drop'`` leaves them out; both log a warning. ``'error'`` rejects the index. In an
-            unlabeled split, only modality and camera are compared, not the person id.
+        foreign_frames: What to do with frames whose names give another person (only in a labeled split), modality or
+            camera than their tracklet, as in 39 tracklets of the released train index: ``'keep'`` (as in the official
+            protocol) or ``'drop'``, both with a warning, or ``'error'``.
         **kwargs: See ``TrackletDataset``. The official protocol uses ``min_seq_len=12``, the default here.
     """
 

@@ -29,7 +29,7 @@ from dscreid.utils.files import remove_partial_files, replacing
 from dscreid.utils.progress import progress_bar, track
 
 _SHORT_NAMES = {'hitsz': 'hitsz_vcm', 'bupt': 'bupt_campus'}
-#: About 50 MB of JPEG or 130 MB of raw pixels at 288x144; a process needs a few times as much memory.
+#: About 50 MB of JPEG or 130 MB of raw pixels at 288x144.
 _FRAMES_PER_SHARD = {'jpeg': 8192, 'raw': 1024}
 
 
@@ -207,10 +207,7 @@ def load_frame(source: Path, frame: str, frame_format: FrameFormat) -> np.ndarra
 
 
 def encode_frame(pixels: np.ndarray, frame_format: FrameFormat) -> bytes:
-    """Encode a frame, uint8 (H, W, 3) in RGB order, as raw pixels or a JPEG file.
-
-    The JPEG is gray if the three channels are equal, which halves the decoding time, otherwise 4:2:0.
-    """
+    """Encode a frame, uint8 (H, W, 3) in RGB order, as raw pixels or a JPEG, gray if its channels are equal."""
     if frame_format.encoding == 'raw':
         return pixels.tobytes()
     is_gray = (pixels[..., :1] == pixels[..., 1:]).all()

@@ -89,8 +89,7 @@ class TrackletDataset(Dataset, ABC):
         labels: int64 (N,) in [0, num_classes), rank of the person id in the split; None unless a labeled train split.
         num_classes: Number of identities in ``labels``; None without labels.
         cameras: int64 (N,), camera of each tracklet.
-        same_as: int64 (N,), row of the first tracklet with the same frames, which differs from its own only if the
-            index lists the tracklet in two roles, for example as a query and in the gallery.
+        same_as: int64 (N,), row of the first tracklet with the same frames, for example if a query is in the gallery.
         wheres: ``file:line`` of each tracklet; None in an unlabeled split, because line numbers may reveal identities.
         repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
         num_skipped_tracklets: Number of tracklets left out by ``on_bad_frame='skip_tracklet'``.

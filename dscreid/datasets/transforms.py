@@ -126,15 +126,11 @@ def fit_frame(image: np.ndarray, out: np.ndarray, area_when_shrinking: bool = Fa
 class LoadFrames:
     """Set ``frames``, uint8 (T, H, W, 3) in RGB order, from ``frame_paths``.
 
-    Frames are read from ``storage`` in the dict, which the dataset sets; otherwise from the files below ``root``.
-
     Args:
         size: (H, W) of the result; frames of another size are resized bilinearly.
         area_when_shrinking: Average over pixel areas if both sides shrink, which avoids aliasing.
-        backend: ``'cv2'``; ``'turbojpeg'`` (libjpeg-turbo through the package simplejpeg); or ``'auto'``, the
-            fastest one installed, which is logged once. All give the same pixels.
-        reduce: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if that is not below ``size``. This is faster, but
-            changes the pixels.
+        backend: ``'cv2'``, ``'turbojpeg'`` (package simplejpeg), or ``'auto'``: the faster one; same pixels.
+        reduce: Decode JPEGs at 1/2, 1/4 or 1/8 of their size if not below ``size``; faster, but changes the pixels.
 
     Raises:
         ConfigError: If the size or the backend is out of range, or the backend is not installed.

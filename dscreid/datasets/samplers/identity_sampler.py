@@ -25,9 +25,8 @@ class IdentitySampler(BatchPlanSampler):
         num_tracklets: K, tracklets per identity and modality; identities with fewer repeat some.
         iterations: Batches per epoch.
         seed: The run's seed.
-        camera_pairs: Draw K cameras of an identity, and from each camera one tracklet of every modality, as
-            BUPTCampus's reference code does with its pixel-aligned pairs. Identities without a camera shared by all
-            modalities are not drawn.
+        camera_pairs: Draw K cameras shared by all modalities of an identity, and from each one tracklet per modality,
+            as BUPTCampus's reference code does with its pixel-aligned pairs.
         modalities: Modalities of a batch, in this order.
 
     Raises:

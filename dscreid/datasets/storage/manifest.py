@@ -31,9 +31,6 @@ class FrameFormat:
         area_when_shrinking: Resizing method; see ``LoadFrames``.
         encoding: ``'jpeg'``, or ``'raw'``: uint8 (H, W, 3) in RGB order, row by row.
         quality: JPEG quality, 1 to 100; None for raw pixels.
-
-    Raises:
-        ConfigError: If a value is out of range.
     """
 
     size: tuple[int, int] = (288, 144)

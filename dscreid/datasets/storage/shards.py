@@ -86,11 +86,7 @@ class FrameTable:
 
 
 def build_table(frames: Sequence[str], entries: Sequence[Sequence[np.ndarray]]) -> FrameTable:
-    """Build the table from all paths, ordered by shard, and ``offsets`` and ``crc32`` of each shard.
-
-    Raises:
-        DatasetError: If two paths are the same or have the same hash.
-    """
+    """Build the table from all paths, ordered by shard, and ``offsets`` and ``crc32`` of each shard."""
     keys = np.array([_key(frame) for frame in frames], dtype=np.uint64)
     order = np.argsort(keys, kind='stable')
     same = np.flatnonzero(np.diff(keys[order]) == 0)
