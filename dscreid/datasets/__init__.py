@@ -6,8 +6,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         'bupt_campus': ['BUPTCampus'],
-        'ground_truth': ['GroundTruth', 'anonymous_rank'],
         'hitsz_vcm': ['HITSZVCM'],
+        'records': ['GroundTruth', 'anonymous_rank'],
         'tracklet_dataset': ['ParsedIndex', 'TrackletDataset'],
         'tracklet_folder': ['TrackletFolder'],
     },

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from dscreid.datasets.decoding import choose_decoder, decode_frame
+from dscreid.datasets.index_files import shortened
 from dscreid.datasets.storage import FrameStorage
-from dscreid.errors import ConfigError, DatasetError, FrameError
+from dscreid.errors import DatasetError, FrameError
 from dscreid.structures import Tracklet
 from dscreid.utils.files import cache_folder, locked, replacing
 from dscreid.utils.machine import usable_cores
@@ -29,22 +30,9 @@ class OnBadFrame(str, Enum):
     SUBSTITUTE = 'substitute'
     SKIP_TRACKLET = 'skip_tracklet'
 
-    @classmethod
-    def choose(cls, value: str) -> 'OnBadFrame':
-        """Parse a config value; raises ConfigError for an unknown one."""
-        try:
-            return cls(value)
-        except ValueError:
-            names = ', '.join(repr(choice.value) for choice in cls)
-            raise ConfigError(f'on_bad_frame must be one of {names}, got {value!r}') from None
-
 
 class FrameMarks:
-    """Marks for the frames that failed to load, shared by all workers of a dataset.
-
-    The marks are in shared memory, one byte per frame, and are never cleared; copies of the dataset in workers mark the
-    same bytes.
-    """
+    """Marks for the frames that failed to load, in shared memory, which all workers of a dataset set."""
 
     def __init__(self, tracklets: Sequence[Tracklet]) -> None:
         lengths = [len(tracklet) for tracklet in tracklets]
@@ -90,17 +78,11 @@ def scan_frames(check: Callable[[str], Any], frames: Sequence[str], jobs: int, d
 
 
 def find_bad_frames(storage: FrameStorage, tracklets: Sequence[Tracklet], fingerprint: str) -> dict[str, str]:
-    """Find the frames that cannot be decoded, and cache the result for later calls.
+    """Map the frames that cannot be decoded to the reason, and cache the result for later calls.
 
     The first call decodes every frame and stores the bad ones in ``cache_folder()``, under the root and the records'
-    fingerprint. Later calls check only those again, so that repaired frames are used. Frames packed as raw pixels are
-    not checked: they need no decoding, and their checksums are compared on every read.
-
-    Returns:
-        Mapping from bad frame to the reason.
-
-    Raises:
-        DatasetError: See ``FrameStorage.read``.
+    fingerprint. Later calls check only those again, so that repaired frames are used. Frames packed as raw pixels need
+    no decoding, and their checksums are compared on every read.
     """
     if storage.frame_format is not None and storage.frame_format.encoding == 'raw':
         return {}
@@ -123,40 +105,31 @@ def _read_kept(file: Path, fingerprint: str) -> list[str] | None:
     """Read the cached bad frames; None if there is no usable cache."""
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError):
+        known = content['fingerprint'] == fingerprint and all(isinstance(frame, str) for frame in content['bad'])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None
-    bad = content.get('bad') if isinstance(content, dict) else None
-    known = isinstance(bad, list) and all(isinstance(frame, str) for frame in bad)
-    return bad if known and content.get('fingerprint') == fingerprint else None
-
-
-def without_bad_frames(tracklets: Sequence[Tracklet], bad: Mapping[str, str]) -> np.ndarray:
-    """Mask of the tracklets without bad frames, bool (N,)."""
-    return np.array([not any(frame in bad for frame in t.frames) for t in tracklets], dtype=bool)
+    return content['bad'] if known else None
 
 
 def load_or_substitute(
-    load: Callable[[str], np.ndarray], frames: Sequence[str], position: int
+    load: Callable[[str], np.ndarray | FrameError], frames: Sequence[str], position: int
 ) -> tuple[np.ndarray, list[int]]:
-    """Load the frame of a tracklet at ``position``, or the nearest one for which ``load`` raises no ``FrameError``.
+    """Load the frame of a tracklet at ``position``, or the nearest one for which ``load`` returns no error.
 
     Ties go to the earlier one. Also returns the positions that failed; raises DatasetError if all of them do.
     """
     failed: list[int] = []
     for place in sorted(range(len(frames)), key=lambda place: (abs(place - position), place)):
-        try:
-            return load(frames[place]), failed
-        except FrameError as error:
-            failed.append(place)
-            last = error
+        found = load(frames[place])
+        if not isinstance(found, FrameError):
+            return found, failed
+        failed.append(place)
     raise DatasetError(
-        f'none of the {len(frames)} frames can be read, so there is no substitute; last: {last}; '
+        f'none of the {len(frames)} frames can be read, so there is no substitute; last: {found}; '
         "on_bad_frame='skip_tracklet' leaves such tracklets out"
     )
 
 
-def describe_frames(entries: Iterable[Mapping[str, str]], limit: int = 10) -> str:
-    """Format bad-frame records in one line: the first ``limit`` paths and the number of remaining ones."""
-    frames = [entry['frame'] for entry in entries]
-    more = f' and {len(frames) - limit} more' if len(frames) > limit else ''
-    return ', '.join(frames[:limit]) + more
+def describe_frames(entries: Iterable[Mapping[str, str]]) -> str:
+    """Format bad-frame records in one line: the first paths and the number of remaining ones."""
+    return shortened([entry['frame'] for entry in entries], 10)

@@ -1,27 +1,20 @@
 """BUPTCampus (Du et al., TIFS 2023): pixel-aligned visible and infrared tracklets under six cameras."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from dscreid.datasets.bupt_index import (
-    CAMERAS,
-    PAIR,
-    Line,
-    count_tracklets,
-    frames_of,
-    parse_lines,
-    read_data_paths,
-)
-from dscreid.datasets.ground_truth import anonymous_rank
-from dscreid.datasets.index_files import index_file
+from dscreid.datasets.index_files import RESTORE, check_paths, index_file, parse_lines, read_json
+from dscreid.datasets.records import anonymous_rank
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
 from dscreid.errors import DatasetError
 from dscreid.registry import DATASETS
 from dscreid.structures import Modality, Tracklet
 
+CAMERAS = ('LS3', 'G25', 'CQ1', 'W4', 'TSG1', 'TSG2')
 LIST_FILES = {
     'train': ('train.txt',),
     'auxiliary': ('train_auxiliary.txt',),
@@ -30,9 +23,14 @@ LIST_FILES = {
 }
 
 
-class _Entry(NamedTuple):
-    tracklet: Tracklet
-    line: Line
+class Line(NamedTuple):
+    """One line of a list file as written, with its ``file:line``; ``kind`` is RGB, IR or RGB/IR."""
+
+    where: str
+    pid: str
+    kind: str
+    camera: str
+    tracklet: str
 
 
 @DATASETS.register_module()
@@ -49,12 +47,9 @@ class BUPTCampus(TrackletDataset):
           query.txt              pid RGB|IR camera tracklet_id
           gallery.txt            the same
 
-    Published statistics: 1,074 train, 930 auxiliary (one camera each) and 1,076 test identities, 16,826 tracklets,
-    1.87 M frames; cameras LS3, G25, CQ1, W4, TSG1, TSG2 (0 to 5). Queries and gallery contain both modalities.
-
-    Each training line describes one visible and one infrared tracklet. All visible tracklets come first, then all
-    infrared ones. Within each modality, a labeled split keeps the file order. An unlabeled split sorts by a hash of
-    the frame paths, so that the order reveals neither pairs nor identities.
+    Cameras are numbered as in ``CAMERAS``. Queries and gallery contain both modalities. All visible tracklets come
+    first, then all infrared ones: in a labeled split in file order, in an unlabeled one by a hash of the frame paths,
+    so that the order reveals neither pairs nor identities.
 
     Person ids must be written in digits if they are used (labeled splits, ground truth). An unlabeled split accepts
     any key. In a test split, -1 means an unknown person; if no key is an id, the split has no identities.
@@ -62,8 +57,7 @@ class BUPTCampus(TrackletDataset):
     Args:
         root: Folder of the dataset.
         split: ``'train'``, ``'auxiliary'``, ``'train+auxiliary'`` or ``'test'``.
-        fake_ir: Whether visible tracklets read the infrared frames generated from them (``/RGB/`` in a path
-            becomes ``/FakeIR/``).
+        fake_ir: Whether visible tracklets read the infrared frames generated from them (``/FakeIR/``).
         **kwargs: See ``TrackletDataset``.
     """
 
@@ -87,52 +81,112 @@ class BUPTCampus(TrackletDataset):
 
     def parse_index(self) -> ParsedIndex:
         """Read the split's index files."""
-        data = read_data_paths(index_file(self.root, 'data_paths.json'))
-        if not self.storage.has_folder('DATA'):
-            raise DatasetError(f'{self.root / "DATA"}: the image folder is missing; unpack the images there')
-        entries = list(self._entries(data))
-        entries.sort(key=lambda entry: entry.tracklet.modality is Modality.IR)
+        entries = sorted(self.entries(), key=lambda entry: entry[0].modality is Modality.IR)
         if not self.labelled:
-            entries.sort(key=lambda entry: anonymous_rank(entry.tracklet))
-        lines = [entry.line for entry in entries]
+            entries.sort(key=lambda entry: anonymous_rank(entry[0]))
+        tracklets, lines = map(list, zip(*entries, strict=True))
         pids, is_test = _parse_pids(lines), self.split not in self.TRAIN_SPLITS
         if self.labelled and not (is_test and (pids < 0).all()):
             _require_pids(lines, pids, allow_unknown=is_test)
         wheres = [line.where for line in lines]
-        return ParsedIndex([entry.tracklet for entry in entries], pids, wheres, _pair_warnings(entries))
+        return ParsedIndex(tracklets, pids, wheres, _pair_warnings(tracklets, wheres))
 
-    def _entries(self, data: Mapping[str, Any]) -> Iterator[_Entry]:
+    def entries(self) -> Iterator[tuple[Tracklet, Line]]:
         """Yield the tracklets of the split's list files in file order, the visible one of a pair first."""
+        data = self._read_data_paths()
+        if not self.storage.has_folder('DATA'):
+            raise DatasetError(f'{self.root / "DATA"}: the image folder is missing; unpack the images there')
         for name in LIST_FILES[self.split]:
-            for line in self._list_lines(name):
+            for line in self._read_lines(name):
                 for modality in Modality:
                     if modality.name not in line.kind.split('/'):
                         continue
-                    frames = frames_of(data, line, modality, self.fake_ir and modality is Modality.RGB)
+                    frames = _frames_of(data, line, modality)
+                    if self.fake_ir and modality is Modality.RGB:
+                        frames = [_fake(frame, line.where) for frame in frames]
                     camera = CAMERAS.index(line.camera)
-                    yield _Entry(Tracklet(frames, modality, camera, is_query=name == 'query.txt'), line)
-
-    def list_lines(self) -> list[Line]:
-        """Parse the lines of the split's list files, in file order."""
-        return [line for name in LIST_FILES[self.split] for line in self._list_lines(name)]
-
-    def _list_lines(self, name: str) -> list[Line]:
-        kinds = (PAIR,) if name.startswith('train') else ('RGB', 'IR')
-        return parse_lines(index_file(self.root, name), kinds)
+                    yield Tracklet(tuple(frames), modality, camera, is_query=name == 'query.txt'), line
 
     def census(self) -> dict[str, int]:
         """Count people, tracklets and frames of all splits."""
         people = {
-            split: {line.pid for name in LIST_FILES[split] for line in self._list_lines(name) if line.pid != '-1'}
+            split: {line.pid for name in LIST_FILES[split] for line in self._read_lines(name) if line.pid != '-1'}
             for split in ('train', 'auxiliary', 'test')
         }
-        tracklets, frames = count_tracklets(read_data_paths(index_file(self.root, 'data_paths.json')))
+        lengths = [
+            len(paths)
+            for person in _values(self._read_data_paths(), dict)
+            for modality in ('RGB', 'IR')
+            for tracklets in _values(person.get(modality), dict)
+            for paths in _values(tracklets, list)
+        ]
         return {
             **{f'{split} identities': len(pids) for split, pids in people.items()},
             'identities': len(set().union(*people.values())),
-            'tracklets': tracklets,
-            'frames': frames,
+            'tracklets': len(lengths),
+            'frames': sum(lengths),
         }
+
+    def _read_lines(self, name: str) -> list[Line]:
+        """Parse a list file with ``pid modality camera tracklet_id`` per line."""
+        kinds = ('RGB/IR',) if name.startswith('train') else ('RGB', 'IR')
+        path = index_file(self.root, name)
+        lines = parse_lines(path, lambda text: _parse_line(text, kinds))
+        return [Line(f'{path}:{number}', *fields) for number, fields in enumerate(lines, start=1)]
+
+    def _read_data_paths(self) -> dict[str, Any]:
+        """Read ``data_paths.json``; the inner levels are checked when they are used."""
+        path = index_file(self.root, 'data_paths.json')
+        data = read_json(path)
+        if not isinstance(data, dict) or not data:
+            raise DatasetError(
+                f'{path}:1: expected a JSON object {{pid: {{modality: {{camera: {{tracklet: [path, ...]}}}}}}}}; '
+                f'{RESTORE}'
+            )
+        return data
+
+
+def _values(mapping: Any, kind: type) -> list[Any]:
+    """Values of a mapping that are of a type; none if it is not a mapping."""
+    return [value for value in mapping.values() if isinstance(value, kind)] if isinstance(mapping, dict) else []
+
+
+def _parse_line(text: str, kinds: tuple[str, ...]) -> list[str]:
+    fields = text.split()
+    if len(fields) != 4:
+        raise ValueError(f'expected four fields "pid modality camera tracklet_id", got {text[:80]!r}; {RESTORE}')
+    _, kind, camera, _ = fields
+    if kind not in kinds:
+        raise ValueError(f'modality must be {" or ".join(kinds)} here, got {kind[:40]!r}; correct the line')
+    if camera not in CAMERAS:
+        raise ValueError(f'unknown camera {camera[:40]!r}, expected one of {", ".join(CAMERAS)}; correct the line')
+    return fields
+
+
+def _frames_of(data: Mapping[str, Any], line: Line, modality: Modality) -> list[str]:
+    """Look up the frames of one modality of a line, as paths relative to the dataset's root."""
+    keys = (line.pid, modality.name, line.camera, line.tracklet)
+    entry: Any = data
+    for key in keys:
+        entry = entry.get(key) if isinstance(entry, dict) else None
+    named = ' '.join(keys)
+    if not isinstance(entry, list) or not entry or not all(isinstance(path, str) for path in entry):
+        fault = 'is not listed' if entry is None else 'is no list of frame paths'
+        raise DatasetError(
+            f'{line.where}: tracklet {named!r} {fault} in data_paths.json; take both files from the same archive'
+        )
+    check_paths(entry, f'{line.where}: tracklet {named!r} of data_paths.json')
+    return ['DATA/' + path for path in entry]
+
+
+def _fake(frame: str, where: str) -> str:
+    """Path of the infrared image generated from a visible one."""
+    if '/RGB/' not in frame:
+        raise DatasetError(
+            f'{where}: visible frame {frame!r} has no /RGB/ folder, so its generated infrared frame cannot '
+            'be found; use fake_ir=False'
+        )
+    return frame.replace('/RGB/', '/FakeIR/')
 
 
 def _parse_pids(lines: list[Line]) -> np.ndarray:
@@ -156,11 +210,11 @@ def _require_pids(lines: list[Line], pids: np.ndarray, allow_unknown: bool) -> N
             )
 
 
-def _pair_warnings(entries: list[_Entry]) -> tuple[str, ...]:
+def _pair_warnings(tracklets: list[Tracklet], wheres: list[str]) -> tuple[str, ...]:
     """Warn about training lines whose two tracklets differ in length."""
-    lengths: dict[str, set[int]] = {}
-    for entry in entries:
-        lengths.setdefault(entry.line.where, set()).add(len(entry.tracklet))
+    lengths = defaultdict(set)
+    for tracklet, where in zip(tracklets, wheres, strict=True):
+        lengths[where].add(len(tracklet))
     unequal = [where for where, found in lengths.items() if len(found) > 1]
     if not unequal:
         return ()

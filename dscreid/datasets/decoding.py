@@ -1,19 +1,17 @@
-"""Image decoders: OpenCV, and libjpeg-turbo through simplejpeg.
+"""Image decoders: OpenCV, and libjpeg-turbo through simplejpeg; they give the same pixels for the same JPEG."""
 
-For every JPEG that both can read, they give the same pixels, also with scaled decoding. simplejpeg returns RGB without
-a conversion, and its wheel bundles libjpeg-turbo; PyTurboJPEG would need the system library.
-"""
-
+import io
 import logging
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from mmengine.logging import print_log
+from PIL import Image
 
-from dscreid.datasets.image_size import JPEG_START, MAX_PIXELS, image_size, is_too_large
 from dscreid.datasets.storage import FrameStorage
 from dscreid.errors import ConfigError, FrameError
 
@@ -26,24 +24,40 @@ except ImportError:  # no wheel for this platform: the next best decoder is used
 #: (H, W, 3) in RGB order or (H, W) for a gray file; None if the content is not an image or is truncated.
 Decoder = Callable[[bytes | memoryview, tuple[int, int] | None], np.ndarray | None]
 
-SCALES = (8, 4, 2)
-#: OpenCV's IMREAD_REDUCED_GRAYSCALE_* flags, to be combined with IMREAD_ANYCOLOR.
-_REDUCED = {1: 0, 2: 16, 4: 32, 8: 64}
+JPEG_START = b'\xff\xd8'
+#: The largest frame that is decoded, in pixels. A tiny file may claim billions of pixels and fill the memory.
+MAX_PIXELS = 100_000_000
+TOO_LARGE = f'claims more than {MAX_PIXELS // 10**6} million pixels'
+#: OpenCV's IMREAD_REDUCED_GRAYSCALE_* flags, to be combined with IMREAD_ANYCOLOR, by factor.
+_REDUCED = {8: 64, 4: 32, 2: 16, 1: 0}
+
+
+def image_size(content: bytes | memoryview | BinaryIO) -> tuple[int, int] | None:
+    """Read (height, width) in pixels from the header of an image file; None if it is not a supported image.
+
+    Sizes far above ``MAX_PIXELS`` are returned as (``MAX_PIXELS``, ``MAX_PIXELS``).
+    """
+    try:
+        with Image.open(io.BytesIO(content) if isinstance(content, (bytes, memoryview)) else content) as image:
+            return image.height, image.width
+    except Image.DecompressionBombError:
+        return MAX_PIXELS, MAX_PIXELS
+    except (OSError, ValueError, SyntaxError):
+        return None
+
+
+def is_too_large(size: tuple[int, int] | None) -> bool:
+    """Check whether an image of this (height, width) exceeds ``MAX_PIXELS``; False if the size is unknown."""
+    return size is not None and math.prod(size) > MAX_PIXELS
 
 
 def decode_with_cv2(content: bytes | memoryview, at_least: tuple[int, int] | None = None) -> np.ndarray | None:
-    """Decode a JPEG, PNG or other file that OpenCV supports. A rotation in its EXIF data is ignored.
+    """Decode a JPEG, PNG or other file that OpenCV and Pillow support, with the arguments and result of ``Decoder``.
 
-    Args:
-        content: Bytes of the file.
-        at_least: Minimum (H, W) of the result of scaled decoding; None decodes at full size.
-
-    Returns:
-        uint8 (H, W, 3) in RGB order, (H, W) for a gray file, or None if the bytes are not an image, are truncated, or
-        claim more than ``MAX_PIXELS``.
+    Images of more than ``MAX_PIXELS`` are not decoded; a rotation in the EXIF data is ignored.
     """
     size = image_size(content)
-    if not len(content) or is_too_large(size):
+    if size is None or is_too_large(size):
         return None
     scale = jpeg_scale(size, at_least) if content[:2] == JPEG_START else 1
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION | _REDUCED[scale]
@@ -75,20 +89,11 @@ def decode_with_turbojpeg(content: bytes | memoryview, at_least: tuple[int, int]
 def decode_frame(
     storage: FrameStorage, frame: str, decode: Decoder, at_least: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Read and decode one frame.
-
-    Args:
-        storage: Storage of the frame.
-        frame: Path relative to the dataset's root.
-        decode: Decoder for image files.
-        at_least: See ``decode_with_cv2``.
-
-    Returns:
-        uint8 (h, w, 3) in RGB order, or (h, w) for a gray file.
+    """Read and decode one frame, uint8 (h, w, 3) in RGB order, or (h, w) for a gray file.
 
     Raises:
         FrameError: If the frame is missing, unreadable, or not a complete image.
-        DatasetError: See ``FrameStorage.read``.
+        DatasetError: If its path leaves the root, it is not packed, or its shard is damaged.
     """
     content, packed = storage.read(frame), storage.frame_format
     image: np.ndarray | None
@@ -98,15 +103,12 @@ def decode_frame(
     else:
         image = decode(content, at_least)
     if image is None:
-        fault = 'not a complete image file'
-        if is_too_large(image_size(content)):
-            fault = f'claims more than {MAX_PIXELS // 10**6} million pixels'
+        fault = TOO_LARGE if is_too_large(image_size(content)) else 'not a complete image file'
         raise FrameError(f'{storage.root / frame}: {fault}; {storage.remedy}')
     return image
 
 
 DECODERS: dict[str, Decoder] = {'cv2': decode_with_cv2, 'turbojpeg': decode_with_turbojpeg}
-BACKENDS = ('auto', *DECODERS)
 
 
 def available_decoders() -> dict[str, Decoder]:
@@ -115,50 +117,31 @@ def available_decoders() -> dict[str, Decoder]:
 
 
 def choose_decoder(backend: str) -> tuple[str, Decoder]:
-    """Choose a decoder by backend name; ``'auto'`` is the fastest one installed, and is logged once.
-
-    Returns:
-        Name and function of the decoder.
-
-    Raises:
-        ConfigError: If the name is unknown or a package it needs is not installed.
-    """
-    if backend not in BACKENDS:
-        raise ConfigError(f'LoadFrames: backend must be one of {", ".join(BACKENDS)}, got {backend!r}')
-    if backend == 'auto':
-        backend = _fastest()
-    if backend not in available_decoders():
+    """Choose name and decoder by backend name; ``'auto'`` is the fastest one, logged once. Raises ConfigError."""
+    name = _fastest() if backend == 'auto' else backend
+    if name not in DECODERS:
+        raise ConfigError(f'LoadFrames: backend must be one of {", ".join(("auto", *DECODERS))}, got {backend!r}')
+    if name not in available_decoders():
         raise ConfigError(
             "LoadFrames: backend 'turbojpeg' needs the package simplejpeg (pip install simplejpeg); backend "
             "'auto' works without it"
         )
-    return backend, DECODERS[backend]
+    return name, DECODERS[name]
 
 
-def jpeg_scale(size: tuple[int, int] | None, at_least: tuple[int, int] | None) -> int:
-    """Choose the factor by which a JPEG is scaled down during decoding.
+def jpeg_scale(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
+    """Choose the largest factor by which decoding may shrink a JPEG of this (H, W) to at least ``at_least``.
 
-    Only powers of two are used, because libjpeg-turbo has no fast code for other factors and OpenCV does not
-    support them.
-
-    Args:
-        size: (H, W) of the file; None if unknown.
-        at_least: Minimum (H, W) of the result; None disables scaling.
-
-    Returns:
-        8, 4 or 2 (a side of n pixels becomes ceil(n / scale)), or 1.
+    Only 8, 4, 2 and 1 (a side of n pixels becomes ceil(n / factor)): OpenCV supports no others, and libjpeg-turbo has
+    no fast code for them.
     """
-    if size is None or at_least is None:
+    if at_least is None:
         return 1
-    for scale in SCALES:
-        if all(-(-side // scale) >= wanted for side, wanted in zip(size, at_least, strict=True)):
-            return scale
-    return 1
+    return next((f for f in _REDUCED if all(-(-n // f) >= m for n, m in zip(size, at_least, strict=True))), 1)
 
 
 @lru_cache(maxsize=1)
 def _fastest() -> str:
-    """Name of the fastest decoder, determined and logged once per process."""
     if simplejpeg is not None:
         print_log(f'decoding frames with simplejpeg {simplejpeg.__version__} (libjpeg-turbo)', logger='current')
         return 'turbojpeg'

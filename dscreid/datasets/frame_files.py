@@ -55,12 +55,7 @@ def open_regular(path: str) -> int:
 
 
 def read_frame_bytes(root: Path | str, frame: str) -> bytes:
-    """Read the bytes of an image file below a dataset's root.
-
-    Raises:
-        FrameError: If the file is missing or unreadable.
-        DatasetError: If the path leaves the root.
-    """
+    """Read an image file below a dataset's root; raises like ``path_inside`` and ``open_regular``."""
     path = path_inside(root, frame)
     descriptor = open_regular(path)
     try:

@@ -1,25 +1,30 @@
 """HITSZ-VCM (Lin et al., CVPR 2022): visible and infrared tracklets of pedestrians under twelve cameras."""
 
+import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from dscreid.datasets.hitsz_index import (
-    FrameNames,
-    describe_foreign_frames,
-    find_foreign_frames,
-    modality_of,
-    parse_frame_names,
-    parse_query_rows,
-    parse_tracks,
-)
-from dscreid.datasets.index_files import index_file
+from dscreid.datasets.index_files import RESTORE, index_file, parse_integer, parse_lines, shortened
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
 from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import DATASETS
-from dscreid.structures import Tracklet
+from dscreid.structures import Modality, Tracklet
+
+FRAME_NAME = re.compile(r'(\d{4})M([12])D(\d{1,9})T(\d{1,9})F([^/\\\x00-\x1f\x7f]+)', re.ASCII)
+
+
+class FrameNames(NamedTuple):
+    """Frames of a name file: paths below the parent of the person folders, and the numbers in each name, int64 (n,)."""
+
+    paths: list[str]
+    persons: np.ndarray
+    kinds: np.ndarray  # 1 for infrared, 2 for visible
+    cameras: np.ndarray
+    tracks: np.ndarray
 
 
 @DATASETS.register_module()
@@ -38,16 +43,14 @@ class HITSZVCM(TrackletDataset):
           Train/0001/ir/D2/...
           Test/...
 
-    Published statistics: 500 train and 427 test identities, 251,452 visible and 211,807 infrared frames, mostly 24
-    frames per tracklet. The queries of the test split are infrared.
+    The queries of the test split are infrared.
 
     Args:
         root: Folder of the dataset.
         split: ``'train'`` or ``'test'``.
-        foreign_frames: How to handle frames whose names give a different person, modality or camera than their
-            tracklet (39 tracklets of the released train index have such frames). ``'keep'`` keeps them, as in the
-            official protocol; ``'drop'`` leaves them out; both log a warning. ``'error'`` rejects the index. In an
-            unlabeled split, only modality and camera are compared, not the person id.
+        foreign_frames: What to do with frames whose names give another person (only in a labeled split), modality or
+            camera than their tracklet, as in 39 tracklets of the released train index: ``'keep'`` (as in the official
+            protocol) or ``'drop'``, both with a warning, or ``'error'``.
         **kwargs: See ``TrackletDataset``. The official protocol uses ``min_seq_len=12``, the default here.
     """
 
@@ -77,59 +80,59 @@ class HITSZVCM(TrackletDataset):
         super().__init__(root, split, **kwargs)
 
     def read_tracks(self) -> tuple[np.ndarray, FrameNames, Path]:
-        """Read the split's tracklets (see ``parse_tracks``), its frame names, and the path of the tracklet file.
-
-        Raises:
-            DatasetError: If a file is missing or malformed.
-        """
+        """Read the split's tracklets (see ``parse_tracks``), its frame names, and the path of the tracklet file."""
         names = parse_frame_names(self._info_file(f'{self.split}_name.txt'))
         path = self._info_file(f'track_{self.split}_info.txt')
         return parse_tracks(path, len(names.paths)), names, path
 
     def parse_index(self) -> ParsedIndex:
         """Read the split's index files."""
-        tracks, names, tracks_file = self.read_tracks()
+        tracks, names, path = self.read_tracks()
         if self.labelled and self.split in self.TRAIN_SPLITS:
-            _require_pids(tracks, tracks_file)
-        is_query = np.zeros(len(tracks), dtype=bool)
-        foreign, warnings = self._audit(tracks, names, tracks_file)
+            _require_pids(tracks, path)
+        dropped, warnings = self._check_foreign(tracks, names, path)
+        queries: list[int] = []
         if self.split == 'test':
             query_file = self._info_file('query_IDX.txt')
-            rows = parse_query_rows(query_file, len(tracks))
-            is_query[rows] = True
-            warnings += _repeated_numbers(query_file, rows)
+            queries = parse_query_rows(query_file, len(tracks))
+            warnings += _repeated_numbers(query_file, queries)
+        is_query = np.isin(np.arange(len(tracks)), queries).tolist()
         prefix = self._image_prefix(names)
         tracklets = [
             Tracklet(
-                frames=tuple(prefix + names.paths[i] for i in range(start - 1, end) if i not in foreign.get(row, ())),
-                modality=modality_of(kind),
+                frames=tuple(prefix + names.paths[i] for i in range(start - 1, end) if i not in dropped.get(row, ())),
+                modality=Modality.IR if kind == 1 else Modality.RGB,
                 camera=camera,
-                is_query=bool(is_query[row]),
+                is_query=is_query[row],
             )
             for row, (kind, start, end, _, camera) in enumerate(tracks.tolist())
         ]
-        wheres = [f'{tracks_file}:{line}' for line in range(1, len(tracks) + 1)]
+        wheres = [f'{path}:{line}' for line in range(1, len(tracks) + 1)]
         return ParsedIndex(tracklets, tracks[:, 3], wheres, warnings)
 
-    def _audit(
+    def _check_foreign(
         self, tracks: np.ndarray, names: FrameNames, path: Path
-    ) -> tuple[dict[int, frozenset[int]], tuple[str, ...]]:
+    ) -> tuple[dict[int, list[int]], tuple[str, ...]]:
         """Find foreign frames; return those to leave out, by row, and the warnings."""
-        found = find_foreign_frames(tracks, names, compare_persons=self.labelled)
+        found = _find_foreign(tracks, names, compare_persons=self.labelled)
         if not found:
             return {}, ()
+        lines = [
+            f'{path.name}:{row + 1} ({len(frames)} of {tracks[row, 2] - tracks[row, 1] + 1} frames, '
+            f'first {names.paths[frames[0]]})'
+            for row, frames in found.items()
+        ]
+        phrases = shortened(lines, 50)
         compared = 'another person, modality or camera' if self.labelled else 'another modality or camera'
-        phrases = ', '.join(describe_foreign_frames(found, path, names, limit=50))
         fault = f'{len(found)} tracklets hold frames whose names carry {compared}'
         if self.foreign_frames == 'error':
             raise DatasetError(
-                f'{path}:{found[0].row + 1}: {fault}: {phrases}; correct the index, or set '
+                f'{path}:{min(found) + 1}: {fault}: {phrases}; correct the index, or set '
                 "foreign_frames='keep' or 'drop'"
             )
         if self.foreign_frames == 'keep':
             return {}, (f'{path}: {fault}, kept, as in the official protocol: {phrases}',)
-        dropped = {f.row: frozenset(f.frames.tolist()) for f in found}
-        return dropped, (f'{path}: {fault}, left out: {phrases}',)
+        return found, (f'{path}: {fault}, left out: {phrases}',)
 
     def _info_file(self, name: str) -> Path:
         """Path of an index file in the folder with the split's info file, ``ROOT/info`` or ROOT."""
@@ -171,14 +174,86 @@ class HITSZVCM(TrackletDataset):
         return {**counts, **identities, 'identities': sum(identities.values())}
 
 
-def _repeated_numbers(path: Path, rows: np.ndarray) -> tuple[str, ...]:
+def parse_frame_names(path: Path) -> FrameNames:
+    """Parse ``train_name.txt`` or ``test_name.txt``, with one name ``PPPPM{m}D{cam}T{track}F{picture}`` per line.
+
+    ``0001M1D3T2F14.jpg`` is the file ``0001/ir/D3/14.jpg``.
+    """
+    parsed = parse_lines(path, _parse_frame_name)
+    return FrameNames([frame for frame, _ in parsed], *np.array([numbers for _, numbers in parsed], dtype=np.int64).T)
+
+
+def _parse_frame_name(name: str) -> tuple[str, tuple[int, ...]]:
+    match = FRAME_NAME.fullmatch(name)
+    if match is None or match[5] in ('.', '..'):
+        raise ValueError(
+            f'{name[:80]!r} is not a frame name; expected PPPPM{{m}}D{{cam}}T{{track}}F{{picture}} with m 1 '
+            '(infrared) or 2 (visible), such as 0001M1D3T2F14.jpg'
+        )
+    person, kind, camera, track, picture = match.groups()
+    folder = 'ir' if kind == '1' else 'rgb'
+    return f'{person}/{folder}/D{camera}/{picture}', (int(person), int(kind), int(camera), int(track))
+
+
+def parse_tracks(path: Path, num_names: int | None = None) -> np.ndarray:
+    """Parse ``track_train_info.txt`` or ``track_test_info.txt``, int64 (N, 5): ``m start end pid camid``.
+
+    ``start`` and ``end`` are 1-based, inclusive lines of the name file, which has ``num_names`` (None: unknown).
+    """
+    return np.array(parse_lines(path, lambda line: _parse_track(line, num_names)), dtype=np.int64)
+
+
+def _parse_track(line: str, num_names: int | None) -> list[int]:
+    try:
+        kind, start, end, _, _ = track = [parse_integer(field) for field in line.split()]
+    except ValueError:
+        raise ValueError(f'expected five integers "m start end pid camid", got {line[:80]!r}; {RESTORE}') from None
+    if kind not in (1, 2):
+        raise ValueError(f'm must be 1 (infrared) or 2 (visible), got {kind}; correct the line')
+    if start < 1 or end < start or (num_names is not None and end > num_names):
+        limit = '' if num_names is None else f' of {num_names:,} lines'
+        raise ValueError(
+            f'frames {start} to {end} are not in the name file{limit}; take both files from the same archive'
+        )
+    return track
+
+
+def parse_query_rows(path: Path, num_tracks: int) -> list[int]:
+    """Parse ``query_IDX.txt``, with 1-based line numbers of ``track_test_info.txt``, to zero-based rows."""
+    rows = parse_lines(path, lambda line: [_parse_query(field, num_tracks) for field in line.split()])
+    return list(chain.from_iterable(rows))
+
+
+def _parse_query(field: str, num_tracks: int) -> int:
+    number = int(field) if field.isascii() and field.isdigit() and len(field) <= 18 else 0
+    if not 1 <= number <= num_tracks:
+        raise ValueError(
+            f'expected line numbers from 1 to {num_tracks:,} of track_test_info.txt, got {field[:40]!r}; take both '
+            'files from the same archive'
+        )
+    return number - 1
+
+
+def _find_foreign(tracks: np.ndarray, names: FrameNames, compare_persons: bool) -> dict[int, list[int]]:
+    """Rows of ``tracks`` with frames whose names differ in modality, camera or known person: positions in ``names``."""
+    found = {}
+    for row, (kind, start, end, pid, camera) in enumerate(tracks.tolist()):
+        span = slice(start - 1, end)
+        foreign = (names.kinds[span] != kind) | (names.cameras[span] != camera)
+        if compare_persons and pid >= 0:
+            foreign |= names.persons[span] != pid
+        if foreign.any():
+            found[row] = (start - 1 + np.flatnonzero(foreign)).tolist()
+    return found
+
+
+def _repeated_numbers(path: Path, rows: list[int]) -> tuple[str, ...]:
     """Warn if the query list names a tracklet more than once."""
-    numbers, counts = np.unique(rows + 1, return_counts=True)
-    again = numbers[counts > 1]
-    if not len(again):
+    numbers, counts = np.unique(np.array(rows) + 1, return_counts=True)
+    again = numbers[counts > 1].tolist()
+    if not again:
         return ()
-    more = f' and {len(again) - 5} more' if len(again) > 5 else ''
-    shown = ', '.join(map(str, again[:5].tolist())) + more
+    shown = shortened([str(number) for number in again], 5)
     return (f'{path}: names {len(again)} tracklets more than once ({shown}); each counts once',)
 
 

@@ -3,7 +3,7 @@
 import errno
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,12 +24,7 @@ def index_file(root: Path, name: str) -> Path:
 
 
 def read_text(path: Path) -> str:
-    """Read an index file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        MissingFileError: If the file is missing.
-        DatasetError: If it is unreadable or not text.
-    """
+    """Read an index file in UTF-8, with or without a byte order mark; raises DatasetError like ``read_lines``."""
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
             raise OSError(errno.EINVAL, 'no regular file')
@@ -46,7 +41,7 @@ def read_lines(path: Path) -> list[str]:
     """Read the lines of a UTF-8 index file, stripped, without trailing blank lines.
 
     Raises:
-        DatasetError: If the file is missing, not text, or empty.
+        DatasetError: If the file is missing (MissingFileError), unreadable, not text, or empty.
     """
     lines = [line.strip() for line in read_text(path).rstrip().split('\n')]
     if lines == ['']:
@@ -55,11 +50,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def parse_lines(path: Path, parse: Callable[[str], Parsed]) -> list[Parsed]:
-    """Apply ``parse`` to each line of an index file; its ValueErrors say what is wrong with a line.
-
-    Raises:
-        DatasetError: If the file is missing, not text or empty, or a line is malformed; names file and line.
-    """
+    """Apply ``parse`` to each line of an index file; its ValueErrors become DatasetErrors that name file and line."""
     parsed = []
     for number, line in enumerate(read_lines(path), start=1):
         try:
@@ -88,21 +79,21 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f'{path}:1: the JSON is nested too deeply; {RESTORE}') from None
 
 
-def is_safe_path(path: str) -> bool:
-    """Check by its text whether a path from an index, with ``/`` as separator, stays below its folder.
-
-    Empty and absolute paths, and paths with backslashes, drive letters, control characters or ``..`` are not safe.
-    """
-    if not path or path[0] in '/~' or '\\' in path or path[1:2] == ':' or _UNPRINTABLE.search(path):
-        return False
-    return '..' not in path or '..' not in path.split('/')
-
-
 def check_paths(paths: Iterable[str], where: str) -> None:
-    """Raise DatasetError, with the prefix ``where``, for the first path that is not safe."""
+    """Raise DatasetError, with the prefix ``where``, for the first path that may leave its folder by its text.
+
+    Empty and absolute paths, and paths with backslashes, drive letters, control characters or ``..`` are refused.
+    """
     for path in paths:
-        if not is_safe_path(path):
+        leaves = not path or path[0] in '/~' or '\\' in path or path[1:2] == ':' or _UNPRINTABLE.search(path)
+        if leaves or ('..' in path and '..' in path.split('/')):
             raise DatasetError(
                 f'{where}: frame path {path!r} is empty or leaves the dataset folder; '
                 'write paths relative to it, with "/" and without ".."'
             )
+
+
+def shortened(texts: Sequence[str], limit: int) -> str:
+    """Join the first ``limit`` texts and the number of remaining ones."""
+    more = f' and {len(texts) - limit} more' if len(texts) > limit else ''
+    return ', '.join(texts[:limit]) + more

@@ -14,32 +14,23 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset
 from typing_extensions import Self
 
-from dscreid.datasets.audit import (
+from dscreid.datasets.bad_frames import FrameMarks, OnBadFrame, describe_frames, fault_of, find_bad_frames
+from dscreid.datasets.index_files import shortened
+from dscreid.datasets.records import (
+    GroundTruth,
     ModalityStatistics,
+    describe_repeats,
     differences_from_published,
+    first_rows,
     index_fingerprint,
+    repeated_rows,
     split_statistics,
     statistics_table,
 )
-from dscreid.datasets.bad_frames import (
-    FrameMarks,
-    OnBadFrame,
-    describe_frames,
-    fault_of,
-    find_bad_frames,
-    without_bad_frames,
-)
-from dscreid.datasets.ground_truth import GroundTruth
-from dscreid.datasets.repeats import describe_repeats, first_rows, repeat_warnings, repeated_rows
 from dscreid.datasets.storage import open_frames
 from dscreid.errors import ConfigError, DatasetError, MissingFileError
 from dscreid.registry import TRANSFORMS
 from dscreid.structures import Draw, Modality, Tracklet
-
-_WITHOUT_TEST_SET = (
-    'if the target has no test set, set val_dataloader=None and test_dataloader=None in the config or with '
-    '--cfg-options'
-)
 
 #: Transforms, or their configs.
 Pipeline = Sequence[Mapping[str, Any] | Callable[[dict], dict]]
@@ -81,39 +72,30 @@ class TrackletDataset(Dataset, ABC):
     from the index files. In a labeled train split, every tracklet needs a person id; elsewhere ``pid`` may be None.
 
     Args:
-        root: Folder of the dataset, in its original layout or packed by ``tools/dataset_converters/pack.py``.
+        root: Folder of the dataset, in its original layout or packed by ``dscreid pack``.
         split: One of the class's ``SPLITS``.
-        pipeline: Transforms, or their configs, applied in order to a dict with ``tracklet``, ``root``,
-            ``storage`` (``FrameStorage``), ``index``, ``seed``, ``position``, ``label`` (int or None), ``rng``
-            (numpy Generator seeded from the draw), ``on_bad_frame`` and ``bad_positions`` (a set to which transforms
-            add the positions of unreadable frames).
+        pipeline: Transforms, or their configs, applied in order to the dict that ``__getitem__`` makes.
         labelled: Whether records have person ids (and, in a train split, contiguous labels).
         modality: ``'rgb'`` or ``'ir'`` keeps only the tracklets of that modality.
         min_seq_len: Minimum number of frames; shorter tracklets are left out. None means ``MIN_SEQ_LEN``.
-        expected_statistics: ``'published'`` compares the index with the published counts and logs a warning if they
-            differ. Use None for other data in the same layout.
-        on_bad_frame: How to handle frames that are missing or not complete images. ``'error'`` raises an error when
-            the first one is drawn. ``'substitute'`` uses the nearest readable frame of the same tracklet.
-            ``'skip_tracklet'`` decodes every frame of the split when the dataset is created (the result is cached, see
-            ``bad_frames.find_bad_frames``), leaves out tracklets with a bad frame and numbers identities without them.
+        expected_statistics: ``'published'`` logs differences from the published counts; None for other data.
+        on_bad_frame: What to do with missing or incomplete images: ``'error'``, ``'substitute'`` (the nearest readable
+            frame of the tracklet) or ``'skip_tracklet'`` (decodes all frames when the dataset is created, leaves out
+            tracklets with a bad one and numbers identities without them; see ``bad_frames.find_bad_frames``).
 
     Attributes:
         tracklets: The records, ``list[Tracklet]``.
         storage: Storage that their frames are read from, ``FrameStorage``.
-        labels: int64 (N,) in [0, num_classes), the rank of a tracklet's person id among the split's ids; None
-            unless this is a labeled train split.
+        labels: int64 (N,) in [0, num_classes), rank of the person id in the split; None unless a labeled train split.
         num_classes: Number of identities in ``labels``; None without labels.
         cameras: int64 (N,), camera of each tracklet.
-        same_as: int64 (N,), row of the first tracklet with the same frames; another row than its own only if the
-            index lists the tracklet in two roles, for example as a query and in the gallery.
-        wheres: ``file:line`` of each tracklet in the index; None in an unlabeled split, because line numbers may
-            reveal identities.
+        same_as: int64 (N,), row of the first tracklet with the same frames, for example if a query is in the gallery.
+        wheres: ``file:line`` of each tracklet; None in an unlabeled split, because line numbers may reveal identities.
         repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
         num_skipped_tracklets: Number of tracklets left out by ``on_bad_frame='skip_tracklet'``.
 
     Raises:
-        DatasetError: If the root or an index file is missing, an index file is malformed, or packed frames are
-            incomplete or damaged.
+        DatasetError: If the root, an index file or packed frames are missing, malformed or damaged.
         ConfigError: If an argument is invalid.
     """
 
@@ -141,13 +123,13 @@ class TrackletDataset(Dataset, ABC):
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
     ) -> None:
-        self.root = _as_folder(root, type(self).__name__)
+        self.root = Path(root).expanduser()
         self.split = split
         self.labelled = labelled
-        self._check_arguments(modality, expected_statistics)
+        self._check_arguments(modality, expected_statistics, on_bad_frame)
         self.modality = None if modality is None else Modality(modality)
         self.min_seq_len = self.MIN_SEQ_LEN if min_seq_len is None else min_seq_len
-        self.on_bad_frame = OnBadFrame.choose(on_bad_frame)
+        self.on_bad_frame = OnBadFrame(on_bad_frame)
         self.num_skipped_tracklets = 0
         self._skipped_frames: dict[str, str] | None = None
         self.storage = open_frames(self.root)
@@ -207,10 +189,7 @@ class TrackletDataset(Dataset, ABC):
         return self._fingerprint
 
     def bad_frames(self) -> list[dict[str, str]]:
-        """List ``frame`` and ``fault`` of the bad frames left out or substituted so far, also by loader workers.
-
-        They are in dataset order with ``'substitute'`` and sorted by path with ``'skip_tracklet'``.
-        """
+        """List ``frame`` and ``fault`` of the bad frames left out or substituted so far, also by loader workers."""
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
             found = dict(sorted((self._skipped_frames or {}).items()))
         else:
@@ -227,11 +206,7 @@ class TrackletDataset(Dataset, ABC):
         return f'split {self.split!r} of {type(self).__name__} in {self.root}: {reason}'
 
     def differences_from_published(self) -> list[str]:
-        """List the differences between the whole index (all splits) and the published counts.
-
-        Raises:
-            DatasetError: If an index file of another split is missing or malformed.
-        """
+        """List the differences between the whole index (all splits) and the published counts; raises DatasetError."""
         return differences_from_published(self.census(), self.PUBLISHED)
 
     def read_ground_truth(self) -> GroundTruth:
@@ -253,8 +228,7 @@ class TrackletDataset(Dataset, ABC):
     def parse_index(self) -> ParsedIndex:
         """Read the split's index; if ``labelled`` is False, the order must not depend on person ids.
 
-        Raises:
-            DatasetError: If a file is missing or malformed; names file and line.
+        Raises DatasetError, with file and line, if a file is missing or malformed.
         """
 
     def census(self) -> dict[str, int]:
@@ -267,22 +241,22 @@ class TrackletDataset(Dataset, ABC):
         return tuple(split for split in cls.SPLITS if '+' not in split)
 
     def _build_pipeline(self, pipeline: Pipeline) -> list[Callable[[dict], dict]]:
-        is_list = isinstance(pipeline, (list, tuple))
-        steps = pipeline if is_list else ()
-        transforms = [TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in steps]
-        if not is_list or not all(map(callable, transforms)):
+        transforms = [TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in pipeline]
+        if not all(map(callable, transforms)):
             raise ConfigError(
                 f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {pipeline!r}'
             )
         return transforms
 
-    def _check_arguments(self, modality: str | None, expected_statistics: str | None) -> None:
-        if modality not in ('rgb', 'ir', None):
-            raise ConfigError(f"modality must be 'rgb', 'ir' or None, got {modality!r}")
-        if self.split not in self.SPLITS:
-            raise ConfigError(f'{type(self).__name__}: split must be one of {self.SPLITS}, got {self.split!r}')
-        if expected_statistics not in ('published', None):
-            raise ConfigError(f"expected_statistics must be 'published' or None, got {expected_statistics!r}")
+    def _check_arguments(self, modality: str | None, expected_statistics: str | None, on_bad_frame: str) -> None:
+        for name, value, choices in (
+            ('split', self.split, self.SPLITS),
+            ('modality', modality, ('rgb', 'ir', None)),
+            ('expected_statistics', expected_statistics, ('published', None)),
+            ('on_bad_frame', on_bad_frame, ('error', 'substitute', 'skip_tracklet')),
+        ):
+            if value not in choices:
+                raise ConfigError(f'{type(self).__name__}: {name} must be one of {choices}, got {value!r}')
         if not self.root.is_dir():
             layout = f'; expected there: {self.LAYOUT}' if self.LAYOUT else ''
             raise DatasetError(
@@ -297,7 +271,10 @@ class TrackletDataset(Dataset, ABC):
         except MissingFileError as error:
             if self.split in self.TRAIN_SPLITS:
                 raise
-            raise MissingFileError(f'{error}; {_WITHOUT_TEST_SET}') from None
+            raise MissingFileError(
+                f'{error}; if the target has no test set, set val_dataloader=None and test_dataloader=None in the '
+                'config or with --cfg-options'
+            ) from None
         repeats = repeated_rows(everything.tracklets)
         pids = everything.pids if self.labelled else np.full(len(everything.pids), -1)
         self.repeats = describe_repeats(repeats, everything.wheres, pids)
@@ -318,14 +295,20 @@ class TrackletDataset(Dataset, ABC):
         self._is_rgb = np.array([t.modality is Modality.RGB for t in self.tracklets])
         self._fingerprint = index_fingerprint(self.tracklets)
         self._marks = FrameMarks(self.tracklets) if self.on_bad_frame is OnBadFrame.SUBSTITUTE else None
-        return parsed.warnings + repeat_warnings(self.root, self.split, self.repeats)
+        if not self.repeats:
+            return parsed.warnings
+        return (
+            *parsed.warnings,
+            f'{self.root}: {len(self.repeats)} lines of split {self.split!r} list a tracklet that an earlier line '
+            f'lists, and are left out: {shortened(self.repeats, 5)}; remove these lines from the index',
+        )
 
     def _select(self, parsed: ParsedIndex) -> tuple[ParsedIndex, np.ndarray | None, int | None]:
         """Leave out records, number the identities, then apply ``modality``."""
         keep = np.array([len(t) >= self.min_seq_len for t in parsed.tracklets], dtype=bool)
         keep[list(repeated_rows(parsed.tracklets))] = False
         if self.on_bad_frame is OnBadFrame.SKIP_TRACKLET:
-            keep &= without_bad_frames(parsed.tracklets, self._frames_to_skip(parsed.tracklets, keep))
+            keep &= self._without_bad_frames(parsed.tracklets, keep)
         labels = num_classes = None
         if self.labelled and self.split in self.TRAIN_SPLITS:
             identities = np.unique(parsed.pids[keep])
@@ -341,13 +324,13 @@ class TrackletDataset(Dataset, ABC):
         )
         return selected, None if labels is None else labels[rows].astype(np.int64), num_classes
 
-    def _frames_to_skip(self, tracklets: Sequence[Tracklet], keep: np.ndarray) -> Mapping[str, str]:
-        """Find the bad frames of the kept tracklets, only once per dataset object."""
+    def _without_bad_frames(self, tracklets: Sequence[Tracklet], keep: np.ndarray) -> np.ndarray:
+        """Mask of the tracklets without bad frames; searches those to keep only once per dataset object."""
         if self._skipped_frames is None:
             checked = [t for t, kept in zip(tracklets, keep, strict=True) if kept]
             self._skipped_frames = find_bad_frames(self.storage, checked, index_fingerprint(checked))
-            self.num_skipped_tracklets = int((~without_bad_frames(checked, self._skipped_frames)).sum())
-        return self._skipped_frames
+            self.num_skipped_tracklets = sum(not self._skipped_frames.keys().isdisjoint(t.frames) for t in checked)
+        return np.array([self._skipped_frames.keys().isdisjoint(t.frames) for t in tracklets], dtype=bool)
 
     def _log_report(self, warnings: tuple[str, ...], expected_statistics: str | None) -> None:
         title = (
@@ -369,26 +352,11 @@ class TrackletDataset(Dataset, ABC):
 
     def _published_warnings(self) -> tuple[str, ...]:
         try:
-            differences = self.differences_from_published()
+            found = '; '.join(self.differences_from_published())
         except DatasetError as error:  # another split's index file; this split is still usable
             return (f'{self.root}: the index was not compared with the published counts ({error})',)
-        if not differences:
-            return ()
-        return (
-            f'{self.root} differs from {type(self).__name__} as published: {"; ".join(differences)}. '
-            'Is the download complete? (expected_statistics=None silences this.)',
-        )
-
-
-def _as_folder(root: str | Path, owner: str) -> Path:
-    """Convert the ``root`` argument to a path; raises ConfigError if no such path can exist."""
-    try:
-        folder = Path(root).expanduser()
-        folder.is_dir()
-    except (TypeError, ValueError, RuntimeError, OSError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise ConfigError(f'{owner}: root {str(root)[:200]!r} is not a usable path ({reason})') from None
-    return folder
+        how = 'Is the download complete? (expected_statistics=None silences this.)'
+        return (f'{self.root} differs from {type(self).__name__} as published: {found}. {how}',) if found else ()
 
 
 def why_not_evaluated(dataset: Dataset) -> str | None:

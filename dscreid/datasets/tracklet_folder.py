@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dscreid.datasets.ground_truth import anonymous_rank
 from dscreid.datasets.index_files import index_file
+from dscreid.datasets.records import anonymous_rank
 from dscreid.datasets.tracklet_dataset import ParsedIndex, TrackletDataset
 from dscreid.datasets.tracklet_table import TABLE_NAMES, TrackletRow, find_table, read_table
 from dscreid.errors import DatasetError

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dscreid.datasets.index_files import is_safe_path, read_text
+from dscreid.datasets.index_files import check_paths, read_text
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
 from dscreid.utils.files import replacing
@@ -73,6 +73,7 @@ def read_table(path: Path) -> list[TrackletRow]:
                 raise ValueError(f'tracklet {row.tracklet!r} is also in {rows[row.tracklet].where}; rename one of them')
         except ValueError as error:
             raise DatasetError(f'{path}:{number}: {error}') from None
+        check_paths((*row.frames, *filter(None, [row.folder])), row.where)
         rows[row.tracklet] = row
     if not rows:
         raise DatasetError(f'{path}: contains no tracklet; add a line for each one')
@@ -125,9 +126,6 @@ def _parse(cells: dict[str, Any], where: str) -> TrackletRow:
     frames = _frames(cells.get('frames'))
     if bool(frames) == bool(text['folder']):
         raise ValueError('name the pictures in either folder or frames')
-    for frame in (*frames, *filter(None, [text['folder']])):
-        if not is_safe_path(frame):
-            raise ValueError(f'path {frame!r} leaves the dataset folder; write it relative to it, with "/" and no ".."')
     start, end = parse_time(text['start_time']), parse_time(text['end_time'])
     if start and end and (start.tzinfo is None) != (end.tzinfo is None):
         raise ValueError('start_time and end_time need the same kind of time, both with or both without a time zone')

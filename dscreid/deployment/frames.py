@@ -12,8 +12,7 @@ from dscreid.datasets.decoding import decode_frame
 from dscreid.datasets.storage import FolderFrames
 from dscreid.datasets.storage.frame_storage import IMAGE_SUFFIXES
 from dscreid.datasets.tracklet_dataset import TrackletDataset
-from dscreid.datasets.transforms.load_frames import LoadFrames, fit_frame
-from dscreid.datasets.transforms.sample_frames import SampleFrames
+from dscreid.datasets.transforms import LoadFrames, SampleFrames, fit_frame
 from dscreid.deployment.bundle import Bundle
 from dscreid.errors import DatasetError
 from dscreid.registry import TRANSFORMS

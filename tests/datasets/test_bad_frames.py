@@ -71,7 +71,7 @@ def test_nearest_frames_are_tried_first(position, length):
 
     def load(frame):
         tried.append(frame)
-        raise FrameError(f'{frame} is broken')
+        return FrameError(f'{frame} is broken')
 
     with pytest.raises(DatasetError, match=f'none of the {length} frames .*is broken'):
         load_or_substitute(load, list(range(length)), position)
@@ -101,6 +101,21 @@ def test_the_nearest_readable_frame_stands_in(root, how):
     item = dataset[Draw(5, 3)]['inputs'].numpy().transpose(0, 2, 3, 1)
     for image, position in zip(item, chosen, strict=True):
         assert (image == nearest_readable(root, frames, position)).all()
+
+
+def test_each_frame_is_tried_at_most_once(root):
+    class Counting(FolderFrames):
+        def read(self, frame):
+            tried.append(frame)
+            return super().read(frame)
+
+    tried = []
+    dataset = load(root, 'substitute')
+    dataset.storage = Counting(root)
+    frames = dataset.tracklets[5].frames
+    damage(root, frames[1:])
+    dataset[5]
+    assert sorted(tried) == sorted(frames)
 
 
 def test_the_default_stops_at_the_first_bad_frame(root):
@@ -231,7 +246,7 @@ def test_an_unusable_kept_list_is_made_anew(root, cache, content):
 
 
 def test_an_unknown_policy_is_refused(root):
-    with pytest.raises(ConfigError, match=r"'error', 'substitute', 'skip_tracklet', got 'ignore'"):
+    with pytest.raises(ConfigError, match=r"'error', 'substitute', 'skip_tracklet'\), got 'ignore'"):
         load(root, 'ignore')
 
 

@@ -1,14 +1,20 @@
+import io
+
 import cv2
 import numpy as np
 import pytest
 from image_files import with_size
+from PIL import Image
 
 from dscreid.datasets import decoding
 from dscreid.datasets.decoding import (
+    MAX_PIXELS,
     available_decoders,
     choose_decoder,
     decode_frame,
     decode_with_cv2,
+    image_size,
+    is_too_large,
     jpeg_scale,
 )
 from dscreid.datasets.storage import FolderFrames
@@ -133,7 +139,7 @@ def test_images_that_claim_too_many_pixels_are_not_decoded(tmp_path, monkeypatch
 )
 def test_scale_never_falls_below_the_target(size, at_least, scale):
     assert jpeg_scale(size, at_least) == scale
-    assert jpeg_scale(size, None) == jpeg_scale(None, at_least) == 1
+    assert jpeg_scale(size, None) == 1
     if size == (800, 800):
         assert max(decode_with_cv2(encode(np.zeros(size, np.uint8)), at_least).shape) == 800 // scale
 
@@ -175,3 +181,46 @@ def test_what_libjpeg_turbo_refuses_is_left_to_opencv(monkeypatch):
 
     monkeypatch.setattr(simplejpeg, 'decode_jpeg', refuse)
     np.testing.assert_array_equal(decoding.decode_with_turbojpeg(content), decode_with_cv2(content))
+
+
+# sizes from headers
+
+
+@pytest.mark.parametrize('kind', ['.jpg', '.png', '.bmp', '.webp', '.tiff'])
+@pytest.mark.parametrize('size', [(1, 1), (20, 12), (300, 700)])
+def test_size_is_that_of_the_decoder(kind, size):
+    content = encode(picture(*size), kind)
+    assert image_size(content) == size == cv2.imdecode(np.frombuffer(content, np.uint8), -1).shape[:2]
+    assert image_size(memoryview(content)) == size
+
+
+def test_progressive_and_padded_jpegs():
+    content = encode(picture(300, 700), '.jpg', cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert image_size(content) == (300, 700)
+    assert image_size(content[:2] + b'\xff\xff' + content[2:]) == (300, 700)
+
+
+@pytest.mark.parametrize(
+    'content', [b'', b'no image', b'\xff\xd8', encode(picture(20, 12))[:20], encode(picture(2, 2), '.png')[:20]]
+)
+def test_no_size(content):
+    assert image_size(content) is None
+    assert not is_too_large(None)
+
+
+@pytest.mark.parametrize('kind', ['.jpg', '.png'])
+def test_a_claimed_size_above_the_limit_is_noticed(kind):
+    content = with_size(encode(picture(20, 12), kind), 65_500, 65_499)
+    assert is_too_large(image_size(content))
+
+
+def test_limit():
+    assert not is_too_large((10_000, MAX_PIXELS // 10_000))
+    assert is_too_large((10_000, MAX_PIXELS // 10_000 + 1))
+
+
+def test_other_kinds_beyond_the_limit():
+    stream = io.BytesIO()
+    Image.new('1', (30_000, 30_000)).save(stream, 'TIFF', compression='group4')
+    assert len(stream.getvalue()) < 100_000
+    assert is_too_large(image_size(stream.getvalue()))

@@ -5,7 +5,6 @@ import pytest
 from dscreid.datasets.index_files import (
     check_paths,
     index_file,
-    is_safe_path,
     parse_integer,
     parse_lines,
     read_json,
@@ -17,7 +16,6 @@ from dscreid.errors import DatasetError
 
 @pytest.mark.parametrize('path', ['a.jpg', 'a/b.jpg', 'a/..b/c..jpg', 'a b/ü.jpg', './a.jpg'])
 def test_safe_paths(path):
-    assert is_safe_path(path)
     check_paths([path], 'x:1')
 
 
@@ -40,7 +38,6 @@ def test_safe_paths(path):
     ],
 )
 def test_unsafe_paths(path):
-    assert not is_safe_path(path)
     with pytest.raises(DatasetError, match='x:1: frame path'):
         check_paths(['fine.jpg', path], 'x:1')
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dscreid.datasets.repeats import first_rows
+from dscreid.datasets.records import first_rows
 from dscreid.errors import DatasetError
 from dscreid.evaluation import InnerProduct, protocol_directions, rank_queries
 from dscreid.evaluation.feasibility import DirectionCount, plan_evaluation

@@ -173,7 +173,7 @@ def measure_packing(roots: Mapping[str, Path]) -> dict[str, float]:
 
     from dscreid.datasets.decoding import decode_frame, decode_with_cv2
     from dscreid.datasets.storage import open_frames
-    from dscreid.datasets.transforms.load_frames import fit_frame
+    from dscreid.datasets.transforms import fit_frame
 
     def pixels(storage: 'FrameStorage', frame: str) -> np.ndarray:
         out = np.empty((*SIZE, 3), np.uint8)

@@ -12,8 +12,8 @@ from pathlib import Path
 from machine import print_table
 
 from dscreid.datasets.bad_frames import fault_of, scan_frames
-from dscreid.datasets.frame_header import read_header
 from dscreid.datasets.storage import FolderFrames
+from dscreid.lab.dataset_checks.frame_header import read_header
 
 
 def main() -> None:

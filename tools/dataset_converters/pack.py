@@ -15,11 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dscreid import apis
+from dscreid import apis, datasets
 from dscreid.apis.command_line import at_least, make_parser, run_command
-from dscreid.datasets import packing
-from dscreid.datasets.storage import MANIFEST, FrameFormat
-from dscreid.datasets.storage.frame_storage import ENCODINGS
+from dscreid.datasets.storage import ENCODINGS, MANIFEST, FrameFormat
 from dscreid.datasets.storage.manifest import Manifest, read_manifest
 from dscreid.errors import ConfigError
 
@@ -55,11 +53,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> None:
     """Pack or verify, and print what OUT contains."""
     if args.verify:
-        manifest = packing.verify(args.out)
+        manifest = datasets.packing.verify(args.out)
         print(f'{args.out}: all {len(manifest.shards)} shards and the index files are intact')
         return
     recorded = read_manifest(args.out) if (args.out / MANIFEST).is_file() else None
-    manifest = packing.pack(packing.plan_packing(source=args.root, **settings_of(args, recorded)), args.out, args.jobs)
+    plan = datasets.packing.plan_packing(source=args.root, **settings_of(args, recorded))
+    manifest = datasets.packing.pack(plan, args.out, args.jobs)
     size = sum(record.bytes for record in manifest.shards)
     print(
         f'{args.out}: {manifest.num_frames:,} frames ({manifest.frame_format}) in {len(manifest.shards)} shards, '
@@ -110,7 +109,7 @@ def read_config(path: str) -> tuple[str, dict[str, Any]]:
     values = {name: load[0][name] for name in ('size', 'area_when_shrinking') if name in load[0]}
     if 'size' in values:
         values['size'] = tuple(values['size'])
-    return packing.dataset_class(dataset['type']).NAME, values
+    return datasets.packing.dataset_class(dataset['type']).NAME, values
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,32 +2,25 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
-from dscreid.datasets.samplers.drawing import rank_share, seeded_draws
 from dscreid.errors import ConfigError
 from dscreid.registry import DATA_SAMPLERS
-from dscreid.structures import Draw
+from dscreid.structures import Draw, draw_seeds
 
 
 class BatchPlanSampler(Sampler, ABC):
-    """Sampler with a fixed number of batches per epoch that depend only on ``(seed, epoch)``.
-
-    The global batches do not depend on the number of ranks; each rank takes its share of every batch.
+    """Sampler whose global batches depend only on ``(seed, epoch)``; each rank takes its share of every batch.
 
     Args:
         layout: bool (B,), which draws of a global batch are visible; see :meth:`layout`.
         iterations: Batches per epoch.
         seed: The run's seed; None (MMEngine's ``diff_rank_seed``) counts as 0, because ranks must agree.
-
-    Attributes:
-        batch_size: Draws per batch on this rank; ``ReIDRunner`` gives it to the data loader.
-        global_batch_size: Draws per batch on all ranks together.
     """
 
     def __init__(self, layout: np.ndarray, iterations: int, seed: int | None) -> None:
@@ -47,7 +40,7 @@ class BatchPlanSampler(Sampler, ABC):
 
     @property
     def batch_size(self) -> int:
-        """Draws per batch on this rank."""
+        """Draws per batch on this rank, which ``ReIDRunner`` gives to the data loader."""
         return len(self._share)
 
     def __len__(self) -> int:
@@ -77,11 +70,7 @@ class BatchPlanSampler(Sampler, ABC):
 
 
 def planned_batch_size(sampler: Any) -> int | None:
-    """Return the draws per batch on this rank for a sampler's config; None if the sampler does not plan batches.
-
-    Raises:
-        ConfigError: If a setting is out of range or does not fit the number of processes.
-    """
+    """``batch_size`` for the config of a sampler, None if it plans no batches; ConfigError if a setting is wrong."""
     kind = DATA_SAMPLERS.get(str(sampler.get('type'))) if isinstance(sampler, Mapping) else None
     if not (isinstance(kind, type) and issubclass(kind, BatchPlanSampler)):
         return None
@@ -92,3 +81,62 @@ def planned_batch_size(sampler: Any) -> int | None:
     except (TypeError, ValueError) as error:
         raise ConfigError(f'{kind.__name__} cannot be made of its values in the config: {error}') from error
     return len(rank_share(layout, *get_dist_info()))
+
+
+class PermutationStream:
+    """Stream of groups in random order, in which every group appears before any repeats, and never twice in a batch."""
+
+    def __init__(self, num_groups: int, rng: np.random.Generator) -> None:
+        self.num_groups = num_groups
+        self.rng = rng
+        self._queue: list[int] = []
+
+    def take(self, count: int) -> list[int]:
+        """Take the next ``count`` distinct groups; those already taken wait when a new permutation begins."""
+        if not 0 <= count <= self.num_groups:
+            raise ValueError(f'cannot take {count} different groups of {self.num_groups}')
+        taken, self._queue = self._queue[:count], self._queue[count:]
+        if len(taken) < count:
+            fresh = self.rng.permutation(self.num_groups).tolist()
+            put_off = [group for group in fresh if group in taken]
+            others = [group for group in fresh if group not in taken]
+            missing = count - len(taken)
+            taken, self._queue = taken + others[:missing], put_off + others[missing:]
+        return taken
+
+
+def plan_batches(
+    iterations: int, num_groups: int, per_batch: int, rng: np.random.Generator, draw: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """Plan batches of ``per_batch`` groups, int64 (iterations, B); ``draw`` gives the members drawn from a group."""
+    stream = PermutationStream(num_groups, rng)
+    return np.stack([np.concatenate([draw(i) for i in stream.take(per_batch)]) for _ in range(iterations)])
+
+
+def draw_members(members: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw ``count`` members of a group, each once before any repeats."""
+    if len(members) >= count:
+        return rng.choice(members, count, replace=False)
+    return np.concatenate([rng.permutation(members), rng.choice(members, count - len(members))])
+
+
+def rank_share(visible: np.ndarray, rank: int, world_size: int) -> np.ndarray:
+    """A rank's positions in a global batch, int64 (B / world_size,), ascending: every ``world_size``-th per modality.
+
+    ``visible``, bool (B,), tells the modality of each position; ConfigError if one cannot be divided equally.
+    """
+    shares = []
+    for name, members in (('visible', visible), ('infrared', ~visible)):
+        positions = np.flatnonzero(members)
+        if len(positions) % world_size:
+            raise ConfigError(
+                f'{len(positions)} {name} tracklets per batch cannot be divided among {world_size} processes; make '
+                f"the sampler's numbers give a multiple of {world_size}, or start another number of processes"
+            )
+        shares.append(positions[rank::world_size])
+    return np.sort(np.concatenate(shares)).astype(np.int64)
+
+
+def seeded_draws(indices: np.ndarray, seed: int, epoch: int, positions: np.ndarray) -> Iterator[Draw]:
+    """Yield draws of dataset indices, int64 (n,), at positions of the epoch's global order, which give their seeds."""
+    yield from map(Draw, indices.tolist(), draw_seeds(seed, epoch, positions).tolist(), positions.tolist())

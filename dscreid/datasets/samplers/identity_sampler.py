@@ -1,11 +1,11 @@
 """Sampler for batches of P identities x K tracklets x modalities of a labeled split."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
-from dscreid.datasets.samplers.drawing import PermutationStream, draw_members
+from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler, draw_members, plan_batches
 from dscreid.datasets.tracklet_dataset import TrackletDataset
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.registry import DATA_SAMPLERS
@@ -22,13 +22,11 @@ class IdentitySampler(BatchPlanSampler):
     Args:
         dataset: A labeled train split.
         num_identities: P, identities per global batch.
-        num_tracklets: K, tracklets per identity and modality. If an identity has fewer, each is drawn once and the
-            rest are repeats.
+        num_tracklets: K, tracklets per identity and modality; identities with fewer repeat some.
         iterations: Batches per epoch.
         seed: The run's seed.
-        camera_pairs: Draw K cameras of an identity, and from each camera one tracklet of every modality, as
-            BUPTCampus's reference code does with its pixel-aligned pairs. Identities without a camera shared by all
-            modalities are not drawn.
+        camera_pairs: Draw K cameras shared by all modalities of an identity, and from each one tracklet per modality,
+            as BUPTCampus's reference code does with its pixel-aligned pairs.
         modalities: Modalities of a batch, in this order.
 
     Raises:
@@ -80,15 +78,12 @@ class IdentitySampler(BatchPlanSampler):
 
     def _plan(self, epoch: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, epoch])
-        identities = PermutationStream(len(self._members), rng)
-        batches = [
-            np.concatenate([self._draw(self._members[i], rng) for i in identities.take(self.num_identities)])
-            for _ in range(self.iterations)
-        ]
-        return np.stack(batches)
+        draw = partial(self._draw, rng=rng)
+        return plan_batches(self.iterations, len(self._members), self.num_identities, rng, draw)
 
-    def _draw(self, members: list[list[np.ndarray]], rng: np.random.Generator) -> np.ndarray:
-        """Draw indices of one identity, ordered by modality, from ``members[group][modality]`` (see below)."""
+    def _draw(self, identity: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw indices of one identity, ordered by modality."""
+        members = self._members[identity]
         if not self.camera_pairs:
             return np.concatenate([draw_members(m, self.num_tracklets, rng) for m in members[0]])
         groups = draw_members(np.arange(len(members)), self.num_tracklets, rng)
@@ -99,10 +94,7 @@ class IdentitySampler(BatchPlanSampler):
 def _members_by_identity(
     dataset: TrackletDataset, labels: np.ndarray, modalities: Sequence[Modality], by_camera: bool
 ) -> list[list[list[np.ndarray]]]:
-    """For each identity and group (a camera, or all cameras together), collect the indices of each modality.
-
-    Groups that lack a modality and identities without a group are left out.
-    """
+    """``[identity][group][modality]``: indices of each complete group, a camera or all cameras together."""
     cameras = dataset.cameras if by_camera else np.zeros(len(dataset), dtype=np.int64)
     table: dict[tuple[int, int], list[list[int]]] = {}
     for slot, modality in enumerate(modalities):

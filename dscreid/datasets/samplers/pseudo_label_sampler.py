@@ -4,14 +4,11 @@ import math
 
 import numpy as np
 
-from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler
-from dscreid.datasets.samplers.drawing import PermutationStream, draw_members
+from dscreid.datasets.samplers.batch_plan_sampler import BatchPlanSampler, draw_members, plan_batches
 from dscreid.datasets.tracklet_dataset import TrackletDataset
 from dscreid.errors import ConfigError, LabelingError
 from dscreid.registry import DATA_SAMPLERS
 from dscreid.structures import Modality
-
-NAMES = {Modality.IR: 'infrared', Modality.RGB: 'visible'}
 
 
 @DATA_SAMPLERS.register_module()
@@ -66,20 +63,20 @@ class PseudoLabelSampler(BatchPlanSampler):
             ValueError: If a length differs from the dataset's.
             LabelingError: If a modality has fewer clusters than a batch needs.
         """
-        labels = {Modality.IR: np.asarray(ir_labels), Modality.RGB: np.asarray(rgb_labels)}
         clusters = {}
-        for modality, values in labels.items():
+        for modality, name, labels in ((Modality.IR, 'infrared', ir_labels), (Modality.RGB, 'visible', rgb_labels)):
+            values = np.asarray(labels)
             if values.shape != self._rows[modality].shape:
                 raise ValueError(
-                    f'{len(self._rows[modality])} {NAMES[modality]} tracklets need as many labels, '
+                    f'{len(self._rows[modality])} {name} tracklets need as many labels, '
                     f'got an array of shape {values.shape}'
                 )
             numbers = np.unique(values[values >= 0])
             if len(numbers) < (wanted := self._sizes[modality][0]):
                 raise LabelingError(
-                    f'{len(numbers)} clusters of {NAMES[modality]} tracklets were found, but a batch asks for '
+                    f'{len(numbers)} clusters of {name} tracklets were found, but a batch asks for '
                     f'{wanted}; loosen the clustering (larger eps, smaller min_samples or k1) or lower the '
-                    f'{NAMES[modality]} clusters per batch'
+                    f'{name} clusters per batch'
                 )
             clusters[modality] = [self._rows[modality][values == number] for number in numbers]
         self._clusters = clusters
@@ -95,12 +92,8 @@ class PseudoLabelSampler(BatchPlanSampler):
         return np.concatenate(plans, axis=1)
 
     def _plan_modality(self, modality: Modality, clusters: list[np.ndarray], epoch: int) -> np.ndarray:
-        """Plan one modality, int64 (iterations, clusters * size); a separate generator keeps modalities independent."""
         num_clusters, size = self._sizes[modality]
-        rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])
-        stream = PermutationStream(len(clusters), rng)
-        batches = [
-            np.concatenate([draw_members(clusters[c], size, rng) for c in stream.take(num_clusters)])
-            for _ in range(self.iterations)
-        ]
-        return np.stack(batches)
+        rng = np.random.default_rng([self.seed, epoch, int(modality is Modality.RGB)])  # one for each modality
+        return plan_batches(
+            self.iterations, len(clusters), num_clusters, rng, lambda i: draw_members(clusters[i], size, rng)
+        )

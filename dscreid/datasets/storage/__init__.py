@@ -5,8 +5,7 @@ from dscreid.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        'frame_storage': ['FolderFrames', 'FrameFormat', 'FrameStorage'],
-        'manifest': ['MANIFEST'],
-        'packed_frames': ['PackedFrames', 'open_frames'],
+        'frame_storage': ['FolderFrames', 'FrameStorage', 'PackedFrames', 'open_frames'],
+        'manifest': ['ENCODINGS', 'MANIFEST', 'FrameFormat'],
     },
 )

@@ -1,102 +1,132 @@
-"""Storage interface used by the datasets and ``LoadFrames``, and the storage of plain image files."""
+"""Storage of frames: plain image files, or the shards written by ``dscreid pack``."""
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+import hashlib
+import zlib
 from pathlib import Path
+from typing import Any
 
-from dscreid.datasets.frame_files import read_frame_bytes
-from dscreid.errors import ConfigError
+from dscreid.datasets.frame_files import path_inside, read_frame_bytes
+from dscreid.datasets.storage.manifest import MANIFEST, TABLE, read_manifest, shard_name
+from dscreid.datasets.storage.shards import FrameTable, map_shard, parse_table, read_shard
+from dscreid.errors import DatasetError
 
-ENCODINGS = ('jpeg', 'raw')
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
 
-@dataclass(frozen=True)
-class FrameFormat:
-    """Format into which the original frames were converted when they were packed.
+class FolderFrames:
+    """Image files in the original folders of a dataset, whose root may be a symbolic link.
 
-    Attributes:
-        size: (H, W) of every frame.
-        area_when_shrinking: Resizing method; see ``LoadFrames``.
-        encoding: ``'jpeg'``, or ``'raw'``: uint8 (H, W, 3) in RGB order, row by row.
-        quality: JPEG quality, 1 to 100; None for raw pixels.
-
-    Raises:
-        ConfigError: If a value is out of range.
+    Like in ``PackedFrames``, frames are addressed by their path relative to the root, as in the official index files.
     """
 
-    size: tuple[int, int] = (288, 144)
-    area_when_shrinking: bool = False
-    encoding: str = 'jpeg'
-    quality: int | None = 95
-
-    def __post_init__(self) -> None:
-        if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
-            raise ConfigError(f'size must be a height and a width, both positive, got {self.size}')
-        if self.encoding not in ENCODINGS:
-            raise ConfigError(f'the format must be {" or ".join(ENCODINGS)}, got {self.encoding!r}')
-        if self.encoding == 'jpeg' and not (self.quality and 1 <= self.quality <= 100):
-            raise ConfigError(f'JPEG quality must lie between 1 and 100, got {self.quality}')
-
-    def __str__(self) -> str:
-        """Describe size, encoding and resizing method, for logs."""
-        how = 'raw pixels' if self.encoding == 'raw' else f'JPEG of quality {self.quality}'
-        area = ', resized by area' if self.area_when_shrinking else ''
-        return f'{how}, {self.size[0]}x{self.size[1]}{area}'
-
-
-class FrameStorage(ABC):
-    """Frames addressed by their path relative to the dataset's root, as in the official index files.
-
-    Attributes:
-        root: Folder of the dataset.
-        frame_format: Format of the packed frames; None for the original files.
-        remedy: How to fix a frame that is not a complete image, for error messages.
-    """
-
-    root: Path
-    frame_format: FrameFormat | None = None
-    remedy: str
-
-    @abstractmethod
-    def read(self, frame: str) -> bytes | memoryview:
-        """Read a frame: the bytes of an image file, or pixels if ``frame_format.encoding`` is ``'raw'``.
-
-        Raises:
-            FrameError: If an original file is missing or unreadable.
-            DatasetError: If its path leaves the root, the frame is not packed, or its shard is damaged; no frame is
-                substituted in these cases.
-        """
-
-    @abstractmethod
-    def has_folder(self, folder: str) -> bool:
-        """Check whether ``folder``, a path relative to the root without a trailing slash, contains frames."""
-
-    @abstractmethod
-    def list_frames(self) -> list[str]:
-        """List the paths of all frames, sorted; for datasets without index files."""
-
-
-class FolderFrames(FrameStorage):
-    """Image files in the original folders of the dataset, whose root may be a symbolic link."""
-
+    frame_format = None
     remedy = 'unpack the dataset archive again'
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
     def read(self, frame: str) -> bytes:
-        """Read an image file."""
+        """Read an image file; raises FrameError, or DatasetError if the path leaves the root."""
         return read_frame_bytes(self.root, frame)
 
     def has_folder(self, folder: str) -> bool:
-        """Check whether the folder exists."""
+        """Check whether ``folder``, relative to the root without a trailing slash, exists."""
         return (self.root / folder).is_dir()
 
     def list_frames(self) -> list[str]:
-        """List all files below the root whose names end like those of images."""
+        """List the paths of all images below the root, sorted; for datasets without index files."""
         return sorted(
             path.relative_to(self.root).as_posix()
             for path in self.root.rglob('*')
             if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
         )
+
+
+class PackedFrames:
+    """Frames in memory-mapped shards; the CRC-32 of a frame is checked on every read.
+
+    Raises:
+        DatasetError: If packing is not finished, or ``packing.json`` or the frame table is damaged.
+    """
+
+    remedy = 'pack the dataset again into a new folder'
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.manifest = read_manifest(self.root)
+        self.frame_format = self.manifest.frame_format
+        self._command = f'this command writes it: {self.manifest.command(self.root)}'
+        if not self.manifest.is_finished:
+            raise DatasetError(f'{self.root}: not all frames are packed yet; {self._command}')
+        self._table = self._read_table()
+        self._shards: dict[int, memoryview] = {}
+
+    def read(self, frame: str) -> memoryview:
+        """Read an image file, or pixels if ``frame_format.encoding`` is ``'raw'``; DatasetError if it is damaged."""
+        entry = self._table.find(frame)
+        if entry is None:
+            splits = ', '.join(self.manifest.splits)
+            raise DatasetError(
+                f'{self.root / frame}: this frame is not among the packed ones (splits packed: {splits}); {self.remedy}'
+            )
+        content = self._shard(entry.shard)[entry.offset : entry.offset + entry.length]
+        if len(content) != entry.length or zlib.crc32(content) != entry.crc32:
+            raise self._damaged(shard_name(entry.shard), f'frame {frame} has a wrong checksum')
+        return content
+
+    def has_folder(self, folder: str) -> bool:
+        """Check whether the folder contains a packed frame."""
+        return self._table.has_folder(folder)
+
+    def list_frames(self) -> list[str]:
+        """List the paths of all packed frames, sorted."""
+        frames: list[str] = []
+        for number in range(len(self.manifest.shards)):
+            name = shard_name(number)
+            try:
+                (paths,) = read_shard(path_inside(self.root, name), 'paths')
+            except (OSError, ValueError) as error:
+                raise self._damaged(name, str(error)) from None
+            frames += paths.tobytes().decode('utf-8', 'surrogatepass').split('\n')
+        return sorted(frames)
+
+    def _read_table(self) -> FrameTable:
+        try:
+            content = Path(path_inside(self.root, TABLE)).read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.manifest.table:
+                raise ValueError('it has a wrong checksum')
+            return parse_table(content)
+        except (OSError, ValueError) as error:
+            raise self._damaged(TABLE, str(error)) from None
+
+    def _shard(self, number: int) -> memoryview:
+        """Map a shard when this process first uses it."""
+        if number in self._shards:
+            return self._shards[number]
+        name = shard_name(number)
+        path = Path(path_inside(self.root, name))
+        try:
+            if not path.is_file():
+                raise ValueError('it is missing')
+            record = self.manifest.shards[number] if number < len(self.manifest.shards) else None
+            if record is None or path.stat().st_size != record.bytes:
+                raise ValueError('it has a wrong size')
+            return self._shards.setdefault(number, map_shard(path))
+        except (OSError, ValueError) as error:
+            raise self._damaged(name, str(error)) from None
+
+    def _damaged(self, name: str, fault: str) -> DatasetError:
+        return DatasetError(f'{self.root / name}: damaged, {fault}; {self._command}')
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the memory maps, which cannot be sent to another process."""
+        return {**self.__dict__, '_shards': {}}
+
+
+FrameStorage = FolderFrames | PackedFrames
+
+
+def open_frames(root: str | Path) -> FrameStorage:
+    """Open the frames of a dataset: packed ones if the root contains ``packing.json``; raises like ``PackedFrames``."""
+    packed = (Path(root) / MANIFEST).is_file()
+    return PackedFrames(root) if packed else FolderFrames(root)

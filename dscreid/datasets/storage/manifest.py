@@ -8,29 +8,54 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.datasets.index_files import check_paths, index_file
-from dscreid.datasets.storage.frame_storage import FrameFormat
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.utils.files import replacing
 
 MANIFEST = 'packing.json'
 TABLE = 'frames.safetensors'
 VERSION = 1
+ENCODINGS = ('jpeg', 'raw')
 #: Types of the fields that ``FrameFormat`` and ``ShardRecord`` do not check.
 _KINDS = {
     'layout': str, 'source': str, 'fake_ir': bool, 'frames_per_shard': int, 'num_frames': int, 'plan': str,
     'index_files': Mapping, 'table': str | None,
 }  # fmt: skip
-TOOL = 'dscreid pack'
+
+
+@dataclass(frozen=True)
+class FrameFormat:
+    """Format into which the original frames were converted when they were packed.
+
+    Attributes:
+        size: (H, W) of every frame.
+        area_when_shrinking: Resizing method; see ``LoadFrames``.
+        encoding: ``'jpeg'``, or ``'raw'``: uint8 (H, W, 3) in RGB order, row by row.
+        quality: JPEG quality, 1 to 100; None for raw pixels.
+    """
+
+    size: tuple[int, int] = (288, 144)
+    area_when_shrinking: bool = False
+    encoding: str = 'jpeg'
+    quality: int | None = 95
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
+            raise ConfigError(f'size must be a height and a width, both positive, got {self.size}')
+        if self.encoding not in ENCODINGS:
+            raise ConfigError(f'the format must be {" or ".join(ENCODINGS)}, got {self.encoding!r}')
+        if self.encoding == 'jpeg' and not (self.quality and 1 <= self.quality <= 100):
+            raise ConfigError(f'JPEG quality must lie between 1 and 100, got {self.quality}')
+
+    def __str__(self) -> str:
+        """Describe size, encoding and resizing method, for logs."""
+        how = 'raw pixels' if self.encoding == 'raw' else f'JPEG of quality {self.quality}'
+        area = ', resized by area' if self.area_when_shrinking else ''
+        return f'{how}, {self.size[0]}x{self.size[1]}{area}'
 
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """One finished shard.
-
-    Attributes:
-        bytes: Size of its file.
-        sha256: Hash of its file, hexadecimal.
-    """
+    """Size and hexadecimal hash of a finished shard's file."""
 
     bytes: int
     sha256: str
@@ -40,18 +65,8 @@ class ShardRecord:
 class Manifest:
     """Content of ``packing.json``.
 
-    Attributes:
-        layout: ``NAME`` or short name of the dataset.
-        source: Root of the original dataset, an absolute path.
-        frame_format: Format of the packed frames.
-        splits: Splits whose frames are packed.
-        fake_ir: Whether generated infrared frames are also packed.
-        frames_per_shard: Number of frames in each shard except the last.
-        num_frames: Number of frames in all shards.
-        plan: Digest of the frames' paths in order.
-        index_files: SHA-256 of each copied index file, by path relative to the root.
-        shards: Record of each shard; None if it is not finished.
-        table: SHA-256 of the frame table; None until everything is packed.
+    ``plan`` is a digest of the frames' paths in order, ``index_files`` maps copied files to their SHA-256, ``shards``
+    contains None for unfinished ones, and ``table`` is the SHA-256 of the frame table when everything is packed.
     """
 
     layout: str
@@ -73,7 +88,7 @@ class Manifest:
 
     def command(self, root: str | Path) -> str:
         """Command line that writes missing or damaged files in ``root`` and keeps everything else."""
-        return f'{TOOL} {shlex.join((self.layout, self.source, str(root)))}'
+        return f'dscreid pack {shlex.join((self.layout, self.source, str(root)))}'
 
 
 def shard_name(number: int) -> str:
@@ -89,11 +104,7 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Read ``packing.json``.
-
-    Raises:
-        DatasetError: If it is missing, malformed, of another version, or a link to outside the root.
-    """
+    """Read ``packing.json``; DatasetError if it is missing, malformed, of another version, or outside the root."""
     path = index_file(root, MANIFEST)
     try:
         content = json.loads(path.read_text(encoding='utf-8'))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dscreid.datasets.hitsz_index import FrameNames
+from dscreid.datasets.hitsz_vcm import FrameNames
 from dscreid.lab.dataset_checks import Finding, warn_if
 
 _SEPARATORS = re.compile(r'[/_.\-]')

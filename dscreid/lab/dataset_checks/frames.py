@@ -11,10 +11,10 @@ from functools import partial
 
 from dscreid.datasets.bad_frames import fault_of, scan_frames
 from dscreid.datasets.frame_files import path_inside
-from dscreid.datasets.frame_header import FrameHeader, inspect_content, read_header
 from dscreid.datasets.storage import FrameStorage
 from dscreid.errors import DatasetError
 from dscreid.lab.dataset_checks import Finding, Severity, warn_if
+from dscreid.lab.dataset_checks.frame_header import FrameHeader, inspect_content, read_header
 
 _OUTSIDE = 'outside the root'
 _NOT_IN_SHARDS = 'not packed, or in a damaged shard'

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from itertools import combinations
 
-from dscreid.datasets.repeats import first_rows
+from dscreid.datasets.records import first_rows
 from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if
 from dscreid.lab.dataset_checks.foreign import ForeignTracklet
 from dscreid.structures import Modality, Tracklet

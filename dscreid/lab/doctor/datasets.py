@@ -7,7 +7,6 @@ from typing import Any
 
 from dscreid.apis.evaluation_check import evaluations_of, plan
 from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
-from dscreid.datasets.bupt_index import frames_with_lines
 from dscreid.errors import DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if
 from dscreid.lab.dataset_checks.foreign import ForeignTracklet, check_foreign, foreign_by_path, foreign_in_hitsz
@@ -187,8 +186,15 @@ def _foreign(dataset: TrackletDataset) -> tuple[list[ForeignTracklet], list[str]
     if isinstance(dataset, HITSZVCM):
         return foreign_in_hitsz(*dataset.read_tracks()), []
     if isinstance(dataset, BUPTCampus):
-        wheres, frames, told = frames_with_lines(dataset.root, dataset.list_lines())
-        return foreign_by_path(wheres, frames, told)
+        entries = list(dataset.entries())
+        told = {
+            'person': [line.pid for _, line in entries],
+            'modality': [tracklet.modality.name for tracklet, _ in entries],
+            'camera': [line.camera for _, line in entries],
+            'tracklet': [line.tracklet for _, line in entries],
+        }
+        wheres = [f'{Path(line.where).name} {tracklet.modality.value}' for tracklet, line in entries]
+        return foreign_by_path(wheres, [tracklet.frames for tracklet, _ in entries], told)
     tracklets = dataset.tracklets
     told = {'modality': [t.modality.value for t in tracklets], 'camera': [str(t.camera) for t in tracklets]}
     if all(t.pid is not None for t in tracklets):

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from dscreid.datasets import HITSZVCM, BUPTCampus, bad_frames
 from dscreid.datasets.packing import pack, plan_packing
 from dscreid.datasets.storage import FolderFrames, FrameFormat, PackedFrames, open_frames
-from dscreid.datasets.storage.frame_table import _key, save_table
+from dscreid.datasets.storage.shards import _key, save_table
 from dscreid.errors import ConfigError, DatasetError, FrameError
 from dscreid.structures import Draw
 from dscreid.utils.checkpoint import sha256

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dscreid.datasets.packing import pack, packer, plan_packing, verify
-from dscreid.datasets.packing.shard_writer import encode_frame, load_frame
+from dscreid.datasets import packing
+from dscreid.datasets.packing import encode_frame, load_frame, pack, plan_packing, verify
 from dscreid.datasets.storage import FrameFormat, open_frames
 from dscreid.datasets.storage.manifest import read_manifest
 from dscreid.errors import ConfigError, DatasetError
@@ -67,7 +67,7 @@ def test_a_finished_folder_is_kept(plan, worlds):
 
 
 def test_what_is_finished_stays_and_the_rest_is_written(plan, worlds, monkeypatch):
-    out, original = worlds.folder / 'out', packer.make_shard
+    out, original = worlds.folder / 'out', packing.make_shard
     started = []
 
     def fail_at_the_fourth(*arguments):
@@ -76,7 +76,7 @@ def test_what_is_finished_stays_and_the_rest_is_written(plan, worlds, monkeypatc
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(packer, 'make_shard', fail_at_the_fourth)
+    monkeypatch.setattr(packing, 'make_shard', fail_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         pack(plan, out)
     with pytest.raises(DatasetError, match=r'not all frames are packed yet; .*dscreid pack hitsz'):
@@ -84,7 +84,7 @@ def test_what_is_finished_stays_and_the_rest_is_written(plan, worlds, monkeypatc
     before = times(out)
     assert len(before) == 3
     (out / 'shards/.00003.safetensors.dscreid-partial-abcdefgh').write_bytes(b'half')
-    monkeypatch.setattr(packer, 'make_shard', original)
+    monkeypatch.setattr(packing, 'make_shard', original)
     pack(plan, out)
     assert {name: when for name, when in times(out).items() if name in before} == before
     assert len(times(out)) == 7
@@ -94,7 +94,7 @@ def test_what_is_finished_stays_and_the_rest_is_written(plan, worlds, monkeypatc
 
 def pack_four_and_hang(plan, out):
     """What runs in the process that is killed."""
-    original, made = packer.make_shard, []
+    original, made = packing.make_shard, []
 
     def make(*arguments):
         record = original(*arguments)
@@ -103,7 +103,7 @@ def pack_four_and_hang(plan, out):
             time.sleep(600)
         return record
 
-    packer.make_shard = make
+    packing.make_shard = make
     pack(plan, out)
 
 

@@ -70,10 +70,3 @@ def test_one_random_frame_reaches_every_position():
     rng = np.random.default_rng(3)
     for rule in (segment_random_frames, sorted_random_frames):
         assert {int(rule(5, 1, rng)[0]) for _ in range(100)} == {0, 1, 2, 3, 4}
-
-
-@pytest.mark.parametrize('rule', [segment_first_frames, linspace_frames])
-@pytest.mark.parametrize(('length', 'count'), [(0, 6), (6, 0)])
-def test_empty_requests_are_programming_errors(rule, length, count):
-    with pytest.raises(ValueError, match='at least one frame'):
-        rule(length, count)

@@ -41,7 +41,3 @@ def test_random_rules_depend_on_the_given_generator_alone(rule):
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ConfigError, match=message):
         SampleFrames(**arguments)
-
-
-def test_repr_names_the_rule():
-    assert repr(SampleFrames(3, 'linspace')) == "SampleFrames(num_frames=3, rule='linspace')"

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from dscreid.datasets import frame_files
-from dscreid.datasets.packing.shard_writer import encode_frame
+from dscreid.datasets.packing import encode_frame
 from dscreid.datasets.storage import FolderFrames, FrameFormat, open_frames
-from dscreid.datasets.storage.frame_table import build_table, save_table
 from dscreid.datasets.storage.manifest import TABLE, Manifest, ShardRecord, shard_name, write_manifest
-from dscreid.datasets.storage.shard import read_shard_entries, write_shard
+from dscreid.datasets.storage.shards import build_table, read_shard, save_table, write_shard
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.dataset_checks.frames import check_frames, scan_files
 from dscreid.utils.checkpoint import sha256
@@ -74,8 +73,8 @@ def test_bad_frames_matter_as_the_policy_says(root):
 
 def test_only_decoding_finds_damage_inside(root):
     content = bytearray((root / 'c.jpg').read_bytes())
-    at = content.index(b'\xff\xc0')
-    content[at + 9] = 77  # a picture of 77 components
+    at = content.index(b'\xff\xc4')
+    content[at + 5] = 255  # a Huffman table with 255 codes of one bit
     (root / 'c.jpg').write_bytes(bytes(content))
     assert scan(root).bad == {}
     assert scan(root, full_decode=True).bad == {'c.jpg': 'cannot be decoded'}
@@ -147,7 +146,7 @@ def shards(root, frame_format, names, contents):
     """Packed frames of one shard, written without the packer, which refuses bad ones."""
     (root / 'shards').mkdir(parents=True)
     write_shard(root / shard_name(0), names, contents)
-    save_table(root / TABLE, build_table(names, [read_shard_entries(root / shard_name(0))]))
+    save_table(root / TABLE, build_table(names, [read_shard(root / shard_name(0), 'offsets', 'crc32')]))
     record = ShardRecord((root / shard_name(0)).stat().st_size, '')
     write_manifest(
         root,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dscreid.datasets.hitsz_index import parse_frame_names, parse_tracks
+from dscreid.datasets.hitsz_vcm import parse_frame_names, parse_tracks
 from dscreid.lab.dataset_checks import Severity
 from dscreid.lab.dataset_checks.foreign import check_foreign, foreign_by_path, foreign_in_hitsz
 from dscreid.lab.dataset_checks.splits import check_balance, check_drops, check_overlap, check_repeats

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dscreid.datasets.samplers.drawing import PermutationStream, draw_members, rank_share, seeded_draws
+from dscreid.datasets.samplers.batch_plan_sampler import PermutationStream, draw_members, rank_share, seeded_draws
 from dscreid.errors import ConfigError
 from dscreid.structures import Draw, draw_seeds
 

@@ -3,9 +3,8 @@ import zlib
 import numpy as np
 import pytest
 
-from dscreid.datasets.storage import frame_table
-from dscreid.datasets.storage.frame_table import build_table, parse_table, save_table
-from dscreid.datasets.storage.shard import map_shard, read_shard_entries, write_shard
+from dscreid.datasets.storage import shards
+from dscreid.datasets.storage.shards import build_table, map_shard, parse_table, read_shard, save_table, write_shard
 from dscreid.errors import DatasetError
 
 
@@ -22,14 +21,14 @@ def make(tmp_path, contents, sizes=(15, 15, 10)):
     for number, end in enumerate(np.cumsum(sizes)):
         part = names[end - sizes[number] : end]
         write_shard(tmp_path / f'{number}.safetensors', part, [contents[name] for name in part])
-        entries.append(read_shard_entries(tmp_path / f'{number}.safetensors'))
+        entries.append(read_shard(tmp_path / f'{number}.safetensors', 'offsets', 'crc32'))
     return build_table(names, entries)
 
 
 def test_every_frame_is_found_where_it_lies(contents, tmp_path):
     save_table(tmp_path / 'table', make(tmp_path, contents))
     table = parse_table((tmp_path / 'table').read_bytes())
-    assert len(table) == 40
+    assert len(table.keys) == 40
     for name, content in contents.items():
         entry = table.find(name)
         shard = map_shard(tmp_path / f'{entry.shard}.safetensors')
@@ -48,7 +47,7 @@ def test_other_paths_and_folders_are_not_there(contents, tmp_path):
 
 
 def test_paths_that_cannot_be_told_apart_are_refused(contents, tmp_path, monkeypatch):
-    monkeypatch.setattr(frame_table, '_key', lambda path: len(path))
+    monkeypatch.setattr(shards, '_key', lambda path: len(path))
     with pytest.raises(DatasetError, match='cannot be told apart'):
         make(tmp_path, contents)
 
@@ -60,6 +59,6 @@ def test_a_mapped_shard_is_read_only(contents, tmp_path):
 
 def test_what_is_no_shard_or_table(tmp_path):
     (tmp_path / 'x').write_bytes(b'\x08\0\0\0\0\0\0\0{      }')
-    for read in (map_shard, read_shard_entries, lambda path: parse_table(path.read_bytes())):
+    for read in (map_shard, lambda path: read_shard(path, 'crc32'), lambda path: parse_table(path.read_bytes())):
         with pytest.raises(ValueError, match=r'.+'):
             read(tmp_path / 'x')

@@ -8,7 +8,7 @@ import pytest
 from image_files import with_size
 
 from dscreid.datasets.decoding import decode_with_cv2
-from dscreid.datasets.frame_header import read_header
+from dscreid.lab.dataset_checks.frame_header import read_header
 
 SIZES = [(1, 1), (16, 8), (64, 32), (288, 144)]
 

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from dscreid.datasets.audit import (
+from dscreid.datasets.records import (
     differences_from_published,
     index_fingerprint,
     split_statistics,
