@@ -21,7 +21,9 @@ NAMES = ('ResNet18Tower', 'RecurrentEncoder')
 def backbone(tmp_path, monkeypatch):
     """Config of the page's video encoder, read from the page's file."""
     blocks = re.findall(r'^```python\n(.*?)^```', PAGE.read_text(encoding='utf-8'), flags=re.M | re.S)
-    *module, config = blocks
+    *module, source, target, config = blocks
+    assert '# my_source.py' in source
+    assert '# my_target.py' in target
     (tmp_path / 'own_encoders.py').write_text('\n'.join(module))
     (tmp_path / 'my_backbone.py').write_text(config)
     monkeypatch.syspath_prepend(tmp_path)
