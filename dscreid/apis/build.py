@@ -8,8 +8,7 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, learned_settings
-from dscreid.apis.evaluation import disable_incomplete_loops
-from dscreid.apis.evaluation_check import check_evaluations
+from dscreid.apis.evaluation import check_evaluations, disable_incomplete_loops
 from dscreid.apis.test import unique_name
 from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.run_identity import check_same_data, check_same_run, settings_text, weights_fingerprint

@@ -61,32 +61,28 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
     file, direction = split_direction(path)
     with chosen_direction(direction):
         config = _read(file, path)
+        if not of_finished_run:
+            check_helpers(config.to_dict(), file)
+            check_overrides(config.to_dict(), options)
+        _merge(config, options)
+        for helper in config._cfg_dict.keys() - {*keys_that_are_read()}:
+            del config._cfg_dict[helper]
+        if not of_finished_run:
+            make_plain(config._cfg_dict, path.name)
+            check_config(config.to_dict(), path.name)
+        fill_common_settings(config._cfg_dict)
         if of_finished_run:
-            _merge(config, options)
-            _drop_helpers(config._cfg_dict)
-            fill_common_settings(config._cfg_dict)
             return config
-        check_helpers(config.to_dict(), file)
-    check_overrides(config.to_dict(), options)
-    _merge(config, options)
-    _drop_helpers(config._cfg_dict)
-    make_plain(config._cfg_dict, path.name)
-    check_config(config.to_dict(), path.name)
-    fill_common_settings(config._cfg_dict)
-    check_common_settings(config._cfg_dict, file, options)
-    drop_unused_common_settings(config._cfg_dict)
-    if config.get('source') is not None:
-        with chosen_direction(direction):
-            source = source_path(file, config.source, bool({'source', 'source.config'} & options.keys()))
-        if has_directions(source) and config.get('direction') is not None:
-            source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
-        config.source.config = str(source)
-        _check_no_circle(path, source)
+        check_common_settings(config._cfg_dict, file, options)
+        drop_unused_common_settings(config._cfg_dict)
+        if config.get('source') is not None:
+            source = _source_of(config, file, bool({'source', 'source.config'} & options.keys()))
+            config.source.config = str(source)
+            _check_no_circle(path, source)
     return config
 
 
 def _read(path: Path, name: Path | None = None) -> Config:
-    """Read a config without changing any setting."""
     try:
         config = load_file(path)
         object.__setattr__(config, '_filename', str(name or path))  # names runs and messages
@@ -96,15 +92,16 @@ def _read(path: Path, name: Path | None = None) -> Config:
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
 
 
-def _drop_helpers(config: dict[str, Any]) -> None:
-    """Remove variables, classes and modules that the file only needs to define its settings."""
-    for key in config.keys() - {*keys_that_are_read()}:
-        del config[key]
-
-
 def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
     """Select the overrides that also apply to source stages: those that control how a run is executed."""
     return {key: options[key] for key in _INHERITED if key in options}
+
+
+def _source_of(config: Config, file: Path, on_command_line: bool = False) -> Path:
+    source = source_path(file, config.source, on_command_line)
+    if has_directions(source) and config.get('direction') is not None:
+        source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
+    return source
 
 
 def _check_no_circle(path: Path, source: Path) -> None:
@@ -112,13 +109,13 @@ def _check_no_circle(path: Path, source: Path) -> None:
     chain = [path.resolve()]
     while source not in chain:
         chain.append(source)
+        file, direction = split_direction(source)
         try:
-            file, direction = split_direction(source)
             with chosen_direction(direction):
                 config = _read(file)
                 if config.get('source') is None:
                     return
-                source = source_path(file, config.source)
+                source = _source_of(config, file)
         except ConfigError:  # a missing or invalid source config is reported where it is needed
             return
     names = ' -> '.join(config.name for config in (*chain, source))
@@ -139,14 +136,14 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
     """
     has_gpu = torch.cuda.is_available()
     wrapper = config.get('optim_wrapper')
-    if wrapper is not None and amp:
+    if wrapper and amp:
         wrapper.type = 'AmpOptimWrapper'
         wrapper.setdefault('dtype', 'bfloat16')
-    optimizer = None if wrapper is None else wrapper.get('optimizer')
+    optimizer = (wrapper or {}).get('optimizer')
     if has_gpu and optimizer and optimizer.get('type') in _FUSED and not _STEP_KINDS & optimizer.keys():
         optimizer.fused = True
     if not has_gpu:
-        if wrapper is not None and wrapper.type == 'AmpOptimWrapper':
+        if wrapper and wrapper.type == 'AmpOptimWrapper':
             print_log('no GPU: training in float32 instead of mixed precision', logger='current')
             wrapper.type = 'OptimWrapper'
             for key in ('dtype', 'loss_scale', 'use_fsdp'):
@@ -159,12 +156,12 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
         print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
         for need, workers in excessive:
             need.settings['num_workers'] = workers
-    for _, node in walk(config._cfg_dict):
-        if isinstance(node, dict) and node.get('num_workers') == 0:
-            node.pop('persistent_workers', None)
-            node.pop('prefetch_factor', None)
-        if isinstance(node, dict) and 'num_workers' in node and not has_gpu:
-            node.pop('pin_memory', None)
+    for loader in [node for _, node in walk(config._cfg_dict) if isinstance(node, dict) and 'num_workers' in node]:
+        if loader['num_workers'] == 0:
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
+        if not has_gpu:
+            loader.pop('pin_memory', None)
 
 
 def config_name(config: Config) -> str:
@@ -180,8 +177,7 @@ def require_keys(config: Config, *names: str) -> None:
     """
     for name in names:
         if config.get(name) is None:
-            file = config_name(config)
-            raise ConfigError(f'{file}: {name} is missing; inherit it from a file in configs/_base_')
+            raise ConfigError(f'{config_name(config)}: {name} is missing; inherit it from a file in configs/_base_')
 
 
 def config_hash(config: Config) -> str:
@@ -215,14 +211,14 @@ def _merge(config: Config, options: dict[str, Any]) -> None:
     nodes = dict(walk(config._cfg_dict))
     for key in options:
         parts = key.split('.')
-        prefixes = ['.'.join(parts[:end]) for end in range(len(parts))]
-        missing = next((end for end, prefix in enumerate(prefixes) if prefix not in nodes), None)
-        if missing and parts[missing].isdigit() and isinstance(nodes[prefixes[missing - 1]], dict):
-            # MMEngine would make a dict with this number as a key
-            raise ConfigError(
-                f'--cfg-options {key}: the config has no list {prefixes[missing]}; if a common setting provides it, '
-                'such as eval_pipeline, change that'
-            )
+        for end in range(1, len(parts)):
+            parent, place = '.'.join(parts[: end - 1]), '.'.join(parts[:end])
+            if parts[end].isdigit() and place not in nodes and isinstance(nodes.get(parent), dict):
+                # MMEngine would make a dict with this number as a key
+                raise ConfigError(
+                    f'--cfg-options {key}: the config has no list {place}; if a common setting provides it, such as '
+                    'eval_pipeline, change that'
+                )
     try:
         config.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:

@@ -2,7 +2,8 @@
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from mmengine import Config
@@ -12,7 +13,6 @@ from mmengine.runner import Runner
 from dscreid import registry as registries
 from dscreid.apis.config_values import check_values, walk
 from dscreid.apis.schedule_check import check_schedules
-from dscreid.apis.vis_backends import check_vis_backends
 from dscreid.engine.common_settings import COMMON_SETTINGS
 from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
@@ -23,8 +23,9 @@ from dscreid.utils.signatures import accepted_arguments, closest
 
 #: Keys that are removed from a config before the constructor is called.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
-#: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's
-#: Runner.
+#: Packages of MMEngine's logging backends, as named on PyPI; ``WandbVisBackend`` needs ``wandb``.
+_BACKEND_PACKAGES = ('tensorboard', 'wandb', 'mlflow', 'clearml', 'neptune', 'dvclive', 'aim')
+#: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's Runner.
 _OWN_KEYS = ('source', 'direction', 'custom_imports', 'sync_bn', *COMMON_SETTINGS)
 
 
@@ -35,25 +36,27 @@ def check_config(config: dict, name: str = 'config') -> None:
         ConfigError: If a type is not registered, a key is not an argument of one of this package's classes, or the
             value of a top-level key cannot be used (``check_values``).
     """
+    read: list[str] = []
     if 'type' not in config:
         check_values(config, name)
         _check_hooks(config, name)
-        for key in keys_that_are_read():
-            for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
-                if not (isinstance(node['type'], str) or callable(node['type'])):
-                    raise ConfigError(f'{place}: type must be the name of a class, got {node["type"]!r}')
+        read = keys_that_are_read()
     known = registered_classes()
-    for place, node in _typed_dicts(config, name):
-        component = node['type']
+    for place, node in walk(config):
+        if not (isinstance(node, dict) and 'type' in node):
+            continue
+        component, full_place = node['type'], f'{name}.{place}' if place else name
         if isinstance(component, str):
-            component = _find_class(component, known, place)
+            component = _find_class(component, known, full_place)
+        elif not callable(component) and place.partition('.')[0] in read:
+            raise ConfigError(f'{full_place}: type must be the name of a class, got {component!r}')
         if not (isinstance(component, type) and component.__module__.startswith('dscreid')):
             continue
         accepted = accepted_arguments(component)
-        for key in node:
-            if accepted is not None and key not in (*accepted, *_CONSUMED_KEYS):
+        for key in node if accepted is not None else ():
+            if key not in (*accepted, *_CONSUMED_KEYS):
                 hint = f'{closest(key, accepted)} (it takes {", ".join(accepted)})'
-                raise ConfigError(f"{place}: {component.__name__} has no argument '{key}'{hint}")
+                raise ConfigError(f"{full_place}: {component.__name__} has no argument '{key}'{hint}")
 
 
 def keys_that_are_read() -> list[str]:
@@ -72,8 +75,7 @@ def check_parts(config: Config, name: str = 'config') -> None:
     check_schedules(config, name)
     config = copy.deepcopy(config)
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
-    loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
-    loaders.append(extraction_loader(config))
+    loaders = [*(config.get(f'{loop}_dataloader') for loop in ('train', 'val', 'test')), extraction_loader(config)]
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
         config.model.num_classes = 1
     with config_errors(name):
@@ -113,5 +115,15 @@ def _check_hooks(config: dict, name: str) -> None:
             raise ConfigError(f'{name}.default_hooks: {reason}{closest(key, known)}')
 
 
-def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    return ((found, part) for found, part in walk(node, place) if isinstance(part, dict) and 'type' in part)
+def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Check that the packages of a config's logging backends are installed, without starting any backend.
+
+    Raises:
+        ConfigError: If a package is missing.
+    """
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        backend_name = str(backend.get('type')).rpartition('.')[2]
+        package = backend_name.removesuffix('VisBackend').lower()
+        if package in _BACKEND_PACKAGES and find_spec(package) is None:
+            hint = f'run "pip install {package}" or choose other vis_backends'
+            raise ConfigError(f'{name}: {backend_name} in vis_backends needs the package {package}; {hint}')

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from typing import Any
 
 from mmengine import Config
 from mmengine.fileio import load
+from mmengine.logging import MMLogger
 
 from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file
-from dscreid.utils.shipped import split_direction
+from dscreid.utils.shipped import DIRECTION, split_direction
 
 #: MMEngine's syntax for an environment variable with a default.
 _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*([^{}]*?)\s*\}\}')
@@ -21,9 +23,19 @@ _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*([^{}]*?)\s*\}\}')
 _READS_ALL = {'globals', 'locals', 'vars', 'exec', 'eval'}
 
 
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Drop MMEngine's line about the environment variable with which this package selects a direction."""
+    return not record.getMessage().startswith(f'Using env variable `{DIRECTION}` ')
+
+
 def load_file(path: Path) -> Config:
     """Load a config and its bases with MMEngine, which may otherwise mistake imports for ``with read_base()``."""
-    return Config.fromfile(path, lazy_import=False if base_files(path) else None)
+    logger = MMLogger.get_current_instance()
+    logger.addFilter(_is_wanted)
+    try:
+        return Config.fromfile(path, lazy_import=False if base_files(path) else None)
+    finally:
+        logger.removeFilter(_is_wanted)
 
 
 def base_files(path: Path) -> list[Path]:
@@ -51,27 +63,22 @@ def base_files(path: Path) -> list[Path]:
 
 def names_without_effect(path: Path, above: frozenset[str] = frozenset()) -> Iterator[tuple[Path, str]]:
     """Yield names that a file of the chain sets but that neither it nor an inheriting file (``above``) reads."""
-    text = path.read_text(encoding='utf-8')
-    names = _top_level_names(path)
+    names = [node for statement in _statements(path) for node in ast.walk(statement) if isinstance(node, ast.Name)]
     loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     unread = set() if loaded & _READS_ALL else assigned_names(path) - loaded
     yield from ((path, name) for name in sorted(unread - above))
+    inherited = re.findall(r'_base_\W{1,3}(\w+)', path.read_text(encoding='utf-8'))
     for base in base_files(path):
-        yield from names_without_effect(base, above | {*re.findall(r'_base_\W{1,3}(\w+)', text)})
+        yield from names_without_effect(base, above | {*inherited})
 
 
 def assigned_names(path: Path) -> set[str]:
     """Return the names that a config file sets itself, without those of its bases."""
     if path.suffix != '.py':
         return {*load(path)} - {'_base_'}
-    names = _top_level_names(path, (ast.Assign, ast.AnnAssign, ast.AugAssign))
+    assignments = [node for node in _statements(path) if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign))]
+    names = [node for statement in assignments for node in ast.walk(statement) if isinstance(node, ast.Name)]
     return {node.id for node in names if isinstance(node.ctx, ast.Store)} - {'_base_'}
-
-
-def _top_level_names(path: Path, kinds: tuple[type[ast.stmt], ...] = (ast.stmt,)) -> list[ast.Name]:
-    statements = [statement for statement in _statements(path) if isinstance(statement, kinds)]
-    nodes = (node for statement in statements for node in ast.walk(statement))
-    return [node for node in nodes if isinstance(node, ast.Name)]
 
 
 def _statements(path: Path) -> list[ast.stmt]:
@@ -83,12 +90,9 @@ def _statements(path: Path) -> list[ast.stmt]:
 
 
 def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
-    """Resolve the config of a source stage, relative to the file that names it, or the current folder.
+    """Resolve the config that ``source`` names, relative to the file of the chain that names it.
 
-    Args:
-        path: The config that builds on the source stage.
-        source: ``dict(config=..., checkpoint=...)``.
-        on_command_line: Whether the name was given on the command line.
+    If ``on_command_line``, it is relative to the current folder.
 
     Raises:
         ConfigError: If ``source`` does not name another config.

@@ -15,9 +15,8 @@ from dscreid.apis import train
 from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
-from dscreid.apis.evaluation import why_no_evaluation
-from dscreid.apis.evaluation_check import check_evaluations
-from dscreid.apis.preflight import quiet_runner, try_tracklets
+from dscreid.apis.evaluation import check_evaluations, why_no_evaluation
+from dscreid.apis.preflight import quiet_runner, try_runner
 from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
 from dscreid.engine.source_weights import load_source_weights, unwrap_model
@@ -73,7 +72,7 @@ def _describe(config: Config, options: train.RunOptions) -> list[str]:
         else:
             model.init_weights()
             start = 'starts from its own initial weights'
-        return [f'   {start}', *_describe_parts(runner, config), f'   {try_tracklets(runner)}']
+        return [f'   {start}', *_describe_parts(runner, config), f'   {try_runner(runner)}']
 
 
 def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:

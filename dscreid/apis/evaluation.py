@@ -1,8 +1,9 @@
-"""What an evaluation extracts and measures, and its result: metrics, or the reason why there are none."""
+"""What an evaluation extracts and measures, whether that is possible, and its result."""
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.command_line import format_metrics
+from dscreid.apis.config_values import walk
+from dscreid.datasets import TrackletDataset
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.engine.extraction_loader import extraction_loader
+from dscreid.errors import DatasetError
+from dscreid.evaluation.feasibility import EvaluationPlan, plan_evaluation
 from dscreid.registry import DATASETS
-
-_LOOP_KEYS = ('cfg', 'dataloader', 'evaluator')
+from dscreid.utils.build_errors import config_errors
 
 
 class Evaluation(dict[str, float]):
@@ -58,7 +62,7 @@ def disable_incomplete_loops(config: Config) -> None:
     MMEngine's Runner refuses a loop if only some of them are set; here ``val_dataloader=None`` is enough.
     """
     for loop in ('val', 'test'):
-        keys = [f'{loop}_{key}' for key in _LOOP_KEYS]
+        keys = [f'{loop}_{key}' for key in ('cfg', 'dataloader', 'evaluator')]
         missing = [key for key in keys if config.get(key) is None]
         if loop == 'val' and 0 < len(missing) < len(keys):
             message = f'no validation: the config has no {", ".join(missing)}'
@@ -77,12 +81,13 @@ def complete_test_loop(config: Config, protocol: str | None = None) -> str | Non
         Why nothing can be measured, as far as the config shows; None if something can.
     """
     config.test_cfg = config.get('test_cfg') or dict(type='TestLoop')
-    if config.get('test_dataloader') is None:
+    has_data = config.get('test_dataloader') is not None
+    if not has_data:
         config.test_dataloader = extraction_loader(copy.deepcopy(config))
+    if not has_data or config.get('test_evaluator') is None:
         config.test_evaluator = dict(type='ReIDMetric', protocol=None)
+    if not has_data:
         return 'the config has no test set (test_dataloader is None)'
-    if config.get('test_evaluator') is None:
-        config.test_evaluator = dict(type='ReIDMetric', protocol=None)
     if protocol is not None:
         config.test_evaluator.protocol = protocol
     if config.test_evaluator.get('protocol', '') is None:
@@ -100,3 +105,77 @@ def why_no_evaluation(config: Config) -> str | None:
     if (reason := complete_test_loop(config)) is not None:
         return reason
     return why_not_evaluated(DATASETS.build({**config.test_dataloader.dataset, 'pipeline': []}))
+
+
+def check_evaluations(
+    config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
+) -> None:
+    """Check that every validation and test protocol of a config can be measured on its dataset, if it has person ids.
+
+    Args:
+        config: A stage's config; not modified.
+        built: Datasets that are already built, under ``'val'`` and ``'test'``.
+        loops: Which of the two loops to check.
+
+    Raises:
+        ConfigError: If a dataset or a protocol is misconfigured.
+        DatasetError: If a dataset cannot be read, or a protocol cannot be measured on it.
+    """
+    for dataset, protocol in evaluations_of(config, built, loops):
+        plan(dataset, protocol)
+
+
+def plan(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
+    """Call ``plan_evaluation``; errors name the dataset, and tracklets that are never ranked are logged."""
+    try:
+        found = plan_evaluation(dataset, protocol)
+    except DatasetError as error:
+        raise DatasetError(f'{dataset.root}: {error}') from error
+    if found is not None and len(found.unranked):
+        _warn_once(
+            f'{dataset.root}: {len(found.unranked)} of {len(dataset)} test tracklets are ranked in no direction of '
+            f'protocol {protocol}; check the query list'
+        )
+    return found
+
+
+@cache
+def _warn_once(message: str) -> None:
+    print_log(message, logger='current', level=logging.WARNING)
+
+
+def evaluations_of(
+    config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
+) -> Iterator[tuple[TrackletDataset, str]]:
+    """Yield each distinct pair of test dataset and protocol; each dataset is built once.
+
+    Arguments are those of :func:`check_evaluations`.
+
+    Raises:
+        DscreidError: If a dataset cannot be built.
+    """
+    datasets: list[tuple[dict[str, Any], TrackletDataset]] = []
+    pairs: list[tuple[TrackletDataset, str]] = []
+    for name in loops:
+        loader = config.get(f'{name}_dataloader')
+        protocols = protocols_of(config.get(f'{name}_evaluator'))
+        if not (loader and loader.get('dataset') and protocols):
+            continue
+        settings = dict(Config(dict(d=loader['dataset'])).to_dict()['d'], pipeline=[])
+        dataset = next((dataset for known, dataset in datasets if known == settings), (built or {}).get(name))
+        if dataset is None:
+            with config_errors(f'{name}_dataloader'):
+                dataset = DATASETS.build(dict(settings))
+        datasets.append((settings, dataset))
+        for protocol in protocols:
+            if isinstance(dataset, TrackletDataset) and not any(dataset is a and protocol == b for a, b in pairs):
+                pairs.append((dataset, protocol))
+                yield dataset, protocol
+
+
+def protocols_of(evaluator: Any) -> list[str]:
+    """List the protocols that the metrics of an evaluator's config measure."""
+    parts = [part for _, part in walk(evaluator) if isinstance(part, Mapping)]
+    metrics = [part for part in parts if 'ReIDMetric' in str(part.get('type'))]
+    found = [metric.get('protocol', 'hitsz_vcm') for metric in metrics]
+    return [protocol for protocol in found if protocol is not None]

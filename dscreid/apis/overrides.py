@@ -1,6 +1,6 @@
 """Refuse settings and overrides that would have no effect."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +60,12 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
         key, dot, rest = option.partition('.')
         if key in _SET_BY_RUN:
             raise ConfigError(f'--cfg-options {option}: changes nothing; {_SET_BY_RUN[key]}')
-        if key in read:
-            continue
-        if key not in config:
-            hint = _meant(config, key, read)
-            raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{hint}")
-        hint = _instead(f'{place}{dot}{rest}' for place in _places(config, key, read))
-        reason = f"changes nothing, because the parts of the config were already made with '{key}'"
-        raise ConfigError(f'--cfg-options {option}: {reason}; {hint}')
+        if key not in read and key not in config:
+            raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{_meant(config, key, read)}")
+        if key not in read:
+            hint = _instead([f'{place}{dot}{rest}' for place in _places(config, key, read)])
+            reason = f"changes nothing, because the parts of the config were already made with '{key}'"
+            raise ConfigError(f'--cfg-options {option}: {reason}; {hint}')
 
 
 def check_common_settings(config: dict[str, Any], path: Path, options: Collection[str]) -> None:
@@ -84,37 +82,31 @@ def check_common_settings(config: dict[str, Any], path: Path, options: Collectio
     uses = uses_of_common_settings(config)
     # overrides may have replaced the parts that the file's own settings were meant for
     given = {option.partition('.')[0] for option in options} or assigned_names(path)
-    for setting in _settings_in(config, given):
-        _, value = common_value(config, setting)
-        takers = [use for use in uses if use.setting == setting]
-        if not takers:
-            near = closest(setting, sorted({use.setting for use in uses}))
-            raise ConfigError(f'{path.name}: no part of this config takes {setting}{near}')
-        if all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
-            reason = 'changes nothing, because the parts that take it have their own values'
-            hint = _instead(use.key for use in takers)
-            raise ConfigError(f'{path.name}: {setting}={value!r} {reason}; {hint}')
-
-
-def _settings_in(config: Mapping[str, Any], keys: Collection[str]) -> Iterator[str]:
-    """Yield dotted keys of the common settings under some top-level keys; None is no setting."""
     for key in COMMON_SETTINGS:
-        value = config.get(key)
-        if key in keys and value is not None:
-            yield from (f'{key}.{part}' for part in value) if isinstance(value, Mapping) else (key,)
+        if key not in given or config.get(key) is None:
+            continue
+        settings = [f'{key}.{part}' for part in config[key]] if isinstance(config[key], Mapping) else [key]
+        for setting in settings:
+            _, value = common_value(config, setting)
+            takers = [use for use in uses if use.setting == setting]
+            if not takers:
+                near = closest(setting, sorted({use.setting for use in uses}))
+                raise ConfigError(f'{path.name}: no part of this config takes {setting}{near}')
+            if all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
+                reason = 'changes nothing, because the parts that take it have their own values'
+                hint = _instead([use.key for use in takers])
+                raise ConfigError(f'{path.name}: {setting}={value!r} {reason}; {hint}')
 
 
 def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _instead(places: Iterable[str]) -> str:
+def _instead(places: Sequence[str]) -> str:
     """Suggest keys to set instead of a setting without effect."""
     keys = list(dict.fromkeys(places))
-    if not keys:
-        return 'no part has its value any more'
     more = f' and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else ''
-    return f'set these instead: {", ".join(keys[:_SHOWN])}{more}'
+    return f'set these instead: {", ".join(keys[:_SHOWN])}{more}' if keys else 'no part has its value any more'
 
 
 def _meant(config: Mapping[str, Any], name: str, read: list[str]) -> str:

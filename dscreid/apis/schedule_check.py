@@ -15,7 +15,6 @@ _POSITIVE: _Range = ('a positive number', lambda value: value > 0)
 _NOT_NEGATIVE: _Range = ('at least 0', lambda value: value >= 0)
 _FACTOR: _Range = ('in (0, 1]', lambda value: 0 < value <= 1)
 _SHARE: _Range = ('in [0, 1]', lambda value: 0 <= value <= 1)
-_ASCENDING: _Range = ('positive and ascending', lambda value: [0, *value] == sorted({0, *value}))
 #: Ranges that torch and MMEngine do not check, by argument.
 _OPTIMIZER: dict[str, _Range] = {
     'lr': _POSITIVE,
@@ -30,10 +29,9 @@ _SCHEDULE: dict[str, _Range] = {
     'start_factor': _FACTOR,  # MMEngine multiplies the last rate: from 0 it never rises
     'end_factor': _FACTOR,
     'begin': _NOT_NEGATIVE,
-    'milestones': _ASCENDING,
+    'milestones': ('positive and ascending', lambda value: [0, *value] == sorted({0, *value})),
 }
 _CLIPPING: dict[str, _Range] = {'max_norm': _POSITIVE, 'clip_value': _POSITIVE}
-_MULTIPLIERS = ('lr_mult', 'decay_mult')
 
 
 def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
@@ -46,8 +44,10 @@ def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
     _check(wrapper.get('optimizer'), _OPTIMIZER, f'{name}: optim_wrapper.optimizer')
     _check(wrapper.get('clip_grad'), _CLIPPING, f'{name}: optim_wrapper.clip_grad')
     for place, node in walk(wrapper.get('paramwise_cfg'), f'{name}: optim_wrapper.paramwise_cfg'):
-        keys = node if isinstance(node, Mapping) else ()
-        _check(node, {key: _NOT_NEGATIVE for key in keys if str(key).endswith(_MULTIPLIERS)}, place)
+        keys = (
+            [key for key in node if str(key).endswith(('lr_mult', 'decay_mult'))] if isinstance(node, Mapping) else ()
+        )
+        _check(node, dict.fromkeys(keys, _NOT_NEGATIVE), place)
     for place, scheduler in _schedulers(config):
         _check(scheduler, _SCHEDULE, f'{name}: {place}')
     for message in never_happens(config):
@@ -63,31 +63,23 @@ def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
     for place, scheduler in _schedulers(config):
         if not scheduler.get('by_epoch', True):
             continue
-        late = [epoch for epoch in scheduler.get('milestones', ()) if epoch >= epochs]
-        if late:
+        if late := [epoch for epoch in scheduler.get('milestones', ()) if epoch >= epochs]:
             yield f'{place}.milestones {late} are never reached, {after}'
         if scheduler.get('begin', 0) >= epochs:
             yield f'{place} begins at epoch {scheduler["begin"]} and has no effect, {after}'
         if scheduler.get('end', 0) > epochs:
             yield f'{place} is not finished at its end {scheduler["end"]}, {after}'
-    for place, begin in _begins(config):
-        if begin >= epochs:
-            yield f'{place} begins at epoch {begin} and is never used, {after}'
+    for place, node in walk({key: config.get(key) for key in ('default_hooks', 'model')}):
+        key = 'begin_epoch' if re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place) else 'begin'
+        begins = key == 'begin_epoch' or re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place)
+        if begins and isinstance(node, Mapping) and node.get(key, 0) >= epochs:
+            yield f'{place} begins at epoch {node[key]} and is never used, {after}'
 
 
 def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     found = config.get('param_scheduler') or []
     for number, scheduler in enumerate([found] if isinstance(found, Mapping) else found):
         yield f'param_scheduler.{number}', scheduler
-
-
-def _begins(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield the first epochs of labelers and losses."""
-    for place, node in walk({key: config.get(key) for key in ('default_hooks', 'model')}):
-        if isinstance(node, Mapping) and re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place):
-            yield place, node.get('begin_epoch', 0)
-        if isinstance(node, Mapping) and re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place):
-            yield place, node.get('begin', 0)
 
 
 def _check(settings: Any, ranges: Mapping[str, _Range], place: str) -> None:

@@ -45,11 +45,6 @@ class LoaderNeed:
         """Bytes of all waiting batches and the one in use."""
         return self.batch * (self.workers * self.prefetch + 1)
 
-    def workers_for(self, free: int) -> int:
-        """Return the largest number of workers, at most ``workers``, whose batches fit into ``free`` bytes."""
-        batches = int(_USABLE * free) // self.batch - 1
-        return max(0, min(self.workers, batches // self.prefetch))
-
 
 def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
     """Return the free bytes of shared memory; None if the system has no such folder."""
@@ -57,11 +52,7 @@ def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
 
 
 def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
-    """Yield the shared memory needs of every loader with workers in a config, also that of its ``ClusterHook``.
-
-    A loader is skipped if the size of its batches is unknown because its pipeline has no ``SampleFrames`` or
-    ``LoadFrames``.
-    """
+    """Yield the needs of every loader with workers and batches of known size, also of the ``ClusterHook``'s."""
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if (need := _need(config.get(name), name)) is not None:
             yield need
@@ -73,8 +64,7 @@ def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
 def _need(loader: Any, name: str) -> LoaderNeed | None:
     if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
         return None
-    sample = tracklet_bytes(loader['dataset'].get('pipeline'))
-    workers: Any = loader.get('num_workers')
+    sample, workers = tracklet_bytes(loader['dataset'].get('pipeline') or ()), loader.get('num_workers')
     batch_size: Any = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
     prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
     if sample is None or not _are_counts(workers, batch_size, prefetch):
@@ -84,17 +74,15 @@ def _need(loader: Any, name: str) -> LoaderNeed | None:
 
 def tracklet_bytes(pipeline: Any) -> int | None:
     """Compute the bytes of a tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if unknown."""
-    if not isinstance(pipeline, (list, tuple)):
-        return None
     steps = {step.get('type'): step for step in pipeline if isinstance(step, Mapping)}
     if not {'SampleFrames', 'LoadFrames'} <= steps.keys():
         return None
-    default = inspect.signature(SampleFrames).parameters['num_frames'].default
-    frames = steps['SampleFrames'].get('num_frames', default)
-    size = steps['LoadFrames'].get('size', inspect.signature(LoadFrames).parameters['size'].default)
-    if not isinstance(size, (list, tuple)) or not _are_counts(frames, *size):
-        return None
-    return frames * 3 * math.prod(size)
+    frames, size = (
+        steps[step.__name__].get(key, inspect.signature(step).parameters[key].default)
+        for step, key in ((SampleFrames, 'num_frames'), (LoadFrames, 'size'))
+    )
+    known = isinstance(size, (list, tuple)) and _are_counts(frames, *size)
+    return frames * 3 * math.prod(size) if known else None
 
 
 def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
@@ -105,8 +93,8 @@ def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, i
     """
     if free is None:
         return []
-    free //= int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-    needs = ((need, need.workers_for(free)) for need in loader_needs(config))
+    usable = int(_USABLE * (free // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
+    needs = [(need, max(0, (usable // need.batch - 1) // need.prefetch)) for need in loader_needs(config)]
     return [(need, fitting) for need, fitting in needs if fitting < need.workers]
 
 

@@ -14,8 +14,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
-from dscreid.apis.evaluation import Evaluation, complete_test_loop
-from dscreid.apis.evaluation_check import check_evaluations
+from dscreid.apis.evaluation import Evaluation, check_evaluations, complete_test_loop
 from dscreid.apis.inference import init_model
 from dscreid.apis.run_folder import EVALUATION_CONFIG
 from dscreid.datasets.tracklet_dataset import why_not_evaluated

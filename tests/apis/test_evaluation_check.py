@@ -1,4 +1,4 @@
-"""Evaluations that cannot work are refused before anything long starts."""
+"""Evaluations that cannot work are refused before anything long starts (``dscreid.apis.evaluation``)."""
 
 import shutil
 
@@ -6,9 +6,9 @@ import pytest
 from mmengine import Config
 from tiny_runs import write_tiny_configs
 
-from dscreid.apis import evaluation_check
+from dscreid.apis import evaluation
 from dscreid.apis.dry_run import plan_experiment
-from dscreid.apis.evaluation_check import check_evaluations, evaluations_of, protocols_of
+from dscreid.apis.evaluation import check_evaluations, evaluations_of, protocols_of
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.test import evaluate
 from dscreid.apis.train import RunOptions, prepare, run_experiment
@@ -113,7 +113,7 @@ def test_tracklets_that_no_direction_ranks_are_counted_once(world, monkeypatch):
     numbers = (info / 'query_IDX.txt').read_text().split()
     (info / 'query_IDX.txt').write_text(' '.join(numbers[1:]))  # an infrared tracklet is no query any more
     logged = []
-    monkeypatch.setattr(evaluation_check, 'print_log', lambda message, **_: logged.append(message))
+    monkeypatch.setattr(evaluation, 'print_log', lambda message, **_: logged.append(message))
     for _ in range(2):
         check_evaluations(prepare(config, RunOptions()))
     assert len(logged) == 1
