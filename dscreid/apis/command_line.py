@@ -258,7 +258,7 @@ def add_config_options(parser: argparse.ArgumentParser, dest: str = 'cfg_options
 
 def add_out_picture(parser: argparse.ArgumentParser) -> None:
     """Add the options of a tool that draws one picture."""
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')
+    parser.add_argument('-o', '--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')
     parser.add_argument('--note', default='', help='a line below the picture, for example the data it shows')
 
 

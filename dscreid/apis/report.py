@@ -17,7 +17,6 @@ from dscreid.visualization import (
     ReportPicture,
     ReportRun,
     RetrievalGallery,
-    Scalars,
     TrackletPictures,
     WorkDir,
     choose_tracklets,
@@ -43,28 +42,7 @@ _SAMPLE = dict(persons=12, tracklets=200)
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Options of a report.
-
-    Attributes:
-        out: File to write, or an existing folder to write ``report.html`` in.
-        title: Heading of the page.
-        work_dirs: Work directories of runs, as ``FOLDER`` or ``NAME=FOLDER``.
-        runs: Additional rows of the table, as ``NAME=METRICS.json[,FEATURES.safetensors]``.
-        bounds: Names of runs that used the target's true labels.
-        scalars: Additional training logs, as ``FILE`` or ``NAME=FILE``.
-        identities: True number of training identities, drawn with the clusters; None if unknown.
-        config: Config of the test dataset, for the retrieval lists; None for the config in the work directories.
-        config_options: Overrides of ``config`` by dotted key.
-        protocol: Evaluation protocol of the retrieval lists; None for the config's.
-        queries: Queries shown per direction.
-        ranks: Ranks shown per query.
-        frames: Frames shown per tracklet.
-        seed: Seed for choosing queries, persons and tracklets.
-        feature_map: Whether to draw the features of the first and last run, or of one run before and after training.
-        prompt_attention: Whether to draw the attention of the last model's prompts.
-        target: Name of the real target dataset, to show the paper's figures, or None.
-        notes: Paragraphs of the page; None for the list of runs.
-    """
+    """Options of a report, described by ``dscreid report --help``; None where it names a default."""
 
     out: Path
     title: str
@@ -82,8 +60,8 @@ class ReportOptions:
     seed: int = 0
     feature_map: bool = True
     prompt_attention: bool = True
-    target: str | None = None
-    notes: Sequence[str] = ()
+    paper: str | None = None
+    note: Sequence[str] = ()
 
 
 def make_report(options: ReportOptions) -> str:
@@ -100,8 +78,12 @@ def make_report(options: ReportOptions) -> str:
     check_replaceable(out)
     work_dirs = find_work_dirs(options.work_dirs)
     runs = [work_dir.load_run(upper_bound=work_dir.name in options.bounds) for work_dir in work_dirs]
-    runs += _named_runs(options.runs, options.bounds)
-    _check_names(runs, options.bounds)
+    runs += [_named_run(entry, options.bounds) for entry in options.runs]
+    count = Counter(run.name for run in runs)
+    if repeated := [name for name in count if count[name] > 1]:
+        raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
+    if unknown := sorted(set(options.bounds) - set(count)):
+        raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
     retrieval, remarks = _retrieval(options, work_dirs, runs)
     densities = [distance_density(run.name, run.features) for run in runs if run.features is not None]
     names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
@@ -116,36 +98,24 @@ def make_report(options: ReportOptions) -> str:
         pictures=_pictures(options, work_dirs, runs),
         timings={name: value for one in work_dirs for name, value in one.wall_times().items()},
         environment=collect_environment(),
-        notes=[*(options.notes or [f'Runs: {names}.' if names else '']), *remarks],
-        target=options.target,
+        notes=[*(options.note or [f'Runs: {names}.' if names else '']), *remarks],
+        target=options.paper,
     )
-    return '\n'.join([format_results_table(runs, target=options.target), '', *remarks, f'wrote {out}'])
+    return '\n'.join([format_results_table(runs, target=options.paper), '', *remarks, f'wrote {out}'])
 
 
-def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun]:
-    runs = []
-    for entry in entries:
-        name, separator, files = entry.partition('=')
-        if not (name and separator and files):
-            form = 'NAME=METRICS.json[,FEATURES.safetensors]'
-            raise ConfigError(f'--run {entry!r} is not {form}; add the name.')
-        metrics, _, features = files.partition(',')
-        runs.append(load_run(name, metrics, features or None, upper_bound=name in bounds))
-    return runs
-
-
-def _check_names(runs: Sequence[ReportRun], bounds: Sequence[str]) -> None:
-    count = Counter(run.name for run in runs)
-    if repeated := [name for name in count if count[name] > 1]:
-        raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
-    if unknown := sorted(set(bounds) - set(count)):
-        raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
+def _named_run(entry: str, bounds: Sequence[str]) -> ReportRun:
+    name, _, files = entry.partition('=')
+    if not (name and files):
+        raise ConfigError(f'--run {entry!r} is not NAME=METRICS.json[,FEATURES.safetensors]; add the name.')
+    metrics, _, features = files.partition(',')
+    return load_run(name, metrics, features or None, upper_bound=name in bounds)
 
 
 def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, Any]:
     """Load the logs of work directories, which share charts, and of every ``[NAME=]FILE``."""
     logged = {one.name: one.load_scalars(options.identities) for one in work_dirs if one.scalars}
-    curves: dict[str, Scalars | dict[str, Scalars]] = {'Work directories': logged} if logged else {}
+    curves: dict[str, Any] = {'Work directories': logged} if logged else {}
     stages: dict[str, list[str]] = {}
     for entry in options.scalars:
         name, separator, path = entry.partition('=')
@@ -155,15 +125,13 @@ def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, A
 
 def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
     """Map each run to the settings in which it differs from the first one; runs without a config are skipped."""
-    if len(work_dirs) < 2:
-        return {}
-    loaded = [(one.name, one.load_config()) for one in work_dirs]
+    loaded = [(one.name, one.load_config()) for one in work_dirs] if len(work_dirs) > 1 else []
     configs = [(name, config) for name, config in loaded if config is not None]
-    found: dict[str, dict[str, Any]] = {}
-    for name, config in configs:
-        differing = config_difference(configs[0][1], config)
-        found[name] = {key: values for key, values in differing.items() if key not in _EXECUTION}
-    return found
+    differing = {name: config_difference(configs[0][1], config) for name, config in configs}
+    return {
+        name: {key: values for key, values in settings.items() if key not in _EXECUTION}
+        for name, settings in differing.items()
+    }
 
 
 def _retrieval(
@@ -200,22 +168,21 @@ def _shown(runs: Sequence[ReportRun]) -> list[ReportRun]:
 
 def _pictures(options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]) -> list[ReportPicture]:
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
+    wanted = [
+        ('Feature map', 'feature map', lambda: _feature_map(work_dirs, _shown(runs), options.seed)),
+        ('Prompt attention', 'picture of the attention of the prompts', lambda: _attention(work_dirs, options.seed)),
+    ]
     pictures = []
-    attention = 'picture of the attention of the prompts'
-    for heading, what, is_on, draw in (
-        ('Feature map', 'feature map', options.feature_map, _feature_map),
-        ('Prompt attention', attention, options.prompt_attention, _prompt_attention),
-    ):
+    for (heading, what, draw), is_on in zip(wanted, (options.feature_map, options.prompt_attention), strict=True):
         try:
-            pictures += [draw(work_dirs, runs, options.seed)] if is_on else []
+            pictures += [draw()] if is_on else []
         except (DscreidError, OSError) as error:  # the data may be on another machine
             pictures.append(ReportPicture(heading, f'There is no {what}: {error}'))
     return pictures
 
 
-def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: int) -> ReportPicture:
+def _feature_map(work_dirs: Sequence[WorkDir], shown: Sequence[ReportRun], seed: int) -> ReportPicture:
     """Draw features before and after adaptation: of the first and the last run, or of the only one and its start."""
-    shown = _shown(runs)
     if not shown:
         raise ConfigError('no run has features; write them with `dscreid test --dump-features`.')
     first, last, remark = shown[0], shown[-1], ''
@@ -223,13 +190,12 @@ def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: 
         first, remark = _start_of(work_dirs, last, seed)
     drawn = {run.name: run.features for run in (first, last)}
     maps = [map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None]
-    figure = draw_feature_maps(maps)
     caption = (
         f'Features of {len(maps[0].pid)} test tracklets in the plane (t-SNE), of persons drawn at random. Distances '
         f'between far groups and the directions of the axes have no meaning.{remark}'
     )
     description = f'Feature maps of {" and ".join(one.name for one in maps)}'
-    return ReportPicture('Feature map', caption, figure_uri(figure), description)
+    return ReportPicture('Feature map', caption, figure_uri(draw_feature_maps(maps)), description)
 
 
 def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[ReportRun, str]:
@@ -240,25 +206,25 @@ def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[
     config, checkpoint = starts[0]
     rows = choose_tracklets(run.features, seed=seed, **_SAMPLE)
     try:
-        features = extract_rows(load_config(str(config)), checkpoint, run, rows)
+        features = extract_rows(load_config(config), checkpoint, run, rows)
     except (DscreidError, OSError) as error:  # the data may be on another machine
         return run, f' The features before adaptation are missing: {error}'
     return replace(run, name=f'{run.name}, before training', features=features), ''
 
 
-def _prompt_attention(work_dirs: Sequence[WorkDir], _: Sequence[ReportRun], seed: int) -> ReportPicture:
+def _attention(work_dirs: Sequence[WorkDir], seed: int) -> ReportPicture:
     """Draw the attention of the prompts in the last finished work directory."""
-    found = [(one, one.checkpoint()) for one in work_dirs if one.config is not None]
-    finished = [(one, checkpoint) for one, checkpoint in found if checkpoint is not None]
-    if not finished:
+    for work_dir in reversed(work_dirs):
+        checkpoint = work_dir.checkpoint()
+        if work_dir.config is not None and checkpoint is not None:
+            break
+    else:
         raise ConfigError('no work directory has the checkpoint of a finished training.')
-    work_dir, checkpoint = finished[-1]
-    rows = attended_tracklets(load_config(str(work_dir.config)), checkpoint, seed=seed)
+    rows = attended_tracklets(load_config(work_dir.config), checkpoint, seed=seed)
     caption = (
         f'{work_dir.name}: tracklets of one person drawn at random, and the same frames under the attention of their '
         'prompts to patches, averaged over heads, prompts and blocks; bright patches get the most. The number above a '
         'frame is the share of its prompts in the dynamic feature.'
     )
-    picture = figure_uri(draw_prompt_attention(rows), 'png')
     description = f'Attention maps: {"; ".join(row.title for row in rows)}'
-    return ReportPicture('Prompt attention', caption, picture, description)
+    return ReportPicture('Prompt attention', caption, figure_uri(draw_prompt_attention(rows), 'png'), description)
