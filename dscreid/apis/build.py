@@ -34,7 +34,6 @@ def build_resumed(
 
     Raises:
         CheckpointError: If no earlier checkpoint of the same run is intact.
-        DscreidError: Whatever ``build`` raises.
     """
     while True:
         try:

@@ -37,9 +37,6 @@ _EXECUTION_SETTINGS = {
 #: Optimizers with a fused step, and the options that select how a step is computed.
 _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'differentiable'}
 
-#: Overrides that also apply to source stages.
-_INHERITED = ('on_bad_frame', 'randomness.deterministic')
-
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_finished_run: bool = False) -> Config:
     """Read and check a config file.
@@ -50,12 +47,11 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
         of_finished_run: Whether the config is only needed to read results; it may be of an older version then.
 
     Returns:
-        The config. Common settings (``data_root``, ``clustering``, ``num_frames``, …) are copied into the parts that do
-        not set them themselves, helper variables are left out, and a relative ``source.config`` is made absolute.
+        The config without helper variables. Common settings (``data_root``, ``clustering``, …) are copied into the
+        parts that do not set them themselves, and a relative ``source.config`` is made absolute.
 
     Raises:
-        ConfigError: If the file is missing or cannot be read, if it names an unknown type or key, or if a setting or an
-            override would have no effect.
+        ConfigError: If the file cannot be read, an unknown type or key is named, or a setting would have no effect.
     """
     options, path = options or {}, find_config(path)
     file, direction = split_direction(path)
@@ -94,7 +90,7 @@ def _read(path: Path, name: Path | None = None) -> Config:
 
 def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
     """Select the overrides that also apply to source stages: those that control how a run is executed."""
-    return {key: options[key] for key in _INHERITED if key in options}
+    return {key: options[key] for key in ('on_bad_frame', 'randomness.deterministic') if key in options}
 
 
 def _source_of(config: Config, file: Path, on_command_line: bool = False) -> Path:
@@ -105,7 +101,6 @@ def _source_of(config: Config, file: Path, on_command_line: bool = False) -> Pat
 
 
 def _check_no_circle(path: Path, source: Path) -> None:
-    """Check that the chain of source stages has no cycle."""
     chain = [path.resolve()]
     while source not in chain:
         chain.append(source)
@@ -125,9 +120,9 @@ def _check_no_circle(path: Path, source: Path) -> None:
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
     """Disable, in place, what this machine cannot do, and log the changes.
 
-    Without a GPU, mixed precision and ``pin_memory`` are turned off and the ``gloo`` backend is used. ``num_workers``
-    is reduced, with a warning, if the batches do not fit into shared memory. ``persistent_workers`` is dropped if there
-    are no workers. With a GPU, Adam and AdamW use one fused kernel per step, unless the config says otherwise.
+    Without a GPU, this is mixed precision, ``pin_memory`` and other backends than ``gloo``; ``num_workers`` is reduced
+    if the batches do not fit into shared memory. With a GPU, Adam and AdamW use one fused kernel per step, unless the
+    config says otherwise.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -165,16 +160,12 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
 
 
 def config_name(config: Config) -> str:
-    """Return the name of a config for messages: its file name, if it has one."""
+    """Return the file name of a config for messages."""
     return Path(config.filename).name if config.filename else 'config'
 
 
 def require_keys(config: Config, *names: str) -> None:
-    """Check that a config sets the keys that a job requires.
-
-    Raises:
-        ConfigError: If a key is missing or None.
-    """
+    """Raise a ConfigError if a key that a job requires is missing or None."""
     for name in names:
         if config.get(name) is None:
             raise ConfigError(f'{config_name(config)}: {name} is missing; inherit it from a file in configs/_base_')
@@ -182,29 +173,22 @@ def require_keys(config: Config, *names: str) -> None:
 
 def config_hash(config: Config) -> str:
     """Return a hash (16 hexadecimal digits) of what a config learns, independent of machine and folder."""
-    text = json.dumps(_without_execution(_learned(config)), sort_keys=True, default=str)
+    text = json.dumps(learned_settings(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def learned_settings(config: Config) -> dict[str, Any]:
-    """Return the settings of a config that determine what it learns, without unused helper variables."""
-    read = set(keys_that_are_read())
-    return _without_execution({key: value for key, value in _learned(config).items() if key in read})
-
-
-def _learned(config: Config) -> dict[str, Any]:
+    """Return the settings of a config that determine what it learns."""
     content = {key: value for key, value in config.to_dict().items() if key not in _EXECUTION_KEYS}
     if isinstance(content.get('optim_wrapper'), dict):
         content['optim_wrapper'].pop('type', None)  # depends on mixed precision
-    return content
+    return _without_execution(content)
 
 
 def _without_execution(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_execution(node[key]) for key in node if key not in _EXECUTION_SETTINGS}
-    if isinstance(node, (list, tuple)):
-        return [_without_execution(value) for value in node]
-    return node
+    return [_without_execution(value) for value in node] if isinstance(node, (list, tuple)) else node
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:

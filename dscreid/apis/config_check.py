@@ -53,8 +53,8 @@ def check_config(config: dict, name: str = 'config') -> None:
         if not (isinstance(component, type) and component.__module__.startswith('dscreid')):
             continue
         accepted = accepted_arguments(component)
-        for key in node if accepted is not None else ():
-            if key not in (*accepted, *_CONSUMED_KEYS):
+        for key in node:
+            if accepted is not None and key not in (*accepted, *_CONSUMED_KEYS):
                 hint = f'{closest(key, accepted)} (it takes {", ".join(accepted)})'
                 raise ConfigError(f"{full_place}: {component.__name__} has no argument '{key}'{hint}")
 
@@ -90,19 +90,17 @@ def check_parts(config: Config, name: str = 'config') -> None:
 
 
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
-    bare_name = type_name.rpartition('.')[2]
-    if bare_name in known:
-        return known[bare_name]
-    names = dict(known)
-    for registry in vars(root).values():
-        if isinstance(registry, Registry):
-            registry.import_from_location()
-            names |= registry.module_dict
-    if bare_name in names:
-        return names[bare_name]
-    if '.' in type_name and not type_name.startswith('dscreid.'):
-        return None  # the full import path of a third-party class is left to the registry
-    raise ConfigError(f"{place}: type '{type_name}' is not registered{closest(bare_name, names)}")
+    bare_name, names = type_name.rpartition('.')[2], dict(known)
+    if bare_name not in known:
+        for registry in vars(root).values():
+            if isinstance(registry, Registry):
+                registry.import_from_location()
+                names |= registry.module_dict
+    # the full import path of a third-party class is left to the registry
+    is_foreign = '.' in type_name and not type_name.startswith('dscreid.')
+    if bare_name not in names and not is_foreign:
+        raise ConfigError(f"{place}: type '{type_name}' is not registered{closest(bare_name, names)}")
+    return names.get(bare_name)
 
 
 def _check_hooks(config: dict, name: str) -> None:

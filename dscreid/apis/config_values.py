@@ -4,6 +4,7 @@ import inspect
 import logging
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,9 +12,6 @@ from typing import Any
 import numpy as np
 
 from dscreid.errors import ConfigError
-
-#: The required kind of a value: a description and a test.
-_Kind = tuple[str, Callable[[Any], bool]]
 
 
 def walk(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
@@ -25,65 +23,43 @@ def walk(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
         yield from walk(child, f'{place}.{key}' if place else str(key))
 
 
-def _or_none(kind: _Kind) -> _Kind:
-    return f'{kind[0]} or None', lambda value: value is None or kind[1](value)
-
-
-def _are_dicts(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(part, Mapping) for part in value)
-
-
 def _is_whole(value: Any, minimum: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_whole(part, 1) for part in value)
+def _are_all(test: Callable[[Any], bool], values: Any) -> bool:
+    return isinstance(values, (list, tuple)) and all(map(test, values))
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _is_log_level(value: Any) -> bool:
     return _is_whole(value) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int))
 
 
-_START_METHODS = ('fork', 'spawn', 'forkserver')
-_DICT: _Kind = ('dict(...)', lambda value: isinstance(value, Mapping))
-_OPTIONAL_DICT = _or_none(_DICT)
-_DICTS = _or_none(('dict(...), a list of them', lambda v: isinstance(v, Mapping) or _are_dicts(v)))
-_HOOKS = _or_none(('a list of dict(...)', _are_dicts))
-_BOOL: _Kind = ('True or False', lambda value: isinstance(value, bool))
-_COUNT: _Kind = ('a whole number of at least 1', lambda value: _is_whole(value, 1))
-_SIZE: _Kind = ('a whole number of at least 0', _is_whole)
-_SEED = _or_none(('a whole number from 0 to 4294967295', lambda v: _is_whole(v) and v < 2**32))
-_PATH = _or_none(('a path', lambda value: isinstance(value, str)))
-_CHOICE = _or_none(('a word', lambda value: isinstance(value, str)))
-_START_METHOD: _Kind = (f'one of {", ".join(_START_METHODS)}', _START_METHODS.__contains__)
-_LOG_LEVEL: _Kind = ('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level)
-_FRAME_SIZE: _Kind = ('(height, width), both whole numbers of at least 1', _is_size)
-
-#: Kinds of values, with the dotted keys that have them. A missing key has its default.
-_KEYS: tuple[tuple[_Kind, str], ...] = (
-    (_DICT, 'model clustering default_hooks env_cfg env_cfg.dist_cfg randomness'),
-    (_OPTIONAL_DICT, 'source visualizer train_dataloader val_dataloader test_dataloader env_cfg.mp_cfg'),
-    (_OPTIONAL_DICT, 'train_cfg val_cfg test_cfg optim_wrapper optim_wrapper.optimizer'),
-    (_OPTIONAL_DICT, 'val_evaluator test_evaluator'),
-    (_DICTS, 'param_scheduler'),
-    (_HOOKS, 'eval_pipeline vis_backends custom_hooks'),
-    (_BOOL, 'env_cfg.cudnn_benchmark randomness.deterministic randomness.diff_rank_seed'),
-    (_COUNT, 'num_frames train_cfg.max_epochs train_cfg.val_interval'),
-    (_FRAME_SIZE, 'frame_size'),
-    (_SEED, 'randomness.seed'),
-    (_PATH, 'source.checkpoint data_root'),
-    (_CHOICE, 'on_bad_frame direction'),
-    (_START_METHOD, 'env_cfg.mp_cfg.mp_start_method'),
-    (_LOG_LEVEL, 'log_level'),
-)
-#: The same for each loader.
-_LOADER_KEYS: tuple[tuple[_Kind, str], ...] = (
-    (_DICT, 'dataset sampler'),
-    (_COUNT, 'batch_size'),
-    (_SIZE, 'num_workers'),
-    (_BOOL, 'persistent_workers'),
-)
+#: Kinds of values: a description, a test, and the dotted keys that have them. A missing key has its default.
+_KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ('dict(...)', _is_dict, 'model clustering default_hooks env_cfg env_cfg.dist_cfg randomness LOADER.dataset '
+     'LOADER.sampler'),
+    ('dict(...) or None', _is_dict, 'source visualizer LOADER env_cfg.mp_cfg train_cfg val_cfg test_cfg optim_wrapper '
+     'optim_wrapper.optimizer val_evaluator test_evaluator HOOK'),
+    ('dict(...), a list of them or None', lambda v: _is_dict(v) or _are_all(_is_dict, v), 'param_scheduler'),
+    ('a list of dict(...) or None', lambda v: _are_all(_is_dict, v), 'eval_pipeline vis_backends custom_hooks'),
+    ('True or False', lambda v: isinstance(v, bool), 'env_cfg.cudnn_benchmark randomness.deterministic '
+     'randomness.diff_rank_seed LOADER.persistent_workers'),
+    ('a whole number of at least 1', lambda v: _is_whole(v, 1), 'num_frames train_cfg.max_epochs '
+     'train_cfg.val_interval LOADER.batch_size'),
+    ('a whole number of at least 0', _is_whole, 'LOADER.num_workers'),
+    ('a whole number from 0 to 4294967295 or None', lambda v: _is_whole(v) and v < 2**32, 'randomness.seed'),
+    ('(height, width), both whole numbers of at least 1',
+     lambda v: _are_all(lambda n: _is_whole(n, 1), v) and len(v) == 2, 'frame_size'),
+    ('a path or None', lambda v: isinstance(v, str), 'source.checkpoint data_root'),
+    ('a word or None', lambda v: isinstance(v, str), 'on_bad_frame direction'),
+    ('one of fork, spawn, forkserver', ('fork', 'spawn', 'forkserver').__contains__, 'env_cfg.mp_cfg.mp_start_method'),
+    ('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level, 'log_level'),
+)  # fmt: skip
 
 
 def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
@@ -92,17 +68,12 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
     Raises:
         ConfigError: If a value has the wrong kind or is out of range.
     """
-    kinds = {key: kind for kind, keys in _KEYS for key in keys.split()}
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        kinds |= {f'{loader}.{key}': kind for kind, keys in _LOADER_KEYS for key in keys.split()}
-    kinds |= {f'default_hooks.{hook}': _OPTIONAL_DICT for hook in config.get('default_hooks') or ()}
-    for key, (words, accepts) in kinds.items():
-        *parents, last = key.split('.')
-        holder: Any = config
-        for parent in parents:
-            holder = holder.get(parent) if isinstance(holder, Mapping) else None
-        if isinstance(holder, Mapping) and last in holder and not accepts(holder[last]):
-            raise ConfigError(f'{name}: {key} must be {words}, got {_shown(holder[last])}')
+    kinds = {key: (words, accepts) for words, accepts, keys in _KINDS for key in keys.split()}
+    for key, value in walk(config):
+        general = re.sub(r'^(train|val|test)_dataloader\b', 'LOADER', re.sub(r'^default_hooks\.[^.]+$', 'HOOK', key))
+        words, accepts = kinds.get(general, ('', lambda _: True))
+        if not (accepts(value) or (value is None and words.endswith('or None'))):
+            raise ConfigError(f'{name}: {key} must be {words}, got {_shown(value)}')
 
 
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:

@@ -151,7 +151,7 @@ def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook
     drawn = {m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality}
     # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
     static, dynamic = (half.detach().requires_grad_() for half in raw)
-    groups, left_by = None, None
+    (rgb, ir), groups, left_by = Modality, None, None
     for epoch in _epochs_to_try(runner.train_loop.max_epochs, hook, model):
         labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
         centers = held_centers(model.memories, groups)
@@ -169,7 +169,7 @@ def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook
             labels, left_by = trial_labels(rows, model), None
         groups = labels.groups
         model.set_epoch(epoch)
-        model.reset_memories(*(features[m] for m in Modality), labels, *(rows[m] for m in Modality))
+        model.reset_memories(features[rgb], features[ir], labels, rows[rgb], rows[ir])
         _sum(model.losses_of(static, dynamic, samples)).backward()
         model.update_memories()
     gradients = [(half, leaf.grad) for half, leaf in zip(raw, (static, dynamic), strict=True)]

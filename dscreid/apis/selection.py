@@ -39,18 +39,18 @@ def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]
         )
     kept = record.kept
     if kept is None:
+        path, epoch, value = last, None, None
         reason = f'the last one, because {criterion} was undefined in all epochs'
-        print_log(f'evaluating {last.name}: {reason}', logger='current', level=logging.WARNING)
-        entry: dict[str, Any] = dict(file=last.name, epoch=None, criterion=criterion, value=None, reason=reason)
-        return last, dict(checkpoint=entry)
-    path = last.with_name(Path(kept.checkpoint).name)
-    if not path.is_file():
-        raise CheckpointError(
-            f'{path}: the checkpoint that {kept.criterion} chose is missing; run again with --overwrite, or evaluate '
-            'another one with tools/test.py'
-        )
-    extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
-    reason = f'{extreme} {kept.criterion} of {len(record.epochs)} epochs, without labels'
-    print_log(f'evaluating {kept.checkpoint}: {reason}', logger='current')
-    entry = dict(file=kept.checkpoint, epoch=kept.epoch, criterion=kept.criterion, value=kept.value, reason=reason)
+    else:
+        path, epoch, value = last.with_name(Path(kept.checkpoint).name), kept.epoch, kept.value
+        extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
+        reason = f'{extreme} {criterion} of {len(record.epochs)} epochs, without labels'
+        if not path.is_file():
+            raise CheckpointError(
+                f'{path}: the checkpoint that {criterion} chose is missing; run again with --overwrite, or evaluate '
+                'another one with tools/test.py'
+            )
+    level = logging.WARNING if kept is None else logging.INFO
+    print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)
+    entry = dict(file=path.name, epoch=epoch, criterion=criterion, value=value, reason=reason)
     return path, dict(checkpoint=entry)

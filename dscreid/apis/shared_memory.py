@@ -5,9 +5,8 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dscreid.datasets.samplers.batch_plan_sampler import planned_batch_size
 from dscreid.datasets.transforms import LoadFrames, SampleFrames
@@ -22,23 +21,14 @@ _PREFETCH_FACTOR = 2
 _USABLE = 0.9
 
 
-@dataclass(frozen=True)
-class LoaderNeed:
-    """Shared memory used by the workers of one data loader.
-
-    Attributes:
-        name: Place of the loader in the config, for example ``'train_dataloader'``.
-        settings: The loader's settings in the config itself, not a copy.
-        workers: Number of worker processes, at least 1.
-        batch: Bytes of one batch.
-        prefetch: Batches that each worker prepares in advance.
-    """
+class LoaderNeed(NamedTuple):
+    """Shared memory used by the workers of one data loader; ``settings`` are those in the config, not a copy."""
 
     name: str
-    settings: dict[str, Any]
+    settings: Any
     workers: int
-    batch: int
-    prefetch: int
+    batch: int  # bytes
+    prefetch: int  # batches that each worker prepares in advance
 
     @property
     def total(self) -> int:
@@ -53,23 +43,17 @@ def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
 
 def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
     """Yield the needs of every loader with workers and batches of known size, also of the ``ClusterHook``'s."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if (need := _need(config.get(name), name)) is not None:
-            yield need
-    hook, need = cluster_hook_of(config), _need(extraction_loader(config), 'ClusterHook')
-    if hook is not None and need is not None:
-        yield replace(need, settings=hook)
-
-
-def _need(loader: Any, name: str) -> LoaderNeed | None:
-    if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
-        return None
-    sample, workers = tracklet_bytes(loader['dataset'].get('pipeline') or ()), loader.get('num_workers')
-    batch_size: Any = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
-    prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
-    if sample is None or not _are_counts(workers, batch_size, prefetch):
-        return None
-    return LoaderNeed(name, loader, workers, sample * batch_size, prefetch)
+    loaders = [(name, config.get(name)) for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')]
+    for name, loader in [*loaders, ('ClusterHook', extraction_loader(config))]:
+        if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
+            continue
+        sample: Any = tracklet_bytes(loader['dataset'].get('pipeline') or ())
+        workers: Any = loader.get('num_workers')
+        batch_size = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
+        prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
+        if _are_counts(sample, workers, batch_size, prefetch):
+            settings: Any = cluster_hook_of(config) if name == 'ClusterHook' else loader
+            yield LoaderNeed(name, settings, workers, sample * batch_size, prefetch)
 
 
 def tracklet_bytes(pipeline: Any) -> int | None:
@@ -86,10 +70,9 @@ def tracklet_bytes(pipeline: Any) -> int | None:
 
 
 def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
-    """Find loaders whose batches do not fit into ``free`` bytes of shared memory, with the number of workers that fits.
+    """Find loaders whose batches exceed ``free`` bytes (None if unknown), and the number of workers that fits.
 
-    Processes of one run on the same machine, as started by ``torchrun``, share the memory equally. If ``free`` is None
-    (unknown), no loader is excessive.
+    Processes of one run on the same machine, as started by ``torchrun``, share the memory equally.
     """
     if free is None:
         return []

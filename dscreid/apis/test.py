@@ -55,9 +55,8 @@ def evaluate(
         work_dir: Folder for the log, and for ``evaluation_config.py`` with the settings of this evaluation.
         protocol: Protocol to use instead of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
-        out: JSON file for the metrics. It stores confidence intervals under ``confidence``, and the parameters of
-            ``rerank`` and ``query_expansion`` under these names if they are on. If nothing is measured, ``evaluated``
-            is false and ``reason`` says why. Existing output files are replaced.
+        out: JSON file for the metrics, or for the reason why nothing is measured. It also stores the parameters of
+            ``rerank`` and ``query_expansion``, and confidence intervals under ``confidence``.
         dump_features: ``.safetensors`` file for the features of all tracklets.
         rerank: See ``ReIDMetric``, also for the next three arguments; None uses the config's setting.
         query_expansion: Like ``rerank``.
@@ -79,11 +78,10 @@ def evaluate(
     config = copy.deepcopy(config)
     fit_to_machine(config)
     reason = complete_test_loop(config, protocol)
+    options: dict[str, Any] = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
     files = dict(dump=dump_features, per_query=per_query)
-    options = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
-    given: dict[str, Any] = {name: str(path) for name, path in files.items() if path is not None}
-    given |= {name: value for name, value in options.items() if value is not None}
-    config.test_evaluator.update(given)
+    options |= {name: str(path) for name, path in files.items() if path is not None}
+    config.test_evaluator.update({name: value for name, value in options.items() if value is not None})
     if flip:
         config.model.flip_test = True
     with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
@@ -132,8 +130,8 @@ def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
     """Collect other entries of the JSON file: confidence intervals, and the ranking options that were on."""
     additions: dict[str, Any] = {}
     intervals = split_intervals(result)[1]
-    for metric in runner.test_evaluator.metrics if result.reason is None else ():
-        if isinstance(metric, ReIDMetric):
+    for metric in runner.test_evaluator.metrics:
+        if result.reason is None and isinstance(metric, ReIDMetric):
             additions |= {name: asdict(option) for name, option in metric.test_time_options().items()}
             if intervals:
                 additions['confidence'] = metric.interval_settings() | {'intervals': intervals}

@@ -84,14 +84,13 @@ class RunOptions:
 def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     """Train a config, including its source stage if it names one, and evaluate the last checkpoint.
 
-    Without a test set, or without person ids in it, features are extracted, and ``metrics.json`` says why nothing is
-    measured. With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint it chooses is
-    evaluated, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD) is
-    evaluated with the weights of its source stage.
+    With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint it chooses is evaluated
+    instead. A config without ``train_cfg`` (the baseline CD) is evaluated with the weights of its source stage. If
+    nothing can be measured, only features are extracted.
 
     Returns:
-        Test metrics in [0, 1]. They are also written to ``metrics.json`` in the work directory, and the features of the
-        test set to ``features.safetensors``.
+        Test metrics in [0, 1]. They, or the reason why there are none, are also written to ``metrics.json`` in the work
+        directory, and the features of the test set to ``features.safetensors``.
 
     Raises:
         DscreidError: If config, data or weights cannot be used; the message says how to fix it.
@@ -127,24 +126,23 @@ def check_folder(config: Config, options: RunOptions) -> None:
             is the folder of a source stage, or if ``overwrite`` would remove the source weights.
     """
     experiment_stages(config, options)
-    named = named_source(config, options)
+    work_dir, named = Path(config.work_dir), named_source(config, options)
     if options.overwrite and named is not None:
-        check_kept(named, Path(config.work_dir))
-    if options.resume and config.get('train_cfg') is None:
-        return  # checked by _begin_test, which knows the source weights
-    check_unused(Path(config.work_dir), options.resume, options.overwrite)
+        check_kept(named, work_dir)
+    if not options.resume or config.get('train_cfg') is not None:  # otherwise _begin_test checks it
+        check_unused(work_dir, options.resume, options.overwrite)
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
     """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
     note = dict(run=dict(config=config_hash(config), source=run_identity.weights_fingerprint(source)))
+    results = results_of(work_dir)
     if options.overwrite:
         remove_files(files_of_run(work_dir))
-    elif (results := results_of(work_dir)) and options.resume:
-        recorded: dict[str, Any] = {}
-        if results[0].name == METRICS_FILE:
-            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite')
+    elif results and options.resume:
+        is_metrics = results[0].name == METRICS_FILE
+        recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite') if is_metrics else {}
         if recorded.get('run') != note['run']:
             reason = 'was made with another config, seed or source weights'
             hint = 'choose another --work-dir, or use --overwrite instead of --resume'
@@ -221,16 +219,15 @@ def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, m
     record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
     if record is None or checkpoint is None:
         return None
-    marker = Path(config.work_dir, FINISHED_FILE)
-    same = record.get('config') == config_hash(config)
+    marker, same = Path(config.work_dir, FINISHED_FILE), record.get('config') == config_hash(config)
     if same and source_checkpoint is None:
         return checkpoint
-    content = load_checkpoint(checkpoint)
+    content, settings = load_checkpoint(checkpoint), learned_settings(config)
     recorded = run_identity.recorded_settings(meta_of(content))
     if recorded is None and not same:
         raise ConfigError(f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}')
-    run_identity.check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
-    if same or recorded is None or not run_identity.other_epochs(recorded, learned_settings(config)):
+    run_identity.check_same_run(checkpoint, content, settings, source_checkpoint)
+    if same or recorded is None or not run_identity.other_epochs(recorded, settings):
         return checkpoint
     if may_extend:
         return None
@@ -286,13 +283,11 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
     """
     stages: list[tuple[Config, RunOptions]] = []
     stage: tuple[Config, RunOptions] | None = (config, options)
-    folders = set()
     while stage is not None:
         folder = Path(stage[0].work_dir).resolve()
-        if folder in folders:
+        if folder in [Path(other.work_dir).resolve() for other, _ in stages]:
             name = config_name(stage[0])
             raise ConfigError(f'{folder}: belongs to the source stage {name}; choose another --work-dir')
-        folders.add(folder)
         stages.insert(0, stage)
         stage = source_stage(*stage)
     return [stage for stage in stages if stage[0].get('train_cfg') is not None]
