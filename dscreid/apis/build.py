@@ -31,9 +31,6 @@ def build_resumed(
 
     Returns:
         The runner, and the checkpoint that it resumes, or None for a new run.
-
-    Raises:
-        CheckpointError: If no earlier checkpoint of the same run is intact.
     """
     while True:
         try:
@@ -57,8 +54,7 @@ def build_runner(
 
     Raises:
         DamagedStateError: If the weights of ``resumed`` are intact, but not the state of optimizer, schedules or hooks.
-        CheckpointError: If ``resumed`` is from a run with other settings, source weights or data.
-        DscreidError: If the config, data or weights cannot be used.
+        DscreidError: If ``resumed`` is from another run, or the config, data or weights cannot be used.
     """
     settings = learned_settings(config)
     if resumed is not None:

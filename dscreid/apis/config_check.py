@@ -34,7 +34,7 @@ def check_config(config: dict, name: str = 'config') -> None:
 
     Raises:
         ConfigError: If a type is not registered, a key is not an argument of one of this package's classes, or the
-            value of a top-level key cannot be used (``check_values``).
+            value of a top-level key has the wrong kind.
     """
     read: list[str] = []
     if 'type' not in config:
@@ -66,11 +66,7 @@ def keys_that_are_read() -> list[str]:
 
 
 def check_parts(config: Config, name: str = 'config') -> None:
-    """Build a config's model, hooks, datasets and samplers once, before another stage takes hours.
-
-    Raises:
-        DscreidError: If a part cannot be built; the message says how to fix it.
-    """
+    """Build a config's model, hooks, datasets and samplers once, before another stage takes hours."""
     check_vis_backends(config, name)
     check_schedules(config, name)
     config = copy.deepcopy(config)
@@ -114,11 +110,7 @@ def _check_hooks(config: dict, name: str) -> None:
 
 
 def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check that the packages of a config's logging backends are installed, without starting any backend.
-
-    Raises:
-        ConfigError: If a package is missing.
-    """
+    """Raise a ConfigError if the package of one of a config's logging backends is missing; start no backend."""
     for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
         backend_name = str(backend.get('type')).rpartition('.')[2]
         package = backend_name.removesuffix('VisBackend').lower()

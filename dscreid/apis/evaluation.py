@@ -22,13 +22,9 @@ from dscreid.utils.build_errors import config_errors
 
 
 class Evaluation(dict[str, float]):
-    """Metrics in [0, 1] by name, such as ``rgb2ir/mAP``; empty if nothing was measured.
+    """Metrics in [0, 1] by name, such as ``rgb2ir/mAP``; empty, with a ``reason``, if nothing was measured.
 
-    Attributes:
-        checkpoint: The evaluated checkpoint.
-        reason: Why nothing was measured, or None.
-        features: File with the extracted features, or None.
-        tracklets: Description of the extracted tracklets.
+    ``features`` is the file with the extracted features, or None, and ``tracklets`` describes what was extracted.
     """
 
     def __init__(
@@ -57,10 +53,7 @@ class Evaluation(dict[str, float]):
 
 
 def disable_incomplete_loops(config: Config) -> None:
-    """Turn off, in place, validation and test if one of their three keys is None or missing.
-
-    MMEngine's Runner refuses a loop if only some of them are set; here ``val_dataloader=None`` is enough.
-    """
+    """Turn off, in place, validation and test if one of their three keys is None, which MMEngine's Runner refuses."""
     for loop in ('val', 'test'):
         keys = [f'{loop}_{key}' for key in ('cfg', 'dataloader', 'evaluator')]
         missing = [key for key in keys if config.get(key) is None]
@@ -96,11 +89,7 @@ def complete_test_loop(config: Config, protocol: str | None = None) -> str | Non
 
 
 def why_no_evaluation(config: Config) -> str | None:
-    """Explain why a run of a config will measure nothing; None if it will measure something.
-
-    Raises:
-        DscreidError: If the test set cannot be read.
-    """
+    """Explain why a run of a config will measure nothing; None if it will measure something."""
     config = copy.deepcopy(config)
     if (reason := complete_test_loop(config)) is not None:
         return reason
@@ -147,13 +136,7 @@ def _warn_once(message: str) -> None:
 def evaluations_of(
     config: Config, built: Mapping[str, TrackletDataset] | None = None, loops: Sequence[str] = ('val', 'test')
 ) -> Iterator[tuple[TrackletDataset, str]]:
-    """Yield each distinct pair of test dataset and protocol; each dataset is built once.
-
-    Arguments are those of :func:`check_evaluations`.
-
-    Raises:
-        DscreidError: If a dataset cannot be built.
-    """
+    """Yield each distinct pair of test dataset and protocol, as in :func:`check_evaluations`; build datasets once."""
     datasets: list[tuple[dict[str, Any], TrackletDataset]] = []
     pairs: list[tuple[TrackletDataset, str]] = []
     for name in loops:

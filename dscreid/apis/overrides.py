@@ -24,14 +24,10 @@ _SHOWN = 6
 
 
 def check_helpers(config: Mapping[str, Any], path: Path) -> None:
-    """Check that each variable of a config's files is a setting or is read.
+    """Check that each variable of the files of a config without overrides is a setting, is read, or begins with ``_``.
 
     Parts are built from helper variables, such as ``learning_rate``, when their file is run: an inheriting file sets
-    them too late. Names that begin with an underscore are not checked.
-
-    Args:
-        config: The config as given by its files, without overrides.
-        path: Its file.
+    them too late.
 
     Raises:
         ConfigError: If nothing reads a variable; the message names the keys that were built from the inherited one.
@@ -69,11 +65,11 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
 
 
 def check_common_settings(config: dict[str, Any], path: Path, options: Collection[str]) -> None:
-    """Check that the common settings of a file or of the command line reach a part.
+    """Check that the common settings of a file (not inherited ones) or of the command line reach a part.
 
     Args:
         config: The config, with its parts filled in.
-        path: Its file. Only the settings of the file itself are checked; inherited ones may all be replaced.
+        path: Its file.
         options: Overrides by dotted key.
 
     Raises:

@@ -34,11 +34,7 @@ TRIAL_IDENTITY = 32
 
 
 def check_stage(config: Config) -> None:
-    """Build a stage and send two tracklets through it, before another stage takes hours.
-
-    Raises:
-        DscreidError: If something cannot be used; the message says how to fix it.
-    """
+    """Build a stage and send two tracklets through it, before another stage takes hours."""
     if config.get('train_cfg') is None:
         check_parts(config, config_name(config))
         check_evaluations(config)

@@ -12,17 +12,11 @@ from dscreid.errors import CheckpointError
 
 
 def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
-    """Choose the checkpoint to evaluate.
-
-    Args:
-        config: The run's config; ``default_hooks.selection.criterion`` names the criterion. Without one, the last
-            checkpoint is used.
-        last: The run's last checkpoint, in its work directory.
+    """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``.
 
     Returns:
-        The checkpoint, and a note for ``metrics.json``: empty without a criterion, otherwise ``checkpoint`` with the
-        file, its epochs of training, the criterion, its value and the reason in words. If the criterion was undefined
-        in all epochs, the value is None and the last checkpoint is used.
+        The checkpoint, and a note for ``metrics.json`` that says why. It is the run's ``last`` one, without a note, if
+        there is no criterion, and the last one if the criterion was undefined in all epochs.
 
     Raises:
         CheckpointError: If the record of the criteria or the chosen checkpoint is missing.

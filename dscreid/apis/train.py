@@ -119,12 +119,7 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
 
 
 def check_folder(config: Config, options: RunOptions) -> None:
-    """Refuse to replace another run, before any work is done.
-
-    Raises:
-        ConfigError: If the folder contains results of a run and neither ``resume`` nor ``overwrite`` is set, or if it
-            is the folder of a source stage, or if ``overwrite`` would remove the source weights.
-    """
+    """Raise a ConfigError if a run would replace another one, a source stage, or its own source weights."""
     experiment_stages(config, options)
     work_dir, named = Path(config.work_dir), named_source(config, options)
     if options.overwrite and named is not None:
@@ -157,7 +152,7 @@ def train_stage(
     partial_source: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Train one stage to its last epoch.
+    """Train one stage to its last epoch; return the last checkpoint.
 
     Args:
         config: The stage's config with its ``work_dir``; not modified.
@@ -166,12 +161,8 @@ def train_stage(
         partial_source: See ``RunOptions``.
         overwrite: See ``RunOptions``.
 
-    Returns:
-        The last checkpoint.
-
     Raises:
-        DscreidError: If config, data or weights cannot be used, or the folder contains another run; only logs are
-            written then.
+        DscreidError: If config, data, weights or folder cannot be used; only logs are written then.
     """
     work_dir, resumed = Path(config.work_dir), None
     from_main_process(lambda: check_unused(work_dir, resume, overwrite))
@@ -266,21 +257,17 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     changes: dict[str, Any] = dict(overwrite=False, partial_source=False, config_options={})
     plain = replace(options, work_dir=work_dir.parent / path.stem, resume=True, **changes)
     source_options = replace(plain, config_options=inherited_options(options.config_options))
-    if source_options != plain and _is_finished(config := prepare(path, plain)):
-        return config, plain  # a finished source stage is not trained again
+    if source_options != plain:
+        with contextlib.suppress(ConfigError, CheckpointError):
+            if finished_checkpoint(config := prepare(path, plain)) is not None:
+                return config, plain  # a finished source stage is not trained again
     config = prepare(path, source_options)
     finished_checkpoint(config)
     return config, source_options
 
 
 def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
-    """List the stages that a run trains, source stages first, each in its own folder.
-
-    The config itself is not among them if it trains nothing.
-
-    Raises:
-        ConfigError: If the ``work_dir`` is the folder of a source stage.
-    """
+    """List the stages that a run trains, source stages first; raise a ConfigError if two have the same folder."""
     stages: list[tuple[Config, RunOptions]] = []
     stage: tuple[Config, RunOptions] | None = (config, options)
     while stage is not None:
@@ -291,13 +278,6 @@ def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config,
         stages.insert(0, stage)
         stage = source_stage(*stage)
     return [stage for stage in stages if stage[0].get('train_cfg') is not None]
-
-
-def _is_finished(config: Config) -> bool:
-    """Check if a stage has finished with exactly this config."""
-    with contextlib.suppress(ConfigError, CheckpointError):
-        return finished_checkpoint(config) is not None
-    return False
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:
