@@ -11,9 +11,8 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
-from dscreid.apis.config_files import load_file, source_path
+from dscreid.apis.config_files import check_common_settings, check_helpers, check_overrides, load_file, source_path
 from dscreid.apis.config_values import make_plain, walk
-from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
 from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_settings, fill_common_settings
 from dscreid.errors import ConfigError

@@ -1,11 +1,11 @@
-"""The files of a config and its bases: which one names the source stage, and which names they set in vain."""
+"""The files of a config and its bases, and settings and overrides that would have no effect."""
 
 import ast
 import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ from mmengine import Config
 from mmengine.fileio import load
 from mmengine.logging import MMLogger
 
+from dscreid.apis.config_check import keys_that_are_read
+from dscreid.apis.config_values import walk
+from dscreid.engine.common_settings import COMMON_SETTINGS, common_value, uses_of_common_settings
 from dscreid.errors import ConfigError
 from dscreid.utils.files import existing_file
 from dscreid.utils.shipped import DIRECTION, split_direction
+from dscreid.utils.signatures import closest
 
 #: MMEngine's syntax for an environment variable with a default.
 _ENVIRONMENT = re.compile(r'\{\{\s*\$(\w+)\s*:\s*([^{}]*?)\s*\}\}')
@@ -116,3 +120,126 @@ def _writer(path: Path) -> Path | None:
     else:
         found = 'config' in (load(path).get('source') or {})
     return path if found else next(filter(None, map(_writer, base_files(path))), None)
+
+
+#: Keys of MMEngine's Runner that a run sets itself, and the option to use instead.
+_SET_BY_RUN = {
+    'work_dir': 'use --work-dir',
+    'resume': 'use --resume',
+    'launcher': 'use --launcher',
+    'experiment_name': 'runs are named after their --work-dir',
+}
+#: Alternative names of settings.
+_SYNONYMS = {'learning_rate': 'lr'}
+_SHOWN = 6
+
+
+def check_helpers(config: Mapping[str, Any], path: Path) -> None:
+    """Check that each variable of the files of a config without overrides is a setting, is read, or begins with ``_``.
+
+    Parts are built from helper variables, such as ``learning_rate``, when their file is run: an inheriting file sets
+    them too late.
+
+    Raises:
+        ConfigError: If nothing reads a variable; the message names the keys that were built from the inherited one.
+    """
+    read = keys_that_are_read()
+    for file, name in names_without_effect(path):
+        value, bases = config.get(name), base_files(file)
+        offers = file != path and not bases  # not every config reads what such a base file defines
+        if offers or name in read or name.startswith('_') or value is None or callable(value):
+            continue
+        made = next((base for base in (load_file(base).to_dict() for base in bases) if name in base), None)
+        if made is None:
+            raise ConfigError(f"{file.name}: nothing reads the key '{name}'{_meant(config, name, read)}")
+        reason = 'changes nothing, because the inherited parts were already made with it'
+        raise ConfigError(f"{file.name}: setting '{name}' {reason}; {_instead(_places(made, name, read))}")
+
+
+def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Check that something reads each overridden key of the config as given by its files.
+
+    Raises:
+        ConfigError: If nothing reads a key; the message names the keys that hold its value and can be overridden.
+    """
+    read = keys_that_are_read()
+    for option in options:
+        key, dot, rest = option.partition('.')
+        if key in _SET_BY_RUN:
+            raise ConfigError(f'--cfg-options {option}: changes nothing; {_SET_BY_RUN[key]}')
+        if key not in read and key not in config:
+            raise ConfigError(f"--cfg-options {option}: nothing reads the key '{key}'{_meant(config, key, read)}")
+        if key not in read:
+            hint = _instead([f'{place}{dot}{rest}' for place in _places(config, key, read)])
+            reason = f"changes nothing, because the parts of the config were already made with '{key}'"
+            raise ConfigError(f'--cfg-options {option}: {reason}; {hint}')
+
+
+def check_common_settings(config: dict[str, Any], path: Path, options: Collection[str]) -> None:
+    """Check that the common settings of a file (not inherited ones) or of the command line reach a part.
+
+    Args:
+        config: The config, with its parts filled in.
+        path: Its file.
+        options: Overrides by dotted key.
+
+    Raises:
+        ConfigError: If no part takes a setting, or all of them have their own value.
+    """
+    uses = uses_of_common_settings(config)
+    # overrides may have replaced the parts that the file's own settings were meant for
+    given = {option.partition('.')[0] for option in options} or assigned_names(path)
+    for key in COMMON_SETTINGS:
+        if key not in given or config.get(key) is None:
+            continue
+        settings = [f'{key}.{part}' for part in config[key]] if isinstance(config[key], Mapping) else [key]
+        for setting in settings:
+            _, value = common_value(config, setting)
+            takers = [use for use in uses if use.setting == setting]
+            if not takers:
+                near = closest(setting, sorted({use.setting for use in uses}))
+                raise ConfigError(f'{path.name}: no part of this config takes {setting}{near}')
+            if all(_as_list(use.part.get(use.argument)) != _as_list(value) for use in takers):
+                reason = 'changes nothing, because the parts that take it have their own values'
+                hint = _instead([use.key for use in takers])
+                raise ConfigError(f'{path.name}: {setting}={value!r} {reason}; {hint}')
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _instead(places: Sequence[str]) -> str:
+    """Suggest keys to set instead of a setting without effect."""
+    keys = list(dict.fromkeys(places))
+    more = f' and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else ''
+    return f'set these instead: {", ".join(keys[:_SHOWN])}{more}' if keys else 'no part has its value any more'
+
+
+def _meant(config: Mapping[str, Any], name: str, read: list[str]) -> str:
+    """Suggest the same key in a part, or a similar key, for one that nothing reads."""
+    name = _SYNONYMS.get(name, name)
+    places = [place for place, _ in _parts(config, read) if place.endswith(f'.{name}')]
+    return f'; {_instead(places)}' if places else closest(name, read)
+
+
+def _places(config: Mapping[str, Any], key: str, read: list[str]) -> list[str]:
+    """List dotted keys under which the parts of a config hold a variable's value."""
+    found: list[str] = []
+    for place, node in _parts(config, read):
+        inside = place.startswith(tuple(f'{outer}.' for outer in found))
+        if not inside and _holds(node, place.rpartition('.')[2], key, config[key]):
+            found.append(place)
+    return found
+
+
+def _parts(config: Mapping[str, Any], read: list[str]) -> Iterator[tuple[str, Any]]:
+    return (found for name in config if name in read for found in walk(config[name], name))
+
+
+def _holds(node: Any, name: str, key: str, value: Any) -> bool:
+    """Guess if a part was built from a variable; integers may be equal by chance, so they must have the same name."""
+    if isinstance(value, Mapping):
+        return isinstance(node, Mapping) and all(part in node and node[part] == value[part] for part in value)
+    comparable = isinstance(value, (float, list, tuple)) or name == key
+    return comparable and type(node) is type(value) and node == value

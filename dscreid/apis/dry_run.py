@@ -15,8 +15,8 @@ from dscreid.apis import train
 from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
-from dscreid.apis.evaluation import check_evaluations, why_no_evaluation
 from dscreid.apis.preflight import quiet_runner, try_runner
+from dscreid.apis.test import check_evaluations, why_no_evaluation
 from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
 from dscreid.engine.source_weights import load_source_weights, unwrap_model

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
-from dscreid.apis.evaluation import check_evaluations
+from dscreid.apis.test import check_evaluations
 from dscreid.engine.centers import held_centers
 from dscreid.engine.hooks import ClusterHook, find_cluster_hook
 from dscreid.engine.schedule import turn_at

@@ -24,7 +24,6 @@ from dscreid.apis.config import (
     require_keys,
 )
 from dscreid.apis.config_check import check_parts
-from dscreid.apis.evaluation import Evaluation, why_no_evaluation
 from dscreid.apis.preflight import check_stage
 from dscreid.apis.run_folder import (
     check_begun,
@@ -34,8 +33,7 @@ from dscreid.apis.run_folder import (
     remove_files,
     results_of,
 )
-from dscreid.apis.selection import choose_checkpoint
-from dscreid.apis.test import evaluate, write_json
+from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import run_identity
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint

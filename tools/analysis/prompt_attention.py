@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     from dscreid import visualization  # imports torch, which --help does not need
     from dscreid.apis import load_config
-    from dscreid.apis.plots import attended_tracklets
+    from dscreid.apis.report import attended_tracklets
 
     visualization.check_picture_name(args.out)
     check_outputs([args.out])

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the chosen query (default: 0)')
     args = parser.parse_args(arguments)
     from dscreid import visualization  # imports torch, which --help does not need
-    from dscreid.apis.plots import examples_of
+    from dscreid.apis.report import examples_of
 
     visualization.check_picture_name(args.out)
     check_outputs([args.out])

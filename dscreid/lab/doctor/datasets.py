@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dscreid.apis.evaluation import evaluations_of, plan
+from dscreid.apis.test import evaluations_of, plan
 from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
 from dscreid.datasets.bupt_index import frames_with_lines
 from dscreid.errors import DatasetError, DscreidError
