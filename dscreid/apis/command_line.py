@@ -29,11 +29,6 @@ _SIGNALS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.S
 #: Exit code of a program whose output is no longer read, for example after ``| head``.
 _UNREAD_OUTPUT = 128 + signal.SIGPIPE
 
-#: Errors about a path that the user can fix; other errors of the operating system keep their traceback.
-_PATH_ERRORS = {
-    errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
-    errno.EBUSY, errno.EXDEV,
-}  # fmt: skip
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Messages of the operating system, which torch repeats in its own errors.
 _TOO_MANY_FILES = {os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)}
@@ -90,7 +85,7 @@ def _system_message(error: BaseException, on_interrupt: str) -> str | None:
         _discard_output()
         what = f'{error.filename}: ' if error.filename else 'a file '
         return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
-    if isinstance(error, OSError) and error.errno in _PATH_ERRORS and error.filename:
+    if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
         return f'{error.filename}: {error.strerror}; choose another path'
     return None
 
@@ -104,7 +99,7 @@ def _end_after(number: int, on_interrupt: str) -> NoReturn:
 
 def _is_unread() -> bool:
     """Check if an output is a pipe whose reader has left."""
-    return any(stream is not None and _has_left(stream) for stream in (sys.stdout, sys.stderr))
+    return any(map(_has_left, filter(None, (sys.stdout, sys.stderr))))
 
 
 def _has_left(stream: TextIO) -> bool:
@@ -288,7 +283,7 @@ def print_result(text: str, launcher: str) -> None:
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Format metrics in [0, 1], as returned by ``ReIDMetric``, as a table in percent with any confidence intervals."""
+    """Format the metrics of ``ReIDMetric`` as a table in percent, with any confidence intervals."""
     figures, intervals = evaluation.split_intervals(metrics)
     lines = _table({name: f'{100 * value:.1f}' for name, value in figures.items()}, width=9)
     if intervals:

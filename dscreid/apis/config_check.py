@@ -146,11 +146,7 @@ _CLIPPING: dict[str, _Range] = {'max_norm': _POSITIVE, 'clip_value': _POSITIVE}
 
 
 def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check the numbers of optimizer, clipping and schedules, and warn about settings that never take effect.
-
-    Raises:
-        ConfigError: If a number is out of range.
-    """
+    """Raise a ConfigError for numbers out of range, and warn about settings that never take effect."""
     wrapper = config.get('optim_wrapper') or {}
     _check(wrapper.get('optimizer'), _OPTIMIZER, f'{name}: optim_wrapper.optimizer')
     _check(wrapper.get('clip_grad'), _CLIPPING, f'{name}: optim_wrapper.clip_grad')

@@ -43,11 +43,7 @@ def load_file(path: Path) -> Config:
 
 
 def base_files(path: Path) -> list[Path]:
-    """List the local files that a config names in ``_base_``, without those of installed packages.
-
-    Raises:
-        ConfigError: If a base exists once for all directions but is named with one.
-    """
+    """List the local files that a config names in ``_base_``; raise a ConfigError if one is named with a direction."""
     try:
         names = Config._get_base_files(str(path))
     except SyntaxError:  # {{ variables }} of MMEngine; other mistakes are found when the file is loaded
@@ -96,10 +92,7 @@ def _statements(path: Path) -> list[ast.stmt]:
 def source_path(path: Path, source: Any, on_command_line: bool = False) -> Path:
     """Resolve the config that ``source`` names, relative to the file of the chain that names it.
 
-    If ``on_command_line``, it is relative to the current folder.
-
-    Raises:
-        ConfigError: If ``source`` does not name another config.
+    If ``on_command_line``, it is relative to the current folder. Raise a ConfigError if it is not another config.
     """
     name = source.get('config') if isinstance(source, dict) else None
     folder = Path.cwd() if on_command_line else (_writer(path) or path).parent

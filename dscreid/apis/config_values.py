@@ -63,11 +63,7 @@ _KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 
 
 def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check the values of a complete config's top-level keys; deeper values are checked when they are built.
-
-    Raises:
-        ConfigError: If a value has the wrong kind or is out of range.
-    """
+    """Raise a ConfigError if a config's value has the wrong kind; deeper values are checked when they are built."""
     kinds = {key: (words, accepts) for words, accepts, keys in _KINDS for key in keys.split()}
     for key, value in walk(config):
         general = re.sub(r'^(train|val|test)_dataloader\b', 'LOADER', re.sub(r'^default_hooks\.[^.]+$', 'HOOK', key))
@@ -79,10 +75,8 @@ def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:
     """Convert values computed by a Python file, in place, to values that can be written to a config file.
 
-    Paths become strings, NumPy numbers become Python numbers, and classes under ``type`` become import paths.
-
-    Raises:
-        ConfigError: If a value cannot be converted, a number is not finite, or a class cannot be imported.
+    Paths become strings, NumPy numbers Python numbers, and classes under ``type`` import paths. Other objects, and
+    numbers that are not finite, raise a ConfigError.
     """
     for key in list(config):
         config[key] = _plain(config[key], f'{name}: {key}')

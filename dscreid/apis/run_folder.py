@@ -25,12 +25,9 @@ _VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.
 
 
 def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to start a run if it would replace results of another run or files of another program.
+    """Raise a ConfigError if a run would replace results of another run or files of another program.
 
     A single checkpoint ``epoch_0.pth`` is not a result: a run killed at its start leaves one.
-
-    Raises:
-        ConfigError: If it may not start there.
     """
     found = results_of(work_dir)
     names = [path.name for path in found]
@@ -102,11 +99,7 @@ def remove_files(paths: list[Path]) -> None:
 
 
 def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
-    """Remove the folder of a run in which the caller wrote files with the names ``own``.
-
-    Raises:
-        ConfigError: If it contains another file; nothing is removed then.
-    """
+    """Remove the folder of a run and of the caller's files ``own``, or raise a ConfigError if it contains others."""
     known = {*files_of_run(folder), *(folder / name for name in (LOCK_FILE, *own))}
     for path in sorted(folder.rglob('*')):
         if (path.is_symlink() or not path.is_dir()) and path not in known and not is_partial(path):

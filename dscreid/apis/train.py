@@ -53,19 +53,10 @@ from dscreid.utils.records import read_json_object
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options for running a config.
+    """Options for running a config, described by ``dscreid train --help``; ``config_options`` are by dotted key.
 
-    Attributes:
-        work_dir: Folder of the run; None for ``work_dirs/<config's name>``. The source stage of a run is stored next to
-            it, under the name of its own config, so that runs with the same source share it.
-        resume: Continue from the last checkpoint in the work directory.
-        overwrite: Replace the run in the work directory, which is refused without this or ``resume``.
-        amp: Train in bfloat16 mixed precision (on a GPU).
-        seed: Seed to use instead of the config's.
-        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in MMEngine's Runner.
-        source_checkpoint: Source weights to use instead of the config's.
-        partial_source: Load the matching source weights of another architecture, with a warning that lists the rest.
-        config_options: Overrides of the config by dotted key; ``inherited_options`` selects those for source stages.
+    The source stage of a run is stored next to its ``work_dir``, under the name of its own config, so that runs with
+    the same source share it. ``inherited_options`` selects the ``config_options`` for source stages.
     """
 
     work_dir: Path | None = None
@@ -202,8 +193,7 @@ def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, m
         may_extend: Whether a stage counts as unfinished if it was trained for a different number of epochs.
 
     Raises:
-        ConfigError: If the stage was run with another config or a different number of epochs.
-        CheckpointError: If the stage was run with other settings or source weights, or the record is damaged.
+        ConfigError, CheckpointError: If the stage was run with other settings, epochs or weights.
     """
     record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
     if record is None or checkpoint is None:
