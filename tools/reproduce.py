@@ -101,9 +101,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         help='accept and continue runs of another code revision; tables that mix revisions say so',
     )
     parser.add_argument(
-        '--rerun-stale',
-        action='store_true',
-        help='remove and repeat runs of another revision, config or data',
+        '--rerun-stale', action='store_true', help='remove and repeat runs of another revision, config or data'
     )
     parser.set_defaults(run=run)
 
@@ -117,10 +115,7 @@ def _add_show(commands: argparse._SubParsersAction) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--data',
-        default='synthetic-demo',
-        metavar='DATA',
-        help=f'{", ".join(PRESETS)} (default: synthetic-demo)',
+        '--data', default='synthetic-demo', metavar='DATA', help=f'{", ".join(PRESETS)} (default: synthetic-demo)'
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from dscreid import visualization as vis
 from dscreid.apis.config import load_config
 from dscreid.apis.inference import init_model
 from dscreid.errors import ConfigError, DscreidError
@@ -18,33 +19,6 @@ from dscreid.evaluation import FeatureTable
 from dscreid.structures import ReIDDataSample
 from dscreid.utils.config_difference import config_difference
 from dscreid.utils.files import check_replaceable
-from dscreid.visualization import (
-    AttendedTracklet,
-    ReportPicture,
-    ReportRun,
-    RetrievalExample,
-    RetrievalGallery,
-    TrackletPictures,
-    WorkDir,
-    build_test_dataset,
-    check_features_belong,
-    choose_pair,
-    choose_tracklets,
-    collect_environment,
-    compute_prompt_attention,
-    distance_density,
-    draw_feature_maps,
-    draw_prompt_attention,
-    figure_uri,
-    find_work_dirs,
-    format_results_table,
-    load_run,
-    map_features,
-    protocol_of,
-    read_scalars,
-    retrieval_examples,
-    write_report,
-)
 
 REPORT_FILE = 'report.html'
 #: Settings that only control where and how a run was executed.
@@ -89,7 +63,7 @@ def make_report(options: ReportOptions) -> str:
     """
     out = options.out / REPORT_FILE if options.out.is_dir() else options.out
     check_replaceable(out)
-    work_dirs = find_work_dirs(options.work_dirs)
+    work_dirs = vis.find_work_dirs(options.work_dirs)
     runs = [work_dir.load_run(upper_bound=work_dir.name in options.bounds) for work_dir in work_dirs]
     runs += [_named_run(entry, options.bounds) for entry in options.runs]
     count = Counter(run.name for run in runs)
@@ -98,9 +72,9 @@ def make_report(options: ReportOptions) -> str:
     if unknown := sorted(set(options.bounds) - set(count)):
         raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
     retrieval, remarks = _retrieval(options, work_dirs, runs)
-    densities = [distance_density(run.name, run.features) for run in runs if run.features is not None]
+    densities = [vis.distance_density(run.name, run.features) for run in runs if run.features is not None]
     names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
-    write_report(
+    vis.write_report(
         out,
         title=options.title,
         runs=runs,
@@ -110,22 +84,22 @@ def make_report(options: ReportOptions) -> str:
         densities=[density for density in densities if density is not None],
         pictures=_pictures(options, work_dirs, runs),
         timings={name: value for one in work_dirs for name, value in one.wall_times().items()},
-        environment=collect_environment(),
+        environment=vis.collect_environment(),
         notes=[*(options.note or [f'Runs: {names}.' if names else '']), *remarks],
         target=options.paper,
     )
-    return '\n'.join([format_results_table(runs, target=options.paper), '', *remarks, f'wrote {out}'])
+    return '\n'.join([vis.format_results_table(runs, target=options.paper), '', *remarks, f'wrote {out}'])
 
 
-def _named_run(entry: str, bounds: Sequence[str]) -> ReportRun:
+def _named_run(entry: str, bounds: Sequence[str]) -> vis.ReportRun:
     name, _, files = entry.partition('=')
     if not (name and files):
         raise ConfigError(f'--run {entry!r} is not NAME=METRICS.json[,FEATURES.safetensors]; add the name.')
     metrics, _, features = files.partition(',')
-    return load_run(name, metrics, features or None, upper_bound=name in bounds)
+    return vis.load_run(name, metrics, features or None, upper_bound=name in bounds)
 
 
-def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, Any]:
+def _curves(options: ReportOptions, work_dirs: Sequence[vis.WorkDir]) -> dict[str, Any]:
     """Load the logs of work directories, which share charts, and of every ``[NAME=]FILE``."""
     logged = {one.name: one.load_scalars(options.identities) for one in work_dirs if one.scalars}
     curves: dict[str, Any] = {'Work directories': logged} if logged else {}
@@ -133,10 +107,10 @@ def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, A
     for entry in options.scalars:
         name, separator, path = entry.partition('=')
         stages.setdefault(name if separator else 'Training', []).append(path if separator else entry)
-    return curves | {name: read_scalars(*paths, identities=options.identities) for name, paths in stages.items()}
+    return curves | {name: vis.read_scalars(*paths, identities=options.identities) for name, paths in stages.items()}
 
 
-def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
+def _differences(work_dirs: Sequence[vis.WorkDir]) -> dict[str, dict[str, Any]]:
     """Map each run to the settings in which it differs from the first one; runs without a config are skipped."""
     loaded = [(one.name, one.load_config()) for one in work_dirs] if len(work_dirs) > 1 else []
     configs = [(name, config) for name, config in loaded if config is not None]
@@ -148,8 +122,8 @@ def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
 
 
 def _retrieval(
-    options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
-) -> tuple[RetrievalGallery | None, list[str]]:
+    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], runs: Sequence[vis.ReportRun]
+) -> tuple[vis.RetrievalGallery | None, list[str]]:
     """Build retrieval lists with pictures if possible; a remark says why expected lists are missing."""
     shown = [run for run in _shown(runs) if run.features is not None and (run.features.pid >= 0).any()]
     if not shown:
@@ -165,21 +139,23 @@ def _retrieval(
         return None, [f'There are no retrieval lists: {error}']
 
 
-def _gallery(options: ReportOptions, config: Config, runs: Sequence[ReportRun]) -> RetrievalGallery:
+def _gallery(options: ReportOptions, config: Config, runs: Sequence[vis.ReportRun]) -> vis.RetrievalGallery:
     choice = dict(count=options.queries, topk=options.ranks, seed=options.seed)
     examples, dataset = examples_of(config, runs, options.protocol, **choice)
-    pictures = TrackletPictures(dataset, options.frames)
+    pictures = vis.TrackletPictures(dataset, options.frames)
     for example in examples:  # read now, to find missing frames before the page is written
         for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):
             pictures(index)
-    return RetrievalGallery(examples, pictures)
+    return vis.RetrievalGallery(examples, pictures)
 
 
-def _shown(runs: Sequence[ReportRun]) -> list[ReportRun]:
+def _shown(runs: Sequence[vis.ReportRun]) -> list[vis.ReportRun]:
     return [run for run in runs if run.features is not None and not run.upper_bound]
 
 
-def _pictures(options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]) -> list[ReportPicture]:
+def _pictures(
+    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], runs: Sequence[vis.ReportRun]
+) -> list[vis.ReportPicture]:
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
     wanted = [
         ('Feature map', 'feature map', lambda: _feature_map(work_dirs, _shown(runs), options.seed)),
@@ -190,11 +166,11 @@ def _pictures(options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequen
         try:
             pictures += [draw()] if is_on else []
         except (DscreidError, OSError) as error:  # the data may be on another machine
-            pictures.append(ReportPicture(heading, f'There is no {what}: {error}'))
+            pictures.append(vis.ReportPicture(heading, f'There is no {what}: {error}'))
     return pictures
 
 
-def _feature_map(work_dirs: Sequence[WorkDir], shown: Sequence[ReportRun], seed: int) -> ReportPicture:
+def _feature_map(work_dirs: Sequence[vis.WorkDir], shown: Sequence[vis.ReportRun], seed: int) -> vis.ReportPicture:
     """Draw features before and after adaptation: of the first and the last run, or of the only one and its start."""
     if not shown:
         raise ConfigError('no run has features; write them with `dscreid test --dump-features`.')
@@ -202,22 +178,22 @@ def _feature_map(work_dirs: Sequence[WorkDir], shown: Sequence[ReportRun], seed:
     if len(shown) == 1:
         first, remark = _start_of(work_dirs, last, seed)
     drawn = {run.name: run.features for run in (first, last)}
-    maps = [map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None]
+    maps = [vis.map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None]
     caption = (
         f'Features of {len(maps[0].pid)} test tracklets in the plane (t-SNE), of persons drawn at random. Distances '
         f'between far groups and the directions of the axes have no meaning.{remark}'
     )
     description = f'Feature maps of {" and ".join(one.name for one in maps)}'
-    return ReportPicture('Feature map', caption, figure_uri(draw_feature_maps(maps)), description)
+    return vis.ReportPicture('Feature map', caption, vis.figure_uri(vis.draw_feature_maps(maps)), description)
 
 
-def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[ReportRun, str]:
+def _start_of(work_dirs: Sequence[vis.WorkDir], run: vis.ReportRun, seed: int) -> tuple[vis.ReportRun, str]:
     """Return the run before its training, or the run itself with a remark that says why only it is shown."""
     starts = [(one.config, one.folder / 'epoch_0.pth') for one in work_dirs if one.name == run.name]
     if run.features is None or not starts or starts[0][0] is None or not starts[0][1].is_file():
         return run, ' The features before adaptation are missing because the run has no `epoch_0.pth`.'
     config, checkpoint = starts[0]
-    rows = choose_tracklets(run.features, seed=seed, **_SAMPLE)
+    rows = vis.choose_tracklets(run.features, seed=seed, **_SAMPLE)
     try:
         features = extract_rows(load_config(config), checkpoint, run, rows)
     except (DscreidError, OSError) as error:  # the data may be on another machine
@@ -225,7 +201,7 @@ def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[
     return replace(run, name=f'{run.name}, before training', features=features), ''
 
 
-def _attention(work_dirs: Sequence[WorkDir], seed: int) -> ReportPicture:
+def _attention(work_dirs: Sequence[vis.WorkDir], seed: int) -> vis.ReportPicture:
     """Draw the attention of the prompts in the last finished work directory."""
     for work_dir in reversed(work_dirs):
         checkpoint = work_dir.checkpoint()
@@ -240,7 +216,9 @@ def _attention(work_dirs: Sequence[WorkDir], seed: int) -> ReportPicture:
         'frame is the share of its prompts in the dynamic feature.'
     )
     description = f'Attention maps: {"; ".join(row.title for row in rows)}'
-    return ReportPicture('Prompt attention', caption, figure_uri(draw_prompt_attention(rows), 'png'), description)
+    return vis.ReportPicture(
+        'Prompt attention', caption, vis.figure_uri(vis.draw_prompt_attention(rows), 'png'), description
+    )
 
 
 #: Tracklets that a model sees at once.
@@ -248,8 +226,8 @@ _BATCH = 16
 
 
 def examples_of(
-    config: Config, runs: Sequence[ReportRun], protocol: str | None = None, **choice: int
-) -> tuple[list[RetrievalExample], Any]:
+    config: Config, runs: Sequence[vis.ReportRun], protocol: str | None = None, **choice: int
+) -> tuple[list[vis.RetrievalExample], Any]:
     """Retrieve answers to some queries of a config's test set; return them and the test set.
 
     Args:
@@ -261,19 +239,19 @@ def examples_of(
     Raises:
         DscreidError: If there is no protocol or test set, or a run has the features of another one.
     """
-    protocol = protocol or protocol_of(config)
+    protocol = protocol or vis.protocol_of(config)
     if protocol is None:
         reason = 'has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
         raise ConfigError(f'{config.filename} {reason}')
-    dataset = build_test_dataset(config)
+    dataset = vis.build_test_dataset(config)
     for run in runs:
-        check_features_belong(dataset, run)
-    return retrieval_examples(runs, protocol, **choice), dataset
+        vis.check_features_belong(dataset, run)
+    return vis.retrieval_examples(runs, protocol, **choice), dataset
 
 
 def attended_tracklets(
     config: Config, checkpoint: str | Path, *, person: int | None = None, seed: int = 0, device: str = 'cpu'
-) -> list[AttendedTracklet]:
+) -> list[vis.AttendedTracklet]:
     """Compute the attention of a model's prompts over a visible and an infrared tracklet of one person.
 
     Args:
@@ -291,18 +269,18 @@ def attended_tracklets(
     if config.get('model', {}).get('backbone', {}).get('compile_blocks'):
         config.model.backbone.compile_blocks = False  # hooks need the blocks as they are
     model = init_model(config, checkpoint, device)
-    dataset = build_test_dataset(config, with_pipeline=True)
-    batch = pseudo_collate([dataset[index] for index in choose_pair(dataset.tracklets, person, seed)])
-    attention = compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
+    dataset = vis.build_test_dataset(config, with_pipeline=True)
+    batch = pseudo_collate([dataset[index] for index in vis.choose_pair(dataset.tracklets, person, seed)])
+    attention = vis.compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
     rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
     return [
-        AttendedTracklet(_title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values))
+        vis.AttendedTracklet(_title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values))
         for sample, frames, *values in rows
     ]
 
 
 def extract_rows(
-    config: Config, checkpoint: str | Path, run: ReportRun, rows: Sequence[int], device: str = 'cpu'
+    config: Config, checkpoint: str | Path, run: vis.ReportRun, rows: Sequence[int], device: str = 'cpu'
 ) -> FeatureTable:
     """Extract the features of some rows of a run's table with another checkpoint; those of other rows become zero.
 
@@ -312,8 +290,8 @@ def extract_rows(
     features = run.features
     assert features is not None
     model = init_model(config, checkpoint, device)
-    dataset = build_test_dataset(config, with_pipeline=True)
-    check_features_belong(dataset, run)
+    dataset = vis.build_test_dataset(config, with_pipeline=True)
+    vis.check_features_belong(dataset, run)
     extracted = np.zeros_like(features.feature)
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]

@@ -13,6 +13,7 @@ from mmengine import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
 
+from dscreid.apis import run_folder
 from dscreid.apis.build import build_resumed, build_runner
 from dscreid.apis.config import (
     config_hash,
@@ -25,26 +26,12 @@ from dscreid.apis.config import (
 )
 from dscreid.apis.config_check import check_parts
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.run_folder import (
-    check_begun,
-    check_kept,
-    check_unused,
-    files_of_run,
-    remove_files,
-    results_of,
-)
 from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import run_identity
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
 from dscreid.engine.console import quiet_console
-from dscreid.engine.finished import (
-    FEATURES_FILE,
-    FINISHED_FILE,
-    METRICS_FILE,
-    finished_record,
-    trained_checkpoint,
-)
+from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, finished_record, trained_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint, meta_of
 from dscreid.utils.files import only_process_in, remove_partial_files
@@ -112,18 +99,18 @@ def check_folder(config: Config, options: RunOptions) -> None:
     experiment_stages(config, options)
     work_dir, named = Path(config.work_dir), named_source(config, options)
     if options.overwrite and named is not None:
-        check_kept(named, work_dir)
+        run_folder.check_kept(named, work_dir)
     if not options.resume or config.get('train_cfg') is not None:  # otherwise _begin_test checks it
-        check_unused(work_dir, options.resume, options.overwrite)
+        run_folder.check_unused(work_dir, options.resume, options.overwrite)
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
     """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
     note = dict(run=dict(config=config_hash(config), source=run_identity.weights_fingerprint(source)))
-    results = results_of(work_dir)
+    results = run_folder.results_of(work_dir)
     if options.overwrite:
-        remove_files(files_of_run(work_dir))
+        run_folder.remove_files(run_folder.files_of_run(work_dir))
     elif results and options.resume:
         is_metrics = results[0].name == METRICS_FILE
         recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite') if is_metrics else {}
@@ -154,7 +141,7 @@ def train_stage(
         DscreidError: If config, data, weights or folder cannot be used; only logs are written then.
     """
     work_dir, resumed = Path(config.work_dir), None
-    from_main_process(lambda: check_unused(work_dir, resume, overwrite))
+    from_main_process(lambda: run_folder.check_unused(work_dir, resume, overwrite))
     if resume:
         finished = from_main_process(lambda: finished_checkpoint(config, source_checkpoint, may_extend=True))
         if finished is not None:
@@ -162,13 +149,13 @@ def train_stage(
             return finished
         resumed = from_main_process(lambda: resumable_checkpoint(work_dir))
         if resumed is None:
-            from_main_process(lambda: check_begun(work_dir))
+            from_main_process(lambda: run_folder.check_begun(work_dir))
     start = time.perf_counter()
-    replaced = files_of_run(work_dir) if overwrite and is_main_process() else []
+    replaced = run_folder.files_of_run(work_dir) if overwrite and is_main_process() else []
     build = partial(build_runner, config, source_checkpoint=source_checkpoint, partial_source=partial_source)
     runner, resumed = build_resumed(build, work_dir, resumed)
     if is_main_process():  # an interrupted second run must not look finished, nor continue the first one
-        remove_files(replaced)
+        run_folder.remove_files(replaced)
         if resumed is None:
             (work_dir / POINTER).unlink(missing_ok=True)
         (work_dir / FINISHED_FILE).unlink(missing_ok=True)
