@@ -121,42 +121,31 @@ def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
             raise ConfigError(f'{name}: {backend_name} in vis_backends needs the package {package}; {hint}')
 
 
-_Range = tuple[str, Callable[[Any], bool]]
-_POSITIVE: _Range = ('a positive number', lambda value: value > 0)
-_NOT_NEGATIVE: _Range = ('at least 0', lambda value: value >= 0)
-_FACTOR: _Range = ('in (0, 1]', lambda value: 0 < value <= 1)
-_SHARE: _Range = ('in [0, 1]', lambda value: 0 <= value <= 1)
-#: Ranges that torch and MMEngine do not check, by argument.
-_OPTIMIZER: dict[str, _Range] = {
-    'lr': _POSITIVE,
-    'momentum': ('in [0, 1)', lambda value: 0 <= value < 1),
-    'dampening': _SHARE,
-    'eps': ('in (0, 1e-2]', lambda value: 0 < value <= 1e-2),
-}
-_SCHEDULE: dict[str, _Range] = {
-    'eta_min_ratio': _SHARE,
-    'eta_min': _NOT_NEGATIVE,
-    'gamma': _FACTOR,
-    'start_factor': _FACTOR,  # MMEngine multiplies the last rate: from 0 it never rises
-    'end_factor': _FACTOR,
-    'begin': _NOT_NEGATIVE,
-    'milestones': ('positive and ascending', lambda value: [0, *value] == sorted({0, *value})),
-}
-_CLIPPING: dict[str, _Range] = {'max_norm': _POSITIVE, 'clip_value': _POSITIVE}
+#: Ranges that torch and MMEngine do not check: which keys of optimizer and schedules, a description, and a test.
+_RANGES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    (r'.*\.(optimizer\.lr|clip_grad\.(max_norm|clip_value))', 'a positive number', lambda value: value > 0),
+    (r'.*\.(eta_min|begin|paramwise_cfg\..*(lr_mult|decay_mult))', 'at least 0', lambda value: value >= 0),
+    (r'.*\.(optimizer\.dampening|eta_min_ratio)', 'in [0, 1]', lambda value: 0 <= value <= 1),
+    (r'.*\.optimizer\.momentum', 'in [0, 1)', lambda value: 0 <= value < 1),
+    (r'.*\.optimizer\.eps', 'in (0, 1e-2]', lambda value: 0 < value <= 1e-2),
+    # MMEngine multiplies the last rate: from a start_factor of 0 it never rises
+    (r'.*\.(gamma|start_factor|end_factor)', 'in (0, 1]', lambda value: 0 < value <= 1),
+    (r'.*\.milestones', 'positive and ascending', lambda value: [0, *value] == sorted({0, *value})),
+)
 
 
 def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
     """Raise a ConfigError for numbers out of range, and warn about settings that never take effect."""
-    wrapper = config.get('optim_wrapper') or {}
-    _check(wrapper.get('optimizer'), _OPTIMIZER, f'{name}: optim_wrapper.optimizer')
-    _check(wrapper.get('clip_grad'), _CLIPPING, f'{name}: optim_wrapper.clip_grad')
-    for place, node in walk(wrapper.get('paramwise_cfg'), f'{name}: optim_wrapper.paramwise_cfg'):
-        keys = (
-            [key for key in node if str(key).endswith(('lr_mult', 'decay_mult'))] if isinstance(node, Mapping) else ()
-        )
-        _check(node, dict.fromkeys(keys, _NOT_NEGATIVE), place)
-    for place, scheduler in _schedulers(config):
-        _check(scheduler, _SCHEDULE, f'{name}: {place}')
+    for place, value in walk({key: config.get(key) for key in ('optim_wrapper', 'param_scheduler')}):
+        for pattern, words, is_right in _RANGES if value is not None else ():
+            if not re.fullmatch(pattern, place):
+                continue
+            try:
+                fits = not isinstance(value, bool) and is_right(value)
+            except TypeError:  # not a number, or not a list of numbers
+                fits = False
+            if not fits:
+                raise ConfigError(f'{name}: {place} must be {words}, got {value!r}')
     for message in never_happens(config):
         print_log(f'{name}: {message}', logger='current', level=logging.WARNING)
 
@@ -187,14 +176,3 @@ def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
     found = config.get('param_scheduler') or []
     for number, scheduler in enumerate([found] if isinstance(found, Mapping) else found):
         yield f'param_scheduler.{number}', scheduler
-
-
-def _check(settings: Any, ranges: Mapping[str, _Range], place: str) -> None:
-    for key, (words, is_right) in ranges.items():
-        value = settings.get(key) if isinstance(settings, Mapping) else None
-        try:
-            fits = value is None or (not isinstance(value, bool) and is_right(value))
-        except TypeError:  # not a number, or not a list of numbers
-            fits = False
-        if not fits:
-            raise ConfigError(f'{place}.{key} must be {words}, got {value!r}')
