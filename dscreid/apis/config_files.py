@@ -128,13 +128,10 @@ _SHOWN = 6
 
 
 def check_helpers(config: Mapping[str, Any], path: Path) -> None:
-    """Check that each variable of the files of a config without overrides is a setting, is read, or begins with ``_``.
+    """Raise a ConfigError if nothing reads a variable of a config's files, with the keys to set instead.
 
     Parts are built from helper variables, such as ``learning_rate``, when their file is run: an inheriting file sets
-    them too late.
-
-    Raises:
-        ConfigError: If nothing reads a variable; the message names the keys that were built from the inherited one.
+    them too late. ``config`` is without overrides; names that begin with an underscore are not checked.
     """
     read = keys_that_are_read()
     for file, name in names_without_effect(path):
@@ -150,11 +147,7 @@ def check_helpers(config: Mapping[str, Any], path: Path) -> None:
 
 
 def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    """Check that something reads each overridden key of the config as given by its files.
-
-    Raises:
-        ConfigError: If nothing reads a key; the message names the keys that hold its value and can be overridden.
-    """
+    """Raise a ConfigError if nothing reads an overridden key, with the keys that hold its value in the config."""
     read = keys_that_are_read()
     for option in options:
         key, dot, rest = option.partition('.')
@@ -169,15 +162,9 @@ def check_overrides(config: Mapping[str, Any], options: Mapping[str, Any]) -> No
 
 
 def check_common_settings(config: dict[str, Any], path: Path, options: Collection[str]) -> None:
-    """Check that the common settings of a file (not inherited ones) or of the command line reach a part.
+    """Raise a ConfigError if a common setting of a file (not inherited) or of the overrides reaches no part.
 
-    Args:
-        config: The config, with its parts filled in.
-        path: Its file.
-        options: Overrides by dotted key.
-
-    Raises:
-        ConfigError: If no part takes a setting, or all of them have their own value.
+    The parts of ``config`` are filled in.
     """
     uses = uses_of_common_settings(config)
     # overrides may have replaced the parts that the file's own settings were meant for

@@ -184,10 +184,7 @@ def _epochs_to_try(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> l
 
 
 def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> TrackletFeatures:
-    """Make unit features of ``count`` tracklets of well-separated identities, the same in both modalities.
-
-    The model gives their dimension and device; ``size`` is the number of tracklets per identity.
-    """
+    """Make unit features of ``count`` tracklets of well-separated identities, ``size`` tracklets each, for a model."""
     encoder: Any = model.backbone
     device, dimension = next(model.parameters()).device, encoder.embed_dim
     generator = torch.Generator().manual_seed(0)
@@ -198,10 +195,7 @@ def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> T
 
 
 def trial_labels(rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size: int = TRIAL_IDENTITY) -> PseudoLabels:
-    """Label tracklets by the identities of ``trial_features``, with cross labels for losses that need them.
-
-    Only the number of each modality's ``rows`` counts; ``size`` is the number of tracklets per identity.
-    """
+    """Label ``rows`` by the identities of ``trial_features``, with cross labels for losses that need them."""
     labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
     common = min(values.max() for values in labels.values())
     rgb, ir = (np.where(labels[m] <= common, labels[m], -1) for m in Modality)

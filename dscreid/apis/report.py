@@ -52,10 +52,7 @@ class ReportOptions:
 
 
 def make_report(options: ReportOptions) -> str:
-    """Write a report.
-
-    Returns:
-        Text for the console: the table of results, remarks, and the path of the report.
+    """Write a report; return a text for the console: the table of results, remarks, and the path of the report.
 
     Raises:
         DscreidError: If a file is missing or damaged, or the options do not fit together; nothing is written then.
@@ -234,7 +231,7 @@ def examples_of(
         config: Config of the test set.
         runs: Runs with features.
         protocol: Name of the protocol; None for the config's.
-        **choice: ``count``, ``topk`` and ``seed`` of :func:`retrieval_examples`.
+        **choice: ``count``, ``topk`` and ``seed`` of ``retrieval_examples``.
 
     Raises:
         DscreidError: If there is no protocol or test set, or a run has the features of another one.

@@ -80,13 +80,10 @@ def disable_incomplete_loops(config: Config) -> None:
 
 
 def complete_test_loop(config: Config, protocol: str | None = None) -> str | None:
-    """Fill in, in place, the parts of a config's test loop that are None.
+    """Fill in, in place, the parts of a config's test loop that are None; return why nothing can be measured, or None.
 
-    Without a test set, the loader of ClusterHook is used for the tracklets of an unlabeled target. If there is no such
-    hook either, ``test_dataloader`` stays None. A given ``protocol`` replaces the config's.
-
-    Returns:
-        Why nothing can be measured, as far as the config shows; None if something can.
+    Without a test set, the loader of ClusterHook, if any, is used for the tracklets of an unlabeled target. A given
+    ``protocol`` replaces the config's.
     """
     config.test_cfg = config.get('test_cfg') or dict(type='TestLoop')
     if config.get('test_dataloader') is None:
@@ -307,11 +304,10 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
 
 
 def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
-    """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``.
+    """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``, or the ``last`` one.
 
     Returns:
-        The checkpoint, and a note for ``metrics.json`` that says why. It is the run's ``last`` one, without a note, if
-        there is no criterion, and the last one if the criterion was undefined in all epochs.
+        The checkpoint, and a note for ``metrics.json`` that says why, empty without a criterion.
 
     Raises:
         CheckpointError: If the record of the criteria or the chosen checkpoint is missing.
