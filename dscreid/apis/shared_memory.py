@@ -47,7 +47,7 @@ def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
     for name, loader in [*loaders, ('ClusterHook', extraction_loader(config))]:
         if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
             continue
-        sample: Any = tracklet_bytes(loader['dataset'].get('pipeline') or ())
+        sample: Any = tracklet_bytes(loader['dataset'].get('pipeline'))
         workers: Any = loader.get('num_workers')
         batch_size = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
         prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
@@ -58,7 +58,8 @@ def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
 
 def tracklet_bytes(pipeline: Any) -> int | None:
     """Compute the bytes of a tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if unknown."""
-    steps = {step.get('type'): step for step in pipeline if isinstance(step, Mapping)}
+    listed = pipeline if isinstance(pipeline, (list, tuple)) else ()
+    steps = {step.get('type'): step for step in listed if isinstance(step, Mapping)}
     if not {'SampleFrames', 'LoadFrames'} <= steps.keys():
         return None
     frames, size = (

@@ -154,9 +154,9 @@ def evaluations_of(config: Config) -> Iterator[tuple[TrackletDataset, str]]:
             if key not in datasets:
                 with config_errors(f'{name}_dataloader'):
                     datasets[key] = DATASETS.build(settings)
-            if isinstance(datasets[key], TrackletDataset) and (key, protocol) not in seen:
+            if isinstance(datasets[key], TrackletDataset) and (key, str(protocol)) not in seen:
                 yield datasets[key], protocol
-            seen.add((key, protocol))
+            seen.add((key, str(protocol)))
 
 
 def protocols_of(evaluator: Any) -> list[str]:
