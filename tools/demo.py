@@ -28,9 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--seed', type=at_least(0), default=1, help='seed of people, cameras and training (default: 1)')
     parser.add_argument('--processes', type=at_least(1), help='rendering processes (default: one per core)')
     parser.add_argument(
-        '--compare',
-        action='store_true',
-        help='also run clustering only and the upper bound with true target labels',
+        '--compare', action='store_true', help='also run clustering only and the upper bound with true target labels'
     )
     return parser.parse_args()
 

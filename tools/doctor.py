@@ -29,10 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', type=Path, help='config to check')
     parser.add_argument(
-        '--json',
-        type=Path,
-        metavar='FILE',
-        help='also write all findings to this file; it is replaced if it exists',
+        '--json', type=Path, metavar='FILE', help='also write all findings to this file; it is replaced if it exists'
     )
     parser.add_argument('--jobs', type=at_least(1), metavar='N', help='threads for files (default: all cores)')
     parser.add_argument(
@@ -43,22 +40,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--strict', action='store_true', help='exit with 1 if there are warnings')
     parser.add_argument('--skip-frames', action='store_true', help='read only the index files, no images')
     parser.add_argument(
-        '--skip-batches',
-        action='store_true',
-        help='do not try batches or make forecasts; weights files are still read',
+        '--skip-batches', action='store_true', help='do not try batches or make forecasts; weights files are still read'
     )
     parser.add_argument(
-        '--details',
-        type=at_least(0),
-        default=5,
-        metavar='N',
-        help='cases to show for each finding (default: 5)',
+        '--details', type=at_least(0), default=5, metavar='N', help='cases to show for each finding (default: 5)'
     )
     parser.add_argument(
-        '--work-dir',
-        type=Path,
-        default=Path('work_dirs'),
-        help='where runs will be written (default: work_dirs)',
+        '--work-dir', type=Path, default=Path('work_dirs'), help='where runs will be written (default: work_dirs)'
     )
     add_config_arguments(parser)
     return parser.parse_args(argv)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from dscreid.apis.command_line import add_config_options, add_work_dir, at_least, make_parser, run_command
@@ -26,11 +27,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_work_dir(parser, 'work_dirs', 'a run; others are compared with the first one', nargs='*')
     _add_files(parser)
     _add_lists(parser)
-    parser.add_argument(
-        '--paper',
-        choices=('bupt_campus', 'hitsz_vcm'),
-        help="show the paper's figures on this real dataset in the table",
-    )
+    papers, paper_help = ('bupt_campus', 'hitsz_vcm'), "show the paper's figures on this real dataset in the table"
+    parser.add_argument('--paper', choices=papers, help=paper_help)
     parser.add_argument('--title', default=TITLE, help='heading of the page')
     parser.add_argument(
         '--note',
@@ -53,26 +51,16 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     """Add the options for files outside work directories."""
-    parser.add_argument(
+    add_repeated = partial(parser.add_argument, action='append', default=[])
+    add_repeated(
         '--run',
         dest='runs',
-        action='append',
-        default=[],
         metavar='NAME=METRICS.json[,FEATURES.safetensors]',
         help='a row of the table from files that dscreid test --out and --dump-features wrote; may be repeated',
     )
-    parser.add_argument(
-        '--bound',
-        dest='bounds',
-        action='append',
-        default=[],
-        metavar='NAME',
-        help='this run used the true labels of the target',
-    )
-    parser.add_argument(
+    add_repeated('--bound', dest='bounds', metavar='NAME', help='this run used the true labels of the target')
+    add_repeated(
         '--scalars',
-        action='append',
-        default=[],
         metavar='[NAME=]FILE',
         help='the vis_data/scalars.json of a training; may be repeated, with other names for other stages and with '
         'one name for a resumed run',
@@ -81,7 +69,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_lists(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the retrieval lists."""
+    """Add the options of the retrieval lists and pictures."""
     parser.add_argument(
         '--config',
         help="config of the test dataset, for the pictures of the retrieval lists (default: the work directory's)",
@@ -91,24 +79,14 @@ def _add_lists(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--queries', type=at_least(1), default=4, help='queries shown per direction (default: 4)')
     parser.add_argument('--ranks', type=at_least(1), default=6, help='ranks shown per query (default: 6)')
     parser.add_argument('--frames', type=at_least(1), default=1, help='frames shown per tracklet (default: 1)')
-    parser.add_argument(
-        '--seed',
-        type=at_least(0),
-        default=0,
-        help='seed for choosing queries, persons and tracklets (default: 0)',
-    )
-    parser.add_argument(
-        '--no-feature-map',
-        dest='feature_map',
-        action='store_false',
-        help='leave out the feature map, to save time',
-    )
-    parser.add_argument(
-        '--no-prompt-attention',
-        dest='prompt_attention',
-        action='store_false',
-        help='leave out the attention of the prompts, which runs the model of the last work directory',
-    )
+    seed_help = 'seed for choosing queries, persons and tracklets (default: 0)'
+    parser.add_argument('--seed', type=at_least(0), default=0, help=seed_help)
+    for name, what in (
+        ('feature-map', 'the feature map, to save time'),
+        ('prompt-attention', 'the attention of the prompts, which runs the model of the last work directory'),
+    ):
+        dest = name.replace('-', '_')
+        parser.add_argument(f'--no-{name}', dest=dest, action='store_false', help=f'leave out {what}')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,8 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = vars(parse_args(arguments))
     from dscreid.apis.report import ReportOptions, make_report  # imports torch, which --help does not need
 
-    target, notes = options.pop('paper'), options.pop('note')
-    print(make_report(ReportOptions(**options, target=target, notes=notes)))
+    print(make_report(ReportOptions(**options)))
 
 
 if __name__ == '__main__':

@@ -5,8 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dscreid.apis.command_line import run_command
-from dscreid.errors import ConfigError
+from dscreid.apis.command_line import at_least, make_parser, run_command
 from dscreid.lab import reproduction
 from dscreid.lab.reproduction import PRESETS, find_experiment, find_preset
 from dscreid.lab.reproduction.presets import Place
@@ -25,9 +24,7 @@ The same command continues a run that was killed. Results of another code revisi
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLES)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     _add_list(commands)
     _add_run(commands)
@@ -45,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = reproduction.ReproductionOptions(
         experiment=arguments.experiment,
         place=_place(arguments),
-        seeds=_seeds(arguments.seeds),
+        seeds=tuple(dict.fromkeys(arguments.seeds)),
         directions=_directions(arguments),
         rows=arguments.rows or (),
         jobs=arguments.jobs,
@@ -65,7 +62,7 @@ def show_command(arguments: argparse.Namespace) -> None:
         arguments.experiment,
         _place(arguments),
         directions=_directions(arguments),
-        seeds=_seeds(arguments.seeds) if arguments.seeds else None,
+        seeds=tuple(dict.fromkeys(arguments.seeds)) if arguments.seeds else None,
         rows=arguments.rows or (),
     )
     print(text)
@@ -86,8 +83,8 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_selection(parser)
-    parser.add_argument('--seeds', type=int, nargs='+', default=[1], metavar='K', help='default: 1')
-    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='number of parallel runs (default: 1)')
+    parser.add_argument('--seeds', type=at_least(0), nargs='+', default=[1], metavar='K', help='default: 1')
+    parser.add_argument('--jobs', type=at_least(1), default=1, metavar='N', help='parallel runs (default: 1)')
     parser.add_argument(
         '--slurm',
         nargs='+',
@@ -101,9 +98,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         help='accept and continue runs of another code revision; tables that mix revisions say so',
     )
     parser.add_argument(
-        '--rerun-stale',
-        action='store_true',
-        help='remove and repeat runs of another revision, config or data',
+        '--rerun-stale', action='store_true', help='remove and repeat runs of another revision, config or data'
     )
     parser.set_defaults(run=run)
 
@@ -111,16 +106,13 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
 def _add_show(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser('show', help='print and write a table or figure of finished runs')
     _add_selection(parser)
-    parser.add_argument('--seeds', type=int, nargs='+', metavar='K', help='default: all that exist')
+    parser.add_argument('--seeds', type=at_least(0), nargs='+', metavar='K', help='default: all that exist')
     parser.set_defaults(run=show_command, amp=False)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--data',
-        default='synthetic-demo',
-        metavar='DATA',
-        help=f'{", ".join(PRESETS)} (default: synthetic-demo)',
+        '--data', default='synthetic-demo', metavar='DATA', help=f'{", ".join(PRESETS)} (default: synthetic-demo)'
     )
 
 
@@ -144,17 +136,9 @@ def _directions(arguments: argparse.Namespace) -> tuple[str, ...]:
     return DIRECTIONS if arguments.direction == 'both' else (arguments.direction,)
 
 
-def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
-    if negative := [seed for seed in seeds if seed < 0]:
-        raise ConfigError(f'--seeds: a seed must not be negative, got {negative[0]}')
-    return tuple(dict.fromkeys(seeds))
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the chosen command."""
     arguments = parse_arguments(argv)
-    if getattr(arguments, 'jobs', 1) < 1:
-        raise ConfigError(f'--jobs must be at least 1, got {arguments.jobs}')
     arguments.run(arguments)
 
 

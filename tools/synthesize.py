@@ -15,14 +15,28 @@ from dscreid.lab.synthetic import DOMAINS, LAYOUTS, WorldSpec, make_spec
 from dscreid.registry import WORLDS
 from dscreid.utils.files import check_outputs
 
+#: Options that replace values of the preset: type, placeholder, help, and name of the value.
+_REPLACED = {
+    'identities': (int, 'N', 'training identities', 'train_ids'),
+    'test-identities': (int, 'N', 'test identities', 'test_ids'),
+    'auxiliary-identities': (int, 'N', 'layout bupt only', 'auxiliary_ids'),
+    'tracklets': (int, 'N', 'per training identity and modality', 'tracklets'),
+    'test-tracklets': (int, 'N', 'per test identity and modality', 'test_tracklets'),
+    'cameras': (int, 'N', 'number of cameras', 'cameras'),
+    'frames': (int, ('MIN', 'MAX'), 'length of a tracklet', 'frames'),
+    'size': (int, ('HEIGHT', 'WIDTH'), 'of a frame in pixels', 'size'),
+    'modality-gap': (float, 'G', 'infrared sensor: 0 as in the source domain ... 1 strongly different', 'modality_gap'),
+    'occluded': (float, 'P', 'share of tracklets with an occluder', 'occluded'),
+    'sensor-spread': (float, 'S', 'how far infrared cameras differ, 0 to 1', 'sensor_spread'),
+    'material-spread': (float, 'S', 'how far materials of one color differ in the infrared, 0 to 1', 'material_spread'),
+}
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument(
-        '--import', dest='modules', metavar='MODULE', action='append', default=[],
-        help='Python module that registers your own worlds or domains; can be repeated',
-    )  # fmt: skip
+    import_help = 'Python module that registers your own worlds or domains; can be repeated'
+    early.add_argument('--import', dest='modules', metavar='MODULE', action='append', default=[], help=import_help)
     for module in early.parse_known_args(argv)[0].modules:
         importlib.import_module(module)
     parser = argparse.ArgumentParser(
@@ -40,33 +54,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--processes', type=at_least(1), metavar='N', help='processes (default: one per core)')
     parser.add_argument('--preview', metavar='PICTURE', help='write a contact sheet; without --out nothing else')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
-    size = parser.add_argument_group("instead of the preset's values")
-    size.add_argument('--identities', type=int, dest='train_ids', metavar='N', help='training identities')
-    size.add_argument('--test-identities', type=int, dest='test_ids', metavar='N', help='test identities')
-    size.add_argument('--auxiliary-identities', type=int, dest='auxiliary_ids', metavar='N', help='layout bupt only')
-    size.add_argument('--tracklets', type=int, metavar='N', help='per training identity and modality')
-    size.add_argument('--test-tracklets', type=int, metavar='N', help='per test identity and modality')
-    size.add_argument('--cameras', type=int, metavar='N', help='number of cameras')
-    size.add_argument('--frames', type=int, nargs=2, metavar=('MIN', 'MAX'), help='length of a tracklet')
-    size.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'), help='of a frame in pixels')
-    size.add_argument(
-        '--modality-gap', type=float, metavar='G',
-        help='infrared sensor: 0 as in the source domain ... 1 strongly different (default: the domain\'s)',
-    )  # fmt: skip
-    size.add_argument(
-        '--occluded',
-        type=float,
-        metavar='P',
-        help="share of tracklets with an occluder (default: the domain's)",
-    )
-    size.add_argument(
-        '--sensor-spread', type=float, metavar='S',
-        help="how far infrared cameras differ, 0 to 1 (default: the domain's)",
-    )  # fmt: skip
-    size.add_argument(
-        '--material-spread', type=float, metavar='S',
-        help="how far materials of one color differ in the infrared, 0 to 1 (default: the domain's)",
-    )  # fmt: skip
+    size = parser.add_argument_group('instead of the values of the preset or, for numbers from 0 to 1, of the domain')
+    for name, (kind, metavar, text, dest) in _REPLACED.items():
+        count = len(metavar) if isinstance(metavar, tuple) else None
+        size.add_argument(f'--{name}', type=kind, metavar=metavar, nargs=count, help=text, dest=dest)
     size.add_argument('--fake-ir', action='store_true', default=None, help='write FakeIR frames (layout bupt only)')
     args = parser.parse_args(argv)
     if args.out is None and args.preview is None:
@@ -82,17 +73,11 @@ def _list_worlds() -> str:
 
 def spec_of(args: argparse.Namespace) -> WorldSpec:
     """Build the world's specification from the command line."""
-    names = (
-        'train_ids', 'test_ids', 'auxiliary_ids', 'tracklets', 'test_tracklets', 'cameras', 'modality_gap',
-        'occluded', 'sensor_spread', 'material_spread', 'fake_ir',
-    )  # fmt: skip
-    overrides = {name: getattr(args, name) for name in names}
-    min_frames, max_frames = args.frames or (None, None)
-    height, width = args.size or (None, None)
-    return make_spec(
-        args.preset, args.layout, args.domain, seed=args.seed,
-        min_frames=min_frames, max_frames=max_frames, height=height, width=width, **overrides,
-    )  # fmt: skip
+    fields = {dest for *_, dest in _REPLACED.values()} - {'frames', 'size'}
+    overrides = {name: getattr(args, name) for name in (*sorted(fields), 'fake_ir')}
+    overrides['min_frames'], overrides['max_frames'] = args.frames or (None, None)
+    overrides['height'], overrides['width'] = args.size or (None, None)
+    return make_spec(args.preset, args.layout, args.domain, seed=args.seed, **overrides)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -41,10 +41,7 @@ def _add_ranking_options(parser: argparse.ArgumentParser) -> None:
         help='k-reciprocal re-ranking (Zhong et al. 2017); the paper uses 20 6 0.3',
     )
     parser.add_argument(
-        '--query-expansion',
-        type=int,
-        metavar='K',
-        help='average each query with its K nearest gallery tracklets',
+        '--query-expansion', type=int, metavar='K', help='average each query with its K nearest gallery tracklets'
     )
     parser.add_argument(
         '--query-expansion-alpha',
@@ -70,9 +67,7 @@ def _add_output_files(parser: argparse.ArgumentParser) -> None:
         'anything is measured',
     )
     parser.add_argument(
-        '--out',
-        type=Path,
-        help='write the metrics in [0, 1] to this JSON file, or the reason why there are none',
+        '--out', type=Path, help='write the metrics in [0, 1] to this JSON file, or the reason why there are none'
     )
     parser.add_argument(
         '--dump-features',

@@ -8,9 +8,7 @@ from mmengine import Config
 from mmengine.runner import Runner
 
 from dscreid.apis.config import config_name, learned_settings
-from dscreid.apis.evaluation import disable_incomplete_loops
-from dscreid.apis.evaluation_check import check_evaluations
-from dscreid.apis.test import unique_name
+from dscreid.apis.test import check_evaluation, disable_incomplete_loops, unique_name
 from dscreid.engine.checkpoint_files import earlier_checkpoint
 from dscreid.engine.run_identity import check_same_data, check_same_run, settings_text, weights_fingerprint
 from dscreid.engine.runner import ReIDRunner
@@ -32,10 +30,6 @@ def build_resumed(
 
     Returns:
         The runner, and the checkpoint that it resumes, or None for a new run.
-
-    Raises:
-        CheckpointError: If no earlier checkpoint of the same run is intact.
-        DscreidError: Whatever ``build`` raises.
     """
     while True:
         try:
@@ -59,8 +53,7 @@ def build_runner(
 
     Raises:
         DamagedStateError: If the weights of ``resumed`` are intact, but not the state of optimizer, schedules or hooks.
-        CheckpointError: If ``resumed`` is from a run with other settings, source weights or data.
-        DscreidError: If the config, data or weights cannot be used.
+        DscreidError: If ``resumed`` is from another run, or the config, data or weights cannot be used.
     """
     settings = learned_settings(config)
     if resumed is not None:
@@ -82,8 +75,10 @@ def build_runner(
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        loops = {'test': runner.test_loop, 'val': runner.val_loop}
-    check_evaluations(config, {name: loop.dataloader.dataset for name, loop in loops.items() if loop})
+        loops = {'val_evaluator': runner.val_loop, 'test_evaluator': runner.test_loop}
+    for evaluator, loop in loops.items():
+        if loop is not None:
+            check_evaluation(loop.dataloader.dataset, config[evaluator])
     if config.model.type == 'SourceReID':
         check_num_classes(loader, config.model.num_classes)
     runner.settings = settings_text(settings)

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from dscreid import evaluation
 from dscreid.apis.option_values import parse_value
@@ -29,11 +29,6 @@ _SIGNALS = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.S
 #: Exit code of a program whose output is no longer read, for example after ``| head``.
 _UNREAD_OUTPUT = 128 + signal.SIGPIPE
 
-#: Errors about a path that the user can fix; other errors of the operating system keep their traceback.
-_PATH_ERRORS = {
-    errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP,
-    errno.EBUSY, errno.EXDEV,
-}  # fmt: skip
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Messages of the operating system, which torch repeats in its own errors.
 _TOO_MANY_FILES = {os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)}
@@ -59,30 +54,26 @@ def run_command(command: Callable[[], object], on_interrupt: str = 'the command 
             _run_and_flush(command)
         except BaseException as error:
             if isinstance(error, ProcessLostError):
-                _fail(sentence(error), LOST_PROCESS)
+                _fail(f'error: {sentence(error)}', LOST_PROCESS)
             if received or isinstance(error, KeyboardInterrupt):
                 _end_after(received[0] if received else signal.SIGINT, on_interrupt)
-            if isinstance(error, DscreidError):
-                _fail(sentence(error))
-            if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
+            if isinstance(error, BrokenPipeError) and _is_unread():
                 _discard_output()
                 sys.exit(_UNREAD_OUTPUT)
-            if (message := _system_message(error, on_interrupt)) is not None:
-                _fail(message)
-            raise
+            message = sentence(error) if isinstance(error, DscreidError) else _system_message(error, on_interrupt)
+            if message is None:
+                raise
+            _fail(f'error: {message}', UNUSABLE_INPUT)
 
 
 def _run_and_flush(command: Callable[[], object]) -> None:
     """Run a command and flush its output; otherwise the interpreter would report a failed flush on exit."""
-    ending = None
     try:
         command()
-    except SystemExit as error:
-        ending = error
-    if sys.stdout is not None:  # a process can be started without stdout
-        sys.stdout.flush()
-    if ending is not None:
-        raise ending
+    except SystemExit:
+        print(end='', flush=True)
+        raise
+    print(end='', flush=True)
 
 
 def _system_message(error: BaseException, on_interrupt: str) -> str | None:
@@ -90,31 +81,28 @@ def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     if isinstance(error, OSError | RuntimeError) and any(words in str(error) for words in _TOO_MANY_FILES):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return f'too many open files (limit: {limit}); raise it with "ulimit -n 4096", or lower num_workers or --jobs'
-    if not isinstance(error, OSError):
-        return None
-    name = error.filename
-    if error.errno in _FULL_DISK:
+    if isinstance(error, OSError) and error.errno in _FULL_DISK:
         _discard_output()
-        what = f'{name}: ' if name else 'a file '
+        what = f'{error.filename}: ' if error.filename else 'a file '
         return f'{what}cannot be written ({error.strerror}); make room: {on_interrupt}'
-    if error.errno in _PATH_ERRORS and name:
-        return f'{name}: {error.strerror}; choose another path'
+    if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
+        return f'{error.filename}: {error.strerror}; choose another path'
     return None
 
 
-def _end_after(number: int, on_interrupt: str) -> None:
+def _end_after(number: int, on_interrupt: str) -> NoReturn:
     if threading.current_thread() is threading.main_thread():
         for other in _SIGNALS:  # a second Ctrl-C must not cut off the last line
             signal.signal(other, signal.SIG_IGN)
-    _print_error(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}')
-    _discard_output()
-    sys.exit(128 + number)
+    _fail(f'{_SIGNALS[signal.Signals(number)]}: {on_interrupt}', 128 + number)
 
 
-def _unread(stream: TextIO | None) -> bool:
+def _is_unread() -> bool:
     """Check if an output is a pipe whose reader has left."""
-    if stream is None:
-        return False
+    return any(map(_has_left, filter(None, (sys.stdout, sys.stderr))))
+
+
+def _has_left(stream: TextIO) -> bool:
     watch = select.poll()
     try:
         watch.register(stream.fileno(), 0)
@@ -125,12 +113,10 @@ def _unread(stream: TextIO | None) -> bool:
 
 def _discard_output() -> None:
     """Discard buffered output that can no longer be written."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is None:
-            continue
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
-            lost = _unread(stream)
+            lost = _has_left(stream)
         except OSError:
             lost = True
         if lost:
@@ -142,9 +128,6 @@ def _discard_output() -> None:
 def _signals_noted() -> Iterator[list[int]]:
     """Raise KeyboardInterrupt, which libraries may replace, on signals that end a run; yield the signals received."""
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread can set handlers and be interrupted
-        return
     process = os.getpid()
 
     def interrupt(number: int, frame: object) -> None:
@@ -155,9 +138,11 @@ def _signals_noted() -> Iterator[list[int]]:
         received.append(number)
         raise KeyboardInterrupt
 
-    # nohup makes a process ignore SIGHUP
-    ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    handled = [number for number in _SIGNALS if not (number == signal.SIGHUP and ignores_hangup)]
+    handled = []
+    if threading.current_thread() is threading.main_thread():  # only it can set handlers and be interrupted
+        # nohup makes a process ignore SIGHUP
+        ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        handled = [number for number in _SIGNALS if not (number == signal.SIGHUP and ignores_hangup)]
     previous = {number: signal.signal(number, interrupt) for number in handled}
     try:
         yield received
@@ -175,16 +160,24 @@ def _output_errors_in_logging() -> Iterator[None]:
         error = sys.exc_info()[1]
         if isinstance(error, OSError) and error.errno in _FULL_DISK:
             raise OSError(error.errno, error.strerror, getattr(handler, 'baseFilename', None)) from error
-        if isinstance(error, BrokenPipeError) and (_unread(sys.stdout) or _unread(sys.stderr)):
+        if isinstance(error, BrokenPipeError) and _is_unread():
             _discard_output()  # the log file is still written
-            return
-        handle_error(handler, record)
+        else:
+            handle_error(handler, record)
 
     logging.Handler.handleError = handle  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
         logging.Handler.handleError = handle_error  # type: ignore[method-assign]
+
+
+def _fail(line: str, code: int) -> NoReturn:
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        show_cursor()
+        print(line, file=sys.stderr)
+    _discard_output()
+    sys.exit(code)
 
 
 def sentence(error: Exception) -> str:
@@ -258,7 +251,7 @@ def add_config_options(parser: argparse.ArgumentParser, dest: str = 'cfg_options
 
 def add_out_picture(parser: argparse.ArgumentParser) -> None:
     """Add the options of a tool that draws one picture."""
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')
+    parser.add_argument('-o', '--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')
     parser.add_argument('--note', default='', help='a line below the picture, for example the data it shows')
 
 
@@ -290,7 +283,7 @@ def print_result(text: str, launcher: str) -> None:
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
-    """Format metrics in [0, 1], as returned by ``ReIDMetric``, as a table in percent with any confidence intervals."""
+    """Format the metrics of ``ReIDMetric`` as a table in percent, with any confidence intervals."""
     figures, intervals = evaluation.split_intervals(metrics)
     lines = _table({name: f'{100 * value:.1f}' for name, value in figures.items()}, width=9)
     if intervals:
@@ -301,22 +294,8 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
 
 def _table(cells: Mapping[str, str], width: int) -> list[str]:
     """Format texts, keyed by names such as ``rgb2ir/mAP``, as lines of a table."""
-    directions = list(dict.fromkeys(name.split('/')[0] for name in cells))
-    measures = list(dict.fromkeys(name.split('/')[1] for name in cells))
-    measures.sort(key=('mAP', 'mINP').__contains__)  # ranks first, as in papers
-    lines = [' ' * 8 + ''.join(f'{measure:>{width}}' for measure in measures)]
-    for direction in directions:
-        values = (cells.get(f'{direction}/{measure}', 'nan') for measure in measures)
-        lines.append(f'{direction:8}' + ''.join(f'{value:>{width}}' for value in values))
-    return lines
-
-
-def _fail(message: str, code: int = UNUSABLE_INPUT) -> None:
-    _print_error(f'error: {message}')
-    sys.exit(code)
-
-
-def _print_error(line: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        show_cursor()
-        print(line, file=sys.stderr)
+    directions = dict.fromkeys(name.split('/')[0] for name in cells)
+    measures = dict.fromkeys(name.split('/')[1] for name in cells)
+    columns = sorted(measures, key=('mAP', 'mINP').__contains__)  # ranks first, as in papers
+    rows = [['', *columns], *([row, *(cells.get(f'{row}/{name}', 'nan') for name in columns)] for row in directions)]
+    return [f'{first:8}' + ''.join(f'{cell:>{width}}' for cell in others) for first, *others in rows]

@@ -11,9 +11,8 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from dscreid.apis.config_check import check_config, keys_that_are_read
-from dscreid.apis.config_files import load_file, source_path
+from dscreid.apis.config_files import check_common_settings, check_helpers, check_overrides, load_file, source_path
 from dscreid.apis.config_values import make_plain, walk
-from dscreid.apis.overrides import check_common_settings, check_helpers, check_overrides
 from dscreid.apis.shared_memory import describe_excess, excessive_loaders, free_shared_memory
 from dscreid.engine.common_settings import COMMON_SETTINGS, drop_unused_common_settings, fill_common_settings
 from dscreid.errors import ConfigError
@@ -37,9 +36,6 @@ _EXECUTION_SETTINGS = {
 #: Optimizers with a fused step, and the options that select how a step is computed.
 _FUSED, _STEP_KINDS = ('Adam', 'AdamW'), {'fused', 'foreach', 'capturable', 'differentiable'}
 
-#: Overrides that also apply to source stages.
-_INHERITED = ('on_bad_frame', 'randomness.deterministic')
-
 
 def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_finished_run: bool = False) -> Config:
     """Read and check a config file.
@@ -50,43 +46,38 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, of_f
         of_finished_run: Whether the config is only needed to read results; it may be of an older version then.
 
     Returns:
-        The config. Common settings (``data_root``, ``clustering``, ``num_frames``, …) are copied into the parts that do
-        not set them themselves, helper variables are left out, and a relative ``source.config`` is made absolute.
+        The config without helper variables. Common settings (``data_root``, ``clustering``, …) are copied into the
+        parts that do not set them themselves, and a relative ``source.config`` is made absolute.
 
     Raises:
-        ConfigError: If the file is missing or cannot be read, if it names an unknown type or key, or if a setting or an
-            override would have no effect.
+        ConfigError: If the file cannot be read, an unknown type or key is named, or a setting would have no effect.
     """
     options, path = options or {}, find_config(path)
     file, direction = split_direction(path)
     with chosen_direction(direction):
         config = _read(file, path, direction)
+        if not of_finished_run:
+            check_helpers(config.to_dict(), file)
+            check_overrides(config.to_dict(), options)
+        _merge(config, options)
+        for helper in config._cfg_dict.keys() - {*keys_that_are_read()}:
+            del config._cfg_dict[helper]
+        if not of_finished_run:
+            make_plain(config._cfg_dict, path.name)
+            check_config(config.to_dict(), path.name)
+        fill_common_settings(config._cfg_dict)
         if of_finished_run:
-            _merge(config, options)
-            _drop_helpers(config._cfg_dict)
-            fill_common_settings(config._cfg_dict)
             return config
-        check_helpers(config.to_dict(), file)
-    check_overrides(config.to_dict(), options)
-    _merge(config, options)
-    _drop_helpers(config._cfg_dict)
-    make_plain(config._cfg_dict, path.name)
-    check_config(config.to_dict(), path.name)
-    fill_common_settings(config._cfg_dict)
-    check_common_settings(config._cfg_dict, file, options)
-    drop_unused_common_settings(config._cfg_dict)
-    if config.get('source') is not None:
-        with chosen_direction(direction):
-            source = source_path(file, config.source, bool({'source', 'source.config'} & options.keys()))
-        if has_directions(source) and config.get('direction') is not None:
-            source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
-        config.source.config = str(source)
-        _check_no_circle(path, source)
+        check_common_settings(config._cfg_dict, file, options)
+        drop_unused_common_settings(config._cfg_dict)
+        if config.get('source') is not None:
+            source = _source_of(config, file, bool({'source', 'source.config'} & options.keys()))
+            config.source.config = str(source)
+            _check_no_circle(path, source)
     return config
 
 
 def _read(path: Path, name: Path | None = None, direction: str | None = None) -> Config:
-    """Read a config without changing any setting."""
     try:
         config = load_file(path)
         object.__setattr__(config, '_filename', str(name or path))  # names runs and messages
@@ -101,29 +92,29 @@ def _read(path: Path, name: Path | None = None, direction: str | None = None) ->
         raise ConfigError(f'{path}: cannot be read as a config: {reason}') from error
 
 
-def _drop_helpers(config: dict[str, Any]) -> None:
-    """Remove variables, classes and modules that the file only needs to define its settings."""
-    for key in config.keys() - {*keys_that_are_read()}:
-        del config[key]
-
-
 def inherited_options(options: dict[str, Any]) -> dict[str, Any]:
     """Select the overrides that also apply to source stages: those that control how a run is executed."""
-    return {key: options[key] for key in _INHERITED if key in options}
+    return {key: options[key] for key in ('on_bad_frame', 'randomness.deterministic') if key in options}
+
+
+def _source_of(config: Config, file: Path, on_command_line: bool = False) -> Path:
+    source = source_path(file, config.source, on_command_line)
+    if has_directions(source) and config.get('direction') is not None:
+        source = source.with_name(f'{source.stem}_{config.direction}{source.suffix}')
+    return source
 
 
 def _check_no_circle(path: Path, source: Path) -> None:
-    """Check that the chain of source stages has no cycle."""
     chain = [path.resolve()]
     while source not in chain:
         chain.append(source)
+        file, direction = split_direction(source)
         try:
-            file, direction = split_direction(source)
             with chosen_direction(direction):
                 config = _read(file)
                 if config.get('source') is None:
                     return
-                source = source_path(file, config.source)
+                source = _source_of(config, file)
         except ConfigError:  # a missing or invalid source config is reported where it is needed
             return
     names = ' -> '.join(config.name for config in (*chain, source))
@@ -133,9 +124,9 @@ def _check_no_circle(path: Path, source: Path) -> None:
 def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None = None) -> None:
     """Disable, in place, what this machine cannot do, and log the changes.
 
-    Without a GPU, mixed precision and ``pin_memory`` are turned off and the ``gloo`` backend is used. ``num_workers``
-    is reduced, with a warning, if the batches do not fit into shared memory. ``persistent_workers`` is dropped if there
-    are no workers. With a GPU, Adam and AdamW use one fused kernel per step, unless the config says otherwise.
+    Without a GPU, this is mixed precision, ``pin_memory`` and other backends than ``gloo``; ``num_workers`` is reduced
+    if the batches do not fit into shared memory. With a GPU, Adam and AdamW use one fused kernel per step, unless the
+    config says otherwise.
 
     Args:
         config: A config for MMEngine's Runner.
@@ -144,14 +135,14 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
     """
     has_gpu = torch.cuda.is_available()
     wrapper = config.get('optim_wrapper')
-    if wrapper is not None and amp:
+    if wrapper and amp:
         wrapper.type = 'AmpOptimWrapper'
         wrapper.setdefault('dtype', 'bfloat16')
-    optimizer = None if wrapper is None else wrapper.get('optimizer')
+    optimizer = (wrapper or {}).get('optimizer')
     if has_gpu and optimizer and optimizer.get('type') in _FUSED and not _STEP_KINDS & optimizer.keys():
         optimizer.fused = True
     if not has_gpu:
-        if wrapper is not None and wrapper.type == 'AmpOptimWrapper':
+        if wrapper and wrapper.type == 'AmpOptimWrapper':
             print_log('no GPU: training in float32 instead of mixed precision', logger='current')
             wrapper.type = 'OptimWrapper'
             for key in ('dtype', 'loss_scale', 'use_fsdp'):
@@ -164,70 +155,58 @@ def fit_to_machine(config: Config, amp: bool = False, shared_memory: int | None 
         print_log(describe_excess(excessive, free), logger='current', level=logging.WARNING)
         for need, workers in excessive:
             need.settings['num_workers'] = workers
-    for _, node in walk(config._cfg_dict):
-        if isinstance(node, dict) and node.get('num_workers') == 0:
-            node.pop('persistent_workers', None)
-            node.pop('prefetch_factor', None)
-        if isinstance(node, dict) and 'num_workers' in node and not has_gpu:
-            node.pop('pin_memory', None)
+    for loader in [node for _, node in walk(config._cfg_dict) if isinstance(node, dict) and 'num_workers' in node]:
+        if loader['num_workers'] == 0:
+            loader.pop('persistent_workers', None)
+            loader.pop('prefetch_factor', None)
+        if not has_gpu:
+            loader.pop('pin_memory', None)
 
 
 def config_name(config: Config) -> str:
-    """Return the name of a config for messages: its file name, if it has one."""
+    """Return the file name of a config for messages."""
     return Path(config.filename).name if config.filename else 'config'
 
 
 def require_keys(config: Config, *names: str) -> None:
-    """Check that a config sets the keys that a job requires.
-
-    Raises:
-        ConfigError: If a key is missing or None.
-    """
+    """Raise a ConfigError if a key that a job requires is missing or None."""
     for name in names:
         if config.get(name) is None:
-            file = config_name(config)
-            raise ConfigError(f'{file}: {name} is missing; inherit it from a file in configs/_base_')
+            raise ConfigError(f'{config_name(config)}: {name} is missing; inherit it from a file in configs/_base_')
 
 
 def config_hash(config: Config) -> str:
     """Return a hash (16 hexadecimal digits) of what a config learns, independent of machine and folder."""
-    text = json.dumps(_without_execution(_learned(config)), sort_keys=True, default=str)
+    text = json.dumps(learned_settings(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def learned_settings(config: Config) -> dict[str, Any]:
-    """Return the settings of a config that determine what it learns, without unused helper variables."""
-    read = set(keys_that_are_read())
-    return _without_execution({key: value for key, value in _learned(config).items() if key in read})
-
-
-def _learned(config: Config) -> dict[str, Any]:
+    """Return the settings of a config that determine what it learns."""
     content = {key: value for key, value in config.to_dict().items() if key not in _EXECUTION_KEYS}
     if isinstance(content.get('optim_wrapper'), dict):
         content['optim_wrapper'].pop('type', None)  # depends on mixed precision
-    return content
+    return _without_execution(content)
 
 
 def _without_execution(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _without_execution(node[key]) for key in node if key not in _EXECUTION_SETTINGS}
-    if isinstance(node, (list, tuple)):
-        return [_without_execution(value) for value in node]
-    return node
+    return [_without_execution(value) for value in node] if isinstance(node, (list, tuple)) else node
 
 
 def _merge(config: Config, options: dict[str, Any]) -> None:
     nodes = dict(walk(config._cfg_dict))
     for key in options:
         parts = key.split('.')
-        prefixes = ['.'.join(parts[:end]) for end in range(len(parts))]
-        missing = next((end for end, prefix in enumerate(prefixes) if prefix not in nodes), None)
-        if missing and parts[missing].isdigit() and isinstance(nodes[prefixes[missing - 1]], dict):
-            # MMEngine would make a dict with this number as a key
-            raise ConfigError(
-                f'--cfg-options {key}: the config has no list {prefixes[missing]}; if a common setting provides it, '
-                'such as eval_pipeline, change that'
-            )
+        for end in range(1, len(parts)):
+            parent, place = '.'.join(parts[: end - 1]), '.'.join(parts[:end])
+            if parts[end].isdigit() and place not in nodes and isinstance(nodes.get(parent), dict):
+                # MMEngine would make a dict with this number as a key
+                raise ConfigError(
+                    f'--cfg-options {key}: the config has no list {place}; if a common setting provides it, such as '
+                    'eval_pipeline, change that'
+                )
     try:
         config.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:

@@ -1,18 +1,20 @@
-"""Find misspelled types and keys in a config before a long run starts."""
+"""Find misspelled types and keys, invalid numbers and settings without effect in a config before a long run starts."""
 
 import copy
 import inspect
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from mmengine import Config
+from mmengine.logging import print_log
 from mmengine.registry import Registry, root
 from mmengine.runner import Runner
 
 from dscreid import registry as registries
 from dscreid.apis.config_values import check_values, walk
-from dscreid.apis.schedule_check import check_schedules
-from dscreid.apis.vis_backends import check_vis_backends
 from dscreid.engine.common_settings import COMMON_SETTINGS
 from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.runner import HOOKS_OF_MMENGINE
@@ -23,8 +25,9 @@ from dscreid.utils.signatures import accepted_arguments, closest
 
 #: Keys that are removed from a config before the constructor is called.
 _CONSUMED_KEYS = {'type', '_scope_', 'priority', 'begin_epoch'}
-#: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's
-#: Runner.
+#: Packages of MMEngine's logging backends, as named on PyPI; ``WandbVisBackend`` needs ``wandb``.
+_BACKEND_PACKAGES = ('tensorboard', 'wandb', 'mlflow', 'clearml', 'neptune', 'dvclive', 'aim')
+#: Top-level keys read by MMEngine's ``Config`` or this package, in addition to the arguments of MMEngine's Runner.
 _OWN_KEYS = ('source', 'direction', 'custom_imports', 'sync_bn', *COMMON_SETTINGS)
 
 
@@ -33,27 +36,29 @@ def check_config(config: dict, name: str = 'config') -> None:
 
     Raises:
         ConfigError: If a type is not registered, a key is not an argument of one of this package's classes, or the
-            value of a top-level key cannot be used (``check_values``).
+            value of a top-level key has the wrong kind.
     """
+    read: list[str] = []
     if 'type' not in config:
         check_values(config, name)
         _check_hooks(config, name)
-        for key in keys_that_are_read():
-            for place, node in _typed_dicts(config.get(key), f'{name}.{key}'):
-                if not (isinstance(node['type'], str) or callable(node['type'])):
-                    raise ConfigError(f'{place}: type must be the name of a class, got {node["type"]!r}')
+        read = keys_that_are_read()
     known = registered_classes()
-    for place, node in _typed_dicts(config, name):
-        component = node['type']
+    for place, node in walk(config):
+        if not (isinstance(node, dict) and 'type' in node):
+            continue
+        component, full_place = node['type'], f'{name}.{place}' if place else name
         if isinstance(component, str):
-            component = _find_class(component, known, place)
+            component = _find_class(component, known, full_place)
+        elif not callable(component) and place.partition('.')[0] in read:
+            raise ConfigError(f'{full_place}: type must be the name of a class, got {component!r}')
         if not (isinstance(component, type) and component.__module__.startswith('dscreid')):
             continue
         accepted = accepted_arguments(component)
         for key in node:
             if accepted is not None and key not in (*accepted, *_CONSUMED_KEYS):
                 hint = f'{closest(key, accepted)} (it takes {", ".join(accepted)})'
-                raise ConfigError(f"{place}: {component.__name__} has no argument '{key}'{hint}")
+                raise ConfigError(f"{full_place}: {component.__name__} has no argument '{key}'{hint}")
 
 
 def keys_that_are_read() -> list[str]:
@@ -63,17 +68,12 @@ def keys_that_are_read() -> list[str]:
 
 
 def check_parts(config: Config, name: str = 'config') -> None:
-    """Build a config's model, hooks, datasets and samplers once, before another stage takes hours.
-
-    Raises:
-        DscreidError: If a part cannot be built; the message says how to fix it.
-    """
+    """Build a config's model, hooks, datasets and samplers once, before another stage takes hours."""
     check_vis_backends(config, name)
     check_schedules(config, name)
     config = copy.deepcopy(config)
     hooks = [*config.get('default_hooks', {}).values(), *(config.get('custom_hooks') or [])]
-    loaders = [config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
-    loaders.append(extraction_loader(config))
+    loaders = [*(config.get(f'{loop}_dataloader') for loop in ('train', 'val', 'test')), extraction_loader(config)]
     if config.model.type == 'SourceReID' and config.model.get('num_classes') is None:
         config.model.num_classes = 1
     with config_errors(name):
@@ -88,19 +88,17 @@ def check_parts(config: Config, name: str = 'config') -> None:
 
 
 def _find_class(type_name: str, known: dict[str, Any], place: str) -> Any:
-    bare_name = type_name.rpartition('.')[2]
-    if bare_name in known:
-        return known[bare_name]
-    names = dict(known)
-    for registry in vars(root).values():
-        if isinstance(registry, Registry):
-            registry.import_from_location()
-            names |= registry.module_dict
-    if bare_name in names:
-        return names[bare_name]
-    if '.' in type_name and not type_name.startswith('dscreid.'):
-        return None  # the full import path of a third-party class is left to the registry
-    raise ConfigError(f"{place}: type '{type_name}' is not registered{closest(bare_name, names)}")
+    bare_name, names = type_name.rpartition('.')[2], dict(known)
+    if bare_name not in known:
+        for registry in vars(root).values():
+            if isinstance(registry, Registry):
+                registry.import_from_location()
+                names |= registry.module_dict
+    # the full import path of a third-party class is left to the registry
+    is_foreign = '.' in type_name and not type_name.startswith('dscreid.')
+    if bare_name not in names and not is_foreign:
+        raise ConfigError(f"{place}: type '{type_name}' is not registered{closest(bare_name, names)}")
+    return names.get(bare_name)
 
 
 def _check_hooks(config: dict, name: str) -> None:
@@ -113,5 +111,68 @@ def _check_hooks(config: dict, name: str) -> None:
             raise ConfigError(f'{name}.default_hooks: {reason}{closest(key, known)}')
 
 
-def _typed_dicts(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    return ((found, part) for found, part in walk(node, place) if isinstance(part, dict) and 'type' in part)
+def check_vis_backends(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Raise a ConfigError if the package of one of a config's logging backends is missing; start no backend."""
+    for backend in (config.get('visualizer') or {}).get('vis_backends') or ():
+        backend_name = str(backend.get('type')).rpartition('.')[2]
+        package = backend_name.removesuffix('VisBackend').lower()
+        if package in _BACKEND_PACKAGES and find_spec(package) is None:
+            hint = f'run "pip install {package}" or choose other vis_backends'
+            raise ConfigError(f'{name}: {backend_name} in vis_backends needs the package {package}; {hint}')
+
+
+#: Ranges that torch and MMEngine do not check: which keys of optimizer and schedules, a description, and a test.
+_RANGES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    (r'.*\.(optimizer\.lr|clip_grad\.(max_norm|clip_value))', 'a positive number', lambda value: value > 0),
+    (r'.*\.(eta_min|begin|paramwise_cfg\..*(lr_mult|decay_mult))', 'at least 0', lambda value: value >= 0),
+    (r'.*\.(optimizer\.dampening|eta_min_ratio)', 'in [0, 1]', lambda value: 0 <= value <= 1),
+    (r'.*\.optimizer\.momentum', 'in [0, 1)', lambda value: 0 <= value < 1),
+    (r'.*\.optimizer\.eps', 'in (0, 1e-2]', lambda value: 0 < value <= 1e-2),
+    # MMEngine multiplies the last rate: from a start_factor of 0 it never rises
+    (r'.*\.(gamma|start_factor|end_factor)', 'in (0, 1]', lambda value: 0 < value <= 1),
+    (r'.*\.milestones', 'positive and ascending', lambda value: [0, *value] == sorted({0, *value})),
+)
+
+
+def check_schedules(config: Mapping[str, Any], name: str = 'config') -> None:
+    """Raise a ConfigError for numbers out of range, and warn about settings that never take effect."""
+    for place, value in walk({key: config.get(key) for key in ('optim_wrapper', 'param_scheduler')}):
+        for pattern, words, is_right in _RANGES if value is not None else ():
+            if not re.fullmatch(pattern, place):
+                continue
+            try:
+                fits = not isinstance(value, bool) and is_right(value)
+            except TypeError:  # not a number, or not a list of numbers
+                fits = False
+            if not fits:
+                raise ConfigError(f'{name}: {place} must be {words}, got {value!r}')
+    for message in never_happens(config):
+        print_log(f'{name}: {message}', logger='current', level=logging.WARNING)
+
+
+def never_happens(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield sentences about a config's settings for epochs after the last one."""
+    epochs = (config.get('train_cfg') or {}).get('max_epochs')
+    if epochs is None:
+        return
+    after = f'the training ends after {epochs} epochs (train_cfg.max_epochs)'
+    for place, scheduler in _schedulers(config):
+        if not scheduler.get('by_epoch', True):
+            continue
+        if late := [epoch for epoch in scheduler.get('milestones', ()) if epoch >= epochs]:
+            yield f'{place}.milestones {late} are never reached, {after}'
+        if scheduler.get('begin', 0) >= epochs:
+            yield f'{place} begins at epoch {scheduler["begin"]} and has no effect, {after}'
+        if scheduler.get('end', 0) > epochs:
+            yield f'{place} is not finished at its end {scheduler["end"]}, {after}'
+    for place, node in walk({key: config.get(key) for key in ('default_hooks', 'model')}):
+        key = 'begin_epoch' if re.fullmatch(r'default_hooks\..*\.labelers\.\d+', place) else 'begin'
+        begins = key == 'begin_epoch' or re.fullmatch(r'model\.(neighbor_losses\.\d+|cross_loss)', place)
+        if begins and isinstance(node, Mapping) and node.get(key, 0) >= epochs:
+            yield f'{place} begins at epoch {node[key]} and is never used, {after}'
+
+
+def _schedulers(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    found = config.get('param_scheduler') or []
+    for number, scheduler in enumerate([found] if isinstance(found, Mapping) else found):
+        yield f'param_scheduler.{number}', scheduler

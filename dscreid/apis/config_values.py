@@ -1,13 +1,13 @@
 """Walk through the values of a config, and check those of its top-level keys before they are used."""
 
-import contextlib
 import inspect
 import logging
 import math
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,106 +23,60 @@ def walk(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
         yield from walk(child, f'{place}.{key}' if place else str(key))
 
 
-class _Kind(NamedTuple):
-    """The required kind of a value: a description and a test."""
-
-    words: str
-    accepts: Callable[[Any], bool]
-
-    def or_none(self) -> '_Kind':
-        return _Kind(f'{self.words} or None', lambda value: value is None or self.accepts(value))
-
-
-def _are_dicts(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(part, Mapping) for part in value)
-
-
 def _is_whole(value: Any, minimum: int = 0) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_whole(part, 1) for part in value)
+def _are_all(test: Callable[[Any], bool], values: Any) -> bool:
+    return isinstance(values, (list, tuple)) and all(map(test, values))
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _is_log_level(value: Any) -> bool:
     return _is_whole(value) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int))
 
 
-_START_METHODS = ('fork', 'spawn', 'forkserver')
-_DICT = _Kind('dict(...)', lambda value: isinstance(value, Mapping))
-_OPTIONAL_DICT = _DICT.or_none()
-_DICTS = _Kind('dict(...), a list of them', lambda v: isinstance(v, Mapping) or _are_dicts(v)).or_none()
-_HOOKS = _Kind('a list of dict(...)', _are_dicts).or_none()
-_BOOL = _Kind('True or False', lambda value: isinstance(value, bool))
-_COUNT = _Kind('a whole number of at least 1', lambda value: _is_whole(value, 1))
-_SIZE = _Kind('a whole number of at least 0', _is_whole)
-_SEED = _Kind('a whole number from 0 to 4294967295', lambda v: _is_whole(v) and v < 2**32).or_none()
-_PATH = _Kind('a path', lambda value: isinstance(value, str)).or_none()
-_CHOICE = _Kind('a word', lambda value: isinstance(value, str)).or_none()
-_START_METHOD = _Kind(f'one of {", ".join(_START_METHODS)}', _START_METHODS.__contains__)
-_LOG_LEVEL = _Kind('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level)
-_FRAME_SIZE = _Kind('(height, width), both whole numbers of at least 1', _is_size)
-
-#: Kinds of keys, by dotted key. A missing key has its default.
-_KINDS = {
-    key: kind
-    for kind, keys in (
-        (_DICT, 'model clustering default_hooks env_cfg env_cfg.dist_cfg randomness'),
-        (_OPTIONAL_DICT, 'source visualizer train_dataloader val_dataloader test_dataloader env_cfg.mp_cfg'),
-        (_OPTIONAL_DICT, 'train_cfg val_cfg test_cfg optim_wrapper optim_wrapper.optimizer'),
-        (_OPTIONAL_DICT, 'val_evaluator test_evaluator'),
-        (_DICTS, 'param_scheduler'),
-        (_HOOKS, 'eval_pipeline vis_backends custom_hooks'),
-        (_BOOL, 'env_cfg.cudnn_benchmark randomness.deterministic randomness.diff_rank_seed'),
-        (_COUNT, 'num_frames train_cfg.max_epochs train_cfg.val_interval'),
-        (_FRAME_SIZE, 'frame_size'),
-        (_SEED, 'randomness.seed'),
-        (_PATH, 'source.checkpoint data_root'),
-        (_CHOICE, 'on_bad_frame direction'),
-        (_START_METHOD, 'env_cfg.mp_cfg.mp_start_method'),
-        (_LOG_LEVEL, 'log_level'),
-    )
-    for key in keys.split()
-}
-#: Settings of each loader.
-_LOADER_KINDS = {
-    'dataset': _DICT,
-    'sampler': _DICT,
-    'batch_size': _COUNT,
-    'num_workers': _SIZE,
-    'persistent_workers': _BOOL,
-}
+#: Kinds of values: a description, a test, and the dotted keys that have them. A missing key has its default.
+_KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ('dict(...)', _is_dict, 'model clustering default_hooks env_cfg env_cfg.dist_cfg randomness LOADER.dataset '
+     'LOADER.sampler'),
+    ('dict(...) or None', _is_dict, 'source visualizer LOADER env_cfg.mp_cfg train_cfg val_cfg test_cfg optim_wrapper '
+     'optim_wrapper.optimizer val_evaluator test_evaluator HOOK'),
+    ('dict(...), a list of them or None', lambda v: _is_dict(v) or _are_all(_is_dict, v), 'param_scheduler'),
+    ('a list of dict(...) or None', lambda v: _are_all(_is_dict, v), 'eval_pipeline vis_backends custom_hooks'),
+    ('True or False', lambda v: isinstance(v, bool), 'env_cfg.cudnn_benchmark randomness.deterministic '
+     'randomness.diff_rank_seed LOADER.persistent_workers'),
+    ('a whole number of at least 1', lambda v: _is_whole(v, 1), 'num_frames train_cfg.max_epochs '
+     'train_cfg.val_interval LOADER.batch_size'),
+    ('a whole number of at least 0', _is_whole, 'LOADER.num_workers'),
+    ('a whole number from 0 to 4294967295 or None', lambda v: _is_whole(v) and v < 2**32, 'randomness.seed'),
+    ('(height, width), both whole numbers of at least 1',
+     lambda v: _are_all(lambda n: _is_whole(n, 1), v) and len(v) == 2, 'frame_size'),
+    ('a path or None', lambda v: isinstance(v, str), 'source.checkpoint data_root'),
+    ('a word or None', lambda v: isinstance(v, str), 'on_bad_frame direction'),
+    ('one of fork, spawn, forkserver', ('fork', 'spawn', 'forkserver').__contains__, 'env_cfg.mp_cfg.mp_start_method'),
+    ('DEBUG, INFO, WARNING, ERROR, CRITICAL or a number', _is_log_level, 'log_level'),
+)  # fmt: skip
 
 
 def check_values(config: Mapping[str, Any], name: str = 'config') -> None:
-    """Check the values of a complete config's top-level keys; deeper values are checked when they are built.
-
-    Raises:
-        ConfigError: If a value has the wrong kind or is out of range.
-    """
-    kinds = dict(_KINDS)
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        kinds |= {f'{loader}.{key}': kind for key, kind in _LOADER_KINDS.items()}
-    hooks = config.get('default_hooks')
-    if isinstance(hooks, Mapping):
-        kinds |= {f'default_hooks.{hook}': _OPTIONAL_DICT for hook in hooks}
-    for key, kind in kinds.items():
-        *parents, last = key.split('.')
-        holder: Any = config
-        for parent in parents:
-            holder = holder.get(parent) if isinstance(holder, Mapping) else None
-        if isinstance(holder, Mapping) and last in holder and not kind.accepts(holder[last]):
-            raise ConfigError(f'{name}: {key} must be {kind.words}, got {_shown(holder[last])}')
+    """Raise a ConfigError if a config's value has the wrong kind; deeper values are checked when they are built."""
+    kinds = {key: (words, accepts) for words, accepts, keys in _KINDS for key in keys.split()}
+    for key, value in walk(config):
+        general = re.sub(r'^(train|val|test)_dataloader\b', 'LOADER', re.sub(r'^default_hooks\.[^.]+$', 'HOOK', key))
+        words, accepts = kinds.get(general, ('', lambda _: True))
+        if not (accepts(value) or (value is None and words.endswith('or None'))):
+            raise ConfigError(f'{name}: {key} must be {words}, got {_shown(value)}')
 
 
 def make_plain(config: dict[str, Any], name: str = 'config') -> None:
     """Convert values computed by a Python file, in place, to values that can be written to a config file.
 
-    Paths become strings, NumPy numbers become Python numbers, and classes under ``type`` become import paths.
-
-    Raises:
-        ConfigError: If a value cannot be converted, a number is not finite, or a class cannot be imported.
+    Paths become strings, NumPy numbers Python numbers, and classes under ``type`` import paths. Other objects, and
+    numbers that are not finite, raise a ConfigError.
     """
     for key in list(config):
         config[key] = _plain(config[key], f'{name}: {key}')
@@ -133,12 +87,11 @@ def _plain(value: Any, place: str) -> Any:
         for key in value:
             if not isinstance(key, (str, int)) or (isinstance(key, str) and set(key) & {"'", '\\', '\n'}):
                 raise ConfigError(f'{place} has the key {key!r}; keys are strings without quotes and backslashes')
-        return {
-            key: _import_path(child, f'{place}.type') if key == 'type' else _plain(child, f'{place}.{key}')
-            for key, child in value.items()
-        }
+        return {key: _plain(child, f'{place}.{key}') for key, child in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(child, f'{place}.{number}') for number, child in enumerate(value))
+    if place.endswith('.type') and (inspect.isclass(value) or inspect.isroutine(value)):
+        return _import_path(value, place)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, np.generic):
@@ -153,15 +106,9 @@ def _plain(value: Any, place: str) -> Any:
     )
 
 
-def _import_path(component: Any, place: str) -> Any:
-    """Return the import path of a class or function; other values of ``type`` are made plain."""
-    if not (inspect.isclass(component) or inspect.isroutine(component)):
-        return _plain(component, place)
+def _import_path(component: Any, place: str) -> str:
     module, name = component.__module__, component.__qualname__
-    found = None
-    with contextlib.suppress(ImportError, TypeError, ValueError):
-        found = getattr(import_module(module), name, None)
-    if found is not component:
+    if getattr(sys.modules.get(module), name, None) is not component:
         raise ConfigError(
             f'{place} is {name}, which the config file defines; define it in a module, register it, and import the '
             "module with custom_imports=dict(imports=['my_module'])"
@@ -169,6 +116,6 @@ def _import_path(component: Any, place: str) -> Any:
     return f'{module}.{name}'
 
 
-def _shown(value: Any, most: int = 60) -> str:
+def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= most else f'{text[: most - 3]}...'
+    return text if len(text) <= 60 else f'{text[:57]}...'

@@ -15,9 +15,8 @@ from dscreid.apis import train
 from dscreid.apis.build import build_resumed
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
-from dscreid.apis.evaluation import why_no_evaluation
-from dscreid.apis.evaluation_check import check_evaluations
-from dscreid.apis.preflight import quiet_runner, try_tracklets
+from dscreid.apis.preflight import quiet_runner, try_runner
+from dscreid.apis.test import check_evaluations, why_no_evaluation
 from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
 from dscreid.engine.source_weights import load_source_weights, unwrap_model
@@ -26,11 +25,7 @@ from dscreid.engine.source_weights import load_source_weights, unwrap_model
 def plan_experiment(config_path: str | Path, options: train.RunOptions) -> str:
     """Build every stage of an experiment, send two tracklets of each set through it, and describe it.
 
-    Data, model, optimizer, schedules and hooks are built as in the run, weights files are read, and two tracklets are
-    decoded and encoded. Nothing is written outside a temporary folder.
-
-    Returns:
-        Text for a terminal.
+    Everything is built as in the run, and weights files are read. Nothing is written outside a temporary folder.
 
     Raises:
         DscreidError: If something cannot be used; the message says how to fix it, as in the run.
@@ -73,14 +68,12 @@ def _describe(config: Config, options: train.RunOptions) -> list[str]:
         else:
             model.init_weights()
             start = 'starts from its own initial weights'
-        return [f'   {start}', *_describe_parts(runner, config), f'   {try_tracklets(runner)}']
+        return [f'   {start}', *_describe_parts(runner), f'   {try_runner(runner)}']
 
 
-def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:
+def _describe_parts(runner: Runner) -> Iterator[str]:
     loop, model = runner.train_loop, unwrap_model(runner.model)
     loader, wrapper = loop.dataloader, runner.optim_wrapper
-    batch_size = loader.batch_size * get_world_size()
-    rates = wrapper.get_lr().get('lr', [0.0])
     test = 'none' if runner.test_loop is None else _describe_data(runner.test_loop.dataloader)
     yield f'   data: {_describe_data(loader)}; test: {test}'
     yield (
@@ -88,9 +81,9 @@ def _describe_parts(runner: Runner, config: Config) -> Iterator[str]:
         f'{next(model.parameters()).device}, {type(model.backbone).__name__}'
     )
     yield (
-        f'   training: {loop.max_epochs} epochs of {len(loader)} iterations of {batch_size} tracklets, '
-        f'{type(wrapper.optimizer).__name__} with learning rates up to {max(rates):g}, {type(wrapper).__name__}, '
-        f'seed {runner.seed}'
+        f'   training: {loop.max_epochs} epochs of {len(loader)} iterations of {loader.batch_size * get_world_size()} '
+        f'tracklets, {type(wrapper.optimizer).__name__} with learning rates up to '
+        f'{max(wrapper.get_lr().get("lr", [0.0])):g}, {type(wrapper).__name__}, seed {runner.seed}'
     )
     yield f'   hooks: {", ".join(type(hook).__name__ for hook in runner.hooks)}'
 

@@ -52,10 +52,8 @@ def init_model(
 
 def _usable_device(device: str | torch.device) -> torch.device:
     try:
-        usable = torch.empty(0, device=device).device
+        torch.zeros(1, device=device).cpu()  # the device 'meta' holds no values
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {str(device)!r} cannot be used ({reason}); take 'cpu' or 'cuda'") from error
-    if usable.type == 'meta':
-        raise ConfigError("device 'meta' holds no values; take 'cpu' or 'cuda'")
-    return usable
+    return torch.device(device)

@@ -1,6 +1,7 @@
 """Values of ``--cfg-options KEY=VALUE``: Python literals are evaluated, other text is kept as a string."""
 
 import ast
+import math
 from typing import Any
 
 _WORDS = {'true': True, 'false': False}
@@ -51,21 +52,20 @@ def _is_scalar(node: ast.expr) -> bool:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
-    finite = not isinstance(value, float) or abs(value) != float('inf')
-    return finite and (value is None or isinstance(value, (bool, int, float, str)))
+    return value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _value(node: ast.expr, text: str) -> Any:
     """Evaluate an expression; parts that are not literals become strings, as written in the text."""
     if _is_scalar(node):
         return ast.literal_eval(node)
-    if isinstance(node, ast.List):
-        return [_value(element, text) for element in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple(_value(element, text) for element in node.elts)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        values = [_value(element, text) for element in node.elts]
+        return values if isinstance(node, ast.List) else tuple(values)
     if isinstance(node, ast.Dict) and None not in node.keys:
-        keys = (_value(key, text) for key in node.keys if key is not None)
-        return dict(zip(keys, (_value(value, text) for value in node.values), strict=True))
+        return {
+            _value(key, text): _value(value, text) for key, value in zip(node.keys, node.values, strict=True) if key
+        }
     if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict' and not node.args:
         return {keyword.arg: _value(keyword.value, text) for keyword in node.keywords}
     word = ast.get_source_segment(text, node) or ''

@@ -2,92 +2,95 @@
 
 import copy
 import tempfile
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine import Config
-from mmengine.runner import Runner, TestLoop, ValLoop
+from mmengine.runner import Runner
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dscreid.apis.build import build_runner
 from dscreid.apis.config import config_name
 from dscreid.apis.config_check import check_parts
-from dscreid.apis.evaluation_check import check_evaluations
-from dscreid.apis.trial_step import explained, try_step
-from dscreid.apis.vis_backends import without_backends
-from dscreid.engine.hooks import find_cluster_hook
+from dscreid.apis.test import check_evaluations
+from dscreid.engine.hooks import ClusterHook, find_cluster_hook
+from dscreid.engine.label_state import held_centers
+from dscreid.engine.schedule import turn_at
 from dscreid.engine.source_weights import unwrap_model
-from dscreid.errors import ConfigError
-from dscreid.models.reid import BaseReID
+from dscreid.errors import ConfigError, DscreidError, LabelingError
+from dscreid.models.reid import AdaptiveReID, BaseReID
+from dscreid.pseudo_labels import CrossLabels, Labeler, LabelingContext, PseudoLabels
+from dscreid.structures import Modality, TrackletFeatures
 
 _TRIED = 2  # tracklets per set
+#: Tracklets per artificial identity.
+TRIAL_IDENTITY = 32
 
 
 def check_stage(config: Config) -> None:
-    """Build a stage and send two tracklets through it, before another stage takes hours.
-
-    Raises:
-        DscreidError: If something cannot be used; the message says how to fix it.
-    """
+    """Build a stage and send two tracklets through it, before another stage takes hours."""
     if config.get('train_cfg') is None:
         check_parts(config, config_name(config))
         check_evaluations(config)
         return
     with tempfile.TemporaryDirectory(prefix='dscreid_check_') as folder:
-        try_tracklets(quiet_runner(config, folder, None, None))
+        try_runner(quiet_runner(config, folder, None, None))
 
 
 def quiet_runner(config: Config, folder: str, resumed: Path | None, source: Path | None) -> Runner:
     """Build a stage's runner for a trial, with its logs in a temporary folder; see ``build_runner``."""
     config = copy.deepcopy(config)
     config.work_dir, config.log_level = folder, 'ERROR'
-    without_backends(config)
+    if config.get('visualizer') is not None:
+        config.visualizer.vis_backends = [dict(type='LocalVisBackend')]  # others may report to a server
     return build_runner(config, resumed, source)
 
 
-def try_tracklets(runner: Runner) -> str:
+def try_runner(runner: Runner) -> str:
     """Decode and encode two tracklets of each set, and make one training step; return a line that describes it.
 
-    The runner must not be used afterwards.
+    For an adaptation, artificial features are labeled by each labeler, the memories are filled, and the losses are
+    computed for every epoch in which a labeler or a loss begins, and for the last two epochs. The runner must not be
+    used afterwards.
 
     Raises:
-        DscreidError: If a frame cannot be read, or the encoder does not accept the pipeline's output.
+        DscreidError: If a frame cannot be read, or the parts do not fit together.
     """
     model = unwrap_model(runner.model)
     dimension = _encode(model, runner.train_loop.dataloader, training=True)
-    loops = [loop for loop in (runner.val_loop, runner.test_loop) if loop is not None]
+    loops: list[Any] = [loop for loop in (runner.val_loop, runner.test_loop) if loop is not None]
     if (hook := find_cluster_hook(runner)) is not None:
         hook.before_train(runner)  # builds its loader
-    for owner in (*loops, hook):
-        if owner is not None:
-            _encode(model, owner.dataloader, training=False)
+    for owner in loops if hook is None else [*loops, hook]:
+        _encode(model, owner.dataloader, training=False)
     for loop in loops:
-        _try_metrics(model, loop)
-    try_step(runner)
+        batch = loop.dataloader.collate_fn(_first_items(loop.dataloader))
+        with torch.no_grad(), _explained('evaluation'):
+            loop.evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
+        for metric in loop.evaluator.metrics:
+            metric.results.clear()
+    _try_step(runner, model, hook)
     tracklets = f'{_TRIED} tracklets of each set decoded and encoded'
     return f'tried: {tracklets}, features of {dimension} numbers per half; one training step'
 
 
-@torch.no_grad()
-def _try_metrics(model: BaseReID, loop: ValLoop | TestLoop) -> None:
-    """Pass two tracklets to the metrics of a loop."""
-    dataset = loop.dataloader.dataset
-    batch = loop.dataloader.collate_fn([dataset[number] for number in range(min(_TRIED, len(dataset)))])
-    with explained('evaluation'):
-        loop.evaluator.process(data_samples=model.val_step(batch), data_batch=batch)
-    for metric in loop.evaluator.metrics:
-        metric.results.clear()
+def _first_items(loader: DataLoader) -> list[Any]:
+    """Take tracklets without the sampler, because a sampler for pseudo labels yields nothing before there are any."""
+    dataset: Any = loader.dataset
+    return [dataset[number] for number in range(min(_TRIED, len(dataset)))]
 
 
 @torch.no_grad()
 def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
-    """Send the first tracklets of a dataset through pipeline, preprocessing and model; return the feature dimension.
-
-    The loader's sampler is not used, because a sampler for pseudo labels yields nothing before there are any.
-    """
+    """Send tracklets through pipeline, preprocessing and model; return the feature dimension."""
     dataset: Any = loader.dataset
-    items = [dataset[number] for number in range(min(_TRIED, len(dataset)))]
+    items = _first_items(loader)
     if not all(isinstance(item, dict) and {'inputs', 'data_samples'} <= item.keys() for item in items):
         raise ConfigError(
             f'the pipeline of {type(dataset).__name__} {dataset.split} gives no inputs and data_samples; it must load '
@@ -105,3 +108,137 @@ def _encode(model: BaseReID, loader: DataLoader, training: bool) -> int:
             'of pipeline and backbone must agree'
         ) from error
     return static.shape[1]
+
+
+def _try_step(runner: Runner, model: BaseReID, hook: ClusterHook | None) -> None:
+    """Make a forward pass, a backward pass and an optimizer step on two tracklets of each modality."""
+    model.train()
+    dataset = runner.train_loop.dataloader.dataset
+    with _explained('a training step'), runner.optim_wrapper.optim_context(runner.model):
+        items = [dataset[row] for row in _rows(dataset)]
+        batch = model.data_preprocessor(runner.train_loop.dataloader.collate_fn(items), training=True)
+        if isinstance(model, AdaptiveReID) and hook is not None:
+            total = _losses_of_adaptation(runner, model, hook, batch)
+        else:
+            total = _sum(model(**batch, mode='loss'))
+    with _explained('the step of the optimizer'):
+        runner.optim_wrapper.update_params(total)
+
+
+def _rows(dataset: Any) -> list[int]:
+    """Choose two tracklets of each modality, of the same two identities if the dataset has labels."""
+    rows = []
+    for modality in Modality:
+        found = dataset.indices(modality)
+        if dataset.labels is not None:
+            _, first = np.unique(dataset.labels[found], return_index=True)
+            found = found[first]
+        rows += [int(found[0]), int(found[min(1, len(found) - 1)])]
+    return rows
+
+
+def _losses_of_adaptation(runner: Runner, model: AdaptiveReID, hook: ClusterHook, batch: dict[str, Any]) -> Tensor:
+    samples = batch['data_samples']
+    raw = model.extract_feat(batch['inputs'], model.modalities_of(samples))
+    loader: Any = hook.dataloader
+    dataset = loader.dataset
+    rows = {modality: dataset.indices(modality) for modality in Modality}
+    features = {m: trial_features(len(rows[m]), model) for m in Modality}
+    drawn = {m: np.searchsorted(rows[m], [s.index for s in samples if s.modality == m.value]) for m in Modality}
+    # Each epoch replaces the memories, so its losses are differentiated immediately, down to the features.
+    static, dynamic = (half.detach().requires_grad_() for half in raw)
+    (rgb, ir), groups, left_by = Modality, None, None
+    for epoch in _epochs_to_try(runner.train_loop.max_epochs, hook, model):
+        labeler = hook.labelers[turn_at(epoch, hook.begin_epochs, hook.turns)]
+        centers = held_centers(model.memories, groups)
+        context = LabelingContext(
+            epoch=epoch,
+            cameras={m: dataset.cameras[rows[m]] for m in Modality},
+            centers=None if centers is None else centers.features,
+            groups=None if centers is None else centers.groups,
+        )
+        # a labeler that reads centers needs those of the previous epoch
+        follows = left_by == epoch - 1 or not labeler.needs_centers
+        labels = _labels(labeler, features, context) if follows else None
+        left_by = epoch
+        if labels is None or any((labels.of(m)[drawn[m]] < 0).any() for m in Modality):
+            labels, left_by = trial_labels(rows, model), None
+        groups = labels.groups
+        model.set_epoch(epoch)
+        model.reset_memories(features[rgb], features[ir], labels, rows[rgb], rows[ir])
+        _sum(model.losses_of(static, dynamic, samples)).backward()
+        model.update_memories()
+    gradients = [(half, leaf.grad) for half, leaf in zip(raw, (static, dynamic), strict=True)]
+    return _sum({f'loss {n}': (half * grad).sum() for n, (half, grad) in enumerate(gradients) if grad is not None})
+
+
+def _epochs_to_try(max_epochs: int, hook: ClusterHook, model: AdaptiveReID) -> list[int]:
+    """Choose epochs that together use every labeler and loss, in ascending order."""
+    epochs = {max_epochs - 1, max_epochs - 2}
+    for begin, turn in zip(hook.begin_epochs, hook.turns, strict=True):
+        epochs |= {begin + place for place in range(len(turn))}
+    epochs |= {getattr(loss, 'begin', 0) for loss in (*model.neighbor_losses, model.cross_loss)}
+    if any(labeler.needs_centers for labeler in hook.labelers):
+        epochs |= {epoch - 1 for epoch in epochs}  # these leave the centers that a labeler reads
+    return sorted(epoch for epoch in epochs if 0 <= epoch < max_epochs)
+
+
+def trial_features(count: int, model: BaseReID, size: int = TRIAL_IDENTITY) -> TrackletFeatures:
+    """Make unit features of ``count`` tracklets of well-separated identities, ``size`` tracklets each, for a model."""
+    encoder: Any = model.backbone
+    device, dimension = next(model.parameters()).device, encoder.embed_dim
+    generator = torch.Generator().manual_seed(0)
+    identities = torch.randn(2, 1 + count // size, dimension, generator=generator)
+    noise = torch.randn(2, count, dimension, generator=generator)
+    halves = identities[:, torch.arange(count) // size] + 0.1 * noise
+    return TrackletFeatures(*torch.nn.functional.normalize(halves, dim=2).to(device))
+
+
+def trial_labels(rows: Mapping[Modality, np.ndarray], model: AdaptiveReID, size: int = TRIAL_IDENTITY) -> PseudoLabels:
+    """Label ``rows`` by the identities of ``trial_features``, with cross labels for losses that need them."""
+    labels = {m: np.arange(len(rows[m]), dtype=np.int64) // size for m in Modality}
+    common = min(values.max() for values in labels.values())
+    rgb, ir = (np.where(labels[m] <= common, labels[m], -1) for m in Modality)
+    cross = None if model.cross_loss is None else CrossLabels(rgb=rgb, ir=ir)
+    return PseudoLabels(rgb=labels[Modality.RGB], ir=labels[Modality.IR], shared=False, cross=cross)
+
+
+def _labels(
+    labeler: Labeler, features: dict[Modality, TrackletFeatures], context: LabelingContext
+) -> PseudoLabels | None:
+    """Apply a labeler to the features; None if there are too few for its settings."""
+    name = type(labeler).__name__
+    given = context if labeler.needs_context else None
+    try:
+        with _explained(f'labeling by {name}'):
+            labels = labeler(features[Modality.RGB], features[Modality.IR], given)
+    except LabelingError:
+        return None
+    if not isinstance(labels, PseudoLabels):
+        raise ConfigError(f'{name} returns {type(labels).__name__}; a labeler returns PseudoLabels')
+    for m in Modality:
+        if len(labels.of(m)) != len(features[m]):
+            counts = f'{len(labels.of(m))} labels for {len(features[m])} {m.value} tracklets'
+            raise ConfigError(f'{name} returns {counts}')
+    return labels
+
+
+def _sum(losses: dict[str, Tensor]) -> Tensor:
+    total = sum((value for name, value in losses.items() if 'loss' in name), torch.zeros(()))
+    if not torch.isfinite(total):
+        raise ConfigError(f"the loss of a trial training step is {total.item()}; check the losses' settings")
+    return total
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn errors of a class that does not fit into a ConfigError with the failing line."""
+    try:
+        yield
+    except (DscreidError, OSError):
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        reason = ' '.join(str(error).split()) or 'no message'
+        place, kind = f'{last.filename}:{last.lineno}', type(error).__name__
+        raise ConfigError(f'{what} fails on a trial batch: {kind}: {reason} ({place})') from error

@@ -1,38 +1,24 @@
-"""Write a report from the files of finished or interrupted runs."""
+"""Write a report from the files of finished or interrupted runs, and compute what its pictures show."""
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 
+from dscreid import visualization as vis
 from dscreid.apis.config import load_config
-from dscreid.apis.plots import attended_tracklets, examples_of, extract_rows
+from dscreid.apis.inference import init_model
 from dscreid.errors import ConfigError, DscreidError
+from dscreid.evaluation import FeatureTable
+from dscreid.structures import ReIDDataSample
 from dscreid.utils.config_difference import config_difference
 from dscreid.utils.files import check_replaceable
-from dscreid.visualization import (
-    ReportPicture,
-    ReportRun,
-    RetrievalGallery,
-    Scalars,
-    TrackletPictures,
-    WorkDir,
-    choose_tracklets,
-    collect_environment,
-    distance_density,
-    draw_feature_maps,
-    draw_prompt_attention,
-    figure_uri,
-    find_work_dirs,
-    format_results_table,
-    load_run,
-    map_features,
-    read_scalars,
-    write_report,
-)
 
 REPORT_FILE = 'report.html'
 #: Settings that only control where and how a run was executed.
@@ -43,28 +29,7 @@ _SAMPLE = dict(persons=12, tracklets=200)
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Options of a report.
-
-    Attributes:
-        out: File to write, or an existing folder to write ``report.html`` in.
-        title: Heading of the page.
-        work_dirs: Work directories of runs, as ``FOLDER`` or ``NAME=FOLDER``.
-        runs: Additional rows of the table, as ``NAME=METRICS.json[,FEATURES.safetensors]``.
-        bounds: Names of runs that used the target's true labels.
-        scalars: Additional training logs, as ``FILE`` or ``NAME=FILE``.
-        identities: True number of training identities, drawn with the clusters; None if unknown.
-        config: Config of the test dataset, for the retrieval lists; None for the config in the work directories.
-        config_options: Overrides of ``config`` by dotted key.
-        protocol: Evaluation protocol of the retrieval lists; None for the config's.
-        queries: Queries shown per direction.
-        ranks: Ranks shown per query.
-        frames: Frames shown per tracklet.
-        seed: Seed for choosing queries, persons and tracklets.
-        feature_map: Whether to draw the features of the first and last run, or of one run before and after training.
-        prompt_attention: Whether to draw the attention of the last model's prompts.
-        target: Name of the real target dataset, to show the paper's figures, or None.
-        notes: Paragraphs of the page; None for the list of runs.
-    """
+    """Options of a report, described by ``dscreid report --help``; None where it names a default."""
 
     out: Path
     title: str
@@ -82,15 +47,12 @@ class ReportOptions:
     seed: int = 0
     feature_map: bool = True
     prompt_attention: bool = True
-    target: str | None = None
-    notes: Sequence[str] = ()
+    paper: str | None = None
+    note: Sequence[str] = ()
 
 
 def make_report(options: ReportOptions) -> str:
-    """Write a report.
-
-    Returns:
-        Text for the console: the table of results, remarks, and the path of the report.
+    """Write a report; return a text for the console: the table of results, remarks, and the path of the report.
 
     Raises:
         DscreidError: If a file is missing or damaged, or the options do not fit together; nothing is written then.
@@ -98,14 +60,18 @@ def make_report(options: ReportOptions) -> str:
     """
     out = options.out / REPORT_FILE if options.out.is_dir() else options.out
     check_replaceable(out)
-    work_dirs = find_work_dirs(options.work_dirs)
+    work_dirs = vis.find_work_dirs(options.work_dirs)
     runs = [work_dir.load_run(upper_bound=work_dir.name in options.bounds) for work_dir in work_dirs]
-    runs += _named_runs(options.runs, options.bounds)
-    _check_names(runs, options.bounds)
+    runs += [_named_run(entry, options.bounds) for entry in options.runs]
+    count = Counter(run.name for run in runs)
+    if repeated := [name for name in count if count[name] > 1]:
+        raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
+    if unknown := sorted(set(options.bounds) - set(count)):
+        raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
     retrieval, remarks = _retrieval(options, work_dirs, runs)
-    densities = [distance_density(run.name, run.features) for run in runs if run.features is not None]
+    densities = [vis.distance_density(run.name, run.features) for run in runs if run.features is not None]
     names = ', '.join(f'{one.name} (`{one.folder}`)' for one in work_dirs)
-    write_report(
+    vis.write_report(
         out,
         title=options.title,
         runs=runs,
@@ -115,60 +81,48 @@ def make_report(options: ReportOptions) -> str:
         densities=[density for density in densities if density is not None],
         pictures=_pictures(options, work_dirs, runs),
         timings={name: value for one in work_dirs for name, value in one.wall_times().items()},
-        environment=collect_environment(),
-        notes=[*(options.notes or [f'Runs: {names}.' if names else '']), *remarks],
-        target=options.target,
+        environment=vis.collect_environment(),
+        notes=[*(options.note or [f'Runs: {names}.' if names else '']), *remarks],
+        target=options.paper,
     )
-    return '\n'.join([format_results_table(runs, target=options.target), '', *remarks, f'wrote {out}'])
+    return '\n'.join([vis.format_results_table(runs, target=options.paper), '', *remarks, f'wrote {out}'])
 
 
-def _named_runs(entries: Sequence[str], bounds: Sequence[str]) -> list[ReportRun]:
-    runs = []
-    for entry in entries:
-        name, separator, files = entry.partition('=')
-        if not (name and separator and files):
-            form = 'NAME=METRICS.json[,FEATURES.safetensors]'
-            raise ConfigError(f'--run {entry!r} is not {form}; add the name.')
-        metrics, _, features = files.partition(',')
-        runs.append(load_run(name, metrics, features or None, upper_bound=name in bounds))
-    return runs
+def _named_run(entry: str, bounds: Sequence[str]) -> vis.ReportRun:
+    name, _, files = entry.partition('=')
+    if not (name and files):
+        raise ConfigError(f'--run {entry!r} is not NAME=METRICS.json[,FEATURES.safetensors]; add the name.')
+    metrics, _, features = files.partition(',')
+    return vis.load_run(name, metrics, features or None, upper_bound=name in bounds)
 
 
-def _check_names(runs: Sequence[ReportRun], bounds: Sequence[str]) -> None:
-    count = Counter(run.name for run in runs)
-    if repeated := [name for name in count if count[name] > 1]:
-        raise ConfigError(f'two runs have the name {repeated[0]!r}; rename one with NAME=WORK_DIR.')
-    if unknown := sorted(set(bounds) - set(count)):
-        raise ConfigError(f'--bound {unknown[0]!r} is not the name of a run; use one of {", ".join(count)}.')
-
-
-def _curves(options: ReportOptions, work_dirs: Sequence[WorkDir]) -> dict[str, Any]:
+def _curves(options: ReportOptions, work_dirs: Sequence[vis.WorkDir]) -> dict[str, Any]:
     """Load the logs of work directories, which share charts, and of every ``[NAME=]FILE``."""
-    logged = {one.name: read_scalars(*one.scalars, identities=options.identities) for one in work_dirs if one.scalars}
-    curves: dict[str, Scalars | dict[str, Scalars]] = {'Work directories': logged} if logged else {}
+    logged = {
+        one.name: vis.read_scalars(*one.scalars, identities=options.identities) for one in work_dirs if one.scalars
+    }
+    curves: dict[str, Any] = {'Work directories': logged} if logged else {}
     stages: dict[str, list[str]] = {}
     for entry in options.scalars:
         name, separator, path = entry.partition('=')
         stages.setdefault(name if separator else 'Training', []).append(path if separator else entry)
-    return curves | {name: read_scalars(*paths, identities=options.identities) for name, paths in stages.items()}
+    return curves | {name: vis.read_scalars(*paths, identities=options.identities) for name, paths in stages.items()}
 
 
-def _differences(work_dirs: Sequence[WorkDir]) -> dict[str, dict[str, Any]]:
+def _differences(work_dirs: Sequence[vis.WorkDir]) -> dict[str, dict[str, Any]]:
     """Map each run to the settings in which it differs from the first one; runs without a config are skipped."""
-    if len(work_dirs) < 2:
-        return {}
-    loaded = [(one.name, one.load_config()) for one in work_dirs]
+    loaded = [(one.name, one.load_config()) for one in work_dirs] if len(work_dirs) > 1 else []
     configs = [(name, config) for name, config in loaded if config is not None]
-    found: dict[str, dict[str, Any]] = {}
-    for name, config in configs:
-        differing = config_difference(configs[0][1], config)
-        found[name] = {key: values for key, values in differing.items() if key not in _EXECUTION}
-    return found
+    differing = {name: config_difference(configs[0][1], config) for name, config in configs}
+    return {
+        name: {key: values for key, values in settings.items() if key not in _EXECUTION}
+        for name, settings in differing.items()
+    }
 
 
 def _retrieval(
-    options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]
-) -> tuple[RetrievalGallery | None, list[str]]:
+    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], runs: Sequence[vis.ReportRun]
+) -> tuple[vis.RetrievalGallery | None, list[str]]:
     """Build retrieval lists with pictures if possible; a remark says why expected lists are missing."""
     shown = [run for run in _shown(runs) if run.features is not None and (run.features.pid >= 0).any()]
     if not shown:
@@ -184,81 +138,168 @@ def _retrieval(
         return None, [f'There are no retrieval lists: {error}']
 
 
-def _gallery(options: ReportOptions, config: Config, runs: Sequence[ReportRun]) -> RetrievalGallery:
+def _gallery(options: ReportOptions, config: Config, runs: Sequence[vis.ReportRun]) -> vis.RetrievalGallery:
     choice = dict(count=options.queries, topk=options.ranks, seed=options.seed)
     examples, dataset = examples_of(config, runs, options.protocol, **choice)
-    pictures = TrackletPictures(dataset, options.frames)
+    pictures = vis.TrackletPictures(dataset, options.frames)
     for example in examples:  # read now, to find missing frames before the page is written
         for index in (example.index, *(hit.index for _, hits in example.lists for hit in hits)):
             pictures(index)
-    return RetrievalGallery(examples, pictures)
+    return vis.RetrievalGallery(examples, pictures)
 
 
-def _shown(runs: Sequence[ReportRun]) -> list[ReportRun]:
+def _shown(runs: Sequence[vis.ReportRun]) -> list[vis.ReportRun]:
     return [run for run in runs if run.features is not None and not run.upper_bound]
 
 
-def _pictures(options: ReportOptions, work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun]) -> list[ReportPicture]:
+def _pictures(
+    options: ReportOptions, work_dirs: Sequence[vis.WorkDir], runs: Sequence[vis.ReportRun]
+) -> list[vis.ReportPicture]:
     """Draw the requested pictures; one that cannot be drawn becomes a sentence that says why."""
+    wanted = [
+        ('Feature map', 'feature map', lambda: _feature_map(work_dirs, _shown(runs), options.seed)),
+        ('Prompt attention', 'picture of the attention of the prompts', lambda: _attention(work_dirs, options.seed)),
+    ]
     pictures = []
-    attention = 'picture of the attention of the prompts'
-    for heading, what, is_on, draw in (
-        ('Feature map', 'feature map', options.feature_map, _feature_map),
-        ('Prompt attention', attention, options.prompt_attention, _prompt_attention),
-    ):
+    for (heading, what, draw), is_on in zip(wanted, (options.feature_map, options.prompt_attention), strict=True):
         try:
-            pictures += [draw(work_dirs, runs, options.seed)] if is_on else []
+            pictures += [draw()] if is_on else []
         except (DscreidError, OSError) as error:  # the data may be on another machine
-            pictures.append(ReportPicture(heading, f'There is no {what}: {error}'))
+            pictures.append(vis.ReportPicture(heading, f'There is no {what}: {error}'))
     return pictures
 
 
-def _feature_map(work_dirs: Sequence[WorkDir], runs: Sequence[ReportRun], seed: int) -> ReportPicture:
+def _feature_map(work_dirs: Sequence[vis.WorkDir], shown: Sequence[vis.ReportRun], seed: int) -> vis.ReportPicture:
     """Draw features before and after adaptation: of the first and the last run, or of the only one and its start."""
-    shown = _shown(runs)
     if not shown:
         raise ConfigError('no run has features; write them with `dscreid test --dump-features`.')
     first, last, remark = shown[0], shown[-1], ''
     if len(shown) == 1:
         first, remark = _start_of(work_dirs, last, seed)
     drawn = {run.name: run.features for run in (first, last)}
-    maps = [map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None]
-    figure = draw_feature_maps(maps)
+    maps = [vis.map_features(name, table, seed=seed, **_SAMPLE) for name, table in drawn.items() if table is not None]
     caption = (
         f'Features of {len(maps[0].pid)} test tracklets in the plane (t-SNE), of persons drawn at random. Distances '
         f'between far groups and the directions of the axes have no meaning.{remark}'
     )
     description = f'Feature maps of {" and ".join(one.name for one in maps)}'
-    return ReportPicture('Feature map', caption, figure_uri(figure), description)
+    return vis.ReportPicture('Feature map', caption, vis.figure_uri(vis.draw_feature_maps(maps)), description)
 
 
-def _start_of(work_dirs: Sequence[WorkDir], run: ReportRun, seed: int) -> tuple[ReportRun, str]:
+def _start_of(work_dirs: Sequence[vis.WorkDir], run: vis.ReportRun, seed: int) -> tuple[vis.ReportRun, str]:
     """Return the run before its training, or the run itself with a remark that says why only it is shown."""
     starts = [(one.config, one.folder / 'epoch_0.pth') for one in work_dirs if one.name == run.name]
     if run.features is None or not starts or starts[0][0] is None or not starts[0][1].is_file():
         return run, ' The features before adaptation are missing because the run has no `epoch_0.pth`.'
     config, checkpoint = starts[0]
-    rows = choose_tracklets(run.features, seed=seed, **_SAMPLE)
+    rows = vis.choose_tracklets(run.features, seed=seed, **_SAMPLE)
     try:
-        features = extract_rows(load_config(str(config)), checkpoint, run, rows)
+        features = extract_rows(load_config(config), checkpoint, run, rows)
     except (DscreidError, OSError) as error:  # the data may be on another machine
         return run, f' The features before adaptation are missing: {error}'
     return replace(run, name=f'{run.name}, before training', features=features), ''
 
 
-def _prompt_attention(work_dirs: Sequence[WorkDir], _: Sequence[ReportRun], seed: int) -> ReportPicture:
+def _attention(work_dirs: Sequence[vis.WorkDir], seed: int) -> vis.ReportPicture:
     """Draw the attention of the prompts in the last finished work directory."""
-    found = [(one, one.checkpoint()) for one in work_dirs if one.config is not None]
-    finished = [(one, checkpoint) for one, checkpoint in found if checkpoint is not None]
-    if not finished:
+    for work_dir in reversed(work_dirs):
+        checkpoint = work_dir.checkpoint()
+        if work_dir.config is not None and checkpoint is not None:
+            break
+    else:
         raise ConfigError('no work directory has the checkpoint of a finished training.')
-    work_dir, checkpoint = finished[-1]
-    rows = attended_tracklets(load_config(str(work_dir.config)), checkpoint, seed=seed)
+    rows = attended_tracklets(load_config(work_dir.config), checkpoint, seed=seed)
     caption = (
         f'{work_dir.name}: tracklets of one person drawn at random, and the same frames under the attention of their '
         'prompts to patches, averaged over heads, prompts and blocks; bright patches get the most. The number above a '
         'frame is the share of its prompts in the dynamic feature.'
     )
-    picture = figure_uri(draw_prompt_attention(rows), 'png')
     description = f'Attention maps: {"; ".join(row.title for row in rows)}'
-    return ReportPicture('Prompt attention', caption, picture, description)
+    return vis.ReportPicture(
+        'Prompt attention', caption, vis.figure_uri(vis.draw_prompt_attention(rows), 'png'), description
+    )
+
+
+#: Tracklets that a model sees at once.
+_BATCH = 16
+
+
+def examples_of(
+    config: Config, runs: Sequence[vis.ReportRun], protocol: str | None = None, **choice: int
+) -> tuple[list[vis.RetrievalExample], Any]:
+    """Retrieve answers to some queries of a config's test set; return them and the test set.
+
+    Args:
+        config: Config of the test set.
+        runs: Runs with features.
+        protocol: Name of the protocol; None for the config's.
+        **choice: ``count``, ``topk`` and ``seed`` of ``retrieval_examples``.
+
+    Raises:
+        DscreidError: If there is no protocol or test set, or a run has the features of another one.
+    """
+    protocol = protocol or vis.protocol_of(config)
+    if protocol is None:
+        reason = 'has no protocol in test_evaluator; name the config that was tested, or a --protocol.'
+        raise ConfigError(f'{config.filename} {reason}')
+    dataset = vis.build_test_dataset(config)
+    for run in runs:
+        vis.check_features_belong(dataset, run)
+    return vis.retrieval_examples(runs, protocol, **choice), dataset
+
+
+def attended_tracklets(
+    config: Config, checkpoint: str | Path, *, person: int | None = None, seed: int = 0, device: str = 'cpu'
+) -> list[vis.AttendedTracklet]:
+    """Compute the attention of a model's prompts over a visible and an infrared tracklet of one person.
+
+    Args:
+        config: Config of the model and its test set.
+        checkpoint: Checkpoint of the model.
+        person: Person id; None draws one.
+        seed: Seed for choosing the person and the tracklets.
+        device: Device of the model.
+
+    Raises:
+        DscreidError: If config, checkpoint or a frame cannot be used, the model has no prompts, or the test set does
+            not show the person in both modalities.
+    """
+    config = copy.deepcopy(config)
+    if config.get('model', {}).get('backbone', {}).get('compile_blocks'):
+        config.model.backbone.compile_blocks = False  # hooks need the blocks as they are
+    model = init_model(config, checkpoint, device)
+    dataset = vis.build_test_dataset(config, with_pipeline=True)
+    batch = pseudo_collate([dataset[index] for index in vis.choose_pair(dataset.tracklets, person, seed)])
+    attention = vis.compute_prompt_attention(model.backbone, model.data_preprocessor(batch)['inputs'])
+    rows = zip(batch['data_samples'], batch['inputs'], attention.maps(), attention.frames, strict=True)
+    return [
+        vis.AttendedTracklet(_title(sample), frames.permute(0, 2, 3, 1).numpy(), *(v.cpu().numpy() for v in values))
+        for sample, frames, *values in rows
+    ]
+
+
+def extract_rows(
+    config: Config, checkpoint: str | Path, run: vis.ReportRun, rows: Sequence[int], device: str = 'cpu'
+) -> FeatureTable:
+    """Extract the features of some rows of a run's table with another checkpoint; those of other rows become zero.
+
+    Raises:
+        DscreidError: If the config, the checkpoint or a frame cannot be read, or the run is of another test set.
+    """
+    features = run.features
+    assert features is not None
+    model = init_model(config, checkpoint, device)
+    dataset = vis.build_test_dataset(config, with_pipeline=True)
+    vis.check_features_belong(dataset, run)
+    extracted = np.zeros_like(features.feature)
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        batch = pseudo_collate([dataset[index] for index in features.index[part].tolist()])
+        samples = model.predict(model.data_preprocessor(batch)['inputs'], batch['data_samples'])
+        extracted[part] = np.stack([sample.feature.numpy() for sample in samples])
+    return replace(features, feature=extracted)
+
+
+def _title(sample: ReIDDataSample) -> str:
+    modality = {'rgb': 'visible', 'ir': 'infrared'}[sample.modality]
+    return f'{modality}, {f"person {sample.pid}" if "pid" in sample else "unknown person"}, camera {sample.camera}'

@@ -22,16 +22,12 @@ _CONFIG = re.compile(r'evaluation_config\.py|\d{8}_\d{6}\.py')
 #: MMEngine's log folder for each start, and the log and the metrics in it.
 _START, _LOG = re.compile(r'\d{8}_\d{6}'), re.compile(r'\d{8}_\d{6}\.(log|json)')
 _VISUALS = re.compile(r'scalars\.json|\d{8}_\d{6}\.json|config\.py|events\.out\.tfevents\..+')
-_SHOWN = 3
 
 
 def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to start a run if it would replace results of another run or files of another program.
+    """Raise a ConfigError if a run would replace results of another run or files of another program.
 
     A single checkpoint ``epoch_0.pth`` is not a result: a run killed at its start leaves one.
-
-    Raises:
-        ConfigError: If it may not start there.
     """
     found = results_of(work_dir)
     names = [path.name for path in found]
@@ -44,7 +40,7 @@ def check_unused(work_dir: Path, resume: bool, overwrite: bool) -> None:
                 raise ConfigError(f'{path}: {reason}; move it, or choose another --work-dir')
         return
     if resume:
-        raise _nothing_to_continue(work_dir, names)
+        check_begun(work_dir)
     raise ConfigError(
         f'{work_dir}: holds a run ({_shown(names)}); continue it with --resume, choose another --work-dir, '
         'or replace it with --overwrite'
@@ -55,7 +51,10 @@ def check_begun(work_dir: Path) -> None:
     """Refuse to restart a run that was to continue but has results and no whole checkpoint."""
     names = [path.name for path in results_of(work_dir) if path.name not in (POINTER, 'epoch_0.pth')]
     if names:
-        raise _nothing_to_continue(work_dir, names)
+        raise ConfigError(
+            f'{work_dir}: holds results of a run ({_shown(names)}) but no checkpoint to continue from; choose another '
+            '--work-dir, or replace them with --overwrite instead of --resume'
+        )
 
 
 def check_kept(source: Path, work_dir: Path) -> None:
@@ -65,15 +64,8 @@ def check_kept(source: Path, work_dir: Path) -> None:
         raise ConfigError(f'{source}: {reason}; move them, or choose another --work-dir')
 
 
-def _nothing_to_continue(work_dir: Path, names: list[str]) -> ConfigError:
-    return ConfigError(
-        f'{work_dir}: holds results of a run ({_shown(names)}) but no checkpoint to continue from; choose another '
-        '--work-dir, or replace them with --overwrite instead of --resume'
-    )
-
-
 def _shown(names: list[str]) -> str:
-    return ', '.join(names[:_SHOWN]) + (', …' if len(names) > _SHOWN else '')
+    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
 
 
 def results_of(work_dir: Path) -> list[Path]:
@@ -92,7 +84,7 @@ def files_of_run(work_dir: Path) -> list[Path]:
 
 
 def _files(folder: Path, names: Iterable[str]) -> list[Path]:
-    return [path for path in (folder / name for name in names) if path.is_file()]
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def remove_files(paths: list[Path]) -> None:
@@ -107,11 +99,7 @@ def remove_files(paths: list[Path]) -> None:
 
 
 def remove_run_folder(folder: Path, own: Iterable[str]) -> None:
-    """Remove the folder of a run in which the caller wrote files with the names ``own``.
-
-    Raises:
-        ConfigError: If it contains another file; nothing is removed then.
-    """
+    """Remove the folder of a run and of the caller's files ``own``, or raise a ConfigError if it contains others."""
     known = {*files_of_run(folder), *(folder / name for name in (LOCK_FILE, *own))}
     for path in sorted(folder.rglob('*')):
         if (path.is_symlink() or not path.is_dir()) and path not in known and not is_partial(path):

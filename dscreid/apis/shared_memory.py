@@ -5,9 +5,8 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dscreid.datasets.samplers.batch_plan_sampler import planned_batch_size
 from dscreid.datasets.transforms import LoadFrames, SampleFrames
@@ -22,33 +21,19 @@ _PREFETCH_FACTOR = 2
 _USABLE = 0.9
 
 
-@dataclass(frozen=True)
-class LoaderNeed:
-    """Shared memory used by the workers of one data loader.
-
-    Attributes:
-        name: Place of the loader in the config, for example ``'train_dataloader'``.
-        settings: The loader's settings in the config itself, not a copy.
-        workers: Number of worker processes, at least 1.
-        batch: Bytes of one batch.
-        prefetch: Batches that each worker prepares in advance.
-    """
+class LoaderNeed(NamedTuple):
+    """Shared memory used by the workers of one data loader; ``settings`` are those in the config, not a copy."""
 
     name: str
-    settings: dict[str, Any]
+    settings: Any
     workers: int
-    batch: int
-    prefetch: int
+    batch: int  # bytes
+    prefetch: int  # batches that each worker prepares in advance
 
     @property
     def total(self) -> int:
         """Bytes of all waiting batches and the one in use."""
         return self.batch * (self.workers * self.prefetch + 1)
-
-    def workers_for(self, free: int) -> int:
-        """Return the largest number of workers, at most ``workers``, whose batches fit into ``free`` bytes."""
-        batches = int(_USABLE * free) // self.batch - 1
-        return max(0, min(self.workers, batches // self.prefetch))
 
 
 def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
@@ -57,56 +42,43 @@ def free_shared_memory(folder: Path = SHARED_MEMORY) -> int | None:
 
 
 def loader_needs(config: Mapping[str, Any]) -> Iterator[LoaderNeed]:
-    """Yield the shared memory needs of every loader with workers in a config, also that of its ``ClusterHook``.
-
-    A loader is skipped if the size of its batches is unknown because its pipeline has no ``SampleFrames`` or
-    ``LoadFrames``.
-    """
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if (need := _need(config.get(name), name)) is not None:
-            yield need
-    hook, need = cluster_hook_of(config), _need(extraction_loader(config), 'ClusterHook')
-    if hook is not None and need is not None:
-        yield replace(need, settings=hook)
-
-
-def _need(loader: Any, name: str) -> LoaderNeed | None:
-    if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
-        return None
-    sample = tracklet_bytes(loader['dataset'].get('pipeline'))
-    workers: Any = loader.get('num_workers')
-    batch_size: Any = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
-    prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
-    if sample is None or not _are_counts(workers, batch_size, prefetch):
-        return None
-    return LoaderNeed(name, loader, workers, sample * batch_size, prefetch)
+    """Yield the needs of every loader with workers and batches of known size, also of the ``ClusterHook``'s."""
+    loaders = [(name, config.get(name)) for name in ('train_dataloader', 'val_dataloader', 'test_dataloader')]
+    for name, loader in [*loaders, ('ClusterHook', extraction_loader(config))]:
+        if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
+            continue
+        sample: Any = tracklet_bytes(loader['dataset'].get('pipeline'))
+        workers: Any = loader.get('num_workers')
+        batch_size = planned_batch_size(loader.get('sampler')) or loader.get('batch_size')
+        prefetch = loader.get('prefetch_factor') or _PREFETCH_FACTOR
+        if _are_counts(sample, workers, batch_size, prefetch):
+            settings: Any = cluster_hook_of(config) if name == 'ClusterHook' else loader
+            yield LoaderNeed(name, settings, workers, sample * batch_size, prefetch)
 
 
 def tracklet_bytes(pipeline: Any) -> int | None:
     """Compute the bytes of a tracklet's frames, uint8 (T, 3, H, W), after a pipeline; None if unknown."""
-    if not isinstance(pipeline, (list, tuple)):
-        return None
-    steps = {step.get('type'): step for step in pipeline if isinstance(step, Mapping)}
+    listed = pipeline if isinstance(pipeline, (list, tuple)) else ()
+    steps = {step.get('type'): step for step in listed if isinstance(step, Mapping)}
     if not {'SampleFrames', 'LoadFrames'} <= steps.keys():
         return None
-    default = inspect.signature(SampleFrames).parameters['num_frames'].default
-    frames = steps['SampleFrames'].get('num_frames', default)
-    size = steps['LoadFrames'].get('size', inspect.signature(LoadFrames).parameters['size'].default)
-    if not isinstance(size, (list, tuple)) or not _are_counts(frames, *size):
-        return None
-    return frames * 3 * math.prod(size)
+    frames, size = (
+        steps[step.__name__].get(key, inspect.signature(step).parameters[key].default)
+        for step, key in ((SampleFrames, 'num_frames'), (LoadFrames, 'size'))
+    )
+    known = isinstance(size, (list, tuple)) and _are_counts(frames, *size)
+    return frames * 3 * math.prod(size) if known else None
 
 
 def excessive_loaders(config: Any, free: int | None) -> list[tuple[LoaderNeed, int]]:
-    """Find loaders whose batches do not fit into ``free`` bytes of shared memory, with the number of workers that fits.
+    """Find loaders whose batches exceed ``free`` bytes (None if unknown), and the number of workers that fits.
 
-    Processes of one run on the same machine, as started by ``torchrun``, share the memory equally. If ``free`` is None
-    (unknown), no loader is excessive.
+    Processes of one run on the same machine, as started by ``torchrun``, share the memory equally.
     """
     if free is None:
         return []
-    free //= int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-    needs = ((need, need.workers_for(free)) for need in loader_needs(config))
+    usable = int(_USABLE * (free // int(os.environ.get('LOCAL_WORLD_SIZE', 1))))
+    needs = [(need, max(0, (usable // need.batch - 1) // need.prefetch)) for need in loader_needs(config)]
     return [(need, fitting) for need, fitting in needs if fitting < need.workers]
 
 

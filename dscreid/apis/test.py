@@ -1,10 +1,12 @@
-"""Evaluate a checkpoint with an official protocol."""
+"""Evaluate a checkpoint with an official protocol, and check before a run that this is possible."""
 
 import copy
 import json
+import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,156 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from dscreid.apis.command_line import format_metrics
 from dscreid.apis.config import config_name, fit_to_machine, require_keys
-from dscreid.apis.evaluation import Evaluation, complete_test_loop
-from dscreid.apis.evaluation_check import check_evaluations
+from dscreid.apis.config_values import walk
 from dscreid.apis.inference import init_model
 from dscreid.apis.run_folder import EVALUATION_CONFIG
+from dscreid.datasets import TrackletDataset
 from dscreid.datasets.tracklet_dataset import why_not_evaluated
 from dscreid.distributed import process_group
+from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.runner import ReIDRunner
-from dscreid.errors import CheckpointError, TrainingError
+from dscreid.engine.selection_record import RECORD_FILE, criterion_name, read_record
+from dscreid.errors import CheckpointError, DatasetError, TrainingError
 from dscreid.evaluation import ReIDMetric
+from dscreid.evaluation.feasibility import EvaluationPlan, plan_evaluation
 from dscreid.evaluation.metric import split_intervals
 from dscreid.models.reid import BaseReID
+from dscreid.registry import DATASETS
 from dscreid.utils.build_errors import config_errors
 from dscreid.utils.files import check_outputs, replacing
+
+
+class Evaluation(dict[str, float]):
+    """Metrics in [0, 1] by name, such as ``rgb2ir/mAP``; empty, with a ``reason``, if nothing was measured.
+
+    ``features`` is the file with the extracted features, or None, and ``tracklets`` describes what was extracted.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, float],
+        checkpoint: str | Path,
+        reason: str | None = None,
+        features: str | Path | None = None,
+        tracklets: str = '',
+    ) -> None:
+        super().__init__(metrics)
+        self.checkpoint, self.reason = checkpoint, reason
+        self.features, self.tracklets = features, tracklets
+
+    def __str__(self) -> str:
+        """Format for a terminal: the checkpoint, and the metrics in percent or the reason why there are none."""
+        lines = [f'checkpoint: {self.checkpoint}']
+        if self.features is not None:
+            lines.append(f'features: {self.features} ({self.tracklets})')
+        lines.append(format_metrics(self) if self.reason is None else f'no evaluation: {self.reason}')
+        return '\n'.join(lines)
+
+    def record(self) -> dict[str, Any]:
+        """Return the content of a metrics file: the metrics, or ``evaluated: false`` and the reason."""
+        return dict(self) if self.reason is None else {'evaluated': False, 'reason': self.reason}
+
+
+def disable_incomplete_loops(config: Config) -> None:
+    """Turn off, in place, validation and test if one of their three keys is None, which MMEngine's Runner refuses."""
+    for loop in ('val', 'test'):
+        keys = [f'{loop}_{key}' for key in ('cfg', 'dataloader', 'evaluator')]
+        missing = [key for key in keys if config.get(key) is None]
+        if loop == 'val' and 0 < len(missing) < len(keys):
+            message = f'no validation: the config has no {", ".join(missing)}'
+            print_log(message, logger='current', level=logging.WARNING)
+        if missing:
+            config.update(dict.fromkeys(keys))
+
+
+def complete_test_loop(config: Config, protocol: str | None = None) -> str | None:
+    """Fill in, in place, the parts of a config's test loop that are None; return why nothing can be measured, or None.
+
+    Without a test set, the loader of ClusterHook, if any, is used for the tracklets of an unlabeled target. A given
+    ``protocol`` replaces the config's.
+    """
+    config.test_cfg = config.get('test_cfg') or dict(type='TestLoop')
+    if config.get('test_dataloader') is None:
+        config.test_dataloader = extraction_loader(copy.deepcopy(config))
+        config.test_evaluator = dict(type='ReIDMetric', protocol=None)
+        return 'the config has no test set (test_dataloader is None)'
+    if config.get('test_evaluator') is None:
+        config.test_evaluator = dict(type='ReIDMetric', protocol=None)
+    if protocol is not None:
+        config.test_evaluator.protocol = protocol
+    if config.test_evaluator.get('protocol', '') is None:
+        return 'the config has no evaluation protocol (test_evaluator is None, or its protocol)'
+    return None
+
+
+def why_no_evaluation(config: Config) -> str | None:
+    """Explain why a run of a config will measure nothing; None if it will measure something."""
+    config = copy.deepcopy(config)
+    if (reason := complete_test_loop(config)) is not None:
+        return reason
+    return why_not_evaluated(DATASETS.build({**config.test_dataloader.dataset, 'pipeline': []}))
+
+
+def check_evaluations(config: Config) -> None:
+    """Check that every validation and test protocol of a config can be measured on its dataset, if it has person ids.
+
+    Raises:
+        ConfigError: If a dataset or a protocol is misconfigured.
+        DatasetError: If a dataset cannot be read, or a protocol cannot be measured on it.
+    """
+    for dataset, protocol in evaluations_of(config):
+        plan(dataset, protocol)
+
+
+def check_evaluation(dataset: Any, evaluator: Any) -> None:
+    """Check that the protocols of an evaluator's config can be measured on a dataset; see ``check_evaluations``."""
+    for protocol in protocols_of(evaluator) if isinstance(dataset, TrackletDataset) else ():
+        plan(dataset, protocol)
+
+
+def plan(dataset: TrackletDataset, protocol: str) -> EvaluationPlan | None:
+    """Call ``plan_evaluation``; errors name the dataset, and tracklets that are never ranked are logged."""
+    try:
+        found = plan_evaluation(dataset, protocol)
+    except DatasetError as error:
+        raise DatasetError(f'{dataset.root}: {error}') from error
+    if found is not None and len(found.unranked):
+        _warn_once(
+            f'{dataset.root}: {len(found.unranked)} of {len(dataset)} test tracklets are ranked in no direction of '
+            f'protocol {protocol}; check the query list'
+        )
+    return found
+
+
+@cache
+def _warn_once(message: str) -> None:
+    print_log(message, logger='current', level=logging.WARNING)
+
+
+def evaluations_of(config: Config) -> Iterator[tuple[TrackletDataset, str]]:
+    """Yield each distinct pair of validation or test set and protocol of a config; each dataset is built once."""
+    datasets: dict[str, Any] = {}
+    seen = set()
+    for name in ('val', 'test'):
+        settings = {**((config.get(f'{name}_dataloader') or {}).get('dataset') or {}), 'pipeline': []}
+        key = str(sorted(settings.items()))
+        for protocol in protocols_of(config.get(f'{name}_evaluator')) if 'type' in settings else ():
+            if key not in datasets:
+                with config_errors(f'{name}_dataloader'):
+                    datasets[key] = DATASETS.build(settings)
+            if isinstance(datasets[key], TrackletDataset) and (key, str(protocol)) not in seen:
+                yield datasets[key], protocol
+            seen.add((key, str(protocol)))
+
+
+def protocols_of(evaluator: Any) -> list[str]:
+    """List the protocols that the metrics of an evaluator's config measure."""
+    parts = [part for _, part in walk(evaluator) if isinstance(part, Mapping)]
+    metrics = [part for part in parts if 'ReIDMetric' in str(part.get('type'))]
+    found = [metric.get('protocol', 'hitsz_vcm') for metric in metrics]
+    return [protocol for protocol in found if protocol is not None]
 
 
 def evaluate(
@@ -56,9 +194,8 @@ def evaluate(
         work_dir: Folder for the log, and for ``evaluation_config.py`` with the settings of this evaluation.
         protocol: Protocol to use instead of the config's.
         flip: Whether to average features with those of the mirrored tracklets.
-        out: JSON file for the metrics. It stores confidence intervals under ``confidence``, and the parameters of
-            ``rerank`` and ``query_expansion`` under these names if they are on. If nothing is measured, ``evaluated``
-            is false and ``reason`` says why. Existing output files are replaced.
+        out: JSON file for the metrics, or for the reason why nothing is measured. It also stores the parameters of
+            ``rerank`` and ``query_expansion``, and confidence intervals under ``confidence``.
         dump_features: ``.safetensors`` file for the features of all tracklets.
         rerank: See ``ReIDMetric``, also for the next three arguments; None uses the config's setting.
         query_expansion: Like ``rerank``.
@@ -80,11 +217,10 @@ def evaluate(
     config = copy.deepcopy(config)
     fit_to_machine(config)
     reason = complete_test_loop(config, protocol)
+    options: dict[str, Any] = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
     files = dict(dump=dump_features, per_query=per_query)
-    options = dict(rerank=rerank, query_expansion=query_expansion, confidence=confidence)
-    given: dict[str, Any] = {name: str(path) for name, path in files.items() if path is not None}
-    given |= {name: value for name, value in options.items() if value is not None}
-    config.test_evaluator.update(given)
+    options |= {name: str(path) for name, path in files.items() if path is not None}
+    config.test_evaluator.update({name: value for name, value in options.items() if value is not None})
     if flip:
         config.model.flip_test = True
     with process_group(launcher, config.get('env_cfg', {}).get('dist_cfg')):
@@ -116,11 +252,10 @@ def _test(runner: Runner, checkpoint: str | Path, reason: str | None, dump_featu
     """Extract and measure, or only extract if there is a reason to measure nothing."""
     dataset = runner.test_loop.dataloader.dataset
     reason = reason or why_not_evaluated(dataset)
-    if reason is not None:
-        if dump_features is None:
-            return Evaluation({}, checkpoint, reason)
-        for metric in runner.test_evaluator.metrics:
-            metric.protocol = None
+    if reason is not None and dump_features is None:
+        return Evaluation({}, checkpoint, reason)
+    for metric in runner.test_evaluator.metrics if reason is not None else ():
+        metric.protocol = None
     try:
         metrics = {name: float(value) for name, value in runner.test().items()}
     except TrainingError as error:
@@ -133,8 +268,8 @@ def _additions(runner: Runner, result: Evaluation) -> dict[str, Any]:
     """Collect other entries of the JSON file: confidence intervals, and the ranking options that were on."""
     additions: dict[str, Any] = {}
     intervals = split_intervals(result)[1]
-    for metric in runner.test_evaluator.metrics if result.reason is None else ():
-        if isinstance(metric, ReIDMetric):
+    for metric in runner.test_evaluator.metrics:
+        if result.reason is None and isinstance(metric, ReIDMetric):
             additions |= {name: asdict(option) for name, option in metric.test_time_options().items()}
             if intervals:
                 additions['confidence'] = metric.interval_settings() | {'intervals': intervals}
@@ -164,5 +299,43 @@ def _build_runner(config: Config, model: BaseReID, work_dir: str | Path, launche
             cfg=Config(config.to_dict(), cfg_text='# config of an evaluation', filename=EVALUATION_CONFIG),
         )
         dataset = runner.test_loop.dataloader.dataset
-    check_evaluations(config, {'test': dataset}, ('test',))
+    check_evaluation(dataset, config.test_evaluator)
     return runner
+
+
+def choose_checkpoint(config: Config, last: Path) -> tuple[Path, dict[str, Any]]:
+    """Choose the checkpoint to evaluate by the criterion of ``default_hooks.selection``, or the ``last`` one.
+
+    Returns:
+        The checkpoint, and a note for ``metrics.json`` that says why, empty without a criterion.
+
+    Raises:
+        CheckpointError: If the record of the criteria or the chosen checkpoint is missing.
+    """
+    selection = (config.get('default_hooks') or {}).get('selection') or {}
+    criterion = criterion_name(selection.get('criterion'))
+    if criterion is None:
+        return last, {}
+    record = read_record(last.parent)
+    if record is None:
+        raise CheckpointError(
+            f'{last.parent / RECORD_FILE}, which says what {criterion} chose, is missing; run again with --overwrite, '
+            'or evaluate a checkpoint with tools/test.py'
+        )
+    kept = record.kept
+    if kept is None:
+        path, epoch, value = last, None, None
+        reason = f'the last one, because {criterion} was undefined in all epochs'
+    else:
+        path, epoch, value = last.with_name(Path(kept.checkpoint).name), kept.epoch, kept.value
+        extreme = {'greater': 'highest', 'less': 'lowest'}[kept.rule]
+        reason = f'{extreme} {criterion} of {len(record.epochs)} epochs, without labels'
+        if not path.is_file():
+            raise CheckpointError(
+                f'{path}: the checkpoint that {criterion} chose is missing; run again with --overwrite, or evaluate '
+                'another one with tools/test.py'
+            )
+    level = logging.WARNING if kept is None else logging.INFO
+    print_log(f'evaluating {path.name}: {reason}', logger='current', level=level)
+    entry = dict(file=path.name, epoch=epoch, criterion=criterion, value=value, reason=reason)
+    return path, dict(checkpoint=entry)

@@ -13,6 +13,7 @@ from mmengine import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
 
+from dscreid.apis import run_folder
 from dscreid.apis.build import build_resumed, build_runner
 from dscreid.apis.config import (
     config_hash,
@@ -24,29 +25,13 @@ from dscreid.apis.config import (
     require_keys,
 )
 from dscreid.apis.config_check import check_parts
-from dscreid.apis.evaluation import Evaluation, why_no_evaluation
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.run_folder import (
-    check_begun,
-    check_kept,
-    check_unused,
-    files_of_run,
-    remove_files,
-    results_of,
-)
-from dscreid.apis.selection import choose_checkpoint
-from dscreid.apis.test import evaluate, write_json
+from dscreid.apis.test import Evaluation, choose_checkpoint, evaluate, why_no_evaluation, write_json
 from dscreid.distributed import from_main_process, process_group, wait_for_all
 from dscreid.engine import run_identity
 from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_checkpoint
 from dscreid.engine.console import quiet_console
-from dscreid.engine.finished import (
-    FEATURES_FILE,
-    FINISHED_FILE,
-    METRICS_FILE,
-    finished_record,
-    trained_checkpoint,
-)
+from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, finished_record, trained_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
 from dscreid.utils.checkpoint import load_checkpoint, meta_of
 from dscreid.utils.files import only_process_in, remove_partial_files
@@ -55,19 +40,10 @@ from dscreid.utils.records import read_json_object
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options for running a config.
+    """Options for running a config, described by ``dscreid train --help``; ``config_options`` are by dotted key.
 
-    Attributes:
-        work_dir: Folder of the run; None for ``work_dirs/<config's name>``. The source stage of a run is stored next to
-            it, under the name of its own config, so that runs with the same source share it.
-        resume: Continue from the last checkpoint in the work directory.
-        overwrite: Replace the run in the work directory, which is refused without this or ``resume``.
-        amp: Train in bfloat16 mixed precision (on a GPU).
-        seed: Seed to use instead of the config's.
-        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``, as in MMEngine's Runner.
-        source_checkpoint: Source weights to use instead of the config's.
-        partial_source: Load the matching source weights of another architecture, with a warning that lists the rest.
-        config_options: Overrides of the config by dotted key; ``inherited_options`` selects those for source stages.
+    The source stage of a run is stored next to its ``work_dir``, under the name of its own config, so that runs with
+    the same source share it. ``inherited_options`` selects the ``config_options`` for source stages.
     """
 
     work_dir: Path | None = None
@@ -84,14 +60,13 @@ class RunOptions:
 def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
     """Train a config, including its source stage if it names one, and evaluate the last checkpoint.
 
-    Without a test set, or without person ids in it, features are extracted, and ``metrics.json`` says why nothing is
-    measured. With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint it chooses is
-    evaluated, and ``metrics.json`` says which one and why. A config without ``train_cfg`` (the baseline CD) is
-    evaluated with the weights of its source stage.
+    With a ``criterion`` in ``default_hooks.selection`` (see ``SelectionHook``), the checkpoint it chooses is evaluated
+    instead. A config without ``train_cfg`` (the baseline CD) is evaluated with the weights of its source stage. If
+    nothing can be measured, only features are extracted.
 
     Returns:
-        Test metrics in [0, 1]. They are also written to ``metrics.json`` in the work directory, and the features of the
-        test set to ``features.safetensors``.
+        Test metrics in [0, 1]. They, or the reason why there are none, are also written to ``metrics.json`` in the work
+        directory, and the features of the test set to ``features.safetensors``.
 
     Raises:
         DscreidError: If config, data or weights cannot be used; the message says how to fix it.
@@ -120,31 +95,25 @@ def run_experiment(config_path: str | Path, options: RunOptions) -> Evaluation:
 
 
 def check_folder(config: Config, options: RunOptions) -> None:
-    """Refuse to replace another run, before any work is done.
-
-    Raises:
-        ConfigError: If the folder contains results of a run and neither ``resume`` nor ``overwrite`` is set, or if it
-            is the folder of a source stage, or if ``overwrite`` would remove the source weights.
-    """
+    """Raise a ConfigError if a run would replace another one, a source stage, or its own source weights."""
     experiment_stages(config, options)
-    named = named_source(config, options)
+    work_dir, named = Path(config.work_dir), named_source(config, options)
     if options.overwrite and named is not None:
-        check_kept(named, Path(config.work_dir))
-    if options.resume and config.get('train_cfg') is None:
-        return  # checked by _begin_test, which knows the source weights
-    check_unused(Path(config.work_dir), options.resume, options.overwrite)
+        run_folder.check_kept(named, work_dir)
+    if not options.resume or config.get('train_cfg') is not None:  # otherwise _begin_test checks it
+        run_folder.check_unused(work_dir, options.resume, options.overwrite)
 
 
 def _begin_test(config: Config, options: RunOptions, source: Path) -> dict[str, Any]:
     """Prepare the folder for the metrics of a config without training; return the entries that identify the config."""
     work_dir = Path(config.work_dir)
     note = dict(run=dict(config=config_hash(config), source=run_identity.weights_fingerprint(source)))
+    results = run_folder.results_of(work_dir)
     if options.overwrite:
-        remove_files(files_of_run(work_dir))
-    elif (results := results_of(work_dir)) and options.resume:
-        recorded: dict[str, Any] = {}
-        if results[0].name == METRICS_FILE:
-            recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite')
+        run_folder.remove_files(run_folder.files_of_run(work_dir))
+    elif results and options.resume:
+        is_metrics = results[0].name == METRICS_FILE
+        recorded = read_json_object(results[0], 'file of metrics', 'run again with --overwrite') if is_metrics else {}
         if recorded.get('run') != note['run']:
             reason = 'was made with another config, seed or source weights'
             hint = 'choose another --work-dir, or use --overwrite instead of --resume'
@@ -159,7 +128,7 @@ def train_stage(
     partial_source: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Train one stage to its last epoch.
+    """Train one stage to its last epoch; return the last checkpoint.
 
     Args:
         config: The stage's config with its ``work_dir``; not modified.
@@ -168,15 +137,11 @@ def train_stage(
         partial_source: See ``RunOptions``.
         overwrite: See ``RunOptions``.
 
-    Returns:
-        The last checkpoint.
-
     Raises:
-        DscreidError: If config, data or weights cannot be used, or the folder contains another run; only logs are
-            written then.
+        DscreidError: If config, data, weights or folder cannot be used; only logs are written then.
     """
     work_dir, resumed = Path(config.work_dir), None
-    from_main_process(lambda: check_unused(work_dir, resume, overwrite))
+    from_main_process(lambda: run_folder.check_unused(work_dir, resume, overwrite))
     if resume:
         finished = from_main_process(lambda: finished_checkpoint(config, source_checkpoint, may_extend=True))
         if finished is not None:
@@ -184,13 +149,13 @@ def train_stage(
             return finished
         resumed = from_main_process(lambda: resumable_checkpoint(work_dir))
         if resumed is None:
-            from_main_process(lambda: check_begun(work_dir))
+            from_main_process(lambda: run_folder.check_begun(work_dir))
     start = time.perf_counter()
-    replaced = files_of_run(work_dir) if overwrite and is_main_process() else []
+    replaced = run_folder.files_of_run(work_dir) if overwrite and is_main_process() else []
     build = partial(build_runner, config, source_checkpoint=source_checkpoint, partial_source=partial_source)
     runner, resumed = build_resumed(build, work_dir, resumed)
     if is_main_process():  # an interrupted second run must not look finished, nor continue the first one
-        remove_files(replaced)
+        run_folder.remove_files(replaced)
         if resumed is None:
             (work_dir / POINTER).unlink(missing_ok=True)
         (work_dir / FINISHED_FILE).unlink(missing_ok=True)
@@ -215,22 +180,20 @@ def finished_checkpoint(config: Config, source_checkpoint: Path | None = None, m
         may_extend: Whether a stage counts as unfinished if it was trained for a different number of epochs.
 
     Raises:
-        ConfigError: If the stage was run with another config or a different number of epochs.
-        CheckpointError: If the stage was run with other settings or source weights, or the record is damaged.
+        ConfigError, CheckpointError: If the stage was run with other settings, epochs or weights.
     """
     record, checkpoint = finished_record(config.work_dir), trained_checkpoint(config.work_dir)
     if record is None or checkpoint is None:
         return None
-    marker = Path(config.work_dir, FINISHED_FILE)
-    same = record.get('config') == config_hash(config)
+    marker, same = Path(config.work_dir, FINISHED_FILE), record.get('config') == config_hash(config)
     if same and source_checkpoint is None:
         return checkpoint
-    content = load_checkpoint(checkpoint)
+    content, settings = load_checkpoint(checkpoint), learned_settings(config)
     recorded = run_identity.recorded_settings(meta_of(content))
     if recorded is None and not same:
         raise ConfigError(f'{marker}: this run was made with another config or seed; {run_identity.ANOTHER_RUN}')
-    run_identity.check_same_run(checkpoint, content, learned_settings(config), source_checkpoint)
-    if same or recorded is None or not run_identity.other_epochs(recorded, learned_settings(config)):
+    run_identity.check_same_run(checkpoint, content, settings, source_checkpoint)
+    if same or recorded is None or not run_identity.other_epochs(recorded, settings):
         return checkpoint
     if may_extend:
         return None
@@ -269,40 +232,27 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     changes: dict[str, Any] = dict(overwrite=False, partial_source=False, config_options={})
     plain = replace(options, work_dir=work_dir.parent / path.stem, resume=True, **changes)
     source_options = replace(plain, config_options=inherited_options(options.config_options))
-    if source_options != plain and _is_finished(config := prepare(path, plain)):
-        return config, plain  # a finished source stage is not trained again
+    if source_options != plain:
+        with contextlib.suppress(ConfigError, CheckpointError):
+            if finished_checkpoint(config := prepare(path, plain)) is not None:
+                return config, plain  # a finished source stage is not trained again
     config = prepare(path, source_options)
     finished_checkpoint(config)
     return config, source_options
 
 
 def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:
-    """List the stages that a run trains, source stages first, each in its own folder.
-
-    The config itself is not among them if it trains nothing.
-
-    Raises:
-        ConfigError: If the ``work_dir`` is the folder of a source stage.
-    """
+    """List the stages that a run trains, source stages first; raise a ConfigError if two have the same folder."""
     stages: list[tuple[Config, RunOptions]] = []
     stage: tuple[Config, RunOptions] | None = (config, options)
-    folders = set()
     while stage is not None:
         folder = Path(stage[0].work_dir).resolve()
-        if folder in folders:
+        if folder in [Path(other.work_dir).resolve() for other, _ in stages]:
             name = config_name(stage[0])
             raise ConfigError(f'{folder}: belongs to the source stage {name}; choose another --work-dir')
-        folders.add(folder)
         stages.insert(0, stage)
         stage = source_stage(*stage)
     return [stage for stage in stages if stage[0].get('train_cfg') is not None]
-
-
-def _is_finished(config: Config) -> bool:
-    """Check if a stage has finished with exactly this config."""
-    with contextlib.suppress(ConfigError, CheckpointError):
-        return finished_checkpoint(config) is not None
-    return False
 
 
 def _source_checkpoint(config: Config, options: RunOptions) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mmengine import Config
 
 from dscreid.apis.config import config_hash, load_config
-from dscreid.apis.plots import attended_tracklets, examples_of
+from dscreid.apis.report import attended_tracklets, examples_of
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE, remove_run_folder
 from dscreid.apis.test import write_json
 from dscreid.apis.train import RunOptions, run_experiment

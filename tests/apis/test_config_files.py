@@ -1,8 +1,10 @@
 """Which file of a chain of configs names the source stage; which names files set and read."""
 
+import logging
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 
 from dscreid.apis.config import load_config
 from dscreid.apis.config_files import assigned_names, names_without_effect
@@ -83,3 +85,19 @@ def test_other_formats(write, tmp_path):
 ])  # fmt: skip
 def test_names_that_a_file_sets_and_does_not_read(write, text, unread):
     assert [name for _, name in names_without_effect(write('a.py', text))] == unread
+
+
+def test_only_the_line_about_the_direction_is_silenced(write, monkeypatch):
+    logger, lines = MMLogger.get_current_instance(), []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
+    try:
+        load_config('baselines/bclu_demo')
+        assert lines == []
+        monkeypatch.setenv('OWN_LEVEL', 'INFO')
+        load_config(write('a.py', "log_level = '{{$OWN_LEVEL:DEBUG}}'"))
+    finally:
+        logger.removeHandler(handler)
+    assert [line.startswith('Using env variable `OWN_LEVEL`') for line in lines] == [True]
+    assert logger.filters == []

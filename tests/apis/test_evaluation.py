@@ -1,10 +1,13 @@
-"""What an evaluation extracts and measures, from configs alone; whole runs are in tests/test_targets_without_ids.py."""
+"""What an evaluation extracts and measures, from configs alone; whole runs are in tests/test_targets_without_ids.py.
+
+Covers ``dscreid.apis.test``.
+"""
 
 import pytest
 from mmengine import Config
 
 from dscreid.apis import load_config
-from dscreid.apis.evaluation import (
+from dscreid.apis.test import (
     Evaluation,
     complete_test_loop,
     disable_incomplete_loops,

@@ -1,4 +1,4 @@
-"""Evaluations that cannot work are refused before anything long starts."""
+"""Evaluations that cannot work are refused before anything long starts (``dscreid.apis.test``)."""
 
 import shutil
 
@@ -6,11 +6,9 @@ import pytest
 from mmengine import Config
 from tiny_runs import write_tiny_configs
 
-from dscreid.apis import evaluation_check
 from dscreid.apis.dry_run import plan_experiment
-from dscreid.apis.evaluation_check import check_evaluations, evaluations_of, protocols_of
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.test import evaluate
+from dscreid.apis.test import check_evaluations, evaluate, evaluations_of, protocols_of
 from dscreid.apis.train import RunOptions, prepare, run_experiment
 from dscreid.errors import DatasetError
 
@@ -95,7 +93,7 @@ def test_each_pair_of_dataset_and_protocol_is_checked_once(tiny_runs):
     assert [protocol for _, protocol in pairs] == ['hitsz_vcm', 'bupt_campus']
     assert pairs[0][0] is pairs[1][0]
     config.test_dataloader.dataset.min_seq_len = 13
-    pairs = list(evaluations_of(config, {'val': pairs[0][0]}))
+    pairs = list(evaluations_of(config))
     assert pairs[0][0] is not pairs[1][0]
     assert list(evaluations_of(Config({'val_dataloader': None}))) == []
 
@@ -113,7 +111,7 @@ def test_tracklets_that_no_direction_ranks_are_counted_once(world, monkeypatch):
     numbers = (info / 'query_IDX.txt').read_text().split()
     (info / 'query_IDX.txt').write_text(' '.join(numbers[1:]))  # an infrared tracklet is no query any more
     logged = []
-    monkeypatch.setattr(evaluation_check, 'print_log', lambda message, **_: logged.append(message))
+    monkeypatch.setattr('dscreid.apis.test.print_log', lambda message, **_: logged.append(message))
     for _ in range(2):
         check_evaluations(prepare(config, RunOptions()))
     assert len(logged) == 1

@@ -1,4 +1,7 @@
-"""Settings and overrides that would change nothing are refused, with the keys that can be set in their place."""
+"""Settings and overrides that would change nothing are refused (``dscreid.apis.config_files``).
+
+The message names the keys that can be set instead.
+"""
 
 from pathlib import Path
 
@@ -7,7 +10,7 @@ from mmengine import Config
 
 from dscreid.apis.config import load_config
 from dscreid.apis.config_check import keys_that_are_read
-from dscreid.apis.overrides import check_overrides
+from dscreid.apis.config_files import check_overrides
 from dscreid.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('[!_]*/**/*.py'))

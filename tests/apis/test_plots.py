@@ -1,4 +1,4 @@
-"""Pictures of runs: ``dscreid.apis.plots`` and the tools that use it."""
+"""Pictures of runs: ``dscreid.apis.report`` and ``tools/analysis``."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from dscreid.apis import init_model, load_config
 from dscreid.apis.command_line import run_command
-from dscreid.apis.plots import attended_tracklets, extract_rows
+from dscreid.apis.report import attended_tracklets, extract_rows
 from dscreid.errors import ConfigError
 from dscreid.evaluation import FeatureTable, save_features
 from dscreid.registry import DATASETS

@@ -1,13 +1,12 @@
-"""Numbers outside their meaning are refused, wherever they stand; what the last epoch comes before is said."""
+"""Numbers outside their meaning are refused, settings after the last epoch reported (``dscreid.apis.config_check``)."""
 
 import copy
 
 import pytest
 
 from dscreid.apis.config import fit_to_machine, load_config
-from dscreid.apis.config_check import check_parts
+from dscreid.apis.config_check import check_parts, check_schedules, never_happens
 from dscreid.apis.preflight import check_stage
-from dscreid.apis.schedule_check import check_schedules, never_happens
 from dscreid.errors import ConfigError
 
 LABELER = 'default_hooks.cluster.labelers.0'

@@ -1,4 +1,4 @@
-"""Which checkpoint of a run is evaluated, and what metrics.json says about it."""
+"""Which checkpoint of a run is evaluated, and what metrics.json says about it (``dscreid.apis.test``)."""
 
 import json
 
@@ -7,8 +7,7 @@ from mmengine import Config
 from tiny_runs import CONFIGS
 
 from dscreid.apis.config import load_config
-from dscreid.apis.selection import choose_checkpoint
-from dscreid.apis.test import evaluate
+from dscreid.apis.test import choose_checkpoint, evaluate
 from dscreid.apis.train import RunOptions, run_experiment
 from dscreid.engine.selection_record import RECORD_FILE, KeptCheckpoint, SelectionRecord, read_record
 from dscreid.errors import CheckpointError

@@ -1,11 +1,13 @@
+"""Packages of logging backends, checked by ``dscreid.apis.config_check``; trials do without backends."""
+
 from importlib.util import find_spec
 
 import pytest
-from mmengine import Config
 
+from dscreid.apis.config_check import check_vis_backends
 from dscreid.apis.dry_run import plan_experiment
-from dscreid.apis.train import RunOptions
-from dscreid.apis.vis_backends import check_vis_backends, without_backends
+from dscreid.apis.preflight import quiet_runner
+from dscreid.apis.train import RunOptions, prepare
 from dscreid.errors import ConfigError
 
 MISSING = [
@@ -42,7 +44,8 @@ def test_on_the_command_line(tiny_runs, tmp_path, key):
         plan_experiment(tiny_runs.adapt, options)
 
 
-def test_a_trial_starts_no_backend():
-    config = Config(dict(visualizer=dict(type='Visualizer', vis_backends=[dict(type='WandbVisBackend')])))
-    without_backends(config)
-    assert config.visualizer.vis_backends == [dict(type='LocalVisBackend')]
+def test_a_trial_starts_no_backend(tiny_runs, tmp_path):
+    visualizer = dict(_delete_=True, type='Visualizer', vis_backends=[dict(type='TensorboardVisBackend')])
+    config = prepare(tiny_runs.source, RunOptions(config_options={'visualizer': visualizer}))
+    runner = quiet_runner(config, str(tmp_path), None, None)
+    assert [*runner.visualizer._vis_backends] == ['LocalVisBackend']

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dscreid.apis.evaluation_check import evaluations_of, plan
+from dscreid.apis.test import evaluations_of, plan
 from dscreid.apis.train import RunOptions, prepare
 from dscreid.evaluation import protocol_directions
 from dscreid.registry import METRICS, PROTOCOLS

@@ -43,12 +43,21 @@ def test_list_names_every_table_and_figure(tool, capsys, data):
     (['run', 'table3', '--data', 'reel'], "did you mean 'real'?"),
     (['list', '--data', 'demo'], 'known are synthetic-demo, synthetic-full, real'),
     (['run', 'table1', '--rows', 'pmg'], "did you mean 'pgm'?"),
-    (['run', 'table1', '--seeds', '-1'], 'must not be negative, got -1'),
-    (['run', 'table1', '--jobs', '0'], '--jobs must be at least 1'),
     (['run', 'table1', '--slurm', 'gpu', 'gres'], "'gres' is not KEY=VALUE"),
 ])  # fmt: skip
 def test_errors_that_a_user_can_fix_are_one_sentence(refused, arguments, words):
     assert words in refused(*arguments)
+
+
+@pytest.mark.parametrize(('option', 'value', 'words'), [
+    ('--seeds', '-1', 'argument --seeds: must be at least 0, got -1'),
+    ('--jobs', '0', 'argument --jobs: must be at least 1, got 0'),
+])  # fmt: skip
+def test_numbers_out_of_range(tool, capsys, option, value, words):
+    with pytest.raises(SystemExit) as stop:
+        tool.main(['run', 'table1', option, value])
+    assert stop.value.code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_a_table_that_was_never_run_says_how_to_run_it(refused, tmp_path):

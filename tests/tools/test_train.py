@@ -14,7 +14,7 @@ import torch
 
 from dscreid.apis import train
 from dscreid.apis.command_line import run_command
-from dscreid.apis.evaluation import Evaluation
+from dscreid.apis.test import Evaluation
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 TOOL = Path(__file__).parents[2] / 'tools' / 'train.py'

@@ -23,11 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print the table."""
     parser = make_parser(__doc__, EXAMPLE)
     parser.add_argument(
-        'targets',
-        nargs='+',
-        type=Path,
-        metavar='TARGET',
-        help='root folders of targets, or .npz files from --save',
+        'targets', nargs='+', type=Path, metavar='TARGET', help='root folders of targets, or .npz files from --save'
     )
     parser.add_argument('--checkpoint', type=Path, help='checkpoint of the source stage; not needed for .npz files')
     parser.add_argument(

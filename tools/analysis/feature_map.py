@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dscreid.apis.command_line import add_out_picture, add_work_dir, at_least, make_parser, run_command
+from dscreid.utils.files import check_outputs
 
 EXAMPLES = """examples:
   dscreid feature-map work_dirs/dsc_bupt2hitsz --out map.png
@@ -20,16 +21,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_out_picture(parser)
     parser.add_argument('--persons', type=at_least(1), default=12, help='most persons shown (default: 12)')
     parser.add_argument('--tracklets', type=at_least(3), default=600, help='most tracklets shown (default: 600)')
-    parser.add_argument(
-        '--seed',
-        type=at_least(0),
-        default=0,
-        help='seed of the chosen persons and of the layout (default: 0)',
-    )
-    options = vars(parser.parse_args(arguments))
-    from dscreid.apis.plots import write_feature_map  # imports torch, which --help does not need
+    seed_help = 'seed of the chosen persons and of the layout (default: 0)'
+    parser.add_argument('--seed', type=at_least(0), default=0, help=seed_help)
+    args = parser.parse_args(arguments)
+    from dscreid import visualization  # imports torch, which --help does not need
 
-    print(write_feature_map(**options))
+    visualization.check_picture_name(args.out)
+    check_outputs([args.out])
+    tables = [(one.name, one.load_features()) for one in visualization.find_work_dirs(args.work_dirs)]
+    sample = dict(persons=args.persons, tracklets=args.tracklets, seed=args.seed)
+    maps = [visualization.map_features(name, table, **sample) for name, table in tables]
+    visualization.save_figure(visualization.draw_feature_maps(maps, note=args.note), args.out)
+    pid = maps[0].pid
+    print(f'{len(pid)} tracklets of {len(set(pid[pid >= 0].tolist()))} known persons\nwrote {args.out}')
 
 
 if __name__ == '__main__':

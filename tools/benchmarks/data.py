@@ -83,14 +83,7 @@ def prepare_world(folder: Path, size: tuple[int, int], people: int) -> dict[str,
 
     roots = {name: folder / f'{name}_{str_size(size)}' for name in ('files', 'jpeg', 'raw')}
     spec = make_spec(
-        'full',
-        'hitsz',
-        train_ids=people,
-        test_ids=1,
-        tracklets=4,
-        test_tracklets=2,
-        height=size[0],
-        width=size[1],
+        'full', 'hitsz', train_ids=people, test_ids=1, tracklets=4, test_tracklets=2, height=size[0], width=size[1]
     )
     if not is_complete(roots['files'], spec):
         render_world(roots['files'], spec, overwrite=roots['files'].exists())
@@ -103,9 +96,7 @@ def measure_loading(roots: Mapping[str, Path], args: argparse.Namespace) -> dict
     """Measure processor seconds per frame of each way from a sampled tracklet to a tensor, round by round."""
     functions, num_frames = loading_ways(roots)
     seconds = interleaved_cpu_seconds(functions, args.repeats)
-    return {
-        'seconds_per_frame': {name: [value / num_frames for value in values] for name, values in seconds.items()},
-    }
+    return {'seconds_per_frame': {name: [value / num_frames for value in values] for name, values in seconds.items()}}
 
 
 def loading_ways(roots: Mapping[str, Path]) -> tuple[dict[str, Callable[[], Any]], int]:
@@ -126,10 +117,7 @@ def loading_ways(roots: Mapping[str, Path]) -> tuple[dict[str, Callable[[], Any]
 
     transform = loading.make_transform(SIZE)
     paths_only = HITSZVCM(
-        roots['files'],
-        'train',
-        expected_statistics=None,
-        pipeline=[sample, lambda results: results['frame_paths']],
+        roots['files'], 'train', expected_statistics=None, pipeline=[sample, lambda results: results['frame_paths']]
     )
     preprocess = TrackletDataPreprocessor()
     ways = {

@@ -80,12 +80,7 @@ def main() -> None:
     }
     total = sum(whole.values())
     rows = [
-        [
-            label,
-            f'{whole[part] / epochs:.1f}',
-            f'{whole[part] / 60:.1f}',
-            f'{100 * whole[part] / total:.0f} %',
-        ]
+        [label, f'{whole[part] / epochs:.1f}', f'{whole[part] / 60:.1f}', f'{100 * whole[part] / total:.0f} %']
         for part, label in PARTS.items()
     ]
     publish(

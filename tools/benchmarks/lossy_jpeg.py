@@ -68,10 +68,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, dict[str, float
     seconds = interleaved_cpu_seconds(functions, args.repeats)
     for name, values in seconds.items():
         factors = [plain / value for plain, value in zip(seconds[data.REFERENCE], values, strict=True)]
-        results[name] |= {
-            'seconds': statistics.median(values) / num_frames,
-            'factor': statistics.median(factors),
-        }
+        results[name] |= {'seconds': statistics.median(values) / num_frames, 'factor': statistics.median(factors)}
     return results
 
 

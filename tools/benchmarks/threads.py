@@ -44,13 +44,7 @@ def main() -> None:
     rows = [[name, *(_cell(results[name, condition]) for condition in conditions)] for name in SETTINGS]
     publish(
         args.out,
-        [
-            Table(
-                f'Training step of {args.config.name}, median wall / CPU milliseconds',
-                ['setting', *conditions],
-                rows,
-            )
-        ],
+        [Table(f'Training step of {args.config.name}, median wall / CPU milliseconds', ['setting', *conditions], rows)],
         [f'Each median is over the steps of {args.seconds:g} seconds.'],
         {f'{name}, {condition}': values for (name, condition), values in results.items()},
     )
@@ -60,11 +54,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        'config',
-        type=Path,
-        nargs='?',
-        default=DEFAULT_CONFIG,
-        help='config of an adaptation (default: the demo)',
+        'config', type=Path, nargs='?', default=DEFAULT_CONFIG, help='config of an adaptation (default: the demo)'
     )
     parser.add_argument(
         '--seconds', type=float, default=15, help='how long each setting is measured (default: %(default)s)'

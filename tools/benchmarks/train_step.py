@@ -38,14 +38,7 @@ def main() -> None:
         [
             Table(
                 f'{args.config.name}, batch of {result["batch"]} tracklets, medians of {args.batches}',
-                [
-                    'step',
-                    'tracklets/s',
-                    'against the reference',
-                    'TFLOP/s',
-                    'of the peak',
-                    'GPU GB beyond weights',
-                ],
+                ['step', 'tracklets/s', 'against the reference', 'TFLOP/s', 'of the peak', 'GPU GB beyond weights'],
                 [
                     _row(step, name, result)
                     for step in ('training', 'extraction')

@@ -88,12 +88,9 @@ def settings_of(args: argparse.Namespace, recorded: Manifest | None) -> dict[str
         'fake_ir': args.fake_ir,
         'frames_per_shard': args.frames_per_shard,
     }
-    if recorded:
-        settings |= {
-            name: getattr(recorded, name)
-            for name in ('splits', 'fake_ir', 'frames_per_shard')
-            if settings[name] is None
-        }
+    for name in ('splits', 'fake_ir', 'frames_per_shard') if recorded else ():
+        if settings[name] is None:
+            settings[name] = getattr(recorded, name)
     return settings | {'fake_ir': bool(settings['fake_ir'])}
 
 

@@ -25,8 +25,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def export(args: argparse.Namespace) -> None:
     """Export and report size and hash."""
-    from mmengine import Config
-
     from dscreid.models.backbones.export import TOWER_PREFIX, export_tower
     from dscreid.utils.checkpoint import sha256
 
@@ -37,7 +35,7 @@ def export(args: argparse.Namespace) -> None:
     tower = None
     if args.config is not None:
         try:
-            tower = Config.fromfile(apis.find_config(args.config)).model.backbone.tower.to_dict()
+            tower = apis.load_config(args.config, of_finished_run=True).model.backbone.tower.to_dict()
         except AttributeError as error:
             raise ConfigError(f'{args.config}: has no model.backbone.tower.') from error
     settings = export_tower(args.checkpoint, target, tower, args.prefix or TOWER_PREFIX, args.half, args.note)

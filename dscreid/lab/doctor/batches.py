@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from dscreid.apis.config import fit_to_machine
-from dscreid.apis.trial_step import trial_features, trial_labels
+from dscreid.apis.preflight import trial_features, trial_labels
 from dscreid.engine.extraction_loader import extraction_loader
 from dscreid.engine.training_data import check_both_modalities
 from dscreid.errors import DscreidError

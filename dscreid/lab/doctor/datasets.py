@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dscreid.apis.evaluation_check import evaluations_of, plan
+from dscreid.apis.test import evaluations_of, plan
 from dscreid.datasets import HITSZVCM, BUPTCampus, TrackletDataset
 from dscreid.errors import DatasetError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity, counted, warn_if

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dscreid.apis.config import load_config
-from dscreid.apis.plots import examples_of
+from dscreid.apis.report import examples_of
 from dscreid.apis.run_folder import FEATURES_FILE
 from dscreid.errors import ConfigError
 from dscreid.evaluation import load_features

@@ -14,9 +14,8 @@ import torch
 
 from dscreid.apis.command_line import run_command
 from dscreid.apis.config import fit_to_machine, load_config
-from dscreid.apis.evaluation import Evaluation
 from dscreid.apis.run_folder import FEATURES_FILE, METRICS_FILE
-from dscreid.apis.test import evaluate, write_json
+from dscreid.apis.test import Evaluation, evaluate, write_json
 from dscreid.errors import DatasetError
 from dscreid.evaluation import FeatureTable, ReIDMetric, load_features
 from dscreid.lab.reproduction.execution import die_with
