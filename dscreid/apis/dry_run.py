@@ -19,6 +19,7 @@ from dscreid.apis.preflight import quiet_runner, try_runner
 from dscreid.apis.test import check_evaluations, why_no_evaluation
 from dscreid.distributed import process_group
 from dscreid.engine.checkpoint_files import resumable_checkpoint
+from dscreid.engine.hooks import find_cluster_hook
 from dscreid.engine.source_weights import load_source_weights, unwrap_model
 
 
@@ -85,6 +86,12 @@ def _describe_parts(runner: Runner) -> Iterator[str]:
         f'tracklets, {type(wrapper.optimizer).__name__} with learning rates up to '
         f'{max(wrapper.get_lr().get("lr", [0.0])):g}, {type(wrapper).__name__}, seed {runner.seed}'
     )
+    losses = [
+        type(part).__name__ for name, part in model.named_modules() if name.endswith('_loss') or '_losses.' in name
+    ]
+    if (hook := find_cluster_hook(runner)) is not None:
+        labelers = ', '.join(type(labeler).__name__ for labeler in hook.labelers)
+        yield f'   losses: {", ".join(losses)}; labelers: {labelers}'
     yield f'   hooks: {", ".join(type(hook).__name__ for hook in runner.hooks)}'
 
 

@@ -77,7 +77,8 @@ def try_runner(runner: Runner) -> str:
             metric.results.clear()
     _try_step(runner, model, hook)
     tracklets = f'{_TRIED} tracklets of each set decoded and encoded'
-    return f'tried: {tracklets}, features of {dimension} numbers per half; one training step'
+    labeled = '' if hook is None else ', labels by each labeler'
+    return f'tried: {tracklets}, features of {dimension} numbers per half{labeled}; one training step'
 
 
 def _first_items(loader: DataLoader) -> list[Any]:

@@ -33,7 +33,8 @@ from dscreid.engine.checkpoint_files import POINTER, last_checkpoint, resumable_
 from dscreid.engine.console import quiet_console
 from dscreid.engine.finished import FEATURES_FILE, FINISHED_FILE, METRICS_FILE, finished_record, trained_checkpoint
 from dscreid.errors import CheckpointError, ConfigError
-from dscreid.utils.checkpoint import load_checkpoint, meta_of
+from dscreid.models.reid.base import architecture_of
+from dscreid.utils.checkpoint import in_words, load_checkpoint, meta_of, setting_differences
 from dscreid.utils.files import only_process_in, remove_partial_files
 from dscreid.utils.records import read_json_object
 
@@ -234,11 +235,24 @@ def source_stage(config: Config, options: RunOptions) -> tuple[Config, RunOption
     source_options = replace(plain, config_options=inherited_options(options.config_options))
     if source_options != plain:
         with contextlib.suppress(ConfigError, CheckpointError):
-            if finished_checkpoint(config := prepare(path, plain)) is not None:
-                return config, plain  # a finished source stage is not trained again
-    config = prepare(path, source_options)
-    finished_checkpoint(config)
-    return config, source_options
+            if finished_checkpoint(finished := prepare(path, plain)) is not None:
+                return finished, plain  # a finished source stage is not trained again
+    source_config = prepare(path, source_options)
+    if not options.partial_source:
+        check_same_encoder(config, source_config)
+    finished_checkpoint(source_config)
+    return source_config, source_options
+
+
+def check_same_encoder(config: Config, source_config: Config) -> None:
+    """Raise a ConfigError if a source stage would train another encoder than that of the config that starts from it."""
+    saved, own = (architecture_of(one.model.backbone) for one in (source_config, config))
+    if differences := setting_differences(saved, own):
+        raise ConfigError(
+            f'{config_name(config)}: its source stage {config_name(source_config)} has another encoder '
+            f'({in_words(differences)}); give both configs the same model.backbone, or start from the weights that fit '
+            'with --partial-source'
+        )
 
 
 def experiment_stages(config: Config, options: RunOptions) -> list[tuple[Config, RunOptions]]:

@@ -167,8 +167,11 @@ def list_setting_differences(model: nn.Module, content: Mapping) -> list[str]:
     """
     saved = meta_of(content).get(ARCHITECTURE_KEY)
     own = getattr(model, 'architecture', None)
-    if not isinstance(saved, Mapping) or own is None:
-        return []
+    return [] if not isinstance(saved, Mapping) or own is None else setting_differences(saved, own)
+
+
+def setting_differences(saved: Mapping, own: Mapping) -> list[str]:
+    """List the settings, by dotted name, that differ between two encoders (see ``architecture_of``)."""
     pairs = {name: (saved.get(name, 'unset'), own.get(name, 'unset')) for name in {**own, **saved}}
     return [
         f'{_short(name)} is {_short(theirs)}, not {ours}'

@@ -185,6 +185,15 @@ def test_mistakes(tiny_runs, tmp_path, key, value, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_source_stage_with_another_encoder_is_refused_unless_what_fits_is_enough(tiny_runs, tmp_path):
+    options = RunOptions(work_dir=tmp_path / 'run', config_options={'model.backbone.num_heads': 4})
+    with pytest.raises(
+        ConfigError, match=r'its source stage tiny_source\.py has another encoder \(.*num_heads is 2, not 4'
+    ):
+        plan_experiment(tiny_runs.adapt, options)
+    assert 'labels by each labeler' in plan_experiment(tiny_runs.adapt, replace(options, partial_source=True))
+
+
 def test_missing_files(tiny_runs, tmp_path):
     gone = {'model.backbone.tower.pretrained': str(tmp_path / 'gone.pt')}
     with pytest.raises(CheckpointError, match=r'gone\.pt: pretrained weights not found'):

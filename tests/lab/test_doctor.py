@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ def test_missing_weights_are_named_and_the_batch_is_tried_all_the_same(worlds):
     found = diagnose(source, DoctorOptions(jobs=2, check_files=False, config_options=options))
     assert severities(found, Severity.BROKEN) == {('weights', 'source (tiny_source.py)')}
     assert sum(f.check == 'dry batch' and f.severity is Severity.OK for f in found.findings) == 2
+
+
+def test_a_source_stage_with_another_encoder_breaks_it(tiny_runs, tiny_experiment):
+    options = {'model.backbone.num_heads': 4}
+    found = severities(diagnose(tiny_runs.adapt, replace(FAST, config_options=options)), Severity.BROKEN)
+    assert found == {('weights', 'adaptation (tiny_dsc.py)')}
+    named = options | {'source.checkpoint': str(tiny_experiment.source_checkpoint)}
+    messages = [f.message for f in diagnose(tiny_runs.adapt, replace(FAST, config_options=named)).findings]
+    assert not any('its source stage' in message for message in messages)
 
 
 def test_a_config_that_does_not_exist(tmp_path):

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dscreid.apis.shared_memory import free_shared_memory
+from dscreid.apis.train import check_same_encoder
 from dscreid.engine.extraction_loader import cluster_hook_of
-from dscreid.errors import DscreidError
+from dscreid.errors import ConfigError, DscreidError
 from dscreid.lab.dataset_checks import Finding, Severity
 from dscreid.lab.doctor.batches import StageMeasure, try_stage
 from dscreid.lab.doctor.building import try_model
@@ -94,6 +96,7 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
         yield from examine_dataset(use, jobs, options.full_decode, options.check_files)
     for stage in stages:
         yield from check_stage_evaluations(stage)
+    yield from _check_encoders(stages)
     for stage in stages:
         if not options.check_batches:
             yield from try_model(stage)  # reads the weights files
@@ -101,6 +104,17 @@ def _examine(stages: list[Stage], options: DoctorOptions) -> Iterator[Finding]:
         measure = yield from try_stage(stage, torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
         if measure is not None and measure.extraction is not None:
             yield from _forecast(stage, measure, options.work_dir)
+
+
+def _check_encoders(stages: list[Stage]) -> Iterator[Finding]:
+    """Compare the encoder of each stage with that of the stage whose weights it starts from."""
+    for source, stage in pairwise(stages):
+        if stage.config.source.get('checkpoint') is not None:
+            continue  # the checkpoint records its own encoder
+        try:
+            check_same_encoder(stage.config, source.config)
+        except ConfigError as error:
+            yield Finding('weights', stage.subject, Severity.BROKEN, str(error))
 
 
 @contextmanager
