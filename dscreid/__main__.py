@@ -23,6 +23,8 @@ COMMANDS = {
     'pack': 'dataset_converters/pack.py',
     'bundle': 'model_converters/bundle.py',
     'export': 'model_converters/export.py',
+    'calibrate': 'calibrate.py',
+    'link': 'link.py',
     'convert-vld': 'model_converters/convert_vld.py',
     'export-tower': 'model_converters/export_tower.py',
     'density-study': 'analysis/density_study.py',

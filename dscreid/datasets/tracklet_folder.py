@@ -38,14 +38,15 @@ class TrackletFolder(TrackletDataset):
 
     See :class:`~dscreid.datasets.tracklet_table.TrackletRow` for all columns. Cameras and persons are numbered in the
     order of their names. In either layout, ``ROOT/train`` and ``ROOT/test``, or the column ``split``, separate the
-    splits; without them, both splits contain all tracklets. All tracklets are possible queries; choose the protocol
-    ``cross_modal``, ``other_cameras`` or ``all_to_all``.
+    splits; without them, both splits contain all tracklets. ``train+test`` is their union. All tracklets are possible
+    queries; choose the protocol ``cross_modal``, ``other_cameras`` or ``all_to_all``.
 
     Attributes:
         camera_names: Names of the cameras by number.
     """
 
     NAME = 'tracklet_folder'
+    SPLITS = ('train', 'test', 'train+test')
     LAYOUT = 'tracklets.csv, or a folder CAMERA_rgb or CAMERA_ir for each camera with a folder for each tracklet'
     INDEX_FILES = tuple(f'{folder}{name}' for folder in ('', 'train/', 'test/') for name in TABLE_NAMES)
 
@@ -55,8 +56,12 @@ class TrackletFolder(TrackletDataset):
         everything = [row for split in self._folders(by_folder) for row in self._rows(split, by_folder)]
         self.camera_names = sorted({row.camera for row in everything}, key=natural_key)
         persons = {name: i for i, name in enumerate(sorted({row.person for row in everything} - {''}, key=natural_key))}
-        rows = [row for row in everything if row.split in ('', self.split)]
+        rows = [row for row in everything if row.split in ('', *self.split.split('+'))]
         tracklets = [self._tracklet(row, by_folder) for row in rows]
+        self._row_of_record: dict[tuple, TrackletRow] = {}
+        for tracklet, row in zip(tracklets, rows, strict=True):
+            known = row if self.labelled else replace(row, person='', where='')
+            self._row_of_record.setdefault(_key(tracklet), known)
         order = list(range(len(rows)))
         if not self.labelled:
             order.sort(key=lambda i: anonymous_rank(tracklets[i]))
@@ -69,11 +74,16 @@ class TrackletFolder(TrackletDataset):
             )
         return ParsedIndex([tracklets[i] for i in order], pids, [rows[i].where for i in order])
 
+    @property
+    def rows(self) -> list[TrackletRow]:
+        """The table's rows of ``tracklets``; without persons if the split is unlabeled."""
+        return [self._row_of_record[_key(tracklet)] for tracklet in self.tracklets]
+
     def _folders(self, by_folder: Iterable[str]) -> list[str]:
         """List ``['train', 'test']`` if the root is divided so, else ``['']``."""
-        divided = [split for split in self.SPLITS if find_table(Path(index_file(self.root, split)))]
+        divided = [split for split in self.disjoint_splits() if find_table(Path(index_file(self.root, split)))]
         first = {folder.partition('/')[0] for folder in by_folder}
-        divided += [split for split in self.SPLITS if split in first and split not in divided]
+        divided += [split for split in self.disjoint_splits() if split in first and split not in divided]
         if divided and not find_table(self.root):
             return divided
         return ['']
@@ -114,6 +124,10 @@ class TrackletFolder(TrackletDataset):
             )
         is_query = self.split not in self.TRAIN_SPLITS
         return Tracklet(frames, row.modality, self.camera_names.index(row.camera), is_query=is_query)
+
+
+def _key(tracklet: Tracklet) -> tuple[tuple[str, ...], Modality, int]:
+    return tracklet.frames, tracklet.modality, tracklet.camera
 
 
 def _by_folder(frames: Iterable[str]) -> dict[str, list[str]]:

@@ -31,7 +31,7 @@ class TrackletRow:
         folder: Folder with all frames of the tracklet, relative to the root; '' if ``frames`` lists them.
         frames: Paths of the frames in temporal order, relative to the root; empty if ``folder`` contains them.
         start_time: Time of the first frame; None if unknown.
-        end_time: Time of the last frame; None if unknown.
+        end_time: Time when the person was last in view, the last frame or later; None if unknown.
         person: Name of the person; '' if unknown.
         split: ``'train'``, ``'test'``, or '' for both.
         where: ``file:line`` for messages.

@@ -6,7 +6,10 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         'bundle': ['Bundle', 'build_model', 'make_bundle', 'read_bundle'],
+        'calibration': ['calibrate', 'pair_of', 'similarity_threshold', 'threshold_for'],
         'export': ['export_bundle'],
         'inferencer': ['TrackletInferencer'],
+        'linking': ['constrained_clusters', 'link_tracklets'],
+        'presence': ['presence_of'],
     },
 )

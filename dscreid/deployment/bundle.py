@@ -50,7 +50,7 @@ class Bundle:
         feature: ``size``, and a ``definition`` in words.
         weights_sha256: SHA-256 of ``model.safetensors``.
         custom_imports: Modules that register own classes; they must be importable where the bundle is used.
-        calibration: Similarity thresholds by false-match rate, or None.
+        calibration: Similarity thresholds by false-match rate, see ``Calibration.as_json``, or None.
         made_with: Version of dscreid.
         folder: Folder of the bundle.
     """

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dscreid.datasets.index_files import is_safe_path
 from dscreid.datasets.tracklet_table import TrackletRow, parse_time, write_table
 from dscreid.errors import ConfigError, DatasetError, DscreidError
 from dscreid.structures import Modality
-from dscreid.tracks.boxes import TrackedBoxes
+from dscreid.tracks.boxes import TrackedBoxes, from_columns
 from dscreid.tracks.filters import FilterSettings, Selection, select_tracklets
 from dscreid.tracks.formats import TrackFile, read_tracks
+from dscreid.tracks.mot import read_mot, write_mot
 from dscreid.tracks.sources import Source
 from dscreid.tracks.video import VideoHeader, read_frames, read_header, settled_times
 from dscreid.utils.files import only_process_in, remove_partial_files, replacing
@@ -32,6 +34,8 @@ from dscreid.utils.records import read_json_object
 TABLE = 'tracklets.csv'
 #: Folders in the output: crops of unfinished videos, and a record of each finished one.
 _UNFINISHED, _RECORDS = '.unfinished', '.converted'
+#: Ending of the files with the boxes of the finished videos, next to their records.
+_BOXES = '.boxes.txt'
 _ELSEWHERE = 'convert into a new folder'
 #: Set in each process that converts for :func:`convert`.
 _shared: '_Shared | None' = None
@@ -234,6 +238,7 @@ def convert_video(
         shutil.rmtree(folder, ignore_errors=True)  # of an interrupted conversion, which has no record
         folder.parent.mkdir(parents=True, exist_ok=True)
         (work / part).rename(folder)
+    write_mot(_record_path(out, name, _BOXES), replace(selection.tracked, track=selection.tracked_in))
     video = ConvertedVideo(
         name=name,
         made_from=_made_from(source, settings),
@@ -299,7 +304,7 @@ def _cells(
     name: str, source: Source, selection: Selection, number: int, times: npt.NDArray[np.float64]
 ) -> dict[str, str]:
     """Cells of the table for one tracklet."""
-    frames = selection.boxes.frame[selection.tracklet == number]
+    frames = selection.tracked.frame[selection.tracked_in == number]
     folder = f'{name}_{selection.names[number]}'
     cells = dict(tracklet=folder, camera=source.camera, modality=source.modality.value, folder=folder)
     if source.start_time is not None:
@@ -335,13 +340,55 @@ def _finished(out: Path, name: str, made_from: dict[str, Any]) -> ConvertedVideo
     path = _record_path(out, name)
     if not path.is_file():
         return None
+    video = _read_record(path)
+    if changed := sorted(key for key in made_from if video.made_from.get(key) != made_from[key]):
+        raise DatasetError(f'{out}: {name} was converted before with other {", ".join(changed)}; {_ELSEWHERE}')
+    return video
+
+
+def _read_record(path: Path) -> ConvertedVideo:
     content = read_json_object(path, 'record of a converted video', _ELSEWHERE)
     if content.keys() != {one.name for one in fields(ConvertedVideo)}:
         raise DatasetError(f'{path}: not a record of a converted video; {_ELSEWHERE}')
-    if changed := sorted(key for key in made_from if content['made_from'].get(key) != made_from[key]):
-        raise DatasetError(f'{out}: {name} was converted before with other {", ".join(changed)}; {_ELSEWHERE}')
+    if not is_safe_path(str(content['name'])):
+        raise DatasetError(f'{path}: the name of the video leaves its folder; {_ELSEWHERE}')
     return ConvertedVideo(**content)
 
 
-def _record_path(out: Path, name: str) -> Path:
-    return out / _RECORDS / f'{name.replace("/", "__")}.json'
+def _record_path(out: Path, name: str, suffix: str = '.json') -> Path:
+    return out / _RECORDS / f'{name.replace("/", "__")}{suffix}'
+
+
+def read_conversion(folder: Path) -> dict[str, ConvertedVideo]:
+    """Read the records of all finished videos of a conversion, by name; empty for other folders.
+
+    Raises:
+        DatasetError: If a record is damaged.
+    """
+    paths = sorted((folder / _RECORDS).glob('[!.]*.json'))  # not those that a killed process left
+    videos = (_read_record(path) for path in paths)
+    return {video.name: video for video in videos}
+
+
+def read_boxes(folder: Path, video: ConvertedVideo) -> TrackedBoxes:
+    """Read the tracker's boxes of the tracklets of a converted video.
+
+    Args:
+        folder: Folder that :func:`convert` wrote.
+        video: Record of the video.
+
+    Returns:
+        The boxes that no rule but the rate left out; ``track`` is the position in ``video.tracklets``.
+
+    Raises:
+        DatasetError: If the file is missing or damaged.
+    """
+    path = _record_path(folder, video.name, _BOXES)
+    if not video.tracklets:
+        return from_columns([], [], [])
+    if not path.is_file():
+        raise DatasetError(f'{path}: the boxes of {video.name} are missing; {_ELSEWHERE}')
+    boxes = read_mot(path)
+    if set(boxes.track.tolist()) != set(range(len(video.tracklets))):
+        raise DatasetError(f'{path}: does not fit the record of {video.name}; {_ELSEWHERE}')
+    return boxes

@@ -59,12 +59,17 @@ class Selection:
         tracklet: int64 (N,), number of each box's tracklet, from 0.
         left_out: Number of boxes that each rule left out, by rule, in the order of application.
         splits: Number of times that a gap split a track.
+        tracked: The tracker's boxes of the tracklets, also those that the rate left out, in the same order; their
+            corners are unchanged.
+        tracked_in: int64 (M,), number of the tracklet of each of ``tracked``.
     """
 
     boxes: TrackedBoxes
     tracklet: npt.NDArray[np.int64]
     left_out: dict[str, int]
     splits: int
+    tracked: TrackedBoxes
+    tracked_in: npt.NDArray[np.int64]
 
     @property
     def names(self) -> list[str]:
@@ -120,16 +125,25 @@ def select_tracklets(
     order = np.lexsort((boxes.frame, boxes.track))
     boxes = boxes.take(order)
     tracklet, splits = _tracklets(boxes, times, settings.max_gap)
+    tracked, tracked_in = boxes, tracklet
     mask = _at_rate(times[boxes.frame], tracklet, settings.rate)
     keep('more than the rate', mask)
     tracklet = tracklet[mask]
     counts = np.bincount(tracklet, minlength=tracklet.max(initial=-1) + 1)
     mask = counts[tracklet] >= settings.min_crops
     keep('too short a track', mask)
-    tracklet = np.unique(tracklet[mask], return_inverse=True)[1].astype(np.int64)
+    numbers, tracklet = np.unique(tracklet[mask], return_inverse=True)
+    long_enough = np.isin(tracked_in, numbers)
     corners = _whole_pixels(_with_margin(boxes.corners, settings.margin), size)
     boxes = TrackedBoxes(boxes.frame, boxes.track, corners, boxes.confidence)
-    return Selection(boxes, tracklet, {rule: count for rule, count in left_out.items() if count}, splits)
+    return Selection(
+        boxes=boxes,
+        tracklet=tracklet.astype(np.int64),
+        left_out={rule: count for rule, count in left_out.items() if count},
+        splits=splits,
+        tracked=tracked.take(long_enough),
+        tracked_in=np.searchsorted(numbers, tracked_in[long_enough]).astype(np.int64),
+    )
 
 
 def _first_of_each(boxes: TrackedBoxes) -> npt.NDArray[np.bool_]:

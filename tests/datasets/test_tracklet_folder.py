@@ -157,3 +157,26 @@ def test_protocols_of_own_cameras(people):
         (direction,) = protocol_directions(name, modalities, queries).values()
         assert (direction.query.tolist(), direction.gallery.tolist()) == ([0, 1, 2, 3], [0, 1, 2, 3])
         assert direction.drop_same_camera is drops
+
+
+def test_rows_are_those_of_the_tracklets(people):
+    lines = (people / 'tracklets.csv').read_text().splitlines()
+    (people / 'tracklets.csv').write_text('\n'.join([*lines, 'e,gate,rgb,crops/1,adam']))  # repeats the first
+    labeled = TrackletFolder(people, 'test')
+    assert [(row.tracklet, row.person) for row in labeled.rows] == [
+        ('a', 'eve'), ('b', 'adam'), ('c', 'adam'), ('d', 'eve')
+    ]  # fmt: skip
+    unlabeled = TrackletFolder(people, 'test', labelled=False)
+    assert {row.person + row.where for row in unlabeled.rows} == {''}
+    assert [f'{row.folder}/0.jpg' for row in unlabeled.rows] == [t.frames[0] for t in unlabeled.tracklets]
+    assert [row.tracklet for row in TrackletFolder(people, 'test', modality='ir').rows] == ['b', 'd']
+
+
+def test_the_union_of_both_splits_is_everything(people, tmp_path_factory):
+    root = tmp_path_factory.mktemp('divided')
+    fill(root, 'train/gate_rgb/1', 'test/gate_ir/2')
+    assert names(TrackletFolder(root, 'train+test', labelled=False)) == ['test/gate_ir/2', 'train/gate_rgb/1']
+    path = people / 'tracklets.csv'
+    ends = iter(['split', 'train', 'test', '', 'train'])
+    path.write_text('\n'.join(f'{line},{next(ends)}' for line in path.read_text().splitlines()))
+    assert names(TrackletFolder(people, 'train+test')) == ['crops/1', 'crops/2', 'crops/3', 'crops/4']

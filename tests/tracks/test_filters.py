@@ -96,6 +96,15 @@ def test_a_rate_that_does_not_divide_keeps_one_box_per_interval():
     assert Counter(frame * 8 // 30 for frame in frames) == Counter(range(16))
 
 
+def test_the_boxes_of_a_tracklet_are_those_before_the_rate():
+    rows = [*track(range(3)), *track(range(1, 9), number=4, box=(-4, 10, 20, 50), confidence=0.5)]
+    selection = select(rows, changed(rate=2.0, min_crops=2, margin=0.1))
+    assert frames_by_tracklet(selection) == [[1, 6]]
+    assert selection.tracked.frame.tolist() == list(range(1, 9))
+    assert selection.tracked_in.tolist() == [0] * 8
+    assert selection.tracked.corners[0].tolist() == [-4, 10, 16, 60]
+
+
 def test_gaps_and_rate_follow_the_time_of_the_frames():
     times = np.concatenate([np.arange(10) / 10, 3 + np.arange(10) / 40])
     selection = select_tracklets(boxes(track(range(20))), SIZE, times, changed(max_gap=1.0, rate=10.0))
