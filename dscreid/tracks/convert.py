@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dscreid.datasets.index_files import is_safe_path
 from dscreid.datasets.tracklet_table import TrackletRow, parse_time, write_table
 from dscreid.errors import ConfigError, DatasetError, DscreidError
 from dscreid.structures import Modality
@@ -350,7 +349,8 @@ def _read_record(path: Path) -> ConvertedVideo:
     content = read_json_object(path, 'record of a converted video', _ELSEWHERE)
     if content.keys() != {one.name for one in fields(ConvertedVideo)}:
         raise DatasetError(f'{path}: not a record of a converted video; {_ELSEWHERE}')
-    if not is_safe_path(str(content['name'])):
+    name = Path(str(content['name']))
+    if name.is_absolute() or '..' in name.parts:
         raise DatasetError(f'{path}: the name of the video leaves its folder; {_ELSEWHERE}')
     return ConvertedVideo(**content)
 
