@@ -46,6 +46,7 @@ class TrackletFolder(TrackletDataset):
     """
 
     NAME = 'tracklet_folder'
+    SPLITS = ('train', 'test', 'train+test')
     LAYOUT = 'tracklets.csv, or a folder CAMERA_rgb or CAMERA_ir for each camera with a folder for each tracklet'
     INDEX_FILES = tuple(f'{folder}{name}' for folder in ('', 'train/', 'test/') for name in TABLE_NAMES)
 
@@ -55,8 +56,10 @@ class TrackletFolder(TrackletDataset):
         everything = [row for split in self._folders(by_folder) for row in self._rows(split, by_folder)]
         self.camera_names = sorted({row.camera for row in everything}, key=natural_key)
         persons = {name: i for i, name in enumerate(sorted({row.person for row in everything} - {''}, key=natural_key))}
-        rows = [row for row in everything if row.split in ('', self.split)]
+        rows = [row for row in everything if not row.split or row.split in self.split.split('+')]
         tracklets = [self._tracklet(row, by_folder) for row in rows]
+        known = rows if self.labelled else [replace(row, person='') for row in rows]
+        self._row_of_frames = {_key(one): row for one, row in zip(tracklets, known, strict=True)}
         order = list(range(len(rows)))
         if not self.labelled:
             order.sort(key=lambda i: anonymous_rank(tracklets[i]))
@@ -69,11 +72,15 @@ class TrackletFolder(TrackletDataset):
             )
         return ParsedIndex([tracklets[i] for i in order], pids, [rows[i].where for i in order])
 
+    def row(self, index: int) -> TrackletRow:
+        """Return a tracklet's line of the table; an unlabeled split does not name the person."""
+        return self._row_of_frames[_key(self.tracklets[index])]
+
     def _folders(self, by_folder: Iterable[str]) -> list[str]:
         """List ``['train', 'test']`` if the root is divided so, else ``['']``."""
-        divided = [split for split in self.SPLITS if find_table(Path(index_file(self.root, split)))]
+        divided = [split for split in self.disjoint_splits() if find_table(Path(index_file(self.root, split)))]
         first = {folder.partition('/')[0] for folder in by_folder}
-        divided += [split for split in self.SPLITS if split in first and split not in divided]
+        divided += [split for split in self.disjoint_splits() if split in first and split not in divided]
         if divided and not find_table(self.root):
             return divided
         return ['']
@@ -114,6 +121,10 @@ class TrackletFolder(TrackletDataset):
             )
         is_query = self.split not in self.TRAIN_SPLITS
         return Tracklet(frames, row.modality, self.camera_names.index(row.camera), is_query=is_query)
+
+
+def _key(tracklet: Tracklet) -> tuple[tuple[str, ...], Modality, int]:
+    return tracklet.frames, tracklet.modality, tracklet.camera
 
 
 def _by_folder(frames: Iterable[str]) -> dict[str, list[str]]:
