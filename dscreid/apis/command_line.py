@@ -256,6 +256,17 @@ def add_config_options(parser: argparse.ArgumentParser, dest: str = 'cfg_options
     )
 
 
+def add_inference_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a tool that computes the features of tracklets."""
+    parser.add_argument('--device', default='cpu', help='device of the model, for example cuda (default: cpu)')
+    parser.add_argument(
+        '--batch-size', type=at_least(1), default=32, metavar='N', help='tracklets at once (default: 32)'
+    )
+    parser.add_argument(
+        '--workers', type=at_least(0), default=0, metavar='N', help='processes that load pictures (default: 0)'
+    )
+
+
 def add_out_picture(parser: argparse.ArgumentParser) -> None:
     """Add the options of a tool that draws one picture."""
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.svg or .png file to write')

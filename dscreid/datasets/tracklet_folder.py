@@ -38,8 +38,8 @@ class TrackletFolder(TrackletDataset):
 
     See :class:`~dscreid.datasets.tracklet_table.TrackletRow` for all columns. Cameras and persons are numbered in the
     order of their names. In either layout, ``ROOT/train`` and ``ROOT/test``, or the column ``split``, separate the
-    splits; without them, both splits contain all tracklets. All tracklets are possible queries; choose the protocol
-    ``cross_modal``, ``other_cameras`` or ``all_to_all``.
+    splits; without them, both splits contain all tracklets. ``train+test`` is their union. All tracklets are possible
+    queries; choose the protocol ``cross_modal``, ``other_cameras`` or ``all_to_all``.
 
     Attributes:
         camera_names: Names of the cameras by number.
@@ -56,10 +56,12 @@ class TrackletFolder(TrackletDataset):
         everything = [row for split in self._folders(by_folder) for row in self._rows(split, by_folder)]
         self.camera_names = sorted({row.camera for row in everything}, key=natural_key)
         persons = {name: i for i, name in enumerate(sorted({row.person for row in everything} - {''}, key=natural_key))}
-        rows = [row for row in everything if not row.split or row.split in self.split.split('+')]
+        rows = [row for row in everything if row.split in ('', *self.split.split('+'))]
         tracklets = [self._tracklet(row, by_folder) for row in rows]
-        known = rows if self.labelled else [replace(row, person='') for row in rows]
-        self._row_of_frames = {_key(one): row for one, row in zip(tracklets, known, strict=True)}
+        self._row_of_record: dict[tuple, TrackletRow] = {}
+        for tracklet, row in zip(tracklets, rows, strict=True):
+            known = row if self.labelled else replace(row, person='', where='')
+            self._row_of_record.setdefault(_key(tracklet), known)
         order = list(range(len(rows)))
         if not self.labelled:
             order.sort(key=lambda i: anonymous_rank(tracklets[i]))
@@ -72,9 +74,10 @@ class TrackletFolder(TrackletDataset):
             )
         return ParsedIndex([tracklets[i] for i in order], pids, [rows[i].where for i in order])
 
-    def row(self, index: int) -> TrackletRow:
-        """Return a tracklet's line of the table; an unlabeled split does not name the person."""
-        return self._row_of_frames[_key(self.tracklets[index])]
+    @property
+    def rows(self) -> list[TrackletRow]:
+        """The table's rows of ``tracklets``; without persons if the split is unlabeled."""
+        return [self._row_of_record[_key(tracklet)] for tracklet in self.tracklets]
 
     def _folders(self, by_folder: Iterable[str]) -> list[str]:
         """List ``['train', 'test']`` if the root is divided so, else ``['']``."""

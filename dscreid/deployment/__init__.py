@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         'bundle': ['Bundle', 'build_model', 'make_bundle', 'read_bundle'],
         'export': ['export_bundle'],
+        'gallery': ['Gallery'],
+        'gallery_folder': ['add_folder', 'open_folder'],
         'inferencer': ['TrackletInferencer'],
     },
 )

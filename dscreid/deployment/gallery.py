@@ -112,6 +112,11 @@ class Gallery:
             found |= {row['tracklet']: row['folder'] for row in rows}
         return found
 
+    def at(self, folder: Path) -> Entry | None:
+        """Find the tracklet whose pictures are in a folder; None without one, or if several share it."""
+        rows = self._rows(one_of('folder', [str(folder.resolve())]), _FACTS, limit=2)
+        return entry_of(rows[0]) if len(rows) == 1 else None
+
     def add(self, entries: Sequence[Entry], features: npt.NDArray[np.float32], replace: bool = False) -> int:
         """Add tracklets, all or none.
 
@@ -214,7 +219,6 @@ class Gallery:
         features: npt.NDArray[np.float32],
         top: int = 20,
         filters: Filters | None = None,
-        threshold: float | None = None,
         leave_out: Sequence[str | None] | None = None,
         probes: int | None = None,
     ) -> list[list[Hit]]:
@@ -224,7 +228,6 @@ class Gallery:
             features: float32 (Q, D), features of the gallery's model.
             top: Largest number of answers of a query, at least 1.
             filters: Conditions for answers; None for all.
-            threshold: Least similarity of answers; None for all.
             leave_out: For each query, the name of a tracklet that is not an answer, or None.
             probes: Number of parts of the index to search; None searches everything exactly.
 
@@ -245,8 +248,7 @@ class Gallery:
             if name is not None:
                 conditions.append(f'NOT {one_of("tracklet", [name])}')
             rows = self._nearest(feature, top, ' AND '.join(conditions), probes)
-            hits = [Hit(entry_of(row), 1 - row['_distance']) for row in rows]
-            answers.append([hit for hit in hits if threshold is None or hit.similarity >= threshold])
+            answers.append([Hit(entry_of(row), 1 - row['_distance']) for row in rows])
         return answers
 
     def statistics(self) -> Statistics:
@@ -274,10 +276,11 @@ class Gallery:
         with self._errors():
             return search.to_arrow().to_pylist()
 
-    def _rows(self, where: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    def _rows(self, where: str, columns: Sequence[str], limit: int | None = None) -> list[dict[str, Any]]:
         with self._errors():
             self._table.checkout_latest()
             query = self._table.search().select(list(columns))
+            query = query if limit is None else query.limit(limit)
             return (query.where(where) if where else query).to_arrow().to_pylist()
 
     def _check_zones(self, entries: Sequence[Entry]) -> None:

@@ -1,4 +1,4 @@
-"""Which tracklets of a gallery: by camera, modality and time; and how old they are."""
+"""Which tracklets of a gallery: by camera, modality, time, age and similarity."""
 
 import argparse
 import re
@@ -91,6 +91,26 @@ def parse_age(text: str) -> timedelta:
     if match is None:
         raise ValueError(f'{text!r} is not an age such as 30d; write a number and h, d or w')
     return float(match[1]) * _UNITS[match[2]]
+
+
+def parse_threshold(text: str) -> tuple[str, float]:
+    """Parse a threshold: ``('rate', 0.001)`` for ``1e-3``, ``('similarity', 0.8)`` for ``similarity=0.8``.
+
+    Raises:
+        ValueError: If it is neither, or out of range.
+    """
+    match = re.fullmatch(r'(similarity=)?([-+]?[\d.]+(?:[eE][-+]?\d+)?)', text)
+    try:
+        value = float(match[2]) if match else None
+    except ValueError:
+        value = None
+    if match is None or value is None:
+        raise ValueError(f'{text!r} is neither a false-match rate such as 1e-3 nor a similarity such as similarity=0.8')
+    if match[1]:
+        return 'similarity', value
+    if not 0 < value < 1:
+        raise ValueError(f'a false-match rate must be between 0 and 1, got {text}; or write similarity={text}')
+    return 'rate', value
 
 
 def is_zoned(time: datetime) -> bool:
