@@ -68,6 +68,7 @@ setup(
         'gpu': read_optional('faiss'),
         'tables': read_optional('pyarrow'),
         'export': read_optional('onnx'),
+        'gallery': read_optional('lancedb') + read_optional('pyarrow'),
         'dev': read_requirements('tests.txt'),
     },
     classifiers=[

@@ -16,6 +16,8 @@ COMMANDS = {
     'test': 'test.py',
     'doctor': 'doctor.py',
     'demo': 'demo.py',
+    'gallery': 'gallery.py',
+    'search': 'search.py',
     'report': 'report.py',
     'reproduce': 'reproduce.py',
     'synthesize': 'synthesize.py',

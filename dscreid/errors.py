@@ -36,6 +36,10 @@ class ConfigError(DscreidError):
     """A config contains an unknown key or type, or a value out of range."""
 
 
+class GalleryError(DscreidError):
+    """A gallery is missing or damaged, holds features of another model, or a tracklet does not fit into it."""
+
+
 class LabelingError(DscreidError):
     """Pseudo labels cannot be made or used, for example because no cluster was found."""
 

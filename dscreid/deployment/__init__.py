@@ -8,6 +8,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'bundle': ['Bundle', 'build_model', 'make_bundle', 'read_bundle'],
         'calibration': ['calibrate', 'pair_of', 'similarity_threshold', 'threshold_for'],
         'export': ['export_bundle'],
+        'gallery': ['Gallery'],
+        'gallery_folder': ['add_folder', 'open_folder'],
         'inferencer': ['TrackletInferencer'],
         'linking': ['constrained_clusters', 'link_tracklets'],
         'presence': ['presence_of'],

@@ -17,8 +17,8 @@ from dscreid.errors import ConfigError, TrainingError
 from dscreid.structures import Modality
 from dscreid.utils.progress import track
 
-#: A folder of pictures, the paths of its pictures, or frames, uint8 (T, H, W, 3) in RGB order.
-Frames = str | Path | Sequence[str | Path] | npt.NDArray[np.uint8]
+#: A folder of pictures, the paths of its pictures, frames, uint8 (T, H, W, 3) in RGB order, or one of a dataset.
+Frames = str | Path | Sequence[str | Path] | npt.NDArray[np.uint8] | TrackletOfDataset
 
 
 class TrackletInferencer:

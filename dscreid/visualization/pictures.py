@@ -32,9 +32,12 @@ class TrackletPictures:
     def __call__(self, index: int) -> str:
         """Return the picture of a tracklet as a data URI; raise a DatasetError if it or a frame cannot be read."""
         if index not in self._cache:
-            _, data = cv2.imencode('.jpg', self._strip(index), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-            self._cache[index] = 'data:image/jpeg;base64,' + base64.b64encode(data.tobytes()).decode('ascii')
+            self._cache[index] = data_uri(self.jpeg(index))
         return self._cache[index]
+
+    def jpeg(self, index: int) -> bytes:
+        """Return the picture of a tracklet as the content of a JPEG file; see ``__call__``."""
+        return _encoded(self._strip(index))
 
     def _strip(self, index: int) -> np.ndarray:
         """Join the chosen frames side by side, uint8 (H, W, 3) in BGR order."""
@@ -53,10 +56,24 @@ class TrackletPictures:
         return np.hstack([_resized(image, height) for image in images])
 
 
+def data_uri(jpeg: bytes) -> str:
+    """Embed the content of a JPEG file in a page."""
+    return 'data:image/jpeg;base64,' + base64.b64encode(jpeg).decode('ascii')
+
+
+def small_jpeg(image: np.ndarray, max_height: int = 160) -> bytes:
+    """Encode an image, uint8 (H, W, 3) in RGB order or gray (H, W), as a JPEG file; larger ones are shrunk."""
+    return _encoded(_resized(image, min(image.shape[0], max_height)))
+
+
 def middle_positions(length: int, count: int) -> list[int]:
     """Return the centers of ``count`` equal parts of ``length`` frames; fewer if the tracklet is shorter."""
     count = min(count, length)
     return [((2 * part + 1) * length) // (2 * count) for part in range(count)]
+
+
+def _encoded(image: np.ndarray) -> bytes:
+    return cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def _resized(image: np.ndarray, height: int) -> np.ndarray:

@@ -1,0 +1,79 @@
+"""Find the person of a tracklet or a picture in a gallery.
+
+Examples:
+    dscreid search data/mine/gate_rgb/gate_00001 --gallery galleries/mine --bundle bundles/mine --modality ir
+    dscreid search photo.jpg --gallery galleries/mine --bundle bundles/mine --threshold similarity=0.8 --html found.html
+
+A query that is itself a tracklet of the gallery is left out of its answers. No match is an answer, too.
+"""
+
+import argparse
+from pathlib import Path
+
+from dscreid.apis.command_line import add_inference_options, at_least, make_parser, run_command
+from dscreid.deployment.gallery_filters import add_filters, argument, filters_of, parse_threshold
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = make_parser(__doc__)
+    parser.add_argument('queries', nargs='+', metavar='QUERY', type=Path, help='folder of a tracklet, or a picture')
+    parser.add_argument('--gallery', required=True, type=Path, metavar='G', help='folder of the gallery')
+    parser.add_argument(
+        '--bundle', required=True, metavar='B', help="the gallery's model: a bundle, or a file of dscreid export"
+    )
+    add_filters(parser)
+    parser.add_argument('--top', type=at_least(1), default=20, metavar='N', help='most answers (default: 20)')
+    parser.add_argument(
+        '--threshold', type=argument(parse_threshold), metavar='T',
+        help='answers must exceed this similarity, as similarity=0.8, or false matches must be rarer, as 1e-3, for '
+        'calibrated bundles (default: all answers)',
+    )  # fmt: skip
+    parser.add_argument('--html', type=Path, metavar='FILE', help='page with pictures to write')
+    parser.add_argument(
+        '--probes', type=at_least(1), metavar='N',
+        help='search N parts of the index that dscreid gallery compact --index made (default: exact search)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--query-modality',
+        choices=('rgb', 'ir'),
+        help='modality of the queries (default: as the gallery or a folder CAMERA_rgb or CAMERA_ir says)',
+    )
+    add_inference_options(parser)
+    return parser.parse_args(arguments)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Search, print the table and write the page."""
+    from dscreid.deployment import Gallery, TrackletInferencer
+    from dscreid.deployment.search import (
+        SearchSettings,
+        answers_page,
+        answers_text,
+        search,
+    )
+    from dscreid.structures import Modality
+    from dscreid.utils.files import check_outputs
+    from dscreid.visualization.page import write_text_atomically
+
+    check_outputs([args.html], args.queries)
+    filters = filters_of(args)
+    inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
+    gallery = Gallery(args.gallery, inferencer.bundle)
+    modality = None if args.query_modality is None else Modality(args.query_modality)
+    settings = SearchSettings(filters, args.top, args.threshold, args.probes, modality)
+    answers = search(gallery, inferencer, args.queries, settings)
+    print(answers_text(answers, settings, inferencer.bundle), end='')
+    if args.html is not None:
+        write_text_atomically(args.html, answers_page(answers, settings, gallery, inferencer.bundle))
+        print(f'\nwritten: {args.html}')
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the tool."""
+    args = parse_args(arguments)
+    run_command(lambda: run(args))
+
+
+if __name__ == '__main__':
+    main()
