@@ -43,6 +43,7 @@ class TrackletFolder(TrackletDataset):
 
     Attributes:
         camera_names: Names of the cameras by number.
+        times: First and last time of each tracklet by its frames, None where unknown.
     """
 
     NAME = 'tracklet_folder'
@@ -57,6 +58,7 @@ class TrackletFolder(TrackletDataset):
         persons = {name: i for i, name in enumerate(sorted({row.person for row in everything} - {''}, key=natural_key))}
         rows = [row for row in everything if row.split in ('', self.split)]
         tracklets = [self._tracklet(row, by_folder) for row in rows]
+        self.times = {one.frames: (row.start_time, row.end_time) for one, row in zip(tracklets, rows, strict=True)}
         order = list(range(len(rows)))
         if not self.labelled:
             order.sort(key=lambda i: anonymous_rank(tracklets[i]))
