@@ -54,7 +54,7 @@ def check(preparation: 'Preparation') -> None:
     from dscreid.lab.doctor import Diagnosis, DoctorOptions, diagnose, finding_text
 
     console = Console()
-    options = DoctorOptions(work_dir=preparation.work_dir, config_options=preparation.run.config_options)
+    options = DoctorOptions(work_dir=preparation.work_dir, config_options=preparation.checked_options)
 
     def report(so_far: Diagnosis) -> None:
         finding = so_far.findings[-1]

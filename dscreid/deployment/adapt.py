@@ -12,6 +12,7 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 
 from dscreid.apis.config_values import walk
+from dscreid.apis.inference import init_model
 from dscreid.apis.test import Evaluation, check_evaluations, evaluate, why_no_evaluation, write_json
 from dscreid.apis.train import RunOptions, check_folder, run_experiment
 from dscreid.apis.train import prepare as prepare_config
@@ -79,6 +80,13 @@ class Preparation:
         """Folder of the run."""
         return Path(self.config.work_dir)
 
+    @property
+    def checked_options(self) -> dict[str, Any]:
+        """Overrides of the config for the doctor: as in the run, no pretrained weights are read."""
+        parts = ((place, part) for place, part in walk(self.config._cfg_dict) if isinstance(part, Mapping))
+        unused = {f'{place}.pretrained': None for place, part in parts if part.get('pretrained') is not None}
+        return self.run.config_options | unused
+
 
 @dataclass(frozen=True)
 class Adaptation:
@@ -100,6 +108,7 @@ def prepare(options: AdaptOptions) -> Preparation:
 
     Raises:
         ConfigError: If the config does not adapt to a ``TrackletFolder``, or the work directory or ``out`` is used.
+        CheckpointError: If the source weights are unsafe, damaged, or do not fit the config.
         DatasetError: If the folder cannot be read, or adaptation cannot work with it; says what would.
     """
     init_default_scope('dscreid')
@@ -120,6 +129,7 @@ def prepare(options: AdaptOptions) -> Preparation:
     if (reason := _refusal(config, dataset)) is not None:
         raise DatasetError(f'{folder}: {reason}')
     check_folder(config, run)
+    init_model(config, options.source)  # weights that do not fit are found before long work
     return Preparation(options, run, config, dataset, unmeasured)
 
 

@@ -183,6 +183,9 @@ def test_other_inputs_that_cannot_be_used(adapt, arguments, anonymous, tiny_runs
     words = arguments(anonymous, tmp_path / 'run')
     gone = [*words[:2], str(tmp_path / 'gone.pth'), *words[3:]]
     assert 'gone.pth: no such file' in refused(capsys, lambda: adapt.main(gone))
+    (tmp_path / 'broken.pth').write_bytes(b'no weights')
+    broken = [*words[:2], str(tmp_path / 'broken.pth'), *words[3:]]
+    assert 'broken.pth' in refused(capsys, lambda: adapt.main(broken))
     source = [*words[:4], str(tiny_runs.source), *words[5:]]
     assert 'use dsc/dsc_own' in refused(capsys, lambda: adapt.main(source))
     assert 'none: the data root of TrackletFolder is not a' in refused(
@@ -207,3 +210,9 @@ def test_an_interrupted_one_continues(adapt, arguments, anonymous, finished, tmp
     adapt.main(arguments(anonymous, work_dir, '--resume', '--license', 'tests only'))
     assert read_bundle(work_dir / 'bundle').weights_sha256 == read_bundle(finished / 'bundle').weights_sha256
     assert (work_dir / 'adaptation.json').read_text() == (finished / 'adaptation.json').read_text()
+
+
+def test_pretrained_weights_are_not_needed(adapt, arguments, anonymous, tmp_path, capsys):
+    gone = f'model.backbone.tower.pretrained={tmp_path / "gone.pt"}'
+    adapt.main(arguments(anonymous, tmp_path / 'run', '--dry-run', options=[gone]))
+    assert 'broken' not in capsys.readouterr().out
