@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from mmengine import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from dscreid.apis.config_values import walk
@@ -20,6 +21,7 @@ from dscreid.datasets import TrackletFolder
 from dscreid.deployment.adaptation import CAVEAT, Comparison, compare, different_people, refusal
 from dscreid.deployment.adaptation_page import adaptation_html, comparison_text, neighbor_examples, write_page
 from dscreid.deployment.bundle import CONTENT, Bundle, make_bundle, read_bundle
+from dscreid.engine.console import quiet_console
 from dscreid.engine.extraction_loader import cluster_hook_of
 from dscreid.engine.finished import FEATURES_FILE, METRICS_FILE
 from dscreid.engine.run_identity import weights_fingerprint
@@ -112,6 +114,7 @@ def prepare(options: AdaptOptions) -> Preparation:
         DatasetError: If the folder cannot be read, or adaptation cannot work with it; says what would.
     """
     init_default_scope('dscreid')
+    quiet_console(MMLogger.get_current_instance())
     folder = options.folder.expanduser()
     if not options.source.is_file():
         raise ConfigError(f'{options.source}: no such file; name source weights with --source')
@@ -289,6 +292,8 @@ def _write_bundle(preparation: Preparation, checkpoint: Path) -> Bundle:
             # a calibration that was added to it stays
             if (old := read_bundle(out)).fingerprint == made.fingerprint and not options.overwrite:
                 return old
+            if not options.overwrite and out != preparation.work_dir / BUNDLE:
+                raise ConfigError(f'{out}: holds the bundle of another model; choose another --out')
             os.replace(out, Path(folder) / 'old')
         os.replace(made.folder, out)
     return replace(made, folder=out)

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import cv2
 import numpy as np
 import pytest
@@ -157,3 +159,15 @@ def test_protocols_of_own_cameras(people):
         (direction,) = protocol_directions(name, modalities, queries).values()
         assert (direction.query.tolist(), direction.gallery.tolist()) == ([0, 1, 2, 3], [0, 1, 2, 3])
         assert direction.drop_same_camera is drops
+
+
+def test_times_by_frames(people):
+    table = people / 'tracklets.csv'
+    header, *lines = table.read_text().splitlines()
+    times = ['', '2026-03-01T08:30:00', '', '']
+    rows = [f'{line},{time}' for line, time in zip(lines, times, strict=True)]
+    table.write_text('\n'.join([f'{header},start_time', *rows]))
+    dataset = TrackletFolder(people, 'train', labelled=False)
+    known = {frames[0]: times for frames, times in dataset.times.items() if times != (None, None)}
+    assert known == {'crops/2/0.jpg': (datetime(2026, 3, 1, 8, 30), None)}
+    assert {tracklet.frames for tracklet in dataset.tracklets} == dataset.times.keys()

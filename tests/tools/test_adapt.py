@@ -130,7 +130,12 @@ def test_a_used_folder_is_refused_or_replaced(adapt, arguments, anonymous, finis
     options = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
     adapt.main(arguments(anonymous, work_dir, '--overwrite', options=options))
     assert not (work_dir / 'epoch_2.pth').exists()
-    assert read_bundle(work_dir / 'bundle').fingerprint != read_bundle(finished / 'bundle').fingerprint
+    other = read_bundle(work_dir / 'bundle')
+    assert other.fingerprint != read_bundle(finished / 'bundle').fingerprint
+    shutil.copytree(finished, tmp_path / 'copy')
+    elsewhere = arguments(anonymous, tmp_path / 'copy', '--resume', '--out', work_dir / 'bundle')
+    assert 'holds the bundle of another model' in refused(capsys, lambda: adapt.main(elsewhere))
+    assert read_bundle(work_dir / 'bundle') == other
 
 
 def test_persons_are_measured_but_do_not_change_the_comparison(adapt, arguments, tiny_runs, finished, tmp_path, capsys):
