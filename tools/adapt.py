@@ -86,6 +86,8 @@ def run(args: argparse.Namespace) -> None:
     counts = [len(preparation.dataset.indices(modality)) for modality in ('rgb', 'ir')]
     cameras = len(set(preparation.dataset.cameras.tolist()))
     print(f'{args.folder}: {counts[0]} visible and {counts[1]} infrared tracklets of {cameras} cameras')
+    if preparation.unmeasured is not None:
+        print(f'nothing will be measured with labels: {preparation.unmeasured}')
     check(preparation)
     if not args.dry_run:
         print(adapt(preparation))

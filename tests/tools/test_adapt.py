@@ -133,9 +133,14 @@ def test_a_used_folder_is_refused_or_replaced(adapt, arguments, anonymous, finis
     other = read_bundle(work_dir / 'bundle')
     assert other.fingerprint != read_bundle(finished / 'bundle').fingerprint
     shutil.copytree(finished, tmp_path / 'copy')
+    features = tmp_path / 'copy/before/features.safetensors'
+    features.with_name('metrics.json').unlink()  # as after an interruption: nothing says of which weights they are
+    written = features.stat().st_mtime_ns
     elsewhere = arguments(anonymous, tmp_path / 'copy', '--resume', '--out', work_dir / 'bundle')
     assert 'holds the bundle of another model' in refused(capsys, lambda: adapt.main(elsewhere))
     assert read_bundle(work_dir / 'bundle') == other
+    assert features.stat().st_mtime_ns > written
+    assert features.with_name('metrics.json').is_file()
 
 
 def test_persons_are_measured_but_do_not_change_the_comparison(adapt, arguments, tiny_runs, finished, tmp_path, capsys):
@@ -154,6 +159,8 @@ def test_a_dry_run_forecasts_and_writes_nothing(adapt, arguments, anonymous, tmp
     assert '24 visible and 24 infrared tracklets of' in printed
     assert 'time forecast' in printed
     assert 'memory forecast' in printed
+    assert 'nothing will be measured with labels: ' in printed
+    assert 'no tracklet has a person id' in printed
     assert not (tmp_path / 'run').exists()
 
 
