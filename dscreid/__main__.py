@@ -21,6 +21,7 @@ COMMANDS = {
     'report': 'report.py',
     'reproduce': 'reproduce.py',
     'synthesize': 'synthesize.py',
+    'adapt': 'adapt.py',
     'tracks': 'dataset_converters/tracks.py',
     'pack': 'dataset_converters/pack.py',
     'bundle': 'model_converters/bundle.py',

@@ -1,6 +1,7 @@
 """Mean silhouette of a clustering, without distances between all tracklets."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -51,8 +52,22 @@ def mean_cluster_size(labels: np.ndarray) -> float:
     return float((sizes**2).sum() / len(labels)) if len(labels) else math.nan
 
 
+def silhouettes(features: Features, labels: np.ndarray) -> np.ndarray:
+    """Silhouette of each tracklet, float64 (N,), with outliers counted as 0; 0 with fewer than two clusters."""
+    values, judged = np.zeros(len(labels)), np.flatnonzero(labels >= 0)
+    if (parts := _silhouettes_of(features, labels, judged)) is not None:
+        values[judged] = torch.cat([part.cpu() for part in parts]).numpy()
+    return values
+
+
 def _sum_of_silhouettes(features: Features, labels: np.ndarray, judged: np.ndarray) -> float | None:
     """Sum over the tracklets ``judged``, which must not be outliers; None with fewer than two clusters."""
+    parts = _silhouettes_of(features, labels, judged)
+    return None if parts is None else sum(float(part.sum()) for part in parts)
+
+
+def _silhouettes_of(features: Features, labels: np.ndarray, judged: np.ndarray) -> Iterator[Tensor] | None:
+    """Yield the silhouettes of the tracklets ``judged`` in parts; see ``_sum_of_silhouettes``."""
     matrix, kept = as_feature_matrix(features, 'features'), labels >= 0
     _, numbers, counts = np.unique(labels[kept], return_inverse=True, return_counts=True)
     if len(counts) < 2:
@@ -66,7 +81,7 @@ def _sum_of_silhouettes(features: Features, labels: np.ndarray, judged: np.ndarr
         sums.index_add_(0, members[chunk], rows[chunk].double())
     places = torch.from_numpy(np.cumsum(kept)[judged] - 1).to(rows.device)
     chunks = (places[chunk] for chunk in row_chunks(len(places), width))
-    return sum(float(_silhouettes(rows[some].double(), members[some], sums, sizes).sum()) for some in chunks)
+    return (_silhouettes(rows[some].double(), members[some], sums, sizes) for some in chunks)
 
 
 def _silhouettes(rows: Tensor, members: Tensor, sums: Tensor, sizes: Tensor) -> Tensor:

@@ -1,0 +1,296 @@
+"""Whether an adaptation helped, judged without labels from the features of the same tracklets before and after."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from dscreid.errors import LabelingError
+from dscreid.evaluation import FeatureTable
+from dscreid.evaluation.bootstrap import draw_clusters
+from dscreid.neighbors.knn import knn
+from dscreid.pseudo_labels import Labeler, PseudoLabels
+from dscreid.pseudo_labels.clustering.silhouette import silhouettes
+from dscreid.pseudo_labels.criteria import JudgedRound
+from dscreid.structures import Modality, TrackletFeatures
+
+HELPED, UNCLEAR, HARMED = 'probably helped', 'no clear change', 'probably harmed'
+#: Printed with every verdict.
+CAVEAT = 'How often this verdict is wrong has not been measured yet.'
+RULE = (
+    'A measure is clearly better or worse if the 95% interval of its change excludes 0. Probably helped: at least two '
+    'measures are clearly better, one of them cycle consistency, none is clearly worse, and no modality keeps fewer '
+    'than half of its clusters. Probably harmed: more measures are clearly worse than better, and at least two are, or '
+    'the share of different people that are near. Otherwise no clear change.'
+)
+_CONFIDENCE, _REPEATS = 0.95, 1000
+#: Maximum number of pairs of different people that are compared; more are sampled.
+_MOST_PAIRS = 20_000
+_NEAR = 'different people near'
+_NAMES = {Modality.RGB: 'visible', Modality.IR: 'infrared'}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A measure before and after, and the interval of its change; all NaN if it is undefined.
+
+    Attributes:
+        name: What is measured.
+        higher_is_better: Whether an increase is an improvement.
+        before: Value before the adaptation.
+        after: Value after it.
+        low: Lower bound of ``after - before``, from a bootstrap over tracklets.
+        high: Upper bound.
+    """
+
+    name: str
+    higher_is_better: bool
+    before: float
+    after: float
+    low: float
+    high: float
+
+    @property
+    def direction(self) -> str:
+        """``'better'``, ``'worse'``, ``'unclear'``, or ``'undefined'``."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return 'undefined'
+        if self.low <= 0 <= self.high:
+            return 'unclear'
+        return 'better' if (self.low > 0) == self.higher_is_better else 'worse'
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All measures, and the number of clusters of each modality before and after."""
+
+    changes: tuple[Change, ...]
+    clusters: Mapping[Modality, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """``HELPED``, ``UNCLEAR`` or ``HARMED`` by ``RULE``."""
+        better = [change.name for change in self.changes if change.direction == 'better']
+        worse = [change.name for change in self.changes if change.direction == 'worse']
+        collapsed = any(2 * after < before for before, after in self.clusters.values())
+        cycles = any(name.startswith('cycle consistency') for name in better)
+        if len(better) >= 2 and cycles and not worse and not collapsed:
+            return HELPED
+        if len(worse) > len(better) and (len(worse) >= 2 or _NEAR in worse):
+            return HARMED
+        return UNCLEAR
+
+
+class Side(NamedTuple):
+    """What the measures need of the features before or after, per tracklet where not stated otherwise."""
+
+    silhouette: np.ndarray  #: float64 (N,), 0 for outliers
+    cycle: np.ndarray  #: float64 (N,), whether the round trip ends in the same cluster; NaN for outliers
+    nearest: np.ndarray  #: float64 (N,), cosine similarity of the nearest tracklet of the other modality
+    pairs: np.ndarray  #: float64 (P,), cosine similarity of the pairs of different people
+    clusters: dict[Modality, int]  #: number of clusters
+
+
+def compare(
+    before: FeatureTable, after: FeatureTable, clustering: Labeler, pairs: np.ndarray, seed: int = 0
+) -> Comparison:
+    """Compare the features of the same tracklets before and after an adaptation.
+
+    Measures: the silhouette of each modality's clusters, outliers as 0; cycle consistency, the share of clustered
+    tracklets whose trip to the nearest tracklet of the other modality and back ends in the same cluster; and the share
+    of ``pairs`` that are nearer than the median tracklet is to its nearest one of the other modality.
+
+    Args:
+        before: Features with ``static`` and ``dynamic``.
+        after: The same tracklets in the same order.
+        clustering: Labeler that clusters each modality, such as ``ClusterLabeler``.
+        pairs: int64 (P, 2), rows of tracklets of different people; see :func:`different_people`.
+        seed: Seed of the bootstrap.
+    """
+    if not np.array_equal(before.index, after.index) or not np.array_equal(before.modality, after.modality):
+        raise ValueError('the features before and after must be of the same tracklets in the same order')
+    sides = side_of(before, clustering, pairs), side_of(after, clustering, pairs)
+    draws = draw_clusters(len(before), _REPEATS, seed)
+    changes = []
+    for modality, name in _NAMES.items():
+        rows = _rows(before)[modality]
+        for measure in ('silhouette', 'cycle'):
+            values = [getattr(side, measure)[rows] for side in sides]
+            title = f'{"cycle consistency" if measure == "cycle" else measure}, {name}'
+            samples = [_resampled_means(one, draws[:, rows]) for one in values]
+            changes.append(_change(title, True, [_mean(one) for one in values], samples))
+    shares = [near_share(side, pairs, np.ones((1, len(before)), np.int64))[0] for side in sides]
+    samples = [near_share(side, pairs, draws) for side in sides]
+    changes.append(_change(_NEAR, False, shares, samples))
+    clusters = {m: (sides[0].clusters[m], sides[1].clusters[m]) for m in Modality}
+    return Comparison(tuple(changes), clusters)
+
+
+def side_of(table: FeatureTable, clustering: Labeler, pairs: np.ndarray) -> Side:
+    """Cluster the features of a table and compute what the measures need."""
+    rows, labels = _rows(table), cluster_table(table, clustering)
+    visible, infrared = _features(table).values()
+    judged = JudgedRound(visible, infrared, labels)
+    silhouette, cycle, nearest = (np.full(len(table), math.nan) for _ in range(3))
+    joined = torch.zeros(len(table), judged.descriptors[Modality.RGB].shape[1])
+    for modality, own in rows.items():
+        descriptors, found = judged.descriptors[modality], labels.of(modality)
+        silhouette[own] = silhouettes(descriptors, found)
+        cycle[own] = np.where(found >= 0, found[judged.trips[modality]] == found, math.nan)
+        nearest[own] = knn(descriptors, judged.descriptors[modality.other], 1)[0][:, 0].numpy()
+        joined[torch.from_numpy(own)] = descriptors
+    similarity = (joined[pairs[:, 0]] * joined[pairs[:, 1]]).sum(dim=1).double().numpy()
+    return Side(silhouette, cycle, nearest, similarity, {m: labels.num_clusters(m) for m in Modality})
+
+
+def cluster_table(table: FeatureTable, clustering: Labeler) -> PseudoLabels:
+    """Cluster each modality of a table; without any cluster in one of them, all tracklets are outliers."""
+    visible, infrared = _features(table).values()
+    try:
+        return clustering(visible, infrared)
+    except LabelingError:
+        return PseudoLabels(*(np.full(len(one), -1, np.int64) for one in (visible, infrared)), shared=False)
+
+
+def near_share(side: Side, pairs: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Share of the pairs of different people that are nearer than the median nearest tracklet of the other modality.
+
+    Returns:
+        float64 (B,), one for each draw of tracklets, int64 (B, N); NaN for a draw without a pair.
+    """
+    shares = np.full(len(draws), math.nan)
+    for number, draw in enumerate(draws if len(pairs) else ()):
+        weights = draw[pairs[:, 0]] * draw[pairs[:, 1]]
+        if total := weights.sum():
+            shares[number] = weights[side.pairs > np.median(np.repeat(side.nearest, draw))].sum() / total
+    return shares
+
+
+def different_people(
+    cameras: np.ndarray,
+    modalities: Sequence[str],
+    times: Sequence[tuple[datetime | None, datetime | None]],
+    most: int = _MOST_PAIRS,
+    seed: int = 0,
+) -> np.ndarray:
+    """Find pairs of tracklets that one sensor saw at the same time, which are different people.
+
+    Args:
+        cameras: int64 (N,).
+        modalities: Modality of each tracklet. Two sensors of one camera may see one person.
+        times: First and last time of each tracklet. Without a first time it is in no pair; without a last one, it
+            covers only the first.
+        most: Maximum number of pairs; more are sampled at random.
+        seed: Seed of the sample.
+
+    Returns:
+        int64 (P, 2), pairs of rows.
+    """
+    sensors: dict[tuple, list[tuple[float, float, int]]] = {}
+    for row, (start, end) in enumerate(times):
+        if start is not None:
+            # times without a time zone cannot be compared with others
+            sensor = (int(cameras[row]), modalities[row], start.tzinfo is None)
+            sensors.setdefault(sensor, []).append((_seconds(start), _seconds(end or start), row))
+    firsts, counts, orders, offset = [], [], [], 0
+    for spans in sensors.values():
+        spans.sort()
+        starts, ends = np.array([span[0] for span in spans]), np.array([span[1] for span in spans])
+        firsts.append(offset + np.arange(len(spans)))
+        counts.append(np.searchsorted(starts, ends, side='right') - np.arange(len(spans)) - 1)
+        orders += [span[2] for span in spans]
+        offset += len(spans)
+    if not orders:
+        return np.zeros((0, 2), np.int64)
+    first, count, order = np.concatenate(firsts), np.concatenate(counts), np.array(orders, dtype=np.int64)
+    bounds = np.cumsum(count)
+    numbers = np.arange(bounds[-1])
+    if len(numbers) > most:
+        numbers = np.sort(np.random.default_rng(seed).choice(len(numbers), most, replace=False))
+    place = np.searchsorted(bounds, numbers, side='right')
+    partner = first[place] + 1 + numbers - (bounds - count)[place]
+    return np.stack([order[first[place]], order[partner]], axis=1)
+
+
+def refusal(
+    counts: Mapping[Modality, int],
+    cameras: Sequence[str],
+    batch: Mapping[Modality, tuple[int, int]],
+    min_samples: int = 2,
+) -> str | None:
+    """Explain in one sentence why tracklets cannot be adapted to, and what would work; None if they can.
+
+    Args:
+        counts: Number of tracklets of each modality.
+        cameras: Names of the cameras.
+        batch: Clusters, and tracklets of each, that a batch draws of each modality.
+        min_samples: Smallest number of tracklets that can form a cluster.
+    """
+    for modality, name in _NAMES.items():
+        if not counts[modality]:
+            return (
+                f'there are {counts[modality.other]} {_NAMES[modality.other]} tracklets but no {name} one; add a '
+                f'folder CAMERA_{modality.value} of a camera that sees the same people, because adaptation relates both'
+            )
+    if len(cameras) < 2:
+        return (
+            f'all tracklets are from one camera, {cameras[0]}; add a second camera that sees the same people, for '
+            'example a visible and an infrared one'
+        )
+    for modality, name in _NAMES.items():
+        clusters, each = batch[modality]
+        option = f'train_dataloader.sampler.{name}'
+        if counts[modality] < clusters * each:
+            return (
+                f'there are {counts[modality]} {name} tracklets, but a batch draws {clusters * each} ({clusters} '
+                f'clusters of {each}); record more, or draw fewer with --cfg-options "{option}=(2, 2)"'
+            )
+        if counts[modality] < clusters * min_samples:
+            return (
+                f'there are {counts[modality]} {name} tracklets, too few for {clusters} clusters of at least '
+                f'{min_samples} tracklets, which a batch asks for; record at least {clusters * min_samples}, or use '
+                f'--cfg-options "{option}=(2, {each})" or a smaller clustering.min_samples'
+            )
+    return None
+
+
+def _seconds(time: datetime) -> float:
+    return (time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time).timestamp()
+
+
+def _rows(table: FeatureTable) -> dict[Modality, np.ndarray]:
+    names = np.array(table.modalities)
+    return {modality: np.flatnonzero(names == modality.value) for modality in Modality}
+
+
+def _features(table: FeatureTable) -> dict[Modality, TrackletFeatures]:
+    """Split the halves of a table by modality."""
+    if table.static is None or table.dynamic is None:
+        raise ValueError('the features must have their static and dynamic halves')
+    halves = torch.from_numpy(table.static), torch.from_numpy(table.dynamic)
+    return {m: TrackletFeatures(*(half[torch.from_numpy(rows)] for half in halves)) for m, rows in _rows(table).items()}
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _resampled_means(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Mean of the values (N,) that are not NaN in each draw, int64 (B, N): float64 (B,), NaN without any."""
+    known = ~np.isnan(values)
+    sizes = draws @ known.astype(np.int64)
+    return np.where(sizes > 0, draws @ np.where(known, values, 0.0) / np.maximum(sizes, 1), math.nan)
+
+
+def _change(name: str, higher_is_better: bool, values: Sequence[float], samples: Sequence[np.ndarray]) -> Change:
+    difference = samples[1] - samples[0]
+    difference = difference[~np.isnan(difference)]
+    low = high = math.nan
+    if len(difference) and not np.isnan(values).any():
+        low, high = np.quantile(difference, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2]).tolist()
+    return Change(name, higher_is_better, float(values[0]), float(values[1]), low, high)
