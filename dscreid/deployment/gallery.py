@@ -277,7 +277,7 @@ class Gallery:
         search = search.select([*_FACTS, 'thumbnail', '_distance'])
         if where:
             search = search.where(where, prefilter=True)
-        search = search.bypass_vector_index() if probes is None else search.minimum_nprobes(probes)
+        search = search.bypass_vector_index() if probes is None else search.nprobes(probes)
         with self._errors():
             return search.to_arrow().to_pylist()
 

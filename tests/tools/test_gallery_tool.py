@@ -1,0 +1,80 @@
+"""The commands gallery and search."""
+
+import pytest
+
+from dscreid.datasets.tracklet_table import read_table, write_table
+from dscreid.deployment import make_bundle
+
+pytest.importorskip('lancedb')
+
+
+@pytest.fixture(scope='module')
+def bundle(tiny_runs, tiny_experiment, tmp_path_factory):
+    out = tmp_path_factory.mktemp('bundle') / 'tiny'
+    notes = dict(license='for tests only', training_data='rendered worlds')
+    return make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, out, **notes).folder
+
+
+@pytest.fixture(scope='module')
+def root(tiny_runs, tmp_path_factory):
+    from own_cameras import make_tracklet_folder
+
+    out = make_tracklet_folder(tiny_runs.hitsz, tmp_path_factory.mktemp('own') / 'own', persons=False)
+    rows = read_table(out / 'tracklets.csv')
+    write_table(out / 'tracklets.csv', rows[:8])
+    return out
+
+
+def test_from_a_folder_to_a_page(load_tool, root, bundle, tmp_path, capsys):
+    tool, search = load_tool('gallery.py'), load_tool('search.py')
+    gallery = ['--gallery', str(tmp_path / 'g')]
+    model = [*gallery, '--bundle', str(bundle)]
+
+    def printed(run, *arguments):
+        run.main([str(argument) for argument in arguments])
+        return capsys.readouterr().out
+
+    assert '8 tracklets added, 0 were there, 8 in all' in printed(tool, 'add', root, *model)
+    assert '0 tracklets added, 8 were there, 8 in all' in printed(tool, 'add', root, *model, '--no-thumbnails')
+    stats = printed(tool, 'stats', *gallery)
+    assert 'license: for tests only; training data: rendered worlds' in stats
+    assert '8 tracklets' in stats
+    listed = printed(tool, 'query', *gallery, '--modality', 'ir', '--limit', '2')
+    assert listed.splitlines()[0].split() == ['tracklet', 'camera', 'time', 'folder']
+    assert listed.splitlines()[-1] == '2 of 4 tracklets'
+
+    query = (root / read_table(root / 'tracklets.csv')[0].frames[0]).parent
+    page = tmp_path / 'found.html'
+    text = printed(search, query, *model, '--top', '3', '--html', page)
+    assert len(text.split(str(query))[1].splitlines()) >= 5
+    assert f'written: {page}' in text
+    assert page.read_text().startswith('<!DOCTYPE html>')
+    assert 'no match' in printed(search, query, *model, '--threshold', 'similarity=1.5')
+
+    name = read_table(root / 'tracklets.csv')[3].tracklet
+    removed = printed(tool, 'remove', name, 'absent', *gallery)
+    assert 'not in the gallery: absent' in removed
+    assert '1 tracklets removed and erased, 7 left' in removed
+    assert '0 tracklets removed and erased, 7 left' in printed(tool, 'prune', '--older-than', '30d', *gallery)
+    assert ' MB' in printed(tool, 'compact', *gallery)
+    # they have no time, so their age counts from when they were added
+    assert '7 tracklets removed and erased, 0 left' in printed(tool, 'prune', '--older-than', '0h', *gallery)
+
+
+@pytest.mark.parametrize(
+    ('name', 'arguments', 'message'),
+    [
+        ('gallery.py', ['stats'], 'is no gallery; make one with dscreid gallery add'),
+        ('gallery.py', ['prune', '--older-than', '30'], "'30' is not an age such as 30d"),
+        ('gallery.py', ['query', '--from', 'now'], "'now' is not a time such as"),
+        ('search.py', ['x', '--bundle', 'B', '--threshold', '7'], 'or write similarity=7'),
+        ('search.py', ['x', '--bundle', 'B'], 'B: contains no bundle.json'),
+    ],
+)
+def test_mistakes_are_one_sentence(load_tool, tmp_path, capsys, name, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        load_tool(name).main([*arguments, '--gallery', str(tmp_path / 'g')])
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert not (tmp_path / 'g').exists()
