@@ -19,9 +19,7 @@ from dscreid.utils.progress import track
 
 #: A folder of pictures, the paths of its pictures, frames, uint8 (T, H, W, 3) in RGB order, or a list of frames of
 #: different sizes, or one of a dataset.
-Frames = (
-    str | Path | Sequence[str | Path] | npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]] | TrackletOfDataset
-)
+Frames = str | Path | Sequence[str | Path] | npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]] | TrackletOfDataset
 
 
 class TrackletInferencer:

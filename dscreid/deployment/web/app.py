@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams, UploadFile
+from starlette.exceptions import HTTPException
 
 from dscreid.datasets.tracklet_table import parse_time
 from dscreid.deployment.gallery import Gallery
@@ -125,9 +126,7 @@ class Service:
     def search(self, query: Query, settings: SearchSettings) -> dict[str, Any]:
         """Find tracklets, best first."""
         bundle = self.inferencer.bundle
-        (hits,) = search_features(
-            self.gallery, bundle, query.feature[None], [query.modality], [query.name], settings
-        )
+        (hits,) = search_features(self.gallery, bundle, query.feature[None], [query.modality], [query.name], settings)
         marks = self._marks_of(query)
         return {
             'query': query.name,
