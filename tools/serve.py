@@ -10,6 +10,7 @@ Examples:
 
 import argparse
 import os
+import socket
 from pathlib import Path
 
 from dscreid.apis.command_line import add_inference_options, make_parser, run_command
@@ -56,13 +57,26 @@ def serve(args: argparse.Namespace) -> None:
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
     gallery = Gallery(args.gallery, inferencer.bundle)
     app = make_app(gallery, inferencer, token or None)
+    listening = _listen(args.host, args.port)
     host = f'[{args.host}]' if ':' in args.host else args.host
     print(f'{args.gallery}: {len(gallery):,} tracklets at http://{host}:{args.port} (Ctrl-C ends)', flush=True)
     # requests are not logged: they name persons' tracklets
-    uvicorn.run(
-        app, host=args.host, port=args.port, log_level='warning', access_log=False, server_header=False,
-        limit_concurrency=64, timeout_graceful_shutdown=5,
+    settings = uvicorn.Config(
+        app, log_level='warning', access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
+        timeout_graceful_shutdown=5,
     )  # fmt: skip
+    uvicorn.Server(settings).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from dscreid.errors import ConfigError
+
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=64)
+    except OSError as error:
+        reason = str(error.strerror or error).partition(' (while')[0]
+        raise ConfigError(f'cannot listen to {host}, port {port} ({reason}); choose another --host or --port') from None
 
 
 def main(arguments: list[str] | None = None) -> None:
