@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -380,8 +381,8 @@ class Gallery:
             yield
         except (RuntimeError, ValueError, OSError) as error:
             text = str(error)
-            if 'No space left on device' in text:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder)) from error
+            if (number := re.search(r'\(os error (\d+)\)', text)) is not None and int(number[1]) != errno.ENOENT:
+                raise OSError(int(number[1]), os.strerror(int(number[1])), str(self.folder)) from error
             if 'lance' not in text.lower():
                 raise
             reason = ' '.join(text.split(', /')[0].split())  # without the place in LanceDB's source

@@ -42,3 +42,14 @@ def test_loading_beside_the_plain_way(run_benchmark, load_tool, monkeypatch, tmp
     values = json.loads((tmp_path / 'data.json').read_text())['results']
     assert set(values) >= {'loading', 'decoding', 'packing'}
     assert '32x16' in (tmp_path / 'data.md').read_text()
+
+
+def test_a_gallery_with_and_without_an_index(run_benchmark):
+    pytest.importorskip('lancedb')
+    sizes = ('--tracklets', 1_200, '--size', 8, '--queries', 3, '--probes', 1_000, '--per-transaction', 500)
+    values, text = run_benchmark('gallery', *sizes)
+    for kind in ('random', 'persons'):
+        recall = {row['name']: row['recall'] for row in values[kind]}
+        assert recall['exact search'] == recall['index, 1000 probes'] == 1
+        assert all(row['seconds'] > 0 for row in values[kind])
+    assert '1,200 tracklets' in text
