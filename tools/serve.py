@@ -62,7 +62,7 @@ def serve(args: argparse.Namespace) -> None:
     print(f'{args.gallery}: {len(gallery):,} tracklets at http://{host}:{args.port} (Ctrl-C ends)', flush=True)
     # requests are not logged: they name persons' tracklets
     settings = uvicorn.Config(
-        app, log_level='warning', access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
+        app, log_level='warning', access_log=False, server_header=False, limit_concurrency=64,
         timeout_graceful_shutdown=5,
     )  # fmt: skip
     uvicorn.Server(settings).run(sockets=[listening])

@@ -15,7 +15,7 @@ from own_cameras import make_tracklet_folder
 
 from dscreid.datasets.tracklet_table import read_table, write_table
 from dscreid.deployment import Gallery, TrackletInferencer, add_folder, make_bundle, open_folder
-from dscreid.errors import ConfigError
+from dscreid.errors import GalleryError
 
 pytest.importorskip('lancedb')
 pytest.importorskip('fastapi')
@@ -100,5 +100,5 @@ def test_a_port_in_use_and_another_model(load_tool, served, capsys, tmp_path):
     assert stop.value.code == 2
     assert f'cannot listen to 127.0.0.1, port {port} (Address already in use)' in capsys.readouterr().err
     Gallery(tmp_path / 'other', made_up_bundle(), create=True)
-    with pytest.raises(ConfigError, match="holds features of the model 'made up'"):
+    with pytest.raises(GalleryError, match="holds features of the model 'made up'"):
         tool.serve(tool.parse_args([*served[0], '--gallery', str(tmp_path / 'other')]))
