@@ -58,6 +58,7 @@ setup(
     packages=find_packages(include=['dscreid', 'dscreid.*']),
     package_data={
         'dscreid': ['py.typed', 'weights/*.safetensors'],
+        'dscreid.deployment.web': ['page.html'],
         'dscreid.visualization': ['templates/*', '*.csv'],
     },
     entry_points={'console_scripts': ['dscreid = dscreid.__main__:main']},
@@ -69,6 +70,7 @@ setup(
         'tables': read_optional('pyarrow'),
         'export': read_optional('onnx'),
         'gallery': read_optional('lancedb') + read_optional('pyarrow'),
+        'serve': read_optional('fastapi') + read_optional('uvicorn') + read_optional('python-multipart'),
         'dev': read_requirements('tests.txt'),
     },
     classifiers=[

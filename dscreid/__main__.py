@@ -18,6 +18,7 @@ COMMANDS = {
     'demo': 'demo.py',
     'gallery': 'gallery.py',
     'search': 'search.py',
+    'serve': 'serve.py',
     'report': 'report.py',
     'reproduce': 'reproduce.py',
     'synthesize': 'synthesize.py',

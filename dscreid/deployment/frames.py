@@ -39,6 +39,8 @@ class FrameLoader:
             frames = self._load(self._sample(tracklet.results()))['frames']
         elif isinstance(tracklet, np.ndarray):
             frames = self._fitted(_checked(tracklet)[self._chosen(len(tracklet))])
+        elif isinstance(tracklet, list) and tracklet and isinstance(tracklet[0], np.ndarray):
+            frames = self._fitted(_checked(tracklet[number][None])[0] for number in self._chosen(len(tracklet)))
         else:
             paths = paths_of(tracklet)
             frames = self._fitted(self._decoded(paths[number]) for number in self._chosen(len(paths)))

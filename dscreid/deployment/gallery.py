@@ -118,6 +118,11 @@ class Gallery:
         rows = self._rows(one_of('folder', [str(folder.resolve())]), _FACTS, limit=2)
         return entry_of(rows[0]) if len(rows) == 1 else None
 
+    def find(self, name: str) -> tuple[Entry, npt.NDArray[np.float32]] | None:
+        """Find a tracklet by its name, with its feature, float32 (D,); None if the gallery lacks it."""
+        rows = self._rows(one_of('tracklet', [name]), (*_FACTS, 'thumbnail', 'feature'))
+        return (entry_of(rows[0]), np.array(rows[0]['feature'], np.float32)) if rows else None
+
     def add(self, entries: Sequence[Entry], features: npt.NDArray[np.float32], replace: bool = False) -> int:
         """Add tracklets, all or none.
 

@@ -17,8 +17,9 @@ from dscreid.errors import ConfigError, TrainingError
 from dscreid.structures import Modality
 from dscreid.utils.progress import track
 
-#: A folder of pictures, the paths of its pictures, frames, uint8 (T, H, W, 3) in RGB order, or one of a dataset.
-Frames = str | Path | Sequence[str | Path] | npt.NDArray[np.uint8] | TrackletOfDataset
+#: A folder of pictures, the paths of its pictures, frames, uint8 (T, H, W, 3) in RGB order, or a list of frames of
+#: different sizes, or one of a dataset.
+Frames = str | Path | Sequence[str | Path] | npt.NDArray[np.uint8] | list[npt.NDArray[np.uint8]] | TrackletOfDataset
 
 
 class TrackletInferencer:
@@ -74,7 +75,8 @@ class TrackletInferencer:
 
         Args:
             tracklets: A dataset, or N tracklets, each a folder of pictures in the order of their names, a sequence of
-                paths of pictures, or frames, uint8 (T, H, W, 3) in RGB order. T and H x W may differ.
+                paths of pictures, or frames, uint8 (T, H, W, 3) in RGB order or a list of (H, W, 3). T and H x W may
+                differ.
             modalities: ``'rgb'`` or ``'ir'`` for each tracklet; only for encoders that need them.
             progress: Whether to show a progress bar.
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from dscreid.datasets.decoding import decode_frame, decode_with_cv2
 from dscreid.datasets.storage import FolderFrames
 from dscreid.deployment.bundle import Bundle
@@ -64,22 +67,42 @@ def search(
     """
     itself = [gallery.at(query) for query in queries]
     modalities = [settings.modality or _modality(query, one) for query, one in zip(queries, itself, strict=True)]
-    limits = [thresholds_of(settings.threshold, inferencer.bundle, modality) for modality in modalities]
+    for modality in modalities:
+        thresholds_of(settings.threshold, inferencer.bundle, modality)  # before long work
     known = [modality for modality in modalities if modality is not None]
     features = inferencer(list(queries), known if len(known) == len(queries) else None, progress=len(queries) > 1)
     names = [None if one is None else one.tracklet for one in itself]
+    found = search_features(gallery, inferencer.bundle, features, modalities, names, settings)
+    queried = zip(queries, modalities, found, strict=True)
+    return [Answer(query, modality, hits) for query, modality, hits in queried]
+
+
+def search_features(
+    gallery: Gallery,
+    bundle: Bundle,
+    features: npt.NDArray[np.float32],
+    modalities: Sequence[Modality | None],
+    names: Sequence[str | None],
+    settings: SearchSettings,
+) -> list[list[Hit]]:
+    """Search for each query, float32 (Q, D), of known or unknown modality; a tracklet it names is not an answer.
+
+    Raises:
+        ConfigError: See ``thresholds_of``.
+    """
+    limits = [thresholds_of(settings.threshold, bundle, modality) for modality in modalities]
     # each modality has a threshold of its own, so the best of both together could hide matches of one
     apart = settings.threshold is not None and settings.filters.modality is None
     kinds = list(Modality) if apart else [settings.filters.modality]
-    answers = [Answer(query, modality, []) for query, modality in zip(queries, modalities, strict=True)]
+    answers: list[list[Hit]] = [[] for _ in modalities]
     for kind in kinds:
         filters = replace(settings.filters, modality=kind)
         found = gallery.search(features, settings.top, filters, names, settings.probes)
         for answer, hits, limit in zip(answers, found, limits, strict=True):
-            answer.hits.extend(hit for hit in hits if hit.similarity > limit.get(hit.entry.modality, -math.inf))
+            answer.extend(hit for hit in hits if hit.similarity > limit.get(hit.entry.modality, -math.inf))
     for answer in answers:
-        answer.hits.sort(key=lambda hit: -hit.similarity)
-        del answer.hits[settings.top :]
+        answer.sort(key=lambda hit: -hit.similarity)
+        del answer[settings.top :]
     return answers
 
 
@@ -151,7 +174,7 @@ def answers_text(answers: Sequence[Answer], settings: SearchSettings, bundle: Bu
         if not bundle.calibration:
             rows = [row[:2] + row[3:] for row in rows]
         columns = header if bundle.calibration else header[:2] + header[3:]
-        blocks.append(f'{answer.query}\n{text_table(columns, rows) if rows else _nothing(settings)}\n')
+        blocks.append(f'{answer.query}\n{text_table(columns, rows) if rows else nothing_text(settings)}\n')
     return '\n'.join(blocks)
 
 
@@ -194,7 +217,7 @@ def _answer_html(answer: Answer, settings: SearchSettings, bundle: Bundle) -> st
     for hit in answer.hits:
         picture = data_uri(hit.entry.thumbnail) if hit.entry.thumbnail else ''
         hits.append({'picture': picture, **_facts(hit, answer, bundle)})
-    return part('answers', query=data_uri(query), count=len(paths), hits=hits, nothing=_nothing(settings))
+    return part('answers', query=data_uri(query), count=len(paths), hits=hits, nothing=nothing_text(settings))
 
 
 def _threshold_text(settings: SearchSettings) -> str:
@@ -204,7 +227,8 @@ def _threshold_text(settings: SearchSettings) -> str:
     return f'similarity above {value:g}' if kind == 'similarity' else f'false-match rate of at most {value:g}'
 
 
-def _nothing(settings: SearchSettings) -> str:
+def nothing_text(settings: SearchSettings) -> str:
+    """Say that nothing was found."""
     if settings.threshold is None:
         return 'no match: no tracklet meets the conditions'
     return f'no match: no tracklet has a {_threshold_text(settings)}'

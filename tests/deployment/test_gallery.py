@@ -345,7 +345,7 @@ import resource, sys
 from galleries import *
 gallery = Gallery(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
-entries = [entry(number, thumbnail=bytes(3000)) for number in range(100, 300)]
+entries = [entry(number, thumbnail=np.random.bytes(3000)) for number in range(100, 300)]
 try:
     gallery.add(entries, np.stack([feature(number) for number in range(100, 300)]))
 except OSError as error:
@@ -358,11 +358,27 @@ except OSError as error:
     assert fill(gallery, range(40)) == 10
 
 
-def test_two_writers_wait_for_each_other(tmp_path):
+def test_a_writer_and_one_that_compacts_wait_for_each_other(tmp_path):
     folder = tmp_path / 'g'
     Gallery(folder, made_up_bundle(), create=True)
-    code = 'import sys; from galleries import *; [fill(Gallery(sys.argv[1]), range(k, k + 9)) for k in range(0, 24, 3)]'
-    processes = [subprocess.Popen([sys.executable, '-c', code, str(folder)], cwd=Path(galleries.__file__).parent)
-                 for _ in range(2)]  # fmt: skip
-    assert [process.wait(120) for process in processes] == [0, 0]
-    assert sorted(names(Gallery(folder).query())) == sorted(f't{number}' for number in range(30))
+    start = 'import sys; from galleries import *; gallery = Gallery(sys.argv[1]);'
+    codes = [
+        f'{start} [fill(gallery, range(k, k + 9)) for k in range(0, 60, 3)]',
+        f'{start} [fill(gallery, range(k, k + 9)) for k in range(300, 360, 3)]',
+        f'{start} [gallery.compact() for _ in range(20)]',
+    ]
+    processes = [
+        subprocess.Popen([sys.executable, '-c', code, str(folder)], cwd=Path(galleries.__file__).parent)
+        for code in codes
+    ]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    expected = [f't{number}' for number in (*range(66), *range(300, 366))]
+    assert sorted(names(Gallery(folder).query())) == sorted(expected)
+
+
+def test_compacting_deletes_what_killed_writers_left(gallery):
+    data = gallery.folder / 'tracklets.lance/data'
+    (data / '.tmpw2ab9m').write_bytes(b'picture of somebody')
+    gallery.compact()
+    assert len(gallery) == 30
+    assert b'picture of somebody' not in content(gallery)

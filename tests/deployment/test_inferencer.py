@@ -72,6 +72,18 @@ def test_fewer_more_and_larger_frames(inferencer, test_set):
     assert len(np.unique(found.round(4), axis=0)) == 4
 
 
+def test_a_list_of_frames_of_different_sizes(inferencer, test_set, tmp_path):
+    frames = [
+        cv2.resize(frame, size) for frame, size in zip(arrays_of(test_set, 0), [(37, 81), (16, 32)], strict=False)
+    ]
+    paths = [tmp_path / f'{number}.png' for number in range(len(frames))]
+    for path, frame in zip(paths, frames, strict=True):
+        cv2.imwrite(str(path), frame[..., ::-1])
+    np.testing.assert_allclose(inferencer([frames]), inferencer([paths]), atol=2e-6)
+    with pytest.raises(DatasetError, match='frames must be uint8'):
+        inferencer([[frames[0][..., 0], frames[1]]])
+
+
 def test_workers_change_nothing(inferencer, bundle, test_set):
     parallel = TrackletInferencer(bundle, batch_size=4, num_workers=2)
     np.testing.assert_array_equal(parallel(test_set), inferencer(test_set))

@@ -1,0 +1,115 @@
+"""Marks of answers as right or wrong: labeled pairs in a JSON-lines file next to a gallery."""
+
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dscreid.errors import GalleryError
+from dscreid.structures import Modality
+from dscreid.utils.files import locked
+
+#: POSIX locks do not protect threads from each other.
+_THREADS = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A labeled pair of a query and an answer.
+
+    Attributes:
+        query: Name of a tracklet, or of an upload: ``upload-`` and a hash.
+        tracklet: Name of the answer.
+        same: Whether both are the same person; None takes an earlier mark back.
+        similarity: Inner product of their features.
+        modalities: Modality of query and answer, ``'rgb-rgb'``, ``'rgb-ir'`` or ``'ir-ir'``.
+        model: Fingerprint of the bundle.
+        time: When the mark was made, ISO 8601 in UTC.
+    """
+
+    query: str
+    tracklet: str
+    same: bool | None
+    similarity: float
+    modalities: str
+    model: str
+    time: str
+
+
+def make_mark(
+    query: tuple[str, Modality], answer: tuple[str, Modality], same: bool | None, similarity: float, model: str
+) -> Mark:
+    """Make a mark of now, from names and modalities."""
+    one, other = query[1], answer[1]
+    pair = f'{one.value}-{other.value}' if one is other else 'rgb-ir'
+    now = datetime.now(timezone.utc).isoformat(timespec='seconds')
+    return Mark(query[0], answer[0], same, round(similarity, 6), pair, model, now)
+
+
+def marks_file(gallery: str | Path) -> Path:
+    """Return the file of a gallery's marks, ``NAME.marks.jsonl`` beside its folder."""
+    folder = Path(gallery).resolve()
+    return folder.with_name(f'{folder.name}.marks.jsonl')
+
+
+def append_mark(path: Path, mark: Mark) -> None:
+    """Append a mark and wait until it is on the disk; what a killed writer left of a line is removed first."""
+    line = (json.dumps(asdict(mark), ensure_ascii=False) + '\n').encode()
+    lock = path.with_name(f'.{path.name}.lock')
+    with _THREADS, locked(lock), path.open('a+b') as file:
+        file.seek(0)
+        content = file.read()
+        file.truncate(content.rfind(b'\n') + 1)
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_marks(path: Path) -> list[Mark]:
+    """Read all marks in the order in which they were made; without a file there are none.
+
+    A last line without its end, of a killed writer, is left out.
+
+    Raises:
+        GalleryError: If a line is malformed; names file and line.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().split(b'\n')[:-1]
+    return [_parse(line, f'{path}:{number}') for number, line in enumerate(lines, 1)]
+
+
+def labeled_pairs(path: Path, model: str) -> list[Mark]:
+    """Read the valid marks of a model, for calibration: of each pair the last one, unless it was taken back.
+
+    A pair has the same mark in both directions.
+
+    Args:
+        path: See ``marks_file``.
+        model: Fingerprint of the bundle; similarities of other models do not count.
+    """
+    last: dict[frozenset[str], Mark] = {}
+    for mark in read_marks(path):
+        if mark.model == model:
+            pair = frozenset((mark.query, mark.tracklet))
+            last.pop(pair, None)  # the order is that of the last marks
+            last[pair] = mark
+    return [mark for mark in last.values() if mark.same is not None]
+
+
+def _parse(line: bytes, where: str) -> Mark:
+    try:
+        values: dict[str, Any] = json.loads(line)
+        mark = Mark(**values)
+        types = {'same': bool | None, 'similarity': float | int}
+        for one in fields(Mark):
+            if not isinstance(getattr(mark, one.name), types.get(one.name, str)):
+                raise ValueError(f'{one.name} is {getattr(mark, one.name)!r}')
+        if mark.modalities not in ('rgb-rgb', 'rgb-ir', 'ir-ir'):
+            raise ValueError(f'modalities is {mark.modalities!r}')
+    except (ValueError, TypeError) as error:
+        raise GalleryError(f'{where}: is no mark of dscreid serve ({error}); remove the line') from None
+    return mark

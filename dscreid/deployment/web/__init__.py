@@ -1,0 +1,1 @@
+"""The page of ``dscreid serve``; importing ``app`` needs the extra "serve"."""

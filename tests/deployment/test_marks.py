@@ -1,0 +1,93 @@
+import json
+import multiprocessing
+import threading
+from dataclasses import replace
+
+import pytest
+
+from dscreid.deployment.marks import append_mark, labeled_pairs, make_mark, marks_file, read_marks
+from dscreid.errors import GalleryError
+from dscreid.structures import Modality
+
+RGB, IR = Modality
+
+
+def mark(query='a', answer='b', same=True, similarity=0.5, model='m', modalities=(RGB, RGB)):
+    return make_mark((query, modalities[0]), (answer, modalities[1]), same, similarity, model)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return marks_file(tmp_path / 'gallery')
+
+
+def append_many(path, name):
+    for number in range(50):
+        append_mark(path, mark(name, f'{name}{number}'))
+
+
+def test_marks_lie_next_to_the_gallery_and_come_back(path, tmp_path):
+    assert path == tmp_path / 'gallery.marks.jsonl'
+    assert read_marks(path) == []
+    marks = [mark(), mark('a', 'ü\n"', False, -0.25), mark('c', 'd', None)]
+    for one in marks:
+        append_mark(path, one)
+    assert read_marks(path) == marks
+    assert len(path.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ('modalities', 'pair'), [((RGB, RGB), 'rgb-rgb'), ((IR, IR), 'ir-ir'), ((RGB, IR), 'rgb-ir'), ((IR, RGB), 'rgb-ir')]
+)
+def test_a_pair_of_modalities_has_one_name(modalities, pair):
+    assert mark(modalities=modalities).modalities == pair
+
+
+def test_pairs_are_the_last_marks_of_a_model(path):
+    last = mark('b', 'a', False)
+    for one in (mark('a', 'b'), mark('e', 'f'), mark('c', 'd'), mark('c', 'd', None), mark('g', 'h', model='x'), last):
+        append_mark(path, one)
+    assert [(one.query, one.tracklet, one.same) for one in labeled_pairs(path, 'm')] == [
+        ('e', 'f', True),
+        ('b', 'a', False),
+    ]
+
+
+def test_what_a_killed_writer_left_is_ignored_then_removed(path):
+    append_mark(path, mark('a', 'b'))
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole + whole[:end])
+        assert len(read_marks(path)) == 1
+    append_mark(path, mark('c', 'd'))
+    assert [one.query for one in read_marks(path)] == ['a', 'c']
+    assert path.read_bytes().startswith(whole)
+
+
+def test_threads_and_processes_lose_nothing(path):
+    context = multiprocessing.get_context('fork')
+    workers = [threading.Thread(target=append_many, args=(path, f't{number}')) for number in range(2)]
+    workers += [context.Process(target=append_many, args=(path, f'p{number}')) for number in range(2)]
+    for worker in reversed(workers):
+        worker.start()
+    for worker in workers:
+        worker.join()
+    marks = read_marks(path)
+    assert len(marks) == len({one.tracklet for one in marks}) == 200
+
+
+@pytest.mark.parametrize(
+    'change', [{'same': 'yes'}, {'similarity': 'high'}, {'modalities': 'rgb'}, {'query': 3}, {'surprise': 1}]
+)
+def test_malformed_lines_are_named(path, change):
+    append_mark(path, mark())
+    line = json.loads(path.read_text())
+    with path.open('a') as file:
+        file.write(json.dumps(line | change) + '\n')
+    with pytest.raises(GalleryError, match=r'gallery.marks.jsonl:2: is no mark of dscreid serve .*; remove the line'):
+        read_marks(path)
+
+
+def test_a_mark_knows_when_it_was_made():
+    assert mark().time.endswith('+00:00')
+    assert replace(mark(), time='') == replace(mark(), time='')
