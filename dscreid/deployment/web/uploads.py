@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dscreid.datasets.decoding import decode_with_cv2
-from dscreid.datasets.image_size import image_size
+from dscreid.datasets.decoding import decode_with_cv2, image_size
 from dscreid.errors import DatasetError
 
 Picture = npt.NDArray[np.uint8]
