@@ -306,7 +306,7 @@ def killed(*arguments, seconds):
     return [int(line) for line in lines if line.endswith('\n')]
 
 
-@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('seed', range(2))
 def test_a_killed_add_neither_loses_nor_doubles_a_tracklet(tmp_path, seed):
     finished = killed('add', tmp_path / 'g', seconds=random.Random(seed).uniform(0, 0.4))
     gallery = Gallery(tmp_path / 'g', made_up_bundle())
@@ -358,6 +358,7 @@ except OSError as error:
     assert fill(gallery, range(40)) == 10
 
 
+@pytest.mark.slow
 def test_a_writer_and_one_that_compacts_wait_for_each_other(tmp_path):
     folder = tmp_path / 'g'
     Gallery(folder, made_up_bundle(), create=True)
