@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.apis.command_line import add_inference_options, make_parser, run_command
+from dscreid.deployment.gallery_filters import argument, parse_threshold
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -18,14 +19,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('folder', metavar='FOLDER', type=Path, help='tracklets, for example of dscreid tracks')
     parser.add_argument('--bundle', type=Path, required=True, help='folder of the bundle (dscreid bundle)')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.csv file to write')
-    limit = parser.add_mutually_exclusive_group()
-    limit.add_argument(
-        '--false-match-rate', type=float, default=1e-3, metavar='R',
-        help='rate of a calibrated bundle (dscreid calibrate) that decides which similarity suffices (default: 0.001)',
+    parser.add_argument(
+        '--threshold', type=argument(parse_threshold), default=('rate', 1e-3), metavar='T',
+        help='tracklets are one person if their average similarity exceeds that of this false-match rate, for bundles '
+        'of dscreid calibrate, or this similarity, as similarity=0.6 (default: 1e-3)',
     )  # fmt: skip
-    limit.add_argument(
-        '--threshold', type=float, metavar='S', help='average similarity above which tracklets are one person, -1 to 1'
-    )
     parser.add_argument(
         '--tracks-out', type=Path, metavar='DIR',
         help='also write the boxes of each video there, as MOTChallenge results with identities as ids; for folders of '
@@ -73,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
     order = sorted(range(len(tracklets)), key=lambda number: natural_key(tracklets.rows[number].tracklet))
     rows = [tracklets.rows[number] for number in order]
     modalities = [row.modality for row in rows]
-    thresholds = thresholds_of(bundle, modalities, args.false_match_rate, args.threshold)
+    thresholds = thresholds_of(bundle, modalities, args.threshold)
     presence = presence_of(rows, args.folder)
     features = TrackletInferencer(bundle, args.device, args.batch_size, args.workers)(tracklets)
     identities = link_tracklets(features[order], modalities, presence.together(), thresholds).tolist()

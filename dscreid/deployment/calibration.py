@@ -103,8 +103,7 @@ def threshold_for(bundle: Bundle, rate: float, pair: str) -> float:
     """
     if pair not in PAIRS:
         raise ConfigError(f'the pair of modalities is {pair!r}; write {", ".join(PAIRS)}')
-    known = {one['rate']: one['threshold'] for one in (bundle.calibration or {}).get('thresholds', ())
-             if one['pair'] == pair}  # fmt: skip
+    known = known_thresholds(bundle, pair)
     for calibrated, threshold in known.items():
         if math.isclose(calibrated, rate, rel_tol=1e-9):
             return threshold
@@ -113,6 +112,12 @@ def threshold_for(bundle: Bundle, rate: float, pair: str) -> float:
         f'{bundle.folder}: not calibrated for a false-match rate of {rate:g} of {pair} (known rates: {rates}); run '
         f'dscreid calibrate {bundle.folder} FOLDER --rates {rate:g}'
     )
+
+
+def known_thresholds(bundle: Bundle, pair: str) -> dict[float, float]:
+    """Return the thresholds of a calibrated bundle by false-match rate; empty without calibration."""
+    lines = (bundle.calibration or {}).get('thresholds', ())
+    return {line['rate']: line['threshold'] for line in lines if line['pair'] == pair}
 
 
 def needed_pairs(rate: float, confidence: float = 0.95) -> int:

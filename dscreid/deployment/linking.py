@@ -1,7 +1,6 @@
 """Global identities: tracklets of the same person over cameras and modalities."""
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from dscreid.datasets.tracklet_table import TrackletRow
 from dscreid.deployment.bundle import Bundle
 from dscreid.deployment.calibration import pair_of, threshold_for
-from dscreid.errors import ConfigError, DatasetError, ResourceError
+from dscreid.errors import DatasetError, ResourceError
 from dscreid.structures import Modality
 from dscreid.tracks.convert import ConvertedVideo, read_boxes, read_conversion
 from dscreid.tracks.mot import write_mot
@@ -131,24 +130,20 @@ def write_identities(path: Path, rows: Sequence[TrackletRow], identities: Sequen
             writer.writerow([row.tracklet, row.camera, row.modality.value, identity])
 
 
-def thresholds_of(
-    bundle: Bundle, modalities: Sequence[Modality], rate: float, similarity: float | None = None
-) -> dict[str, float]:
+def thresholds_of(bundle: Bundle, modalities: Sequence[Modality], threshold: tuple[str, float]) -> dict[str, float]:
     """Choose the threshold of each pair of modalities that occurs.
 
     Args:
-        bundle: The bundle, calibrated unless ``similarity`` is given.
+        bundle: The bundle.
         modalities: Modality of each tracklet.
-        rate: False-match rate.
-        similarity: Threshold of all pairs, instead of the rate.
+        threshold: See ``parse_threshold``; a rate needs a calibrated bundle.
 
     Raises:
-        ConfigError: If the similarity is not a number, or the bundle is not calibrated for the rate.
+        ConfigError: If the bundle is not calibrated for the rate.
     """
-    if similarity is not None and not math.isfinite(similarity):
-        raise ConfigError(f'the threshold is {similarity}; give a similarity, for example 0.6')
+    kind, value = threshold
     pairs = sorted({pair_of(one, other) for one, other in product(set(modalities), repeat=2)})
-    return {pair: threshold_for(bundle, rate, pair) if similarity is None else similarity for pair in pairs}
+    return {pair: value if kind == 'similarity' else threshold_for(bundle, value, pair) for pair in pairs}
 
 
 def converted_videos(root: Path) -> list[ConvertedVideo]:

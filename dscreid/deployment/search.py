@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dscreid.datasets.decoding import decode_frame, decode_with_cv2
 from dscreid.datasets.storage import FolderFrames
 from dscreid.deployment.bundle import Bundle
+from dscreid.deployment.calibration import known_thresholds, pair_of, threshold_for
 from dscreid.deployment.frames import paths_of
 from dscreid.deployment.gallery import Gallery, Hit
 from dscreid.deployment.gallery_filters import Filters
@@ -129,32 +130,14 @@ def thresholds_of(threshold: tuple[str, float] | None, bundle: Bundle, query: Mo
         )
     if query is None:
         raise ConfigError('the threshold depends on the modality of the query; give --query-modality')
-    found = {}
-    for modality in Modality:
-        known = _calibrated(bundle, query, modality)
-        fitting = [one for rate, one in known.items() if math.isclose(rate, value, rel_tol=1e-9)]
-        if not fitting:
-            rates = ', '.join(f'{rate:g}' for rate in known) or 'none'
-            raise ConfigError(
-                f'{bundle.folder}: is not calibrated for a false-match rate of {value:g} between {query.value} and '
-                f'{modality.value} (known rates: {rates})'
-            )
-        found[modality] = fitting[0]
-    return found
+    return {modality: threshold_for(bundle, value, pair_of(query, modality)) for modality in Modality}
 
 
 def rate_text(similarity: float, bundle: Bundle, query: Modality | None, modality: Modality) -> str:
     """Write the smallest calibrated false-match rate whose threshold a similarity exceeds, ``'-'`` without one."""
-    known = {} if query is None else _calibrated(bundle, query, modality)
+    known = {} if query is None else known_thresholds(bundle, pair_of(query, modality))
     rates = [rate for rate, threshold in known.items() if similarity > threshold]
     return f'{min(rates):g}' if rates else '-'
-
-
-def _calibrated(bundle: Bundle, one: Modality, other: Modality) -> dict[float, float]:
-    """Read the calibrated thresholds of a pair of modalities by rate."""
-    pair = f'{one.value}-{other.value}' if one is other else 'rgb-ir'
-    table = (bundle.calibration or {}).get('thresholds', ())
-    return {line['rate']: line['threshold'] for line in table if line['pair'] == pair}
 
 
 def _modality(query: Path, entry: Entry | None) -> Modality | None:

@@ -133,12 +133,10 @@ def test_too_many_tracklets_are_refused(monkeypatch):
 
 
 def test_thresholds_are_of_the_pairs_that_occur(bundle):
-    assert thresholds_of(bundle, [Modality.IR] * 2, 1e-3, 0.4) == {'ir-ir': 0.4}
-    assert thresholds_of(bundle, list(Modality), 1e-3, 0.4) == dict.fromkeys(PAIRS, 0.4)
+    assert thresholds_of(bundle, [Modality.IR] * 2, ('similarity', 0.4)) == {'ir-ir': 0.4}
+    assert thresholds_of(bundle, list(Modality), ('similarity', 0.4)) == dict.fromkeys(PAIRS, 0.4)
     with pytest.raises(ConfigError, match=r'not calibrated for a false-match rate of 0.001 of ir-ir'):
-        thresholds_of(bundle, [Modality.IR], 1e-3)
-    with pytest.raises(ConfigError, match='the threshold is nan; give a similarity'):
-        thresholds_of(bundle, [Modality.IR], 1e-3, float('nan'))
+        thresholds_of(bundle, [Modality.IR], ('rate', 1e-3))
 
 
 def test_identities_are_a_table(tmp_path):

@@ -59,7 +59,7 @@ def link(tool, folder, bundle, *options):
 
 
 def test_everything_alike_is_one_person_except_at_the_same_time(tool, converted, own_bundle, capsys):
-    found = link(tool, converted, own_bundle, '--threshold', -2)
+    found = link(tool, converted, own_bundle, '--threshold', 'similarity=-2')
     first, second, third, other = (
         'gate_rgb/gate_00001',
         'gate_rgb/gate_00002',
@@ -75,7 +75,7 @@ def test_everything_alike_is_one_person_except_at_the_same_time(tool, converted,
 
 
 def test_nothing_alike_is_everyone_apart(tool, converted, own_bundle):
-    assert list(link(tool, converted, own_bundle, '--threshold', 2).values()) == [1, 2, 3, 4]
+    assert list(link(tool, converted, own_bundle, '--threshold', 'similarity=2').values()) == [1, 2, 3, 4]
 
 
 def test_the_calibration_of_the_bundle_decides(tool, converted, own_bundle):
@@ -83,11 +83,11 @@ def test_the_calibration_of_the_bundle_decides(tool, converted, own_bundle):
         values = [dict(pair=pair, rate=1e-3, threshold=threshold) for pair in ('rgb-rgb', 'ir-ir', 'rgb-ir')]
         bundle = calibrated(own_bundle, {'confidence': 0.95, 'thresholds': values})
         assert len(set(link(tool, converted, bundle).values())) == count
-        assert len(set(link(tool, converted, bundle, '--false-match-rate', '0.001').values())) == count
+        assert len(set(link(tool, converted, bundle, '--threshold', '0.001').values())) == count
 
 
 def test_tracks_get_the_identities_as_ids(tool, converted, own_bundle, tmp_path):
-    found = link(tool, converted, own_bundle, '--threshold', -2, '--tracks-out', tmp_path / 'linked')
+    found = link(tool, converted, own_bundle, '--threshold', 'similarity=-2', '--tracks-out', tmp_path / 'linked')
     files = sorted(path.relative_to(tmp_path / 'linked') for path in (tmp_path / 'linked').rglob('*.txt'))
     assert files == [Path('gate_rgb/gate.txt'), Path('yard_ir/yard.txt')]
     boxes = read_tracks(TrackFile(tmp_path / 'linked/gate_rgb/gate.txt', (160, 120), 16))
@@ -100,16 +100,15 @@ def test_tracks_get_the_identities_as_ids(tool, converted, own_bundle, tmp_path)
 
 def test_unknown_times_are_said(tool, converted, own_bundle, tmp_path, capsys):
     (converted / '.converted').rename(tmp_path / 'gone')
-    assert set(link(tool, converted, own_bundle, '--threshold', -2).values()) == {1}
+    assert set(link(tool, converted, own_bundle, '--threshold', 'similarity=-2').values()) == {1}
     assert '4 tracklets have no time; nothing keeps those of one camera and moment apart' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['--false-match-rate', '0.2'], 'not calibrated for a false-match rate of 0.2 of ir-ir'),
-        (['--threshold', 'nan'], 'the threshold is nan; give a similarity'),
-        (['--threshold', '0', '--tracks-out', 'linked'], 'own: was not written by dscreid tracks'),
+        (['--threshold', '0.2'], 'not calibrated for a false-match rate of 0.2 of ir-ir'),
+        (['--threshold', 'similarity=0', '--tracks-out', 'linked'], 'own: was not written by dscreid tracks'),
     ],
 )
 def test_mistakes_are_one_sentence(tool, converted, own_bundle, tmp_path, capsys, options, message):
