@@ -241,8 +241,9 @@ class TrackletDataset(Dataset, ABC):
         return tuple(split for split in cls.SPLITS if '+' not in split)
 
     def _build_pipeline(self, pipeline: Pipeline) -> list[Callable[[dict], dict]]:
-        transforms = [TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in pipeline]
-        if not all(map(callable, transforms)):
+        steps: Sequence[Any] = pipeline if isinstance(pipeline, (list, tuple)) else [pipeline]
+        transforms = [TRANSFORMS.build(dict(step)) if isinstance(step, Mapping) else step for step in steps]
+        if not (isinstance(pipeline, (list, tuple)) and all(map(callable, transforms))):
             raise ConfigError(
                 f'{type(self).__name__}: pipeline must list transforms, as dict(type=...), got {pipeline!r}'
             )

@@ -43,11 +43,11 @@ class TrackletDataPreprocessor(BaseDataPreprocessor):
             raise ConfigError(f'std must give 3 values in (0, 1] (divide 0-255 values by 255), got {std}')
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), persistent=False)
-        self.augmentation: Callable[..., Any] | None = (
-            MODELS.build({'type': 'TrackletAugmentation', **augmentation})
-            if isinstance(augmentation, dict)
-            else augmentation
-        )
+        if isinstance(augmentation, dict):
+            augmentation = MODELS.build({'type': 'TrackletAugmentation', **augmentation})
+        if not (augmentation is None or callable(augmentation)):
+            raise ConfigError(f'augmentation must be dict(...) or None, got {augmentation!r}')
+        self.augmentation: Callable[..., Any] | None = augmentation
 
     def normalize(self, frames: Tensor) -> Tensor:
         """Subtract the mean and divide by the standard deviation: float32 (..., 3, H, W) in [0, 1], same shape."""
