@@ -98,7 +98,7 @@ def test_a_config_that_trains_nothing_tests_its_source(configs):
     # the same test again, and one of another config, of other source weights, or without a word about the first
     options = RunOptions(work_dir=runs / 'cd', resume=True)
     assert run_experiment(configs / 'tiny_cd.py', options) == metrics
-    other = replace(options, config_options={'model.backbone.start_layer': 0})
+    other = replace(options, config_options={'model.flip_test': True})
     weights = replace(options, source_checkpoint=runs / 'tiny_source' / 'epoch_1.pth')
     for refused in (other, weights):
         with pytest.raises(ConfigError, match=r'was made with another config, seed or source weights; .*--overwrite'):

@@ -123,7 +123,7 @@ class TrackletDataset(Dataset, ABC):
         expected_statistics: str | None = 'published',
         on_bad_frame: str = 'error',
     ) -> None:
-        self.root = Path(root).expanduser()
+        self.root = _as_folder(root, type(self).__name__)
         self.split = split
         self.labelled = labelled
         self._check_arguments(modality, expected_statistics, on_bad_frame)
@@ -363,3 +363,14 @@ class TrackletDataset(Dataset, ABC):
 def why_not_evaluated(dataset: Dataset) -> str | None:
     """Explain why retrieval cannot be evaluated on a dataset; None if it can, and for other classes of datasets."""
     return dataset.missing_identities() if isinstance(dataset, TrackletDataset) else None
+
+
+def _as_folder(root: str | Path, owner: str) -> Path:
+    """Convert the ``root`` argument to a path; raises ConfigError if no such path can exist."""
+    try:
+        folder = Path(root).expanduser()
+        folder.is_dir()
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise ConfigError(f'{owner}: root {str(root)[:200]!r} is not a usable path ({reason})') from None
+    return folder

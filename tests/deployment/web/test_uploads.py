@@ -1,4 +1,5 @@
 import io
+import zlib
 
 import cv2
 import numpy as np
@@ -143,6 +144,7 @@ def test_damaged_pictures(suffix):
 def test_a_tiny_file_that_claims_many_pixels_is_not_decoded():
     content = bytearray(encoded(gradient()))
     content[16:24] = (9000).to_bytes(4, 'big') * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, 'big')
     with pytest.raises(DatasetError, match='file 1: has more than 50 million pixels'):
         query_frames([bytes(content)], Box())
 
