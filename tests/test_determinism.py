@@ -75,6 +75,7 @@ def test_validation_changes_nothing(stage, reference, options):
     assert differences(reference, stage(**options)) == []
 
 
+@pytest.mark.slow
 def test_another_seed_changes_the_result(stage, reference):
     """What the tests for equality compare is not always equal."""
     places = ' '.join(differences(reference, stage(**{'randomness.seed': 5})))
@@ -147,6 +148,7 @@ def deterministic_afterwards(monkeypatch):
     os.environ.pop(CUBLAS_VARIABLE, None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('deterministic_afterwards')
 def test_deterministic_mode(stage, reference):
     """It is set and trains; nothing that it computes is refused on a GPU, and on a processor it changes nothing."""

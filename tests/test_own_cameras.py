@@ -26,6 +26,7 @@ def adapt(tiny_runs, tiny_experiment, root, work_dir):
     return run_experiment(tiny_runs.adapt, options)
 
 
+@pytest.mark.slow
 def test_tracklets_with_persons_are_adapted_to_and_evaluated(tiny_runs, tiny_experiment, tmp_path):
     root = make_tracklet_folder(tiny_runs.hitsz, tmp_path / 'own')
     found = adapt(tiny_runs, tiny_experiment, root, tmp_path / 'run')

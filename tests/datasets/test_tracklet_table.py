@@ -1,7 +1,7 @@
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscreid.datasets.tracklet_table import TrackletRow, find_table, parse_time, read_table, write_table
@@ -33,6 +33,7 @@ def test_only_three_columns_and_the_pictures_are_needed(tmp_path):
 names = st.text(st.characters(codec='utf-8', exclude_categories=['C', 'Z']), min_size=1, max_size=8)
 
 
+@settings(max_examples=30)
 @given(st.lists(names, min_size=1, max_size=6, unique=True), names, st.none() | st.datetimes())
 def test_written_tables_are_read_back(tmp_path_factory, tracklets, camera, time):
     path = tmp_path_factory.mktemp('table') / 'tracklets.csv'

@@ -64,6 +64,7 @@ def test_flip_and_raw_features(tiny_runs, tiny_experiment, tmp_path, test_set):
     np.testing.assert_allclose(TrackletInferencer(tmp_path / 'raw.pt2')(test_set), features, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_half_precision(bundle, tmp_path, test_set):
     for name in ('half.pt2', 'half.onnx'):
         assert 0 < export_bundle(bundle, tmp_path / name, half=True) <= TOLERANCE[True]

@@ -306,6 +306,7 @@ def killed(*arguments, seconds):
     return [int(line) for line in lines if line.endswith('\n')]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', range(2))
 def test_a_killed_add_neither_loses_nor_doubles_a_tracklet(tmp_path, seed):
     finished = killed('add', tmp_path / 'g', seconds=random.Random(seed).uniform(0, 0.4))
@@ -319,6 +320,7 @@ def test_a_killed_add_neither_loses_nor_doubles_a_tracklet(tmp_path, seed):
     assert sorted(names(gallery.query())) == sorted(f't{number}' for number in range(complete + 5))
 
 
+@pytest.mark.slow
 def test_a_killed_removal_loses_nothing_else_and_compacting_erases_the_rest(gallery):
     fill(gallery, range(30, 400))
     finished = killed('remove', gallery.folder, seconds=0.3)
@@ -339,6 +341,7 @@ def test_a_gallery_whose_making_was_killed_is_made_again(tmp_path):
     assert fill(Gallery(tmp_path / 'g', made_up_bundle(), create=True), range(3)) == 3
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_gallery_as_it_was(gallery):
     code = """
 import resource, sys

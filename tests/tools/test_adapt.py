@@ -116,6 +116,7 @@ def test_a_finished_one_is_not_repeated_and_its_bundle_keeps_its_calibration(
     assert not list(work_dir.glob('.bundle_*'))
 
 
+@pytest.mark.slow
 def test_a_used_folder_is_refused_or_replaced(adapt, arguments, anonymous, finished, tmp_path, capsys):
     message = refused(capsys, lambda: adapt.main(arguments(anonymous, finished)))
     assert 'bundle: holds a bundle; choose another --out, or replace it with --overwrite' in message
@@ -143,6 +144,7 @@ def test_a_used_folder_is_refused_or_replaced(adapt, arguments, anonymous, finis
     assert features.with_name('metrics.json').is_file()
 
 
+@pytest.mark.slow
 def test_persons_are_measured_but_do_not_change_the_comparison(adapt, arguments, tiny_runs, finished, tmp_path, capsys):
     root = own_folder(tiny_runs.hitsz, tmp_path / 'mine', persons=True)
     adapt.main(arguments(root, tmp_path / 'run'))

@@ -46,6 +46,7 @@ def get(url, data=None, **headers):
         return answer.read()
 
 
+@pytest.mark.slow
 def test_from_the_command_to_answers(served):
     arguments, root = served
     port = free_port()

@@ -141,6 +141,7 @@ def test_a_checkpoint_without_necks_and_heads(tool, tiny_runs, tiny_experiment, 
         )
 
 
+@pytest.mark.slow
 def test_bad_input_as_a_process(tiny_runs):
     result = subprocess.run(
         [sys.executable, TOOL, tiny_runs.adapt, 'gone.pth'],

@@ -122,6 +122,7 @@ ADAPTATION_KEYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('options', 'message'), ADAPTATION_KEYS)
 def test_bad_adaptation_configs(refused, tiny_runs, tiny_experiment, tmp_path, options, message):
     source = tiny_experiment.source_checkpoint

@@ -260,6 +260,7 @@ def wait_for(condition, seconds=60):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='the kernel ends the children of a killed process on Linux alone')
 def test_a_killed_command_leaves_no_process_behind_and_the_next_one_continues(bench, tmp_path):
     bench.options(rows=['dsc'])  # writes the worlds' markers
