@@ -1,5 +1,7 @@
 """Cameras of one's own, from tracklets to features: adapt, evaluate, check, bundle, infer."""
 
+import re
+
 import numpy as np
 import pytest
 from own_cameras import make_tracklet_folder
@@ -47,6 +49,20 @@ def test_tracklets_without_persons_are_adapted_to_and_searched(tiny_runs, tiny_e
     # the table's order differs with labels, so compare as sets of rows
     one, other = (np.sort(rows.round(4), axis=0) for rows in (features, written.feature / np.sqrt(2)))
     np.testing.assert_allclose(one, other, atol=2e-4)
+
+
+def test_both_splits_can_be_everything(tiny_runs, tmp_path):
+    root = make_tracklet_folder(tiny_runs.hitsz, tmp_path / 'own', persons=False)
+    table = root / 'tracklets.csv'
+    table.write_text(
+        re.sub(
+            r',(train|test|split)$', lambda cell: ',split' if cell[1] == 'split' else ',', table.read_text(), flags=re.M
+        )
+    )
+    options = DoctorOptions(config_options=options_for(root), work_dir=tmp_path, check_batches=False)
+    findings = diagnose(tiny_runs.adapt, options).findings
+    assert [finding.message for finding in findings if finding.severity.name == 'BROKEN'] == []
+    assert any('puts tracklets in several splits' in finding.message for finding in findings)
 
 
 @pytest.mark.parametrize('persons', [True, False])

@@ -93,6 +93,7 @@ class TrackletDataset(Dataset, ABC):
         wheres: ``file:line`` of each tracklet; None in an unlabeled split, because line numbers may reveal identities.
         repeats: Descriptions of the index lines that are left out because they repeat an earlier one.
         num_skipped_tracklets: Number of tracklets left out by ``on_bad_frame='skip_tracklet'``.
+        splits_overlap: Whether the index puts tracklets in several splits on purpose.
 
     Raises:
         DatasetError: If the root, an index file or packed frames are missing, malformed or damaged.
@@ -107,6 +108,7 @@ class TrackletDataset(Dataset, ABC):
     MIN_SEQ_LEN: ClassVar[int] = 1
     PUBLISHED: ClassVar[Mapping[str, int | tuple[int, int]]] = MappingProxyType({})
 
+    splits_overlap = False
     # a training split sets its own pipeline
     common_settings = MappingProxyType(
         {'root': 'data_root', 'on_bad_frame': 'on_bad_frame', 'pipeline': 'eval_pipeline'}

@@ -56,6 +56,7 @@ class TrackletFolder(TrackletDataset):
         everything = [row for split in self._folders(by_folder) for row in self._rows(split, by_folder)]
         self.camera_names = sorted({row.camera for row in everything}, key=natural_key)
         persons = {name: i for i, name in enumerate(sorted({row.person for row in everything} - {''}, key=natural_key))}
+        self.splits_overlap = any(row.split == '' for row in everything)
         rows = [row for row in everything if row.split in ('', *self.split.split('+'))]
         tracklets = [self._tracklet(row, by_folder) for row in rows]
         self._row_of_record: dict[tuple, TrackletRow] = {}

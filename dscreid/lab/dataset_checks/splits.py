@@ -20,7 +20,7 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
     """Check the balance of a split's cameras and modalities. Negative person ids are unknown persons.
 
     Broken if a modality is missing. A warning if a modality has only one tracklet, or at most a third of the other's,
-    or if cameras or people (if ids are known) have only one modality.
+    if some cameras, but not all, have only one modality, or if people (if ids are known) have only one.
     """
     table = Counter((t.camera, t.modality) for t in tracklets)
     cameras = {
@@ -35,8 +35,10 @@ def check_balance(tracklets: Sequence[Tracklet], subject: str) -> Finding:
     if not (rgb and ir):
         remedy = 'restore the index files; adaptation and evaluation need tracklets of both modalities'
         return Finding('balance', subject, Severity.BROKEN, message, remedy, values=values)
-    one_sided = ', '.join(camera for camera, counts in cameras.items() if not all(counts.values()))
-    problems = [f'cameras {one_sided} have only one modality'] if one_sided else []
+    one_sided = [camera for camera, counts in cameras.items() if not all(counts.values())]
+    # where every camera has one sensor, nothing is missing
+    missing = 0 < len(one_sided) < len(cameras)
+    problems = [f'cameras {", ".join(one_sided)} have only one modality'] if missing else []
     problems += counted({'people appear in only one modality': lonely})
     problems += [f'only one {_NAMES[m]} tracklet, which forms no cluster' for m in Modality if totals[m] == 1]
     if max(rgb, ir) >= _LOPSIDED * min(rgb, ir):

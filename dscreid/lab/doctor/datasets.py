@@ -47,7 +47,11 @@ def examine_dataset(use: DatasetUse, jobs: int, full_decode: bool, check_files: 
         yield from check_frames(scan, owners, subject, _stops(bad, owners, use))
     for dataset in splits:
         yield from _examine_split(dataset, use, bad)
-    yield check_overlap({dataset.split: dataset.tracklets for dataset in splits}, subject)
+    if any(dataset.splits_overlap for dataset in splits):
+        message = 'not compared: the index puts tracklets in several splits'
+        yield Finding('overlap', subject, Severity.INFO, message)
+    else:
+        yield check_overlap({dataset.split: dataset.tracklets for dataset in splits}, subject)
 
 
 def check_stage_evaluations(stage: Stage) -> Iterator[Finding]:
