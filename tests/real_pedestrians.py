@@ -60,7 +60,7 @@ def main(video, out):
     (out / 'sources.csv').write_text(
         'video,tracks,camera,modality,start_time\n'
         f'{Path(video).absolute()},visible.txt,street,rgb,2026-03-01T12:00:00\n'
-        'infrared.avi,infrared.txt,street,ir,2026-03-01T12:00:00\n'
+        'infrared.avi,infrared.txt,yard,ir,2026-03-01T12:00:00\n'
     )
 
 
