@@ -276,7 +276,7 @@ def _check_out(options: AdaptOptions) -> None:
 
 
 def _write_bundle(preparation: Preparation, checkpoint: Path) -> Bundle:
-    """Make the bundle beside its place and move it there whole; one with the same features is kept as it is."""
+    """Make the bundle next to its place and move it there whole; one with the same features is kept as it is."""
     options = preparation.options
     out = Path(options.out or '')
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def make_mark(
 
 
 def marks_file(gallery: str | Path) -> Path:
-    """Return the file of a gallery's marks, ``NAME.marks.jsonl`` beside its folder."""
+    """Return the file of a gallery's marks, ``NAME.marks.jsonl`` next to its folder."""
     folder = Path(gallery).resolve()
     return folder.with_name(f'{folder.name}.marks.jsonl')
 
