@@ -356,7 +356,7 @@ except OSError as error:
 """
     command = [sys.executable, '-c', code, str(gallery.folder)]
     done = subprocess.run(command, cwd=Path(galleries.__file__).parent, capture_output=True, text=True, timeout=120)
-    # under load, Lance has once ended otherwise than with the system's message; the gallery must be intact in any case
+    # this was once something else under load, for an unknown reason; the gallery must be intact in any case
     assert done.stdout in (f'File too large {gallery.folder}\n', '')
     assert done.stdout or done.returncode
     assert len(gallery) == 30
