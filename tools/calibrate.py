@@ -37,7 +37,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def table(calibration: Any) -> str:
     """Format the thresholds."""
-    from dscreid.deployment.calibration import METHODS
+    from dscreid.deployment.calibration_pairs import METHODS
 
     level = f'{100 * calibration.confidence:g}%'
     lines = [f'pair     false matches  threshold  {level + " interval":18}      pairs  true matches  different people']

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscreid.datasets.tracklet_table import TrackletRow
-from dscreid.deployment import calibration as module
+from dscreid.deployment import calibration_pairs as module
 from dscreid.deployment.bundle import calibrated, read_bundle
 from dscreid.deployment.calibration import (
     calibrate,
