@@ -263,8 +263,8 @@ def test_marks_bring_the_threshold_nearer_to_the_true_one_and_not_below(share):
         covered.append(corrected.high >= true)
         before.append(plain.threshold - true)
         after.append(corrected.threshold - true)
-    assert np.mean(covered) >= 0.975
-    assert np.abs(after).mean() < (0.7 if share < 1 else 0.35) * np.abs(before).mean()
+    assert np.mean(covered) > 0.975
+    assert np.abs(after).mean() < (0.6 if share < 1 else 0.2) * np.abs(before).mean()
 
 
 def test_a_few_named_persons_do_not_replace_many_pairs_without():
