@@ -1,8 +1,9 @@
-"""Find the person of a tracklet or a picture in a gallery.
+"""Find the person of a tracklet, a picture or a video in a gallery.
 
 Examples:
     dscreid search data/mine/gate_rgb/gate_00001 --gallery galleries/mine --bundle bundles/mine --modality ir
     dscreid search photo.jpg --gallery galleries/mine --bundle bundles/mine --threshold similarity=0.8 --html found.html
+    dscreid search clip.mp4 --box 412,80,96,240 --frames 120-180 --gallery galleries/mine --bundle bundles/mine
 
 A query that is itself a tracklet of the gallery is left out of its answers. No match is an answer, too.
 """
@@ -12,12 +13,23 @@ from pathlib import Path
 
 from dscreid.apis.command_line import add_inference_options, at_least, make_parser, run_command
 from dscreid.deployment.gallery_filters import add_filters, argument, filters_of, parse_threshold
+from dscreid.deployment.query_part import parse_frames, parse_pixel_box
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('queries', nargs='+', metavar='QUERY', type=Path, help='folder of a tracklet, or a picture')
+    parser.add_argument(
+        'queries', nargs='+', metavar='QUERY', type=Path, help='folder of a tracklet, a picture, or a video'
+    )
+    parser.add_argument(
+        '--box', type=argument(parse_pixel_box), metavar='LEFT,TOP,WIDTH,HEIGHT',
+        help='place of the person in pixels, the same in every frame (default: the whole picture)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--frames', type=argument(parse_frames), metavar='FROM-TO',
+        help='only these frames of a video or a folder, counted from 0, or FROM- up to the end (default: all)',
+    )  # fmt: skip
     parser.add_argument('--gallery', required=True, type=Path, metavar='G', help='folder of the gallery')
     parser.add_argument(
         '--bundle', required=True, metavar='B', help="the gallery's model: a bundle, or a file of dscreid export"
@@ -52,16 +64,19 @@ def run(args: argparse.Namespace) -> None:
         answers_text,
         search,
     )
+    from dscreid.errors import ConfigError
     from dscreid.structures import Modality
     from dscreid.utils.files import check_outputs
     from dscreid.visualization.page import write_text_atomically
 
     check_outputs([args.html], args.queries)
+    if len(args.queries) > 1 and (args.box or args.frames):
+        raise ConfigError('--box and --frames belong to one query; search for the others with another command')
     filters = filters_of(args)
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
     gallery = Gallery(args.gallery, inferencer.bundle)
     modality = None if args.query_modality is None else Modality(args.query_modality)
-    settings = SearchSettings(filters, args.top, args.threshold, args.probes, modality)
+    settings = SearchSettings(filters, args.top, args.threshold, args.probes, modality, args.box, args.frames)
     answers = search(gallery, inferencer, args.queries, settings)
     print(answers_text(answers, settings, inferencer.bundle), end='')
     if args.html is not None:

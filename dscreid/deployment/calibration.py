@@ -1,9 +1,8 @@
 """Similarity thresholds of a bundle for wanted false-match rates."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,28 +11,14 @@ from scipy.stats import binom
 
 from dscreid.datasets.tracklet_table import TrackletRow
 from dscreid.deployment.bundle import Bundle
+from dscreid.deployment.calibration_pairs import METHODS, METHODS_OF, PairFinder, Pairs
+from dscreid.deployment.known_pairs import KnownPairs, known_pairs
 from dscreid.deployment.presence import Presence
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
 
 #: Pairs of modalities, in either order.
 PAIRS = ('rgb-rgb', 'ir-ir', 'rgb-ir')
-#: How pairs of different people are known, in order of preference.
-METHODS: Mapping[str, str] = MappingProxyType(
-    {
-        'persons': 'tracklets of different persons',
-        'same_time': 'tracklets of one camera at the same time',
-        'other_cameras': 'all tracklets of different cameras; conservative, because a few show one person',
-    }
-)
-#: Methods that suit a pair of modalities.
-_METHODS_OF = {'rgb-rgb': ('persons', 'same_time'), 'ir-ir': ('persons', 'same_time')}
-_METHODS_OF['rgb-ir'] = ('persons', 'other_cameras')
-#: Most pairs whose similarities are kept; of more, random ones.
-MAX_PAIRS = 20_000_000
-_BLOCK = 1024
-#: Function that masks some pairs of tracklets: rows of a block to bool (len(rows), N).
-Mask = Callable[[slice], npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +36,10 @@ class Threshold:
         method: How the pairs are known, one of ``METHODS``.
         true_match_rate: Share of pairs of the same person above the threshold; None without such pairs.
         num_true_pairs: Number of pairs of the same person; within a modality only those of different cameras.
+        num_left_out: Number of pairs that ``method`` would take for different people, but marks or the table know to
+            be one person.
+        num_known: Number of the false matches that marks or the table know to be different people. The others are
+            assumed to be; if some are not, the threshold is too high.
     """
 
     pair: str
@@ -63,6 +52,8 @@ class Threshold:
     method: str
     true_match_rate: float | None = None
     num_true_pairs: int = 0
+    num_left_out: int = 0
+    num_known: int = 0
 
 
 @dataclass(frozen=True)
@@ -174,12 +165,16 @@ def calibrate(
     presence: Presence,
     rates: Sequence[float],
     confidence: float = 0.95,
+    known: KnownPairs | None = None,
 ) -> Calibration:
     """Find the thresholds of each pair of modalities.
 
     Pairs of different people are those of different ``person``. If these are too few for a rate, they are pairs of
     one camera, modality and time; across modalities all pairs of different cameras. A few of the latter show the same
     person, which raises the threshold: the false-match rate is then at most the stated one.
+
+    Pairs that are known to be one person are left out. Marks change nothing else: those of different people are the
+    most similar ones, and would raise the thresholds.
 
     With several tracklets per person the pairs are not independent, and the intervals are too narrow.
 
@@ -189,26 +184,27 @@ def calibrate(
         presence: When they were in view.
         rates: Wanted false-match rates, each above 0 to 0.5.
         confidence: Level of the intervals, between 0 and 1.
+        known: What is known of pairs; None to know only the persons of the table.
 
     Raises:
         ConfigError: If a rate or the confidence is out of range.
         DatasetError: If no threshold can be found; says how many pairs the first one needs.
     """
     check_rates(rates, confidence)
-    masks = _Masks(rows, presence)
+    finder = PairFinder(features, rows, presence, known or known_pairs(rows, presence))
     thresholds: list[Threshold] = []
     refused: list[str] = []
     for pair in PAIRS:
-        genuine = _similarities(features, masks.same_person(pair))
-        by_method = {
-            method: _similarities(features, masks.different_people(pair, method)) for method in _METHODS_OF[pair]
-        }
+        genuine = finder.same_person(pair)
+        by_method = {method: finder.different_people(pair, method) for method in METHODS_OF[pair]}
         for rate in sorted(set(rates), reverse=True):
             needed = needed_pairs(rate, confidence)
-            enough = [method for method, found in by_method.items() if len(found) >= needed]
-            method = enough[0] if enough else max(by_method, key=lambda one: len(by_method[one]))
+            counts = {method: len(found.similarity) for method, found in by_method.items()}
+            method = next(
+                (one for one, count in counts.items() if count >= needed), max(counts, key=counts.__getitem__)
+            )
             try:
-                interval = similarity_threshold(by_method[method], rate, confidence)
+                interval = similarity_threshold(by_method[method].similarity, rate, confidence)
             except DatasetError as error:
                 refused.append(f'{pair}: {error} ({METHODS[method]})')
             else:
@@ -232,7 +228,7 @@ def _threshold(
     rate: float,
     interval: tuple[float, float, float],
     method: str,
-    different: npt.NDArray[np.float32],
+    different: Pairs,
     same: npt.NDArray[np.float32],
 ) -> Threshold:
     threshold, low, high = interval
@@ -242,74 +238,11 @@ def _threshold(
         threshold=threshold,
         low=low,
         high=high,
-        num_pairs=len(different),
-        num_false_matches=int((different > threshold).sum()),
+        num_pairs=len(different.similarity),
+        num_false_matches=int((different.similarity > threshold).sum()),
         method=method,
         true_match_rate=float((same > threshold).mean()) if len(same) else None,
         num_true_pairs=len(same),
+        num_left_out=different.num_left_out,
+        num_known=int(different.known[different.similarity > threshold].sum()),
     )
-
-
-class _Masks:
-    """Masks of pairs of tracklets by block of rows; each pair is in one block only, in one order."""
-
-    def __init__(self, rows: Sequence[TrackletRow], presence: Presence) -> None:
-        self.presence = presence
-        self.is_rgb = np.array([row.modality is Modality.RGB for row in rows], dtype=bool)
-        self.camera = np.unique([row.camera for row in rows], return_inverse=True)[1]
-        persons = sorted({row.person for row in rows} - {''})
-        number = {name: i for i, name in enumerate(persons)}
-        self.person = np.array([number.get(row.person, -1) for row in rows], dtype=np.int64)
-
-    def different_people(self, pair: str, method: str) -> Mask:
-        """Mask pairs of different people."""
-
-        def mask(block: slice) -> npt.NDArray[np.bool_]:
-            if method == 'persons':
-                return self._of(pair, block) & self._named(block) & ~self._same(self.person, block)
-            if method == 'same_time':
-                return self._of(pair, block) & self.presence.together(block)
-            return self._of(pair, block) & ~self._same(self.camera, block)
-
-        return mask
-
-    def same_person(self, pair: str) -> Mask:
-        """Mask pairs of the same person; within a modality only those of different cameras."""
-
-        def mask(block: slice) -> npt.NDArray[np.bool_]:
-            found = self._of(pair, block) & self._named(block) & self._same(self.person, block)
-            return found if pair == 'rgb-ir' else found & ~self._same(self.camera, block)
-
-        return mask
-
-    def _of(self, pair: str, block: slice) -> npt.NDArray[np.bool_]:
-        """Mask the pairs of two modalities, with the lower row first."""
-        first, second = self.is_rgb[block, None], self.is_rgb
-        kind = {'rgb-rgb': first & second, 'ir-ir': ~first & ~second, 'rgb-ir': first != second}[pair]
-        numbers = np.arange(len(self.is_rgb))
-        return kind & (numbers[block, None] < numbers)
-
-    def _named(self, block: slice) -> npt.NDArray[np.bool_]:
-        return (self.person[block, None] >= 0) & (self.person >= 0)
-
-    def _same(self, values: npt.NDArray[np.int64], block: slice) -> npt.NDArray[np.bool_]:
-        return values[block, None] == values
-
-
-def _similarities(features: npt.NDArray[np.float32], mask: Mask) -> npt.NDArray[np.float32]:
-    """Compute the similarities of the pairs of a mask, float32 (P,); of many pairs, those of random ones."""
-    total = sum(int(mask(block).sum()) for block in _blocks(len(features)))
-    rng = np.random.default_rng(0)
-    found: list[npt.NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)]
-    for block in _blocks(len(features)):
-        chosen = mask(block)
-        if total > MAX_PAIRS:
-            chosen &= rng.random(chosen.shape, dtype=np.float32) < MAX_PAIRS / total
-        if chosen.any():
-            found.append(np.asarray((features[block] @ features.T)[chosen], dtype=np.float32))
-    return np.concatenate(found)
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, _BLOCK):
-        yield slice(start, min(start + _BLOCK, count))

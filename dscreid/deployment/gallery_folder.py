@@ -101,6 +101,14 @@ def _check_folders(gallery: Gallery, entries: Sequence[Entry], known: dict[str, 
             )
 
 
+def rows_of(entries: Sequence[Entry]) -> list[TrackletRow]:
+    """Describe tracklets of a gallery as lines of a table, without pictures and persons."""
+    return [
+        TrackletRow(one.tracklet, one.camera, one.modality, one.folder, (), one.start_time, one.end_time)
+        for one in entries
+    ]
+
+
 def open_folder(folder: str | Path, on_bad_frame: str = 'error') -> TrackletFolder:
     """Read all tracklets of a folder, of both splits and without persons."""
     return TrackletFolder(folder, 'train+test', labelled=False, on_bad_frame=on_bad_frame)

@@ -82,18 +82,18 @@ def read_marks(path: Path) -> list[Mark]:
     return [_parse(line, f'{path}:{number}') for number, line in enumerate(lines, 1)]
 
 
-def labeled_pairs(path: Path, model: str) -> list[Mark]:
-    """Read the valid marks of a model, for calibration: of each pair the last one, unless it was taken back.
+def labeled_pairs(path: Path, model: str | None = None) -> list[Mark]:
+    """Read the valid marks: of each pair the last one, unless it was taken back.
 
     A pair has the same mark in both directions.
 
     Args:
         path: See ``marks_file``.
-        model: Fingerprint of the bundle; similarities of other models do not count.
+        model: Fingerprint of the bundle whose marks are read; None for those of all models, to learn who is who.
     """
     last: dict[frozenset[str], Mark] = {}
     for mark in read_marks(path):
-        if mark.model == model:
+        if model in (None, mark.model):
             pair = frozenset((mark.query, mark.tracklet))
             last.pop(pair, None)  # the order is that of the last marks
             last[pair] = mark

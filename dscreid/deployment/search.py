@@ -14,15 +14,19 @@ from dscreid.datasets.decoding import decode_frame, decode_with_cv2
 from dscreid.datasets.storage import FolderFrames
 from dscreid.deployment.bundle import Bundle
 from dscreid.deployment.calibration import known_thresholds, pair_of, threshold_for
-from dscreid.deployment.frames import paths_of
 from dscreid.deployment.gallery import Gallery, Hit
 from dscreid.deployment.gallery_filters import Filters
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.deployment.inferencer import TrackletInferencer
+from dscreid.deployment.query_frames import Picture, read_query
+from dscreid.deployment.query_part import PixelBox
 from dscreid.errors import ConfigError
 from dscreid.structures import Modality
 from dscreid.visualization.page import page_html, paragraphs_html, part
-from dscreid.visualization.pictures import data_uri, small_jpeg
+from dscreid.visualization.pictures import data_uri, joined_jpeg, middle_positions
+
+#: Frames of a query that the page shows.
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class SearchSettings:
         probes: Number of parts of the index to search; None searches everything exactly.
         modality: Modality of the queries; None for that of the gallery's tracklet, or of a folder ``CAMERA_rgb`` or
             ``CAMERA_ir``.
+        box: Place of the person in the frames of the queries; None for the whole picture.
+        frames: Numbers of the frames of a folder or a video; None for all.
     """
 
     filters: Filters = field(default_factory=Filters)
@@ -43,26 +49,36 @@ class SearchSettings:
     threshold: tuple[str, float] | None = None
     probes: int | None = None
     modality: Modality | None = None
+    box: PixelBox | None = None
+    frames: range | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A query, a tracklet folder or a picture, its modality if known, and what was found, best first."""
+    """What was found for a query.
+
+    Attributes:
+        query: Folder of a tracklet, picture or video.
+        modality: Its modality; None if unknown.
+        hits: What was found, best first.
+        frames: See ``read_query``.
+    """
 
     query: Path
     modality: Modality | None
     hits: list[Hit]
+    frames: list[Path] | list[Picture]
 
 
 def search(
     gallery: Gallery, inferencer: TrackletInferencer, queries: Sequence[Path], settings: SearchSettings
 ) -> list[Answer]:
-    """Search for each query, a folder of pictures or one picture.
+    """Search for each query, a folder of pictures, a picture or a video.
 
     A query whose folder is a tracklet of the gallery is not an answer to itself.
 
     Raises:
-        DatasetError: If a query is missing or has no readable picture.
+        DatasetError: See ``read_query``.
         ConfigError: If the threshold is a rate for which the bundle is not calibrated, or the encoder or the rate
             needs the modality of a query that is not known.
     """
@@ -71,11 +87,11 @@ def search(
     for modality in modalities:
         thresholds_of(settings.threshold, inferencer.bundle, modality)  # before long work
     known = [modality for modality in modalities if modality is not None]
-    features = inferencer(list(queries), known if len(known) == len(queries) else None, progress=len(queries) > 1)
+    frames = [read_query(query, settings.box, settings.frames) for query in queries]
+    features = inferencer(frames, known if len(known) == len(queries) else None, progress=len(queries) > 1)
     names = [None if one is None else one.tracklet for one in itself]
     found = search_features(gallery, inferencer.bundle, features, modalities, names, settings)
-    queried = zip(queries, modalities, found, strict=True)
-    return [Answer(query, modality, hits) for query, modality, hits in queried]
+    return [Answer(*one) for one in zip(queries, modalities, found, frames, strict=True)]
 
 
 def search_features(
@@ -193,14 +209,17 @@ def time_text(start: datetime | None, end: datetime | None) -> str:
 
 
 def _answer_html(answer: Answer, settings: SearchSettings, bundle: Bundle) -> str:
-    paths = paths_of(answer.query)
-    middle = paths[len(paths) // 2]
-    query = small_jpeg(decode_frame(FolderFrames(middle.parent), middle.name, decode_with_cv2))
+    shown = [answer.frames[position] for position in middle_positions(len(answer.frames), _SHOWN)]
+    query = joined_jpeg([_decoded(one) if isinstance(one, Path) else one for one in shown])
     hits = []
     for hit in answer.hits:
         picture = data_uri(hit.entry.thumbnail) if hit.entry.thumbnail else ''
         hits.append({'picture': picture, **_facts(hit, answer, bundle)})
-    return part('answers', query=data_uri(query), count=len(paths), hits=hits, nothing=nothing_text(settings))
+    return part('answers', query=data_uri(query), count=len(answer.frames), hits=hits, nothing=nothing_text(settings))
+
+
+def _decoded(picture: Path) -> Picture:
+    return decode_frame(FolderFrames(picture.parent), picture.name, decode_with_cv2)
 
 
 def _threshold_text(settings: SearchSettings) -> str:

@@ -47,12 +47,13 @@ class Frame(NamedTuple):
     image: npt.NDArray[np.uint8] | None
 
 
-def read_header(path: Path, fps: float | None = None) -> VideoHeader:
+def read_header(path: Path, fps: float | None = None, backend: int = cv2.CAP_ANY) -> VideoHeader:
     """Read size, number of frames and rate.
 
     Args:
         path: A video, or a folder of pictures in the order of their names.
         fps: Frames per second; needed for folders, and for videos that do not know theirs.
+        backend: OpenCV's reader of videos.
 
     Raises:
         DatasetError: If the video is missing or unreadable, or its rate is unknown.
@@ -64,7 +65,7 @@ def read_header(path: Path, fps: float | None = None) -> VideoHeader:
             raise DatasetError(f'{pictures[0]}: not a picture; remove it or export the frames again')
         size, num_frames, found = (first.shape[1], first.shape[0]), len(pictures), 0.0
     else:
-        video = _open(path)
+        video = _open(path, backend)
         size = (int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT)))
         num_frames = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
         found = video.get(cv2.CAP_PROP_FPS)
@@ -75,7 +76,7 @@ def read_header(path: Path, fps: float | None = None) -> VideoHeader:
     return VideoHeader(size, num_frames, rate)
 
 
-def read_frames(path: Path, header: VideoHeader, wanted: Container[int]) -> Iterator[Frame]:
+def read_frames(path: Path, header: VideoHeader, wanted: Container[int], backend: int = cv2.CAP_ANY) -> Iterator[Frame]:
     """Read all frames, but decode only the wanted ones to pixels.
 
     The frames are those that OpenCV delivers, upright, as in most trackers. A damaged video ends at the damage.
@@ -90,13 +91,15 @@ def read_frames(path: Path, header: VideoHeader, wanted: Container[int]) -> Iter
                 raise DatasetError(f'{picture}: not a picture of {header.size[0]}x{header.size[1]} pixels as the first')
             yield Frame(number, number / header.fps, image)  # type: ignore[arg-type]  # cv2 does not tell the dtype
         return
-    video, number = _open(path), 0
-    while video.grab():
-        time = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        image = video.retrieve()[1] if number in wanted else None
-        yield Frame(number, time, image)  # type: ignore[arg-type]
-        number += 1
-    video.release()
+    video, number = _open(path, backend), 0
+    try:
+        while video.grab():
+            time = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            image = video.retrieve()[1] if number in wanted else None
+            yield Frame(number, time, image)  # type: ignore[arg-type]
+            number += 1
+    finally:
+        video.release()
 
 
 def settled_times(header: VideoHeader, times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -115,10 +118,10 @@ def settled_times(header: VideoHeader, times: npt.NDArray[np.float64]) -> npt.ND
     return times
 
 
-def _open(path: Path) -> cv2.VideoCapture:
+def _open(path: Path, backend: int) -> cv2.VideoCapture:
     if not path.exists():
         raise DatasetError(f'{path}: the video is missing; correct the path in the sources')
-    video = cv2.VideoCapture(str(path))
+    video = cv2.VideoCapture(str(path), backend)
     if not video.isOpened():
         raise DatasetError(f'{path}: cannot be opened; {_FOREIGN}')
     return video

@@ -1,6 +1,7 @@
 """Small pictures of tracklets, embedded in the page."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -37,10 +38,10 @@ class TrackletPictures:
 
     def jpeg(self, index: int) -> bytes:
         """Return the picture of a tracklet as the content of a JPEG file; see ``__call__``."""
-        return _encoded(self._strip(index))
+        return joined_jpeg(self._frames(index), self.max_height)
 
-    def _strip(self, index: int) -> np.ndarray:
-        """Join the chosen frames side by side, uint8 (H, W, 3) in BGR order."""
+    def _frames(self, index: int) -> list[np.ndarray]:
+        """Decode the chosen frames."""
         tracklets = self.dataset.tracklets
         if not 0 <= index < len(tracklets):
             raise DatasetError(
@@ -48,12 +49,10 @@ class TrackletPictures:
                 'build the report with the dataset from which the features were extracted.'
             )
         frames = tracklets[index].frames
-        images = [
+        return [
             decode_frame(self.storage, frames[position], decode_with_cv2)
             for position in middle_positions(len(frames), self.num_frames)
         ]
-        height = min(images[0].shape[0], self.max_height)
-        return np.hstack([_resized(image, height) for image in images])
 
 
 def data_uri(jpeg: bytes) -> str:
@@ -63,7 +62,13 @@ def data_uri(jpeg: bytes) -> str:
 
 def small_jpeg(image: np.ndarray, max_height: int = 160) -> bytes:
     """Encode an image, uint8 (H, W, 3) in RGB order or gray (H, W), as a JPEG file; larger ones are shrunk."""
-    return _encoded(_resized(image, min(image.shape[0], max_height)))
+    return joined_jpeg([image], max_height)
+
+
+def joined_jpeg(images: Sequence[np.ndarray], max_height: int = 160) -> bytes:
+    """Join images, see ``small_jpeg``, side by side in one JPEG file, at the height of the first one."""
+    height = min(images[0].shape[0], max_height)
+    return _encoded(np.hstack([_resized(image, height) for image in images]))
 
 
 def middle_positions(length: int, count: int) -> list[int]:

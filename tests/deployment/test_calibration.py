@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dscreid.datasets.tracklet_table import TrackletRow
-from dscreid.deployment import calibration as module
+from dscreid.deployment import calibration_pairs as module
 from dscreid.deployment.bundle import calibrated, read_bundle
 from dscreid.deployment.calibration import (
     calibrate,
@@ -18,6 +18,8 @@ from dscreid.deployment.calibration import (
     similarity_threshold,
     threshold_for,
 )
+from dscreid.deployment.known_pairs import known_pairs
+from dscreid.deployment.marks import make_mark
 from dscreid.deployment.presence import presence_of
 from dscreid.errors import ConfigError, DatasetError
 from dscreid.structures import Modality
@@ -179,6 +181,90 @@ def test_other_cameras_are_conservative():
     unlabeled = calibrate(features, rows, presence_of(rows), [0.1]).thresholds[2]
     assert (labeled.pair, unlabeled.pair) == ('rgb-ir', 'rgb-ir')
     assert unlabeled.threshold > labeled.threshold
+
+
+def marks_of_searches(rows, features, rng, share, top=5):
+    """A user searches for a share of the visible tracklets among the infrared ones, and marks the first answers."""
+    infrared = [number for number, row in enumerate(rows) if row.modality is Modality.IR]
+    found = []
+    for query, row in enumerate(rows):
+        if row.modality is Modality.RGB and rng.random() < share:
+            for answer in sorted(infrared, key=lambda one: -features[query] @ features[one])[:top]:
+                other = rows[answer]
+                names = (row.tracklet, row.modality), (other.tracklet, other.modality)
+                found.append(make_mark(*names, row.person == other.person, 0.5, 'm'))
+    return found
+
+
+def test_marked_pairs_of_one_person_are_left_out_and_nothing_else():
+    rows, features = world(persons=15)
+    marks = marks_of_searches(rows, features, np.random.default_rng(0), 0.7)
+    unnamed = [replace(row, person='') for row in rows]
+    presence = presence_of(rows)
+    known = known_pairs(unnamed, presence, marks)
+    found = calibrate(features, unnamed, presence, [0.05], known=known)
+    cross = found.thresholds[2]
+    left_out, confirmed, kept = 0, 0, []
+    same, different = known.same_person(slice(None)), known.different_people(slice(None))
+    for i, one in enumerate(rows):
+        for j, other in enumerate(rows[:i]):
+            if one.camera != other.camera and one.modality is not other.modality:
+                if same[i, j]:
+                    assert one.person == other.person
+                    left_out += 1
+                else:
+                    kept.append((features[i] @ features[j], different[i, j]))
+    assert left_out > 10
+    assert (cross.num_left_out, cross.num_pairs) == (left_out, len(kept))
+    expected = similarity_threshold(np.array([similarity for similarity, _ in kept]), 0.05)
+    np.testing.assert_allclose((cross.threshold, cross.low, cross.high), expected, atol=1e-6)
+    confirmed = sum(known_to_differ for similarity, known_to_differ in kept if similarity > cross.threshold + 1e-6)
+    assert 0 < cross.num_known == confirmed < cross.num_false_matches
+    # marks are of the most similar pairs, so they tell no rate of true matches
+    assert cross.true_match_rate is None
+
+
+def test_a_marked_pair_that_one_camera_saw_at_once_is_left_out():
+    rows, features = world()
+    rows = [replace(row, person='') for row in rows]
+    first, second = [number for number, row in enumerate(rows) if row.camera == 'gate' and row.modality is Modality.IR][
+        :2
+    ]
+    mark = make_mark((rows[first].tracklet, Modality.IR), (rows[second].tracklet, Modality.IR), True, 0.5, 'm')
+    known = known_pairs(rows, presence_of(rows), [mark])
+    found = calibrate(features, rows, presence_of(rows), [0.1], known=known).thresholds
+    assert [(one.num_pairs, one.num_left_out) for one in found] == [(132, 0), (131, 1), (288, 0)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('share', [0.5, 1.0])
+def test_marks_bring_the_threshold_nearer_to_the_true_one_and_not_below(share):
+    rng = np.random.default_rng(2)
+    one, other = (noisy_people(rng, 500_000, 1)[0] for _ in range(2))
+    true = np.quantile((one * other).sum(axis=1), 0.98)
+    covered, before, after = [], [], []
+    for _ in range(60):
+        features, person = noisy_people(rng, 60, 2)
+        sides = (('gate', Modality.RGB), ('yard', Modality.IR))
+        rows = [
+            TrackletRow(f'{number}', *sides[number % 2], person=f'p{one}') for number, one in enumerate(person.tolist())
+        ]
+        unnamed = [replace(row, person='') for row in rows]
+        presence = presence_of(rows)
+        marks = marks_of_searches(rows, features, rng, share)
+        plain = calibrate(features, unnamed, presence, [0.02]).thresholds[-1]
+        known = known_pairs(unnamed, presence, marks)
+        corrected = calibrate(features, unnamed, presence, [0.02], known=known).thresholds[-1]
+        labeled = calibrate(features, rows, presence, [0.02]).thresholds[-1]
+        assert (plain.pair, corrected.pair, labeled.method) == ('rgb-ir', 'rgb-ir', 'persons')
+        assert known.contradictions == ()
+        # between what is found without marks, and with all persons
+        assert labeled.threshold <= corrected.threshold < plain.threshold
+        covered.append(corrected.high >= true)
+        before.append(plain.threshold - true)
+        after.append(corrected.threshold - true)
+    assert np.mean(covered) > 0.975
+    assert np.abs(after).mean() < (0.6 if share < 1 else 0.2) * np.abs(before).mean()
 
 
 def test_a_few_named_persons_do_not_replace_many_pairs_without():

@@ -53,6 +53,13 @@ def test_pairs_are_the_last_marks_of_a_model(path):
     ]
 
 
+def test_who_is_who_does_not_depend_on_the_model(path):
+    for one in (mark('a', 'b', model='m'), mark('c', 'd', model='x'), mark('b', 'a', False, model='x')):
+        append_mark(path, one)
+    found = [(one.query, one.tracklet, one.same) for one in labeled_pairs(path)]
+    assert found == [('c', 'd', True), ('b', 'a', False)]
+
+
 def test_what_a_killed_writer_left_is_ignored_then_removed(path):
     append_mark(path, mark('a', 'b'))
     whole = path.read_bytes()

@@ -12,6 +12,7 @@ from galleries import made_up_bundle
 from dscreid.deployment import Gallery, TrackletInferencer
 from dscreid.deployment.gallery_filters import Filters
 from dscreid.deployment.gallery_rows import Entry
+from dscreid.deployment.query_part import PixelBox
 from dscreid.deployment.search import (
     SearchSettings,
     answers_page,
@@ -194,6 +195,28 @@ def test_the_page_shows_pictures_and_escapes_names(gallery, inferencer, own, bun
     assert page.count('no picture') == 1
     assert 'camera gate' in page
     assert 'http' not in page
+
+
+def test_a_video_with_a_box_finds_its_person_and_the_page_shows_the_crops(gallery, inferencer, own, bundle, tmp_path):
+    person = cv2.imread(str(own / 'yard_ir/1/0.png'))
+    writer = cv2.VideoWriter(str(tmp_path / 'clip.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 10.0, (160, 120))
+    for number in range(12):
+        frame = np.full((120, 160, 3), 20 * number, np.uint8)
+        frame[40:104, 100:132] = person
+        writer.write(frame)
+    writer.release()
+    settings = SearchSettings(top=2, box=PixelBox(100, 40, 32, 64), frames=range(3, 8))
+    (answer,) = search(gallery, inferencer, [tmp_path / 'clip.avi'], settings)
+    assert found(answer)[0] == 'yard_ir/1'
+    assert answer.hits[0].similarity > answer.hits[1].similarity
+    assert [crop.shape for crop in answer.frames] == [(64, 32, 3)] * 5
+    page = answers_page([answer], settings, gallery, bundle)
+    assert '5 pictures' in page
+    query = base64.b64decode(re.search(r'src="data:image/jpeg;base64,([^"]+)"', page)[1])
+    shown = cv2.imdecode(np.frombuffer(query, np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (64, 4 * 32, 3)
+    for number in range(4):
+        assert np.abs(shown[:, 32 * number : 32 * number + 32].astype(int) - person).mean() < 20
 
 
 def test_tables_and_times():

@@ -1,9 +1,14 @@
+import re
 import shutil
 
 import pytest
 from own_cameras import make_tracklet_folder
 
-from dscreid.deployment import make_bundle, read_bundle, threshold_for
+from dscreid.deployment import Gallery, make_bundle, read_bundle, threshold_for
+from dscreid.deployment.marks import append_mark, make_mark, marks_file
+from dscreid.structures import Modality
+
+RGB, IR = Modality
 
 
 @pytest.fixture(scope='module')
@@ -40,6 +45,60 @@ def test_without_persons_the_rest_is_said(tool, own_bundle, tiny_runs, tmp_path,
         in printed
     )
     assert [one['pair'] for one in read_bundle(own_bundle).calibration['thresholds']] == ['rgb-ir']
+
+
+def test_marks_of_a_gallery_leave_pairs_out(tool, load_tool, own_bundle, tiny_runs, tmp_path, capsys):
+    pytest.importorskip('lancedb')
+    root = make_tracklet_folder(tiny_runs.hitsz, tmp_path / 'own', persons=False)
+    gallery = tmp_path / 'gallery'
+    load_tool('gallery.py').main(['add', str(root), '--gallery', str(gallery), '--bundle', str(own_bundle)])
+    entries = Gallery(gallery).query()
+    query = next(one for one in entries if one.modality is Modality.RGB)
+    same, other, wrong = [
+        one for one in entries if one.modality is Modality.IR and one.camera != query.camera
+    ][:3]  # fmt: skip
+    for answer, right in ((same, True), (other, True), (wrong, False)):
+        mark = make_mark((query.tracklet, RGB), (answer.tracklet, IR), right, 0.5, 'of an earlier model')
+        append_mark(marks_file(gallery), mark)
+    capsys.readouterr()
+
+    tool.main([str(own_bundle), '--gallery', str(gallery), '--rates', '0.2'])
+    printed = capsys.readouterr().out
+    assert ', without 2 pairs of one person' in printed
+    assert '2 pairs are marked as the same person and 1 as different people' in printed
+    assert re.search(r'rgb-ir, 0.2: of \d+ pairs above the threshold, [01] are known to be different people', printed)
+    of_gallery = read_bundle(own_bundle).calibration
+    # the same from the folder, and from a copy of the marks
+    copied = shutil.copy(marks_file(gallery), tmp_path / 'marks.jsonl')
+    for options in (['--gallery', str(gallery)], ['--marks', str(copied)]):
+        tool.main([str(own_bundle), str(root), *options, '--rates', '0.2', '--split', 'train+test'])
+        (one,), (expected,) = (
+            found['thresholds'] for found in (read_bundle(own_bundle).calibration, of_gallery)
+        )  # fmt: skip
+        assert one['threshold'] == pytest.approx(expected['threshold'], abs=1e-5)
+        assert (one['num_pairs'], one['num_left_out']) == (expected['num_pairs'], 2)
+    # contradictions are named, and nothing is left out
+    append_mark(marks_file(gallery), make_mark((same.tracklet, IR), (other.tracklet, IR), False, 0.5, 'm'))
+    capsys.readouterr()
+    tool.main([str(own_bundle), '--gallery', str(gallery), '--rates', '0.2'])
+    printed = capsys.readouterr().out
+    assert f'{same.tracklet} and {other.tracklet} are marked as different people, but' in printed
+    assert ', without' not in printed
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ([], 'name the FOLDER of the tracklets, or a gallery with --gallery'),
+        (['FOLDER', '--marks', 'absent.jsonl'], 'absent.jsonl: does not exist; dscreid serve writes marks next to'),
+        (['--gallery', 'absent'], 'absent: is no gallery'),
+    ],
+)
+def test_what_is_missing_is_named(tool, own_bundle, capsys, options, message):
+    with pytest.raises(SystemExit) as end:
+        tool.main([str(own_bundle), *options])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ def test_from_a_folder_to_a_page(load_tool, root, bundle, tmp_path, capsys):
     assert f'written: {page}' in text
     assert page.read_text().startswith('<!DOCTYPE html>')
     assert 'no match' in printed(search, query, *model, '--threshold', 'similarity=1.5')
+    picture = sorted(query.iterdir())[0]
+    found = printed(search, picture, *model, '--box', '0,0,16,20', '--top', '2', '--html', page)
+    assert len(found.split(str(picture))[1].splitlines()) >= 4
+    assert page.read_text().count('1 picture') == 1
 
     name = read_table(root / 'tracklets.csv')[3].tracklet
     removed = printed(tool, 'remove', name, 'absent', *gallery)
@@ -69,6 +73,9 @@ def test_from_a_folder_to_a_page(load_tool, root, bundle, tmp_path, capsys):
         ('gallery.py', ['query', '--from', 'now'], "'now' is not a time such as"),
         ('search.py', ['x', '--bundle', 'B', '--threshold', '7'], 'or write similarity=7'),
         ('search.py', ['x', '--bundle', 'B'], 'B: contains no bundle.json'),
+        ('search.py', ['x', 'y', '--bundle', 'B', '--box', '0,0,9,9'], '--box and --frames belong to one query'),
+        ('search.py', ['x', '--bundle', 'B', '--box', '0,0,9'], "'0,0,9' is not a box such as"),
+        ('search.py', ['x', '--bundle', 'B', '--frames', '9-3'], "'9-3' are no frames such as"),
     ],
 )
 def test_mistakes_are_one_sentence(load_tool, tmp_path, capsys, name, arguments, message):

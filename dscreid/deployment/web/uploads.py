@@ -1,21 +1,19 @@
 """Turn uploaded pictures, or a short video, into the frames of a query. Nothing of them is trusted."""
 
-import io
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from dscreid.datasets.decoding import decode_with_cv2, image_size
+from dscreid.deployment.query_frames import Picture, read_video, shrunk, upright
+from dscreid.deployment.query_part import PixelBox
 from dscreid.errors import DatasetError
-
-Picture = npt.NDArray[np.uint8]
+from dscreid.tracks.video import VideoHeader, read_header
 
 MAX_FILES = 32
 MAX_PICTURE_BYTES, MAX_VIDEO_BYTES = 20 * 10**6, 60 * 10**6
@@ -24,14 +22,9 @@ MAX_BYTES = 64 * 10**6
 MAX_PIXELS = 50 * 10**6
 #: Frames of a video beyond this one are not read.
 MAX_VIDEO_FRAMES = 1800
-#: Frames that are kept of a video, evenly spaced.
-KEPT_FRAMES = 32
-#: Larger persons are shrunk to this height.
-_MAX_HEIGHT = 1024
-_LEAST_SIDE = 8
-_ORIENTATION = 0x0112
 #: FFmpeg would also read play lists, which can name other files and addresses.
 _FFMPEG = 'protocol_whitelist;file|format_whitelist;mov,matroska,webm,avi'
+_UNREADABLE = 'the video has no readable frame; convert it to MP4 (H.264)'
 
 
 @dataclass(frozen=True)
@@ -44,13 +37,11 @@ class Box:
     height: float = 1.0
 
     def cut(self, image: Picture) -> Picture:
-        """Cut the box out. Raises DatasetError if little or nothing is left."""
+        """Cut out what is inside the picture. Raises DatasetError if little or nothing is left."""
         height, width = image.shape[:2]
         left, right = (round(width * max(0.0, min(1.0, x))) for x in (self.left, self.left + self.width))
         top, bottom = (round(height * max(0.0, min(1.0, y))) for y in (self.top, self.top + self.height))
-        if right - left < _LEAST_SIDE or bottom - top < _LEAST_SIDE:
-            raise DatasetError(f'the person is smaller than {_LEAST_SIDE} pixels; draw a larger box')
-        return image[top:bottom, left:right]
+        return PixelBox(left, top, right - left, bottom - top).cut(image)
 
 
 def parse_box(text: str) -> Box:
@@ -84,8 +75,8 @@ def query_frames(contents: Sequence[bytes], box: Box) -> list[Picture]:
     if 'video' in kinds:
         if len(contents) > 1:
             raise DatasetError('choose one video, or only pictures')
-        return [_shrunk(box.cut(frame)) for frame in _video(contents[0])]
-    return [_shrunk(box.cut(_picture(content, number))) for number, content in enumerate(contents, 1)]
+        return _video(contents[0], box)
+    return [shrunk(box.cut(_picture(content, number))) for number, content in enumerate(contents, 1)]
 
 
 def kind_of(content: bytes) -> str:
@@ -109,77 +100,28 @@ def _picture(content: bytes, number: int) -> Picture:
     image = None if size is None else decode_with_cv2(content)
     if image is None:
         raise DatasetError(f'file {number}: is not a complete picture; choose another one')
-    if image.ndim == 2:
-        image = np.repeat(image[..., None], 3, axis=2)
-    return _upright(image, _orientation(content))
+    return upright(image, content)
 
 
-def _orientation(content: bytes) -> int:
-    """Read how a phone was held, 1 to 8."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # whatever Pillow makes of damaged metadata; the picture itself is fine
-        return 1
-
-
-def _upright(image: Picture, orientation: int) -> Picture:
-    if orientation in (5, 6, 7, 8):
-        image = image.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    return image
-
-
-def _video(content: bytes) -> list[Picture]:
+def _video(content: bytes, box: Box) -> list[Picture]:
     if len(content) > MAX_VIDEO_BYTES:
         raise DatasetError(f'the video is larger than {MAX_VIDEO_BYTES // 10**6} MB; choose a shorter one')
+    os.environ.setdefault('OPENCV_FFMPEG_CAPTURE_OPTIONS', _FFMPEG)
     with tempfile.NamedTemporaryFile(prefix='dscreid-', suffix='.video') as file:
         file.write(content)
         file.flush()
-        frames = _evenly(_frames_of(file.name))
+        path = Path(file.name)
+        header = _header(path)
+        if math.prod(header.size) > MAX_PIXELS:
+            raise DatasetError('the frames of the video are too large; choose a smaller video')
+        frames, _ = read_video(path, header, box.cut, range(MAX_VIDEO_FRAMES), cv2.CAP_FFMPEG)
     if not frames:
-        raise DatasetError('the video has no readable frame; convert it to MP4 (H.264)')
+        raise DatasetError(_UNREADABLE)
     return frames
 
 
-def _frames_of(path: str) -> Iterator[Picture]:
-    os.environ.setdefault('OPENCV_FFMPEG_CAPTURE_OPTIONS', _FFMPEG)
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '8')
-    video = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+def _header(path: Path) -> VideoHeader:
     try:
-        if video.get(cv2.CAP_PROP_FRAME_WIDTH) * video.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
-            raise DatasetError('the frames of the video are too large; choose a smaller video')
-        for _ in range(MAX_VIDEO_FRAMES):
-            read, frame = video.read()
-            if not read:
-                return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)  # type: ignore[misc]  # cv2 does not tell the dtype
-    finally:
-        video.release()
-
-
-def _evenly(frames: Iterator[Picture]) -> list[Picture]:
-    """Keep evenly spaced frames of a stream of unknown length, without ever holding many."""
-    kept: list[Picture] = []
-    step = 1
-    for number, frame in enumerate(frames):
-        if number % step:
-            continue
-        if len(kept) == KEPT_FRAMES:
-            kept = kept[::2]
-            step *= 2
-            if number % step:
-                continue
-        kept.append(frame)
-    return kept
-
-
-def _shrunk(image: Picture) -> Picture:
-    height, width = image.shape[:2]
-    if height <= _MAX_HEIGHT:
-        return np.ascontiguousarray(image)
-    size = (max(1, round(width * _MAX_HEIGHT / height)), _MAX_HEIGHT)
-    return cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+        return read_header(path, 1.0, cv2.CAP_FFMPEG)
+    except DatasetError:
+        raise DatasetError(_UNREADABLE) from None
