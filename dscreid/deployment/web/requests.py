@@ -64,7 +64,8 @@ def filters_of(asked: FormData | QueryParams) -> Filters:
     """Read the conditions for tracklets. Raises ConfigError."""
     modality = text_of(asked, 'modality')
     start, end = (
-        _parsed(parse_time, text_of(asked, name).replace('Z', '+00:00'), f'the time "{name}"') for name in ('from', 'to')
+        _parsed(parse_time, text_of(asked, name).replace('Z', '+00:00'), f'the time "{name}"')
+        for name in ('from', 'to')
     )
     if start and end and (start.tzinfo is None) == (end.tzinfo is None) and end < start:
         raise ConfigError('the time "to" is before the time "from"')

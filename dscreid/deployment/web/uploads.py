@@ -49,7 +49,9 @@ class Box:
         left, right = (round(width * max(0.0, min(1.0, x))) for x in (self.left, self.left + self.width))
         top, bottom = (round(height * max(0.0, min(1.0, y))) for y in (self.top, self.top + self.height))
         if right - left < _LEAST_SIDE or bottom - top < _LEAST_SIDE:
-            raise DatasetError(f'the person is smaller than {_LEAST_SIDE} pixels; draw a larger box')
+            raise DatasetError(
+                f'the person is smaller than {_LEAST_SIDE} pixels or outside the picture; draw a larger box'
+            )
         return image[top:bottom, left:right]
 
 
@@ -80,6 +82,9 @@ def query_frames(contents: Sequence[bytes], box: Box) -> list[Picture]:
         raise DatasetError('choose at least one picture, or a video')
     if len(contents) > MAX_FILES:
         raise DatasetError(f'{len(contents)} files are too many; choose at most {MAX_FILES} pictures, or one video')
+    for number, content in enumerate(contents, 1):
+        if not content:
+            raise DatasetError(f'file {number}: is empty; choose another one')
     kinds = [kind_of(content) for content in contents]
     if 'video' in kinds:
         if len(contents) > 1:
