@@ -24,7 +24,7 @@ from dscreid.deployment.gallery import Gallery
 from dscreid.deployment.marks import labeled_pairs, marks_file, read_marks
 from dscreid.deployment.web.app import make_app
 
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'google-chrome', 'chromium-browser'))), None)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason='Chromium is not installed (on Debian: apt install chromium)'),
