@@ -31,11 +31,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     _add_parser(commands)
     for name, text in (
-        ('remove', 'remove tracklets by name or filter, and erase them from the disk'),
+        ('remove', 'remove tracklets by name or filter, and erase them and their marks from the disk'),
         ('query', 'list tracklets'),
         ('stats', 'count tracklets, and describe the model'),
         ('compact', 'write the gallery anew, without what was replaced; make an index'),
-        ('prune', 'remove tracklets by age, and erase them from the disk'),
+        ('prune', 'remove tracklets by age, and erase them and their marks from the disk'),
     ):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
         _add_gallery(command)
@@ -91,22 +91,26 @@ def add(args: argparse.Namespace) -> None:
 
 
 def change(args: argparse.Namespace) -> None:
-    """Remove, prune or compact."""
+    """Remove, prune or compact; marks of tracklets that are gone go too."""
     from dscreid.deployment import Gallery
+    from dscreid.deployment.marks import erase_missing, marks_file
 
     gallery = Gallery(args.gallery)
     if args.command == 'compact':
         gallery.compact(args.index)
         print(f'{args.gallery}: {gallery.statistics().num_bytes / 1e6:,.1f} MB')
-        return
-    if args.command == 'prune':
+    elif args.command == 'prune':
         removed = gallery.prune(args.older_than)
     else:
         missing = set(args.tracklets) - gallery.folders(args.tracklets).keys()
         removed = gallery.remove(args.tracklets, filters_of(args))
         if missing:
             print(f'not in the gallery: {", ".join(sorted(missing))}')
-    print(f'{args.gallery}: {removed:,} tracklets removed and erased, {len(gallery):,} left')
+    if args.command != 'compact':
+        print(f'{args.gallery}: {removed:,} tracklets removed and erased, {len(gallery):,} left')
+    marks = marks_file(args.gallery)
+    if erased := erase_missing(marks, gallery):
+        print(f'{marks}: {erased:,} marks of removed tracklets erased')
 
 
 def show(args: argparse.Namespace) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dscreid.deployment.bundle import Bundle
-from dscreid.deployment.gallery_filters import Filters, older_than, one_of
-from dscreid.deployment.gallery_rows import METADATA, Entry, as_table, entry_of, schema_of, zoned_of
+from dscreid.deployment.gallery_filters import Filters, older_than, one_of, quoted
+from dscreid.deployment.gallery_rows import METADATA, Entry, as_table, counts_and_times, entry_of, schema_of, zoned_of
 from dscreid.errors import ConfigError, GalleryError
 from dscreid.utils.files import locked
 
@@ -25,6 +25,8 @@ TABLE = 'tracklets'
 _LOCK = '.dscreid.lock'
 #: Columns of an answer, without picture and feature.
 _FACTS = ('tracklet', 'camera', 'modality', 'start_time', 'end_time', 'zoned', 'folder')
+#: Columns by which lists are sorted.
+_ORDER = ('start_time', 'tracklet')
 #: Without an index, a search reads all small parts; so many are joined after adding.
 _MOST_PARTS = 64
 #: A gallery of fewer tracklets needs no index.
@@ -232,6 +234,32 @@ class Gallery:
         features = table['feature'].combine_chunks().flatten().to_numpy().reshape(len(rows), self.about['size'])
         return [entry_of(rows[number]) for number in order], features[order]
 
+    def page(
+        self, filters: Filters | None = None, text: str = '', start: int = 0, limit: int = 60
+    ) -> tuple[int, list[Entry]]:
+        """Count the tracklets whose names contain a text, in upper or lower case, and list some in ``query``'s order.
+
+        Args:
+            filters: Conditions; None for all.
+            text: The text.
+            start: Number of tracklets before the first listed one, at least 0.
+            limit: Largest number of listed tracklets, at least 1.
+        """
+        from lancedb.query import ColumnOrdering
+
+        self._check_zone_of(filters)
+        conditions = [filters.where()] if filters else []
+        if text:
+            conditions.append(f'contains(lower(tracklet), lower({quoted(text)}))')
+        where = ' AND '.join(filter(None, conditions))
+        order = [ColumnOrdering(column_name=name, ascending=True, nulls_first=False) for name in _ORDER]
+        with self._errors():
+            self._table.checkout_latest()
+            count = self._table.count_rows(where or None)
+            query = self._table.search().select(list(_FACTS)).order_by(order).offset(start).limit(limit)
+            rows = (query.where(where) if where else query).to_arrow().to_pylist()
+        return count, [entry_of(row) for row in rows]
+
     def search(
         self,
         features: npt.NDArray[np.float32],
@@ -271,19 +299,14 @@ class Gallery:
 
     def statistics(self) -> Statistics:
         """Count the tracklets and measure the folder."""
-        rows = self._rows('', ('camera', 'modality', 'start_time', 'end_time', 'zoned'))
-        counts: dict[tuple[str, str], int] = {}
-        for row in rows:
-            key = (row['camera'], row['modality'])
-            counts[key] = counts.get(key, 0) + 1
-        starts = [entry.start_time for row in rows if (entry := entry_of(row)).start_time is not None]
-        ends = [time for row in rows if (time := (entry := entry_of(row)).end_time or entry.start_time) is not None]
         with self._errors():
+            self._table.checkout_latest()
+            columns = ['camera', 'modality', 'start_time', 'end_time', 'zoned']
+            counts, times = counts_and_times(self._table.search().select(columns).to_arrow())
             index = self._index()
             indexed = None if index is None else self._table.index_stats(index).num_indexed_rows
         sizes = [path.stat().st_size for path in self.folder.rglob('*') if path.is_file()]
-        times = (min(starts), max(ends)) if starts else None
-        return Statistics(len(rows), dict(sorted(counts.items())), times, sum(sizes), indexed)
+        return Statistics(sum(counts.values()), counts, times, sum(sizes), indexed)
 
     def _nearest(self, feature: npt.NDArray[np.float32], top: int, where: str, probes: int | None) -> list[Any]:
         search = self._table.search(feature, vector_column_name='feature').distance_type('dot').limit(top)

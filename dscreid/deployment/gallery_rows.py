@@ -99,6 +99,19 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
     )
 
 
+def counts_and_times(table: Any) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
+    """Count tracklets by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
+    import pyarrow.compute as pc
+
+    groups = table.group_by(['camera', 'modality']).aggregate([([], 'count_all')]).to_pylist()
+    counts = {(group['camera'], group['modality']): group['count_all'] for group in groups}
+    zone = timezone.utc if pc.any(table['zoned']).as_py() else None
+    start = pc.min(table['start_time']).as_py()
+    end = pc.max(pc.coalesce(table['end_time'], table['start_time'])).as_py()
+    times = None if start is None else (start.replace(tzinfo=zone), end.replace(tzinfo=zone))
+    return dict(sorted(counts.items())), times
+
+
 def zoned_of(entry: Entry) -> bool | None:
     """Whether a tracklet's times have a time zone; None without times."""
     time = entry.start_time or entry.end_time

@@ -3,15 +3,20 @@
 import json
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from dscreid.deployment.gallery import Gallery
 from dscreid.errors import GalleryError
 from dscreid.structures import Modality
-from dscreid.utils.files import locked
+from dscreid.utils.files import is_partial, locked, replacing
 
+#: How names of uploads start.
+UPLOAD = 'upload-'
 #: POSIX locks do not protect threads from each other.
 _THREADS = threading.Lock()
 
@@ -57,15 +62,43 @@ def marks_file(gallery: str | Path) -> Path:
 
 def append_mark(path: Path, mark: Mark) -> None:
     """Append a mark and wait until it is on the disk; what a killed writer left of a line is removed first."""
-    line = (json.dumps(asdict(mark), ensure_ascii=False) + '\n').encode()
-    lock = path.with_name(f'.{path.name}.lock')
-    with _THREADS, locked(lock), path.open('a+b') as file:
+    with _writing(path), path.open('a+b') as file:
         file.seek(0)
         content = file.read()
         file.truncate(content.rfind(b'\n') + 1)
-        file.write(line)
+        file.write(_line(mark))
         file.flush()
         os.fsync(file.fileno())
+
+
+def erase_missing(path: Path, gallery: Gallery) -> int:
+    """Erase the marks of tracklets that the gallery does not have any more, also those as answers to uploads.
+
+    The file is replaced at once: a killed process leaves it as it was.
+
+    Returns:
+        Number of erased lines.
+
+    Raises:
+        GalleryError: If a line is malformed; names file and line.
+    """
+    if not path.is_file():
+        return 0
+    with _writing(path):
+        for partial in path.parent.glob(f'.{path.name}.*'):  # of killed processes
+            if is_partial(partial):
+                partial.unlink()
+        marks = read_marks(path)
+        present = gallery.folders(sorted({name for mark in marks for name in (mark.query, mark.tracklet)})).keys()
+        kept = [
+            mark
+            for mark in marks
+            if mark.tracklet in present and (mark.query in present or mark.query.startswith(UPLOAD))
+        ]
+        if len(kept) < len(marks):
+            with replacing(path) as temporary:
+                temporary.write_bytes(b''.join(map(_line, kept)))
+    return len(marks) - len(kept)
 
 
 def read_marks(path: Path) -> list[Mark]:
@@ -98,6 +131,17 @@ def labeled_pairs(path: Path, model: str | None = None) -> list[Mark]:
             last.pop(pair, None)  # the order is that of the last marks
             last[pair] = mark
     return [mark for mark in last.values() if mark.same is not None]
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Wait for other threads and processes that write."""
+    with _THREADS, locked(path.with_name(f'.{path.name}.lock')):
+        yield
+
+
+def _line(mark: Mark) -> bytes:
+    return (json.dumps(asdict(mark), ensure_ascii=False) + '\n').encode()
 
 
 def _parse(line: bytes, where: str) -> Mark:

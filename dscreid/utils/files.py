@@ -31,7 +31,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     The data is flushed to disk (fsync) first, so that not even a power failure leaves a partial file under the final
     name. If the block raises, the temporary file is removed; a killed process leaves it (see
-    :func:`remove_partial_files`). Missing parent folders are created, and links are followed.
+    :func:`remove_partial_files`). Missing parent folders are created, links are followed, and a file that is replaced
+    keeps its permissions.
 
     Raises:
         OSError: If it cannot be written, for example on a full disk; the error names ``path``.
@@ -41,7 +42,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f'.{path.name}{_MARK}{secrets.token_hex(4)}{path.suffix}')
     with _errors_named_after(path):
         temporary.touch(exist_ok=False)
-        mode = temporary.stat().st_mode
+        mode = (path if path.exists() else temporary).stat().st_mode
+        temporary.chmod(mode)
         try:
             yield temporary
             temporary.chmod(mode)  # safetensors makes files private

@@ -160,6 +160,28 @@ def test_filters_agree_with_brute_force(shared, cameras, modality, start, hours)
     assert {hit.entry.tracklet for hit in hits} == expected
 
 
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.sampled_from(['', 't', 'T1', '7', '%', '_', "'", 'absent']),
+    cameras=st.lists(st.sampled_from(['c0', 'c1', "c'2"]), max_size=2, unique=True),
+    start=st.integers(0, 40),
+    limit=st.integers(1, 40),
+)
+def test_pages_are_parts_of_the_list(shared, text, cameras, start, limit):
+    gallery, _ = shared
+    filters = Filters(tuple(cameras))
+    expected = [one for one in gallery.query(filters) if text.lower() in one.tracklet.lower()]
+    assert gallery.page(filters, text, start, limit) == (len(expected), expected[start : start + limit])
+
+
+def test_pages_find_names_in_any_case(tmp_path):
+    gallery = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
+    gallery.add([entry(0, tracklet='Straße/Über', thumbnail=None)], feature(0)[None])
+    for text in ('über', 'STRASSE', 'straß', 'ße/ü', 'A\\', '%'):
+        count, entries = gallery.page(text=text)
+        assert count == len(entries) == (text.lower() in 'straße/über')
+
+
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
     """Some tracklets without start, end or both, and a camera with a quotation mark."""
@@ -294,10 +316,23 @@ def test_statistics(gallery):
     assert found.indexed is None
 
 
+def test_statistics_of_times_that_are_partly_unknown(shared, tmp_path):
+    gallery, entries = shared
+    found = gallery.statistics()
+    assert found.count == len(entries)
+    assert found.cameras["c'2", 'rgb'] == 2
+    assert found.times == (START, START + timedelta(hours=29, minutes=30))
+    zoned = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
+    start = START.replace(tzinfo=timezone(timedelta(hours=2)))
+    zoned.add([entry(0, start_time=start, end_time=None)], feature(0)[None])
+    assert zoned.statistics().times == (start, start)
+
+
 def test_a_gallery_without_tracklets(tmp_path):
     empty = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
     assert empty.search(feature(0)[None]) == [[]]
     assert empty.query() == []
+    assert empty.page() == (0, [])
     assert empty.statistics().times is None
     assert empty.prune(timedelta(0)) == 0
     empty.compact()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dscreid.deployment.marks import append_mark, labeled_pairs, make_mark, marks_file, read_marks
+from dscreid.deployment.marks import append_mark, erase_missing, labeled_pairs, make_mark, marks_file, read_marks
 from dscreid.errors import GalleryError
 from dscreid.structures import Modality
 
@@ -98,3 +98,67 @@ def test_malformed_lines_are_named(path, change):
 def test_a_mark_knows_when_it_was_made():
     assert mark().time.endswith('+00:00')
     assert replace(mark(), time='') == replace(mark(), time='')
+
+
+class Names:
+    """Stands for a gallery of tracklets of these names."""
+
+    def __init__(self, *names):
+        self.names = names
+
+    def folders(self, names):
+        return {name: '' for name in names if name in self.names}
+
+
+def pairs(path):
+    return [(one.query, one.tracklet) for one in read_marks(path)]
+
+
+def test_marks_of_removed_tracklets_are_erased_whatever_their_model(path):
+    assert erase_missing(path, Names('a')) == 0
+    assert not list(path.parent.iterdir())
+    for one in (('a', 'b'), ('b', 'ü'), ('a', 'gone'), ('gone', 'b'), ('upload-1', 'a'), ('upload-1', 'gone')):
+        append_mark(path, mark(*one))
+        append_mark(path, mark(*one, same=None, model='other'))
+    before = path.read_bytes()
+    assert erase_missing(path, Names('a', 'b', 'ü')) == 6
+    assert pairs(path) == 2 * [('a', 'b')] + 2 * [('b', 'ü')] + 2 * [('upload-1', 'a')]
+    assert set(path.read_bytes().splitlines()) < set(before.splitlines())
+    assert b'gone' not in path.read_bytes()
+    assert erase_missing(path, Names('a', 'b', 'ü')) == 0
+    assert erase_missing(path, Names('b', 'ü')) == 4
+    assert erase_missing(path, Names()) == 2
+    assert path.read_bytes() == b''
+
+
+def test_erased_marks_leave_no_other_file_and_keep_the_permissions(path, monkeypatch):
+    append_mark(path, mark('a', 'gone'))
+    path.chmod(0o600)
+    (path.parent / '.other.marks.jsonl.dscreid-partial-01234567.jsonl').touch()
+    with monkeypatch.context() as killed:
+        killed.setattr('pathlib.Path.unlink', lambda *arguments, **options: None)
+        killed.setattr('pathlib.Path.replace', lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            erase_missing(path, Names('a'))
+    assert pairs(path) == [('a', 'gone')]
+    assert len(list(path.parent.glob(f'.{path.name}.dscreid-partial-*'))) == 1
+    assert erase_missing(path, Names('a')) == 1
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(one.name for one in path.parent.iterdir()) == [
+        f'.{path.name}.lock', '.other.marks.jsonl.dscreid-partial-01234567.jsonl', path.name,
+    ]  # fmt: skip
+
+
+def test_marks_made_while_others_are_erased_are_not_lost(path):
+    append_many(path, 'gone')
+    context = multiprocessing.get_context('fork')
+    workers = [context.Process(target=append_many, args=(path, 'kept'))]
+    workers += [threading.Thread(target=append_many, args=(path, 'here'))]
+    for worker in workers:
+        worker.start()
+    names = [f'{name}{number}' for name in ('kept', 'here') for number in range(50)]
+    erased = sum(erase_missing(path, Names('kept', 'here', *names)) for _ in range(20))
+    for worker in workers:
+        worker.join()
+    assert erased == 50
+    assert sorted(one[1] for one in pairs(path)) == sorted(names)

@@ -4,6 +4,8 @@ import pytest
 
 from dscreid.datasets.tracklet_table import read_table, write_table
 from dscreid.deployment import make_bundle
+from dscreid.deployment.marks import append_mark, make_mark, marks_file, read_marks
+from dscreid.structures import Modality
 
 pytest.importorskip('lancedb')
 
@@ -55,14 +57,20 @@ def test_from_a_folder_to_a_page(load_tool, root, bundle, tmp_path, capsys):
     assert len(found.split(str(picture))[1].splitlines()) >= 4
     assert page.read_text().count('1 picture') == 1
 
-    name = read_table(root / 'tracklets.csv')[3].tracklet
+    name, other = (read_table(root / 'tracklets.csv')[row].tracklet for row in (3, 0))
+    marks = marks_file(tmp_path / 'g')
+    for query in (name, 'upload-0'):
+        append_mark(marks, make_mark((query, Modality.RGB), (other, Modality.IR), True, 0.5, 'm'))
     removed = printed(tool, 'remove', name, 'absent', *gallery)
     assert 'not in the gallery: absent' in removed
     assert '1 tracklets removed and erased, 7 left' in removed
+    assert f'{marks}: 1 marks of removed tracklets erased' in removed
+    assert [one.query for one in read_marks(marks)] == ['upload-0']
     assert '0 tracklets removed and erased, 7 left' in printed(tool, 'prune', '--older-than', '30d', *gallery)
     assert ' MB' in printed(tool, 'compact', *gallery)
     # they have no time, so their age counts from when they were added
     assert '7 tracklets removed and erased, 0 left' in printed(tool, 'prune', '--older-than', '0h', *gallery)
+    assert marks.read_bytes() == b''
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,9 @@ def measure(
     exact = search(gallery, queries, args.top)
     rows.append(searched('exact search', exact, exact))
     rows.append(searched('exact search, filter', search(gallery, queries, args.top, Filters(['c0'])), None))
+    rows.append(step('statistics', gallery.statistics))
+    rows.append(step('list 60 tracklets', lambda: gallery.page(limit=60)))
+    rows.append(step('list 60 tracklets, filter and text', lambda: gallery.page(Filters(['c0']), '20', limit=60)))
     rows.append(step('make the index', lambda: gallery.compact(index=True)))
     for probes in args.probes:
         rows.append(searched(f'index, {probes} probes', search(gallery, queries, args.top, probes=probes), exact))

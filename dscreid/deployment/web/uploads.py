@@ -11,7 +11,7 @@ import cv2
 
 from dscreid.datasets.decoding import decode_with_cv2, image_size
 from dscreid.deployment.query_frames import Picture, read_video, shrunk, upright
-from dscreid.deployment.query_part import PixelBox
+from dscreid.deployment.query_part import LEAST_SIDE
 from dscreid.errors import DatasetError
 from dscreid.tracks.video import VideoHeader, read_header
 
@@ -41,7 +41,11 @@ class Box:
         height, width = image.shape[:2]
         left, right = (round(width * max(0.0, min(1.0, x))) for x in (self.left, self.left + self.width))
         top, bottom = (round(height * max(0.0, min(1.0, y))) for y in (self.top, self.top + self.height))
-        return PixelBox(left, top, right - left, bottom - top).cut(image)
+        if min(right - left, bottom - top) < LEAST_SIDE:
+            raise DatasetError(
+                f'the person is smaller than {LEAST_SIDE} pixels or outside the picture; draw a larger box'
+            )
+        return image[top:bottom, left:right]
 
 
 def parse_box(text: str) -> Box:
@@ -71,6 +75,9 @@ def query_frames(contents: Sequence[bytes], box: Box) -> list[Picture]:
         raise DatasetError('choose at least one picture, or a video')
     if len(contents) > MAX_FILES:
         raise DatasetError(f'{len(contents)} files are too many; choose at most {MAX_FILES} pictures, or one video')
+    for number, content in enumerate(contents, 1):
+        if not content:
+            raise DatasetError(f'file {number}: is empty; choose another one')
     kinds = [kind_of(content) for content in contents]
     if 'video' in kinds:
         if len(contents) > 1:

@@ -15,8 +15,9 @@ from fastapi.testclient import TestClient
 from web_pictures import Colors, jpeg
 
 from dscreid.deployment.gallery import Gallery
-from dscreid.deployment.marks import labeled_pairs, marks_file, read_marks
+from dscreid.deployment.marks import append_mark, labeled_pairs, marks_file, read_marks
 from dscreid.deployment.web import app as app_module
+from dscreid.deployment.web import service as service_module
 from dscreid.deployment.web.app import make_app
 from dscreid.deployment.web.guard import check_access, is_loopback
 from dscreid.errors import ConfigError
@@ -517,3 +518,13 @@ def test_the_marks_lie_next_to_the_gallery(client, gallery):
     mark(client, query='red', tracklet='green', same=False)
     assert marks_file(gallery.folder) == Path(f'{gallery.folder}.marks.jsonl')
     assert marks_file(gallery.folder).is_file()
+
+
+def test_a_mark_of_a_tracklet_that_is_removed_meanwhile_is_erased(client, gallery, monkeypatch):
+    def append_then_remove(path, one):
+        append_mark(path, one)
+        Gallery(gallery.folder).remove(['green'])
+
+    monkeypatch.setattr(service_module, 'append_mark', append_then_remove)
+    mark(client, query='red', tracklet='green', same=False)
+    assert read_marks(marks_file(gallery.folder)) == []

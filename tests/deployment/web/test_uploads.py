@@ -108,7 +108,6 @@ PLAYLIST = b'#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n'
 FAKES = {
     'a program': b'\x7fELF' + bytes(200),
     'text': b'not a picture',
-    'nothing': b'',
     'a vector picture': b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
     'a play list': PLAYLIST,
     'a play list of FFmpeg': b'ffconcat version 1.0\nfile /etc/passwd\n',
@@ -166,3 +165,8 @@ def test_limits(monkeypatch, tmp_path):
     monkeypatch.setattr(uploads, 'MAX_VIDEO_BYTES', len(film) - 1)
     with pytest.raises(DatasetError, match='the video is larger than'):
         query_frames([film], Box())
+
+
+def test_empty_files_are_refused():
+    with pytest.raises(DatasetError, match='file 2: is empty; choose another one'):
+        query_frames([encoded(gradient()), b''], Box())
