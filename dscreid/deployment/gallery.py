@@ -217,8 +217,20 @@ class Gallery:
         """
         self._check_zone_of(filters)
         rows = self._rows(filters.where() if filters else '', _FACTS)
-        rows.sort(key=lambda row: (row['start_time'] is None, row['start_time'] or datetime.min, row['tracklet']))
-        return [entry_of(row) for row in rows[:limit]]
+        return [entry_of(row) for row in sorted(rows, key=_by_start)[:limit]]
+
+    def features(self, filters: Filters | None = None) -> tuple[list[Entry], npt.NDArray[np.float32]]:
+        """Read the tracklets that ``query`` lists, in the same order, with their features, float32 (N, D).
+
+        Args:
+            filters: Conditions; None for all.
+        """
+        self._check_zone_of(filters)
+        table = self._read(filters.where() if filters else '', (*_FACTS, 'feature'))
+        rows = table.drop_columns('feature').to_pylist()
+        order = sorted(range(len(rows)), key=lambda number: _by_start(rows[number]))
+        features = table['feature'].combine_chunks().flatten().to_numpy().reshape(len(rows), self.about['size'])
+        return [entry_of(rows[number]) for number in order], features[order]
 
     def search(
         self,
@@ -283,11 +295,14 @@ class Gallery:
             return search.to_arrow().to_pylist()
 
     def _rows(self, where: str, columns: Sequence[str], limit: int | None = None) -> list[dict[str, Any]]:
+        return self._read(where, columns, limit).to_pylist()
+
+    def _read(self, where: str, columns: Sequence[str], limit: int | None = None) -> Any:
         with self._errors():
             self._table.checkout_latest()
             query = self._table.search().select(list(columns))
             query = query if limit is None else query.limit(limit)
-            return (query.where(where) if where else query).to_arrow().to_pylist()
+            return (query.where(where) if where else query).to_arrow()
 
     def _check_zones(self, entries: Sequence[Entry]) -> None:
         kinds = {zoned_of(entry) for entry in entries} - {None}
@@ -390,6 +405,11 @@ class Gallery:
                 f'{self.folder}: cannot be read or written ({reason}); if another process changed it just now, try '
                 'again; otherwise restore the folder, or add the tracklets to a new one'
             ) from error
+
+
+def _by_start(row: Mapping[str, Any]) -> tuple[bool, datetime, str]:
+    """Sort key: start, those without a time last, then name."""
+    return row['start_time'] is None, row['start_time'] or datetime.min, row['tracklet']
 
 
 def _import_lancedb() -> Any:

@@ -85,6 +85,18 @@ def test_no_gallery(tmp_path):
     assert not (tmp_path / 'absent').exists()
 
 
+@pytest.mark.parametrize('filters', [None, Filters(modality=Modality.IR), Filters(cameras=['absent'])])
+def test_features_are_in_the_order_of_the_list(gallery, filters):
+    gallery.add([entry(99, start_time=None, end_time=None), entry(98)], np.stack([feature(99), feature(98)]))
+    gallery.add([entry(0)], feature(50)[None], replace=True)
+    entries, features = gallery.features(filters)
+    assert entries == gallery.query(filters)
+    assert features.dtype == np.float32
+    assert features.shape == (len(entries), SIZE)
+    for one, found in zip(entries, features, strict=True):
+        np.testing.assert_array_equal(found, feature(50 if one.tracklet == 't0' else int(one.tracklet[1:])))
+
+
 def test_features_must_fit(gallery):
     for wrong in (np.zeros((1, SIZE + 1), np.float32), np.full((1, SIZE), np.nan, np.float32)):
         with pytest.raises(ValueError, match=r'features must be finite \(1, 8\)'):
