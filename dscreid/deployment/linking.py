@@ -65,7 +65,8 @@ def link_tracklets(
 def _pairs_above(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> sparse.csr_array:
     """Compute the symmetric matrix ``left @ right.T``, of which only values above 0 are kept, without the diagonal."""
     count, free, total = len(left), free_memory(), 0
-    pairs, values = [np.zeros((0, 2), np.int32)], [np.zeros(0)]
+    pairs: list[npt.NDArray[np.int32]] = [np.zeros((0, 2), np.int32)]
+    values: list[npt.NDArray[np.float64]] = [np.zeros(0)]
     rows = max(_BLOCK // max(count, 1), 1)
     for start in range(0, count, rows):
         margins = np.triu(left[start : start + rows] @ right[start:].T, 1)
@@ -148,7 +149,8 @@ class _Groups:
         self._row[new] = self._row[one]
         self._sums[self._row[one]] += self._sums[self._row[other]]
         self._size[new] = self._size[one] + self._size[other]
-        self._near.append(_Near(*map(np.concatenate, zip(self._near[one], self._near[other], strict=True))))
+        joined = [np.concatenate(parts) for parts in zip(self._near[one], self._near[other], strict=True)]
+        self._near.append(_Near._make(joined))
         self._apart.append(self._current(np.concatenate([self._apart[one], self._apart[other]])))
         for old in (one, other):
             self._near[old], self._apart[old] = _NOTHING, _NOTHING.others  # frees the memory

@@ -107,7 +107,8 @@ def select_tracklets(
         The boxes that remain. May be empty.
     """
     left_out: dict[str, int] = {}
-    everything, rows = boxes, np.arange(len(boxes))
+    everything = boxes
+    rows: npt.NDArray[np.int64] = np.arange(len(boxes))
 
     def keep(rule: str, mask: npt.NDArray[np.bool_]) -> None:
         nonlocal boxes, rows
@@ -129,7 +130,7 @@ def select_tracklets(
     order = np.lexsort((boxes.frame, boxes.track))
     boxes, rows = boxes.take(order), rows[order]
     tracklet, splits = _tracklets(boxes, times, settings.max_gap)
-    tracked, tracked_in = rows, tracklet
+    tracked_rows, tracked_in = rows, tracklet
     mask = _at_rate(times[boxes.frame], tracklet, settings.rate)
     keep('more than the rate', mask)
     tracklet = tracklet[mask]
@@ -138,7 +139,7 @@ def select_tracklets(
     keep('too short a track', mask)
     numbers, tracklet = np.unique(tracklet[mask], return_inverse=True)
     long_enough = np.isin(tracked_in, numbers)
-    tracked, tracked_in = tracked[long_enough], np.searchsorted(numbers, tracked_in[long_enough])
+    tracked_rows, tracked_in = tracked_rows[long_enough], np.searchsorted(numbers, tracked_in[long_enough])
     corners = _whole_pixels(_with_margin(boxes.corners, settings.margin), size)
     boxes = TrackedBoxes(boxes.frame, boxes.track, corners, boxes.confidence)
     return Selection(
@@ -146,9 +147,9 @@ def select_tracklets(
         tracklet=tracklet.astype(np.int64),
         left_out={rule: count for rule, count in left_out.items() if count},
         splits=splits,
-        tracked=everything.take(tracked),
+        tracked=everything.take(tracked_rows),
         tracked_in=tracked_in.astype(np.int64),
-        tracklet_of_row=_tracklet_of_row(everything, tracked, tracked_in),
+        tracklet_of_row=_tracklet_of_row(everything, tracked_rows, tracked_in),
     )
 
 

@@ -100,9 +100,7 @@ def test_a_missing_or_changed_original_is_refused(converted, tmp_path, name):
     inside.write_text(inside.read_text() + '\n')
     for write in (lambda: check_tracks(root, tmp_path / 'linked', 'original'),
                   lambda: write_tracks(root, IDENTITIES, tmp_path / 'linked', 'original')):  # fmt: skip
-        with pytest.raises(
-            DatasetError, match=r'has changed since gate_rgb/gate was converted; convert it again, or'
-        ):
+        with pytest.raises(DatasetError, match=r'has changed since gate_rgb/gate was converted; convert it again, or'):
             write()
     shutil.rmtree(file.path) if file.path.is_dir() else file.path.unlink()
     with pytest.raises(DatasetError, match=r'the tracks of gate_rgb/gate are missing; restore them, or write another'):
