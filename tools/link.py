@@ -1,22 +1,40 @@
 """Link tracklets of the same person over cameras and modalities: global identities.
 
-Writes a CSV file with tracklet, camera, modality and identity. Two tracklets that one camera saw at the same time never
-get one identity; for this, the table of FOLDER needs times, or dscreid tracks must have written FOLDER. Persons of the
-table are not used.
+Writes a CSV file with tracklet, camera, modality and identity. The tracklets are those of FOLDER, or those of a
+gallery, which holds their features; --camera, --modality, --from and --to choose some of a gallery. Two tracklets that
+one camera saw at the same time never get one identity; for this, the table of FOLDER or the gallery needs times, or
+dscreid tracks must have written the folder. Persons of the table are not used.
+
+Examples:
+    dscreid link data/mine --bundle bundles/mine --out identities.csv --tracks-out linked
+    dscreid link --gallery galleries/mine --bundle bundles/mine --out identities.csv --from 2026-03-01 --to 2026-03-02
+    dscreid link --gallery galleries/mine --bundle bundles/mine --out ids.csv --tracks data/mine --tracks-out linked
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dscreid.apis.command_line import add_inference_options, make_parser, run_command
-from dscreid.deployment.gallery_filters import argument, parse_threshold
+from dscreid.deployment.gallery_filters import add_filters, argument, filters_of, parse_threshold
+from dscreid.errors import ConfigError
+
+
+class Tracklets(NamedTuple):
+    """What is linked: rows of the table, their features, and their names in the folder of dscreid tracks."""
+
+    rows: list[Any]
+    features: Any
+    names: dict[str, str]
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = make_parser(__doc__, 'example: dscreid link data/mine --bundle bundles/mine --out identities.csv')
-    parser.add_argument('folder', metavar='FOLDER', type=Path, help='tracklets, for example of dscreid tracks')
+    parser = make_parser(__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('folder', metavar='FOLDER', nargs='?', type=Path, help='tracklets, for example of dscreid tracks')
+    what.add_argument('--gallery', metavar='G', type=Path, help='folder of a gallery (dscreid gallery)')
     parser.add_argument('--bundle', type=Path, required=True, help='folder of the bundle (dscreid bundle)')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.csv file to write')
     parser.add_argument(
@@ -25,16 +43,60 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         'of dscreid calibrate, or this similarity, as similarity=0.6 (default: 1e-3)',
     )  # fmt: skip
     parser.add_argument(
-        '--tracks-out', type=Path, metavar='DIR',
-        help='also write the boxes of each video there, as MOTChallenge results with identities as ids; for folders of '
-        'dscreid tracks',
-    )  # fmt: skip
-    parser.add_argument(
-        '--split', choices=('train', 'test', 'train+test'), default='train+test',
+        '--split', choices=('train', 'test', 'train+test'),
         help='which tracklets, if FOLDER is divided (default: all)',
     )  # fmt: skip
+    tracks = parser.add_argument_group('tracks with identities')
+    tracks.add_argument(
+        '--tracks-out', type=Path, metavar='DIR',
+        help='also write the tracks of each video there, with identities as ids; for folders of dscreid tracks',
+    )  # fmt: skip
+    tracks.add_argument(
+        '--tracks-format', choices=('original', 'mot'), default='original',
+        help="format of each video's tracks, as dscreid tracks read them, or MOTChallenge results (default: original)",
+    )  # fmt: skip
+    tracks.add_argument(
+        '--tracks', type=Path, metavar='FOLDER',
+        help='with --gallery: folder of dscreid tracks that was added to it, for --tracks-out, and to know which '
+        'tracklets without times are in view together',
+    )  # fmt: skip
+    add_filters(parser)
     add_inference_options(parser)
     return parser.parse_args(arguments)
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Raise ConfigError for options that do not go together."""
+    if args.gallery is None and (args.tracks or args.camera or args.modality or args.start or args.end):
+        raise ConfigError('--tracks, --camera, --modality, --from and --to need --gallery')
+    if args.gallery is not None and args.split:
+        raise ConfigError('--split needs FOLDER')
+    if args.gallery is not None and args.tracks_out is not None and args.tracks is None:
+        raise ConfigError('with --gallery, --tracks-out needs --tracks, the folder of dscreid tracks')
+
+
+def tracklets_of_folder(args: argparse.Namespace, bundle: Any) -> Tracklets:
+    """Read a folder and compute the features."""
+    from dscreid.datasets import TrackletFolder
+    from dscreid.deployment import TrackletInferencer
+
+    dataset = TrackletFolder(args.folder, args.split or 'train+test', labelled=False)
+    features = TrackletInferencer(bundle, args.device, args.batch_size, args.workers)(dataset)
+    return Tracklets(dataset.rows, features, {row.tracklet: row.tracklet for row in dataset.rows})
+
+
+def tracklets_of_gallery(args: argparse.Namespace, bundle: Any) -> Tracklets:
+    """Read tracklets and features from a gallery."""
+    from dscreid.datasets.tracklet_table import TrackletRow
+    from dscreid.deployment import Gallery
+    from dscreid.deployment.identities import names_in_folder
+
+    entries, features = Gallery(args.gallery, bundle).features(filters_of(args))
+    rows = [
+        TrackletRow(one.tracklet, one.camera, one.modality, one.folder, (), one.start_time, one.end_time)
+        for one in entries
+    ]
+    return Tracklets(rows, features, names_in_folder(entries, args.tracks) if args.tracks is not None else {})
 
 
 def summary(rows: list[Any], identities: list[int], num_unknown: int) -> str:
@@ -56,31 +118,39 @@ def summary(rows: list[Any], identities: list[int], num_unknown: int) -> str:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compute the features, link, and write the identities."""
-    from dscreid.datasets import TrackletFolder
-    from dscreid.deployment import TrackletInferencer, link_tracklets, presence_of, read_bundle
-    from dscreid.deployment.linking import converted_videos, thresholds_of, write_identities, write_tracks
+    """Link, and write the identities."""
+    from dscreid.deployment import link_tracklets, presence_of, read_bundle
+    from dscreid.deployment.identities import check_tracks, write_identities, write_tracks
+    from dscreid.deployment.linking import thresholds_of
     from dscreid.utils.files import check_outputs
     from dscreid.utils.natural_order import natural_key
 
-    check_outputs([args.out], [args.folder / 'tracklets.csv'])
+    check_args(args)
+    root = args.tracks if args.gallery is not None else args.folder
+    check_outputs([args.out], [root / 'tracklets.csv'] if root is not None else [])
     if args.tracks_out is not None:
-        converted_videos(args.folder)
+        check_tracks(root, args.tracks_out, args.tracks_format)
     bundle = read_bundle(args.bundle)
-    tracklets = TrackletFolder(args.folder, args.split, labelled=False)
-    order = sorted(range(len(tracklets)), key=lambda number: natural_key(tracklets.rows[number].tracklet))
-    rows = [tracklets.rows[number] for number in order]
+    found = (tracklets_of_folder if args.gallery is None else tracklets_of_gallery)(args, bundle)
+    order = sorted(range(len(found.rows)), key=lambda number: natural_key(found.rows[number].tracklet))
+    rows = [found.rows[number] for number in order]
     modalities = [row.modality for row in rows]
     thresholds = thresholds_of(bundle, modalities, args.threshold)
-    presence = presence_of(rows, args.folder)
-    features = TrackletInferencer(bundle, args.device, args.batch_size, args.workers)(tracklets)
-    identities = link_tracklets(features[order], modalities, presence.together(), thresholds).tolist()
+    presence = presence_of([replace(row, tracklet=found.names.get(row.tracklet, '')) for row in rows], root)
+    identities = link_tracklets(found.features[order], modalities, presence.pairs(), thresholds).tolist()
     write_identities(args.out, rows, identities)
     print(summary(rows, identities, int((~presence.known).sum())))
     if args.tracks_out is not None:
-        names = [row.tracklet for row in rows]
-        paths = write_tracks(args.folder, dict(zip(names, identities, strict=True)), args.tracks_out)
-        print(f'{args.tracks_out}: boxes of {len(paths):,} videos')
+        named = {
+            found.names[row.tracklet]: number
+            for row, number in zip(rows, identities, strict=True)
+            if row.tracklet in found.names
+        }
+        written = write_tracks(root, named, args.tracks_out, args.tracks_format)
+        print(
+            f'{args.tracks_out}: tracks of {written.videos:,} videos; {written.written:,} of {written.boxes:,} boxes '
+            'have an identity, the others are left out'
+        )
     print(f'{args.out}: written')
 
 

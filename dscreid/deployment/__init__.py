@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'gallery': ['Gallery'],
         'gallery_folder': ['add_folder', 'open_folder'],
         'inferencer': ['TrackletInferencer'],
-        'linking': ['constrained_clusters', 'link_tracklets'],
+        'linking': ['link_tracklets'],
         'presence': ['presence_of'],
     },
 )

@@ -1,116 +1,211 @@
 """Global identities: tracklets of the same person over cameras and modalities."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
-from dscreid.datasets.tracklet_table import TrackletRow
 from dscreid.deployment.bundle import Bundle
 from dscreid.deployment.calibration import pair_of, threshold_for
-from dscreid.errors import DatasetError, ResourceError
+from dscreid.errors import ResourceError
 from dscreid.structures import Modality
-from dscreid.tracks.convert import ConvertedVideo, read_boxes, read_conversion
-from dscreid.tracks.mot import write_mot
-from dscreid.utils.files import replacing
 from dscreid.utils.machine import free_memory
 from dscreid.utils.quantities import size_text
 
-COLUMNS = ('tracklet', 'camera', 'modality', 'identity')
+#: Similarities computed at once.
+_BLOCK = 2**23
+#: Bytes that a pair above its threshold takes at most.
+_BYTES_PER_PAIR = 96
 
 
 def link_tracklets(
     features: npt.NDArray[np.float32],
     modalities: Sequence[Modality],
-    forbidden: npt.NDArray[np.bool_],
+    apart: npt.NDArray[np.int64],
     thresholds: Mapping[str, float],
 ) -> npt.NDArray[np.int64]:
     """Group tracklets of the same person: average linkage of similarities above the threshold, with constraints.
 
-    Similarities count from the threshold of their pair of modalities, so that pairs within and across modalities can
-    be averaged.
+    The two most similar groups are merged as long as their margin is above 0 and no pair of theirs is in ``apart``. The
+    margin of two tracklets is their similarity minus the threshold of their modalities, so that pairs within and across
+    modalities can be averaged; that of two groups is the average over their pairs.
+
+    Memory grows with the number of pairs above their threshold, not with N^2: without such a pair the margin of two
+    groups is not above 0, and the margin of all other groups follows from the sums of their features, as the
+    similarity is an inner product. Average linkage is reducible, also with constraints, so that chains of nearest
+    neighbors (Murtagh, 1983) find the same groups as the search for the best pair.
 
     Args:
         features: float32 (N, D), compared by inner product.
         modalities: Modality of each tracklet.
-        forbidden: bool (N, N), symmetric: pairs that are different people.
+        apart: int64 (P, 2), pairs of different people.
         thresholds: Similarity above which two tracklets match, for each of ``PAIRS`` that occurs.
 
     Returns:
         int64 (N,), identities from 1, in the order of their first tracklets.
 
     Raises:
-        ResourceError: If there is not enough memory for the similarities.
+        ResourceError: If there is not enough memory for the pairs.
     """
-    needed, free = 8 * len(features) ** 2, free_memory()  # those of the table of margins
-    if free is not None and needed > free:
-        raise ResourceError(
-            f'linking {len(features):,} tracklets needs {size_text(needed)} of memory, but {size_text(free)} are free; '
-            'link fewer at once'
-        )
-    wide = features.astype(np.float64)
-    margins = wide @ wide.T
     limits = np.zeros((2, 2))
     for one, other in product(set(modalities), repeat=2):
         limits[int(one is Modality.RGB), int(other is Modality.RGB)] = thresholds[pair_of(one, other)]
-    is_rgb = np.array([modality is Modality.RGB for modality in modalities], dtype=np.int64)
-    for row in range(len(margins)):
-        margins[row:, row] = margins[row, row:]  # rounding must not make it asymmetric
-        margins[row] -= limits[is_rgb[row], is_rgb]
-    margins[forbidden] = -np.inf
-    return constrained_clusters(margins) + 1
+    kinds = np.eye(2)[[int(modality is Modality.RGB) for modality in modalities]].reshape(len(features), 2)
+    groups = _Groups(np.hstack([features, kinds]), limits, _graph(apart, np.ones(len(apart), bool), len(features)))
+    start = 0
+    while start < groups.count:  # which grows
+        _follow_chain(groups, start)
+        start += 1
+    return _numbered(groups.parent)[: len(features)] + 1
 
 
-def constrained_clusters(margins: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Merge the two most similar clusters as long as their average margin is above 0.
+def _pairs_above(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> sparse.csr_array:
+    """Compute the symmetric matrix ``left @ right.T``, of which only values above 0 are kept, without the diagonal."""
+    count, free, total = len(left), free_memory(), 0
+    pairs: list[npt.NDArray[np.int32]] = [np.zeros((0, 2), np.int32)]
+    values: list[npt.NDArray[np.float64]] = [np.zeros(0)]
+    rows = max(_BLOCK // max(count, 1), 1)
+    for start in range(0, count, rows):
+        margins = np.triu(left[start : start + rows] @ right[start:].T, 1)
+        found = np.nonzero(margins > 0)
+        values.append(margins[found])
+        pairs.append((np.column_stack(found) + start).astype(np.int32))
+        total += len(values[-1])
+        if free is not None and total * _BYTES_PER_PAIR > free:
+            share = min(start + rows, count) / count
+            raise ResourceError(
+                f'linking {count:,} tracklets needs more than the {size_text(free)} of memory that are free: {total:,} '
+                f'pairs with the first {share:.0%} of them are above the threshold; raise it, or link fewer at once'
+            )
+    return _graph(np.concatenate(pairs), np.concatenate(values), count)
 
-    The average of two clusters with a forbidden pair is -inf, so no cluster contains one. Average linkage is
-    reducible, also with -inf, so that chains of nearest neighbors (Murtagh, 1983) find the same clusters as the search
-    for the best pair, in O(N^2) instead of O(N^3).
+
+def _graph(pairs: npt.NDArray[np.integer], values: npt.NDArray, count: int) -> sparse.csr_array:
+    """Make a symmetric matrix (count, count) of the values of pairs, integer (P, 2)."""
+    upper = sparse.coo_array((values, tuple(pairs.T)), shape=(count, count)).tocsr()
+    return upper + upper.T
+
+
+class _Near(NamedTuple):
+    """What is known of a group and others: which, sums of the margins of pairs, and number of these pairs."""
+
+    others: npt.NDArray[np.int64]
+    totals: npt.NDArray[np.float64]
+    pairs: npt.NDArray[np.float64]
+
+
+_NOTHING = _Near(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+
+
+class _Groups:
+    """Groups of tracklets, numbered from 0; first each tracklet is one, and a merged group gets the next number.
 
     Args:
-        margins: float64 (N, N), symmetric, similarities minus the threshold; -inf for forbidden pairs. Overwritten.
+        sums: float64 (N, D + 2), features and one column of 0 or 1 for each modality. Overwritten.
+        limits: float64 (2, 2), thresholds of the modalities.
+        apart: bool (N, N), symmetric, pairs that cannot be merged.
 
-    Returns:
-        int64 (N,), number of each one's cluster, from 0, in the order of their first members.
+    Attributes:
+        count: Number of groups so far, also of those that were merged.
+        parent: int64 (2 N,), the group that each one was merged into, or itself.
     """
-    count = len(margins)
-    np.fill_diagonal(margins, -np.inf)
-    size = np.ones(count)
-    parent = np.arange(count)
-    open_clusters = dict.fromkeys(range(count))
+
+    def __init__(self, sums: npt.NDArray[np.float64], limits: npt.NDArray[np.float64], apart: sparse.csr_array) -> None:
+        count = len(sums)
+        self.parent = np.arange(2 * count)
+        self.count = count
+        self._sums, self._limits = sums, limits  # of the tracklets of a group, in the row of one of them
+        self._row = np.arange(2 * count)
+        self._size = np.ones(2 * count)
+        graph = _pairs_above(sums, self._opposite(sums))
+        graph -= graph.multiply(apart)
+        graph.eliminate_zeros()
+        ones = np.ones(np.diff(graph.indptr).max(initial=0))
+        self._near = [
+            _Near(others, totals, ones[: len(others)])
+            for others, totals in zip(_rows_of(graph, graph.indices), _rows_of(graph, graph.data), strict=True)
+        ]
+        self._apart = _rows_of(apart, apart.indices)
+
+    def nearest(self, group: int) -> tuple[int, float]:
+        """Find the group with the largest margin; the margin is 0 if none is above it."""
+        near = self._near[group]
+        if not np.array_equal(self.parent[near.others], near.others):
+            self._update(group)
+        others, totals, pairs = self._near[group]
+        if not len(others):
+            return group, 0.0
+        best = int(np.argmax(totals / pairs))
+        return int(others[best]), float(totals[best] / pairs[best])
+
+    def merge(self, one: int, other: int) -> None:
+        """Merge two groups."""
+        new = self.count
+        self.count += 1
+        self.parent[[one, other]] = new
+        self._row[new] = self._row[one]
+        self._sums[self._row[one]] += self._sums[self._row[other]]
+        self._size[new] = self._size[one] + self._size[other]
+        joined = [np.concatenate(parts) for parts in zip(self._near[one], self._near[other], strict=True)]
+        self._near.append(_Near._make(joined))
+        self._apart.append(self._current(np.concatenate([self._apart[one], self._apart[other]])))
+        for old in (one, other):
+            self._near[old], self._apart[old] = _NOTHING, _NOTHING.others  # frees the memory
+        self._update(new)
+
+    def _update(self, group: int) -> None:
+        """Replace groups that were merged, and leave out those that cannot be merged with this one.
+
+        Those with a margin of 0 or less stay out: the average of such margins is not above 0 either.
+        """
+        near = self._near[group]
+        others, place = np.unique(self._current(near.others), return_inverse=True)
+        totals, known = (np.bincount(place, values, len(others)) for values in (near.totals, near.pairs))
+        pairs = self._size[group] * self._size[others]
+        partial = known < pairs
+        totals[partial] = self._sums[self._row[others[partial]]] @ self._opposite(self._sums[self._row[group]])
+        keep = (totals > 0) & (others != group)
+        if len(self._apart[group]):
+            self._apart[group] = np.unique(self._current(self._apart[group]))
+            keep &= ~np.isin(others, self._apart[group], assume_unique=True)
+        self._near[group] = _Near(others[keep], totals[keep], pairs[keep])
+
+    def _current(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Replace groups by those that they were merged into."""
+        found = self.parent[numbers]
+        while not np.array_equal(found, above := self.parent[found]):
+            found = above
+        return found
+
+    def _opposite(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Make vectors whose inner products with sums are the totals of margins."""
+        return np.concatenate([sums[..., :-2], -sums[..., -2:] @ self._limits], axis=-1)
+
+
+def _rows_of(graph: sparse.csr_array, values: npt.NDArray) -> list[npt.NDArray]:
+    """Split values of a matrix by its rows."""
+    return np.split(values, graph.indptr[1:-1]) if graph.shape[0] else []
+
+
+def _follow_chain(groups: _Groups, start: int) -> None:
+    """Follow nearest neighbors from a tracklet, and merge groups that are each other's, until none is left."""
     chain: list[int] = []
-    while open_clusters:
+    margins: list[float] = []
+    while chain or groups.parent[start] == start:
         if not chain:
-            chain.append(next(iter(open_clusters)))
-        tip = chain[-1]
-        best = int(np.argmax(margins[tip]))
-        if len(chain) > 1 and margins[tip, chain[-2]] >= margins[tip, best]:
-            best = chain[-2]  # of equals, so that chains end
-        if margins[tip, best] <= 0:
-            _close(margins, tip)
-            del open_clusters[tip]
-            chain.clear()  # a chain goes on only above 0, so this was its only cluster
-        elif len(chain) > 1 and best == chain[-2]:
-            merged = (size[tip] * margins[tip] + size[best] * margins[best]) / (size[tip] + size[best])
-            margins[best], margins[:, best] = merged, merged
-            margins[best, best] = -np.inf
-            size[best] += size[tip]
-            parent[tip] = best
-            _close(margins, tip)
-            del open_clusters[tip]
-            del chain[-2:]
-        else:
+            chain, margins = [start], [0.0]
+        best, margin = groups.nearest(chain[-1])
+        if margin > margins[-1] and best not in chain:
             chain.append(best)
-    return _numbered(parent)
-
-
-def _close(margins: npt.NDArray[np.float64], cluster: int) -> None:
-    margins[cluster], margins[:, cluster] = -np.inf, -np.inf
+            margins.append(margin)
+        elif len(chain) > 1:
+            groups.merge(*chain[-2:])
+            del chain[-2:], margins[-2:]
+        else:
+            return
 
 
 def _numbered(parent: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -119,15 +214,6 @@ def _numbered(parent: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         parent = parent[parent]
     numbers: dict[int, int] = {}
     return np.array([numbers.setdefault(root, len(numbers)) for root in parent.tolist()], dtype=np.int64)
-
-
-def write_identities(path: Path, rows: Sequence[TrackletRow], identities: Sequence[int]) -> None:
-    """Write tracklet, camera, modality and identity of each tracklet as CSV."""
-    with replacing(path) as temporary, temporary.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(COLUMNS)
-        for row, identity in zip(rows, identities, strict=True):
-            writer.writerow([row.tracklet, row.camera, row.modality.value, identity])
 
 
 def thresholds_of(bundle: Bundle, modalities: Sequence[Modality], threshold: tuple[str, float]) -> dict[str, float]:
@@ -144,37 +230,3 @@ def thresholds_of(bundle: Bundle, modalities: Sequence[Modality], threshold: tup
     kind, value = threshold
     pairs = sorted({pair_of(one, other) for one, other in product(set(modalities), repeat=2)})
     return {pair: value if kind == 'similarity' else threshold_for(bundle, value, pair) for pair in pairs}
-
-
-def converted_videos(root: Path) -> list[ConvertedVideo]:
-    """Read the records of the videos that a folder was made of. Raises DatasetError if there are none."""
-    videos = list(read_conversion(root).values())
-    if not videos:
-        raise DatasetError(f'{root}: was not written by dscreid tracks, so the boxes of its tracklets are unknown')
-    return videos
-
-
-def write_tracks(root: Path, identities: Mapping[str, int], out: Path) -> list[Path]:
-    """Write the boxes of each video as MOTChallenge results, with identities as ids.
-
-    Boxes of tracks that did not become tracklets are left out.
-
-    Args:
-        root: Folder that ``dscreid tracks`` wrote.
-        identities: Identity of each tracklet, by name; those of other tracklets are left out.
-        out: Folder to write; the files are ``CAMERA_MODALITY/VIDEO.txt``.
-
-    Returns:
-        The files.
-
-    Raises:
-        DatasetError: If ``root`` is another folder, or its boxes are missing or damaged.
-    """
-    paths = []
-    for video in converted_videos(root):
-        boxes = read_boxes(root, video)
-        of_tracklet = np.array([identities.get(cells['tracklet'], -1) for cells in video.tracklets], dtype=np.int64)
-        ids = of_tracklet[boxes.track]
-        paths.append(out / f'{video.name}.txt')
-        write_mot(paths[-1], replace(boxes, track=ids).take(ids >= 0))
-    return paths

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dscreid.datasets.tracklet_table import TrackletRow
 from dscreid.errors import DatasetError
-from dscreid.tracks.convert import read_boxes, read_conversion
+from dscreid.tracks.conversion_record import read_boxes, read_conversion
 
 
 class Presence(NamedTuple):
@@ -39,6 +39,20 @@ class Presence(NamedTuple):
         numbers = np.arange(len(self.view))[rows]
         overlap[np.arange(len(numbers)), numbers] = False
         return overlap
+
+    def pairs(self) -> npt.NDArray[np.int64]:
+        """List the pairs of :meth:`together`, each once, int64 (P, 2)."""
+        found = [np.zeros((0, 2), dtype=np.int64)]
+        for view in np.unique(self.view[self.known]):
+            rows = np.flatnonzero(self.known & (self.view == view))
+            rows = rows[np.argsort(self.start[rows], kind='stable')]
+            numbers = np.arange(len(rows))
+            # each one is together with those after it that start before it ends
+            counts = np.searchsorted(self.start[rows], self.end[rows], side='right') - numbers - 1
+            first = np.repeat(numbers, counts)
+            second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+            found.append(np.column_stack([rows[first], rows[second]]))
+        return np.concatenate(found)
 
 
 def presence_of(rows: Sequence[TrackletRow], root: Path | None = None) -> Presence:

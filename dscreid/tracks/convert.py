@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,25 +17,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dscreid.datasets.tracklet_table import TrackletRow, parse_time, write_table
+from dscreid.datasets.tracklet_table import write_table
 from dscreid.errors import ConfigError, DatasetError, DscreidError
-from dscreid.structures import Modality
-from dscreid.tracks.boxes import TrackedBoxes, from_columns
+from dscreid.tracks.boxes import TrackedBoxes
+from dscreid.tracks.conversion_record import (
+    ELSEWHERE,
+    RECORDS,
+    ConvertedVideo,
+    identity_of,
+    read_record,
+    record_path,
+    write_record,
+)
 from dscreid.tracks.filters import FilterSettings, Selection, select_tracklets
 from dscreid.tracks.formats import TrackFile, read_tracks
-from dscreid.tracks.mot import read_mot, write_mot
 from dscreid.tracks.sources import Source
 from dscreid.tracks.video import VideoHeader, read_frames, read_header, settled_times
-from dscreid.utils.files import only_process_in, remove_partial_files, replacing
+from dscreid.utils.files import only_process_in, remove_partial_files
 from dscreid.utils.progress import progress_bar
-from dscreid.utils.records import read_json_object
 
 TABLE = 'tracklets.csv'
-#: Folders in the output: crops of unfinished videos, and a record of each finished one.
-_UNFINISHED, _RECORDS = '.unfinished', '.converted'
-#: Ending of the files with the boxes of the finished videos, next to their records.
-_BOXES = '.boxes.txt'
-_ELSEWHERE = 'convert into a new folder'
+#: Folder in the output with the crops of unfinished videos.
+_UNFINISHED = '.unfinished'
 #: Set in each process that converts for :func:`convert`.
 _shared: '_Shared | None' = None
 
@@ -59,50 +62,6 @@ class ConversionSettings:
             raise ConfigError(f'the JPEG quality is {self.quality}; choose 1 to 100')
 
 
-@dataclass(frozen=True)
-class ConvertedVideo:
-    """What became of one video.
-
-    Attributes:
-        name: Name of the video, unique within the conversion.
-        made_from: Everything that determines the crops.
-        num_frames: Number of frames that could be read.
-        num_boxes: Number of boxes in the tracks.
-        num_crops: Number of crops written.
-        left_out: Number of boxes that each rule left out.
-        splits: Number of times that a gap split a track.
-        tracklets: Rows of the table, as cells by column.
-    """
-
-    name: str
-    made_from: dict[str, Any]
-    num_frames: int
-    num_boxes: int
-    num_crops: int
-    left_out: dict[str, int]
-    splits: int
-    tracklets: list[dict[str, str]]
-
-    def rows(self) -> list[TrackletRow]:
-        """Rows of the table."""
-        return [_row(cells) for cells in self.tracklets]
-
-    def describe(self) -> str:
-        """Describe the counts in one or more lines."""
-        lines = [
-            f'{self.name}: {self.num_frames:,} frames, {self.num_boxes:,} boxes -> {self.num_crops:,} crops in '
-            f'{len(self.tracklets):,} tracklets'
-        ]
-        if self.left_out:
-            counts = ', '.join(f'{count:,} {rule}' for rule, count in self.left_out.items())
-            lines.append(f'  boxes left out: {counts}')
-        if self.splits:
-            lines.append(f'  tracks split at gaps: {self.splits:,}')
-        if self.left_out.get('beyond the end of the video'):
-            lines.append('  boxes beyond the end: is the video complete, and do the tracks belong to it?')
-        return '\n'.join(lines)
-
-
 def convert(sources: Sequence[Source], out: Path, settings: ConversionSettings, jobs: int = 1) -> list[ConvertedVideo]:
     """Cut the tracklets of all videos into ``OUT/CAMERA_MODALITY/TRACKLET/FRAME.jpg`` and write ``OUT/tracklets.csv``.
 
@@ -122,12 +81,12 @@ def convert(sources: Sequence[Source], out: Path, settings: ConversionSettings, 
         DatasetError: If a video or its tracks cannot be used, or ``out`` has other content. Finished videos are kept.
     """
     names = unique_names(sources)
-    if out.is_dir() and any(out.iterdir()) and not (out / _RECORDS).is_dir():
+    if out.is_dir() and any(out.iterdir()) and not (out / RECORDS).is_dir():
         raise DatasetError(f'{out}: contains files, but none of a conversion; choose a new or empty folder')
     with only_process_in(out):
-        (out / _RECORDS).mkdir(exist_ok=True)
+        (out / RECORDS).mkdir(exist_ok=True)
         shutil.rmtree(out / _UNFINISHED, ignore_errors=True)
-        for folder in (out, out / _RECORDS):
+        for folder in (out, out / RECORDS):
             remove_partial_files(folder)
         done = {name: _finished(out, name, _made_from(source, settings)) for name, source in names.items()}
         due = {name: source for name, source in names.items() if done[name] is None}
@@ -237,7 +196,6 @@ def convert_video(
         shutil.rmtree(folder, ignore_errors=True)  # of an interrupted conversion, which has no record
         folder.parent.mkdir(parents=True, exist_ok=True)
         (work / part).rename(folder)
-    write_mot(_record_path(out, name, _BOXES), replace(selection.tracked, track=selection.tracked_in))
     video = ConvertedVideo(
         name=name,
         made_from=_made_from(source, settings),
@@ -248,8 +206,7 @@ def convert_video(
         splits=selection.splits,
         tracklets=tracklets,
     )
-    with replacing(_record_path(out, name)) as temporary:
-        temporary.write_text(json.dumps(asdict(video), indent=1), encoding='utf-8')
+    write_record(out, video, selection)
     return video
 
 
@@ -313,82 +270,20 @@ def _cells(
     return cells
 
 
-def _row(cells: dict[str, str]) -> TrackletRow:
-    start, end = (parse_time(cells.get(column, '')) for column in ('start_time', 'end_time'))
-    modality = Modality(cells['modality'])
-    return TrackletRow(cells['tracklet'], cells['camera'], modality, cells['folder'], (), start, end)
-
-
 def _made_from(source: Source, settings: ConversionSettings) -> dict[str, Any]:
     """Describe everything that determines the crops of a video, as JSON holds it."""
-    made_from = dict(asdict(settings), video=_identity(source.video), tracks=_identity(source.tracks))
+    made_from = dict(asdict(settings), video=identity_of(source.video), tracks=identity_of(source.tracks))
     for name in ('start_time', 'fps', 'format', 'first_frame'):
         made_from[name] = getattr(source, name)
     return json.loads(json.dumps(made_from, default=str))
 
 
-def _identity(path: Path) -> list[Any]:
-    """Path, size and time of the last change of a file, or of all files in a folder."""
-    paths = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
-    stats = [inside.stat() for inside in paths]
-    return [str(path.absolute()), sum(stat.st_size for stat in stats), max((s.st_mtime_ns for s in stats), default=0)]
-
-
 def _finished(out: Path, name: str, made_from: dict[str, Any]) -> ConvertedVideo | None:
     """Read the record of a finished video; None without one."""
-    path = _record_path(out, name)
+    path = record_path(out, name)
     if not path.is_file():
         return None
-    video = _read_record(path)
+    video = read_record(path)
     if changed := sorted(key for key in made_from if video.made_from.get(key) != made_from[key]):
-        raise DatasetError(f'{out}: {name} was converted before with other {", ".join(changed)}; {_ELSEWHERE}')
+        raise DatasetError(f'{out}: {name} was converted before with other {", ".join(changed)}; {ELSEWHERE}')
     return video
-
-
-def _read_record(path: Path) -> ConvertedVideo:
-    content = read_json_object(path, 'record of a converted video', _ELSEWHERE)
-    if content.keys() != {one.name for one in fields(ConvertedVideo)}:
-        raise DatasetError(f'{path}: not a record of a converted video; {_ELSEWHERE}')
-    name = Path(str(content['name']))
-    if name.is_absolute() or '..' in name.parts:
-        raise DatasetError(f'{path}: the name of the video leaves its folder; {_ELSEWHERE}')
-    return ConvertedVideo(**content)
-
-
-def _record_path(out: Path, name: str, suffix: str = '.json') -> Path:
-    return out / _RECORDS / f'{name.replace("/", "__")}{suffix}'
-
-
-def read_conversion(folder: Path) -> dict[str, ConvertedVideo]:
-    """Read the records of all finished videos of a conversion, by name; empty for other folders.
-
-    Raises:
-        DatasetError: If a record is damaged.
-    """
-    paths = sorted((folder / _RECORDS).glob('[!.]*.json'))  # not those that a killed process left
-    videos = (_read_record(path) for path in paths)
-    return {video.name: video for video in videos}
-
-
-def read_boxes(folder: Path, video: ConvertedVideo) -> TrackedBoxes:
-    """Read the tracker's boxes of the tracklets of a converted video.
-
-    Args:
-        folder: Folder that :func:`convert` wrote.
-        video: Record of the video.
-
-    Returns:
-        The boxes that no rule but the rate left out; ``track`` is the position in ``video.tracklets``.
-
-    Raises:
-        DatasetError: If the file is missing or damaged.
-    """
-    path = _record_path(folder, video.name, _BOXES)
-    if not video.tracklets:
-        return from_columns([], [], [])
-    if not path.is_file():
-        raise DatasetError(f'{path}: the boxes of {video.name} are missing; {_ELSEWHERE}')
-    boxes = read_mot(path)
-    if set(boxes.track.tolist()) != set(range(len(video.tracklets))):
-        raise DatasetError(f'{path}: does not fit the record of {video.name}; {_ELSEWHERE}')
-    return boxes

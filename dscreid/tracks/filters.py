@@ -1,6 +1,6 @@
 """Choose the boxes that become tracklets, and count what each rule leaves out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,8 @@ class Selection:
         tracked: The tracker's boxes of the tracklets, also those that the rate left out, in the same order; their
             corners are unchanged.
         tracked_in: int64 (M,), number of the tracklet of each of ``tracked``.
+        tracklet_of_row: int64 (R,), number of the tracklet of each box that the tracker gave, -1 for none. A tracklet
+            has one box of its track in each frame from its first to its last one, also if a rule left the box out.
     """
 
     boxes: TrackedBoxes
@@ -70,6 +72,7 @@ class Selection:
     splits: int
     tracked: TrackedBoxes
     tracked_in: npt.NDArray[np.int64]
+    tracklet_of_row: npt.NDArray[np.int64]
 
     @property
     def names(self) -> list[str]:
@@ -104,11 +107,13 @@ def select_tracklets(
         The boxes that remain. May be empty.
     """
     left_out: dict[str, int] = {}
+    everything = boxes
+    rows: npt.NDArray[np.int64] = np.arange(len(boxes))
 
     def keep(rule: str, mask: npt.NDArray[np.bool_]) -> None:
-        nonlocal boxes
+        nonlocal boxes, rows
         left_out[rule] = int((~mask).sum())
-        boxes = boxes.take(mask)
+        boxes, rows = boxes.take(mask), rows[mask]
 
     keep('not tracked', boxes.track >= 0)
     keep('beyond the end of the video', boxes.frame < len(times))
@@ -123,9 +128,9 @@ def select_tracklets(
     keep('too small', wide & (inside[:, 3] - inside[:, 1] >= settings.min_height))
 
     order = np.lexsort((boxes.frame, boxes.track))
-    boxes = boxes.take(order)
+    boxes, rows = boxes.take(order), rows[order]
     tracklet, splits = _tracklets(boxes, times, settings.max_gap)
-    tracked, tracked_in = boxes, tracklet
+    tracked_rows, tracked_in = rows, tracklet
     mask = _at_rate(times[boxes.frame], tracklet, settings.rate)
     keep('more than the rate', mask)
     tracklet = tracklet[mask]
@@ -134,6 +139,7 @@ def select_tracklets(
     keep('too short a track', mask)
     numbers, tracklet = np.unique(tracklet[mask], return_inverse=True)
     long_enough = np.isin(tracked_in, numbers)
+    tracked_rows, tracked_in = tracked_rows[long_enough], np.searchsorted(numbers, tracked_in[long_enough])
     corners = _whole_pixels(_with_margin(boxes.corners, settings.margin), size)
     boxes = TrackedBoxes(boxes.frame, boxes.track, corners, boxes.confidence)
     return Selection(
@@ -141,8 +147,9 @@ def select_tracklets(
         tracklet=tracklet.astype(np.int64),
         left_out={rule: count for rule, count in left_out.items() if count},
         splits=splits,
-        tracked=tracked.take(long_enough),
-        tracked_in=np.searchsorted(numbers, tracked_in[long_enough]).astype(np.int64),
+        tracked=everything.take(tracked_rows),
+        tracked_in=tracked_in.astype(np.int64),
+        tracklet_of_row=_tracklet_of_row(everything, tracked_rows, tracked_in),
     )
 
 
@@ -180,6 +187,24 @@ def _at_rate(
     first = np.ones(len(times), dtype=bool)
     first[1:] = (tracklet[1:] != tracklet[:-1]) | (interval[1:] != interval[:-1])
     return first
+
+
+def _tracklet_of_row(
+    boxes: TrackedBoxes, tracked: npt.NDArray[np.int64], tracked_in: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Find the tracklet of all boxes; ``tracked`` are the rows of those of tracklets, by tracklet and frame."""
+    found = np.full(len(boxes), -1, dtype=np.int64)
+    order = np.lexsort((boxes.frame, boxes.track))
+    tracks, frames = boxes.track[order], boxes.frame[order]
+    starts = np.flatnonzero(np.diff(tracked_in, prepend=-1))
+    for number, rows in enumerate(np.split(tracked, starts[1:]) if len(starts) else ()):
+        begin, end = np.searchsorted(tracks, boxes.track[rows[0]] + np.array([0, 1]))
+        span = np.searchsorted(frames[begin:end], boxes.frame[rows[[0, -1]]] + np.array([0, 1]))
+        found[order[begin + span[0] : begin + span[1]]] = number
+    confidence = boxes.confidence.copy()
+    confidence[tracked] = np.inf  # of duplicates, the one that the rules chose
+    found[~_first_of_each(replace(boxes, confidence=confidence))] = -1
+    return found
 
 
 def _with_margin(corners: npt.NDArray[np.float64], margin: float) -> npt.NDArray[np.float64]:

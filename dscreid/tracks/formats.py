@@ -1,10 +1,11 @@
 """Read the output of trackers. A file that can be read in two ways is refused, with both readings."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +71,7 @@ def read_tracks(file: TrackFile, format_name: str | None = None) -> TrackedBoxes
     format_name = format_name or detect_format(file)
     if format_name not in FORMATS:
         raise ConfigError(f'unknown format {format_name!r} of tracks; known are {", ".join(FORMATS)}')
-    boxes = _READERS[format_name](file)
+    boxes = _read_named(file, NAMED[format_name](file)) if format_name in NAMED else _READERS[format_name](file)
     if not len(boxes):
         raise DatasetError(f'{file.path}: contains no box; correct the path, or remove this video from the list')
     bad = np.flatnonzero(~np.isfinite(boxes.corners).all(axis=1))
@@ -135,7 +136,7 @@ def _read_mot(file: TrackFile, confidence: int | None, widths: Sequence[int]) ->
     return boxes.take(table[:, 6] != 0) if confidence is None else boxes
 
 
-def _read_named(file: TrackFile, names: Mapping[str, str], usual: int | None = None) -> TrackedBoxes:
+def _read_named(file: TrackFile, names: Mapping[str, str]) -> TrackedBoxes:
     """Read rows with named columns; a box is two corners, or a corner and a size."""
     rows = read_rows(file.path)
     by_corner = {'right', 'bottom'} <= set(names)
@@ -152,19 +153,19 @@ def _read_named(file: TrackFile, names: Mapping[str, str], usual: int | None = N
     left, top = column('left'), column('top')
     size = (column('right') - left, column('bottom') - top) if by_corner else (column('width'), column('height'))
     confidence = column('confidence', np.nan) if names.get('confidence') in rows[0] else None
-    frames = _from_zero(file, whole_numbers(file.path, column('frame'), 'frame'), usual)
+    frames = _from_zero(file, whole_numbers(file.path, column('frame'), 'frame'), usual=None)
     boxes = np.column_stack([left, top, *size])
     return from_columns(frames, whole_numbers(file.path, column('id', -1), 'id'), boxes, confidence)
 
 
-def _read_boxmot_csv(file: TrackFile) -> TrackedBoxes:
+def _boxmot_names(file: TrackFile) -> dict[str, str]:
     names = {'left': 'x1', 'top': 'y1', 'right': 'x2', 'bottom': 'y2', 'id': 'id', 'confidence': 'conf'}
     if 'frame' not in (csv_header(file.path) or ()) and 'frame' not in file.columns:
         raise DatasetError(f'{file.path}: no column "frame"; save it again with save_csv(path, frame=...)')
-    return _read_named(file, {'frame': 'frame', **names, **file.columns})
+    return {'frame': 'frame', **names, **file.columns}
 
 
-def _read_supervision(file: TrackFile) -> TrackedBoxes:
+def _supervision_names(file: TrackFile) -> dict[str, str]:
     names = {'left': 'x_min', 'top': 'y_min', 'right': 'x_max', 'bottom': 'y_max'}
     names |= {'id': 'tracker_id', 'confidence': 'confidence', **file.columns}
     if 'frame' not in names:
@@ -176,17 +177,24 @@ def _read_supervision(file: TrackFile) -> TrackedBoxes:
                 f"{file.path}: {which}; name it with --columns frame=NAME, or add it with the sink's custom_data"
             )
         names['frame'] = found[0]
-    return _read_named(file, names)
+    return names
 
 
-def _read_columns(file: TrackFile) -> TrackedBoxes:
+def _given_names(file: TrackFile) -> dict[str, str]:
     if unknown := sorted(set(file.columns) - set(COLUMNS)):
         raise ConfigError(f'--columns: unknown {", ".join(unknown)}; known are {", ".join(COLUMNS)}')
-    return _read_named(file, file.columns)
+    return dict(file.columns)
+
+
+#: Functions that find the columns of a file, by the names in ``COLUMNS``, for the formats with named columns.
+NAMED: Mapping[str, Callable[[TrackFile], dict[str, str]]] = MappingProxyType(
+    {'boxmot-csv': _boxmot_names, 'supervision': _supervision_names, 'columns': _given_names}
+)
 
 
 # ---- Ultralytics ----
-def _read_ultralytics(file: TrackFile) -> TrackedBoxes:
+def label_files(file: TrackFile) -> dict[int, Path]:
+    """Find Ultralytics' files of a video, by the tracker's number of the frame, ascending."""
     found = [(match, path) for path in file.path.iterdir() if (match := _ULTRALYTICS_FILE.fullmatch(path.name))]
     videos = sorted({match['video'] for match, _ in found})
     if len(videos) > 1:
@@ -194,8 +202,12 @@ def _read_ultralytics(file: TrackFile) -> TrackedBoxes:
     if not found:
         known = f' of {Path(file.video).stem!r}, but of {", ".join(videos[:5])}' if videos else ''
         raise DatasetError(f'{file.path}: no file NAME_FRAME.txt{known}; give the folder "labels" of a tracking run')
-    tables = {int(match['frame']): read_numbers(path, may_be_empty=True) for match, path in found}
-    tables = {number: table for number, table in sorted(tables.items()) if len(table)}
+    return dict(sorted((int(match['frame']), path) for match, path in found))
+
+
+def _read_ultralytics(file: TrackFile) -> TrackedBoxes:
+    tables = {number: read_numbers(path, may_be_empty=True) for number, path in label_files(file).items()}
+    tables = {number: table for number, table in tables.items() if len(table)}
     widths = {table.shape[1] for table in tables.values()}
     if len(widths) > 1 or not widths <= {6, 7}:
         raise DatasetError(
@@ -227,22 +239,44 @@ def _check_ids(file: TrackFile, values: Matrix) -> None:
 
 
 # ---- CocoVID ----
-def _read_cocovid(file: TrackFile) -> TrackedBoxes:
-    content = read_json(file.path)
-    try:
+class CocoVideo(NamedTuple):
+    """Part of a CocoVID file that belongs to one video: its entries in ``images`` and ``annotations``."""
+
+    images: list[dict[str, Any]]
+    annotations: list[dict[str, Any]]
+
+
+def coco_video(file: TrackFile, content: Any) -> CocoVideo:
+    """Find the entries of a video in the content of a CocoVID file; raises DatasetError if it is another one."""
+    with _coco_errors(file):
         videos = {str(video['name']): video['id'] for video in content.get('videos', [])}
         images = content['images']
         if len({image.get('video_id') for image in images}) > 1:
             if file.video not in videos:
-                known = ', '.join(sorted(videos)[:5])
-                raise DatasetError(f'{file.path}: no video is named {file.video!r}; its videos are {known}')
+                names = ', '.join(sorted(videos)[:5])
+                raise DatasetError(f'{file.path}: no video is named {file.video!r}; its videos are {names}')
             images = [image for image in images if image['video_id'] == videos[file.video]]
-        frame_of = {image['id']: image['frame_id'] for image in images}
-        found = [entry for entry in content['annotations'] if entry['image_id'] in frame_of]
-        rows = [(frame_of[a['image_id']], a.get('instance_id', -1), *a['bbox'], a.get('score', np.nan)) for a in found]
-        table = np.array(rows, dtype=np.float64).reshape(len(rows), 7)
+        known = {image['id'] for image in images}
+        return CocoVideo(images, [entry for entry in content['annotations'] if entry['image_id'] in known])
+
+
+@contextmanager
+def _coco_errors(file: TrackFile) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(f'{file.path}: not a CocoVID file ({error!r}); check how it was written') from None
+
+
+def _read_cocovid(file: TrackFile) -> TrackedBoxes:
+    found = coco_video(file, read_json(file.path))
+    with _coco_errors(file):
+        frame_of = {image['id']: image['frame_id'] for image in found.images}
+        rows = [
+            (frame_of[a['image_id']], a.get('instance_id', -1), *a['bbox'], a.get('score', np.nan))
+            for a in found.annotations
+        ]
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), 7)
     frames = _from_zero(file, whole_numbers(file.path, table[:, 0], 'frame'), usual=0)
     return from_columns(frames, whole_numbers(file.path, table[:, 1], 'id'), table[:, 2:6], table[:, 6])
 
@@ -278,9 +312,6 @@ _READERS: Mapping[str, Callable[[TrackFile], TrackedBoxes]] = {
     'mot-gt': lambda file: _read_mot(file, None, (9,)),
     'boxmot-results': lambda file: _read_mot(file, 8, (9,)),
     'boxmot-mot': lambda file: _read_mot(file, 6, (9,)),
-    'boxmot-csv': _read_boxmot_csv,
     'ultralytics': _read_ultralytics,
-    'supervision': _read_supervision,
     'cocovid': _read_cocovid,
-    'columns': _read_columns,
 }

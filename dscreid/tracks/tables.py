@@ -55,13 +55,20 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise DatasetError(f'{path}: not a list of boxes; check how it was written')
     else:
-        header = csv_header(path)
-        lines = [line for line in csv.reader(io.StringIO(read_text(path)), skipinitialspace=True) if any(line)]
-        names = header or [str(number) for number in range(1, len(lines[0]) + 1)] if lines else []
-        rows = [dict(zip(names, line, strict=False)) for line in (lines[1:] if header else lines)]
+        names, lines, _ = read_csv(path)
+        rows = [dict(zip(names, line, strict=False)) for line in lines]
     if not rows:
         raise DatasetError(f'{path}: {_EMPTY}')
     return rows
+
+
+def read_csv(path: Path) -> tuple[list[str], list[list[str]], bool]:
+    """Read a CSV file: names of the columns ('1', '2', ... without a header), rows of cells, and if it has a header."""
+    header = csv_header(path)
+    lines = [line for line in csv.reader(io.StringIO(read_text(path)), skipinitialspace=True) if any(line)]
+    if header is not None:
+        return header, lines[1:], True
+    return [str(number) for number in range(1, len(lines[0]) + 1)] if lines else [], lines, False
 
 
 def number_in(where: str, row: Mapping[str, Any], name: str, empty: float | None = None) -> float:

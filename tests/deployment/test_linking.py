@@ -1,7 +1,8 @@
-import csv
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import combinations
+from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,11 +14,31 @@ from sklearn.metrics import adjusted_rand_score
 from dscreid.datasets import TrackletFolder
 from dscreid.datasets.tracklet_table import TrackletRow
 from dscreid.deployment import linking
-from dscreid.deployment.calibration import PAIRS
-from dscreid.deployment.linking import constrained_clusters, link_tracklets, thresholds_of, write_identities
+from dscreid.deployment.calibration import PAIRS, pair_of
+from dscreid.deployment.linking import link_tracklets, thresholds_of
 from dscreid.deployment.presence import presence_of
 from dscreid.errors import ConfigError, ResourceError
 from dscreid.structures import Modality
+
+LIMITS = {'rgb-rgb': 0.1, 'ir-ir': -0.1, 'rgb-ir': 0.05}
+NOBODY = np.zeros((0, 2), dtype=np.int64)
+
+
+class Problem(NamedTuple):
+    features: np.ndarray
+    modalities: list
+    apart: np.ndarray
+
+    def solve(self):
+        return link_tracklets(self.features, self.modalities, self.apart, LIMITS) - 1
+
+    def margins(self):
+        """Similarities minus thresholds, -inf for pairs that are apart."""
+        pairs = np.array([[LIMITS[pair_of(a, b)] for b in self.modalities] for a in self.modalities])
+        wide = self.features.astype(np.float64)
+        margins = wide @ wide.T - pairs.reshape(len(wide), len(wide))
+        margins[tuple(self.apart.T)] = margins[tuple(self.apart.T[::-1])] = -np.inf
+        return margins
 
 
 def greedy_clusters(margins):
@@ -39,57 +60,69 @@ def members(labels):
 
 @st.composite
 def problems(draw, size=10):
-    count, seed = draw(st.integers(0, size)), draw(st.integers(0, 2**31))
+    count, dim, seed = draw(st.integers(0, size)), draw(st.sampled_from([2, 5])), draw(st.integers(0, 2**31))
     rng = np.random.default_rng(seed)
-    margins = rng.normal(draw(st.sampled_from([-0.5, 0.0, 0.5, 2.0])), 1, (count, count))
-    margins = np.triu(margins, 1) + np.triu(margins, 1).T
-    forbidden = np.triu(rng.random((count, count)) < draw(st.sampled_from([0.0, 0.1, 0.5])), 1)
-    margins[forbidden | forbidden.T] = -np.inf
-    return margins
+    features = rng.normal(draw(st.sampled_from([0.0, 0.3])), 1, (count, dim)).astype(np.float32)
+    modalities = [list(Modality)[kind] for kind in rng.integers(0, 2, count)]
+    apart = np.argwhere(np.triu(rng.random((count, count)) < draw(st.sampled_from([0.0, 0.1, 0.5])), 1))
+    return Problem(features, modalities, apart)
 
 
 @settings(max_examples=300, deadline=None)
 @given(problems())
-def test_clusters_are_those_of_the_search_for_the_best_pair(margins):
-    assert members(constrained_clusters(margins.copy())) == greedy_clusters(margins)
+def test_groups_are_those_of_the_search_for_the_best_pair(problem):
+    assert members(problem.solve()) == greedy_clusters(problem.margins())
 
 
 @settings(deadline=None)
-@given(problems(size=60), st.randoms())
-def test_no_cluster_has_a_forbidden_pair_and_order_does_not_matter(margins, random):
-    labels = constrained_clusters(margins.copy())
-    np.fill_diagonal(margins, 0)
+@given(problems(size=60), st.randoms(), st.sampled_from([1, 100, 10_000]))
+def test_no_group_has_a_pair_apart_and_neither_order_nor_blocks_matter(problem, random, block):
+    labels = problem.solve()
+    margins = problem.margins()
     for group in members(labels):
         assert np.isfinite(margins[np.ix_(group, group)]).all()
     order = list(range(len(margins)))
     random.shuffle(order)
-    shuffled = constrained_clusters(margins[np.ix_(order, order)])
-    assert {frozenset(order[i] for i in group) for group in members(shuffled)} == set(map(frozenset, members(labels)))
+    place = np.argsort(order)
+    shuffled = Problem(problem.features[order], [problem.modalities[i] for i in order], place[problem.apart])
+    with mock.patch.object(linking, '_BLOCK', block):
+        found = {frozenset(order[i] for i in group) for group in members(shuffled.solve())}
+    assert found == set(map(frozenset, members(labels)))
 
 
-@pytest.mark.parametrize('margin', [1.0, 0.0, -1.0])
-def test_equal_margins_end(margin):
-    labels = constrained_clusters(np.full((20, 20), margin))
-    assert labels.max() == (0 if margin > 0 else 19)
+@pytest.mark.parametrize('similarity', [1.0, 0.5, 0.0])
+def test_equal_similarities_end(similarity):
+    features = np.full((20, 1), similarity**0.5, dtype=np.float32)
+    labels = link_tracklets(features, [Modality.IR] * 20, NOBODY, {'ir-ir': 0.75})
+    assert labels.max() == (1 if similarity > 0.75 else 20)
 
 
-def test_forbidden_pairs_hold_transitively():
-    # 0 and 1 are forbidden; 2 is most similar to 0, so that 1 cannot follow
-    margins = np.array([[0, -np.inf, 3.0], [-np.inf, 0, 2.0], [3.0, 2.0, 0]])
-    assert constrained_clusters(margins).tolist() == [0, 1, 0]
+@pytest.mark.parametrize('seed', range(5))
+def test_the_same_features_again_and_again_end(seed):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(3, 40)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    numbers = rng.integers(0, 3, 90)
+    labels = link_tracklets(features[numbers], [Modality.RGB] * 90, NOBODY, {'rgb-rgb': 0.9})
+    assert adjusted_rand_score(numbers, labels) == 1
+
+
+def test_pairs_apart_hold_transitively():
+    # 0 and 1 are apart; 2 is most similar to 0, so that 1 cannot follow
+    features = np.array([[1, 0.0], [0.8, 0.6], [0.95, 0.1]], dtype=np.float32)
+    assert link_tracklets(features, [Modality.RGB] * 3, np.array([[1, 0]]), {'rgb-rgb': 0.1}).tolist() == [1, 2, 1]
 
 
 def test_each_pair_of_modalities_has_its_threshold():
     angles = np.array([0.0, 0.2, 1.0, 1.2])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     modalities = [Modality.RGB, Modality.RGB, Modality.IR, Modality.IR]
-    none = np.zeros((4, 4), dtype=bool)
     alike = {'rgb-rgb': 0.9, 'ir-ir': 0.9, 'rgb-ir': 0.9}
-    assert link_tracklets(features, modalities, none, alike).tolist() == [1, 1, 2, 2]
-    assert link_tracklets(features, modalities, none, alike | {'rgb-ir': 0.4}).tolist() == [1, 1, 1, 1]
-    assert link_tracklets(features, modalities, none, alike | {'ir-ir': 0.99}).tolist() == [1, 1, 2, 3]
-    assert link_tracklets(features[:2], modalities[:2], none[:2, :2], {'rgb-rgb': 0.99}).tolist() == [1, 2]
-    assert link_tracklets(features[:0], [], none[:0, :0], {}).tolist() == []
+    assert link_tracklets(features, modalities, NOBODY, alike).tolist() == [1, 1, 2, 2]
+    assert link_tracklets(features, modalities, NOBODY, alike | {'rgb-ir': 0.4}).tolist() == [1, 1, 1, 1]
+    assert link_tracklets(features, modalities, NOBODY, alike | {'ir-ir': 0.99}).tolist() == [1, 1, 2, 3]
+    assert link_tracklets(features[:2], modalities[:2], NOBODY, {'rgb-rgb': 0.99}).tolist() == [1, 2]
+    assert link_tracklets(features[:0], [], NOBODY, {}).tolist() == []
 
 
 def rows_of_a_world(tiny_runs, tmp_path):
@@ -107,29 +140,33 @@ def rows_of_a_world(tiny_runs, tmp_path):
 def test_perfect_features_of_a_world_give_perfect_identities(tiny_runs, tmp_path):
     rows = rows_of_a_world(tiny_runs, tmp_path)
     persons = np.unique([row.person for row in rows], return_inverse=True)[1]
-    forbidden = presence_of(rows).together() & (persons[:, None] != persons)
+    pairs = presence_of(rows).pairs()
+    apart = pairs[persons[pairs[:, 0]] != persons[pairs[:, 1]]]
     features = np.eye(persons.max() + 1, dtype=np.float32)[persons]
     modalities = [row.modality for row in rows]
-    identities = link_tracklets(features, modalities, forbidden, dict.fromkeys(PAIRS, 0.5))
+    identities = link_tracklets(features, modalities, apart, dict.fromkeys(PAIRS, 0.5))
     assert adjusted_rand_score(persons, identities) == 1
     assert len(set(identities.tolist())) == len(set(persons.tolist())) > 2
 
 
 def test_tracklets_of_a_world_at_the_same_time_stay_apart(tiny_runs, tmp_path):
     rows = rows_of_a_world(tiny_runs, tmp_path)
-    forbidden = presence_of(rows).together()
-    assert forbidden.any()
+    apart = presence_of(rows).pairs()
+    assert len(apart)
     features = np.ones((len(rows), 1), dtype=np.float32)  # all alike
     modalities = [row.modality for row in rows]
-    identities = link_tracklets(features, modalities, forbidden, dict.fromkeys(PAIRS, 0.5))
-    assert not (forbidden & (identities[:, None] == identities)).any()
+    identities = link_tracklets(features, modalities, apart, dict.fromkeys(PAIRS, 0.5))
+    assert (identities[apart[:, 0]] != identities[apart[:, 1]]).all()
     assert len(set(identities.tolist())) < len(rows) / 2
 
 
-def test_too_many_tracklets_are_refused(monkeypatch):
-    monkeypatch.setattr(linking, 'free_memory', lambda: 100)
-    with pytest.raises(ResourceError, match='linking 9 tracklets needs 1 KiB of memory, but 0 KiB are free'):
-        link_tracklets(np.zeros((9, 2), np.float32), [Modality.RGB] * 9, np.zeros((9, 9), bool), {'rgb-rgb': 0})
+def test_too_many_pairs_are_refused(monkeypatch):
+    monkeypatch.setattr(linking, 'free_memory', lambda: 1000)
+    features = np.eye(100, dtype=np.float32)
+    assert link_tracklets(features, [Modality.RGB] * 100, NOBODY, {'rgb-rgb': 0.5}).max() == 100
+    monkeypatch.setattr(linking, '_BLOCK', 1000)
+    with pytest.raises(ResourceError, match=r'100 tracklets needs more than the 1 KiB .* with the first 10% of'):
+        link_tracklets(features, [Modality.RGB] * 100, NOBODY, {'rgb-rgb': -0.5})
 
 
 def test_thresholds_are_of_the_pairs_that_occur(bundle):
@@ -137,14 +174,3 @@ def test_thresholds_are_of_the_pairs_that_occur(bundle):
     assert thresholds_of(bundle, list(Modality), ('similarity', 0.4)) == dict.fromkeys(PAIRS, 0.4)
     with pytest.raises(ConfigError, match=r'not calibrated for a false-match rate of 0.001 of ir-ir'):
         thresholds_of(bundle, [Modality.IR], ('rate', 1e-3))
-
-
-def test_identities_are_a_table(tmp_path):
-    rows = [TrackletRow('a,1', 'gate', Modality.RGB, 'a'), TrackletRow('b', 'gate', Modality.IR, 'b')]
-    write_identities(tmp_path / 'ids.csv', rows, [1, 2])
-    with (tmp_path / 'ids.csv').open(newline='') as file:
-        assert list(csv.reader(file)) == [
-            ['tracklet', 'camera', 'modality', 'identity'],
-            ['a,1', 'gate', 'rgb', '1'],
-            ['b', 'gate', 'ir', '2'],
-        ]

@@ -19,9 +19,19 @@ def row(name, start=None, end=None, camera='gate', modality='rgb', zone=None):
     return TrackletRow(name, camera, Modality(modality), name, (), *times)
 
 
+def listed(presence):
+    """The listed pairs as a matrix."""
+    together = np.zeros((len(presence.view), len(presence.view)), dtype=int)
+    for one, other in presence.pairs().tolist():
+        together[one, other] += 1
+        together[other, one] += 1
+    return together.tolist()
+
+
 def pairs(rows, root=None):
     together = presence_of(rows, root).together()
     assert (together == together.T).all()
+    assert listed(presence_of(rows, root)) == together.tolist()
     return {(rows[i].tracklet, rows[j].tracklet) for i, j in np.argwhere(np.triu(together)).tolist()}
 
 
@@ -50,6 +60,7 @@ def test_blocks_agree_with_a_loop(spans, data):
         ]
         for i, a in enumerate(spans)
     ]
+    assert listed(presence) == expected
     begin = data.draw(st.integers(0, len(spans)))
     assert presence.together(slice(begin, begin + 3)).tolist() == expected[begin : begin + 3]
 

@@ -1,12 +1,15 @@
 import csv
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from galleries import made_up_bundle
 
-from dscreid.deployment import make_bundle
+from dscreid.deployment import Gallery, TrackletInferencer, add_folder, make_bundle, open_folder
 from dscreid.deployment.bundle import calibrated
+from dscreid.deployment.gallery_rows import Entry
 from dscreid.structures import Modality
 from dscreid.tracks.convert import ConversionSettings, convert
 from dscreid.tracks.filters import FilterSettings
@@ -53,9 +56,24 @@ def identities_in(path):
 
 
 def link(tool, folder, bundle, *options):
-    out = folder.parent / 'identities.csv'
-    tool.main([str(folder), '--bundle', str(bundle.folder), '--out', str(out), *map(str, options)])
+    return link_any(tool, folder.parent, bundle, folder, *options)
+
+
+def link_any(tool, parent, bundle, *options):
+    out = parent / 'identities.csv'
+    tool.main([*map(str, options), '--bundle', str(bundle.folder), '--out', str(out)])
     return identities_in(out)
+
+
+@pytest.fixture
+def gallery(converted, own_bundle, tmp_path):
+    """A gallery of the tracklets, whose pictures are gone."""
+    pytest.importorskip('lancedb')
+    made = Gallery(tmp_path / 'gallery', own_bundle, create=True)
+    add_folder(made, open_folder(converted), TrackletInferencer(own_bundle))
+    for path in converted.rglob('*.jpg'):
+        path.unlink()
+    return made.folder
 
 
 def test_everything_alike_is_one_person_except_at_the_same_time(tool, converted, own_bundle, capsys):
@@ -86,16 +104,73 @@ def test_the_calibration_of_the_bundle_decides(tool, converted, own_bundle):
         assert len(set(link(tool, converted, bundle, '--threshold', '0.001').values())) == count
 
 
-def test_tracks_get_the_identities_as_ids(tool, converted, own_bundle, tmp_path):
-    found = link(tool, converted, own_bundle, '--threshold', 'similarity=-2', '--tracks-out', tmp_path / 'linked')
-    files = sorted(path.relative_to(tmp_path / 'linked') for path in (tmp_path / 'linked').rglob('*.txt'))
+@pytest.mark.parametrize('tracks_format', ['original', 'mot'])
+def test_tracks_get_the_identities_as_ids(tool, converted, own_bundle, tmp_path, capsys, tracks_format):
+    options = ('--threshold', 'similarity=-2', '--tracks-out', tmp_path / 'linked', '--tracks-format', tracks_format)
+    found = link(tool, converted, own_bundle, *options)
+    assert (
+        'linked: tracks of 2 videos; 31 of 33 boxes have an identity, the others are left out'
+        in capsys.readouterr().out
+    )
+    assert_tracks(tmp_path / 'linked', found)
+
+
+def assert_tracks(folder, identities):
+    """The files have the boxes with the identities as ids, and no identity twice in a frame."""
+    files = sorted(path.relative_to(folder) for path in folder.rglob('*.txt'))
     assert files == [Path('gate_rgb/gate.txt'), Path('yard_ir/yard.txt')]
-    boxes = read_tracks(TrackFile(tmp_path / 'linked/gate_rgb/gate.txt', (160, 120), 16))
+    boxes = read_tracks(TrackFile(folder / 'gate_rgb/gate.txt', (160, 120), 16))
     spans = {'1': range(6), '2': range(3, 9), '3': range(9, 16)}
-    expected = {(k, found[f'gate_rgb/gate_0000{one}'], 10.0 + int(one)) for one, span in spans.items() for k in span}
+    expected = {
+        (k, identities[f'gate_rgb/gate_0000{one}'], 10.0 + int(one))
+        for one, span in spans.items() if f'gate_rgb/gate_0000{one}' in identities for k in span
+    }  # fmt: skip
     assert set(zip(boxes.frame.tolist(), boxes.track.tolist(), boxes.corners[:, 0].tolist(), strict=True)) == expected
-    assert len({(frame, track) for frame, track, _ in expected}) == len(boxes)  # no identity twice in a frame
+    assert len({(frame, track) for frame, track, _ in expected}) == len(boxes)
     assert (boxes.confidence == 0.75).all()
+
+
+@pytest.mark.parametrize('threshold', ['similarity=-2', 'similarity=2'])
+def test_a_gallery_gives_the_identities_of_its_folder(tool, gallery, converted, own_bundle, tmp_path, threshold):
+    options = ('--gallery', gallery, '--tracks', converted, '--threshold', threshold)
+    found = link_any(tool, tmp_path, own_bundle, *options, '--tracks-out', tmp_path / 'linked')
+    gate, yard = [f'gate_rgb/gate_0000{number}' for number in (1, 2, 3)], 'yard_ir/yard_00001'
+    assert list(found) == [*gate, yard]
+    if threshold == 'similarity=2':
+        assert list(found.values()) == [1, 2, 3, 4]
+    else:
+        assert set(found.values()) == {1, 2}
+        assert found[gate[0]] != found[gate[1]]
+    assert_tracks(tmp_path / 'linked', found)
+
+
+def test_filters_choose_the_tracklets_of_a_gallery(tool, gallery, converted, own_bundle, tmp_path, capsys):
+    options = ('--gallery', gallery, '--threshold', 'similarity=-2')
+    assert link_any(tool, tmp_path, own_bundle, *options, '--modality', 'ir') == {'yard_ir/yard_00001': 1}
+    assert '1 tracklets have no time' in capsys.readouterr().out
+    assert set(link_any(tool, tmp_path, own_bundle, *options).values()) == {1}
+    assert link_any(tool, tmp_path, own_bundle, *options, '--camera', 'nowhere') == {}
+    tracks = ('--tracks', converted, '--tracks-out', tmp_path / 'linked')
+    found = link_any(tool, tmp_path, own_bundle, *options, *tracks, '--camera', 'gate')
+    assert set(found.values()) == {1, 2}
+    assert (tmp_path / 'linked/yard_ir/yard.txt').read_text() == ''
+
+
+def test_times_of_a_gallery_keep_tracklets_apart(tool, own_bundle, tmp_path):
+    pytest.importorskip('lancedb')
+    made = Gallery(tmp_path / 'gallery', own_bundle, create=True)
+    start = datetime(2026, 3, 1)
+    spans = {'a': (0, 10), 'b': (9, 12), 'c': (11, 12), 'd': (13, 14)}
+    entries = [
+        Entry(name, 'gate', Modality.RGB, f'/data/{name}', *(start + timedelta(seconds=one) for one in span))
+        for name, span in spans.items()
+    ]
+    features = np.zeros((4, made.about['size']), np.float32)
+    features[:, 0] = 1
+    made.add(entries, features)
+    found = link_any(tool, tmp_path, own_bundle, '--gallery', made.folder, '--threshold', 'similarity=0.5')
+    assert {found['a'], found['c']}.isdisjoint({found['b']})
+    assert len(set(found.values())) == 2
 
 
 def test_unknown_times_are_said(tool, converted, own_bundle, tmp_path, capsys):
@@ -121,3 +196,38 @@ def test_mistakes_are_one_sentence(tool, converted, own_bundle, tmp_path, capsys
     assert error.startswith('error: ')
     assert '\n' not in error
     assert not (tmp_path / 'identities.csv').exists()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--tracks-out', 'linked'], 'with --gallery, --tracks-out needs --tracks, the folder of dscreid tracks'),
+        (['--split', 'train'], '--split needs FOLDER'),
+        (['own'], 'argument --gallery: not allowed with argument FOLDER'),
+        (['--tracks', 'gate'], 'gate: was not written by dscreid tracks'),
+    ],
+)
+def test_mistakes_with_galleries_are_said(tool, gallery, own_bundle, tmp_path, capsys, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        link_any(tool, tmp_path, own_bundle, *options, '--gallery', gallery, '--threshold', 'similarity=0')
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'identities.csv').exists()
+
+
+def test_one_of_folder_and_gallery_is_needed(tool, converted, own_bundle, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        link_any(tool, tmp_path, own_bundle)
+    assert 'one of the arguments FOLDER --gallery is required' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        link_any(tool, tmp_path, own_bundle, converted, '--camera', 'gate')
+    assert 'error: --tracks, --camera, --modality, --from and --to need --gallery' in capsys.readouterr().err
+
+
+def test_a_gallery_of_another_model_is_refused(tool, own_bundle, tmp_path, capsys):
+    pytest.importorskip('lancedb')
+    Gallery(tmp_path / 'other', made_up_bundle(), create=True)
+    with pytest.raises(SystemExit):
+        link_any(tool, tmp_path, own_bundle, '--gallery', tmp_path / 'other')
+    assert 'other: holds features of the model' in capsys.readouterr().err

@@ -53,3 +53,10 @@ def test_a_gallery_with_and_without_an_index(run_benchmark):
         assert recall['exact search'] == recall['index, 1000 probes'] == 1
         assert all(row['seconds'] > 0 for row in values[kind])
     assert '1,200 tracklets' in text
+
+
+def test_linking_finds_the_planted_persons(run_benchmark):
+    values, text = run_benchmark('linking', '--sizes', 100, 200, '--size', 64)
+    assert [row['count'] for row in values['linking']] == [100, 200]
+    assert all(row['right'] > 0.9 for row in values['linking'])
+    assert '| 200 |' in text

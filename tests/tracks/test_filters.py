@@ -173,3 +173,39 @@ def test_selections_obey_all_rules(rows, max_gap, rate, min_crops):
         assert (np.diff(frames) > 0).all()
         if rate is None:
             assert (np.diff(frames) <= max(max_gap * 10, 1)).all()
+
+
+def tracklets_of_rows(rows, selection):
+    """The tracklet of each row: in each frame within it, the chosen or the most confident one of the track."""
+    chosen = set(zip(selection.tracked_in.tolist(), map(tuple, row_values(selection.tracked)), strict=True))
+    frames = {}
+    for number, (frame, track, *_) in chosen:
+        frames.setdefault((number, track), []).append(frame)
+    found = [-1] * len(rows)
+    for (number, track), seen in frames.items():
+        for frame in range(int(min(seen)), int(max(seen)) + 1):
+            candidates = [k for k, row in enumerate(rows) if row[:2] == (frame, track)]
+            ours = [k for k in candidates if (number, rows[k]) in chosen]
+            if candidates:
+                found[(ours or sorted(candidates, key=lambda k: -rows[k][6]))[0]] = number
+    return found
+
+
+def row_values(boxes):
+    sizes = np.column_stack([boxes.corners[:, :2], boxes.width, boxes.height])
+    return np.column_stack([boxes.frame, boxes.track, sizes, boxes.confidence]).tolist()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 14), st.integers(-1, 2), st.sampled_from([0, 190, 500]), st.just(0),
+            st.sampled_from([0, 20]), st.just(50), st.sampled_from([0.25, 0.5, 0.75, 1.0]),
+        ),
+        max_size=40,
+    )
+)  # fmt: skip
+def test_rows_within_a_tracklet_are_its_own(rows):
+    settings = FilterSettings(min_confidence=0.4, max_gap=0.3, rate=4, min_crops=2)
+    selection = select(rows, settings, num_frames=14)
+    assert selection.tracklet_of_row.tolist() == tracklets_of_rows(rows, selection)
