@@ -27,8 +27,9 @@ SHORT = [
     'train_dataloader.sampler.infrared=(2, 2)',
     'train_dataloader.sampler.iterations=3',
     'train_cfg.max_epochs=2',
-    *('clustering.k1=6', 'clustering.k2=2', 'clustering.eps=0.4', 'clustering.min_samples=2'),
-    *(f'default_hooks.cluster.labelers.1.{one}' for one in ('inter.topk=5', 'inter.min_votes=1', 'intra.topk=3')),
+    'optim_wrapper.optimizer.lr=2e-5',
+    *('clustering.k1=4', 'clustering.k2=2', 'clustering.eps=0.3', 'clustering.min_samples=2'),
+    *(f'default_hooks.cluster.labelers.1.{one}' for one in ('inter.topk=3', 'inter.min_votes=1', 'intra.topk=2')),
 ]
 pytestmark = [
     pytest.mark.slow,

@@ -1,12 +1,11 @@
 """A disk that becomes full at any place of a file leaves a gallery as it was."""
 
 import errno
-import resource
 import shutil
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from full_disks import files_of_at_most
 from galleries import entry, feature, fill, made_up_bundle
 
 from dscreid.deployment import Gallery
@@ -36,17 +35,6 @@ def filled(tmp_path_factory):
     folder = tmp_path_factory.mktemp('galleries') / 'g'
     fill(Gallery(folder, made_up_bundle(), create=True), range(1000))
     return folder
-
-
-@contextmanager
-def files_of_at_most(num_bytes):
-    """Let files end at a size, like a disk that is full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def content(gallery):
