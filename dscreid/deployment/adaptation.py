@@ -234,8 +234,8 @@ def refusal(
         if not counts[modality]:
             return (
                 f'there are {counts[modality.other]} {_NAMES[modality.other]} tracklets but no {name} one; add a '
-                f'folder CAMERA_{modality.value} of a camera, or of a second sensor, that sees the same people, because '
-                'adaptation relates both modalities'
+                f'folder CAMERA_{modality.value} of another camera, or of a second sensor, that sees the same people, '
+                'because adaptation relates both modalities'
             )
     for modality, name in _NAMES.items():
         clusters, each = batch[modality]
