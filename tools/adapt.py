@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> None:
     preparation = prepare(options)
     counts = [len(preparation.dataset.indices(modality)) for modality in ('rgb', 'ir')]
     cameras = len(set(preparation.dataset.cameras.tolist()))
-    print(f'{args.folder}: {counts[0]} visible and {counts[1]} infrared tracklets of {cameras} cameras')
+    where = 'one camera' if cameras == 1 else f'{cameras} cameras'
+    print(f'{args.folder}: {counts[0]} visible and {counts[1]} infrared tracklets of {where}')
     if preparation.unmeasured is not None:
         print(f'nothing will be measured with labels: {preparation.unmeasured}')
     check(preparation)

@@ -32,6 +32,8 @@ _UNREAD_OUTPUT = 128 + signal.SIGPIPE
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Messages of the operating system, which torch repeats in its own errors.
 _TOO_MANY_FILES = {os.strerror(errno.EMFILE), os.strerror(errno.ENFILE)}
+#: A path with bytes that are not UTF-8, which Python reads as surrogates.
+_UNDECODED = re.compile(r'[^\s\'",;]*[\udc80-\udcff][^\s\'",;]*')
 #: First line of an error that torch forwards from a data loader worker; the worker's traceback follows.
 _WORKER_ERROR = re.compile(r'Caught \w+ in DataLoader worker process')
 
@@ -81,6 +83,8 @@ def _system_message(error: BaseException, on_interrupt: str) -> str | None:
     if isinstance(error, OSError | RuntimeError) and any(words in str(error) for words in _TOO_MANY_FILES):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return f'too many open files (limit: {limit}); raise it with "ulimit -n 4096", or lower num_workers or --jobs'
+    if isinstance(error, UnicodeEncodeError) and (name := _UNDECODED.search(error.object)):
+        return f'{name[0]}: the name is not UTF-8; rename it'
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
         _discard_output()
         what = f'{error.filename}: ' if error.filename else 'a file '

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -216,7 +215,6 @@ def _refusal(config: Config, dataset: TrackletFolder) -> str | None:
     fixed = clustering.fixed.values() if isinstance(clustering, ClusterLabeler) else ()
     return refusal(
         {modality: len(dataset.indices(modality)) for modality in Modality},
-        [dataset.camera_names[number] for number in np.unique(dataset.cameras)],
         {modality: tuple(sampler.get(keys[modality], _BATCH[modality])) for modality in Modality},
         max((one.get('min_samples', 2) for one in fixed), default=2),
     )

@@ -218,15 +218,15 @@ def different_people(
 
 def refusal(
     counts: Mapping[Modality, int],
-    cameras: Sequence[str],
     batch: Mapping[Modality, tuple[int, int]],
     min_samples: int = 2,
 ) -> str | None:
     """Explain in one sentence why tracklets cannot be adapted to, and what would work; None if they can.
 
+    Both modalities are needed, but not two cameras: one camera can have a sensor of each.
+
     Args:
         counts: Number of tracklets of each modality.
-        cameras: Names of the cameras.
         batch: Clusters, and tracklets of each, that a batch draws of each modality.
         min_samples: Smallest number of tracklets that can form a cluster.
     """
@@ -234,13 +234,9 @@ def refusal(
         if not counts[modality]:
             return (
                 f'there are {counts[modality.other]} {_NAMES[modality.other]} tracklets but no {name} one; add a '
-                f'folder CAMERA_{modality.value} of a camera that sees the same people, because adaptation relates both'
+                f'folder CAMERA_{modality.value} of another camera, or of a second sensor, that sees the same people, '
+                'because adaptation relates both modalities'
             )
-    if len(cameras) < 2:
-        return (
-            f'all tracklets are from one camera, {cameras[0]}; add a second camera that sees the same people, for '
-            'example a visible and an infrared one'
-        )
     for modality, name in _NAMES.items():
         clusters, each = batch[modality]
         option = f'train_dataloader.sampler.{name}'

@@ -125,9 +125,9 @@ def make_bundle(
         save_file(weights, temporary)
     imports = (config.get('custom_imports') or {}).get('imports') or []
     bundle = Bundle(
-        name=name or Path(config_name(config)).stem,
-        license=license.strip(),
-        training_data=training_data.strip(),
+        name=_escaped(name or Path(config_name(config)).stem),
+        license=_escaped(license.strip()),
+        training_data=_escaped(training_data.strip()),
         model=_plain(_model_arguments(config, model, flip)),
         pipeline=_plain(_pipeline(config)),
         feature={'size': 2 * model.embed_dim, 'definition': _definition(model.retrieval)},
@@ -137,7 +137,11 @@ def make_bundle(
         made_with=__version__,
         folder=out,
     )
-    write_bundle(bundle)
+    try:
+        write_bundle(bundle)
+    except BaseException:
+        (out / WEIGHTS).unlink()  # so that the command can be given again
+        raise
     return bundle
 
 
@@ -243,6 +247,11 @@ def _definition(retrieval: str) -> str:
     if retrieval == 'raw':
         return 'raw static and dynamic half, joined; compare by inner product'
     return 'static and dynamic half after their necks, each L2-normalized, joined, divided by sqrt(2): unit length'
+
+
+def _escaped(text: str) -> str:
+    """Replace bytes of file names that are not UTF-8."""
+    return text.encode('utf-8', 'backslashreplace').decode()
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Export a bundle to one file that runs without dscreid's model code: ONNX, or PyTorch's ``.pt2``."""
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
@@ -98,7 +99,9 @@ def export_bundle(
     )
     with replacing(out) as temporary:
         if out.suffix == '.pt2':
-            torch.export.save(program, temporary, extra_files={METADATA: description})
+            content = io.BytesIO()  # torch ends the process if it cannot write a file
+            torch.export.save(program, content, extra_files={METADATA: description})
+            temporary.write_bytes(content.getbuffer())
         else:
             _write_onnx(program, temporary, description)
         run = read_exported(temporary)[1]

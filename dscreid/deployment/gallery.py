@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from dscreid.deployment.bundle import Bundle
 from dscreid.deployment.gallery_filters import Filters, older_than, one_of, quoted
 from dscreid.deployment.gallery_rows import METADATA, Entry, as_table, counts_and_times, entry_of, schema_of, zoned_of
+from dscreid.deployment.lance_files import system_error, undone_if_incomplete
 from dscreid.errors import ConfigError, GalleryError
 from dscreid.utils.files import locked
 
@@ -366,7 +366,9 @@ class Gallery:
         schema = self._table.schema
         batches = self._table.search().to_batches(batch_size=4096)
         rows = pyarrow.RecordBatchReader.from_batches(schema, (batch.select(schema.names) for batch in batches))
-        self._table = self._database().create_table(TABLE, rows, schema=schema, mode='overwrite')
+        with undone_if_incomplete(folder):
+            table = self._database().create_table(TABLE, rows, schema=schema, mode='overwrite')
+        self._table = table
         self._clean()
         for path in old:
             if not path.is_dir():
@@ -383,7 +385,8 @@ class Gallery:
     def _make_index(self) -> None:
         from lancedb.index import IvfFlat
 
-        self._table.create_index('feature', config=IvfFlat(distance_type='dot'))
+        with undone_if_incomplete(self.folder / f'{TABLE}.lance'):
+            self._table.create_index('feature', config=IvfFlat(distance_type='dot'))
 
     def _index(self) -> str | None:
         return next((index.name for index in self._table.list_indices() if index.columns == ['feature']), None)
@@ -410,7 +413,13 @@ class Gallery:
     def _writing(self) -> Iterator[None]:
         """Wait for other processes that write."""
         with locked(self.folder / _LOCK), self._errors():
-            yield
+            try:
+                with undone_if_incomplete(self.folder / f'{TABLE}.lance'):
+                    yield
+            except OSError:
+                if self._exists():
+                    self._table = self._database().open_table(TABLE)  # this one remembers what was undone
+                raise
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -419,8 +428,8 @@ class Gallery:
             yield
         except (RuntimeError, ValueError, OSError) as error:
             text = str(error)
-            if (number := re.search(r'\(os error (\d+)\)', text)) is not None and int(number[1]) != errno.ENOENT:
-                raise OSError(int(number[1]), os.strerror(int(number[1])), str(self.folder)) from error
+            if (number := system_error(text)) is not None and number != errno.ENOENT:
+                raise OSError(number, os.strerror(number), str(self.folder)) from error
             if 'lance' not in text.lower():
                 raise
             reason = ' '.join(text.split(', /')[0].split())  # without the place in LanceDB's source

@@ -120,19 +120,24 @@ def _convert_all(
     due: dict[str, Source], out: Path, settings: ConversionSettings, jobs: int
 ) -> Iterator[ConvertedVideo]:
     """Convert videos; yield each one when it is finished. Errors are raised after the other videos."""
-    headers = {name: read_header(source.video, source.fps) for name, source in due.items()}
+    headers: dict[str, VideoHeader] = {}
+    errors: list[str] = []
+    for name, source in due.items():
+        try:
+            headers[name] = read_header(source.video, source.fps)
+        except DscreidError as error:
+            errors.append(str(error))
     context = multiprocessing.get_context('spawn')  # instead of fork, because the progress bar has a thread
     shared = _Shared(context.Value('q', 0), context.Event())
-    jobs = min(jobs, len(due))
+    jobs = min(jobs, len(headers))
     pool: Executor = ThreadPoolExecutor(1, initializer=_share, initargs=(shared,))
     if jobs > 1:
         pool = ProcessPoolExecutor(jobs, context, initializer=_start_process, initargs=(shared,))
-    errors: list[str] = []
     try:
         with progress_bar() as bar:
             task = bar.add_task('reading frames', total=sum(header.num_frames for header in headers.values()))
             pending: set[Future[ConvertedVideo]] = {
-                pool.submit(convert_video, name, source, headers[name], out, settings) for name, source in due.items()
+                pool.submit(convert_video, name, due[name], header, out, settings) for name, header in headers.items()
             }
             while pending:
                 finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)

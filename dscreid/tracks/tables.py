@@ -91,7 +91,9 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise MissingFileError(f'{path}: the file is missing; correct its path') from None
     except UnicodeDecodeError as error:
-        raise DatasetError(f'{path}: not a UTF-8 text file (byte {error.start}); is it the tracker output?') from None
+        raise DatasetError(
+            f'{path}: not a UTF-8 text file (byte {error.start}); correct the path, or save it as UTF-8'
+        ) from None
     except OSError as error:
         raise DatasetError(f'{path}: cannot be read ({error.strerror}); check its permissions') from None
 

@@ -90,9 +90,9 @@ def paragraphs_html(texts: Sequence[str]) -> Markup:
 
 
 def write_text_atomically(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file atomically; missing parent folders are created."""
+    """Write a UTF-8 text file atomically, with escapes for what is not UTF-8; missing parent folders are created."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding='utf-8', newline='\n')
+        temporary.write_text(text, encoding='utf-8', errors='backslashreplace', newline='\n')
 
 
 def _code(text: str) -> Markup:

@@ -51,6 +51,12 @@ def test_paths_of_all_kinds_that_cannot_be_used(capsys, number):
     assert capsys.readouterr().err == 'error: x: bad; choose another path\n'
 
 
+@pytest.mark.parametrize('text', ['/data/caf\udce9/x', "folder IN ('/data/caf\udce9/x')", 'a\n/data/caf\udce9/x,rgb\n'])
+def test_names_that_are_not_utf8_are_one_sentence_and_code_2(capsys, text):
+    assert exit_code(lambda: text.encode()) == 2
+    assert capsys.readouterr().err == 'error: /data/caf\\udce9/x: the name is not UTF-8; rename it\n'
+
+
 @pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 @pytest.mark.parametrize(('name', 'what'), [('x', 'x: cannot'), (None, 'a file cannot')])
 def test_a_full_disk_is_one_sentence_and_code_2(capsys, number, name, what):

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 import torch
+from full_disks import files_of_at_most
 from mmengine import Config
 from safetensors.torch import load_file, save_file
 
@@ -68,6 +69,20 @@ def test_a_used_folder_and_empty_notes_are_refused(tiny_runs, tiny_experiment, t
     with pytest.raises(ConfigError, match='under which license'):
         make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, tmp_path / 'a', **NOTES | {'license': ' '})
     assert not (tmp_path / 'a').exists()
+
+
+def test_names_that_are_not_utf8_are_escaped(tiny_runs, tiny_experiment, tmp_path):
+    notes = dict(license='own', training_data='caf\udce9, own cameras')
+    make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, tmp_path / 'b', **notes)
+    assert read_bundle(tmp_path / 'b').training_data == 'caf\\udce9, own cameras'
+
+
+def test_a_full_disk_leaves_an_empty_folder(tiny_runs, tiny_experiment, tmp_path):
+    notes = dict(license='own', training_data='x' * 10**6)  # more than the weights
+    with files_of_at_most(800_000), pytest.raises(OSError, match=r'bundle\.json'):
+        make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, tmp_path / 'b', **notes)
+    assert list((tmp_path / 'b').iterdir()) == []
+    make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, tmp_path / 'b', **notes)
 
 
 def test_features_defined_in_code_are_refused(tiny_runs, tiny_experiment, tmp_path):

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from full_disks import files_of_at_most
 
 from dscreid.datasets import HITSZVCM
 from dscreid.deployment import TrackletInferencer, export_bundle, make_bundle
@@ -99,3 +100,10 @@ def test_foreign_files_are_named(tmp_path, bundle):
 def test_exported_files_run_on_the_cpu(exported):
     with pytest.raises(ConfigError, match='exported files run on the CPU here'):
         TrackletInferencer(exported, device='cuda')
+
+
+@pytest.mark.parametrize('name', ['full.onnx', 'full.pt2'])
+def test_a_full_disk_leaves_no_file(bundle, tmp_path, name):
+    with files_of_at_most(1000), pytest.raises(OSError, match=f'File too large.*{name}'):
+        export_bundle(bundle, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

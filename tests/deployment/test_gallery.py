@@ -389,28 +389,6 @@ def test_a_gallery_whose_making_was_killed_is_made_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_full_disk_leaves_the_gallery_as_it_was(gallery):
-    code = """
-import resource, sys
-from galleries import *
-gallery = Gallery(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
-entries = [entry(number, thumbnail=np.random.bytes(3000)) for number in range(100, 300)]
-try:
-    gallery.add(entries, np.stack([feature(number) for number in range(100, 300)]))
-except OSError as error:
-    print(error.strerror, error.filename)
-"""
-    command = [sys.executable, '-c', code, str(gallery.folder)]
-    done = subprocess.run(command, cwd=Path(galleries.__file__).parent, capture_output=True, text=True, timeout=120)
-    # this was once something else under load, for an unknown reason; the gallery must be intact in any case
-    assert done.stdout in (f'File too large {gallery.folder}\n', '')
-    assert done.stdout or done.returncode
-    assert len(gallery) == 30
-    assert fill(gallery, range(40)) == 10
-
-
-@pytest.mark.slow
 def test_a_writer_and_one_that_compacts_wait_for_each_other(tmp_path):
     folder = tmp_path / 'g'
     Gallery(folder, made_up_bundle(), create=True)

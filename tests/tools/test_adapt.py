@@ -178,7 +178,6 @@ def test_what_is_broken_stops_before_the_training(adapt, arguments, anonymous, t
     ('kept', 'words'),
     [
         (lambda row: row.modality.value == 'rgb', 'but no infrared one; add a folder CAMERA_ir'),
-        (lambda row: row.camera == 'c1', 'one camera, c1'),
         (lambda row: row.modality.value == 'rgb' or row.tracklet in ('train0', 'train1'), 'but a batch draws 4'),
     ],
 )
@@ -191,6 +190,16 @@ def test_folders_that_cannot_be_adapted_to(adapt, arguments, anonymous, tmp_path
     write_table(tmp_path / 'mine/tracklets.csv', rows)
     assert words in refused(capsys, lambda: adapt.main(arguments(tmp_path / 'mine', tmp_path / 'run')))
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.slow
+def test_one_camera_with_two_sensors_is_adapted_to(adapt, arguments, anonymous, tmp_path, capsys):
+    shutil.copytree(anonymous, tmp_path / 'mine')
+    rows = read_table(tmp_path / 'mine/tracklets.csv')
+    write_table(tmp_path / 'mine/tracklets.csv', [replace(row, camera='gate') for row in rows])
+    adapt.main(arguments(tmp_path / 'mine', tmp_path / 'run'))
+    assert '24 visible and 24 infrared tracklets of one camera\n' in capsys.readouterr().out
+    assert read_bundle(tmp_path / 'run/bundle').feature['size'] == 64
 
 
 def test_other_inputs_that_cannot_be_used(adapt, arguments, anonymous, tiny_runs, tmp_path, capsys):

@@ -48,6 +48,13 @@ def test_sources_become_a_data_set(tool, sources, tmp_path, capsys):
     assert (tmp_path / 'out/contact_sheet.jpg').is_file()
 
 
+def test_a_conversion_without_a_tracklet_says_what_to_do(tool, sources, tmp_path, capsys):
+    tool.main([str(sources), str(tmp_path / 'out'), *COLUMNS, '--min-height', '500'])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith('0 cameras; loosen the rules that left the boxes out, in a new folder')
+    assert not (tmp_path / 'out/contact_sheet.jpg').exists()
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

@@ -4,6 +4,7 @@ from datetime import datetime
 import cv2
 import numpy as np
 import pytest
+from full_disks import files_of_at_most
 from numbered_frames import SIZE, number_of
 
 from dscreid.datasets import TrackletFolder
@@ -107,6 +108,36 @@ def test_an_interrupted_conversion_continues(make_video, make_tracks, tmp_path):
     assert (out / 'tracklets.csv').read_bytes() == (tmp_path / 'clean/tracklets.csv').read_bytes()
     assert (out / 'gate_rgb/a_00001/000000.jpg').stat().st_mtime_ns == before
     assert not (out / '.unfinished').exists()
+
+
+def test_an_unreadable_video_does_not_stop_the_others(make_video, make_tracks, tmp_path):
+    (tmp_path / 'bad.avi').write_bytes(b'no video')
+    bad = source(tmp_path / 'bad.avi', make_tracks('b.txt'), 'yard')
+    gone = source(tmp_path / 'gone.avi', make_tracks('b.txt'), 'hall')
+    with pytest.raises(DatasetError, match=r'bad\.avi: cannot be opened.*gone\.avi: the video is missing'):
+        convert([bad, gone, source(make_video(), make_tracks())], tmp_path / 'out', ConversionSettings(), jobs=2)
+    assert [row.camera for row in read_table(tmp_path / 'out/tracklets.csv')] == ['gate']
+    with pytest.raises(DatasetError, match=r'gone\.avi: the video is missing'):
+        convert([gone], tmp_path / 'other', ConversionSettings())
+
+
+def test_a_full_disk_keeps_finished_videos(make_video, make_tracks, tmp_path):
+    first, second = (
+        source(make_video('a.avi'), make_tracks('a.txt')),
+        source(make_video('b.avi'), make_tracks(), 'yard'),
+    )
+    convert([first, second], tmp_path / 'clean', ConversionSettings())
+    out = tmp_path / 'out'
+    convert([first], out, ConversionSettings())
+    kept = files(out)
+    for num_bytes in (0, 100, 700):
+        with files_of_at_most(num_bytes), pytest.raises(OSError, match='File too large'):
+            convert([first, second], out, ConversionSettings())
+        assert kept.items() <= files(out).items()
+        assert [row.camera for row in read_table(out / 'tracklets.csv')] == ['gate']
+    convert([first, second], out, ConversionSettings())
+    assert files(out) == files(tmp_path / 'clean')
+    assert (out / 'tracklets.csv').read_bytes() == (tmp_path / 'clean/tracklets.csv').read_bytes()
 
 
 def test_videos_can_be_added_but_settings_cannot_change(make_video, make_tracks, tmp_path):

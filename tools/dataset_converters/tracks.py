@@ -109,7 +109,9 @@ def run(args: argparse.Namespace) -> None:
     write_contact_sheet(args.out / SHEET, args.out, [row for video in videos for row in video.rows()])
     for video in videos:
         print(video.describe())
-    print(f'{args.out}: {summary(videos)}; look at {args.out / SHEET}')
+    found = any(video.tracklets for video in videos)
+    advice = f'look at {args.out / SHEET}' if found else 'loosen the rules that left the boxes out, in a new folder'
+    print(f'{args.out}: {summary(videos)}; {advice}')
 
 
 def main(arguments: list[str] | None = None) -> None:
