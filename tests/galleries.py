@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dscreid.deployment import open_gallery
 from dscreid.deployment.bundle import Bundle
-from dscreid.deployment.gallery import Gallery
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.structures import Modality
 
@@ -61,7 +61,7 @@ def fill(gallery, numbers, **options):
 
 def add_for_ever(folder: str) -> None:
     """Add ten tracklets at a time, the fifth of which was added before, and say when they are in."""
-    gallery = Gallery(folder, made_up_bundle(), create=True)
+    gallery = open_gallery(folder, made_up_bundle(), create=True)
     for number in itertools.count():
         fill(gallery, range(5 * number, 5 * number + 10))
         print(number, flush=True)
@@ -69,7 +69,7 @@ def add_for_ever(folder: str) -> None:
 
 def remove_for_ever(folder: str) -> None:
     """Remove one tracklet after another, and say when it is gone."""
-    gallery = Gallery(folder)
+    gallery = open_gallery(folder)
     for number in itertools.count():
         gallery.remove([f't{number}'])
         print(number, flush=True)

@@ -81,20 +81,20 @@ def _add_parser(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]')
 
 def add(args: argparse.Namespace) -> None:
     """Add a folder."""
-    from dscreid.deployment import Gallery, TrackletInferencer, add_folder, open_folder
+    from dscreid.deployment import TrackletInferencer, add_folder, open_folder, open_gallery
 
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
     dataset = open_folder(args.folder, args.on_bad_frame)
-    gallery = Gallery(args.gallery, inferencer.bundle, create=True)
+    gallery = open_gallery(args.gallery, inferencer.bundle, create=True)
     result = add_folder(gallery, dataset, inferencer, not args.no_thumbnails, args.replace)
     print(f'{args.gallery}: {result.added:,} tracklets added, {result.known:,} were there, {len(gallery):,} in all')
 
 
 def change(args: argparse.Namespace) -> None:
     """Remove, prune or compact."""
-    from dscreid.deployment import Gallery
+    from dscreid.deployment import open_gallery
 
-    gallery = Gallery(args.gallery)
+    gallery = open_gallery(args.gallery)
     if args.command == 'compact':
         gallery.compact(args.index)
         print(f'{args.gallery}: {gallery.statistics().num_bytes / 1e6:,.1f} MB')
@@ -111,10 +111,10 @@ def change(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace) -> None:
     """List tracklets or counts."""
-    from dscreid.deployment import Gallery
+    from dscreid.deployment import open_gallery
     from dscreid.deployment.search import text_table, time_text
 
-    gallery = Gallery(args.gallery)
+    gallery = open_gallery(args.gallery)
     if args.command == 'query':
         entries = gallery.query(filters_of(args))
         rows = [

@@ -45,7 +45,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> None:
     """Search, print the table and write the page."""
-    from dscreid.deployment import Gallery, TrackletInferencer
+    from dscreid.deployment import TrackletInferencer, open_gallery
     from dscreid.deployment.search import (
         SearchSettings,
         answers_page,
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     check_outputs([args.html], args.queries)
     filters = filters_of(args)
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
-    gallery = Gallery(args.gallery, inferencer.bundle)
+    gallery = open_gallery(args.gallery, inferencer.bundle)
     modality = None if args.query_modality is None else Modality(args.query_modality)
     settings = SearchSettings(filters, args.top, args.threshold, args.probes, modality)
     answers = search(gallery, inferencer, args.queries, settings)

@@ -42,7 +42,7 @@ def _port(text: str) -> int:
 
 def serve(args: argparse.Namespace) -> None:
     """Check everything, then answer requests until interrupted."""
-    from dscreid.deployment import Gallery, TrackletInferencer
+    from dscreid.deployment import TrackletInferencer, open_gallery
     from dscreid.errors import ConfigError
 
     try:
@@ -55,7 +55,7 @@ def serve(args: argparse.Namespace) -> None:
     token = os.environ.pop('DSCREID_TOKEN', '') if args.token is None else args.token
     check_access(args.host, token or None)
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
-    gallery = Gallery(args.gallery, inferencer.bundle)
+    gallery = open_gallery(args.gallery, inferencer.bundle)
     app = make_app(gallery, inferencer, token or None)
     listening = _listen(args.host, args.port)
     host = f'[{args.host}]' if ':' in args.host else args.host

@@ -1,19 +1,12 @@
-"""Rows of a gallery's table: tracklets as LanceDB stores them."""
+"""Rows of a gallery: tracklets as they are stored."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from dscreid.deployment.gallery_filters import as_stored, is_zoned
 from dscreid.structures import Modality
-
-#: Key of the description in the table's metadata.
-METADATA = 'dscreid'
 
 
 @dataclass(frozen=True)
@@ -39,48 +32,6 @@ class Entry:
     thumbnail: bytes | None = None
 
 
-def schema_of(about: Mapping[str, Any]) -> Any:
-    """Make the table's schema; ``about`` becomes its description."""
-    import pyarrow as pa
-
-    time = pa.timestamp('us')
-    fields = [
-        ('tracklet', pa.string()),
-        ('camera', pa.string()),
-        ('modality', pa.string()),
-        ('start_time', time),
-        ('end_time', time),
-        ('zoned', pa.bool_()),  # whether the times are UTC; null without times
-        ('added', time),  # UTC
-        ('folder', pa.string()),
-        ('thumbnail', pa.binary()),
-        ('feature', pa.list_(pa.float32(), about['size'])),
-    ]
-    return pa.schema(fields, metadata={METADATA: json.dumps(about)})
-
-
-def as_table(schema: Any, entries: Sequence[Entry], features: npt.NDArray[np.float32]) -> Any:
-    """Make a table of N tracklets and their features, float32 (N, D)."""
-    import pyarrow as pa
-
-    added = as_stored(datetime.now(timezone.utc))
-    columns: dict[str, Any] = {
-        'tracklet': [entry.tracklet for entry in entries],
-        'camera': [entry.camera for entry in entries],
-        'modality': [entry.modality.value for entry in entries],
-        'start_time': [as_stored(entry.start_time) for entry in entries],
-        'end_time': [as_stored(entry.end_time) for entry in entries],
-        'zoned': [zoned_of(entry) for entry in entries],
-        'added': [added] * len(entries),
-        'folder': [entry.folder for entry in entries],
-        'thumbnail': [entry.thumbnail for entry in entries],
-        'feature': pa.FixedSizeListArray.from_arrays(
-            pa.array(np.ascontiguousarray(features, np.float32).ravel()), features.shape[1]
-        ),
-    }
-    return pa.table(columns, schema=schema)
-
-
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """Make an entry of the columns that were read."""
 
@@ -97,6 +48,18 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
         end_time=time('end_time'),
         thumbnail=row.get('thumbnail'),
     )
+
+
+def row_of(entry: Entry) -> dict[str, Any]:
+    """Make the columns of an entry that was added just now, all but the feature."""
+    return {
+        **vars(entry),
+        'modality': entry.modality.value,
+        'start_time': entry.start_time and as_stored(entry.start_time),
+        'end_time': entry.end_time and as_stored(entry.end_time),
+        'zoned': zoned_of(entry),
+        'added': as_stored(datetime.now(timezone.utc)),
+    }
 
 
 def zoned_of(entry: Entry) -> bool | None:

@@ -13,7 +13,7 @@ from galleries import SIZE, START, entry, feature, fill, made_up_bundle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dscreid.deployment.gallery import Gallery
+from dscreid.deployment import open_gallery
 from dscreid.deployment.gallery_filters import Filters
 from dscreid.errors import ConfigError, GalleryError
 from dscreid.evaluation import rank_lists
@@ -25,7 +25,7 @@ pytest.importorskip('lancedb')
 @pytest.fixture
 def gallery(tmp_path):
     """Tracklets t0 to t29."""
-    made = Gallery(tmp_path / 'gallery', made_up_bundle(), create=True)
+    made = open_gallery(tmp_path / 'gallery', made_up_bundle(), create=True)
     assert fill(made, range(30)) == 30
     return made
 
@@ -36,11 +36,11 @@ def names(entries):
 
 def content(gallery):
     """Bytes of all files."""
-    return b''.join(path.read_bytes() for path in sorted(gallery.folder.rglob('*')) if path.is_file())
+    return b''.join(path.read_bytes() for path in sorted(gallery.storage.folder.rglob('*')) if path.is_file())
 
 
 def test_what_was_added_is_found_after_opening_again(gallery):
-    again = Gallery(gallery.folder, made_up_bundle())
+    again = open_gallery(gallery.place, made_up_bundle())
     assert len(again) == 30
     found = again.query(limit=2)
     assert found == [entry(0, thumbnail=None), entry(1, thumbnail=None)]
@@ -68,20 +68,20 @@ def test_replacing(gallery):
 def test_features_of_another_model_are_refused(gallery):
     other = made_up_bundle('1' * 64)
     with pytest.raises(GalleryError, match=r"holds features of the model 'made up' \(\w{16}\), not of 'made up'"):
-        Gallery(gallery.folder, other)
+        open_gallery(gallery.place, other)
     with pytest.raises(GalleryError, match='use that bundle, or make another gallery'):
-        Gallery(gallery.folder, other, create=True)
+        open_gallery(gallery.place, other, create=True)
     assert gallery.about['fingerprint'] == made_up_bundle().fingerprint
     assert gallery.about['license'] == 'for tests only'
 
 
 def test_calibration_is_not_part_of_the_model(gallery):
-    Gallery(gallery.folder, made_up_bundle(calibration={'thresholds': []}))
+    open_gallery(gallery.place, made_up_bundle(calibration={'thresholds': []}))
 
 
 def test_no_gallery(tmp_path):
     with pytest.raises(GalleryError, match='absent: is no gallery; make one with dscreid gallery add'):
-        Gallery(tmp_path / 'absent')
+        open_gallery(tmp_path / 'absent')
     assert not (tmp_path / 'absent').exists()
 
 
@@ -95,10 +95,10 @@ def test_features_must_fit(gallery):
 
 
 def test_damage_is_one_sentence(gallery):
-    for path in (gallery.folder / 'tracklets.lance/data').iterdir():
+    for path in (gallery.storage.folder / 'tracklets.lance/data').iterdir():
         path.unlink()
     with pytest.raises(GalleryError, match=r'cannot be read or written .* restore the folder') as caught:
-        Gallery(gallery.folder).query()
+        open_gallery(gallery.place).query()
     assert '\n' not in str(caught.value)
     assert '.cargo' not in str(caught.value)
 
@@ -108,7 +108,7 @@ def test_the_ranking_is_that_of_the_evaluation(tmp_path, indexed):
     rng = np.random.default_rng(0)
     features = rng.standard_normal((1500, SIZE)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    gallery = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
+    gallery = open_gallery(tmp_path / 'g', made_up_bundle(), create=True)
     gallery.add([entry(number) for number in range(1480)], features[:1480])
     if indexed:
         gallery.compact(index=True)
@@ -151,7 +151,7 @@ def test_filters_agree_with_brute_force(shared, cameras, modality, start, hours)
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
     """Some tracklets without start, end or both, and a camera with a quotation mark."""
-    gallery = Gallery(tmp_path_factory.mktemp('shared') / 'g', made_up_bundle(), create=True)
+    gallery = open_gallery(tmp_path_factory.mktemp('shared') / 'g', made_up_bundle(), create=True)
     entries = [entry(number) for number in range(24)]
     entries += [entry(number, camera="c'2", end_time=None) for number in range(24, 28)]
     entries += [entry(number, start_time=None) for number in range(28, 30)]
@@ -177,7 +177,7 @@ def test_times_have_or_lack_a_zone_but_not_both(gallery, tmp_path):
     assert len(gallery) == 30
     with pytest.raises(ConfigError, match=r'have a time zone, but the times of .* have none'):
         gallery.query(Filters(start=START.replace(tzinfo=timezone.utc)))
-    other = Gallery(tmp_path / 'other', made_up_bundle(), create=True)
+    other = open_gallery(tmp_path / 'other', made_up_bundle(), create=True)
     other.add([zoned], feature(50)[None])
     (found,) = other.query(Filters(end=START.replace(tzinfo=timezone.utc)))
     assert found.start_time == zoned.start_time
@@ -217,7 +217,7 @@ def test_pruning_by_age(gallery):
 
 
 def test_pruning_tracklets_with_zones_or_without_times(tmp_path):
-    gallery = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
+    gallery = open_gallery(tmp_path / 'g', made_up_bundle(), create=True)
     zoned = [entry(one, start_time=(START + timedelta(hours=one)).replace(tzinfo=timezone.utc), end_time=None)
              for one in range(4)]  # fmt: skip
     timeless = entry(9, start_time=None, end_time=None)
@@ -238,22 +238,22 @@ def test_compacting_joins_parts_and_erases_what_was_replaced(gallery):
     before = gallery.query()
     gallery.compact()
     assert b'picture of t5,' not in content(gallery)
-    assert len(list((gallery.folder / 'tracklets.lance/data').iterdir())) == 1
+    assert len(list((gallery.storage.folder / 'tracklets.lance/data').iterdir())) == 1
     assert gallery.query() == before
-    assert gallery.about == Gallery(gallery.folder, made_up_bundle()).about
+    assert gallery.about == open_gallery(gallery.place, made_up_bundle()).about
 
 
 def test_many_small_additions_are_joined(tmp_path):
-    gallery = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
+    gallery = open_gallery(tmp_path / 'g', made_up_bundle(), create=True)
     for number in range(70):
         fill(gallery, [number])
     gallery.finish_adding()
-    assert gallery._table.stats()['fragment_stats']['num_fragments'] == 1
+    assert gallery.storage.table.stats()['fragment_stats']['num_fragments'] == 1
     assert len(gallery) == 70
 
 
 def test_an_index_is_kept_up_to_date(tmp_path):
-    gallery = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
+    gallery = open_gallery(tmp_path / 'g', made_up_bundle(), create=True)
     fill(gallery, range(900))
     with pytest.raises(GalleryError, match='has 900 tracklets; an index needs at least 1,000'):
         gallery.compact(index=True)
@@ -283,7 +283,7 @@ def test_statistics(gallery):
 
 
 def test_a_gallery_without_tracklets(tmp_path):
-    empty = Gallery(tmp_path / 'g', made_up_bundle(), create=True)
+    empty = open_gallery(tmp_path / 'g', made_up_bundle(), create=True)
     assert empty.search(feature(0)[None]) == [[]]
     assert empty.query() == []
     assert empty.statistics().times is None
@@ -310,7 +310,7 @@ def killed(*arguments, seconds):
 @pytest.mark.parametrize('seed', range(2))
 def test_a_killed_add_neither_loses_nor_doubles_a_tracklet(tmp_path, seed):
     finished = killed('add', tmp_path / 'g', seconds=random.Random(seed).uniform(0, 0.4))
-    gallery = Gallery(tmp_path / 'g', made_up_bundle())
+    gallery = open_gallery(tmp_path / 'g', made_up_bundle())
     found = names(gallery.query())
     assert len(set(found)) == len(found) == len(gallery)
     complete = 5 * finished[-1] + 10
@@ -323,8 +323,8 @@ def test_a_killed_add_neither_loses_nor_doubles_a_tracklet(tmp_path, seed):
 @pytest.mark.slow
 def test_a_killed_removal_loses_nothing_else_and_compacting_erases_the_rest(gallery):
     fill(gallery, range(30, 400))
-    finished = killed('remove', gallery.folder, seconds=0.3)
-    again = Gallery(gallery.folder)
+    finished = killed('remove', gallery.storage.folder, seconds=0.3)
+    again = open_gallery(gallery.place)
     count = finished[-1] + 1
     left = set(names(again.query()))
     assert left in [{f't{number}' for number in range(first, 400)} for first in (count, count + 1)]
@@ -337,8 +337,8 @@ def test_a_killed_removal_loses_nothing_else_and_compacting_erases_the_rest(gall
 def test_a_gallery_whose_making_was_killed_is_made_again(tmp_path):
     (tmp_path / 'g/tracklets.lance/data').mkdir(parents=True)
     with pytest.raises(GalleryError, match='is no gallery'):
-        Gallery(tmp_path / 'g')
-    assert fill(Gallery(tmp_path / 'g', made_up_bundle(), create=True), range(3)) == 3
+        open_gallery(tmp_path / 'g')
+    assert fill(open_gallery(tmp_path / 'g', made_up_bundle(), create=True), range(3)) == 3
 
 
 @pytest.mark.slow
@@ -346,7 +346,7 @@ def test_a_full_disk_leaves_the_gallery_as_it_was(gallery):
     code = """
 import resource, sys
 from galleries import *
-gallery = Gallery(sys.argv[1])
+gallery = open_gallery(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
 entries = [entry(number, thumbnail=np.random.bytes(3000)) for number in range(100, 300)]
 try:
@@ -354,10 +354,10 @@ try:
 except OSError as error:
     print(error.strerror, error.filename)
 """
-    command = [sys.executable, '-c', code, str(gallery.folder)]
+    command = [sys.executable, '-c', code, str(gallery.storage.folder)]
     done = subprocess.run(command, cwd=Path(galleries.__file__).parent, capture_output=True, text=True, timeout=120)
     # this was once something else under load, for an unknown reason; the gallery must be intact in any case
-    assert done.stdout in (f'File too large {gallery.folder}\n', '')
+    assert done.stdout in (f'File too large {gallery.place}\n', '')
     assert done.stdout or done.returncode
     assert len(gallery) == 30
     assert fill(gallery, range(40)) == 10
@@ -366,8 +366,8 @@ except OSError as error:
 @pytest.mark.slow
 def test_a_writer_and_one_that_compacts_wait_for_each_other(tmp_path):
     folder = tmp_path / 'g'
-    Gallery(folder, made_up_bundle(), create=True)
-    start = 'import sys; from galleries import *; gallery = Gallery(sys.argv[1]);'
+    open_gallery(folder, made_up_bundle(), create=True)
+    start = 'import sys; from galleries import *; gallery = open_gallery(sys.argv[1]);'
     codes = [
         f'{start} [fill(gallery, range(k, k + 9)) for k in range(0, 60, 3)]',
         f'{start} [fill(gallery, range(k, k + 9)) for k in range(300, 360, 3)]',
@@ -379,11 +379,11 @@ def test_a_writer_and_one_that_compacts_wait_for_each_other(tmp_path):
     ]
     assert [process.wait(120) for process in processes] == [0, 0, 0]
     expected = [f't{number}' for number in (*range(66), *range(300, 366))]
-    assert sorted(names(Gallery(folder).query())) == sorted(expected)
+    assert sorted(names(open_gallery(folder).query())) == sorted(expected)
 
 
 def test_compacting_deletes_what_killed_writers_left(gallery):
-    data = gallery.folder / 'tracklets.lance/data'
+    data = gallery.storage.folder / 'tracklets.lance/data'
     (data / '.tmpw2ab9m').write_bytes(b'picture of somebody')
     gallery.compact()
     assert len(gallery) == 30

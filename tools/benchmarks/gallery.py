@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from results import Table, add_out_argument, publish
 
-from dscreid.deployment import Bundle, Gallery
+from dscreid.deployment import Bundle, Gallery, open_gallery
 from dscreid.deployment.gallery_filters import Filters
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.structures import Modality
@@ -51,7 +51,7 @@ def measure(
     folder: Path, features: npt.NDArray[np.float32], queries: npt.NDArray[np.float32], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Measure all steps on one gallery: dicts with ``name``, ``seconds`` and ``recall``."""
-    gallery = Gallery(folder / 'gallery', description(args.size), create=True)
+    gallery = open_gallery(folder / 'gallery', description(args.size), create=True)
     rows = [step('add', lambda: add(gallery, features, args.per_transaction))]
     exact = search(gallery, queries, args.top)
     rows.append(searched('exact search', exact, exact))

@@ -67,7 +67,7 @@ class Service:
 
     def __init__(self, gallery: Gallery, inferencer: TrackletInferencer) -> None:
         self.gallery, self.inferencer = gallery, inferencer
-        self.marks = marks_file(gallery.folder)
+        self.marks = marks_file(gallery.place)
         self._uploads: OrderedDict[str, Query] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -76,7 +76,7 @@ class Service:
         found = self.gallery.statistics()
         calibration = self.inferencer.bundle.calibration or {}
         return {
-            'gallery': self.gallery.folder.resolve().name,
+            'gallery': self.gallery.name,
             'count': found.count,
             'model': self.gallery.about['model'],
             'cameras': sorted({camera for camera, _ in found.cameras}),

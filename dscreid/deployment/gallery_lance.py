@@ -1,0 +1,228 @@
+"""A gallery in a folder on disk, stored with LanceDB."""
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscreid.deployment.bundle import Bundle
+from dscreid.deployment.gallery_conditions import Condition, sql
+from dscreid.deployment.gallery_rows import Entry, row_of
+from dscreid.deployment.gallery_storage import FACTS, Storage, describe
+from dscreid.errors import ConfigError, GalleryError
+from dscreid.utils.files import locked
+
+TABLE = 'tracklets'
+_LOCK = '.dscreid.lock'
+#: Key of the description in the table's metadata.
+_METADATA = 'dscreid'
+#: Without an index, a search reads all small parts; so many are joined after adding.
+_MOST_PARTS = 64
+
+
+class LanceStorage(Storage):
+    """Rows in a LanceDB table.
+
+    Each change is one transaction: a process that is killed leaves it done or not done. Writers wait for each other;
+    searches need not wait.
+
+    Args:
+        folder: Folder of the gallery.
+        bundle: The model of a new gallery.
+        create: Whether to make the gallery if there is none yet; needs the bundle.
+
+    Raises:
+        GalleryError: If there is no gallery, or it is damaged.
+        ConfigError: If LanceDB is not installed.
+    """
+
+    def __init__(self, folder: str | Path, bundle: Bundle | None = None, create: bool = False) -> None:
+        self.folder = Path(folder)
+        self.place, self.name = str(folder), self.folder.resolve().name
+        _import_lancedb()
+        if create and bundle is not None:
+            with self.writing():
+                if not self._exists():
+                    self._database().create_table(TABLE, schema=schema_of(describe(bundle)))
+        if not self._exists():
+            raise GalleryError(f'{folder}: is no gallery; make one with dscreid gallery add')
+        with self._errors():
+            self.table = self._database().open_table(TABLE)
+            metadata = (self.table.schema.metadata or {}).get(_METADATA.encode(), b'{}')
+        self.about = json.loads(metadata)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Wait for other processes that write."""
+        with locked(self.folder / _LOCK), self._errors():
+            yield
+
+    def add(self, entries: Sequence[Entry], features: npt.NDArray[np.float32], replace: bool) -> int:
+        """Insert rows, all or none, and replace existing ones if asked to; return how many."""
+        with self._errors():
+            self.table.checkout_latest()
+            merge = self.table.merge_insert('tracklet').when_not_matched_insert_all()
+            if replace:
+                merge = merge.when_matched_update_all()
+            result = merge.execute(as_table(self.table.schema, entries, features))
+        return result.num_inserted_rows + result.num_updated_rows
+
+    def finish_adding(self) -> None:
+        """Join small parts, and bring the index up to date."""
+        with self.writing():
+            self.table.checkout_latest()
+            parts = self.table.stats()['fragment_stats']['num_small_fragments']
+            if parts > _MOST_PARTS or self._index() is not None:
+                # running searches may still read the old files
+                self.table.optimize(cleanup_older_than=timedelta(hours=1))
+
+    def delete(self, condition: Condition) -> int:
+        """Delete rows; return how many. They stay on the disk."""
+        with self._errors():
+            self.table.checkout_latest()
+            return self.table.delete(sql(condition)).num_deleted_rows
+
+    def rewrite(self, index: bool) -> None:
+        """Replace the table by a copy and delete all older files, then make an index or not.
+
+        LanceDB's own deletion hides rows, and its clean-up leaves files of killed writers.
+        """
+        import pyarrow
+        from lancedb.index import IvfFlat
+
+        folder = self.folder / f'{TABLE}.lance'
+        with self._errors():
+            self.table.checkout_latest()
+            old = [path for part in ('data', '_deletions', '_indices') for path in (folder / part).rglob('*')]
+            schema = self.table.schema
+            batches = self.table.search().to_batches(batch_size=4096)
+            rows = pyarrow.RecordBatchReader.from_batches(schema, (batch.select(schema.names) for batch in batches))
+            self.table = self._database().create_table(TABLE, rows, schema=schema, mode='overwrite')
+            self._clean()
+            for path in old:
+                if not path.is_dir():
+                    path.unlink(missing_ok=True)
+            if index:
+                self.table.create_index('feature', config=IvfFlat(distance_type='dot'))
+
+    def count(self, condition: Condition | None = None) -> int:
+        """Count rows."""
+        with self._errors():
+            self.table.checkout_latest()
+            return self.table.count_rows(None if condition is None else sql(condition))
+
+    def rows(
+        self, condition: Condition | None, columns: Sequence[str], limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Read rows in any order."""
+        with self._errors():
+            self.table.checkout_latest()
+            query = self.table.search().select(list(columns))
+            query = query if limit is None else query.limit(limit)
+            return (query if condition is None else query.where(sql(condition))).to_arrow().to_pylist()
+
+    def nearest(
+        self, feature: npt.NDArray[np.float32], top: int, condition: Condition | None, probes: int | None
+    ) -> list[tuple[dict[str, Any], float]]:
+        """Find the rows of the most similar features, with the inner products, best first; exactly without probes."""
+        with self._errors():
+            self.table.checkout_latest()
+            search = self.table.search(feature, vector_column_name='feature').distance_type('dot').limit(top)
+            search = search.select([*FACTS, 'thumbnail', '_distance'])
+            if condition is not None:
+                search = search.where(sql(condition), prefilter=True)
+            search = search.bypass_vector_index() if probes is None else search.nprobes(probes)
+            return [(row, 1 - row['_distance']) for row in search.to_arrow().to_pylist()]
+
+    def indexed(self) -> int | None:
+        """Count the rows in the index; None without an index."""
+        with self._errors():
+            self.table.checkout_latest()
+            index = self._index()
+            return None if index is None else self.table.index_stats(index).num_indexed_rows
+
+    def num_bytes(self) -> int:
+        """Measure the folder."""
+        return sum(path.stat().st_size for path in self.folder.rglob('*') if path.is_file())
+
+    def _clean(self) -> None:
+        import warnings
+
+        with warnings.catch_warnings():
+            # it warns of running searches, which then say that the gallery changed
+            warnings.simplefilter('ignore', UserWarning)
+            self.table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+
+    def _index(self) -> str | None:
+        return next((index.name for index in self.table.list_indices() if index.columns == ['feature']), None)
+
+    def _database(self) -> Any:
+        return _import_lancedb().connect(self.place)
+
+    def _exists(self) -> bool:
+        # a writer that was killed before its first transaction leaves no manifest
+        return any((self.folder / f'{TABLE}.lance' / '_versions').glob('*.manifest'))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Replace LanceDB's errors, which have no common class, by one sentence."""
+        try:
+            yield
+        except (RuntimeError, ValueError, OSError) as error:
+            text = str(error)
+            if (number := re.search(r'\(os error (\d+)\)', text)) is not None and int(number[1]) != errno.ENOENT:
+                raise OSError(int(number[1]), os.strerror(int(number[1])), self.place) from error
+            if 'lance' not in text.lower():
+                raise
+            reason = ' '.join(text.split(', /')[0].split())  # without the place in LanceDB's source
+            raise GalleryError(
+                f'{self.place}: cannot be read or written ({reason}); if another process changed it just now, try '
+                'again; otherwise restore the folder, or add the tracklets to a new one'
+            ) from error
+
+
+def schema_of(about: Mapping[str, Any]) -> Any:
+    """Make the table's schema; ``about`` becomes its description."""
+    import pyarrow as pa
+
+    time = pa.timestamp('us')
+    fields = [
+        ('tracklet', pa.string()),
+        ('camera', pa.string()),
+        ('modality', pa.string()),
+        ('start_time', time),
+        ('end_time', time),
+        ('zoned', pa.bool_()),  # whether the times are UTC; null without times
+        ('added', time),  # UTC
+        ('folder', pa.string()),
+        ('thumbnail', pa.binary()),
+        ('feature', pa.list_(pa.float32(), about['size'])),
+    ]
+    return pa.schema(fields, metadata={_METADATA: json.dumps(about)})
+
+
+def as_table(schema: Any, entries: Sequence[Entry], features: npt.NDArray[np.float32]) -> Any:
+    """Make a table of N tracklets and their features, float32 (N, D)."""
+    import pyarrow as pa
+
+    rows = [row_of(entry) for entry in entries]
+    columns = {name: [row[name] for row in rows] for name in schema.names if name != 'feature'}
+    values = pa.array(np.ascontiguousarray(features, np.float32).ravel())
+    columns['feature'] = pa.FixedSizeListArray.from_arrays(values, features.shape[1])
+    return pa.table(columns, schema=schema)
+
+
+def _import_lancedb() -> Any:
+    try:
+        import lancedb
+    except ImportError:
+        raise ConfigError('a gallery needs LanceDB; pip install "dscreid[gallery]"') from None
+    return lancedb

@@ -1,0 +1,90 @@
+"""What a gallery asks of the place where its rows are stored."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dscreid.deployment.bundle import Bundle
+from dscreid.deployment.gallery_conditions import Condition
+from dscreid.deployment.gallery_rows import Entry
+
+FORMAT = 1
+#: Columns of an answer, without picture and feature.
+FACTS = ('tracklet', 'camera', 'modality', 'start_time', 'end_time', 'zoned', 'folder')
+
+
+class Storage(ABC):
+    """Rows of a gallery.
+
+    A row is a dict of the asked columns: those of ``Entry``, with times as ``as_stored`` makes them, and ``zoned``
+    and ``feature``. A condition of None is always met. Errors of the storage are one sentence, as ``GalleryError``.
+
+    Attributes:
+        place: Folder or address, as messages name it.
+        name: Short name.
+        about: What ``describe`` returned when the gallery was made.
+    """
+
+    place: str
+    name: str
+    about: dict[str, Any]
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[None]:
+        """Wait for other writers, where the storage cannot separate what they do."""
+
+    @abstractmethod
+    def add(self, entries: Sequence[Entry], features: npt.NDArray[np.float32], replace: bool) -> int:
+        """Insert rows, and replace existing ones if asked to; return how many."""
+
+    @abstractmethod
+    def finish_adding(self) -> None:
+        """Bring parts and index up to date after many calls of ``add``."""
+
+    @abstractmethod
+    def delete(self, condition: Condition) -> int:
+        """Delete rows; return how many."""
+
+    @abstractmethod
+    def rewrite(self, index: bool) -> None:
+        """Erase what was deleted or replaced, and make an index or drop it."""
+
+    @abstractmethod
+    def count(self, condition: Condition | None = None) -> int:
+        """Count rows."""
+
+    @abstractmethod
+    def rows(
+        self, condition: Condition | None, columns: Sequence[str], limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Read rows in any order."""
+
+    @abstractmethod
+    def nearest(
+        self, feature: npt.NDArray[np.float32], top: int, condition: Condition | None, probes: int | None
+    ) -> list[tuple[dict[str, Any], float]]:
+        """Find the rows of the most similar features, with the inner products, best first; exactly without probes."""
+
+    @abstractmethod
+    def indexed(self) -> int | None:
+        """Count the rows in the index; None without an index."""
+
+    @abstractmethod
+    def num_bytes(self) -> int | None:
+        """Measure the size on disk; None if it is unknown."""
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """Describe the model of a new gallery."""
+    return {
+        'format': FORMAT,
+        'fingerprint': bundle.fingerprint,
+        'model': bundle.name,
+        'license': bundle.license,
+        'training_data': bundle.training_data,
+        'size': bundle.feature['size'],
+    }
