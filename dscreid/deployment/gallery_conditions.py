@@ -67,25 +67,3 @@ def all_of(conditions: Sequence[Condition | None]) -> Condition | None:
     """Join conditions, all of which must hold; None stands for no condition."""
     given = tuple(condition for condition in conditions if condition is not None)
     return None if not given else given[0] if len(given) == 1 else All(given)
-
-
-def sql(condition: Condition) -> str:
-    """Write a condition as SQL."""
-    match condition:
-        case OneOf(column, values):
-            return f'{column} IN ({", ".join(map(quoted, values))})'
-        case Compared(columns, relation, time):
-            return f"coalesce({', '.join(columns)}) {relation} timestamp '{time.isoformat(' ', 'microseconds')}'"
-        case Zoned(value):
-            return f'zoned IS {"NULL" if value is None else str(value).upper()}'
-        case Not(inner):
-            return f'NOT ({sql(inner)})'
-        case All(parts):
-            return ' AND '.join(f'({sql(part)})' for part in parts)
-        case Either(parts):
-            return ' OR '.join(f'({sql(part)})' for part in parts)
-
-
-def quoted(text: str) -> str:
-    """Write a text as SQL."""
-    return "'" + text.replace("'", "''") + "'"

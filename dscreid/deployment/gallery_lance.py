@@ -1,10 +1,9 @@
 """A gallery in a folder on disk, stored with LanceDB."""
 
 import errno
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,16 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from dscreid.deployment.bundle import Bundle
-from dscreid.deployment.gallery_conditions import Condition, sql
-from dscreid.deployment.gallery_rows import Entry, row_of
+from dscreid.deployment.gallery_conditions import Condition
+from dscreid.deployment.gallery_lance_rows import as_table, description_of, schema_of, sql
+from dscreid.deployment.gallery_rows import Entry
 from dscreid.deployment.gallery_storage import FACTS, Storage, describe
 from dscreid.errors import ConfigError, GalleryError
 from dscreid.utils.files import locked
 
 TABLE = 'tracklets'
 _LOCK = '.dscreid.lock'
-#: Key of the description in the table's metadata.
-_METADATA = 'dscreid'
 #: Without an index, a search reads all small parts; so many are joined after adding.
 _MOST_PARTS = 64
 
@@ -56,8 +54,7 @@ class LanceStorage(Storage):
             raise GalleryError(f'{folder}: is no gallery; make one with dscreid gallery add')
         with self._errors():
             self.table = self._database().open_table(TABLE)
-            metadata = (self.table.schema.metadata or {}).get(_METADATA.encode(), b'{}')
-        self.about = json.loads(metadata)
+            self.about = description_of(self.table.schema)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -187,37 +184,6 @@ class LanceStorage(Storage):
                 f'{self.place}: cannot be read or written ({reason}); if another process changed it just now, try '
                 'again; otherwise restore the folder, or add the tracklets to a new one'
             ) from error
-
-
-def schema_of(about: Mapping[str, Any]) -> Any:
-    """Make the table's schema; ``about`` becomes its description."""
-    import pyarrow as pa
-
-    time = pa.timestamp('us')
-    fields = [
-        ('tracklet', pa.string()),
-        ('camera', pa.string()),
-        ('modality', pa.string()),
-        ('start_time', time),
-        ('end_time', time),
-        ('zoned', pa.bool_()),  # whether the times are UTC; null without times
-        ('added', time),  # UTC
-        ('folder', pa.string()),
-        ('thumbnail', pa.binary()),
-        ('feature', pa.list_(pa.float32(), about['size'])),
-    ]
-    return pa.schema(fields, metadata={_METADATA: json.dumps(about)})
-
-
-def as_table(schema: Any, entries: Sequence[Entry], features: npt.NDArray[np.float32]) -> Any:
-    """Make a table of N tracklets and their features, float32 (N, D)."""
-    import pyarrow as pa
-
-    rows = [row_of(entry) for entry in entries]
-    columns = {name: [row[name] for row in rows] for name in schema.names if name != 'feature'}
-    values = pa.array(np.ascontiguousarray(features, np.float32).ravel())
-    columns['feature'] = pa.FixedSizeListArray.from_arrays(values, features.shape[1])
-    return pa.table(columns, schema=schema)
 
 
 def _import_lancedb() -> Any:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import threading
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from dscreid.deployment.gallery_places import Address, address_of
 from dscreid.errors import GalleryError
 from dscreid.structures import Modality
 from dscreid.utils.files import locked
@@ -50,9 +52,17 @@ def make_mark(
 
 
 def marks_file(gallery: str | Path) -> Path:
-    """Return the file of a gallery's marks, ``NAME.marks.jsonl`` next to its folder."""
-    folder = Path(gallery).resolve()
+    """Return the file of a gallery's marks: ``NAME.marks.jsonl`` next to its folder.
+
+    For a gallery on a server, it is ``HOST-PORT-NAME.marks.jsonl`` in the current folder.
+    """
+    address = address_of(gallery)
+    folder = Path(gallery).resolve() if address is None else Path.cwd() / _file_name(address)
     return folder.with_name(f'{folder.name}.marks.jsonl')
+
+
+def _file_name(address: Address) -> str:
+    return re.sub(r'[^\w.-]+', '-', f'{address.uri.partition("://")[2]}-{address.collection}')
 
 
 def append_mark(path: Path, mark: Mark) -> None:

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dscreid.deployment.gallery_conditions import All, OneOf, all_of, quoted
+from dscreid.deployment.gallery_conditions import All, OneOf, all_of
+from dscreid.deployment.gallery_lance_rows import quoted
 
 
 @given(st.text())

@@ -1,0 +1,68 @@
+"""The connection of a gallery to a Milvus server, and its errors as sentences."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dscreid.errors import ConfigError, GalleryError
+
+#: Seconds to wait for a connection.
+_CONNECT = 10
+
+
+def connect(uri: str, token: str, place: str) -> Any:
+    """Connect to a server, or open a file of milvus-lite.
+
+    Args:
+        uri: ``http://HOST:PORT``, ``https://HOST:PORT`` or a file ``….db``.
+        token: ``USER:PASSWORD`` or an API key; ``''`` for a server without authentication.
+        place: What messages name.
+
+    Raises:
+        GalleryError: If the server cannot be reached, or refuses the token.
+        ConfigError: If pymilvus is not installed.
+    """
+    try:
+        from pymilvus import MilvusClient
+    except ImportError:
+        raise ConfigError('a gallery on a Milvus server needs pymilvus; pip install "dscreid[milvus]"') from None
+    for name in ('pymilvus', 'milvus_lite'):
+        # they log each error that they raise, with a traceback
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    with errors(place):
+        return MilvusClient(uri, token=token, timeout=_CONNECT)
+
+
+@contextmanager
+def errors(place: str) -> Iterator[None]:
+    """Replace errors of pymilvus, and those of gRPC that it passes on, by one sentence."""
+    import grpc
+    from pymilvus import MilvusException
+
+    try:
+        yield
+    except (MilvusException, grpc.RpcError) as error:
+        raise GalleryError(f'{place}: {_reason(error)}') from error
+
+
+def _reason(error: BaseException) -> str:
+    import grpc
+
+    codes: set[Any] = set()
+    text = ''
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, grpc.RpcError):
+            codes.add(cause.code())
+            text = text or str(cause.details())
+        else:
+            codes.add(getattr(cause, 'code', None))
+            text = text or str(getattr(cause, 'message', cause))
+        cause = cause.__cause__
+    if codes & {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}:
+        return 'the server refuses the token; set the variable MILVUS_TOKEN to USER:PASSWORD, or to an API key'
+    if codes & {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+        return 'the server cannot be reached; start it, or check the host and the port'
+    reason = ' '.join(text.split())
+    return f'the Milvus server cannot do this ({reason}); if somebody makes an index just now, wait for it'
