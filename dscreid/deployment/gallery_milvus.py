@@ -146,9 +146,7 @@ class MilvusStorage(Storage):
             GalleryError: If ``top`` is larger than ``MOST_ANSWERS``.
         """
         if top > MOST_ANSWERS:
-            raise GalleryError(
-                f'{self.place}: Milvus finds at most {MOST_ANSWERS:,} tracklets, not {top:,}; ask for fewer'
-            )
+            raise GalleryError(f'{self.place}: Milvus finds at most {MOST_ANSWERS:,} tracklets; ask for fewer')
         parts, _ = self._index() or (0, 0)
         columns = (*FACTS, 'thumbnail')
         params = {'nprobe': min(probes or parts, parts)} if parts else {}

@@ -9,6 +9,8 @@ from dscreid.errors import ConfigError, GalleryError
 
 #: Seconds to wait for a connection.
 _CONNECT = 10
+#: Code of pymilvus' errors, also of servers that are not ready.
+_NO_CONNECTION = 2
 
 
 def connect(uri: str, token: str, place: str) -> Any:
@@ -49,20 +51,22 @@ def errors(place: str) -> Iterator[None]:
 def _reason(error: BaseException) -> str:
     import grpc
 
-    codes: set[Any] = set()
-    text = ''
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, grpc.RpcError):
-            codes.add(cause.code())
-            text = text or str(cause.details())
-        else:
-            codes.add(getattr(cause, 'code', None))
-            text = text or str(getattr(cause, 'message', cause))
-        cause = cause.__cause__
+    causes = list(_causes(error))
+    codes = {one.code() if isinstance(one, grpc.RpcError) else getattr(one, 'code', None) for one in causes}
     if codes & {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}:
         return 'the server refuses the token; set the variable MILVUS_TOKEN to USER:PASSWORD, or to an API key'
-    if codes & {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+    if codes & {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, _NO_CONNECTION}:
         return 'the server cannot be reached; start it, or check the host and the port'
+    text = str(error.details() if isinstance(error, grpc.RpcError) else getattr(error, 'message', error))
     reason = ' '.join(text.split())
     return f'the Milvus server cannot do this ({reason}); if somebody makes an index just now, wait for it'
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Go through an error and its causes; some of pymilvus are their own cause."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and not any(cause is one for one in seen):
+        seen.append(cause)
+        yield cause
+        cause = cause.__cause__ if cause.__cause__ is not cause else cause.__context__
