@@ -11,14 +11,14 @@ import argparse
 from pathlib import Path
 
 from dscreid.apis.command_line import add_inference_options, at_least, make_parser, run_command
-from dscreid.deployment.gallery_filters import add_filters, argument, filters_of, parse_threshold
+from dscreid.deployment.gallery_filters import add_filters, add_gallery, argument, filters_of, parse_threshold
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('queries', nargs='+', metavar='QUERY', type=Path, help='folder of a tracklet, or a picture')
-    parser.add_argument('--gallery', required=True, type=Path, metavar='G', help='folder of the gallery')
+    add_gallery(parser)
     parser.add_argument(
         '--bundle', required=True, metavar='B', help="the gallery's model: a bundle, or a file of dscreid export"
     )

@@ -120,6 +120,15 @@ def as_stored(time: datetime) -> datetime:
     return time.astimezone(timezone.utc).replace(tzinfo=None) if is_zoned(time) else time
 
 
+def add_gallery(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a gallery."""
+    parser.add_argument(
+        '--gallery', required=True, metavar='G',
+        help='folder of the gallery, or its address http://HOST:19530/NAME on a Milvus server, whose password the '
+        'variable MILVUS_TOKEN holds',
+    )  # fmt: skip
+
+
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add an option for each condition."""
     group = parser.add_argument_group('which tracklets')

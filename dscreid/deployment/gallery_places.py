@@ -14,8 +14,6 @@ from dscreid.errors import ConfigError
 
 #: Environment variable with the password or key of a Milvus server; command lines are seen by other users.
 TOKEN = 'MILVUS_TOKEN'
-#: For ``--help``.
-PLACE_HELP = 'folder of the gallery, or its address http://HOST:19530/NAME on a Milvus server (see MILVUS_TOKEN)'
 _PORT = 19530
 
 

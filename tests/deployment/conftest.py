@@ -1,7 +1,6 @@
 import itertools
 
 import pytest
-from milvus_servers import milvus_lite_server
 
 from dscreid.apis import load_config
 from dscreid.deployment import make_bundle
@@ -14,13 +13,6 @@ def bundle(tiny_runs, tiny_experiment, tmp_path_factory):
     """A bundle of the tiny adapted model; nobody may change it."""
     out = tmp_path_factory.mktemp('bundle') / 'tiny'
     return make_bundle(load_config(tiny_runs.adapt), tiny_experiment.checkpoint, out, **NOTES)
-
-
-@pytest.fixture(scope='session')
-def milvus_server(tmp_path_factory):
-    """Address of a server of milvus-lite."""
-    with milvus_lite_server(tmp_path_factory.mktemp('milvus')) as address:
-        yield address
 
 
 _numbers = itertools.count()

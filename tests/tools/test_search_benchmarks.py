@@ -53,3 +53,14 @@ def test_a_gallery_with_and_without_an_index(run_benchmark):
         assert recall['exact search'] == recall['index, 1000 probes'] == 1
         assert all(row['seconds'] > 0 for row in values[kind])
     assert '1,200 tracklets' in text
+
+
+@pytest.mark.slow
+def test_a_gallery_on_a_server(run_benchmark, milvus_server):
+    from pymilvus import MilvusClient
+
+    sizes = ('--tracklets', 1_200, '--size', 8, '--queries', 2, '--probes', 1_000)
+    values, _ = run_benchmark('gallery', *sizes, '--server', milvus_server)
+    for kind in ('random', 'persons'):
+        assert {row['recall'] for row in values[kind] if row['name'].startswith('index')} == {1}
+    assert not any(name.startswith('benchmark') for name in MilvusClient(milvus_server).list_collections())

@@ -63,11 +63,12 @@ class Service:
     Args:
         gallery: The gallery, opened with the inferencer's bundle.
         inferencer: Computes the features of uploads.
+        marks: File of the marks; None for that of ``marks_file``.
     """
 
-    def __init__(self, gallery: Gallery, inferencer: TrackletInferencer) -> None:
+    def __init__(self, gallery: Gallery, inferencer: TrackletInferencer, marks: Path | None = None) -> None:
         self.gallery, self.inferencer = gallery, inferencer
-        self.marks = marks_file(gallery.place)
+        self.marks = marks_file(gallery.place) if marks is None else marks
         self._uploads: OrderedDict[str, Query] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -164,16 +165,19 @@ class Service:
         return found | {one.query: one.same for one in pairs if one.tracklet == query.name}
 
 
-def make_app(gallery: Gallery, inferencer: TrackletInferencer, token: str | None = None) -> FastAPI:
+def make_app(
+    gallery: Gallery, inferencer: TrackletInferencer, token: str | None = None, marks: Path | None = None
+) -> FastAPI:
     """Make the application.
 
     Args:
         gallery: The gallery, opened with the inferencer's bundle.
         inferencer: Computes the features of uploads.
         token: What a user must know; None only for a server that listens to this machine alone.
+        marks: File of the marks; None for that of ``marks_file``.
     """
     app = FastAPI(title='dscreid', docs_url=None, redoc_url=None, openapi_url=None)
-    service, access = Service(gallery, inferencer), Access(token)
+    service, access = Service(gallery, inferencer, marks), Access(token)
     page = _PAGE.read_text(encoding='utf-8')
     app.add_middleware(Guard, access=access, policy=content_policy(page), max_bytes=MAX_BYTES)
 
