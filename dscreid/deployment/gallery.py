@@ -1,7 +1,6 @@
 """A gallery: tracklets and their features, added, removed and searched, wherever they are stored."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,39 +10,12 @@ import numpy.typing as npt
 from dscreid.deployment.bundle import Bundle
 from dscreid.deployment.gallery_conditions import Condition, Not, OneOf, Zoned, all_of
 from dscreid.deployment.gallery_filters import Filters, older_than
-from dscreid.deployment.gallery_rows import Entry, entry_of, zoned_of
+from dscreid.deployment.gallery_rows import Entry, Hit, Statistics, by_start, entry_of, zoned_of
 from dscreid.deployment.gallery_storage import FACTS, FORMAT, Storage
 from dscreid.errors import ConfigError, GalleryError
 
 #: A gallery of fewer tracklets needs no index.
 SMALLEST_INDEX = 1_000
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A found tracklet, and the inner product of its feature and the query's."""
-
-    entry: Entry
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Content of a gallery.
-
-    Attributes:
-        count: Number of tracklets.
-        cameras: Number of tracklets by (camera, modality).
-        times: Earliest start and latest end; None if no time is known.
-        num_bytes: Size on disk; None if it is unknown.
-        indexed: Number of tracklets in the index; None without an index.
-    """
-
-    count: int
-    cameras: Mapping[tuple[str, str], int]
-    times: tuple[datetime, datetime] | None
-    num_bytes: int | None
-    indexed: int | None
 
 
 class Gallery:
@@ -175,8 +147,33 @@ class Gallery:
         """
         self._check_zone_of(filters)
         rows = self.storage.rows(filters.condition() if filters else None, FACTS)
-        rows.sort(key=lambda row: (row['start_time'] is None, row['start_time'] or datetime.min, row['tracklet']))
-        return [entry_of(row) for row in rows[:limit]]
+        return [entry_of(row) for row in sorted(rows, key=by_start)[:limit]]
+
+    def page(
+        self, filters: Filters | None = None, text: str = '', start: int = 0, limit: int = 60
+    ) -> tuple[int, list[Entry]]:
+        """Count the tracklets whose names contain a text, in upper or lower case, and list some in ``query``'s order.
+
+        Args:
+            filters: Conditions; None for all.
+            text: The text.
+            start: Number of tracklets before the first listed one, at least 0.
+            limit: Largest number of listed tracklets, at least 1.
+        """
+        self._check_zone_of(filters)
+        count, rows = self.storage.page(filters.condition() if filters else None, text, start, limit)
+        return count, [entry_of(row) for row in rows]
+
+    def features(self, filters: Filters | None = None) -> tuple[list[Entry], npt.NDArray[np.float32]]:
+        """Read the tracklets that ``query`` lists, in the same order, with their features, float32 (N, D).
+
+        Args:
+            filters: Conditions; None for all.
+        """
+        self._check_zone_of(filters)
+        rows, features = self.storage.features(filters.condition() if filters else None)
+        order = sorted(range(len(rows)), key=lambda number: by_start(rows[number]))
+        return [entry_of(rows[number]) for number in order], features[order]
 
     def search(
         self,
@@ -212,16 +209,9 @@ class Gallery:
 
     def statistics(self) -> Statistics:
         """Count the tracklets."""
-        rows = self.storage.rows(None, ('camera', 'modality', 'start_time', 'end_time', 'zoned'))
-        counts: dict[tuple[str, str], int] = {}
-        for row in rows:
-            key = (row['camera'], row['modality'])
-            counts[key] = counts.get(key, 0) + 1
-        starts = [entry.start_time for row in rows if (entry := entry_of(row)).start_time is not None]
-        ends = [time for row in rows if (time := (entry := entry_of(row)).end_time or entry.start_time) is not None]
-        times = (min(starts), max(ends)) if starts else None
+        counts, times = self.storage.counts_and_times()
         size, indexed = self.storage.num_bytes(), self.storage.indexed()
-        return Statistics(len(rows), dict(sorted(counts.items())), times, size, indexed)
+        return Statistics(sum(counts.values()), counts, times, size, indexed)
 
     def _remove(self, condition: Condition) -> int:
         with self.storage.writing():

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dscreid.deployment.bundle import Bundle
 from dscreid.deployment.gallery_conditions import Condition
-from dscreid.deployment.gallery_lance_rows import as_table, description_of, schema_of, sql
+from dscreid.deployment.gallery_lance_rows import as_table, counts_and_times, description_of, quoted, schema_of, sql
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.deployment.gallery_storage import FACTS, Storage, describe
 from dscreid.errors import ConfigError, GalleryError
@@ -22,6 +22,8 @@ from dscreid.utils.files import locked
 
 TABLE = 'tracklets'
 _LOCK = '.dscreid.lock'
+#: Columns by which lists are sorted.
+_ORDER = ('start_time', 'tracklet')
 #: Without an index, a search reads all small parts; so many are joined after adding.
 _MOST_PARTS = 64
 
@@ -120,11 +122,32 @@ class LanceStorage(Storage):
         self, condition: Condition | None, columns: Sequence[str], limit: int | None = None
     ) -> list[dict[str, Any]]:
         """Read rows in any order."""
+        return self._read(condition, columns, limit).to_pylist()
+
+    def features(self, condition: Condition | None) -> tuple[list[dict[str, Any]], npt.NDArray[np.float32]]:
+        """Read rows in any order, and their features, float32 (N, D)."""
+        table = self._read(condition, (*FACTS, 'feature'))
+        features = table['feature'].combine_chunks().flatten().to_numpy().reshape(len(table), self.about['size'])
+        return table.drop_columns('feature').to_pylist(), features
+
+    def page(self, condition: Condition | None, text: str, start: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """Count the rows whose names contain a text in any case, and read some in the order of ``by_start``."""
+        from lancedb.query import ColumnOrdering
+
+        conditions = [sql(condition)] if condition is not None else []
+        if text:
+            conditions.append(f'contains(lower(tracklet), lower({quoted(text)}))')
+        where = ' AND '.join(f'({one})' for one in conditions)
+        order = [ColumnOrdering(column_name=name, ascending=True, nulls_first=False) for name in _ORDER]
         with self._errors():
             self.table.checkout_latest()
-            query = self.table.search().select(list(columns))
-            query = query if limit is None else query.limit(limit)
-            return (query if condition is None else query.where(sql(condition))).to_arrow().to_pylist()
+            count = self.table.count_rows(where or None)
+            query = self.table.search().select(list(FACTS)).order_by(order).offset(start).limit(limit)
+            return count, (query.where(where) if where else query).to_arrow().to_pylist()
+
+    def counts_and_times(self) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
+        """Count rows by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
+        return counts_and_times(self._read(None, ('camera', 'modality', 'start_time', 'end_time', 'zoned')))
 
     def nearest(
         self, feature: npt.NDArray[np.float32], top: int, condition: Condition | None, probes: int | None
@@ -149,6 +172,14 @@ class LanceStorage(Storage):
     def num_bytes(self) -> int:
         """Measure the folder."""
         return sum(path.stat().st_size for path in self.folder.rglob('*') if path.is_file())
+
+    def _read(self, condition: Condition | None, columns: Sequence[str], limit: int | None = None) -> Any:
+        """Read a table of Arrow."""
+        with self._errors():
+            self.table.checkout_latest()
+            query = self.table.search().select(list(columns))
+            query = query if limit is None else query.limit(limit)
+            return (query if condition is None else query.where(sql(condition))).to_arrow()
 
     def _clean(self) -> None:
         import warnings

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,19 @@ def as_table(schema: Any, entries: Sequence[Entry], features: npt.NDArray[np.flo
 def description_of(schema: Any) -> dict[str, Any]:
     """Read the description of a table."""
     return json.loads((schema.metadata or {}).get(_METADATA.encode(), b'{}'))
+
+
+def counts_and_times(table: Any) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
+    """Count tracklets by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
+    import pyarrow.compute as pc
+
+    groups = table.group_by(['camera', 'modality']).aggregate([([], 'count_all')]).to_pylist()
+    counts = {(group['camera'], group['modality']): group['count_all'] for group in groups}
+    zone = timezone.utc if pc.any(table['zoned']).as_py() else None
+    start = pc.min(table['start_time']).as_py()
+    end = pc.max(pc.coalesce(table['end_time'], table['start_time'])).as_py()
+    times = None if start is None else (start.replace(tzinfo=zone), end.replace(tzinfo=zone))
+    return dict(sorted(counts.items())), times
 
 
 def sql(condition: Condition) -> str:

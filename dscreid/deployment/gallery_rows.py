@@ -32,6 +32,33 @@ class Entry:
     thumbnail: bytes | None = None
 
 
+@dataclass(frozen=True)
+class Hit:
+    """A found tracklet, and the inner product of its feature and the query's."""
+
+    entry: Entry
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Content of a gallery.
+
+    Attributes:
+        count: Number of tracklets.
+        cameras: Number of tracklets by (camera, modality).
+        times: Earliest start and latest end; None if no time is known.
+        num_bytes: Size on disk; None if it is unknown.
+        indexed: Number of tracklets in the index; None without an index.
+    """
+
+    count: int
+    cameras: Mapping[tuple[str, str], int]
+    times: tuple[datetime, datetime] | None
+    num_bytes: int | None
+    indexed: int | None
+
+
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """Make an entry of the columns that were read."""
 
@@ -66,3 +93,8 @@ def zoned_of(entry: Entry) -> bool | None:
     """Whether a tracklet's times have a time zone; None without times."""
     time = entry.start_time or entry.end_time
     return None if time is None else is_zoned(time)
+
+
+def by_start(row: Mapping[str, Any]) -> tuple[bool, datetime, str]:
+    """Sort key: start, those without a time last, then name."""
+    return row['start_time'] is None, row['start_time'] or datetime.min, row['tracklet']

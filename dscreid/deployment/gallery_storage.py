@@ -1,8 +1,10 @@
 """What a gallery asks of the place where its rows are stored."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 
 from dscreid.deployment.bundle import Bundle
 from dscreid.deployment.gallery_conditions import Condition
-from dscreid.deployment.gallery_rows import Entry
+from dscreid.deployment.gallery_rows import Entry, by_start, entry_of
 
 FORMAT = 1
 #: Columns of an answer, without picture and feature.
@@ -76,6 +78,27 @@ class Storage(ABC):
     @abstractmethod
     def num_bytes(self) -> int | None:
         """Measure the size on disk; None if it is unknown."""
+
+    # Those who can do the following without reading all rows override it.
+
+    def features(self, condition: Condition | None) -> tuple[list[dict[str, Any]], npt.NDArray[np.float32]]:
+        """Read rows in any order, and their features, float32 (N, D)."""
+        rows = self.rows(condition, (*FACTS, 'feature'))
+        features = np.array([row.pop('feature') for row in rows], np.float32)
+        return rows, features.reshape(len(rows), self.about['size'])
+
+    def page(self, condition: Condition | None, text: str, start: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """Count the rows whose names contain a text in any case, and read some in the order of ``by_start``."""
+        rows = [row for row in self.rows(condition, FACTS) if text.lower() in row['tracklet'].lower()]
+        return len(rows), sorted(rows, key=by_start)[start : start + limit]
+
+    def counts_and_times(self) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
+        """Count rows by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
+        entries = [entry_of(row) for row in self.rows(None, ('camera', 'modality', 'start_time', 'end_time', 'zoned'))]
+        counts = Counter((entry.camera, entry.modality.value) for entry in entries)
+        starts = [entry.start_time for entry in entries if entry.start_time is not None]
+        ends = [time for entry in entries if (time := entry.end_time or entry.start_time) is not None]
+        return dict(sorted(counts.items())), (min(starts), max(ends)) if starts else None
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:

@@ -70,6 +70,18 @@ def test_no_gallery(new_place):
             open_gallery(absent)
 
 
+@pytest.mark.parametrize('filters', [None, Filters(modality=Modality.IR), Filters(cameras=['absent'])])
+def test_features_are_in_the_order_of_the_list(gallery, filters):
+    gallery.add([entry(99, start_time=None, end_time=None), entry(98)], np.stack([feature(99), feature(98)]))
+    gallery.add([entry(0)], feature(50)[None], replace=True)
+    entries, features = gallery.features(filters)
+    assert entries == gallery.query(filters)
+    assert features.dtype == np.float32
+    assert features.shape == (len(entries), SIZE)
+    for one, found in zip(entries, features, strict=True):
+        np.testing.assert_array_equal(found, feature(50 if one.tracklet == 't0' else int(one.tracklet[1:])))
+
+
 def test_features_must_fit(gallery):
     for wrong in (np.zeros((1, SIZE + 1), np.float32), np.full((1, SIZE), np.nan, np.float32)):
         with pytest.raises(ValueError, match=r'features must be finite \(1, 8\)'):
@@ -122,6 +134,28 @@ def test_filters_agree_with_brute_force(shared, cameras, modality, start, hours)
     assert set(names(gallery.query(filters))) == expected
     (hits,) = gallery.search(feature(0)[None], top=100, filters=filters)
     assert {hit.entry.tracklet for hit in hits} == expected
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.sampled_from(['', 't', 'T1', '7', '%', '_', "'", 'absent']),
+    cameras=st.lists(st.sampled_from(['c0', 'c1', "c'2"]), max_size=2, unique=True),
+    start=st.integers(0, 40),
+    limit=st.integers(1, 40),
+)
+def test_pages_are_parts_of_the_list(shared, text, cameras, start, limit):
+    gallery, _ = shared
+    filters = Filters(tuple(cameras))
+    expected = [one for one in gallery.query(filters) if text.lower() in one.tracklet.lower()]
+    assert gallery.page(filters, text, start, limit) == (len(expected), expected[start : start + limit])
+
+
+def test_pages_find_names_in_any_case(new_place):
+    gallery = open_gallery(new_place(), made_up_bundle(), create=True)
+    gallery.add([entry(0, tracklet='Straße/Über', thumbnail=None)], feature(0)[None])
+    for text in ('über', 'STRASSE', 'straß', 'ße/ü', 'A\\', '%'):
+        count, entries = gallery.page(text=text)
+        assert count == len(entries) == (text.lower() in 'straße/über')
 
 
 @pytest.fixture(scope='module')
@@ -223,10 +257,23 @@ def test_statistics(gallery):
     assert found.indexed is None
 
 
+def test_statistics_of_times_that_are_partly_unknown(shared, new_place):
+    gallery, entries = shared
+    found = gallery.statistics()
+    assert found.count == len(entries)
+    assert found.cameras["c'2", 'rgb'] == 2
+    assert found.times == (START, START + timedelta(hours=29, minutes=30))
+    zoned = open_gallery(new_place(), made_up_bundle(), create=True)
+    start = START.replace(tzinfo=timezone(timedelta(hours=2)))
+    zoned.add([entry(0, start_time=start, end_time=None)], feature(0)[None])
+    assert zoned.statistics().times == (start, start)
+
+
 def test_a_gallery_without_tracklets(new_place):
     empty = open_gallery(new_place(), made_up_bundle(), create=True)
     assert empty.search(feature(0)[None]) == [[]]
     assert empty.query() == []
+    assert empty.page() == (0, [])
     assert empty.statistics().times is None
     assert empty.prune(timedelta(0)) == 0
     empty.compact()
