@@ -106,7 +106,8 @@ def change(args: argparse.Namespace) -> None:
         removed = gallery.remove(args.tracklets, filters_of(args))
         if missing:
             print(f'not in the gallery: {", ".join(sorted(missing))}')
-    print(f'{args.gallery}: {removed:,} tracklets removed and erased, {len(gallery):,} left')
+    done = 'removed and erased' if gallery.storage.erases_at_once else 'removed, which the server erases later'
+    print(f'{args.gallery}: {removed:,} tracklets {done}, {len(gallery):,} left')
 
 
 def show(args: argparse.Namespace) -> None:

@@ -44,6 +44,8 @@ class LanceStorage(Storage):
         ConfigError: If LanceDB is not installed.
     """
 
+    erases_at_once = True
+
     def __init__(self, folder: str | Path, bundle: Bundle | None = None, create: bool = False) -> None:
         self.folder = Path(folder)
         self.place, self.name = str(folder), self.folder.resolve().name

@@ -48,6 +48,8 @@ class MilvusStorage(Storage):
         ConfigError: If pymilvus is not installed, or the collection cannot have this name.
     """
 
+    erases_at_once = False
+
     def __init__(
         self, uri: str, collection: str, bundle: Bundle | None = None, create: bool = False, token: str = ''
     ) -> None:

@@ -29,11 +29,13 @@ class Storage(ABC):
         place: Folder or address, as messages name it.
         name: Short name.
         about: What ``describe`` returned when the gallery was made.
+        erases_at_once: Whether what was removed is off the disk when ``rewrite`` returns.
     """
 
     place: str
     name: str
     about: dict[str, Any]
+    erases_at_once: bool
 
     @abstractmethod
     def writing(self) -> AbstractContextManager[None]:

@@ -363,6 +363,14 @@ def test_marks_are_kept_shown_and_taken_back(client, gallery, inferencer):
     assert pair.similarity == pytest.approx(features[0] @ features[1], abs=1e-5)
 
 
+def test_marks_can_be_kept_in_another_file(gallery, inferencer, tmp_path):
+    client = local(make_app(gallery, inferencer, marks=tmp_path / 'other.jsonl'))
+    assert mark(client, query='red', tracklet='dark red', same=True).status_code == 204
+    (one,) = read_marks(tmp_path / 'other.jsonl')
+    assert (one.query, one.tracklet) == ('red', 'dark red')
+    assert not marks_file(gallery.place).exists()
+
+
 def test_answers_to_an_upload_can_be_marked(client, gallery, colors):
     files = {'files': ('x', jpeg(colors['red']))}
     answer = client.post('/api/search', files=files).json()
