@@ -70,6 +70,7 @@ setup(
         'tables': read_optional('pyarrow'),
         'export': read_optional('onnx'),
         'gallery': read_optional('lancedb') + read_optional('pyarrow'),
+        'milvus': read_optional('pymilvus'),
         'serve': read_optional('fastapi') + read_optional('uvicorn') + read_optional('python-multipart'),
         'dev': read_requirements('tests.txt'),
     },

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from hand_made_layouts import Worlds
+from milvus_servers import milvus_lite_server
 from rank_pool import RankPool
 from tiny_runs import write_tiny_configs
 
@@ -73,6 +74,13 @@ def tiny_experiment(tiny_runs, tmp_path_factory) -> TinyExperiment:
     return TinyExperiment(
         folder / 'dsc', source_dir, source_dir / 'epoch_2.pth', folder / 'dsc' / 'epoch_2.pth', metrics
     )
+
+
+@pytest.fixture(scope='session')
+def milvus_server(tmp_path_factory):
+    """Address of a server of milvus-lite."""
+    with milvus_lite_server(tmp_path_factory.mktemp('milvus')) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
 """Galleries of made-up tracklets, and processes that change them until they are killed."""
 
 import itertools
+import subprocess
 import sys
+import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from dscreid.deployment import open_gallery
 from dscreid.deployment.bundle import Bundle
-from dscreid.deployment.gallery import Gallery
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.structures import Modality
 
@@ -59,17 +62,37 @@ def fill(gallery, numbers, **options):
     return gallery.add([entry(one) for one in numbers], np.stack([feature(one) for one in numbers]), **options)
 
 
-def add_for_ever(folder: str) -> None:
+def names(entries):
+    """Names of tracklets."""
+    return [one.tracklet for one in entries]
+
+
+def killed(*arguments, seconds):
+    """Lines that a process of this folder's module printed before it was killed, so long after the first one."""
+    script = [sys.executable, __file__, *map(str, arguments)]
+    process = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
+    lines = [process.stdout.readline()]
+    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+    reader.start()
+    time.sleep(seconds)
+    process.kill()
+    process.wait()
+    reader.join()
+    assert lines[0].strip(), 'the process ended by itself'
+    return [int(line) for line in lines if line.endswith('\n')]
+
+
+def add_for_ever(place: str) -> None:
     """Add ten tracklets at a time, the fifth of which was added before, and say when they are in."""
-    gallery = Gallery(folder, made_up_bundle(), create=True)
+    gallery = open_gallery(place, made_up_bundle(), create=True)
     for number in itertools.count():
         fill(gallery, range(5 * number, 5 * number + 10))
         print(number, flush=True)
 
 
-def remove_for_ever(folder: str) -> None:
+def remove_for_ever(place: str) -> None:
     """Remove one tracklet after another, and say when it is gone."""
-    gallery = Gallery(folder)
+    gallery = open_gallery(place)
     for number in itertools.count():
         gallery.remove([f't{number}'])
         print(number, flush=True)

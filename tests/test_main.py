@@ -12,7 +12,7 @@ from dscreid.version import __version__
 
 TOOLS = Path(__file__).parents[1] / 'tools'
 #: Libraries that take long to import. OpenCV, a tenth of a second, is imported by ``dscreid`` to check that it works.
-HEAVY = ('torch', 'mmengine', 'open_clip', 'matplotlib', 'sklearn', 'scipy', 'numba', 'lancedb', 'pyarrow')
+HEAVY = ('torch', 'mmengine', 'open_clip', 'matplotlib', 'sklearn', 'scipy', 'numba', 'lancedb', 'pyarrow', 'pymilvus')
 _IMPORTED = f"""
 import json, runpy, sys
 sys.argv = sys.argv[1:]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.apis.command_line import add_inference_options, make_parser, run_command
+from dscreid.deployment.gallery_filters import add_gallery
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -29,9 +30,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         'folder', metavar='FOLDER', type=Path, nargs='?',
         help="tracklets of the cameras, with or without persons (default: the gallery's)",
     )  # fmt: skip
-    parser.add_argument(
-        '--gallery', type=Path, metavar='G', help='gallery with tracklets of the cameras, and its marks'
-    )
+    add_gallery(parser, required=False)
     parser.add_argument(
         '--marks', type=Path, metavar='FILE', help="marks of dscreid serve, .jsonl (default: the gallery's)"
     )
@@ -121,10 +120,10 @@ def tracklets_of_folder(args: argparse.Namespace, bundle: Any) -> tuple[list[Any
 
 def tracklets_of_gallery(args: argparse.Namespace, bundle: Any) -> tuple[list[Any], Any]:
     """Read the features of a gallery's tracklets."""
-    from dscreid.deployment import Gallery
+    from dscreid.deployment import open_gallery
     from dscreid.deployment.gallery_folder import rows_of
 
-    entries, features = Gallery(args.gallery, bundle).features()
+    entries, features = open_gallery(args.gallery, bundle).features()
     return rows_of(entries), features
 
 

@@ -3,19 +3,23 @@
 A gallery is a folder that holds the features of one model, with name, camera, modality, time, folder and a small
 picture of each tracklet. Search it with dscreid search. Needs the extra "gallery": pip install "dscreid[gallery]".
 
+If one machine is too small, a gallery can also be on a Milvus server, http://HOST:19530/NAME; the variable MILVUS_TOKEN
+holds USER:PASSWORD or an API key. Needs the extra "milvus" instead.
+
 Examples:
     dscreid gallery add data/mine --gallery galleries/mine --bundle bundles/mine
     dscreid gallery query --gallery galleries/mine --camera gate --modality ir --from 2026-03-01
     dscreid gallery remove gate_rgb/gate_00001 --gallery galleries/mine
     dscreid gallery prune --older-than 30d --gallery galleries/mine
     dscreid gallery compact --index --gallery galleries/mine
+    MILVUS_TOKEN=... dscreid gallery stats --gallery http://milvus.example:19530/mine
 """
 
 import argparse
 from pathlib import Path
 
 from dscreid.apis.command_line import add_inference_options, at_least, make_parser, run_command
-from dscreid.deployment.gallery_filters import add_filters, argument, filters_of, parse_age
+from dscreid.deployment.gallery_filters import add_filters, add_gallery, argument, filters_of, parse_age
 
 _INTERRUPTED = {
     'add': 'what was added is kept; give the same command again for the rest',
@@ -38,7 +42,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         ('prune', 'remove tracklets by age, and erase them and their marks from the disk'),
     ):
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + '.')
-        _add_gallery(command)
+        add_gallery(command)
+        if name in ('remove', 'compact', 'prune'):
+            command.add_argument(
+                '--marks', type=Path, metavar='FILE', help="marks of dscreid serve, .jsonl (default: the gallery's)"
+            )
         if name == 'remove':
             command.add_argument('tracklets', nargs='*', metavar='TRACKLET', help='names of tracklets')
         if name in ('remove', 'query'):
@@ -58,15 +66,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _add_gallery(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--gallery', required=True, type=Path, metavar='G', help='folder of the gallery')
-
-
 def _add_parser(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     text = 'add the tracklets of a folder that the gallery lacks; make the gallery if there is none'
     parser = commands.add_parser('add', help=text, description=text[0].upper() + text[1:] + '.')
     parser.add_argument('folder', metavar='FOLDER', type=Path, help='tracklets (see dscreid tracks)')
-    _add_gallery(parser)
+    add_gallery(parser)
     parser.add_argument(
         '--bundle', required=True, metavar='B', help='the model: folder of a bundle, or a file of dscreid export'
     )
@@ -81,24 +85,24 @@ def _add_parser(commands: 'argparse._SubParsersAction[argparse.ArgumentParser]')
 
 def add(args: argparse.Namespace) -> None:
     """Add a folder."""
-    from dscreid.deployment import Gallery, TrackletInferencer, add_folder, open_folder
+    from dscreid.deployment import TrackletInferencer, add_folder, open_folder, open_gallery
 
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
     dataset = open_folder(args.folder, args.on_bad_frame)
-    gallery = Gallery(args.gallery, inferencer.bundle, create=True)
+    gallery = open_gallery(args.gallery, inferencer.bundle, create=True)
     result = add_folder(gallery, dataset, inferencer, not args.no_thumbnails, args.replace)
     print(f'{args.gallery}: {result.added:,} tracklets added, {result.known:,} were there, {len(gallery):,} in all')
 
 
 def change(args: argparse.Namespace) -> None:
     """Remove, prune or compact; marks of tracklets that are gone go too."""
-    from dscreid.deployment import Gallery
+    from dscreid.deployment import open_gallery
     from dscreid.deployment.marks import erase_missing, marks_file
 
-    gallery = Gallery(args.gallery)
+    gallery = open_gallery(args.gallery)
     if args.command == 'compact':
         gallery.compact(args.index)
-        print(f'{args.gallery}: {gallery.statistics().num_bytes / 1e6:,.1f} MB')
+        print(f'{args.gallery}: {_size_text(gallery.statistics().num_bytes)}')
     elif args.command == 'prune':
         removed = gallery.prune(args.older_than)
     else:
@@ -107,18 +111,19 @@ def change(args: argparse.Namespace) -> None:
         if missing:
             print(f'not in the gallery: {", ".join(sorted(missing))}')
     if args.command != 'compact':
-        print(f'{args.gallery}: {removed:,} tracklets removed and erased, {len(gallery):,} left')
-    marks = marks_file(args.gallery)
+        done = 'removed and erased' if gallery.storage.erases_at_once else 'removed, which the server erases later'
+        print(f'{args.gallery}: {removed:,} tracklets {done}, {len(gallery):,} left')
+    marks = args.marks or marks_file(args.gallery)
     if erased := erase_missing(marks, gallery):
         print(f'{marks}: {erased:,} marks of removed tracklets erased')
 
 
 def show(args: argparse.Namespace) -> None:
     """List tracklets or counts."""
-    from dscreid.deployment import Gallery
+    from dscreid.deployment import open_gallery
     from dscreid.deployment.search import text_table, time_text
 
-    gallery = Gallery(args.gallery)
+    gallery = open_gallery(args.gallery)
     if args.command == 'query':
         entries = gallery.query(filters_of(args))
         rows = [
@@ -130,12 +135,16 @@ def show(args: argparse.Namespace) -> None:
         return
     found, about = gallery.statistics(), gallery.about
     indexed = 'no index' if found.indexed is None else f'{found.indexed:,} in the index'
-    print(f'{args.gallery}: {found.count:,} tracklets, {found.num_bytes / 1e6:,.1f} MB, {indexed}')
+    print(f'{args.gallery}: {found.count:,} tracklets, {_size_text(found.num_bytes)}, {indexed}')
     print(f'model: {about["model"]}, {about["fingerprint"]}, features of {about["size"]} numbers')
     print(f'license: {about["license"]}; training data: {about["training_data"]}')
     print(f'times: {time_text(*found.times) if found.times else "unknown"}')
     counts = [[camera, modality, f'{count:,}'] for (camera, modality), count in found.cameras.items()]
     print(text_table(['camera', 'modality', 'tracklets'], counts))
+
+
+def _size_text(num_bytes: int | None) -> str:
+    return 'size unknown' if num_bytes is None else f'{num_bytes / 1e6:,.1f} MB'
 
 
 def main(arguments: list[str] | None = None) -> None:

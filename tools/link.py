@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dscreid.apis.command_line import add_inference_options, make_parser, run_command
-from dscreid.deployment.gallery_filters import add_filters, argument, filters_of, parse_threshold
+from dscreid.deployment.gallery_filters import add_filters, add_gallery, argument, filters_of, parse_threshold
 from dscreid.errors import ConfigError
 
 
@@ -34,7 +34,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = make_parser(__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('folder', metavar='FOLDER', nargs='?', type=Path, help='tracklets, for example of dscreid tracks')
-    what.add_argument('--gallery', metavar='G', type=Path, help='folder of a gallery (dscreid gallery)')
+    add_gallery(what, required=False)
     parser.add_argument('--bundle', type=Path, required=True, help='folder of the bundle (dscreid bundle)')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE', help='.csv file to write')
     parser.add_argument(
@@ -87,16 +87,14 @@ def tracklets_of_folder(args: argparse.Namespace, bundle: Any) -> Tracklets:
 
 def tracklets_of_gallery(args: argparse.Namespace, bundle: Any) -> Tracklets:
     """Read tracklets and features from a gallery."""
-    from dscreid.datasets.tracklet_table import TrackletRow
-    from dscreid.deployment import Gallery
+    from dscreid.deployment import open_gallery
+    from dscreid.deployment.gallery_folder import rows_of
     from dscreid.deployment.identities import names_in_folder
 
-    entries, features = Gallery(args.gallery, bundle).features(filters_of(args))
-    rows = [
-        TrackletRow(one.tracklet, one.camera, one.modality, one.folder, (), one.start_time, one.end_time)
-        for one in entries
-    ]
-    return Tracklets(rows, features, names_in_folder(entries, args.tracks) if args.tracks is not None else {})
+    entries, features = open_gallery(args.gallery, bundle).features(filters_of(args))
+    return Tracklets(
+        rows_of(entries), features, names_in_folder(entries, args.tracks) if args.tracks is not None else {}
+    )
 
 
 def summary(rows: list[Any], identities: list[int], num_unknown: int) -> str:

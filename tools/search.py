@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from dscreid.apis.command_line import add_inference_options, at_least, make_parser, run_command
-from dscreid.deployment.gallery_filters import add_filters, argument, filters_of, parse_threshold
+from dscreid.deployment.gallery_filters import add_filters, add_gallery, argument, filters_of, parse_threshold
 from dscreid.deployment.query_part import parse_frames, parse_pixel_box
 
 
@@ -30,7 +30,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--frames', type=argument(parse_frames), metavar='FROM-TO',
         help='only these frames of a video or a folder, counted from 0, or FROM- up to the end (default: all)',
     )  # fmt: skip
-    parser.add_argument('--gallery', required=True, type=Path, metavar='G', help='folder of the gallery')
+    add_gallery(parser)
     parser.add_argument(
         '--bundle', required=True, metavar='B', help="the gallery's model: a bundle, or a file of dscreid export"
     )
@@ -57,7 +57,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> None:
     """Search, print the table and write the page."""
-    from dscreid.deployment import Gallery, TrackletInferencer
+    from dscreid.deployment import TrackletInferencer, open_gallery
     from dscreid.deployment.search import (
         SearchSettings,
         answers_page,
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError('--box and --frames belong to one query; search for the others with another command')
     filters = filters_of(args)
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
-    gallery = Gallery(args.gallery, inferencer.bundle)
+    gallery = open_gallery(args.gallery, inferencer.bundle)
     modality = None if args.query_modality is None else Modality(args.query_modality)
     settings = SearchSettings(filters, args.top, args.threshold, args.probes, modality, args.box, args.frames)
     answers = search(gallery, inferencer, args.queries, settings)

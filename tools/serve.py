@@ -1,7 +1,7 @@
 """Search a gallery in the browser: pick or upload a query, look through the answers, mark them as right or wrong.
 
 The page is for this machine only, unless --host names another address; then a token is needed. Marks are kept in
-GALLERY.marks.jsonl. Needs the extras "gallery" and "serve": pip install "dscreid[gallery,serve]".
+GALLERY.marks.jsonl. Needs the extras "gallery" (or "milvus") and "serve": pip install "dscreid[gallery,serve]".
 
 Examples:
     dscreid serve --gallery galleries/mine --bundle bundles/mine
@@ -14,15 +14,21 @@ import socket
 from pathlib import Path
 
 from dscreid.apis.command_line import add_inference_options, make_parser, run_command
+from dscreid.deployment.gallery_filters import add_gallery
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('--gallery', required=True, type=Path, metavar='G', help='folder of the gallery')
+    add_gallery(parser)
     parser.add_argument(
         '--bundle', required=True, metavar='B', help="the gallery's model: a bundle, or a file of dscreid export"
     )
+    parser.add_argument(
+        '--marks', type=Path, metavar='FILE',
+        help='where marks are kept (default: GALLERY.marks.jsonl next to its folder; for a gallery on a server, '
+        'HOST-PORT-NAME.marks.jsonl in the current folder)',
+    )  # fmt: skip
     parser.add_argument('--host', default='127.0.0.1', help='address to listen to (default: 127.0.0.1, this machine)')
     parser.add_argument('--port', type=_port, default=8000, help='port to listen to (default: 8000)')
     parser.add_argument(
@@ -42,7 +48,7 @@ def _port(text: str) -> int:
 
 def serve(args: argparse.Namespace) -> None:
     """Check everything, then answer requests until interrupted."""
-    from dscreid.deployment import Gallery, TrackletInferencer
+    from dscreid.deployment import TrackletInferencer, open_gallery
     from dscreid.errors import ConfigError
 
     try:
@@ -55,8 +61,8 @@ def serve(args: argparse.Namespace) -> None:
     token = os.environ.pop('DSCREID_TOKEN', '') if args.token is None else args.token
     check_access(args.host, token or None)
     inferencer = TrackletInferencer(args.bundle, args.device, args.batch_size, args.workers)
-    gallery = Gallery(args.gallery, inferencer.bundle)
-    app = make_app(gallery, inferencer, token or None)
+    gallery = open_gallery(args.gallery, inferencer.bundle)
+    app = make_app(gallery, inferencer, token or None, args.marks)
     listening = _listen(args.host, args.port)
     host = f'[{args.host}]' if ':' in args.host else args.host
     print(f'{args.gallery}: {len(gallery):,} tracklets at http://{host}:{args.port} (Ctrl-C ends)', flush=True)

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         'export': ['export_bundle'],
         'gallery': ['Gallery'],
         'gallery_folder': ['add_folder', 'open_folder'],
+        'gallery_places': ['open_gallery'],
         'inferencer': ['TrackletInferencer'],
         'linking': ['link_tracklets'],
         'presence': ['presence_of'],

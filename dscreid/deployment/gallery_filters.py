@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from dscreid.datasets.tracklet_table import parse_time
+from dscreid.deployment.gallery_conditions import END, START, All, Compared, Condition, Either, OneOf, Zoned, all_of
 from dscreid.errors import ConfigError
 from dscreid.structures import Modality
 
-#: SQL for start and end of a tracklet, which are the same if only one is known.
-_START, _END = 'coalesce(start_time, end_time)', 'coalesce(end_time, start_time)'
 _UNITS = {'h': timedelta(hours=1), 'd': timedelta(days=1), 'w': timedelta(weeks=1)}
 
 
@@ -47,18 +46,16 @@ class Filters:
         bound = self.start or self.end
         return None if bound is None else is_zoned(bound)
 
-    def where(self) -> str:
-        """Write the conditions as SQL, ``''`` without any."""
-        conditions = []
-        if self.cameras:
-            conditions.append(one_of('camera', self.cameras))
-        if self.modality is not None:
-            conditions.append(f'modality = {quoted(self.modality.value)}')
-        if self.start is not None:
-            conditions.append(f'{_END} >= {timestamp(self.start)}')
-        if self.end is not None:
-            conditions.append(f'{_START} <= {timestamp(self.end)}')
-        return ' AND '.join(conditions)
+    def condition(self) -> Condition | None:
+        """Describe the conditions for the gallery's storage; None without any."""
+        return all_of(
+            [
+                OneOf('camera', tuple(self.cameras)) if self.cameras else None,
+                OneOf('modality', (self.modality.value,)) if self.modality else None,
+                Compared(END, '>=', as_stored(self.start)) if self.start else None,
+                Compared(START, '<=', as_stored(self.end)) if self.end else None,
+            ]
+        )
 
     def describe(self) -> str:
         """Write the conditions in words, ``''`` without any."""
@@ -69,20 +66,20 @@ class Filters:
         return ', '.join(parts)
 
 
-def older_than(age: timedelta, now: datetime | None = None) -> str:
-    """Write as SQL that a tracklet ended before ``now - age``; without a time, that it was added before.
+def older_than(age: timedelta, now: datetime | None = None) -> Condition:
+    """Describe that a tracklet ended before ``now - age``; without a time, that it was added before.
 
     Args:
         age: The age.
         now: A time with a time zone; by default the present. Times without a zone are compared with the clock of this
             machine.
     """
-    now = now or datetime.now(timezone.utc)
-    limit, local = timestamp(now - age), timestamp((now - age).astimezone().replace(tzinfo=None))
-    return (
-        f'(zoned IS TRUE AND {_END} < {limit}) OR (zoned IS FALSE AND {_END} < {local}) '
-        f'OR (zoned IS NULL AND added < {limit})'
-    )
+    limit = (now or datetime.now(timezone.utc)) - age
+    stored, local = as_stored(limit), limit.astimezone().replace(tzinfo=None)
+    cases: list[tuple[bool | None, tuple[str, ...], datetime]] = [
+        (True, END, stored), (False, END, local), (None, ('added',), stored),
+    ]  # fmt: skip
+    return Either(tuple(All((Zoned(zoned), Compared(columns, '<', time))) for zoned, columns, time in cases))
 
 
 def parse_age(text: str) -> timedelta:
@@ -118,26 +115,18 @@ def is_zoned(time: datetime) -> bool:
     return time.tzinfo is not None
 
 
-def as_stored(time: datetime | None) -> datetime | None:
+def as_stored(time: datetime) -> datetime:
     """Convert a time to what the gallery stores, without a time zone: UTC if it had one."""
-    return time.astimezone(timezone.utc).replace(tzinfo=None) if time and is_zoned(time) else time
+    return time.astimezone(timezone.utc).replace(tzinfo=None) if is_zoned(time) else time
 
 
-def timestamp(time: datetime) -> str:
-    """Write a time as SQL."""
-    stored = as_stored(time)
-    assert stored is not None
-    return f"timestamp '{stored.isoformat(' ', 'microseconds')}'"
-
-
-def one_of(column: str, values: Sequence[str]) -> str:
-    """Write as SQL that a column has one of the values, at least one."""
-    return f'{column} IN ({", ".join(map(quoted, values))})'
-
-
-def quoted(text: str) -> str:
-    """Write a text as SQL."""
-    return "'" + text.replace("'", "''") + "'"
+def add_gallery(parser: argparse._ActionsContainer, required: bool = True) -> None:
+    """Add the option that names a gallery."""
+    parser.add_argument(
+        '--gallery', required=required, metavar='G',
+        help='folder of the gallery, or its address http://HOST:19530/NAME on a Milvus server, whose password the '
+        'variable MILVUS_TOKEN holds',
+    )  # fmt: skip
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:

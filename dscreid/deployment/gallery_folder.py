@@ -96,7 +96,7 @@ def _check_folders(gallery: Gallery, entries: Sequence[Entry], known: dict[str, 
     for entry in entries:
         if known.get(entry.tracklet, entry.folder) != entry.folder:
             raise GalleryError(
-                f'{gallery.folder}: has a tracklet {entry.tracklet!r} from {known[entry.tracklet]}, not from '
+                f'{gallery.place}: has a tracklet {entry.tracklet!r} from {known[entry.tracklet]}, not from '
                 f'{entry.folder}; rename it, or replace it with --replace'
             )
 

@@ -1,19 +1,12 @@
-"""Rows of a gallery's table: tracklets as LanceDB stores them."""
+"""Rows of a gallery: tracklets as they are stored."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from dscreid.deployment.gallery_filters import as_stored, is_zoned
 from dscreid.structures import Modality
-
-#: Key of the description in the table's metadata.
-METADATA = 'dscreid'
 
 
 @dataclass(frozen=True)
@@ -39,46 +32,31 @@ class Entry:
     thumbnail: bytes | None = None
 
 
-def schema_of(about: Mapping[str, Any]) -> Any:
-    """Make the table's schema; ``about`` becomes its description."""
-    import pyarrow as pa
+@dataclass(frozen=True)
+class Hit:
+    """A found tracklet, and the inner product of its feature and the query's."""
 
-    time = pa.timestamp('us')
-    fields = [
-        ('tracklet', pa.string()),
-        ('camera', pa.string()),
-        ('modality', pa.string()),
-        ('start_time', time),
-        ('end_time', time),
-        ('zoned', pa.bool_()),  # whether the times are UTC; null without times
-        ('added', time),  # UTC
-        ('folder', pa.string()),
-        ('thumbnail', pa.binary()),
-        ('feature', pa.list_(pa.float32(), about['size'])),
-    ]
-    return pa.schema(fields, metadata={METADATA: json.dumps(about)})
+    entry: Entry
+    similarity: float
 
 
-def as_table(schema: Any, entries: Sequence[Entry], features: npt.NDArray[np.float32]) -> Any:
-    """Make a table of N tracklets and their features, float32 (N, D)."""
-    import pyarrow as pa
+@dataclass(frozen=True)
+class Statistics:
+    """Content of a gallery.
 
-    added = as_stored(datetime.now(timezone.utc))
-    columns: dict[str, Any] = {
-        'tracklet': [entry.tracklet for entry in entries],
-        'camera': [entry.camera for entry in entries],
-        'modality': [entry.modality.value for entry in entries],
-        'start_time': [as_stored(entry.start_time) for entry in entries],
-        'end_time': [as_stored(entry.end_time) for entry in entries],
-        'zoned': [zoned_of(entry) for entry in entries],
-        'added': [added] * len(entries),
-        'folder': [entry.folder for entry in entries],
-        'thumbnail': [entry.thumbnail for entry in entries],
-        'feature': pa.FixedSizeListArray.from_arrays(
-            pa.array(np.ascontiguousarray(features, np.float32).ravel()), features.shape[1]
-        ),
-    }
-    return pa.table(columns, schema=schema)
+    Attributes:
+        count: Number of tracklets.
+        cameras: Number of tracklets by (camera, modality).
+        times: Earliest start and latest end; None if no time is known.
+        num_bytes: Size on disk; None if it is unknown.
+        indexed: Number of tracklets in the index; None without an index.
+    """
+
+    count: int
+    cameras: Mapping[tuple[str, str], int]
+    times: tuple[datetime, datetime] | None
+    num_bytes: int | None
+    indexed: int | None
 
 
 def entry_of(row: Mapping[str, Any]) -> Entry:
@@ -99,20 +77,24 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
     )
 
 
-def counts_and_times(table: Any) -> tuple[dict[tuple[str, str], int], tuple[datetime, datetime] | None]:
-    """Count tracklets by (camera, modality), sorted, and find the earliest start and the latest end; None without."""
-    import pyarrow.compute as pc
-
-    groups = table.group_by(['camera', 'modality']).aggregate([([], 'count_all')]).to_pylist()
-    counts = {(group['camera'], group['modality']): group['count_all'] for group in groups}
-    zone = timezone.utc if pc.any(table['zoned']).as_py() else None
-    start = pc.min(table['start_time']).as_py()
-    end = pc.max(pc.coalesce(table['end_time'], table['start_time'])).as_py()
-    times = None if start is None else (start.replace(tzinfo=zone), end.replace(tzinfo=zone))
-    return dict(sorted(counts.items())), times
+def row_of(entry: Entry) -> dict[str, Any]:
+    """Make the columns of an entry that was added just now, all but the feature."""
+    return {
+        **vars(entry),
+        'modality': entry.modality.value,
+        'start_time': entry.start_time and as_stored(entry.start_time),
+        'end_time': entry.end_time and as_stored(entry.end_time),
+        'zoned': zoned_of(entry),
+        'added': as_stored(datetime.now(timezone.utc)),
+    }
 
 
 def zoned_of(entry: Entry) -> bool | None:
     """Whether a tracklet's times have a time zone; None without times."""
     time = entry.start_time or entry.end_time
     return None if time is None else is_zoned(time)
+
+
+def by_start(row: Mapping[str, Any]) -> tuple[bool, datetime, str]:
+    """Sort key: start, those without a time last, then name."""
+    return row['start_time'] is None, row['start_time'] or datetime.min, row['tracklet']

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dscreid.deployment.gallery import Gallery
+from dscreid.deployment.gallery_places import Address, address_of
 from dscreid.errors import GalleryError
 from dscreid.structures import Modality
 from dscreid.utils.files import is_partial, locked, replacing
@@ -55,9 +57,17 @@ def make_mark(
 
 
 def marks_file(gallery: str | Path) -> Path:
-    """Return the file of a gallery's marks, ``NAME.marks.jsonl`` next to its folder."""
-    folder = Path(gallery).resolve()
+    """Return the file of a gallery's marks: ``NAME.marks.jsonl`` next to its folder.
+
+    For a gallery on a server, it is ``HOST-PORT-NAME.marks.jsonl`` in the current folder.
+    """
+    address = address_of(gallery)
+    folder = Path(gallery).resolve() if address is None else Path.cwd() / _file_name(address)
     return folder.with_name(f'{folder.name}.marks.jsonl')
+
+
+def _file_name(address: Address) -> str:
+    return re.sub(r'[^\w.-]+', '-', f'{address.uri.partition("://")[2]}-{address.collection}')
 
 
 def append_mark(path: Path, mark: Mark) -> None:

@@ -185,7 +185,7 @@ def answers_page(answers: Sequence[Answer], settings: SearchSettings, gallery: G
         scores += ' The rate is the share of different people who are found as similar, as the model was calibrated.'
     introduction = paragraphs_html(
         [
-            f'Gallery `{gallery.folder}`, {len(gallery):,} tracklets, model {bundle.name}. At most {settings.top} '
+            f'Gallery `{gallery.place}`, {len(gallery):,} tracklets, model {bundle.name}. At most {settings.top} '
             f'answers for each query{": " if conditions else ""}{conditions}. {scores}'
         ]
     )

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from dscreid.apis import load_config
@@ -11,3 +13,16 @@ def bundle(tiny_runs, tiny_experiment, tmp_path_factory):
     """A bundle of the tiny adapted model; nobody may change it."""
     out = tmp_path_factory.mktemp('bundle') / 'tiny'
     return make_bundle(load_config(tiny_runs.adapt), tiny_experiment.checkpoint, out, **NOTES)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope='module', params=['folder', 'server'])
+def new_place(request, tmp_path_factory):
+    """A function that returns a new place for a gallery, in a folder or on a Milvus server."""
+    if request.param == 'folder':
+        pytest.importorskip('lancedb')
+        return lambda: str(tmp_path_factory.mktemp('place') / 'g')
+    server = request.getfixturevalue('milvus_server')
+    return lambda: f'{server}/g{next(_numbers)}'

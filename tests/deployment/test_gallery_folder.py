@@ -6,7 +6,7 @@ import pytest
 from own_cameras import make_tracklet_folder
 
 from dscreid.datasets.tracklet_table import read_table, write_table
-from dscreid.deployment import Gallery, TrackletInferencer, add_folder, open_folder
+from dscreid.deployment import TrackletInferencer, add_folder, open_folder, open_gallery
 from dscreid.errors import DatasetError, GalleryError
 from dscreid.structures import Modality
 
@@ -30,7 +30,7 @@ def root(tiny_runs, tmp_path):
 
 @pytest.fixture
 def gallery(tmp_path, inferencer):
-    return Gallery(tmp_path / 'gallery', inferencer.bundle, create=True)
+    return open_gallery(tmp_path / 'gallery', inferencer.bundle, create=True)
 
 
 def stored(gallery):
@@ -62,7 +62,7 @@ def test_nothing_of_the_gallery_names_a_person(gallery, root, inferencer):
     named = [row.__class__(**{**vars(row), 'person': 'anna-marie'}) for row in rows]
     write_table(root / 'tracklets.csv', named)
     add_folder(gallery, open_folder(root), inferencer)
-    files = [path for path in gallery.folder.rglob('*') if path.is_file()]
+    files = [path for path in gallery.storage.folder.rglob('*') if path.is_file()]
     assert not any(b'anna-marie' in path.read_bytes() for path in files)
 
 

@@ -8,7 +8,7 @@ import pytest
 from full_disks import files_of_at_most
 from galleries import entry, feature, fill, made_up_bundle
 
-from dscreid.deployment import Gallery
+from dscreid.deployment import open_gallery
 from dscreid.deployment.lance_files import system_error, undone_if_incomplete
 
 NUMBERS = range(1000, 1200)
@@ -33,7 +33,7 @@ CHANGES = {
 def filled(tmp_path_factory):
     """A gallery of 1,000 tracklets; nobody may change it."""
     folder = tmp_path_factory.mktemp('galleries') / 'g'
-    fill(Gallery(folder, made_up_bundle(), create=True), range(1000))
+    fill(open_gallery(folder, made_up_bundle(), create=True), range(1000))
     return folder
 
 
@@ -45,7 +45,7 @@ def content(gallery):
 def sizes_of_new_files(folder, copy, change):
     """Sizes of the largest file, and of the largest of an index, that a change writes."""
     shutil.copytree(folder, copy)
-    gallery, before = Gallery(copy), set(copy.rglob('*'))
+    gallery, before = open_gallery(copy), set(copy.rglob('*'))
     change(gallery)
     written = {path: path.stat().st_size for path in set(copy.rglob('*')) - before if path.is_file()}
     parts = [[size for path, size in written.items() if path.suffix == suffix] for suffix in ('.lance', '.idx')]
@@ -60,19 +60,19 @@ def test_a_file_that_ends_early_changes_nothing(filled, tmp_path, name):
         for missing in (1, 300, size // 2, size - 10):
             folder = tmp_path / f'{size}_{missing}'
             shutil.copytree(filled, folder)
-            gallery = Gallery(folder)
+            gallery = open_gallery(folder)
             with files_of_at_most(size - missing), pytest.raises(OSError, match=str(folder)) as error:
                 change(gallery)
             assert error.value.errno in (errno.ENOSPC, errno.EFBIG)
             # a removal first hides the tracklet, then writes the others anew
-            everything = content(Gallery(filled))
+            everything = content(open_gallery(filled))
             hidden = [one for one in everything if name != 'remove' or one[0] != 't3']
-            found = content(Gallery(folder))
+            found = content(open_gallery(folder))
             assert found in (everything, hidden)
             assert content(gallery) == found
             change(gallery)
             gallery.compact()
-            assert len(Gallery(folder)) == {'add': 1200, 'remove': 999}.get(name, 1000)
+            assert len(open_gallery(folder)) == {'add': 1200, 'remove': 999}.get(name, 1000)
 
 
 def write_incomplete(table, unneeded=''):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from galleries import made_up_bundle
 
-from dscreid.deployment import Gallery, TrackletInferencer
+from dscreid.deployment import TrackletInferencer, open_gallery
 from dscreid.deployment.gallery_filters import Filters
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.deployment.query_part import PixelBox
@@ -61,7 +61,7 @@ def own(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def gallery(own, inferencer, tmp_path_factory):
-    made = Gallery(tmp_path_factory.mktemp('gallery') / 'g', inferencer.bundle, create=True)
+    made = open_gallery(tmp_path_factory.mktemp('gallery') / 'g', inferencer.bundle, create=True)
     folders = sorted(own.glob('*/*'))
     entries = [
         Entry(f'{one.parent.name}/{one.name}', one.parent.name.partition('_')[0],

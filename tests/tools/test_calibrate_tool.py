@@ -4,7 +4,7 @@ import shutil
 import pytest
 from own_cameras import make_tracklet_folder
 
-from dscreid.deployment import Gallery, make_bundle, read_bundle, threshold_for
+from dscreid.deployment import make_bundle, open_gallery, read_bundle, threshold_for
 from dscreid.deployment.marks import append_mark, make_mark, marks_file
 from dscreid.structures import Modality
 
@@ -52,7 +52,7 @@ def test_marks_of_a_gallery_leave_pairs_out(tool, load_tool, own_bundle, tiny_ru
     root = make_tracklet_folder(tiny_runs.hitsz, tmp_path / 'own', persons=False)
     gallery = tmp_path / 'gallery'
     load_tool('gallery.py').main(['add', str(root), '--gallery', str(gallery), '--bundle', str(own_bundle)])
-    entries = Gallery(gallery).query()
+    entries = open_gallery(gallery).query()
     query = next(one for one in entries if one.modality is Modality.RGB)
     same, other, wrong = [
         one for one in entries if one.modality is Modality.IR and one.camera != query.camera

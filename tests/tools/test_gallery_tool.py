@@ -27,6 +27,25 @@ def root(tiny_runs, tmp_path_factory):
     return out
 
 
+def test_a_gallery_on_a_server(load_tool, root, bundle, milvus_server, capsys):
+    place = f'{milvus_server}/tool'
+
+    def printed(run, *arguments):
+        load_tool(run).main([*map(str, arguments), '--gallery', place])
+        return capsys.readouterr().out
+
+    added = printed('gallery.py', 'add', root, '--bundle', bundle)
+    assert added.endswith(f'{place}: 8 tracklets added, 0 were there, 8 in all\n')
+    assert f'{place}: 8 tracklets, size unknown, no index' in printed('gallery.py', 'stats')
+    rows = read_table(root / 'tracklets.csv')
+    query = (root / rows[0].frames[0]).parent
+    assert rows[1].tracklet in printed('search.py', query, '--bundle', bundle)
+    removed = printed('gallery.py', 'remove', rows[1].tracklet)
+    assert removed == f'{place}: 1 tracklets removed, which the server erases later, 7 left\n'
+    assert rows[1].tracklet not in printed('search.py', query, '--bundle', bundle)
+    assert printed('gallery.py', 'compact') == f'{place}: size unknown\n'
+
+
 def test_from_a_folder_to_a_page(load_tool, root, bundle, tmp_path, capsys):
     tool, search = load_tool('gallery.py'), load_tool('search.py')
     gallery = ['--gallery', str(tmp_path / 'g')]

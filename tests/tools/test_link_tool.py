@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from galleries import made_up_bundle
 
-from dscreid.deployment import Gallery, TrackletInferencer, add_folder, make_bundle, open_folder
+from dscreid.deployment import TrackletInferencer, add_folder, make_bundle, open_folder, open_gallery
 from dscreid.deployment.bundle import calibrated
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.structures import Modality
@@ -69,11 +69,11 @@ def link_any(tool, parent, bundle, *options):
 def gallery(converted, own_bundle, tmp_path):
     """A gallery of the tracklets, whose pictures are gone."""
     pytest.importorskip('lancedb')
-    made = Gallery(tmp_path / 'gallery', own_bundle, create=True)
+    made = open_gallery(tmp_path / 'gallery', own_bundle, create=True)
     add_folder(made, open_folder(converted), TrackletInferencer(own_bundle))
     for path in converted.rglob('*.jpg'):
         path.unlink()
-    return made.folder
+    return made.place
 
 
 def test_everything_alike_is_one_person_except_at_the_same_time(tool, converted, own_bundle, capsys):
@@ -158,7 +158,7 @@ def test_filters_choose_the_tracklets_of_a_gallery(tool, gallery, converted, own
 
 def test_times_of_a_gallery_keep_tracklets_apart(tool, own_bundle, tmp_path):
     pytest.importorskip('lancedb')
-    made = Gallery(tmp_path / 'gallery', own_bundle, create=True)
+    made = open_gallery(tmp_path / 'gallery', own_bundle, create=True)
     start = datetime(2026, 3, 1)
     spans = {'a': (0, 10), 'b': (9, 12), 'c': (11, 12), 'd': (13, 14)}
     entries = [
@@ -168,7 +168,7 @@ def test_times_of_a_gallery_keep_tracklets_apart(tool, own_bundle, tmp_path):
     features = np.zeros((4, made.about['size']), np.float32)
     features[:, 0] = 1
     made.add(entries, features)
-    found = link_any(tool, tmp_path, own_bundle, '--gallery', made.folder, '--threshold', 'similarity=0.5')
+    found = link_any(tool, tmp_path, own_bundle, '--gallery', made.place, '--threshold', 'similarity=0.5')
     assert {found['a'], found['c']}.isdisjoint({found['b']})
     assert len(set(found.values())) == 2
 
@@ -227,7 +227,7 @@ def test_one_of_folder_and_gallery_is_needed(tool, converted, own_bundle, tmp_pa
 
 def test_a_gallery_of_another_model_is_refused(tool, own_bundle, tmp_path, capsys):
     pytest.importorskip('lancedb')
-    Gallery(tmp_path / 'other', made_up_bundle(), create=True)
+    open_gallery(tmp_path / 'other', made_up_bundle(), create=True)
     with pytest.raises(SystemExit):
         link_any(tool, tmp_path, own_bundle, '--gallery', tmp_path / 'other')
     assert 'other: holds features of the model' in capsys.readouterr().err

@@ -60,3 +60,14 @@ def test_linking_finds_the_planted_persons(run_benchmark):
     assert [row['count'] for row in values['linking']] == [100, 200]
     assert all(row['right'] > 0.9 for row in values['linking'])
     assert '| 200 |' in text
+
+
+@pytest.mark.slow
+def test_a_gallery_on_a_server(run_benchmark, milvus_server):
+    from pymilvus import MilvusClient
+
+    sizes = ('--tracklets', 1_200, '--size', 8, '--queries', 2, '--probes', 1_000)
+    values, _ = run_benchmark('gallery', *sizes, '--server', milvus_server)
+    for kind in ('random', 'persons'):
+        assert {row['recall'] for row in values[kind] if row['name'].startswith('index')} == {1}
+    assert not any(name.startswith('benchmark') for name in MilvusClient(milvus_server).list_collections())

@@ -14,7 +14,7 @@ from galleries import made_up_bundle
 from own_cameras import make_tracklet_folder
 
 from dscreid.datasets.tracklet_table import read_table, write_table
-from dscreid.deployment import Gallery, TrackletInferencer, add_folder, make_bundle, open_folder
+from dscreid.deployment import TrackletInferencer, add_folder, make_bundle, open_folder, open_gallery
 from dscreid.errors import GalleryError
 
 pytest.importorskip('lancedb')
@@ -32,7 +32,7 @@ def served(tiny_runs, tiny_experiment, tmp_path_factory):
     inferencer = TrackletInferencer(make_bundle(tiny_runs.adapt, tiny_experiment.checkpoint, folder / 'b', **notes))
     root = make_tracklet_folder(tiny_runs.hitsz, folder / 'own', persons=False)
     write_table(root / 'tracklets.csv', read_table(root / 'tracklets.csv')[:6])
-    add_folder(Gallery(folder / 'g', inferencer.bundle, create=True), open_folder(root), inferencer)
+    add_folder(open_gallery(folder / 'g', inferencer.bundle, create=True), open_folder(root), inferencer)
     return ['--gallery', str(folder / 'g'), '--bundle', str(folder / 'b')], root
 
 
@@ -100,6 +100,6 @@ def test_a_port_in_use_and_another_model(load_tool, served, capsys, tmp_path):
             tool.main([*served[0], '--port', str(port)])
     assert stop.value.code == 2
     assert f'cannot listen to 127.0.0.1, port {port} (Address already in use)' in capsys.readouterr().err
-    Gallery(tmp_path / 'other', made_up_bundle(), create=True)
+    open_gallery(tmp_path / 'other', made_up_bundle(), create=True)
     with pytest.raises(GalleryError, match="holds features of the model 'made up'"):
         tool.serve(tool.parse_args([*served[0], '--gallery', str(tmp_path / 'other')]))

@@ -1,4 +1,4 @@
-"""Time of a gallery on disk: adding, exact search, and search with an index, with its recall.
+"""Time of a gallery on disk or on a Milvus server: adding, exact search, and search with an index, with its recall.
 
 Features are random unit vectors (the worst case of an index) and persons (groups of ten similar tracklets). Recall is
 the share of the exact answers that a search with an index finds.
@@ -6,12 +6,16 @@ the share of the exact answers that a search with an index finds.
 Examples:
     python tools/benchmarks/gallery.py
     python tools/benchmarks/gallery.py --tracklets 1000000 --size 1536 --queries 20
+    MILVUS_TOKEN=... python tools/benchmarks/gallery.py --server http://127.0.0.1:19530
 """
 
 import argparse
+import contextlib
+import os
+import secrets
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from results import Table, add_out_argument, publish
 
-from dscreid.deployment import Bundle, Gallery
+from dscreid.deployment import Bundle, Gallery, open_gallery
 from dscreid.deployment.gallery_filters import Filters
+from dscreid.deployment.gallery_places import TOKEN
 from dscreid.deployment.gallery_rows import Entry
 from dscreid.structures import Modality
 
@@ -35,7 +40,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             rng = np.random.default_rng(0)
             features, queries = make(rng, args.tracklets, args.size, args.queries)
-            rows = measure(Path(folder), features, queries, args)
+            with contextlib.ExitStack() as stack:
+                place = Path(folder, 'gallery') if args.server is None else stack.enter_context(collection(args.server))
+                rows = measure(place, features, queries, args)
         title = f'{kind}: {args.tracklets:,} tracklets, {args.size} numbers, {args.queries} queries, top {args.top}'
         cells = [
             [one['name'], f'{one["seconds"] * 1e3:,.1f}', '' if one['recall'] is None else f'{one["recall"]:.3f}']
@@ -48,10 +55,10 @@ def main() -> None:
 
 
 def measure(
-    folder: Path, features: npt.NDArray[np.float32], queries: npt.NDArray[np.float32], args: argparse.Namespace
+    place: str | Path, features: npt.NDArray[np.float32], queries: npt.NDArray[np.float32], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Measure all steps on one gallery: dicts with ``name``, ``seconds`` and ``recall``."""
-    gallery = Gallery(folder / 'gallery', description(args.size), create=True)
+    gallery = open_gallery(place, description(args.size), create=True)
     rows = [step('add', lambda: add(gallery, features, args.per_transaction))]
     exact = search(gallery, queries, args.top)
     rows.append(searched('exact search', exact, exact))
@@ -64,6 +71,18 @@ def measure(
         rows.append(searched(f'index, {probes} probes', search(gallery, queries, args.top, probes=probes), exact))
     rows.append(step('remove one tracklet, erased', lambda: gallery.remove(['t0'])))
     return rows
+
+
+@contextlib.contextmanager
+def collection(server: str) -> Iterator[str]:
+    """Yield the address of a new gallery on a server, and drop it afterwards."""
+    from pymilvus import MilvusClient
+
+    name = f'benchmark_{secrets.token_hex(8)}'
+    try:
+        yield f'{server}/{name}'
+    finally:
+        MilvusClient(server, token=os.environ.get(TOKEN, '')).drop_collection(name)
 
 
 def add(gallery: Gallery, features: npt.NDArray[np.float32], per_transaction: int) -> None:
@@ -154,6 +173,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--per-transaction', type=int, default=10_000, help='tracklets added at once (default: %(default)s)'
     )
+    parser.add_argument('--server', metavar='URI', help='http://HOST:PORT of a Milvus server (default: a folder)')
     add_out_argument(parser, 'gallery')
     return parser.parse_args()
 

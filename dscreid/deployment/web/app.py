@@ -24,16 +24,19 @@ from dscreid.visualization.pictures import data_uri
 _PAGE = Path(__file__).with_name('page.html')
 
 
-def make_app(gallery: Gallery, inferencer: TrackletInferencer, token: str | None = None) -> FastAPI:
+def make_app(
+    gallery: Gallery, inferencer: TrackletInferencer, token: str | None = None, marks: Path | None = None
+) -> FastAPI:
     """Make the application.
 
     Args:
         gallery: The gallery, opened with the inferencer's bundle.
         inferencer: Computes the features of uploads.
         token: What a user must know; None only for a server that listens to this machine alone.
+        marks: File of the marks; None for that of ``marks_file``.
     """
     app = FastAPI(title='dscreid', docs_url=None, redoc_url=None, openapi_url=None)
-    service, access = Service(gallery, inferencer), Access(token)
+    service, access = Service(gallery, inferencer, marks), Access(token)
     page = _PAGE.read_text(encoding='utf-8')
     app.add_middleware(Guard, access=access, policy=content_policy(page), max_bytes=MAX_BYTES)
     app.add_exception_handler(DscreidError, _failed)

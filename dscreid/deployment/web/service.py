@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,11 +47,12 @@ class Service:
     Args:
         gallery: The gallery, opened with the inferencer's bundle.
         inferencer: Computes the features of uploads.
+        marks: File of the marks; None for that of ``marks_file``.
     """
 
-    def __init__(self, gallery: Gallery, inferencer: TrackletInferencer) -> None:
+    def __init__(self, gallery: Gallery, inferencer: TrackletInferencer, marks: Path | None = None) -> None:
         self.gallery, self.inferencer = gallery, inferencer
-        self.marks = marks_file(gallery.folder)
+        self.marks = marks_file(gallery.place) if marks is None else marks
         self._uploads: OrderedDict[str, Query] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -59,7 +61,7 @@ class Service:
         found = self.gallery.statistics()
         calibration = self.inferencer.bundle.calibration or {}
         return {
-            'gallery': self.gallery.folder.resolve().name,
+            'gallery': self.gallery.name,
             'count': found.count,
             'model': self.gallery.about['model'],
             'cameras': sorted({camera for camera, _ in found.cameras}),

@@ -5,7 +5,7 @@ import pytest
 from galleries import entry, made_up_bundle
 from web_pictures import Colors, jpeg
 
-from dscreid.deployment.gallery import Gallery
+from dscreid.deployment import open_gallery
 from dscreid.structures import Modality
 
 
@@ -18,7 +18,7 @@ def colors():
 @pytest.fixture
 def gallery(tmp_path, colors):
     """Four tracklets; the pictures of the last one are gone, and the third has no thumbnail."""
-    made = Gallery(tmp_path / 'gallery', made_up_bundle(), create=True)
+    made = open_gallery(tmp_path / 'gallery', made_up_bundle(), create=True)
     entries = []
     for number, (name, color) in enumerate(colors.items()):
         folder = tmp_path / 'tracklets' / str(number)

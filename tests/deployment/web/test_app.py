@@ -14,7 +14,7 @@ pytest.importorskip('fastapi')
 from fastapi.testclient import TestClient
 from web_pictures import Colors, jpeg
 
-from dscreid.deployment.gallery import Gallery
+from dscreid.deployment import open_gallery
 from dscreid.deployment.marks import append_mark, labeled_pairs, marks_file, read_marks
 from dscreid.deployment.web import app as app_module
 from dscreid.deployment.web import service as service_module
@@ -358,17 +358,25 @@ def test_marks_are_kept_shown_and_taken_back(client, gallery, inferencer):
     assert shown == {'dark red': True, 'green': False, 'blue/ü': None}
     assert {hit['tracklet']: hit['mark'] for hit in found(client, tracklet='green')['hits']}['red'] is False
     assert mark(client, query='red', tracklet='green', same=None).status_code == 204
-    (pair,) = labeled_pairs(marks_file(gallery.folder), inferencer.bundle.fingerprint)
+    (pair,) = labeled_pairs(marks_file(gallery.place), inferencer.bundle.fingerprint)
     assert (pair.query, pair.tracklet, pair.same, pair.modalities) == ('red', 'dark red', True, 'rgb-ir')
     features = [gallery.find(name)[1] for name in ('red', 'dark red')]
     assert pair.similarity == pytest.approx(features[0] @ features[1], abs=1e-5)
+
+
+def test_marks_can_be_kept_in_another_file(gallery, inferencer, tmp_path):
+    client = local(make_app(gallery, inferencer, marks=tmp_path / 'other.jsonl'))
+    assert mark(client, query='red', tracklet='dark red', same=True).status_code == 204
+    (one,) = read_marks(tmp_path / 'other.jsonl')
+    assert (one.query, one.tracklet) == ('red', 'dark red')
+    assert not marks_file(gallery.place).exists()
 
 
 def test_answers_to_an_upload_can_be_marked(client, gallery, colors):
     files = {'files': ('x', jpeg(colors['red']))}
     answer = client.post('/api/search', files=files).json()
     assert mark(client, query=answer['query'], tracklet='red', same=True).status_code == 204
-    (one,) = read_marks(marks_file(gallery.folder))
+    (one,) = read_marks(marks_file(gallery.place))
     assert (one.query, one.tracklet, one.same) == (answer['query'], 'red', True)
     assert f'{one.similarity:.3f}' == answer['hits'][0]['similarity']
     again = client.post('/api/search', files=files).json()
@@ -393,7 +401,7 @@ def test_marks_of_nothing_are_not_kept(client, gallery, content):
     answer = mark(client, **content)
     assert answer.status_code in (400, 422)
     assert answer.json()['error']
-    assert read_marks(marks_file(gallery.folder)) == []
+    assert read_marks(marks_file(gallery.place)) == []
 
 
 @pytest.mark.parametrize('content', ['[]', 'null', '{', '"x"', ''])
@@ -473,7 +481,7 @@ def test_other_sites_cannot_ask_through_the_browser(client, gallery, origin):
         '/api/marks', json={'query': 'red', 'tracklet': 'green', 'same': True}, headers={'Origin': origin}
     )
     assert answer.status_code == 403
-    assert read_marks(marks_file(gallery.folder)) == []
+    assert read_marks(marks_file(gallery.place)) == []
 
 
 def test_the_page_itself_can_ask(client):
@@ -507,7 +515,7 @@ def test_nothing_secret_is_logged(guarded, caplog, capfd):
 
 
 def test_a_removed_tracklet_is_gone_at_once(client, gallery):
-    Gallery(gallery.folder).remove(['dark red'])
+    open_gallery(gallery.place).remove(['dark red'])
     assert 'dark red' not in names(found(client, tracklet='red'))
     assert client.get('/api/moving-picture', params={'tracklet': 'dark red'}).status_code == 404
     assert client.get('/api/about').json()['count'] == 3
@@ -516,15 +524,15 @@ def test_a_removed_tracklet_is_gone_at_once(client, gallery):
 
 def test_the_marks_lie_next_to_the_gallery(client, gallery):
     mark(client, query='red', tracklet='green', same=False)
-    assert marks_file(gallery.folder) == Path(f'{gallery.folder}.marks.jsonl')
-    assert marks_file(gallery.folder).is_file()
+    assert marks_file(gallery.place) == Path(f'{gallery.place}.marks.jsonl')
+    assert marks_file(gallery.place).is_file()
 
 
 def test_a_mark_of_a_tracklet_that_is_removed_meanwhile_is_erased(client, gallery, monkeypatch):
     def append_then_remove(path, one):
         append_mark(path, one)
-        Gallery(gallery.folder).remove(['green'])
+        open_gallery(gallery.place).remove(['green'])
 
     monkeypatch.setattr(service_module, 'append_mark', append_then_remove)
     mark(client, query='red', tracklet='green', same=False)
-    assert read_marks(marks_file(gallery.folder)) == []
+    assert read_marks(marks_file(gallery.place)) == []

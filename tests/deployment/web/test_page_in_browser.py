@@ -20,7 +20,7 @@ import uvicorn
 from playwright.sync_api import expect, sync_playwright
 from web_pictures import Colors, jpeg
 
-from dscreid.deployment.gallery import Gallery
+from dscreid.deployment import open_gallery
 from dscreid.deployment.marks import labeled_pairs, marks_file, read_marks
 from dscreid.deployment.web.app import make_app
 
@@ -355,7 +355,7 @@ def test_what_is_no_query_is_one_sentence(visit, colors, tmp_path):
 
 def test_marks_are_kept_and_taken_back(visit, gallery, inferencer):
     def kept():
-        pairs = labeled_pairs(marks_file(gallery.folder), inferencer.bundle.fingerprint)
+        pairs = labeled_pairs(marks_file(gallery.place), inferencer.bundle.fingerprint)
         return {one.tracklet: one.same for one in pairs if one.query == 'red'}
 
     def pressed(name):
@@ -386,13 +386,13 @@ def test_marks_are_kept_and_taken_back(visit, gallery, inferencer):
 def test_an_answer_that_was_removed_meanwhile_cannot_be_marked(visit, gallery):
     with visit(refusals=1) as page:
         search(page, 'red')
-        Gallery(gallery.folder).remove(['green'])
+        open_gallery(gallery.place).remove(['green'])
         card(page, 'green').get_by_role('button', name='right').click()
         expect(page.get_by_role('alert')).to_have_text(
             'the gallery does not have this tracklet any more; choose another one'
         )
         expect(page.get_by_role('alert')).to_be_in_viewport()
-    assert read_marks(marks_file(gallery.folder)) == []
+    assert read_marks(marks_file(gallery.place)) == []
 
 
 # who may see it
@@ -505,7 +505,7 @@ def test_a_phone(visit, gallery, colors):
         expect(page.locator('.query h2')).to_have_text('Your upload')
         expect(first(page)).to_have_text('green')
         fits(page)
-    assert len(read_marks(marks_file(gallery.folder))) == 1
+    assert len(read_marks(marks_file(gallery.place))) == 1
 
 
 def test_the_keyboard_is_enough(visit, gallery):
@@ -532,4 +532,4 @@ def test_the_keyboard_is_enough(visit, gallery):
         page.keyboard.press('Space')
         expect(cards(page).first.get_by_role('button', name='right')).to_have_attribute('aria-pressed', 'true')
         expect(cards(page).first.get_by_role('button', name='right')).to_be_focused()
-    assert len(read_marks(marks_file(gallery.folder))) == 1
+    assert len(read_marks(marks_file(gallery.place))) == 1
