@@ -34,7 +34,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def list_command(arguments: argparse.Namespace) -> None:
     """Print the tables and figures with their rows."""
-    print(reproduction.list_experiments(find_preset(arguments.data)))
+    print(reproduction.list_experiments(Place(Path(), find_preset(arguments.data))))
 
 
 def run(arguments: argparse.Namespace) -> None:
